@@ -1,0 +1,99 @@
+/** What a client may do after an error: try the same again, change something first, or stop. */
+export type Retry = 'yes' | 'after_change' | 'no';
+
+interface ErrorRow {
+  /** HTTP status under which the same refusal is answered on the HTTP routes. */
+  readonly http: number;
+  readonly retry: Retry;
+  readonly meaning: string;
+}
+
+const row = (http: number, retry: Retry, meaning: string): ErrorRow => ({ http, retry, meaning });
+
+/**
+ * Every error code of every wire, in one place. `docs/errors.md` lists exactly these rows;
+ * a test compares the two.
+ */
+export const errorTable = {
+  invalid_json: row(400, 'after_change', 'The frame or body is not JSON, or not UTF-8 text.'),
+  invalid_message: row(400, 'after_change', 'A field is missing, unknown, of the wrong type or out of its limits; `field` names it.'),
+  invalid_payload: row(400, 'after_change', 'The payload is nested too deeply, or has a forbidden key or an ambiguous binary part.'),
+  unknown_type: row(400, 'after_change', 'There is no command of this name.'),
+  invalid_topic: row(400, 'after_change', 'The topic name is empty, too long, reserved, or has a character that is not allowed.'),
+  message_too_large: row(413, 'after_change', 'The message exceeds the limit; `limit` and `size` are in bytes.'),
+  unauthorized: row(401, 'after_change', 'No token, or a token that is malformed, wrongly signed or for another audience.'),
+  token_expired: row(401, 'after_change', 'The token is past its expiry plus leeway: get a new one.'),
+  token_revoked: row(401, 'after_change', 'The token, or all tokens of its user, were revoked.'),
+  forbidden: row(403, 'no', 'The roles or the token do not allow this on that topic or route.'),
+  not_found: row(404, 'no', 'There is no such thing.'),
+  conflict: row(409, 'after_change', 'The state does not allow this now.'),
+  too_many_topics: row(409, 'after_change', 'The connection holds as many topics as it may; `limit` tells how many.'),
+  rate_limited: row(429, 'yes', 'Too many commands; repeat after `retry_after_ms`.'),
+  busy: row(503, 'yes', 'The mailbox of the topic is full; repeat after `retry_after_ms`.'),
+  at_capacity: row(503, 'yes', 'The replica, the user or the address holds as many connections as it may.'),
+  unavailable: row(503, 'yes', 'The log, or a part that this needs, cannot be reached; nothing was stored. Repeat after `retry_after_ms`.'),
+  outcome_unknown: row(503, 'yes', 'The log was lost in mid-write: the message may or may not be stored. Repeat with the same `key`.'),
+  read_only: row(503, 'yes', 'An operator has put the service in a mode that refuses this.'),
+  topic_frozen: row(503, 'yes', 'An operator has frozen this topic.'),
+  shutting_down: row(503, 'yes', 'The replica is draining: connect to another one.'),
+  slow_consumer: row(503, 'yes', 'The connection read too slowly and was closed.'),
+  timeout: row(504, 'yes', 'The answer did not come in time.'),
+  internal: row(500, 'yes', 'A bug: logged with its stack on the server.'),
+} as const satisfies Record<string, ErrorRow>;
+
+/** One of the codes of {@link errorTable}. */
+export type ErrorCode = keyof typeof errorTable;
+
+/** The error object on every wire. */
+export interface WireError {
+  code: ErrorCode;
+  message: string;
+  /** Wait at least this long before repeating, in milliseconds. */
+  retry_after_ms?: number;
+  /** The field of the request that is wrong, as a path: `payload.a.b`, `topics[2]`. */
+  field?: string;
+  limit?: number;
+  size?: number;
+}
+
+/** Facts that some codes carry; camelCase inside, snake_case on the wire. */
+export interface ErrorDetails {
+  retryAfterMs?: number;
+  field?: string;
+  limit?: number;
+  size?: number;
+}
+
+/**
+ * An expected refusal. Everything that is not one of these is a bug: it is logged with its stack and
+ * answered as `internal`.
+ */
+export class RefusalError extends Error {
+  override readonly name = 'RefusalError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly details: ErrorDetails = {},
+  ) {
+    super(message);
+  }
+
+  toWire(): WireError {
+    const { retryAfterMs, field, limit, size } = this.details;
+    return {
+      code: this.code,
+      message: this.message,
+      ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
+      ...(field !== undefined && { field }),
+      ...(limit !== undefined && { limit }),
+      ...(size !== undefined && { size }),
+    };
+  }
+}
+
+/** What a client is told of any thrown value: refusals as they are, bugs as `internal` without their text. */
+export function toWireError(error: unknown): WireError {
+  if (error instanceof RefusalError) return error.toWire();
+  return { code: 'internal', message: 'internal error' };
+}
