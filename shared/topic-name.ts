@@ -13,7 +13,8 @@ const allowedPattern = /^[A-Za-z0-9_.:/@+=~*-]+$/;
  * @throws RefusalError `invalid_topic`, naming `field`.
  */
 export function readTopicName(value: unknown, field: string): string {
-  if (typeof value !== 'string') throw new RefusalError('invalid_topic', `${field} must be a string`, { field });
+  if (typeof value !== 'string')
+    throw new RefusalError('invalid_topic', `${field} must be a string`, { field });
   if (value.length === 0 || value.length > topicNameLimit) {
     throw new RefusalError('invalid_topic', `${field} must have 1 to ${topicNameLimit} characters`, {
       field,
@@ -22,7 +23,11 @@ export function readTopicName(value: unknown, field: string): string {
     });
   }
   if (!allowed.test(value)) {
-    throw new RefusalError('invalid_topic', `${field} may hold only ASCII letters, digits and _ . : / @ + = ~ -`, { field });
+    throw new RefusalError(
+      'invalid_topic',
+      `${field} may hold only ASCII letters, digits and _ . : / @ + = ~ -`,
+      { field },
+    );
   }
   return value;
 }

@@ -1,0 +1,91 @@
+import { base64Key, type Message } from '../../shared/message.js';
+
+/**
+ * The encoding of one message in the log and between replicas.
+ *
+ * A replica must never parse and re-encode a payload to deliver it. So an entry holds the *inside* of the message's JSON
+ * object, without the two fields that only the log knows: `"id":"…","topic":"…",…,"payload":…`. Any wire's JSON of the message is
+ * `{"sequence":5,"epoch":"…",` + body + `}`.
+ *
+ * An entry begins with `"` when it is only a body. Otherwise it begins with a one-line JSON {@link EntryHeader}, then the body,
+ * then the binary parts, which the body refers to as Socket.IO does: `{"_placeholder":true,"num":0}`.
+ */
+export interface EntryHeader {
+  /** Bytes of the body. */
+  readonly body: number;
+  /** Bytes of each binary part. */
+  readonly attachments?: readonly number[];
+  /** Replica that waits for delivery confirmations of this message. */
+  readonly origin?: string;
+}
+
+/** An entry taken apart, without copying. */
+export interface EntryView {
+  readonly header: EntryHeader | null;
+  readonly body: Buffer;
+  readonly attachments: readonly Buffer[];
+}
+
+/** What {@link encodeEntry} needs of a message. */
+export interface NewMessage {
+  readonly id: string;
+  readonly topic: string;
+  /** JSON text of the payload, with placeholders where `attachments` belong. */
+  readonly payloadJson: string;
+  readonly attachments: readonly Buffer[];
+  readonly sender: string | null;
+  readonly timestamp: number;
+  /** Replica to which receivers report that clients acknowledged the message. */
+  readonly confirmTo?: string;
+}
+
+const quote = 0x22;
+const newline = 0x0a;
+const noAttachments: readonly Buffer[] = [];
+
+/** Encodes a message for {@link import('./broker.js').AppendEntry}. */
+export function encodeEntry(message: NewMessage): Buffer {
+  const sender = message.sender === null ? 'null' : JSON.stringify(message.sender);
+  const confirm = message.confirmTo === undefined ? '' : '"confirm":true,';
+  const body = `"id":"${message.id}","topic":"${message.topic}","sender":${sender},"timestamp":${message.timestamp},${confirm}"payload":${message.payloadJson}`;
+  if (message.attachments.length === 0 && message.confirmTo === undefined) return Buffer.from(body);
+  const header: EntryHeader = {
+    body: Buffer.byteLength(body),
+    ...(message.attachments.length > 0 && { attachments: message.attachments.map((part) => part.length) }),
+    ...(message.confirmTo !== undefined && { origin: message.confirmTo }),
+  };
+  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n${body}`), ...message.attachments]);
+}
+
+/** Takes an entry apart. Entries are written by {@link encodeEntry} only, so a malformed one is a bug and throws. */
+export function viewEntry(entry: Buffer): EntryView {
+  if (entry[0] === quote) return { header: null, body: entry, attachments: noAttachments };
+  const end = entry.indexOf(newline);
+  const header = JSON.parse(entry.toString('utf8', 0, end)) as EntryHeader;
+  let at = end + 1 + header.body;
+  const attachments = (header.attachments ?? []).map((length) => entry.subarray(at, (at += length)));
+  return { header, body: entry.subarray(end + 1, end + 1 + header.body), attachments };
+}
+
+/** Where binary parts go when an entry becomes an object. */
+export type BinaryForm = 'buffer' | 'base64';
+
+/** The message of an entry as an object: for answers of `history` and `missed`, never for live delivery. */
+export function entryToMessage(entry: Buffer, sequence: number, epoch: string, form: BinaryForm): Message {
+  const view = viewEntry(entry);
+  const json = `{"sequence":${sequence},"epoch":"${epoch}",${view.body.toString()}}`;
+  const message = JSON.parse(json) as Message;
+  if (view.attachments.length === 0) return message;
+  return { ...message, payload: putBinary(message.payload, view.attachments, form) };
+}
+
+function putBinary(value: unknown, parts: readonly Buffer[], form: BinaryForm): unknown {
+  if (Array.isArray(value)) return value.map((item) => putBinary(item, parts, form));
+  if (typeof value !== 'object' || value === null) return value;
+  const object = value as Record<string, unknown>;
+  if (object['_placeholder'] === true && typeof object['num'] === 'number') {
+    const part = parts[object['num']] ?? Buffer.alloc(0);
+    return form === 'buffer' ? part : { [base64Key]: part.toString('base64') };
+  }
+  return Object.fromEntries(Object.entries(object).map(([key, item]) => [key, putBinary(item, parts, form)]));
+}
