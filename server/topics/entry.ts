@@ -57,11 +57,18 @@ export function encodeEntry(message: NewMessage): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n${body}`), ...message.attachments]);
 }
 
+/** The header of an entry, for those that have one. */
+export function viewHeader(entry: Buffer): EntryHeader | null {
+  return entry[0] === quote
+    ? null
+    : (JSON.parse(entry.toString('utf8', 0, entry.indexOf(newline))) as EntryHeader);
+}
+
 /** Takes an entry apart. Entries are written by {@link encodeEntry} only, so a malformed one is a bug and throws. */
 export function viewEntry(entry: Buffer): EntryView {
   if (entry[0] === quote) return { header: null, body: entry, attachments: noAttachments };
   const end = entry.indexOf(newline);
-  const header = JSON.parse(entry.toString('utf8', 0, end)) as EntryHeader;
+  const header = viewHeader(entry)!;
   let at = end + 1 + header.body;
   const attachments = (header.attachments ?? []).map((length) => entry.subarray(at, (at += length)));
   return { header, body: entry.subarray(end + 1, end + 1 + header.body), attachments };

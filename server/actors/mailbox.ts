@@ -1,0 +1,47 @@
+/** What a full mailbox does with one message more: refuse it, or refuse the one that has waited longest. */
+export type MailboxOverflow = 'reject' | 'drop_oldest';
+
+/** A bounded queue in front of an actor. Taking from it is O(1) amortised. */
+export class Mailbox<Item> {
+  private items: Item[] = [];
+  private head = 0;
+
+  constructor(
+    readonly capacity: number,
+    private readonly overflow: MailboxOverflow,
+  ) {}
+
+  get size(): number {
+    return this.items.length - this.head;
+  }
+
+  /** Queues an item. Returns the item that is refused for lack of room: this one, the oldest, or none. */
+  offer(item: Item): Item | undefined {
+    if (this.size < this.capacity) {
+      this.items.push(item);
+      return undefined;
+    }
+    if (this.overflow === 'reject') return item;
+    const oldest = this.items[this.head++];
+    this.items.push(item);
+    return oldest;
+  }
+
+  /** Takes up to `limit` items, oldest first. */
+  take(limit: number): Item[] {
+    const end = Math.min(this.items.length, this.head + limit);
+    const taken =
+      this.head === 0 && end === this.items.length ? this.items : this.items.slice(this.head, end);
+    if (end === this.items.length) {
+      this.items = [];
+      this.head = 0;
+    } else {
+      this.head = end;
+      if (this.head > 1024) {
+        this.items = this.items.slice(this.head);
+        this.head = 0;
+      }
+    }
+    return taken;
+  }
+}

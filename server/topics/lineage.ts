@@ -1,0 +1,25 @@
+import type { Position } from '../../shared/position.js';
+import type { LogEnd } from './broker.js';
+
+/** What is known of a log's epochs: its current position and the ends of the epochs it continues, newest first. */
+export type Lineage = Position & Pick<LogEnd, 'previous'>;
+
+/**
+ * Whether a position is a place in this log: in the current epoch up to its end, or in an earlier epoch up to the point where the
+ * log was continued. A position beyond that point saw messages which the log has lost.
+ */
+export function isPlaceIn(log: Lineage, position: Position): boolean {
+  if (position.epoch === log.epoch) return position.sequence <= log.sequence;
+  const earlier = log.previous.find((end) => end.epoch === position.epoch);
+  return earlier !== undefined && position.sequence <= earlier.sequence;
+}
+
+/** The epoch under which the message of this sequence was appended. */
+export function epochAt(log: Lineage, sequence: number): string {
+  let epoch = log.epoch;
+  for (const end of log.previous) {
+    if (sequence > end.sequence) return epoch;
+    epoch = end.epoch;
+  }
+  return epoch;
+}
