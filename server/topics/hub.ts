@@ -335,20 +335,16 @@ export class TopicHub implements Topics, BrokerListener {
     if (!alreadyIn) topic.flush();
     const { epoch, sequence } = topic.written;
     const at = { topic: topic.name, epoch, sequence };
-    if (alreadyIn) return { ...at, recovered: recovery === undefined, missed: 0 };
     if (recovery?.recovered === true && recovery.since.sequence < sequence) {
       const reader = topic.catchUpFrom(subscriber, recovery.since);
-      audience.join(subscriber.id, topic.name);
+      if (!alreadyIn) audience.join(subscriber.id, topic.name);
       // After this turn, so that the answer to the command goes first.
       setImmediate(() => reader.resumeWhenDrained());
       return { ...at, recovered: true, missed: sequence - recovery.since.sequence };
     }
-    audience.join(subscriber.id, topic.name);
-    return {
-      ...at,
-      recovered: recovery?.recovered ?? false,
-      missed: recovery?.recovered === true ? 0 : (recovery?.missed ?? 0),
-    };
+    if (!alreadyIn) audience.join(subscriber.id, topic.name);
+    if (recovery === undefined) return { ...at, recovered: alreadyIn, missed: 0 };
+    return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
   }
 
   private actor(topic: string): TopicActor {

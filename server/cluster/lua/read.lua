@@ -1,0 +1,42 @@
+-- Reads a log's end and, if asked, a stretch of it, in one atomic step. A log that does not exist is given an epoch; one that another
+-- Redis process wrote goes on under a new one (see append.lua).
+--
+-- KEYS[1] log stream, [2] meta hash
+-- ARGV[1] id of the Redis process   [2] a fresh epoch   [3] meta TTL ms   [4] "end", "after" or "last"
+--     [5] sequence after which to read ("after")   [6] limit
+--     [7] now, ms: marks of batches older than an hour are removed when there are many
+-- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them }
+local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
+local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
+if not epoch then
+  epoch, sequence, previous = ARGV[2], 0, ''
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '')
+elseif meta[3] ~= ARGV[1] then
+  previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
+  local _, commas = string.gsub(previous, ',', '')
+  if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end
+  epoch = ARGV[2]
+  redis.call('HSET', KEYS[2], 'e', epoch, 'r', ARGV[1], 'p', previous)
+end
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
+if redis.call('HLEN', KEYS[2]) > 36 then
+  local all = redis.call('HGETALL', KEYS[2])
+  for i = 1, #all, 2 do
+    local ms = string.match(all[i + 1], '^%d+ (%d+) ')
+    if string.sub(all[i], 1, 2) == 'w:' and ms and tonumber(ms) < tonumber(ARGV[7]) - 3600000 then
+      redis.call('HDEL', KEYS[2], all[i])
+    end
+  end
+end
+
+local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+local first = sequence + 1
+if oldest[1] then first = tonumber(string.match(oldest[1][1], '^%d+')) end
+local entries = {}
+if ARGV[4] == 'after' then
+  entries = redis.call('XRANGE', KEYS[1], (tonumber(ARGV[5]) + 1) .. '-0', '+', 'COUNT', ARGV[6])
+elseif ARGV[4] == 'last' then
+  entries = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[6])
+end
+return { epoch, sequence, first, previous, entries }

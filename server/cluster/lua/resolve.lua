@@ -1,0 +1,15 @@
+-- Finds out what became of a batch whose answer was lost. If it was not applied, it never will be: its number is marked as used.
+--
+-- KEYS[1] meta hash
+-- ARGV[1] replica id   [2] batch number   [3] now, ms   [4] meta TTL ms
+-- Result: the batch's answer (see append.lua), or "cancelled".
+local field = 'w:' .. ARGV[1]
+local last = redis.call('HGET', KEYS[1], field)
+if last then
+  local number, answer = string.match(last, '^(%d+) %d+ (.*)$')
+  if tonumber(number) == tonumber(ARGV[2]) and answer ~= 'cancelled' then return answer end
+  if tonumber(number) >= tonumber(ARGV[2]) then return 'cancelled' end
+end
+redis.call('HSET', KEYS[1], field, ARGV[2] .. ' ' .. ARGV[3] .. ' cancelled')
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 'cancelled'
