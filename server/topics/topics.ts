@@ -48,6 +48,8 @@ export interface Feed {
 /** An answer of `history`: entries as they are in the log. */
 export interface History extends Position {
   readonly entries: readonly LogEntry[];
+  /** Ends of the earlier epochs of this log, newest first. */
+  readonly previous: readonly Position[];
   /** Sequence of the oldest message still stored; `sequence + 1` when none is. */
   readonly firstSequence: number;
   /** False when `since` is not a place in this log any more: the entries then are the oldest stored. */

@@ -65,7 +65,8 @@ export class ConnectionRegistry implements Audience {
   /** Tells a listener what happens to the rooms of topics. */
   follow(listener: RoomListener): void {
     const { adapter } = this.namespace;
-    const topicOf = (room: string) => (room.startsWith(roomPrefix) ? room.slice(roomPrefix.length) : undefined);
+    const topicOf = (room: string) =>
+      room.startsWith(roomPrefix) ? room.slice(roomPrefix.length) : undefined;
     const on = (event: string, tell: (topic: string, id: string) => void) =>
       adapter.on(event, (room: string, id: string) => {
         const topic = topicOf(room);

@@ -35,7 +35,8 @@ export function createSocketIo(http: HttpServer, settings: SocketIoSettings, adm
     cors: { origin: anyOrigin ? true : [...settings.allowedOrigins], credentials: true },
     allowRequest: (request, decide) => {
       try {
-        if (!isOriginAllowed(request, settings.allowedOrigins)) throw new RefusalError('forbidden', 'this origin may not connect');
+        if (!isOriginAllowed(request, settings.allowedOrigins))
+          throw new RefusalError('forbidden', 'this origin may not connect');
         // A request with a session id belongs to a connection that was admitted.
         if (!/[?&]sid=/.test(request.url ?? '')) admit(request);
         decide(null, true);
@@ -59,7 +60,10 @@ export function tokenOf(socket: Socket): string {
   const bearer = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1];
   if (bearer !== undefined) return bearer;
   if (typeof query['token'] === 'string') return query['token'];
-  throw new RefusalError('unauthorized', 'no token: give it as auth.token, as an Authorization header or as ?token=');
+  throw new RefusalError(
+    'unauthorized',
+    'no token: give it as auth.token, as an Authorization header or as ?token=',
+  );
 }
 
 /** An error that Socket.IO sends as `connect_error`, with the wire's error object as `data`. */
@@ -78,7 +82,10 @@ export type RunCommand = (socket: Socket, name: string, request: unknown) => Pro
  * Makes the one listener that all sockets share: every event is a command, answered through its acknowledgement, or by an `error` event
  * when it has none.
  */
-export function commandListener(run: RunCommand, log: Log): (this: Socket, event: unknown, ...args: unknown[]) => void {
+export function commandListener(
+  run: RunCommand,
+  log: Log,
+): (this: Socket, event: unknown, ...args: unknown[]) => void {
   const answer = (socket: Socket, reply: Reply | undefined, result: object) => {
     if (reply !== undefined) reply(result);
     else if ('error' in result) socket.emit('error', result.error);

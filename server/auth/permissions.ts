@@ -1,0 +1,74 @@
+import { RefusalError } from '../../shared/errors.js';
+import { compileTopicPattern } from '../../shared/topic-name.js';
+import type { Action, Identity } from './identity.js';
+
+/** Allows the actions on the topics to everybody who has the role; role `*` is everybody. */
+export interface PermissionRule {
+  readonly role: string;
+  readonly topics: readonly string[];
+  readonly allow: readonly Action[];
+}
+
+type Matcher = (topic: string) => boolean;
+
+const never: Matcher = () => false;
+
+/** Role sets of which compiled rules are kept. */
+const cacheLimit = 1000;
+
+/** Decides who may do what on which topic. Compiled rules are kept per set of roles: a check on the hot path is one lookup and a match. */
+export class Permissions {
+  private readonly compiled = new Map<string, ReadonlyMap<Action, Matcher>>();
+  private readonly restrictions = new WeakMap<Identity, Matcher>();
+
+  constructor(private readonly rules: readonly PermissionRule[]) {}
+
+  /** @throws RefusalError `forbidden` */
+  check(identity: Identity, action: Action, topic: string): void {
+    if (this.allows(identity, action, topic)) return;
+    throw new RefusalError('forbidden', `not allowed to ${action} on ${topic}`);
+  }
+
+  allows(identity: Identity, action: Action, topic: string): boolean {
+    const matcher = this.rulesOf(identity.roles).get(action) ?? never;
+    // A token's topics restrict topics; `direct` is about users.
+    if (action === 'direct') return matcher(topic);
+    return matcher(topic) && (identity.topics === undefined || this.restrictionOf(identity)(topic));
+  }
+
+  private rulesOf(roles: readonly string[]): ReadonlyMap<Action, Matcher> {
+    const name = roles.length === 1 ? roles[0]! : roles.join('\n');
+    let actions = this.compiled.get(name);
+    if (actions === undefined) {
+      actions = this.compile(roles);
+      if (this.compiled.size >= cacheLimit) this.compiled.clear();
+      this.compiled.set(name, actions);
+    }
+    return actions;
+  }
+
+  private compile(roles: readonly string[]): ReadonlyMap<Action, Matcher> {
+    const patterns = new Map<Action, string[]>();
+    for (const rule of this.rules) {
+      if (rule.role !== '*' && !roles.includes(rule.role)) continue;
+      for (const action of rule.allow)
+        patterns.set(action, [...(patterns.get(action) ?? []), ...rule.topics]);
+    }
+    return new Map([...patterns].map(([action, its]) => [action, anyOf(its)]));
+  }
+
+  private restrictionOf(identity: Identity): Matcher {
+    let matcher = this.restrictions.get(identity);
+    if (matcher === undefined) {
+      matcher = anyOf(identity.topics ?? []);
+      this.restrictions.set(identity, matcher);
+    }
+    return matcher;
+  }
+}
+
+function anyOf(patterns: readonly string[]): Matcher {
+  if (patterns.includes('*')) return () => true;
+  const matchers = patterns.map(compileTopicPattern);
+  return matchers.length === 1 ? matchers[0]! : (topic) => matchers.some((matches) => matches(topic));
+}

@@ -1,0 +1,13 @@
+import { z } from 'zod';
+import type { Command } from './command.js';
+
+const schema = z.strictObject({ timestamp: z.number().optional() });
+
+/** `ping`: answers with the client's timestamp and the server's clock, both in milliseconds. */
+export function pingCommand(nowMs: () => number): Command<z.output<typeof schema>> {
+  return {
+    name: 'ping',
+    schema,
+    run: (_connection, request) => ({ timestamp: request.timestamp ?? null, server_time: nowMs() }),
+  };
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { readTopicName } from '../../shared/topic-name.js';
+import type { Permissions } from '../auth/permissions.js';
+import type { Command } from './command.js';
+
+/** Who listens to a topic, on all replicas. */
+export interface PresenceAnswer {
+  users: { user_id: string; connections: number }[];
+  count: number;
+  /** Present when not all replicas could be asked. */
+  partial?: true;
+}
+
+/** Knows who listens. */
+export interface PresenceReader {
+  of(topic: string): Promise<PresenceAnswer>;
+}
+
+const schema = z.strictObject({ topic: z.string() });
+
+/** `presence`: the users subscribed to a topic. */
+export function presenceCommand(dependencies: {
+  readonly presence: PresenceReader;
+  readonly permissions: Permissions;
+}): Command<z.output<typeof schema>, PresenceAnswer> {
+  return {
+    name: 'presence',
+    schema,
+    run(connection, request) {
+      const topic = readTopicName(request.topic, 'topic');
+      dependencies.permissions.check(connection.identity, 'presence', topic);
+      return dependencies.presence.of(topic);
+    },
+  };
+}

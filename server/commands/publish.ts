@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { readTopicName } from '../../shared/topic-name.js';
+import type { Permissions } from '../auth/permissions.js';
+import type { Durability } from '../topics/broker.js';
+import type { PublishReceipt, Topics } from '../topics/topics.js';
+import type { Command } from './command.js';
+import { readPayload, type PayloadLimits } from './payload.js';
+import { confirmField, keyField, timeoutField } from './request-fields.js';
+
+/** Waits for subscribers to acknowledge a message. */
+export interface DeliveryConfirmations {
+  /** Name of this replica, to which confirmations are reported. */
+  readonly replicaId: string;
+  /** Begins to collect for a message that is about to be published. */
+  expect(messageId: string): void;
+  /** Resolves when everybody has acknowledged, or after the time. */
+  wait(receipt: PublishReceipt, timeoutMs: number): Promise<{ delivered: number; expected: number }>;
+  /** The message was not published. */
+  cancel(messageId: string): void;
+}
+
+export interface PublishDependencies {
+  readonly topics: Topics;
+  readonly permissions: Permissions;
+  readonly confirmations: DeliveryConfirmations;
+  readonly newId: () => string;
+  /** Called with each stored message. */
+  readonly onPublished: (receipt: PublishReceipt, connectionId: string, tookMs: number) => void;
+}
+
+export interface PublishSettings extends PayloadLimits {
+  readonly confirmTimeoutMs: number;
+}
+
+const schema = z.strictObject({
+  topic: z.string(),
+  payload: z.unknown(),
+  key: keyField.optional(),
+  confirm: confirmField.optional(),
+  timeout_ms: timeoutField.optional(),
+});
+
+export interface PublishAnswer {
+  id: string;
+  topic: string;
+  epoch: string;
+  sequence: number;
+  durability: Durability;
+  duplicate?: true;
+  delivered?: number;
+  expected?: number;
+}
+
+/** `publish`: answered once the message is in the log, or, with `confirm: "delivered"`, once subscribers have acknowledged it. */
+export function publishCommand(
+  { topics, permissions, confirmations, newId, onPublished }: PublishDependencies,
+  settings: PublishSettings,
+): Command<z.output<typeof schema>, PublishAnswer> {
+  return {
+    name: 'publish',
+    schema,
+    async run(connection, request) {
+      const startedMs = performance.now();
+      const topic = readTopicName(request.topic, 'topic');
+      permissions.check(connection.identity, 'publish', topic);
+      const { json, attachments } = readPayload(request.payload, connection.wire, settings);
+      const id = newId();
+      const confirmed = request.confirm === 'delivered';
+      if (confirmed) confirmations.expect(id);
+      let receipt: PublishReceipt;
+      try {
+        receipt = await topics.publish({
+          id,
+          topic,
+          payloadJson: json,
+          attachments,
+          sender: connection.identity.userId,
+          ...(request.key !== undefined && { key: request.key }),
+          ...(confirmed && { confirmTo: confirmations.replicaId }),
+        });
+      } catch (error) {
+        if (confirmed) confirmations.cancel(id);
+        throw error;
+      }
+      onPublished(receipt, connection.id, performance.now() - startedMs);
+      const answer: PublishAnswer = {
+        id: receipt.id,
+        topic,
+        epoch: receipt.epoch,
+        sequence: receipt.sequence,
+        durability: receipt.durability,
+      };
+      if (receipt.duplicate) answer.duplicate = true;
+      if (confirmed)
+        Object.assign(
+          answer,
+          await confirmations.wait(receipt, request.timeout_ms ?? settings.confirmTimeoutMs),
+        );
+      return answer;
+    },
+  };
+}

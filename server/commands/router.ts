@@ -1,0 +1,59 @@
+import { RefusalError, toWireError, type WireError } from '../../shared/errors.js';
+import type { Log } from '../telemetry/log.js';
+import type { Connection } from '../transports/connection.js';
+import type { Command } from './command.js';
+import { requestError } from './request-error.js';
+
+/** The answer of every command. */
+export type Answer = ({ readonly ok: true } & object) | { readonly ok: false; readonly error: WireError };
+
+export interface CommandRouterDependencies {
+  readonly commands: readonly Command[];
+  readonly log: Log;
+  /** Called before a command is run; throws to refuse it (limits, modes). */
+  readonly admit: (connection: Connection, name: string) => void;
+  /** Called for each refused command. */
+  readonly onRefused: (error: WireError) => void;
+}
+
+/** Decodes, admits and runs commands, and turns whatever happens into an answer. */
+export class CommandRouter {
+  private readonly commands = new Map<string, { command: Command; fields: readonly string[] }>();
+
+  constructor(private readonly dependencies: CommandRouterDependencies) {
+    for (const command of dependencies.commands) {
+      const { shape } = command.schema as unknown as { shape?: object };
+      this.commands.set(command.name, { command, fields: Object.keys(shape ?? {}) });
+    }
+  }
+
+  /** Never throws and never rejects. */
+  async run(connection: Connection, name: string, request: unknown): Promise<Answer> {
+    try {
+      const known = this.commands.get(name);
+      if (known === undefined)
+        throw new RefusalError('unknown_type', `there is no command ${JSON.stringify(name.slice(0, 50))}`);
+      this.dependencies.admit(connection, name);
+      const parsed = known.command.schema.safeParse(request ?? {});
+      if (!parsed.success) throw requestError(parsed.error, known.fields);
+      return { ok: true, ...(await known.command.run(connection, parsed.data)) };
+    } catch (error) {
+      return this.refuse(connection, name, error);
+    }
+  }
+
+  private refuse(connection: Connection, name: string, error: unknown): Answer {
+    const wire = toWireError(error);
+    this.dependencies.onRefused(wire);
+    if (error instanceof RefusalError) {
+      this.dependencies.log.debug('Command refused', {
+        connection_id: connection.id,
+        command: name,
+        code: wire.code,
+      });
+    } else {
+      this.dependencies.log.error('Command failed', { connection_id: connection.id, command: name, error });
+    }
+    return { ok: false, error: wire };
+  }
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { RefusalError, toWireError, type WireError } from '../../shared/errors.js';
+import { readTopicName } from '../../shared/topic-name.js';
+import type { Permissions } from '../auth/permissions.js';
+import type { Subscribed, Topics } from '../topics/topics.js';
+import type { Connection } from '../transports/connection.js';
+import type { Command } from './command.js';
+import { positionsField, topicsField } from './request-fields.js';
+
+export interface SubscribeDependencies {
+  readonly topics: Topics;
+  readonly permissions: Permissions;
+  /** Asks for `presence` events of a topic. */
+  readonly watchPresence: (connection: Connection, topic: string) => void;
+  /** The subscriptions of a connection have changed. */
+  readonly onChanged: (connection: Connection) => void;
+}
+
+export interface SubscribeSettings {
+  readonly maxTopicsPerConnection: number;
+}
+
+const schema = z.strictObject({
+  topics: topicsField,
+  since: positionsField.optional(),
+  /** Also send `presence` events of these topics. */
+  presence: z.boolean().optional(),
+});
+
+interface SubscribeAnswer {
+  topics: Subscribed[];
+  rejected: { topic: string; error: WireError }[];
+}
+
+/** `subscribe`: each topic succeeds or is rejected by itself. */
+export function subscribeCommand(
+  { topics, permissions, watchPresence, onChanged }: SubscribeDependencies,
+  settings: SubscribeSettings,
+): Command<z.output<typeof schema>, SubscribeAnswer> {
+  const one = async (
+    connection: Connection,
+    topic: string,
+    request: z.output<typeof schema>,
+    held: number,
+  ) => {
+    if (held > settings.maxTopicsPerConnection) {
+      throw new RefusalError(
+        'too_many_topics',
+        `a connection may hold ${settings.maxTopicsPerConnection} topics`,
+        {
+          limit: settings.maxTopicsPerConnection,
+        },
+      );
+    }
+    permissions.check(connection.identity, 'subscribe', topic);
+    const since =
+      request.since !== undefined && Object.hasOwn(request.since, topic) ? request.since[topic] : undefined;
+    const subscribed = await topics.subscribe(connection, topic, since);
+    if (request.presence === true) {
+      permissions.check(connection.identity, 'presence', topic);
+      watchPresence(connection, topic);
+    }
+    return subscribed;
+  };
+  return {
+    name: 'subscribe',
+    schema,
+    async run(connection, request) {
+      const answer: SubscribeAnswer = { topics: [], rejected: [] };
+      const names = [...new Set(request.topics)];
+      const held = topics.positions(connection);
+      const more = names.filter((name) => !held.has(name));
+      await Promise.all(
+        names.map(async (name, i) => {
+          try {
+            const topic = readTopicName(name, `topics[${i}]`);
+            answer.topics.push(await one(connection, topic, request, held.size + more.indexOf(name) + 1));
+          } catch (error) {
+            if (!(error instanceof RefusalError)) throw error;
+            answer.rejected.push({ topic: name.slice(0, 200), error: toWireError(error) });
+          }
+        }),
+      );
+      onChanged(connection);
+      return answer;
+    },
+  };
+}

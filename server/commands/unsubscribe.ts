@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import type { Topics } from '../topics/topics.js';
+import type { Connection } from '../transports/connection.js';
+import type { Command } from './command.js';
+import { topicsField } from './request-fields.js';
+
+const schema = z.strictObject({ topics: topicsField });
+
+/** `unsubscribe`: answers with the topics that the connection was subscribed to and is no longer. */
+export function unsubscribeCommand(dependencies: {
+  readonly topics: Topics;
+  readonly unwatchPresence: (connection: Connection, topic: string) => void;
+  readonly onChanged: (connection: Connection) => void;
+}): Command<z.output<typeof schema>, { topics: string[] }> {
+  return {
+    name: 'unsubscribe',
+    schema,
+    run(connection, request) {
+      const left = [...new Set(request.topics)].filter((topic) =>
+        dependencies.topics.unsubscribe(connection, topic),
+      );
+      for (const topic of left) dependencies.unwatchPresence(connection, topic);
+      dependencies.onChanged(connection);
+      return { topics: left };
+    },
+  };
+}

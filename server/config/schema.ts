@@ -1,0 +1,211 @@
+import { z } from 'zod';
+import { isTopicPattern } from '../../shared/topic-name.js';
+
+/** One setting: its schema holds type, limits and default; the meaning goes to `docs/config.md`. */
+const setting = <Schema extends z.ZodType>(schema: Schema, meaning: string) =>
+  schema.meta({ description: meaning });
+
+const count = (initial: number, max = 1_000_000_000) => z.int().min(0).max(max).default(initial);
+const positive = (initial: number, max = 1_000_000_000) => z.int().min(1).max(max).default(initial);
+const text = (initial: string) => z.string().default(initial);
+const optionalText = () => z.string().min(1).optional();
+const pattern = z
+  .string()
+  .refine(isTopicPattern, 'must be a topic name, in which * stands for any characters');
+const actions = ['subscribe', 'publish', 'history', 'presence', 'direct'] as const;
+
+const permission = z.strictObject({
+  role: z.string().min(1),
+  topics: z.array(pattern).min(1),
+  allow: z.array(z.enum(actions)).min(1),
+});
+
+const topicRule = z.strictObject({
+  pattern,
+  history_size: z.int().min(0).max(10_000_000).optional(),
+  history_ttl_secs: z.int().min(1).optional(),
+  idempotency_window_secs: z.int().min(1).optional(),
+});
+
+/** The settings as they are written: in the TOML file, and, as `RTC_SECTION_KEY`, in the environment. */
+export const settingsSchema = z.strictObject({
+  server: z
+    .strictObject({
+      host: setting(text('0.0.0.0'), 'Address to listen on.'),
+      port: setting(z.int().min(0).max(65_535).default(8081), 'Port to listen on; 0 takes a free one.'),
+      replica_id: setting(
+        optionalText(),
+        'Name of this replica, unique in the cluster. Default: host name and a random suffix.',
+      ),
+      environment: setting(
+        z.enum(['development', 'production', 'test']).default('development'),
+        'In `production` a missing token secret is an error; otherwise one is made for the run.',
+      ),
+      shutdown_timeout_ms: setting(positive(10_000), 'After SIGTERM the process ends within this time.'),
+    })
+    .prefault({}),
+  websocket: z
+    .strictObject({
+      heartbeat_interval_secs: setting(positive(30, 3600), 'A ping is sent this often.'),
+      client_timeout_secs: setting(
+        positive(60, 7200),
+        'A client that has not been heard of for this long is gone.',
+      ),
+      max_message_bytes: setting(
+        positive(65_536, 16_777_216),
+        'Largest payload of a message; a larger one is refused and the connection kept.',
+      ),
+      transport_limit_bytes: setting(
+        positive(1_000_000, 134_217_728),
+        'Largest frame; a larger one closes the connection.',
+      ),
+      connect_timeout_secs: setting(
+        positive(10, 600),
+        'A transport that has not joined within this time is closed.',
+      ),
+      allowed_origins: setting(
+        z.array(z.string()).default(['*']),
+        'Origins of web pages that may connect; `*` for any.',
+      ),
+      max_topics_per_connection: setting(positive(1000), 'Subscriptions one connection may hold.'),
+      max_payload_depth: setting(positive(32, 1000), 'Deepest nesting of a payload.'),
+      handshakes_per_sec: setting(count(0), 'Handshakes admitted per second; 0 for no limit.'),
+      max_connections: setting(count(0), 'Connections of this replica; 0 for no limit.'),
+    })
+    .prefault({}),
+  auth: z
+    .strictObject({
+      jwt_secret: setting(optionalText(), 'Secret of HS256 tokens.'),
+      public_key_file: setting(optionalText(), 'PEM file with the public key of RS256 or ES256 tokens.'),
+      jwks_file: setting(optionalText(), 'JWKS file with public keys, chosen by `kid`.'),
+      issuer: setting(optionalText(), 'Required `iss` claim.'),
+      audience: setting(optionalText(), 'Required `aud` claim.'),
+      leeway_secs: setting(count(60, 3600), 'Tolerance for differing clocks.'),
+    })
+    .prefault({}),
+  permissions: setting(
+    z.array(permission).default([{ role: '*', topics: ['*'], allow: [...actions] }]),
+    'Who may do what on which topics: a list of `{ role, topics, allow }`; role `*` is everybody.',
+  ),
+  redis: z
+    .strictObject({
+      url: setting(optionalText(), 'Address of Redis. Without it the service runs alone, in memory.'),
+      key_prefix: setting(text('rtc'), 'Prefix of every key and channel.'),
+      command_timeout_ms: setting(positive(2000), 'Unanswered for this long, Redis counts as stalled.'),
+      stall_limit_ms: setting(positive(15_000), 'A stall of this length ends the connection.'),
+      outcome_limit_ms: setting(
+        positive(30_000),
+        'How long the outcome of an interrupted publish is looked for.',
+      ),
+      wait_replicas: setting(
+        count(0, 16),
+        'Redis replicas that have to hold a message before it is acknowledged.',
+      ),
+    })
+    .prefault({}),
+  topics: z
+    .strictObject({
+      history_size: setting(count(10_000, 10_000_000), 'Messages kept per topic.'),
+      history_ttl_secs: setting(positive(3600), 'History expires this long after the last message.'),
+      idempotency_window_secs: setting(positive(300), 'A repeated `key` is recognised for this long.'),
+      position_check_secs: setting(positive(25, 3600), 'A quiet topic is compared with its log this often.'),
+      fanout_window_ms: setting(
+        count(5, 1000),
+        'A busy topic gathers messages for this long before it writes them.',
+      ),
+      fanout_window_max_ms: setting(
+        count(100, 5000),
+        'The longest it gathers when a write to all subscribers is costly.',
+      ),
+      max_history_answer: setting(positive(1000, 10_000), 'Messages in one answer of `history` or `missed`.'),
+      catch_up_cache_bytes: setting(
+        count(33_554_432),
+        'Memory for stretches of logs that many slow readers read.',
+      ),
+      rules: setting(
+        z.array(topicRule).default([]),
+        'Other history settings by topic pattern; the first match counts.',
+      ),
+    })
+    .prefault({}),
+  outbox: z
+    .strictObject({
+      limit_messages: setting(positive(1000), 'Messages that may wait for one connection.'),
+      limit_bytes: setting(positive(1_048_576), 'Bytes that may wait for one connection.'),
+      total_bytes: setting(positive(268_435_456), 'Bytes that may wait for all connections of the replica.'),
+      overflow_strategy: setting(
+        z.enum(['catch_up', 'drop_oldest', 'drop_newest', 'disconnect']).default('catch_up'),
+        'What happens to a reader that is too slow.',
+      ),
+    })
+    .prefault({}),
+  actor_system: z
+    .strictObject({
+      mailbox_capacity: setting(positive(1000), 'Publishes that may wait per topic and replica.'),
+      overflow_strategy: setting(
+        z.enum(['reject', 'drop_oldest']).default('reject'),
+        'Which publish a full mailbox refuses.',
+      ),
+      batch_max: setting(positive(500, 10_000), 'Messages in one append.'),
+      idle_secs: setting(positive(60), 'An actor without traffic is dropped after this time.'),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      connection_rps: setting(count(0), 'Commands per second and connection; 0 for no limit.'),
+    })
+    .prefault({}),
+  direct: z
+    .strictObject({
+      confirm_timeout_ms: setting(
+        positive(2000, 60_000),
+        'How long a confirmed delivery is waited for, unless the sender says.',
+      ),
+      inbox_size: setting(positive(1000), 'Unacknowledged direct messages kept per user.'),
+      inbox_ttl_secs: setting(positive(86_400), 'They expire this long after the last one.'),
+    })
+    .prefault({}),
+  sessions: z
+    .strictObject({
+      ttl_secs: setting(positive(3600), 'A session can be resumed for this long.'),
+    })
+    .prefault({}),
+  logging: z
+    .strictObject({
+      level: setting(
+        text('info'),
+        'Log filter: a level, or `realtime_communication::routing=debug,…` per module.',
+      ),
+      format: setting(z.enum(['json', 'pretty']).default('json'), '`pretty` for reading by eye.'),
+    })
+    .prefault({}),
+});
+
+/** The settings as written, with every default filled in. */
+export type WrittenSettings = z.output<typeof settingsSchema>;
+
+type CamelCase<Key extends string> = Key extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : Key;
+
+type CamelCased<Value> = Value extends readonly (infer Item)[]
+  ? readonly CamelCased<Item>[]
+  : Value extends object
+    ? { readonly [Key in keyof Value & string as CamelCase<Key>]: CamelCased<Value[Key]> }
+    : Value;
+
+/** The settings as the code reads them: camelCase and frozen. */
+export type Settings = CamelCased<WrittenSettings>;
+
+/** Short environment names and the settings they stand for. */
+export const shortNames: Readonly<Record<string, readonly [section: string, key: string]>> = {
+  HOST: ['server', 'host'],
+  PORT: ['server', 'port'],
+  NODE_ENV: ['server', 'environment'],
+  REPLICA_ID: ['server', 'replica_id'],
+  JWT_SECRET: ['auth', 'jwt_secret'],
+  REDIS_URL: ['redis', 'url'],
+  RUST_LOG: ['logging', 'level'],
+  LOG_LEVEL: ['logging', 'level'],
+  LOG_FORMAT: ['logging', 'format'],
+};

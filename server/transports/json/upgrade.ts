@@ -1,0 +1,91 @@
+import { STATUS_CODES, type IncomingMessage, type Server as HttpServer } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { randomBytes } from 'node:crypto';
+import { WebSocketServer } from 'ws';
+import { errorTable, RefusalError, toWireError } from '../../../shared/errors.js';
+import { isOriginAllowed, type Admission, type Authenticate } from '../socketio.js';
+import { JsonConnection, type JsonConnectionSettings } from './json-connection.js';
+
+export interface UpgradeDependencies {
+  readonly admit: Admission;
+  readonly authenticate: Authenticate;
+  readonly onConnection: (connection: JsonConnection, token: string) => void;
+}
+
+export interface UpgradeSettings extends JsonConnectionSettings {
+  readonly transportLimitBytes: number;
+  readonly allowedOrigins: readonly string[];
+}
+
+const path = '/ws';
+
+/**
+ * Accepts WebSockets at `/ws`. A request that is refused gets an HTTP status and a JSON body, and no socket. Returns a function that
+ * stops accepting.
+ */
+export function acceptJsonClients(
+  http: HttpServer,
+  dependencies: UpgradeDependencies,
+  settings: UpgradeSettings,
+): () => void {
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: settings.transportLimitBytes,
+    perMessageDeflate: false,
+    // Bad UTF-8 is answered by an error frame; ws would close the connection.
+    skipUTF8Validation: true,
+    clientTracking: false,
+  });
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    if (url.pathname !== path && url.pathname !== `${path}/`) return;
+    try {
+      if (!isOriginAllowed(request, settings.allowedOrigins))
+        throw new RefusalError('forbidden', 'this origin may not connect');
+      dependencies.admit(request);
+      const token = tokenOf(request, url);
+      const identity = dependencies.authenticate(token);
+      const resumeSession = url.searchParams.get('session_id') ?? undefined;
+      server.handleUpgrade(request, socket, head, (webSocket) => {
+        const id = randomBytes(15).toString('base64url');
+        const made = {
+          id,
+          webSocket,
+          request,
+          token,
+          identity,
+          ...(resumeSession !== undefined && { resumeSession }),
+        };
+        dependencies.onConnection(new JsonConnection(made, settings), token);
+      });
+    } catch (error) {
+      refuse(socket, error);
+    }
+  };
+  http.on('upgrade', onUpgrade);
+  return () => {
+    http.off('upgrade', onUpgrade);
+    server.close();
+  };
+}
+
+function tokenOf(request: IncomingMessage, url: URL): string {
+  const token =
+    url.searchParams.get('token') ?? /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (token === undefined || token === '')
+    throw new RefusalError('unauthorized', 'no token: give it as ?token= or as an Authorization header');
+  return token;
+}
+
+function refuse(socket: Duplex, error: unknown): void {
+  const wire = toWireError(error);
+  const status = errorTable[wire.code].http;
+  const body = JSON.stringify({ error: wire });
+  const retryAfter =
+    wire.retry_after_ms === undefined ? '' : `Retry-After: ${Math.ceil(wire.retry_after_ms / 1000)}\r\n`;
+  socket.on('error', () => {});
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `${retryAfter}Connection: close\r\n\r\n${body}`,
+  );
+}
