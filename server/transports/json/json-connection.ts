@@ -40,8 +40,9 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
   readyState: 'open' | 'closing' | 'closed' = 'open';
   writeBuffer: WaitingPacket[] = [];
   readonly transport = { name: 'websocket', writable: true };
-  /** Receives the client's frames; set by whoever runs the commands. */
-  onFrame: ((content: Buffer, isBinary: boolean) => void) | undefined;
+  private receiver: ((content: Buffer, isBinary: boolean) => void) | undefined;
+  /** Frames that came before there was a receiver: the few that a client sends in the turn of its handshake. */
+  private early: [Buffer, boolean][] = [];
   private readonly webSocket: WebSocket;
   private readonly heartbeat: NodeJS.Timeout;
   private heardAtMs = performance.now();
@@ -59,7 +60,8 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
     const { webSocket } = this;
     webSocket.on('message', (content: Buffer, isBinary: boolean) => {
       this.heardAtMs = performance.now();
-      this.onFrame?.(content, isBinary);
+      if (this.receiver === undefined) this.early.push([content, isBinary]);
+      else this.receiver(content, isBinary);
     });
     webSocket.on('pong', () => {
       this.heardAtMs = performance.now();
@@ -69,6 +71,13 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
       this.closed(code === 1000 || code === 1001 ? 'client closed' : 'transport close'),
     );
     webSocket.on('error', () => this.closed('transport error'));
+  }
+
+  /** Sets what handles the client's frames. */
+  receive(receiver: (content: Buffer, isBinary: boolean) => void): void {
+    this.receiver = receiver;
+    for (const [content, isBinary] of this.early) receiver(content, isBinary);
+    this.early = [];
   }
 
   /** Writes a Socket.IO packet, or ready-made frames. */

@@ -1,0 +1,117 @@
+import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino';
+import pretty from 'pino-pretty';
+import type { Log, LogFields } from './log.js';
+import { LogFilter, logLevels, targetRoot, type LogLevel } from './log-filter.js';
+
+export interface LoggerSettings {
+  /** See {@link LogFilter}. */
+  readonly level: string;
+  readonly format: 'json' | 'pretty';
+}
+
+const secretKey = /token|secret|password|authorization|cookie|jwt/i;
+/** What a signed token looks like, wherever it stands in a text. */
+const signedToken = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
+
+/**
+ * Writes the service's log: one JSON object a line with `level` in upper case, `timestamp`, `target` and `message` first. Values under
+ * keys that name secrets, and anything that looks like a token, never reach it.
+ */
+export class LoggerFactory {
+  private filter: LogFilter;
+  private readonly base: Logger;
+
+  constructor(settings: LoggerSettings, destination?: DestinationStream) {
+    this.filter = new LogFilter(settings.level);
+    this.base = pino(
+      {
+        level: 'trace',
+        base: null,
+        messageKey: 'message',
+        timestamp: () => stdTimeFunctions.isoTime().replace('"time"', '"timestamp"'),
+        formatters: { level: (label) => ({ level: label.toUpperCase() }) },
+      },
+      settings.format === 'pretty'
+        ? prettyStream(destination)
+        : (destination ?? pino.destination({ sync: false, minLength: 0 })),
+    );
+  }
+
+  /** The filter in force. */
+  get directives(): string {
+    return this.filter.text;
+  }
+
+  /** Changes the filter of every logger at once. @throws Error as {@link LogFilter} */
+  setFilter(directives: string): void {
+    this.filter = new LogFilter(directives);
+  }
+
+  /** The logger of a module; its target is `realtime_communication::<module>`. */
+  readonly log = (module: string): Log => {
+    const target = `${targetRoot}::${module}`;
+    let filter = this.filter;
+    let least = filter.levelOf(target);
+    const enabled = (level: LogLevel) => {
+      if (filter !== this.filter) {
+        filter = this.filter;
+        least = filter.levelOf(target);
+      }
+      return logLevels[level] >= least;
+    };
+    const write = (level: Exclude<LogLevel, 'off'>) => (message: string, fields?: LogFields) => {
+      if (enabled(level)) this.base[level]({ target, ...clean(fields) }, withoutTokens(message));
+    };
+    return {
+      trace: write('trace'),
+      debug: write('debug'),
+      info: write('info'),
+      warn: write('warn'),
+      error: write('error'),
+      enabled,
+    };
+  };
+
+  /** Writes what is still buffered. */
+  flush(): void {
+    this.base.flush();
+  }
+}
+
+function prettyStream(destination: DestinationStream | undefined): DestinationStream {
+  return pretty({
+    messageKey: 'message',
+    timestampKey: 'timestamp',
+    colorize: destination === undefined && process.stdout.isTTY,
+    ignore: 'target',
+    messageFormat: '{target}: {message}',
+    ...(destination && { destination }),
+  });
+}
+
+function withoutTokens(text: string): string {
+  return text.replace(signedToken, '[redacted]');
+}
+
+function clean(fields: LogFields | undefined): Record<string, unknown> | undefined {
+  if (fields === undefined) return undefined;
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, cleanValue(key, value, 4)]));
+}
+
+function cleanValue(key: string, value: unknown, depthLeft: number): unknown {
+  if (secretKey.test(key)) return '[redacted]';
+  if (typeof value === 'string') return withoutTokens(value);
+  if (value instanceof Error) {
+    return {
+      type: value.name,
+      message: withoutTokens(value.message),
+      stack: withoutTokens(value.stack ?? ''),
+    };
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  if (depthLeft === 0) return '[deep]';
+  if (Array.isArray(value)) return value.map((item) => cleanValue('', item, depthLeft - 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, cleanValue(name, item, depthLeft - 1)]),
+  );
+}
