@@ -1,7 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ErrorReply } from 'redis';
+import { randomBytes } from 'node:crypto';
 import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../telemetry/log.js';
 import type {
@@ -18,6 +15,7 @@ import type {
 } from '../topics/broker.js';
 import { decodeBatch, decodePrevious } from './batch-codec.js';
 import { LostAnswerError, type RedisArgument, type RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
 
 export interface RedisBrokerDependencies {
   readonly link: RedisLink;
@@ -34,17 +32,6 @@ export interface RedisBrokerSettings {
   readonly waitReplicas: number;
 }
 
-/** A Lua script with its digest. */
-class Script {
-  readonly source: string;
-  readonly digest: string;
-
-  constructor(name: string) {
-    this.source = readFileSync(join(__dirname, 'lua', `${name}.lua`), 'utf8');
-    this.digest = createHash('sha1').update(this.source).digest('hex');
-  }
-}
-
 /** The meta hash outlives its log by this, so that positions stay truthful a little longer than history. */
 const metaGraceMs = 60_000;
 const resolveRetryMs = 50;
@@ -56,9 +43,9 @@ const waitReplicasMs = 1000;
  * The epoch is bound to the Redis process: a script that finds that another process wrote last goes on under a new epoch.
  */
 export class RedisBroker implements Broker {
-  private readonly appendScript = new Script('append');
-  private readonly resolveScript = new Script('resolve');
-  private readonly readScript = new Script('read');
+  private readonly appendScript = new RedisScript('append');
+  private readonly resolveScript = new RedisScript('resolve');
+  private readonly readScript = new RedisScript('read');
   /** Names this process to the scripts; a replica that restarts is another writer. */
   private readonly writer = randomBytes(6).toString('base64url');
   private batchNumber = 0;
@@ -120,7 +107,7 @@ export class RedisBroker implements Broker {
     const replicated = this.settings.waitReplicas > 0 ? this.evalThenWait(keys, args) : undefined;
     let answer: string;
     try {
-      answer = await (replicated?.answer ?? this.eval<string>(this.appendScript, keys, args));
+      answer = await (replicated?.answer ?? this.appendScript.run<string>(link, keys, args));
     } catch (error) {
       if (!(error instanceof LostAnswerError)) throw this.refusal(error);
       answer = await this.resolve(topic, number);
@@ -198,7 +185,7 @@ export class RedisBroker implements Broker {
     ];
     try {
       const keys = [this.key(topic, 'log'), this.key(topic, 'meta')];
-      return readSlice(await this.eval<ReadReply>(this.readScript, keys, args, 'buffers'));
+      return readSlice(await this.readScript.run<ReadReply>(link, keys, args, 'buffers'));
     } catch (error) {
       throw this.refusal(error);
     }
@@ -212,7 +199,7 @@ export class RedisBroker implements Broker {
       try {
         const ttl = String(retentionOf(topic).historyTtlMs + metaGraceMs);
         const args = [this.writer, String(number), String(nowMs()), ttl];
-        return await this.eval<string>(this.resolveScript, [this.key(topic, 'meta')], args);
+        return await this.resolveScript.run<string>(link, [this.key(topic, 'meta')], args);
       } catch {
         await new Promise((wake) => setTimeout(wake, resolveRetryMs));
       }
@@ -228,28 +215,12 @@ export class RedisBroker implements Broker {
     args: RedisArgument[],
   ): { answer: Promise<string>; reached: Promise<boolean> } {
     const { link } = this.dependencies;
-    const answer = this.eval<string>(this.appendScript, keys, args);
+    const answer = this.appendScript.run<string>(link, keys, args);
     const reached = link
       .call<number>(['WAIT', String(this.settings.waitReplicas), String(waitReplicasMs)])
       .then((replicas) => replicas >= this.settings.waitReplicas)
       .catch(() => false);
     return { answer, reached };
-  }
-
-  private async eval<Reply>(
-    script: Script,
-    keys: string[],
-    args: RedisArgument[],
-    form: 'strings' | 'buffers' = 'strings',
-  ): Promise<Reply> {
-    const { link } = this.dependencies;
-    const rest = [String(keys.length), ...keys, ...args];
-    try {
-      return await link.call<Reply>(['EVALSHA', script.digest, ...rest], form);
-    } catch (error) {
-      if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return link.call<Reply>(['EVAL', script.source, ...rest], form);
-    }
   }
 
   private async command<Reply>(args: string[]): Promise<Reply> {

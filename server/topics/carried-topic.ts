@@ -27,7 +27,7 @@ export interface DeliveryCounts {
 /** Expects acknowledgements of messages whose publisher waits for them. */
 export interface AckCollector {
   /** Called once per message and flush, with those it was written to. */
-  expect(messageEntry: LogEntry, ackId: number, subscribers: readonly Subscriber[]): void;
+  expectAcks(item: LogEntry, ackId: number, subscribers: readonly Subscriber[]): void;
   nextAckId(): number;
 }
 
@@ -175,7 +175,8 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     }
     counts.delivered += written * batch.count;
     counts.flushes++;
-    if (confirmed !== undefined) for (const [item, ackId] of confirmed) acks.expect(item, ackId, reached!);
+    if (confirmed !== undefined)
+      for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
     this.window.flushed(startedMs, performance.now());
   }
 

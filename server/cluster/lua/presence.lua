@@ -1,0 +1,30 @@
+-- Sets how many connections of users this replica has on a topic, and tells for whom that changes being there at all.
+--
+-- KEYS[1] hash: field = user, value = "<replica>=<connections>" for each replica that has some, separated by spaces
+-- ARGV[1] replica   [2] TTL ms   then for each user: user id, connections
+-- Result: for each user that came or went: user id, connections in the cluster before, after
+local result = {}
+for i = 3, #ARGV, 2 do
+  local user, count = ARGV[i], tonumber(ARGV[i + 1])
+  local before, after, kept = 0, count, {}
+  for replica, n in string.gmatch(redis.call('HGET', KEYS[1], user) or '', '(%S+)=(%d+)') do
+    before = before + n
+    if replica ~= ARGV[1] then
+      after = after + n
+      kept[#kept + 1] = replica .. '=' .. n
+    end
+  end
+  if count > 0 then kept[#kept + 1] = ARGV[1] .. '=' .. count end
+  if #kept > 0 then
+    redis.call('HSET', KEYS[1], user, table.concat(kept, ' '))
+  else
+    redis.call('HDEL', KEYS[1], user)
+  end
+  if (before == 0) ~= (after == 0) then
+    result[#result + 1] = user
+    result[#result + 1] = before
+    result[#result + 1] = after
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return result

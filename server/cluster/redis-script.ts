@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ErrorReply } from 'redis';
+import type { RedisArgument, RedisLink } from './redis-link.js';
+
+/** A Lua script of `lua/`, called by its digest and sent whole only where Redis does not know it. */
+export class RedisScript {
+  private readonly source: string;
+  private readonly digest: string;
+
+  constructor(name: string) {
+    this.source = readFileSync(join(__dirname, 'lua', `${name}.lua`), 'utf8');
+    this.digest = createHash('sha1').update(this.source).digest('hex');
+  }
+
+  /** Runs the script. Errors as {@link RedisLink.call}. */
+  async run<Reply>(
+    link: RedisLink,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+    form: 'strings' | 'buffers' = 'strings',
+  ): Promise<Reply> {
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return await link.call<Reply>(['EVALSHA', this.digest, ...rest], form);
+    } catch (error) {
+      if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return link.call<Reply>(['EVAL', this.source, ...rest], form);
+    }
+  }
+}

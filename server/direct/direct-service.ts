@@ -1,0 +1,234 @@
+import type { DirectAnswer, DirectRequest, DirectSender } from '../commands/direct.js';
+import type { Broker, LogEntry } from '../topics/broker.js';
+import { entryToMessage, viewHeader } from '../topics/entry.js';
+import { epochAt } from '../topics/lineage.js';
+import type { Feed, Topics } from '../topics/topics.js';
+import type { Connection } from '../transports/connection.js';
+import type { Log } from '../telemetry/log.js';
+import { messageIdOf, type Confirmations } from './confirmations.js';
+
+export interface DirectServiceDependencies {
+  readonly topics: Topics;
+  readonly broker: Broker;
+  readonly confirmations: Confirmations;
+  readonly newId: () => string;
+  readonly log: Log;
+  readonly onStored: () => void;
+}
+
+export interface DirectServiceSettings {
+  readonly inboxSize: number;
+}
+
+/** A user's direct messages are a log under this name; clients cannot name it. */
+export const inboxPrefix = '$user/';
+
+/** Wait before an inbox that could not be opened is tried again, in milliseconds. */
+const retryMs = 1000;
+
+interface Recipient {
+  readonly connection: Connection;
+  /** Live entries that came while the inbox was being read for this connection; undefined once it has been. */
+  early: LiveEntry[] | undefined;
+  sentUpTo: number;
+}
+
+interface LiveEntry {
+  readonly epoch: string;
+  readonly item: LogEntry;
+}
+
+interface Inbox {
+  readonly topic: string;
+  readonly recipients: Map<string, Recipient>;
+  feed: Feed | undefined;
+  opening: Promise<void> | undefined;
+}
+
+/**
+ * Direct messages. Each user has a log, which is the inbox: a message that any of the user's connections acknowledged is removed from it,
+ * and what is still there is sent to each new connection. So a message is delivered at least once, in order, and waits while the user is
+ * away.
+ */
+export class DirectService implements DirectSender {
+  private readonly inboxes = new Map<string, Inbox>();
+  private readonly done = new Map<string, number[]>();
+  private removing = false;
+  private closed = false;
+
+  constructor(
+    private readonly dependencies: DirectServiceDependencies,
+    private readonly settings: DirectServiceSettings,
+  ) {}
+
+  async send(request: DirectRequest): Promise<DirectAnswer> {
+    const { topics, confirmations, newId, onStored } = this.dependencies;
+    const id = newId();
+    confirmations.expect(id);
+    try {
+      const receipt = await topics.publish({
+        id,
+        topic: topicOf(request.to),
+        payloadJson: request.payloadJson,
+        attachments: request.attachments,
+        sender: request.from,
+        confirmTo: confirmations.replicaId,
+        ...(request.key !== undefined && { key: request.key }),
+      });
+      onStored();
+      const until = request.confirm === 'delivered' ? 'acknowledged' : 'sent';
+      const { delivered, expected } = await confirmations.wait(receipt, request.timeoutMs, until);
+      const answer: DirectAnswer = {
+        id: receipt.id,
+        sequence: receipt.sequence,
+        delivered,
+        queued: delivered === 0,
+        recipients: expected,
+      };
+      if (receipt.duplicate) answer.duplicate = true;
+      return answer;
+    } finally {
+      confirmations.cancel(id);
+    }
+  }
+
+  /** A connection of a user has come: it gets what waits, then what comes. */
+  add(connection: Connection): void {
+    const { userId } = connection.identity;
+    let inbox = this.inboxes.get(userId);
+    if (inbox === undefined) {
+      inbox = { topic: topicOf(userId), recipients: new Map(), feed: undefined, opening: undefined };
+      this.inboxes.set(userId, inbox);
+    }
+    const recipient: Recipient = { connection, early: [], sentUpTo: 0 };
+    inbox.recipients.set(connection.id, recipient);
+    void this.serve(userId, inbox, recipient);
+  }
+
+  remove(connection: Connection): void {
+    const { userId } = connection.identity;
+    this.dependencies.confirmations.onLeft(connection.id);
+    const inbox = this.inboxes.get(userId);
+    if (inbox === undefined || !inbox.recipients.delete(connection.id) || inbox.recipients.size > 0) return;
+    inbox.feed?.close();
+    this.inboxes.delete(userId);
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const inbox of this.inboxes.values()) inbox.feed?.close();
+    this.inboxes.clear();
+  }
+
+  /** Sends what waits in the inbox, then lets live messages through. */
+  private async serve(userId: string, inbox: Inbox, recipient: Recipient): Promise<void> {
+    const stillThere = () =>
+      !this.closed &&
+      this.inboxes.get(userId) === inbox &&
+      inbox.recipients.get(recipient.connection.id) === recipient;
+    while (stillThere()) {
+      try {
+        await this.opened(userId, inbox);
+        const waiting = await this.dependencies.topics.history(inbox.topic, {
+          limit: this.settings.inboxSize,
+        });
+        if (!stillThere()) return;
+        const upTo = inbox.feed?.position.sequence ?? 0;
+        for (const item of waiting.entries) {
+          if (item.sequence <= upTo)
+            this.deliver(inbox, [recipient], { epoch: epochAt(waiting, item.sequence), item });
+        }
+        const early = recipient.early ?? [];
+        recipient.early = undefined;
+        for (const live of early) {
+          if (live.item.sequence > recipient.sentUpTo) this.deliver(inbox, [recipient], live);
+        }
+        return;
+      } catch (error) {
+        this.dependencies.log.debug('Inbox not read yet', { user_id: userId, error });
+        await new Promise((wake) => setTimeout(wake, retryMs).unref());
+      }
+    }
+  }
+
+  private opened(userId: string, inbox: Inbox): Promise<void> {
+    if (inbox.feed !== undefined) return Promise.resolve();
+    inbox.opening ??= this.open(userId, inbox).finally(() => {
+      inbox.opening = undefined;
+    });
+    return inbox.opening;
+  }
+
+  private async open(userId: string, inbox: Inbox): Promise<void> {
+    const feed = await this.dependencies.topics.follow(inbox.topic, (epoch, entries) => {
+      for (const item of entries) this.onLive(inbox, { epoch, item });
+    });
+    if (this.closed || this.inboxes.get(userId) !== inbox) feed.close();
+    else inbox.feed = feed;
+  }
+
+  private onLive(inbox: Inbox, live: LiveEntry): void {
+    const ready: Recipient[] = [];
+    let loading = 0;
+    for (const recipient of inbox.recipients.values()) {
+      if (recipient.early === undefined) ready.push(recipient);
+      else {
+        recipient.early.push(live);
+        loading++;
+      }
+    }
+    // With somebody still loading, the report is made when it has been sent to them too.
+    if (loading === 0 || ready.length > 0) this.deliver(inbox, ready, live);
+  }
+
+  private deliver(inbox: Inbox, recipients: readonly Recipient[], { epoch, item }: LiveEntry): void {
+    const id = messageIdOf(item.entry);
+    const { confirmations } = this.dependencies;
+    confirmations.sentTo(
+      id,
+      viewHeader(item.entry)?.origin,
+      recipients.map(({ connection }) => connection.id),
+    );
+    for (const recipient of recipients) {
+      recipient.sentUpTo = item.sequence;
+      const { connection } = recipient;
+      const form = connection.wire === 'json' ? 'base64' : 'buffer';
+      const {
+        confirm: _confirm,
+        topic: _topic,
+        ...message
+      } = entryToMessage(item.entry, item.sequence, epoch, form);
+      connection.emitWithAck('direct', message, () => {
+        confirmations.acknowledged(id, connection.id);
+        this.acknowledged(inbox.topic, item.sequence);
+      });
+    }
+  }
+
+  /** Acknowledged messages leave the inbox, many at a time. */
+  private acknowledged(topic: string, sequence: number): void {
+    const sequences = this.done.get(topic);
+    if (sequences === undefined) this.done.set(topic, [sequence]);
+    else sequences.push(sequence);
+    if (this.removing) return;
+    this.removing = true;
+    setImmediate(() => void this.removeDone());
+  }
+
+  private async removeDone(): Promise<void> {
+    this.removing = false;
+    const batches = [...this.done];
+    this.done.clear();
+    for (const [topic, sequences] of batches) {
+      try {
+        await this.dependencies.broker.remove(topic, sequences);
+      } catch {
+        // They stay in the inbox and are sent again: at least once.
+      }
+    }
+  }
+}
+
+function topicOf(userId: string): string {
+  return inboxPrefix + encodeURIComponent(userId);
+}

@@ -1,0 +1,135 @@
+import type { PresenceAnswer, PresenceReader } from '../commands/presence.js';
+import type { Bus } from '../replicas/bus.js';
+import type { Log } from '../telemetry/log.js';
+import type { PresenceChange, PresenceStore, PresenceTransition } from './presence-store.js';
+
+export interface PresenceDependencies {
+  readonly store: PresenceStore;
+  readonly bus: Bus;
+  readonly log: Log;
+  /** Sends `presence` events to the connections of this replica that watch the topic. */
+  readonly notify: (topic: string, event: object) => void;
+}
+
+const kind = 'presence';
+/** Changes are gathered for this long before they are written, in milliseconds. */
+const gatherMs = 50;
+
+/** Keeps who listens to which topic, for the whole cluster. Changes of a moment are written together; reading costs one round trip. */
+export class PresenceService implements PresenceReader {
+  private readonly here = new Map<string, Map<string, number>>();
+  private readonly changed = new Map<string, Set<string>>();
+  private timer: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(private readonly dependencies: PresenceDependencies) {
+    dependencies.bus.on(kind, (data) =>
+      this.announce(data as { topic: string; transitions: PresenceTransition[] }),
+    );
+  }
+
+  joined(topic: string, userId: string): void {
+    this.count(topic, userId, 1);
+  }
+
+  left(topic: string, userId: string): void {
+    this.count(topic, userId, -1);
+  }
+
+  async of(topic: string): Promise<PresenceAnswer> {
+    let counts: Map<string, number>;
+    let partial = false;
+    try {
+      await this.write(topic);
+      counts = await this.dependencies.store.read(topic);
+    } catch (error) {
+      this.dependencies.log.debug('Presence is known in part', { topic, error });
+      counts = this.here.get(topic) ?? new Map();
+      partial = true;
+    }
+    const users = [...counts].map(([userId, connections]) => ({ user_id: userId, connections }));
+    return { users, count: users.length, ...(partial && { partial: true as const }) };
+  }
+
+  /** The store may have lost what was written: write everything again. */
+  rewrite(): void {
+    for (const [topic, users] of this.here)
+      this.changed.set(topic, new Set([...(this.changed.get(topic) ?? []), ...users.keys()]));
+    this.schedule();
+  }
+
+  /** Takes this replica's connections out of the store. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    clearTimeout(this.timer);
+    for (const [topic, users] of this.here)
+      this.changed.set(topic, new Set([...(this.changed.get(topic) ?? []), ...users.keys()]));
+    this.here.clear();
+    await this.writeAll();
+  }
+
+  private count(topic: string, userId: string, by: 1 | -1): void {
+    const users = this.here.get(topic) ?? new Map<string, number>();
+    const connections = (users.get(userId) ?? 0) + by;
+    if (connections > 0) users.set(userId, connections);
+    else users.delete(userId);
+    if (users.size > 0) this.here.set(topic, users);
+    else this.here.delete(topic);
+    const changed = this.changed.get(topic);
+    if (changed === undefined) this.changed.set(topic, new Set([userId]));
+    else changed.add(userId);
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.closed) return;
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      void this.writeAll();
+    }, gatherMs);
+  }
+
+  private async writeAll(): Promise<void> {
+    await Promise.all(
+      [...this.changed.keys()].map((topic) =>
+        this.write(topic).catch((error: unknown) => {
+          // Written again when the store is back, see `rewrite`.
+          this.dependencies.log.debug('Presence not written', { topic, error });
+        }),
+      ),
+    );
+  }
+
+  private async write(topic: string): Promise<void> {
+    const users = this.changed.get(topic);
+    if (users === undefined) return;
+    this.changed.delete(topic);
+    const here = this.here.get(topic);
+    const changes = [...users].map((userId): PresenceChange => ({
+      userId,
+      connections: here?.get(userId) ?? 0,
+    }));
+    try {
+      const transitions = await this.dependencies.store.apply(topic, changes);
+      if (transitions.length === 0) return;
+      this.announce({ topic, transitions });
+      this.dependencies.bus.broadcast(kind, { topic, transitions });
+    } catch (error) {
+      for (const userId of users) this.changed.set(topic, (this.changed.get(topic) ?? new Set()).add(userId));
+      throw error;
+    }
+  }
+
+  private announce({
+    topic,
+    transitions,
+  }: {
+    topic: string;
+    transitions: readonly PresenceTransition[];
+  }): void {
+    for (const { userId, event, connections } of transitions) {
+      this.dependencies.notify(topic, { topic, event, user_id: userId, connections });
+    }
+  }
+}

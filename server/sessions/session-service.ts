@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto';
+import type { Position, Positions } from '../../shared/position.js';
+import type { Log } from '../telemetry/log.js';
+import type { Topics } from '../topics/topics.js';
+import type { Connection } from '../transports/connection.js';
+import type { SessionStore, StoredSession } from './session-store.js';
+
+export interface SessionServiceDependencies {
+  readonly store: SessionStore;
+  readonly topics: Topics;
+  readonly log: Log;
+  readonly nowMs: () => number;
+}
+
+/** A session as a connection begins with it. */
+export interface OpenedSession {
+  readonly id: string;
+  /** Whether an earlier session goes on. */
+  readonly resumed: boolean;
+  /** Subscriptions to take up again, each from its position. */
+  readonly topics: ReadonlyMap<string, Position | undefined>;
+  readonly createdAt: number;
+}
+
+/** What is kept in memory of a connected session. */
+interface Live {
+  readonly connection: Connection;
+  readonly createdAt: number;
+  /** Positions that the client is known to have received. */
+  confirmed: Map<string, Position>;
+  /** Positions at the last heartbeat: confirmed by the next one. */
+  noted: Map<string, Position> | undefined;
+  savedAt: number;
+  changed: boolean;
+}
+
+/** Changed sessions are written this often, in milliseconds. */
+const saveMs = 200;
+/** Sessions whose positions move are written at least this often. */
+const movingMs = 10_000;
+
+/**
+ * Sessions: what a client gets back when it connects again, on any replica.
+ *
+ * Without positions from the client, a session goes on where the client is known to have been: after a clean leave, behind the last
+ * message that was handed to its transport; after an abrupt loss, where it was at the last but one heartbeat, because what was written
+ * since may never have arrived. So messages may come twice then, but none is skipped. Positions from the client are exact.
+ */
+export class SessionService {
+  failures = 0;
+  private readonly live = new Map<string, Live>();
+  private readonly dirty = new Set<Live>();
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(private readonly dependencies: SessionServiceDependencies) {
+    this.timer = setInterval(() => this.save(), saveMs);
+    this.timer.unref();
+  }
+
+  /** Finds the session to resume, or makes a new one. Never rejects: without the store it is a new one. */
+  async open(userId: string, requestedId: string | undefined, positions: Positions): Promise<OpenedSession> {
+    const nowMs = this.dependencies.nowMs();
+    const stored = requestedId === undefined ? undefined : await this.find(requestedId, userId);
+    const topics = new Map<string, Position | undefined>(Object.entries(stored?.topics ?? {}));
+    for (const [topic, position] of Object.entries(positions)) topics.set(topic, position);
+    return {
+      id: stored?.id ?? randomUUID(),
+      resumed: stored !== undefined,
+      topics,
+      createdAt: stored?.created_at ?? nowMs,
+    };
+  }
+
+  /** Topics of a session of this user; none when there is no such session. */
+  async topicsOf(sessionId: string, userId: string): Promise<string[]> {
+    return Object.keys((await this.find(sessionId, userId))?.topics ?? {});
+  }
+
+  /** The connection has its subscriptions. */
+  connected(connection: Connection, createdAt: number): void {
+    const live: Live = {
+      connection,
+      createdAt,
+      confirmed: new Map(),
+      noted: undefined,
+      savedAt: 0,
+      changed: true,
+    };
+    this.live.set(connection.id, live);
+    this.onChanged(connection);
+  }
+
+  /** Subscriptions have changed. */
+  onChanged(connection: Connection): void {
+    const live = this.live.get(connection.id);
+    if (live === undefined) return;
+    const positions = this.dependencies.topics.positions(connection);
+    for (const [topic, position] of positions)
+      if (!live.confirmed.has(topic)) live.confirmed.set(topic, position);
+    for (const topic of live.confirmed.keys()) if (!positions.has(topic)) live.confirmed.delete(topic);
+    this.dirty.add(live);
+  }
+
+  /** The client answered a heartbeat: what was written before the previous one has arrived. */
+  onHeartbeat(connection: Connection): void {
+    const live = this.live.get(connection.id);
+    if (live === undefined || live.confirmed.size === 0) return;
+    const positions = this.dependencies.topics.positions(connection);
+    if (live.noted !== undefined) {
+      for (const [topic, position] of live.noted) {
+        const confirmed = live.confirmed.get(topic);
+        if (
+          confirmed === undefined ||
+          (confirmed.epoch === position.epoch && confirmed.sequence === position.sequence)
+        )
+          continue;
+        live.confirmed.set(topic, position);
+        live.changed = true;
+      }
+    }
+    live.noted = isSame(positions, live.confirmed) ? undefined : positions;
+    const renew = this.dependencies.nowMs() - live.savedAt > movingMs * 30;
+    if ((live.changed && this.dependencies.nowMs() - live.savedAt > movingMs) || renew) this.dirty.add(live);
+  }
+
+  /** The connection is about to leave its rooms. */
+  left(connection: Connection, clean: boolean): void {
+    const live = this.live.get(connection.id);
+    if (live === undefined) return;
+    this.live.delete(connection.id);
+    if (clean) live.confirmed = this.dependencies.topics.positions(connection);
+    this.dirty.add(live);
+    this.save();
+  }
+
+  /** Writes every session that has changed. */
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    await Promise.all(this.save());
+  }
+
+  private save(): Promise<void>[] {
+    const writes = [...this.dirty].map((live) => this.put(live));
+    this.dirty.clear();
+    return writes;
+  }
+
+  private async put(live: Live): Promise<void> {
+    const { connection, createdAt } = live;
+    const nowMs = this.dependencies.nowMs();
+    live.savedAt = nowMs;
+    live.changed = false;
+    const session: StoredSession = {
+      id: connection.sessionId,
+      user_id: connection.identity.userId,
+      topics: Object.fromEntries(
+        [...live.confirmed].map(([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
+      ),
+      created_at: createdAt,
+      updated_at: nowMs,
+    };
+    try {
+      await this.dependencies.store.put(session);
+    } catch (error) {
+      this.failures++;
+      live.changed = true;
+      this.dependencies.log.debug('Session not saved', { connection_id: connection.id, error });
+    }
+  }
+
+  private async find(id: string, userId: string): Promise<StoredSession | undefined> {
+    try {
+      const stored = await this.dependencies.store.get(id);
+      return stored?.user_id === userId ? stored : undefined;
+    } catch (error) {
+      this.failures++;
+      this.dependencies.log.debug('Session not found', { error });
+      return undefined;
+    }
+  }
+}
+
+function isSame(a: ReadonlyMap<string, Position>, b: ReadonlyMap<string, Position>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [topic, position] of a) {
+    const other = b.get(topic);
+    if (other?.epoch !== position.epoch || other.sequence !== position.sequence) return false;
+  }
+  return true;
+}
