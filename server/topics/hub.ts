@@ -257,6 +257,14 @@ export class TopicHub implements Topics, BrokerListener {
     void this.checkPositions(0);
   }
 
+  /** Resolves when no publish is under way any more, or after the time. */
+  async settle(limitMs: number): Promise<void> {
+    const until = performance.now() + limitMs;
+    const busy = () => [...this.actors.values()].some((actor) => !actor.idle);
+    while (busy() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const { topic } of this.carried.values()) topic.flush();
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;

@@ -16,7 +16,6 @@ export interface NewJsonConnection {
   readonly id: string;
   readonly webSocket: WebSocket;
   readonly request: IncomingMessage;
-  readonly token: string;
   readonly identity: Identity;
   /** Session to resume, from `?session_id=`. */
   readonly resumeSession?: string;
@@ -36,6 +35,7 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
   readonly id: string;
   readonly remoteAddress: string | undefined;
   readonly identity: Identity;
+  readonly resumeSession: string | undefined;
   request: IncomingMessage | undefined;
   readyState: 'open' | 'closing' | 'closed' = 'open';
   writeBuffer: WaitingPacket[] = [];
@@ -52,6 +52,7 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
     super();
     this.id = made.id;
     this.identity = made.identity;
+    this.resumeSession = made.resumeSession;
     this.request = made.request;
     this.webSocket = made.webSocket;
     this.remoteAddress = made.request.socket.remoteAddress;

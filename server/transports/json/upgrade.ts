@@ -9,7 +9,7 @@ import { JsonConnection, type JsonConnectionSettings } from './json-connection.j
 export interface UpgradeDependencies {
   readonly admit: Admission;
   readonly authenticate: Authenticate;
-  readonly onConnection: (connection: JsonConnection, token: string) => void;
+  readonly onConnection: (connection: JsonConnection) => void;
 }
 
 export interface UpgradeSettings extends JsonConnectionSettings {
@@ -56,7 +56,7 @@ export function acceptJsonClients(
           identity,
           ...(resumeSession !== undefined && { resumeSession }),
         };
-        dependencies.onConnection(new JsonConnection(made, settings), token);
+        dependencies.onConnection(new JsonConnection(made, settings));
       });
     } catch (error) {
       refuse(socket, error);

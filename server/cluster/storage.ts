@@ -1,0 +1,142 @@
+import type { PresenceStore } from '../presence/presence-store.js';
+import type { Bus } from '../replicas/bus.js';
+import type { SessionStore } from '../sessions/session-store.js';
+import type { Settings } from '../config/schema.js';
+import type { LogFactory } from '../telemetry/log.js';
+import { compileTopicPattern } from '../../shared/topic-name.js';
+import type { Broker, Retention } from '../topics/broker.js';
+import { AdapterClients } from './adapter-clients.js';
+import { MemoryBroker } from './memory-broker.js';
+import { MemoryBus } from './memory-bus.js';
+import { MemoryPresenceStore } from './memory-presence-store.js';
+import { MemorySessionStore } from './memory-session-store.js';
+import { RedisBroker } from './redis-broker.js';
+import { RedisBus } from './redis-bus.js';
+import { RedisLink } from './redis-link.js';
+import { RedisPresenceStore } from './redis-presence-store.js';
+import { RedisSessionStore } from './redis-session-store.js';
+
+/** Everything a replica keeps or sends outside itself: in memory when it is alone, in Redis when it is one of several. */
+export interface Storage {
+  readonly broker: Broker;
+  readonly bus: Bus;
+  readonly presence: PresenceStore;
+  readonly sessions: SessionStore;
+  /** Clients for Socket.IO's own cluster traffic; undefined in memory. */
+  readonly adapter: AdapterClients | undefined;
+  /** For `/health` and `/metrics`. */
+  redis(): {
+    state: 'up' | 'down' | 'none';
+    reconnects: number;
+    errors: number;
+    stalls: number;
+    adapter_failures: number;
+  };
+  /** Called each time the store has come (back) up. */
+  onUp(listener: () => void): void;
+  start(): void;
+  /** Resolves when the store answers, or after the time. */
+  whenReady(limitMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StorageDependencies {
+  readonly replicaId: string;
+  readonly logOf: LogFactory;
+  readonly nowMs: () => number;
+}
+
+/** Logs of users' direct messages; see `direct/direct-service.ts`. */
+const inboxLogs = '$user/';
+
+/** Chooses the drivers: Redis if there is an address, else memory. */
+export function openStorage(dependencies: StorageDependencies, settings: Settings): Storage {
+  return settings.redis.url === undefined
+    ? memoryStorage(dependencies, settings)
+    : redisStorage(dependencies, settings, settings.redis.url);
+}
+
+function memoryStorage({ replicaId, nowMs }: StorageDependencies, settings: Settings): Storage {
+  const broker = new MemoryBroker({ retentionOf: retentionBy(settings), nowMs });
+  const bus = new MemoryBus(replicaId);
+  return {
+    broker,
+    bus,
+    presence: new MemoryPresenceStore(),
+    sessions: new MemorySessionStore({ nowMs }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    adapter: undefined,
+    redis: () => ({ state: 'none', reconnects: 0, errors: 0, stalls: 0, adapter_failures: 0 }),
+    onUp: () => {},
+    start: () => {},
+    whenReady: async () => {},
+    close: async () => {
+      await bus.close();
+      await broker.close();
+    },
+  };
+}
+
+function redisStorage(
+  { replicaId, logOf, nowMs }: StorageDependencies,
+  settings: Settings,
+  url: string,
+): Storage {
+  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas } = settings.redis;
+  const log = logOf('cluster');
+  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
+  const bus = new RedisBus({ link, log, nowMs }, { keyPrefix, replicaId });
+  const broker = new RedisBroker(
+    { link, retentionOf: retentionBy(settings), log, nowMs },
+    { keyPrefix, outcomeLimitMs, waitReplicas },
+  );
+  const adapter = new AdapterClients({ log }, { url });
+  return {
+    broker,
+    bus,
+    presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
+    sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    adapter,
+    redis: () => ({ state: link.state, ...link.counts, adapter_failures: adapter.failures }),
+    onUp: (listener) =>
+      link.onState((state) => {
+        if (state === 'up') listener();
+      }),
+    start: () => {
+      link.start();
+      adapter.start();
+    },
+    whenReady: async (limitMs) => void (await link.whenUp(limitMs)),
+    close: async () => {
+      await bus.close();
+      await broker.close();
+      await adapter.close();
+      await link.close();
+    },
+  };
+}
+
+/** Reads the retention of a topic: the first rule whose pattern matches, else the common settings. Answers are kept per topic. */
+function retentionBy({ topics, direct }: Settings): (topic: string) => Retention {
+  const rules = topics.rules.map((rule) => ({ rule, matches: compileTopicPattern(rule.pattern) }));
+  const common: Retention = {
+    historySize: topics.historySize,
+    historyTtlMs: topics.historyTtlSecs * 1000,
+    idempotencyMs: topics.idempotencyWindowSecs * 1000,
+  };
+  const inbox: Retention = {
+    ...common,
+    historySize: direct.inboxSize,
+    historyTtlMs: direct.inboxTtlSecs * 1000,
+  };
+  return (topic) => {
+    if (topic.startsWith(inboxLogs)) return inbox;
+    const rule = rules.find(({ matches }) => matches(topic))?.rule;
+    if (rule === undefined) return common;
+    return {
+      historySize: rule.historySize ?? common.historySize,
+      historyTtlMs: rule.historyTtlSecs === undefined ? common.historyTtlMs : rule.historyTtlSecs * 1000,
+      idempotencyMs:
+        rule.idempotencyWindowSecs === undefined ? common.idempotencyMs : rule.idempotencyWindowSecs * 1000,
+    };
+  };
+}

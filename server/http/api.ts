@@ -1,0 +1,73 @@
+import { json, Router, type Request, type Response } from 'express';
+import { RefusalError } from '../../shared/errors.js';
+import type { Identity } from '../auth/identity.js';
+import type { CommandRouter } from '../commands/router.js';
+import type { Connection } from '../transports/connection.js';
+import { sendError } from './errors.js';
+
+export interface ApiDependencies {
+  readonly router: CommandRouter;
+  readonly authenticate: (token: string) => Identity;
+}
+
+/** Commands over HTTP for backends: the same requests and answers as on the sockets. */
+export function apiRouter(
+  { router, authenticate }: ApiDependencies,
+  settings: { readonly bodyLimitBytes: number },
+): Router {
+  const api = Router();
+  // curl sends JSON as a form unless told otherwise.
+  api.use(json({ limit: settings.bodyLimitBytes, type: () => true }));
+
+  const run = async (request: Request, response: Response, command: string, body: unknown) => {
+    const caller = new HttpCaller(authenticate(bearerOf(request)), request.ip ?? '');
+    const answer = await router.run(caller, command, body);
+    if (!answer.ok) sendError(response, answer.error);
+    else response.json(answer);
+  };
+  const withKey = (request: Request) => {
+    const key = request.get('idempotency-key');
+    return { ...(request.body as object), ...(key !== undefined && { key }) };
+  };
+  api.post('/publish', (request, response) => run(request, response, 'publish', withKey(request)));
+  api.post('/direct', (request, response) => run(request, response, 'direct', withKey(request)));
+  api.get('/history', (request, response) => run(request, response, 'history', historyQuery(request)));
+  api.get('/presence', (request, response) =>
+    run(request, response, 'presence', { topic: request.query['topic'] }),
+  );
+  return api;
+}
+
+/** The bearer token of a request. @throws RefusalError `unauthorized` */
+export function bearerOf(request: Request): string {
+  const token = /^Bearer (.+)$/i.exec(request.get('authorization') ?? '')?.[1];
+  if (token === undefined)
+    throw new RefusalError('unauthorized', 'no token: give it as an Authorization: Bearer header');
+  return token;
+}
+
+function historyQuery({ query }: Request): object {
+  const { topic, limit, epoch, sequence } = query;
+  return {
+    topic,
+    ...(limit !== undefined && { limit: Number(limit) }),
+    ...(epoch !== undefined && { since: { epoch, sequence: Number(sequence) } }),
+  };
+}
+
+/** A caller without a connection: it asks and is answered, nothing can be sent to it. */
+class HttpCaller implements Connection {
+  readonly id = 'http';
+  readonly wire = 'json';
+  readonly sessionId = '';
+  readonly connectedAt = 0;
+
+  constructor(
+    public identity: Identity,
+    readonly address: string,
+  ) {}
+
+  emit(): void {}
+  emitWithAck(): void {}
+  disconnect(): void {}
+}

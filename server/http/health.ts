@@ -1,0 +1,43 @@
+import { Router } from 'express';
+
+export interface HealthSources {
+  readonly replicaId: string;
+  readonly version: string;
+  readonly uptimeSecs: () => number;
+  readonly connections: () => number;
+  /** `none`: the service runs alone, in memory. */
+  readonly redis: () => {
+    readonly state: 'up' | 'down' | 'none';
+    readonly reconnects: number;
+    readonly adapter_failures: number;
+  };
+  readonly phase: () => 'starting' | 'running' | 'draining';
+}
+
+/** `/health` for people, `/health/live` and `/health/ready` for orchestrators. */
+export function healthRouter(sources: HealthSources): Router {
+  const router = Router();
+  router.get('/health', (_request, response) => {
+    const redis = sources.redis();
+    const phase = sources.phase();
+    response.json({
+      status: redis.state === 'down' || phase !== 'running' ? 'degraded' : 'ok',
+      phase,
+      replica_id: sources.replicaId,
+      version: sources.version,
+      uptime_secs: sources.uptimeSecs(),
+      connections: sources.connections(),
+      redis,
+    });
+  });
+  router.get('/health/live', (_request, response) => {
+    response.json({ status: 'ok' });
+  });
+  router.get('/health/ready', (_request, response) => {
+    const redis = sources.redis();
+    const phase = sources.phase();
+    const ready = phase === 'running' && redis.state !== 'down';
+    response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not_ready', phase, redis });
+  });
+  return router;
+}

@@ -1,0 +1,7 @@
+/** For programs that embed the service. */
+export { Service, type ServiceOptions } from './service.js';
+export { loadSettings, SettingsError } from './config/load.js';
+export type { Settings } from './config/schema.js';
+export { roomOf } from './transports/registry.js';
+export { RefusalError, errorTable, type ErrorCode } from '../shared/errors.js';
+export type { Message } from '../shared/message.js';

@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+import jwt from 'jsonwebtoken';
+import { loadSettings, SettingsError } from './config/load.js';
+import { Service } from './service.js';
+
+/** Exit codes: settings that cannot be used, and a start that failed (port taken). */
+const exitCodes = { settings: 2, start: 1 } as const;
+
+async function main(): Promise<void> {
+  const settings = loadSettings(process.env);
+  const service = new Service(settings);
+  const log = service.logger.log('process');
+  // A bug in a handler must not end the process: every other client goes on.
+  process.on('unhandledRejection', (error) => log.error('Unhandled rejection', { error }));
+  process.on('uncaughtException', (error) => log.error('Uncaught exception', { error }));
+
+  const stop = (signal: string) => {
+    log.info('Stopping', { signal });
+    const limit = setTimeout(() => process.exit(0), settings.server.shutdownTimeoutMs);
+    limit.unref();
+    void service.close().then(() => {
+      service.logger.flush();
+      process.exit(0);
+    });
+  };
+  process.once('SIGTERM', () => stop('SIGTERM'));
+  process.once('SIGINT', () => stop('SIGINT'));
+  // PM2 on systems without signals, and its `shutdown_with_message`.
+  process.on('message', (message) => {
+    if (message === 'shutdown') stop('shutdown');
+  });
+
+  const port = await service.start();
+  process.send?.('ready');
+  if (service.developmentSecret !== undefined) greet(port, service.developmentSecret);
+}
+
+/** Without a secret of its own, a development run tells how to try it. */
+function greet(port: number, secret: string): void {
+  const token = jwt.sign({ sub: 'developer', roles: ['user', 'admin'] }, secret, { expiresIn: '12h' });
+  process.stdout.write(
+    [
+      '',
+      `No JWT_SECRET is set: a secret was made for this run. A token that is good for 12 hours:`,
+      '',
+      `  ${token}`,
+      '',
+      'Try it:',
+      '',
+      `  npx wscat -c "ws://localhost:${port}/ws?token=${token}"`,
+      '  > {"type":"Subscribe","data":{"topics":["news"]}}',
+      '  > {"type":"Broadcast","data":{"topic":"news","payload":{"hi":1}}}',
+      '',
+      '',
+    ].join('\n'),
+  );
+}
+
+main().catch((error: unknown) => {
+  const isSettings = error instanceof SettingsError;
+  process.stderr.write(
+    `${isSettings ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exit(isSettings ? exitCodes.settings : exitCodes.start);
+});

@@ -1,0 +1,413 @@
+import { createServer, type Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { createAdapter } from '@socket.io/redis-adapter';
+import express, { type Express } from 'express';
+import type { Server as SocketIoServer } from 'socket.io';
+import { v7 as uuidV7 } from 'uuid';
+import type { Identity } from './auth/identity.js';
+import { Permissions } from './auth/permissions.js';
+import { makeDevelopmentSecret, readKeys, TokenVerifier } from './auth/token-verifier.js';
+import { directCommand } from './commands/direct.js';
+import { historyCommand } from './commands/history.js';
+import { missedCommand } from './commands/missed.js';
+import { pingCommand } from './commands/ping.js';
+import { presenceCommand } from './commands/presence.js';
+import { publishCommand } from './commands/publish.js';
+import { refreshCommand } from './commands/refresh.js';
+import { CommandRouter } from './commands/router.js';
+import { subscribeCommand } from './commands/subscribe.js';
+import { unsubscribeCommand } from './commands/unsubscribe.js';
+import type { Command } from './commands/command.js';
+import { openStorage, type Storage } from './cluster/storage.js';
+import { SettingsError } from './config/load.js';
+import type { Settings } from './config/schema.js';
+import { Confirmations } from './direct/confirmations.js';
+import { DirectService } from './direct/direct-service.js';
+import { apiRouter } from './http/api.js';
+import { errorHandler, notFound } from './http/errors.js';
+import { healthRouter } from './http/health.js';
+import { metricsRouter } from './http/metrics-route.js';
+import { HandshakeAdmission } from './limits/admission.js';
+import { CommandLimiter } from './limits/command-limiter.js';
+import { PresenceService } from './presence/presence-service.js';
+import { SessionService } from './sessions/session-service.js';
+import type { Log } from './telemetry/log.js';
+import { LoggerFactory } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
+import { TopicHub } from './topics/hub.js';
+import { ConnectionGate } from './transports/connection-gate.js';
+import { acceptJsonClients } from './transports/json/upgrade.js';
+import { OutboxAccount } from './transports/outbox.js';
+import { ConnectionRegistry } from './transports/registry.js';
+import { createSocketIo } from './transports/socketio.js';
+
+/** Parts that an embedding program may bring along. */
+export interface ServiceOptions {
+  readonly logger?: LoggerFactory;
+}
+
+/** The service of one replica: the one place where its parts are put together. */
+export class Service {
+  readonly replicaId: string;
+  readonly http: HttpServer;
+  readonly app: Express;
+  readonly io: SocketIoServer;
+  readonly metrics = new Metrics();
+  /** The secret that was made for this run, where none was set. */
+  readonly developmentSecret: string | undefined;
+  readonly logger: LoggerFactory;
+  private readonly log: Log;
+  private readonly storage: Storage;
+  private readonly topics: TopicHub;
+  private readonly registry: ConnectionRegistry;
+  private readonly admission: HandshakeAdmission;
+  private readonly sessions: SessionService;
+  private readonly presence: PresenceService;
+  private readonly direct: DirectService;
+  private readonly account: OutboxAccount;
+  private readonly stopJsonClients: () => void;
+  private readonly startedMs = performance.now();
+  private phase: 'starting' | 'running' | 'draining' = 'starting';
+  private closing: Promise<void> | undefined;
+
+  /** @throws SettingsError if the settings do not fit together */
+  constructor(
+    private readonly settings: Settings,
+    options: ServiceOptions = {},
+  ) {
+    const nowMs = Date.now;
+    const { websocket } = settings;
+    this.replicaId = settings.server.replicaId ?? `${hostname()}-${randomBytes(3).toString('hex')}`;
+    this.logger = options.logger ?? new LoggerFactory(settings.logging);
+    this.log = this.logger.log('service');
+    this.developmentSecret = needsDevelopmentSecret(settings) ? makeDevelopmentSecret() : undefined;
+    const verifier = this.makeVerifier();
+    const authenticate = (token: string): Identity => verifier.verify(token);
+    const permissions = new Permissions(settings.permissions);
+
+    this.storage = openStorage({ replicaId: this.replicaId, logOf: this.logger.log, nowMs }, settings);
+    this.app = express().disable('x-powered-by').set('trust proxy', 'loopback');
+    this.http = createServer(this.app);
+    this.admission = new HandshakeAdmission(() => this.registry.size, {
+      maxConnections: websocket.maxConnections,
+      handshakesPerSec: websocket.handshakesPerSec,
+    });
+    const admit = () => this.admission.admit();
+    this.io = createSocketIo(
+      this.http,
+      {
+        heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
+        clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
+        connectTimeoutMs: websocket.connectTimeoutSecs * 1000,
+        transportLimitBytes: websocket.transportLimitBytes,
+        allowedOrigins: websocket.allowedOrigins,
+      },
+      admit,
+    );
+    const { adapter } = this.storage;
+    if (adapter !== undefined) {
+      this.io.adapter(
+        createAdapter(adapter.publisher, adapter.subscriber, {
+          key: `${settings.redis.keyPrefix}:io`,
+          publishOnSpecificResponseChannel: true,
+        }),
+      );
+    }
+    const namespace = this.io.of('/');
+    this.registry = new ConnectionRegistry(namespace);
+    this.account = new OutboxAccount(settings.outbox);
+    const confirmations = new Confirmations(this.storage.bus);
+    this.topics = new TopicHub(
+      {
+        broker: this.storage.broker,
+        audience: this.registry,
+        acks: confirmations,
+        log: this.logger.log('routing'),
+        nowMs,
+      },
+      {
+        fanoutWindowMs: settings.topics.fanoutWindowMs,
+        fanoutWindowMaxMs: settings.topics.fanoutWindowMaxMs,
+        positionCheckMs: settings.topics.positionCheckSecs * 1000,
+        outboxOverflow: settings.outbox.overflowStrategy,
+        blockCacheBytes: settings.topics.catchUpCacheBytes,
+        mailboxCapacity: settings.actorSystem.mailboxCapacity,
+        mailboxOverflow: settings.actorSystem.overflowStrategy,
+        batchMax: settings.actorSystem.batchMax,
+        actorIdleMs: settings.actorSystem.idleSecs * 1000,
+      },
+    );
+    this.presence = new PresenceService({
+      store: this.storage.presence,
+      bus: this.storage.bus,
+      log: this.logger.log('presence'),
+      notify: (topic, event) => this.io.local.to(presenceRoom(topic)).emit('presence', event),
+    });
+    this.sessions = new SessionService({
+      store: this.storage.sessions,
+      topics: this.topics,
+      log: this.logger.log('sessions'),
+      nowMs,
+    });
+    this.direct = new DirectService(
+      {
+        topics: this.topics,
+        broker: this.storage.broker,
+        confirmations,
+        newId: uuidV7,
+        log: this.logger.log('direct'),
+        onStored: () => this.metrics.direct++,
+      },
+      settings.direct,
+    );
+    const gate = new ConnectionGate(
+      {
+        registry: this.registry,
+        account: this.account,
+        topics: this.topics,
+        sessions: this.sessions,
+        direct: this.direct,
+        permissions,
+        authenticate,
+        router: () => router,
+        metrics: this.metrics,
+        log: this.logger.log('connection'),
+        nowMs,
+      },
+      { maxMessageBytes: websocket.maxMessageBytes },
+    );
+    const router = this.makeRouter(permissions, confirmations, authenticate);
+    this.followRooms();
+    gate.open(this.io);
+    this.stopJsonClients = acceptJsonClients(
+      this.http,
+      { admit, authenticate, onConnection: (connection) => gate.accept(this.io, connection) },
+      {
+        heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
+        clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
+        transportLimitBytes: websocket.transportLimitBytes,
+        allowedOrigins: websocket.allowedOrigins,
+      },
+    );
+    this.routeHttp(router, authenticate);
+    this.reportMetrics();
+  }
+
+  /** Listens. Resolves to the port. Redis may be away: it is met when it comes. */
+  async start(): Promise<number> {
+    this.storage.start();
+    await this.storage.whenReady(3000);
+    const { host, port } = this.settings.server;
+    await new Promise<void>((resolve, reject) => {
+      this.http.once('error', reject);
+      this.http.listen(port, host, resolve);
+    });
+    this.phase = 'running';
+    const address = this.http.address() as AddressInfo;
+    this.log.info('Listening', {
+      port: address.port,
+      replica_id: this.replicaId,
+      storage: this.settings.redis.url === undefined ? 'memory' : 'redis',
+    });
+    return address.port;
+  }
+
+  /** Stops in order: no new work, what is under way is finished, clients are told to go elsewhere, then the stores. */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async shutDown(): Promise<void> {
+    this.phase = 'draining';
+    this.admission.stop();
+    this.stopJsonClients();
+    await this.topics.settle(this.settings.server.shutdownTimeoutMs / 2);
+    for (const connection of this.registry.all()) this.sessions.left(connection, false);
+    await this.sessions.close();
+    await new Promise<void>((resolve) => void this.io.close(() => resolve()));
+    this.direct.close();
+    await this.topics.close();
+    await this.presence.close();
+    await this.storage.close();
+    this.account.close();
+    this.metrics.close();
+    this.log.info('Stopped', { replica_id: this.replicaId });
+  }
+
+  private makeVerifier(): TokenVerifier {
+    const { auth } = this.settings;
+    const jwtSecret = auth.jwtSecret ?? this.developmentSecret;
+    try {
+      const keys = readKeys({ jwtSecret, publicKeyFile: auth.publicKeyFile, jwksFile: auth.jwksFile });
+      return new TokenVerifier({
+        keys,
+        leewaySecs: auth.leewaySecs,
+        ...(auth.issuer !== undefined && { issuer: auth.issuer }),
+        ...(auth.audience !== undefined && { audience: auth.audience }),
+      });
+    } catch (error) {
+      throw new SettingsError([`auth: ${(error as Error).message}`]);
+    }
+  }
+
+  private makeRouter(
+    permissions: Permissions,
+    confirmations: Confirmations,
+    authenticate: (token: string) => Identity,
+  ): CommandRouter {
+    const { settings, topics, metrics, io } = this;
+    const limits = {
+      maxBytes: settings.websocket.maxMessageBytes,
+      maxDepth: settings.websocket.maxPayloadDepth,
+      confirmTimeoutMs: settings.direct.confirmTimeoutMs,
+    };
+    const limiter = new CommandLimiter(settings.limits);
+    const onChanged = this.sessions.onChanged.bind(this.sessions);
+    const routing = this.logger.log('routing');
+    const commands = [
+      subscribeCommand(
+        {
+          topics,
+          permissions,
+          watchPresence: ({ id }, topic) => io.of('/').sockets.get(id)?.join(presenceRoom(topic)),
+          onChanged,
+        },
+        { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
+      ),
+      unsubscribeCommand({
+        topics,
+        unwatchPresence: ({ id }, topic) => io.of('/').sockets.get(id)?.leave(presenceRoom(topic)),
+        onChanged,
+      }),
+      publishCommand(
+        {
+          topics,
+          permissions,
+          confirmations,
+          newId: uuidV7,
+          onPublished: (receipt, connectionId, tookMs) => {
+            metrics.publishMs.observe(tookMs);
+            if (receipt.duplicate) metrics.duplicates++;
+            else metrics.published++;
+            if (routing.enabled('debug')) {
+              routing.debug('Message routed', {
+                message_id: receipt.id,
+                connection_id: connectionId,
+                target_count: receipt.receivers ?? 0,
+                duration_ms: Number(tookMs.toFixed(3)),
+              });
+            }
+          },
+        },
+        limits,
+      ),
+      directCommand({ direct: this.direct, permissions }, limits),
+      historyCommand({ topics, permissions }, settings.topics),
+      missedCommand(
+        { topics, permissions, sessionTopics: (id, userId) => this.sessions.topicsOf(id, userId) },
+        settings.topics,
+      ),
+      presenceCommand({ presence: this.presence, permissions }),
+      refreshCommand({ verify: authenticate, onRefreshed: () => {} }),
+      pingCommand(Date.now),
+    ] as Command[];
+    return new CommandRouter({
+      commands,
+      log: this.logger.log('commands'),
+      admit: (connection) => limiter.admit(connection),
+      onRefused: ({ code }) => metrics.countRefused(code),
+    });
+  }
+
+  private followRooms(): void {
+    const { topics, presence, registry } = this;
+    const userOf = (id: string) => registry.connection(id)?.identity.userId;
+    registry.follow({
+      onRoomCreated: (topic) => topics.onRoomCreated(topic),
+      onRoomDeleted: (topic) => topics.onRoomDeleted(topic),
+      onJoined: (topic, id) => {
+        const userId = userOf(id);
+        if (userId !== undefined) presence.joined(topic, userId);
+      },
+      onLeft: (topic, id) => {
+        topics.onLeft(topic, id);
+        const userId = userOf(id);
+        if (userId !== undefined) presence.left(topic, userId);
+      },
+    });
+    this.storage.onUp(() => presence.rewrite());
+  }
+
+  private routeHttp(router: CommandRouter, authenticate: (token: string) => Identity): void {
+    const { app, storage } = this;
+    app.use(
+      healthRouter({
+        replicaId: this.replicaId,
+        version,
+        uptimeSecs: () => Math.round((performance.now() - this.startedMs) / 1000),
+        connections: () => this.registry.size,
+        redis: () => storage.redis(),
+        phase: () => this.phase,
+      }),
+    );
+    app.use(metricsRouter(this.metrics));
+    app.use(
+      '/api',
+      apiRouter({ router, authenticate }, { bodyLimitBytes: this.settings.websocket.transportLimitBytes }),
+    );
+    app.use(notFound);
+    app.use(errorHandler(this.logger.log('http')));
+  }
+
+  private reportMetrics(): void {
+    const { registry, topics, account, storage } = this;
+    this.metrics.setSources({
+      replicaId: this.replicaId,
+      connections: () => {
+        let json = 0;
+        for (const connection of registry.all()) if (connection.wire === 'json') json++;
+        return { total: registry.size, json, socketio: registry.size - json };
+      },
+      topics: () => {
+        const sum = { carried: 0, subscriptions: 0, behind: 0 };
+        for (const topic of topics.carriedTopics()) {
+          sum.carried++;
+          sum.subscriptions += topic.subscribers;
+          sum.behind += topic.behind;
+        }
+        return sum;
+      },
+      delivery: () => topics.counts,
+      outboxes: () => ({ slow: account.slowCount, waitingBytes: account.waitingBytes }),
+      mailboxes: () => {
+        const sum = { actors: 0, waiting: 0, failed: 0 };
+        for (const health of topics.actorHealth().values()) {
+          sum.actors++;
+          sum.waiting += health.mailboxSize;
+          sum.failed += health.failed;
+        }
+        return sum;
+      },
+      redis: () => storage.redis(),
+    });
+  }
+}
+
+/** Version of the package. */
+export const version = '0.1.0';
+
+function presenceRoom(topic: string): string {
+  return `presence:${topic}`;
+}
+
+function needsDevelopmentSecret({ auth, server }: Settings): boolean {
+  if (auth.jwtSecret !== undefined || auth.publicKeyFile !== undefined || auth.jwksFile !== undefined)
+    return false;
+  if (server.environment !== 'production') return true;
+  throw new SettingsError([
+    'auth.jwt_secret: set JWT_SECRET (or auth.public_key_file, or auth.jwks_file): production does not run without',
+  ]);
+}

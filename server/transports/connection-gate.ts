@@ -1,0 +1,247 @@
+import type { Server, Socket } from 'socket.io';
+import { RefusalError, toWireError } from '../../shared/errors.js';
+import type { Position, Positions } from '../../shared/position.js';
+import { readTopicName } from '../../shared/topic-name.js';
+import type { Identity } from '../auth/identity.js';
+import type { Permissions } from '../auth/permissions.js';
+import { positionsField } from '../commands/request-fields.js';
+import type { CommandRouter } from '../commands/router.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { Subscribed, Topics } from '../topics/topics.js';
+import { ClientConnection } from './client-connection.js';
+import type { Connection } from './connection.js';
+import { handleFrame } from './json/client-frames.js';
+import { JsonConnection } from './json/json-connection.js';
+import type { OutboxAccount } from './outbox.js';
+import type { ConnectionRegistry } from './registry.js';
+import { commandListener, connectError, tokenOf, type Authenticate } from './socketio.js';
+
+/** A session as the gate uses it; see `sessions/session-service.ts`. */
+interface SessionStart {
+  readonly id: string;
+  readonly resumed: boolean;
+  readonly topics: ReadonlyMap<string, Position | undefined>;
+  readonly createdAt: number;
+}
+
+interface Sessions {
+  open(userId: string, requestedId: string | undefined, positions: Positions): Promise<SessionStart>;
+  connected(connection: Connection, createdAt: number): void;
+  onHeartbeat(connection: Connection): void;
+  onChanged(connection: Connection): void;
+  left(connection: Connection, clean: boolean): void;
+}
+
+export interface ConnectionGateDependencies {
+  readonly registry: ConnectionRegistry;
+  readonly account: OutboxAccount;
+  readonly topics: Topics;
+  readonly sessions: Sessions;
+  readonly direct: { add(connection: Connection): void; remove(connection: Connection): void };
+  readonly permissions: Permissions;
+  readonly authenticate: Authenticate;
+  readonly router: () => CommandRouter;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly nowMs: () => number;
+}
+
+/** What the middleware found out, for the moment of connecting. */
+interface Credentials {
+  readonly identity: Identity;
+  readonly session: SessionStart;
+}
+
+/** Wait before a subscription of the service's own making is tried again, in milliseconds. */
+const retryMs = 1000;
+
+/** Lets clients in, on whatever transport: who they are, their session, their commands, and what happens when they leave. */
+export class ConnectionGate {
+  private readonly credentials = new WeakMap<Socket, Credentials>();
+
+  constructor(
+    private readonly dependencies: ConnectionGateDependencies,
+    private readonly settings: { readonly maxMessageBytes: number },
+  ) {}
+
+  /** Begins to let Socket.IO clients in. */
+  open(io: Server): void {
+    const listener = commandListener((socket, name, request) => {
+      const connection = this.dependencies.registry.connection(socket.id);
+      if (connection === undefined)
+        return { ok: false, error: new RefusalError('conflict', 'the connection has closed').toWire() };
+      return this.dependencies.router().run(connection, name, request);
+    }, this.dependencies.log);
+    io.use((socket, next) => {
+      this.identify(socket).then(
+        () => next(),
+        (error: unknown) => {
+          const { code, message } = toWireError(error);
+          this.dependencies.metrics.countRefused(code);
+          this.dependencies.log.info('Connection refused', {
+            code,
+            reason: message,
+            address: socket.handshake.address,
+          });
+          next(connectError(error));
+        },
+      );
+    });
+    io.on('connection', (socket) => {
+      socket.onAny(listener);
+      this.enter(socket);
+    });
+  }
+
+  /** Lets a `/ws` client in, by the same door. */
+  accept(io: Server, connection: JsonConnection): void {
+    // `Server.onconnection` is engine.io's own listener of this event.
+    io.engine.emit('connection', connection);
+    connection.emit('data', '0');
+  }
+
+  private async identify(socket: Socket): Promise<void> {
+    const conn = socket.conn as unknown;
+    const { auth } = socket.handshake;
+    const identity =
+      conn instanceof JsonConnection ? conn.identity : this.dependencies.authenticate(tokenOf(socket));
+    const requested = conn instanceof JsonConnection ? conn.resumeSession : (auth['session_id'] as unknown);
+    const sessionId = typeof requested === 'string' && requested.length <= 100 ? requested : undefined;
+    const positions = positionsField.safeParse(auth['positions'] ?? {});
+    if (!positions.success) {
+      throw new RefusalError('invalid_message', 'auth.positions must map topics to { epoch, sequence }', {
+        field: 'auth.positions',
+      });
+    }
+    const session = await this.dependencies.sessions.open(identity.userId, sessionId, positions.data);
+    this.credentials.set(socket, { identity, session });
+  }
+
+  private enter(socket: Socket): void {
+    const { registry, account, sessions, direct, metrics, log, nowMs } = this.dependencies;
+    const { identity, session } = this.credentials.get(socket)!;
+    this.credentials.delete(socket);
+    const conn = socket.conn as unknown;
+    const connection = new ClientConnection(
+      {
+        socket,
+        wire: conn instanceof JsonConnection ? 'json' : 'socketio',
+        identity,
+        sessionId: session.id,
+        address: socket.handshake.address,
+        connectedAt: nowMs(),
+      },
+      account,
+    );
+    registry.add(connection);
+    metrics.connects++;
+    socket.on('disconnecting', (reason) => {
+      sessions.left(
+        connection,
+        reason === 'client namespace disconnect' || (reason as string) === 'client closed',
+      );
+      direct.remove(connection);
+    });
+    socket.on('disconnect', (reason) => {
+      registry.delete(connection.id);
+      connection.closed();
+      metrics.disconnects++;
+      log.info('Connection closed', {
+        connection_id: connection.id,
+        user_id: connection.identity.userId,
+        reason,
+      });
+    });
+    socket.conn.on('heartbeat', () => sessions.onHeartbeat(connection));
+    log.info('Connection opened', {
+      connection_id: connection.id,
+      user_id: identity.userId,
+      wire: connection.wire,
+    });
+    void this.welcome(connection, session).finally(() => {
+      if (conn instanceof JsonConnection) this.receive(conn, connection);
+    });
+    direct.add(connection);
+  }
+
+  /** Gives back the session's subscriptions and those the token asks for, then tells the client where it is. */
+  private async welcome(connection: ClientConnection, session: SessionStart): Promise<void> {
+    const { sessions, permissions } = this.dependencies;
+    const wanted = new Map(session.topics);
+    for (const topic of connection.identity.autoSubscribe)
+      if (!wanted.has(topic)) wanted.set(topic, undefined);
+    const allowed = [...wanted].filter(
+      ([topic]) => isTopicName(topic) && permissions.allows(connection.identity, 'subscribe', topic),
+    );
+    sessions.connected(connection, session.createdAt);
+    const subscribed = await Promise.all(
+      allowed.map(([topic, since]) => this.subscribe(connection, topic, since)),
+    );
+    const topics = subscribed.filter((one) => one !== undefined);
+    sessions.onChanged(connection);
+    connection.emit('status', {
+      status: 'connected',
+      details: {
+        connection_id: connection.id,
+        session_id: connection.sessionId,
+        user_id: connection.identity.userId,
+        recovered:
+          session.resumed &&
+          topics.length === allowed.length &&
+          topics.every((topic) => topic.recovered || !session.topics.has(topic.topic)),
+        topics,
+      },
+    });
+  }
+
+  /** A subscription of the service's own making: while the log is away it is tried again. */
+  private async subscribe(
+    connection: ClientConnection,
+    topic: string,
+    since: Position | undefined,
+  ): Promise<Subscribed | undefined> {
+    const { topics, sessions, log } = this.dependencies;
+    try {
+      return await topics.subscribe(connection, topic, since);
+    } catch (error) {
+      log.debug('Subscription not restored yet', { connection_id: connection.id, topic, error });
+      setTimeout(() => {
+        if (this.dependencies.registry.connection(connection.id) !== connection) return;
+        void this.subscribe(connection, topic, since).then((subscribed) => {
+          if (subscribed === undefined) return;
+          sessions.onChanged(connection);
+          connection.emit('status', {
+            status: 'subscribed',
+            details: { topics: [topic], positions: [subscribed] },
+          });
+        });
+      }, retryMs).unref();
+      return undefined;
+    }
+  }
+
+  private receive(conn: JsonConnection, connection: ClientConnection): void {
+    const { router, log } = this.dependencies;
+    const target = {
+      run: (command: string, request: unknown) => router().run(connection, command, request),
+      acknowledge: (messageId: string) => connection.acknowledged(messageId),
+      send: (frame: object) => conn.writeJson(frame),
+    };
+    conn.receive((content, isBinary) => {
+      handleFrame(content, isBinary, target, this.settings).catch((error: unknown) => {
+        log.error('Frame failed', { connection_id: connection.id, error });
+        conn.writeJson({ type: 'Error', data: toWireError(error) });
+      });
+    });
+  }
+}
+
+function isTopicName(name: string): boolean {
+  try {
+    readTopicName(name, 'topic');
+    return true;
+  } catch {
+    return false;
+  }
+}
