@@ -1,0 +1,31 @@
+// Makes sure that the tests find a redis-server (and a Chromium, where one is asked for): on the PATH, else from Debian's packages.
+const { spawnSync } = require('node:child_process');
+
+const wanted = [
+  { programs: ['redis-server'], package: 'redis-server' },
+  ...(process.argv.includes('--chromium')
+    ? [{ programs: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' }]
+    : []),
+];
+
+const has = (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+const missing = wanted.filter(({ programs }) => !programs.some(has));
+if (missing.length > 0) {
+  const packages = missing.map((one) => one.package);
+  const canInstall = has('apt-get') && process.getuid?.() === 0;
+  if (canInstall) {
+    // The tests start their own server: keep the package from starting a system service.
+    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+    const run = (args) =>
+      spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'], env: environment }).status === 0;
+    console.error(`installing ${packages.join(', ')} …`);
+    if (!run(['update', '-qq']) || !run(['install', '-y', '-qq', '--no-install-recommends', ...packages]))
+      process.exitCode = 1;
+  } else {
+    process.exitCode = 1;
+  }
+  if (process.exitCode === 1)
+    console.error(
+      `The tests need ${packages.join(' and ')}: install with "apt-get install ${packages.join(' ')}".`,
+    );
+}

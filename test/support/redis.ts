@@ -1,0 +1,86 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, until } from './wait.js';
+
+/** How a test's Redis keeps its data. */
+export type Persistence = 'none' | 'aof';
+
+/** A Redis of a test's own: a free port, its own directory, real signals. */
+export class TestRedis {
+  private child: ChildProcess | undefined;
+
+  private constructor(
+    readonly port: number,
+    private readonly directory: string,
+    private readonly persistence: Persistence,
+  ) {}
+
+  static async start(persistence: Persistence = 'none'): Promise<TestRedis> {
+    const redis = new TestRedis(await freePort(), mkdtempSync(join(tmpdir(), 'rtc-redis-')), persistence);
+    await redis.run();
+    return redis;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts the server again on the same port, with the data of its directory. */
+  async run(): Promise<void> {
+    const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.directory, '--save', ''];
+    args.push(
+      '--appendonly',
+      this.persistence === 'aof' ? 'yes' : 'no',
+      '--appendfsync',
+      'everysec',
+      '--daemonize',
+      'no',
+    );
+    const child = spawn('redis-server', args, { stdio: 'ignore' });
+    this.child = child;
+    let failure: Error | undefined;
+    child.once('error', (error) => (failure = error));
+    await until(
+      async () => {
+        if (failure !== undefined) throw new Error(`redis-server cannot be started: ${failure.message}`);
+        return (await this.command('PING')) === '+PONG';
+      },
+      'redis-server answers',
+      20_000,
+    );
+  }
+
+  /** Sends a signal to the server; with SIGKILL, resolves when it is gone. */
+  async signal(name: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    const { child } = this;
+    if (child === undefined) return;
+    child.kill(name);
+    if (name !== 'SIGKILL' && name !== 'SIGTERM') return;
+    await until(() => child.exitCode !== null || child.signalCode !== null, 'redis-server has ended');
+    this.child = undefined;
+  }
+
+  /** One inline command; resolves to the first line of the answer, or to undefined when there is none. */
+  command(line: string): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      const socket = connect(this.port, '127.0.0.1', () => socket.write(`${line}\r\n`));
+      let answer = '';
+      socket.setTimeout(1000, () => socket.destroy());
+      socket.on('data', (data) => {
+        answer += data.toString();
+        if (answer.includes('\r\n')) socket.end();
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => resolve(answer === '' ? undefined : answer.split('\r\n')[0]));
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.signal('SIGCONT');
+    await this.signal('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

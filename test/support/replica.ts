@@ -1,0 +1,83 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import jwt from 'jsonwebtoken';
+import { freePort, until } from './wait.js';
+
+/** The secret of every test's tokens. */
+export const secret = 'a secret for tests';
+
+/** A token of a user. */
+export function tokenOf(userId: string, claims: object = {}): string {
+  return jwt.sign({ sub: userId, roles: ['user'], ...claims }, secret, { expiresIn: '1h' });
+}
+
+const main = join(__dirname, '..', '..', 'dist', 'server', 'main.js');
+
+/** A replica as its own process: what `npm start` runs. */
+export class TestReplica {
+  private child: ChildProcess | undefined;
+  output = '';
+
+  private constructor(
+    readonly port: number,
+    private readonly environment: NodeJS.ProcessEnv,
+  ) {}
+
+  static async start(environment: NodeJS.ProcessEnv = {}): Promise<TestReplica> {
+    const replica = new TestReplica(await freePort(), environment);
+    await replica.run();
+    return replica;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get webSocketUrl(): string {
+    return `ws://127.0.0.1:${this.port}/ws`;
+  }
+
+  async run(): Promise<void> {
+    const { HOME, PATH } = process.env;
+    const child = spawn(process.execPath, [main], {
+      env: {
+        HOME,
+        PATH,
+        JWT_SECRET: secret,
+        HOST: '127.0.0.1',
+        PORT: String(this.port),
+        LOG_LEVEL: 'warn',
+        ...this.environment,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child = child;
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data: Buffer) => (this.output += data.toString()));
+    await until(
+      async () => {
+        if (child.exitCode !== null)
+          throw new Error(`the replica ended with ${child.exitCode}: ${this.output}`);
+        const response = await fetch(`${this.url}/health/live`).catch(() => undefined);
+        return response?.ok === true;
+      },
+      'the replica listens',
+      20_000,
+    );
+  }
+
+  async json<Body>(path: string, init?: RequestInit): Promise<Body> {
+    const response = await fetch(this.url + path, init);
+    return (await response.json()) as Body;
+  }
+
+  /** Sends a signal; resolves to the exit code when the process is gone. */
+  async end(name: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<number | null> {
+    const { child } = this;
+    if (child === undefined) return null;
+    this.child = undefined;
+    child.kill(name);
+    await until(() => child.exitCode !== null || child.signalCode !== null, 'the replica has ended', 20_000);
+    return child.exitCode;
+  }
+}
