@@ -272,14 +272,14 @@ export class Service {
         {
           topics,
           permissions,
-          watchPresence: ({ id }, topic) => io.of('/').sockets.get(id)?.join(presenceRoom(topic)),
+          watchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.join(presenceRoom(topic)),
           onChanged,
         },
         { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
       ),
       unsubscribeCommand({
         topics,
-        unwatchPresence: ({ id }, topic) => io.of('/').sockets.get(id)?.leave(presenceRoom(topic)),
+        unwatchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.leave(presenceRoom(topic)),
         onChanged,
       }),
       publishCommand(

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Position } from '../../shared/position.js';
 import type {
   AppendEntry,
   AppendReceipt,
@@ -18,7 +19,9 @@ export interface MemoryBrokerDependencies {
 }
 
 interface MemoryLog {
-  readonly epoch: string;
+  epoch: string;
+  /** Ends of earlier epochs, newest first. */
+  previous: Position[];
   sequence: number;
   /** In order; those before `head` have been trimmed. */
   entries: (LogEntry | undefined)[];
@@ -29,6 +32,7 @@ interface MemoryLog {
 }
 
 const sweepMs = 1000;
+const previousMax = 8;
 /** A log's position outlives its history by this. */
 const positionGraceMs = 60_000;
 
@@ -79,7 +83,13 @@ export class MemoryBroker implements Broker {
     log.entriesExpireMs = nowMs + retention.historyTtlMs;
     log.expireMs = log.entriesExpireMs + positionGraceMs;
     if (published.length > 0 && receivers > 0) {
-      const batch: Batch = { topic, epoch: log.epoch, firstSequence, previous: [], entries: published };
+      const batch: Batch = {
+        topic,
+        epoch: log.epoch,
+        firstSequence,
+        previous: log.previous,
+        entries: published,
+      };
       // As from a network: never inside the call that published it, and in order.
       queueMicrotask(() => this.listener?.onBatch(batch));
     }
@@ -88,14 +98,8 @@ export class MemoryBroker implements Broker {
 
   async read(topic: string, after: number, limit: number): Promise<LogSlice> {
     const log = this.log(topic);
-    const from = log.entries.findIndex(
-      (item, i) => i >= log.head && item !== undefined && item.sequence > after,
-    );
-    const entries: LogEntry[] = [];
-    for (let i = from; i >= 0 && i < log.entries.length && entries.length < limit; i++) {
-      const item = log.entries[i];
-      if (item !== undefined) entries.push(item);
-    }
+    const from = firstAfter(log, after);
+    const entries = log.entries.slice(from, from + limit).filter((item) => item !== undefined);
     return { end: endOf(log), entries };
   }
 
@@ -148,9 +152,9 @@ export class MemoryBroker implements Broker {
     if (log !== undefined && log.expireMs <= nowMs && !this.followed.has(topic)) log = undefined;
     if (log === undefined) {
       const entriesExpireMs = nowMs + retention.historyTtlMs;
-      const epoch = randomBytes(8).toString('hex').slice(0, 10);
       log = {
-        epoch,
+        epoch: newEpoch(),
+        previous: [],
         sequence: 0,
         entries: [],
         head: 0,
@@ -160,10 +164,7 @@ export class MemoryBroker implements Broker {
       };
       this.logs.set(topic, log);
     }
-    if (log.entriesExpireMs <= nowMs) {
-      log.entries = [];
-      log.head = 0;
-    }
+    if (log.entriesExpireMs <= nowMs) dropHistory(log);
     return log;
   }
 
@@ -175,10 +176,7 @@ export class MemoryBroker implements Broker {
         if (expireMs > nowMs) break;
         log.keys.delete(key);
       }
-      if (log.entriesExpireMs <= nowMs) {
-        log.entries = [];
-        log.head = 0;
-      }
+      if (log.entriesExpireMs <= nowMs) dropHistory(log);
       if (log.expireMs <= nowMs && !this.followed.has(topic)) this.logs.delete(topic);
     }
   }
@@ -189,8 +187,21 @@ function endOf(log: MemoryLog): LogEnd {
     epoch: log.epoch,
     sequence: log.sequence,
     firstSequence: log.entries[log.head]?.sequence ?? log.sequence + 1,
-    previous: [],
+    previous: log.previous,
   };
+}
+
+/** The history has expired: the log goes on under a new epoch. */
+function dropHistory(log: MemoryLog): void {
+  if (log.head === log.entries.length) return;
+  log.entries = [];
+  log.head = 0;
+  log.previous = [{ epoch: log.epoch, sequence: log.sequence }, ...log.previous].slice(0, previousMax);
+  log.epoch = newEpoch();
+}
+
+function newEpoch(): string {
+  return randomBytes(8).toString('hex').slice(0, 10);
 }
 
 /** Drops the oldest entries; the array is compacted now and then, so that trimming stays O(1) per message. */
@@ -200,4 +211,16 @@ function trim(log: MemoryLog, size: number): void {
     log.entries = log.entries.slice(log.head);
     log.head = 0;
   }
+}
+
+/** Index of the first entry with a sequence greater than `after` (binary search: sequences ascend). */
+function firstAfter({ entries, head }: MemoryLog, after: number): number {
+  let low = head;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (entries[middle]!.sequence > after) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

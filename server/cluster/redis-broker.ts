@@ -174,14 +174,16 @@ export class RedisBroker implements Broker {
   ): Promise<LogSlice> {
     const { link, retentionOf, nowMs } = this.dependencies;
     if (link.redis === undefined) throw link.unavailable();
+    const retention = retentionOf(topic);
     const args = [
       link.redis.runId,
       newEpoch(),
-      String(retentionOf(topic).historyTtlMs + metaGraceMs),
+      String(retention.historyTtlMs + metaGraceMs),
       what,
       String(after),
       String(limit),
       String(nowMs()),
+      String(retention.historySize),
     ];
     try {
       const keys = [this.key(topic, 'log'), this.key(topic, 'meta')];

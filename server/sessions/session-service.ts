@@ -53,7 +53,7 @@ export class SessionService {
   private readonly timer: NodeJS.Timeout;
 
   constructor(private readonly dependencies: SessionServiceDependencies) {
-    this.timer = setInterval(() => this.save(), saveMs);
+    this.timer = setInterval(() => void this.save(), saveMs);
     this.timer.unref();
   }
 
@@ -130,19 +130,19 @@ export class SessionService {
     this.live.delete(connection.id);
     if (clean) live.confirmed = this.dependencies.topics.positions(connection);
     this.dirty.add(live);
-    this.save();
+    void this.save();
   }
 
   /** Writes every session that has changed. */
   async close(): Promise<void> {
     clearInterval(this.timer);
-    await Promise.all(this.save());
+    await this.save();
   }
 
-  private save(): Promise<void>[] {
+  private async save(): Promise<void> {
     const writes = [...this.dirty].map((live) => this.put(live));
     this.dirty.clear();
-    return writes;
+    await Promise.all(writes);
   }
 
   private async put(live: Live): Promise<void> {

@@ -3,6 +3,9 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { ErrorCode } from '../../shared/errors.js';
 import { Quantiles } from './quantiles.js';
 
+/** The monitor measures the time between its own timers, of which this much is no delay. */
+const loopResolutionMs = 20;
+
 /** What the metrics ask of the running service; called when somebody looks. */
 export interface MetricSources {
   readonly replicaId: string;
@@ -34,7 +37,7 @@ export class Metrics {
   readonly refused: Partial<Record<ErrorCode, number>> = {};
   readonly publishMs = new Quantiles();
   private readonly startedMs = performance.now();
-  private readonly loop: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
+  private readonly loop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
   private sources: MetricSources | undefined;
 
   constructor() {
@@ -83,9 +86,9 @@ export class Metrics {
       mailboxes: { ...sources.mailboxes(), rejected: this.refused.busy ?? 0 },
       redis: sources.redis(),
       event_loop_lag_ms: {
-        mean: ms(this.loop.mean),
-        p99: ms(this.loop.percentile(99)),
-        max: ms(this.loop.max),
+        mean: lagMs(this.loop.mean),
+        p99: lagMs(this.loop.percentile(99)),
+        max: lagMs(this.loop.max),
       },
       memory: { rss_bytes: memory.rss, heap_used_bytes: memory.heapUsed, external_bytes: memory.external },
     };
@@ -156,6 +159,8 @@ export class Metrics {
   }
 }
 
-function ms(nanoseconds: number): number {
-  return Number.isFinite(nanoseconds) ? Number((nanoseconds / 1e6).toFixed(2)) : 0;
+function lagMs(nanoseconds: number): number {
+  return Number.isFinite(nanoseconds)
+    ? Number(Math.max(0, nanoseconds / 1e6 - loopResolutionMs).toFixed(2))
+    : 0;
 }

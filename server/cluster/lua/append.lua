@@ -19,8 +19,9 @@ end
 if not epoch then
   epoch, sequence, previous = ARGV[2], 0, ''
   redis.call('DEL', KEYS[1])
-elseif meta[3] ~= ARGV[1] then
-  -- Another process than at the last write: it may have lost a tail. Go on under a new epoch.
+elseif meta[3] ~= ARGV[1] or (sequence > 0 and tonumber(ARGV[6]) > 0 and redis.call('EXISTS', KEYS[1]) == 0
+    and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
+  -- Another process than at the last write: it may have lost a tail. Or the history has expired or was deleted. Go on under a new epoch.
   previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
   local _, commas = string.gsub(previous, ',', '')
   if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end

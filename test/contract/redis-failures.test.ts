@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { RefusalError } from '../../shared/errors.js';
+import type { Broker } from '../../server/topics/broker.js';
+import { TestRedis } from '../support/redis.js';
+import { until } from '../support/wait.js';
+import { entry, listen, type BrokerFixture } from './broker-contract.js';
+import { redisBrokers } from './broker.test.js';
+
+describe('[P3] [P5] RedisBroker when Redis fails', function () {
+  this.timeout(60_000);
+  let redis: TestRedis;
+  let fixture: BrokerFixture;
+  let broker: Broker;
+  const begin = async (persistence: 'none' | 'aof') => {
+    redis = await TestRedis.start(persistence);
+    fixture = await redisBrokers(redis);
+    broker = (await fixture.open())!;
+  };
+  afterEach(async () => {
+    await fixture.close();
+    await redis.stop();
+  });
+  const isUnavailable = (error: unknown) => error instanceof RefusalError && error.code === 'unavailable';
+
+  it('settles an append under way when a stalled Redis goes on, and refuses new ones meanwhile', async () => {
+    await begin('none');
+    await broker.append('t', [entry('a')]);
+    await redis.signal('SIGSTOP');
+    const underWay = broker.append('t', [entry('b')]);
+    await until(() => broker.state === 'down', 'the stall is noticed');
+    await assert.rejects(broker.append('t', [entry('c')]), isUnavailable);
+    await redis.signal('SIGCONT');
+    assert.equal((await underWay)[0]!.sequence, 2);
+    await until(() => broker.state === 'up', 'Redis is up again');
+    assert.equal((await broker.ends(['t']))[0]!.sequence, 2);
+  });
+
+  it('gives up a connection that is stalled for long, and an append refused then never appears', async () => {
+    await begin('none');
+    await broker.append('t', [entry('a')]);
+    await redis.signal('SIGSTOP');
+    const underWay = broker.append('t', [entry('b')]).then(
+      ([receipt]) => ({ stored: true, sequence: receipt!.sequence }),
+      (error: unknown) => {
+        assert.ok(isUnavailable(error), String(error));
+        return { stored: false, sequence: 0 };
+      },
+    );
+    // Longer than the stall limit: the connection is given up while its command waits in the socket of the stopped server.
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await redis.signal('SIGCONT');
+    const outcome = await underWay;
+    await until(() => broker.state === 'up', 'Redis is up again');
+    // Commands of the connection that was given up would have been run by now.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const { end, entries } = await broker.read('t', 0, 10);
+    assert.equal(end.sequence, outcome.stored ? 2 : 1);
+    assert.equal(entries.length, outcome.stored ? 2 : 1);
+  });
+
+  it('knows the outcome of appends that were under way when Redis was killed', async () => {
+    await begin('aof');
+    const outcomes: Promise<{ text: string; sequence: number | undefined }>[] = [];
+    for (let i = 0; i < 300; i++) {
+      const text = `m${i}`;
+      outcomes.push(
+        broker.append('t', [entry(text)]).then(
+          ([receipt]) => ({ text, sequence: receipt!.sequence }),
+          (error: unknown) => {
+            assert.ok(isUnavailable(error), String(error));
+            return { text, sequence: undefined };
+          },
+        ),
+      );
+      if (i === 150) {
+        await Promise.race([...outcomes]);
+        await redis.signal('SIGKILL');
+      }
+      if (i === 200) await redis.run();
+    }
+    const settled = await Promise.all(outcomes);
+    await until(() => broker.state === 'up', 'Redis is up again');
+    const { entries } = await broker.read('t', 0, 1000);
+    const stored = new Map(
+      entries.map((item) => [
+        (JSON.parse(`{${item.entry.toString()}}`) as { text: string }).text,
+        item.sequence,
+      ]),
+    );
+    for (const { text, sequence } of settled)
+      assert.equal(stored.get(text), sequence, `${text} is stored exactly if it was acknowledged`);
+    assert.ok(
+      settled.some(({ sequence }) => sequence !== undefined) &&
+        settled.some(({ sequence }) => sequence === undefined),
+    );
+  });
+
+  it('goes on under a new epoch, at the next sequence, when another Redis process answers', async () => {
+    await begin('aof');
+    const [before] = await broker.append('t', [entry('a'), entry('b')]);
+    await redis.signal('SIGKILL');
+    await until(() => broker.state === 'down', 'the loss is noticed');
+    await redis.run();
+    await until(() => broker.state === 'up', 'Redis is up again');
+    const [end] = await broker.ends(['t']);
+    assert.notEqual(end!.epoch, before!.epoch);
+    assert.deepEqual([end!.sequence, end!.previous], [2, [{ epoch: before!.epoch, sequence: 2 }]]);
+    const [after] = await broker.append('t', [entry('c')]);
+    assert.deepEqual([after!.epoch, after!.sequence], [end!.epoch, 3]);
+  });
+
+  it('says that live traffic may have been missed', async () => {
+    await begin('aof');
+    const heard = listen(broker);
+    await broker.follow('t');
+    await broker.append('t', [entry('a')]);
+    await until(() => heard.batches.length === 1, 'a batch is heard');
+    await redis.signal('SIGKILL');
+    await until(() => broker.state === 'down', 'the loss is noticed');
+    await redis.run();
+    await until(() => broker.state === 'up' && heard.resyncs > 0, 'the resync is told');
+    await broker.append('t', [entry('b')]);
+    await until(() => heard.batches.length === 2, 'batches are heard again');
+  });
+});
