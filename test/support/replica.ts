@@ -8,7 +8,8 @@ export const secret = 'a secret for tests';
 
 /** A token of a user. */
 export function tokenOf(userId: string, claims: object = {}): string {
-  return jwt.sign({ sub: userId, roles: ['user'], ...claims }, secret, { expiresIn: '1h' });
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  return jwt.sign({ sub: userId, roles: ['user'], exp, ...claims }, secret);
 }
 
 const main = join(__dirname, '..', '..', 'dist', 'server', 'main.js');
