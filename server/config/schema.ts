@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isTopicPattern } from '../../shared/topic-name.js';
+import { isLogFilter, logFilterRule } from '../telemetry/log-filter.js';
 
 /** One setting: its schema holds type, limits and default; the meaning goes to `docs/config.md`. */
 const setting = <Schema extends z.ZodType>(schema: Schema, meaning: string) =>
@@ -12,6 +13,12 @@ const optionalText = () => z.string().min(1).optional();
 const pattern = z
   .string()
   .refine(isTopicPattern, 'must be a topic name, in which * stands for any characters');
+const redisAddress = z
+  .string()
+  .refine(
+    (url) => URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol),
+    'must be redis://[[user]:password@]host[:port][/database], or rediss:// for TLS',
+  );
 const actions = ['subscribe', 'publish', 'history', 'presence', 'direct'] as const;
 
 const permission = z.strictObject({
@@ -49,11 +56,11 @@ export const settingsSchema = z.strictObject({
       heartbeat_interval_secs: setting(positive(30, 3600), 'A ping is sent this often.'),
       client_timeout_secs: setting(
         positive(60, 7200),
-        'A client that has not been heard of for this long is gone.',
+        'A client that has not been heard of for this long is gone; longer than `heartbeat_interval_secs`.',
       ),
       max_message_bytes: setting(
         positive(65_536, 16_777_216),
-        'Largest payload of a message; a larger one is refused and the connection kept.',
+        'Largest payload of a message; a larger one is refused and the connection kept. At most `transport_limit_bytes`.',
       ),
       transport_limit_bytes: setting(
         positive(1_000_000, 134_217_728),
@@ -72,6 +79,14 @@ export const settingsSchema = z.strictObject({
       handshakes_per_sec: setting(count(0), 'Handshakes admitted per second; 0 for no limit.'),
       max_connections: setting(count(0), 'Connections of this replica; 0 for no limit.'),
     })
+    .refine(({ heartbeat_interval_secs: interval, client_timeout_secs: timeout }) => timeout > interval, {
+      path: ['client_timeout_secs'],
+      error: 'must be longer than heartbeat_interval_secs',
+    })
+    .refine(({ max_message_bytes: message, transport_limit_bytes: frame }) => message <= frame, {
+      path: ['max_message_bytes'],
+      error: 'must be at most transport_limit_bytes',
+    })
     .prefault({}),
   auth: z
     .strictObject({
@@ -89,7 +104,10 @@ export const settingsSchema = z.strictObject({
   ),
   redis: z
     .strictObject({
-      url: setting(optionalText(), 'Address of Redis. Without it the service runs alone, in memory.'),
+      url: setting(
+        redisAddress.optional(),
+        'Address of Redis. Without it the service runs alone, in memory.',
+      ),
       key_prefix: setting(text('rtc'), 'Prefix of every key and channel.'),
       command_timeout_ms: setting(positive(2000), 'Unanswered for this long, Redis counts as stalled.'),
       stall_limit_ms: setting(positive(15_000), 'A stall of this length ends the connection.'),
@@ -147,7 +165,7 @@ export const settingsSchema = z.strictObject({
         'Which publish a full mailbox refuses.',
       ),
       batch_max: setting(positive(500, 10_000), 'Messages in one append.'),
-      idle_secs: setting(positive(60), 'An actor without traffic is dropped after this time.'),
+      idle_secs: setting(positive(60, 86_400), 'An actor without traffic is dropped after this time.'),
     })
     .prefault({}),
   limits: z
@@ -173,7 +191,7 @@ export const settingsSchema = z.strictObject({
   logging: z
     .strictObject({
       level: setting(
-        text('info'),
+        z.string().refine(isLogFilter, logFilterRule).default('info'),
         'Log filter: a level, or `realtime_communication::routing=debug,…` per module.',
       ),
       format: setting(z.enum(['json', 'pretty']).default('json'), '`pretty` for reading by eye.'),

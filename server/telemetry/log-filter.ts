@@ -6,12 +6,17 @@ export type LogLevel = keyof typeof logLevels;
 /** The root of every target: the targets and filters of the guide use it. */
 export const targetRoot = 'realtime_communication';
 
+interface Directive {
+  readonly target: string;
+  readonly level: number;
+}
+
 /**
  * A filter in the form of `RUST_LOG`: `debug`, or `realtime_communication::routing=debug,warn`. The longest matching target decides;
  * targets that are not ours are allowed and match nothing.
  */
 export class LogFilter {
-  private readonly directives: { target: string; level: number }[];
+  private readonly directives: readonly Directive[];
 
   /** @throws Error naming the directive that cannot be read. */
   constructor(readonly text: string) {
@@ -32,13 +37,33 @@ export class LogFilter {
   }
 }
 
-function readDirective(text: string): { target: string; level: number } {
-  const [left, right] = text.split('=') as [string, string?];
-  const name = (right ?? left).toLowerCase();
-  if (Object.hasOwn(logLevels, name))
-    return { target: right === undefined ? '' : left, level: logLevels[name as LogLevel] };
-  if (right === undefined && /^[a-z0-9_:]+$/i.test(left)) return { target: left, level: logLevels.trace };
-  throw new Error(
-    `log filter ${JSON.stringify(text)}: a level is one of ${Object.keys(logLevels).join(', ')}`,
-  );
+/** What a filter looks like, for whoever gave a wrong one. */
+export const logFilterRule = `must be a level (${Object.keys(logLevels).join(', ')}), or directives such as ${targetRoot}::routing=debug,warn`;
+
+/** Whether a text can be given to {@link LogFilter}. */
+export function isLogFilter(text: string): boolean {
+  return text.split(',').every((part) => part.trim() === '' || parseDirective(part.trim()) !== undefined);
+}
+
+function readDirective(text: string): Directive {
+  const directive = parseDirective(text);
+  if (directive === undefined) throw new Error(`log filter ${JSON.stringify(text)}: ${logFilterRule}`);
+  return directive;
+}
+
+function parseDirective(text: string): Directive | undefined {
+  const [target, levelName, more] = text.split('=') as [string, string?, string?];
+  if (more !== undefined) return undefined;
+  const levelOf = (name: string) => {
+    const level = name.toLowerCase();
+    return Object.hasOwn(logLevels, level) ? logLevels[level as LogLevel] : undefined;
+  };
+  if (levelName !== undefined) {
+    const level = levelOf(levelName);
+    return level === undefined ? undefined : { target, level };
+  }
+  const level = levelOf(target);
+  if (level !== undefined) return { target: '', level };
+  // A target alone means all of its lines. One plain word is rather a misspelt level.
+  return /^\w+(_|::)\w[\w:]*$/.test(target) ? { target, level: logLevels.trace } : undefined;
 }

@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import jwt from 'jsonwebtoken';
+import { loadSettings, SettingsError } from '../config/load.js';
+import { settingsTable } from '../config/describe.js';
+
+const program = new Command('rtc').description('Commands for whoever runs the service.');
+
+program
+  .command('token')
+  .description('print a token that is signed with JWT_SECRET')
+  .requiredOption('-u, --user <id>', 'user id (claim sub)')
+  .option('-r, --role <role...>', 'roles', ['user'])
+  .option(
+    '-t, --topic <pattern...>',
+    'topics the token is restricted to; names are subscribed by the service',
+  )
+  .option('-e, --expires <time>', 'time to live: 15m, 12h, 30d', '12h')
+  .action((options: { user: string; role: string[]; topic?: string[]; expires: string }) => {
+    const { auth } = settings();
+    if (auth.jwtSecret === undefined) fail('auth.jwt_secret: set JWT_SECRET to the secret of the service');
+    const claims = {
+      sub: options.user,
+      roles: options.role,
+      ...(options.topic && { topics: options.topic }),
+    };
+    try {
+      console.log(
+        jwt.sign(claims, auth.jwtSecret, {
+          expiresIn: options.expires as jwt.SignOptions['expiresIn'] & string,
+        }),
+      );
+    } catch (error) {
+      fail(`--expires: ${(error as Error).message}`);
+    }
+  });
+
+program
+  .command('config')
+  .description('print the settings in force (secrets left out), or say what is wrong with them')
+  .action(() => console.log(JSON.stringify(settings(), hideSecrets, 2)));
+
+program
+  .command('config-table')
+  .description('print the table of docs/config.md')
+  .action(() => console.log(settingsTable()));
+
+function settings(): ReturnType<typeof loadSettings> {
+  try {
+    return loadSettings(process.env);
+  } catch (error) {
+    if (error instanceof SettingsError) fail(error.message);
+    throw error;
+  }
+}
+
+function hideSecrets(key: string, value: unknown): unknown {
+  if (key === 'jwtSecret') return '[hidden]';
+  if (key === 'url' && typeof value === 'string') return value.replace(/\/\/[^@/]*@/, '//[hidden]@');
+  return value;
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}
+
+program.parse();

@@ -1,0 +1,58 @@
+import { shortNames } from './schema.js';
+import { nearest } from './nearest.js';
+import { settingList, variablePrefix, type SettingDescription } from './setting-list.js';
+
+/** Names the settings file. */
+export const fileVariable = 'RTC_CONFIG';
+
+/** Variables with the prefix that are no settings: the file, and the number of processes that PM2 starts. */
+const otherVariables: readonly string[] = [fileVariable, 'RTC_REPLICAS'];
+
+/** A setting that came from the environment. */
+export interface VariableValue {
+  readonly setting: SettingDescription;
+  readonly variable: string;
+  readonly value: unknown;
+}
+
+/**
+ * Reads the settings in the environment. `RTC_SECTION_KEY` wins over a short name, and of two short names `LOG_LEVEL` over
+ * `RUST_LOG`. An empty variable counts as not set, as process managers and compose files hand them on.
+ */
+export function readEnvironment(environment: NodeJS.ProcessEnv): {
+  readonly values: readonly VariableValue[];
+  readonly problems: readonly string[];
+} {
+  const values: VariableValue[] = [];
+  const problems: string[] = [];
+  const byVariable = new Map(settingList.map((setting) => [setting.variable, setting]));
+  const byName = new Map(settingList.map((setting) => [setting.name, setting]));
+  for (const [variable, [section, key]] of Object.entries(shortNames)) {
+    const text = environment[variable];
+    const setting = byName.get(`${section}.${key}`);
+    if (text !== undefined && text !== '' && setting !== undefined)
+      values.push({ setting, variable, value: readText(setting, text) });
+  }
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith(variablePrefix) || otherVariables.includes(variable)) continue;
+    const setting = byVariable.get(variable);
+    if (setting === undefined)
+      problems.push(`unknown setting: variable ${variable}${nearest(variable, [...byVariable.keys()])}`);
+    else if (text !== undefined && text !== '')
+      values.push({ setting, variable, value: readText(setting, text) });
+  }
+  return { values, problems };
+}
+
+/** Texts stay as they are, even if they look like numbers; lists are comma-separated or JSON, the rest is JSON. */
+function readText({ kind }: SettingDescription, text: string): unknown {
+  if (kind === 'text') return text;
+  if (kind === 'texts' && !text.trimStart().startsWith('['))
+    return text.split(',').map((item) => item.trim());
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The schema says what was expected.
+    return text;
+  }
+}

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { createHmac, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import jwt from 'jsonwebtoken';
+import { RefusalError } from '../../shared/errors.js';
+import { Permissions } from '../../server/auth/permissions.js';
+import { readKeys, TokenVerifier } from '../../server/auth/token-verifier.js';
+
+const secret = 'shared secret';
+const codeOf = (run: () => unknown): string | undefined => {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    assert.ok(error instanceof RefusalError, String(error));
+    return error.code;
+  }
+};
+
+describe('[AUTH] TokenVerifier', () => {
+  const verifier = new TokenVerifier({ keys: readKeys({ jwtSecret: secret }), leewaySecs: 60 });
+  const now = Math.floor(Date.now() / 1000);
+  let directory: string;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'rtc-keys-'));
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  it('reads the claims', () => {
+    const token = jwt.sign(
+      { sub: 'ann', roles: ['user'], topics: ['news', 'chat.*'], jti: 'j', iat: now, exp: now + 60 },
+      secret,
+    );
+    assert.deepEqual(verifier.verify(token), {
+      userId: 'ann',
+      roles: ['user'],
+      topics: ['news', 'chat.*'],
+      autoSubscribe: ['news'],
+      tokenId: 'j',
+      issuedAt: now,
+      expiresAt: now + 60,
+    });
+    assert.equal(verifier.verify(jwt.sign({ user_id: 'bob' }, secret)).userId, 'bob');
+  });
+
+  it('allows a minute of clock difference, and no more', () => {
+    assert.equal(
+      codeOf(() => verifier.verify(jwt.sign({ sub: 'a', exp: now - 50 }, secret))),
+      undefined,
+    );
+    assert.equal(
+      codeOf(() => verifier.verify(jwt.sign({ sub: 'a', exp: now - 70 }, secret))),
+      'token_expired',
+    );
+    assert.equal(
+      codeOf(() => verifier.verify(jwt.sign({ sub: 'a', nbf: now + 50 }, secret))),
+      undefined,
+    );
+    assert.equal(
+      codeOf(() => verifier.verify(jwt.sign({ sub: 'a', nbf: now + 70 }, secret))),
+      'unauthorized',
+    );
+  });
+
+  it('refuses what is not signed by the key, and malformed claims', () => {
+    const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{"sub":"a"}').toString('base64url')}.`;
+    const wrong = [
+      'rubbish',
+      '',
+      '..',
+      unsigned,
+      jwt.sign({ sub: 'a' }, 'another secret'),
+      jwt.sign({ sub: 'a' }, secret, { algorithm: 'HS512' }),
+      jwt.sign({}, secret),
+      jwt.sign({ sub: '' }, secret),
+      jwt.sign({ sub: 'a', user_id: 'b' }, secret),
+      jwt.sign({ sub: 'a', roles: 'admin' }, secret),
+      jwt.sign({ sub: 'a', topics: ['not a topic'] }, secret),
+    ];
+    for (const token of wrong)
+      assert.equal(
+        codeOf(() => verifier.verify(token)),
+        'unauthorized',
+        token,
+      );
+  });
+
+  it('never tells the token in its error', () => {
+    const token = jwt.sign({ sub: 'a' }, 'another secret');
+    assert.throws(
+      () => verifier.verify(token),
+      (error: Error) => !error.message.includes(token.slice(0, 20)),
+    );
+  });
+
+  it('checks issuer and audience where they are set', () => {
+    const strict = new TokenVerifier({
+      keys: readKeys({ jwtSecret: secret }),
+      leewaySecs: 60,
+      issuer: 'us',
+      audience: 'rtc',
+    });
+    assert.equal(
+      codeOf(() => strict.verify(jwt.sign({ sub: 'a', iss: 'us', aud: 'rtc' }, secret))),
+      undefined,
+    );
+    assert.equal(
+      codeOf(() => strict.verify(jwt.sign({ sub: 'a', iss: 'them', aud: 'rtc' }, secret))),
+      'unauthorized',
+    );
+    assert.equal(
+      codeOf(() => strict.verify(jwt.sign({ sub: 'a', iss: 'us' }, secret))),
+      'unauthorized',
+    );
+  });
+
+  for (const [algorithm, pair] of [
+    ['RS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['ES256', generateKeyPairSync('ec', { namedCurve: 'prime256v1' })],
+  ] as const) {
+    it(`verifies ${algorithm} by a public key, and cannot be tricked into HS256 with it`, () => {
+      const pem = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+      const path = join(directory, `${algorithm}.pem`);
+      writeFileSync(path, pem);
+      const byKey = new TokenVerifier({ keys: readKeys({ publicKeyFile: path }), leewaySecs: 60 });
+      assert.equal(byKey.verify(jwt.sign({ sub: 'a' }, pair.privateKey, { algorithm })).userId, 'a');
+      const head = `${Buffer.from('{"alg":"HS256"}').toString('base64url')}.${Buffer.from('{"sub":"a"}').toString('base64url')}`;
+      const forged = `${head}.${createHmac('sha256', pem).update(head).digest('base64url')}`;
+      assert.equal(
+        codeOf(() => byKey.verify(forged)),
+        'unauthorized',
+      );
+    });
+
+    it(`finds ${algorithm} keys in a JWKS file by their id`, () => {
+      const path = join(directory, `${algorithm}.json`);
+      const jwk = createPublicKey(pair.privateKey).export({ format: 'jwk' });
+      writeFileSync(path, JSON.stringify({ keys: [{ ...jwk, kid: 'k1' }] }));
+      const byKid = new TokenVerifier({ keys: readKeys({ jwksFile: path }), leewaySecs: 60 });
+      assert.equal(
+        byKid.verify(jwt.sign({ sub: 'a' }, pair.privateKey, { algorithm, keyid: 'k1' })).userId,
+        'a',
+      );
+      assert.equal(
+        codeOf(() => byKid.verify(jwt.sign({ sub: 'a' }, pair.privateKey, { algorithm, keyid: 'k2' }))),
+        'unauthorized',
+      );
+    });
+  }
+});
+
+describe('[AUTH] Permissions', () => {
+  const permissions = new Permissions([
+    { role: '*', topics: ['public.*'], allow: ['subscribe'] },
+    { role: 'writer', topics: ['public.*', 'news'], allow: ['publish', 'subscribe'] },
+  ]);
+  const who = (roles: string[], topics?: string[]) => ({
+    userId: 'u',
+    roles,
+    autoSubscribe: [],
+    ...(topics && { topics }),
+  });
+
+  it('allow by role and pattern, and nothing that no rule allows', () => {
+    assert.equal(permissions.allows(who([]), 'subscribe', 'public.a'), true);
+    assert.equal(permissions.allows(who([]), 'subscribe', 'public'), false);
+    assert.equal(permissions.allows(who([]), 'publish', 'public.a'), false);
+    assert.equal(permissions.allows(who(['writer']), 'publish', 'news'), true);
+    assert.equal(permissions.allows(who(['writer']), 'history', 'news'), false);
+    assert.equal(
+      codeOf(() => permissions.check(who([]), 'publish', 'news')),
+      'forbidden',
+    );
+  });
+
+  it('are narrowed by the topics of the token, never widened', () => {
+    assert.equal(permissions.allows(who(['writer'], ['news']), 'publish', 'news'), true);
+    assert.equal(permissions.allows(who(['writer'], ['news']), 'publish', 'public.a'), false);
+    assert.equal(permissions.allows(who([], ['news']), 'publish', 'news'), false);
+  });
+});
