@@ -1,4 +1,4 @@
-// PM2: RTC_REPLICAS replicas (2 unless set) on one port, kept in step by Redis.
+// PM2: REPLICAS replicas (2 unless set) on one port, kept in step by Redis.
 //
 //   npm run build && REDIS_URL=redis://localhost:6379 JWT_SECRET=… pm2 start ecosystem.config.js
 //
@@ -10,9 +10,7 @@ module.exports = {
       name: 'realtime-communication',
       script: 'dist/server/main.js',
       exec_mode: 'cluster',
-      instances: Number(process.env.RTC_REPLICAS || 2),
-      // RTC_REPLICAS is for this file only: the service refuses settings that it does not know.
-      filter_env: ['RTC_REPLICAS'],
+      instances: Number(process.env.REPLICAS || 2),
       wait_ready: true,
       listen_timeout: 15000,
       kill_timeout: 12000,

@@ -9,7 +9,7 @@ export interface AppendEntry {
   readonly id: string;
   /** The encoded entry; every replica gets exactly these bytes. */
   readonly entry: Buffer;
-  /** Idempotency key, unique per topic and publisher; a repetition answers with the first one's position. */
+  /** Idempotency key, unique per topic; a repetition answers with the first one's position. */
   readonly key?: string;
 }
 

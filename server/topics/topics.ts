@@ -10,7 +10,7 @@ export interface PublishRequest {
   readonly attachments: readonly Buffer[];
   /** User id; null for the service. */
   readonly sender: string | null;
-  /** Idempotency key as the client gave it; it is scoped to topic and sender. */
+  /** Idempotency key as the client gave it. */
   readonly key?: string;
   /** Replica to which delivery confirmations are reported. */
   readonly confirmTo?: string;
