@@ -37,11 +37,27 @@ export function isTopicPattern(value: string): boolean {
   return value.length > 0 && value.length <= topicNameLimit && allowedPattern.test(value);
 }
 
-/** Compiles a pattern (`*` = any run of characters, also none) into a test of topic names. */
+/**
+ * Compiles a pattern (`*` = any run of characters, also none) into a test of topic names. The test takes linear time: tokens carry
+ * patterns, and as a regular expression one with many `*` can take exponential time.
+ */
 export function compileTopicPattern(pattern: string): (topic: string) => boolean {
   if (pattern === '*') return () => true;
   if (!pattern.includes('*')) return (topic) => topic === pattern;
-  const source = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&'));
-  const expression = new RegExp(`^${source.join('.*')}$`);
-  return (topic) => expression.test(topic);
+  const parts = pattern.split('*');
+  const first = parts[0]!;
+  const last = parts.at(-1)!;
+  const between = parts.slice(1, -1).filter((part) => part !== '');
+  return (topic) => {
+    if (topic.length < first.length + last.length || !topic.startsWith(first) || !topic.endsWith(last))
+      return false;
+    const end = topic.length - last.length;
+    let at = first.length;
+    for (const part of between) {
+      const found = topic.indexOf(part, at);
+      if (found < 0 || found + part.length > end) return false;
+      at = found + part.length;
+    }
+    return true;
+  };
 }

@@ -16,9 +16,13 @@ const never: Matcher = () => false;
 /** Role sets of which compiled rules are kept. */
 const cacheLimit = 1000;
 
-/** Decides who may do what on which topic. Compiled rules are kept per set of roles: a check on the hot path is one lookup and a match. */
+/**
+ * Decides who may do what on which topic. Compiled rules are kept per set of roles, and found by the identity's own list: a check on
+ * the hot path is one lookup and a match.
+ */
 export class Permissions {
   private readonly compiled = new Map<string, ReadonlyMap<Action, Matcher>>();
+  private readonly known = new WeakMap<readonly string[], ReadonlyMap<Action, Matcher>>();
   private readonly restrictions = new WeakMap<Identity, Matcher>();
 
   constructor(private readonly rules: readonly PermissionRule[]) {}
@@ -37,13 +41,17 @@ export class Permissions {
   }
 
   private rulesOf(roles: readonly string[]): ReadonlyMap<Action, Matcher> {
-    const name = roles.length === 1 ? roles[0]! : roles.join('\n');
-    let actions = this.compiled.get(name);
+    let actions = this.known.get(roles);
+    if (actions !== undefined) return actions;
+    // As JSON no two lists look alike, whatever the roles are called.
+    const name = JSON.stringify(roles);
+    actions = this.compiled.get(name);
     if (actions === undefined) {
       actions = this.compile(roles);
       if (this.compiled.size >= cacheLimit) this.compiled.clear();
       this.compiled.set(name, actions);
     }
+    this.known.set(roles, actions);
     return actions;
   }
 

@@ -1,20 +1,10 @@
-import { createPublicKey, createSecretKey, randomBytes, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import jwt from 'jsonwebtoken';
 import { RefusalError } from '../../shared/errors.js';
 import { isTopicPattern } from '../../shared/topic-name.js';
 import type { Identity } from './identity.js';
+import type { TokenKey } from './token-keys.js';
 
-/** Algorithms a key can be used with; a key is good for exactly one. */
-export type TokenAlgorithm = 'HS256' | 'RS256' | 'ES256';
-
-/** A key and the one algorithm it is good for; the token's own word on that is never taken. */
-export interface TokenKey {
-  readonly key: KeyObject;
-  readonly algorithm: TokenAlgorithm;
-  /** Key id that a token's header has to name; undefined for a key without one. */
-  readonly keyId?: string;
-}
+export { makeDevelopmentSecret, readKeys } from './token-keys.js';
 
 export interface TokenVerifierSettings {
   readonly keys: readonly TokenKey[];
@@ -23,11 +13,10 @@ export interface TokenVerifierSettings {
   readonly leewaySecs: number;
 }
 
-/** Where keys come from; at least one has to be given. */
-export interface KeySources {
-  readonly jwtSecret?: string | undefined;
-  readonly publicKeyFile?: string | undefined;
-  readonly jwksFile?: string | undefined;
+/** What the verifier asks of others. */
+export interface TokenVerifierDependencies {
+  /** Whether the token, or all tokens of its user, were revoked. */
+  readonly isRevoked?: (identity: Identity) => boolean;
 }
 
 const userIdLimit = 200;
@@ -35,9 +24,12 @@ const listLimit = 1000;
 
 /** Verifies tokens (RFC 7519) and reads the claims this service knows. */
 export class TokenVerifier {
-  constructor(private readonly settings: TokenVerifierSettings) {}
+  constructor(
+    private readonly settings: TokenVerifierSettings,
+    private readonly dependencies: TokenVerifierDependencies = {},
+  ) {}
 
-  /** @throws RefusalError `unauthorized` or `token_expired`; its text never holds the token. */
+  /** @throws RefusalError `unauthorized`, `token_expired` or `token_revoked`; its text never holds the token. */
   verify(token: string): Identity {
     const { algorithm, key } = this.keyFor(token);
     const { issuer, audience, leewaySecs } = this.settings;
@@ -54,10 +46,13 @@ export class TokenVerifier {
         throw new RefusalError('token_expired', 'the token has expired');
       throw new RefusalError(
         'unauthorized',
-        `the token is not valid: ${error instanceof Error ? error.message : 'unreadable'}`,
+        `the token is not valid: ${error instanceof jwt.JsonWebTokenError ? error.message : 'it cannot be read'}`,
       );
     }
-    return readClaims(claims);
+    const identity = readClaims(claims);
+    if (this.dependencies.isRevoked?.(identity) === true)
+      throw new RefusalError('token_revoked', 'the token has been revoked');
+    return identity;
   }
 
   /** The header is read only to choose among our keys. */
@@ -94,6 +89,9 @@ function readClaims(claims: unknown): Identity {
   }
   if (sub !== undefined && userIdClaim !== undefined && sub !== userIdClaim)
     throw malformed('user_id', 'must equal sub');
+  // A revocation finds a token by these two.
+  if (jti !== undefined && typeof jti !== 'string') throw malformed('jti', 'must be a string');
+  if (iat !== undefined && typeof iat !== 'number') throw malformed('iat', 'must be a number');
   const patterns = topics === undefined ? undefined : strings(topics, 'topics');
   const wrong = patterns?.find((pattern) => !isTopicPattern(pattern));
   if (wrong !== undefined) throw malformed('topics', 'must hold topic names or patterns');
@@ -102,8 +100,8 @@ function readClaims(claims: unknown): Identity {
     roles: roles === undefined ? [] : strings(roles, 'roles'),
     autoSubscribe: (patterns ?? []).filter((pattern) => !pattern.includes('*')),
     ...(patterns !== undefined && { topics: patterns }),
-    ...(typeof jti === 'string' && { tokenId: jti }),
-    ...(typeof iat === 'number' && { issuedAt: iat }),
+    ...(jti !== undefined && { tokenId: jti }),
+    ...(iat !== undefined && { issuedAt: iat }),
     ...(typeof exp === 'number' && { expiresAt: exp }),
   };
 }
@@ -117,40 +115,4 @@ function strings(value: unknown, claim: string): string[] {
 
 function malformed(claim: string, rule: string): RefusalError {
   return new RefusalError('unauthorized', `the token's claim ${claim} ${rule}`, { field: claim });
-}
-
-/**
- * Reads the keys.
- *
- * @throws Error naming the file that cannot be read or holds no usable key.
- */
-export function readKeys({ jwtSecret, publicKeyFile, jwksFile }: KeySources): TokenKey[] {
-  const keys: TokenKey[] = [];
-  if (jwtSecret !== undefined)
-    keys.push({ key: createSecretKey(Buffer.from(jwtSecret)), algorithm: 'HS256' });
-  if (publicKeyFile !== undefined)
-    keys.push(asymmetric(createPublicKey(readFileSync(publicKeyFile)), publicKeyFile));
-  if (jwksFile !== undefined) keys.push(...readJwks(jwksFile));
-  return keys;
-}
-
-function readJwks(file: string): TokenKey[] {
-  const { keys } = JSON.parse(readFileSync(file, 'utf8')) as { keys?: (JsonWebKey & { kid?: string })[] };
-  if (!Array.isArray(keys) || keys.length === 0) throw new Error(`${file} holds no "keys"`);
-  return keys.map((jwk) => {
-    const key = asymmetric(createPublicKey({ key: jwk, format: 'jwk' }), file);
-    return jwk.kid === undefined ? key : { ...key, keyId: jwk.kid };
-  });
-}
-
-function asymmetric(key: KeyObject, file: string): TokenKey {
-  if (key.asymmetricKeyType === 'rsa') return { key, algorithm: 'RS256' };
-  if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1')
-    return { key, algorithm: 'ES256' };
-  throw new Error(`${file}: only RSA keys (RS256) and P-256 keys (ES256) can be used`);
-}
-
-/** A secret for one run, for development without one. */
-export function makeDevelopmentSecret(): string {
-  return randomBytes(32).toString('base64url');
 }

@@ -5,9 +5,6 @@ import { settingList, variablePrefix, type SettingDescription } from './setting-
 /** Names the settings file. */
 export const fileVariable = 'RTC_CONFIG';
 
-/** Variables with the prefix that are no settings: the file, and the number of processes that PM2 starts. */
-const otherVariables: readonly string[] = [fileVariable, 'RTC_REPLICAS'];
-
 /** A setting that came from the environment. */
 export interface VariableValue {
   readonly setting: SettingDescription;
@@ -34,7 +31,7 @@ export function readEnvironment(environment: NodeJS.ProcessEnv): {
       values.push({ setting, variable, value: readText(setting, text) });
   }
   for (const [variable, text] of Object.entries(environment)) {
-    if (!variable.startsWith(variablePrefix) || otherVariables.includes(variable)) continue;
+    if (!variable.startsWith(variablePrefix) || variable === fileVariable) continue;
     const setting = byVariable.get(variable);
     if (setting === undefined)
       problems.push(`unknown setting: variable ${variable}${nearest(variable, [...byVariable.keys()])}`);

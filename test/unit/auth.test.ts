@@ -87,6 +87,35 @@ describe('[AUTH] TokenVerifier', () => {
       );
   });
 
+  it('names the claim that is wrong', () => {
+    const claimOf = (claims: object) => {
+      try {
+        verifier.verify(jwt.sign(claims, secret));
+      } catch (error) {
+        assert.ok(error instanceof RefusalError);
+        return error.details.field;
+      }
+      return undefined;
+    };
+    assert.equal(claimOf({ user_id: 5 }), 'sub');
+    assert.equal(claimOf({ sub: 'a', user_id: 'b' }), 'user_id');
+    assert.equal(claimOf({ sub: 'a', roles: ['x', 1] }), 'roles');
+    assert.equal(claimOf({ sub: 'a', topics: 'news' }), 'topics');
+  });
+
+  it('refuses a revoked token', () => {
+    const revoking = new TokenVerifier(
+      { keys: readKeys({ jwtSecret: secret }), leewaySecs: 60 },
+      { isRevoked: ({ tokenId }) => tokenId === 'gone' },
+    );
+    const sign = (jti: string) => jwt.sign({ sub: 'a', jti }, secret);
+    assert.equal(revoking.verify(sign('good')).userId, 'a');
+    assert.equal(
+      codeOf(() => revoking.verify(sign('gone'))),
+      'token_revoked',
+    );
+  });
+
   it('never tells the token in its error', () => {
     const token = jwt.sign({ sub: 'a' }, 'another secret');
     assert.throws(
@@ -149,6 +178,53 @@ describe('[AUTH] TokenVerifier', () => {
       );
     });
   }
+
+  describe('reading keys', () => {
+    const file = (name: string, content: string) => {
+      const path = join(directory, name);
+      writeFileSync(path, content);
+      return path;
+    };
+    const rsa = (bits: number) => generateKeyPairSync('rsa', { modulusLength: bits }).publicKey;
+
+    it('takes from a key set only what is for signatures of RS256 and ES256', () => {
+      const jwk = rsa(2048).export({ format: 'jwk' });
+      const ed25519 = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
+      const keys = [
+        { ...jwk, kid: 'good' },
+        { ...jwk, kid: 'encryption', use: 'enc' },
+        { ...jwk, kid: 'other algorithm', alg: 'RS512' },
+        { ...ed25519, kid: 'other curve' },
+        { kty: 'oct', k: 'c2VjcmV0', kid: 'secret' },
+      ];
+      const path = file('mixed.json', JSON.stringify({ keys }));
+      assert.deepEqual(
+        readKeys({ jwksFile: path }).map(({ keyId }) => keyId),
+        ['good'],
+      );
+    });
+
+    it('names the file that holds no usable key', () => {
+      const p384 = generateKeyPairSync('ec', { namedCurve: 'secp384r1' }).publicKey;
+      const pem = (key: typeof p384) => key.export({ type: 'spki', format: 'pem' }).toString();
+      const wrong = [
+        { publicKeyFile: join(directory, 'absent.pem') },
+        { publicKeyFile: file('text.pem', 'not a key') },
+        { publicKeyFile: file('p384.pem', pem(p384)) },
+        { publicKeyFile: file('short.pem', pem(rsa(1024))) },
+        { jwksFile: file('text.json', 'not JSON') },
+        { jwksFile: file('list.json', '{}') },
+        { jwksFile: file('empty.json', '{"keys":[]}') },
+      ];
+      for (const sources of wrong) {
+        const path = String(Object.values(sources)[0]);
+        assert.throws(
+          () => readKeys(sources),
+          (error: Error) => error.message.startsWith(path),
+        );
+      }
+    });
+  });
 });
 
 describe('[AUTH] Permissions', () => {
@@ -179,5 +255,12 @@ describe('[AUTH] Permissions', () => {
     assert.equal(permissions.allows(who(['writer'], ['news']), 'publish', 'news'), true);
     assert.equal(permissions.allows(who(['writer'], ['news']), 'publish', 'public.a'), false);
     assert.equal(permissions.allows(who([], ['news']), 'publish', 'news'), false);
+  });
+
+  it('tell lists of roles apart, whatever the roles are called', () => {
+    const rules = new Permissions([{ role: 'a', topics: ['*'], allow: ['publish'] }]);
+    assert.equal(rules.allows(who(['a', 'b']), 'publish', 't'), true);
+    for (const role of ['a\nb', 'a,b', '["a","b"]'])
+      assert.equal(rules.allows(who([role]), 'publish', 't'), false);
   });
 });
