@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import jwt from 'jsonwebtoken';
 import { loadSettings, SettingsError } from '../config/load.js';
 import { settingsTable } from '../config/describe.js';
+import { exampleFile } from '../config/example.js';
 
 const program = new Command('rtc').description('Commands for whoever runs the service.');
 
@@ -28,6 +29,8 @@ program
       console.log(
         jwt.sign(claims, auth.jwtSecret, {
           expiresIn: options.expires as jwt.SignOptions['expiresIn'] & string,
+          ...(auth.issuer !== undefined && { issuer: auth.issuer }),
+          ...(auth.audience !== undefined && { audience: auth.audience }),
         }),
       );
     } catch (error) {
@@ -45,6 +48,11 @@ program
   .description('print the table of docs/config.md')
   .action(() => console.log(settingsTable()));
 
+program
+  .command('config-example')
+  .description('print config.example.toml')
+  .action(() => console.log(exampleFile()));
+
 function settings(): ReturnType<typeof loadSettings> {
   try {
     return loadSettings(process.env);
@@ -56,7 +64,7 @@ function settings(): ReturnType<typeof loadSettings> {
 
 function hideSecrets(key: string, value: unknown): unknown {
   if (key === 'jwtSecret') return '[hidden]';
-  if (key === 'url' && typeof value === 'string') return value.replace(/\/\/[^@/]*@/, '//[hidden]@');
+  if (key === 'url' && typeof value === 'string') return value.replace(/\/\/.*@/, '//[hidden]@');
   return value;
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { settingsTable } from '../../server/config/describe.js';
+import { exampleFile } from '../../server/config/example.js';
 import { loadSettings, SettingsError } from '../../server/config/load.js';
 import { settingList } from '../../server/config/setting-list.js';
 
@@ -86,6 +87,95 @@ describe('[CONF] settings', () => {
     assert.match(told, /outbox\.overflow_strategy: .*"catch_up".*\(variable RTC_OUTBOX_OVERFLOW_STRATEGY\)/);
     assert.match(problems({}, join(directory, 'none.toml'))[0]!, /none\.toml cannot be read/);
     assert.match(problems({}, file('a = [')).join(), /rtc\.toml/);
+  });
+
+  it('never show the lines of a broken file: they may hold a secret', () => {
+    const told = problems({}, file('[auth]\njwt_secret = "top secret"\nissuer = \n')).join('\n');
+    assert.match(told, /rtc\.toml, line 3: /);
+    assert.doesNotMatch(told, /top secret/);
+  });
+
+  it('never show a secret that is refused', () => {
+    const told = problems({ REDIS_URL: 'http://user:hidden-password@host' }).join('\n');
+    assert.match(told, /redis\.url: must be redis:.*\(variable REDIS_URL\)/);
+    assert.doesNotMatch(told, /hidden-password/);
+  });
+
+  it('refuse values that do not fit together', () => {
+    assert.match(
+      problems({ RTC_WEBSOCKET_CLIENT_TIMEOUT_SECS: '30' })[0]!,
+      /^websocket\.client_timeout_secs: must be longer than heartbeat_interval_secs \(variable RTC_/,
+    );
+    assert.match(
+      problems({ RTC_WEBSOCKET_TRANSPORT_LIMIT_BYTES: '1000' })[0]!,
+      /^websocket\.max_message_bytes: must be at most transport_limit_bytes/,
+    );
+  });
+
+  it('refuse a section that is no table, and name the element of a list that is wrong', () => {
+    assert.match(problems({ PORT: '9000' }, file('server = 5'))[0]!, /^server: .*object.*\(variable|file/);
+    assert.match(
+      problems({}, file('[[topics.rules]]\npattern = "ok.*"\n[[topics.rules]]\npattern = "not ok"\n'))[0]!,
+      /^topics\.rules\[1\]\.pattern: /,
+    );
+  });
+
+  it('read the log filter of the guide and refuse what is none', () => {
+    const directives =
+      'realtime_communication::actor=trace,realtime_communication::routing=debug,actix_web=info';
+    assert.equal(loadSettings({ RUST_LOG: directives }).logging.level, directives);
+    assert.equal(loadSettings({ RUST_LOG: 'warn', LOG_LEVEL: 'debug' }).logging.level, 'debug');
+    for (const wrong of ['verbose', 'routing=loud', 'a=b=c'])
+      assert.match(
+        problems({ LOG_LEVEL: wrong })[0]!,
+        /^logging\.level: must be a level.*\(variable LOG_LEVEL\)/,
+      );
+  });
+
+  it('take an empty variable as not set, and the long name before the short one', () => {
+    const settings = loadSettings({
+      RTC_REDIS_URL: '',
+      RTC_TOPICS_HISTORY_SIZE: '',
+      RTC_CONFIG: '',
+      JWT_SECRET: '',
+    });
+    assert.deepEqual([settings.redis.url, settings.auth.jwtSecret], [undefined, undefined]);
+    assert.equal(loadSettings({ RTC_SERVER_PORT: '1', PORT: '2' }).server.port, 1);
+  });
+
+  it('all come from the environment', () => {
+    const environment: NodeJS.ProcessEnv = {};
+    const examples: Record<string, string> = {
+      'redis.url': 'redis://r',
+      'logging.level': 'debug',
+      permissions: '[{"role":"a","topics":["*"],"allow":["publish"]}]',
+    };
+    for (const { name, kind, limits, variable, ...rest } of settingList) {
+      const choice = limits.includes(', ') ? limits.split(', ').at(-1)! : 'abc';
+      const value = { text: choice, number: String(Number(rest.default) + 1), texts: 'a,b', tables: '[]' }[
+        kind
+      ];
+      environment[variable] = examples[name] ?? value;
+    }
+    const settings = loadSettings(environment) as unknown as Record<string, Record<string, unknown>>;
+    const camelCase = (name: string) =>
+      name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const defaults = loadSettings({}) as unknown as typeof settings;
+    for (const { name, section, key } of settingList) {
+      const read = (all: typeof settings) =>
+        key === undefined ? all[camelCase(section)] : all[camelCase(section)]![camelCase(key)];
+      if (name !== 'topics.rules') assert.notDeepEqual(read(settings), read(defaults), name);
+    }
+  });
+
+  it('are all in config.example.toml, with their defaults', () => {
+    const path = join(__dirname, '..', '..', 'config.example.toml');
+    assert.equal(
+      readFileSync(path, 'utf8'),
+      `${exampleFile()}\n`,
+      'the file is the output of `rtc config-example`',
+    );
+    assert.deepEqual(loadSettings({}, path), loadSettings({}));
   });
 
   it('are frozen', () => {
