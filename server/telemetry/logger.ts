@@ -1,6 +1,7 @@
 import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import type { Log, LogFields } from './log.js';
+import { cleanFields, cleanText } from './log-fields.js';
 import { LogFilter, logLevels, targetRoot, type LogLevel } from './log-filter.js';
 
 export interface LoggerSettings {
@@ -8,10 +9,6 @@ export interface LoggerSettings {
   readonly level: string;
   readonly format: 'json' | 'pretty';
 }
-
-const secretKey = /token|secret|password|authorization|cookie|jwt/i;
-/** What a signed token looks like, wherever it stands in a text. */
-const signedToken = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 
 /**
  * Writes the service's log: one JSON object a line with `level` in upper case, `timestamp`, `target` and `message` first. Values under
@@ -60,7 +57,7 @@ export class LoggerFactory {
       return logLevels[level] >= least;
     };
     const write = (level: Exclude<LogLevel, 'off'>) => (message: string, fields?: LogFields) => {
-      if (enabled(level)) this.base[level]({ target, ...clean(fields) }, withoutTokens(message));
+      if (enabled(level)) this.base[level]({ target, message: cleanText(message), ...cleanFields(fields) });
     };
     return {
       trace: write('trace'),
@@ -87,31 +84,4 @@ function prettyStream(destination: DestinationStream | undefined): DestinationSt
     messageFormat: '{target}: {message}',
     ...(destination && { destination }),
   });
-}
-
-function withoutTokens(text: string): string {
-  return text.replace(signedToken, '[redacted]');
-}
-
-function clean(fields: LogFields | undefined): Record<string, unknown> | undefined {
-  if (fields === undefined) return undefined;
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, cleanValue(key, value, 4)]));
-}
-
-function cleanValue(key: string, value: unknown, depthLeft: number): unknown {
-  if (secretKey.test(key)) return '[redacted]';
-  if (typeof value === 'string') return withoutTokens(value);
-  if (value instanceof Error) {
-    return {
-      type: value.name,
-      message: withoutTokens(value.message),
-      stack: withoutTokens(value.stack ?? ''),
-    };
-  }
-  if (typeof value !== 'object' || value === null) return value;
-  if (depthLeft === 0) return '[deep]';
-  if (Array.isArray(value)) return value.map((item) => cleanValue('', item, depthLeft - 1));
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [name, cleanValue(name, item, depthLeft - 1)]),
-  );
 }

@@ -21,7 +21,7 @@ const codeOf = (run: () => unknown): string | undefined => {
 
 describe('[AUTH] TokenVerifier', () => {
   const verifier = new TokenVerifier({ keys: readKeys({ jwtSecret: secret }), leewaySecs: 60 });
-  const now = Math.floor(Date.now() / 1000);
+  const secondsNow = () => Math.floor(Date.now() / 1000);
   let directory: string;
   before(() => {
     directory = mkdtempSync(join(tmpdir(), 'rtc-keys-'));
@@ -29,6 +29,7 @@ describe('[AUTH] TokenVerifier', () => {
   after(() => rmSync(directory, { recursive: true }));
 
   it('reads the claims', () => {
+    const now = secondsNow();
     const token = jwt.sign(
       { sub: 'ann', roles: ['user'], topics: ['news', 'chat.*'], jti: 'j', iat: now, exp: now + 60 },
       secret,
@@ -46,6 +47,7 @@ describe('[AUTH] TokenVerifier', () => {
   });
 
   it('allows a minute of clock difference, and no more', () => {
+    const now = secondsNow();
     assert.equal(
       codeOf(() => verifier.verify(jwt.sign({ sub: 'a', exp: now - 50 }, secret))),
       undefined,

@@ -10,7 +10,9 @@ describe('[DOCS] the documentation', () => {
     const rows = page('errors.md')
       .split('\n')
       .filter((line) => line.startsWith('| `'));
-    const expected = Object.entries(errorTable).map(([code, row]) => `| \`${code}\` | ${row.http} | ${row.retry} | ${row.meaning} |`);
+    const expected = Object.entries(errorTable).map(
+      ([code, row]) => `| \`${code}\` | ${row.http} | ${row.retry} | ${row.meaning} |`,
+    );
     assert.deepEqual(rows, expected);
   });
 });

@@ -1,0 +1,350 @@
+import { connect, type Socket } from 'node:net';
+import { clientFrame, eachFrame, type BenchWire } from './wire.js';
+
+/** What the load process is told to do; one JSON argument. */
+export interface LoadPlan {
+  readonly ports: readonly number[];
+  readonly wire: BenchWire;
+  readonly path: string;
+  readonly tokens: readonly string[];
+  readonly subscribers: number;
+  /** Topic numbers of a subscriber: `first + k * stride`, `count` of them, modulo `topics`. */
+  readonly topics: number;
+  readonly topicsPerSubscriber: number;
+  readonly publishers: number;
+  readonly ratePerSec: number;
+  readonly warmUpMs: number;
+  readonly windowMs: number;
+  /** Subscribers that stop reading at the window's start and go on at its end. */
+  readonly stalled: number;
+  /** Connections are opened in groups of this many. */
+  readonly connectGroup: number;
+}
+
+/** What the load process reports. */
+export interface LoadResult {
+  readonly offered: number;
+  readonly published: number;
+  readonly acknowledged: number;
+  /** Deliveries within the window. */
+  readonly delivered: number;
+  readonly windowMs: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  /** After everything has drained: deliveries that are missing, or out of order. */
+  readonly missing: number;
+  readonly disorder: number;
+  readonly announced: number;
+  readonly drainMs: number;
+}
+
+/** Messages to and from the process that started this one. */
+export type LoadMessage =
+  | { readonly at: 'ready' }
+  | { readonly at: 'start' | 'end' }
+  | { readonly at: 'done'; readonly result: LoadResult };
+
+const latencyMaxMs = 60_000;
+const zero = 0x30;
+const nine = 0x39;
+
+class Client {
+  socket: Socket | undefined;
+  rest: Buffer | undefined;
+  open = false;
+  ready: (() => void) | undefined;
+  /** Last number heard per publisher. */
+  readonly last: number[] = [];
+  received = 0;
+  announced = 0;
+
+  constructor(
+    readonly index: number,
+    private readonly load: Load,
+  ) {}
+
+  connect(port: number, path: string, hello: string | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1');
+      this.socket = socket;
+      socket.setNoDelay(true);
+      this.ready = resolve;
+      socket.on('error', reject);
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+          `Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
+      );
+      socket.on('data', (data: Buffer) => this.onData(data, hello));
+    });
+  }
+
+  send(text: string): void {
+    this.socket!.write(clientFrame(text));
+  }
+
+  private onData(data: Buffer, hello: string | undefined): void {
+    let chunk = this.rest === undefined ? data : Buffer.concat([this.rest, data]);
+    this.rest = undefined;
+    if (!this.open) {
+      const end = chunk.indexOf('\r\n\r\n');
+      if (end < 0) {
+        this.rest = chunk;
+        return;
+      }
+      if (!chunk.toString('latin1', 0, 12).startsWith('HTTP/1.1 101'))
+        throw new Error(`refused: ${chunk.toString('latin1', 0, 300)}`);
+      this.open = true;
+      chunk = chunk.subarray(end + 4);
+      if (hello === undefined) this.ready?.();
+    }
+    const left = eachFrame(chunk, (start, stop) => this.load.onFrame(this, chunk, start, stop, hello));
+    if (left > 0)
+      this.rest = left === chunk.length ? chunk : Buffer.from(chunk.subarray(chunk.length - left));
+  }
+}
+
+/** Drives one side and checks what comes back: complete, in order, and when. */
+class Load {
+  private readonly latencies = new Uint32Array(latencyMaxMs);
+  private sampled = 0;
+  private measuring = false;
+  private delivered = 0;
+  private deliveredTotal = 0;
+  private acknowledged = 0;
+  private disorder = 0;
+  private readonly waitingAcks = new Map<Client, () => void>();
+  private readonly sentBy: number[] = [];
+
+  constructor(private readonly plan: LoadPlan) {}
+
+  onFrame(client: Client, chunk: Buffer, start: number, end: number, hello: string | undefined): void {
+    const { plan } = this;
+    if (plan.wire === 'json') {
+      // `{"a` begins an acknowledgement; everything else is a message.
+      if (chunk[start + 2] === 0x61) this.onAck(client);
+      else this.onMessage(client, chunk, end);
+      return;
+    }
+    const first = chunk[start];
+    if (first === 0x32) client.send('3');
+    else if (first === 0x30) client.send(hello!);
+    else if (first === 0x34) {
+      const second = chunk[start + 1];
+      if (second === 0x33) this.onAck(client);
+      else if (second === 0x30) client.ready?.();
+      // 42["message" as against "status", "gap" and the like.
+      else if (chunk[start + 4] === 0x6d) this.onMessage(client, chunk, end);
+      else if (chunk[start + 4] === 0x67) this.onGap(client, chunk.toString('utf8', start + 2, end));
+    }
+  }
+
+  private onAck(client: Client): void {
+    const waiting = this.waitingAcks.get(client);
+    if (waiting === undefined) {
+      this.acknowledged++;
+      return;
+    }
+    this.waitingAcks.delete(client);
+    waiting();
+  }
+
+  private onGap(client: Client, text: string): void {
+    const [, gap] = JSON.parse(text) as [string, { sequence: number; previous?: { sequence: number } }];
+    client.announced += gap.sequence - (gap.previous?.sequence ?? gap.sequence);
+  }
+
+  /** The payload stands last and ends `"p":<publisher>,"n":<number>}` and brackets. */
+  private onMessage(client: Client, chunk: Buffer, end: number): void {
+    let at = end - 1;
+    while (chunk[at]! < zero || chunk[at]! > nine) at--;
+    let n = 0;
+    let scale = 1;
+    for (; chunk[at]! >= zero && chunk[at]! <= nine; at--) {
+      n += (chunk[at]! - zero) * scale;
+      scale *= 10;
+    }
+    at -= 5;
+    let publisher = 0;
+    scale = 1;
+    for (; chunk[at]! >= zero && chunk[at]! <= nine; at--) {
+      publisher += (chunk[at]! - zero) * scale;
+      scale *= 10;
+    }
+    client.received++;
+    this.deliveredTotal++;
+    const last = client.last[publisher] ?? 0;
+    if (n <= last) this.disorder++;
+    client.last[publisher] = n;
+    if (!this.measuring) return;
+    this.delivered++;
+    if ((this.delivered & 15) !== 0 && this.plan.subscribers > 20) return;
+    at -= 5;
+    let sentAt = 0;
+    scale = 1;
+    for (; chunk[at]! >= zero && chunk[at]! <= nine; at--) {
+      sentAt += (chunk[at]! - zero) * scale;
+      scale *= 10;
+    }
+    this.latencies[Math.min(latencyMaxMs - 1, Math.max(0, Date.now() - sentAt))]!++;
+    this.sampled++;
+  }
+
+  async run(): Promise<LoadResult> {
+    const { plan } = this;
+    const subscribers = await this.connectAll(plan.subscribers, 0, true);
+    const publishers = await this.connectAll(plan.publishers, plan.subscribers, false);
+    tell({ at: 'ready' });
+    const startedMs = performance.now();
+    let sent = 0;
+    let stopped = false;
+    const pace = () => {
+      if (stopped) return;
+      const due = Math.floor(((performance.now() - startedMs) / 1000) * plan.ratePerSec);
+      if (due > sent) this.publish(publishers, sent, due);
+      sent = Math.max(sent, due);
+      setTimeout(pace, 1);
+    };
+    if (plan.ratePerSec > 0) pace();
+    await sleep(plan.warmUpMs);
+    const stalled = subscribers.slice(0, plan.stalled);
+    for (const { socket } of stalled) socket!.pause();
+    this.measuring = true;
+    tell({ at: 'start' });
+    const sentAtStart = sent;
+    const windowFromMs = performance.now();
+    await sleep(plan.windowMs);
+    const windowMs = performance.now() - windowFromMs;
+    this.measuring = false;
+    tell({ at: 'end' });
+    const delivered = this.delivered;
+    const offered = sent - sentAtStart;
+    for (const { socket } of stalled) socket!.resume();
+    stopped = true;
+    const drainFromMs = performance.now();
+    const expected = this.expected(subscribers);
+    const complete = () =>
+      this.deliveredTotal + sum(subscribers.map(({ announced }) => announced)) >= expected &&
+      this.acknowledged >= sent;
+    const drainLimitMs = plan.stalled > 0 ? 60_000 : 5000;
+    while (!complete() && performance.now() - drainFromMs < drainLimitMs) await sleep(20);
+    const announced = sum(subscribers.map((client) => client.announced));
+    return {
+      offered,
+      published: sent,
+      acknowledged: this.acknowledged,
+      delivered,
+      windowMs,
+      p50: this.quantile(0.5),
+      p99: this.quantile(0.99),
+      p999: this.quantile(0.999),
+      missing: expected - this.deliveredTotal - announced,
+      disorder: this.disorder,
+      announced,
+      drainMs: performance.now() - drainFromMs,
+    };
+  }
+
+  private async connectAll(count: number, offset: number, subscribe: boolean): Promise<Client[]> {
+    const { plan } = this;
+    const clients: Client[] = [];
+    for (let i = 0; i < count; i += plan.connectGroup) {
+      const group: Promise<void>[] = [];
+      for (let j = i; j < Math.min(count, i + plan.connectGroup); j++) {
+        const client = new Client(j, this);
+        clients.push(client);
+        group.push(this.connectOne(client, offset + j, subscribe));
+      }
+      await Promise.all(group);
+    }
+    return clients;
+  }
+
+  private async connectOne(client: Client, number: number, subscribe: boolean): Promise<void> {
+    const { plan } = this;
+    const token = plan.tokens[number % plan.tokens.length]!;
+    const port = plan.ports[number % plan.ports.length]!;
+    const hello = plan.wire === 'socketio' ? `40${JSON.stringify({ token })}` : undefined;
+    await client.connect(port, plan.path.replace('TOKEN', token), hello);
+    client.ready = undefined;
+    if (!subscribe) return;
+    const topics = Array.from(
+      { length: plan.topicsPerSubscriber },
+      (_, k) => `t${(number * plan.topicsPerSubscriber + k) % plan.topics}`,
+    );
+    await new Promise<void>((resolve) => {
+      this.waitingAcks.set(client, resolve);
+      client.send(
+        plan.wire === 'socketio'
+          ? `420["subscribe",${JSON.stringify({ topics })}]`
+          : JSON.stringify({ subscribe: topics }),
+      );
+    });
+  }
+
+  private publish(publishers: readonly Client[], from: number, to: number): void {
+    const { plan } = this;
+    const perPublisher = new Map<Client, string[]>();
+    const nowMs = Date.now();
+    for (let i = from; i < to; i++) {
+      const which = i % publishers.length;
+      const client = publishers[which]!;
+      // The publisher's topics are its own share, so that its numbers ascend on each of them.
+      const share = Math.max(1, Math.floor(plan.topics / publishers.length));
+      const n = (this.sentBy[which] = (this.sentBy[which] ?? 0) + 1);
+      const topic = `t${plan.topics >= publishers.length ? (which * share + (n % share)) % plan.topics : 0}`;
+      this.sentTo.set(topic, (this.sentTo.get(topic) ?? 0) + 1);
+      const payload = `{"text":"some words, as people write them","t":${nowMs},"p":${which},"n":${n}}`;
+      const text =
+        plan.wire === 'socketio'
+          ? `42${i}["publish",{"topic":"${topic}","payload":${payload}}]`
+          : `{"topic":"${topic}","payload":${payload}}`;
+      const texts = perPublisher.get(client);
+      if (texts === undefined) perPublisher.set(client, [text]);
+      else texts.push(text);
+    }
+    for (const [client, texts] of perPublisher) client.socket!.write(Buffer.concat(texts.map(clientFrame)));
+  }
+
+  private readonly sentTo = new Map<string, number>();
+
+  private expected(subscribers: readonly Client[]): number {
+    const { plan } = this;
+    let expected = 0;
+    for (const { index } of subscribers) {
+      for (let k = 0; k < plan.topicsPerSubscriber; k++)
+        expected += this.sentTo.get(`t${(index * plan.topicsPerSubscriber + k) % plan.topics}`) ?? 0;
+    }
+    return expected;
+  }
+
+  private quantile(share: number): number {
+    let rest = this.sampled * share;
+    for (let ms = 0; ms < latencyMaxMs; ms++) {
+      rest -= this.latencies[ms]!;
+      if (rest <= 0) return ms;
+    }
+    return latencyMaxMs;
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function tell(message: LoadMessage): void {
+  process.send!(message);
+}
+
+async function main(): Promise<void> {
+  const plan = JSON.parse(process.argv[2]!) as LoadPlan;
+  const result = await new Load(plan).run();
+  tell({ at: 'done', result });
+  setTimeout(() => process.exit(0), 100);
+}
+
+void main();

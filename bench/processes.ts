@@ -1,0 +1,245 @@
+import { fork, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import jwt from 'jsonwebtoken';
+import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
+
+/** What a side is. */
+export type SideName = 'rtc' | 'rtc-alone' | 'plain' | 'ws' | 'uws';
+
+const secret = 'a secret for benchmarks';
+const ticksPerSec = 100;
+const root = join(__dirname, '..', '..');
+
+/** The servers of one side, with their Redis. */
+export class Side {
+  private readonly children: ChildProcess[] = [];
+  private directory: string | undefined;
+  readonly ports: number[] = [];
+
+  private constructor(readonly name: SideName) {}
+
+  static async start(name: SideName, inspect = false): Promise<Side> {
+    const side = new Side(name);
+    const alone = name === 'rtc-alone' || name === 'uws';
+    const redisUrl = alone ? undefined : await side.startRedis();
+    for (let replica = 0; replica < (alone ? 1 : 2); replica++)
+      await side.startServer(replica, redisUrl, inspect);
+    return side;
+  }
+
+  /** Processor seconds that servers and Redis have used, as the operating system accounts them. */
+  cpuSecs(): number {
+    let ticks = 0;
+    for (const { pid } of this.children) {
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+      ticks += Number(fields[11]) + Number(fields[12]);
+    }
+    return ticks / ticksPerSec;
+  }
+
+  /** Resident memory of the servers, without Redis, in bytes. */
+  memoryBytes(): number {
+    return this.servers.reduce(
+      (sum, { pid }) =>
+        sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024,
+      0,
+    );
+  }
+
+  /** Lets the servers collect their garbage (they were started with an inspector for this). */
+  async collectGarbage(): Promise<void> {
+    const { WebSocket } = await import('ws');
+    for (const port of this.inspectPorts) {
+      const [target] = (await (await fetch(`http://127.0.0.1:${port}/json`)).json()) as {
+        webSocketDebuggerUrl: string;
+      }[];
+      const inspector = new WebSocket(target!.webSocketDebuggerUrl);
+      await new Promise((resolve) => inspector.once('open', resolve));
+      for (let id = 1; id <= 3; id++) {
+        inspector.send(JSON.stringify({ id, method: 'HeapProfiler.collectGarbage' }));
+        await new Promise((resolve) => inspector.once('message', resolve));
+      }
+      inspector.close();
+    }
+  }
+
+  get running(): boolean {
+    return this.children.every(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+  }
+
+  /** Calls back if a server ends by itself. */
+  onServerEnd(listener: (error: Error) => void): void {
+    for (const child of this.servers)
+      child.once('exit', (code) => listener(new Error(`a server of ${this.name} ended with ${code}`)));
+  }
+
+  async stop(): Promise<void> {
+    for (const child of this.children) child.removeAllListeners('exit');
+    for (const child of this.children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await gone;
+    }
+    if (this.directory !== undefined) rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private servers: ChildProcess[] = [];
+  private readonly inspectPorts: number[] = [];
+
+  private async startRedis(): Promise<string> {
+    const port = await freePort();
+    this.directory = mkdtempSync(join(tmpdir(), 'rtc-bench-'));
+    const child = spawn(
+      'redis-server',
+      ['--port', String(port), '--bind', '127.0.0.1', '--dir', this.directory, '--save', ''],
+      { stdio: 'ignore' },
+    );
+    this.children.push(child);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return `redis://127.0.0.1:${port}`;
+  }
+
+  private async startServer(replica: number, redisUrl: string | undefined, inspect: boolean): Promise<void> {
+    const port = await freePort();
+    const scripts: Record<SideName, string> = {
+      rtc: 'dist/server/main.js',
+      'rtc-alone': 'dist/server/main.js',
+      plain: 'dist/bench/sides/plain-socketio.js',
+      ws: 'dist/bench/sides/plain-ws.js',
+      uws: 'dist/bench/sides/uws.js',
+    };
+    const execArgv = ['--max-semi-space-size=16'];
+    if (inspect) {
+      const inspectPort = await freePort();
+      this.inspectPorts.push(inspectPort);
+      execArgv.push(`--inspect=127.0.0.1:${inspectPort}`);
+    }
+    const profile = process.env['BENCH_CPU_PROFILE'];
+    if (profile !== undefined) execArgv.push('--cpu-prof', `--cpu-prof-dir=${profile}`);
+    const { PATH, HOME } = process.env;
+    const child = fork(join(root, scripts[this.name]), [], {
+      execArgv,
+      env: {
+        PATH,
+        HOME,
+        NODE_ENV: 'production',
+        JWT_SECRET: secret,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        LOG_LEVEL: 'warn',
+        UWS: uwsDirectory,
+        ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
+        ...(this.name.startsWith('rtc') && { REPLICA_ID: `r${replica}` }),
+      },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.children.push(child);
+    this.servers.push(child);
+    await new Promise<void>((resolve, reject) => {
+      child.on('message', (message) => message === 'ready' && resolve());
+      child.once('exit', (code) => reject(new Error(`a server of ${this.name} ended with ${code}`)));
+    });
+    this.ports.push(port);
+  }
+}
+
+/** What one measurement gave. */
+export interface Measurement extends LoadResult {
+  readonly cpuSecs: number;
+  readonly memoryBytes: number;
+  /** Memory when the window began, and the most within it. */
+  readonly memoryAtStart: number;
+  readonly memoryPeak: number;
+}
+
+/** The part of a plan that does not depend on the side. */
+export type Work = Omit<LoadPlan, 'ports' | 'wire' | 'path' | 'tokens'>;
+
+/** Runs a plan against a side. */
+export async function measure(side: Side, work: Work, onStart?: () => Promise<void>): Promise<Measurement> {
+  const socketio = side.name === 'rtc' || side.name === 'rtc-alone' || side.name === 'plain';
+  const tokens = Array.from({ length: 100 }, (_, n) =>
+    jwt.sign({ sub: `user-${n}`, roles: ['user'] }, secret, { expiresIn: '1h' }),
+  );
+  const plan: LoadPlan = {
+    ...work,
+    ports: side.ports,
+    tokens,
+    wire: socketio ? 'socketio' : 'json',
+    path: socketio ? '/socket.io/?EIO=4&transport=websocket' : '/',
+  };
+  const child = fork(join(__dirname, 'load.js'), [JSON.stringify(plan)], {
+    execArgv: ['--max-semi-space-size=64'],
+  });
+  let cpuAtStart = 0;
+  let cpuSecs = 0;
+  let memoryAtStart = 0;
+  let memoryPeak = 0;
+  const look = setInterval(() => {
+    if (side.running) memoryPeak = Math.max(memoryPeak, side.memoryBytes());
+  }, 250);
+  try {
+    const result = await new Promise<LoadResult>((resolve, reject) => {
+      child.on('message', (message: LoadMessage) => {
+        if (message.at === 'start') {
+          cpuAtStart = side.cpuSecs();
+          memoryAtStart = side.memoryBytes();
+          memoryPeak = memoryAtStart;
+          onStart?.().catch(reject);
+        } else if (message.at === 'end') cpuSecs = side.cpuSecs() - cpuAtStart;
+        else if (message.at === 'done') resolve(message.result);
+      });
+      child.once('exit', (code) => reject(new Error(`the load process ended with ${code}`)));
+      side.onServerEnd((error) => {
+        child.kill('SIGKILL');
+        reject(error);
+      });
+    });
+    return { ...result, cpuSecs, memoryBytes: side.memoryBytes(), memoryAtStart, memoryPeak };
+  } finally {
+    clearInterval(look);
+  }
+}
+
+const uwsVersion = '20.30.0-unofficial.0';
+const uwsHome = join(root, '.tmp', 'uws');
+const uwsDirectory = join(uwsHome, 'node_modules', '@trufflesuite', 'uws-js-unofficial');
+
+/** Installs uWebSockets.js for the comparison, outside the project's own packages. Returns why not, if it cannot be had. */
+export function obtainUws(): string | undefined {
+  if (!existsSync(uwsDirectory)) {
+    mkdirSync(uwsHome, { recursive: true });
+    writeFileSync(join(uwsHome, 'package.json'), '{"private":true}');
+    const { status } = spawnSync(
+      'npm',
+      [
+        'install',
+        '--ignore-scripts',
+        '--no-audit',
+        '--no-fund',
+        `@trufflesuite/uws-js-unofficial@${uwsVersion}`,
+      ],
+      { cwd: uwsHome, stdio: 'ignore' },
+    );
+    if (status !== 0) return 'uWebSockets.js cannot be installed here';
+  }
+  const { status } = spawnSync(process.execPath, ['-e', 'require(process.argv[1]).App()', uwsDirectory], {
+    stdio: 'ignore',
+  });
+  return status === 0 ? undefined : 'uWebSockets.js does not load on this Node';
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

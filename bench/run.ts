@@ -1,0 +1,264 @@
+import { cpus, totalmem } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { measure, obtainUws, Side, type Measurement, type SideName, type Work } from './processes.js';
+
+/** One line of the comparison. */
+interface Row {
+  readonly name: string;
+  readonly sides: readonly [ours: SideName, theirs: SideName | undefined];
+  readonly work: Work;
+  /** The figure that is compared, and how. */
+  readonly figure: Figure;
+  readonly target: string;
+  /** Left out of `--quick`. */
+  readonly slow?: boolean;
+}
+
+type Figure = 'deliveries per CPU second' | 'CPU' | 'memory per connection' | 'memory growth';
+
+const base: Work = {
+  subscribers: 500,
+  topics: 1,
+  topicsPerSubscriber: 1,
+  publishers: 2,
+  ratePerSec: 1000,
+  warmUpMs: 1500,
+  windowMs: 8000,
+  stalled: 0,
+  connectGroup: 50,
+};
+
+const broadcast = (ratePerSec: number, slow = false): Row => ({
+  name: `500 subscribers, one topic, ${ratePerSec} msg/s`,
+  sides: ['rtc', 'plain'],
+  work: { ...base, ratePerSec },
+  figure: 'deliveries per CPU second',
+  target: 'at least 10',
+  slow,
+});
+
+const rows: readonly Row[] = [
+  broadcast(1000, true),
+  broadcast(2000),
+  broadcast(4000, true),
+  broadcast(6000, true),
+  {
+    name: '500 subscribers, one topic, 2000 msg/s, one process, against uWebSockets.js',
+    sides: ['rtc-alone', 'uws'],
+    work: { ...base, ratePerSec: 2000 },
+    figure: 'deliveries per CPU second',
+    target: 'above 1',
+  },
+  {
+    name: '500 subscribers, one topic, 2000 msg/s, against ws and Redis',
+    sides: ['rtc', 'ws'],
+    work: { ...base, ratePerSec: 2000 },
+    figure: 'deliveries per CPU second',
+    target: '',
+    slow: true,
+  },
+  {
+    name: '500 subscribers, 100 msg/s',
+    sides: ['rtc', 'plain'],
+    work: { ...base, ratePerSec: 100 },
+    figure: 'CPU',
+    target: 'at most 1.1',
+  },
+  {
+    name: '5,000 subscribers, 100 msg/s',
+    sides: ['rtc', 'plain'],
+    work: { ...base, subscribers: 5000, ratePerSec: 100 },
+    figure: 'deliveries per CPU second',
+    target: 'at least 5',
+    slow: true,
+  },
+  {
+    name: '1,000 topics with 5 subscribers each (500 connections with 10 topics), 5,000 msg/s',
+    sides: ['rtc', 'plain'],
+    work: { ...base, topics: 1000, topicsPerSubscriber: 10, publishers: 10, ratePerSec: 5000 },
+    figure: 'CPU',
+    target: 'at most 1.0',
+  },
+  {
+    name: '20,000 acknowledged publishes/s on 4 topics (20 connections), 2 subscribers of one of them',
+    sides: ['rtc', 'plain'],
+    work: { ...base, subscribers: 2, topics: 20, publishers: 20, ratePerSec: 20_000 },
+    figure: 'CPU',
+    target: 'at most 1.0',
+  },
+  {
+    name: '10,000 idle connections with a subscription',
+    sides: ['rtc', 'plain'],
+    work: { ...base, subscribers: 10_000, publishers: 0, ratePerSec: 0, warmUpMs: 3000, windowMs: 5000 },
+    figure: 'memory per connection',
+    target: 'at most 0.8',
+    slow: true,
+  },
+  {
+    name: '1,000 subscribers that stop reading for 30 s beside 100 live ones, 1,000 msg/s',
+    sides: ['rtc', undefined],
+    work: { ...base, subscribers: 1100, stalled: 1000, ratePerSec: 1000, windowMs: 30_000 },
+    figure: 'memory growth',
+    target: 'under 64 MiB + limits',
+    slow: true,
+  },
+];
+
+interface Outcome {
+  readonly row: Row;
+  readonly ours: readonly Measurement[];
+  readonly theirs: readonly Measurement[];
+  readonly ratios: readonly number[];
+  readonly figures: { readonly ours: number; readonly theirs: number };
+}
+
+async function runRow(row: Row, quick: boolean): Promise<Outcome> {
+  const shorter = quick ? { warmUpMs: Math.min(row.work.warmUpMs, 1000), windowMs: 2500 } : {};
+  const work = { ...row.work, ...shorter };
+  const [ourName, theirName] = row.sides;
+  const ours: Measurement[] = [];
+  const theirs: Measurement[] = [];
+  const values: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  for (let pair = 0; pair < (quick || row.figure.startsWith('memory') ? 1 : 2); pair++) {
+    for (const [name, into, figures] of [
+      [ourName, ours, values.ours],
+      [theirName, theirs, values.theirs],
+    ] as const) {
+      if (name === undefined) continue;
+      process.stderr.write(`${row.name}: ${name} …`);
+      const { measurement, figure } = await runSide(name, work, row.figure);
+      into.push(measurement);
+      figures.push(figure);
+      const load = ((measurement.offered / measurement.windowMs) * 1000).toFixed(0);
+      const delivered = ((measurement.delivered / measurement.windowMs) * 1000).toFixed(0);
+      const cpu = ((measurement.cpuSecs / measurement.windowMs) * 1000).toFixed(2);
+      process.stderr.write(
+        ` ${load} msg/s, ${delivered} deliveries/s, ${cpu} CPU, p50 ${measurement.p50} p99 ${measurement.p99} ms, missing ${measurement.missing}, disorder ${measurement.disorder}, ${format(row.figure, figure)}\n`,
+      );
+    }
+  }
+  const ratios = values.theirs.map((figure, i) => values.ours[i]! / figure);
+  return { row, ours, theirs, ratios, figures: { ours: median(values.ours), theirs: median(values.theirs) } };
+}
+
+async function runSide(
+  name: SideName,
+  work: Work,
+  figure: Figure,
+): Promise<{ measurement: Measurement; figure: number }> {
+  const side = await Side.start(name, figure === 'memory per connection');
+  try {
+    if (figure !== 'memory per connection') {
+      const measurement = await measure(side, work);
+      const value = {
+        'deliveries per CPU second': measurement.delivered / measurement.cpuSecs,
+        CPU: measurement.cpuSecs / measurement.windowMs,
+        'memory growth': measurement.memoryPeak - measurement.memoryAtStart,
+      }[figure];
+      return { measurement, figure: value };
+    }
+    await side.collectGarbage();
+    const empty = side.memoryBytes();
+    let held = empty;
+    const measurement = await measure(side, work, async () => {
+      await side.collectGarbage();
+      held = side.memoryBytes();
+    });
+    return { measurement, figure: (held - empty) / work.subscribers };
+  } finally {
+    await side.stop();
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted.length === 0 ? NaN : (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+}
+
+function format(figure: Figure, value: number): string {
+  if (Number.isNaN(value)) return '–';
+  switch (figure) {
+    case 'deliveries per CPU second':
+      return `${Math.round(value).toLocaleString('en')}/CPU s`;
+    case 'CPU':
+      return `${(value * 1000).toFixed(2)} CPU`;
+    case 'memory per connection':
+      return `${(value / 1024).toFixed(1)} KiB`;
+    case 'memory growth':
+      return `${(value / 1024 / 1024).toFixed(1)} MiB`;
+  }
+}
+
+function table(outcomes: readonly Outcome[]): string {
+  const lines = outcomes.map(({ row, ours, theirs, ratios, figures }) => {
+    const quantiles = (all: readonly Measurement[]) =>
+      all.length === 0
+        ? '–'
+        : [all.map((one) => one.p50), all.map((one) => one.p99), all.map((one) => one.p999)]
+            .map((each) => Math.round(median(each)))
+            .join(' / ');
+    const checks = ours.every((one) => one.missing === 0 && one.disorder === 0)
+      ? 'complete, in order'
+      : `missing ${ours.map((one) => one.missing).join(', ')}; disorder ${ours.map((one) => one.disorder).join(', ')}`;
+    const ratio = ratios.length === 0 ? '–' : median(ratios).toFixed(2);
+    return `| ${row.name} | ${row.sides[1] ?? '–'} | ${row.figure} | ${format(row.figure, figures.ours)} | ${format(row.figure, figures.theirs)} | **${ratio}** | ${row.target} | ${quantiles(ours)} | ${quantiles(theirs)} | ${checks} |`;
+  });
+  return [
+    '| work | against | figure | this service | theirs | ratio | target | p50 / p99 / p99.9 ms | theirs | check |',
+    '|---|---|---|---|---|---|---|---|---|---|',
+    ...lines,
+  ].join('\n');
+}
+
+function report(outcomes: readonly Outcome[]): string {
+  const packages = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  const redis = spawnSync('redis-server', ['--version']).stdout.toString().trim();
+  return [
+    `# Benchmark of ${new Date().toISOString().slice(0, 10)}`,
+    '',
+    `Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB. Node ${process.version}. ${redis.split(' sha')[0]}.`,
+    `socket.io ${packages.dependencies['socket.io']}, @socket.io/redis-adapter ${packages.dependencies['@socket.io/redis-adapter']}, ws ${packages.dependencies['ws']}.`,
+    '',
+    `Command: \`npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}\``,
+    '',
+    'Servers and load share the processors; sides alternate; ratios are the median over pairs. CPU is that of all server processes and Redis, from the operating',
+    'system’s accounting, within the window. `rtc` is this service (two replicas and Redis), `rtc-alone` one process; `plain` is Socket.IO with its Redis adapter (two',
+    'processes and Redis).',
+    '',
+    table(outcomes),
+    '',
+  ].join('\n');
+}
+
+async function main(): Promise<void> {
+  const quick = process.argv.includes('--quick');
+  const onlyAt = process.argv.indexOf('--only');
+  const only = onlyAt < 0 ? undefined : process.argv[onlyAt + 1];
+  const noUws = obtainUws();
+  const chosen = rows.filter((row) =>
+    only === undefined ? !(quick && row.slow === true) : row.name.includes(only),
+  );
+  const outcomes: Outcome[] = [];
+  for (const row of chosen) {
+    if (noUws !== undefined && row.sides.includes('uws')) {
+      process.stderr.write(`${row.name}: left out: ${noUws}\n`);
+      continue;
+    }
+    outcomes.push(await runRow(row, quick));
+  }
+  const text = report(outcomes);
+  process.stdout.write(`\n${text}`);
+  if (only !== undefined || quick) return;
+  const directory = join(__dirname, '..', '..', 'bench', 'results');
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, `${new Date().toISOString().slice(0, 10)}.md`), text);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exit(1);
+});

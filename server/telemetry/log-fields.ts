@@ -1,0 +1,56 @@
+import type { LogFields } from './log.js';
+
+const secretKey = /token|secret|password|authorization|cookie|jwt/i;
+/** What a signed token looks like, wherever it stands in a text. */
+const signedToken = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
+/** The user and password of an address. */
+const credentials = /(\w:\/\/)[^\s/]*@/g;
+/** Names the log gives itself; a field of such a name gets an underscore. */
+const ownNames: readonly string[] = ['level', 'timestamp', 'target', 'message'];
+const depthLimit = 4;
+const itemLimit = 100;
+
+/** Makes fields fit for the log: without secrets, bounded in depth and length, errors with their stack. */
+export function cleanFields(fields: LogFields | undefined): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields ?? {}).map(([key, value]) => [
+      ownNames.includes(key) ? `${key}_` : key,
+      cleanValue(key, value, depthLimit),
+    ]),
+  );
+}
+
+/** Takes tokens and the passwords of addresses out of a text. */
+export function cleanText(text: string): string {
+  return text.replace(signedToken, '[redacted]').replace(credentials, '$1[redacted]@');
+}
+
+function cleanValue(key: string, value: unknown, depthLeft: number): unknown {
+  if (secretKey.test(key) && typeof value !== 'number' && typeof value !== 'boolean') return '[redacted]';
+  if (typeof value === 'string') return cleanText(value);
+  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Date) return value;
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (depthLeft === 0) return '[deep]';
+  if (value instanceof Error) return cleanError(value, depthLeft - 1);
+  if (Array.isArray(value))
+    return value.slice(0, itemLimit).map((item) => cleanValue('', item, depthLeft - 1));
+  return Object.fromEntries(
+    Object.entries(value)
+      .slice(0, itemLimit)
+      .map(([name, item]) => [name, cleanValue(name, item, depthLeft - 1)]),
+  );
+}
+
+/** With what else the error carries: `code`, `cause`. */
+function cleanError(error: Error, depthLeft: number): Record<string, unknown> {
+  const { name, message, stack, cause } = error;
+  return {
+    ...(cleanValue('', { ...error }, depthLeft) as object),
+    type: name,
+    message: cleanText(message),
+    stack: cleanText(stack ?? ''),
+    ...(cause !== undefined && { cause: cleanValue('cause', cause, depthLeft) }),
+  };
+}
