@@ -294,7 +294,9 @@ class Load {
       const n = (this.sentBy[which] = (this.sentBy[which] ?? 0) + 1);
       const topic = `t${plan.topics >= publishers.length ? (which * share + (n % share)) % plan.topics : 0}`;
       this.sentTo.set(topic, (this.sentTo.get(topic) ?? 0) + 1);
-      const payload = `{"text":"some words, as people write them","t":${nowMs},"p":${which},"n":${n}}`;
+      // Numbers ascend per publisher on one topic, or per topic where each topic has one publisher.
+      const stream = plan.topics >= publishers.length ? topic.slice(1) : which;
+      const payload = `{"text":"some words, as people write them","t":${nowMs},"p":${stream},"n":${n}}`;
       const text =
         plan.wire === 'socketio'
           ? `42${i}["publish",{"topic":"${topic}","payload":${payload}}]`

@@ -49,6 +49,8 @@ export class RedisBroker implements Broker {
   /** Names this process to the scripts; a replica that restarts is another writer. */
   private readonly writer = randomBytes(6).toString('base64url');
   private batchNumber = 0;
+  private readonly epochPrefix = randomBytes(6).readUIntBE(0, 6).toString(36).padStart(7, '0').slice(-7);
+  private epochNumber = 0;
   private listener: BrokerListener | undefined;
   private closed = false;
 
@@ -80,7 +82,7 @@ export class RedisBroker implements Broker {
     if (redis === undefined) throw link.unavailable();
     const retention = retentionOf(topic);
     const number = ++this.batchNumber;
-    const keys = [this.key(topic, 'log'), this.key(topic, 'meta'), this.channel(topic)];
+    const keys = [this.key(topic, 'log'), this.key(topic, 'meta')];
     let lengths = '';
     let keyed = '';
     entries.forEach((item, i) => {
@@ -90,20 +92,9 @@ export class RedisBroker implements Broker {
       keyed += `${i + 1}:${item.id} `;
     });
     const blob = entries.length === 1 ? entries[0]!.entry : Buffer.concat(entries.map((item) => item.entry));
-    const args: RedisArgument[] = [
-      redis.runId,
-      newEpoch(),
-      this.writer,
-      String(number),
-      String(nowMs()),
-      String(retention.historySize),
-      String(retention.historyTtlMs),
-      String(retention.idempotencyMs),
-      String(retention.historyTtlMs + metaGraceMs),
-      lengths,
-      blob,
-      keyed,
-    ];
+    const { historySize, historyTtlMs, idempotencyMs } = retention;
+    const common = `${redis.runId} ${this.freshEpoch()} ${this.writer} ${number} ${nowMs()} ${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + metaGraceMs}`;
+    const args: RedisArgument[] = [common, this.channel(topic), lengths, blob, keyed];
     const replicated = this.settings.waitReplicas > 0 ? this.evalThenWait(keys, args) : undefined;
     let answer: string;
     try {
@@ -166,6 +157,11 @@ export class RedisBroker implements Broker {
     return `${this.settings.keyPrefix}:{${topic}}`;
   }
 
+  /** Proposes an epoch that no script was given before: random for this process, then counted. Epochs are compared, never ordered. */
+  private freshEpoch(): string {
+    return this.epochPrefix + (this.epochNumber++).toString(36);
+  }
+
   private async readLog(
     topic: string,
     what: 'end' | 'after' | 'last',
@@ -177,7 +173,7 @@ export class RedisBroker implements Broker {
     const retention = retentionOf(topic);
     const args = [
       link.redis.runId,
-      newEpoch(),
+      this.freshEpoch(),
       String(retention.historyTtlMs + metaGraceMs),
       what,
       String(after),
@@ -259,18 +255,22 @@ function readReceipts(
   entries: readonly AppendEntry[],
   durability: Durability,
 ): AppendReceipt[] {
-  const [epoch, receivers, ...results] = answer.split(' ');
-  const common = { durability, receivers: Number(receivers) };
-  return entries.map((item, i): AppendReceipt => {
-    const result = results[i]!;
-    if (!result.startsWith('='))
-      return { ...common, epoch: epoch!, sequence: Number(result), id: item.id, duplicate: false };
-    const [sequence, earlierEpoch, id] = result.slice(1).split(':');
-    return { ...common, epoch: earlierEpoch!, sequence: Number(sequence), id: id!, duplicate: true };
+  const [epoch, receiverCount, first, ...words] = answer.split(' ');
+  const receivers = Number(receiverCount);
+  let next = Number(first);
+  return entries.map(({ id }, i): AppendReceipt => {
+    const word = words[i];
+    // Written out: spreading what is common costs several times as much as all the rest here.
+    if (word === undefined || word === '+')
+      return { id, epoch: epoch!, sequence: next++, duplicate: false, durability, receivers };
+    const [sequence, earlierEpoch, firstId] = word.split(':');
+    return {
+      id: firstId!,
+      epoch: earlierEpoch!,
+      sequence: Number(sequence),
+      duplicate: true,
+      durability,
+      receivers,
+    };
   });
-}
-
-/** Ten characters of randomness: epochs are compared, never counted. */
-function newEpoch(): string {
-  return randomBytes(8).toString('base64url').slice(0, 10).replace(/[-_]/g, 'x');
 }

@@ -14,7 +14,9 @@ import type { Connection } from './connection.js';
 import { handleFrame } from './json/client-frames.js';
 import { JsonConnection } from './json/json-connection.js';
 import type { OutboxAccount } from './outbox.js';
+import { takePublishes } from './fast-publish.js';
 import type { ConnectionRegistry } from './registry.js';
+import { ReplyWriter } from './reply-writer.js';
 import { commandListener, connectError, tokenOf, type Authenticate } from './socketio.js';
 
 /** A session as the gate uses it; see `sessions/session-service.ts`. */
@@ -58,6 +60,7 @@ const retryMs = 1000;
 
 /** Lets clients in, on whatever transport: who they are, their session, their commands, and what happens when they leave. */
 export class ConnectionGate {
+  private readonly replies = new ReplyWriter();
   private readonly credentials = new WeakMap<Socket, Credentials>();
 
   constructor(
@@ -159,6 +162,14 @@ export class ConnectionGate {
       user_id: identity.userId,
       wire: connection.wire,
     });
+    if (connection.wire === 'socketio') {
+      takePublishes(socket, (request, packetId) => {
+        void this.dependencies
+          .router()
+          .run(connection, 'publish', request)
+          .then((answer) => this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`));
+      });
+    }
     void this.welcome(connection, session).finally(() => {
       if (conn instanceof JsonConnection) this.receive(conn, connection);
     });

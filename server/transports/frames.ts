@@ -128,7 +128,14 @@ export function dropNotice(topic: string, epoch: string, sequence: number, dropp
   return `2${JSON.stringify(['gap', { topic, epoch, sequence, dropped, reason: 'outbox_overflow' }])}`;
 }
 
-/** One text in one WebSocket frame. */
-export function textFrame(content: string): Buffer {
-  return writePlans([{ opcode: text, prefix: '', body: Buffer.from(content), suffix: '' }]);
+/** Texts, each in a WebSocket frame, in one buffer. */
+export function textFrames(contents: readonly string[]): Buffer {
+  const lengths = contents.map((content) => Buffer.byteLength(content));
+  const target = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + framedLength(length), 0));
+  let at = 0;
+  contents.forEach((content, i) => {
+    at = writeFrameHeader(target, at, text, lengths[i]!);
+    at += target.write(content, at);
+  });
+  return target;
 }

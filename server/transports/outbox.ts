@@ -1,7 +1,7 @@
 import type { DeliveryBatch } from './delivery-batch.js';
 import type { Wire } from './connection.js';
 import type { EngineConnection, WaitingPacket } from './engine.js';
-import { dropNotice } from './frames.js';
+import { dropNotice, textFrames } from './frames.js';
 
 export interface OutboxSettings {
   /** Messages and bytes that may wait for one connection. */
@@ -100,6 +100,16 @@ export class Outbox {
     else if (this.connection.transport.name === 'websocket')
       this.writeFrames(batch.socketIoFrames(), batch.alone, whenTaken);
     else this.writePackets(batch.socketIoPackets(), whenTaken);
+  }
+
+  /** Writes Socket.IO packets that are no messages, in one go. */
+  writeTexts(packets: readonly string[]): void {
+    if (this.connection.transport.name === 'websocket') {
+      this.connection.write('', {
+        compress: false,
+        wsPreEncodedFrame: [textFrames(packets.map((packet) => `4${packet}`))],
+      });
+    } else for (const packet of packets) this.connection.write(packet, { compress: false });
   }
 
   /** As {@link write}, but shares one write with the other batches staged in this turn; ended by {@link writeStaged}. True for the first. */

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import type { Identity } from '../../auth/identity.js';
 import type { EngineConnection, WaitingPacket, WriteOptions } from '../engine.js';
-import { textFrame } from '../frames.js';
+import { textFrames } from '../frames.js';
 import { translatePacket } from './translate.js';
 
 export interface JsonConnectionSettings {
@@ -96,7 +96,7 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
 
   /** Writes one JSON frame behind what waits already. */
   writeJson(frame: object): void {
-    this.write('', { wsPreEncodedFrame: [textFrame(JSON.stringify(frame))] });
+    this.write('', { wsPreEncodedFrame: [textFrames([JSON.stringify(frame)])] });
   }
 
   close(discard = false): this {
@@ -154,5 +154,5 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
 function framesOf(packet: WaitingPacket): Buffer[] {
   if (packet.options?.wsPreEncodedFrame !== undefined) return packet.options.wsPreEncodedFrame;
   const frame = typeof packet.data === 'string' ? translatePacket(packet.data) : undefined;
-  return frame === undefined ? [] : [textFrame(JSON.stringify(frame))];
+  return frame === undefined ? [] : [textFrames([JSON.stringify(frame)])];
 }
