@@ -1,6 +1,8 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { ErrorCode } from '../../shared/errors.js';
+import { metricTable, type MetricValue } from './metric-table.js';
+import type { MetricsDocument } from './metrics-document.js';
 import { Quantiles } from './quantiles.js';
 
 /** The monitor measures the time between its own timers, of which this much is no delay. */
@@ -23,9 +25,6 @@ export interface MetricSources {
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
   readonly redis: () => { state: 'up' | 'down' | 'none'; reconnects: number; errors: number; stalls: number };
 }
-
-/** The `/metrics` document. */
-export type MetricsDocument = ReturnType<Metrics['document']>;
 
 /** Counts what happens, in plain numbers; the Prometheus registry is filled when it is scraped. */
 export class Metrics {
@@ -53,7 +52,7 @@ export class Metrics {
   }
 
   /** The JSON document that the guide's commands read. */
-  document() {
+  document(): MetricsDocument {
     const { sources } = this;
     if (sources === undefined) throw new Error('metrics are read before the service has started');
     const connections = sources.connections();
@@ -94,69 +93,40 @@ export class Metrics {
     };
   }
 
-  /** The same in Prometheus' text format. */
+  /** The same in Prometheus' text format. The registry lives for one answer: the numbers are kept here. */
   async prometheus(): Promise<string> {
     const document = this.document();
     const registry = new Registry();
-    const counter = (name: string, help: string, value: number, labels: Record<string, string> = {}) => {
-      const known = registry.getSingleMetric(name) as Counter | undefined;
-      (known ?? new Counter({ name, help, labelNames: Object.keys(labels), registers: [registry] })).inc(
-        labels,
-        value,
-      );
-    };
-    const gauge = (name: string, help: string, value: number, labels: Record<string, string> = {}) => {
-      const known = registry.getSingleMetric(name) as Gauge | undefined;
-      (known ?? new Gauge({ name, help, labelNames: Object.keys(labels), registers: [registry] })).set(
-        labels,
-        value,
-      );
-    };
-    gauge('rtc_active_connections', 'Connections of this replica, by wire.', document.connections.socketio, {
-      wire: 'socketio',
-    });
-    gauge('rtc_active_connections', '', document.connections.json, { wire: 'json' });
-    counter('rtc_connects_total', 'Connections accepted.', document.connections.connects);
-    counter('rtc_messages_published_total', 'Messages stored by this replica.', document.messages.published);
-    counter(
-      'rtc_messages_duplicate_total',
-      'Publishes recognised as repeated.',
-      document.messages.duplicates,
-    );
-    counter('rtc_messages_delivered_total', 'Messages handed to transports.', document.messages.delivered);
-    counter('rtc_messages_direct_total', 'Direct messages stored by this replica.', document.messages.direct);
-    counter('rtc_gaps_total', 'Gaps announced to clients.', document.messages.gaps);
-    for (const [code, count] of Object.entries(document.refused))
-      counter('rtc_refused_total', 'Refused commands, by error code.', count, { code });
-    for (const [quantile, value] of [
-      ['0.5', document.latency_ms.publish.p50],
-      ['0.95', document.latency_ms.publish.p95],
-      ['0.99', document.latency_ms.publish.p99],
-    ] as const) {
-      gauge('rtc_publish_latency_ms', 'Time from command to acknowledgement.', value, { quantile });
+    for (const { name, type, help, label, read } of metricTable) {
+      const value = read(document);
+      const values = typeof value === 'number' ? [[{}, value] as const] : labelled(label, value);
+      const definition = {
+        name,
+        help,
+        registers: [registry],
+        labelNames: label === undefined ? [] : [label],
+      };
+      if (type === 'counter') {
+        const counter = new Counter(definition);
+        for (const [labels, count] of values) counter.inc(labels, count);
+      } else {
+        const gauge = new Gauge(definition);
+        for (const [labels, level] of values) gauge.set(labels, level);
+      }
     }
-    gauge('rtc_topics_carried', 'Topics with subscribers on this replica.', document.topics.carried);
-    gauge('rtc_subscriptions', 'Subscriptions on this replica.', document.topics.subscriptions);
-    gauge('rtc_subscribers_behind', 'Subscriptions being caught up from the log.', document.topics.behind);
-    gauge('rtc_outbox_waiting_bytes', 'Bytes waiting behind slow readers.', document.outboxes.waiting_bytes);
-    gauge('rtc_outbox_slow', 'Connections with something waiting.', document.outboxes.slow);
-    counter(
-      'rtc_outbox_paused_total',
-      'Times a subscription was paused for a slow reader.',
-      document.outboxes.paused,
-    );
-    counter('rtc_outbox_dropped_total', 'Messages dropped for slow readers.', document.outboxes.dropped);
-    gauge('rtc_mailbox_waiting', 'Publishes waiting in mailboxes.', document.mailboxes.waiting);
-    gauge('rtc_redis_up', '1 while Redis answers.', document.redis.state === 'up' ? 1 : 0);
-    counter('rtc_redis_reconnects_total', 'Connections to Redis.', document.redis.reconnects);
-    gauge('rtc_event_loop_lag_ms', 'Event-loop delay, 99th percentile.', document.event_loop_lag_ms.p99);
-    gauge('rtc_memory_rss_bytes', 'Resident memory.', document.memory.rss_bytes);
     return registry.metrics();
   }
 
   close(): void {
     this.loop.disable();
   }
+}
+
+function labelled(
+  label = '',
+  values: Exclude<MetricValue, number>,
+): (readonly [Record<string, string>, number])[] {
+  return values.map(([name, value]) => [{ [label]: name }, value]);
 }
 
 function lagMs(nanoseconds: number): number {

@@ -1,19 +1,28 @@
+import type { LatencySummary } from './metrics-document.js';
+
 /** Buckets per factor of two: a quantile is at most 9 % off. */
 const perDoubling = 8;
 const smallestMs = 0.05;
 const buckets = 20 * perDoubling;
 
-/** The durations of the last minute or two, for quantiles: observing is one addition, whatever the load. */
+/** How long a set of buckets is filled; quantiles are those of the current set and the one before. */
+const periodMs = 60_000;
+
+/** The durations of the last one to two minutes, for quantiles: observing is one addition, whatever the load. */
 export class Quantiles {
   private current = new Uint32Array(buckets);
   private previous = new Uint32Array(buckets);
-  private turnedAtMs = performance.now();
+  private turnedAtMs: number;
+  /** Of all since the start. */
   count = 0;
-  sumMs = 0;
+
+  constructor(private readonly nowMs: () => number = () => performance.now()) {
+    this.turnedAtMs = nowMs();
+  }
 
   observe(ms: number): void {
     this.count++;
-    this.sumMs += ms;
+    this.turn();
     const bucket =
       ms <= smallestMs ? 0 : Math.min(buckets - 1, Math.ceil(Math.log2(ms / smallestMs) * perDoubling));
     this.current[bucket]!++;
@@ -32,15 +41,15 @@ export class Quantiles {
     return 0;
   }
 
-  summary(): { p50: number; p95: number; p99: number; count: number } {
+  summary(): LatencySummary {
     return { p50: this.quantile(0.5), p95: this.quantile(0.95), p99: this.quantile(0.99), count: this.count };
   }
 
   private turn(): void {
-    const nowMs = performance.now();
-    if (nowMs - this.turnedAtMs < 60_000) return;
-    this.turnedAtMs = nowMs;
-    this.previous = this.current;
+    const ageMs = this.nowMs() - this.turnedAtMs;
+    if (ageMs < periodMs) return;
+    this.turnedAtMs += ageMs;
+    this.previous = ageMs < 2 * periodMs ? this.current : new Uint32Array(buckets);
     this.current = new Uint32Array(buckets);
   }
 }

@@ -1,0 +1,135 @@
+import type { MetricsDocument } from './metrics-document.js';
+
+/** One value of a metric, or one per label value. */
+export type MetricValue = number | readonly (readonly [label: string, value: number])[];
+
+/** A metric of the Prometheus exposition. */
+export interface MetricRow {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge';
+  readonly help: string;
+  /** Name of the label that tells the values apart, if there are several. */
+  readonly label?: string;
+  readonly read: (document: MetricsDocument) => MetricValue;
+}
+
+const row =
+  (type: MetricRow['type']) =>
+  (name: string, help: string, read: MetricRow['read'], label?: string): MetricRow => ({
+    name,
+    type,
+    help,
+    read,
+    ...(label !== undefined && { label }),
+  });
+const counter = row('counter');
+const gauge = row('gauge');
+
+/** Every metric, in one place. `docs/telemetry.md` lists exactly these rows; a test compares the two. */
+export const metricTable: readonly MetricRow[] = [
+  gauge('rtc_uptime_seconds', 'Age of the process.', ({ uptime_secs }) => uptime_secs),
+  gauge(
+    'rtc_active_connections',
+    'Connections of this replica, by wire.',
+    ({ connections: { socketio, json } }) => Object.entries({ socketio, json }),
+    'wire',
+  ),
+  counter('rtc_connects_total', 'Connections accepted.', ({ connections }) => connections.connects),
+  counter('rtc_disconnects_total', 'Connections ended.', ({ connections }) => connections.disconnects),
+  counter(
+    'rtc_messages_published_total',
+    'Messages stored by this replica.',
+    ({ messages }) => messages.published,
+  ),
+  counter(
+    'rtc_messages_duplicate_total',
+    'Publishes recognised as repeated.',
+    ({ messages }) => messages.duplicates,
+  ),
+  counter(
+    'rtc_messages_delivered_total',
+    'Messages handed to transports.',
+    ({ messages }) => messages.delivered,
+  ),
+  counter(
+    'rtc_messages_direct_total',
+    'Direct messages stored by this replica.',
+    ({ messages }) => messages.direct,
+  ),
+  counter('rtc_gaps_total', 'Gaps announced to clients.', ({ messages }) => messages.gaps),
+  counter(
+    'rtc_refused_total',
+    'Refused commands and connections, by error code.',
+    ({ refused }) => Object.entries(refused),
+    'code',
+  ),
+  gauge(
+    'rtc_publish_latency_ms',
+    'Time from command to acknowledgement, in milliseconds; quantiles of the last one to two minutes.',
+    ({ latency_ms: { publish } }) => [
+      ['0.5', publish.p50],
+      ['0.95', publish.p95],
+      ['0.99', publish.p99],
+    ],
+    'quantile',
+  ),
+  gauge('rtc_topics_carried', 'Topics with subscribers on this replica.', ({ topics }) => topics.carried),
+  gauge('rtc_subscriptions', 'Subscriptions on this replica.', ({ topics }) => topics.subscriptions),
+  gauge(
+    'rtc_subscribers_behind',
+    'Subscriptions being caught up from the log.',
+    ({ topics }) => topics.behind,
+  ),
+  gauge(
+    'rtc_outbox_waiting_bytes',
+    'Bytes waiting behind slow readers.',
+    ({ outboxes }) => outboxes.waiting_bytes,
+  ),
+  gauge('rtc_outbox_slow', 'Connections with something waiting.', ({ outboxes }) => outboxes.slow),
+  counter(
+    'rtc_outbox_paused_total',
+    'Times a subscription was paused for a slow reader.',
+    ({ outboxes }) => outboxes.paused,
+  ),
+  counter(
+    'rtc_outbox_dropped_total',
+    'Messages dropped for slow readers.',
+    ({ outboxes }) => outboxes.dropped,
+  ),
+  counter(
+    'rtc_outbox_disconnected_total',
+    'Connections closed because they read too slowly.',
+    ({ outboxes }) => outboxes.disconnected,
+  ),
+  gauge('rtc_topic_actors', 'Topics with publishes in the last while.', ({ mailboxes }) => mailboxes.actors),
+  gauge('rtc_mailbox_waiting', 'Publishes waiting in mailboxes.', ({ mailboxes }) => mailboxes.waiting),
+  counter(
+    'rtc_mailbox_rejected_total',
+    'Publishes refused because a mailbox was full.',
+    ({ mailboxes }) => mailboxes.rejected,
+  ),
+  gauge(
+    'rtc_mailbox_failed',
+    'Publishes of the topics in work that could not be stored.',
+    ({ mailboxes }) => mailboxes.failed,
+  ),
+  gauge('rtc_redis_up', '1 while Redis answers; 0 also without Redis.', ({ redis }) =>
+    redis.state === 'up' ? 1 : 0,
+  ),
+  counter('rtc_redis_reconnects_total', 'Connections to Redis.', ({ redis }) => redis.reconnects),
+  counter('rtc_redis_errors_total', 'Failures of Redis or the way to it.', ({ redis }) => redis.errors),
+  counter('rtc_redis_stalls_total', 'Times Redis did not answer in time.', ({ redis }) => redis.stalls),
+  gauge(
+    'rtc_event_loop_lag_ms',
+    'Event-loop delay since the start, in milliseconds.',
+    ({ event_loop_lag_ms }) => Object.entries(event_loop_lag_ms),
+    'statistic',
+  ),
+  gauge('rtc_memory_rss_bytes', 'Resident memory.', ({ memory }) => memory.rss_bytes),
+  gauge('rtc_memory_heap_used_bytes', 'Used heap of JavaScript.', ({ memory }) => memory.heap_used_bytes),
+  gauge(
+    'rtc_memory_external_bytes',
+    'Memory of buffers outside the heap.',
+    ({ memory }) => memory.external_bytes,
+  ),
+];

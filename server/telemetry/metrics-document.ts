@@ -1,0 +1,60 @@
+import type { ErrorCode } from '../../shared/errors.js';
+
+/** Durations of the last one to two minutes, in milliseconds; `count` is that of all since the start. */
+export interface LatencySummary {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly count: number;
+}
+
+/** The JSON answer of `/metrics`: of one replica, counts since its start. `docs/telemetry.md` explains every field. */
+export interface MetricsDocument {
+  readonly replica_id: string;
+  readonly uptime_secs: number;
+  readonly active_connections: number;
+  readonly connections: {
+    readonly total: number;
+    readonly socketio: number;
+    readonly json: number;
+    readonly connects: number;
+    readonly disconnects: number;
+  };
+  readonly messages: {
+    readonly published: number;
+    readonly duplicates: number;
+    readonly delivered: number;
+    readonly direct: number;
+    readonly refused: number;
+    readonly gaps: number;
+  };
+  readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
+  readonly rate_limit_stats: { readonly limited: number };
+  readonly latency_ms: { readonly publish: LatencySummary };
+  readonly topics: { readonly carried: number; readonly subscriptions: number; readonly behind: number };
+  readonly outboxes: {
+    readonly slow: number;
+    readonly waiting_bytes: number;
+    readonly paused: number;
+    readonly dropped: number;
+    readonly disconnected: number;
+  };
+  readonly mailboxes: {
+    readonly actors: number;
+    readonly waiting: number;
+    readonly failed: number;
+    readonly rejected: number;
+  };
+  readonly redis: {
+    readonly state: 'up' | 'down' | 'none';
+    readonly reconnects: number;
+    readonly errors: number;
+    readonly stalls: number;
+  };
+  readonly event_loop_lag_ms: { readonly mean: number; readonly p99: number; readonly max: number };
+  readonly memory: {
+    readonly rss_bytes: number;
+    readonly heap_used_bytes: number;
+    readonly external_bytes: number;
+  };
+}
