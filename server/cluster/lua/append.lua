@@ -20,16 +20,20 @@ local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or 
 if meta[5] and tonumber(string.match(meta[5], '^%d+')) >= tonumber(batch) then
   return 'stale'
 end
+local stored = false
 if not epoch then
   epoch, sequence, previous = freshEpoch, 0, ''
   redis.call('DEL', KEYS[1])
-elseif meta[3] ~= process or (sequence > 0 and size > 0 and redis.call('EXISTS', KEYS[1]) == 0
-    and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
-  -- Another process than at the last write: it may have lost a tail. Or the history has expired or was deleted. Go on under a new epoch.
-  previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
-  local _, commas = string.gsub(previous, ',', '')
-  if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end
-  epoch = freshEpoch
+else
+  stored = size > 0 and redis.call('EXISTS', KEYS[1]) == 1
+  if meta[3] ~= process or (sequence > 0 and size > 0 and not stored
+      and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
+    -- Another process than at the last write: it may have lost a tail. Or the history has expired or was deleted. Go on under a new epoch.
+    previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
+    local _, commas = string.gsub(previous, ',', '')
+    if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end
+    epoch = freshEpoch
+  end
 end
 
 local duplicates
@@ -39,19 +43,16 @@ if ARGV[5] ~= '' then
     index = tonumber(index)
     new = new + (index - counted)
     counted = index
-    local known = redis.call('GET', KEYS[at])
-    if known then
+    -- Mostly the key is new: one call then.
+    if not redis.call('SET', KEYS[at], new .. ':' .. epoch .. ':' .. id, 'NX', 'PX', keyTtl) then
       duplicates = duplicates or {}
-      duplicates[index] = known
+      duplicates[index] = redis.call('GET', KEYS[at])
       new = new - 1
-    else
-      redis.call('SET', KEYS[at], new .. ':' .. epoch .. ':' .. id, 'PX', keyTtl)
     end
     at = at + 1
   end
 end
 
-local trim = size < 1000 and '=' or '~'
 local first = sequence + 1
 local words, kept, lengths = {}, {}, {}
 local index, at = 0, 1
@@ -62,14 +63,10 @@ for length in string.gmatch(ARGV[3], '%d+') do
     words[index] = duplicates[index]
   else
     sequence = sequence + 1
-    if size > 0 or duplicates then
-      local entry = string.sub(ARGV[4], at, last)
-      if size > 0 then redis.call('XADD', KEYS[1], 'MAXLEN', trim, size, sequence .. '-0', 'm', entry) end
-      if duplicates then
-        words[index] = '+'
-        kept[#kept + 1] = entry
-        lengths[#lengths + 1] = length
-      end
+    if size > 0 or duplicates then kept[#kept + 1] = string.sub(ARGV[4], at, last) end
+    if duplicates then
+      words[index] = '+'
+      lengths[#lengths + 1] = length
     end
   end
   at = last + 1
@@ -77,24 +74,32 @@ end
 
 local receivers = 0
 if sequence >= first then
-  local header = epoch .. ' ' .. first .. ' ' .. (previous ~= '' and previous or '-') .. ' '
-  if duplicates then
-    receivers = redis.call('PUBLISH', ARGV[2], header .. table.concat(lengths, ' ') .. '\n' .. table.concat(kept))
-  else
-    receivers = redis.call('PUBLISH', ARGV[2], header .. ARGV[3] .. '\n' .. ARGV[4])
+  if size > 0 then
+    -- What this batch itself pushes out is not stored at all, and only the last call trims: the same log afterwards, for less.
+    for i = math.max(1, #kept - size + 1), #kept - 1 do
+      redis.call('XADD', KEYS[1], (first + i - 1) .. '-0', 'm', kept[i])
+    end
+    redis.call('XADD', KEYS[1], 'MAXLEN', size < 1000 and '=' or '~', size, sequence .. '-0', 'm', kept[#kept])
   end
+  local message = epoch .. ' ' .. first .. ' ' .. (previous ~= '' and previous or '-') .. ' '
+  if duplicates then
+    message = message .. table.concat(lengths, ' ') .. '\n' .. table.concat(kept)
+  else
+    message = message .. ARGV[3] .. '\n' .. ARGV[4]
+  end
+  receivers = redis.call('PUBLISH', ARGV[2], message)
 end
 local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
+local mark = batch .. ' ' .. now .. ' ' .. answer
 
--- The expiry is moved on only now and then, and by so much more: two calls less for most batches.
+-- The expiry is moved on only now and then, and by so much more: two calls less for most batches. Clocks of writers may differ either way,
+-- and a log that this batch has created has no expiry yet.
 local slack = math.floor(historyTtl / 10)
-local renewed = meta[6]
-local renew = not renewed or epoch ~= meta[1] or now - renewed >= slack
-if renew then renewed = now end
-redis.call('HSET', KEYS[2], 'e', epoch, 's', sequence, 'r', process, 'p', previous, 'x', renewed,
-  'w:' .. writer, batch .. ' ' .. now .. ' ' .. answer)
-if renew then
+if epoch ~= meta[1] or not meta[6] or math.abs(now - meta[6]) >= slack or (size > 0 and not stored) then
+  redis.call('HSET', KEYS[2], 'e', epoch, 's', sequence, 'r', process, 'p', previous, 'x', now, 'w:' .. writer, mark)
   redis.call('PEXPIRE', KEYS[2], metaTtl + slack)
   if size > 0 then redis.call('PEXPIRE', KEYS[1], historyTtl + slack) end
+else
+  redis.call('HSET', KEYS[2], 's', sequence, 'w:' .. writer, mark)
 end
 return answer

@@ -1,7 +1,7 @@
 -- Finds out what became of a batch whose answer was lost. If it was not applied, it never will be: its number is marked as used.
 --
 -- KEYS[1] meta hash
--- ARGV[1] replica id   [2] batch number   [3] now, ms   [4] meta TTL ms
+-- ARGV[1] writer   [2] batch number   [3] now, ms   [4] meta TTL ms
 -- Result: the batch's answer (see append.lua), or "cancelled".
 local field = 'w:' .. ARGV[1]
 local last = redis.call('HGET', KEYS[1], field)
@@ -11,5 +11,6 @@ if last then
   if tonumber(number) >= tonumber(ARGV[2]) then return 'cancelled' end
 end
 redis.call('HSET', KEYS[1], field, ARGV[2] .. ' ' .. ARGV[3] .. ' cancelled')
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+-- Only ever later: the last append may have set a longer one.
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return 'cancelled'
