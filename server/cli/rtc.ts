@@ -5,7 +5,9 @@ import { loadSettings, SettingsError } from '../config/load.js';
 import { settingsTable } from '../config/describe.js';
 import { exampleFile } from '../config/example.js';
 
-const program = new Command('rtc').description('Commands for whoever runs the service.');
+const program = new Command('rtc')
+  .description('Commands for whoever runs the service.')
+  .option('-c, --config <file>', 'settings file; else RTC_CONFIG, else rtc.toml if there is one');
 
 program
   .command('token')
@@ -55,7 +57,7 @@ program
 
 function settings(): ReturnType<typeof loadSettings> {
   try {
-    return loadSettings(process.env);
+    return loadSettings(process.env, program.opts<{ config?: string }>().config);
   } catch (error) {
     if (error instanceof SettingsError) fail(error.message);
     throw error;

@@ -50,6 +50,9 @@ describe('[CLI] rtc', () => {
     );
     assert.doesNotMatch(stdout, /a secret of|ush@/);
     assert.match(stdout, /"port": 9000/);
+    const file = join(root, 'config.example.toml');
+    assert.match(rtc({}, '--config', file, 'config').stdout, /"port": 8081/);
+    assert.equal(rtc({}, '--config', 'absent.toml', 'config').status, 2);
     assert.match(stdout, /redis:\/\/\[hidden\]@host\/1/);
   });
 });
