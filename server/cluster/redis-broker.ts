@@ -95,17 +95,20 @@ export class RedisBroker implements Broker {
     const { historySize, historyTtlMs, idempotencyMs } = retention;
     const common = `${redis.runId} ${this.freshEpoch()} ${this.writer} ${number} ${nowMs()} ${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + metaGraceMs}`;
     const args: RedisArgument[] = [common, this.channel(topic), lengths, blob, keyed];
-    const replicated = this.settings.waitReplicas > 0 ? this.evalThenWait(keys, args) : undefined;
+    let reached: Promise<boolean> | undefined;
+    // WAIT goes right behind the script, in the same pipeline; it speaks of the last sending, the one that was run.
+    const behind = this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
     let answer: string;
     try {
-      answer = await (replicated?.answer ?? this.appendScript.run<string>(link, keys, args));
+      answer = await this.appendScript.run<string>(link, keys, args, 'strings', behind);
     } catch (error) {
       if (!(error instanceof LostAnswerError)) throw this.refusal(error);
+      reached = undefined;
       answer = await this.resolve(topic, number);
     }
     if (answer === 'stale' || answer === 'cancelled') throw link.unavailable();
-    const reached = replicated !== undefined && (await replicated.reached);
-    const durability: Durability = redis.fsyncAlways ? 'fsynced' : reached ? 'replicated' : 'stored';
+    const onReplicas = reached !== undefined && (await reached);
+    const durability: Durability = redis.fsyncAlways ? 'fsynced' : onReplicas ? 'replicated' : 'stored';
     return readReceipts(answer, entries, durability);
   }
 
@@ -207,18 +210,13 @@ export class RedisBroker implements Broker {
     });
   }
 
-  /** WAIT goes right behind the script, in the same pipeline. */
-  private evalThenWait(
-    keys: string[],
-    args: RedisArgument[],
-  ): { answer: Promise<string>; reached: Promise<boolean> } {
+  private replicated(): Promise<boolean> {
     const { link } = this.dependencies;
-    const answer = this.appendScript.run<string>(link, keys, args);
-    const reached = link
-      .call<number>(['WAIT', String(this.settings.waitReplicas), String(waitReplicasMs)])
-      .then((replicas) => replicas >= this.settings.waitReplicas)
-      .catch(() => false);
-    return { answer, reached };
+    const { waitReplicas } = this.settings;
+    return link.call<number>(['WAIT', String(waitReplicas), String(waitReplicasMs)]).then(
+      (replicas) => replicas >= waitReplicas,
+      () => false,
+    );
   }
 
   private async command<Reply>(args: string[]): Promise<Reply> {

@@ -1,13 +1,9 @@
-import {
-  ClientClosedError,
-  ClientOfflineError,
-  createClient,
-  ErrorReply,
-  RESP_TYPES,
-  type RedisClientOptions,
-} from 'redis';
+import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'redis';
 import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../telemetry/log.js';
+import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
+import { identifyRedis, type RedisProcess } from './redis-process.js';
+import { RedisSubscriber } from './redis-subscriber.js';
 
 export interface RedisLinkSettings {
   readonly url: string;
@@ -18,13 +14,6 @@ export interface RedisLinkSettings {
 }
 
 export type LinkState = 'up' | 'down';
-
-/** What is known of the Redis process that answers. */
-export interface RedisProcess {
-  readonly runId: string;
-  /** Every write is on disk before it is answered. */
-  readonly fsyncAlways: boolean;
-}
 
 export interface LinkCounts {
   reconnects: number;
@@ -39,40 +28,47 @@ export class LostAnswerError extends Error {
   override readonly name = 'LostAnswerError';
 }
 
-const makeClient = (options: RedisClientOptions) =>
-  createClient({ ...options, RESP: 2, commandOptions: { timeout: 0 } });
-type Client = ReturnType<typeof makeClient>;
-
 const bufferReplies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const;
 const watchMs = 250;
 const pingMs = 1000;
+const loadingRetryMs = 100;
+const identifyRetryMs = 1000;
 
 /**
- * The connections to one Redis: one for commands, one for subscriptions. It reconnects for ever, tells when Redis is away or stalled,
- * and never queues a command that cannot be sent.
+ * The connections to one Redis: one for commands, one for subscriptions. It reconnects for ever, tells when Redis is away, stalled or not
+ * the one that holds the log, and never queues a command that cannot be sent.
  */
 export class RedisLink {
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
-  private commands: Client;
-  private subscriber: Client;
+  private commands: RedisClient;
+  private readonly subscriber: RedisSubscriber;
   private process: RedisProcess | undefined;
   private stalled = false;
+  private started = false;
   private closed = false;
   private outstanding = 0;
-  private waitingSinceMs = 0;
+  /** When Redis was last heard of on the commands' connection, or the first unanswered command was sent. */
+  private heardMs = performance.now();
   private lastSentMs = 0;
+  private lastLookMs = performance.now();
+  /** Counts identifications, so that one of an earlier connection is not taken for the current one's. */
+  private identification = 0;
   private current: LinkState = 'down';
   private readonly listeners: ((state: LinkState) => void)[] = [];
   private readonly resubscribed: (() => void)[] = [];
-  private readonly channels = new Map<string, (message: Buffer) => void>();
+  private toldReplica = false;
   private readonly watch: NodeJS.Timeout;
 
   constructor(
     private readonly dependencies: { readonly log: Log },
     private readonly settings: RedisLinkSettings,
   ) {
+    const { log } = dependencies;
     this.commands = this.newCommands();
-    this.subscriber = this.newSubscriber();
+    this.subscriber = new RedisSubscriber(
+      { log, onChange: () => this.update(), onError: (error) => this.onError(error) },
+      settings,
+    );
     this.watch = setInterval(() => this.look(), watchMs);
     this.watch.unref();
   }
@@ -98,8 +94,9 @@ export class RedisLink {
 
   /** Starts connecting. Resolves at once: a Redis that is away is met later. */
   start(): void {
-    this.connect(this.commands);
-    this.connect(this.subscriber);
+    this.started = true;
+    this.connect();
+    this.subscriber.start();
   }
 
   /** Resolves when the state is `up`, or after `limitMs`. */
@@ -121,24 +118,17 @@ export class RedisLink {
     return this.send<Reply>(this.commands, args, form);
   }
 
-  /** Subscribes one channel; resolved once it is live. Kept over reconnections. */
+  /** Subscribes one channel; resolved once it is live. Kept over reconnections, and made with the next one where it rejects. */
   async subscribe(channel: string, listener: (message: Buffer) => void): Promise<void> {
-    this.channels.set(channel, listener);
-    if (!this.subscriber.isReady) throw this.unavailable();
     try {
-      await this.subscriber.subscribe(channel, this.hear, true);
+      await this.subscriber.subscribe(channel, listener);
     } catch (error) {
       throw this.unavailable(error);
     }
   }
 
-  async unsubscribe(channel: string): Promise<void> {
-    this.channels.delete(channel);
-    try {
-      if (this.subscriber.isReady) await this.subscriber.unsubscribe(channel);
-    } catch {
-      // A channel that is lost with its connection is unsubscribed too.
-    }
+  unsubscribe(channel: string): Promise<void> {
+    return this.subscriber.unsubscribe(channel);
   }
 
   unavailable(cause?: unknown): RefusalError {
@@ -150,94 +140,70 @@ export class RedisLink {
     if (this.closed) return;
     this.closed = true;
     clearInterval(this.watch);
-    for (const client of [this.commands, this.subscriber]) {
-      try {
-        if (client.isOpen) client.destroy();
-      } catch {
-        // Closed already.
-      }
-    }
+    destroy(this.commands);
+    this.subscriber.close();
     this.update();
   }
 
-  private readonly hear = (message: Buffer, channel: Buffer): void => {
-    try {
-      this.channels.get(channel.toString())?.(message);
-    } catch (error) {
-      this.dependencies.log.error('A message from Redis could not be handled', {
-        channel: channel.toString(),
-        error,
-      });
-    }
-  };
-
   private async send<Reply>(
-    client: Client,
+    client: RedisClient,
     args: RedisArgument[],
     form: 'strings' | 'buffers',
   ): Promise<Reply> {
     const nowMs = performance.now();
-    if (this.outstanding++ === 0) this.waitingSinceMs = nowMs;
+    if (this.outstanding++ === 0) this.heardMs = nowMs;
     this.lastSentMs = nowMs;
     try {
       const reply = form === 'buffers' ? client.sendCommand(args, bufferReplies) : client.sendCommand(args);
       return (await reply) as Reply;
     } catch (error) {
       // An error that Redis answered is an answer.
-      if (error instanceof ErrorReply) throw error;
+      if (error instanceof ErrorReply) {
+        if (cannotServe.test(error.message)) this.doubt(client);
+        throw error;
+      }
       this.counts.errors++;
       if (error instanceof ClientOfflineError || error instanceof ClientClosedError)
         throw this.unavailable(error);
       throw new LostAnswerError(error instanceof Error ? error.message : String(error));
     } finally {
       this.outstanding--;
-      this.waitingSinceMs = performance.now();
-      if (this.stalled) {
-        this.stalled = false;
-        this.update();
-      }
+      if (client === this.commands) this.heard();
     }
   }
 
-  private newCommands(): Client {
-    const client = makeClient(this.options());
-    client.on('error', (error: Error) => this.onError(error));
-    client.on('end', () => this.lost(client));
-    client.on('reconnecting', () => this.lost(client));
-    client.on('ready', () => void this.identify(client));
-    return client;
+  private heard(): void {
+    this.heardMs = performance.now();
+    if (!this.stalled) return;
+    this.stalled = false;
+    this.update();
   }
 
-  private newSubscriber(): Client {
-    const client = makeClient(this.options());
-    let lost = false;
-    client.on('error', (error: Error) => this.onError(error));
-    client.on('reconnecting', () => {
-      lost = true;
-      this.update();
-    });
-    client.on('ready', () => {
-      void this.restore(client, lost);
-      lost = false;
-    });
-    return client;
-  }
-
-  private options(): RedisClientOptions {
-    return {
-      url: this.settings.url,
-      disableOfflineQueue: true,
-      socket: {
-        connectTimeout: 5000,
-        // Short at first, so that a restart is hardly noticed; jitter keeps replicas apart.
-        reconnectStrategy: (attempt: number) =>
-          Math.min(2000, 50 * 2 ** Math.min(attempt, 6)) * (0.5 + Math.random() / 2),
-      },
+  private newCommands(): RedisClient {
+    const client = newRedisClient(this.settings.url);
+    const ifCurrent = (then: () => void) => () => {
+      if (client === this.commands) then();
     };
+    client.on('error', (error: Error) => {
+      this.onError(error);
+      if (client === this.commands) this.heardMs = performance.now();
+    });
+    const onLost = ifCurrent(() => this.lost());
+    client.on('end', onLost);
+    client.on('reconnecting', onLost);
+    client.on(
+      'connect',
+      ifCurrent(() => this.heard()),
+    );
+    client.on(
+      'ready',
+      ifCurrent(() => void this.identify()),
+    );
+    return client;
   }
 
-  private connect(client: Client): void {
-    client.connect().catch((error: unknown) => {
+  private connect(): void {
+    this.commands.connect().catch((error: unknown) => {
       if (!this.closed) this.dependencies.log.warn('Redis connection failed', { error });
     });
   }
@@ -247,87 +213,90 @@ export class RedisLink {
     this.dependencies.log.debug('Redis connection error', { error: error.message });
   }
 
-  private lost(client: Client): void {
-    if (client !== this.commands) return;
+  private lost(): void {
+    this.identification++;
     this.process = undefined;
     this.stalled = false;
+    this.heardMs = performance.now();
     this.update();
   }
 
+  /** Redis answered that it cannot serve the log: who is it now? */
+  private doubt(client: RedisClient): void {
+    if (client !== this.commands || this.process === undefined) return;
+    this.process = undefined;
+    this.update();
+    void this.identify();
+  }
+
   /** Learns which process answers before anything else is sent to it. */
-  private async identify(client: Client): Promise<void> {
-    try {
-      const info = await this.send<string>(client, ['INFO'], 'strings');
-      const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim();
-      const fsyncAlways = field('aof_enabled') === '1' && (await this.appendFsync(client)) === 'always';
-      if (client !== this.commands || !client.isReady) return;
-      this.process = { runId: field('run_id') ?? 'unknown', fsyncAlways };
-      this.counts.reconnects++;
-      this.update();
-      await this.restore(this.subscriber, true);
-    } catch (error) {
-      this.dependencies.log.warn('Redis did not identify itself', { error });
-    }
-  }
-
-  private async appendFsync(client: Client): Promise<string | undefined> {
-    try {
-      return (await this.send<string[]>(client, ['CONFIG', 'GET', 'appendfsync'], 'strings'))[1];
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** After a reconnection: channels whose subscription failed meanwhile are subscribed again. */
-  private async restore(client: Client, missed: boolean): Promise<void> {
-    if (client !== this.subscriber || !client.isReady) return;
-    try {
-      const channels = [...this.channels.keys()];
-      if (channels.length > 0) await client.subscribe(channels, this.hear, true);
-      this.update();
-      if (missed && this.current === 'up') for (const tell of this.resubscribed) tell();
-    } catch (error) {
-      this.dependencies.log.warn('Redis subscriptions not restored yet', { error });
+  private async identify(): Promise<void> {
+    const own = ++this.identification;
+    const client = this.commands;
+    const valid = () => own === this.identification && client === this.commands && client.isReady;
+    while (valid() && !this.closed) {
+      let waitMs = identifyRetryMs;
+      try {
+        const found = await identifyRedis((args) => this.send(client, args, 'strings'));
+        if (!valid()) return;
+        if (typeof found === 'object') {
+          this.process = found;
+          this.toldReplica = false;
+          this.counts.reconnects++;
+          this.update();
+          return;
+        }
+        if (found === 'loading') waitMs = loadingRetryMs;
+        else if (!this.toldReplica) {
+          this.toldReplica = true;
+          this.dependencies.log.warn('This Redis is a replica: waiting for one that takes writes');
+        }
+      } catch (error) {
+        if (!valid()) return;
+        this.dependencies.log.warn('Redis did not identify itself', { error });
+      }
+      await new Promise((wake) => setTimeout(wake, waitMs).unref());
+      // The address may lead to another one by now.
+      if (valid() && waitMs === identifyRetryMs) return this.replace();
     }
   }
 
   /** Notices stalls, and keeps a command under way so that there is something to notice. */
   private look(): void {
-    if (this.closed || !this.commands.isReady || this.process === undefined) return;
     const nowMs = performance.now();
-    if (this.outstanding === 0) {
+    const late = nowMs - this.lastLookMs > 2 * watchMs;
+    this.lastLookMs = nowMs;
+    // A process that was held up itself cannot tell: answers may be waiting to be read.
+    if (this.closed || !this.started || late) return;
+    this.subscriber.watch();
+    const silentMs = nowMs - this.heardMs;
+    if (this.commands.isReady && this.outstanding === 0) {
       if (nowMs - this.lastSentMs >= pingMs) this.send(this.commands, ['PING'], 'strings').catch(() => {});
       return;
     }
-    const silentMs = nowMs - this.waitingSinceMs;
-    if (!this.stalled && silentMs > this.settings.commandTimeoutMs) {
+    if (!this.stalled && this.process !== undefined && silentMs > this.settings.commandTimeoutMs) {
       this.stalled = true;
       this.counts.stalls++;
       this.update();
     }
-    if (silentMs > this.settings.stallLimitMs) this.replace();
+    const { stallLimitMs } = this.settings;
+    const limitMs = this.commands.isReady ? stallLimitMs : Math.max(stallLimitMs, connectLimitMs);
+    if (silentMs > limitMs) this.replace();
   }
 
-  /** Gives up connections that do not answer. */
+  /** Gives up connections that do not answer, or lead to the wrong Redis. */
   private replace(): void {
-    const old = [this.commands, this.subscriber];
-    this.process = undefined;
-    this.stalled = false;
+    const old = this.commands;
     this.commands = this.newCommands();
-    this.subscriber = this.newSubscriber();
-    this.update();
-    for (const client of old) client.destroy();
-    this.start();
+    this.lost();
+    destroy(old);
+    this.subscriber.replace();
+    this.connect();
   }
 
   private update(): void {
-    const up =
-      !this.closed &&
-      this.process !== undefined &&
-      !this.stalled &&
-      this.commands.isReady &&
-      this.subscriber.isReady;
-    const state: LinkState = up ? 'up' : 'down';
+    const up = !this.closed && this.process !== undefined && !this.stalled && this.subscriber.live;
+    const state: LinkState = up && this.commands.isReady ? 'up' : 'down';
     if (state === this.current) return;
     this.current = state;
     if (!this.closed)
@@ -336,3 +305,6 @@ export class RedisLink {
     if (state === 'up') for (const tell of this.resubscribed) tell();
   }
 }
+
+/** Answers of a Redis that does not hold the log, or not yet; in older versions they come inside a script's error. */
+const cannotServe = /\b(READONLY|LOADING|MASTERDOWN)\b/;

@@ -14,19 +14,24 @@ export class RedisScript {
     this.digest = createHash('sha1').update(this.source).digest('hex');
   }
 
-  /** Runs the script. Errors as {@link RedisLink.call}. */
+  /** Runs the script. Errors as {@link RedisLink.call}. `behind` is called right after each sending, to send what belongs behind it. */
   async run<Reply>(
     link: RedisLink,
     keys: readonly string[],
     args: readonly RedisArgument[],
     form: 'strings' | 'buffers' = 'strings',
+    behind?: () => void,
   ): Promise<Reply> {
     const rest = [String(keys.length), ...keys, ...args];
     try {
-      return await link.call<Reply>(['EVALSHA', this.digest, ...rest], form);
+      const reply = link.call<Reply>(['EVALSHA', this.digest, ...rest], form);
+      behind?.();
+      return await reply;
     } catch (error) {
       if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return link.call<Reply>(['EVAL', this.source, ...rest], form);
+      const reply = link.call<Reply>(['EVAL', this.source, ...rest], form);
+      behind?.();
+      return reply;
     }
   }
 }

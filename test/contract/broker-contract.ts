@@ -117,6 +117,31 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       );
     });
 
+    it('hears a topic that is followed again at once', async () => {
+      const heard = listen(broker);
+      await broker.follow('t');
+      const left = broker.unfollow('t');
+      await broker.follow('t');
+      await left;
+      await broker.append('t', [entry('a')]);
+      await until(() => heard.batches.length > 0, 'a batch is heard', 2000);
+    });
+
+    it('keeps the newest of a batch that is larger than the history', async () => {
+      fixture.retention = { ...fixture.retention, historySize: 2 };
+      await broker.append('t', [entry('0')]);
+      const receipts = await broker.append(
+        't',
+        ['a', 'b', 'c', 'd', 'e'].map((text) => entry(text)),
+      );
+      assert.deepEqual(
+        receipts.map(({ sequence }) => sequence),
+        [2, 3, 4, 5, 6],
+      );
+      const { end, entries } = await broker.read('t', 0, 10);
+      assert.deepEqual([texts(entries), end.firstSequence, end.sequence], [['d', 'e'], 5, 6]);
+    });
+
     it('keeps the newest messages of the history and tells where it begins', async () => {
       fixture.retention = { ...fixture.retention, historySize: 3 };
       for (const text of ['a', 'b', 'c', 'd', 'e']) await broker.append('t', [entry(text)]);

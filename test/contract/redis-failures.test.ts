@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { RefusalError } from '../../shared/errors.js';
 import type { Broker } from '../../server/topics/broker.js';
+import { isPlaceIn } from '../../server/topics/lineage.js';
 import { TestRedis } from '../support/redis.js';
 import { until } from '../support/wait.js';
 import { entry, listen, type BrokerFixture } from './broker-contract.js';
@@ -117,6 +118,41 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
     assert.deepEqual([end!.sequence, end!.previous], [2, [{ epoch: before!.epoch, sequence: 2 }]]);
     const [after] = await broker.append('t', [entry('c')]);
     assert.deepEqual([after!.epoch, after!.sequence], [end!.epoch, 3]);
+  });
+
+  it('tells by the epochs that a restored Redis has lost a tail', async () => {
+    await begin('none');
+    const [stored] = await broker.append('t', [entry('a'), entry('b')]);
+    await redis.command('SAVE');
+    const [lost] = await broker.append('t', [entry('c')]);
+    assert.deepEqual([lost!.epoch, lost!.sequence], [stored!.epoch, 3]);
+    await redis.signal('SIGKILL');
+    await until(() => broker.state === 'down', 'the loss is noticed');
+    await redis.run();
+    await until(() => broker.state === 'up', 'Redis is up again');
+    const [end] = await broker.ends(['t']);
+    assert.deepEqual([end!.sequence, end!.previous], [2, [{ epoch: stored!.epoch, sequence: 2 }]]);
+    assert.ok(isPlaceIn(end!, { epoch: stored!.epoch, sequence: 2 }), 'who saw what is stored goes on');
+    assert.ok(!isPlaceIn(end!, lost!), 'who saw the lost tail is told');
+    const [other] = await broker.append('t', [entry('d')]);
+    assert.equal(other!.sequence, 3);
+    assert.notEqual(other!.epoch, lost!.epoch, 'another message never has the position of a lost one');
+  });
+
+  it('lets a log that was deleted and made anew expire', async () => {
+    await begin('none');
+    await broker.append('t', [entry('a')]);
+    await redis.command('DEL rtc:{t}:log');
+    await broker.ends(['t']);
+    await broker.append('t', [entry('b')]);
+    assert.match((await redis.command('PTTL rtc:{t}:log'))!, /^:[1-9]/);
+  });
+
+  it('keeps all keys of a topic in one hash slot', async () => {
+    await begin('none');
+    await broker.append('t', [entry('a', 'k')]);
+    assert.equal(await redis.command('DBSIZE'), ':3');
+    assert.equal(await redis.command('EXISTS rtc:{t}:log rtc:{t}:meta rtc:{t}:k:k'), ':3');
   });
 
   it('says that live traffic may have been missed', async () => {

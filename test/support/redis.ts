@@ -11,6 +11,7 @@ export type Persistence = 'none' | 'aof';
 /** A Redis of a test's own: a free port, its own directory, real signals. */
 export class TestRedis {
   private child: ChildProcess | undefined;
+  private failure: Error | undefined;
 
   private constructor(
     readonly port: number,
@@ -30,6 +31,20 @@ export class TestRedis {
 
   /** Starts the server again on the same port, with the data of its directory. */
   async run(): Promise<void> {
+    await this.launch();
+    await until(
+      async () => {
+        if (this.failure !== undefined)
+          throw new Error(`redis-server cannot be started: ${this.failure.message}`);
+        return (await this.command('PING')) === '+PONG';
+      },
+      'redis-server answers',
+      20_000,
+    );
+  }
+
+  /** Starts the server with further arguments, and does not wait until it answers. */
+  async launch(more: readonly string[] = []): Promise<void> {
     const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.directory, '--save', ''];
     args.push(
       '--appendonly',
@@ -39,18 +54,10 @@ export class TestRedis {
       '--daemonize',
       'no',
     );
-    const child = spawn('redis-server', args, { stdio: 'ignore' });
+    const child = spawn('redis-server', [...args, ...more], { stdio: 'ignore' });
     this.child = child;
-    let failure: Error | undefined;
-    child.once('error', (error) => (failure = error));
-    await until(
-      async () => {
-        if (failure !== undefined) throw new Error(`redis-server cannot be started: ${failure.message}`);
-        return (await this.command('PING')) === '+PONG';
-      },
-      'redis-server answers',
-      20_000,
-    );
+    this.failure = undefined;
+    child.once('error', (error) => (this.failure = error));
   }
 
   /** Sends a signal to the server; with SIGKILL, resolves when it is gone. */
