@@ -31,9 +31,9 @@ export class Side {
   }
 
   /** Processor seconds that servers and Redis have used, as the operating system accounts them. */
-  cpuSecs(): number {
+  cpuSecs(only: 'all' | 'servers' = 'all'): number {
     let ticks = 0;
-    for (const { pid } of this.children) {
+    for (const { pid } of only === 'all' ? this.children : this.servers) {
       const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
       ticks += Number(fields[11]) + Number(fields[12]);
     }
@@ -151,6 +151,8 @@ export class Side {
 /** What one measurement gave. */
 export interface Measurement extends LoadResult {
   readonly cpuSecs: number;
+  /** The part of the servers, without Redis. */
+  readonly serverCpuSecs: number;
   readonly memoryBytes: number;
   /** Memory when the window began, and the most within it. */
   readonly memoryAtStart: number;
@@ -178,6 +180,8 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
   });
   let cpuAtStart = 0;
   let cpuSecs = 0;
+  let serverCpuSecs = 0;
+  let serverCpuAtStart = 0;
   let memoryAtStart = 0;
   let memoryPeak = 0;
   const look = setInterval(() => {
@@ -188,11 +192,14 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
       child.on('message', (message: LoadMessage) => {
         if (message.at === 'start') {
           cpuAtStart = side.cpuSecs();
+          serverCpuAtStart = side.cpuSecs('servers');
           memoryAtStart = side.memoryBytes();
           memoryPeak = memoryAtStart;
           onStart?.().catch(reject);
-        } else if (message.at === 'end') cpuSecs = side.cpuSecs() - cpuAtStart;
-        else if (message.at === 'done') resolve(message.result);
+        } else if (message.at === 'end') {
+          cpuSecs = side.cpuSecs() - cpuAtStart;
+          serverCpuSecs = side.cpuSecs('servers') - serverCpuAtStart;
+        } else if (message.at === 'done') resolve(message.result);
       });
       child.once('exit', (code) => reject(new Error(`the load process ended with ${code}`)));
       side.onServerEnd((error) => {
@@ -200,7 +207,7 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
         reject(error);
       });
     });
-    return { ...result, cpuSecs, memoryBytes: side.memoryBytes(), memoryAtStart, memoryPeak };
+    return { ...result, cpuSecs, serverCpuSecs, memoryBytes: side.memoryBytes(), memoryAtStart, memoryPeak };
   } finally {
     clearInterval(look);
   }

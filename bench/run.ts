@@ -133,7 +133,8 @@ async function runRow(row: Row, quick: boolean): Promise<Outcome> {
       figures.push(figure);
       const load = ((measurement.offered / measurement.windowMs) * 1000).toFixed(0);
       const delivered = ((measurement.delivered / measurement.windowMs) * 1000).toFixed(0);
-      const cpu = ((measurement.cpuSecs / measurement.windowMs) * 1000).toFixed(2);
+      const redis = measurement.cpuSecs - measurement.serverCpuSecs;
+      const cpu = `${((measurement.cpuSecs / measurement.windowMs) * 1000).toFixed(2)} (Redis ${((redis / measurement.windowMs) * 1000).toFixed(2)})`;
       process.stderr.write(
         ` ${load} msg/s, ${delivered} deliveries/s, ${cpu} CPU, p50 ${measurement.p50} p99 ${measurement.p99} ms, missing ${measurement.missing}, disorder ${measurement.disorder}, ${format(row.figure, figure)}\n`,
       );

@@ -1,8 +1,9 @@
 import type { Socket } from 'socket.io';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
-import type { Connection, ServerEvent, Wire } from './connection.js';
+import type { ServerEvent, Wire } from './connection.js';
 import type { EngineConnection } from './engine.js';
+import { releaseHandshake } from './handshake-release.js';
 import { Outbox, type OutboxAccount } from './outbox.js';
 import type { Subscriber } from './subscriber.js';
 
@@ -19,6 +20,14 @@ export interface NewConnection {
   readonly connectedAt: number;
 }
 
+/** Under this key an Engine.IO connection knows its client, so that all connections can share their listeners. */
+const owner = Symbol('connection');
+
+/** The client of an Engine.IO connection that has joined; for listeners, whose `this` it is. */
+export function connectionOn(engine: EngineConnection): ClientConnection | undefined {
+  return (engine as EngineConnection & { [owner]?: ClientConnection })[owner];
+}
+
 /** A client that has authenticated: a Socket.IO socket, its outbox, and who it is. */
 export class ClientConnection implements Subscriber {
   readonly id: string;
@@ -28,7 +37,7 @@ export class ClientConnection implements Subscriber {
   readonly outbox: Outbox;
   identity: Identity;
   sessionId: string;
-  private readonly socket: Socket;
+  readonly socket: Socket;
   /** Packet ids (Socket.IO) or message ids (`/ws`) whose acknowledgement is awaited, oldest first; made when first needed. */
   private awaited: Map<number | string, () => void> | undefined;
 
@@ -40,7 +49,9 @@ export class ClientConnection implements Subscriber {
     this.sessionId = made.sessionId;
     this.address = made.address;
     this.connectedAt = made.connectedAt;
-    this.outbox = new Outbox(made.socket.conn as unknown as EngineConnection, made.wire, account);
+    const engine = made.socket.conn as unknown as EngineConnection & { [owner]?: ClientConnection };
+    this.outbox = new Outbox(engine, made.wire, account);
+    engine[owner] = this;
   }
 
   emit(event: ServerEvent, data: unknown): void {
@@ -88,6 +99,11 @@ export class ClientConnection implements Subscriber {
     this.awaited = undefined;
   }
 
+  /** Lets go of the handshake, see {@link releaseHandshake}. */
+  releaseHandshake(): void {
+    releaseHandshake(this.socket);
+  }
+
   /** Socket.IO's own table of awaited acknowledgements; a broadcast with acknowledgement writes to it in the same way. */
   private get socketAcks(): Map<number, () => void> {
     return (this.socket as unknown as { acks: Map<number, () => void> }).acks;
@@ -104,6 +120,3 @@ export class ClientConnection implements Subscriber {
     }
   }
 }
-
-/** Narrow view of a connection for code that only needs to know it as one. */
-export type { Connection };

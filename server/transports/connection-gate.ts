@@ -9,12 +9,13 @@ import type { CommandRouter } from '../commands/router.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
-import { ClientConnection } from './client-connection.js';
+import { ClientConnection, connectionOn } from './client-connection.js';
 import type { Connection } from './connection.js';
 import { handleFrame } from './json/client-frames.js';
 import { JsonConnection } from './json/json-connection.js';
 import type { OutboxAccount } from './outbox.js';
-import { takePublishes } from './fast-publish.js';
+import type { EngineConnection } from './engine.js';
+import { publishTaker } from './fast-publish.js';
 import type { ConnectionRegistry } from './registry.js';
 import { ReplyWriter } from './reply-writer.js';
 import { commandListener, connectError, tokenOf, type Authenticate } from './socketio.js';
@@ -61,6 +62,12 @@ const retryMs = 1000;
 /** Lets clients in, on whatever transport: who they are, their session, their commands, and what happens when they leave. */
 export class ConnectionGate {
   private readonly replies = new ReplyWriter();
+  private readonly takePublishes = publishTaker((connection, request, packetId) => {
+    void this.dependencies
+      .router()
+      .run(connection, 'publish', request)
+      .then((answer) => this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`));
+  });
   private readonly credentials = new WeakMap<Socket, Credentials>();
 
   constructor(
@@ -139,14 +146,41 @@ export class ConnectionGate {
     );
     registry.add(connection);
     metrics.connects++;
-    socket.on('disconnecting', (reason) => {
-      sessions.left(
-        connection,
-        reason === 'client namespace disconnect' || (reason as string) === 'client closed',
-      );
-      direct.remove(connection);
+    socket.on('disconnecting', this.onLeaving);
+    socket.on('disconnect', this.onLeft);
+    socket.conn.on('heartbeat', this.onHeartbeat);
+    log.info('Connection opened', {
+      connection_id: connection.id,
+      user_id: identity.userId,
+      wire: connection.wire,
     });
-    socket.on('disconnect', (reason) => {
+    if (connection.wire === 'socketio') this.takePublishes(socket);
+    void this.welcome(connection, session).finally(() => {
+      if (conn instanceof JsonConnection) this.receive(conn, connection);
+    });
+    direct.add(connection);
+    // Once the connection listeners of an embedding application have seen it.
+    setImmediate(() => connection.releaseHandshake());
+  }
+
+  // Listeners that all connections share; `this` is the emitter.
+
+  private readonly onLeaving = ((gate: ConnectionGate) =>
+    function (this: Socket, reason: string): void {
+      const connection = gate.dependencies.registry.connection(this.id);
+      if (connection === undefined) return;
+      gate.dependencies.sessions.left(
+        connection,
+        reason === 'client namespace disconnect' || reason === 'client closed',
+      );
+      gate.dependencies.direct.remove(connection);
+    })(this);
+
+  private readonly onLeft = ((gate: ConnectionGate) =>
+    function (this: Socket, reason: string): void {
+      const { registry, metrics, log } = gate.dependencies;
+      const connection = registry.connection(this.id);
+      if (connection === undefined) return;
       registry.delete(connection.id);
       connection.closed();
       metrics.disconnects++;
@@ -155,26 +189,13 @@ export class ConnectionGate {
         user_id: connection.identity.userId,
         reason,
       });
-    });
-    socket.conn.on('heartbeat', () => sessions.onHeartbeat(connection));
-    log.info('Connection opened', {
-      connection_id: connection.id,
-      user_id: identity.userId,
-      wire: connection.wire,
-    });
-    if (connection.wire === 'socketio') {
-      takePublishes(socket, (request, packetId) => {
-        void this.dependencies
-          .router()
-          .run(connection, 'publish', request)
-          .then((answer) => this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`));
-      });
-    }
-    void this.welcome(connection, session).finally(() => {
-      if (conn instanceof JsonConnection) this.receive(conn, connection);
-    });
-    direct.add(connection);
-  }
+    })(this);
+
+  private readonly onHeartbeat = ((gate: ConnectionGate) =>
+    function (this: unknown): void {
+      const connection = connectionOn(this as EngineConnection);
+      if (connection !== undefined) gate.dependencies.sessions.onHeartbeat(connection);
+    })(this);
 
   /** Gives back the session's subscriptions and those the token asks for, then tells the client where it is. */
   private async welcome(connection: ClientConnection, session: SessionStart): Promise<void> {

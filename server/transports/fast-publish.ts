@@ -1,13 +1,11 @@
 import type { Socket } from 'socket.io';
+import { connectionOn, type ClientConnection } from './client-connection.js';
 import type { EngineConnection } from './engine.js';
-
-/** Runs a command and hands its answer on; never throws. */
-export type AnswerCommand = (request: unknown, packetId: string) => void;
 
 /** What of Socket.IO's client object stands between a transport and a socket. */
 interface SocketClient {
   readonly conn: EngineConnection & {
-    on(event: 'data', listener: (data: unknown) => void): void;
+    on(event: 'data', listener: (this: EngineConnection, data: unknown) => void): void;
     off(event: 'data', listener: (data: unknown) => void): void;
   };
   readonly ondata: (data: unknown) => void;
@@ -17,31 +15,40 @@ interface SocketClient {
 const publishPacket = /^2(\d+)\["publish",/;
 
 /**
- * Takes `publish` packets at the transport, past Socket.IO's decoder, its event dispatch (three turns of the tick queue) and its single
- * acknowledgement packets: on the hot path these cost more than storing the message. Everything else, and every socket that an embedding
- * application has given middleware or listeners of its own, goes the usual way.
+ * Makes the one listener that takes `publish` packets at the transport, past Socket.IO's decoder, its event dispatch (three turns of the
+ * tick queue) and its single acknowledgement packets: on the hot path these cost more than storing the message. Everything else, and
+ * every socket that an embedding application has given middleware or listeners of its own, goes the usual way.
  */
-export function takePublishes(socket: Socket, answer: AnswerCommand): void {
-  const client = socket.client as unknown as SocketClient;
-  const { conn } = client;
-  const ours = (data: unknown): void => {
+export function publishTaker(
+  answer: (connection: ClientConnection, request: unknown, packetId: string) => void,
+): (socket: Socket) => void {
+  const take = function (this: EngineConnection, data: unknown): void {
+    const connection = connectionOn(this)!;
+    const { socket } = connection;
     const packet = typeof data === 'string' && data.charCodeAt(0) === 0x32 ? publishPacket.exec(data) : null;
-    if (packet === null || !isPlain(socket)) {
-      client.ondata(data);
-      return;
-    }
-    let args: unknown;
-    try {
-      args = JSON.parse((data as string).slice(1 + packet[1]!.length));
-    } catch {
-      // Socket.IO knows what to do with a malformed packet.
-      client.ondata(data);
-      return;
-    }
-    answer((args as unknown[])[1], packet[1]!);
+    const args =
+      packet !== null && isPlain(socket) ? parse((data as string).slice(1 + packet[1]!.length)) : undefined;
+    if (args === undefined) clientOf(socket).ondata(data);
+    else answer(connection, (args as unknown[])[1], packet![1]!);
   };
-  conn.off('data', client.ondata);
-  conn.on('data', ours);
+  return (socket) => {
+    const { conn, ondata } = clientOf(socket);
+    conn.off('data', ondata);
+    conn.on('data', take);
+  };
+}
+
+function clientOf(socket: Socket): SocketClient {
+  return socket.client as unknown as SocketClient;
+}
+
+/** Undefined for malformed text: Socket.IO knows what to do with a malformed packet. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Nobody but this service listens in on the socket. */

@@ -36,7 +36,7 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
   readonly remoteAddress: string | undefined;
   readonly identity: Identity;
   readonly resumeSession: string | undefined;
-  request: IncomingMessage | undefined;
+  request: IncomingMessage;
   readyState: 'open' | 'closing' | 'closed' = 'open';
   writeBuffer: WaitingPacket[] = [];
   readonly transport = { name: 'websocket', writable: true };
