@@ -21,6 +21,7 @@ export interface TokenVerifierDependencies {
 
 const userIdLimit = 200;
 const listLimit = 1000;
+const none: readonly string[] = Object.freeze([]);
 
 /** Verifies tokens (RFC 7519) and reads the claims this service knows. */
 export class TokenVerifier {
@@ -97,8 +98,8 @@ function readClaims(claims: unknown): Identity {
   if (wrong !== undefined) throw malformed('topics', 'must hold topic names or patterns');
   return {
     userId,
-    roles: roles === undefined ? [] : strings(roles, 'roles'),
-    autoSubscribe: (patterns ?? []).filter((pattern) => !pattern.includes('*')),
+    roles: roles === undefined ? none : strings(roles, 'roles'),
+    autoSubscribe: patterns === undefined ? none : patterns.filter((pattern) => !pattern.includes('*')),
     ...(patterns !== undefined && { topics: patterns }),
     ...(jti !== undefined && { tokenId: jti }),
     ...(iat !== undefined && { issuedAt: iat }),

@@ -3,6 +3,7 @@ import type { Position, Positions } from '../../shared/position.js';
 import type { Log } from '../telemetry/log.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../transports/connection.js';
+import { PositionList } from './position-list.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
 export interface SessionServiceDependencies {
@@ -27,7 +28,7 @@ interface Live {
   readonly connection: Connection;
   readonly createdAt: number;
   /** Positions that the client is known to have received. */
-  confirmed: Map<string, Position>;
+  readonly confirmed: PositionList;
   /** Positions at the last heartbeat: confirmed by the next one. */
   noted: Map<string, Position> | undefined;
   savedAt: number;
@@ -81,7 +82,7 @@ export class SessionService {
     const live: Live = {
       connection,
       createdAt,
-      confirmed: new Map(),
+      confirmed: new PositionList(),
       noted: undefined,
       savedAt: 0,
       changed: true,
@@ -95,9 +96,7 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
     const positions = this.dependencies.topics.positions(connection);
-    for (const [topic, position] of positions)
-      if (!live.confirmed.has(topic)) live.confirmed.set(topic, position);
-    for (const topic of live.confirmed.keys()) if (!positions.has(topic)) live.confirmed.delete(topic);
+    live.confirmed.follow(positions);
     this.dirty.add(live);
   }
 
@@ -107,18 +106,9 @@ export class SessionService {
     if (live === undefined || live.confirmed.size === 0) return;
     const positions = this.dependencies.topics.positions(connection);
     if (live.noted !== undefined) {
-      for (const [topic, position] of live.noted) {
-        const confirmed = live.confirmed.get(topic);
-        if (
-          confirmed === undefined ||
-          (confirmed.epoch === position.epoch && confirmed.sequence === position.sequence)
-        )
-          continue;
-        live.confirmed.set(topic, position);
-        live.changed = true;
-      }
+      if (live.confirmed.advance(live.noted)) live.changed = true;
     }
-    live.noted = isSame(positions, live.confirmed) ? undefined : positions;
+    live.noted = live.confirmed.isSame(positions) ? undefined : positions;
     const renew = this.dependencies.nowMs() - live.savedAt > movingMs * 30;
     if ((live.changed && this.dependencies.nowMs() - live.savedAt > movingMs) || renew) this.dirty.add(live);
   }
@@ -128,7 +118,7 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
     this.live.delete(connection.id);
-    if (clean) live.confirmed = this.dependencies.topics.positions(connection);
+    if (clean) live.confirmed.replace(this.dependencies.topics.positions(connection));
     this.dirty.add(live);
     void this.save();
   }
@@ -154,7 +144,7 @@ export class SessionService {
       id: connection.sessionId,
       user_id: connection.identity.userId,
       topics: Object.fromEntries(
-        [...live.confirmed].map(([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
+        [...live.confirmed.entries()].map(([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
       ),
       created_at: createdAt,
       updated_at: nowMs,
@@ -178,13 +168,4 @@ export class SessionService {
       return undefined;
     }
   }
-}
-
-function isSame(a: ReadonlyMap<string, Position>, b: ReadonlyMap<string, Position>): boolean {
-  if (a.size !== b.size) return false;
-  for (const [topic, position] of a) {
-    const other = b.get(topic);
-    if (other?.epoch !== position.epoch || other.sequence !== position.sequence) return false;
-  }
-  return true;
 }

@@ -3,7 +3,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
 import type { ServerEvent, Wire } from './connection.js';
 import type { EngineConnection } from './engine.js';
-import { releaseHandshake } from './handshake-release.js';
+import { makeLean } from './lean-connection.js';
 import { Outbox, type OutboxAccount } from './outbox.js';
 import type { Subscriber } from './subscriber.js';
 
@@ -99,9 +99,9 @@ export class ClientConnection implements Subscriber {
     this.awaited = undefined;
   }
 
-  /** Lets go of the handshake, see {@link releaseHandshake}. */
-  releaseHandshake(): void {
-    releaseHandshake(this.socket);
+  /** Lets go of what an idle connection does not need, see {@link makeLean}. */
+  makeLean(): void {
+    makeLean(this.socket);
   }
 
   /** Socket.IO's own table of awaited acknowledgements; a broadcast with acknowledgement writes to it in the same way. */

@@ -160,7 +160,7 @@ export class ConnectionGate {
     });
     direct.add(connection);
     // Once the connection listeners of an embedding application have seen it.
-    setImmediate(() => connection.releaseHandshake());
+    setImmediate(() => connection.makeLean());
   }
 
   // Listeners that all connections share; `this` is the emitter.

@@ -1,0 +1,52 @@
+import type { Position } from '../../shared/position.js';
+
+/**
+ * Positions by topic, in a flat list: most connections have few topics, and there are many connections. (A `Map` costs some 200 bytes
+ * before anything is in it.)
+ */
+export class PositionList {
+  private topics: string[] = [];
+  private positions: Position[] = [];
+
+  get size(): number {
+    return this.topics.length;
+  }
+
+  *entries(): Iterable<[topic: string, position: Position]> {
+    for (let i = 0; i < this.topics.length; i++) yield [this.topics[i]!, this.positions[i]!];
+  }
+
+  /** Takes over new topics and drops those that are not there any more; the others keep their positions. */
+  follow(current: ReadonlyMap<string, Position>): void {
+    const known = new Map(this.entries());
+    this.replace(new Map([...current].map(([topic, position]) => [topic, known.get(topic) ?? position])));
+  }
+
+  replace(positions: ReadonlyMap<string, Position>): void {
+    this.topics = Array.from(positions.keys());
+    this.positions = Array.from(positions.values());
+  }
+
+  /** Moves known topics to these positions. True if any has moved. */
+  advance(to: ReadonlyMap<string, Position>): boolean {
+    let moved = false;
+    this.topics.forEach((topic, i) => {
+      const position = to.get(topic);
+      if (position === undefined || isSame(position, this.positions[i]!)) return;
+      this.positions[i] = position;
+      moved = true;
+    });
+    return moved;
+  }
+
+  isSame(other: ReadonlyMap<string, Position>): boolean {
+    return (
+      other.size === this.size &&
+      this.topics.every((topic, i) => isSame(other.get(topic), this.positions[i]!))
+    );
+  }
+}
+
+function isSame(a: Position | undefined, b: Position): boolean {
+  return a !== undefined && a.epoch === b.epoch && a.sequence === b.sequence;
+}

@@ -1,0 +1,191 @@
+import type { EventEmitter } from 'node:events';
+import { Socket as TcpSocket } from 'node:net';
+import type { Socket } from 'socket.io';
+
+const nothing: Readonly<Record<string, never>> = Object.freeze({});
+
+/** Stands in for requests that were let go. */
+const released = Object.freeze({ headers: nothing, url: '', connection: nothing, socket: nothing });
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What stays of a handshake: what code of an embedding application may still ask for, without the token and the headers. */
+class ReleasedHandshake {
+  readonly address: string;
+  readonly issued: number;
+  readonly secure: boolean;
+  readonly auth: Fields;
+  readonly query: Fields;
+
+  constructor(handshake: Socket['handshake']) {
+    this.address = handshake.address;
+    this.issued = handshake.issued;
+    this.secure = handshake.secure;
+    this.auth = withoutToken(handshake.auth);
+    this.query = withoutToken(handshake.query);
+  }
+
+  get time(): string {
+    return String(new Date(this.issued));
+  }
+
+  get headers(): Fields {
+    return nothing;
+  }
+
+  get url(): string {
+    return '';
+  }
+
+  get xdomain(): boolean {
+    return false;
+  }
+}
+
+function withoutToken(given: Fields): Fields {
+  const { token: _token, EIO: _eio, transport: _transport, t: _t, ...rest } = given;
+  return Object.keys(rest).length === 0 ? nothing : rest;
+}
+
+/**
+ * Lets go of what a connection that has joined does not need any more: its headers, its token, the request object and what refers to it, and
+ * room that lists and tables keep for nothing. These are a large part of what an idle connection costs. What is done here only frees memory:
+ * where another version of a library has other internals, it finds nothing to do.
+ */
+export function makeLean(socket: Socket): void {
+  Object.assign(socket, { handshake: new ReleasedHandshake(socket.handshake) });
+  Object.assign(socket.conn, { request: released });
+  // Long-polling goes on with requests of its own.
+  const { socket: webSocket } = socket.conn.transport as { socket?: EventEmitter & { _socket?: TcpSocket } };
+  const tcp = webSocket?._socket;
+  if (webSocket === undefined || tcp === undefined || tcp === null) return;
+  dropUpgradeListener(webSocket);
+  dropResponseListener(tcp);
+  dropListenerWrappers(tcp);
+  trimLists(socket);
+  // Asked of the system again if somebody wants to know.
+  Object.assign(tcp, { _peername: undefined });
+  const { acks } = socket as unknown as { acks: Map<number, () => void> };
+  if (acks.size === 0) Object.assign(socket, { acks: new AckTable() });
+  const client = socket.client as unknown as Record<'sockets' | 'nsps', SmallTable>;
+  client.sockets = new SmallTable(client.sockets);
+  client.nsps = new SmallTable(client.nsps);
+  for (const emitter of [tcp, webSocket, socket.conn, socket.conn.transport, socket])
+    compactListeners(emitter);
+}
+
+/** A table of listeners without inherited names. Unlike `{ __proto__: null }`, V8 keeps its instances compact. */
+const Listeners = function () {} as unknown as { new (): object; prototype: object };
+Listeners.prototype = Object.create(null) as object;
+
+/** Node's listener tables are hash tables from the start, of some 330 bytes each. */
+function compactListeners(emitter: object): void {
+  const { _events: events } = emitter as { _events?: object };
+  if (events !== undefined) Object.assign(emitter, { _events: Object.assign(new Listeners(), events) });
+}
+
+/** engine.io leaves a listener on the WebSocket that served the upgrade only, in whose scope the request lives. The transport has its own. */
+function dropUpgradeListener(webSocket: EventEmitter): void {
+  for (const listener of webSocket.listeners('error')) {
+    if (listener.name === 'onUpgradeError') webSocket.off('error', listener as () => void);
+  }
+}
+
+/** engine.io tells its HTTP middleware of the end of the connection, through a response object that holds the request. There is no middleware. */
+function dropResponseListener(tcp: TcpSocket): void {
+  for (const listener of tcp.listeners('close')) {
+    if (listener.name === '' && String(listener).includes('this.emit("close")'))
+      tcp.off('close', listener as () => void);
+  }
+}
+
+/** node:http gives each socket listener methods of its own, which watch for readers until the upgrade. */
+function dropListenerWrappers(tcp: TcpSocket): void {
+  const { on, addListener, prependListener } = TcpSocket.prototype;
+  Object.assign(tcp, { on, addListener, prependListener });
+}
+
+/** Socket.IO's table of awaited acknowledgements, made when the first is awaited: most connections never need it. */
+class AckTable {
+  private table: Map<number, () => void> | undefined;
+
+  get(id: number): (() => void) | undefined {
+    return this.table?.get(id);
+  }
+
+  set(id: number, onAck: () => void): void {
+    (this.table ??= new Map()).set(id, onAck);
+  }
+
+  delete(id: number): boolean {
+    return this.table?.delete(id) ?? false;
+  }
+}
+
+/** Lists that were filled and emptied, or will not grow any more, keep room for 17 items; copies have just what they need. */
+function trimLists(socket: Socket): void {
+  const { conn } = socket as unknown as { conn: Record<'cleanupFn' | 'sentCallbackFn', unknown[]> };
+  conn.cleanupFn = conn.cleanupFn.slice();
+  if (conn.sentCallbackFn.length === 0) conn.sentCallbackFn = [];
+  Object.assign(socket, { _anyListeners: socket.listenersAny().slice() });
+}
+
+/** The sockets of one client, by name: nearly always one, for which a `Map` is ten times too large. */
+class SmallTable {
+  private readonly names: string[];
+  private readonly items: unknown[];
+
+  constructor(from: Iterable<[string, unknown]>) {
+    const entries = [...from];
+    // Made with their length: lists that are pushed to keep room for 17.
+    this.names = entries.map(([name]) => name);
+    this.items = entries.map(([, item]) => item);
+  }
+
+  get size(): number {
+    return this.names.length;
+  }
+
+  has(name: string): boolean {
+    return this.names.includes(name);
+  }
+
+  get(name: string): unknown {
+    return this.items[this.names.indexOf(name)];
+  }
+
+  set(name: string, item: unknown): this {
+    const at = this.names.indexOf(name);
+    if (at >= 0) this.items[at] = item;
+    else {
+      this.names.push(name);
+      this.items.push(item);
+    }
+    return this;
+  }
+
+  delete(name: string): boolean {
+    const at = this.names.indexOf(name);
+    if (at < 0) return false;
+    this.names.splice(at, 1);
+    this.items.splice(at, 1);
+    return true;
+  }
+
+  clear(): void {
+    this.names.length = 0;
+    this.items.length = 0;
+  }
+
+  values(): Iterable<unknown> {
+    return [...this.items];
+  }
+
+  *entries(): Iterable<[string, unknown]> {
+    for (let i = 0; i < this.names.length; i++) yield [this.names[i]!, this.items[i]];
+  }
+
+  [Symbol.iterator](): Iterator<[string, unknown]> {
+    return this.entries()[Symbol.iterator]();
+  }
+}
