@@ -13,6 +13,7 @@ import { ClientConnection, connectionOn } from './client-connection.js';
 import type { Connection } from './connection.js';
 import { handleFrame } from './json/client-frames.js';
 import { JsonConnection } from './json/json-connection.js';
+import { releaseLastFrame } from './lean-connection.js';
 import type { OutboxAccount } from './outbox.js';
 import type { EngineConnection } from './engine.js';
 import { publishTaker } from './fast-publish.js';
@@ -194,7 +195,9 @@ export class ConnectionGate {
   private readonly onHeartbeat = ((gate: ConnectionGate) =>
     function (this: unknown): void {
       const connection = connectionOn(this as EngineConnection);
-      if (connection !== undefined) gate.dependencies.sessions.onHeartbeat(connection);
+      if (connection === undefined) return;
+      gate.dependencies.sessions.onHeartbeat(connection);
+      releaseLastFrame(this as EngineConnection);
     })(this);
 
   /** Gives back the session's subscriptions and those the token asks for, then tells the client where it is. */

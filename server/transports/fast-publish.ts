@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io';
 import { connectionOn, type ClientConnection } from './client-connection.js';
 import type { EngineConnection } from './engine.js';
+import { releaseLastFrame } from './lean-connection.js';
 
 /** What of Socket.IO's client object stands between a transport and a socket. */
 interface SocketClient {
@@ -28,8 +29,10 @@ export function publishTaker(
     const packet = typeof data === 'string' && data.charCodeAt(0) === 0x32 ? publishPacket.exec(data) : null;
     const args =
       packet !== null && isPlain(socket) ? parse((data as string).slice(1 + packet[1]!.length)) : undefined;
-    if (args === undefined) clientOf(socket).ondata(data);
-    else answer(connection, (args as unknown[])[1], packet![1]!);
+    if (args === undefined) {
+      clientOf(socket).ondata(data);
+      releaseLastFrame(this);
+    } else answer(connection, (args as unknown[])[1], packet![1]!);
   };
   return (socket) => {
     const { conn, ondata } = clientOf(socket);
