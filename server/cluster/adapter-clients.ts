@@ -1,7 +1,6 @@
-import { createClient } from 'redis';
 import type { Log } from '../telemetry/log.js';
+import { destroy, newRedisClient, type RedisClient as Client } from './redis-client.js';
 
-type Client = ReturnType<typeof createClient>;
 type Listener = (message: Buffer, channel: Buffer) => void;
 
 /**
@@ -35,21 +34,11 @@ export class AdapterClients {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    for (const client of this.clients) if (client.isOpen) client.destroy();
+    for (const client of this.clients) destroy(client);
   }
 
   private newClient(url: string): Client {
-    const client = createClient({
-      url,
-      RESP: 2,
-      disableOfflineQueue: true,
-      commandOptions: { timeout: 0 },
-      socket: {
-        connectTimeout: 5000,
-        reconnectStrategy: (attempt) =>
-          Math.min(2000, 50 * 2 ** Math.min(attempt, 6)) * (0.5 + Math.random() / 2),
-      },
-    }) as unknown as Client;
+    const client = newRedisClient(url);
     client.on('error', (error: Error) => this.failed('connection', error));
     return client;
   }

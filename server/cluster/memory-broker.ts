@@ -75,8 +75,11 @@ export class MemoryBroker implements Broker {
         durability: 'memory',
         receivers,
       };
-      if (item.key !== undefined)
+      if (item.key !== undefined) {
+        // Deleted first, so that the order stays that of expiry.
+        log.keys.delete(item.key);
         log.keys.set(item.key, { receipt, expireMs: nowMs + retention.idempotencyMs });
+      }
       return receipt;
     });
     trim(log, retention.historySize);
@@ -105,8 +108,8 @@ export class MemoryBroker implements Broker {
 
   async readLast(topic: string, limit: number): Promise<LogSlice> {
     const log = this.log(topic);
-    const kept = log.entries.slice(log.head).filter((item) => item !== undefined);
-    return { end: endOf(log), entries: kept.slice(Math.max(0, kept.length - limit)) };
+    const from = Math.max(log.head, log.entries.length - limit);
+    return { end: endOf(log), entries: log.entries.slice(from).filter((item) => item !== undefined) };
   }
 
   async ends(topics: readonly string[]): Promise<LogEnd[]> {

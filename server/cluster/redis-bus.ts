@@ -1,11 +1,11 @@
 import type { Bus, BusHandler } from '../replicas/bus.js';
 import type { Log } from '../telemetry/log.js';
 import type { RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
 
 export interface RedisBusDependencies {
   readonly link: RedisLink;
   readonly log: Log;
-  readonly nowMs: () => number;
 }
 
 export interface RedisBusSettings {
@@ -27,8 +27,10 @@ const goneAfterMs = 5000;
 export class RedisBus implements Bus {
   readonly replicaId: string;
   private readonly handlers = new Map<string, BusHandler>();
+  private readonly script = new RedisScript('replicas');
   private readonly timer: NodeJS.Timeout;
   private known: string[];
+  private closed = false;
 
   constructor(
     private readonly dependencies: RedisBusDependencies,
@@ -42,9 +44,9 @@ export class RedisBus implements Bus {
     link.subscribe(this.channel(), hear).catch(() => {});
     link.subscribe(this.channel(this.replicaId), hear).catch(() => {});
     link.onState((state) => {
-      if (state === 'up') this.beat();
+      if (state === 'up') void this.beat();
     });
-    this.timer = setInterval(() => this.beat(), heartbeatMs);
+    this.timer = setInterval(() => void this.beat(), heartbeatMs);
     this.timer.unref();
   }
 
@@ -62,18 +64,13 @@ export class RedisBus implements Bus {
   }
 
   async replicas(): Promise<string[]> {
-    const { link, nowMs } = this.dependencies;
-    try {
-      const since = String(nowMs() - goneAfterMs);
-      const live = await link.call<string[]>(['ZRANGEBYSCORE', this.registry(), since, '+inf']);
-      this.known = live.includes(this.replicaId) ? live : [...live, this.replicaId];
-    } catch {
-      // The last known list is the best there is.
-    }
+    await this.beat();
     return this.known;
   }
 
   async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
     clearInterval(this.timer);
     this.handlers.clear();
     await this.dependencies.link.call(['ZREM', this.registry(), this.replicaId]).catch(() => {});
@@ -87,12 +84,15 @@ export class RedisBus implements Bus {
     return `${this.settings.keyPrefix}:replicas`;
   }
 
-  private beat(): void {
-    const { link, nowMs } = this.dependencies;
-    if (link.state === 'down') return;
-    const now = nowMs();
-    link.call(['ZADD', this.registry(), String(now), this.replicaId]).catch(() => {});
-    link.call(['ZREMRANGEBYSCORE', this.registry(), '-inf', String(now - 60_000)]).catch(() => {});
+  /** Never rejects: when Redis is away, the last known list is the best there is. */
+  private async beat(): Promise<void> {
+    if (this.closed) return;
+    try {
+      const args = [this.replicaId, String(goneAfterMs)];
+      this.known = await this.script.run<string[]>(this.dependencies.link, [this.registry()], args);
+    } catch (error) {
+      this.dependencies.log.debug('Heartbeat lost', { error });
+    }
   }
 
   private publish(channel: string, kind: string, data: unknown): void {

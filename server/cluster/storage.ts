@@ -84,7 +84,7 @@ function redisStorage(
   const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas } = settings.redis;
   const log = logOf('cluster');
   const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
-  const bus = new RedisBus({ link, log, nowMs }, { keyPrefix, replicaId });
+  const bus = new RedisBus({ link, log }, { keyPrefix, replicaId });
   const broker = new RedisBroker(
     { link, retentionOf: retentionBy(settings), log, nowMs },
     { keyPrefix, outcomeLimitMs, waitReplicas },

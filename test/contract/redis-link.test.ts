@@ -1,71 +1,24 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { RedisBroker } from '../../server/cluster/redis-broker.js';
 import { RedisLink } from '../../server/cluster/redis-link.js';
 import { silentLog } from '../../server/telemetry/log.js';
 import { TestRedis } from '../support/redis.js';
-import { freePort, until } from '../support/wait.js';
+import { until } from '../support/wait.js';
 import { entry, listen } from './broker-contract.js';
+import { Closing } from './closing.js';
+import { TcpProxy } from './tcp-proxy.js';
 
 const settings = { commandTimeoutMs: 500, stallLimitMs: 1500 };
 const retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_000 };
 
-/** Passes connections on to Redis; each can be made to hang, as a broken network path does. */
-class Proxy {
-  readonly sockets: { client: Socket; redis: Socket; subscriber: boolean }[] = [];
-  private constructor(
-    readonly port: number,
-    private readonly server: Server,
-  ) {}
-
-  static async start(redisPort: number): Promise<Proxy> {
-    const port = await freePort();
-    const server = createServer();
-    const proxy = new Proxy(port, server);
-    server.on('connection', (client) => {
-      const pair = { client, redis: connect(redisPort, '127.0.0.1'), subscriber: false };
-      proxy.sockets.push(pair);
-      client.on('data', (data) => {
-        if (/\bsubscribe\b/i.test(data.toString('latin1'))) pair.subscriber = true;
-        pair.redis.write(data);
-      });
-      pair.redis.on('data', (data) => client.write(data));
-      for (const [one, other] of [
-        [client, pair.redis],
-        [pair.redis, client],
-      ] as const) {
-        one.on('error', () => {});
-        one.on('close', () => other.destroy());
-      }
-    });
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-    return proxy;
-  }
-
-  /** From now on nothing passes on the subscriptions' connections, and nobody is told. */
-  hangSubscribers(): void {
-    for (const { client, redis, subscriber } of this.sockets) {
-      if (!subscriber) continue;
-      client.removeAllListeners('data').resume();
-      redis.removeAllListeners('data').resume();
-    }
-  }
-
-  async stop(): Promise<void> {
-    for (const { client, redis } of this.sockets) {
-      client.destroy();
-      redis.destroy();
-    }
-    await new Promise((resolve) => this.server.close(resolve));
-  }
-}
-
 describe('RedisLink', function () {
   this.timeout(60_000);
-  const closing: (() => Promise<unknown>)[] = [];
+  const closing = new Closing();
   const startRedis = async (...args: Parameters<typeof TestRedis.start>) => {
     const redis = await TestRedis.start(...args);
-    closing.unshift(() => redis.stop());
+    closing.add(() => redis.stop());
     return redis;
   };
   const open = (url: string, waitReplicas = 0) => {
@@ -74,16 +27,14 @@ describe('RedisLink', function () {
       { link, retentionOf: () => retention, log: silentLog, nowMs: Date.now },
       { keyPrefix: 'rtc', outcomeLimitMs: 10_000, waitReplicas },
     );
-    closing.unshift(async () => {
+    closing.add(async () => {
       await broker.close();
       await link.close();
     });
     link.start();
     return { link, broker };
   };
-  afterEach(async () => {
-    for (const close of closing.splice(0)) await close();
-  });
+  afterEach(() => closing.close());
 
   it('is down while Redis still loads its data', async () => {
     const redis = await startRedis();
@@ -127,13 +78,13 @@ describe('RedisLink', function () {
 
   it('replaces a subscription connection on which nothing comes any more', async () => {
     const redis = await startRedis();
-    const proxy = await Proxy.start(redis.port);
-    closing.unshift(() => proxy.stop());
-    const { link, broker } = open(`redis://127.0.0.1:${proxy.port}`);
+    const proxy = await TcpProxy.start(redis.port);
+    closing.add(() => proxy.stop());
+    const { link, broker } = open(proxy.url);
     await link.whenUp(5000);
     const heard = listen(broker);
     await broker.follow('t');
-    proxy.hangSubscribers();
+    proxy.hold('subscriptions');
     await until(() => heard.resyncs > 0, 'the resync is told', 15_000);
     await broker.append('t', [entry('a')]);
     await until(() => heard.batches.length === 1, 'batches are heard again');
@@ -153,5 +104,59 @@ describe('RedisLink', function () {
     await redis.command('SCRIPT FLUSH');
     const [receipt] = await broker.append('t', [entry('b')]);
     assert.equal(receipt!.durability, 'stored');
+  });
+
+  it('[P3] refuses an append that reaches Redis after it was given up', async () => {
+    const redis = await startRedis();
+    const proxy = await TcpProxy.start(redis.port);
+    closing.add(() => proxy.stop());
+    const { link, broker } = open(proxy.url);
+    await link.whenUp(5000);
+    await broker.append('t', [entry('a')]);
+    proxy.hold('commands');
+    await assert.rejects(
+      () => broker.append('t', [entry('b')]),
+      (error: { code?: string }) => error.code === 'unavailable',
+    );
+    assert.ok((await proxy.release()) > 0, 'the command arrives late');
+    assert.equal((await broker.ends(['t']))[0]!.sequence, 1);
+    assert.equal((await broker.append('t', [entry('c')]))[0]!.sequence, 2);
+  });
+
+  it('leaves nothing behind that keeps the process alive, and may be closed twice', async () => {
+    const redis = await startRedis();
+    const script = `
+      const { RedisLink } = require('./server/cluster/redis-link.ts');
+      const { RedisBroker } = require('./server/cluster/redis-broker.ts');
+      const { RedisBus } = require('./server/cluster/redis-bus.ts');
+      const { AdapterClients } = require('./server/cluster/adapter-clients.ts');
+      const { MemoryBroker } = require('./server/cluster/memory-broker.ts');
+      const { silentLog: log } = require('./server/telemetry/log.ts');
+      (async () => {
+        const url = '${redis.url}';
+        const retentionOf = () => (${JSON.stringify(retention)});
+        const link = new RedisLink({ log }, { url, ...${JSON.stringify(settings)} });
+        const bus = new RedisBus({ link, log }, { keyPrefix: 'rtc', replicaId: 'a' });
+        const broker = new RedisBroker({ link, retentionOf, log, nowMs: Date.now }, { keyPrefix: 'rtc', outcomeLimitMs: 10000, waitReplicas: 0 });
+        const adapter = new AdapterClients({ log }, { url });
+        const memory = new MemoryBroker({ retentionOf, nowMs: Date.now });
+        link.start();
+        adapter.start();
+        await link.whenUp(5000);
+        await broker.follow('t');
+        await broker.append('t', [{ id: 'x', entry: Buffer.from('"x"') }]);
+        for (const part of [bus, broker, adapter, link, memory]) { await part.close(); await part.close(); }
+        console.log('closed');
+      })();`;
+    const child = spawn(process.execPath, ['-r', 'tsx/cjs', '-e', script], {
+      cwd: join(__dirname, '..', '..'),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data: Buffer) => (output += data.toString()));
+    closing.add(async () => void child.kill('SIGKILL'));
+    await until(() => child.exitCode !== null, 'the process ends by itself', 20_000);
+    assert.deepEqual([output, child.exitCode], ['closed\n', 0]);
   });
 });

@@ -1,0 +1,15 @@
+/** What a test has opened; closed newest first, all of it, whatever fails on the way. */
+export class Closing {
+  private readonly parts: (() => Promise<unknown>)[] = [];
+
+  add(close: () => Promise<unknown>): void {
+    this.parts.push(close);
+  }
+
+  async close(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const close of this.parts.splice(0).reverse())
+      await close().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw errors[0];
+  }
+}
