@@ -6,6 +6,7 @@ import { createAdapter } from '@socket.io/redis-adapter';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import { v7 as uuidV7 } from 'uuid';
+import { toWireError } from '../shared/errors.js';
 import type { Identity } from './auth/identity.js';
 import { Permissions } from './auth/permissions.js';
 import { makeDevelopmentSecret, readKeys, TokenVerifier } from './auth/token-verifier.js';
@@ -94,7 +95,7 @@ export class Service {
       maxConnections: websocket.maxConnections,
       handshakesPerSec: websocket.handshakesPerSec,
     });
-    const admit = () => this.admission.admit();
+    const admit = this.counted(() => this.admission.admit());
     this.io = createSocketIo(
       this.http,
       {
@@ -183,7 +184,11 @@ export class Service {
     gate.open(this.io);
     this.stopJsonClients = acceptJsonClients(
       this.http,
-      { admit, authenticate, onConnection: (connection) => gate.accept(this.io, connection) },
+      {
+        admit,
+        authenticate: this.counted(authenticate),
+        onConnection: (connection) => gate.accept(this.io, connection),
+      },
       {
         heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
         clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
@@ -235,6 +240,20 @@ export class Service {
     this.account.close();
     this.metrics.close();
     this.log.info('Stopped', { replica_id: this.replicaId });
+  }
+
+  /** Counts the refusals of a check. */
+  private counted<Args extends unknown[], Result>(
+    check: (...args: Args) => Result,
+  ): (...args: Args) => Result {
+    return (...args) => {
+      try {
+        return check(...args);
+      } catch (error) {
+        this.metrics.countRefused(toWireError(error).code);
+        throw error;
+      }
+    };
   }
 
   private makeVerifier(): TokenVerifier {

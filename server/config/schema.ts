@@ -76,7 +76,10 @@ export const settingsSchema = z.strictObject({
       ),
       max_topics_per_connection: setting(positive(1000), 'Subscriptions one connection may hold.'),
       max_payload_depth: setting(positive(32, 1000), 'Deepest nesting of a payload.'),
-      handshakes_per_sec: setting(count(0), 'Handshakes admitted per second; 0 for no limit.'),
+      handshakes_per_sec: setting(
+        count(500),
+        'Handshakes admitted per second, in a storm up to ten seconds late, then refused; 0 for no limit.',
+      ),
       max_connections: setting(count(0), 'Connections of this replica; 0 for no limit.'),
     })
     .refine(({ heartbeat_interval_secs: interval, client_timeout_secs: timeout }) => timeout > interval, {

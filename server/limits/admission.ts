@@ -8,6 +8,9 @@ export interface AdmissionSettings {
   readonly handshakesPerSec: number;
 }
 
+/** A handshake waits this long at most; clients give up after 20 seconds (socket.io-client's default). */
+const longestWaitMs = 10_000;
+
 /** Decides on handshakes before anything is spent on them: capacity, pace, and whether the replica is stopping. */
 export class HandshakeAdmission {
   private readonly pace: TokenBucket | undefined;
@@ -28,8 +31,13 @@ export class HandshakeAdmission {
     this.draining = true;
   }
 
-  /** @throws RefusalError `at_capacity` or `shutting_down`, with the time after which to try again */
-  admit(): void {
+  /**
+   * Admits a handshake, or throws. Returns the milliseconds to wait before it is answered: a storm of clients is let in at a steady pace
+   * instead of stalling everybody who is connected already.
+   *
+   * @throws RefusalError `at_capacity` or `shutting_down`, with the time after which to try again
+   */
+  admit(): number {
     if (this.draining)
       throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
     const { maxConnections } = this.settings;
@@ -39,10 +47,12 @@ export class HandshakeAdmission {
         limit: maxConnections,
       });
     }
-    const waitMs = this.pace?.take(performance.now()) ?? 0;
-    if (waitMs > 0)
-      throw new RefusalError('at_capacity', 'too many handshakes at once', {
-        retryAfterMs: Math.max(1000, waitMs),
+    const waitMs = this.pace === undefined ? 0 : this.pace.reserve(performance.now(), longestWaitMs);
+    if (waitMs === undefined) {
+      throw new RefusalError('at_capacity', 'too many clients connect at once', {
+        retryAfterMs: longestWaitMs,
       });
+    }
+    return waitMs;
   }
 }

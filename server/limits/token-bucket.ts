@@ -11,15 +11,31 @@ export class TokenBucket {
     this.filledAtMs = nowMs;
   }
 
+  /**
+   * Takes a token, in advance if there is none. Returns the milliseconds after which it is due, or `undefined`, and takes none, if that is
+   * longer than `limitMs`.
+   */
+  reserve(nowMs: number, limitMs: number): number | undefined {
+    this.fill(nowMs);
+    const waitMs = this.tokens >= 1 ? 0 : Math.ceil(((1 - this.tokens) / this.ratePerSec) * 1000);
+    if (waitMs > limitMs) return undefined;
+    this.tokens -= 1;
+    return waitMs;
+  }
+
   /** Takes a token. Returns 0, or the milliseconds after which there will be one. */
   take(nowMs: number): number {
-    const earned = ((nowMs - this.filledAtMs) / 1000) * this.ratePerSec;
-    this.tokens = Math.min(Math.max(1, this.ratePerSec), this.tokens + earned);
-    this.filledAtMs = nowMs;
+    this.fill(nowMs);
     if (this.tokens >= 1) {
       this.tokens -= 1;
       return 0;
     }
     return Math.ceil(((1 - this.tokens) / this.ratePerSec) * 1000);
+  }
+
+  private fill(nowMs: number): void {
+    const earned = ((nowMs - this.filledAtMs) / 1000) * this.ratePerSec;
+    this.tokens = Math.min(Math.max(1, this.ratePerSec), this.tokens + earned);
+    this.filledAtMs = nowMs;
   }
 }

@@ -166,7 +166,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
       if (this.readers.size > 0 && this.readers.has(id)) continue;
       const subscriber = audience.connection(id);
       if (subscriber === undefined) continue;
-      if (!subscriber.outbox.hasRoom() && !this.makeRoom(subscriber, previous)) continue;
+      if (!subscriber.outbox.hasRoom() && !this.makeRoom(subscriber, previous, batch.count)) continue;
       if (this.losing.size > 0) this.announceLoss(subscriber, previous);
       if (staged === undefined) subscriber.outbox.write(batch);
       else if (subscriber.outbox.stage(batch)) staged.push(subscriber.outbox);
@@ -194,7 +194,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
   }
 
   /** Applies the overflow strategy. True when the batch may be written after all. */
-  private makeRoom(subscriber: Subscriber, previous: Position): boolean {
+  private makeRoom(subscriber: Subscriber, previous: Position, messages: number): boolean {
     const { counts } = this.dependencies;
     switch (this.settings.overflow) {
       case 'catch_up':
@@ -202,17 +202,16 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
         this.catchUpFrom(subscriber, previous).resumeWhenDrained();
         return false;
       case 'drop_newest':
-        counts.dropped++;
-        if (!this.losing.has(subscriber.id)) {
-          this.losing.set(subscriber.id, previous);
-          subscriber.outbox.onceDrained(() => this.announceLoss(subscriber, this.writtenTo));
-        }
+        this.dropNewest(subscriber, previous, messages);
         return false;
       case 'drop_oldest': {
         const dropped = subscriber.outbox.dropOldest();
         counts.dropped += dropped;
         if (dropped > 0) counts.gaps++;
-        return subscriber.outbox.hasRoom();
+        if (subscriber.outbox.hasRoom()) return true;
+        // All that waits is under way already.
+        this.dropNewest(subscriber, previous, messages);
+        return false;
       }
       case 'disconnect':
         counts.disconnected++;
@@ -222,6 +221,13 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
         );
         return false;
     }
+  }
+
+  private dropNewest(subscriber: Subscriber, previous: Position, messages: number): void {
+    this.dependencies.counts.dropped += messages;
+    if (this.losing.has(subscriber.id)) return;
+    this.losing.set(subscriber.id, previous);
+    subscriber.outbox.onceDrained(() => this.announceLoss(subscriber, this.writtenTo));
   }
 
   private announceLoss(subscriber: Subscriber, upTo: Position): void {

@@ -91,6 +91,8 @@ export class ClientConnection implements Subscriber {
   disconnect(reason: RefusalError): void {
     this.socket.emit('error', reason.toWire());
     this.socket.disconnect(true);
+    // What it has not read would hold the transport open.
+    if (reason.code === 'slow_consumer') this.socket.conn.close(true);
   }
 
   /** The transport is gone. */

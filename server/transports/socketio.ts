@@ -14,8 +14,8 @@ export interface SocketIoSettings {
   readonly allowedOrigins: readonly string[];
 }
 
-/** Decides on a handshake before anything is spent on it. Throws a RefusalError. */
-export type Admission = (request: IncomingMessage) => void;
+/** Decides on a handshake before anything is spent on it: returns the milliseconds to wait first, or throws a RefusalError. */
+export type Admission = (request: IncomingMessage) => number;
 
 /** Verifies a token. Throws `unauthorized`, `token_expired` or `token_revoked`. */
 export type Authenticate = (token: string) => Identity;
@@ -38,8 +38,9 @@ export function createSocketIo(http: HttpServer, settings: SocketIoSettings, adm
         if (!isOriginAllowed(request, settings.allowedOrigins))
           throw new RefusalError('forbidden', 'this origin may not connect');
         // A request with a session id belongs to a connection that was admitted.
-        if (!/[?&]sid=/.test(request.url ?? '')) admit(request);
-        decide(null, true);
+        const waitMs = /[?&]sid=/.test(request.url ?? '') ? 0 : admit(request);
+        if (waitMs === 0) decide(null, true);
+        else setTimeout(() => decide(null, true), waitMs).unref();
       } catch (error) {
         decide(toWireError(error).message, false);
       }

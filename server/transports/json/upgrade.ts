@@ -42,22 +42,27 @@ export function acceptJsonClients(
     try {
       if (!isOriginAllowed(request, settings.allowedOrigins))
         throw new RefusalError('forbidden', 'this origin may not connect');
-      dependencies.admit(request);
+      const waitMs = dependencies.admit(request);
       const token = tokenOf(request, url);
       const identity = dependencies.authenticate(token);
       const resumeSession = url.searchParams.get('session_id') ?? undefined;
-      server.handleUpgrade(request, socket, head, (webSocket) => {
-        const id = randomBytes(15).toString('base64url');
-        const made = {
-          id,
-          webSocket,
-          request,
-          token,
-          identity,
-          ...(resumeSession !== undefined && { resumeSession }),
-        };
-        dependencies.onConnection(new JsonConnection(made, settings));
-      });
+      const upgrade = () =>
+        server.handleUpgrade(request, socket, head, (webSocket) => {
+          const id = randomBytes(15).toString('base64url');
+          const made = {
+            id,
+            webSocket,
+            request,
+            identity,
+            ...(resumeSession !== undefined && { resumeSession }),
+          };
+          dependencies.onConnection(new JsonConnection(made, settings));
+        });
+      if (waitMs === 0) upgrade();
+      else {
+        socket.on('error', () => {});
+        setTimeout(upgrade, waitMs).unref();
+      }
     } catch (error) {
       refuse(socket, error);
     }

@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict';
+import { io, type Socket } from 'socket.io-client';
+import type { Message } from '../../shared/message.js';
+import { connectClient, JsonClient, Received, type TestAnswer } from '../support/clients.js';
+import { RawReader } from '../support/raw-reader.js';
+import { TestRedis } from '../support/redis.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
+
+type Client = Awaited<ReturnType<typeof connectClient>>;
+
+const topic = 'busy';
+
+/** Publishes one message and sees it acknowledged, however often it has to be repeated. */
+async function publish(publisher: Client, payload: object): Promise<void> {
+  for (;;) {
+    const answer = (await publisher.emitWithAck('publish', { topic, payload })) as TestAnswer;
+    if (answer.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, answer.error!.retry_after_ms ?? 20));
+  }
+}
+
+/** Publishes messages of some size from several lanes at once. */
+async function publishMany(publisher: Client, count: number, bytes: number): Promise<void> {
+  const text = 'x'.repeat(bytes);
+  let sent = 0;
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      while (sent < count) {
+        sent++;
+        await publish(publisher, { text, at: Date.now() });
+      }
+    }),
+  );
+}
+
+/** How much the kernel takes before the service notices a stall differs; so messages are published until it has. */
+async function publishUntil(
+  publisher: Client,
+  each: number,
+  noticed: () => Promise<boolean>,
+): Promise<number> {
+  for (let sent = each; ; sent += each) {
+    await publishMany(publisher, each, 4000);
+    if (await noticed()) return sent;
+    assert.ok(sent < 12_000, 'the stall is noticed');
+  }
+}
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n + 1);
+
+describe('[P7] slow readers', function () {
+  this.timeout(120_000);
+  let redis: TestRedis;
+  let replica: TestReplica;
+  const readers: RawReader[] = [];
+  let publisher: Client;
+
+  const start = async (settings: NodeJS.ProcessEnv) => {
+    redis = await TestRedis.start();
+    replica = await TestReplica.start({ REDIS_URL: redis.url, ...settings });
+    publisher = await connectClient(replica.url, 'publisher');
+  };
+  const open = async (count: number, name: string): Promise<RawReader[]> => {
+    const opened = await Promise.all(
+      Array.from({ length: count }, (_, n) => RawReader.open(replica.url, `${name}-${n}`, topic)),
+    );
+    readers.push(...opened);
+    return opened;
+  };
+  afterEach(async () => {
+    publisher.close();
+    for (const reader of readers.splice(0)) reader.close();
+    await replica.end('SIGKILL');
+    await redis.stop();
+  });
+
+  it('that stall at the TCP level cost bounded memory, disturb nobody, and are complete and in order afterwards', async () => {
+    const limitBytes = 65_536;
+    const cacheBytes = 8_388_608;
+    await start({
+      RTC_OUTBOX_LIMIT_BYTES: String(limitBytes),
+      RTC_TOPICS_CATCH_UP_CACHE_BYTES: String(cacheBytes),
+    });
+    const live = await open(200, 'live');
+    const stalled = await open(200, 'stalled');
+    await publishMany(publisher, 50, 4000);
+    await until(() => readers.every(({ sequences }) => sequences.length === 50), 'everybody reads');
+    const memory = async () =>
+      (await replica.json<{ memory: { rss_bytes: number } }>('/metrics')).memory.rss_bytes;
+    const before = await memory();
+    for (const reader of stalled) reader.stall();
+    for (const reader of live) reader.longestDelayMs = 0;
+    const behind = async () => (await replica.json<{ topics: { behind: number } }>('/metrics')).topics.behind;
+    const total = 50 + (await publishUntil(publisher, 1500, async () => (await behind()) === 200));
+    await until(
+      () => live.every(({ sequences }) => sequences.length === total),
+      'the live ones have everything',
+      30_000,
+    );
+    const growth = (await memory()) - before;
+    assert.ok(
+      growth < 64 * 1024 * 1024 + 200 * limitBytes + cacheBytes,
+      `memory grew by ${Math.round(growth / 1024 / 1024)} MiB`,
+    );
+    const longest = Math.max(...live.map(({ longestDelayMs }) => longestDelayMs));
+    assert.ok(longest < 5000, `a live one waited ${longest} ms`);
+    for (const reader of stalled) reader.resume();
+    await publishMany(publisher, 10, 4000);
+    await until(
+      () => readers.every(({ sequences }) => sequences.length >= total + 10),
+      'the stalled ones have read on',
+      60_000,
+    );
+    for (const { sequences, gaps } of readers) assert.deepEqual([sequences, gaps], [numbers(total + 10), []]);
+    await until(
+      async () => (await replica.json<{ topics: { behind: number } }>('/metrics')).topics.behind === 0,
+      'all are live again',
+    );
+  });
+
+  for (const strategy of ['drop_oldest', 'drop_newest'] as const) {
+    it(`lose messages under ${strategy}, in the right place, and are told which`, async () => {
+      await start({ RTC_OUTBOX_LIMIT_BYTES: '65536', RTC_OUTBOX_OVERFLOW_STRATEGY: strategy });
+      const [stalled, live] = [(await open(1, 'stalled'))[0]!, (await open(1, 'live'))[0]!];
+      stalled.stall();
+      const dropped = async () =>
+        (await replica.json<{ outboxes: { dropped: number } }>('/metrics')).outboxes.dropped;
+      const total = 1 + (await publishUntil(publisher, 2000, async () => (await dropped()) > 0));
+      stalled.resume();
+      // The gap is told when there is room again.
+      await until(() => stalled.gaps.length > 0, 'the gap is told', 30_000);
+      await publish(publisher, { end: true });
+      await until(
+        () => stalled.sequences.at(-1) === total && live.sequences.length === total,
+        'the last message arrives',
+        30_000,
+      );
+      assert.deepEqual(live.sequences, numbers(total));
+      const lost = total - stalled.sequences.length;
+      const told = stalled.gaps.reduce(
+        (sum, gap) => sum + (gap.dropped ?? gap.sequence - gap.previous!.sequence),
+        0,
+      );
+      assert.ok(lost > 0);
+      assert.equal(told, lost);
+      assert.deepEqual(
+        stalled.sequences,
+        [...stalled.sequences].sort((a, b) => a - b),
+      );
+    });
+  }
+
+  it('are closed under disconnect, and everybody else goes on', async () => {
+    await start({ RTC_OUTBOX_LIMIT_BYTES: '65536', RTC_OUTBOX_OVERFLOW_STRATEGY: 'disconnect' });
+    const [stalled, live] = [(await open(1, 'stalled'))[0]!, (await open(1, 'live'))[0]!];
+    stalled.stall();
+    const disconnected = async () =>
+      (await replica.json<{ outboxes: { disconnected: number } }>('/metrics')).outboxes.disconnected;
+    const total = await publishUntil(publisher, 2000, async () => (await disconnected()) > 0);
+    await until(() => live.sequences.length === total, 'the live one has everything', 30_000);
+    assert.equal(await disconnected(), 1);
+    await until(
+      async () => (await replica.json<{ active_connections: number }>('/metrics')).active_connections === 2,
+      'it is gone',
+      30_000,
+    );
+  });
+});
+
+describe('[P2] batches', function () {
+  this.timeout(60_000);
+  let redis: TestRedis;
+  let replica: TestReplica;
+  const open: { close(): unknown }[] = [];
+  before(async () => {
+    redis = await TestRedis.start();
+    replica = await TestReplica.start({ REDIS_URL: redis.url });
+  });
+  after(async () => {
+    for (const one of open) one.close();
+    await replica.end('SIGKILL');
+    await redis.stop();
+  });
+
+  it('are read right by every kind of client, with upgrades from polling to WebSocket in mid-stream', async () => {
+    const publisher = await connectClient(replica.url, 'publisher');
+    open.push(publisher);
+    const all: Received[] = [];
+    const upgraded: Socket[] = [];
+    const subscribe = async (transports: ('polling' | 'websocket')[]) => {
+      const received = new Received();
+      const socket = io(replica.url, { forceNew: true, transports, auth: { token: tokenOf('reader') } });
+      open.push(socket);
+      socket.on('message', (message: Message) => received.add(message));
+      // Everything from the beginning, so that all can be compared.
+      await new Promise<void>((resolve) => socket.once('connect', resolve));
+      const since = start === undefined ? {} : { since: { [topic]: start } };
+      await socket.emitWithAck('subscribe', { topics: [topic], ...since });
+      all.push(received);
+      if (transports.length > 1) upgraded.push(socket);
+    };
+    const { epoch } = (await publisher.emitWithAck('publish', { topic: 'other', payload: 1 })) as TestAnswer;
+    assert.ok(epoch);
+    const first = (await publisher.emitWithAck('publish', { topic, payload: 0 })) as TestAnswer;
+    const start = { epoch: first.epoch!, sequence: 1 };
+    const json = new JsonClient(replica.webSocketUrl, 'reader');
+    open.push(json);
+    await until(() => json.of('Status').length > 0, 'the /ws client is connected');
+    json.send({ type: 'Subscribe', data: { topics: [topic] } });
+    await until(() => json.of('Status').length > 1, 'the /ws client is subscribed');
+    all.push(json.received);
+    let sent = 0;
+    const publishing = Promise.all(
+      Array.from({ length: 10 }, async () => {
+        while (sent < 4000) {
+          sent++;
+          await publish(publisher, {
+            n: sent,
+            text: 'ü\u001e',
+            ...(sent % 50 === 0 && { bytes: Buffer.from([sent % 256]) }),
+          });
+        }
+      }),
+    );
+    // They join, and upgrade, while the stream is running.
+    for (let n = 0; n < 5; n++) {
+      await Promise.all([
+        subscribe(['polling', 'websocket']),
+        subscribe(['polling']),
+        subscribe(['websocket']),
+      ]);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await publishing;
+    await until(
+      () => all.every(({ messages }) => messages.length >= 4000),
+      'everybody has everything',
+      30_000,
+    );
+    const expected = numbers(4001).slice(1);
+    for (const { sequences } of all) assert.deepEqual(sequences, expected);
+    for (const { messages } of all.slice(1)) assert.deepEqual(messages, all[1]!.messages);
+    const asJson = all[1]!.messages.map((message) => ({
+      ...message,
+      payload: base64(message.payload as { bytes?: Buffer }),
+    }));
+    assert.deepEqual(json.received.messages, asJson);
+    for (const socket of upgraded) assert.equal(socket.io.engine.transport.name, 'websocket');
+  });
+});
+
+function base64(payload: { bytes?: Buffer }): object {
+  return payload.bytes === undefined
+    ? payload
+    : { ...payload, bytes: { $base64: payload.bytes.toString('base64') } };
+}
