@@ -76,6 +76,11 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     return this.writtenTo;
   }
 
+  /** Milliseconds between two flushes while the topic is busy. */
+  get windowMs(): number {
+    return this.window.currentMs;
+  }
+
   /** Subscribers that are behind. */
   get behind(): number {
     return this.readers.size;
