@@ -182,7 +182,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     counts.flushes++;
     if (confirmed !== undefined)
       for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
-    this.window.flushed(startedMs, performance.now());
+    this.window.flushed(startedMs, performance.now(), batch.count);
   }
 
   /** Messages whose publisher waits for confirmation, each with an acknowledgement id; usually none. */

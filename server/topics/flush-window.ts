@@ -5,8 +5,11 @@ export interface FlushWindowSettings {
   readonly maxWindowMs: number;
 }
 
-/** A flush may take this part of the time between flushes: an eighth. */
-const gatherPerCost = 8;
+/**
+ * The time between flushes is this many times what a flush costs: from `few`, where a flush carries few messages and waiting gains little, to
+ * `many`, where each write saved serves many.
+ */
+const gatherPerCost = { few: 4, many: 12 } as const;
 
 /**
  * Decides when a topic's gathered messages are written. A quiet topic flushes at the end of the turn. A busy one waits for its window,
@@ -16,13 +19,14 @@ const gatherPerCost = 8;
 export class FlushWindow {
   private lastFlushMs = -Infinity;
   private costMs = 0;
+  private factor: number = gatherPerCost.few;
 
   constructor(private readonly settings: FlushWindowSettings) {}
 
   /** Milliseconds between two flushes of this topic while it is busy. */
   get currentMs(): number {
     const { windowMs, maxWindowMs } = this.settings;
-    return Math.min(maxWindowMs, Math.max(windowMs, this.costMs * gatherPerCost));
+    return Math.min(maxWindowMs, Math.max(windowMs, this.costMs * this.factor));
   }
 
   /** Milliseconds to wait before the next flush; 0: flush at the end of this turn. */
@@ -30,7 +34,8 @@ export class FlushWindow {
     return Math.max(0, this.lastFlushMs + this.currentMs - nowMs);
   }
 
-  flushed(startedMs: number, endedMs: number): void {
+  flushed(startedMs: number, endedMs: number, messages: number): void {
+    this.factor = Math.min(gatherPerCost.many, Math.max(gatherPerCost.few, messages));
     this.costMs += 0.3 * (endedMs - startedMs - this.costMs);
     this.lastFlushMs = startedMs;
   }
