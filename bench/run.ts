@@ -145,12 +145,22 @@ async function runRow(row: Row, quick: boolean, pairs: number): Promise<Outcome>
   return { row, ours, theirs, ratios, figures: { ours: median(values.ours), theirs: median(values.theirs) } };
 }
 
+/** The side under measurement, to be stopped if this run is. */
+let current: Side | undefined;
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void (current?.stop() ?? Promise.resolve()).then(() => process.exit(130));
+  });
+}
+
 async function runSide(
   name: SideName,
   work: Work,
   figure: Figure,
 ): Promise<{ measurement: Measurement; figure: number }> {
   const side = await Side.start(name, figure === 'memory per connection');
+  current = side;
   try {
     if (figure !== 'memory per connection') {
       const measurement = await measure(side, work);
