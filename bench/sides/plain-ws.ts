@@ -21,7 +21,7 @@ async function main(): Promise<void> {
     return members;
   };
   server.on('connection', (socket) => {
-    socket.on('message', async (data: Buffer) => {
+    const onMessage = async (data: Buffer) => {
       const request = JSON.parse(data.toString()) as {
         subscribe?: string[];
         topic: string;
@@ -38,7 +38,8 @@ async function main(): Promise<void> {
           }),
         );
       socket.send('{"a":1}');
-    });
+    };
+    socket.on('message', (data: Buffer) => void onMessage(data));
     socket.on('close', () => {
       for (const members of topics.values()) members.delete(socket);
     });

@@ -130,7 +130,7 @@ export class ConnectionGate {
   }
 
   private enter(socket: Socket): void {
-    const { registry, account, sessions, direct, metrics, log, nowMs } = this.dependencies;
+    const { registry, account, direct, metrics, log, nowMs } = this.dependencies;
     const { identity, session } = this.credentials.get(socket)!;
     this.credentials.delete(socket);
     const conn = socket.conn as unknown;
