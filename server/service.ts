@@ -9,6 +9,7 @@ import { v7 as uuidV7 } from 'uuid';
 import { toWireError } from '../shared/errors.js';
 import type { Identity } from './auth/identity.js';
 import { Permissions } from './auth/permissions.js';
+import { TokenWatch } from './auth/token-watch.js';
 import { makeDevelopmentSecret, readKeys, TokenVerifier } from './auth/token-verifier.js';
 import { directCommand } from './commands/direct.js';
 import { historyCommand } from './commands/history.js';
@@ -68,6 +69,7 @@ export class Service {
   private readonly presence: PresenceService;
   private readonly direct: DirectService;
   private readonly account: OutboxAccount;
+  private readonly tokens: TokenWatch;
   private readonly stopJsonClients: () => void;
   private readonly startedMs = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
@@ -180,6 +182,10 @@ export class Service {
       { maxMessageBytes: websocket.maxMessageBytes },
     );
     const router = this.makeRouter(permissions, confirmations, authenticate);
+    this.tokens = new TokenWatch(
+      { connections: () => this.registry.all(), nowMs },
+      { leewaySecs: settings.auth.leewaySecs, noticeSecs: tokenNoticeSecs, sweepMs: 1000 },
+    );
     this.followRooms();
     gate.open(this.io);
     this.stopJsonClients = acceptJsonClients(
@@ -228,6 +234,7 @@ export class Service {
   private async shutDown(): Promise<void> {
     this.phase = 'draining';
     this.admission.stop();
+    this.tokens.close();
     this.stopJsonClients();
     await this.topics.settle(this.settings.server.shutdownTimeoutMs / 2);
     for (const connection of this.registry.all()) this.sessions.left(connection, false);
@@ -414,6 +421,9 @@ export class Service {
     });
   }
 }
+
+/** Clients are told this long before their token expires. */
+const tokenNoticeSecs = 60;
 
 /** Version of the package. */
 export const version = '0.1.0';

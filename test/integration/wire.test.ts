@@ -594,6 +594,32 @@ describe('[AUTH] server-side subscriptions and permissions', function () {
   });
 });
 
+describe('[AUTH] tokens of live connections', function () {
+  this.timeout(20_000);
+  let replica: TestReplica;
+  before(async () => {
+    replica = await TestReplica.start({ RTC_AUTH_LEEWAY_SECS: '0' });
+  });
+  after(() => replica.end());
+
+  it('are told to be expiring, can be refreshed, and close the connection when they are not', async () => {
+    const soon = Math.floor(Date.now() / 1000) + 3;
+    const open = () => connectClient(replica.url, 'ann', { auth: { token: tokenOf('ann', { exp: soon }) } });
+    const [kept, lost] = [await open(), await open()];
+    const codes: string[] = [];
+    lost.on('error', ({ code }: { code: string }) => codes.push(code));
+    const notice = await new Promise<{ expires_at: number }>((resolve) =>
+      kept.once('token_expiring', resolve),
+    );
+    assert.equal(notice.expires_at, soon * 1000);
+    assert.equal(((await kept.emitWithAck('refresh', { token: tokenOf('ann') })) as TestAnswer).ok, true);
+    await until(() => lost.disconnected, 'the expired one is closed');
+    assert.deepEqual(codes, ['token_expired']);
+    assert.equal(kept.connected, true);
+    kept.close();
+  });
+});
+
 describe('[HTTP] health, metrics and /api', function () {
   this.timeout(20_000);
   let replica: TestReplica;
