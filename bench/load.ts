@@ -25,7 +25,9 @@ export interface LoadPlan {
 export interface LoadResult {
   readonly offered: number;
   readonly published: number;
+  /** Publishes that were answered, and those of them that were refused: nobody is to get these. */
   readonly acknowledged: number;
+  readonly refused: number;
   /** Deliveries within the window. */
   readonly delivered: number;
   readonly windowMs: number;
@@ -48,6 +50,9 @@ export type LoadMessage =
 const latencyMaxMs = 60_000;
 const zero = 0x30;
 const nine = 0x39;
+
+/** An acknowledgement packet of a refused publish, without its `43`. */
+const refusal = /^(\d+)\[\{"ok":false/;
 
 class Client {
   socket: Socket | undefined;
@@ -112,6 +117,7 @@ class Load {
   private delivered = 0;
   private deliveredTotal = 0;
   private acknowledged = 0;
+  private refused = 0;
   private disorder = 0;
   private readonly waitingAcks = new Map<Client, () => void>();
   private readonly sentBy: number[] = [];
@@ -122,7 +128,7 @@ class Load {
     const { plan } = this;
     if (plan.wire === 'json') {
       // `{"a` begins an acknowledgement; everything else is a message.
-      if (chunk[start + 2] === 0x61) this.onAck(client);
+      if (chunk[start + 2] === 0x61) this.onAck(client, '');
       else this.onMessage(client, chunk, end);
       return;
     }
@@ -131,7 +137,7 @@ class Load {
     else if (first === 0x30) client.send(hello!);
     else if (first === 0x34) {
       const second = chunk[start + 1];
-      if (second === 0x33) this.onAck(client);
+      if (second === 0x33) this.onAck(client, chunk.toString('latin1', start + 2, Math.min(end, start + 24)));
       else if (second === 0x30) client.ready?.();
       // 42["message" as against "status", "gap" and the like.
       else if (chunk[start + 4] === 0x6d) this.onMessage(client, chunk, end);
@@ -139,10 +145,15 @@ class Load {
     }
   }
 
-  private onAck(client: Client): void {
+  private onAck(client: Client, head: string): void {
     const waiting = this.waitingAcks.get(client);
     if (waiting === undefined) {
       this.acknowledged++;
+      const refused = refusal.exec(head);
+      if (refused === null) return;
+      const topic = this.topics[Number(refused[1])]!;
+      this.refused++;
+      this.sentTo.set(topic, this.sentTo.get(topic)! - 1);
       return;
     }
     this.waitingAcks.delete(client);
@@ -222,17 +233,18 @@ class Load {
     for (const { socket } of stalled) socket!.resume();
     stopped = true;
     const drainFromMs = performance.now();
-    const expected = this.expected(subscribers);
     const complete = () =>
-      this.deliveredTotal + sum(subscribers.map(({ announced }) => announced)) >= expected &&
-      this.acknowledged >= sent;
+      this.acknowledged >= sent &&
+      this.deliveredTotal + sum(subscribers.map(({ announced }) => announced)) >= this.expected(subscribers);
     const drainLimitMs = plan.stalled > 0 ? 60_000 : 5000;
     while (!complete() && performance.now() - drainFromMs < drainLimitMs) await sleep(20);
     const announced = sum(subscribers.map((client) => client.announced));
+    const expected = this.expected(subscribers);
     return {
       offered,
       published: sent,
       acknowledged: this.acknowledged,
+      refused: this.refused,
       delivered,
       windowMs,
       p50: this.quantile(0.5),
@@ -294,6 +306,7 @@ class Load {
       const n = (this.sentBy[which] = (this.sentBy[which] ?? 0) + 1);
       const topic = `t${plan.topics >= publishers.length ? (which * share + (n % share)) % plan.topics : 0}`;
       this.sentTo.set(topic, (this.sentTo.get(topic) ?? 0) + 1);
+      this.topics[i] = topic;
       // Numbers ascend per publisher on one topic, or per topic where each topic has one publisher.
       const stream = plan.topics >= publishers.length ? topic.slice(1) : which;
       const payload = `{"text":"some words, as people write them","t":${nowMs},"p":${stream},"n":${n}}`;
@@ -309,6 +322,8 @@ class Load {
   }
 
   private readonly sentTo = new Map<string, number>();
+  /** Topics of the publishes, by their packet ids. */
+  private readonly topics: string[] = [];
 
   private expected(subscribers: readonly Client[]): number {
     const { plan } = this;

@@ -137,7 +137,7 @@ async function runRow(row: Row, quick: boolean, pairs: number): Promise<Outcome>
       const redis = measurement.cpuSecs - measurement.serverCpuSecs;
       const cpu = `${((measurement.cpuSecs / measurement.windowMs) * 1000).toFixed(2)} (Redis ${((redis / measurement.windowMs) * 1000).toFixed(2)})`;
       process.stderr.write(
-        ` ${load} msg/s, ${delivered} deliveries/s, ${cpu} CPU, p50 ${measurement.p50} p99 ${measurement.p99} ms, missing ${measurement.missing}, disorder ${measurement.disorder}, ${format(row.figure, figure)}\n`,
+        ` ${load} msg/s, ${delivered} deliveries/s, ${cpu} CPU, p50 ${measurement.p50} p99 ${measurement.p99} ms, missing ${measurement.missing}, refused ${measurement.refused}, disorder ${measurement.disorder}, ${format(row.figure, figure)}\n`,
       );
     }
   }
@@ -212,7 +212,7 @@ function table(outcomes: readonly Outcome[]): string {
             .map((each) => Math.round(median(each)))
             .join(' / ');
     const checks = ours.every((one) => one.missing === 0 && one.disorder === 0)
-      ? 'complete, in order'
+      ? `complete, in order${ours.some((one) => one.refused > 0) ? `; ${ours.map((one) => one.refused).join(', ')} publishes refused` : ''}`
       : `missing ${ours.map((one) => one.missing).join(', ')}; disorder ${ours.map((one) => one.disorder).join(', ')}`;
     const ratio = ratios.length === 0 ? '–' : median(ratios).toFixed(2);
     return `| ${row.name} | ${row.sides[1] ?? '–'} | ${row.figure} | ${format(row.figure, figures.ours)} | ${format(row.figure, figures.theirs)} | **${ratio}** | ${row.target} | ${quantiles(ours)} | ${quantiles(theirs)} | ${checks} |`;

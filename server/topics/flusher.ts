@@ -1,5 +1,9 @@
 import type { Outbox } from '../transports/outbox.js';
 import type { CarriedTopic } from './carried-topic.js';
+import { Pace } from './pace.js';
+
+/** Flushes of many topics happen together: connections that listen to several of them get one write instead of one for each. */
+const flushPace = { gatherFromPerSec: 1000, tickMs: 10 };
 
 /** Topics due within this time of each other are flushed together, in milliseconds. */
 const togetherMs = 1;
@@ -10,7 +14,9 @@ const togetherMs = 1;
  */
 export class Flusher {
   private readonly waiting = new Set<CarriedTopic>();
-  private immediate: NodeJS.Immediate | undefined;
+  private readonly pace = new Pace(flushPace);
+  /** A run at the pace is under way. */
+  private paced = false;
   private timer: NodeJS.Timeout | undefined;
   private timerDueMs = Infinity;
 
@@ -19,7 +25,7 @@ export class Flusher {
     const nowMs = performance.now();
     topic.dueMs = nowMs + delayMs;
     this.waiting.add(topic);
-    if (delayMs <= togetherMs) this.immediate ??= setImmediate(this.run);
+    if (delayMs <= togetherMs) this.startPaced();
     else this.arm(topic.dueMs, nowMs);
   };
 
@@ -29,9 +35,14 @@ export class Flusher {
   }
 
   close(): void {
-    clearImmediate(this.immediate);
+    this.pace.close();
     clearTimeout(this.timer);
     this.waiting.clear();
+  }
+
+  private startPaced(): void {
+    this.paced = true;
+    this.pace.schedule(this.runOnce);
   }
 
   private arm(dueMs: number, nowMs: number): void {
@@ -41,9 +52,13 @@ export class Flusher {
     this.timer = setTimeout(this.run, Math.max(1, Math.round(dueMs - nowMs)));
   }
 
+  /** The pace calls this once for each topic that became due; the first call flushes them all. */
+  private readonly runOnce = (): void => {
+    if (this.paced) this.run();
+  };
+
   private readonly run = (): void => {
-    clearImmediate(this.immediate);
-    this.immediate = undefined;
+    this.paced = false;
     clearTimeout(this.timer);
     this.timerDueMs = Infinity;
     const nowMs = performance.now();

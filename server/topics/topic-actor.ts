@@ -6,6 +6,8 @@ export interface TopicActorDependencies {
   readonly broker: Broker;
   /** Milliseconds between two appends at least, while publishes come fast; see {@link TopicActor.delayMs}. */
   readonly gatherMs: (topic: string) => number;
+  /** Calls back when the next append may start. */
+  readonly schedule: (start: () => void) => void;
 }
 
 export interface TopicActorSettings {
@@ -106,7 +108,7 @@ export class TopicActor {
     };
     const delayMs = this.delayMs();
     // The end of this turn, at the least: everything read from the sockets in it goes into one batch.
-    if (delayMs < 1) setImmediate(start);
+    if (delayMs < 1) this.dependencies.schedule(start);
     else setTimeout(start, delayMs);
   }
 

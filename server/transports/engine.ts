@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { DeliveryBatch } from './delivery-batch.js';
 
 /** Options of a write that engine.io passes through to the transport. */
@@ -16,6 +17,14 @@ export interface WaitingPacket {
   readonly options?: WriteOptions;
 }
 
+/** A transport of an Engine.IO connection. */
+export interface EngineTransport {
+  readonly name: string;
+  readonly writable: boolean;
+  /** The WebSocket of a WebSocket transport, and the TCP socket under it. */
+  readonly socket?: { readonly readyState: number; readonly _socket?: Socket | null };
+}
+
 /**
  * What this service uses of an Engine.IO connection: engine.io's own `Socket`, or the one that stands in for it on `/ws`.
  * (`writeBuffer` and `transport.writable` are how engine.io lets one see what a slow reader has not taken.)
@@ -23,7 +32,7 @@ export interface WaitingPacket {
 export interface EngineConnection {
   readonly id: string;
   readonly readyState: string;
-  readonly transport: { readonly name: string; readonly writable: boolean };
+  readonly transport: EngineTransport;
   writeBuffer: WaitingPacket[];
   write(data: string | Buffer, options?: WriteOptions, callback?: () => void): unknown;
   close(discard?: boolean): unknown;

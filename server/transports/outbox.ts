@@ -11,6 +11,9 @@ export interface OutboxSettings {
   readonly totalBytes: number;
 }
 
+/** `readyState` of a WebSocket that is open. */
+const webSocketOpen = 1;
+
 /** How often outboxes with something waiting are looked at, in milliseconds. */
 const sweepMs = 50;
 
@@ -72,7 +75,9 @@ export class Outbox {
   /** True when the transport has taken everything that was written. */
   get drained(): boolean {
     const { transport, writeBuffer } = this.connection;
-    return transport.writable && writeBuffer.length === 0;
+    if (!transport.writable || writeBuffer.length > 0) return false;
+    const tcp = transport.socket?._socket;
+    return tcp === undefined || tcp === null || tcp.writableLength === 0;
   }
 
   /** Bytes written that the transport has not taken. */
@@ -105,10 +110,9 @@ export class Outbox {
   /** Writes Socket.IO packets that are no messages, in one go. */
   writeTexts(packets: readonly string[]): void {
     if (this.connection.transport.name === 'websocket') {
-      this.connection.write('', {
-        compress: false,
-        wsPreEncodedFrame: [textFrames(packets.map((packet) => `4${packet}`))],
-      });
+      const frames = textFrames(packets.map((packet) => `4${packet}`));
+      if (this.writeNow(frames)) return;
+      this.connection.write('', { compress: false, wsPreEncodedFrame: [frames] });
     } else for (const packet of packets) this.connection.write(packet, { compress: false });
   }
 
@@ -220,7 +224,23 @@ export class Outbox {
   }
 
   private writeFrames(frames: Buffer, batches: readonly DeliveryBatch[], whenTaken?: () => void): void {
+    if (whenTaken === undefined && this.writeNow(frames)) return;
     this.connection.write('', { compress: false, wsPreEncodedFrame: [frames], batches }, whenTaken);
+  }
+
+  /**
+   * Writes to the TCP socket itself while nothing waits on the way to it: engine.io's and ws' bookkeeping costs as much as the system call. What
+   * the socket does not take at once counts as waiting, so that the next write goes the usual way and queues behind it.
+   */
+  private writeNow(frames: Buffer): boolean {
+    const { readyState, transport, writeBuffer } = this.connection;
+    const { socket } = transport;
+    const tcp = socket?._socket;
+    if (tcp === undefined || tcp === null || readyState !== 'open' || !transport.writable) return false;
+    if (socket!.readyState !== webSocketOpen || writeBuffer.length > 0 || tcp.writableLength > 0)
+      return false;
+    tcp.write(frames);
+    return true;
   }
 
   private writePackets(packets: readonly (string | Buffer)[], whenTaken?: () => void): void {

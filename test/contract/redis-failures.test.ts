@@ -36,6 +36,41 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
     assert.equal((await broker.ends(['t']))[0]!.sequence, 2);
   });
 
+  it('stores or refuses the batches of many topics, begun in one turn, each by itself', async () => {
+    await begin('none');
+    const topics = ['broken', ...Array.from({ length: 120 }, (_, n) => `t${n}`), 'broken2'];
+    for (const topic of ['broken', 'broken2']) {
+      await broker.append(topic, [entry('first')]);
+      await redis.command(`SET rtc:{${topic}}:log x`);
+    }
+    const outcomes = await Promise.allSettled(
+      topics.map((topic, n) =>
+        broker.append(topic, [entry(`a${n}`), entry(`b${n}`, `key${n}`), entry(`c${n}`)]),
+      ),
+    );
+    topics.forEach((topic, n) => {
+      const outcome = outcomes[n]!;
+      if (topic.startsWith('broken')) {
+        assert.ok(outcome.status === 'rejected' && isUnavailable(outcome.reason), topic);
+        return;
+      }
+      assert.ok(outcome.status === 'fulfilled', topic);
+      assert.deepEqual(
+        outcome.value.map(({ sequence }) => sequence),
+        [1, 2, 3],
+      );
+    });
+    for (const n of [1, 60, 120]) {
+      const { entries } = await broker.read(topics[n]!, 0, 10);
+      const texts = entries.map(
+        (item) => (JSON.parse(`{${item.entry.toString()}}`) as { text: string }).text,
+      );
+      assert.deepEqual(texts, [`a${n}`, `b${n}`, `c${n}`]);
+      const [again] = await broker.append(topics[n]!, [entry('other', `key${n}`)]);
+      assert.deepEqual([again!.sequence, again!.duplicate], [2, true]);
+    }
+  });
+
   it('gives up a connection that is stalled for long, and an append refused then never appears', async () => {
     await begin('none');
     await broker.append('t', [entry('a')]);

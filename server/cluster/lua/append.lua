@@ -1,105 +1,140 @@
--- Appends one batch to a topic's log: dedupes by key, numbers, stores and publishes, in one atomic step.
+-- Appends batches to the logs of one or more topics: dedupes by key, numbers, stores and publishes, in one atomic step. Several topics go
+-- into one call because the call itself costs as much as what it does for one topic; each is done, or refused, by itself.
 --
--- KEYS[1] log stream, [2] meta hash, [3...] one idempotency key for each message that has one, in order
--- ARGV[1] separated by spaces (one argument is cheaper to pass than ten): id of the Redis process, as the caller learned it on
---     connecting; a fresh epoch, used if one is needed; writer (one process of a replica); batch number of this writer; now, ms;
---     history size; history TTL ms; idempotency window ms; meta TTL ms
---     [2] channel   [3] lengths of the entries in bytes, separated by spaces   [4] the entries, one after the other
---     [5] for each message that has a key, "<index from 1>:<id> "
--- Result: "stale" if this batch number was cancelled or is used up; else "<epoch> <receivers> <first new sequence>", followed, if there
---     are duplicates, for each message by " +" or by " <sequence>:<epoch>:<id>" for a duplicate.
+-- KEYS for each topic: log stream, meta hash, then one idempotency key for each message that has one, in order
+-- ARGV[1] id of the Redis process, as the caller learned it on connecting; writer (one process of a replica); now, ms; a fresh epoch, to which
+--         the topic's number in this call is added where one is needed
+--     [2] for each topic a line: number of its retention; batch number, ascending per writer; bytes; idempotency keys; then the length of each
+--         entry in bytes. Few arguments with much in them are cheaper than many.
+--     [3] the entries of all topics, one after the other
+--     [4] for each topic that has idempotency keys a line: for each message with a key, "<index from 1>:<id> "
+--     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms
+-- Result: for each topic "stale" if this batch number was cancelled or is used up; "error <text>" if Redis refused a command, and nothing of
+--     the batch is stored; else "<epoch> <receivers> <first new sequence>", followed, if there are duplicates, for each message by " +" or
+--     by " <sequence>:<epoch>:<id>" for a duplicate.
 --
 -- The meta hash: e epoch, s sequence, r Redis process that wrote last, p earlier epochs "epoch:sequence,..." newest first, at most 8,
 -- x time of the last expiry update, w:<writer> "<batch number> <ms> <result>", the last batch applied from that writer.
-local process, freshEpoch, writer, batch, now, size, historyTtl, keyTtl, metaTtl =
-  string.match(ARGV[1], '^(%S+) (%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
-size = tonumber(size)
-
-local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p', 'w:' .. writer, 'x')
-local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
-if meta[5] and tonumber(string.match(meta[5], '^%d+')) >= tonumber(batch) then
-  return 'stale'
-end
-local stored = false
-if not epoch then
-  epoch, sequence, previous = freshEpoch, 0, ''
-  redis.call('DEL', KEYS[1])
-else
-  stored = size > 0 and redis.call('EXISTS', KEYS[1]) == 1
-  if meta[3] ~= process or (sequence > 0 and size > 0 and not stored
-      and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
-    -- Another process than at the last write: it may have lost a tail. Or the history has expired or was deleted. Go on under a new epoch.
-    previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
-    local _, commas = string.gsub(previous, ',', '')
-    if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end
-    epoch = freshEpoch
-  end
+local call = redis.call
+local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
+local mark = 'w:' .. writer
+local nextKeyed = ARGV[4] ~= '' and string.gmatch(ARGV[4], '([^\n]*)\n') or nil
+local retentions = {}
+for i = 5, #ARGV do
+  local size, historyTtl, keyTtl, metaTtl = string.match(ARGV[i], '^(%d+) (%d+) (%d+) (%d+)$')
+  retentions[i - 4] = { size = tonumber(size), historyTtl = tonumber(historyTtl), keyTtl = keyTtl, metaTtl = metaTtl }
 end
 
-local duplicates
-if ARGV[5] ~= '' then
-  local at, new, counted = 3, sequence, 0
-  for index, id in string.gmatch(ARGV[5], '(%d+):(%S+) ') do
-    index = tonumber(index)
-    new = new + (index - counted)
-    counted = index
-    -- Mostly the key is new: one call then.
-    if not redis.call('SET', KEYS[at], new .. ':' .. epoch .. ':' .. id, 'NX', 'PX', keyTtl) then
-      duplicates = duplicates or {}
-      duplicates[index] = redis.call('GET', KEYS[at])
-      new = new - 1
-    end
-    at = at + 1
-  end
-end
-
-local first = sequence + 1
-local words, kept, lengths = {}, {}, {}
-local index, at = 0, 1
-for length in string.gmatch(ARGV[3], '%d+') do
-  index = index + 1
-  local last = at + tonumber(length) - 1
-  if duplicates and duplicates[index] then
-    words[index] = duplicates[index]
+local function append(number, logKey, metaKey, firstKey, retention, batch, lengths, blob, keyed)
+  local size = retention.size
+  local meta = call('HMGET', metaKey, 'e', 's', 'r', 'p', mark, 'x')
+  local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
+  if meta[5] and tonumber(string.match(meta[5], '^%d+')) >= tonumber(batch) then return 'stale' end
+  local stored = false
+  if not epoch then
+    epoch, sequence, previous = freshEpoch .. '.' .. number, 0, ''
+    call('DEL', logKey)
   else
-    sequence = sequence + 1
-    if size > 0 or duplicates then kept[#kept + 1] = string.sub(ARGV[4], at, last) end
+    stored = size > 0 and call('EXISTS', logKey) == 1
+    if meta[3] ~= process or (sequence > 0 and size > 0 and not stored
+        and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
+      -- Another process than at the last write: it may have lost a tail. Or the history has expired or was deleted. Go on under a new epoch.
+      previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
+      local _, commas = string.gsub(previous, ',', '')
+      if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end
+      epoch = freshEpoch .. '.' .. number
+    end
+  end
+
+  local duplicates
+  if keyed then
+    local at, new, counted = firstKey, sequence, 0
+    for index, id in string.gmatch(keyed, '(%d+):(%S+) ') do
+      index = tonumber(index)
+      new = new + (index - counted)
+      counted = index
+      -- Mostly the key is new: one call then.
+      if not call('SET', KEYS[at], new .. ':' .. epoch .. ':' .. id, 'NX', 'PX', retention.keyTtl) then
+        duplicates = duplicates or {}
+        duplicates[index] = call('GET', KEYS[at])
+        new = new - 1
+      end
+      at = at + 1
+    end
+  end
+
+  local first = sequence + 1
+  local words, kept, keptLengths
+  if not duplicates and not string.find(lengths, ' ', 1, true) then
+    sequence, kept = first, { blob }
+  else
+    words, kept, keptLengths = {}, {}, {}
+    local index, at = 0, 1
+    for length in string.gmatch(lengths, '%d+') do
+      index = index + 1
+      local last = at + tonumber(length) - 1
+      if duplicates and duplicates[index] then
+        words[index] = duplicates[index]
+      else
+        sequence = sequence + 1
+        if size > 0 or duplicates then kept[#kept + 1] = string.sub(blob, at, last) end
+        if duplicates then
+          words[index] = '+'
+          keptLengths[#keptLengths + 1] = length
+        end
+      end
+      at = last + 1
+    end
+  end
+
+  local receivers = 0
+  if sequence >= first then
+    if size > 0 then
+      -- What this batch itself pushes out is not stored at all, and only the last call trims: the same log afterwards, for less.
+      for i = math.max(1, #kept - size + 1), #kept - 1 do
+        call('XADD', logKey, (first + i - 1) .. '-0', 'm', kept[i])
+      end
+      call('XADD', logKey, 'MAXLEN', size < 1000 and '=' or '~', size, sequence .. '-0', 'm', kept[#kept])
+    end
     if duplicates then
-      words[index] = '+'
-      lengths[#lengths + 1] = length
+      lengths, blob = table.concat(keptLengths, ' '), table.concat(kept)
     end
+    -- The channel has the name of the log without its ":log".
+    receivers = call('PUBLISH', string.sub(logKey, 1, -5),
+      epoch .. ' ' .. first .. ' ' .. (previous ~= '' and previous or '-') .. ' ' .. lengths .. '\n' .. blob)
   end
-  at = last + 1
-end
+  local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
+  local applied = batch .. ' ' .. now .. ' ' .. answer
 
-local receivers = 0
-if sequence >= first then
-  if size > 0 then
-    -- What this batch itself pushes out is not stored at all, and only the last call trims: the same log afterwards, for less.
-    for i = math.max(1, #kept - size + 1), #kept - 1 do
-      redis.call('XADD', KEYS[1], (first + i - 1) .. '-0', 'm', kept[i])
-    end
-    redis.call('XADD', KEYS[1], 'MAXLEN', size < 1000 and '=' or '~', size, sequence .. '-0', 'm', kept[#kept])
-  end
-  local message = epoch .. ' ' .. first .. ' ' .. (previous ~= '' and previous or '-') .. ' '
-  if duplicates then
-    message = message .. table.concat(lengths, ' ') .. '\n' .. table.concat(kept)
+  -- The expiry is moved on only now and then, and by so much more: two calls less for most batches. Clocks of writers may differ either way,
+  -- and a log that this batch has created has no expiry yet.
+  local slack = math.floor(retention.historyTtl / 10)
+  if epoch ~= meta[1] or not meta[6] or math.abs(now - meta[6]) >= slack or (size > 0 and not stored) then
+    call('HSET', metaKey, 'e', epoch, 's', sequence, 'r', process, 'p', previous, 'x', now, mark, applied)
+    call('PEXPIRE', metaKey, retention.metaTtl + slack)
+    if size > 0 then call('PEXPIRE', logKey, retention.historyTtl + slack) end
   else
-    message = message .. ARGV[3] .. '\n' .. ARGV[4]
+    call('HSET', metaKey, 's', sequence, mark, applied)
   end
-  receivers = redis.call('PUBLISH', ARGV[2], message)
+  return answer
 end
-local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
-local mark = batch .. ' ' .. now .. ' ' .. answer
 
--- The expiry is moved on only now and then, and by so much more: two calls less for most batches. Clocks of writers may differ either way,
--- and a log that this batch has created has no expiry yet.
-local slack = math.floor(historyTtl / 10)
-if epoch ~= meta[1] or not meta[6] or math.abs(now - meta[6]) >= slack or (size > 0 and not stored) then
-  redis.call('HSET', KEYS[2], 'e', epoch, 's', sequence, 'r', process, 'p', previous, 'x', now, 'w:' .. writer, mark)
-  redis.call('PEXPIRE', KEYS[2], metaTtl + slack)
-  if size > 0 then redis.call('PEXPIRE', KEYS[1], historyTtl + slack) end
-else
-  redis.call('HSET', KEYS[2], 's', sequence, 'w:' .. writer, mark)
+local answers, applied = {}, false
+local number, keyAt, byteAt = 0, 1, 1
+for which, batch, bytes, keys, lengths in string.gmatch(ARGV[2], '(%d+) (%d+) (%d+) (%d+) ([%d ]+)\n') do
+  number = number + 1
+  bytes, keys = tonumber(bytes), tonumber(keys)
+  local done, answer = pcall(append, number, KEYS[keyAt], KEYS[keyAt + 1], keyAt + 2, retentions[tonumber(which)], batch, lengths,
+    string.sub(ARGV[3], byteAt, byteAt + bytes - 1), keys > 0 and nextKeyed())
+  if done then
+    applied = true
+  else
+    local text = type(answer) == 'table' and answer.err or tostring(answer)
+    -- What is wrong with Redis itself (read-only, out of memory) concerns all topics, and shows with the first one.
+    if not applied and not string.find(text, 'WRONGTYPE', 1, true) then return redis.error_reply(text) end
+    answer = 'error ' .. text
+  end
+  answers[number] = answer
+  keyAt, byteAt = keyAt + 2 + keys, byteAt + bytes
 end
-return answer
+return answers

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Identity } from '../../auth/identity.js';
 import type { EngineConnection, WaitingPacket, WriteOptions } from '../engine.js';
@@ -39,7 +40,7 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
   request: IncomingMessage;
   readyState: 'open' | 'closing' | 'closed' = 'open';
   writeBuffer: WaitingPacket[] = [];
-  readonly transport = { name: 'websocket', writable: true };
+  readonly transport: { name: string; writable: boolean; socket: WebSocket & { _socket?: Socket | null } };
   private receiver: ((content: Buffer, isBinary: boolean) => void) | undefined;
   /** Frames that came before there was a receiver: the few that a client sends in the turn of its handshake. */
   private early: [Buffer, boolean][] = [];
@@ -55,6 +56,7 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
     this.resumeSession = made.resumeSession;
     this.request = made.request;
     this.webSocket = made.webSocket;
+    this.transport = { name: 'websocket', writable: true, socket: made.webSocket };
     this.remoteAddress = made.request.socket.remoteAddress;
     this.heartbeat = setInterval(() => this.beat(settings.clientTimeoutMs), settings.heartbeatIntervalMs);
     this.heartbeat.unref();

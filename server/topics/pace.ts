@@ -1,0 +1,59 @@
+export interface PaceSettings {
+  /** From this many starts a second on, starts gather. */
+  readonly gatherFromPerSec: number;
+  /** Then they happen together this often, in milliseconds. */
+  readonly tickMs: number;
+}
+
+/** The rate is taken over this time, in milliseconds. */
+const measureMs = 50;
+
+/**
+ * Starts work of all topics of a replica. While there is little of it, each start comes at the end of the turn. With many topics in traffic
+ * they come together every few milliseconds: a system call, here and at the other end, then serves many topics instead of one.
+ */
+export class Pace {
+  private waiting: (() => void)[] = [];
+  private immediate: NodeJS.Immediate | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private lastStartMs = -Infinity;
+  private countedFromMs = -Infinity;
+  private counted = 0;
+  private busy = false;
+
+  constructor(private readonly settings: PaceSettings) {}
+
+  /** Calls `start` when its turn has come. */
+  schedule(start: () => void): void {
+    this.waiting.push(start);
+    if (this.immediate !== undefined || this.timer !== undefined) return;
+    const waitMs = this.busy ? this.lastStartMs + this.settings.tickMs - performance.now() : 0;
+    if (waitMs < 1) this.immediate = setImmediate(this.run);
+    else this.timer = setTimeout(this.run, waitMs);
+  }
+
+  close(): void {
+    clearImmediate(this.immediate);
+    clearTimeout(this.timer);
+    this.waiting = [];
+  }
+
+  private readonly run = (): void => {
+    this.immediate = undefined;
+    this.timer = undefined;
+    const { waiting } = this;
+    this.waiting = [];
+    this.lastStartMs = performance.now();
+    this.measure(waiting.length);
+    for (const start of waiting) start();
+  };
+
+  private measure(starts: number): void {
+    this.counted += starts;
+    const elapsedMs = this.lastStartMs - this.countedFromMs;
+    if (elapsedMs < measureMs) return;
+    this.busy = (this.counted / elapsedMs) * 1000 >= this.settings.gatherFromPerSec;
+    this.counted = 0;
+    this.countedFromMs = this.lastStartMs;
+  }
+}
