@@ -1,5 +1,6 @@
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { Bus } from '../replicas/bus.js';
+import type { SharedStore } from '../replicas/shared-store.js';
 import type { SessionStore } from '../sessions/session-store.js';
 import type { Settings } from '../config/schema.js';
 import type { LogFactory } from '../telemetry/log.js';
@@ -10,11 +11,13 @@ import { MemoryBroker } from './memory-broker.js';
 import { MemoryBus } from './memory-bus.js';
 import { MemoryPresenceStore } from './memory-presence-store.js';
 import { MemorySessionStore } from './memory-session-store.js';
+import { MemorySharedStore } from './memory-shared-store.js';
 import { RedisBroker } from './redis-broker.js';
 import { RedisBus } from './redis-bus.js';
 import { RedisLink } from './redis-link.js';
 import { RedisPresenceStore } from './redis-presence-store.js';
 import { RedisSessionStore } from './redis-session-store.js';
+import { RedisSharedStore } from './redis-shared-store.js';
 
 /** Everything a replica keeps or sends outside itself: in memory when it is alone, in Redis when it is one of several. */
 export interface Storage {
@@ -22,6 +25,8 @@ export interface Storage {
   readonly bus: Bus;
   readonly presence: PresenceStore;
   readonly sessions: SessionStore;
+  /** Control state, revocations, refresh tokens, the audit log. */
+  readonly shared: SharedStore;
   /** Clients for Socket.IO's own cluster traffic; undefined in memory. */
   readonly adapter: AdapterClients | undefined;
   /** For `/health` and `/metrics`. */
@@ -64,6 +69,7 @@ function memoryStorage({ replicaId, nowMs }: StorageDependencies, settings: Sett
     bus,
     presence: new MemoryPresenceStore(),
     sessions: new MemorySessionStore({ nowMs }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    shared: new MemorySharedStore({ nowMs }),
     adapter: undefined,
     redis: () => ({ state: 'none', reconnects: 0, errors: 0, stalls: 0, adapter_failures: 0 }),
     onUp: () => {},
@@ -95,6 +101,7 @@ function redisStorage(
     bus,
     presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
     sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    shared: new RedisSharedStore(link, { keyPrefix }),
     adapter,
     redis: () => ({ state: link.state, ...link.counts, adapter_failures: adapter.failures }),
     onUp: (listener) =>

@@ -81,6 +81,14 @@ export const settingsSchema = z.strictObject({
         'Handshakes admitted per second, in a storm up to ten seconds late, then refused; 0 for no limit.',
       ),
       max_connections: setting(count(0), 'Connections of this replica; 0 for no limit.'),
+      max_connections_per_user: setting(
+        count(0),
+        'Connections of one user on all replicas together; 0 for no limit.',
+      ),
+      max_connections_per_address: setting(
+        count(0),
+        'Connections of this replica from one address; 0 for no limit.',
+      ),
     })
     .refine(({ heartbeat_interval_secs: interval, client_timeout_secs: timeout }) => timeout > interval, {
       path: ['client_timeout_secs'],
@@ -99,6 +107,18 @@ export const settingsSchema = z.strictObject({
       issuer: setting(optionalText(), 'Required `iss` claim.'),
       audience: setting(optionalText(), 'Required `aud` claim.'),
       leeway_secs: setting(count(60, 3600), 'Tolerance for differing clocks.'),
+      token_notice_secs: setting(
+        count(60, 86_400),
+        'Clients are told by `token_expiring` this long before their token expires.',
+      ),
+      access_token_ttl_secs: setting(
+        positive(900, 86_400),
+        'Tokens that the service issues are good for this long.',
+      ),
+      refresh_token_ttl_secs: setting(
+        positive(2_592_000, 31_536_000),
+        'Refresh tokens that the service issues are good for this long.',
+      ),
     })
     .prefault({}),
   permissions: setting(
@@ -169,11 +189,39 @@ export const settingsSchema = z.strictObject({
       ),
       batch_max: setting(positive(500, 10_000), 'Messages in one append.'),
       idle_secs: setting(positive(60, 86_400), 'An actor without traffic is dropped after this time.'),
+      max_restarts: setting(
+        count(5, 1000),
+        'An actor that fails more often than this within `restart_window_secs` is stopped.',
+      ),
+      restart_window_secs: setting(positive(60, 3600), 'Failures are counted over this time.'),
+      restart_backoff_ms: setting(
+        positive(50, 60_000),
+        'Wait before the first restart; it doubles with each failure, up to ten seconds.',
+      ),
+      hook_timeout_ms: setting(
+        positive(1000, 60_000),
+        'A hook of the embedding program that takes longer has failed.',
+      ),
+      pool_size: setting(positive(4, 64), 'Slow work (webhooks, backups) that is done at a time.'),
     })
     .prefault({}),
   limits: z
     .strictObject({
       connection_rps: setting(count(0), 'Commands per second and connection; 0 for no limit.'),
+      user_rps: setting(
+        count(0),
+        'Commands per second of one user, all connections on all replicas together; 0 for no limit.',
+      ),
+      abuse_refusals: setting(
+        count(1000),
+        'A connection refused as `rate_limited` this often within ten seconds is closed; 0 for never.',
+      ),
+      address_connects_per_sec: setting(count(0), 'Handshakes per second from one address; 0 for no limit.'),
+      http_requests: setting(
+        count(6000),
+        'Requests to `/api` per caller and `http_window_secs`; 0 for no limit.',
+      ),
+      http_window_secs: setting(positive(60, 3600), 'Requests to `/api` are counted over this time.'),
     })
     .prefault({}),
   direct: z
@@ -189,6 +237,29 @@ export const settingsSchema = z.strictObject({
   sessions: z
     .strictObject({
       ttl_secs: setting(positive(3600), 'A session can be resumed for this long.'),
+    })
+    .prefault({}),
+  admin: z
+    .strictObject({
+      audit_size: setting(positive(10_000, 1_000_000), 'Changes kept in the audit log, about.'),
+      call_timeout_ms: setting(
+        positive(2000, 60_000),
+        'A replica that has not answered an operator within this time is reported as silent.',
+      ),
+      alert_webhook_url: setting(
+        z.url({ protocol: /^https?$/ }).optional(),
+        'Alerts are posted here as JSON.',
+      ),
+    })
+    .prefault({}),
+  tracing: z
+    .strictObject({
+      sample_per_sec: setting(count(10, 100_000), 'Messages traced per second and replica; 0 for none.'),
+      ring_size: setting(positive(10_000, 1_000_000), 'Trace events kept per replica.'),
+      otlp_endpoint: setting(
+        z.url({ protocol: /^https?$/ }).optional(),
+        'OpenTelemetry collector (OTLP over HTTP) that traces are sent to.',
+      ),
     })
     .prefault({}),
   logging: z
@@ -229,4 +300,5 @@ export const shortNames: Readonly<Record<string, readonly [section: string, key:
   RUST_LOG: ['logging', 'level'],
   LOG_LEVEL: ['logging', 'level'],
   LOG_FORMAT: ['logging', 'format'],
+  OTEL_EXPORTER_OTLP_ENDPOINT: ['tracing', 'otlp_endpoint'],
 };

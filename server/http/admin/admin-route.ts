@@ -1,0 +1,64 @@
+import type { z } from 'zod';
+import type { Identity } from '../../auth/identity.js';
+
+/** What an operator may do, from least to most: each includes those before it. */
+export const adminRoles = ['viewer', 'operator', 'admin'] as const;
+
+export type AdminRole = (typeof adminRoles)[number];
+
+/** Who asks, and from where. */
+export interface AdminCaller {
+  readonly identity: Identity;
+  readonly address: string;
+}
+
+/** A request whose parts have been read by the route's schemas. */
+export interface AdminRequest<Params, Query, Body> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly caller: AdminCaller;
+}
+
+/**
+ * One operation of `/admin`: the one place that says who may call it, what it takes and what it answers. The router, the audit log and the
+ * OpenAPI document are made from it. Everything but GET is written to the audit log and refused while the store is away.
+ */
+export interface AdminRoute {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  /** Under `/admin`, with parameters as express writes them: `/connections/:id`. */
+  readonly path: string;
+  readonly role: AdminRole;
+  /** One line for the OpenAPI document. */
+  readonly summary: string;
+  readonly params: z.ZodObject | undefined;
+  readonly query: z.ZodObject | undefined;
+  readonly body: z.ZodType | undefined;
+  readonly answer: z.ZodType;
+  readonly run: (request: AdminRequest<never, never, never>) => Promise<unknown> | unknown;
+}
+
+type Read<Schema, Else> = Schema extends z.ZodType ? z.output<Schema> : Else;
+
+/** Defines a route, with the types of its request taken from its schemas. */
+export function adminRoute<
+  Answer extends z.ZodType,
+  Params extends z.ZodObject | undefined = undefined,
+  Query extends z.ZodObject | undefined = undefined,
+  Body extends z.ZodType | undefined = undefined,
+>(route: {
+  readonly method: AdminRoute['method'];
+  readonly path: string;
+  readonly role: AdminRole;
+  readonly summary: string;
+  readonly params?: Params;
+  readonly query?: Query;
+  readonly body?: Body;
+  readonly answer: Answer;
+  readonly run: (
+    request: AdminRequest<Read<Params, undefined>, Read<Query, undefined>, Read<Body, undefined>>,
+  ) => Promise<z.output<Answer>> | z.output<Answer>;
+}): AdminRoute {
+  const { params, query, body } = route;
+  return { ...route, params, query, body } as unknown as AdminRoute;
+}

@@ -1,0 +1,90 @@
+import { RefusalError, toWireError, type WireError } from '../../shared/errors.js';
+import type { Bus } from './bus.js';
+
+/** Runs a call on this replica; what it returns has to fit into JSON. */
+export type CallHandler = (data: unknown) => unknown;
+
+/** What one replica answered; `error` if it could not, or did not in time. */
+export interface ReplicaAnswer<Result> {
+  readonly replica: string;
+  readonly result?: Result;
+  readonly error?: WireError;
+}
+
+interface Request {
+  readonly id: number;
+  readonly name: string;
+  readonly data: unknown;
+}
+
+interface Response {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: WireError;
+}
+
+/** Questions from one replica to another, with answers: operators ask one replica and mean all of them. */
+export class ReplicaCalls {
+  private readonly handlers = new Map<string, CallHandler>();
+  private readonly waiting = new Map<number, (response: Response) => void>();
+  private nextId = 1;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly settings: { readonly timeoutMs: number },
+  ) {
+    bus.on('call', (data, from) => void this.serve(data as Request, from));
+    bus.on('answer', (data) => {
+      const response = data as Response;
+      this.waiting.get(response.id)?.(response);
+    });
+  }
+
+  /** Sets what runs the calls of a name. */
+  handle(name: string, handler: CallHandler): void {
+    this.handlers.set(name, handler);
+  }
+
+  /** Asks every live replica, this one included, and gathers what they say. Never rejects. */
+  async askAll<Result>(name: string, data: unknown = null): Promise<ReplicaAnswer<Result>[]> {
+    const replicas = await this.bus.replicas();
+    return Promise.all(replicas.map((replica) => this.ask<Result>(replica, name, data)));
+  }
+
+  /** Asks one replica. Never rejects. */
+  async ask<Result>(replica: string, name: string, data: unknown = null): Promise<ReplicaAnswer<Result>> {
+    const { result, error } = await this.send(replica, { id: this.nextId++, name, data });
+    return error !== undefined ? { replica, error } : { replica, result: result as Result };
+  }
+
+  private send(replica: string, request: Request): Promise<Response> {
+    if (replica === this.bus.replicaId) return this.run(request);
+    return new Promise((resolve) => {
+      const settle = (response: Response) => {
+        clearTimeout(timer);
+        this.waiting.delete(request.id);
+        resolve(response);
+      };
+      const timer = setTimeout(() => {
+        const error = new RefusalError('timeout', `replica ${replica} did not answer in time`).toWire();
+        settle({ id: request.id, error });
+      }, this.settings.timeoutMs);
+      this.waiting.set(request.id, settle);
+      this.bus.send(replica, 'call', request);
+    });
+  }
+
+  private async serve(request: Request, from: string): Promise<void> {
+    this.bus.send(from, 'answer', await this.run(request));
+  }
+
+  private async run({ id, name, data }: Request): Promise<Response> {
+    try {
+      const handler = this.handlers.get(name);
+      if (handler === undefined) throw new RefusalError('not_found', `this replica has no answer to ${name}`);
+      return { id, result: await handler(data) };
+    } catch (error) {
+      return { id, error: toWireError(error) };
+    }
+  }
+}
