@@ -7,21 +7,13 @@ import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import { v7 as uuidV7 } from 'uuid';
 import { toWireError } from '../shared/errors.js';
+import { assembleCommands, presenceRoom } from './assembly/commands.js';
+import { metricSources } from './assembly/metric-sources.js';
 import type { Identity } from './auth/identity.js';
 import { Permissions } from './auth/permissions.js';
 import { TokenWatch } from './auth/token-watch.js';
 import { makeDevelopmentSecret, readKeys, TokenVerifier } from './auth/token-verifier.js';
-import { directCommand } from './commands/direct.js';
-import { historyCommand } from './commands/history.js';
-import { missedCommand } from './commands/missed.js';
-import { pingCommand } from './commands/ping.js';
-import { presenceCommand } from './commands/presence.js';
-import { publishCommand } from './commands/publish.js';
-import { refreshCommand } from './commands/refresh.js';
-import { CommandRouter } from './commands/router.js';
-import { subscribeCommand } from './commands/subscribe.js';
-import { unsubscribeCommand } from './commands/unsubscribe.js';
-import type { Command } from './commands/command.js';
+import type { CommandRouter } from './commands/router.js';
 import { openStorage, type Storage } from './cluster/storage.js';
 import { SettingsError } from './config/load.js';
 import type { Settings } from './config/schema.js';
@@ -41,6 +33,7 @@ import { Metrics } from './telemetry/metrics.js';
 import { TopicHub } from './topics/hub.js';
 import { ConnectionGate } from './transports/connection-gate.js';
 import { acceptJsonClients } from './transports/json/upgrade.js';
+import { version } from './version.js';
 import { OutboxAccount } from './transports/outbox.js';
 import { ConnectionRegistry } from './transports/registry.js';
 import { createSocketIo } from './transports/socketio.js';
@@ -181,10 +174,24 @@ export class Service {
       },
       { maxMessageBytes: websocket.maxMessageBytes },
     );
-    const router = this.makeRouter(permissions, confirmations, authenticate);
+    const limiter = new CommandLimiter(settings.limits);
+    const router = assembleCommands({
+      settings,
+      io: this.io,
+      topics: this.topics,
+      direct: this.direct,
+      presence: this.presence,
+      sessions: this.sessions,
+      permissions,
+      confirmations,
+      authenticate,
+      metrics: this.metrics,
+      logOf: this.logger.log,
+      admit: (connection) => limiter.admit(connection),
+    });
     this.tokens = new TokenWatch(
       { connections: () => this.registry.all(), nowMs },
-      { leewaySecs: settings.auth.leewaySecs, noticeSecs: tokenNoticeSecs, sweepMs: 1000 },
+      { leewaySecs: settings.auth.leewaySecs, noticeSecs: settings.auth.tokenNoticeSecs, sweepMs: 1000 },
     );
     this.followRooms();
     gate.open(this.io);
@@ -203,7 +210,15 @@ export class Service {
       },
     );
     this.routeHttp(router, authenticate);
-    this.reportMetrics();
+    this.metrics.setSources(
+      metricSources({
+        replicaId: this.replicaId,
+        registry: this.registry,
+        topics: this.topics,
+        account: this.account,
+        storage: this.storage,
+      }),
+    );
   }
 
   /** Listens. Resolves to the port. Redis may be away: it is met when it comes. */
@@ -279,75 +294,6 @@ export class Service {
     }
   }
 
-  private makeRouter(
-    permissions: Permissions,
-    confirmations: Confirmations,
-    authenticate: (token: string) => Identity,
-  ): CommandRouter {
-    const { settings, topics, metrics, io } = this;
-    const limits = {
-      maxBytes: settings.websocket.maxMessageBytes,
-      maxDepth: settings.websocket.maxPayloadDepth,
-      confirmTimeoutMs: settings.direct.confirmTimeoutMs,
-    };
-    const limiter = new CommandLimiter(settings.limits);
-    const onChanged = this.sessions.onChanged.bind(this.sessions);
-    const routing = this.logger.log('routing');
-    const commands = [
-      subscribeCommand(
-        {
-          topics,
-          permissions,
-          watchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.join(presenceRoom(topic)),
-          onChanged,
-        },
-        { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
-      ),
-      unsubscribeCommand({
-        topics,
-        unwatchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.leave(presenceRoom(topic)),
-        onChanged,
-      }),
-      publishCommand(
-        {
-          topics,
-          permissions,
-          confirmations,
-          newId: uuidV7,
-          onPublished: (receipt, connectionId, tookMs) => {
-            metrics.publishMs.observe(tookMs);
-            if (receipt.duplicate) metrics.duplicates++;
-            else metrics.published++;
-            if (routing.enabled('debug')) {
-              routing.debug('Message routed', {
-                message_id: receipt.id,
-                connection_id: connectionId,
-                target_count: receipt.receivers ?? 0,
-                duration_ms: Number(tookMs.toFixed(3)),
-              });
-            }
-          },
-        },
-        limits,
-      ),
-      directCommand({ direct: this.direct, permissions }, limits),
-      historyCommand({ topics, permissions }, settings.topics),
-      missedCommand(
-        { topics, permissions, sessionTopics: (id, userId) => this.sessions.topicsOf(id, userId) },
-        settings.topics,
-      ),
-      presenceCommand({ presence: this.presence, permissions }),
-      refreshCommand({ verify: authenticate, onRefreshed: () => {} }),
-      pingCommand(Date.now),
-    ] as Command[];
-    return new CommandRouter({
-      commands,
-      log: this.logger.log('commands'),
-      admit: (connection) => limiter.admit(connection),
-      onRefused: ({ code }) => metrics.countRefused(code),
-    });
-  }
-
   private followRooms(): void {
     const { topics, presence, registry } = this;
     const userOf = (id: string) => registry.connection(id)?.identity.userId;
@@ -387,49 +333,6 @@ export class Service {
     app.use(notFound);
     app.use(errorHandler(this.logger.log('http')));
   }
-
-  private reportMetrics(): void {
-    const { registry, topics, account, storage } = this;
-    this.metrics.setSources({
-      replicaId: this.replicaId,
-      connections: () => {
-        let json = 0;
-        for (const connection of registry.all()) if (connection.wire === 'json') json++;
-        return { total: registry.size, json, socketio: registry.size - json };
-      },
-      topics: () => {
-        const sum = { carried: 0, subscriptions: 0, behind: 0 };
-        for (const topic of topics.carriedTopics()) {
-          sum.carried++;
-          sum.subscriptions += topic.subscribers;
-          sum.behind += topic.behind;
-        }
-        return sum;
-      },
-      delivery: () => topics.counts,
-      outboxes: () => ({ slow: account.slowCount, waitingBytes: account.waitingBytes }),
-      mailboxes: () => {
-        const sum = { actors: 0, waiting: 0, failed: 0 };
-        for (const health of topics.actorHealth().values()) {
-          sum.actors++;
-          sum.waiting += health.mailboxSize;
-          sum.failed += health.failed;
-        }
-        return sum;
-      },
-      redis: () => storage.redis(),
-    });
-  }
-}
-
-/** Clients are told this long before their token expires. */
-const tokenNoticeSecs = 60;
-
-/** Version of the package. */
-export const version = '0.1.0';
-
-function presenceRoom(topic: string): string {
-  return `presence:${topic}`;
 }
 
 function needsDevelopmentSecret({ auth, server }: Settings): boolean {

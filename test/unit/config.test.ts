@@ -148,6 +148,8 @@ describe('[CONF] settings', () => {
     const examples: Record<string, string> = {
       'redis.url': 'redis://r',
       'logging.level': 'debug',
+      'admin.alert_webhook_url': 'http://alerts',
+      'tracing.otlp_endpoint': 'http://collector',
       permissions: '[{"role":"a","topics":["*"],"allow":["publish"]}]',
     };
     for (const { name, kind, limits, variable, ...rest } of settingList) {

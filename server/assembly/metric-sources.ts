@@ -1,0 +1,47 @@
+import type { Storage } from '../cluster/storage.js';
+import type { MetricSources } from '../telemetry/metrics.js';
+import type { TopicHub } from '../topics/hub.js';
+import type { OutboxAccount } from '../transports/outbox.js';
+import type { ConnectionRegistry } from '../transports/registry.js';
+
+/** What the metrics look at. */
+export interface MetricParts {
+  readonly replicaId: string;
+  readonly registry: ConnectionRegistry;
+  readonly topics: TopicHub;
+  readonly account: OutboxAccount;
+  readonly storage: Storage;
+}
+
+/** Where the metrics get their numbers when somebody looks. */
+export function metricSources({ replicaId, registry, topics, account, storage }: MetricParts): MetricSources {
+  return {
+    replicaId,
+    connections: () => {
+      let json = 0;
+      for (const connection of registry.all()) if (connection.wire === 'json') json++;
+      return { total: registry.size, json, socketio: registry.size - json };
+    },
+    topics: () => {
+      const sum = { carried: 0, subscriptions: 0, behind: 0 };
+      for (const topic of topics.carriedTopics()) {
+        sum.carried++;
+        sum.subscriptions += topic.subscribers;
+        sum.behind += topic.behind;
+      }
+      return sum;
+    },
+    delivery: () => topics.counts,
+    outboxes: () => ({ slow: account.slowCount, waitingBytes: account.waitingBytes }),
+    mailboxes: () => {
+      const sum = { actors: 0, waiting: 0, failed: 0 };
+      for (const health of topics.actorHealth().values()) {
+        sum.actors++;
+        sum.waiting += health.mailboxSize;
+        sum.failed += health.failed;
+      }
+      return sum;
+    },
+    redis: () => storage.redis(),
+  };
+}
