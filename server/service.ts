@@ -8,6 +8,7 @@ import type { Server as SocketIoServer } from 'socket.io';
 import { v7 as uuidV7 } from 'uuid';
 import { toWireError } from '../shared/errors.js';
 import { assembleCommands, presenceRoom } from './assembly/commands.js';
+import { assembleControl, assembleOperations, type Control } from './assembly/operations.js';
 import { metricSources } from './assembly/metric-sources.js';
 import type { Identity } from './auth/identity.js';
 import { Permissions } from './auth/permissions.js';
@@ -63,6 +64,7 @@ export class Service {
   private readonly direct: DirectService;
   private readonly account: OutboxAccount;
   private readonly tokens: TokenWatch;
+  private readonly control: Control;
   private readonly stopJsonClients: () => void;
   private readonly startedMs = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
@@ -84,13 +86,18 @@ export class Service {
     const permissions = new Permissions(settings.permissions);
 
     this.storage = openStorage({ replicaId: this.replicaId, logOf: this.logger.log, nowMs }, settings);
+    this.control = assembleControl({ settings, storage: this.storage, logger: this.logger });
     this.app = express().disable('x-powered-by').set('trust proxy', 'loopback');
     this.http = createServer(this.app);
     this.admission = new HandshakeAdmission(() => this.registry.size, {
       maxConnections: websocket.maxConnections,
       handshakesPerSec: websocket.handshakesPerSec,
     });
-    const admit = this.counted(() => this.admission.admit());
+    const { state: switches } = this.control;
+    const admit = this.counted(() => {
+      switches.checkConnect();
+      return this.admission.admit();
+    });
     this.io = createSocketIo(
       this.http,
       {
@@ -187,7 +194,11 @@ export class Service {
       authenticate,
       metrics: this.metrics,
       logOf: this.logger.log,
-      admit: (connection) => limiter.admit(connection),
+      checkTopic: (topic) => switches.checkTopic(topic),
+      admit: (connection, name) => {
+        switches.checkCommand(name);
+        limiter.admit(connection);
+      },
     });
     this.tokens = new TokenWatch(
       { connections: () => this.registry.all(), nowMs },
@@ -225,6 +236,7 @@ export class Service {
   async start(): Promise<number> {
     this.storage.start();
     await this.storage.whenReady(3000);
+    await this.control.map.read();
     const { host, port } = this.settings.server;
     await new Promise<void>((resolve, reject) => {
       this.http.once('error', reject);
@@ -250,6 +262,7 @@ export class Service {
     this.phase = 'draining';
     this.admission.stop();
     this.tokens.close();
+    this.control.map.close();
     this.stopJsonClients();
     await this.topics.settle(this.settings.server.shutdownTimeoutMs / 2);
     for (const connection of this.registry.all()) this.sessions.left(connection, false);
@@ -323,12 +336,30 @@ export class Service {
         connections: () => this.registry.size,
         redis: () => storage.redis(),
         phase: () => this.phase,
+        control: () => this.control.state.snapshot(),
       }),
     );
     app.use(metricsRouter(this.metrics));
     app.use(
       '/api',
       apiRouter({ router, authenticate }, { bodyLimitBytes: this.settings.websocket.transportLimitBytes }),
+    );
+    app.use(
+      '/admin',
+      assembleOperations({
+        settings: this.settings,
+        storage,
+        logger: this.logger,
+        replicaId: this.replicaId,
+        control: this.control,
+        registry: this.registry,
+        topics: this.topics,
+        presence: this.presence,
+        metrics: this.metrics,
+        authenticate,
+        onSubscriptionsChanged: (connection) => this.sessions.onChanged(connection),
+        moreRoutes: [],
+      }),
     );
     app.use(notFound);
     app.use(errorHandler(this.logger.log('http')));

@@ -34,6 +34,8 @@ export interface CommandParts {
   readonly confirmations: Confirmations;
   readonly authenticate: (token: string) => Identity;
   readonly metrics: Metrics;
+  /** Refuses publishes to a topic that an operator has frozen. */
+  readonly checkTopic: (topic: string) => void;
   readonly logOf: LogFactory;
   /** Refuses commands that a limit or a mode forbids, see {@link CommandRouterDependencies}. */
   readonly admit: CommandRouterDependencies['admit'];
@@ -75,6 +77,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         permissions,
         confirmations,
         newId: uuidV7,
+        checkTopic: parts.checkTopic,
         onPublished: (receipt, connectionId, tookMs) => {
           metrics.publishMs.observe(tookMs);
           if (receipt.duplicate) metrics.duplicates++;

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import jwt from 'jsonwebtoken';
 import { loadSettings, SettingsError } from '../config/load.js';
-import { settingsTable } from '../config/describe.js';
+import { publicSettings, settingsTable } from '../config/describe.js';
 import { exampleFile } from '../config/example.js';
 
 const program = new Command('rtc')
@@ -43,7 +43,7 @@ program
 program
   .command('config')
   .description('print the settings in force (secrets left out), or say what is wrong with them')
-  .action(() => console.log(JSON.stringify(settings(), hideSecrets, 2)));
+  .action(() => console.log(JSON.stringify(publicSettings(settings()), null, 2)));
 
 program
   .command('config-table')
@@ -62,12 +62,6 @@ function settings(): ReturnType<typeof loadSettings> {
     if (error instanceof SettingsError) fail(error.message);
     throw error;
   }
-}
-
-function hideSecrets(key: string, value: unknown): unknown {
-  if (key === 'jwtSecret') return '[hidden]';
-  if (key === 'url' && typeof value === 'string') return value.replace(/\/\/.*@/, '//[hidden]@');
-  return value;
 }
 
 function fail(message: string): never {

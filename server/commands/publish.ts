@@ -24,6 +24,8 @@ export interface PublishDependencies {
   readonly permissions: Permissions;
   readonly confirmations: DeliveryConfirmations;
   readonly newId: () => string;
+  /** Throws to refuse publishes to a topic, whoever asks. */
+  readonly checkTopic: (topic: string) => void;
   /** Called with each stored message. */
   readonly onPublished: (receipt: PublishReceipt, connectionId: string, tookMs: number) => void;
 }
@@ -53,7 +55,7 @@ export interface PublishAnswer {
 
 /** `publish`: answered once the message is in the log, or, with `confirm: "delivered"`, once subscribers have acknowledged it. */
 export function publishCommand(
-  { topics, permissions, confirmations, newId, onPublished }: PublishDependencies,
+  { topics, permissions, confirmations, newId, checkTopic, onPublished }: PublishDependencies,
   settings: PublishSettings,
 ): Command<z.output<typeof schema>, PublishAnswer> {
   return {
@@ -63,6 +65,7 @@ export function publishCommand(
       const startedMs = performance.now();
       const topic = readTopicName(request.topic, 'topic');
       permissions.check(connection.identity, 'publish', topic);
+      checkTopic(topic);
       const { json, attachments } = readPayload(request.payload, connection.wire, settings);
       const id = newId();
       const confirmed = request.confirm === 'delivered';

@@ -1,4 +1,18 @@
+import type { Settings } from './schema.js';
 import { settingList, type SettingDescription } from './setting-list.js';
+
+/** The settings without what is secret, for people and for JSON. */
+export function publicSettings(settings: Settings): object {
+  return JSON.parse(JSON.stringify(settings, hideSecret)) as object;
+}
+
+function hideSecret(key: string, value: unknown): unknown {
+  if (key === 'jwtSecret') return '[hidden]';
+  if (typeof value !== 'string') return value;
+  // A webhook's address is often all that protects it.
+  if (key === 'alertWebhookUrl') return new URL(value).origin;
+  return value.replace(/\/\/[^/]*@/, '//[hidden]@');
+}
 
 /** The table of `docs/config.md`: every setting with its default, limits, variables and meaning, from the schema. */
 export function settingsTable(): string {

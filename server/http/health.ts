@@ -1,4 +1,5 @@
 import { Router } from 'express';
+import type { ControlSnapshot } from '../emergency/control-state.js';
 
 export interface HealthSources {
   readonly replicaId: string;
@@ -11,6 +12,8 @@ export interface HealthSources {
     readonly reconnects: number;
     readonly adapter_failures: number;
   };
+  /** What operators have switched. */
+  readonly control: () => ControlSnapshot;
   readonly phase: () => 'starting' | 'running' | 'draining';
 }
 
@@ -20,9 +23,16 @@ export function healthRouter(sources: HealthSources): Router {
   router.get('/health', (_request, response) => {
     const redis = sources.redis();
     const phase = sources.phase();
+    const { mode, accepts_connections, presence, frozen_topics, rate_limits } = sources.control();
+    const limited = mode !== 'normal' || !accepts_connections || presence === 'shed';
     response.json({
-      status: redis.state === 'down' || phase !== 'running' ? 'degraded' : 'ok',
+      status: redis.state === 'down' || phase !== 'running' || limited ? 'degraded' : 'ok',
       phase,
+      mode,
+      accepts_connections,
+      presence,
+      frozen_topics: frozen_topics.length,
+      rate_limits,
       replica_id: sources.replicaId,
       version: sources.version,
       uptime_secs: sources.uptimeSecs(),

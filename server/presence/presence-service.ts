@@ -1,4 +1,5 @@
 import type { PresenceAnswer, PresenceReader } from '../commands/presence.js';
+import { RefusalError } from '../../shared/errors.js';
 import type { Bus } from '../replicas/bus.js';
 import type { Log } from '../telemetry/log.js';
 import type { PresenceChange, PresenceStore, PresenceTransition } from './presence-store.js';
@@ -20,6 +21,7 @@ export class PresenceService implements PresenceReader {
   private readonly here = new Map<string, Map<string, number>>();
   private readonly changed = new Map<string, Set<string>>();
   private timer: NodeJS.Timeout | undefined;
+  private shed = false;
   private closed = false;
 
   constructor(private readonly dependencies: PresenceDependencies) {
@@ -36,7 +38,16 @@ export class PresenceService implements PresenceReader {
     this.count(topic, userId, -1);
   }
 
+  /** Switches presence off, to spare the store, or on again: what has changed meanwhile is written then. */
+  setShed(shed: boolean): void {
+    if (shed === this.shed) return;
+    this.shed = shed;
+    if (!shed) this.rewrite();
+  }
+
+  /** @throws RefusalError `read_only` while presence is switched off */
   async of(topic: string): Promise<PresenceAnswer> {
+    if (this.shed) throw new RefusalError('read_only', 'presence is switched off by an operator');
     let counts: Map<string, number>;
     let partial = false;
     try {
@@ -83,7 +94,7 @@ export class PresenceService implements PresenceReader {
   }
 
   private schedule(): void {
-    if (this.closed) return;
+    if (this.closed || this.shed) return;
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
       void this.writeAll();

@@ -6,9 +6,20 @@ import express from 'express';
 import { healthRouter, type HealthSources } from '../../server/http/health.js';
 
 type Phase = ReturnType<HealthSources['phase']>;
+type Control = ReturnType<HealthSources['control']>;
 type RedisState = ReturnType<HealthSources['redis']>['state'];
 
+const nothingSwitched: Control = {
+  mode: 'normal',
+  accepts_connections: true,
+  presence: 'on',
+  frozen_topics: [],
+  rate_limits: { connection_rps: 0, user_rps: 50 },
+  switched: {},
+};
+
 describe('[HEALTH] health', () => {
+  let control = nothingSwitched;
   let server: Server;
   let phase: Phase;
   let state: RedisState;
@@ -24,6 +35,7 @@ describe('[HEALTH] health', () => {
       uptimeSecs: () => 7,
       connections: () => 5,
       redis: () => ({ state, reconnects: 1, adapter_failures: 0 }),
+      control: () => control,
       phase: () => phase,
     });
     server = express().use(router).listen(0, '127.0.0.1');
@@ -49,6 +61,11 @@ describe('[HEALTH] health', () => {
       assert.deepEqual(health.body, {
         status,
         phase,
+        mode: 'normal',
+        accepts_connections: true,
+        presence: 'on',
+        frozen_topics: 0,
+        rate_limits: { connection_rps: 0, user_rps: 50 },
         replica_id: 'r1',
         version: '1.2.3',
         uptime_secs: 7,
@@ -57,6 +74,22 @@ describe('[HEALTH] health', () => {
       });
       assert.equal((await ask('/health/live')).status, 200);
       assert.equal((await ask('/health/ready')).status, ready);
+    });
+  }
+
+  const switches: [string, Partial<Control>, status: string][] = [
+    ['the service is read-only', { mode: 'read_only' }, 'degraded'],
+    ['new connections are switched off', { accepts_connections: false }, 'degraded'],
+    ['presence is shed', { presence: 'shed' }, 'degraded'],
+    ['a topic is frozen', { frozen_topics: ['a'] }, 'ok'],
+  ];
+  for (const [what, switched, status] of switches) {
+    it(`is ${status}, and ready, when ${what}`, async () => {
+      [phase, state, control] = ['running', 'up', { ...nothingSwitched, ...switched }];
+      const { body } = await ask('/health');
+      control = nothingSwitched;
+      assert.equal(body['status'], status);
+      assert.equal((await ask('/health/ready')).status, 200);
     });
   }
 });

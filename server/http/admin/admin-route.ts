@@ -1,3 +1,4 @@
+import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import type { Identity } from '../../auth/identity.js';
 
@@ -36,9 +37,17 @@ export interface AdminRoute {
   readonly body: z.ZodType | undefined;
   readonly answer: z.ZodType;
   readonly run: (request: AdminRequest<never, never, never>) => Promise<unknown> | unknown;
+  /** Instead of `run`, for what is too large for memory: reads the request's body and writes the response itself. */
+  readonly stream?: AdminStream;
 }
 
+/** Rejects to answer with an error, as long as nothing has been written. */
+export type AdminStream = (request: Request, response: Response, caller: AdminCaller) => Promise<void>;
+
 type Read<Schema, Else> = Schema extends z.ZodType ? z.output<Schema> : Else;
+
+/** An answer is written, never changed. */
+type Answered<Value> = Value extends object ? { readonly [Key in keyof Value]: Answered<Value[Key]> } : Value;
 
 /** Defines a route, with the types of its request taken from its schemas. */
 export function adminRoute<
@@ -57,8 +66,25 @@ export function adminRoute<
   readonly answer: Answer;
   readonly run: (
     request: AdminRequest<Read<Params, undefined>, Read<Query, undefined>, Read<Body, undefined>>,
-  ) => Promise<z.output<Answer>> | z.output<Answer>;
+  ) => Promise<Answered<z.output<Answer>>> | Answered<z.output<Answer>>;
 }): AdminRoute {
   const { params, query, body } = route;
   return { ...route, params, query, body } as unknown as AdminRoute;
+}
+
+/** Defines a route that reads or writes a stream. */
+export function adminStream(route: {
+  readonly method: AdminRoute['method'];
+  readonly path: string;
+  readonly role: AdminRole;
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  /** What is answered, for the OpenAPI document. */
+  readonly answer: z.ZodType;
+  readonly stream: AdminStream;
+}): AdminRoute {
+  const run = () => {
+    throw new Error('a stream has no other answer');
+  };
+  return { ...route, params: undefined, query: route.query, body: undefined, run };
 }

@@ -1,0 +1,133 @@
+import { adminRouter } from '../http/admin/router.js';
+import type { Router } from 'express';
+import type { Identity } from '../auth/identity.js';
+import type { Storage } from '../cluster/storage.js';
+import { publicSettings } from '../config/describe.js';
+import type { Settings } from '../config/schema.js';
+import { announcementOf } from '../emergency/announcements.js';
+import { ControlState, type ControlChange } from '../emergency/control-state.js';
+import type { AdminRoute } from '../http/admin/admin-route.js';
+import { AuditLog } from '../http/admin/audit-log.js';
+import { clusterRoutes } from '../http/admin/cluster-routes.js';
+import { connectionRoutes } from '../http/admin/connection-routes.js';
+import { emergencyRoutes } from '../http/admin/emergency-routes.js';
+import { topicRoutes } from '../http/admin/topic-routes.js';
+import { ClusterOperations } from '../operations/cluster-operations.js';
+import { ReplicaOperations } from '../operations/replica-operations.js';
+import type { PresenceService } from '../presence/presence-service.js';
+import { ReplicaCalls } from '../replicas/replica-calls.js';
+import { ReplicatedMap } from '../replicas/replicated-map.js';
+import type { LoggerFactory } from '../telemetry/logger.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import type { TopicHub } from '../topics/hub.js';
+import type { Connection } from '../transports/connection.js';
+import type { ConnectionRegistry } from '../transports/registry.js';
+import { version } from '../version.js';
+
+export interface ControlParts {
+  readonly settings: Settings;
+  readonly storage: Storage;
+  readonly logger: LoggerFactory;
+}
+
+/** What operators have switched, shared by all replicas; and the way to ask the others. */
+export interface Control {
+  readonly map: ReplicatedMap;
+  readonly state: ControlState;
+  readonly calls: ReplicaCalls;
+}
+
+/** Other replicas hear of a change by message; one that did not finds it within this time, in milliseconds. */
+const controlCheckMs = 500;
+
+export function assembleControl({ settings, storage, logger }: ControlParts): Control {
+  const { shared: store, bus } = storage;
+  const map = new ReplicatedMap(
+    { store, bus, log: logger.log('emergency') },
+    { name: 'control', checkMs: controlCheckMs },
+  );
+  storage.onUp(() => void map.read());
+  return {
+    map,
+    state: new ControlState(map, { rates: settings.limits }),
+    calls: new ReplicaCalls(bus, { timeoutMs: settings.admin.callTimeoutMs }),
+  };
+}
+
+export interface OperationParts extends ControlParts {
+  readonly replicaId: string;
+  readonly control: Control;
+  readonly registry: ConnectionRegistry;
+  readonly topics: TopicHub;
+  readonly presence: PresenceService;
+  readonly metrics: Metrics;
+  readonly authenticate: (token: string) => Identity;
+  readonly onSubscriptionsChanged: (connection: Connection) => void;
+  /** Routes of other parts. */
+  readonly moreRoutes: readonly AdminRoute[];
+}
+
+/** Puts together what operators see and do: answers to the other replicas, effects of switches, `/admin`. */
+export function assembleOperations(parts: OperationParts): Router {
+  const { settings, storage, logger, control, registry, topics, metrics, replicaId } = parts;
+  const nowMs = Date.now;
+  const replica = new ReplicaOperations({
+    replicaId,
+    connections: () => registry.all(),
+    connection: (id) => registry.connection(id),
+    topics,
+    onChanged: parts.onSubscriptionsChanged,
+    metrics: () => metrics.document(),
+  });
+  replica.serve(control.calls);
+  followControl(parts, replica, nowMs);
+
+  const cluster = new ClusterOperations(control.calls);
+  const audit = new AuditLog(
+    { store: storage.shared, log: logger.log('audit'), replicaId, nowMs },
+    { size: settings.admin.auditSize },
+  );
+  const routes: readonly AdminRoute[] = [
+    ...clusterRoutes({
+      cluster,
+      control: control.state,
+      audit,
+      settings: () => publicSettings(settings),
+      routes: () => routes,
+      version,
+    }),
+    ...emergencyRoutes({ control: control.state, cluster, logFilter: () => logger.directives, nowMs }),
+    ...connectionRoutes({ cluster }),
+    ...topicRoutes({ cluster, broker: storage.broker, control: control.state }),
+    ...parts.moreRoutes,
+  ];
+  return adminRouter(
+    {
+      routes,
+      authenticate: parts.authenticate,
+      audit,
+      canChange: () => storage.redis().state !== 'down',
+      log: logger.log('http'),
+    },
+    { bodyLimitBytes: settings.websocket.transportLimitBytes },
+  );
+}
+
+/** Lets switches take effect on this replica, and tells its clients. */
+function followControl(
+  { settings, logger, control, presence }: OperationParts,
+  replica: ReplicaOperations,
+  nowMs: () => number,
+): void {
+  const log = logger.log('emergency');
+  const follow = (change: ControlChange) => {
+    const { kind, ...details } = change;
+    log.warn('Switched by an operator', { kind, ...details });
+    if (change.kind === 'presence') presence.setShed(change.shed);
+    if (change.kind === 'log_filter') logger.setFilter(change.filter ?? settings.logging.level);
+    const notification = announcementOf(change, nowMs());
+    if (notification === undefined) return;
+    replica.notify({ notification, ...(change.kind === 'topic' && { topic: change.topic }) });
+  };
+  control.state.onChange(follow);
+}

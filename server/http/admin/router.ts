@@ -1,0 +1,133 @@
+import { json, Router, type Request, type RequestHandler, type Response } from 'express';
+import type { z } from 'zod';
+import { RefusalError, toWireError } from '../../../shared/errors.js';
+import type { Identity } from '../../auth/identity.js';
+import { requestError } from '../../commands/request-error.js';
+import type { Log } from '../../telemetry/log.js';
+import { bearerOf } from '../api.js';
+import { sendError } from '../errors.js';
+import {
+  adminRoles,
+  type AdminCaller,
+  type AdminRequest,
+  type AdminRole,
+  type AdminRoute,
+} from './admin-route.js';
+import type { AuditLog } from './audit-log.js';
+
+export interface AdminRouterDependencies {
+  readonly routes: readonly AdminRoute[];
+  readonly authenticate: (token: string) => Identity;
+  readonly audit: AuditLog;
+  /** Whether changes can be kept: false while Redis is away. */
+  readonly canChange: () => boolean;
+  readonly log: Log;
+}
+
+/**
+ * Serves a table of admin routes: checks token and role before anything of the request is read, reads its parts by the route's schemas,
+ * and writes every change, also a refused one, to the audit log.
+ */
+export function adminRouter(
+  dependencies: AdminRouterDependencies,
+  settings: { readonly bodyLimitBytes: number },
+): Router {
+  const router = Router();
+  // curl sends JSON as a form unless told otherwise.
+  const readBody = json({ limit: settings.bodyLimitBytes, type: () => true });
+  router.use((request, response, next) => {
+    response.set('Cache-Control', 'no-store');
+    // Without a token nothing is told, not even which routes there are.
+    callerOf(request, dependencies.authenticate);
+    next();
+  });
+  for (const route of dependencies.routes)
+    router[route.method](route.path, serve(route, dependencies, readBody));
+  return router;
+}
+
+function serve(
+  route: AdminRoute,
+  { authenticate, audit, canChange, log }: AdminRouterDependencies,
+  readBody: RequestHandler,
+): RequestHandler {
+  return async (request, response) => {
+    const caller = callerOf(request, authenticate);
+    let result = 'ok';
+    try {
+      requireRole(caller.identity, route.role);
+      if (route.method !== 'get' && !canChange()) {
+        throw new RefusalError('unavailable', 'Redis cannot be reached: nothing is changed', {
+          retryAfterMs: 1000,
+        });
+      }
+      if (route.stream !== undefined) {
+        await route.stream(request, response, caller);
+        return;
+      }
+      if (route.method !== 'get') await bodyRead(readBody, request, response);
+      response.json(
+        await route.run(readRequest(route, request, caller) as AdminRequest<never, never, never>),
+      );
+    } catch (error) {
+      result = toWireError(error).code;
+      if (response.headersSent) {
+        log.warn('Admin answer broken off', { path: request.path, error });
+        response.destroy();
+        return;
+      }
+      if (isRefusal(error)) sendError(response, toWireError(error));
+      else throw error;
+    } finally {
+      if (route.method !== 'get') {
+        const asked = { ...request.query, ...(request.body as object | undefined) };
+        await audit.add(caller, `${request.method} ${request.baseUrl}${request.path}`, asked, result);
+      }
+    }
+  };
+}
+
+function callerOf(request: Request, authenticate: (token: string) => Identity): AdminCaller {
+  return { identity: authenticate(bearerOf(request)), address: request.ip ?? '' };
+}
+
+function requireRole({ roles }: Identity, needed: AdminRole): void {
+  const rank = adminRoles.indexOf(needed);
+  if (adminRoles.some((role, i) => i >= rank && roles.includes(role))) return;
+  throw new RefusalError('forbidden', `this needs the role ${adminRoles.slice(rank).join(' or ')}`);
+}
+
+function readRequest(
+  route: AdminRoute,
+  request: Request,
+  caller: AdminCaller,
+): AdminRequest<unknown, unknown, unknown> {
+  return {
+    params: read(route.params, request.params),
+    query: read(route.query, request.query),
+    body: read(route.body, request.body ?? {}),
+    caller,
+  };
+}
+
+function read(schema: z.ZodType | undefined, value: unknown): unknown {
+  if (schema === undefined) return undefined;
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { shape } = schema as unknown as { shape?: object };
+  throw requestError(parsed.error, Object.keys(shape ?? {}));
+}
+
+/** express' reader as a promise. */
+function bodyRead(readBody: RequestHandler, request: Request, response: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    void readBody(request, response, (error?: unknown) => {
+      if (error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof RefusalError;
+}

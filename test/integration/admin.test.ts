@@ -1,0 +1,410 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'socket.io-client';
+import type { ErrorCode } from '../../shared/errors.js';
+import { connectClient, JsonClient, type TestAnswer } from '../support/clients.js';
+import { TestRedis } from '../support/redis.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- answers of many shapes
+type Json = Record<string, any>;
+
+/** Calls `/admin` as curl does: JSON under the type of a form. */
+async function call(
+  replica: TestReplica,
+  method: string,
+  path: string,
+  body?: object,
+  token: string | null = tokenOf('olga', { roles: ['admin'] }),
+): Promise<{ status: number; body: Json }> {
+  const response = await fetch(`${replica.url}/admin${path}`, {
+    method,
+    headers: {
+      ...(token !== null && { authorization: `Bearer ${token}` }),
+      ...(body && { 'content-type': 'application/x-www-form-urlencoded' }),
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, body: (await response.json()) as Json };
+}
+
+async function ok(replica: TestReplica, method: string, path: string, body?: object): Promise<Json> {
+  const answer = await call(replica, method, path, body);
+  assert.equal(answer.status, 200, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+  return answer.body;
+}
+
+const emit = (socket: Socket, command: string, request: object): Promise<TestAnswer> =>
+  socket.timeout(5000).emitWithAck(command, request) as Promise<TestAnswer>;
+
+const codeOf = async (asked: Promise<TestAnswer>): Promise<ErrorCode | 'ok'> =>
+  (await asked).error?.code ?? 'ok';
+
+for (const storage of ['redis', 'memory'] as const) {
+  describe(`[ADMIN] operators, with ${storage === 'redis' ? 'two replicas' : 'one replica in memory'}`, () => {
+    let redis: TestRedis | undefined;
+    let a: TestReplica;
+    let b: TestReplica;
+    const sockets: Socket[] = [];
+    const connect = async (replica: TestReplica, user: string) => {
+      const socket = await connectClient(replica.url, user);
+      sockets.push(socket);
+      return socket;
+    };
+
+    before(async () => {
+      if (storage === 'redis') redis = await TestRedis.start();
+      const environment = redis === undefined ? {} : { REDIS_URL: redis.url };
+      a = await TestReplica.start({ ...environment, REPLICA_ID: 'a' });
+      b = redis === undefined ? a : await TestReplica.start({ ...environment, REPLICA_ID: 'b' });
+    });
+    afterEach(async () => {
+      // Whatever failed: the next test finds everybody let in.
+      await call(a, 'POST', '/connections/enable-new');
+      for (const socket of sockets.splice(0)) socket.disconnect();
+    });
+    after(async () => {
+      await a.end('SIGKILL');
+      if (b !== a) await b.end('SIGKILL');
+      await redis?.stop();
+    });
+
+    it('are let in with a token of sufficient role only, and nothing changes otherwise', async () => {
+      const document = await ok(a, 'GET', '/openapi.json');
+      const paths = document['paths'] as Record<string, Record<string, { 'x-role': string }>>;
+      const ranks = ['user', 'viewer', 'operator', 'admin'];
+      let looked = 0;
+      for (const [path, operations] of Object.entries(paths)) {
+        for (const [method, operation] of Object.entries(operations)) {
+          const route = path.replace('/admin', '').replace(/\{\w+\}/g, 'x');
+          const without = await call(a, method.toUpperCase(), route, undefined, null);
+          assert.deepEqual([without.status, without.body['error']!['code']], [401, 'unauthorized'], route);
+          const lower = ranks[ranks.indexOf(operation['x-role']) - 1]!;
+          const little = await call(
+            a,
+            method.toUpperCase(),
+            route,
+            undefined,
+            tokenOf('mallory', { roles: [lower] }),
+          );
+          assert.deepEqual(
+            [little.status, little.body['error']!['code']],
+            [403, 'forbidden'],
+            `${method} ${route}`,
+          );
+          looked++;
+        }
+      }
+      assert.ok(looked > 20, 'the document lists the routes');
+      const state = await ok(b, 'GET', '/emergency-mode');
+      assert.deepEqual(
+        [state['mode'], state['accepts_connections'], state['presence']],
+        ['normal', true, 'on'],
+      );
+    });
+
+    it('switch to read-only on one replica, for both, within a second; clients are told', async () => {
+      const [one, two] = [await connect(a, 'ann'), await connect(b, 'bob')];
+      const told: Record<string, unknown>[] = [];
+      two.on('system_notification', (notice: Record<string, unknown>) => told.push(notice));
+      await emit(two, 'subscribe', { topics: ['news'] });
+      await ok(a, 'POST', '/emergency-mode', { mode: 'read_only', reason: 'drill' });
+      await until(
+        async () => (await codeOf(emit(two, 'publish', { topic: 'news', payload: 1 }))) === 'read_only',
+        'b is read-only',
+        1000,
+      );
+      assert.equal(await codeOf(emit(one, 'publish', { topic: 'news', payload: 1 })), 'read_only');
+      assert.equal(await codeOf(emit(one, 'direct', { to: 'bob', payload: 1 })), 'read_only');
+      assert.equal(await codeOf(emit(one, 'history', { topic: 'news' })), 'ok', 'reading goes on');
+      assert.equal((await b.json<Json>('/health'))['mode'], 'read_only');
+      await ok(b, 'POST', '/emergency-mode', { mode: 'normal' });
+      await until(
+        async () => (await codeOf(emit(one, 'publish', { topic: 'news', payload: 1 }))) === 'ok',
+        'a is back',
+        1000,
+      );
+      await until(() => told.length === 2, 'clients of the other replica are told');
+      assert.deepEqual(
+        told.map(({ kind, mode, level }) => [kind, mode, level]),
+        [
+          ['mode', 'read_only', 'warning'],
+          ['mode', 'normal', 'info'],
+        ],
+      );
+    });
+
+    it('switch new connections off and on; who is connected stays', async () => {
+      const one = await connect(b, 'ann');
+      await ok(a, 'POST', '/connections/disable-new');
+      const refused = () =>
+        fetch(`${b.url}/socket.io/?EIO=4&transport=polling`).then(({ status, headers }) => [
+          status,
+          headers.get('retry-after'),
+        ]);
+      await until(async () => (await refused())[0] === 503, 'b refuses connections', 1000);
+      assert.deepEqual(await refused(), [503, '5']);
+      assert.equal(await codeOf(emit(one, 'ping', {})), 'ok');
+      await ok(b, 'POST', '/connections/enable-new');
+      await until(async () => (await refused())[0] === 200, 'connections are admitted again', 1000);
+    });
+
+    it('freeze a topic, and only that', async () => {
+      const one = await connect(b, 'ann');
+      await ok(a, 'POST', '/topics/ice/freeze');
+      await until(
+        async () => (await codeOf(emit(one, 'publish', { topic: 'ice', payload: 1 }))) === 'topic_frozen',
+        'it is frozen',
+        1000,
+      );
+      assert.equal(await codeOf(emit(one, 'publish', { topic: 'water', payload: 1 })), 'ok');
+      assert.equal(await codeOf(emit(one, 'subscribe', { topics: ['ice'] })), 'ok', 'it can be read');
+      await ok(a, 'POST', '/topics/ice/unfreeze');
+      await until(
+        async () => (await codeOf(emit(one, 'publish', { topic: 'ice', payload: 1 }))) === 'ok',
+        'it is open',
+        1000,
+      );
+    });
+
+    it('shed presence and restore it, and it knows what happened meanwhile', async () => {
+      const one = await connect(b, 'ann');
+      await emit(one, 'subscribe', { topics: ['hall'] });
+      await ok(a, 'POST', '/presence/shed');
+      await until(
+        async () => (await codeOf(emit(one, 'presence', { topic: 'hall' }))) === 'read_only',
+        'it is off',
+        1000,
+      );
+      const two = await connect(a, 'bob');
+      await emit(two, 'subscribe', { topics: ['hall'] });
+      await ok(a, 'POST', '/presence/restore');
+      await until(
+        async () => (await emit(one, 'presence', { topic: 'hall' }))['count'] === 2,
+        'both are seen',
+        2000,
+      );
+    });
+
+    it('send notifications to all, to users and to the subscribers of a topic', async () => {
+      const clients = [await connect(a, 'ann'), await connect(b, 'bob')];
+      const json = new JsonClient(b.webSocketUrl, 'cleo');
+      await until(() => json.of('Status').length > 0, 'the client is connected');
+      const told: string[] = [];
+      clients.forEach((socket, i) =>
+        socket.on('system_notification', ({ message }: { message: string }) => told.push(`${i} ${message}`)),
+      );
+      await emit(clients[1]!, 'subscribe', { topics: ['news'] });
+      const all = await ok(a, 'POST', '/broadcast', {
+        type: 'SystemNotification',
+        data: { level: 'warning', message: 'all' },
+      });
+      assert.deepEqual(all, { notified: 3, silent_replicas: [] });
+      const users = await ok(a, 'POST', '/broadcast', { data: { message: 'bob' }, users: ['bob'] });
+      const topic = await ok(a, 'POST', '/broadcast', { data: { message: 'news' }, topic: 'news' });
+      assert.deepEqual([users['notified'], topic['notified']], [1, 1]);
+      await until(() => told.length === 4, 'they arrive');
+      assert.deepEqual(told.sort(), ['0 all', '1 all', '1 bob', '1 news']);
+      await until(() => json.of('SystemNotification').length === 1, 'it is a frame on /ws');
+      assert.equal(json.of('SystemNotification')[0]!.data['message'], 'all');
+      json.close();
+    });
+
+    it('see connections, users and topics of all replicas, and part from them', async () => {
+      const [one, two] = [await connect(a, 'ann'), await connect(b, 'ann')];
+      await emit(one, 'subscribe', { topics: ['x/1', 'x/2'] });
+      await emit(two, 'subscribe', { topics: ['x/1'] });
+      const list = await ok(b, 'GET', '/connections?user=ann');
+      assert.equal(list['total'], 2);
+      assert.deepEqual(
+        new Set((list['connections'] as { connection_id: string }[]).map(({ connection_id: id }) => id)),
+        new Set([one.id, two.id]),
+      );
+      const users = await ok(a, 'GET', '/users');
+      assert.equal(
+        (users['users'] as { user_id: string; connections: number }[]).find(
+          ({ user_id: id }) => id === 'ann',
+        )!.connections,
+        2,
+      );
+      const topics = (await ok(a, 'GET', '/topics?prefix=x/'))['topics'] as {
+        topic: string;
+        subscribers: number;
+      }[];
+      assert.deepEqual(
+        topics.map(({ topic, subscribers }) => [topic, subscribers]),
+        [
+          ['x/1', 2],
+          ['x/2', 1],
+        ],
+      );
+      assert.equal((await ok(a, 'GET', `/topics/${encodeURIComponent('x/1')}`))['topic'], 'x/1');
+      const told: string[] = [];
+      one.on('status', ({ status }: { status: string }) => told.push(status));
+      assert.deepEqual(
+        (await ok(b, 'POST', `/connections/${one.id}/unsubscribe`, { topics: ['x/2', 'other'] }))[
+          'unsubscribed'
+        ],
+        ['x/2'],
+      );
+      await until(() => told.includes('unsubscribed'), 'the client is told');
+      const reasons: string[] = [];
+      one.on('error', ({ message }: { message: string }) => reasons.push(message));
+      assert.equal(
+        (await ok(b, 'POST', `/connections/${one.id}/disconnect`, { reason: 'go away' }))['disconnected'],
+        1,
+      );
+      await until(() => !one.connected, 'it is closed');
+      assert.deepEqual(reasons, ['go away']);
+      assert.equal((await ok(a, 'POST', '/users/ann/disconnect'))['disconnected'], 1);
+      await until(() => !two.connected, 'it is closed');
+      assert.equal((await call(a, 'GET', `/connections/${one.id}`)).status, 404);
+    });
+
+    it('read and empty the log of a topic; its positions go on', async () => {
+      const one = await connect(a, 'ann');
+      for (const payload of [1, 2, 3]) await emit(one, 'publish', { topic: 'diary', payload });
+      const before = await ok(b, 'GET', '/topics/diary/history?limit=2');
+      assert.deepEqual(
+        (before['messages'] as { payload: number }[]).map(({ payload }) => payload),
+        [2, 3],
+      );
+      assert.equal((await ok(b, 'DELETE', '/topics/diary/history'))['removed'], 3);
+      assert.deepEqual((await ok(b, 'GET', '/topics/diary'))['stored'], 0);
+      const next = await emit(one, 'publish', { topic: 'diary', payload: 4 });
+      assert.equal(next.sequence, 4);
+    });
+
+    it('change the log filter of both replicas, live', async () => {
+      await ok(a, 'PUT', '/config/log', { filter: 'realtime_communication::routing=debug,warn' });
+      await until(
+        async () =>
+          (await ok(b, 'GET', '/config/log'))['filter'] === 'realtime_communication::routing=debug,warn',
+        'b has it',
+        1000,
+      );
+      const one = await connect(b, 'ann');
+      await emit(one, 'publish', { topic: 'news', payload: 1 });
+      await until(() => b.output.includes('"message":"Message routed"'), 'b writes it');
+      assert.equal((await call(a, 'PUT', '/config/log', { filter: 'loud' })).status, 400);
+      await ok(a, 'DELETE', '/config/log');
+      await until(async () => (await ok(b, 'GET', '/config/log'))['filter'] === 'warn', 'b is back', 1000);
+    });
+
+    it('see the whole cluster', async () => {
+      await connect(b, 'ann');
+      const cluster = await ok(a, 'GET', '/cluster');
+      const totals = cluster['totals'] as Record<string, number>;
+      assert.equal(totals['replicas'], a === b ? 1 : 2);
+      assert.equal(totals['active_connections'], 1);
+      assert.deepEqual(cluster['silent_replicas'], []);
+    });
+
+    it('leave a record of every change, with who, what, from where and the result', async () => {
+      await call(a, 'POST', '/emergency-mode', { mode: 'funny' });
+      await call(
+        a,
+        'POST',
+        '/emergency-mode',
+        { mode: 'read_only' },
+        tokenOf('mallory', { roles: ['viewer'] }),
+      );
+      await ok(a, 'POST', '/emergency-mode', { mode: 'normal', reason: 'x' });
+      const { records } = (await ok(b, 'GET', '/audit?limit=3')) as unknown as {
+        records: {
+          id: string;
+          user_id: string;
+          action: string;
+          result: string;
+          address: string;
+          request: unknown;
+        }[];
+      };
+      assert.deepEqual(
+        records.map(({ user_id: user, action, result, request }) => ({ user, action, result, request })),
+        [
+          {
+            user: 'olga',
+            action: 'POST /admin/emergency-mode',
+            result: 'ok',
+            request: { mode: 'normal', reason: 'x' },
+          },
+          { user: 'mallory', action: 'POST /admin/emergency-mode', result: 'forbidden', request: {} },
+          {
+            user: 'olga',
+            action: 'POST /admin/emergency-mode',
+            result: 'invalid_message',
+            request: { mode: 'funny' },
+          },
+        ],
+      );
+      assert.match(records[0]!.address, /127\.0\.0\.1/);
+      const older = (await ok(b, 'GET', `/audit?limit=1&before=${records[1]!.id}`))['records'] as {
+        id: string;
+      }[];
+      assert.equal(older[0]!.id, records[2]!.id);
+    });
+
+    it('are told what is wrong with a request, and nothing changes', async () => {
+      const table: [string, string, object | undefined, RegExp][] = [
+        ['POST', '/emergency-mode', {}, /mode/],
+        [
+          'POST',
+          '/emergency-mode',
+          { mode: 'read_only', resaon: 'x' },
+          /unknown field resaon; did you mean reason\?/,
+        ],
+        ['PUT', '/config/rate-limits', {}, /connection_rps/],
+        ['PUT', '/config/rate-limits', { user_rps: -1 }, /user_rps/],
+        ['POST', '/broadcast', { data: { message: '' } }, /data.message/],
+        ['POST', '/topics/a%20b/freeze', {}, /topic/],
+        ['GET', '/connections?limit=0', undefined, /limit/],
+      ];
+      for (const [method, path, body, message] of table) {
+        const answer = await call(a, method, path, body);
+        assert.equal(answer.status, 400, path);
+        assert.match(String(answer.body['error']!['message']), message);
+      }
+      const state = await ok(a, 'GET', '/emergency-mode');
+      assert.deepEqual([state['mode'], state['frozen_topics'], state['switched']], ['normal', [], {}]);
+    });
+
+    if (storage === 'redis') {
+      it('find their switches again after a restart of all replicas', async () => {
+        await ok(a, 'POST', '/emergency-mode', { mode: 'maintenance' });
+        await ok(a, 'POST', '/topics/ice/freeze');
+        await ok(a, 'PUT', '/config/rate-limits', { connection_rps: 77 });
+        await Promise.all([a.end('SIGKILL'), b.end('SIGKILL')]);
+        await Promise.all([a.run(), b.run()]);
+        const state = await ok(b, 'GET', '/emergency-mode');
+        assert.deepEqual(
+          [state['mode'], state['frozen_topics'], state['rate_limits']!['connection_rps']],
+          ['maintenance', ['ice'], 77],
+        );
+        await ok(a, 'POST', '/emergency-mode', { mode: 'normal' });
+        await ok(a, 'POST', '/topics/ice/unfreeze');
+        await ok(a, 'DELETE', '/config/rate-limits');
+      });
+
+      it('can still look while Redis is away; changes are refused, and work again when it is back', async () => {
+        await redis!.signal('SIGSTOP');
+        await until(
+          async () => (await a.json<Json>('/health'))['redis']!['state'] === 'down',
+          'a notices',
+          10_000,
+        );
+        assert.equal((await call(a, 'GET', '/emergency-mode')).status, 200);
+        assert.equal((await call(a, 'GET', '/connections')).status, 200);
+        const refused = await call(a, 'POST', '/emergency-mode', { mode: 'read_only' });
+        assert.deepEqual([refused.status, refused.body['error']!['code']], [503, 'unavailable']);
+        await redis!.signal('SIGCONT');
+        await until(
+          async () => (await call(a, 'POST', '/presence/restore')).status === 200,
+          'changes work',
+          10_000,
+        );
+        assert.equal((await ok(b, 'GET', '/emergency-mode'))['mode'], 'normal');
+      });
+    }
+  });
+}
