@@ -1,4 +1,4 @@
-import { createServer, type Server as HttpServer } from 'node:http';
+import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
@@ -9,6 +9,7 @@ import { v7 as uuidV7 } from 'uuid';
 import { toWireError } from '../shared/errors.js';
 import { assembleCommands, presenceRoom } from './assembly/commands.js';
 import { assembleControl, assembleOperations, type Control } from './assembly/operations.js';
+import { assembleLimits, type Limits } from './assembly/limits.js';
 import { metricSources } from './assembly/metric-sources.js';
 import type { Identity } from './auth/identity.js';
 import { Permissions } from './auth/permissions.js';
@@ -24,14 +25,15 @@ import { apiRouter } from './http/api.js';
 import { errorHandler, notFound } from './http/errors.js';
 import { healthRouter } from './http/health.js';
 import { metricsRouter } from './http/metrics-route.js';
+import { httpRateLimit } from './http/rate-limit.js';
 import { HandshakeAdmission } from './limits/admission.js';
-import { CommandLimiter } from './limits/command-limiter.js';
 import { PresenceService } from './presence/presence-service.js';
 import { SessionService } from './sessions/session-service.js';
 import type { Log } from './telemetry/log.js';
 import { LoggerFactory } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 import { TopicHub } from './topics/hub.js';
+import { clientAddress } from './transports/client-address.js';
 import { ConnectionGate } from './transports/connection-gate.js';
 import { acceptJsonClients } from './transports/json/upgrade.js';
 import { version } from './version.js';
@@ -59,6 +61,7 @@ export class Service {
   private readonly topics: TopicHub;
   private readonly registry: ConnectionRegistry;
   private readonly admission: HandshakeAdmission;
+  private readonly limits: Limits;
   private readonly sessions: SessionService;
   private readonly presence: PresenceService;
   private readonly direct: DirectService;
@@ -89,14 +92,21 @@ export class Service {
     this.control = assembleControl({ settings, storage: this.storage, logger: this.logger });
     this.app = express().disable('x-powered-by').set('trust proxy', 'loopback');
     this.http = createServer(this.app);
-    this.admission = new HandshakeAdmission(() => this.registry.size, {
-      maxConnections: websocket.maxConnections,
-      handshakesPerSec: websocket.handshakesPerSec,
-    });
     const { state: switches } = this.control;
-    const admit = this.counted(() => {
+    this.limits = assembleLimits({
+      settings,
+      storage: this.storage,
+      logOf: this.logger.log,
+      rates: () => switches.rates,
+    });
+    const { addresses, userConnections } = this.limits;
+    this.admission = new HandshakeAdmission(
+      { connections: () => this.registry.size, addresses },
+      { maxConnections: websocket.maxConnections, handshakesPerSec: websocket.handshakesPerSec },
+    );
+    const admit = this.counted((request: IncomingMessage) => {
       switches.checkConnect();
-      return this.admission.admit();
+      return this.admission.admit(clientAddress(request));
     });
     this.io = createSocketIo(
       this.http,
@@ -127,6 +137,7 @@ export class Service {
         broker: this.storage.broker,
         audience: this.registry,
         acks: confirmations,
+        onDelivered: (latencyMs) => this.metrics.deliveryMs.observe(latencyMs),
         log: this.logger.log('routing'),
         nowMs,
       },
@@ -174,6 +185,8 @@ export class Service {
         direct: this.direct,
         permissions,
         authenticate,
+        claim: (userId) => userConnections.claim(userId),
+        addresses,
         router: () => router,
         metrics: this.metrics,
         log: this.logger.log('connection'),
@@ -181,7 +194,6 @@ export class Service {
       },
       { maxMessageBytes: websocket.maxMessageBytes },
     );
-    const limiter = new CommandLimiter(settings.limits);
     const router = assembleCommands({
       settings,
       io: this.io,
@@ -197,7 +209,7 @@ export class Service {
       checkTopic: (topic) => switches.checkTopic(topic),
       admit: (connection, name) => {
         switches.checkCommand(name);
-        limiter.admit(connection);
+        return this.limits.commands.admit(connection);
       },
     });
     this.tokens = new TokenWatch(
@@ -211,6 +223,11 @@ export class Service {
       {
         admit,
         authenticate: this.counted(authenticate),
+        claim: (userId) =>
+          userConnections.claim(userId)?.catch((error: unknown) => {
+            this.metrics.countRefused(toWireError(error).code);
+            throw error;
+          }),
         onConnection: (connection) => gate.accept(this.io, connection),
       },
       {
@@ -262,6 +279,7 @@ export class Service {
     this.phase = 'draining';
     this.admission.stop();
     this.tokens.close();
+    this.limits.close();
     this.control.map.close();
     this.stopJsonClients();
     await this.topics.settle(this.settings.server.shutdownTimeoutMs / 2);
@@ -342,6 +360,15 @@ export class Service {
     app.use(metricsRouter(this.metrics));
     app.use(
       '/api',
+      httpRateLimit(
+        {
+          authenticate,
+          store: storage.httpRates,
+          counts: this.limits.counts,
+          log: this.logger.log('limits'),
+        },
+        { requests: this.settings.limits.httpRequests, windowMs: this.settings.limits.httpWindowSecs * 1000 },
+      ),
       apiRouter({ router, authenticate }, { bodyLimitBytes: this.settings.websocket.transportLimitBytes }),
     );
     app.use(

@@ -1,7 +1,7 @@
 import type { Bus } from '../replicas/bus.js';
 import type { LogEntry } from '../topics/broker.js';
 import type { AckCollector } from '../topics/carried-topic.js';
-import { viewHeader } from '../topics/entry.js';
+import { messageIdOf, viewHeader } from '../topics/entry.js';
 import type { PublishReceipt } from '../topics/topics.js';
 import type { Subscriber } from '../transports/subscriber.js';
 
@@ -163,10 +163,4 @@ export class Confirmations implements AckCollector {
       for (const connection of waiting) this.byConnection.get(connection)?.delete(id);
     }
   }
-}
-
-/** The id stands at the beginning of an entry's body: `"id":"` and 36 characters. */
-export function messageIdOf(entry: Buffer): string {
-  const body = entry[0] === 0x22 ? 0 : entry.indexOf(0x0a) + 1;
-  return entry.toString('latin1', body + 6, body + 42);
 }

@@ -1,11 +1,11 @@
 import type { DirectAnswer, DirectRequest, DirectSender } from '../commands/direct.js';
 import type { Broker, LogEntry } from '../topics/broker.js';
-import { entryToMessage, viewHeader } from '../topics/entry.js';
+import { entryToMessage, messageIdOf, viewHeader } from '../topics/entry.js';
 import { epochAt } from '../topics/lineage.js';
 import type { Feed, Topics } from '../topics/topics.js';
 import type { Connection } from '../transports/connection.js';
 import type { Log } from '../telemetry/log.js';
-import { messageIdOf, type Confirmations } from './confirmations.js';
+import type { Confirmations } from './confirmations.js';
 
 export interface DirectServiceDependencies {
   readonly topics: Topics;

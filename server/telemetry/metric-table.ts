@@ -73,6 +73,16 @@ export const metricTable: readonly MetricRow[] = [
     ],
     'quantile',
   ),
+  gauge(
+    'rtc_delivery_latency_ms',
+    'Time from acceptance to the write to subscribers, in milliseconds: of the oldest message of each flush.',
+    ({ latency_ms: { delivery } }) => [
+      ['0.5', delivery.p50],
+      ['0.95', delivery.p95],
+      ['0.99', delivery.p99],
+    ],
+    'quantile',
+  ),
   gauge('rtc_topics_carried', 'Topics with subscribers on this replica.', ({ topics }) => topics.carried),
   gauge('rtc_subscriptions', 'Subscriptions on this replica.', ({ topics }) => topics.subscriptions),
   gauge(

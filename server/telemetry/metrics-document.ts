@@ -30,7 +30,7 @@ export interface MetricsDocument {
   };
   readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
   readonly rate_limit_stats: { readonly limited: number };
-  readonly latency_ms: { readonly publish: LatencySummary };
+  readonly latency_ms: { readonly publish: LatencySummary; readonly delivery: LatencySummary };
   readonly topics: { readonly carried: number; readonly subscriptions: number; readonly behind: number };
   readonly outboxes: {
     readonly slow: number;

@@ -34,7 +34,10 @@ export class Metrics {
   connects = 0;
   disconnects = 0;
   readonly refused: Partial<Record<ErrorCode, number>> = {};
+  /** From command to acknowledgement. */
   readonly publishMs = new Quantiles();
+  /** From acceptance to the write to subscribers, of the oldest message of each flush. */
+  readonly deliveryMs = new Quantiles();
   private readonly startedMs = performance.now();
   private readonly loop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
   private sources: MetricSources | undefined;
@@ -73,7 +76,7 @@ export class Metrics {
       },
       refused: { ...this.refused },
       rate_limit_stats: { limited: this.refused.rate_limited ?? 0 },
-      latency_ms: { publish: this.publishMs.summary() },
+      latency_ms: { publish: this.publishMs.summary(), delivery: this.deliveryMs.summary() },
       topics: sources.topics(),
       outboxes: {
         slow: sources.outboxes().slow,

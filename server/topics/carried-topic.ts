@@ -7,7 +7,7 @@ import type { Audience, Subscriber } from '../transports/subscriber.js';
 import type { LogEntry } from './broker.js';
 import { CatchUp, type CatchUpTopic } from './catch-up.js';
 import type { GapReason, OrderedSink } from './feed.js';
-import { viewHeader } from './entry.js';
+import { messageIdOf, timestampOf, viewHeader } from './entry.js';
 import { FlushWindow, type FlushWindowSettings } from './flush-window.js';
 import type { LogBlocks } from './log-blocks.js';
 
@@ -36,6 +36,9 @@ export interface CarriedTopicDependencies {
   readonly blocks: LogBlocks;
   readonly counts: DeliveryCounts;
   readonly acks: AckCollector;
+  /** Called with each flush: milliseconds since its oldest message was accepted. */
+  readonly onDelivered: (latencyMs: number) => void;
+  readonly nowMs: () => number;
   readonly log: Log;
   /** Asks for {@link CarriedTopic.flush} after that many milliseconds. */
   readonly schedule: (topic: CarriedTopic, delayMs: number) => void;
@@ -180,9 +183,28 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     }
     counts.delivered += written * batch.count;
     counts.flushes++;
+    if (written > 0) this.report(runs, written);
     if (confirmed !== undefined)
       for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
     this.window.flushed(startedMs, performance.now(), batch.count);
+  }
+
+  private report(runs: readonly Run[], written: number): void {
+    const { onDelivered, nowMs, log } = this.dependencies;
+    const now = nowMs();
+    onDelivered(now - timestampOf(runs[0]!.entries[0]!.entry));
+    if (!log.enabled('debug')) return;
+    for (const { entries } of runs) {
+      for (const { entry, sequence } of entries) {
+        log.debug('Message delivered', {
+          message_id: messageIdOf(entry),
+          topic: this.name,
+          sequence,
+          target_count: written,
+          duration_ms: now - timestampOf(entry),
+        });
+      }
+    }
   }
 
   /** Messages whose publisher waits for confirmation, each with an acknowledgement id; usually none. */

@@ -41,6 +41,9 @@ export interface NewMessage {
 
 const quote = 0x22;
 const newline = 0x0a;
+const timestampMark = '"timestamp":';
+/** Of a time between 2001 and 2286. */
+const timestampDigits = 13;
 const noAttachments: readonly Buffer[] = [];
 
 /** Encodes a message for {@link import('./broker.js').AppendEntry}. */
@@ -72,6 +75,19 @@ export function viewEntry(entry: Buffer): EntryView {
   let at = end + 1 + header.body;
   const attachments = (header.attachments ?? []).map((length) => entry.subarray(at, (at += length)));
   return { header, body: entry.subarray(end + 1, end + 1 + header.body), attachments };
+}
+
+/** Id of the message of an entry; without parsing it. */
+export function messageIdOf(entry: Buffer): string {
+  const body = entry[0] === quote ? 0 : entry.indexOf(newline) + 1;
+  return entry.toString('latin1', body + 6, body + 42);
+}
+
+/** Milliseconds since 1970 at which the message of an entry was accepted; without parsing it. */
+export function timestampOf(entry: Buffer): number {
+  // Inside the sender, which comes before, quotation marks are escaped.
+  const at = entry.indexOf(timestampMark) + timestampMark.length;
+  return Number(entry.toString('latin1', at, at + timestampDigits));
 }
 
 /** Where binary parts go when an entry becomes an object. */

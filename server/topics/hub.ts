@@ -33,6 +33,8 @@ export interface TopicHubDependencies {
   readonly broker: Broker;
   readonly audience: Audience;
   readonly acks: AckCollector;
+  /** Called with each flush: milliseconds since its oldest message was accepted. */
+  readonly onDelivered: (latencyMs: number) => void;
   readonly log: Log;
   readonly nowMs: () => number;
 }
@@ -289,10 +291,11 @@ export class TopicHub implements Topics, BrokerListener {
   private carry(topic: string): Carried {
     const known = this.carried.get(topic);
     if (known !== undefined) return known;
-    const { audience, broker, log, acks } = this.dependencies;
+    const { audience, broker, log, acks, onDelivered, nowMs } = this.dependencies;
     const { settings } = this;
+    const { schedule } = this.flusher;
     const carriedTopic = new CarriedTopic(
-      { audience, blocks: this.blocks, counts: this.counts, acks, log, schedule: this.flusher.schedule },
+      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, nowMs, log, schedule },
       topic,
       {
         window: { windowMs: settings.fanoutWindowMs, maxWindowMs: settings.fanoutWindowMaxMs },
