@@ -1,3 +1,6 @@
+import type { Store } from 'express-rate-limit';
+import type { ConnectionCountStore } from '../limits/connection-count-store.js';
+import type { UserRateStore } from '../limits/user-rate-store.js';
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { Bus } from '../replicas/bus.js';
 import type { SharedStore } from '../replicas/shared-store.js';
@@ -9,15 +12,19 @@ import type { Broker, Retention } from '../topics/broker.js';
 import { AdapterClients } from './adapter-clients.js';
 import { MemoryBroker } from './memory-broker.js';
 import { MemoryBus } from './memory-bus.js';
+import { MemoryConnectionCountStore } from './memory-connection-count-store.js';
 import { MemoryPresenceStore } from './memory-presence-store.js';
 import { MemorySessionStore } from './memory-session-store.js';
 import { MemorySharedStore } from './memory-shared-store.js';
 import { RedisBroker } from './redis-broker.js';
 import { RedisBus } from './redis-bus.js';
+import { RedisConnectionCountStore } from './redis-connection-count-store.js';
+import { redisHttpRateStore } from './redis-http-rate-store.js';
 import { RedisLink } from './redis-link.js';
 import { RedisPresenceStore } from './redis-presence-store.js';
 import { RedisSessionStore } from './redis-session-store.js';
 import { RedisSharedStore } from './redis-shared-store.js';
+import { RedisUserRateStore } from './redis-user-rate-store.js';
 
 /** Everything a replica keeps or sends outside itself: in memory when it is alone, in Redis when it is one of several. */
 export interface Storage {
@@ -27,6 +34,12 @@ export interface Storage {
   readonly sessions: SessionStore;
   /** Control state, revocations, refresh tokens, the audit log. */
   readonly shared: SharedStore;
+  /** Commands of users over all replicas; undefined in memory. */
+  readonly userRates: UserRateStore | undefined;
+  /** Connections of users over all replicas. */
+  readonly connectionCounts: ConnectionCountStore;
+  /** Requests of HTTP callers over all replicas; undefined in memory. */
+  readonly httpRates: Store | undefined;
   /** Clients for Socket.IO's own cluster traffic; undefined in memory. */
   readonly adapter: AdapterClients | undefined;
   /** For `/health` and `/metrics`. */
@@ -70,6 +83,9 @@ function memoryStorage({ replicaId, nowMs }: StorageDependencies, settings: Sett
     presence: new MemoryPresenceStore(),
     sessions: new MemorySessionStore({ nowMs }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
     shared: new MemorySharedStore({ nowMs }),
+    userRates: undefined,
+    connectionCounts: new MemoryConnectionCountStore(),
+    httpRates: undefined,
     adapter: undefined,
     redis: () => ({ state: 'none', reconnects: 0, errors: 0, stalls: 0, adapter_failures: 0 }),
     onUp: () => {},
@@ -96,12 +112,16 @@ function redisStorage(
     { keyPrefix, outcomeLimitMs, waitReplicas },
   );
   const adapter = new AdapterClients({ log }, { url });
+  const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
   return {
     broker,
     bus,
     presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
     sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }),
     shared: new RedisSharedStore(link, { keyPrefix }),
+    userRates: new RedisUserRateStore(link, { keyPrefix }),
+    connectionCounts,
+    httpRates: redisHttpRateStore(link, { keyPrefix }),
     adapter,
     redis: () => ({ state: link.state, ...link.counts, adapter_failures: adapter.failures }),
     onUp: (listener) =>
@@ -114,6 +134,7 @@ function redisStorage(
     },
     whenReady: async (limitMs) => void (await link.whenUp(limitMs)),
     close: async () => {
+      await connectionCounts.close();
       await bus.close();
       await broker.close();
       await adapter.close();

@@ -10,8 +10,8 @@ export type Answer = ({ readonly ok: true } & object) | { readonly ok: false; re
 export interface CommandRouterDependencies {
   readonly commands: readonly Command[];
   readonly log: Log;
-  /** Called before a command is run; throws to refuse it (limits, modes). */
-  readonly admit: (connection: Connection, name: string) => void;
+  /** Called before a command is run; throws or rejects to refuse it (limits, modes). The command waits for a promise, if there is one. */
+  readonly admit: (connection: Connection, name: string) => void | Promise<void>;
   /** Called for each refused command. */
   readonly onRefused: (error: WireError) => void;
 }
@@ -33,7 +33,8 @@ export class CommandRouter {
       const known = this.commands.get(name);
       if (known === undefined)
         throw new RefusalError('unknown_type', `there is no command ${JSON.stringify(name.slice(0, 50))}`);
-      this.dependencies.admit(connection, name);
+      const admitted = this.dependencies.admit(connection, name);
+      if (admitted !== undefined) await admitted;
       const parsed = known.command.schema.safeParse(request ?? {});
       if (!parsed.success) throw requestError(parsed.error, known.fields);
       return { ok: true, ...(await known.command.run(connection, parsed.data)) };

@@ -1,6 +1,12 @@
 import { RefusalError } from '../../shared/errors.js';
 import { TokenBucket } from './token-bucket.js';
 
+export interface AdmissionDependencies {
+  /** Connections this replica holds. */
+  readonly connections: () => number;
+  readonly addresses: { admit(address: string): void };
+}
+
 export interface AdmissionSettings {
   /** 0: no limit. */
   readonly maxConnections: number;
@@ -11,13 +17,13 @@ export interface AdmissionSettings {
 /** A handshake waits this long at most; clients give up after 20 seconds (socket.io-client's default). */
 const longestWaitMs = 10_000;
 
-/** Decides on handshakes before anything is spent on them: capacity, pace, and whether the replica is stopping. */
+/** Decides on handshakes before anything is spent on them: capacity, address, pace, and whether the replica is stopping. */
 export class HandshakeAdmission {
   private readonly pace: TokenBucket | undefined;
   private draining = false;
 
   constructor(
-    private readonly connections: () => number,
+    private readonly dependencies: AdmissionDependencies,
     private readonly settings: AdmissionSettings,
   ) {
     this.pace =
@@ -32,21 +38,22 @@ export class HandshakeAdmission {
   }
 
   /**
-   * Admits a handshake, or throws. Returns the milliseconds to wait before it is answered: a storm of clients is let in at a steady pace
+   * Admits a handshake from an address, or throws. Returns the milliseconds to wait before it is answered: a storm of clients is let in at a steady pace
    * instead of stalling everybody who is connected already.
    *
-   * @throws RefusalError `at_capacity` or `shutting_down`, with the time after which to try again
+   * @throws RefusalError `at_capacity`, `rate_limited` or `shutting_down`, with the time after which to try again
    */
-  admit(): number {
+  admit(address: string): number {
     if (this.draining)
       throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
     const { maxConnections } = this.settings;
-    if (maxConnections > 0 && this.connections() >= maxConnections) {
+    if (maxConnections > 0 && this.dependencies.connections() >= maxConnections) {
       throw new RefusalError('at_capacity', `the replica holds ${maxConnections} connections`, {
         retryAfterMs: 5000,
         limit: maxConnections,
       });
     }
+    this.dependencies.addresses.admit(address);
     const waitMs = this.pace === undefined ? 0 : this.pace.reserve(performance.now(), longestWaitMs);
     if (waitMs === undefined) {
       throw new RefusalError('at_capacity', 'too many clients connect at once', {

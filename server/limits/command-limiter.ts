@@ -1,29 +1,113 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Connection } from '../transports/connection.js';
+import type { LimitCounts } from './limit-counts.js';
+import { SlidingWindow } from './sliding-window.js';
 import { TokenBucket } from './token-bucket.js';
+import type { UserLimiter } from './user-limiter.js';
 
-/** Limits the commands of each connection. */
+/** Commands per second; 0 for no limit. */
+export interface CommandRates {
+  readonly connectionRps: number;
+  readonly userRps: number;
+}
+
+export interface CommandLimiterDependencies {
+  /** Asked for each command: operators change the rates at run time. */
+  readonly rates: () => CommandRates;
+  readonly users: UserLimiter;
+  readonly counts: LimitCounts;
+  /** Never goes back: `performance.now`. */
+  readonly nowMs: () => number;
+}
+
+export interface CommandLimiterSettings {
+  /** A connection refused as `rate_limited` more often than this within ten seconds is closed; 0 for never. */
+  readonly abuseRefusals: number;
+}
+
+/** Limits the commands of each connection and of each user, and closes connections that take no notice. */
 export class CommandLimiter {
   private readonly buckets = new WeakMap<Connection, TokenBucket>();
+  private readonly refusals = new WeakMap<Connection, SlidingWindow>();
+  /** Closed for abuse; what they sent before they noticed is still to be read. */
+  private readonly abusers = new WeakSet<Connection>();
 
-  constructor(private readonly settings: { readonly connectionRps: number }) {}
+  constructor(
+    private readonly dependencies: CommandLimiterDependencies,
+    private readonly settings: CommandLimiterSettings,
+  ) {}
 
-  /** @throws RefusalError `rate_limited` */
-  admit(connection: Connection): void {
-    const { connectionRps } = this.settings;
-    if (connectionRps === 0) return;
-    const nowMs = performance.now();
+  /**
+   * Admits a command: at once, or when the promise resolves. Callers over HTTP have no connection, so each of their requests begins with a
+   * full bucket; the rate of their user counts all the same.
+   *
+   * @throws RefusalError `rate_limited`, or rejects with it
+   */
+  admit(connection: Connection): void | Promise<void> {
+    const { connectionRps, userRps } = this.dependencies.rates();
+    if (connectionRps === 0 && userRps === 0) return undefined;
+    if (this.abusers.has(connection)) throw this.abuse();
+    if (connectionRps > 0) this.admitOnConnection(connection, connectionRps);
+    if (userRps === 0) return undefined;
+    try {
+      return this.dependencies.users
+        .admit(connection.identity.userId, userRps)
+        ?.catch((error: unknown) => this.refusedForUser(connection, error));
+    } catch (error) {
+      return this.refusedForUser(connection, error);
+    }
+  }
+
+  private admitOnConnection(connection: Connection, ratePerSec: number): void {
+    const nowMs = this.dependencies.nowMs();
     let bucket = this.buckets.get(connection);
     if (bucket === undefined) {
-      bucket = new TokenBucket(connectionRps, nowMs);
+      bucket = new TokenBucket(ratePerSec, nowMs);
       this.buckets.set(connection, bucket);
-    }
+    } else if (bucket.ratePerSec !== ratePerSec) bucket.changeRate(ratePerSec, nowMs);
     const retryAfterMs = bucket.take(nowMs);
-    if (retryAfterMs > 0) {
-      throw new RefusalError('rate_limited', `more than ${connectionRps} commands a second`, {
-        retryAfterMs,
-        limit: connectionRps,
-      });
+    if (retryAfterMs === 0) return;
+    this.dependencies.counts.connection++;
+    this.noteRefusal(connection);
+    throw new RefusalError('rate_limited', `more than ${ratePerSec} commands a second`, {
+      retryAfterMs,
+      limit: ratePerSec,
+    });
+  }
+
+  private refusedForUser(connection: Connection, error: unknown): never {
+    if (error instanceof RefusalError) {
+      this.dependencies.counts.user++;
+      this.noteRefusal(connection);
     }
+    throw error;
+  }
+
+  private noteRefusal(connection: Connection): void {
+    const { abuseRefusals } = this.settings;
+    if (abuseRefusals === 0 || this.abusers.has(connection)) return;
+    const nowMs = this.dependencies.nowMs();
+    let window = this.refusals.get(connection);
+    if (window === undefined) {
+      window = new SlidingWindow(1000, 10);
+      this.refusals.set(connection, window);
+    }
+    window.add(nowMs, 1);
+    if (window.sum(nowMs) <= abuseRefusals) return;
+    this.abusers.add(connection);
+    this.dependencies.counts.abuseDisconnects++;
+    connection.disconnect(this.abuse());
+  }
+
+  private abuse(): RefusalError {
+    const { abuseRefusals } = this.settings;
+    return new RefusalError(
+      'rate_limited',
+      `more than ${abuseRefusals} commands were refused within ten seconds`,
+      {
+        retryAfterMs: 10_000,
+        limit: abuseRefusals,
+      },
+    );
   }
 }

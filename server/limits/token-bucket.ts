@@ -4,11 +4,22 @@ export class TokenBucket {
   private filledAtMs: number;
 
   constructor(
-    private readonly ratePerSec: number,
+    private rate: number,
     nowMs: number,
   ) {
-    this.tokens = Math.max(1, ratePerSec);
+    this.tokens = Math.max(1, rate);
     this.filledAtMs = nowMs;
+  }
+
+  get ratePerSec(): number {
+    return this.rate;
+  }
+
+  /** Goes on at another rate with the tokens there are, as far as they fit. */
+  changeRate(ratePerSec: number, nowMs: number): void {
+    this.fill(nowMs);
+    this.rate = ratePerSec;
+    this.tokens = Math.min(Math.max(1, ratePerSec), this.tokens);
   }
 
   /**
@@ -17,7 +28,7 @@ export class TokenBucket {
    */
   reserve(nowMs: number, limitMs: number): number | undefined {
     this.fill(nowMs);
-    const waitMs = this.tokens >= 1 ? 0 : Math.ceil(((1 - this.tokens) / this.ratePerSec) * 1000);
+    const waitMs = this.tokens >= 1 ? 0 : Math.ceil(((1 - this.tokens) / this.rate) * 1000);
     if (waitMs > limitMs) return undefined;
     this.tokens -= 1;
     return waitMs;
@@ -30,12 +41,12 @@ export class TokenBucket {
       this.tokens -= 1;
       return 0;
     }
-    return Math.ceil(((1 - this.tokens) / this.ratePerSec) * 1000);
+    return Math.ceil(((1 - this.tokens) / this.rate) * 1000);
   }
 
   private fill(nowMs: number): void {
-    const earned = ((nowMs - this.filledAtMs) / 1000) * this.ratePerSec;
-    this.tokens = Math.min(Math.max(1, this.ratePerSec), this.tokens + earned);
+    const earned = ((nowMs - this.filledAtMs) / 1000) * this.rate;
+    this.tokens = Math.min(Math.max(1, this.rate), this.tokens + earned);
     this.filledAtMs = nowMs;
   }
 }

@@ -9,6 +9,7 @@ import type { CommandRouter } from '../commands/router.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
+import { clientAddress } from './client-address.js';
 import { ClientConnection, connectionOn } from './client-connection.js';
 import type { Connection } from './connection.js';
 import { handleFrame } from './json/client-frames.js';
@@ -45,6 +46,14 @@ export interface ConnectionGateDependencies {
   readonly direct: { add(connection: Connection): void; remove(connection: Connection): void };
   readonly permissions: Permissions;
   readonly authenticate: Authenticate;
+  /** Takes a place for a connection of a user, or rejects; undefined: there is no limit. The place is given back by the function. */
+  readonly claim: (userId: string) => Promise<() => void> | undefined;
+  /** Is told of the addresses that transports come from, if it counts them. */
+  readonly addresses: {
+    readonly countsConnections: boolean;
+    entered(address: string): void;
+    left(address: string): void;
+  };
   readonly router: () => CommandRouter;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -70,6 +79,8 @@ export class ConnectionGate {
       .then((answer) => this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`));
   });
   private readonly credentials = new WeakMap<Socket, Credentials>();
+  /** What gives back the place of a connection among those of its user; empty where there is no limit. */
+  private readonly places = new WeakMap<Socket, () => void>();
 
   constructor(
     private readonly dependencies: ConnectionGateDependencies,
@@ -88,17 +99,19 @@ export class ConnectionGate {
       this.identify(socket).then(
         () => next(),
         (error: unknown) => {
+          this.places.get(socket)?.();
           const { code, message } = toWireError(error);
           this.dependencies.metrics.countRefused(code);
           this.dependencies.log.info('Connection refused', {
             code,
             reason: message,
-            address: socket.handshake.address,
+            address: clientAddress(socket.request),
           });
           next(connectError(error));
         },
       );
     });
+    this.countAddresses(io);
     io.on('connection', (socket) => {
       socket.onAny(listener);
       this.enter(socket);
@@ -117,6 +130,8 @@ export class ConnectionGate {
     const { auth } = socket.handshake;
     const identity =
       conn instanceof JsonConnection ? conn.identity : this.dependencies.authenticate(tokenOf(socket));
+    // A `/ws` client has taken its place before the upgrade.
+    if (!(conn instanceof JsonConnection)) await this.takePlace(socket, identity.userId);
     const requested = conn instanceof JsonConnection ? conn.resumeSession : (auth['session_id'] as unknown);
     const sessionId = typeof requested === 'string' && requested.length <= 100 ? requested : undefined;
     const positions = positionsField.safeParse(auth['positions'] ?? {});
@@ -127,6 +142,27 @@ export class ConnectionGate {
     }
     const session = await this.dependencies.sessions.open(identity.userId, sessionId, positions.data);
     this.credentials.set(socket, { identity, session });
+  }
+
+  private async takePlace(socket: Socket, userId: string): Promise<void> {
+    const claimed = this.dependencies.claim(userId);
+    if (claimed === undefined) return;
+    const release = await claimed;
+    this.places.set(socket, release);
+    // It may leave before it has entered, or enter again on the same transport.
+    socket.conn.once('close', release);
+    if (socket.conn.readyState === 'closed') release();
+  }
+
+  /** Counts transports, of both kinds, from the moment they are there. */
+  private countAddresses(io: Server): void {
+    const { addresses } = this.dependencies;
+    if (!addresses.countsConnections) return;
+    io.engine.on('connection', (conn: Socket['conn']) => {
+      const address = clientAddress(conn.request);
+      addresses.entered(address);
+      conn.once('close', () => addresses.left(address));
+    });
   }
 
   private enter(socket: Socket): void {
@@ -140,7 +176,7 @@ export class ConnectionGate {
         wire: conn instanceof JsonConnection ? 'json' : 'socketio',
         identity,
         sessionId: session.id,
-        address: socket.handshake.address,
+        address: clientAddress(socket.request),
         connectedAt: nowMs(),
       },
       account,
@@ -183,6 +219,7 @@ export class ConnectionGate {
       const connection = registry.connection(this.id);
       if (connection === undefined) return;
       registry.delete(connection.id);
+      gate.places.get(this)?.();
       connection.closed();
       metrics.disconnects++;
       log.info('Connection closed', {

@@ -3,6 +3,7 @@ import { Server, type Socket } from 'socket.io';
 import { RefusalError, toWireError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
 import type { Log } from '../telemetry/log.js';
+import { refuseHandshake } from './handshake-refusal.js';
 
 export interface SocketIoSettings {
   readonly heartbeatIntervalMs: number;
@@ -32,6 +33,8 @@ export function createSocketIo(http: HttpServer, settings: SocketIoSettings, adm
     perMessageDeflate: false,
     httpCompression: false,
     allowEIO3: false,
+    // Upgrades that are not its own, at `/ws`, may wait for their turn.
+    destroyUpgradeTimeout: 20_000,
     cors: { origin: anyOrigin ? true : [...settings.allowedOrigins], credentials: true },
     allowRequest: (request, decide) => {
       try {
@@ -42,7 +45,8 @@ export function createSocketIo(http: HttpServer, settings: SocketIoSettings, adm
         if (waitMs === 0) decide(null, true);
         else setTimeout(() => decide(null, true), waitMs).unref();
       } catch (error) {
-        decide(toWireError(error).message, false);
+        // Not by `decide`, which knows no status but 403: the answer is complete, and nothing waits for the decision.
+        refuseHandshake(request, error);
       }
     },
   });

@@ -1,14 +1,17 @@
-import { STATUS_CODES, type IncomingMessage, type Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { randomBytes } from 'node:crypto';
 import { WebSocketServer } from 'ws';
-import { errorTable, RefusalError, toWireError } from '../../../shared/errors.js';
+import { RefusalError } from '../../../shared/errors.js';
+import { refuseUpgrade } from '../handshake-refusal.js';
 import { isOriginAllowed, type Admission, type Authenticate } from '../socketio.js';
 import { JsonConnection, type JsonConnectionSettings } from './json-connection.js';
 
 export interface UpgradeDependencies {
   readonly admit: Admission;
   readonly authenticate: Authenticate;
+  /** Takes a place for a connection of a user, or rejects; undefined: there is no limit. The place is given back by the function. */
+  readonly claim: (userId: string) => Promise<() => void> | undefined;
   readonly onConnection: (connection: JsonConnection) => void;
 }
 
@@ -58,13 +61,26 @@ export function acceptJsonClients(
           };
           dependencies.onConnection(new JsonConnection(made, settings));
         });
-      if (waitMs === 0) upgrade();
-      else {
-        socket.on('error', () => {});
-        setTimeout(upgrade, waitMs).unref();
+      const proceed = () => {
+        if (waitMs === 0) upgrade();
+        else setTimeout(upgrade, waitMs).unref();
+      };
+      const claimed = dependencies.claim(identity.userId);
+      if (waitMs > 0 || claimed !== undefined) socket.on('error', () => {});
+      if (claimed === undefined) {
+        proceed();
+        return;
       }
+      claimed.then(
+        (release) => {
+          socket.once('close', release);
+          if (socket.destroyed) release();
+          else proceed();
+        },
+        (error: unknown) => refuseUpgrade(socket, error),
+      );
     } catch (error) {
-      refuse(socket, error);
+      refuseUpgrade(socket, error);
     }
   };
   http.on('upgrade', onUpgrade);
@@ -80,17 +96,4 @@ function tokenOf(request: IncomingMessage, url: URL): string {
   if (token === undefined || token === '')
     throw new RefusalError('unauthorized', 'no token: give it as ?token= or as an Authorization header');
   return token;
-}
-
-function refuse(socket: Duplex, error: unknown): void {
-  const wire = toWireError(error);
-  const status = errorTable[wire.code].http;
-  const body = JSON.stringify({ error: wire });
-  const retryAfter =
-    wire.retry_after_ms === undefined ? '' : `Retry-After: ${Math.ceil(wire.retry_after_ms / 1000)}\r\n`;
-  socket.on('error', () => {});
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `${retryAfter}Connection: close\r\n\r\n${body}`,
-  );
 }

@@ -1,0 +1,103 @@
+import type { Request, RequestHandler } from 'express';
+import {
+  ipKeyGenerator,
+  MemoryStore,
+  rateLimit,
+  type ClientRateLimitInfo,
+  type Options,
+  type Store,
+} from 'express-rate-limit';
+import { RefusalError } from '../../shared/errors.js';
+import type { Identity } from '../auth/identity.js';
+import { answerInTime } from '../limits/answer-in-time.js';
+import type { LimitCounts } from '../limits/limit-counts.js';
+import type { Log } from '../telemetry/log.js';
+import { clientAddress } from '../transports/client-address.js';
+import { bearerOf } from './api.js';
+import { sendError } from './errors.js';
+
+export interface HttpRateLimitDependencies {
+  readonly authenticate: (token: string) => Identity;
+  /** Counts for all replicas; undefined: this replica counts by itself. */
+  readonly store: Store | undefined;
+  readonly counts: LimitCounts;
+  readonly log: Log;
+}
+
+export interface HttpRateLimitSettings {
+  /** Requests per caller and window; 0 for no limit. */
+  readonly requests: number;
+  readonly windowMs: number;
+}
+
+const storeLimitMs = 500;
+
+/**
+ * Limits the requests of a caller: the user of a valid token, else the address (IPv6 by /56). Every answer tells by `RateLimit` headers
+ * (draft 7 of the IETF) how much is left; past the limit it is 429 with `Retry-After`. While Redis is away everything passes.
+ */
+export function httpRateLimit(
+  { authenticate, store, counts, log }: HttpRateLimitDependencies,
+  { requests, windowMs }: HttpRateLimitSettings,
+): RequestHandler {
+  if (requests === 0) return (_request, _response, next) => next();
+  return rateLimit({
+    windowMs,
+    limit: requests,
+    standardHeaders: 'draft-7',
+    legacyHeaders: false,
+    store: store === undefined ? new MemoryStore() : new PassingStore(store, { counts, log }),
+    keyGenerator: (request) => callerOf(request, authenticate),
+    handler: (request, response) => {
+      counts.http++;
+      const { resetTime } = (request as Request & { rateLimit: { resetTime?: Date } }).rateLimit;
+      const retryAfterMs = Math.max(1, (resetTime?.getTime() ?? Date.now() + windowMs) - Date.now());
+      const message = `more than ${requests} requests in ${Math.round(windowMs / 1000)} seconds`;
+      sendError(
+        response,
+        new RefusalError('rate_limited', message, { retryAfterMs, limit: requests }).toWire(),
+      );
+    },
+  });
+}
+
+function callerOf(request: Request, authenticate: (token: string) => Identity): string {
+  try {
+    return `user:${authenticate(bearerOf(request)).userId}`;
+  } catch {
+    return `address:${ipKeyGenerator(clientAddress(request))}`;
+  }
+}
+
+/** Lets requests pass while the store cannot be reached: `/api` is not to fail because it cannot be counted. */
+class PassingStore implements Store {
+  private windowMs = 0;
+
+  constructor(
+    private readonly store: Store,
+    private readonly dependencies: { readonly counts: LimitCounts; readonly log: Log },
+  ) {}
+
+  init(options: Options): void {
+    this.windowMs = options.windowMs;
+    void this.store.init?.(options);
+  }
+
+  async increment(key: string): Promise<ClientRateLimitInfo> {
+    try {
+      return await answerInTime(Promise.resolve(this.store.increment(key)), storeLimitMs);
+    } catch (error) {
+      this.dependencies.counts.localFallbacks++;
+      this.dependencies.log.debug('Request passes without being counted', { error });
+      return { totalHits: 1, resetTime: new Date(Date.now() + this.windowMs) };
+    }
+  }
+
+  async decrement(key: string): Promise<void> {
+    await this.store.decrement(key);
+  }
+
+  async resetKey(key: string): Promise<void> {
+    await this.store.resetKey(key);
+  }
+}

@@ -1,0 +1,88 @@
+import { ipKeyGenerator } from 'express-rate-limit';
+import { RefusalError } from '../../shared/errors.js';
+import type { LimitCounts } from './limit-counts.js';
+import { TokenBucket } from './token-bucket.js';
+
+export interface AddressLimiterSettings {
+  /** Handshakes per second from one address; 0 for no limit. */
+  readonly connectsPerSec: number;
+  /** Connections of this replica from one address; 0 for no limit. */
+  readonly maxConnections: number;
+}
+
+/** Addresses whose pace is remembered at one time; past it the one that was quiet for longest is forgotten. */
+const bucketLimit = 100_000;
+/** A bucket is full again after this time, as a new one is. */
+const fullAfterMs = 1000;
+/** Who holds a /64 of IPv6 has all its addresses. */
+const ipv6Subnet = 64;
+
+/** Limits how fast, and how many, clients of one address connect. */
+export class AddressLimiter {
+  /** In the order of their last use. */
+  private readonly buckets = new Map<string, { readonly bucket: TokenBucket; usedMs: number }>();
+  private readonly connections = new Map<string, number>();
+
+  constructor(
+    private readonly dependencies: { readonly counts: LimitCounts; readonly nowMs: () => number },
+    private readonly settings: AddressLimiterSettings,
+  ) {}
+
+  /** Whether connections have to be counted, by {@link entered} and {@link left}. */
+  get countsConnections(): boolean {
+    return this.settings.maxConnections > 0;
+  }
+
+  /** @throws RefusalError `rate_limited` or `at_capacity` */
+  admit(address: string): void {
+    const { connectsPerSec, maxConnections } = this.settings;
+    if (connectsPerSec === 0 && maxConnections === 0) return;
+    const key = keyOf(address);
+    if (maxConnections > 0 && (this.connections.get(key) ?? 0) >= maxConnections) {
+      this.dependencies.counts.address++;
+      throw new RefusalError('at_capacity', `the address holds ${maxConnections} connections`, {
+        retryAfterMs: 5000,
+        limit: maxConnections,
+      });
+    }
+    const retryAfterMs = connectsPerSec === 0 ? 0 : this.takeToken(key);
+    if (retryAfterMs === 0) return;
+    this.dependencies.counts.address++;
+    throw new RefusalError('rate_limited', `more than ${connectsPerSec} connects a second from one address`, {
+      retryAfterMs,
+      limit: connectsPerSec,
+    });
+  }
+
+  entered(address: string): void {
+    const key = keyOf(address);
+    this.connections.set(key, (this.connections.get(key) ?? 0) + 1);
+  }
+
+  left(address: string): void {
+    const key = keyOf(address);
+    const rest = (this.connections.get(key) ?? 0) - 1;
+    if (rest > 0) this.connections.set(key, rest);
+    else this.connections.delete(key);
+  }
+
+  private takeToken(key: string): number {
+    const nowMs = this.dependencies.nowMs();
+    const known = this.buckets.get(key) ?? {
+      bucket: new TokenBucket(this.settings.connectsPerSec, nowMs),
+      usedMs: nowMs,
+    };
+    known.usedMs = nowMs;
+    this.buckets.delete(key);
+    this.buckets.set(key, known);
+    for (const [oldest, { usedMs }] of this.buckets) {
+      if (nowMs - usedMs <= fullAfterMs && this.buckets.size <= bucketLimit) break;
+      this.buckets.delete(oldest);
+    }
+    return known.bucket.take(nowMs);
+  }
+}
+
+function keyOf(address: string): string {
+  return ipKeyGenerator(address, ipv6Subnet);
+}

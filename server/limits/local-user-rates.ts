@@ -1,0 +1,33 @@
+import { SlidingWindow } from './sliding-window.js';
+import { rateSlotMs, rateSlots, type Grant, type UserRateStore } from './user-rate-store.js';
+
+/** Windows without commands are let go when there are this many more. */
+const sweepAfter = 1000;
+
+/** The windows of users on one replica: all there is where it is alone, and what keeps it usable while Redis is away. */
+export class LocalUserRates implements UserRateStore {
+  private readonly windows = new Map<string, SlidingWindow>();
+  private sweepAt = sweepAfter;
+
+  /** `nowMs` never goes back: `performance.now`. */
+  constructor(private readonly dependencies: { readonly nowMs: () => number }) {}
+
+  take(userId: string, ratePerSec: number, want: number): Promise<Grant> {
+    const nowMs = this.dependencies.nowMs();
+    let window = this.windows.get(userId);
+    if (window === undefined) {
+      this.sweep(nowMs);
+      window = new SlidingWindow(rateSlotMs, rateSlots);
+      this.windows.set(userId, window);
+    }
+    const granted = Math.max(0, Math.min(want, Math.floor(ratePerSec) - window.sum(nowMs)));
+    if (granted > 0) window.add(nowMs, granted);
+    return Promise.resolve({ granted, retryAfterMs: granted < want ? window.nextFreeMs(nowMs) : 0 });
+  }
+
+  private sweep(nowMs: number): void {
+    if (this.windows.size < this.sweepAt) return;
+    for (const [userId, window] of this.windows) if (window.sum(nowMs) === 0) this.windows.delete(userId);
+    this.sweepAt = this.windows.size + sweepAfter;
+  }
+}

@@ -1,0 +1,150 @@
+import { RefusalError } from '../../shared/errors.js';
+import type { Log } from '../telemetry/log.js';
+import { answerInTime } from './answer-in-time.js';
+import type { LimitCounts } from './limit-counts.js';
+import type { Grant, UserRateStore } from './user-rate-store.js';
+
+export interface UserLimiterDependencies {
+  readonly store: UserRateStore;
+  /** Decides while the store is away. */
+  readonly local: UserRateStore;
+  readonly counts: LimitCounts;
+  readonly log: Log;
+  /** Never goes back: `performance.now`. */
+  readonly nowMs: () => number;
+}
+
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (error: RefusalError) => void;
+}
+
+/** What this replica knows about one user. */
+interface Allowance {
+  ratePerSec: number;
+  /** Commands that may be run without asking, until a time. */
+  granted: number;
+  grantedUntilMs: number;
+  /** Nothing needs to be asked until this time: there is nothing. */
+  deniedUntilMs: number;
+  usedMs: number;
+  asking: boolean;
+  waiting: Waiting[];
+}
+
+/** A grant is a twentieth of a second's worth: what is left over on one replica is missing on the others for a second at most. */
+const grantsPerSec = 20;
+const grantValidMs = 1000;
+const waitingLimit = 1000;
+const storeLimitMs = 500;
+const sweepMs = 5000;
+const idleMs = 2000;
+
+/**
+ * Limits the commands of each user over all replicas. Replicas take small grants from a shared window and spend them without asking; a
+ * denial is remembered, so that a flood costs no round trips. Commands that come while a grant is asked for wait, in order.
+ */
+export class UserLimiter {
+  private readonly allowances = new Map<string, Allowance>();
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(private readonly dependencies: UserLimiterDependencies) {
+    this.timer = setInterval(() => this.sweep(), sweepMs);
+    this.timer.unref();
+  }
+
+  /**
+   * Admits a command: at once, or when the promise resolves.
+   *
+   * @throws RefusalError `rate_limited`, or rejects with it
+   */
+  admit(userId: string, ratePerSec: number): void | Promise<void> {
+    const nowMs = this.dependencies.nowMs();
+    const allowance = this.allowanceOf(userId, ratePerSec);
+    allowance.usedMs = nowMs;
+    if (allowance.waiting.length === 0) {
+      if (allowance.granted > 0 && nowMs < allowance.grantedUntilMs) {
+        allowance.granted--;
+        return undefined;
+      }
+      if (nowMs < allowance.deniedUntilMs) throw refusal(allowance, nowMs);
+    }
+    if (allowance.waiting.length >= waitingLimit) throw refusal(allowance, nowMs);
+    return new Promise((resolve, reject) => {
+      allowance.waiting.push({ resolve, reject });
+      if (!allowance.asking) void this.ask(userId, allowance);
+    });
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private allowanceOf(userId: string, ratePerSec: number): Allowance {
+    const known = this.allowances.get(userId);
+    if (known?.ratePerSec === ratePerSec) return known;
+    if (known !== undefined) {
+      // What was granted or denied under the old rate says nothing about the new one.
+      known.ratePerSec = ratePerSec;
+      known.granted = 0;
+      known.deniedUntilMs = 0;
+      return known;
+    }
+    const allowance: Allowance = {
+      ratePerSec,
+      granted: 0,
+      grantedUntilMs: 0,
+      deniedUntilMs: 0,
+      usedMs: 0,
+      asking: false,
+      waiting: [],
+    };
+    this.allowances.set(userId, allowance);
+    return allowance;
+  }
+
+  /** Asks for grants until nobody waits. Never rejects. */
+  private async ask(userId: string, allowance: Allowance): Promise<void> {
+    allowance.asking = true;
+    while (allowance.waiting.length > 0) {
+      const { ratePerSec } = allowance;
+      const grant = Math.ceil(ratePerSec / grantsPerSec);
+      const want = Math.max(1, Math.min(ratePerSec, Math.max(grant, allowance.waiting.length)));
+      const { granted, retryAfterMs } = await this.take(userId, ratePerSec, want);
+      const nowMs = this.dependencies.nowMs();
+      const admitted = allowance.waiting.splice(0, granted);
+      allowance.granted = granted - admitted.length;
+      allowance.grantedUntilMs = nowMs + grantValidMs;
+      for (const { resolve } of admitted) resolve();
+      if (granted >= want || allowance.ratePerSec !== ratePerSec) continue;
+      allowance.deniedUntilMs = nowMs + Math.max(1, retryAfterMs);
+      for (const { reject } of allowance.waiting.splice(0)) reject(refusal(allowance, nowMs));
+    }
+    allowance.asking = false;
+  }
+
+  private async take(userId: string, ratePerSec: number, want: number): Promise<Grant> {
+    const { store, local, counts, log } = this.dependencies;
+    counts.refills++;
+    try {
+      return await answerInTime(store.take(userId, ratePerSec, want), storeLimitMs);
+    } catch (error) {
+      counts.localFallbacks++;
+      log.debug('Rate of a user is counted on this replica alone', { user_id: userId, error });
+      return local.take(userId, ratePerSec, want);
+    }
+  }
+
+  private sweep(): void {
+    const nowMs = this.dependencies.nowMs();
+    for (const [userId, { usedMs, asking }] of this.allowances)
+      if (!asking && nowMs - usedMs > idleMs) this.allowances.delete(userId);
+  }
+}
+
+function refusal({ ratePerSec, deniedUntilMs }: Allowance, nowMs: number): RefusalError {
+  return new RefusalError('rate_limited', `the user sends more than ${ratePerSec} commands a second`, {
+    retryAfterMs: Math.max(1, Math.ceil(deniedUntilMs - nowMs)),
+    limit: ratePerSec,
+  });
+}
