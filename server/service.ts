@@ -189,6 +189,7 @@ export class Service {
         addresses,
         router: () => router,
         metrics: this.metrics,
+        mode: () => switches.mode,
         log: this.logger.log('connection'),
         nowMs,
       },
@@ -245,6 +246,7 @@ export class Service {
         topics: this.topics,
         account: this.account,
         storage: this.storage,
+        limits: this.limits,
       }),
     );
   }

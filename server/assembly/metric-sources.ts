@@ -1,4 +1,5 @@
 import type { Storage } from '../cluster/storage.js';
+import type { Limits } from './limits.js';
 import type { MetricSources } from '../telemetry/metrics.js';
 import type { TopicHub } from '../topics/hub.js';
 import type { OutboxAccount } from '../transports/outbox.js';
@@ -11,10 +12,18 @@ export interface MetricParts {
   readonly topics: TopicHub;
   readonly account: OutboxAccount;
   readonly storage: Storage;
+  readonly limits: Limits;
 }
 
 /** Where the metrics get their numbers when somebody looks. */
-export function metricSources({ replicaId, registry, topics, account, storage }: MetricParts): MetricSources {
+export function metricSources({
+  replicaId,
+  registry,
+  topics,
+  account,
+  storage,
+  limits,
+}: MetricParts): MetricSources {
   return {
     replicaId,
     connections: () => {
@@ -31,6 +40,7 @@ export function metricSources({ replicaId, registry, topics, account, storage }:
       }
       return sum;
     },
+    limits: () => limits.counts,
     delivery: () => topics.counts,
     outboxes: () => ({ slow: account.slowCount, waitingBytes: account.waitingBytes }),
     mailboxes: () => {

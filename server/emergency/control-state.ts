@@ -62,7 +62,7 @@ const refused: Readonly<Record<Mode, ReadonlySet<string>>> = {
  * looking costs nothing and goes on working while the store is away.
  */
 export class ControlState {
-  private mode: Mode = 'normal';
+  private currentMode: Mode = 'normal';
   private accepted = true;
   private shed = false;
   private currentRates: Rates;
@@ -76,6 +76,10 @@ export class ControlState {
     this.currentRates = settings.rates;
     for (const [field, value] of map.entries()) this.take(field, value);
     map.onChange((field, value) => this.take(field, value));
+  }
+
+  get mode(): Mode {
+    return this.currentMode;
   }
 
   get rates(): Rates {
@@ -188,7 +192,7 @@ export class ControlState {
         const mode =
           stored === undefined ? 'normal' : (modes.find((one) => one === stored.value) ?? 'maintenance');
         if (mode === this.mode) return undefined;
-        this.mode = mode;
+        this.currentMode = mode;
         return { kind: 'mode', mode, ...(stored?.reason !== undefined && { reason: stored.reason }) };
       }
       case 'connections':

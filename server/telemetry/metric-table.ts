@@ -63,6 +63,28 @@ export const metricTable: readonly MetricRow[] = [
     ({ refused }) => Object.entries(refused),
     'code',
   ),
+  counter(
+    'rtc_rate_limited_total',
+    'Refusals by the limit that was exceeded.',
+    ({ rate_limit_stats: { connection, user, address, user_connections, http } }) =>
+      Object.entries({ connection, user, address, user_connections, http }),
+    'limit',
+  ),
+  counter(
+    'rtc_abuse_disconnects_total',
+    'Connections closed because they went on after too many refusals.',
+    ({ rate_limit_stats }) => rate_limit_stats.abuse_disconnects,
+  ),
+  counter(
+    'rtc_rate_limit_fallbacks_total',
+    'Decisions of the limits made by this replica alone because Redis was away.',
+    ({ rate_limit_stats }) => rate_limit_stats.local_fallbacks,
+  ),
+  counter(
+    'rtc_rate_limit_refills_total',
+    'Grants for users asked of Redis.',
+    ({ rate_limit_stats }) => rate_limit_stats.refills,
+  ),
   gauge(
     'rtc_publish_latency_ms',
     'Time from command to acknowledgement, in milliseconds; quantiles of the last one to two minutes.',

@@ -29,7 +29,17 @@ export interface MetricsDocument {
     readonly gaps: number;
   };
   readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
-  readonly rate_limit_stats: { readonly limited: number };
+  readonly rate_limit_stats: {
+    readonly limited: number;
+    readonly connection: number;
+    readonly user: number;
+    readonly address: number;
+    readonly user_connections: number;
+    readonly http: number;
+    readonly abuse_disconnects: number;
+    readonly local_fallbacks: number;
+    readonly refills: number;
+  };
   readonly latency_ms: { readonly publish: LatencySummary; readonly delivery: LatencySummary };
   readonly topics: { readonly carried: number; readonly subscriptions: number; readonly behind: number };
   readonly outboxes: {

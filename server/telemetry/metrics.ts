@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { ErrorCode } from '../../shared/errors.js';
+import type { LimitCounts } from '../limits/limit-counts.js';
 import { metricTable, type MetricValue } from './metric-table.js';
 import type { MetricsDocument } from './metrics-document.js';
 import { Quantiles } from './quantiles.js';
@@ -21,6 +22,7 @@ export interface MetricSources {
     disconnected: number;
     gaps: number;
   };
+  readonly limits: () => LimitCounts;
   readonly outboxes: () => { slow: number; waitingBytes: number };
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
   readonly redis: () => { state: 'up' | 'down' | 'none'; reconnects: number; errors: number; stalls: number };
@@ -60,6 +62,7 @@ export class Metrics {
     if (sources === undefined) throw new Error('metrics are read before the service has started');
     const connections = sources.connections();
     const delivery = sources.delivery();
+    const limits = sources.limits();
     const memory = process.memoryUsage();
     return {
       replica_id: sources.replicaId,
@@ -75,7 +78,17 @@ export class Metrics {
         gaps: delivery.gaps,
       },
       refused: { ...this.refused },
-      rate_limit_stats: { limited: this.refused.rate_limited ?? 0 },
+      rate_limit_stats: {
+        limited: this.refused.rate_limited ?? 0,
+        connection: limits.connection,
+        user: limits.user,
+        address: limits.address,
+        user_connections: limits.userConnections,
+        http: limits.http,
+        abuse_disconnects: limits.abuseDisconnects,
+        local_fallbacks: limits.localFallbacks,
+        refills: limits.refills,
+      },
       latency_ms: { publish: this.publishMs.summary(), delivery: this.deliveryMs.summary() },
       topics: sources.topics(),
       outboxes: {

@@ -56,6 +56,8 @@ export interface ConnectionGateDependencies {
   };
   readonly router: () => CommandRouter;
   readonly metrics: Metrics;
+  /** The mode that the service is in; told to clients who come while it is not `normal`. */
+  readonly mode: () => string;
   readonly log: Log;
   readonly nowMs: () => number;
 }
@@ -252,6 +254,7 @@ export class ConnectionGate {
     );
     const topics = subscribed.filter((one) => one !== undefined);
     sessions.onChanged(connection);
+    const mode = this.dependencies.mode();
     connection.emit('status', {
       status: 'connected',
       details: {
@@ -262,6 +265,7 @@ export class ConnectionGate {
           session.resumed &&
           topics.length === allowed.length &&
           topics.every((topic) => topic.recovered || !session.topics.has(topic.topic)),
+        ...(mode !== 'normal' && { mode }),
         topics,
       },
     });

@@ -1,38 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'socket.io-client';
 import type { ErrorCode } from '../../shared/errors.js';
+import { ok, openApiOf, request as call, type Json } from '../support/admin.js';
 import { connectClient, JsonClient, type TestAnswer } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
-
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- answers of many shapes
-type Json = Record<string, any>;
-
-/** Calls `/admin` as curl does: JSON under the type of a form. */
-async function call(
-  replica: TestReplica,
-  method: string,
-  path: string,
-  body?: object,
-  token: string | null = tokenOf('olga', { roles: ['admin'] }),
-): Promise<{ status: number; body: Json }> {
-  const response = await fetch(`${replica.url}/admin${path}`, {
-    method,
-    headers: {
-      ...(token !== null && { authorization: `Bearer ${token}` }),
-      ...(body && { 'content-type': 'application/x-www-form-urlencoded' }),
-    },
-    ...(body && { body: JSON.stringify(body) }),
-  });
-  return { status: response.status, body: (await response.json()) as Json };
-}
-
-async function ok(replica: TestReplica, method: string, path: string, body?: object): Promise<Json> {
-  const answer = await call(replica, method, path, body);
-  assert.equal(answer.status, 200, `${method} ${path}: ${JSON.stringify(answer.body)}`);
-  return answer.body;
-}
 
 const emit = (socket: Socket, command: string, request: object): Promise<TestAnswer> =>
   socket.timeout(5000).emitWithAck(command, request) as Promise<TestAnswer>;
@@ -70,8 +43,7 @@ for (const storage of ['redis', 'memory'] as const) {
     });
 
     it('are let in with a token of sufficient role only, and nothing changes otherwise', async () => {
-      const document = await ok(a, 'GET', '/openapi.json');
-      const paths = document['paths'] as Record<string, Record<string, { 'x-role': string }>>;
+      const { paths } = await openApiOf(a);
       const ranks = ['user', 'viewer', 'operator', 'admin'];
       let looked = 0;
       for (const [path, operations] of Object.entries(paths)) {
@@ -103,6 +75,15 @@ for (const storage of ['redis', 'memory'] as const) {
       );
     });
 
+    it('can read everything that needs no name, as documented', async () => {
+      const { paths } = await openApiOf(b);
+      const plain = Object.keys(paths).filter(
+        (path) => paths[path]!['get'] !== undefined && !path.includes('{') && !path.endsWith('/backup'),
+      );
+      assert.ok(plain.length >= 8);
+      for (const path of plain) await ok(b, 'GET', path.replace('/admin', ''));
+    });
+
     it('switch to read-only on one replica, for both, within a second; clients are told', async () => {
       const [one, two] = [await connect(a, 'ann'), await connect(b, 'bob')];
       const told: Record<string, unknown>[] = [];
@@ -132,6 +113,20 @@ for (const storage of ['redis', 'memory'] as const) {
           ['mode', 'normal', 'info'],
         ],
       );
+    });
+
+    it('tell clients who come while the service is not normal', async () => {
+      await ok(a, 'POST', '/emergency-mode', { mode: 'read_only' });
+      await until(
+        async () => (await b.json<Json>('/health'))['mode'] === 'read_only',
+        'b is read-only',
+        1000,
+      );
+      const one = await connectClient(b.url, 'ann');
+      sockets.push(one);
+      assert.equal(one.status['mode'], 'read_only');
+      await ok(a, 'POST', '/emergency-mode', { mode: 'normal' });
+      await until(async () => (await b.json<Json>('/health'))['mode'] === 'normal', 'b is back', 1000);
     });
 
     it('switch new connections off and on; who is connected stays', async () => {

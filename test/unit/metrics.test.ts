@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import express from 'express';
 import { metricsRouter } from '../../server/http/metrics-route.js';
+import { newLimitCounts } from '../../server/limits/limit-counts.js';
 import { metricTable } from '../../server/telemetry/metric-table.js';
 import { Metrics } from '../../server/telemetry/metrics.js';
 import { Quantiles } from '../../server/telemetry/quantiles.js';
@@ -17,6 +18,7 @@ function someMetrics(): Metrics {
     connections: () => ({ total: 3, socketio: 2, json: 1 }),
     topics: () => ({ carried: 4, subscriptions: 5, behind: 6 }),
     delivery: () => ({ delivered: 7, flushes: 8, paused: 9, dropped: 10, disconnected: 11, gaps: 12 }),
+    limits: () => ({ ...newLimitCounts(), connection: 2 }),
     outboxes: () => ({ slow: 13, waitingBytes: 14 }),
     mailboxes: () => ({ actors: 15, waiting: 16, failed: 17 }),
     redis: () => ({ state: 'up', reconnects: 18, errors: 19, stalls: 20 }),
@@ -39,7 +41,7 @@ describe('[METRIC] metrics', () => {
     assert.equal(document.active_connections, 3);
     assert.deepEqual([document.messages.published, document.messages.refused], [20, 3]);
     assert.deepEqual(document.refused, { rate_limited: 2, busy: 1 });
-    assert.deepEqual(document.rate_limit_stats, { limited: 2 });
+    assert.deepEqual([document.rate_limit_stats.limited, document.rate_limit_stats.connection], [2, 2]);
     assert.equal(document.mailboxes.rejected, 1);
     assert.deepEqual(JSON.parse(JSON.stringify(document)), document);
   });
