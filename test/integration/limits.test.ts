@@ -1,0 +1,305 @@
+import assert from 'node:assert/strict';
+import { io, type Socket } from 'socket.io-client';
+import WebSocket from 'ws';
+import type { WireError } from '../../shared/errors.js';
+import { connectClient, JsonClient, type TestAnswer } from '../support/clients.js';
+import { TestRedis } from '../support/redis.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** A connection that publishes without a break, and counts what is acknowledged. */
+class Flood {
+  acknowledged = 0;
+  readonly refusals: WireError[] = [];
+  private stopped = false;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly topic: string,
+  ) {
+    // Several under way at a time, each followed by the next after a breath: some hundred attempts a second.
+    for (let n = 0; n < 3; n++) void this.run();
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopped && this.socket.connected) {
+      const answer = (await this.socket
+        .timeout(5000)
+        .emitWithAck('publish', { topic: this.topic, payload: 1 })
+        .catch(() => undefined)) as TestAnswer | undefined;
+      if (answer?.ok === true) this.acknowledged++;
+      else if (answer?.error !== undefined) this.refusals.push(answer.error);
+      await pause(10);
+    }
+  }
+}
+
+/** The HTTP answer to an upgrade that is refused. */
+function upgradeAnswer(url: string, headers: Record<string, string> = {}) {
+  return new Promise<{ status: number; retryAfter: string | undefined; error: WireError } | 'open'>(
+    (resolve, reject) => {
+      const webSocket = new WebSocket(url, { headers });
+      webSocket.on('error', reject);
+      webSocket.on('open', () => {
+        webSocket.close();
+        resolve('open');
+      });
+      webSocket.on('unexpected-response', (_request, response) => {
+        let body = '';
+        response.on('data', (data: Buffer) => (body += data.toString()));
+        response.on('end', () => {
+          const { error } = JSON.parse(body) as { error: WireError };
+          resolve({ status: response.statusCode!, retryAfter: response.headers['retry-after'], error });
+        });
+      });
+    },
+  );
+}
+
+describe('[LIMITS] over two replicas', function () {
+  this.timeout(60_000);
+  let redis: TestRedis;
+  const replicas: TestReplica[] = [];
+  const open: { close(): unknown }[] = [];
+  const start = async (environment: NodeJS.ProcessEnv, count = 2): Promise<TestReplica[]> => {
+    for (let n = 0; n < count; n++)
+      replicas.push(
+        await TestReplica.start({ REDIS_URL: redis.url, REPLICA_ID: `replica-${n}`, ...environment }),
+      );
+    return replicas;
+  };
+  const client = async (replica: TestReplica, userId: string): Promise<Socket> => {
+    const socket = await connectClient(replica.url, userId);
+    open.push(socket);
+    return socket;
+  };
+  const floods = async (userId: string) =>
+    Promise.all(
+      [0, 1, 0, 1, 0].map(async (n) => new Flood(await client(replicas[n]!, userId), `flood-${userId}`)),
+    );
+  const sum = (all: readonly Flood[]) => all.reduce((total, { acknowledged }) => total + acknowledged, 0);
+  const acknowledgedPerSec = async (all: readonly Flood[], measuredMs: number) => {
+    const [before, fromMs] = [sum(all), performance.now()];
+    await pause(measuredMs);
+    return ((sum(all) - before) * 1000) / (performance.now() - fromMs);
+  };
+
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+  });
+  afterEach(async () => {
+    for (const one of open.splice(0)) one.close();
+    for (const replica of replicas.splice(0)) await replica.end('SIGKILL');
+    await redis.stop();
+  });
+
+  it('lets 50 ± 10 % messages a second through of a user with user_rps = 50 on 5 connections', async () => {
+    await start({ RTC_LIMITS_USER_RPS: '50', RTC_LIMITS_ABUSE_REFUSALS: '0' });
+    const all = await floods('ann');
+    await until(() => sum(all) >= 50, 'the first second’s worth is through');
+    await pause(1000);
+    const perSec = await acknowledgedPerSec(all, 8000);
+    for (const flood of all) flood.stop();
+    assert.ok(perSec >= 45 && perSec <= 55, `${perSec.toFixed(1)} a second`);
+    const refusals = all.flatMap((flood) => flood.refusals);
+    assert.ok(refusals.length > 500, `${refusals.length} refused`);
+    for (const { code, limit, retry_after_ms: retryAfterMs } of refusals) {
+      assert.deepEqual([code, limit], ['rate_limited', 50]);
+      assert.ok(retryAfterMs! > 0 && retryAfterMs! <= 1000, String(retryAfterMs));
+    }
+  });
+
+  it('goes on at the same rate for each replica while Redis is away', async () => {
+    await start({ RTC_LIMITS_USER_RPS: '20', RTC_LIMITS_ABUSE_REFUSALS: '0' }, 1);
+    const socket = await client(replicas[0]!, 'ann');
+    await redis.signal('SIGKILL');
+    await until(async () => {
+      const health = await replicas[0]!.json<{ status: string }>('/health');
+      return health.status !== 'healthy';
+    }, 'the replica has noticed');
+    await pause(1000);
+    const answers: TestAnswer[] = [];
+    for (let n = 0; n < 60; n++)
+      answers.push((await socket.timeout(5000).emitWithAck('ping', {})) as TestAnswer);
+    const served = answers.filter(({ ok }) => ok).length;
+    assert.ok(served >= 20 && served < 60, `${served} of 60 served`);
+    assert.ok(answers.every(({ ok, error }) => ok || error!.code === 'rate_limited'));
+  });
+
+  it('counts callers over HTTP against the rate of their user', async () => {
+    const [a] = await start({ RTC_LIMITS_USER_RPS: '5' }, 1);
+    const headers = { authorization: `Bearer ${tokenOf('ann')}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ topic: 't', payload: 1 });
+    const statuses = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const response = await fetch(`${a!.url}/api/publish`, { method: 'POST', headers, body });
+        return response.status;
+      }),
+    );
+    assert.equal(statuses.filter((status) => status === 200).length >= 5, true, String(statuses));
+    assert.ok(statuses.filter((status) => status === 429).length >= 5, String(statuses));
+  });
+
+  it('closes a connection that takes no notice of refusals, and says why first', async () => {
+    await start({ RTC_LIMITS_CONNECTION_RPS: '1', RTC_LIMITS_ABUSE_REFUSALS: '20' }, 1);
+    const socket = await client(replicas[0]!, 'ann');
+    const errors: WireError[] = [];
+    const reasons: string[] = [];
+    socket.on('error', (error: WireError) => errors.push(error));
+    socket.on('disconnect', (reason) => reasons.push(reason));
+    for (let n = 0; n < 100; n++) socket.emit('ping', {}, () => {});
+    await until(() => reasons.length === 1, 'the connection is closed');
+    assert.deepEqual(reasons, ['io server disconnect']);
+    assert.deepEqual([errors[0]?.code, errors[0]?.limit], ['rate_limited', 20]);
+
+    const json = new JsonClient(replicas[0]!.webSocketUrl, 'bob');
+    open.push(json);
+    await until(() => json.of('Status').length === 1, 'the JSON client is in');
+    for (let n = 0; n < 100; n++) json.send({ type: 'Ping', data: {} });
+    await until(() => json.webSocket.readyState === WebSocket.CLOSED, 'the JSON connection is closed');
+    const last = json.of('Error').at(-1)!.data;
+    assert.deepEqual([last['code'], last['limit']], ['rate_limited', 20]);
+  });
+
+  it('refuses connects of an address that are too fast by 429, on both wires, by the address of a local proxy', async () => {
+    const [a] = await start({ RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '2' }, 1);
+    const socketIoUrl = `${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
+    const jsonUrl = `${a!.webSocketUrl}?token=${tokenOf('ann')}`;
+    const from = (address: string) => ({ 'x-forwarded-for': address });
+    for (const [url, address] of [
+      [socketIoUrl, '203.0.113.1'],
+      [jsonUrl, '203.0.113.2'],
+    ] as const) {
+      const answers = await Promise.all(Array.from({ length: 6 }, () => upgradeAnswer(url, from(address))));
+      const refused = answers.filter((answer) => answer !== 'open');
+      assert.ok(refused.length >= 3 && refused.length <= 4, `${refused.length} refused`);
+      for (const { status, retryAfter, error } of refused) {
+        assert.deepEqual([status, retryAfter, error.code, error.limit], [429, '1', 'rate_limited', 2]);
+      }
+      assert.equal(await upgradeAnswer(url, from('203.0.113.3')), 'open');
+    }
+    const polls = await Promise.all(
+      Array.from({ length: 6 }, () =>
+        fetch(`${a!.url}/socket.io/?EIO=4&transport=polling`, { headers: from('203.0.113.4') }),
+      ),
+    );
+    const limited = polls.filter(({ status }) => status === 429);
+    assert.ok(limited.length >= 3, `${limited.length} refused`);
+    assert.equal(limited[0]!.headers.get('retry-after'), '1');
+    assert.equal(((await limited[0]!.json()) as { error: WireError }).error.code, 'rate_limited');
+  });
+
+  it('refuses connections past those of an address, and of the replica, by 503', async () => {
+    const [a] = await start(
+      { RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '2', RTC_WEBSOCKET_MAX_CONNECTIONS: '3' },
+      1,
+    );
+    const [one, two] = [await client(a!, 'ann'), new JsonClient(a!.webSocketUrl, 'ann')];
+    open.push(two);
+    await until(() => two.of('Status').length === 1, 'the JSON client is in');
+    const jsonUrl = `${a!.webSocketUrl}?token=${tokenOf('bob')}`;
+    const socketIoUrl = `${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
+    for (const url of [jsonUrl, socketIoUrl]) {
+      const answer = await upgradeAnswer(url);
+      assert.ok(answer !== 'open');
+      assert.deepEqual([answer.status, answer.retryAfter, answer.error.code], [503, '5', 'at_capacity']);
+    }
+    const other = { 'x-forwarded-for': '203.0.113.9' };
+    const third = await connectClient(a!.url, 'cid', { extraHeaders: other });
+    open.push(third);
+    const full = await upgradeAnswer(jsonUrl, { 'x-forwarded-for': '203.0.113.10' });
+    assert.ok(full !== 'open');
+    assert.deepEqual([full.status, full.error.code, full.error.limit], [503, 'at_capacity', 3]);
+    one.close();
+    third.close();
+    await until(async () => (await upgradeAnswer(jsonUrl)) === 'open', 'there is room again');
+  });
+
+  it('limits the connections of a user over both replicas, and forgets those of a killed one', async () => {
+    const [a, b] = await start({ RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '3' });
+    const refusalOf = (replica: TestReplica) =>
+      new Promise<WireError | 'connected'>((resolve) => {
+        const auth = { token: tokenOf('ann') };
+        const socket = io(replica.url, {
+          forceNew: true,
+          reconnection: false,
+          transports: ['websocket'],
+          auth,
+        });
+        const end = (result: WireError | 'connected') => {
+          socket.disconnect();
+          resolve(result);
+        };
+        socket.on('connect_error', (error) => end((error as unknown as { data: WireError }).data));
+        socket.on('status', () => end('connected'));
+      });
+    const first = await client(a!, 'ann');
+    await client(b!, 'ann');
+    const json = new JsonClient(b!.webSocketUrl, 'ann');
+    open.push(json);
+    await until(() => json.of('Status').length === 1, 'the JSON client is in');
+    for (const replica of [a!, b!]) {
+      const refusal = await refusalOf(replica);
+      assert.ok(refusal !== 'connected');
+      assert.deepEqual([refusal.code, refusal.limit], ['at_capacity', 3]);
+      const answer = await upgradeAnswer(`${replica.webSocketUrl}?token=${tokenOf('ann')}`);
+      assert.ok(answer !== 'open');
+      assert.deepEqual([answer.status, answer.retryAfter, answer.error.code], [503, '5', 'at_capacity']);
+    }
+    assert.equal(await upgradeAnswer(`${a!.webSocketUrl}?token=${tokenOf('bob')}`), 'open');
+
+    first.disconnect();
+    await until(async () => (await refusalOf(b!)) === 'connected', 'a place that was given back is free');
+    await b!.end('SIGKILL');
+    await until(
+      async () => {
+        const pair = await Promise.all([refusalOf(a!), refusalOf(a!), refusalOf(a!)]);
+        return pair.every((result) => result === 'connected');
+      },
+      'the connections of the killed replica do not count',
+      20_000,
+    );
+    // A stampede does not slip past the limit.
+    const stampede = await Promise.all(
+      Array.from({ length: 20 }, async () => client(a!, 'eve').catch(() => undefined)),
+    );
+    assert.ok(stampede.filter((socket) => socket !== undefined).length <= 3);
+  });
+
+  it('limits requests to /api over both replicas, tells by RateLimit headers, and passes while Redis is away', async () => {
+    const [a, b] = await start({ RTC_LIMITS_HTTP_REQUESTS: '10', RTC_LIMITS_HTTP_WINDOW_SECS: '600' });
+    const ask = (replica: TestReplica, headers: Record<string, string>) =>
+      fetch(`${replica.url}/api/endpoint`, { headers });
+    const ann = { authorization: `Bearer ${tokenOf('ann')}` };
+    for (let n = 1; n <= 10; n++) {
+      const response = await ask(n % 2 === 0 ? a! : b!, ann);
+      assert.equal(response.status, 404);
+      assert.match(response.headers.get('ratelimit')!, new RegExp(`^limit=10, remaining=${10 - n}, reset=`));
+      assert.equal(response.headers.get('ratelimit-policy'), '10;w=600');
+    }
+    for (const replica of [a!, b!]) {
+      const response = await ask(replica, ann);
+      assert.equal(response.status, 429);
+      assert.ok(Number(response.headers.get('retry-after')) > 0);
+      const { error } = (await response.json()) as { error: WireError };
+      assert.deepEqual([error.code, error.limit], ['rate_limited', 10]);
+      assert.ok(error.retry_after_ms! <= 600_000);
+    }
+    // Others are counted by themselves: a user by the token, whoever has none by the address.
+    assert.equal((await ask(a!, { authorization: `Bearer ${tokenOf('bob')}` })).status, 404);
+    for (const address of ['203.0.113.1', '203.0.113.2']) {
+      const response = await ask(a!, { authorization: 'Bearer rubbish', 'x-forwarded-for': address });
+      assert.match(response.headers.get('ratelimit')!, /remaining=9/);
+    }
+    await redis.command('SCRIPT FLUSH');
+    assert.equal((await ask(a!, ann)).status, 429, 'scripts that Redis has forgotten are sent again');
+    await redis.signal('SIGKILL');
+    await until(async () => (await ask(a!, ann)).status === 404, 'requests pass while Redis is away');
+  });
+});
