@@ -6,7 +6,6 @@ import { createAdapter } from '@socket.io/redis-adapter';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import { v7 as uuidV7 } from 'uuid';
-import { toWireError } from '../shared/errors.js';
 import { assembleCommands, presenceRoom } from './assembly/commands.js';
 import { assembleControl, assembleOperations, type Control } from './assembly/operations.js';
 import { assembleLimits, type Limits } from './assembly/limits.js';
@@ -38,8 +37,9 @@ import { ConnectionGate } from './transports/connection-gate.js';
 import { acceptJsonClients } from './transports/json/upgrade.js';
 import { version } from './version.js';
 import { OutboxAccount } from './transports/outbox.js';
+import { RefusalLog } from './transports/refusal-log.js';
 import { ConnectionRegistry } from './transports/registry.js';
-import { createSocketIo } from './transports/socketio.js';
+import { createSocketIo, type Handshakes } from './transports/socketio.js';
 
 /** Parts that an embedding program may bring along. */
 export interface ServiceOptions {
@@ -104,21 +104,23 @@ export class Service {
       { connections: () => this.registry.size, addresses },
       { maxConnections: websocket.maxConnections, handshakesPerSec: websocket.handshakesPerSec },
     );
-    const admit = this.counted((request: IncomingMessage) => {
+    const admit = (request: IncomingMessage) => {
       switches.checkConnect();
       return this.admission.admit(clientAddress(request));
+    };
+    const refusals = new RefusalLog({
+      log: this.logger.log('connection'),
+      count: (code) => this.metrics.countRefused(code),
+      nowMs: () => performance.now(),
     });
-    this.io = createSocketIo(
-      this.http,
-      {
-        heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
-        clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
-        connectTimeoutMs: websocket.connectTimeoutSecs * 1000,
-        transportLimitBytes: websocket.transportLimitBytes,
-        allowedOrigins: websocket.allowedOrigins,
-      },
-      admit,
-    );
+    const handshakes: Handshakes = { admit, onRefused: (error, request) => refusals.note(error, request) };
+    this.io = createSocketIo(this.http, handshakes, {
+      heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
+      clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
+      connectTimeoutMs: websocket.connectTimeoutSecs * 1000,
+      transportLimitBytes: websocket.transportLimitBytes,
+      allowedOrigins: websocket.allowedOrigins,
+    });
     const { adapter } = this.storage;
     if (adapter !== undefined) {
       this.io.adapter(
@@ -189,6 +191,7 @@ export class Service {
         addresses,
         router: () => router,
         metrics: this.metrics,
+        onRefused: handshakes.onRefused,
         mode: () => switches.mode,
         log: this.logger.log('connection'),
         nowMs,
@@ -222,13 +225,9 @@ export class Service {
     this.stopJsonClients = acceptJsonClients(
       this.http,
       {
-        admit,
-        authenticate: this.counted(authenticate),
-        claim: (userId) =>
-          userConnections.claim(userId)?.catch((error: unknown) => {
-            this.metrics.countRefused(toWireError(error).code);
-            throw error;
-          }),
+        ...handshakes,
+        authenticate,
+        claim: (userId) => userConnections.claim(userId),
         onConnection: (connection) => gate.accept(this.io, connection),
       },
       {
@@ -295,20 +294,6 @@ export class Service {
     this.account.close();
     this.metrics.close();
     this.log.info('Stopped', { replica_id: this.replicaId });
-  }
-
-  /** Counts the refusals of a check. */
-  private counted<Args extends unknown[], Result>(
-    check: (...args: Args) => Result,
-  ): (...args: Args) => Result {
-    return (...args) => {
-      try {
-        return check(...args);
-      } catch (error) {
-        this.metrics.countRefused(toWireError(error).code);
-        throw error;
-      }
-    };
   }
 
   private makeVerifier(): TokenVerifier {

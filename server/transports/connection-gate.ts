@@ -20,7 +20,7 @@ import type { EngineConnection } from './engine.js';
 import { publishTaker } from './fast-publish.js';
 import type { ConnectionRegistry } from './registry.js';
 import { ReplyWriter } from './reply-writer.js';
-import { commandListener, connectError, tokenOf, type Authenticate } from './socketio.js';
+import { commandListener, connectError, tokenOf, type Authenticate, type Handshakes } from './socketio.js';
 
 /** A session as the gate uses it; see `sessions/session-service.ts`. */
 interface SessionStart {
@@ -56,6 +56,8 @@ export interface ConnectionGateDependencies {
   };
   readonly router: () => CommandRouter;
   readonly metrics: Metrics;
+  /** Called with each refused connection and its request. */
+  readonly onRefused: Handshakes['onRefused'];
   /** The mode that the service is in; told to clients who come while it is not `normal`. */
   readonly mode: () => string;
   readonly log: Log;
@@ -102,13 +104,7 @@ export class ConnectionGate {
         () => next(),
         (error: unknown) => {
           this.places.get(socket)?.();
-          const { code, message } = toWireError(error);
-          this.dependencies.metrics.countRefused(code);
-          this.dependencies.log.info('Connection refused', {
-            code,
-            reason: message,
-            address: clientAddress(socket.request),
-          });
+          this.dependencies.onRefused(error, socket.request);
           next(connectError(error));
         },
       );

@@ -18,11 +18,22 @@ export interface SocketIoSettings {
 /** Decides on a handshake before anything is spent on it: returns the milliseconds to wait first, or throws a RefusalError. */
 export type Admission = (request: IncomingMessage) => number;
 
+/** What decides on handshakes. */
+export interface Handshakes {
+  readonly admit: Admission;
+  /** Called with each refused connection and its request. */
+  readonly onRefused: (error: unknown, request: IncomingMessage) => void;
+}
+
 /** Verifies a token. Throws `unauthorized`, `token_expired` or `token_revoked`. */
 export type Authenticate = (token: string) => Identity;
 
 /** Makes the Socket.IO server on an HTTP server, with limits that its defaults leave open. */
-export function createSocketIo(http: HttpServer, settings: SocketIoSettings, admit: Admission): Server {
+export function createSocketIo(
+  http: HttpServer,
+  { admit, onRefused }: Handshakes,
+  settings: SocketIoSettings,
+): Server {
   const anyOrigin = settings.allowedOrigins.includes('*');
   return new Server(http, {
     path: '/socket.io/',
@@ -46,6 +57,7 @@ export function createSocketIo(http: HttpServer, settings: SocketIoSettings, adm
         else setTimeout(() => decide(null, true), waitMs).unref();
       } catch (error) {
         // Not by `decide`, which knows no status but 403: the answer is complete, and nothing waits for the decision.
+        onRefused(error, request);
         refuseHandshake(request, error);
       }
     },

@@ -4,11 +4,10 @@ import { randomBytes } from 'node:crypto';
 import { WebSocketServer } from 'ws';
 import { RefusalError } from '../../../shared/errors.js';
 import { refuseUpgrade } from '../handshake-refusal.js';
-import { isOriginAllowed, type Admission, type Authenticate } from '../socketio.js';
+import { isOriginAllowed, type Authenticate, type Handshakes } from '../socketio.js';
 import { JsonConnection, type JsonConnectionSettings } from './json-connection.js';
 
-export interface UpgradeDependencies {
-  readonly admit: Admission;
+export interface UpgradeDependencies extends Handshakes {
   readonly authenticate: Authenticate;
   /** Takes a place for a connection of a user, or rejects; undefined: there is no limit. The place is given back by the function. */
   readonly claim: (userId: string) => Promise<() => void> | undefined;
@@ -42,6 +41,10 @@ export function acceptJsonClients(
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const url = new URL(request.url ?? '/', 'http://localhost');
     if (url.pathname !== path && url.pathname !== `${path}/`) return;
+    const refuse = (error: unknown) => {
+      dependencies.onRefused(error, request);
+      refuseUpgrade(socket, error);
+    };
     try {
       if (!isOriginAllowed(request, settings.allowedOrigins))
         throw new RefusalError('forbidden', 'this origin may not connect');
@@ -71,16 +74,13 @@ export function acceptJsonClients(
         proceed();
         return;
       }
-      claimed.then(
-        (release) => {
-          socket.once('close', release);
-          if (socket.destroyed) release();
-          else proceed();
-        },
-        (error: unknown) => refuseUpgrade(socket, error),
-      );
+      claimed.then((release) => {
+        socket.once('close', release);
+        if (socket.destroyed) release();
+        else proceed();
+      }, refuse);
     } catch (error) {
-      refuseUpgrade(socket, error);
+      refuse(error);
     }
   };
   http.on('upgrade', onUpgrade);

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
+import { RefusalError } from '../../shared/errors.js';
+import { silentLog, type LogFields } from '../../server/telemetry/log.js';
+import { RefusalLog } from '../../server/transports/refusal-log.js';
+
+describe('[LOG] refused connections', () => {
+  it('are written with their reason and without their token, and counted; a flood of them leaves bounded lines', () => {
+    const lines: LogFields[] = [];
+    const counted: string[] = [];
+    let nowMs = 0;
+    const refusals = new RefusalLog({
+      log: { ...silentLog, error: (_message, fields) => void lines.push(fields!) },
+      count: (code) => void counted.push(code),
+      nowMs: () => nowMs,
+    });
+    const request = {
+      url: '/ws?token=eyJsecret',
+      headers: {},
+      socket: { remoteAddress: '10.0.0.1' },
+    } as unknown as IncomingMessage;
+    const refused = new RefusalError('unauthorized', 'the token is not valid');
+    for (let i = 0; i < 1000; i++) refusals.note(refused, request);
+    assert.equal(counted.length, 1000);
+    assert.equal(lines.length, 20);
+    assert.deepEqual(lines[0], {
+      code: 'unauthorized',
+      reason: 'the token is not valid',
+      address: '10.0.0.1',
+      path: '/ws',
+    });
+    nowMs = 1000;
+    refusals.note(refused, request);
+    assert.equal(lines.at(-1)!['left_out'], 980);
+  });
+});
