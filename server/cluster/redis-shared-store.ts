@@ -1,9 +1,12 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { SharedStore, StoredRecord } from '../replicas/shared-store.js';
 import type { RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
 
 /** Shared state in Redis: strings, hashes and streams. */
 export class RedisSharedStore implements SharedStore {
+  private readonly setScript = new RedisScript('set-fields');
+
   constructor(
     private readonly link: RedisLink,
     private readonly settings: { readonly keyPrefix: string },
@@ -45,11 +48,8 @@ export class RedisSharedStore implements SharedStore {
       if (value === undefined) removed.push(field);
       else set.push(field, value);
     }
-    // Sent in one go; a reader between the two sees fields that are about to be removed, never a part of what is set.
-    await Promise.all([
-      set.length > 0 && this.call(['HSET', this.key(key), ...set]),
-      removed.length > 0 && this.call(['HDEL', this.key(key), ...removed]),
-    ]);
+    const args = [String(set.length / 2), ...set, ...removed];
+    await this.attempt(() => this.setScript.run(this.link, [this.key(key)], args));
   }
 
   async append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string> {
@@ -78,9 +78,13 @@ export class RedisSharedStore implements SharedStore {
     return `${this.settings.keyPrefix}:${key}`;
   }
 
-  private async call<Reply>(args: string[]): Promise<Reply> {
+  private call<Reply>(args: string[]): Promise<Reply> {
+    return this.attempt(() => this.link.call<Reply>(args));
+  }
+
+  private async attempt<Reply>(run: () => Promise<Reply>): Promise<Reply> {
     try {
-      return await this.link.call<Reply>(args);
+      return await run();
     } catch (error) {
       throw error instanceof RefusalError ? error : this.link.unavailable(error);
     }

@@ -24,9 +24,15 @@ export function errorHandler(log: Log): ErrorRequestHandler {
       next(error);
       return;
     }
-    sendError(response, toWireError(fromBodyParser(error)));
-    if (!(error instanceof RefusalError)) log.debug('Request failed', { path: request.path, error });
+    const wire = wireErrorOf(error);
+    sendError(response, wire);
+    if (wire.code === 'internal') log.error('Request failed', { path: request.path, error });
   };
+}
+
+/** What a caller is told of any error that a route threw. */
+export function wireErrorOf(error: unknown): WireError {
+  return toWireError(fromBodyParser(error));
 }
 
 /** express' body reader throws errors of its own. */

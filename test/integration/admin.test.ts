@@ -340,6 +340,22 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal(older[0]!.id, records[2]!.id);
     });
 
+    it('are told that a body is not JSON, or too large, and it is recorded', async () => {
+      const post = (body: string) =>
+        fetch(`${a.url}/admin/broadcast`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` },
+          body,
+        });
+      assert.equal((await post('{"data": ')).status, 400);
+      assert.equal((await post(`{"data": "${'x'.repeat(2_000_000)}"}`)).status, 413);
+      const { records } = (await ok(a, 'GET', '/audit?limit=2')) as { records: { result: string }[] };
+      assert.deepEqual(
+        records.map(({ result }) => result),
+        ['message_too_large', 'invalid_json'],
+      );
+    });
+
     it('are told what is wrong with a request, and nothing changes', async () => {
       const table: [string, string, object | undefined, RegExp][] = [
         ['POST', '/emergency-mode', {}, /mode/],

@@ -1,11 +1,11 @@
 import { json, Router, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
-import { RefusalError, toWireError } from '../../../shared/errors.js';
+import { RefusalError } from '../../../shared/errors.js';
 import type { Identity } from '../../auth/identity.js';
 import { requestError } from '../../commands/request-error.js';
 import type { Log } from '../../telemetry/log.js';
 import { bearerOf } from '../api.js';
-import { sendError } from '../errors.js';
+import { sendError, wireErrorOf } from '../errors.js';
 import {
   adminRoles,
   type AdminCaller,
@@ -70,14 +70,15 @@ function serve(
         await route.run(readRequest(route, request, caller) as AdminRequest<never, never, never>),
       );
     } catch (error) {
-      result = toWireError(error).code;
+      const wire = wireErrorOf(error);
+      result = wire.code;
       if (response.headersSent) {
         log.warn('Admin answer broken off', { path: request.path, error });
         response.destroy();
         return;
       }
-      if (isRefusal(error)) sendError(response, toWireError(error));
-      else throw error;
+      sendError(response, wire);
+      if (wire.code === 'internal') log.error('Admin request failed', { path: request.path, error });
     } finally {
       if (route.method !== 'get') {
         const asked = { ...request.query, ...(request.body as object | undefined) };
@@ -126,8 +127,4 @@ function bodyRead(readBody: RequestHandler, request: Request, response: Response
       else reject(error);
     });
   });
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof RefusalError;
 }
