@@ -1,8 +1,11 @@
-// Makes sure that the tests find a redis-server (and a Chromium, where one is asked for): on the PATH, else from Debian's packages.
+// Makes sure that the tests find the programs they run (redis-server, curl and jq; a Chromium, where one is asked for): on the PATH, else
+// from Debian's packages.
 const { spawnSync } = require('node:child_process');
 
 const wanted = [
   { programs: ['redis-server'], package: 'redis-server' },
+  { programs: ['curl'], package: 'curl' },
+  { programs: ['jq'], package: 'jq' },
   ...(process.argv.includes('--chromium')
     ? [{ programs: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' }]
     : []),
