@@ -4,6 +4,8 @@ import jwt from 'jsonwebtoken';
 import { loadSettings, SettingsError } from '../config/load.js';
 import { publicSettings, settingsTable } from '../config/describe.js';
 import { exampleFile } from '../config/example.js';
+import { connectCommand } from './connect.js';
+import { decodeCommand } from './decode.js';
 
 const program = new Command('rtc')
   .description('Commands for whoever runs the service.')
@@ -54,6 +56,11 @@ program
   .command('config-example')
   .description('print config.example.toml')
   .action(() => console.log(exampleFile()));
+
+program.addCommand(
+  decodeCommand(() => loadSettings(process.env, program.opts<{ config?: string }>().config)),
+);
+program.addCommand(connectCommand());
 
 function settings(): ReturnType<typeof loadSettings> {
   try {

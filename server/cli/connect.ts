@@ -1,0 +1,202 @@
+import { Command, InvalidArgumentError } from 'commander';
+import WebSocket from 'ws';
+
+/** What `rtc connect` was asked for. */
+export interface ConnectOptions {
+  readonly token?: string;
+  readonly session?: string;
+  readonly subscribe: readonly string[];
+  readonly publish?: readonly string[];
+  /** Milliseconds after which it ends. */
+  readonly for?: number;
+  /** Messages after which it ends. */
+  readonly count?: number;
+}
+
+interface Frame {
+  readonly type: string;
+  readonly data: unknown;
+  readonly id?: unknown;
+}
+
+/** Where frames and complaints go. */
+export interface ConnectOutput {
+  readonly line: (frame: string) => void;
+  readonly complaint: (text: string) => void;
+}
+
+const subscribeId = 'subscribe';
+const publishId = 'publish';
+
+/** `rtc connect`: a client of `/ws` for the command line. */
+export function connectCommand(): Command {
+  return new Command('connect')
+    .description('connect to /ws and print each frame as a line of JSON')
+    .argument('[url]', 'address of a replica', 'http://localhost:8081')
+    .option('-t, --token <token>', 'token of a user; else the variable TOKEN')
+    .option('--session <id>', 'resume the session of this id')
+    .option('-s, --subscribe <topic...>', 'subscribe to topics', [])
+    .option(
+      '-p, --publish <topic payload...>',
+      'publish once, when subscribed; a payload that is not JSON is text',
+    )
+    .option('--for <time>', 'end after this time: 500ms, 2s, 5m', readTime)
+    .option('-n, --count <n>', 'end after this many messages', readCount)
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Ends with 0 when it got what was asked for; with 1 when the service refused something or closed the connection, or --for',
+        'ended before --count messages came. With --publish alone it ends when that is acknowledged, otherwise at Ctrl-C.',
+        'Direct messages are shown and not acknowledged: they stay in the inbox of their user.',
+      ].join('\n'),
+    )
+    .action(async (url: string, options: ConnectOptions) => {
+      const token = options.token ?? process.env['TOKEN'];
+      const output = { line: console.log, complaint: (text: string) => process.stderr.write(`${text}\n`) };
+      process.exitCode = await connect(url, { ...options, ...(token && { token }) }, output);
+    });
+}
+
+/** Runs until everything asked for has come, and resolves to the exit code. */
+export function connect(url: string, options: ConnectOptions, output: ConnectOutput): Promise<0 | 1> {
+  const { publish } = options;
+  if (publish !== undefined && publish.length !== 2) {
+    output.complaint('--publish takes a topic and a payload: --publish news \'{"hi":1}\'');
+    return Promise.resolve(1);
+  }
+  return new Promise((resolve) => {
+    const webSocket = new WebSocket(addressOf(url, options));
+    const visit = new Visit(webSocket, options, output, (code) => {
+      clearTimeout(limit);
+      process.off('SIGINT', interrupted);
+      webSocket.close();
+      // A service that does not answer the close must not keep us.
+      setTimeout(() => webSocket.terminate(), 1000).unref();
+      resolve(code);
+    });
+    const interrupted = () => visit.end();
+    const limit = options.for === undefined ? undefined : setTimeout(() => visit.end(), options.for);
+    process.once('SIGINT', interrupted);
+    webSocket.on('open', () => visit.opened());
+    webSocket.on('message', (data: Buffer) => visit.received(data.toString()));
+    webSocket.on('error', (error) =>
+      visit.fail(`no connection: ${error.message || 'the address does not answer'}`),
+    );
+    webSocket.on('unexpected-response', (request, response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (text: string) => (body += text));
+      response.on('end', () => {
+        visit.fail(`refused: ${response.statusCode} ${body.trim()}`);
+        request.destroy();
+      });
+    });
+    webSocket.on('close', (code, reason) =>
+      visit.fail(`closed by the service: ${code} ${reason.toString()}`.trimEnd()),
+    );
+  });
+}
+
+/** One connection, from its handshake until all that was asked for has come. */
+class Visit {
+  private messages = 0;
+  private subscribed: boolean;
+  private published: boolean;
+  private ended = false;
+
+  constructor(
+    private readonly webSocket: WebSocket,
+    private readonly options: ConnectOptions,
+    private readonly output: ConnectOutput,
+    private readonly done: (code: 0 | 1) => void,
+  ) {
+    this.subscribed = options.subscribe.length === 0;
+    this.published = options.publish === undefined;
+  }
+
+  opened(): void {
+    if (this.subscribed) this.publish();
+    else this.send('Subscribe', { topics: this.options.subscribe }, subscribeId);
+  }
+
+  received(text: string): void {
+    if (this.ended) return;
+    this.output.line(text);
+    const frame = JSON.parse(text) as Frame;
+    if (frame.type === 'Broadcast' || frame.type === 'Direct') this.messages++;
+    if (frame.type === 'Error') this.fail('the service refused; see the last line');
+    else if (frame.id === subscribeId) this.onSubscribed(frame);
+    else if (frame.id === publishId) this.published = true;
+    const { count, for: forMs, subscribe } = this.options;
+    if (!this.subscribed || !this.published) return;
+    const publishOnly = this.options.publish !== undefined && subscribe.length === 0 && forMs === undefined;
+    if (count === undefined ? publishOnly : this.messages >= count) this.finish(0);
+  }
+
+  /** The time is over, or somebody pressed Ctrl-C. */
+  end(): void {
+    const { count = 0 } = this.options;
+    if (!this.subscribed || !this.published) this.fail('the service did not answer');
+    else if (this.messages < count) this.fail(`${this.messages} of ${count} messages came`);
+    else this.finish(0);
+  }
+
+  fail(text: string): void {
+    if (!this.ended) this.output.complaint(text);
+    this.finish(1);
+  }
+
+  private onSubscribed(frame: Frame): void {
+    const { details } = frame.data as { details: { rejected: readonly unknown[] } };
+    if (details.rejected.length > 0) {
+      this.fail('the service refused a topic; see the last line');
+      return;
+    }
+    this.subscribed = true;
+    this.publish();
+  }
+
+  private publish(): void {
+    const { publish } = this.options;
+    if (publish === undefined) return;
+    this.send('Broadcast', { topic: publish[0], payload: payloadOf(publish[1] ?? '') }, publishId);
+  }
+
+  private send(type: string, data: object, id: string): void {
+    this.webSocket.send(JSON.stringify({ type, data, id }));
+  }
+
+  private finish(code: 0 | 1): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.done(code);
+  }
+}
+
+function addressOf(url: string, { token, session }: ConnectOptions): string {
+  const address = new URL(url.replace(/^http/, 'ws'));
+  if (address.pathname === '/') address.pathname = '/ws';
+  if (token !== undefined) address.searchParams.set('token', token);
+  if (session !== undefined) address.searchParams.set('session_id', session);
+  return address.href;
+}
+
+function payloadOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function readTime(text: string): number {
+  const [, value, unit] = /^(\d+)(ms|s|m)$/.exec(text) ?? [];
+  if (value === undefined) throw new InvalidArgumentError('It is a number and ms, s or m.');
+  return Number(value) * { ms: 1, s: 1000, m: 60_000 }[unit as 'ms' | 's' | 'm'];
+}
+
+function readCount(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('It is a number from 1.');
+  return Number(text);
+}

@@ -1,0 +1,102 @@
+import { Command } from 'commander';
+import jwt from 'jsonwebtoken';
+import { RefusalError } from '../../shared/errors.js';
+import { readKeys } from '../auth/token-keys.js';
+import { TokenVerifier } from '../auth/token-verifier.js';
+import type { Settings } from '../config/schema.js';
+
+/** What a token says, and what a service with our settings would say to it. */
+export interface DecodedToken {
+  readonly header: unknown;
+  readonly payload: unknown;
+  /** `expires in 42 s`, `expired since 42 s`, or that it never does. */
+  readonly expiry: string;
+  /** `valid`, `not valid: …`, or why it could not be checked. */
+  readonly signature: string;
+  /** `accepted`, or the code and text of the refusal; revocations are not known here. */
+  readonly verdict: string;
+}
+
+/** `rtc decode`: shows a token. Only the signature needs a key. */
+export function decodeCommand(load: () => Settings): Command {
+  return new Command('decode')
+    .description('show what a token says, and whether a service with these settings takes it')
+    .argument('<token>', 'the token')
+    .addHelpText(
+      'after',
+      '\nEnds with 0 if it is taken, 1 if not, or if that cannot be checked. Whether it was revoked is not known here.',
+    )
+    .action((token: string) => {
+      const decoded = decode(token.trim(), load, Date.now());
+      console.log(JSON.stringify(decoded, null, 2));
+      process.exitCode = decoded.verdict === 'accepted' ? 0 : 1;
+    });
+}
+
+/** Reads a token without a key, and checks it with the keys of the settings, if there are any. */
+export function decode(token: string, load: () => Settings, nowMs: number): DecodedToken {
+  const [header, payload] = token.split('.', 2).map(readPart);
+  return {
+    header: header ?? null,
+    payload: payload ?? null,
+    expiry: expiryOf(payload, nowMs),
+    ...check(token, load),
+  };
+}
+
+function readPart(part: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(part, 'base64url').toString());
+  } catch {
+    return null;
+  }
+}
+
+function expiryOf(payload: unknown, nowMs: number): string {
+  if (typeof payload !== 'object' || payload === null) return 'not known: this is not a token';
+  const { exp } = payload as { exp?: unknown };
+  if (typeof exp !== 'number') return 'never';
+  const secs = exp - Math.floor(nowMs / 1000);
+  return secs > 0 ? `expires in ${secs} s` : `expired since ${-secs} s`;
+}
+
+function check(token: string, load: () => Settings): Pick<DecodedToken, 'signature' | 'verdict'> {
+  const unchecked = (why: string) => ({ signature: `not checked: ${why}`, verdict: 'not checked' });
+  try {
+    const { auth } = load();
+    const keys = readKeys(auth);
+    if (keys.length === 0) return unchecked('there is no key; set JWT_SECRET to the secret of the service');
+    const signed = keys.some(({ key, algorithm }) => {
+      try {
+        jwt.verify(token, key, { algorithms: [algorithm], ignoreExpiration: true, ignoreNotBefore: true });
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    const verifier = new TokenVerifier({
+      keys,
+      leewaySecs: auth.leewaySecs,
+      ...(auth.issuer !== undefined && { issuer: auth.issuer }),
+      ...(auth.audience !== undefined && { audience: auth.audience }),
+    });
+    return {
+      signature: signed ? 'valid' : 'not valid: signed with another key, or changed',
+      verdict: verdictOf(() => verifier.verify(token)),
+    };
+  } catch (error) {
+    // Settings or key files that cannot be used: what the token says is shown all the same.
+    if (error instanceof Error) return unchecked(error.message);
+    throw error;
+  }
+}
+
+function verdictOf(verify: () => unknown): string {
+  try {
+    verify();
+    return 'accepted';
+  } catch (error) {
+    if (error instanceof RefusalError) return `${error.code}: ${error.message}`;
+    throw error;
+  }
+}
