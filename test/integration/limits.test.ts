@@ -298,6 +298,81 @@ describe('[LIMITS] over two replicas', function () {
     assert.ok(stampede.filter((socket) => socket !== undefined).length <= 3);
   });
 
+  it('gives the place of a user back however a connection ends', async () => {
+    const [a] = await start(
+      {
+        RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '2',
+        RTC_REDIS_COMMAND_TIMEOUT_MS: '10000',
+        RTC_REDIS_STALL_LIMIT_MS: '60000',
+      },
+      1,
+    );
+    const socketIoUrl = `${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
+    const connect = `40${JSON.stringify({ token: tokenOf('ann') })}`;
+    /** A bare Socket.IO client that has its transport, and keeps what it is sent. */
+    const bare = async () => {
+      const webSocket = new WebSocket(socketIoUrl);
+      const packets: string[] = [];
+      webSocket.on('message', (data: Buffer) => packets.push(data.toString()));
+      await until(() => packets.length === 1, 'the transport is open');
+      open.push(webSocket);
+      return { webSocket, packets };
+    };
+    const isFree = () =>
+      until(
+        async () => {
+          const socket = await client(a!, 'ann').catch(() => undefined);
+          socket?.disconnect();
+          return socket !== undefined;
+        },
+        'there is a place',
+        3000,
+      );
+
+    for (let n = 0; n < 5; n++) {
+      const json = new JsonClient(a!.webSocketUrl, 'ann');
+      await until(() => json.of('Status').length === 1, 'a JSON client is in again');
+      const closed = new Promise((resolve) => json.webSocket.once('close', resolve));
+      if (n % 2 === 0) json.close();
+      else json.webSocket.terminate();
+      await closed;
+      await isFree();
+    }
+    for (let n = 0; n < 3; n++) {
+      // Refused after the place was taken; the transport stays.
+      const { webSocket, packets } = await bare();
+      webSocket.send(`40${JSON.stringify({ token: tokenOf('ann'), positions: 5 })}`);
+      await until(() => packets.length === 2, 'an answer');
+      assert.match(packets[1]!, /^44.*invalid_message/);
+      await isFree();
+    }
+    const { webSocket, packets } = await bare();
+    for (let n = 0; n < 5; n++) {
+      // Leaves the namespace and comes again on the same transport.
+      packets.length = 0;
+      webSocket.send(connect);
+      await until(() => packets.some((packet) => packet.startsWith('42["status"')), 'it is in');
+      webSocket.send('41');
+      await isFree();
+    }
+    // Gone after the place was taken and before they have entered: Redis keeps them waiting in between.
+    const hasty = [await bare(), await bare()];
+    const fallbacks = async () => {
+      const metrics = await a!.json<{ rate_limit_stats: { local_fallbacks: number } }>('/metrics');
+      return metrics.rate_limit_stats.local_fallbacks;
+    };
+    const before = await fallbacks();
+    await redis.signal('SIGSTOP');
+    const resume = `40${JSON.stringify({ token: tokenOf('ann'), session_id: 'looked for' })}`;
+    for (const one of hasty) one.webSocket.send(resume);
+    await until(async () => (await fallbacks()) >= before + hasty.length, 'their places are taken');
+    for (const one of hasty) one.webSocket.terminate();
+    // Answered after what came before it was read: that they are gone.
+    for (let n = 0; n < 3; n++) await fallbacks();
+    await redis.signal('SIGCONT');
+    await isFree();
+  });
+
   it('limits requests to /api over both replicas, tells by RateLimit headers, and passes while Redis is away', async () => {
     const [a, b] = await start({ RTC_LIMITS_HTTP_REQUESTS: '10', RTC_LIMITS_HTTP_WINDOW_SECS: '600' });
     const ask = (replica: TestReplica, headers: Record<string, string>) =>
