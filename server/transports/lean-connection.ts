@@ -134,9 +134,10 @@ class AckTable {
 
 /** Lists that were filled and emptied, or will not grow any more, keep room for 17 items; copies have just what they need. */
 function trimLists(socket: Socket): void {
-  const { conn } = socket as unknown as { conn: Record<'cleanupFn' | 'sentCallbackFn', unknown[]> };
-  conn.cleanupFn = conn.cleanupFn.slice();
-  if (conn.sentCallbackFn.length === 0) conn.sentCallbackFn = [];
+  const { conn } = socket as unknown as { conn: Partial<Record<'cleanupFn' | 'sentCallbackFn', unknown[]>> };
+  // A connection of `/ws` has neither.
+  if (conn.cleanupFn !== undefined) conn.cleanupFn = conn.cleanupFn.slice();
+  if (conn.sentCallbackFn?.length === 0) conn.sentCallbackFn = [];
   Object.assign(socket, { _anyListeners: socket.listenersAny().slice() });
 }
 
