@@ -32,7 +32,7 @@ import type { Log } from './telemetry/log.js';
 import { LoggerFactory } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 import { TopicHub } from './topics/hub.js';
-import { clientAddress } from './transports/client-address.js';
+import { ClientAddresses } from './transports/client-addresses.js';
 import { ConnectionGate } from './transports/connection-gate.js';
 import { acceptJsonClients } from './transports/json/upgrade.js';
 import { version } from './version.js';
@@ -68,6 +68,7 @@ export class Service {
   private readonly account: OutboxAccount;
   private readonly tokens: TokenWatch;
   private readonly control: Control;
+  private readonly addresses: ClientAddresses;
   private readonly stopJsonClients: () => void;
   private readonly startedMs = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
@@ -90,7 +91,8 @@ export class Service {
 
     this.storage = openStorage({ replicaId: this.replicaId, logOf: this.logger.log, nowMs }, settings);
     this.control = assembleControl({ settings, storage: this.storage, logger: this.logger });
-    this.app = express().disable('x-powered-by').set('trust proxy', 'loopback');
+    this.addresses = new ClientAddresses(settings.server.trustedProxies);
+    this.app = express().disable('x-powered-by').set('trust proxy', this.addresses.isTrusted);
     this.http = createServer(this.app);
     const { state: switches } = this.control;
     this.limits = assembleLimits({
@@ -106,11 +108,12 @@ export class Service {
     );
     const admit = (request: IncomingMessage) => {
       switches.checkConnect();
-      return this.admission.admit(clientAddress(request));
+      return this.admission.admit(this.addresses.of(request));
     };
     const refusals = new RefusalLog({
       log: this.logger.log('connection'),
       count: (code) => this.metrics.countRefused(code),
+      addressOf: this.addresses.of,
       nowMs: () => performance.now(),
     });
     const handshakes: Handshakes = { admit, onRefused: (error, request) => refusals.note(error, request) };
@@ -191,6 +194,7 @@ export class Service {
         addresses,
         router: () => router,
         metrics: this.metrics,
+        addressOf: this.addresses.of,
         onRefused: handshakes.onRefused,
         mode: () => switches.mode,
         log: this.logger.log('connection'),
@@ -350,13 +354,17 @@ export class Service {
       httpRateLimit(
         {
           authenticate,
+          addressOf: this.addresses.of,
           store: storage.httpRates,
           counts: this.limits.counts,
           log: this.logger.log('limits'),
         },
         { requests: this.settings.limits.httpRequests, windowMs: this.settings.limits.httpWindowSecs * 1000 },
       ),
-      apiRouter({ router, authenticate }, { bodyLimitBytes: this.settings.websocket.transportLimitBytes }),
+      apiRouter(
+        { router, authenticate, addressOf: this.addresses.of },
+        { bodyLimitBytes: this.settings.websocket.transportLimitBytes },
+      ),
     );
     app.use(
       '/admin',
@@ -371,6 +379,7 @@ export class Service {
         presence: this.presence,
         metrics: this.metrics,
         authenticate,
+        addressOf: this.addresses.of,
         onSubscriptionsChanged: (connection) => this.sessions.onChanged(connection),
         moreRoutes: [],
       }),

@@ -1,4 +1,5 @@
 import { adminRouter } from '../http/admin/router.js';
+import type { IncomingMessage } from 'node:http';
 import type { Router } from 'express';
 import type { Identity } from '../auth/identity.js';
 import type { Storage } from '../cluster/storage.js';
@@ -62,6 +63,7 @@ export interface OperationParts extends ControlParts {
   readonly presence: PresenceService;
   readonly metrics: Metrics;
   readonly authenticate: (token: string) => Identity;
+  readonly addressOf: (request: IncomingMessage) => string;
   readonly onSubscriptionsChanged: (connection: Connection) => void;
   /** Routes of other parts. */
   readonly moreRoutes: readonly AdminRoute[];
@@ -105,6 +107,7 @@ export function assembleOperations(parts: OperationParts): Router {
     {
       routes,
       authenticate: parts.authenticate,
+      addressOf: parts.addressOf,
       audit,
       canChange: () => storage.redis().state !== 'down',
       log: logger.log('http'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isTopicPattern } from '../../shared/topic-name.js';
+import { isProxyNetwork } from './proxies.js';
 import { isLogFilter, logFilterRule } from '../telemetry/log-filter.js';
 
 /** One setting: its schema holds type, limits and default; the meaning goes to `docs/config.md`. */
@@ -47,6 +48,19 @@ export const settingsSchema = z.strictObject({
       environment: setting(
         z.enum(['development', 'production', 'test']).default('development'),
         'In `production` a missing token secret is an error; otherwise one is made for the run.',
+      ),
+      trusted_proxies: setting(
+        z
+          .array(
+            z
+              .string()
+              .refine(
+                isProxyNetwork,
+                'must be an address, a network such as 10.0.0.0/8, loopback or private',
+              ),
+          )
+          .default(['loopback']),
+        'Proxies whose `X-Forwarded-For` is believed: addresses, networks, `loopback`, `private`.',
       ),
       shutdown_timeout_ms: setting(positive(10_000), 'After SIGTERM the process ends within this time.'),
     })

@@ -2,18 +2,18 @@ import { json, Router, type Request, type Response } from 'express';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
 import type { CommandRouter } from '../commands/router.js';
-import { clientAddress } from '../transports/client-address.js';
 import type { Connection } from '../transports/connection.js';
 import { sendError } from './errors.js';
 
 export interface ApiDependencies {
   readonly router: CommandRouter;
   readonly authenticate: (token: string) => Identity;
+  readonly addressOf: (request: Request) => string;
 }
 
 /** Commands over HTTP for backends: the same requests and answers as on the sockets. */
 export function apiRouter(
-  { router, authenticate }: ApiDependencies,
+  { router, authenticate, addressOf }: ApiDependencies,
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
@@ -21,7 +21,7 @@ export function apiRouter(
   api.use(json({ limit: settings.bodyLimitBytes, type: () => true }));
 
   const run = async (request: Request, response: Response, command: string, body: unknown) => {
-    const caller = new HttpCaller(authenticate(bearerOf(request)), clientAddress(request));
+    const caller = new HttpCaller(authenticate(bearerOf(request)), addressOf(request));
     const answer = await router.run(caller, command, body);
     if (!answer.ok) sendError(response, answer.error);
     else response.json(answer);

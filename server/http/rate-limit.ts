@@ -12,12 +12,12 @@ import type { Identity } from '../auth/identity.js';
 import { answerInTime } from '../limits/answer-in-time.js';
 import type { LimitCounts } from '../limits/limit-counts.js';
 import type { Log } from '../telemetry/log.js';
-import { clientAddress } from '../transports/client-address.js';
 import { bearerOf } from './api.js';
 import { sendError } from './errors.js';
 
 export interface HttpRateLimitDependencies {
   readonly authenticate: (token: string) => Identity;
+  readonly addressOf: (request: Request) => string;
   /** Counts for all replicas; undefined: this replica counts by itself. */
   readonly store: Store | undefined;
   readonly counts: LimitCounts;
@@ -37,7 +37,7 @@ const storeLimitMs = 500;
  * (draft 7 of the IETF) how much is left; past the limit it is 429 with `Retry-After`. While Redis is away everything passes.
  */
 export function httpRateLimit(
-  { authenticate, store, counts, log }: HttpRateLimitDependencies,
+  { authenticate, addressOf, store, counts, log }: HttpRateLimitDependencies,
   { requests, windowMs }: HttpRateLimitSettings,
 ): RequestHandler {
   if (requests === 0) return (_request, _response, next) => next();
@@ -47,7 +47,8 @@ export function httpRateLimit(
     standardHeaders: 'draft-7',
     legacyHeaders: false,
     store: store === undefined ? new MemoryStore() : new PassingStore(store, { counts, log }),
-    keyGenerator: (request) => callerOf(request, authenticate),
+    keyGenerator: (request) =>
+      userOf(request, authenticate) ?? `address:${ipKeyGenerator(addressOf(request))}`,
     handler: (request, response) => {
       counts.http++;
       const { resetTime } = (request as Request & { rateLimit: { resetTime?: Date } }).rateLimit;
@@ -61,11 +62,11 @@ export function httpRateLimit(
   });
 }
 
-function callerOf(request: Request, authenticate: (token: string) => Identity): string {
+function userOf(request: Request, authenticate: (token: string) => Identity): string | undefined {
   try {
     return `user:${authenticate(bearerOf(request)).userId}`;
   } catch {
-    return `address:${ipKeyGenerator(clientAddress(request))}`;
+    return undefined;
   }
 }
 

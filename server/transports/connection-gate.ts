@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'socket.io';
 import { RefusalError, toWireError } from '../../shared/errors.js';
 import type { Position, Positions } from '../../shared/position.js';
@@ -9,7 +10,6 @@ import type { CommandRouter } from '../commands/router.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
-import { clientAddress } from './client-address.js';
 import { ClientConnection, connectionOn } from './client-connection.js';
 import type { Connection } from './connection.js';
 import { handleFrame } from './json/client-frames.js';
@@ -56,6 +56,7 @@ export interface ConnectionGateDependencies {
   };
   readonly router: () => CommandRouter;
   readonly metrics: Metrics;
+  readonly addressOf: (request: IncomingMessage) => string;
   /** Called with each refused connection and its request. */
   readonly onRefused: Handshakes['onRefused'];
   /** The mode that the service is in; told to clients who come while it is not `normal`. */
@@ -154,17 +155,17 @@ export class ConnectionGate {
 
   /** Counts transports, of both kinds, from the moment they are there. */
   private countAddresses(io: Server): void {
-    const { addresses } = this.dependencies;
+    const { addresses, addressOf } = this.dependencies;
     if (!addresses.countsConnections) return;
     io.engine.on('connection', (conn: Socket['conn']) => {
-      const address = clientAddress(conn.request);
+      const address = addressOf(conn.request);
       addresses.entered(address);
       conn.once('close', () => addresses.left(address));
     });
   }
 
   private enter(socket: Socket): void {
-    const { registry, account, direct, metrics, log, nowMs } = this.dependencies;
+    const { registry, account, direct, metrics, log, nowMs, addressOf } = this.dependencies;
     const { identity, session } = this.credentials.get(socket)!;
     this.credentials.delete(socket);
     const conn = socket.conn as unknown;
@@ -174,7 +175,7 @@ export class ConnectionGate {
         wire: conn instanceof JsonConnection ? 'json' : 'socketio',
         identity,
         sessionId: session.id,
-        address: clientAddress(socket.request),
+        address: addressOf(socket.request),
         connectedAt: nowMs(),
       },
       account,

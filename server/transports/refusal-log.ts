@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { toWireError, type ErrorCode } from '../../shared/errors.js';
 import type { Log } from '../telemetry/log.js';
-import { clientAddress } from './client-address.js';
 
 export interface RefusalLogDependencies {
   readonly log: Log;
   readonly count: (code: ErrorCode) => void;
+  readonly addressOf: (request: IncomingMessage) => string;
   /** Monotonic, in milliseconds. */
   readonly nowMs: () => number;
 }
@@ -36,7 +36,7 @@ export class RefusalLog {
     const fields = {
       code,
       reason: message,
-      address: clientAddress(request),
+      address: this.dependencies.addressOf(request),
       // Without the query, which may hold a token.
       path: request.url?.split('?', 1)[0],
       ...(this.leftOut > 0 && { left_out: this.leftOut }),

@@ -333,7 +333,7 @@ for (const storage of ['redis', 'memory'] as const) {
           },
         ],
       );
-      assert.match(records[0]!.address, /127\.0\.0\.1/);
+      assert.match(records[0]!.address, /^127\.0\.0\.1/);
       const older = (await ok(b, 'GET', `/audit?limit=1&before=${records[1]!.id}`))['records'] as {
         id: string;
       }[];

@@ -148,6 +148,7 @@ describe('[CONF] settings', () => {
     const examples: Record<string, string> = {
       'redis.url': 'redis://r',
       'logging.level': 'debug',
+      'server.trusted_proxies': '10.0.0.0/8,::1',
       'admin.alert_webhook_url': 'http://alerts',
       'tracing.otlp_endpoint': 'http://collector',
       permissions: '[{"role":"a","topics":["*"],"allow":["publish"]}]',

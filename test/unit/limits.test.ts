@@ -13,7 +13,7 @@ import { UserConnections } from '../../server/limits/user-connections.js';
 import { UserLimiter } from '../../server/limits/user-limiter.js';
 import type { UserRateStore } from '../../server/limits/user-rate-store.js';
 import { silentLog } from '../../server/telemetry/log.js';
-import { clientAddress } from '../../server/transports/client-address.js';
+import { ClientAddresses } from '../../server/transports/client-addresses.js';
 import type { Connection } from '../../server/transports/connection.js';
 
 /** A clock that stands until it is moved. */
@@ -418,9 +418,9 @@ describe('[LIMITS] UserConnections', () => {
   });
 });
 
-describe('[LIMITS] clientAddress', () => {
-  const addressOf = (remoteAddress: string, forwarded?: string | string[]) =>
-    clientAddress({
+describe('[LIMITS] the address of a client', () => {
+  const addressOf = (remoteAddress: string, forwarded?: string | string[], trusted = ['loopback']) =>
+    new ClientAddresses(trusted).of({
       socket: { remoteAddress },
       headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },
     } as unknown as IncomingMessage);
@@ -435,6 +435,15 @@ describe('[LIMITS] clientAddress', () => {
     assert.equal(addressOf('192.0.2.1', '198.51.100.7'), '192.0.2.1');
     for (const proxy of ['127.0.0.1', '::ffff:127.0.0.1', '::1', '127.8.9.10'])
       assert.equal(addressOf(proxy, '198.51.100.7'), '198.51.100.7');
+  });
+
+  it('believes the proxies that the settings name', () => {
+    const seen = (proxy: string, trusted: string[]) => addressOf(proxy, '198.51.100.7', trusted);
+    assert.equal(seen('10.1.2.3', ['private']), '198.51.100.7');
+    assert.equal(seen('10.1.2.3', ['10.1.0.0/16']), '198.51.100.7');
+    assert.equal(seen('10.2.2.3', ['10.1.0.0/16', '2001:db8::/32']), '10.2.2.3');
+    assert.equal(seen('2001:db8::5', ['10.1.0.0/16', '2001:db8::/32']), '198.51.100.7');
+    assert.equal(seen('127.0.0.1', []), '127.0.0.1');
   });
 
   it('takes what the nearest proxy saw, whatever a client has written before it', () => {

@@ -12,13 +12,12 @@ describe('[LOG] refused connections', () => {
     const refusals = new RefusalLog({
       log: { ...silentLog, error: (_message, fields) => void lines.push(fields!) },
       count: (code) => void counted.push(code),
+      addressOf: () => '10.0.0.1',
       nowMs: () => nowMs,
     });
     const request = {
       url: '/ws?token=eyJsecret',
-      headers: {},
-      socket: { remoteAddress: '10.0.0.1' },
-    } as unknown as IncomingMessage;
+    } as IncomingMessage;
     const refused = new RefusalError('unauthorized', 'the token is not valid');
     for (let i = 0; i < 1000; i++) refusals.note(refused, request);
     assert.equal(counted.length, 1000);

@@ -18,6 +18,7 @@ import type { AuditLog } from './audit-log.js';
 export interface AdminRouterDependencies {
   readonly routes: readonly AdminRoute[];
   readonly authenticate: (token: string) => Identity;
+  readonly addressOf: (request: Request) => string;
   readonly audit: AuditLog;
   /** Whether changes can be kept: false while Redis is away. */
   readonly canChange: () => boolean;
@@ -38,7 +39,7 @@ export function adminRouter(
   router.use((request, response, next) => {
     response.set('Cache-Control', 'no-store');
     // Without a token nothing is told, not even which routes there are.
-    callerOf(request, dependencies.authenticate);
+    callerOf(request, dependencies);
     next();
   });
   for (const route of dependencies.routes)
@@ -48,11 +49,12 @@ export function adminRouter(
 
 function serve(
   route: AdminRoute,
-  { authenticate, audit, canChange, log }: AdminRouterDependencies,
+  dependencies: AdminRouterDependencies,
   readBody: RequestHandler,
 ): RequestHandler {
+  const { audit, canChange, log } = dependencies;
   return async (request, response) => {
-    const caller = callerOf(request, authenticate);
+    const caller = callerOf(request, dependencies);
     let result = 'ok';
     try {
       requireRole(caller.identity, route.role);
@@ -88,8 +90,8 @@ function serve(
   };
 }
 
-function callerOf(request: Request, authenticate: (token: string) => Identity): AdminCaller {
-  return { identity: authenticate(bearerOf(request)), address: request.ip ?? '' };
+function callerOf(request: Request, { authenticate, addressOf }: AdminRouterDependencies): AdminCaller {
+  return { identity: authenticate(bearerOf(request)), address: addressOf(request) };
 }
 
 function requireRole({ roles }: Identity, needed: AdminRole): void {
