@@ -14,7 +14,11 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => log.error('Unhandled rejection', { error }));
   process.on('uncaughtException', (error) => log.error('Uncaught exception', { error }));
 
+  let stopping = false;
   const stop = (signal: string) => {
+    // Some senders signal twice (npm beside the terminal, timeout): the second must not cut the first short.
+    if (stopping) return;
+    stopping = true;
     log.info('Stopping', { signal });
     const limit = setTimeout(() => process.exit(0), settings.server.shutdownTimeoutMs);
     limit.unref();
@@ -23,8 +27,8 @@ async function main(): Promise<void> {
       process.exit(0);
     });
   };
-  process.once('SIGTERM', () => stop('SIGTERM'));
-  process.once('SIGINT', () => stop('SIGINT'));
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
   // PM2 on systems without signals, and its `shutdown_with_message`.
   process.on('message', (message) => {
     if (message === 'shutdown') stop('shutdown');
