@@ -22,10 +22,14 @@ export class TestReplica {
   private constructor(
     readonly port: number,
     private readonly environment: NodeJS.ProcessEnv,
+    private readonly onOutput?: (data: Buffer) => void,
   ) {}
 
-  static async start(environment: NodeJS.ProcessEnv = {}): Promise<TestReplica> {
-    const replica = new TestReplica(await freePort(), environment);
+  static async start(
+    environment: NodeJS.ProcessEnv = {},
+    onOutput?: (data: Buffer) => void,
+  ): Promise<TestReplica> {
+    const replica = new TestReplica(await freePort(), environment, onOutput);
     await replica.run();
     return replica;
   }
@@ -54,7 +58,10 @@ export class TestReplica {
     });
     this.child = child;
     for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (data: Buffer) => (this.output += data.toString()));
+      stream.on('data', (data: Buffer) => {
+        this.output += data.toString();
+        this.onOutput?.(data);
+      });
     await until(
       async () => {
         if (child.exitCode !== null)
