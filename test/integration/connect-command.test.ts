@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { connect, type ConnectOptions } from '../../server/cli/connect.js';
+import { connectClient } from '../support/clients.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
+import { freePort, until } from '../support/wait.js';
+
+interface Frame {
+  readonly type: string;
+  readonly data: { readonly payload?: unknown; readonly code?: string };
+}
+
+describe('[CLI] rtc connect', () => {
+  let replica: TestReplica;
+  before(async () => (replica = await TestReplica.start()));
+  after(() => replica.end('SIGKILL'));
+
+  async function run(options: Partial<ConnectOptions>, url = replica.url) {
+    const frames: Frame[] = [];
+    const complaints: string[] = [];
+    const code = await connect(
+      url,
+      { token: tokenOf('ann'), subscribe: [], ...options },
+      {
+        line: (text) => frames.push(JSON.parse(text) as Frame),
+        complaint: (text) => complaints.push(text),
+      },
+    );
+    return { code, frames, complaint: complaints.join('\n') };
+  }
+
+  it('subscribes, publishes JSON and texts, and ends when as many messages came as it was told', async () => {
+    const json = await run({ subscribe: ['news'], publish: ['news', '{"hi":1}'], count: 1 });
+    const text = await run({ subscribe: ['news'], publish: ['news', 'hi there'], count: 1 });
+    for (const { code, frames } of [json, text]) {
+      assert.equal(code, 0);
+      assert.equal(frames[0]!.type, 'Status');
+    }
+    const payloads = [...json.frames, ...text.frames].filter(({ type }) => type === 'Broadcast');
+    assert.deepEqual(
+      payloads.map(({ data }) => data.payload),
+      [{ hi: 1 }, 'hi there'],
+    );
+  });
+
+  it('ends when a publish alone is acknowledged', async () => {
+    const { code, frames } = await run({ publish: ['news', '1'] });
+    assert.deepEqual([code, frames.at(-1)!.type], [0, 'Ack']);
+  });
+
+  it('ends with 1 when fewer messages came in time, and with 0 when none were asked for', async () => {
+    const few = await run({ subscribe: ['quiet'], for: 200, count: 2 });
+    assert.deepEqual([few.code, few.complaint], [1, '0 of 2 messages came']);
+    assert.equal((await run({ subscribe: ['quiet'], for: 200 })).code, 0);
+  });
+
+  it('ends with 1 and the refusal, of the connection, of a topic and of a publish', async () => {
+    const token = await run({ token: 'bad' });
+    assert.equal(token.code, 1);
+    assert.match(token.complaint, /^refused: 401 .*"unauthorized"/);
+    const topic = await run({ subscribe: ['a b'], for: 5000 });
+    assert.deepEqual([topic.code, /refused a topic/.test(topic.complaint)], [1, true]);
+    const publish = await run({ publish: ['a b', '1'] });
+    assert.deepEqual([publish.code, publish.frames.at(-1)!.data.code], [1, 'invalid_topic']);
+    assert.equal((await run({ publish: ['news'] })).code, 1);
+  });
+
+  it('ends with 1 when nobody answers, or the service closes the connection', async () => {
+    const nobody = await run({}, `http://127.0.0.1:${await freePort()}`);
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.complaint, /no connection: .*ECONNREFUSED/);
+    const closed = run({ token: tokenOf('mallory'), subscribe: ['news'] });
+    const admin = { Authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` };
+    await until(async () => {
+      const init = { method: 'POST', headers: admin };
+      const { disconnected } = await replica.json<{ disconnected: number }>(
+        '/admin/users/mallory/disconnect',
+        init,
+      );
+      return disconnected === 1;
+    }, 'the connection is there');
+    assert.equal((await closed).code, 1);
+  });
+
+  it('shows direct messages and leaves them in the inbox of their user', async () => {
+    const sender = await connectClient(replica.url, 'bob');
+    await sender.timeout(5000).emitWithAck('direct', { to: 'dora', payload: 'for later', confirm: 'stored' });
+    sender.disconnect();
+    for (let look = 0; look < 2; look++) {
+      const { code, frames } = await run({ token: tokenOf('dora'), count: 1, for: 5000 });
+      assert.deepEqual([code, frames.at(-1)!.data.payload], [0, 'for later'], `look ${look}`);
+    }
+  });
+
+  it('resumes a session', async () => {
+    const first = await run({ subscribe: ['news'], for: 200 });
+    const { session_id: session } = (
+      first.frames[0] as unknown as { data: { details: { session_id: string } } }
+    ).data.details;
+    const again = await run({ session, for: 200 });
+    assert.deepEqual(
+      (again.frames[0] as unknown as { data: { details: { recovered: boolean } } }).data.details.recovered,
+      true,
+    );
+  });
+});
