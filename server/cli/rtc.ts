@@ -6,6 +6,7 @@ import { publicSettings, settingsTable } from '../config/describe.js';
 import { exampleFile } from '../config/example.js';
 import { connectCommand } from './connect.js';
 import { decodeCommand } from './decode.js';
+import { sessionsCommand } from './sessions.js';
 
 const program = new Command('rtc')
   .description('Commands for whoever runs the service.')
@@ -61,6 +62,9 @@ program.addCommand(
   decodeCommand(() => loadSettings(process.env, program.opts<{ config?: string }>().config)),
 );
 program.addCommand(connectCommand());
+program.addCommand(
+  sessionsCommand(() => loadSettings(process.env, program.opts<{ config?: string }>().config)),
+);
 
 function settings(): ReturnType<typeof loadSettings> {
   try {

@@ -1,0 +1,40 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+/**
+ * Writes a file that only its owner may read, so that under its name there is the whole new content or what was there before: beside it
+ * first, then to the disk, then renamed. Nothing is left of it if it fails.
+ *
+ * @throws errors of the chunks and of the file system; AbortError.
+ */
+export async function writeAtomically(
+  file: string,
+  chunks: AsyncIterable<string | Uint8Array> | Iterable<string>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    try {
+      const options = signal === undefined ? {} : { signal };
+      await pipeline(Readable.from(chunks), handle.createWriteStream({ autoClose: false }), options);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(file));
+}
+
+/** Lets the new name outlive a power cut, where directories can be synced. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}

@@ -1,0 +1,47 @@
+import { SingleBar } from 'cli-progress';
+
+/** Tells whoever waits how far a command is. */
+export interface ProgressDisplay {
+  /** `part` of the whole, 0 to 1; undefined where the whole is not known. */
+  update(sessions: number, part?: number): void;
+  /** Idempotent. */
+  end(): void;
+}
+
+/** Sessions between two lines, where there is no terminal. */
+const lineEvery = 25_000;
+
+/** A bar on a terminal, a line now and then elsewhere, nothing if `quiet`. Writes to stderr: stdout is for results. */
+export function progressDisplay({ quiet }: { readonly quiet: boolean }): ProgressDisplay {
+  if (quiet) return { update: () => {}, end: () => {} };
+  return process.stderr.isTTY ? bar() : lines();
+}
+
+function bar(): ProgressDisplay {
+  const shown = new SingleBar({ format: '{bar} {percentage}% | {sessions} sessions', hideCursor: true });
+  const counting = new SingleBar({ format: '{sessions} sessions', hideCursor: true });
+  let current: SingleBar | undefined;
+  return {
+    update: (sessions, part) => {
+      if (current === undefined) {
+        current = part === undefined ? counting : shown;
+        current.start(1, 0, { sessions: 0 });
+      }
+      current.update(part ?? 0, { sessions });
+    },
+    end: () => current?.stop(),
+  };
+}
+
+function lines(): ProgressDisplay {
+  let told = 0;
+  return {
+    update: (sessions, part) => {
+      if (sessions < told + lineEvery) return;
+      told = sessions;
+      const percent = part === undefined ? '' : `, ${Math.floor(part * 100)}%`;
+      process.stderr.write(`${sessions} sessions${percent}\n`);
+    },
+    end: () => {},
+  };
+}

@@ -1,0 +1,60 @@
+import { readFile, rm, stat } from 'node:fs/promises';
+import { z } from 'zod';
+import type { RestoreProgress } from '../sessions/session-restore.js';
+import { writeAtomically } from './atomic-file.js';
+
+const checkpointSchema = z.object({
+  size: z.int(),
+  modified_ms: z.number(),
+  handled: z.int().min(0),
+  restored: z.int(),
+  kept: z.int(),
+  invalid: z.int(),
+  errors: z.array(
+    z.object({ index: z.int(), id: z.string().exactOptional(), field: z.string(), rule: z.string() }),
+  ),
+});
+
+/** How far the restore of a file has come, in `<file>.progress`. */
+export class RestoreCheckpoint {
+  private readonly path: string;
+
+  constructor(private readonly file: string) {
+    this.path = `${file}.progress`;
+  }
+
+  /** Undefined if there is none. @throws Error if it is not of this file as it is now. */
+  async read(): Promise<RestoreProgress | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+    const { size, modified_ms: modifiedMs, ...progress } = this.parse(text);
+    const now = await stat(this.file);
+    if (now.size !== size || now.mtimeMs !== modifiedMs)
+      throw new Error(`${this.file} has changed since: restore it from the start, without --resume`);
+    return progress;
+  }
+
+  async write(progress: RestoreProgress): Promise<void> {
+    const { size, mtimeMs } = await stat(this.file);
+    await writeAtomically(this.path, [JSON.stringify({ size, modified_ms: mtimeMs, ...progress })]);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { force: true });
+  }
+
+  private parse(text: string): z.output<typeof checkpointSchema> {
+    try {
+      return checkpointSchema.parse(JSON.parse(text));
+    } catch (error) {
+      throw new Error(`${this.path} cannot be read: restore from the start, without --resume`, {
+        cause: error,
+      });
+    }
+  }
+}

@@ -1,0 +1,21 @@
+-- Writes sessions, except where the stored one is newer. KEYS: one a session. ARGV: time to live in ms, '1' to overwrite, then for each
+-- session its JSON and its updated_at. Returns how many were kept as they were.
+local kept = 0
+for i, key in ipairs(KEYS) do
+  local newer = false
+  if ARGV[2] ~= '1' then
+    -- A value that is no session is not worth keeping.
+    local stored = redis.pcall('GET', key)
+    if type(stored) == 'string' then
+      local readable, session = pcall(cjson.decode, stored)
+      newer = readable and type(session) == 'table' and type(session.updated_at) == 'number'
+        and session.updated_at > tonumber(ARGV[2 * i + 2])
+    end
+  end
+  if newer then
+    kept = kept + 1
+  else
+    redis.call('SET', key, ARGV[2 * i + 1], 'PX', ARGV[1])
+  end
+end
+return kept
