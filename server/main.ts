@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import jwt from 'jsonwebtoken';
+import { tokenIssuer } from './assembly/tokens.js';
+import type { TokenIssuer } from './auth/token-issuer.js';
 import { loadSettings, SettingsError } from './config/load.js';
 import { Service } from './service.js';
 
@@ -36,12 +37,12 @@ async function main(): Promise<void> {
 
   const port = await service.start();
   process.send?.('ready');
-  if (service.developmentSecret !== undefined) greet(port, service.developmentSecret);
+  if (service.developmentSecret !== undefined) greet(port, tokenIssuer(settings, service.developmentSecret));
 }
 
 /** Without a secret of its own, a development run tells how to try it. */
-function greet(port: number, secret: string): void {
-  const token = jwt.sign({ sub: 'developer', roles: ['user', 'admin'] }, secret, { expiresIn: '12h' });
+function greet(port: number, issuer: TokenIssuer): void {
+  const token = issuer.access({ userId: 'developer', roles: ['user', 'admin'] }, 12 * 3600);
   process.stdout.write(
     [
       '',

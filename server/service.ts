@@ -9,11 +9,11 @@ import { v7 as uuidV7 } from 'uuid';
 import { assembleCommands, presenceRoom } from './assembly/commands.js';
 import { assembleControl, assembleOperations, type Control } from './assembly/operations.js';
 import { assembleLimits, type Limits } from './assembly/limits.js';
+import { assembleTokens, type Tokens } from './assembly/tokens.js';
 import { metricSources } from './assembly/metric-sources.js';
 import type { Identity } from './auth/identity.js';
 import { Permissions } from './auth/permissions.js';
-import { TokenWatch } from './auth/token-watch.js';
-import { makeDevelopmentSecret, readKeys, TokenVerifier } from './auth/token-verifier.js';
+import { makeDevelopmentSecret } from './auth/token-keys.js';
 import type { CommandRouter } from './commands/router.js';
 import { openStorage, type Storage } from './cluster/storage.js';
 import { SettingsError } from './config/load.js';
@@ -21,6 +21,7 @@ import type { Settings } from './config/schema.js';
 import { Confirmations } from './direct/confirmations.js';
 import { DirectService } from './direct/direct-service.js';
 import { apiRouter } from './http/api.js';
+import { authRouter } from './http/auth-routes.js';
 import { errorHandler, notFound } from './http/errors.js';
 import { healthRouter } from './http/health.js';
 import { metricsRouter } from './http/metrics-route.js';
@@ -66,7 +67,7 @@ export class Service {
   private readonly presence: PresenceService;
   private readonly direct: DirectService;
   private readonly account: OutboxAccount;
-  private readonly tokens: TokenWatch;
+  private readonly tokens: Tokens;
   private readonly control: Control;
   private readonly addresses: ClientAddresses;
   private readonly stopJsonClients: () => void;
@@ -85,11 +86,16 @@ export class Service {
     this.logger = options.logger ?? new LoggerFactory(settings.logging);
     this.log = this.logger.log('service');
     this.developmentSecret = needsDevelopmentSecret(settings) ? makeDevelopmentSecret() : undefined;
-    const verifier = this.makeVerifier();
-    const authenticate = (token: string): Identity => verifier.verify(token);
     const permissions = new Permissions(settings.permissions);
 
     this.storage = openStorage({ replicaId: this.replicaId, logOf: this.logger.log, nowMs }, settings);
+    this.tokens = assembleTokens({
+      settings,
+      secret: settings.auth.jwtSecret ?? this.developmentSecret,
+      storage: this.storage,
+      logOf: this.logger.log,
+    });
+    const { authenticate } = this.tokens;
     this.control = assembleControl({ settings, storage: this.storage, logger: this.logger });
     this.addresses = new ClientAddresses(settings.server.trustedProxies);
     this.app = express().disable('x-powered-by').set('trust proxy', this.addresses.isTrusted);
@@ -220,10 +226,7 @@ export class Service {
         return this.limits.commands.admit(connection);
       },
     });
-    this.tokens = new TokenWatch(
-      { connections: () => this.registry.all(), nowMs },
-      { leewaySecs: settings.auth.leewaySecs, noticeSecs: settings.auth.tokenNoticeSecs, sweepMs: 1000 },
-    );
+    this.tokens.watch(() => this.registry.all());
     this.followRooms();
     gate.open(this.io);
     this.stopJsonClients = acceptJsonClients(
@@ -258,7 +261,7 @@ export class Service {
   async start(): Promise<number> {
     this.storage.start();
     await this.storage.whenReady(3000);
-    await this.control.map.read();
+    await Promise.all([this.control.map.read(), this.tokens.read()]);
     const { host, port } = this.settings.server;
     await new Promise<void>((resolve, reject) => {
       this.http.once('error', reject);
@@ -298,22 +301,6 @@ export class Service {
     this.account.close();
     this.metrics.close();
     this.log.info('Stopped', { replica_id: this.replicaId });
-  }
-
-  private makeVerifier(): TokenVerifier {
-    const { auth } = this.settings;
-    const jwtSecret = auth.jwtSecret ?? this.developmentSecret;
-    try {
-      const keys = readKeys({ jwtSecret, publicKeyFile: auth.publicKeyFile, jwksFile: auth.jwksFile });
-      return new TokenVerifier({
-        keys,
-        leewaySecs: auth.leewaySecs,
-        ...(auth.issuer !== undefined && { issuer: auth.issuer }),
-        ...(auth.audience !== undefined && { audience: auth.audience }),
-      });
-    } catch (error) {
-      throw new SettingsError([`auth: ${(error as Error).message}`]);
-    }
   }
 
   private followRooms(): void {
@@ -361,6 +348,7 @@ export class Service {
         },
         { requests: this.settings.limits.httpRequests, windowMs: this.settings.limits.httpWindowSecs * 1000 },
       ),
+      authRouter(this.tokens.refreshes, Date.now),
       apiRouter(
         { router, authenticate, addressOf: this.addresses.of },
         { bodyLimitBytes: this.settings.websocket.transportLimitBytes },
@@ -381,7 +369,7 @@ export class Service {
         authenticate,
         addressOf: this.addresses.of,
         onSubscriptionsChanged: (connection) => this.sessions.onChanged(connection),
-        moreRoutes: [],
+        moreRoutes: [...this.tokens.adminRoutes],
       }),
     );
     app.use(notFound);

@@ -8,6 +8,8 @@ export interface Identity {
   readonly autoSubscribe: readonly string[];
   /** `jti` of the token, if it has one. */
   readonly tokenId?: string;
+  /** Tokens of one login have one family (claim `fam` of tokens that this service has issued). */
+  readonly familyId?: string;
   /** Issued and expiry times in seconds since 1970; undefined: the token does not say. */
   readonly issuedAt?: number;
   readonly expiresAt?: number;

@@ -2,6 +2,7 @@ import jwt from 'jsonwebtoken';
 import { RefusalError } from '../../shared/errors.js';
 import { isTopicPattern } from '../../shared/topic-name.js';
 import type { Identity } from './identity.js';
+import { refreshType } from './token-issuer.js';
 import type { TokenKey } from './token-keys.js';
 
 export { makeDevelopmentSecret, readKeys } from './token-keys.js';
@@ -23,6 +24,13 @@ const userIdLimit = 200;
 const listLimit = 1000;
 const none: readonly string[] = Object.freeze([]);
 
+/** Who a refresh token was issued to; it always says these. */
+export type RefreshIdentity = Identity & {
+  readonly tokenId: string;
+  readonly familyId: string;
+  readonly expiresAt: number;
+};
+
 /** Verifies tokens (RFC 7519) and reads the claims this service knows. */
 export class TokenVerifier {
   constructor(
@@ -30,15 +38,47 @@ export class TokenVerifier {
     private readonly dependencies: TokenVerifierDependencies = {},
   ) {}
 
-  /** @throws RefusalError `unauthorized`, `token_expired` or `token_revoked`; its text never holds the token. */
+  /**
+   * Verifies an access token.
+   *
+   * @throws RefusalError `unauthorized`, `token_expired` or `token_revoked`; its text never holds the token.
+   */
   verify(token: string): Identity {
+    const claims = this.claimsOf(token);
+    if (isRefresh(claims)) throw new RefusalError('unauthorized', 'the token is a refresh token');
+    return this.unlessRevoked(readClaims(claims));
+  }
+
+  /** Verifies a refresh token of this service. @throws RefusalError as {@link verify} */
+  verifyRefresh(token: string): RefreshIdentity {
+    const claims = this.claimsOf(token);
+    const identity = readClaims(claims);
+    const { tokenId, familyId, expiresAt } = identity;
+    if (!isRefresh(claims) || tokenId === undefined || familyId === undefined || expiresAt === undefined)
+      throw new RefusalError('unauthorized', 'the token is not a refresh token of this service');
+    this.unlessRevoked(identity);
+    return { ...identity, tokenId, familyId, expiresAt };
+  }
+
+  /** Reads any token that is rightly signed, also one that has expired or is revoked. @throws RefusalError `unauthorized` */
+  read(token: string): Identity {
+    return readClaims(this.claimsOf(token, true));
+  }
+
+  private unlessRevoked(identity: Identity): Identity {
+    if (this.dependencies.isRevoked?.(identity) === true)
+      throw new RefusalError('token_revoked', 'the token has been revoked');
+    return identity;
+  }
+
+  private claimsOf(token: string, expired = false): unknown {
     const { algorithm, key } = this.keyFor(token);
     const { issuer, audience, leewaySecs } = this.settings;
-    let claims: unknown;
     try {
-      claims = jwt.verify(token, key, {
+      return jwt.verify(token, key, {
         algorithms: [algorithm],
         clockTolerance: leewaySecs,
+        ignoreExpiration: expired,
         ...(issuer !== undefined && { issuer }),
         ...(audience !== undefined && { audience }),
       });
@@ -50,10 +90,6 @@ export class TokenVerifier {
         `the token is not valid: ${error instanceof jwt.JsonWebTokenError ? error.message : 'it cannot be read'}`,
       );
     }
-    const identity = readClaims(claims);
-    if (this.dependencies.isRevoked?.(identity) === true)
-      throw new RefusalError('token_revoked', 'the token has been revoked');
-    return identity;
   }
 
   /** The header is read only to choose among our keys. */
@@ -81,9 +117,14 @@ function headerOf(token: string): { alg?: unknown; kid?: unknown } {
   throw new RefusalError('unauthorized', 'the token is not valid: it is not a JWT');
 }
 
+function isRefresh(claims: unknown): boolean {
+  const { typ } = (claims ?? {}) as { typ?: unknown };
+  return typeof typ === 'string' && typ.toLowerCase() === refreshType;
+}
+
 function readClaims(claims: unknown): Identity {
   if (typeof claims !== 'object' || claims === null) throw malformed('payload', 'must be an object');
-  const { sub, user_id: userIdClaim, roles, topics, jti, iat, exp } = claims as Record<string, unknown>;
+  const { sub, user_id: userIdClaim, roles, topics, jti, fam, iat, exp } = claims as Record<string, unknown>;
   const userId = sub ?? userIdClaim;
   if (typeof userId !== 'string' || userId.length === 0 || userId.length > userIdLimit) {
     throw malformed('sub', `(or user_id) must be a string of 1 to ${userIdLimit} characters`);
@@ -102,6 +143,7 @@ function readClaims(claims: unknown): Identity {
     autoSubscribe: patterns === undefined ? none : patterns.filter((pattern) => !pattern.includes('*')),
     ...(patterns !== undefined && { topics: patterns }),
     ...(jti !== undefined && { tokenId: jti }),
+    ...(typeof fam === 'string' && { familyId: fam }),
     ...(iat !== undefined && { issuedAt: iat }),
     ...(typeof exp === 'number' && { expiresAt: exp }),
   };

@@ -85,6 +85,12 @@ export const metricTable: readonly MetricRow[] = [
     'Grants for users asked of Redis.',
     ({ rate_limit_stats }) => rate_limit_stats.refills,
   ),
+  gauge('rtc_revocations', 'Revocations in force.', ({ tokens }) => tokens.revocations),
+  counter(
+    'rtc_refresh_reuses_total',
+    'Refresh tokens that were used a second time.',
+    ({ tokens }) => tokens.refresh_reuses,
+  ),
   gauge(
     'rtc_publish_latency_ms',
     'Time from command to acknowledgement, in milliseconds; quantiles of the last one to two minutes.',

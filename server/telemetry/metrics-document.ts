@@ -40,6 +40,8 @@ export interface MetricsDocument {
     readonly local_fallbacks: number;
     readonly refills: number;
   };
+  /** `revocations`: records in force; `refresh_reuses`: refresh tokens that were shown again. */
+  readonly tokens: { readonly revocations: number; readonly refresh_reuses: number };
   readonly latency_ms: { readonly publish: LatencySummary; readonly delivery: LatencySummary };
   readonly topics: { readonly carried: number; readonly subscriptions: number; readonly behind: number };
   readonly outboxes: {

@@ -23,6 +23,7 @@ export interface MetricSources {
     gaps: number;
   };
   readonly limits: () => LimitCounts;
+  readonly tokens: () => { revocations: number; refresh_reuses: number };
   readonly outboxes: () => { slow: number; waitingBytes: number };
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
   readonly redis: () => { state: 'up' | 'down' | 'none'; reconnects: number; errors: number; stalls: number };
@@ -89,6 +90,7 @@ export class Metrics {
         local_fallbacks: limits.localFallbacks,
         refills: limits.refills,
       },
+      tokens: sources.tokens(),
       latency_ms: { publish: this.publishMs.summary(), delivery: this.deliveryMs.summary() },
       topics: sources.topics(),
       outboxes: {

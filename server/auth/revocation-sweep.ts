@@ -1,0 +1,20 @@
+import { RefusalError } from '../../shared/errors.js';
+import type { Connection } from '../transports/connection.js';
+import type { Revocations } from './revocations.js';
+
+/** Closes live connections whose token has been revoked, as soon as this replica hears of it. */
+export function closeRevoked(revocations: Revocations, connections: () => Iterable<Connection>): void {
+  let planned = false;
+  revocations.onRevoked(() => {
+    // Many at once, after a restart of Redis for instance, are one sweep.
+    if (planned) return;
+    planned = true;
+    setImmediate(() => {
+      planned = false;
+      for (const connection of [...connections()]) {
+        if (revocations.isRevoked(connection.identity))
+          connection.disconnect(new RefusalError('token_revoked', 'the token has been revoked'));
+      }
+    });
+  });
+}

@@ -1,0 +1,124 @@
+import type { ReplicatedMap } from '../replicas/replicated-map.js';
+import type { Identity } from './identity.js';
+
+/** Tokens that are not taken any more, as operators see them. */
+export interface RevocationRecord {
+  /** `user:<id>`, `token:<jti>` or `family:<id>`. */
+  readonly subject: string;
+  /** Tokens of the user that were issued before this (seconds since 1970) are revoked; only for users. */
+  readonly not_before?: number;
+  /** The record is dropped after this (seconds since 1970): no token it concerns can be valid then. */
+  readonly until: number;
+  readonly reason?: string;
+}
+
+type Stored = Omit<RevocationRecord, 'subject'>;
+
+export interface RevocationsDependencies {
+  readonly map: ReplicatedMap;
+  readonly nowMs: () => number;
+}
+
+export interface RevocationsSettings {
+  /** The longest that a token may be good for, in seconds, where it does not say; records are kept for this long. */
+  readonly keepSecs: number;
+  readonly leewaySecs: number;
+}
+
+const cleanUpMs = 60_000;
+
+/**
+ * Revoked tokens, the same on all replicas and over restarts: single ones, families of refreshed ones, and everything a user was issued up to now.
+ * Asking is a look into memory and goes on working while the store is away.
+ */
+export class Revocations {
+  private readonly records = new Map<string, Stored>();
+  private readonly listeners: (() => void)[] = [];
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly dependencies: RevocationsDependencies,
+    private readonly settings: RevocationsSettings,
+  ) {
+    for (const [subject, text] of dependencies.map.entries()) this.take(subject, text);
+    dependencies.map.onChange((subject, text) => this.take(subject, text));
+    this.timer = setInterval(() => void this.cleanUp(), cleanUpMs);
+    this.timer.unref();
+  }
+
+  /** Called after each new revocation that has reached this replica. */
+  onRevoked(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+
+  /**
+   * Whether a token is revoked. Its time of issue has whole seconds: those issued in the second of the revocation count as issued before
+   * it, so that a user who logs in again at once may have to do so once more a second later. A token without one counts as issued before.
+   */
+  readonly isRevoked = ({ userId, tokenId, familyId, issuedAt }: Identity): boolean => {
+    if (this.records.size === 0) return false;
+    if (tokenId !== undefined && this.records.has(`token:${tokenId}`)) return true;
+    if (familyId !== undefined && this.records.has(`family:${familyId}`)) return true;
+    const notBefore = this.records.get(`user:${userId}`)?.not_before;
+    return notBefore !== undefined && (issuedAt === undefined || issuedAt < notBefore);
+  };
+
+  /** Revokes all tokens that a user was issued up to now. @throws RefusalError `unavailable` */
+  async revokeUser(userId: string, reason?: string): Promise<RevocationRecord> {
+    return this.add(`user:${userId}`, { not_before: this.nowSecs() + 1, until: this.keptUntil() }, reason);
+  }
+
+  /** Revokes one token; `expiresAt` in seconds since 1970, if known. @throws RefusalError `unavailable` */
+  async revokeToken(tokenId: string, expiresAt?: number, reason?: string): Promise<RevocationRecord> {
+    const until = expiresAt === undefined ? this.keptUntil() : expiresAt + this.settings.leewaySecs;
+    return this.add(`token:${tokenId}`, { until }, reason);
+  }
+
+  /** Revokes all tokens that go back to one login. @throws RefusalError `unavailable` */
+  async revokeFamily(familyId: string, reason?: string): Promise<RevocationRecord> {
+    return this.add(`family:${familyId}`, { until: this.keptUntil() }, reason);
+  }
+
+  list(): RevocationRecord[] {
+    return [...this.records].map(([subject, stored]) => ({ subject, ...stored }));
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private async add(subject: string, stored: Stored, reason: string | undefined): Promise<RevocationRecord> {
+    const record = { ...stored, ...(reason !== undefined && { reason }) };
+    await this.dependencies.map.set({ [subject]: JSON.stringify(record) });
+    return { subject, ...record };
+  }
+
+  private take(subject: string, text: string | undefined): void {
+    if (text === undefined) {
+      this.records.delete(subject);
+      return;
+    }
+    this.records.set(subject, JSON.parse(text) as Stored);
+    for (const listener of this.listeners) listener();
+  }
+
+  /** Drops what is past its time; whichever replica comes first. */
+  private async cleanUp(): Promise<void> {
+    const nowSecs = this.nowSecs();
+    const past = [...this.records].filter(([, { until }]) => until < nowSecs).map(([subject]) => subject);
+    if (past.length === 0) return;
+    try {
+      await this.dependencies.map.set(Object.fromEntries(past.map((subject) => [subject, undefined])));
+    } catch {
+      // The store is away: next time.
+    }
+  }
+
+  private keptUntil(): number {
+    return this.nowSecs() + this.settings.keepSecs + this.settings.leewaySecs;
+  }
+
+  private nowSecs(): number {
+    return Math.floor(this.dependencies.nowMs() / 1000);
+  }
+}

@@ -1,0 +1,103 @@
+import jwt from 'jsonwebtoken';
+
+/** What tokens are to say about a user. */
+export interface TokenGrant {
+  readonly userId: string;
+  readonly roles: readonly string[];
+  /** Topic patterns that the tokens are restricted to; names are subscribed by the service. */
+  readonly topics?: readonly string[];
+}
+
+/** Tokens of one family go back to one login; each refresh token is good once. */
+export interface TokenPair {
+  readonly accessToken: string;
+  /** Seconds since 1970. */
+  readonly accessExpiresAt: number;
+  readonly refreshToken: string;
+  readonly refreshExpiresAt: number;
+  readonly familyId: string;
+}
+
+/** Ids and time of a pair: with the same ones, the same pair comes out again. */
+export interface PairSeed {
+  readonly accessId: string;
+  readonly refreshId: string;
+  readonly familyId: string;
+  /** Seconds since 1970. */
+  readonly issuedAt: number;
+}
+
+export interface TokenIssuerDependencies {
+  readonly secret: string;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+}
+
+export interface TokenIssuerSettings {
+  readonly issuer?: string | undefined;
+  readonly audience?: string | undefined;
+  readonly accessTtlSecs: number;
+  readonly refreshTtlSecs: number;
+}
+
+/** Value of the claim `typ` of refresh tokens. */
+export const refreshType = 'refresh';
+
+/** Signs tokens (HS256) that this service takes: access tokens, and refresh tokens to get new ones with. */
+export class TokenIssuer {
+  constructor(
+    private readonly dependencies: TokenIssuerDependencies,
+    private readonly settings: TokenIssuerSettings,
+  ) {}
+
+  /** An access token that is good for `ttlSecs`. */
+  access(grant: TokenGrant, ttlSecs = this.settings.accessTtlSecs): string {
+    const issuedAt = this.nowSecs();
+    return this.sign(grant, { jti: this.dependencies.newId(), iat: issuedAt, exp: issuedAt + ttlSecs });
+  }
+
+  /** Ids and time for a new pair; of an earlier pair's family, or of a new one. */
+  newSeed(familyId = this.dependencies.newId()): PairSeed {
+    const { newId } = this.dependencies;
+    return { accessId: newId(), refreshId: newId(), familyId, issuedAt: this.nowSecs() };
+  }
+
+  pair(grant: TokenGrant, seed = this.newSeed()): TokenPair {
+    const { accessId, refreshId, familyId, issuedAt } = seed;
+    const accessExpiresAt = issuedAt + this.settings.accessTtlSecs;
+    const refreshExpiresAt = issuedAt + this.settings.refreshTtlSecs;
+    const common = { fam: familyId, iat: issuedAt };
+    return {
+      accessToken: this.sign(grant, { ...common, jti: accessId, exp: accessExpiresAt }),
+      accessExpiresAt,
+      refreshToken: this.sign(grant, {
+        ...common,
+        typ: refreshType,
+        jti: refreshId,
+        exp: refreshExpiresAt,
+      }),
+      refreshExpiresAt,
+      familyId,
+    };
+  }
+
+  private sign({ userId, roles, topics }: TokenGrant, claims: object): string {
+    const { issuer: iss, audience: aud } = this.settings;
+    return jwt.sign(
+      {
+        sub: userId,
+        roles,
+        ...(topics !== undefined && { topics }),
+        ...(iss !== undefined && { iss }),
+        ...(aud !== undefined && { aud }),
+        ...claims,
+      },
+      this.dependencies.secret,
+      { algorithm: 'HS256' },
+    );
+  }
+
+  private nowSecs(): number {
+    return Math.floor(this.dependencies.nowMs() / 1000);
+  }
+}
