@@ -253,6 +253,7 @@ export class Service {
         account: this.account,
         storage: this.storage,
         limits: this.limits,
+        tokens: this.tokens,
       }),
     );
   }

@@ -1,5 +1,6 @@
 import type { Storage } from '../cluster/storage.js';
 import type { Limits } from './limits.js';
+import type { Tokens } from './tokens.js';
 import type { MetricSources } from '../telemetry/metrics.js';
 import type { TopicHub } from '../topics/hub.js';
 import type { OutboxAccount } from '../transports/outbox.js';
@@ -13,6 +14,7 @@ export interface MetricParts {
   readonly account: OutboxAccount;
   readonly storage: Storage;
   readonly limits: Limits;
+  readonly tokens: Tokens;
 }
 
 /** Where the metrics get their numbers when somebody looks. */
@@ -23,6 +25,7 @@ export function metricSources({
   account,
   storage,
   limits,
+  tokens,
 }: MetricParts): MetricSources {
   return {
     replicaId,
@@ -41,6 +44,7 @@ export function metricSources({
       return sum;
     },
     limits: () => limits.counts,
+    tokens: () => ({ revocations: tokens.revocations.size, refresh_reuses: tokens.refreshes.reuses }),
     delivery: () => topics.counts,
     outboxes: () => ({ slow: account.slowCount, waitingBytes: account.waitingBytes }),
     mailboxes: () => {

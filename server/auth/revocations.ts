@@ -79,6 +79,10 @@ export class Revocations {
     return this.add(`family:${familyId}`, { until: this.keptUntil() }, reason);
   }
 
+  get size(): number {
+    return this.records.size;
+  }
+
   list(): RevocationRecord[] {
     return [...this.records].map(([subject, stored]) => ({ subject, ...stored }));
   }

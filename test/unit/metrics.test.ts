@@ -19,6 +19,7 @@ function someMetrics(): Metrics {
     topics: () => ({ carried: 4, subscriptions: 5, behind: 6 }),
     delivery: () => ({ delivered: 7, flushes: 8, paused: 9, dropped: 10, disconnected: 11, gaps: 12 }),
     limits: () => ({ ...newLimitCounts(), connection: 2 }),
+    tokens: () => ({ revocations: 21, refresh_reuses: 22 }),
     outboxes: () => ({ slow: 13, waitingBytes: 14 }),
     mailboxes: () => ({ actors: 15, waiting: 16, failed: 17 }),
     redis: () => ({ state: 'up', reconnects: 18, errors: 19, stalls: 20 }),
