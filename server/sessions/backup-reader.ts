@@ -1,4 +1,3 @@
-import { pipeline } from 'node:stream';
 import { JSONParser } from '@streamparser/json-node';
 import { backupFormat, backupVersion } from './backup-writer.js';
 
@@ -11,105 +10,124 @@ export class BackupError extends Error {
 const sessionLimitBytes = 16 * 1024 * 1024;
 
 /**
- * The sessions of a backup, in order, as they were parsed: unchecked. Reads what `backupOf` writes, and a plain array of
- * sessions; only so much is read as is asked for.
+ * The sessions of a backup, in order, as they were parsed: unchecked. Reads what `backupOf` writes, and a plain array of sessions; the
+ * source is read no further than is asked for, a chunk at a time, and closed.
  *
- * @throws BackupError where the file is damaged or ends early; errors of the source as they are.
+ * @throws BackupError where the file is damaged or ends early, after everything before that was given; errors of the source as they are.
  */
 export async function* readBackup(source: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
-  const input = new Input(source);
-  const isList = (await input.opening()) === '[';
-  const paths = isList ? ['$.*'] : ['$.format', '$.version', '$.sessions.*', '$.count'];
-  const parser = new JSONParser({ paths, keepStack: false });
-  // The parser is closed with whatever error there was; it comes out of the loop.
-  pipeline(input.chunks(), parser, () => {});
-  let sessions = 0;
-  let last: unknown;
-  let count: unknown;
-  let isBackup = isList;
-  const where = () =>
-    sessions === 0 ? 'before the first session' : `after session ${sessions}${named(last)}`;
-  try {
-    for await (const item of parser as AsyncIterable<{ key: unknown; value: unknown; stack: unknown[] }>) {
-      input.found();
-      if (isList || item.stack.length > 1) {
-        if (!isBackup) throw new BackupError('this is no backup of sessions: "format" is missing');
+  let reader: BackupReader | undefined;
+  let silentBytes = 0;
+  for await (const chunk of source) {
+    if (reader === undefined) {
+      const [opening] = Buffer.from(chunk).toString('utf8').trimStart();
+      if (opening === undefined) continue;
+      reader = new BackupReader(opening);
+    }
+    await reader.write(chunk);
+    silentBytes = reader.found.length > 0 ? 0 : silentBytes + chunk.length;
+    yield* reader.take();
+    if (silentBytes > sessionLimitBytes) reader.fail(`no session within ${sessionLimitBytes} bytes`);
+  }
+  if (reader === undefined) throw new BackupError('the file is empty');
+  await reader.end();
+  yield* reader.take();
+  reader.checkEnd();
+}
+
+interface Item {
+  readonly key: unknown;
+  readonly value: unknown;
+  readonly stack: readonly unknown[];
+}
+
+/** The parser with its values at hand: as a stream it would throw away those that stand before an error. */
+class CollectingParser extends JSONParser {
+  readonly items: Item[] = [];
+
+  override push(item: Item | null): boolean {
+    if (item !== null) this.items.push(item);
+    return true;
+  }
+}
+
+class BackupReader {
+  private readonly parser: CollectingParser;
+  private readonly isList: boolean;
+  private isBackup: boolean;
+  private sessions = 0;
+  private last: unknown;
+  private count: unknown;
+  private damage: Error | undefined;
+
+  constructor(opening: string) {
+    if (opening !== '{' && opening !== '[') throw new BackupError('this is no JSON object or array');
+    this.isList = opening === '[';
+    this.isBackup = this.isList;
+    const paths = this.isList ? ['$.*'] : ['$.format', '$.version', '$.sessions.*', '$.count'];
+    this.parser = new CollectingParser({ paths, keepStack: false });
+    // Told by `write` and `end`.
+    this.parser.on('error', () => {});
+  }
+
+  get found(): readonly Item[] {
+    return this.parser.items;
+  }
+
+  /** Keeps an error until what stands before it was taken. */
+  async write(chunk: Uint8Array): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.parser.write(chunk, (error) => {
+        this.damage ??= error ?? undefined;
+        resolve();
+      });
+    });
+  }
+
+  async end(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.parser.end((error?: Error | null) => {
+        this.damage ??= error ?? undefined;
+        resolve();
+      });
+    });
+  }
+
+  *take(): Generator<unknown> {
+    for (const item of this.parser.items.splice(0)) {
+      if (this.isList || item.stack.length > 1) {
+        if (!this.isBackup) throw new BackupError('this is no backup of sessions: "format" is missing');
+        this.sessions++;
+        this.last = item.value;
         yield item.value;
-        last = item.value;
-        sessions++;
-      } else if (item.key === 'format') {
-        if (item.value !== backupFormat) throw new BackupError('this is no backup of sessions');
-        isBackup = true;
-      } else if (item.key === 'version' && item.value !== backupVersion) {
-        throw new BackupError(`version ${String(item.value)} of the format is not known here`);
-      } else if (item.key === 'count') count = item.value;
+      } else this.readHead(item);
     }
-  } catch (error) {
-    if (error instanceof BackupError) throw error;
-    if (input.failure !== undefined) throw input.failure;
-    throw new BackupError(`the backup is damaged or ends ${where()}`, { cause: error });
-  }
-  if (!isBackup) throw new BackupError('this is no backup of sessions');
-  if (!isList && count !== sessions)
-    throw new BackupError(`the backup ends ${where()}, though it says it holds ${String(count)}`);
-}
-
-function named(session: unknown): string {
-  const id = (session as { id?: unknown } | null)?.id;
-  return typeof id === 'string' ? ` (${id.slice(0, 100)})` : '';
-}
-
-/** Reads ahead to the first character, and keeps apart what is wrong with the source and with the JSON. */
-class Input {
-  failure: unknown;
-  private readonly iterator: AsyncIterator<Uint8Array>;
-  private first: Uint8Array | undefined;
-  private silentBytes = 0;
-
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.iterator = source[Symbol.asyncIterator]();
+    if (this.damage !== undefined) this.fail(this.damage.message);
   }
 
-  async opening(): Promise<'{' | '['> {
-    for (;;) {
-      const { done, value } = await this.iterator.next();
-      if (done === true) throw new BackupError('the file is empty');
-      const [character] = Buffer.from(value).toString('utf8').trimStart();
-      if (character === undefined) continue;
-      if (character !== '{' && character !== '[') {
-        await this.iterator.return?.();
-        throw new BackupError('this is no JSON object or array');
-      }
-      this.first = value;
-      return character;
+  fail(why: string): never {
+    throw new BackupError(`the backup is damaged or ends ${this.where()}`, { cause: new Error(why) });
+  }
+
+  checkEnd(): void {
+    if (!this.isBackup) throw new BackupError('this is no backup of sessions');
+    if (!this.isList && this.count !== this.sessions) {
+      throw new BackupError(`the backup ends ${this.where()}, though it says it holds ${String(this.count)}`);
     }
   }
 
-  /** A session was read. */
-  found(): void {
-    this.silentBytes = 0;
+  private readHead({ key, value }: Item): void {
+    if (key === 'format') {
+      if (value !== backupFormat) throw new BackupError('this is no backup of sessions');
+      this.isBackup = true;
+    } else if (key === 'count') this.count = value;
+    else if (key === 'version' && value !== backupVersion)
+      throw new BackupError(`version ${String(value)} of the format is not known here`);
   }
 
-  async *chunks(): AsyncGenerator<Uint8Array> {
-    try {
-      for (let chunk = this.first; chunk !== undefined; chunk = await this.next()) {
-        this.silentBytes += chunk.length;
-        if (this.silentBytes > sessionLimitBytes)
-          throw new Error(`no session within ${sessionLimitBytes} bytes`);
-        yield chunk;
-      }
-    } finally {
-      await this.iterator.return?.();
-    }
-  }
-
-  private async next(): Promise<Uint8Array | undefined> {
-    try {
-      const { done, value } = await this.iterator.next();
-      return done === true ? undefined : value;
-    } catch (error) {
-      this.failure = error;
-      throw error;
-    }
+  private where(): string {
+    if (this.sessions === 0) return 'before the first session';
+    const id = (this.last as { id?: unknown } | null)?.id;
+    return `after session ${this.sessions}${typeof id === 'string' ? ` (${id.slice(0, 100)})` : ''}`;
   }
 }
