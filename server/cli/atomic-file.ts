@@ -1,7 +1,5 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 
 /**
  * Writes a file that only its owner may read, so that under its name there is the whole new content or what was there before: beside it
@@ -18,8 +16,7 @@ export async function writeAtomically(
   const handle = await open(temporary, 'wx', 0o600);
   try {
     try {
-      const options = signal === undefined ? {} : { signal };
-      await pipeline(Readable.from(chunks), handle.createWriteStream({ autoClose: false }), options);
+      await writeFile(handle, chunks, { signal });
       await handle.sync();
     } finally {
       await handle.close();
