@@ -18,6 +18,8 @@ export interface TokenVerifierSettings {
 export interface TokenVerifierDependencies {
   /** Whether the token, or all tokens of its user, were revoked. */
   readonly isRevoked?: (identity: Identity) => boolean;
+  /** The time by which tokens expire, in milliseconds since 1970; else that of the clock. */
+  readonly nowMs?: () => number;
 }
 
 const userIdLimit = 200;
@@ -74,10 +76,12 @@ export class TokenVerifier {
   private claimsOf(token: string, expired = false): unknown {
     const { algorithm, key } = this.keyFor(token);
     const { issuer, audience, leewaySecs } = this.settings;
+    const { nowMs } = this.dependencies;
     try {
       return jwt.verify(token, key, {
         algorithms: [algorithm],
         clockTolerance: leewaySecs,
+        ...(nowMs && { clockTimestamp: Math.floor(nowMs() / 1000) }),
         ignoreExpiration: expired,
         ...(issuer !== undefined && { issuer }),
         ...(audience !== undefined && { audience }),

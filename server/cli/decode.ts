@@ -40,7 +40,7 @@ export function decode(token: string, load: () => Settings, nowMs: number): Deco
     header: header ?? null,
     payload: payload ?? null,
     expiry: expiryOf(payload, nowMs),
-    ...check(token, load),
+    ...check(token, load, nowMs),
   };
 }
 
@@ -60,7 +60,11 @@ function expiryOf(payload: unknown, nowMs: number): string {
   return secs > 0 ? `expires in ${secs} s` : `expired since ${-secs} s`;
 }
 
-function check(token: string, load: () => Settings): Pick<DecodedToken, 'signature' | 'verdict'> {
+function check(
+  token: string,
+  load: () => Settings,
+  nowMs: number,
+): Pick<DecodedToken, 'signature' | 'verdict'> {
   const unchecked = (why: string) => ({ signature: `not checked: ${why}`, verdict: 'not checked' });
   try {
     const { auth } = load();
@@ -74,12 +78,15 @@ function check(token: string, load: () => Settings): Pick<DecodedToken, 'signatu
         return false;
       }
     });
-    const verifier = new TokenVerifier({
-      keys,
-      leewaySecs: auth.leewaySecs,
-      ...(auth.issuer !== undefined && { issuer: auth.issuer }),
-      ...(auth.audience !== undefined && { audience: auth.audience }),
-    });
+    const verifier = new TokenVerifier(
+      {
+        keys,
+        leewaySecs: auth.leewaySecs,
+        ...(auth.issuer !== undefined && { issuer: auth.issuer }),
+        ...(auth.audience !== undefined && { audience: auth.audience }),
+      },
+      { nowMs: () => nowMs },
+    );
     return {
       signature: signed ? 'valid' : 'not valid: signed with another key, or changed',
       verdict: verdictOf(() => verifier.verify(token)),
