@@ -1,5 +1,6 @@
 /** For programs that embed the service. */
 export { Service, type ServiceOptions } from './service.js';
+export type { ConnectEvent, DisconnectEvent, Hooks, PublishEvent, SubscribeEvent } from './actors/hooks.js';
 export { loadSettings, SettingsError } from './config/load.js';
 export type { Settings } from './config/schema.js';
 export { roomOf } from './transports/registry.js';

@@ -5,27 +5,22 @@ import { randomBytes } from 'node:crypto';
 import { createAdapter } from '@socket.io/redis-adapter';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
-import { v7 as uuidV7 } from 'uuid';
 import { assembleCommands, presenceRoom } from './assembly/commands.js';
-import { assembleControl, assembleOperations, type Control } from './assembly/operations.js';
+import type { Hooks } from './actors/hooks.js';
+import { assembleHttp } from './assembly/http.js';
 import { assembleLimits, type Limits } from './assembly/limits.js';
+import { alertNotifier, assembleControl, assembleOperations, type Control } from './assembly/operations.js';
+import { assembleSupervision, type Supervision } from './assembly/supervision.js';
 import { assembleTokens, type Tokens } from './assembly/tokens.js';
+import { assembleTracing, type Tracing } from './assembly/tracing.js';
 import { metricSources } from './assembly/metric-sources.js';
-import type { Identity } from './auth/identity.js';
 import { Permissions } from './auth/permissions.js';
 import { makeDevelopmentSecret } from './auth/token-keys.js';
-import type { CommandRouter } from './commands/router.js';
 import { openStorage, type Storage } from './cluster/storage.js';
 import { SettingsError } from './config/load.js';
 import type { Settings } from './config/schema.js';
 import { Confirmations } from './direct/confirmations.js';
 import { DirectService } from './direct/direct-service.js';
-import { apiRouter } from './http/api.js';
-import { authRouter } from './http/auth-routes.js';
-import { errorHandler, notFound } from './http/errors.js';
-import { healthRouter } from './http/health.js';
-import { metricsRouter } from './http/metrics-route.js';
-import { httpRateLimit } from './http/rate-limit.js';
 import { HandshakeAdmission } from './limits/admission.js';
 import { PresenceService } from './presence/presence-service.js';
 import { SessionService } from './sessions/session-service.js';
@@ -40,11 +35,13 @@ import { version } from './version.js';
 import { OutboxAccount } from './transports/outbox.js';
 import { RefusalLog } from './transports/refusal-log.js';
 import { ConnectionRegistry } from './transports/registry.js';
-import { createSocketIo, type Handshakes } from './transports/socketio.js';
+import { createSocketIo, type Handshakes, type LetIn } from './transports/socketio.js';
 
 /** Parts that an embedding program may bring along. */
 export interface ServiceOptions {
   readonly logger?: LoggerFactory;
+  /** Code of the program that sees, changes or refuses what happens; see {@link Hooks}. */
+  readonly hooks?: Hooks;
 }
 
 /** The service of one replica: the one place where its parts are put together. */
@@ -69,6 +66,8 @@ export class Service {
   private readonly account: OutboxAccount;
   private readonly tokens: Tokens;
   private readonly control: Control;
+  private readonly supervision: Supervision;
+  private readonly tracing: Tracing;
   private readonly addresses: ClientAddresses;
   private readonly stopJsonClients: () => void;
   private readonly startedMs = performance.now();
@@ -97,6 +96,15 @@ export class Service {
     });
     const { authenticate } = this.tokens;
     this.control = assembleControl({ settings, storage: this.storage, logger: this.logger });
+    const parts = { settings, replicaId: this.replicaId, storage: this.storage, logOf: this.logger.log };
+    this.supervision = assembleSupervision({
+      ...parts,
+      hooks: options.hooks ?? {},
+      announce: alertNotifier(this.control),
+    });
+    this.tracing = assembleTracing({ ...parts, switches: this.control.map });
+    const { supervisor, hooks } = this.supervision;
+    const { tracer } = this.tracing;
     this.addresses = new ClientAddresses(settings.server.trustedProxies);
     this.app = express().disable('x-powered-by').set('trust proxy', this.addresses.isTrusted);
     this.http = createServer(this.app);
@@ -148,6 +156,10 @@ export class Service {
         broker: this.storage.broker,
         audience: this.registry,
         acks: confirmations,
+        supervisor,
+        onPublish: hooks.publish,
+        onSubscribe: hooks.subscribing,
+        tracer,
         onDelivered: (latencyMs) => this.metrics.deliveryMs.observe(latencyMs),
         log: this.logger.log('routing'),
         nowMs,
@@ -181,12 +193,18 @@ export class Service {
         topics: this.topics,
         broker: this.storage.broker,
         confirmations,
-        newId: uuidV7,
+        tracer,
         log: this.logger.log('direct'),
         onStored: () => this.metrics.direct++,
       },
       settings.direct,
     );
+    const letIn: LetIn = (identity, request, wire) => {
+      const { userId, roles } = identity;
+      const asked = hooks.connecting({ userId, roles, address: this.addresses.of(request), wire });
+      if (asked === undefined) return userConnections.claim(userId);
+      return asked.then(() => userConnections.claim(userId) ?? noPlace);
+    };
     const gate = new ConnectionGate(
       {
         registry: this.registry,
@@ -196,8 +214,10 @@ export class Service {
         direct: this.direct,
         permissions,
         authenticate,
-        claim: (userId) => userConnections.claim(userId),
+        letIn,
         addresses,
+        onLeft: ({ id, identity }, reason) =>
+          hooks.disconnected({ connectionId: id, userId: identity.userId, reason }),
         router: () => router,
         metrics: this.metrics,
         addressOf: this.addresses.of,
@@ -219,6 +239,7 @@ export class Service {
       confirmations,
       authenticate,
       metrics: this.metrics,
+      tracer,
       logOf: this.logger.log,
       checkTopic: (topic) => switches.checkTopic(topic),
       admit: (connection, name) => {
@@ -234,7 +255,7 @@ export class Service {
       {
         ...handshakes,
         authenticate,
-        claim: (userId) => userConnections.claim(userId),
+        letIn,
         onConnection: (connection) => gate.accept(this.io, connection),
       },
       {
@@ -244,7 +265,39 @@ export class Service {
         allowedOrigins: websocket.allowedOrigins,
       },
     );
-    this.routeHttp(router, authenticate);
+    assembleHttp(this.app, {
+      ...parts,
+      health: {
+        replicaId: this.replicaId,
+        version,
+        uptimeSecs: () => Math.round((performance.now() - this.startedMs) / 1000),
+        connections: () => this.registry.size,
+        redis: () => this.storage.redis(),
+        phase: () => this.phase,
+        control: () => switches.snapshot(),
+      },
+      metrics: this.metrics,
+      limits: this.limits,
+      tokens: this.tokens,
+      router,
+      authenticate,
+      addressOf: this.addresses.of,
+      admin: assembleOperations({
+        ...parts,
+        logger: this.logger,
+        control: this.control,
+        registry: this.registry,
+        topics: this.topics,
+        presence: this.presence,
+        metrics: this.metrics,
+        supervision: this.supervision,
+        tracing: this.tracing,
+        authenticate,
+        addressOf: this.addresses.of,
+        onSubscriptionsChanged: (connection) => this.sessions.onChanged(connection),
+        moreRoutes: this.tokens.adminRoutes,
+      }),
+    });
     this.metrics.setSources(
       metricSources({
         replicaId: this.replicaId,
@@ -254,6 +307,8 @@ export class Service {
         storage: this.storage,
         limits: this.limits,
         tokens: this.tokens,
+        supervision: this.supervision,
+        tracing: this.tracing,
       }),
     );
   }
@@ -262,7 +317,7 @@ export class Service {
   async start(): Promise<number> {
     this.storage.start();
     await this.storage.whenReady(3000);
-    await Promise.all([this.control.map.read(), this.tokens.read()]);
+    await Promise.all([this.control.map.read(), this.tokens.read(), this.tracing.open()]);
     const { host, port } = this.settings.server;
     await new Promise<void>((resolve, reject) => {
       this.http.once('error', reject);
@@ -298,6 +353,8 @@ export class Service {
     this.direct.close();
     await this.topics.close();
     await this.presence.close();
+    this.supervision.close();
+    await this.tracing.close();
     await this.storage.close();
     this.account.close();
     this.metrics.close();
@@ -322,61 +379,10 @@ export class Service {
     });
     this.storage.onUp(() => presence.rewrite());
   }
-
-  private routeHttp(router: CommandRouter, authenticate: (token: string) => Identity): void {
-    const { app, storage } = this;
-    app.use(
-      healthRouter({
-        replicaId: this.replicaId,
-        version,
-        uptimeSecs: () => Math.round((performance.now() - this.startedMs) / 1000),
-        connections: () => this.registry.size,
-        redis: () => storage.redis(),
-        phase: () => this.phase,
-        control: () => this.control.state.snapshot(),
-      }),
-    );
-    app.use(metricsRouter(this.metrics));
-    app.use(
-      '/api',
-      httpRateLimit(
-        {
-          authenticate,
-          addressOf: this.addresses.of,
-          store: storage.httpRates,
-          counts: this.limits.counts,
-          log: this.logger.log('limits'),
-        },
-        { requests: this.settings.limits.httpRequests, windowMs: this.settings.limits.httpWindowSecs * 1000 },
-      ),
-      authRouter(this.tokens.refreshes, Date.now),
-      apiRouter(
-        { router, authenticate, addressOf: this.addresses.of },
-        { bodyLimitBytes: this.settings.websocket.transportLimitBytes },
-      ),
-    );
-    app.use(
-      '/admin',
-      assembleOperations({
-        settings: this.settings,
-        storage,
-        logger: this.logger,
-        replicaId: this.replicaId,
-        control: this.control,
-        registry: this.registry,
-        topics: this.topics,
-        presence: this.presence,
-        metrics: this.metrics,
-        authenticate,
-        addressOf: this.addresses.of,
-        onSubscriptionsChanged: (connection) => this.sessions.onChanged(connection),
-        moreRoutes: [...this.tokens.adminRoutes],
-      }),
-    );
-    app.use(notFound);
-    app.use(errorHandler(this.logger.log('http')));
-  }
 }
+
+/** Given back where no places are counted. */
+const noPlace = (): void => {};
 
 function needsDevelopmentSecret({ auth, server }: Settings): boolean {
   if (auth.jwtSecret !== undefined || auth.publicKeyFile !== undefined || auth.jwksFile !== undefined)

@@ -10,7 +10,7 @@ import { pingCommand } from '../commands/ping.js';
 import { presenceCommand } from '../commands/presence.js';
 import { publishCommand } from '../commands/publish.js';
 import { refreshCommand } from '../commands/refresh.js';
-import { CommandRouter, type CommandRouterDependencies } from '../commands/router.js';
+import { CommandRouter, type CommandRouterDependencies, type RefusedCommand } from '../commands/router.js';
 import { subscribeCommand } from '../commands/subscribe.js';
 import { unsubscribeCommand } from '../commands/unsubscribe.js';
 import type { Settings } from '../config/schema.js';
@@ -19,6 +19,7 @@ import type { DirectService } from '../direct/direct-service.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import type { SessionService } from '../sessions/session-service.js';
 import type { LogFactory } from '../telemetry/log.js';
+import type { MessageTracer } from '../telemetry/message-tracer.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Topics } from '../topics/topics.js';
 
@@ -34,6 +35,7 @@ export interface CommandParts {
   readonly confirmations: Confirmations;
   readonly authenticate: (token: string) => Identity;
   readonly metrics: Metrics;
+  readonly tracer: MessageTracer;
   /** Refuses publishes to a topic that an operator has frozen. */
   readonly checkTopic: (topic: string) => void;
   readonly logOf: LogFactory;
@@ -48,7 +50,7 @@ export function presenceRoom(topic: string): string {
 
 /** Puts the commands of clients together. */
 export function assembleCommands(parts: CommandParts): CommandRouter {
-  const { settings, topics, permissions, confirmations, presence, sessions, metrics, io } = parts;
+  const { settings, topics, permissions, confirmations, presence, sessions, metrics, tracer, io } = parts;
   const limits = {
     maxBytes: settings.websocket.maxMessageBytes,
     maxDepth: settings.websocket.maxPayloadDepth,
@@ -77,6 +79,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         permissions,
         confirmations,
         newId: uuidV7,
+        tracer,
         checkTopic: parts.checkTopic,
         onPublished: (receipt, connectionId, tookMs) => {
           metrics.publishMs.observe(tookMs);
@@ -94,7 +97,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
       },
       limits,
     ),
-    directCommand({ direct: parts.direct, permissions }, limits),
+    directCommand({ direct: parts.direct, permissions, newId: uuidV7, tracer }, limits),
     historyCommand({ topics, permissions }, settings.topics),
     missedCommand(
       { topics, permissions, sessionTopics: (id, userId) => sessions.topicsOf(id, userId) },
@@ -108,6 +111,17 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     commands,
     log: parts.logOf('commands'),
     admit: parts.admit,
-    onRefused: ({ code }) => metrics.countRefused(code),
+    onRefused: (refusal) => {
+      metrics.countRefused(refusal.code);
+      if (!refusal.ran) traceRefused(tracer, refusal);
+    },
   });
+}
+
+/** A message that a limit, a mode or its form stood against. */
+function traceRefused(tracer: MessageTracer, { connection, name, request, error }: RefusedCommand): void {
+  if (name !== 'publish' && name !== 'direct') return;
+  const { topic, to } = (request ?? {}) as { topic?: unknown; to?: unknown };
+  const target = name === 'publish' ? topic : to;
+  tracer.refused(connection, name, uuidV7(), typeof target === 'string' ? target : '', error);
 }

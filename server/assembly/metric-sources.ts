@@ -1,6 +1,8 @@
 import type { Storage } from '../cluster/storage.js';
 import type { Limits } from './limits.js';
+import type { Supervision } from './supervision.js';
 import type { Tokens } from './tokens.js';
+import type { Tracing } from './tracing.js';
 import type { MetricSources } from '../telemetry/metrics.js';
 import type { TopicHub } from '../topics/hub.js';
 import type { OutboxAccount } from '../transports/outbox.js';
@@ -15,6 +17,8 @@ export interface MetricParts {
   readonly storage: Storage;
   readonly limits: Limits;
   readonly tokens: Tokens;
+  readonly supervision: Supervision;
+  readonly tracing: Tracing;
 }
 
 /** Where the metrics get their numbers when somebody looks. */
@@ -26,6 +30,8 @@ export function metricSources({
   storage,
   limits,
   tokens,
+  supervision,
+  tracing,
 }: MetricParts): MetricSources {
   return {
     replicaId,
@@ -55,6 +61,13 @@ export function metricSources({
         sum.failed += health.failed;
       }
       return sum;
+    },
+    actors: () => ({ ...supervision.supervisor.counts, stopped: supervision.supervisor.stopped }),
+    alerts: () => supervision.alerts.counts,
+    workPool: () => supervision.pool.health,
+    traces: () => {
+      const { exported, failed } = tracing.spans();
+      return { ...tracing.tracer.counts, spans_exported: exported, spans_failed: failed };
     },
     redis: () => storage.redis(),
   };

@@ -1,20 +1,26 @@
-import { adminRouter } from '../http/admin/router.js';
 import type { IncomingMessage } from 'node:http';
 import type { Router } from 'express';
+import type { Alert } from '../actors/alerts.js';
 import type { Identity } from '../auth/identity.js';
 import type { Storage } from '../cluster/storage.js';
 import { publicSettings } from '../config/describe.js';
 import type { Settings } from '../config/schema.js';
 import { announcementOf } from '../emergency/announcements.js';
 import { ControlState, type ControlChange } from '../emergency/control-state.js';
-import type { AdminRoute } from '../http/admin/admin-route.js';
+import { actorRoutes } from '../http/admin/actor-routes.js';
+import { adminRoles, type AdminRoute } from '../http/admin/admin-route.js';
 import { AuditLog } from '../http/admin/audit-log.js';
 import { clusterRoutes } from '../http/admin/cluster-routes.js';
 import { connectionRoutes } from '../http/admin/connection-routes.js';
 import { emergencyRoutes } from '../http/admin/emergency-routes.js';
+import { adminRouter } from '../http/admin/router.js';
+import { sessionRoutes } from '../http/admin/session-routes.js';
 import { topicRoutes } from '../http/admin/topic-routes.js';
+import { traceRoutes } from '../http/admin/trace-routes.js';
+import { ActorOperations } from '../operations/actor-operations.js';
 import { ClusterOperations } from '../operations/cluster-operations.js';
 import { ReplicaOperations } from '../operations/replica-operations.js';
+import { TraceOperations } from '../operations/trace-operations.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import { ReplicaCalls } from '../replicas/replica-calls.js';
 import { ReplicatedMap } from '../replicas/replicated-map.js';
@@ -24,6 +30,8 @@ import type { TopicHub } from '../topics/hub.js';
 import type { Connection } from '../transports/connection.js';
 import type { ConnectionRegistry } from '../transports/registry.js';
 import { version } from '../version.js';
+import type { Supervision } from './supervision.js';
+import type { Tracing } from './tracing.js';
 
 export interface ControlParts {
   readonly settings: Settings;
@@ -36,6 +44,7 @@ export interface Control {
   readonly map: ReplicatedMap;
   readonly state: ControlState;
   readonly calls: ReplicaCalls;
+  readonly cluster: ClusterOperations;
 }
 
 /** Other replicas hear of a change by message; one that did not finds it within this time, in milliseconds. */
@@ -48,10 +57,17 @@ export function assembleControl({ settings, storage, logger }: ControlParts): Co
     { name: 'control', checkMs: controlCheckMs },
   );
   storage.onUp(() => void map.read());
-  return {
-    map,
-    state: new ControlState(map, { rates: settings.limits }),
-    calls: new ReplicaCalls(bus, { timeoutMs: settings.admin.callTimeoutMs }),
+  const calls = new ReplicaCalls(bus, { timeoutMs: settings.admin.callTimeoutMs });
+  const cluster = new ClusterOperations(calls);
+  return { map, state: new ControlState(map, { rates: settings.limits }), calls, cluster };
+}
+
+/** Tells the operators who are connected, on whichever replica, of an alert. */
+export function alertNotifier({ cluster }: Pick<Control, 'cluster'>): (alert: Alert) => void {
+  return ({ severity, message, at }) => {
+    const level = severity === 'critical' ? 'error' : severity;
+    const notification = { level, message, timestamp: at, kind: 'alert' } as const;
+    void cluster.ask('notify', { notification, roles: adminRoles });
   };
 }
 
@@ -62,6 +78,8 @@ export interface OperationParts extends ControlParts {
   readonly topics: TopicHub;
   readonly presence: PresenceService;
   readonly metrics: Metrics;
+  readonly supervision: Supervision;
+  readonly tracing: Tracing;
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: IncomingMessage) => string;
   readonly onSubscriptionsChanged: (connection: Connection) => void;
@@ -71,7 +89,9 @@ export interface OperationParts extends ControlParts {
 
 /** Puts together what operators see and do: answers to the other replicas, effects of switches, `/admin`. */
 export function assembleOperations(parts: OperationParts): Router {
-  const { settings, storage, logger, control, registry, topics, metrics, replicaId } = parts;
+  const { settings, storage, logger, control, registry, topics, metrics, replicaId, supervision, tracing } =
+    parts;
+  const { calls, cluster } = control;
   const nowMs = Date.now;
   const replica = new ReplicaOperations({
     replicaId,
@@ -81,10 +101,11 @@ export function assembleOperations(parts: OperationParts): Router {
     onChanged: parts.onSubscriptionsChanged,
     metrics: () => metrics.document(),
   });
-  replica.serve(control.calls);
+  replica.serve(calls);
+  new ActorOperations({ replicaId, supervisor: supervision.supervisor, topics }).serve(calls);
+  new TraceOperations(tracing.tracer.ring).serve(calls);
   followControl(parts, replica, nowMs);
 
-  const cluster = new ClusterOperations(control.calls);
   const audit = new AuditLog(
     { store: storage.shared, log: logger.log('audit'), replicaId, nowMs },
     { size: settings.admin.auditSize },
@@ -101,6 +122,15 @@ export function assembleOperations(parts: OperationParts): Router {
     ...emergencyRoutes({ control: control.state, cluster, logFilter: () => logger.directives, nowMs }),
     ...connectionRoutes({ cluster }),
     ...topicRoutes({ cluster, broker: storage.broker, control: control.state }),
+    ...actorRoutes({ cluster, alerts: supervision.alerts }),
+    ...traceRoutes({ cluster, rules: tracing.rules, nowMs }),
+    ...sessionRoutes({
+      store: storage.sessions,
+      pool: supervision.pool,
+      replicaId,
+      nowMs,
+      log: logger.log('sessions'),
+    }),
     ...parts.moreRoutes,
   ];
   return adminRouter(

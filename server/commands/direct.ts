@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import type { Permissions } from '../auth/permissions.js';
+import type { Connection } from '../transports/connection.js';
 import type { Command } from './command.js';
 import { readPayload, type PayloadLimits } from './payload.js';
-import { confirmField, keyField, timeoutField } from './request-fields.js';
+import { confirmField, keyField, timeoutField, traceField } from './request-fields.js';
+import type { MessageTrace, MessageTracer } from '../telemetry/message-tracer.js';
 
 /** A message to one user. */
 export interface DirectRequest {
+  readonly id: string;
   readonly from: string;
   readonly to: string;
   readonly payloadJson: string;
@@ -13,6 +16,7 @@ export interface DirectRequest {
   readonly key?: string;
   readonly confirm: 'stored' | 'delivered';
   readonly timeoutMs: number;
+  readonly trace?: MessageTrace;
 }
 
 export interface DirectAnswer {
@@ -25,6 +29,8 @@ export interface DirectAnswer {
   /** Connections of the user that it was sent to. */
   recipients: number;
   duplicate?: true;
+  /** Where a trace was asked for: whether there is one. */
+  traced?: boolean;
 }
 
 /** Sends direct messages. */
@@ -38,28 +44,57 @@ const schema = z.strictObject({
   key: keyField.optional(),
   confirm: confirmField.optional(),
   timeout_ms: timeoutField.optional(),
+  trace: traceField.optional(),
 });
+
+export interface DirectDependencies {
+  readonly direct: DirectSender;
+  readonly permissions: Permissions;
+  readonly newId: () => string;
+  readonly tracer: Pick<MessageTracer, 'begin'>;
+}
 
 /** `direct`: a message to all connections of a user, or to the user's inbox. */
 export function directCommand(
-  { direct, permissions }: { readonly direct: DirectSender; readonly permissions: Permissions },
+  { direct, permissions, newId, tracer }: DirectDependencies,
   settings: PayloadLimits & { readonly confirmTimeoutMs: number },
 ): Command<z.output<typeof schema>, DirectAnswer> {
   return {
     name: 'direct',
     schema,
-    run(connection, request) {
-      permissions.check(connection.identity, 'direct', request.to);
-      const { json, attachments } = readPayload(request.payload, connection.wire, settings);
-      return direct.send({
-        from: connection.identity.userId,
-        to: request.to,
-        payloadJson: json,
-        attachments,
-        ...(request.key !== undefined && { key: request.key }),
-        confirm: request.confirm ?? 'delivered',
-        timeoutMs: request.timeout_ms ?? settings.confirmTimeoutMs,
-      });
+    async run(connection, request) {
+      const id = newId();
+      const trace = tracer.begin(connection, 'direct', id, request.to, request.trace === true);
+      try {
+        const answer = await send(connection, request, id, trace);
+        if (request.trace === true) answer.traced = trace !== undefined;
+        return answer;
+      } catch (error) {
+        trace?.failed(error);
+        throw error;
+      }
     },
   };
+
+  function send(
+    connection: Connection,
+    request: z.output<typeof schema>,
+    id: string,
+    trace: MessageTrace | undefined,
+  ): Promise<DirectAnswer> {
+    permissions.check(connection.identity, 'direct', request.to);
+    const { json, attachments } = readPayload(request.payload, connection.wire, settings);
+    trace?.validated();
+    return direct.send({
+      id,
+      from: connection.identity.userId,
+      to: request.to,
+      payloadJson: json,
+      attachments,
+      ...(request.key !== undefined && { key: request.key }),
+      confirm: request.confirm ?? 'delivered',
+      timeoutMs: request.timeout_ms ?? settings.confirmTimeoutMs,
+      ...(trace && { trace }),
+    });
+  }
 }

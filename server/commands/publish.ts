@@ -5,7 +5,8 @@ import type { Durability } from '../topics/broker.js';
 import type { PublishReceipt, Topics } from '../topics/topics.js';
 import type { Command } from './command.js';
 import { readPayload, type PayloadLimits } from './payload.js';
-import { confirmField, keyField, timeoutField } from './request-fields.js';
+import { confirmField, keyField, timeoutField, traceField } from './request-fields.js';
+import type { MessageTracer } from '../telemetry/message-tracer.js';
 
 /** Waits for subscribers to acknowledge a message. */
 export interface DeliveryConfirmations {
@@ -24,6 +25,7 @@ export interface PublishDependencies {
   readonly permissions: Permissions;
   readonly confirmations: DeliveryConfirmations;
   readonly newId: () => string;
+  readonly tracer: Pick<MessageTracer, 'begin'>;
   /** Throws to refuse publishes to a topic, whoever asks. */
   readonly checkTopic: (topic: string) => void;
   /** Called with each stored message. */
@@ -40,6 +42,7 @@ const schema = z.strictObject({
   key: keyField.optional(),
   confirm: confirmField.optional(),
   timeout_ms: timeoutField.optional(),
+  trace: traceField.optional(),
 });
 
 export interface PublishAnswer {
@@ -51,11 +54,13 @@ export interface PublishAnswer {
   duplicate?: true;
   delivered?: number;
   expected?: number;
+  /** Where a trace was asked for: whether there is one. */
+  traced?: boolean;
 }
 
 /** `publish`: answered once the message is in the log, or, with `confirm: "delivered"`, once subscribers have acknowledged it. */
 export function publishCommand(
-  { topics, permissions, confirmations, newId, checkTopic, onPublished }: PublishDependencies,
+  { topics, permissions, confirmations, newId, tracer, checkTopic, onPublished }: PublishDependencies,
   settings: PublishSettings,
 ): Command<z.output<typeof schema>, PublishAnswer> {
   return {
@@ -63,15 +68,17 @@ export function publishCommand(
     schema,
     async run(connection, request) {
       const startedMs = performance.now();
-      const topic = readTopicName(request.topic, 'topic');
-      permissions.check(connection.identity, 'publish', topic);
-      checkTopic(topic);
-      const { json, attachments } = readPayload(request.payload, connection.wire, settings);
       const id = newId();
+      const trace = tracer.begin(connection, 'publish', id, request.topic, request.trace === true);
       const confirmed = request.confirm === 'delivered';
-      if (confirmed) confirmations.expect(id);
       let receipt: PublishReceipt;
       try {
+        const topic = readTopicName(request.topic, 'topic');
+        permissions.check(connection.identity, 'publish', topic);
+        checkTopic(topic);
+        const { json, attachments } = readPayload(request.payload, connection.wire, settings);
+        trace?.validated();
+        if (confirmed) confirmations.expect(id);
         receipt = await topics.publish({
           id,
           topic,
@@ -80,26 +87,28 @@ export function publishCommand(
           sender: connection.identity.userId,
           ...(request.key !== undefined && { key: request.key }),
           ...(confirmed && { confirmTo: confirmations.replicaId }),
+          ...(trace && { trace }),
         });
+        trace?.stored(receipt);
       } catch (error) {
         if (confirmed) confirmations.cancel(id);
+        trace?.failed(error);
         throw error;
       }
       onPublished(receipt, connection.id, performance.now() - startedMs);
       const answer: PublishAnswer = {
         id: receipt.id,
-        topic,
+        topic: request.topic,
         epoch: receipt.epoch,
         sequence: receipt.sequence,
         durability: receipt.durability,
       };
       if (receipt.duplicate) answer.duplicate = true;
-      if (confirmed)
-        Object.assign(
-          answer,
-          await confirmations.wait(receipt, request.timeout_ms ?? settings.confirmTimeoutMs),
-        );
-      return answer;
+      if (request.trace === true) answer.traced = trace !== undefined;
+      if (!confirmed) return answer;
+      const confirmation = await confirmations.wait(receipt, request.timeout_ms ?? settings.confirmTimeoutMs);
+      trace?.confirmed(confirmation.delivered, confirmation.expected);
+      return Object.assign(answer, confirmation);
     },
   };
 }

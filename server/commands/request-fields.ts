@@ -17,4 +17,7 @@ export const keyField = z.string().min(1).max(200);
 /** Time to wait for confirmations, in milliseconds. */
 export const timeoutField = z.int().min(1).max(60_000);
 
+/** Asks for the message to be traced, see `GET /admin/messages/:id/trace`. */
+export const traceField = z.boolean();
+
 export const confirmField = z.enum(['stored', 'delivered']);

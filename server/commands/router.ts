@@ -13,7 +13,18 @@ export interface CommandRouterDependencies {
   /** Called before a command is run; throws or rejects to refuse it (limits, modes). The command waits for a promise, if there is one. */
   readonly admit: (connection: Connection, name: string) => void | Promise<void>;
   /** Called for each refused command. */
-  readonly onRefused: (error: WireError) => void;
+  readonly onRefused: (refusal: RefusedCommand) => void;
+}
+
+/** A command that was refused or has failed. */
+export interface RefusedCommand {
+  readonly connection: Connection;
+  readonly name: string;
+  readonly request: unknown;
+  readonly error: unknown;
+  readonly code: WireError['code'];
+  /** Whether it was run: false if a limit, a mode or its form stood against it. */
+  readonly ran: boolean;
 }
 
 /** Decodes, admits and runs commands, and turns whatever happens into an answer. */
@@ -29,6 +40,7 @@ export class CommandRouter {
 
   /** Never throws and never rejects. */
   async run(connection: Connection, name: string, request: unknown): Promise<Answer> {
+    let ran = false;
     try {
       const known = this.commands.get(name);
       if (known === undefined)
@@ -37,15 +49,17 @@ export class CommandRouter {
       if (admitted !== undefined) await admitted;
       const parsed = known.command.schema.safeParse(request ?? {});
       if (!parsed.success) throw requestError(parsed.error, known.fields);
+      ran = true;
       return { ok: true, ...(await known.command.run(connection, parsed.data)) };
     } catch (error) {
-      return this.refuse(connection, name, error);
+      return this.refuse({ connection, name, request, error, ran });
     }
   }
 
-  private refuse(connection: Connection, name: string, error: unknown): Answer {
+  private refuse(refused: Omit<RefusedCommand, 'code'>): Answer {
+    const { connection, name, error } = refused;
     const wire = toWireError(error);
-    this.dependencies.onRefused(wire);
+    this.dependencies.onRefused({ ...refused, code: wire.code });
     if (error instanceof RefusalError) {
       this.dependencies.log.debug('Command refused', {
         connection_id: connection.id,

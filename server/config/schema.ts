@@ -269,6 +269,10 @@ export const settingsSchema = z.strictObject({
   tracing: z
     .strictObject({
       sample_per_sec: setting(count(10, 100_000), 'Messages traced per second and replica; 0 for none.'),
+      forced_per_sec: setting(
+        positive(1000, 100_000),
+        'Messages traced per second and replica because an operator or their sender asked, at most.',
+      ),
       ring_size: setting(positive(10_000, 1_000_000), 'Trace events kept per replica.'),
       otlp_endpoint: setting(
         z.url({ protocol: /^https?$/ }).optional(),

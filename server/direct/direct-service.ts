@@ -1,17 +1,18 @@
 import type { DirectAnswer, DirectRequest, DirectSender } from '../commands/direct.js';
 import type { Broker, LogEntry } from '../topics/broker.js';
-import { entryToMessage, messageIdOf, viewHeader } from '../topics/entry.js';
+import { entryToMessage, isTraced, messageIdOf, viewHeader } from '../topics/entry.js';
 import { epochAt } from '../topics/lineage.js';
 import type { Feed, Topics } from '../topics/topics.js';
 import type { Connection } from '../transports/connection.js';
 import type { Log } from '../telemetry/log.js';
+import type { DeliveryTracer } from '../telemetry/message-tracer.js';
 import type { Confirmations } from './confirmations.js';
 
 export interface DirectServiceDependencies {
   readonly topics: Topics;
   readonly broker: Broker;
   readonly confirmations: Confirmations;
-  readonly newId: () => string;
+  readonly tracer: DeliveryTracer;
   readonly log: Log;
   readonly onStored: () => void;
 }
@@ -62,8 +63,8 @@ export class DirectService implements DirectSender {
   ) {}
 
   async send(request: DirectRequest): Promise<DirectAnswer> {
-    const { topics, confirmations, newId, onStored } = this.dependencies;
-    const id = newId();
+    const { topics, confirmations, onStored } = this.dependencies;
+    const { id, trace } = request;
     confirmations.expect(id);
     try {
       const receipt = await topics.publish({
@@ -74,10 +75,13 @@ export class DirectService implements DirectSender {
         sender: request.from,
         confirmTo: confirmations.replicaId,
         ...(request.key !== undefined && { key: request.key }),
+        ...(trace && { trace }),
       });
+      trace?.stored(receipt);
       onStored();
       const until = request.confirm === 'delivered' ? 'acknowledged' : 'sent';
       const { delivered, expected } = await confirmations.wait(receipt, request.timeoutMs, until);
+      if (delivered > 0) trace?.confirmed(delivered, expected);
       const answer: DirectAnswer = {
         id: receipt.id,
         sequence: receipt.sequence,
@@ -168,6 +172,8 @@ export class DirectService implements DirectSender {
   }
 
   private onLive(inbox: Inbox, live: LiveEntry): void {
+    const { entry, sequence } = live.item;
+    if (isTraced(entry)) this.dependencies.tracer.queued(messageIdOf(entry), { sequence });
     const ready: Recipient[] = [];
     let loading = 0;
     for (const recipient of inbox.recipients.values()) {
@@ -183,12 +189,15 @@ export class DirectService implements DirectSender {
 
   private deliver(inbox: Inbox, recipients: readonly Recipient[], { epoch, item }: LiveEntry): void {
     const id = messageIdOf(item.entry);
-    const { confirmations } = this.dependencies;
+    const { confirmations, tracer } = this.dependencies;
+    const header = viewHeader(item.entry);
     confirmations.sentTo(
       id,
-      viewHeader(item.entry)?.origin,
+      header?.origin,
       recipients.map(({ connection }) => connection.id),
     );
+    if (header?.traced === true && recipients.length > 0)
+      tracer.delivered(id, { sequence: item.sequence, connections: recipients.length });
     for (const recipient of recipients) {
       recipient.sentUpTo = item.sequence;
       const { connection } = recipient;

@@ -12,7 +12,11 @@ export class SlidingWindow {
     const slot = this.slotAt(nowMs);
     const last = this.counts[this.counts.length - 1];
     if (last?.slot === slot) last.count += count;
-    else this.counts.push({ slot, count });
+    else {
+      // Who only ever adds must not keep the past either.
+      this.forget(nowMs);
+      this.counts.push({ slot, count });
+    }
   }
 
   sum(nowMs: number): number {

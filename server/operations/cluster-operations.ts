@@ -1,5 +1,10 @@
 import type { ReplicaAnswer, ReplicaCalls } from '../replicas/replica-calls.js';
+import type { ActorOperationNames } from './actor-operations.js';
 import type { OperationNames } from './replica-operations.js';
+import type { TraceOperationNames } from './trace-operations.js';
+
+/** Everything that can be asked of the replicas. */
+export type AllOperationNames = OperationNames & ActorOperationNames & TraceOperationNames;
 
 /** What the replicas said, and which of them said nothing. */
 export interface Gathered<Answer> {
@@ -11,11 +16,11 @@ export interface Gathered<Answer> {
 export class ClusterOperations {
   constructor(private readonly calls: ReplicaCalls) {}
 
-  async ask<Name extends keyof OperationNames>(
+  async ask<Name extends keyof AllOperationNames>(
     name: Name,
-    asked: OperationNames[Name]['asked'],
-  ): Promise<Gathered<OperationNames[Name]['answer']>> {
-    return gathered(await this.calls.askAll<OperationNames[Name]['answer']>(name, asked));
+    asked: AllOperationNames[Name]['asked'],
+  ): Promise<Gathered<AllOperationNames[Name]['answer']>> {
+    return gathered(await this.calls.askAll<AllOperationNames[Name]['answer']>(name, asked));
   }
 }
 

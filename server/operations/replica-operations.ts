@@ -82,6 +82,8 @@ export interface OperationNames {
       readonly notification: SystemNotification;
       readonly users?: readonly string[] | undefined;
       readonly topic?: string | undefined;
+      /** Only to those who have one of these roles. */
+      readonly roles?: readonly string[] | undefined;
     };
     readonly answer: { readonly notified: number };
   };
@@ -109,11 +111,13 @@ export class ReplicaOperations {
     handle('metrics', () => this.dependencies.metrics());
   }
 
-  /** Sends a notification to the clients of this replica: to all, or to those of users, or to the subscribers of a topic. */
-  notify({ notification, users, topic }: OperationNames['notify']['asked']): { notified: number } {
+  /** Sends a notification to the clients of this replica: to all, or to those of users or roles, or to the subscribers of a topic. */
+  notify({ notification, users, topic, roles }: OperationNames['notify']['asked']): { notified: number } {
     let notified = 0;
     for (const connection of topic === undefined ? this.all() : this.dependencies.topics.subscribers(topic)) {
-      if (users !== undefined && !users.includes(connection.identity.userId)) continue;
+      const { identity } = connection;
+      if (users !== undefined && !users.includes(identity.userId)) continue;
+      if (roles !== undefined && !roles.some((role) => identity.roles.includes(role))) continue;
       connection.emit('system_notification', notification);
       notified++;
     }

@@ -151,6 +151,43 @@ export const metricTable: readonly MetricRow[] = [
     'Publishes of the topics in work that could not be stored.',
     ({ mailboxes }) => mailboxes.failed,
   ),
+  counter('rtc_actor_failures_total', 'Failures of actors and hooks.', ({ actors }) => actors.failures),
+  counter('rtc_actor_restarts_total', 'Restarts after a failure.', ({ actors }) => actors.restarts),
+  counter(
+    'rtc_actor_stops_total',
+    'Actors and hooks stopped because they failed again and again.',
+    ({ actors }) => actors.stops,
+  ),
+  gauge('rtc_actors_stopped', 'Actors and hooks that wait for an operator.', ({ actors }) => actors.stopped),
+  counter('rtc_alerts_total', 'Alerts raised by this replica.', ({ alerts }) => alerts.raised),
+  counter(
+    'rtc_alert_webhooks_total',
+    'Alerts that the webhook took, or that were given up.',
+    ({ alerts: { delivered, undelivered } }) => Object.entries({ delivered, undelivered }),
+    'outcome',
+  ),
+  gauge(
+    'rtc_work_pool_tasks',
+    'Slow work under way and waiting.',
+    ({ work_pool: { running, waiting } }) => Object.entries({ running, waiting }),
+    'state',
+  ),
+  counter('rtc_work_pool_failures_total', 'Slow work that failed.', ({ work_pool }) => work_pool.failures),
+  counter(
+    'rtc_messages_traced_total',
+    'Messages traced, by why; skipped: asked for, but past the limit.',
+    ({ traces: { sampled, forced, skipped } }) => Object.entries({ sampled, forced, skipped }),
+    'reason',
+  ),
+  counter(
+    'rtc_trace_spans_total',
+    'Spans that the collector took, or did not.',
+    ({ traces }) => [
+      ['exported', traces.spans_exported],
+      ['failed', traces.spans_failed],
+    ],
+    'outcome',
+  ),
   gauge('rtc_redis_up', '1 while Redis answers; 0 also without Redis.', ({ redis }) =>
     redis.state === 'up' ? 1 : 0,
   ),

@@ -57,6 +57,22 @@ export interface MetricsDocument {
     readonly failed: number;
     readonly rejected: number;
   };
+  /** `failures`, `restarts` and `stops` since the start; `stopped`: those that wait for an operator. */
+  readonly actors: {
+    readonly failures: number;
+    readonly restarts: number;
+    readonly stops: number;
+    readonly stopped: number;
+  };
+  readonly alerts: { readonly raised: number; readonly delivered: number; readonly undelivered: number };
+  readonly work_pool: { readonly running: number; readonly waiting: number; readonly failures: number };
+  readonly traces: {
+    readonly sampled: number;
+    readonly forced: number;
+    readonly skipped: number;
+    readonly spans_exported: number;
+    readonly spans_failed: number;
+  };
   readonly redis: {
     readonly state: 'up' | 'down' | 'none';
     readonly reconnects: number;

@@ -26,6 +26,10 @@ export interface MetricSources {
   readonly tokens: () => { revocations: number; refresh_reuses: number };
   readonly outboxes: () => { slow: number; waitingBytes: number };
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
+  readonly actors: () => MetricsDocument['actors'];
+  readonly alerts: () => MetricsDocument['alerts'];
+  readonly workPool: () => MetricsDocument['work_pool'];
+  readonly traces: () => MetricsDocument['traces'];
   readonly redis: () => { state: 'up' | 'down' | 'none'; reconnects: number; errors: number; stalls: number };
 }
 
@@ -101,6 +105,10 @@ export class Metrics {
         disconnected: delivery.disconnected,
       },
       mailboxes: { ...sources.mailboxes(), rejected: this.refused.busy ?? 0 },
+      actors: sources.actors(),
+      alerts: sources.alerts(),
+      work_pool: sources.workPool(),
+      traces: sources.traces(),
       redis: sources.redis(),
       event_loop_lag_ms: {
         mean: lagMs(this.loop.mean),

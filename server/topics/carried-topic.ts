@@ -1,13 +1,14 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../telemetry/log.js';
+import type { DeliveryTracer } from '../telemetry/message-tracer.js';
 import { DeliveryBatch, type Run } from '../transports/delivery-batch.js';
 import type { Outbox } from '../transports/outbox.js';
 import type { Audience, Subscriber } from '../transports/subscriber.js';
 import type { LogEntry } from './broker.js';
 import { CatchUp, type CatchUpTopic } from './catch-up.js';
 import type { GapReason, OrderedSink } from './feed.js';
-import { messageIdOf, timestampOf, viewHeader } from './entry.js';
+import { isTraced, messageIdOf, timestampOf, viewHeader } from './entry.js';
 import { FlushWindow, type FlushWindowSettings } from './flush-window.js';
 import type { LogBlocks } from './log-blocks.js';
 
@@ -38,6 +39,7 @@ export interface CarriedTopicDependencies {
   readonly acks: AckCollector;
   /** Called with each flush: milliseconds since its oldest message was accepted. */
   readonly onDelivered: (latencyMs: number) => void;
+  readonly tracer: DeliveryTracer;
   readonly nowMs: () => number;
   readonly log: Log;
   /** Asks for {@link CarriedTopic.flush} after that many milliseconds. */
@@ -128,7 +130,10 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     if (last?.epoch === epoch)
       this.pending[this.pending.length - 1] = { epoch, entries: last.entries.concat(entries) };
     else this.pending.push({ epoch, entries });
-    for (const item of entries) this.pendingBytes += item.entry.length;
+    for (const item of entries) {
+      this.pendingBytes += item.entry.length;
+      if (isTraced(item.entry)) this.dependencies.tracer.queued(messageIdOf(item.entry), this.placeOf(item));
+    }
     if (this.pendingBytes >= pendingBytesMax) this.flush();
     else if (this.dueMs === undefined)
       this.dependencies.schedule(this, this.window.delayMs(performance.now()));
@@ -169,6 +174,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     const previous = this.writtenTo;
     this.writtenTo = { epoch: batch.lastEpoch, sequence: batch.lastSequence };
     const reached: Subscriber[] | undefined = confirmed && [];
+    const droppedBefore = counts.dropped;
     let written = 0;
     for (const id of audience.members(this.name) ?? []) {
       if (this.readers.size > 0 && this.readers.has(id)) continue;
@@ -184,6 +190,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     counts.delivered += written * batch.count;
     counts.flushes++;
     if (written > 0) this.report(runs, written);
+    if (batch.traced.length > 0) this.trace(batch, written, counts.dropped - droppedBefore);
     if (confirmed !== undefined)
       for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
     this.window.flushed(startedMs, performance.now(), batch.count);
@@ -205,6 +212,21 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
         });
       }
     }
+  }
+
+  private trace(batch: DeliveryBatch, written: number, dropped: number): void {
+    const { tracer } = this.dependencies;
+    const behind = this.readers.size;
+    for (const item of batch.traced) {
+      const id = messageIdOf(item.entry);
+      // Those who are behind get it from the log later.
+      if (written > 0) tracer.delivered(id, { ...this.placeOf(item), connections: written, behind });
+      if (dropped > 0) tracer.lost(id, { ...this.placeOf(item), reason: 'outbox_overflow' });
+    }
+  }
+
+  private placeOf({ sequence }: LogEntry): { topic: string; sequence: number } {
+    return { topic: this.name, sequence };
   }
 
   /** Messages whose publisher waits for confirmation, each with an acknowledgement id; usually none. */
@@ -232,7 +254,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
         this.dropNewest(subscriber, previous, messages);
         return false;
       case 'drop_oldest': {
-        const dropped = subscriber.outbox.dropOldest();
+        const dropped = subscriber.outbox.dropOldest((batch) => this.traceDropped(batch));
         counts.dropped += dropped;
         if (dropped > 0) counts.gaps++;
         if (subscriber.outbox.hasRoom()) return true;
@@ -248,6 +270,12 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
         );
         return false;
     }
+  }
+
+  /** A batch, of whatever topic, was taken out of an outbox. */
+  private traceDropped({ topic, traced }: DeliveryBatch): void {
+    for (const { entry, sequence } of traced)
+      this.dependencies.tracer.lost(messageIdOf(entry), { topic, sequence, reason: 'outbox_overflow' });
   }
 
   private dropNewest(subscriber: Subscriber, previous: Position, messages: number): void {
@@ -270,8 +298,13 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     if (this.readers.get(reader.subscriber.id) === reader) this.readers.delete(reader.subscriber.id);
   }
 
-  onDelivered(messages: number): void {
-    this.dependencies.counts.delivered += messages;
+  onDelivered(reader: CatchUp, batch: DeliveryBatch): void {
+    const { counts, tracer } = this.dependencies;
+    counts.delivered += batch.count;
+    for (const item of batch.traced) {
+      const details = { ...this.placeOf(item), connections: 1, connection_id: reader.subscriber.id };
+      tracer.caughtUp(messageIdOf(item.entry), details);
+    }
   }
 
   onLost(

@@ -1,4 +1,5 @@
 import type { Position } from '../../shared/position.js';
+import type { DeliveryBatch } from '../transports/delivery-batch.js';
 import type { Subscriber } from '../transports/subscriber.js';
 import type { Log } from '../telemetry/log.js';
 import type { LogBlocks } from './log-blocks.js';
@@ -11,7 +12,7 @@ export interface CatchUpTopic {
   /** The reader has reached `written` and is live from now on. */
   onCaughtUp(reader: CatchUp): void;
   onLost(subscriber: Subscriber, from: Position, to: Position): void;
-  onDelivered(messages: number): void;
+  onDelivered(reader: CatchUp, batch: DeliveryBatch): void;
 }
 
 /** Wait before the log is asked again after it could not be read, in milliseconds. */
@@ -94,7 +95,7 @@ export class CatchUp {
         continue;
       }
       this.cursor = { epoch: batch.lastEpoch, sequence: batch.lastSequence };
-      this.topic.onDelivered(batch.count);
+      this.topic.onDelivered(this, batch);
       // The next block follows once this one has left the process.
       this.subscriber.outbox.write(batch, this.whenTaken);
       return;

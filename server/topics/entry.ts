@@ -17,6 +17,8 @@ export interface EntryHeader {
   readonly attachments?: readonly number[];
   /** Replica that waits for delivery confirmations of this message. */
   readonly origin?: string;
+  /** The message is being traced: replicas that deliver it note what happens to it. */
+  readonly traced?: true;
 }
 
 /** An entry taken apart, without copying. */
@@ -37,6 +39,7 @@ export interface NewMessage {
   readonly timestamp: number;
   /** Replica to which receivers report that clients acknowledged the message. */
   readonly confirmTo?: string;
+  readonly traced?: boolean;
 }
 
 const quote = 0x22;
@@ -51,13 +54,27 @@ export function encodeEntry(message: NewMessage): Buffer {
   const sender = message.sender === null ? 'null' : JSON.stringify(message.sender);
   const confirm = message.confirmTo === undefined ? '' : '"confirm":true,';
   const body = `"id":"${message.id}","topic":"${message.topic}","sender":${sender},"timestamp":${message.timestamp},${confirm}"payload":${message.payloadJson}`;
-  if (message.attachments.length === 0 && message.confirmTo === undefined) return Buffer.from(body);
+  const traced = message.traced === true;
+  if (message.attachments.length === 0 && message.confirmTo === undefined && !traced)
+    return Buffer.from(body);
   const header: EntryHeader = {
     body: Buffer.byteLength(body),
     ...(message.attachments.length > 0 && { attachments: message.attachments.map((part) => part.length) }),
     ...(message.confirmTo !== undefined && { origin: message.confirmTo }),
+    ...(traced && { traced }),
   };
   return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n${body}`), ...message.attachments]);
+}
+
+/** Whether the message of an entry is being traced. */
+export function isTraced(entry: Buffer): boolean {
+  return entry[0] !== quote && viewHeader(entry)?.traced === true;
+}
+
+/** The payload of a message that is not stored yet, as an object with `Buffer`s. */
+export function payloadOf(payloadJson: string, attachments: readonly Buffer[]): unknown {
+  const payload: unknown = JSON.parse(payloadJson);
+  return attachments.length === 0 ? payload : putBinary(payload, attachments, 'buffer');
 }
 
 /** The header of an entry, for those that have one. */

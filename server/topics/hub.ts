@@ -1,11 +1,13 @@
 import { v7 as uuidV7 } from 'uuid';
 import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
+import type { Supervisor } from '../actors/supervisor.js';
 import type { MailboxOverflow } from '../actors/mailbox.js';
 import type { Log } from '../telemetry/log.js';
+import type { DeliveryTracer } from '../telemetry/message-tracer.js';
 import type { Connection } from '../transports/connection.js';
 import type { Audience, Subscriber } from '../transports/subscriber.js';
-import type { Batch, Broker, BrokerListener, BrokerState, LogEnd } from './broker.js';
+import type { AppendEntry, Batch, Broker, BrokerListener, BrokerState, LogEnd } from './broker.js';
 import {
   CarriedTopic,
   type AckCollector,
@@ -33,8 +35,14 @@ export interface TopicHubDependencies {
   readonly broker: Broker;
   readonly audience: Audience;
   readonly acks: AckCollector;
+  readonly supervisor: Supervisor;
+  /** Sees, and may change, a message before it is stored; undefined: nobody does. */
+  readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
+  /** Asked before a connection is subscribed; rejects to refuse it. Undefined: everybody may. */
+  readonly onSubscribe?: ((connection: Connection, topic: string) => Promise<void> | undefined) | undefined;
   /** Called with each flush: milliseconds since its oldest message was accepted. */
   readonly onDelivered: (latencyMs: number) => void;
+  readonly tracer: DeliveryTracer;
   readonly log: Log;
   readonly nowMs: () => number;
 }
@@ -106,20 +114,28 @@ export class TopicHub implements Topics, BrokerListener {
   async publish(request: PublishRequest): Promise<PublishReceipt> {
     this.requireLog();
     const id = request.id ?? uuidV7();
+    const { onPublish } = this.dependencies;
+    const actor = this.actor(request.topic);
+    // The service's own logs (inboxes) are nobody else's business.
+    const onRouted = request.trace?.routed;
+    if (onPublish === undefined || request.topic.startsWith('$'))
+      return actor.append(this.appendEntry(request, id), onRouted);
+    return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
+  }
+
+  private appendEntry(request: PublishRequest, id: string): AppendEntry {
+    const { topic, payloadJson, attachments, sender, confirmTo, key, trace } = request;
     const entry = encodeEntry({
       id,
-      topic: request.topic,
-      payloadJson: request.payloadJson,
-      attachments: request.attachments,
-      sender: request.sender,
+      topic,
+      payloadJson,
+      attachments,
+      sender,
       timestamp: this.dependencies.nowMs(),
-      ...(request.confirmTo !== undefined && { confirmTo: request.confirmTo }),
+      ...(confirmTo !== undefined && { confirmTo }),
+      traced: trace !== undefined,
     });
-    return this.actor(request.topic).append({
-      id,
-      entry,
-      ...(request.key !== undefined && { key: request.key }),
-    });
+    return { id, entry, ...(key !== undefined && { key }) };
   }
 
   /** Health of the actors of topics with traffic on this replica. */
@@ -130,7 +146,9 @@ export class TopicHub implements Topics, BrokerListener {
   // Subscribing.
 
   async subscribe(connection: Connection, topic: string, since?: Position): Promise<Subscribed> {
-    const { audience } = this.dependencies;
+    const { audience, onSubscribe } = this.dependencies;
+    const asked = onSubscribe?.(connection, topic);
+    if (asked !== undefined) await asked;
     const carried = this.carry(topic);
     carried.pending++;
     try {
@@ -291,11 +309,11 @@ export class TopicHub implements Topics, BrokerListener {
   private carry(topic: string): Carried {
     const known = this.carried.get(topic);
     if (known !== undefined) return known;
-    const { audience, broker, log, acks, onDelivered, nowMs } = this.dependencies;
+    const { audience, broker, log, acks, onDelivered, tracer, nowMs } = this.dependencies;
     const { settings } = this;
     const { schedule } = this.flusher;
     const carriedTopic = new CarriedTopic(
-      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, nowMs, log, schedule },
+      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, tracer, nowMs, log, schedule },
       topic,
       {
         window: { windowMs: settings.fanoutWindowMs, maxWindowMs: settings.fanoutWindowMaxMs },
@@ -377,6 +395,7 @@ export class TopicHub implements Topics, BrokerListener {
       actor = new TopicActor(
         {
           broker: this.dependencies.broker,
+          supervisor: this.dependencies.supervisor,
           gatherMs: this.gatherMs,
           schedule: (start) => this.pace.schedule(start),
         },

@@ -16,6 +16,8 @@ export interface PublishRequest {
   readonly confirmTo?: string;
   /** Given when the caller needs the id beforehand; otherwise made here. */
   readonly id?: string;
+  /** The message is being traced; `routed` is called when it is given to the log. */
+  readonly trace?: { readonly routed: () => void };
 }
 
 /** A message that is in the log. */

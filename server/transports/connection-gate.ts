@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'socket.io';
-import { RefusalError, toWireError } from '../../shared/errors.js';
+import { errorTable, RefusalError, toWireError } from '../../shared/errors.js';
 import type { Position, Positions } from '../../shared/position.js';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Identity } from '../auth/identity.js';
@@ -20,7 +20,14 @@ import type { EngineConnection } from './engine.js';
 import { publishTaker } from './fast-publish.js';
 import type { ConnectionRegistry } from './registry.js';
 import { ReplyWriter } from './reply-writer.js';
-import { commandListener, connectError, tokenOf, type Authenticate, type Handshakes } from './socketio.js';
+import {
+  commandListener,
+  connectError,
+  tokenOf,
+  type Authenticate,
+  type Handshakes,
+  type LetIn,
+} from './socketio.js';
 
 /** A session as the gate uses it; see `sessions/session-service.ts`. */
 interface SessionStart {
@@ -46,14 +53,15 @@ export interface ConnectionGateDependencies {
   readonly direct: { add(connection: Connection): void; remove(connection: Connection): void };
   readonly permissions: Permissions;
   readonly authenticate: Authenticate;
-  /** Takes a place for a connection of a user, or rejects; undefined: there is no limit. The place is given back by the function. */
-  readonly claim: (userId: string) => Promise<() => void> | undefined;
+  readonly letIn: LetIn;
   /** Is told of the addresses that transports come from, if it counts them. */
   readonly addresses: {
     readonly countsConnections: boolean;
     entered(address: string): void;
     left(address: string): void;
   };
+  /** Called with each connection that has ended. */
+  readonly onLeft: (connection: Connection, reason: string) => void;
   readonly router: () => CommandRouter;
   readonly metrics: Metrics;
   readonly addressOf: (request: IncomingMessage) => string;
@@ -130,7 +138,7 @@ export class ConnectionGate {
     const identity =
       conn instanceof JsonConnection ? conn.identity : this.dependencies.authenticate(tokenOf(socket));
     // A `/ws` client has taken its place before the upgrade.
-    if (!(conn instanceof JsonConnection)) await this.takePlace(socket, identity.userId);
+    if (!(conn instanceof JsonConnection)) await this.takePlace(socket, identity);
     const requested = conn instanceof JsonConnection ? conn.resumeSession : (auth['session_id'] as unknown);
     const sessionId = typeof requested === 'string' && requested.length <= 100 ? requested : undefined;
     const positions = positionsField.safeParse(auth['positions'] ?? {});
@@ -143,8 +151,8 @@ export class ConnectionGate {
     this.credentials.set(socket, { identity, session });
   }
 
-  private async takePlace(socket: Socket, userId: string): Promise<void> {
-    const claimed = this.dependencies.claim(userId);
+  private async takePlace(socket: Socket, identity: Identity): Promise<void> {
+    const claimed = this.dependencies.letIn(identity, socket.request, 'socketio');
     if (claimed === undefined) return;
     const release = await claimed;
     this.places.set(socket, release);
@@ -214,7 +222,7 @@ export class ConnectionGate {
 
   private readonly onLeft = ((gate: ConnectionGate) =>
     function (this: Socket, reason: string): void {
-      const { registry, metrics, log } = gate.dependencies;
+      const { registry, metrics, onLeft, log } = gate.dependencies;
       const connection = registry.connection(this.id);
       if (connection === undefined) return;
       registry.delete(connection.id);
@@ -226,6 +234,7 @@ export class ConnectionGate {
         user_id: connection.identity.userId,
         reason,
       });
+      onLeft(connection, reason);
     })(this);
 
   private readonly onHeartbeat = ((gate: ConnectionGate) =>
@@ -279,6 +288,8 @@ export class ConnectionGate {
       return await topics.subscribe(connection, topic, since);
     } catch (error) {
       log.debug('Subscription not restored yet', { connection_id: connection.id, topic, error });
+      // What a hook has refused for good is not asked again.
+      if (error instanceof RefusalError && errorTable[error.code].retry !== 'yes') return undefined;
       setTimeout(() => {
         if (this.dependencies.registry.connection(connection.id) !== connection) return;
         void this.subscribe(connection, topic, since).then((subscribed) => {

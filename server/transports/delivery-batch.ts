@@ -1,4 +1,5 @@
 import type { LogEntry } from '../topics/broker.js';
+import { isTraced } from '../topics/entry.js';
 import { jsonFrames, socketIoFrames, socketIoPackets, type AckIdOf, type DeliveryEvent } from './frames.js';
 
 /** Entries of one epoch, consecutive in the log. */
@@ -20,6 +21,7 @@ export class DeliveryBatch {
   private frames: Buffer | undefined;
   private packets: (string | Buffer)[] | undefined;
   private json: Buffer | undefined;
+  private marked: readonly LogEntry[] | undefined;
 
   constructor(
     readonly topic: string,
@@ -35,6 +37,11 @@ export class DeliveryBatch {
     }
     this.count = count;
     this.bytes = bytes;
+  }
+
+  /** Those of its messages that are being traced; usually none. */
+  get traced(): readonly LogEntry[] {
+    return (this.marked ??= tracedOf(this.runs));
   }
 
   get firstSequence(): number {
@@ -68,6 +75,16 @@ export class DeliveryBatch {
   jsonFrames(): Buffer {
     return (this.json ??= join(this.runs.map((run) => jsonFrames(this.event, run.epoch, run.entries))));
   }
+}
+
+const none: readonly LogEntry[] = [];
+
+function tracedOf(runs: readonly Run[]): readonly LogEntry[] {
+  let traced: LogEntry[] | undefined;
+  for (const { entries } of runs) {
+    for (const item of entries) if (isTraced(item.entry)) (traced ??= []).push(item);
+  }
+  return traced ?? none;
 }
 
 function join(parts: Buffer[]): Buffer {

@@ -146,13 +146,14 @@ export class Outbox {
    * Makes room by taking the longest waiting messages out of the transport's queue; a `gap` event stands in their place. Returns the
    * number of messages dropped. On long-polling nothing is taken: the poll that is under way empties the queue at once.
    */
-  dropOldest(): number {
+  dropOldest(onDropped: (batch: DeliveryBatch) => void): number {
     let dropped = 0;
     const queue = this.connection.writeBuffer;
     for (let i = 0; i < queue.length && this.isFull(); i++) {
       const batches = queue[i]!.options?.batches;
       if (batches === undefined) continue;
       const notices = batches.map((batch): WaitingPacket => {
+        onDropped(batch);
         dropped += batch.count;
         this.messages -= batch.count;
         this.bytes -= batch.bytes;

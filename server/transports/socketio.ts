@@ -28,6 +28,16 @@ export interface Handshakes {
 /** Verifies a token. Throws `unauthorized`, `token_expired` or `token_revoked`. */
 export type Authenticate = (token: string) => Identity;
 
+/**
+ * Lets an authenticated user in, or rejects; undefined: nobody is asked and nothing is counted. The function that it resolves to gives the
+ * user's place back; it may be called more than once.
+ */
+export type LetIn = (
+  identity: Identity,
+  request: IncomingMessage,
+  wire: 'socketio' | 'json',
+) => Promise<() => void> | undefined;
+
 /** Makes the Socket.IO server on an HTTP server, with limits that its defaults leave open. */
 export function createSocketIo(
   http: HttpServer,

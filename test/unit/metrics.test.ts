@@ -22,6 +22,10 @@ function someMetrics(): Metrics {
     tokens: () => ({ revocations: 21, refresh_reuses: 22 }),
     outboxes: () => ({ slow: 13, waitingBytes: 14 }),
     mailboxes: () => ({ actors: 15, waiting: 16, failed: 17 }),
+    actors: () => ({ failures: 23, restarts: 24, stops: 25, stopped: 26 }),
+    alerts: () => ({ raised: 27, delivered: 28, undelivered: 29 }),
+    workPool: () => ({ running: 30, waiting: 31, failures: 32 }),
+    traces: () => ({ sampled: 33, forced: 34, skipped: 35, spans_exported: 36, spans_failed: 37 }),
     redis: () => ({ state: 'up', reconnects: 18, errors: 19, stalls: 20 }),
   });
   return metrics;

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Request } from 'express';
 import { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
+import type { WorkPool } from '../../actors/work-pool.js';
 import { requestError } from '../../commands/request-error.js';
 import { BackupError } from '../../sessions/backup-reader.js';
 import { backupOf } from '../../sessions/backup-writer.js';
@@ -14,6 +15,8 @@ import { limitField, positionSchema } from './schemas.js';
 
 export interface SessionRouteDependencies {
   readonly store: SessionStore;
+  /** Backups and restores are slow work. */
+  readonly pool: Pick<WorkPool, 'run'>;
   readonly replicaId: string;
   readonly nowMs: () => number;
   readonly log: Log;
@@ -35,12 +38,16 @@ const restoreQuery = z.strictObject({
     .describe('Also where the stored session is newer than that of the backup.'),
 });
 
+/** A backup or a restore that is not done within this time is ended, in milliseconds. */
+const limitMs = 3_600_000;
+
 /** Pages that are looked through for one answer: more only make the next cursor. */
 const pagesMax = 100;
 
 /** Sessions: look at them, forget one, back all of them up, restore them. */
 export function sessionRoutes({
   store,
+  pool,
   replicaId,
   nowMs,
   log,
@@ -104,15 +111,11 @@ export function sessionRoutes({
         const first = await text.next();
         const name = `sessions-${new Date(createdAt).toISOString().replace(/[:.]/g, '-')}.json`;
         response.attachment(name).type('application/json');
-        await pipeline(
-          Readable.from(
-            (async function* () {
-              if (first.done !== true) yield first.value;
-              yield* text;
-            })(),
-          ),
-          response,
-        );
+        const all = async function* () {
+          if (first.done !== true) yield first.value;
+          yield* text;
+        };
+        await pool.run((signal) => pipeline(Readable.from(all()), response, { signal }), limitMs);
         log.info('Sessions backed up', { ...counts });
       },
     }),
@@ -145,7 +148,7 @@ export function sessionRoutes({
           { overwrite: query.data.overwrite === 'true' },
         );
         try {
-          await restore.run(bodyOf(request));
+          await pool.run(() => restore.run(bodyOf(request)), limitMs);
         } catch (error) {
           throw explained(error, restore);
         } finally {

@@ -4,13 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { WebSocketServer } from 'ws';
 import { RefusalError } from '../../../shared/errors.js';
 import { refuseUpgrade } from '../handshake-refusal.js';
-import { isOriginAllowed, type Authenticate, type Handshakes } from '../socketio.js';
+import { isOriginAllowed, type Authenticate, type Handshakes, type LetIn } from '../socketio.js';
 import { JsonConnection, type JsonConnectionSettings } from './json-connection.js';
 
 export interface UpgradeDependencies extends Handshakes {
   readonly authenticate: Authenticate;
-  /** Takes a place for a connection of a user, or rejects; undefined: there is no limit. The place is given back by the function. */
-  readonly claim: (userId: string) => Promise<() => void> | undefined;
+  readonly letIn: LetIn;
   readonly onConnection: (connection: JsonConnection) => void;
 }
 
@@ -68,7 +67,7 @@ export function acceptJsonClients(
         if (waitMs === 0) upgrade();
         else setTimeout(upgrade, waitMs).unref();
       };
-      const claimed = dependencies.claim(identity.userId);
+      const claimed = dependencies.letIn(identity, request, 'json');
       if (waitMs > 0 || claimed !== undefined) socket.on('error', () => {});
       if (claimed === undefined) {
         proceed();
