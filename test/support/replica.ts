@@ -12,9 +12,14 @@ export function tokenOf(userId: string, claims: object = {}): string {
   return jwt.sign({ sub: userId, roles: ['user'], exp, ...claims }, secret);
 }
 
-const main = join(__dirname, '..', '..', 'dist', 'server', 'main.js');
+const dist = join(__dirname, '..', '..', 'dist');
+/** What `npm start` runs, and a program that embeds the service with hooks. */
+const programs = {
+  main: join(dist, 'server', 'main.js'),
+  hooked: join(dist, 'test', 'support', 'hooked-replica.js'),
+};
 
-/** A replica as its own process: what `npm start` runs. */
+/** A replica as its own process. */
 export class TestReplica {
   private child: ChildProcess | undefined;
   output = '';
@@ -23,13 +28,15 @@ export class TestReplica {
     readonly port: number,
     private readonly environment: NodeJS.ProcessEnv,
     private readonly onOutput?: (data: Buffer) => void,
+    private readonly program: keyof typeof programs = 'main',
   ) {}
 
   static async start(
     environment: NodeJS.ProcessEnv = {},
     onOutput?: (data: Buffer) => void,
+    program?: keyof typeof programs,
   ): Promise<TestReplica> {
-    const replica = new TestReplica(await freePort(), environment, onOutput);
+    const replica = new TestReplica(await freePort(), environment, onOutput, program);
     await replica.run();
     return replica;
   }
@@ -44,7 +51,7 @@ export class TestReplica {
 
   async run(): Promise<void> {
     const { HOME, PATH } = process.env;
-    const child = spawn(process.execPath, [main], {
+    const child = spawn(process.execPath, [programs[this.program]], {
       env: {
         HOME,
         PATH,

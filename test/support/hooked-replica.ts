@@ -1,0 +1,48 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { loadSettings, RefusalError, Service, type Hooks } from '../../server/index.js';
+
+/**
+ * A program that embeds the service with hooks, for tests. The fault switch: `onPublish` throws for the topics that are listed, a line each, in
+ * the file that `FAULTS` names, and `onSubscribe` for those after `subscribe `.
+ */
+const faultsFile = process.env['FAULTS'] ?? '';
+const faults = (): string[] =>
+  existsSync(faultsFile) ? readFileSync(faultsFile, 'utf8').split('\n').filter(Boolean) : [];
+
+const hooks: Hooks = {
+  async onPublish({ topic, payload, sender }) {
+    if (faults().includes(topic)) throw new Error(`made to fail on ${topic}`);
+    switch (topic) {
+      case 'forbidden':
+        throw new RefusalError('forbidden', `no messages of ${sender}`);
+      case 'hanging':
+        return new Promise<never>(() => {});
+      case 'stamped':
+        return { payload: { original: payload, stamped: true } };
+      case 'too.large':
+        return { payload: 'x'.repeat(100_000) };
+      case 'uneven':
+        // The later ones are the faster ones.
+        await new Promise((resolve) => setTimeout(resolve, 40 - 4 * Number((payload as { n: number }).n)));
+    }
+    return undefined;
+  },
+  onSubscribe({ topic, userId }) {
+    if (faults().includes(`subscribe ${topic}`)) throw new Error(`made to fail on ${topic}`);
+    if (topic === 'secret' && userId !== 'ann') throw new RefusalError('forbidden', 'a secret topic');
+  },
+  onConnect({ userId }) {
+    if (userId === 'banned') throw new RefusalError('forbidden', 'you are banned');
+  },
+  onDisconnect({ userId, reason }) {
+    process.stdout.write(`left: ${userId}: ${reason}\n`);
+  },
+};
+
+async function main(): Promise<void> {
+  const service = new Service(loadSettings(process.env), { hooks });
+  process.on('SIGTERM', () => void service.close().then(() => process.exit(0)));
+  await service.start();
+}
+
+void main();
