@@ -140,7 +140,7 @@ export class DirectService implements DirectSender {
         const upTo = inbox.feed?.position.sequence ?? 0;
         for (const item of waiting.entries) {
           if (item.sequence <= upTo)
-            this.deliver(inbox, [recipient], { epoch: epochAt(waiting, item.sequence), item });
+            this.deliver(inbox, [recipient], { epoch: epochAt(waiting, item.sequence), item }, true);
         }
         const early = recipient.early ?? [];
         recipient.early = undefined;
@@ -187,7 +187,13 @@ export class DirectService implements DirectSender {
     if (loading === 0 || ready.length > 0) this.deliver(inbox, ready, live);
   }
 
-  private deliver(inbox: Inbox, recipients: readonly Recipient[], { epoch, item }: LiveEntry): void {
+  /** `isWaiting`: it was in the inbox before the recipient came. */
+  private deliver(
+    inbox: Inbox,
+    recipients: readonly Recipient[],
+    { epoch, item }: LiveEntry,
+    isWaiting = false,
+  ): void {
     const id = messageIdOf(item.entry);
     const { confirmations, tracer } = this.dependencies;
     const header = viewHeader(item.entry);
@@ -196,8 +202,11 @@ export class DirectService implements DirectSender {
       header?.origin,
       recipients.map(({ connection }) => connection.id),
     );
-    if (header?.traced === true && recipients.length > 0)
-      tracer.delivered(id, { sequence: item.sequence, connections: recipients.length });
+    if (header?.traced === true && recipients.length > 0) {
+      const details = { sequence: item.sequence, connections: recipients.length };
+      if (isWaiting) tracer.caughtUp(id, details);
+      else tracer.delivered(id, details);
+    }
     for (const recipient of recipients) {
       recipient.sentUpTo = item.sequence;
       const { connection } = recipient;

@@ -27,6 +27,8 @@ export interface TraceStart {
 
 /** Puts events of several replicas in order: by time, and by stage where the clocks do not tell them apart. */
 export function inOrder(events: readonly TraceEvent[]): TraceEvent[] {
-  const rank = ({ stage }: TraceEvent) => traceStages.indexOf(stage);
+  // Acknowledged is what was delivered before.
+  const rank = ({ stage, details }: TraceEvent) =>
+    traceStages.indexOf(stage) + ('acknowledged' in details ? 0.5 : 0);
   return [...events].sort((a, b) => a.at - b.at || rank(a) - rank(b));
 }

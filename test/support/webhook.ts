@@ -40,7 +40,9 @@ export class TestWebhook {
     this.failing = count;
   }
 
+  /** Idempotent. */
   async stop(): Promise<void> {
+    if (!this.server.listening) return;
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
   }
