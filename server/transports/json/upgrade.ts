@@ -38,7 +38,10 @@ export function acceptJsonClients(
     clientTracking: false,
   });
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const url = new URL(request.url ?? '/', 'http://localhost');
+    // Not every request line is an address; what is none is nobody's here.
+    const target = request.url ?? '/';
+    if (!URL.canParse(target, 'http://localhost')) return;
+    const url = new URL(target, 'http://localhost');
     if (url.pathname !== path && url.pathname !== `${path}/`) return;
     const refuse = (error: unknown) => {
       dependencies.onRefused(error, request);
