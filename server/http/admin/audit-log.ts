@@ -39,9 +39,7 @@ export class AuditLog {
   /** Never rejects: the change has been made. If the store has gone meanwhile, the log line is what remains. */
   async add(caller: AdminCaller, action: string, request: unknown, result: string): Promise<void> {
     const { store, log, replicaId, nowMs } = this.dependencies;
-    const text = JSON.stringify(request ?? null, (name, value: unknown) =>
-      secretKey.test(name) && typeof value === 'string' ? '[redacted]' : value,
-    );
+    const text = textOf(request);
     const fields = {
       at: String(nowMs()),
       user_id: caller.identity.userId,
@@ -72,5 +70,16 @@ export class AuditLog {
       request: JSON.parse(fields['request'] ?? 'null') as unknown,
       result: fields['result'] ?? '',
     }));
+  }
+}
+
+/** Nesting that cannot be written must not keep a change out of the log. */
+function textOf(request: unknown): string {
+  try {
+    return JSON.stringify(request ?? null, (name, value: unknown) =>
+      secretKey.test(name) && typeof value === 'string' ? '[redacted]' : value,
+    );
+  } catch {
+    return '"[cannot be written]"';
   }
 }
