@@ -7,6 +7,7 @@ import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import { assembleCommands, presenceRoom } from './assembly/commands.js';
 import type { Hooks } from './actors/hooks.js';
+import type { Identity } from './auth/identity.js';
 import { assembleHttp } from './assembly/http.js';
 import { assembleLimits, type Limits } from './assembly/limits.js';
 import { alertNotifier, assembleControl, assembleOperations, type Control } from './assembly/operations.js';
@@ -117,12 +118,16 @@ export class Service {
     });
     const { addresses, userConnections } = this.limits;
     this.admission = new HandshakeAdmission(
-      { connections: () => this.registry.size, addresses },
+      { addresses, addressOf: this.addresses.of },
       { maxConnections: websocket.maxConnections, handshakesPerSec: websocket.handshakesPerSec },
     );
     const admit = (request: IncomingMessage) => {
       switches.checkConnect();
-      return this.admission.admit(this.addresses.of(request));
+      return this.admission.admit(request);
+    };
+    const checkEntry = (identity: Identity) => {
+      switches.checkConnect();
+      this.tokens.checkRevoked(identity);
     };
     const refusals = new RefusalLog({
       log: this.logger.log('connection'),
@@ -130,7 +135,11 @@ export class Service {
       addressOf: this.addresses.of,
       nowMs: () => performance.now(),
     });
-    const handshakes: Handshakes = { admit, onRefused: (error, request) => refusals.note(error, request) };
+    const handshakes: Handshakes = {
+      admit,
+      isWaiting: (request) => this.admission.isWaiting(request),
+      onRefused: (error, request) => refusals.note(error, request),
+    };
     this.io = createSocketIo(this.http, handshakes, {
       heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
       clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
@@ -215,7 +224,8 @@ export class Service {
         permissions,
         authenticate,
         letIn,
-        addresses,
+        checkEntry,
+        onTransport: this.admission.entered,
         onLeft: ({ id, identity }, reason) =>
           hooks.disconnected({ connectionId: id, userId: identity.userId, reason }),
         router: () => router,
@@ -256,6 +266,7 @@ export class Service {
         ...handshakes,
         authenticate,
         letIn,
+        checkEntry,
         onConnection: (connection) => gate.accept(this.io, connection),
       },
       {

@@ -63,7 +63,7 @@ export const errorTable = {
   outcome_unknown: row(
     503,
     'yes',
-    'The log was lost in mid-write: the message may or may not be stored. Repeat with the same `key`.',
+    'The log was lost in mid-write: the message, or the change of an operator, may or may not be stored. Repeat with the same `key`.',
   ),
   read_only: row(503, 'yes', 'An operator has put the service in a mode that refuses this.'),
   topic_frozen: row(503, 'yes', 'An operator has frozen this topic.'),

@@ -4,11 +4,13 @@ import { RefusalError } from './errors.js';
 export const topicNameLimit = 200;
 
 const allowed = /^[A-Za-z0-9_.:/@+=~-]+$/;
+/** Positions are told and stored as an object by topic, in which JavaScript keeps no such key. */
+const reserved = '__proto__';
 const allowedPattern = /^[A-Za-z0-9_.:/@+=~*-]+$/;
 
 /**
  * Reads a topic name: 1 to 200 of the ASCII letters, digits and `_ . : / @ + = ~ -`. Names that begin with `$` belong
- * to the service and are never accepted from clients.
+ * to the service and are never accepted from clients; nor is `__proto__`.
  *
  * @throws RefusalError `invalid_topic`, naming `field`.
  */
@@ -29,6 +31,8 @@ export function readTopicName(value: unknown, field: string): string {
       { field },
     );
   }
+  if (value === reserved)
+    throw new RefusalError('invalid_topic', `${field} must not be ${reserved}`, { field });
   return value;
 }
 

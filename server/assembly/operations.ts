@@ -110,6 +110,7 @@ export function assembleOperations(parts: OperationParts): Router {
     { store: storage.shared, log: logger.log('audit'), replicaId, nowMs },
     { size: settings.admin.auditSize },
   );
+  storage.onUp(() => void audit.store());
   const routes: readonly AdminRoute[] = [
     ...clusterRoutes({
       cluster,
@@ -142,7 +143,10 @@ export function assembleOperations(parts: OperationParts): Router {
       canChange: () => storage.redis().state !== 'down',
       log: logger.log('http'),
     },
-    { bodyLimitBytes: settings.websocket.transportLimitBytes },
+    {
+      bodyLimitBytes: settings.websocket.transportLimitBytes,
+      answerLimitMs: settings.admin.callTimeoutMs + settings.redis.commandTimeoutMs + 1000,
+    },
   );
 }
 

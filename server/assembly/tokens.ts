@@ -1,4 +1,5 @@
 import { v7 as uuidV7 } from 'uuid';
+import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
 import { RefreshService } from '../auth/refresh-service.js';
 import { closeRevoked } from '../auth/revocation-sweep.js';
@@ -31,6 +32,8 @@ export interface Tokens {
   readonly refreshes: RefreshService;
   readonly revocations: Revocations;
   readonly adminRoutes: readonly AdminRoute[];
+  /** @throws RefusalError `token_revoked` */
+  checkRevoked(identity: Identity): void;
   /** Takes over what is in the store. */
   read(): Promise<void>;
   /** Begins to follow the tokens of live connections. */
@@ -68,12 +71,25 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
     { map, nowMs },
     { keepSecs: auth.refreshTokenTtlSecs, leewaySecs: auth.leewaySecs },
   );
-  const verifier = makeVerifier(settings, secret, revocations);
+  const isRevoked = (identity: Identity) => {
+    // Nobody is let in, or does anything, with a token that may have been revoked.
+    if (!map.isKnown)
+      throw new RefusalError(
+        'unavailable',
+        'Redis was not reached yet: it is not known which tokens are revoked',
+        {
+          retryAfterMs: 1000,
+        },
+      );
+    return revocations.isRevoked(identity);
+  };
+  const verifier = makeVerifier(settings, secret, isRevoked);
   const issuer = secret === undefined ? undefined : tokenIssuer(settings, secret);
   const refreshes = new RefreshService({ issuer, verifier, revocations, store: storage.shared, log, nowMs });
   let watch: TokenWatch | undefined;
   return {
     authenticate: (token) => verifier.verify(token),
+    checkRevoked: (identity) => verifier.unlessRevoked(identity),
     issuer,
     refreshes,
     revocations,
@@ -97,7 +113,7 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
 function makeVerifier(
   { auth }: Settings,
   jwtSecret: string | undefined,
-  { isRevoked }: Revocations,
+  isRevoked: (identity: Identity) => boolean,
 ): TokenVerifier {
   try {
     const keys = readKeys({ jwtSecret, publicKeyFile: auth.publicKeyFile, jwksFile: auth.jwksFile });

@@ -48,7 +48,7 @@ export class TokenVerifier {
   verify(token: string): Identity {
     const claims = this.claimsOf(token);
     if (isRefresh(claims)) throw new RefusalError('unauthorized', 'the token is a refresh token');
-    return this.unlessRevoked(readClaims(claims));
+    return this.unlessRevoked(this.issued(readClaims(claims)));
   }
 
   /** Verifies a refresh token of this service. @throws RefusalError as {@link verify} */
@@ -58,7 +58,7 @@ export class TokenVerifier {
     const { tokenId, familyId, expiresAt } = identity;
     if (!isRefresh(claims) || tokenId === undefined || familyId === undefined || expiresAt === undefined)
       throw new RefusalError('unauthorized', 'the token is not a refresh token of this service');
-    this.unlessRevoked(identity);
+    this.unlessRevoked(this.issued(identity));
     return { ...identity, tokenId, familyId, expiresAt };
   }
 
@@ -67,9 +67,18 @@ export class TokenVerifier {
     return readClaims(this.claimsOf(token, true));
   }
 
-  private unlessRevoked(identity: Identity): Identity {
+  /** The identity of a token that was verified before. @throws RefusalError `token_revoked` if it has been revoked since */
+  unlessRevoked(identity: Identity): Identity {
     if (this.dependencies.isRevoked?.(identity) === true)
       throw new RefusalError('token_revoked', 'the token has been revoked');
+    return identity;
+  }
+
+  /** A token of tomorrow would outlive what revokes those of today. */
+  private issued(identity: Identity): Identity {
+    const { nowMs = Date.now } = this.dependencies;
+    if (identity.issuedAt !== undefined && identity.issuedAt > nowMs() / 1000 + this.settings.leewaySecs)
+      throw malformed('iat', 'is in the future');
     return identity;
   }
 

@@ -45,9 +45,14 @@ export class MemorySharedStore implements SharedStore {
     return this.maps.get(key)?.get(field);
   }
 
-  async setFields(key: string, fields: Readonly<Record<string, string | undefined>>): Promise<void> {
+  async setFields(
+    key: string,
+    fields: Readonly<Record<string, string | undefined>>,
+    absent: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const map = this.maps.get(key) ?? new Map<string, string>();
     this.maps.set(key, map);
+    for (const [field, value] of Object.entries(absent)) if (!map.has(field)) map.set(field, value);
     for (const [field, value] of Object.entries(fields)) {
       if (value === undefined) map.delete(field);
       else map.set(field, value);

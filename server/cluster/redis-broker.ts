@@ -15,7 +15,7 @@ import type {
 } from '../topics/broker.js';
 import { decodeBatch, decodePrevious } from './batch-codec.js';
 import { RedisAppends } from './redis-appends.js';
-import type { RedisLink } from './redis-link.js';
+import { LostAnswerError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import { TopicKeys } from './topic-keys.js';
 
@@ -122,7 +122,12 @@ export class RedisBroker implements Broker {
   }
 
   async purge(topic: string): Promise<number> {
-    return this.command<number>(['XTRIM', this.keys.log(topic), 'MAXLEN', '0']);
+    const { link } = this.dependencies;
+    try {
+      return await link.call<number>(['XTRIM', this.keys.log(topic), 'MAXLEN', '0']);
+    } catch (error) {
+      throw error instanceof LostAnswerError ? link.outcomeUnknown(error) : this.refusal(error);
+    }
   }
 
   async close(): Promise<void> {

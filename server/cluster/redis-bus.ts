@@ -1,5 +1,6 @@
 import type { Bus, BusHandler } from '../replicas/bus.js';
 import type { Log } from '../telemetry/log.js';
+import { answerInTime } from './answer-in-time.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
@@ -22,6 +23,8 @@ interface BusMessage {
 const heartbeatMs = 1000;
 /** A replica that has not been heard of for this long is gone. */
 const goneAfterMs = 5000;
+/** Who asks for the list is given the last known one after this time. */
+const listLimitMs = 1000;
 
 /** The bus over Redis publish/subscribe; replicas register in a sorted set by the time of their last heartbeat. */
 export class RedisBus implements Bus {
@@ -64,7 +67,7 @@ export class RedisBus implements Bus {
   }
 
   async replicas(): Promise<string[]> {
-    await this.beat();
+    await answerInTime(this.beat(), listLimitMs).catch(() => {});
     return this.known;
   }
 

@@ -136,6 +136,15 @@ export class RedisLink {
     return new RefusalError('unavailable', `Redis cannot be reached${reason}`, { retryAfterMs: 1000 });
   }
 
+  /** What is told of a change that was sent and not answered: Redis runs what has reached it, also after a stall. */
+  outcomeUnknown(cause: Error): RefusalError {
+    return new RefusalError(
+      'outcome_unknown',
+      `Redis did not answer (${cause.message}): the change may be in force, or will be soon. Look, or repeat it`,
+      { retryAfterMs: 1000 },
+    );
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;

@@ -118,7 +118,7 @@ function redisStorage(
     bus,
     presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
     sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }),
-    shared: new RedisSharedStore(link, { keyPrefix }),
+    shared: new RedisSharedStore(link, { keyPrefix, answerLimitMs: commandTimeoutMs }),
     userRates: new RedisUserRateStore(link, { keyPrefix }),
     connectionCounts,
     httpRates: redisHttpRateStore(link, { keyPrefix }),

@@ -48,6 +48,8 @@ interface Stored extends Switched {
 }
 
 const frozenPrefix = 'frozen:';
+/** Fields of their own: of two operators who change one each, none undoes what the other did. */
+const rateFields = { connectionRps: 'connection_rps', userRps: 'user_rps' } as const;
 const retryAfterMs = 5000;
 
 /** Commands that are refused in each mode. */
@@ -109,8 +111,17 @@ export class ControlState {
     throw new RefusalError('topic_frozen', `an operator has frozen topic ${topic}`, { retryAfterMs });
   }
 
-  /** @throws RefusalError `at_capacity` while new connections are switched off */
+  /** @throws RefusalError `at_capacity` while new connections are switched off; `unavailable` until it is known whether they are */
   checkConnect(): void {
+    if (!this.map.isKnown) {
+      throw new RefusalError(
+        'unavailable',
+        'Redis was not reached yet: it is not known what is switched off',
+        {
+          retryAfterMs: 1000,
+        },
+      );
+    }
     if (this.accepted) return;
     throw new RefusalError('at_capacity', 'new connections are switched off by an operator', {
       retryAfterMs,
@@ -156,9 +167,20 @@ export class ControlState {
     return this.write(frozenPrefix + topic, frozen ? true : undefined, who);
   }
 
-  /** `undefined`: back to the settings. */
-  setRates(rates: Rates | undefined, who: Switched): Promise<void> {
-    return this.write('rate_limits', rates, who);
+  /** Those that are not given stay. */
+  setRates({ connectionRps, userRps }: Partial<Rates>, who: Switched): Promise<void> {
+    return this.writeAll(
+      {
+        ...(connectionRps !== undefined && { [rateFields.connectionRps]: connectionRps }),
+        ...(userRps !== undefined && { [rateFields.userRps]: userRps }),
+      },
+      who,
+    );
+  }
+
+  /** Back to the settings. */
+  resetRates(who: Switched): Promise<void> {
+    return this.writeAll({ [rateFields.connectionRps]: undefined, [rateFields.userRps]: undefined }, who);
   }
 
   /** `undefined`: back to the settings. */
@@ -167,8 +189,15 @@ export class ControlState {
   }
 
   private write(field: string, value: unknown, who: Switched): Promise<void> {
-    const stored = value === undefined ? undefined : JSON.stringify({ value, ...who } satisfies Stored);
-    return this.map.set({ [field]: stored });
+    return this.writeAll({ [field]: value }, who);
+  }
+
+  private writeAll(values: Readonly<Record<string, unknown>>, who: Switched): Promise<void> {
+    const stored = (value: unknown) =>
+      value === undefined ? undefined : JSON.stringify({ value, ...who } satisfies Stored);
+    return this.map.set(
+      Object.fromEntries(Object.entries(values).map(([field, value]) => [field, stored(value)])),
+    );
   }
 
   private take(field: string, text: string | undefined): void {
@@ -203,15 +232,25 @@ export class ControlState {
         if (this.shed === (stored !== undefined)) return undefined;
         this.shed = stored !== undefined;
         return { kind: 'presence', shed: this.shed };
-      case 'rate_limits':
-        this.currentRates = (stored?.value as Rates | undefined) ?? this.settings.rates;
-        return { kind: 'rates', rates: this.currentRates };
+      case rateFields.connectionRps:
+        return this.changeRates({ connectionRps: rateOf(stored) ?? this.settings.rates.connectionRps });
+      case rateFields.userRps:
+        return this.changeRates({ userRps: rateOf(stored) ?? this.settings.rates.userRps });
       case 'log_filter':
         return { kind: 'log_filter', filter: stored?.value as string | undefined };
       default:
         return undefined;
     }
   }
+
+  private changeRates(changed: Partial<Rates>): ControlChange {
+    this.currentRates = { ...this.currentRates, ...changed };
+    return { kind: 'rates', rates: this.currentRates };
+  }
+}
+
+function rateOf(stored: Stored | undefined): number | undefined {
+  return typeof stored?.value === 'number' ? stored.value : undefined;
 }
 
 function parse(text: string): Stored | undefined {

@@ -32,12 +32,18 @@ export function errorHandler(log: Log): ErrorRequestHandler {
 
 /** What a caller is told of any error that a route threw. */
 export function wireErrorOf(error: unknown): WireError {
-  return toWireError(fromBodyParser(error));
+  return toWireError(fromExpress(error));
 }
 
-/** express' body reader throws errors of its own. */
-function fromBodyParser(error: unknown): unknown {
-  const { type, limit, length } = (error ?? {}) as { type?: string; limit?: number; length?: number };
+/** express, and its body reader, throw errors of their own, with a status. */
+function fromExpress(error: unknown): unknown {
+  const { type, status, limit, length, message } = (error ?? {}) as {
+    type?: string;
+    status?: number;
+    limit?: number;
+    length?: number;
+    message?: string;
+  };
   if (type === 'entity.parse.failed') return new RefusalError('invalid_json', 'the body is not JSON');
   if (type === 'entity.too.large') {
     return new RefusalError('message_too_large', 'the body is too large', {
@@ -45,5 +51,8 @@ function fromBodyParser(error: unknown): unknown {
       ...(length !== undefined && { size: length }),
     });
   }
+  // An address that is no text, a charset or an encoding that nobody knows, a body that breaks off.
+  if (error instanceof Error && status !== undefined && status >= 400 && status < 500)
+    return new RefusalError('invalid_message', message ?? 'the request cannot be read');
   return error;
 }

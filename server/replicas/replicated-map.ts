@@ -20,14 +20,22 @@ export type FieldListener = (field: string, value: string | undefined) => void;
 
 /** A field that changes with every change of the others. */
 const versionField = '#version';
+/**
+ * A field that is written once, with the first of the others: where it is another one, the store has lost what it held. Whoever gives that
+ * back names the origin before: `new<old`.
+ */
+const originField = '#origin';
 
 /**
  * A map of text that every replica holds in memory: reading it costs nothing, a change is written to the store, told to all replicas at
- * once, and found by those that did not hear of it within `checkMs`. It survives restarts. The last writer of a field wins.
+ * once, and found by those that did not hear of it within `checkMs`. It survives restarts, and a store that comes back empty is given back
+ * what replicas still hold. The last writer of a field wins.
  */
 export class ReplicatedMap {
   private values = new Map<string, string>();
   private version: string | undefined;
+  private origin: string | undefined;
+  private hasRead = false;
   private readonly listeners: FieldListener[] = [];
   private readonly timer: NodeJS.Timeout;
   private reading: Promise<void> | undefined;
@@ -40,6 +48,11 @@ export class ReplicatedMap {
     dependencies.bus.on(`map:${settings.name}`, () => void this.read());
     this.timer = setInterval(() => void this.check(), settings.checkMs);
     this.timer.unref();
+  }
+
+  /** Whether the store was ever read: until then nothing is known of what it holds. */
+  get isKnown(): boolean {
+    return this.hasRead;
   }
 
   get size(): number {
@@ -58,11 +71,14 @@ export class ReplicatedMap {
     this.listeners.push(listener);
   }
 
-  /** Sets fields, here at once when the store has them. @throws RefusalError `unavailable`; nothing is changed then */
+  /**
+   * Sets fields, here at once when the store has them.
+   *
+   * @throws RefusalError `unavailable`: nothing is changed; `outcome_unknown`: it may be, and is found by all replicas then
+   */
   async set(fields: Readonly<Record<string, string | undefined>>): Promise<void> {
-    const { store, bus } = this.dependencies;
-    const version = `${bus.replicaId}-${Date.now()}-${this.changes++}`;
-    await store.setFields(this.settings.name, { ...fields, [versionField]: version });
+    const { bus } = this.dependencies;
+    await this.write(fields, {});
     for (const [field, value] of Object.entries(fields)) this.apply(field, value);
     // A reading under way may have begun before the change.
     if (this.reading !== undefined) void this.read();
@@ -100,10 +116,50 @@ export class ReplicatedMap {
       this.dependencies.log.debug('Shared settings not read', { name: this.settings.name, error });
       return;
     }
+    const origin = found.get(originField);
+    const isLost = this.origin !== undefined && origin !== this.origin;
+    if (isLost && !(origin ?? '').endsWith(`<${idOf(this.origin)}`)) {
+      await this.giveBack(origin);
+      return;
+    }
+    this.origin = origin;
     this.version = found.get(versionField);
+    this.hasRead = true;
     found.delete(versionField);
+    found.delete(originField);
     for (const field of [...this.values.keys()]) if (!found.has(field)) this.apply(field, undefined);
     for (const [field, value] of found) this.apply(field, value);
+  }
+
+  /** The store has lost what it held: writes what it does not have from what is known here, and reads again. */
+  private async giveBack(found: string | undefined): Promise<void> {
+    const { log, bus } = this.dependencies;
+    const { name } = this.settings;
+    log.warn('Shared settings were lost from the store: written again', { name, fields: this.values.size });
+    const held = Object.fromEntries(this.values);
+    try {
+      await this.write({}, held, `<${idOf(this.origin)}`);
+    } catch (error) {
+      log.debug('Shared settings not written', { name, error });
+      return;
+    }
+    this.origin = found;
+    bus.broadcast(`map:${name}`, null);
+    await this.takeOver();
+  }
+
+  private write(
+    fields: Readonly<Record<string, string | undefined>>,
+    absent: Readonly<Record<string, string>>,
+    before = '',
+  ): Promise<void> {
+    const { store, bus } = this.dependencies;
+    const version = `${bus.replicaId}-${Date.now()}-${this.changes++}`;
+    return store.setFields(
+      this.settings.name,
+      { ...fields, [versionField]: version },
+      { ...absent, [originField]: version + before },
+    );
   }
 
   private apply(field: string, value: string | undefined): void {
@@ -112,4 +168,8 @@ export class ReplicatedMap {
     else this.values.set(field, value);
     for (const listener of this.listeners) listener(field, value);
   }
+}
+
+function idOf(origin: string | undefined): string | undefined {
+  return origin?.split('<')[0];
 }

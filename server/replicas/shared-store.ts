@@ -6,8 +6,9 @@ export interface StoredRecord {
 
 /**
  * Small state that the replicas share: in Redis, or in memory where a replica is alone. Keys are names of this service
- * (`control`, `refresh:<id>`); the driver puts its prefix before them. Everything rejects with `RefusalError('unavailable')` while
- * Redis is away, and nothing is changed then.
+ * (`control`, `refresh:<id>`); the driver puts its prefix before them. While Redis is away everything rejects with
+ * `RefusalError('unavailable')`, and nothing is changed then. A change that was sent and not answered in time rejects with
+ * `outcome_unknown`: it may have been made, or may be made yet.
  */
 export interface SharedStore {
   get(key: string): Promise<string | undefined>;
@@ -19,8 +20,12 @@ export interface SharedStore {
   delete(key: string): Promise<boolean>;
   fields(key: string): Promise<Map<string, string>>;
   field(key: string, field: string): Promise<string | undefined>;
-  /** Sets fields of a map in one step; `undefined` removes one. */
-  setFields(key: string, fields: Readonly<Record<string, string | undefined>>): Promise<void>;
+  /** Sets fields of a map in one step; `undefined` removes one. Those of `absent` are set only where the map has none of that name. */
+  setFields(
+    key: string,
+    fields: Readonly<Record<string, string | undefined>>,
+    absent?: Readonly<Record<string, string>>,
+  ): Promise<void>;
   /** Adds to a list of which about the newest `limit` are kept. Resolves to the record's id. */
   append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string>;
   /** The newest records of a list, newest first; with `before`, those older than that id. */

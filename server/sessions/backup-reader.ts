@@ -1,4 +1,5 @@
 import { JSONParser } from '@streamparser/json-node';
+import { NestingMeter } from './nesting-meter.js';
 import { backupFormat, backupVersion } from './backup-writer.js';
 
 /** A file that is no backup, or not a whole one. The message says after which session. */
@@ -8,6 +9,8 @@ export class BackupError extends Error {
 
 /** Longest text without a session in it, in bytes: what a damaged file may make us hold. */
 const sessionLimitBytes = 16 * 1024 * 1024;
+/** Sessions are six deep; what else a file may hold is not read, but parsed. */
+const nestingLimit = 32;
 
 /**
  * The sessions of a backup, in order, as they were parsed: unchecked. Reads what `backupOf` writes, and a plain array of sessions; the
@@ -17,6 +20,7 @@ const sessionLimitBytes = 16 * 1024 * 1024;
  */
 export async function* readBackup(source: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
   let reader: BackupReader | undefined;
+  const nesting = new NestingMeter();
   let silentBytes = 0;
   for await (const chunk of source) {
     if (reader === undefined) {
@@ -24,9 +28,11 @@ export async function* readBackup(source: AsyncIterable<Uint8Array>): AsyncGener
       if (opening === undefined) continue;
       reader = new BackupReader(opening);
     }
-    await reader.write(chunk);
+    const tooDeepAt = nesting.placeBeyond(nestingLimit, chunk);
+    await reader.write(tooDeepAt === undefined ? chunk : chunk.subarray(0, tooDeepAt));
     silentBytes = reader.found.length > 0 ? 0 : silentBytes + chunk.length;
     yield* reader.take();
+    if (tooDeepAt !== undefined) reader.fail(`nested deeper than ${nestingLimit}`);
     if (silentBytes > sessionLimitBytes) reader.fail(`no session within ${sessionLimitBytes} bytes`);
   }
   if (reader === undefined) throw new BackupError('the file is empty');

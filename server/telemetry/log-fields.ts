@@ -1,6 +1,7 @@
 import type { LogFields } from './log.js';
 
-const secretKey = /token|secret|password|authorization|cookie|jwt/i;
+/** The id of a token is no secret: it is what one revokes it by. */
+const secretKey = /token(?!_?id$)|secret|password|authorization|cookie|jwt/i;
 /** What a signed token looks like, wherever it stands in a text. */
 const signedToken = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 /** The user and password of an address. */
@@ -25,7 +26,8 @@ export function cleanText(text: string): string {
   return text.replace(signedToken, '[redacted]').replace(credentials, '$1[redacted]@');
 }
 
-function cleanValue(key: string, value: unknown, depthLeft: number): unknown {
+/** A value as it may be shown: without secrets, also where `key` names one, and bounded in depth and length. */
+export function cleanValue(key: string, value: unknown, depthLeft = depthLimit): unknown {
   if (secretKey.test(key) && typeof value !== 'number' && typeof value !== 'boolean') return '[redacted]';
   if (typeof value === 'string') return cleanText(value);
   if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);

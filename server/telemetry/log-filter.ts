@@ -42,7 +42,11 @@ export const logFilterRule = `must be a level (${Object.keys(logLevels).join(', 
 
 /** Whether a text can be given to {@link LogFilter}. */
 export function isLogFilter(text: string): boolean {
-  return text.split(',').every((part) => part.trim() === '' || parseDirective(part.trim()) !== undefined);
+  const parts = text.split(',').map((part) => part.trim());
+  return (
+    parts.some((part) => part !== '') &&
+    parts.every((part) => part === '' || parseDirective(part) !== undefined)
+  );
 }
 
 function readDirective(text: string): Directive {
@@ -60,7 +64,7 @@ function parseDirective(text: string): Directive | undefined {
   };
   if (levelName !== undefined) {
     const level = levelOf(levelName);
-    return level === undefined ? undefined : { target, level };
+    return level === undefined || !/^[\w:]+$/.test(target) ? undefined : { target, level };
   }
   const level = levelOf(target);
   if (level !== undefined) return { target: '', level };

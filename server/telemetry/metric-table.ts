@@ -1,3 +1,4 @@
+import { errorTable, type ErrorCode } from '../../shared/errors.js';
 import type { MetricsDocument } from './metrics-document.js';
 
 /** One value of a metric, or one per label value. */
@@ -60,7 +61,8 @@ export const metricTable: readonly MetricRow[] = [
   counter(
     'rtc_refused_total',
     'Refused commands and connections, by error code.',
-    ({ refused }) => Object.entries(refused),
+    // All of them from the start: a rate needs a count before the first.
+    ({ refused }) => (Object.keys(errorTable) as ErrorCode[]).map((code) => [code, refused[code] ?? 0]),
     'code',
   ),
   counter(

@@ -7,6 +7,7 @@ import type { Identity } from '../auth/identity.js';
 import type { Permissions } from '../auth/permissions.js';
 import { positionsField } from '../commands/request-fields.js';
 import type { CommandRouter } from '../commands/router.js';
+import type { AdmittedTransport } from '../limits/admission.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
@@ -54,12 +55,10 @@ export interface ConnectionGateDependencies {
   readonly permissions: Permissions;
   readonly authenticate: Authenticate;
   readonly letIn: LetIn;
-  /** Is told of the addresses that transports come from, if it counts them. */
-  readonly addresses: {
-    readonly countsConnections: boolean;
-    entered(address: string): void;
-    left(address: string): void;
-  };
+  /** Called with each new transport. */
+  readonly onTransport: (transport: AdmittedTransport) => void;
+  /** Whether a client whose token was verified may still enter: it may have waited since. @throws RefusalError */
+  readonly checkEntry: (identity: Identity) => void;
   /** Called with each connection that has ended. */
   readonly onLeft: (connection: Connection, reason: string) => void;
   readonly router: () => CommandRouter;
@@ -118,7 +117,8 @@ export class ConnectionGate {
         },
       );
     });
-    this.countAddresses(io);
+    // Transports of both kinds.
+    io.engine.on('connection', this.dependencies.onTransport);
     io.on('connection', (socket) => {
       socket.onAny(listener);
       this.enter(socket);
@@ -147,7 +147,9 @@ export class ConnectionGate {
         field: 'auth.positions',
       });
     }
-    const session = await this.dependencies.sessions.open(identity.userId, sessionId, positions.data);
+    const { sessions, checkEntry } = this.dependencies;
+    const session = await sessions.open(identity.userId, sessionId, positions.data);
+    checkEntry(identity);
     this.credentials.set(socket, { identity, session });
   }
 
@@ -161,21 +163,11 @@ export class ConnectionGate {
     if (socket.conn.readyState === 'closed') release();
   }
 
-  /** Counts transports, of both kinds, from the moment they are there. */
-  private countAddresses(io: Server): void {
-    const { addresses, addressOf } = this.dependencies;
-    if (!addresses.countsConnections) return;
-    io.engine.on('connection', (conn: Socket['conn']) => {
-      const address = addressOf(conn.request);
-      addresses.entered(address);
-      conn.once('close', () => addresses.left(address));
-    });
-  }
-
   private enter(socket: Socket): void {
     const { registry, account, direct, metrics, log, nowMs, addressOf } = this.dependencies;
     const { identity, session } = this.credentials.get(socket)!;
     this.credentials.delete(socket);
+    if (!this.mayEnter(socket, identity)) return;
     const conn = socket.conn as unknown;
     const connection = new ClientConnection(
       {
@@ -205,6 +197,19 @@ export class ConnectionGate {
     direct.add(connection);
     // Once the connection listeners of an embedding application have seen it.
     setImmediate(() => connection.makeLean());
+  }
+
+  /** Whatever comes between the middleware and here, that of an embedding program too, may have taken its time. */
+  private mayEnter(socket: Socket, identity: Identity): boolean {
+    try {
+      this.dependencies.checkEntry(identity);
+      return true;
+    } catch (error) {
+      this.dependencies.onRefused(error, socket.request);
+      socket.emit('error', toWireError(error));
+      socket.disconnect(true);
+      return false;
+    }
   }
 
   // Listeners that all connections share; `this` is the emitter.

@@ -21,6 +21,8 @@ export type Admission = (request: IncomingMessage) => number;
 /** What decides on handshakes. */
 export interface Handshakes {
   readonly admit: Admission;
+  /** Whether the client of a handshake that has waited is still there. */
+  readonly isWaiting: (request: IncomingMessage) => boolean;
   /** Called with each refused connection and its request. */
   readonly onRefused: (error: unknown, request: IncomingMessage) => void;
 }
@@ -41,7 +43,7 @@ export type LetIn = (
 /** Makes the Socket.IO server on an HTTP server, with limits that its defaults leave open. */
 export function createSocketIo(
   http: HttpServer,
-  { admit, onRefused }: Handshakes,
+  { admit, isWaiting, onRefused }: Handshakes,
   settings: SocketIoSettings,
 ): Server {
   const anyOrigin = settings.allowedOrigins.includes('*');
@@ -64,7 +66,11 @@ export function createSocketIo(
         // A request with a session id belongs to a connection that was admitted.
         const waitMs = /[?&]sid=/.test(request.url ?? '') ? 0 : admit(request);
         if (waitMs === 0) decide(null, true);
-        else setTimeout(() => decide(null, true), waitMs).unref();
+        else {
+          setTimeout(() => {
+            if (isWaiting(request)) decide(null, true);
+          }, waitMs).unref();
+        }
       } catch (error) {
         // Not by `decide`, which knows no status but 403: the answer is complete, and nothing waits for the decision.
         onRefused(error, request);

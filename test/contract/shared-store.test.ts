@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { RefusalError } from '../../shared/errors.js';
 import { MemorySharedStore } from '../../server/cluster/memory-shared-store.js';
 import { RedisLink } from '../../server/cluster/redis-link.js';
 import { RedisSharedStore } from '../../server/cluster/redis-shared-store.js';
@@ -26,7 +27,7 @@ for (const storage of ['memory', 'redis'] as const) {
       );
       link.start();
       assert.ok(await link.whenUp(5000));
-      store = new RedisSharedStore(link, { keyPrefix: 'test' });
+      store = new RedisSharedStore(link, { keyPrefix: 'test', answerLimitMs: 500 });
     });
     after(async () => {
       await link?.close();
@@ -60,6 +61,12 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.equal((await store.fields('nothing')).size, 0);
     });
 
+    it('sets fields of a map that are absent, and leaves those that are there', async () => {
+      await store.setFields('some', { a: '1' }, { a: 'x', b: '2' });
+      await store.setFields('some', { c: '3', b: undefined }, { b: 'x', d: '4' });
+      assert.deepEqual(Object.fromEntries(await store.fields('some')), { a: '1', c: '3', d: '4' });
+    });
+
     it('keeps about the newest records of a list, newest first, by pages', async () => {
       const ids: string[] = [];
       for (let n = 0; n < 5; n++) ids.push(await store.append('list', { n: String(n) }, 1000));
@@ -81,16 +88,16 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.equal(kept[0]!.fields['n'], '999');
     });
 
+    /** Replicas that do not hear of each other: no message arrives. */
+    const mapsOf = (name: string, ...replicas: string[]) =>
+      replicas.map(
+        (replica) =>
+          new ReplicatedMap({ store, bus: new MemoryBus(replica), log: silentLog }, { name, checkMs: 20 }),
+      );
+
     it('is mirrored by every replica, also by one that does not hear of a change', async () => {
       const changes: string[] = [];
-      // Two buses that do not know of each other: no message arrives.
-      const maps = ['a', 'b'].map(
-        (replica) =>
-          new ReplicatedMap(
-            { store, bus: new MemoryBus(replica), log: silentLog },
-            { name: 'switches', checkMs: 20 },
-          ),
-      );
+      const maps = mapsOf('switches', 'a', 'b');
       maps[1]!.onChange((field, value) => changes.push(`${field}=${value}`));
       await maps[0]!.set({ mode: 'x', other: 'y' });
       assert.equal(maps[0]!.get('mode'), 'x');
@@ -101,5 +108,67 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.deepEqual(changes, ['mode=x', 'other=y', 'mode=undefined', 'other=z']);
       for (const map of maps) map.close();
     });
+
+    it('is given back what the replicas hold when it has lost it, and nothing they do not hold', async () => {
+      const [a, b, late] = mapsOf('kept', 'a', 'b', 'late') as [ReplicatedMap, ReplicatedMap, ReplicatedMap];
+      assert.ok(!a.isKnown, 'nothing is known before the first reading');
+      await a.read();
+      assert.ok(a.isKnown);
+      await a.set({ mode: 'x', gone: 'y' });
+      await a.set({ gone: undefined });
+      await until(() => b.get('mode') === 'x', 'b has it');
+      await store.delete('kept');
+      // Somebody who held nothing writes first.
+      await late.set({ other: 'z' });
+      for (const map of [a, b, late])
+        await until(() => map.get('mode') === 'x' && map.get('other') === 'z', 'all is there again');
+      await store.delete('kept');
+      await until(async () => (await store.field('kept', 'mode')) === 'x', 'it is given back by itself');
+      // What is ended after that stays ended.
+      await until(() => [a, b, late].every((map) => map.get('mode') === 'x'), 'all have it');
+      await a.set({ mode: undefined });
+      for (const map of [a, b, late]) await until(() => map.get('mode') === undefined, 'it is ended');
+      for (const map of [a, b, late]) await map.read();
+      assert.equal(await store.field('kept', 'mode'), undefined);
+      for (const map of [a, b, late]) map.close();
+    });
+
+    it('is not written by a replica that was away while others gave back what was lost, and ended it', async () => {
+      const [a, away] = mapsOf('lost', 'a', 'away') as [ReplicatedMap, ReplicatedMap];
+      await a.set({ mode: 'x' });
+      for (const map of [a, away]) await map.read();
+      away.close();
+      await store.delete('lost');
+      await until(async () => (await store.field('lost', 'mode')) === 'x', 'a has given it back');
+      await a.set({ mode: undefined });
+      await away.read();
+      assert.deepEqual([away.get('mode'), await store.field('lost', 'mode')], [undefined, undefined]);
+      a.close();
+    });
+
+    if (storage === 'redis') {
+      it('answers in time that the outcome of a change is unknown, and what is read unavailable', async () => {
+        await redis!.signal('SIGSTOP');
+        const codeOf = (asked: Promise<unknown>) =>
+          asked.then(
+            () => 'ok',
+            (error: unknown) => (error as RefusalError).code,
+          );
+        const startMs = performance.now();
+        const codes = await Promise.all([
+          codeOf(store.setFields('stalled', { a: '1' })),
+          codeOf(store.append('stalled list', { a: '1' }, 10)),
+          codeOf(store.set('stalled value', '1')),
+          codeOf(store.setIfAbsent('stalled lock', '1', 10_000)),
+          codeOf(store.delete('map')),
+          codeOf(store.fields('map')),
+        ]);
+        assert.ok(performance.now() - startMs < 2000);
+        assert.deepEqual(codes, [...Array<string>(5).fill('outcome_unknown'), 'unavailable']);
+        await redis!.signal('SIGCONT');
+        assert.ok(await link!.whenUp(5000));
+        assert.equal(await store.field('stalled', 'a'), '1', 'which it is: Redis ran what it was sent');
+      });
+    }
   });
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { RefusalError } from '../../shared/errors.js';
@@ -351,23 +352,66 @@ describe('[LIMITS] AddressLimiter', () => {
 });
 
 describe('[LIMITS] HandshakeAdmission', () => {
-  it('refuses at capacity, by address, and while the replica stops', () => {
-    let connections = 0;
-    const addresses = {
-      admit: (address: string) => {
-        if (address === 'bad') throw new RefusalError('rate_limited', 'too fast');
-      },
-    };
-    const admission = new HandshakeAdmission(
-      { connections: () => connections, addresses },
-      { maxConnections: 1, handshakesPerSec: 0 },
+  /** A request as engine.io leaves it for long-polling (with its response) or for an upgrade. */
+  const requestFrom = (address: string, polling = false) => {
+    const [socket, res] = [new EventEmitter(), new EventEmitter()];
+    return { socket, address, ...(polling && { res }) } as unknown as IncomingMessage & { res: EventEmitter };
+  };
+  const transportOf = (request: IncomingMessage) => Object.assign(new EventEmitter(), { request });
+  const admissionWith = (maxConnections: number, perAddress = 0, handshakesPerSec = 0) => {
+    const addresses = new AddressLimiter(
+      { counts: newLimitCounts(), nowMs: () => 0 },
+      { connectsPerSec: 0, maxConnections: perAddress },
     );
-    assert.equal(admission.admit('good'), 0);
-    assert.equal(refusalOf(() => admission.admit('bad'))?.code, 'rate_limited');
-    connections = 1;
-    assert.equal(refusalOf(() => admission.admit('good'))?.code, 'at_capacity');
+    const addressOf = (request: IncomingMessage) => (request as unknown as { address: string }).address;
+    return new HandshakeAdmission({ addresses, addressOf }, { maxConnections, handshakesPerSec });
+  };
+
+  it('gives a place with the handshake, not only with what comes of it', () => {
+    const admission = admissionWith(2);
+    assert.equal(admission.admit(requestFrom('a')), 0);
+    const second = requestFrom('b', true);
+    admission.admit(second);
+    assert.deepEqual(refusalOf(() => admission.admit(requestFrom('c')))?.details.limit, 2);
+    // The client has gone before there was a transport; only once.
+    second.res.emit('close');
+    second.res.emit('close');
+    admission.admit(requestFrom('c'));
+    assert.equal(refusalOf(() => admission.admit(requestFrom('d')))?.code, 'at_capacity');
+  });
+
+  it('leaves the place to the transport until it closes', () => {
+    for (const polling of [true, false]) {
+      const admission = admissionWith(1, 1);
+      const request = requestFrom('a', polling);
+      admission.admit(request);
+      const transport = transportOf(request);
+      admission.entered(transport);
+      (polling ? request.res : request.socket).emit('close');
+      assert.equal(refusalOf(() => admission.admit(requestFrom('b')))?.code, 'at_capacity');
+      transport.emit('close');
+      admission.admit(requestFrom('a'));
+    }
+  });
+
+  it('counts by address, also those that wait for their turn', () => {
+    const admission = admissionWith(0, 1, 1);
+    const first = requestFrom('a');
+    assert.equal(admission.admit(first), 0);
+    assert.equal(refusalOf(() => admission.admit(requestFrom('a')))?.code, 'at_capacity');
+    const second = requestFrom('b');
+    assert.ok(admission.admit(second) > 0);
+    assert.ok(admission.isWaiting(second));
+    second.socket.emit('close');
+    assert.ok(!admission.isWaiting(second));
+    admission.admit(requestFrom('b'));
+  });
+
+  it('admits nobody while the replica stops', () => {
+    const admission = admissionWith(0);
+    admission.admit(requestFrom('a'));
     admission.stop();
-    assert.equal(refusalOf(() => admission.admit('good'))?.code, 'shutting_down');
+    assert.equal(refusalOf(() => admission.admit(requestFrom('a')))?.code, 'shutting_down');
   });
 });
 

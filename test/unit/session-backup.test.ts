@@ -180,6 +180,30 @@ describe('[BACKUP] the file of a backup', () => {
     assert.ok(error instanceof BackupError);
   });
 
+  it('is given up before it is parsed where it is nested without an end', async () => {
+    let given = 0;
+    async function* deep(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(`[${JSON.stringify(session(1))},{"id":"\\"[[[","x":`);
+      for (;;) {
+        given++;
+        yield Buffer.alloc(65_536, '[');
+      }
+    }
+    const { sessions, error } = await readAll(deep());
+    assert.ok(error instanceof BackupError);
+    assert.match(error.message, /after session 1 \(s1\)/);
+    assert.match((error.cause as Error).message, /deeper than 32/);
+    assert.deepEqual([sessions, given], [[session(1)], 1]);
+  });
+
+  it('may hold brackets in its texts', async () => {
+    const all = [session(1, { user_id: '[{"\\'.repeat(40) }), session(2)];
+    for (const size of [1, 7, 65_536]) {
+      const { sessions, error } = await readAll(bytes(JSON.stringify(all), size));
+      assert.deepEqual([sessions, error], [all, undefined]);
+    }
+  });
+
   it('passes on what is wrong with the source', async () => {
     const broken = new Error('the disk is gone');
     async function* source(): AsyncGenerator<Uint8Array> {

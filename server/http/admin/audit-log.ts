@@ -1,5 +1,6 @@
 import type { SharedStore } from '../../replicas/shared-store.js';
 import type { Log } from '../../telemetry/log.js';
+import { cleanText, cleanValue } from '../../telemetry/log-fields.js';
 import type { AdminCaller } from './admin-route.js';
 
 /** One change, or attempted change, by an operator. */
@@ -26,34 +27,61 @@ export interface AuditLogDependencies {
 }
 
 const key = 'audit';
-const secretKey = /token|secret|password|authorization/i;
 const requestLimit = 2000;
+/** Records that wait for the store; past it the oldest are in the log only. */
+const waitingLimit = 1000;
 
-/** Who has changed what, from where, and with which result: a stream in the store, and a line in the log. */
+type Fields = Readonly<Record<string, string>>;
+
+/**
+ * Who has changed what, from where, and with which result: a stream in the store, and a line in the log. What cannot be stored now waits for
+ * the store.
+ */
 export class AuditLog {
+  private readonly waiting: Fields[] = [];
+  private storing: Promise<void> | undefined;
+
   constructor(
     private readonly dependencies: AuditLogDependencies,
     private readonly settings: { readonly size: number },
   ) {}
 
-  /** Never rejects: the change has been made. If the store has gone meanwhile, the log line is what remains. */
+  /** Never rejects, and waits for nothing but its turn: the change has been made. */
   async add(caller: AdminCaller, action: string, request: unknown, result: string): Promise<void> {
-    const { store, log, replicaId, nowMs } = this.dependencies;
-    const text = textOf(request);
+    const { log, replicaId, nowMs } = this.dependencies;
+    const text = JSON.stringify(cleanValue('', request ?? null));
     const fields = {
       at: String(nowMs()),
       user_id: caller.identity.userId,
       address: caller.address,
       replica_id: replicaId,
-      action,
+      action: cleanText(action),
       request: text.length <= requestLimit ? text : JSON.stringify(`${text.slice(0, requestLimit)}…`),
       result,
     };
     log.info('Admin request', fields);
-    try {
-      await store.append(key, fields, this.settings.size);
-    } catch (error) {
-      log.error('Audit record not stored', { ...fields, error });
+    this.waiting.push(fields);
+    if (this.waiting.length > waitingLimit) log.error('Audit record not stored', { ...this.waiting.shift() });
+    await this.store();
+  }
+
+  /** Stores what waits, in order; to be called when the store has come back. Never rejects. */
+  store(): Promise<void> {
+    this.storing ??= this.storeAll().finally(() => (this.storing = undefined));
+    return this.storing;
+  }
+
+  private async storeAll(): Promise<void> {
+    const { store, log } = this.dependencies;
+    for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
+      try {
+        await store.append(key, next, this.settings.size);
+      } catch (error) {
+        // Rather there twice than not at all: an append that was not answered is repeated too.
+        log.warn('Audit records wait for the store', { waiting: this.waiting.length, error });
+        return;
+      }
+      if (this.waiting[0] === next) this.waiting.shift();
     }
   }
 
@@ -70,16 +98,5 @@ export class AuditLog {
       request: JSON.parse(fields['request'] ?? 'null') as unknown,
       result: fields['result'] ?? '',
     }));
-  }
-}
-
-/** Nesting that cannot be written must not keep a change out of the log. */
-function textOf(request: unknown): string {
-  try {
-    return JSON.stringify(request ?? null, (name, value: unknown) =>
-      secretKey.test(name) && typeof value === 'string' ? '[redacted]' : value,
-    );
-  } catch {
-    return '"[cannot be written]"';
   }
 }

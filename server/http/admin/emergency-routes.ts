@@ -160,12 +160,12 @@ export function emergencyRoutes({
         ),
       answer: controlSchema.shape.rate_limits,
       run: async ({ body, caller }) => {
-        const { connectionRps, userRps } = control.rates;
+        const { connection_rps: connectionRps, user_rps: userRps, reason } = body;
         const rates = {
-          connectionRps: body.connection_rps ?? connectionRps,
-          userRps: body.user_rps ?? userRps,
+          ...(connectionRps !== undefined && { connectionRps }),
+          ...(userRps !== undefined && { userRps }),
         };
-        await control.setRates(rates, switchedBy(caller, nowMs(), body.reason));
+        await control.setRates(rates, switchedBy(caller, nowMs(), reason));
         return control.snapshot().rate_limits;
       },
     }),
@@ -176,7 +176,7 @@ export function emergencyRoutes({
       summary: 'Go back to the rate limits of the settings.',
       answer: controlSchema.shape.rate_limits,
       run: async ({ caller }) => {
-        await control.setRates(undefined, switchedBy(caller, nowMs(), undefined));
+        await control.resetRates(switchedBy(caller, nowMs(), undefined));
         return control.snapshot().rate_limits;
       },
     }),

@@ -1,7 +1,15 @@
-import { json, Router, type Request, type RequestHandler, type Response } from 'express';
+import {
+  json,
+  Router,
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
 import type { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Identity } from '../../auth/identity.js';
+import { answerInTime, NoAnswerError } from '../../cluster/answer-in-time.js';
 import { requestError } from '../../commands/request-error.js';
 import type { Log } from '../../telemetry/log.js';
 import { bearerOf } from '../api.js';
@@ -31,7 +39,11 @@ export interface AdminRouterDependencies {
  */
 export function adminRouter(
   dependencies: AdminRouterDependencies,
-  settings: { readonly bodyLimitBytes: number },
+  settings: {
+    readonly bodyLimitBytes: number;
+    /** A route that has not answered by then is not waited for. */
+    readonly answerLimitMs: number;
+  },
 ): Router {
   const router = Router();
   // curl sends JSON as a form unless told otherwise.
@@ -39,22 +51,41 @@ export function adminRouter(
   router.use((request, response, next) => {
     response.set('Cache-Control', 'no-store');
     // Without a token nothing is told, not even which routes there are.
-    callerOf(request, dependencies);
+    response.locals['caller'] = callerOf(request, dependencies);
     next();
   });
   for (const route of dependencies.routes)
-    router[route.method](route.path, serve(route, dependencies, readBody));
+    router[route.method](route.path, serve(route, dependencies, readBody, settings.answerLimitMs));
+  router.use((request) => {
+    throw new RefusalError('not_found', `there is no ${request.method} ${request.baseUrl}${request.path}`);
+  });
+  // What no route has taken, or could not be read as an address, is on record too.
+  router.use(((error: unknown, request, response, next) => {
+    const { caller } = response.locals as { caller?: AdminCaller };
+    if (caller !== undefined && isChange(request.method))
+      void dependencies.audit.add(caller, actionOf(request), request.query, wireErrorOf(error).code);
+    next(error);
+  }) satisfies ErrorRequestHandler);
   return router;
+}
+
+function isChange(method: string): boolean {
+  return !['GET', 'HEAD', 'OPTIONS'].includes(method);
+}
+
+function actionOf(request: Request): string {
+  return `${request.method} ${request.baseUrl}${request.path}`;
 }
 
 function serve(
   route: AdminRoute,
   dependencies: AdminRouterDependencies,
   readBody: RequestHandler,
+  answerLimitMs: number,
 ): RequestHandler {
   const { audit, canChange, log } = dependencies;
   return async (request, response) => {
-    const caller = callerOf(request, dependencies);
+    const { caller } = response.locals as { caller: AdminCaller };
     let result = 'ok';
     try {
       requireRole(caller.identity, route.role);
@@ -68,11 +99,10 @@ function serve(
         return;
       }
       if (route.method !== 'get') await bodyRead(readBody, request, response);
-      response.json(
-        await route.run(readRequest(route, request, caller) as AdminRequest<never, never, never>),
-      );
+      const asked = readRequest(route, request, caller) as AdminRequest<never, never, never>;
+      response.json(await answerInTime(Promise.resolve(route.run(asked)), answerLimitMs));
     } catch (error) {
-      const wire = wireErrorOf(error);
+      const wire = wireErrorOf(error instanceof NoAnswerError ? late(route, error) : error);
       result = wire.code;
       if (response.headersSent) {
         log.warn('Admin answer broken off', { path: request.path, error });
@@ -84,10 +114,17 @@ function serve(
     } finally {
       if (route.method !== 'get') {
         const asked = { ...request.query, ...(request.body as object | undefined) };
-        await audit.add(caller, `${request.method} ${request.baseUrl}${request.path}`, asked, result);
+        await audit.add(caller, actionOf(request), asked, result);
       }
     }
   };
+}
+
+function late({ method }: AdminRoute, { message }: NoAnswerError): RefusalError {
+  if (method === 'get') return new RefusalError('timeout', message, { retryAfterMs: 1000 });
+  return new RefusalError('outcome_unknown', `${message}: the change may be made yet. Look, or repeat it`, {
+    retryAfterMs: 1000,
+  });
 }
 
 function callerOf(request: Request, { authenticate, addressOf }: AdminRouterDependencies): AdminCaller {

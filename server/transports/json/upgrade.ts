@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { randomBytes } from 'node:crypto';
 import { WebSocketServer } from 'ws';
 import { RefusalError } from '../../../shared/errors.js';
+import type { Identity } from '../../auth/identity.js';
 import { refuseUpgrade } from '../handshake-refusal.js';
 import { isOriginAllowed, type Authenticate, type Handshakes, type LetIn } from '../socketio.js';
 import { JsonConnection, type JsonConnectionSettings } from './json-connection.js';
@@ -10,6 +11,8 @@ import { JsonConnection, type JsonConnectionSettings } from './json-connection.j
 export interface UpgradeDependencies extends Handshakes {
   readonly authenticate: Authenticate;
   readonly letIn: LetIn;
+  /** Whether a client whose token was verified may still enter: it may have waited since. @throws RefusalError */
+  readonly checkEntry: (identity: Identity) => void;
   readonly onConnection: (connection: JsonConnection) => void;
 }
 
@@ -54,7 +57,13 @@ export function acceptJsonClients(
       const token = tokenOf(request, url);
       const identity = dependencies.authenticate(token);
       const resumeSession = url.searchParams.get('session_id') ?? undefined;
-      const upgrade = () =>
+      const upgrade = () => {
+        try {
+          dependencies.checkEntry(identity);
+        } catch (error) {
+          refuse(error);
+          return;
+        }
         server.handleUpgrade(request, socket, head, (webSocket) => {
           const id = randomBytes(15).toString('base64url');
           const made = {
@@ -66,6 +75,7 @@ export function acceptJsonClients(
           };
           dependencies.onConnection(new JsonConnection(made, settings));
         });
+      };
       const proceed = () => {
         if (waitMs === 0) upgrade();
         else setTimeout(upgrade, waitMs).unref();
