@@ -1,6 +1,6 @@
 import type { Bus, BusHandler } from '../replicas/bus.js';
 import type { Log } from '../telemetry/log.js';
-import { answerInTime } from './answer-in-time.js';
+import { answerInTime } from '../replicas/answer-in-time.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 

@@ -1,6 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { SharedStore, StoredRecord } from '../replicas/shared-store.js';
-import { answerInTime, NoAnswerError } from './answer-in-time.js';
+import { answerInTime, NoAnswerError } from '../replicas/answer-in-time.js';
 import { LostAnswerError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 

@@ -9,7 +9,7 @@ import {
 } from 'express-rate-limit';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
-import { answerInTime } from '../cluster/answer-in-time.js';
+import { answerInTime } from '../replicas/answer-in-time.js';
 import type { LimitCounts } from '../limits/limit-counts.js';
 import type { Log } from '../telemetry/log.js';
 import { bearerOf } from './api.js';

@@ -356,6 +356,41 @@ for (const storage of ['redis', 'memory'] as const) {
       );
     });
 
+    it('are told what no route can read, and it is recorded if it is not a GET', async () => {
+      const send = (method: string, path: string, headers: Record<string, string> = {}) =>
+        fetch(`${a.url}/admin${path}`, {
+          method,
+          headers: { authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}`, ...headers },
+          ...(method !== 'GET' && { body: '{}' }),
+        });
+      const asked = [
+        await send('GET', '/topics/%ff'),
+        await send('POST', '/topics/%ff/freeze'),
+        await send('POST', '/emergency-mode', { 'content-type': 'application/json; charset=klingon' }),
+        await send('POST', '/emergency-mode', { 'content-encoding': 'zip' }),
+        await send('PATCH', '/emergency-mode'),
+        await send('POST', '/nowhere'),
+      ];
+      assert.deepEqual(
+        asked.map(({ status }) => status),
+        [400, 400, 400, 400, 404, 404],
+      );
+      await until(async () => {
+        const { records } = (await ok(b, 'GET', '/audit?limit=5')) as { records: Record<string, string>[] };
+        const told = records.map(({ action, result }) => `${action} ${result}`).reverse();
+        return (
+          told.join() ===
+          [
+            'POST /admin/topics/%ff/freeze invalid_message',
+            'POST /admin/emergency-mode invalid_message',
+            'POST /admin/emergency-mode invalid_message',
+            'PATCH /admin/emergency-mode not_found',
+            'POST /admin/nowhere not_found',
+          ].join()
+        );
+      }, 'all are on record');
+    });
+
     it('are told what is wrong with a request, and nothing changes', async () => {
       const table: [string, string, object | undefined, RegExp][] = [
         ['POST', '/emergency-mode', {}, /mode/],
@@ -370,6 +405,8 @@ for (const storage of ['redis', 'memory'] as const) {
         ['POST', '/broadcast', { data: { message: '' } }, /data.message/],
         ['POST', '/topics/a%20b/freeze', {}, /topic/],
         ['GET', '/connections?limit=0', undefined, /limit/],
+        ['PUT', '/config/log', { filter: ' , ' }, /filter/],
+        ['PUT', '/config/log', { filter: '=debug' }, /filter/],
       ];
       for (const [method, path, body, message] of table) {
         const answer = await call(a, method, path, body);
@@ -415,6 +452,58 @@ for (const storage of ['redis', 'memory'] as const) {
           10_000,
         );
         assert.equal((await ok(b, 'GET', '/emergency-mode'))['mode'], 'normal');
+        const { records } = (await ok(a, 'GET', '/audit?limit=20')) as { records: { result: string }[] };
+        assert.ok(
+          records.some(({ result }) => result === 'unavailable'),
+          'what was refused meanwhile is on record too',
+        );
+      });
+
+      it('are told in time that a change may have been made, when Redis stalls right then; it is made, and on record', async () => {
+        await redis!.signal('SIGSTOP');
+        const startMs = performance.now();
+        const [looked, changed] = await Promise.all([
+          call(b, 'GET', '/topics/some'),
+          call(a, 'POST', '/emergency-mode', { mode: 'read_only', reason: 'stalled' }),
+        ]);
+        const tookMs = performance.now() - startMs;
+        assert.ok(tookMs < 9000, `${Math.round(tookMs)} ms`);
+        assert.equal(looked.status >= 503, true, String(looked.status));
+        assert.deepEqual([changed.status, changed.body['error']!['code']], [503, 'outcome_unknown']);
+        await redis!.signal('SIGCONT');
+        for (const replica of [a, b])
+          await until(
+            async () => (await replica.json<Json>('/health'))['mode'] === 'read_only',
+            'Redis has run what it was sent, and all replicas know',
+          );
+        await until(async () => {
+          const { body } = await call(b, 'GET', '/audit?limit=10');
+          const records = (body['records'] ?? []) as { result: string; request: { reason?: string } }[];
+          return records.some(
+            ({ result, request }) => result === 'outcome_unknown' && request.reason === 'stalled',
+          );
+        }, 'the record is there');
+        await ok(a, 'POST', '/emergency-mode', { mode: 'normal' });
+      });
+
+      it('find what they have switched in force when Redis comes back empty', async () => {
+        await ok(a, 'POST', '/emergency-mode', { mode: 'read_only' });
+        await ok(a, 'POST', '/topics/ice/freeze');
+        await until(async () => (await b.json<Json>('/health'))['mode'] === 'read_only', 'b knows');
+        await redis!.signal('SIGKILL');
+        await redis!.run();
+        await until(
+          async () => (await redis!.command('HEXISTS rtc:control mode')) === ':1',
+          'it is given back',
+        );
+        await Promise.all([a.end('SIGKILL'), b.end('SIGKILL')]);
+        await Promise.all([a.run(), b.run()]);
+        for (const replica of [a, b]) {
+          const { mode, frozen_topics: frozen } = await ok(replica, 'GET', '/emergency-mode');
+          assert.deepEqual([mode, frozen], ['read_only', ['ice']]);
+        }
+        await ok(a, 'POST', '/emergency-mode', { mode: 'normal' });
+        await ok(a, 'POST', '/topics/ice/unfreeze');
       });
     }
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { io, type Socket } from 'socket.io-client';
 import WebSocket from 'ws';
 import type { WireError } from '../../shared/errors.js';
+import { ok } from '../support/admin.js';
 import { connectClient, JsonClient, type TestAnswer } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
@@ -245,6 +246,84 @@ describe('[LIMITS] over two replicas', function () {
     one.close();
     third.close();
     await until(async () => (await upgradeAnswer(jsonUrl)) === 'open', 'there is room again');
+  });
+
+  it('holds the limit of the replica against a burst on any transport, whoever has not said who they are', async () => {
+    const [a] = await start(
+      { RTC_WEBSOCKET_MAX_CONNECTIONS: '5', RTC_WEBSOCKET_CONNECT_TIMEOUT_SECS: '3' },
+      1,
+    );
+    const socketIoUrl = `${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
+    const jsonUrl = `${a!.webSocketUrl}?token=${tokenOf('ann')}`;
+    const burst = await Promise.all(
+      Array.from({ length: 30 }, async (_, n): Promise<'open' | number> => {
+        if (n % 3 === 0) {
+          const { status } = await fetch(`${a!.url}/socket.io/?EIO=4&transport=polling`);
+          return status === 200 ? 'open' : status;
+        }
+        return new Promise((resolve, reject) => {
+          const webSocket = new WebSocket(n % 3 === 1 ? socketIoUrl : jsonUrl);
+          open.push(webSocket);
+          webSocket.on('open', () => resolve('open'));
+          webSocket.on('unexpected-response', (_request, { statusCode }) => {
+            webSocket.terminate();
+            resolve(statusCode!);
+          });
+          webSocket.on('error', reject);
+        });
+      }),
+    );
+    assert.deepEqual(
+      [burst.filter((one) => one === 'open').length, burst.filter((one) => one === 503).length],
+      [5, 25],
+    );
+    // Those who never say who they are do not keep their place.
+    for (const one of open.splice(0)) one.close();
+    await until(
+      async () => {
+        const answers = await Promise.all(Array.from({ length: 5 }, () => upgradeAnswer(jsonUrl)));
+        return answers.every((answer) => answer === 'open');
+      },
+      'all places are free again',
+      20_000,
+    );
+  });
+
+  it('counts handshakes that wait for their turn, and forgets those whose client has gone meanwhile', async () => {
+    const [a] = await start({ RTC_WEBSOCKET_MAX_CONNECTIONS: '4', RTC_WEBSOCKET_HANDSHAKES_PER_SEC: '1' }, 1);
+    const pollUrl = `${a!.url}/socket.io/?EIO=4&transport=polling`;
+    const abort = new AbortController();
+    const retries: (string | null)[] = [];
+    const waiting = Array.from({ length: 8 }, async () => {
+      const { status, headers } = await fetch(pollUrl, { signal: abort.signal });
+      if (status === 503) retries.push(headers.get('retry-after'));
+    });
+    // One is in, three wait for up to three seconds.
+    await until(() => retries.length === 4, 'the others are refused', 2000);
+    assert.deepEqual(new Set(retries), new Set(['5']));
+    abort.abort();
+    await Promise.allSettled(waiting);
+    const jsonUrl = `${a!.webSocketUrl}?token=${tokenOf('ann')}`;
+    await until(async () => (await upgradeAnswer(jsonUrl)) === 'open', 'their places are free', 20_000);
+  });
+
+  it('keeps both of two rates that are changed on two replicas at the same time', async () => {
+    const [a, b] = await start({});
+    for (let n = 1; n <= 10; n++) {
+      const put = (replica: TestReplica, body: object) => ok(replica, 'PUT', '/config/rate-limits', body);
+      await Promise.all([put(a!, { user_rps: 100 + n }), put(b!, { connection_rps: 200 + n })]);
+      for (const replica of [a!, b!]) {
+        await until(async () => {
+          const { rate_limits: rates } = await replica.json<{ rate_limits: object }>('/health');
+          return JSON.stringify(rates) === JSON.stringify({ connection_rps: 200 + n, user_rps: 100 + n });
+        }, 'both rates are in force');
+      }
+    }
+    await ok(b!, 'DELETE', '/config/rate-limits');
+    await until(async () => {
+      const { rate_limits: rates } = await a!.json<{ rate_limits: { user_rps: number } }>('/health');
+      return rates.user_rps === 0;
+    }, 'both are those of the settings again');
   });
 
   it('limits the connections of a user over both replicas, and forgets those of a killed one', async () => {

@@ -204,7 +204,10 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
     assert.ok(there >= 25_000 && there < count, String(there));
     const rest = await rtc(['sessions', 'restore', file('cli.json'), '--resume'], environment);
     assert.equal(rest.code, 0, rest.output);
-    assert.match(rest.output, /100005 sessions restored/);
+    // A client that has just left may have written its session since.
+    const [, restored, kept] = /(\d+) sessions restored, (\d+) kept/.exec(rest.output) ?? [];
+    assert.equal(Number(restored) + Number(kept), count + 5, rest.output);
+    assert.ok(Number(kept) <= clients.length, rest.output);
     assert.ok(!existsSync(file('cli.json.progress')));
     assert.ok((await stored()) >= count + 5);
   });

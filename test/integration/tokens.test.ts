@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import jwt from 'jsonwebtoken';
 import { io, type Socket } from 'socket.io-client';
+import WebSocket from 'ws';
 import type { WireError } from '../../shared/errors.js';
 import { ok, request, type Json } from '../support/admin.js';
 import { connectClient, JsonClient } from '../support/clients.js';
@@ -29,7 +30,10 @@ async function refusalOf(replica: TestReplica, token: string): Promise<WireError
   try {
     return await new Promise((resolve) => {
       socket.once('connect', () => resolve(undefined));
-      socket.once('connect_error', (error) => resolve((error as Error & { data?: WireError }).data!));
+      // Of a handshake that HTTP refuses, the client tells no more than that.
+      socket.once('connect_error', (error: Error & { data?: WireError }) =>
+        resolve(error.data ?? { code: 'internal', message: error.message }),
+      );
     });
   } finally {
     socket.disconnect();
@@ -57,6 +61,10 @@ for (const storage of ['redis', 'memory'] as const) {
       if (b !== a) await b.end('SIGKILL');
       await redis?.stop();
     });
+    const isBack = async () => {
+      for (const replica of [a, b])
+        await until(async () => (await replica.json<Json>('/health'))['redis'].state === 'up', 'it is back');
+    };
     const issue = async (body: object): Promise<Json> => ok(a, 'POST', '/tokens', body);
 
     it('are issued in pairs, of which one connects and one gets the next pair, on any replica', async () => {
@@ -140,6 +148,37 @@ for (const storage of ['redis', 'memory'] as const) {
         assert.equal(await refusalOf(replica, tokenOf('eve')), undefined, 'a new login is let in');
     });
 
+    it('are not let in if they were revoked while their handshake waited for its turn', async () => {
+      const environment = redis === undefined ? {} : { REDIS_URL: redis.url };
+      const slow = await TestReplica.start({
+        ...environment,
+        REPLICA_ID: 'slow',
+        RTC_WEBSOCKET_HANDSHAKES_PER_SEC: '1',
+      });
+      try {
+        const token = tokenOf('ivy', { jti: `ivy-${storage}` });
+        const answerOf = (webSocket: WebSocket) =>
+          new Promise<number>((resolve) => {
+            webSocket.on('open', () => resolve(101));
+            webSocket.on('unexpected-response', (_request, { statusCode }) => resolve(statusCode!));
+            webSocket.on('error', () => {});
+          });
+        const codes: Promise<unknown>[] = [
+          answerOf(new WebSocket(`${slow.webSocketUrl}?token=${tokenOf('ann')}`)),
+          ...[1, 2].map(() => answerOf(new WebSocket(`${slow.webSocketUrl}?token=${token}`))),
+        ];
+        assert.equal(await codes[0], 101, 'the first does not wait');
+        const socket = refusalOf(slow, token);
+        await ok(slow, 'POST', '/tokens/revoke', { token_id: `ivy-${storage}` });
+        assert.deepEqual(await Promise.all(codes), [101, 401, 401]);
+        assert.equal((await socket)?.code, 'token_revoked');
+        const { active_connections: connections } = await slow.json<Json>('/metrics');
+        assert.equal(connections, 1);
+      } finally {
+        await slow.end('SIGKILL');
+      }
+    });
+
     it('are revoked one by one, by id or whole', async () => {
       const [one, two] = [tokenOf('max', { jti: 'one' }), tokenOf('max', { jti: 'two' })];
       const sockets = [
@@ -164,6 +203,12 @@ for (const storage of ['redis', 'memory'] as const) {
         assert.ok(subjects.includes(subject), subject);
     });
 
+    it('of tomorrow are refused: they would outlive what revokes those of today', async () => {
+      const early = tokenOf('zoe', { iat: Math.floor(Date.now() / 1000) + 3600 });
+      const refusal = await refusalOf(a, early);
+      assert.deepEqual([refusal?.code, refusal?.field], ['unauthorized', 'iat']);
+    });
+
     it('never appear in the log', () => {
       for (const replica of [a, b]) assert.doesNotMatch(replica.output, /eyJ[\w-]+\.[\w-]+\./);
     });
@@ -183,11 +228,45 @@ for (const storage of ['redis', 'memory'] as const) {
         await until(async () => (await b.json<Json>('/health'))['redis'].state === 'down', 'b notices');
         assert.equal((await refusalOf(b, token))!.code, 'token_revoked');
         await redis!.run();
-        for (const replica of [a, b])
-          await until(
-            async () => (await replica.json<Json>('/health'))['redis'].state === 'up',
-            'it is back',
-          );
+        await isBack();
+      });
+
+      it('stay revoked when Redis comes back empty', async () => {
+        const token = tokenOf('lea', { jti: 'lea-1' });
+        await ok(b, 'POST', '/tokens/revoke', { token_id: 'lea-1' });
+        await until(async () => (await refusalOf(a, token)) !== undefined, 'a knows it');
+        await redis!.command('FLUSHALL');
+        await until(
+          async () => (await redis!.command('HEXISTS rtc:revocations token:lea-1')) === ':1',
+          'it is given back',
+        );
+        await b.end('SIGKILL');
+        await b.run();
+        for (const replica of [a, b]) assert.equal((await refusalOf(replica, token))?.code, 'token_revoked');
+      });
+
+      it('are not believed by a replica that was started while Redis is away, until it knows', async () => {
+        const token = tokenOf('mia', { jti: 'mia-1' });
+        await ok(a, 'POST', '/tokens/revoke', { token_id: 'mia-1' });
+        await redis!.command('CONFIG SET appendfsync always');
+        await b.end('SIGKILL');
+        await redis!.signal('SIGTERM');
+        await b.run();
+        const headers = { authorization: `Bearer ${token}` };
+        for (const path of [
+          '/socket.io/?EIO=4&transport=polling',
+          '/api/history?topic=x',
+          '/admin/cluster',
+        ]) {
+          const answer = await fetch(b.url + path, { headers });
+          const { error } = (await answer.json()) as { error: WireError };
+          assert.deepEqual([answer.status, error.code], [503, 'unavailable'], path);
+        }
+        assert.equal((await fetch(`${b.url}/health`)).status, 200);
+        await redis!.run();
+        await isBack();
+        await until(async () => (await refusalOf(b, tokenOf('ann'))) === undefined, 'it lets in');
+        assert.equal((await refusalOf(b, token))?.code, 'token_revoked');
       });
 
       it('are not used up while Redis is away', async () => {

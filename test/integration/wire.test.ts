@@ -300,6 +300,7 @@ for (const transport of ['websocket', 'polling'] as const) {
         ['publish', { topic: '', payload: 1 }, 'invalid_topic', 'topic'],
         ['publish', { topic: '$user/bob', payload: 1 }, 'invalid_topic', 'topic'],
         ['publish', { topic: 'x'.repeat(201), payload: 1 }, 'invalid_topic', 'topic'],
+        ['publish', { topic: '__proto__', payload: 1 }, 'invalid_topic', 'topic'],
         ['publish', { topic: 't', payload: deep }, 'invalid_payload', 'payload'],
         [
           'publish',
@@ -532,6 +533,9 @@ describe('[WIRE] /ws', function () {
       'GET /ws HTTP/1.1\r\n',
       '\u0000\u0001\u0002',
       'GET /ws?token=x HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      // A request line that is no address.
+      'GET // HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      'GET http://[ HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
     ]) {
       const socket = connect(replica.port, '127.0.0.1');
       socket.on('error', () => {});
@@ -539,6 +543,7 @@ describe('[WIRE] /ws', function () {
       socket.destroy();
     }
     assert.equal((await answer(await client(), { type: 'Ping', data: {} })).type, 'Pong');
+    assert.doesNotMatch(replica.output, /Uncaught/);
   });
 });
 

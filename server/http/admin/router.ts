@@ -9,7 +9,7 @@ import {
 import type { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Identity } from '../../auth/identity.js';
-import { answerInTime, NoAnswerError } from '../../cluster/answer-in-time.js';
+import { answerInTime, NoAnswerError } from '../../replicas/answer-in-time.js';
 import { requestError } from '../../commands/request-error.js';
 import type { Log } from '../../telemetry/log.js';
 import { bearerOf } from '../api.js';
