@@ -229,6 +229,7 @@ export class Service {
         onLeft: ({ id, identity }, reason) =>
           hooks.disconnected({ connectionId: id, userId: identity.userId, reason }),
         router: () => router,
+        appendMs: this.topics.appendMs,
         metrics: this.metrics,
         addressOf: this.addresses.of,
         onRefused: handshakes.onRefused,

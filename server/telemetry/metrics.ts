@@ -7,7 +7,7 @@ import type { MetricsDocument } from './metrics-document.js';
 import { Quantiles } from './quantiles.js';
 
 /** The monitor measures the time between its own timers, of which this much is no delay. */
-const loopResolutionMs = 20;
+const loopResolutionMs = 100;
 
 /** What the metrics ask of the running service; called when somebody looks. */
 export interface MetricSources {

@@ -9,7 +9,7 @@ export interface FlushWindowSettings {
  * The time between flushes is this many times what a flush costs: from `few`, where a flush carries few messages and waiting gains little, to
  * `many`, where each write saved serves many.
  */
-const gatherPerCost = { few: 4, many: 24 } as const;
+const gatherPerCost = { few: 2, many: 24 } as const;
 
 /**
  * Decides when a topic's gathered messages are written. A quiet topic flushes at the end of the turn. A busy one waits for its window,

@@ -388,6 +388,9 @@ export class TopicHub implements Topics, BrokerListener {
     return windowMs > this.settings.fanoutWindowMs ? windowMs / 4 : 0;
   };
 
+  /** When the publishes that wait on a topic will be appended, by `performance.now`; 0: at once. */
+  readonly appendMs = (topic: string): number => this.actors.get(topic)?.appendMs ?? 0;
+
   private actor(topic: string): TopicActor {
     let actor = this.actors.get(topic);
     if (actor === undefined) {

@@ -70,6 +70,7 @@ export class TopicActor {
   private readonly mailbox: Mailbox<Waiting>;
   private inFlight = false;
   private scheduled = false;
+  private dueMs = 0;
   private startedMs = -Infinity;
   private processingMs = 0;
   private processed = 0;
@@ -131,6 +132,11 @@ export class TopicActor {
     });
   }
 
+  /** When what waits will be appended, by `performance.now`; 0: at the end of a turn, or when the append before it is done. */
+  get appendMs(): number {
+    return this.dueMs;
+  }
+
   /** Refuses everything that waits; what is in flight keeps its own outcome. */
   refuseWaiting(error: RefusalError): void {
     for (const item of this.mailbox.take(this.mailbox.size)) item.reject(error);
@@ -152,15 +158,23 @@ export class TopicActor {
   private schedule(): void {
     if (this.inFlight || this.scheduled || this.isHeld) return;
     this.scheduled = true;
-    const start = () => {
-      this.scheduled = false;
-      if (!this.isHeld) void this.run();
-    };
     const delayMs = this.delayMs();
-    // The end of this turn, at the least: everything read from the sockets in it goes into one batch.
-    if (delayMs < 1) this.dependencies.schedule(start);
-    else setTimeout(start, delayMs);
+    if (delayMs < 1) {
+      this.dependencies.schedule(this.start);
+      return;
+    }
+    this.dueMs = performance.now() + delayMs;
+    setTimeout(() => {
+      this.dueMs = 0;
+      this.dependencies.schedule(this.start);
+    }, delayMs);
   }
+
+  /** At the end of a turn: everything read from the sockets in it goes into one batch. */
+  private readonly start = (): void => {
+    this.scheduled = false;
+    if (!this.isHeld) void this.run();
+  };
 
   /**
    * A quiet topic appends at once. On one whose messages wait for a shared flush anyway, publishes gather a little too: one append and one

@@ -6,7 +6,7 @@ import { readTopicName } from '../../shared/topic-name.js';
 import type { Identity } from '../auth/identity.js';
 import type { Permissions } from '../auth/permissions.js';
 import { positionsField } from '../commands/request-fields.js';
-import type { CommandRouter } from '../commands/router.js';
+import type { Answer, CommandRouter } from '../commands/router.js';
 import type { AdmittedTransport } from '../limits/admission.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -19,6 +19,7 @@ import { releaseLastFrame } from './lean-connection.js';
 import type { OutboxAccount } from './outbox.js';
 import type { EngineConnection } from './engine.js';
 import { publishTaker } from './fast-publish.js';
+import { ReadPace } from './read-pace.js';
 import type { ConnectionRegistry } from './registry.js';
 import { ReplyWriter } from './reply-writer.js';
 import {
@@ -62,6 +63,8 @@ export interface ConnectionGateDependencies {
   /** Called with each connection that has ended. */
   readonly onLeft: (connection: Connection, reason: string) => void;
   readonly router: () => CommandRouter;
+  /** When the publishes that wait on a topic will be appended, by `performance.now`; 0: at once. */
+  readonly appendMs: (topic: string) => number;
   readonly metrics: Metrics;
   readonly addressOf: (request: IncomingMessage) => string;
   /** Called with each refused connection and its request. */
@@ -84,11 +87,11 @@ const retryMs = 1000;
 /** Lets clients in, on whatever transport: who they are, their session, their commands, and what happens when they leave. */
 export class ConnectionGate {
   private readonly replies = new ReplyWriter();
+  private readonly reads = new ReadPace();
   private readonly takePublishes = publishTaker((connection, request, packetId) => {
-    void this.dependencies
-      .router()
-      .run(connection, 'publish', request)
-      .then((answer) => this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`));
+    void this.run(connection, 'publish', request).then((answer) =>
+      this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`),
+    );
   });
   private readonly credentials = new WeakMap<Socket, Credentials>();
   /** What gives back the place of a connection among those of its user; empty where there is no limit. */
@@ -105,7 +108,7 @@ export class ConnectionGate {
       const connection = this.dependencies.registry.connection(socket.id);
       if (connection === undefined)
         return { ok: false, error: new RefusalError('conflict', 'the connection has closed').toWire() };
-      return this.dependencies.router().run(connection, name, request);
+      return this.run(connection, name, request);
     }, this.dependencies.log);
     io.use((socket, next) => {
       this.identify(socket).then(
@@ -130,6 +133,14 @@ export class ConnectionGate {
     // `Server.onconnection` is engine.io's own listener of this event.
     io.engine.emit('connection', connection);
     connection.emit('data', '0');
+  }
+
+  private run(connection: ClientConnection, command: string, request: unknown): Promise<Answer> {
+    const answer = this.dependencies.router().run(connection, command, request);
+    if (command !== 'publish') return answer;
+    const { topic } = (request ?? {}) as { topic?: unknown };
+    if (typeof topic === 'string') this.reads.published(connection, this.dependencies.appendMs(topic));
+    return answer;
   }
 
   private async identify(socket: Socket): Promise<void> {
@@ -311,9 +322,9 @@ export class ConnectionGate {
   }
 
   private receive(conn: JsonConnection, connection: ClientConnection): void {
-    const { router, log } = this.dependencies;
+    const { log } = this.dependencies;
     const target = {
-      run: (command: string, request: unknown) => router().run(connection, command, request),
+      run: (command: string, request: unknown) => this.run(connection, command, request),
       acknowledge: (messageId: string) => connection.acknowledged(messageId),
       send: (frame: object) => conn.writeJson(frame),
     };

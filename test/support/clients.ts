@@ -192,7 +192,7 @@ export class SteadyPublisher {
 
   private async one(n: number): Promise<void> {
     const request = { topic: this.topic, payload: { from: this.userId, n }, key: `${this.userId}-${n}` };
-    for (;;) {
+    while (!this.closed) {
       const { socket } = this;
       const answer = await new Promise<TestAnswer | undefined>((resolve) => {
         if (!socket.connected) {
