@@ -39,14 +39,14 @@ type Fields = Readonly<Record<string, string>>;
  */
 export class AuditLog {
   private readonly waiting: Fields[] = [];
-  private storing: Promise<void> | undefined;
+  private isStoring = false;
 
   constructor(
     private readonly dependencies: AuditLogDependencies,
     private readonly settings: { readonly size: number },
   ) {}
 
-  /** Never rejects, and waits for nothing but its turn: the change has been made. */
+  /** Never rejects: the change has been made, or refused. */
   async add(caller: AdminCaller, action: string, request: unknown, result: string): Promise<void> {
     const { log, replicaId, nowMs } = this.dependencies;
     const text = JSON.stringify(cleanValue('', request ?? null));
@@ -66,22 +66,21 @@ export class AuditLog {
   }
 
   /** Stores what waits, in order; to be called when the store has come back. Never rejects. */
-  store(): Promise<void> {
-    this.storing ??= this.storeAll().finally(() => (this.storing = undefined));
-    return this.storing;
-  }
-
-  private async storeAll(): Promise<void> {
+  async store(): Promise<void> {
+    // Whoever is at it takes what is added meanwhile too.
+    if (this.isStoring) return;
+    this.isStoring = true;
     const { store, log } = this.dependencies;
-    for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
-      try {
+    try {
+      for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
         await store.append(key, next, this.settings.size);
-      } catch (error) {
-        // Rather there twice than not at all: an append that was not answered is repeated too.
-        log.warn('Audit records wait for the store', { waiting: this.waiting.length, error });
-        return;
+        if (this.waiting[0] === next) this.waiting.shift();
       }
-      if (this.waiting[0] === next) this.waiting.shift();
+    } catch (error) {
+      // Rather there twice than not at all: an append that was not answered is repeated too.
+      log.warn('Audit records wait for the store', { waiting: this.waiting.length, error });
+    } finally {
+      this.isStoring = false;
     }
   }
 
