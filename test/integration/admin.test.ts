@@ -1,46 +1,33 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'socket.io-client';
 import type { ErrorCode } from '../../shared/errors.js';
 import { ok, openApiOf, request as call, type Json } from '../support/admin.js';
-import { connectClient, JsonClient, type TestAnswer } from '../support/clients.js';
+import { emit, JsonClient, type TestAnswer } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
+import { ReplicaPair, titleOf } from '../support/replica-pair.js';
 import { until } from '../support/wait.js';
-
-const emit = (socket: Socket, command: string, request: object): Promise<TestAnswer> =>
-  socket.timeout(5000).emitWithAck(command, request) as Promise<TestAnswer>;
 
 const codeOf = async (asked: Promise<TestAnswer>): Promise<ErrorCode | 'ok'> =>
   (await asked).error?.code ?? 'ok';
 
 for (const storage of ['redis', 'memory'] as const) {
-  describe(`[ADMIN] operators, with ${storage === 'redis' ? 'two replicas' : 'one replica in memory'}`, () => {
+  describe(`[ADMIN] operators, with ${titleOf(storage)}`, () => {
+    let pair: ReplicaPair;
     let redis: TestRedis | undefined;
     let a: TestReplica;
     let b: TestReplica;
-    const sockets: Socket[] = [];
-    const connect = async (replica: TestReplica, user: string) => {
-      const socket = await connectClient(replica.url, user);
-      sockets.push(socket);
-      return socket;
-    };
+    const connect = (replica: TestReplica, user: string) => pair.connect(replica, user);
 
     before(async () => {
-      if (storage === 'redis') redis = await TestRedis.start();
-      const environment = redis === undefined ? {} : { REDIS_URL: redis.url };
-      a = await TestReplica.start({ ...environment, REPLICA_ID: 'a' });
-      b = redis === undefined ? a : await TestReplica.start({ ...environment, REPLICA_ID: 'b' });
+      pair = await ReplicaPair.start(storage);
+      ({ a, b, redis } = pair);
     });
     afterEach(async () => {
       // Whatever failed: the next test finds everybody let in.
       await call(a, 'POST', '/connections/enable-new');
-      for (const socket of sockets.splice(0)) socket.disconnect();
+      pair.disconnectAll();
     });
-    after(async () => {
-      await a.end('SIGKILL');
-      if (b !== a) await b.end('SIGKILL');
-      await redis?.stop();
-    });
+    after(() => pair.stop());
 
     it('are let in with a token of sufficient role only, and nothing changes otherwise', async () => {
       const { paths } = await openApiOf(a);
@@ -122,8 +109,7 @@ for (const storage of ['redis', 'memory'] as const) {
         'b is read-only',
         1000,
       );
-      const one = await connectClient(b.url, 'ann');
-      sockets.push(one);
+      const one = await connect(b, 'ann');
       assert.equal(one.status['mode'], 'read_only');
       await ok(a, 'POST', '/emergency-mode', { mode: 'normal' });
       await until(async () => (await b.json<Json>('/health'))['mode'] === 'normal', 'b is back', 1000);

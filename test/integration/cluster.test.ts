@@ -57,6 +57,15 @@ class Cluster {
     await Promise.all(this.publishers.map((publisher) => publisher.publish(1, each / lanes)));
   }
 
+  /** Resolves when health tells that Redis is away. */
+  async degraded(): Promise<void> {
+    await until(
+      async () => (await this.replicas[0]!.json<{ status: string }>('/health')).status === 'degraded',
+      'health tells that Redis is down',
+      8000,
+    );
+  }
+
   get all(): Received[] {
     return [...this.subscribers, ...this.jsonClients].map(({ received }) => received);
   }
@@ -162,11 +171,7 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     );
     await cluster.redis.signal('SIGSTOP');
     const connectedBefore = cluster.subscribers.map(({ socket }) => socket.id);
-    await until(
-      async () => (await cluster.replicas[0]!.json<{ status: string }>('/health')).status === 'degraded',
-      'health tells that Redis is down',
-      8000,
-    );
+    await cluster.degraded();
     await until(
       () => cluster.publishers.some(({ refusals }) => refusals.includes('unavailable')),
       'publishes are refused',
@@ -196,10 +201,7 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     );
     await cluster.redis.signal('SIGKILL');
     // Whether a publish is refused meanwhile depends on whether one waits behind those that are in flight.
-    await until(
-      async () => (await cluster.replicas[0]!.json<{ status: string }>('/health')).status === 'degraded',
-      'the replicas have noticed',
-    );
+    await cluster.degraded();
     await cluster.redis.run();
     await publishing;
     await cluster.arrived(10_000);

@@ -7,6 +7,7 @@ import { ok, request, type Json } from '../support/admin.js';
 import { connectClient, JsonClient } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
 import { secret, TestReplica, tokenOf } from '../support/replica.js';
+import { ReplicaPair, titleOf } from '../support/replica-pair.js';
 import { until } from '../support/wait.js';
 
 /** Asks for a new pair as curl does: JSON under the type of a form. */
@@ -46,21 +47,16 @@ const nextSecond = async () => {
 };
 
 for (const storage of ['redis', 'memory'] as const) {
-  describe(`[AUTH] tokens in life, with ${storage === 'redis' ? 'two replicas' : 'one replica in memory'}`, () => {
+  describe(`[AUTH] tokens in life, with ${titleOf(storage)}`, () => {
+    let pair: ReplicaPair;
     let redis: TestRedis | undefined;
     let a: TestReplica;
     let b: TestReplica;
     before(async () => {
-      if (storage === 'redis') redis = await TestRedis.start('aof');
-      const environment = redis === undefined ? {} : { REDIS_URL: redis.url };
-      a = await TestReplica.start({ ...environment, REPLICA_ID: 'a' });
-      b = redis === undefined ? a : await TestReplica.start({ ...environment, REPLICA_ID: 'b' });
+      pair = await ReplicaPair.start(storage, {}, 'aof');
+      ({ a, b, redis } = pair);
     });
-    after(async () => {
-      await a.end('SIGKILL');
-      if (b !== a) await b.end('SIGKILL');
-      await redis?.stop();
-    });
+    after(() => pair.stop());
     const isBack = async () => {
       for (const replica of [a, b])
         await until(async () => (await replica.json<Json>('/health'))['redis'].state === 'up', 'it is back');

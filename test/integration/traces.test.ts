@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'socket.io-client';
 import { ok, request as call, type Json } from '../support/admin.js';
-import { connectClient, JsonClient, type TestAnswer } from '../support/clients.js';
+import { connectClient, emit, JsonClient } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
+import { ReplicaPair, titleOf } from '../support/replica-pair.js';
 import { until } from '../support/wait.js';
 import { TestWebhook } from '../support/webhook.js';
-
-const emit = (socket: Socket, command: string, request: object): Promise<TestAnswer> =>
-  socket.timeout(10_000).emitWithAck(command, request) as Promise<TestAnswer>;
 
 interface Event {
   stage: string;
@@ -31,35 +28,19 @@ async function traceOf(replica: TestReplica, id: unknown, stage: string): Promis
 const stagesOf = (events: readonly Event[]) => events.map(({ stage }) => stage);
 
 for (const storage of ['redis', 'memory'] as const) {
-  describe(`[TRACE] messages, with ${storage === 'redis' ? 'two replicas' : 'one replica in memory'}`, () => {
-    let redis: TestRedis | undefined;
+  describe(`[TRACE] messages, with ${titleOf(storage)}`, () => {
+    let pair: ReplicaPair;
     let a: TestReplica;
     let b: TestReplica;
-    const sockets: Socket[] = [];
-    const connect = async (replica: TestReplica, user: string) => {
-      const socket = await connectClient(replica.url, user);
-      sockets.push(socket);
-      return socket;
-    };
+    const connect = (replica: TestReplica, user: string) => pair.connect(replica, user);
 
     before(async () => {
-      if (storage === 'redis') redis = await TestRedis.start();
-      const environment = {
-        ...(redis && { REDIS_URL: redis.url }),
-        // Only what is asked for: sampling has a test of its own.
-        RTC_TRACING_SAMPLE_PER_SEC: '0',
-      };
-      a = await TestReplica.start({ ...environment, REPLICA_ID: 'a' });
-      b = redis === undefined ? a : await TestReplica.start({ ...environment, REPLICA_ID: 'b' });
+      // Only what is asked for: sampling has a test of its own.
+      pair = await ReplicaPair.start(storage, { RTC_TRACING_SAMPLE_PER_SEC: '0' });
+      ({ a, b } = pair);
     });
-    afterEach(() => {
-      for (const socket of sockets.splice(0)) socket.disconnect();
-    });
-    after(async () => {
-      await a.end('SIGKILL');
-      if (b !== a) await b.end('SIGKILL');
-      await redis?.stop();
-    });
+    afterEach(() => pair.disconnectAll());
+    after(() => pair.stop());
 
     it('are traced from the command to the sockets, told by any replica in order of time', async () => {
       const publisher = await connect(a, 'ann');

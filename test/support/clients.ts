@@ -15,6 +15,11 @@ export interface TestAnswer {
   [field: string]: unknown;
 }
 
+/** One command, as any client sends it. */
+export function emit(socket: Socket, command: string, request: object): Promise<TestAnswer> {
+  return socket.timeout(10_000).emitWithAck(command, request) as Promise<TestAnswer>;
+}
+
 /** An unmodified Socket.IO client. Resolves when it has its `status`. */
 export async function connectClient(
   url: string,
