@@ -1,13 +1,12 @@
-import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
+import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
-import { createAdapter } from '@socket.io/redis-adapter';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import { assembleCommands, presenceRoom } from './assembly/commands.js';
 import type { Hooks } from './actors/hooks.js';
-import type { Identity } from './auth/identity.js';
+import { assembleEntrance, type Entrance } from './assembly/entrance.js';
 import { assembleHttp } from './assembly/http.js';
 import { assembleLimits, type Limits } from './assembly/limits.js';
 import { alertNotifier, assembleControl, assembleOperations, type Control } from './assembly/operations.js';
@@ -22,7 +21,6 @@ import { SettingsError } from './config/load.js';
 import type { Settings } from './config/schema.js';
 import { Confirmations } from './direct/confirmations.js';
 import { DirectService } from './direct/direct-service.js';
-import { HandshakeAdmission } from './limits/admission.js';
 import { PresenceService } from './presence/presence-service.js';
 import { SessionService } from './sessions/session-service.js';
 import type { Log } from './telemetry/log.js';
@@ -30,13 +28,9 @@ import { LoggerFactory } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 import { TopicHub } from './topics/hub.js';
 import { ClientAddresses } from './transports/client-addresses.js';
-import { ConnectionGate } from './transports/connection-gate.js';
-import { acceptJsonClients } from './transports/json/upgrade.js';
 import { version } from './version.js';
 import { OutboxAccount } from './transports/outbox.js';
-import { RefusalLog } from './transports/refusal-log.js';
 import { ConnectionRegistry } from './transports/registry.js';
-import { createSocketIo, type Handshakes, type LetIn } from './transports/socketio.js';
 
 /** Parts that an embedding program may bring along. */
 export interface ServiceOptions {
@@ -59,7 +53,7 @@ export class Service {
   private readonly storage: Storage;
   private readonly topics: TopicHub;
   private readonly registry: ConnectionRegistry;
-  private readonly admission: HandshakeAdmission;
+  private readonly entrance: Entrance;
   private readonly limits: Limits;
   private readonly sessions: SessionService;
   private readonly presence: PresenceService;
@@ -70,7 +64,6 @@ export class Service {
   private readonly supervision: Supervision;
   private readonly tracing: Tracing;
   private readonly addresses: ClientAddresses;
-  private readonly stopJsonClients: () => void;
   private readonly startedMs = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
   private closing: Promise<void> | undefined;
@@ -81,7 +74,6 @@ export class Service {
     options: ServiceOptions = {},
   ) {
     const nowMs = Date.now;
-    const { websocket } = settings;
     this.replicaId = settings.server.replicaId ?? `${hostname()}-${randomBytes(3).toString('hex')}`;
     this.logger = options.logger ?? new LoggerFactory(settings.logging);
     this.log = this.logger.log('service');
@@ -116,46 +108,17 @@ export class Service {
       logOf: this.logger.log,
       rates: () => switches.rates,
     });
-    const { addresses, userConnections } = this.limits;
-    this.admission = new HandshakeAdmission(
-      { addresses, addressOf: this.addresses.of },
-      { maxConnections: websocket.maxConnections, handshakesPerSec: websocket.handshakesPerSec },
-    );
-    const admit = (request: IncomingMessage) => {
-      switches.checkConnect();
-      return this.admission.admit(request);
-    };
-    const checkEntry = (identity: Identity) => {
-      switches.checkConnect();
-      this.tokens.checkRevoked(identity);
-    };
-    const refusals = new RefusalLog({
-      log: this.logger.log('connection'),
-      count: (code) => this.metrics.countRefused(code),
+    this.entrance = assembleEntrance({
+      ...parts,
+      http: this.http,
+      tokens: this.tokens,
+      switches,
+      limits: this.limits,
+      hooks,
+      metrics: this.metrics,
       addressOf: this.addresses.of,
-      nowMs: () => performance.now(),
     });
-    const handshakes: Handshakes = {
-      admit,
-      isWaiting: (request) => this.admission.isWaiting(request),
-      onRefused: (error, request) => refusals.note(error, request),
-    };
-    this.io = createSocketIo(this.http, handshakes, {
-      heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
-      clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
-      connectTimeoutMs: websocket.connectTimeoutSecs * 1000,
-      transportLimitBytes: websocket.transportLimitBytes,
-      allowedOrigins: websocket.allowedOrigins,
-    });
-    const { adapter } = this.storage;
-    if (adapter !== undefined) {
-      this.io.adapter(
-        createAdapter(adapter.publisher, adapter.subscriber, {
-          key: `${settings.redis.keyPrefix}:io`,
-          publishOnSpecificResponseChannel: true,
-        }),
-      );
-    }
+    this.io = this.entrance.io;
     const namespace = this.io.of('/');
     this.registry = new ConnectionRegistry(namespace);
     this.account = new OutboxAccount(settings.outbox);
@@ -208,37 +171,6 @@ export class Service {
       },
       settings.direct,
     );
-    const letIn: LetIn = (identity, request, wire) => {
-      const { userId, roles } = identity;
-      const asked = hooks.connecting({ userId, roles, address: this.addresses.of(request), wire });
-      if (asked === undefined) return userConnections.claim(userId);
-      return asked.then(() => userConnections.claim(userId) ?? noPlace);
-    };
-    const gate = new ConnectionGate(
-      {
-        registry: this.registry,
-        account: this.account,
-        topics: this.topics,
-        sessions: this.sessions,
-        direct: this.direct,
-        permissions,
-        authenticate,
-        letIn,
-        checkEntry,
-        onTransport: this.admission.entered,
-        onLeft: ({ id, identity }, reason) =>
-          hooks.disconnected({ connectionId: id, userId: identity.userId, reason }),
-        router: () => router,
-        appendMs: this.topics.appendMs,
-        metrics: this.metrics,
-        addressOf: this.addresses.of,
-        onRefused: handshakes.onRefused,
-        mode: () => switches.mode,
-        log: this.logger.log('connection'),
-        nowMs,
-      },
-      { maxMessageBytes: websocket.maxMessageBytes },
-    );
     const router = assembleCommands({
       settings,
       io: this.io,
@@ -260,23 +192,17 @@ export class Service {
     });
     this.tokens.watch(() => this.registry.all());
     this.followRooms();
-    gate.open(this.io);
-    this.stopJsonClients = acceptJsonClients(
-      this.http,
-      {
-        ...handshakes,
-        authenticate,
-        letIn,
-        checkEntry,
-        onConnection: (connection) => gate.accept(this.io, connection),
-      },
-      {
-        heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
-        clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
-        transportLimitBytes: websocket.transportLimitBytes,
-        allowedOrigins: websocket.allowedOrigins,
-      },
-    );
+    this.entrance.open({
+      registry: this.registry,
+      account: this.account,
+      topics: this.topics,
+      sessions: this.sessions,
+      direct: this.direct,
+      permissions,
+      router: () => router,
+      appendMs: (topic) => this.topics.publisher.appendMs(topic),
+      nowMs,
+    });
     assembleHttp(this.app, {
       ...parts,
       health: {
@@ -353,11 +279,10 @@ export class Service {
 
   private async shutDown(): Promise<void> {
     this.phase = 'draining';
-    this.admission.stop();
+    this.entrance.stop();
     this.tokens.close();
     this.limits.close();
     this.control.map.close();
-    this.stopJsonClients();
     await this.topics.settle(this.settings.server.shutdownTimeoutMs / 2);
     for (const connection of this.registry.all()) this.sessions.left(connection, false);
     await this.sessions.close();
@@ -392,9 +317,6 @@ export class Service {
     this.storage.onUp(() => presence.rewrite());
   }
 }
-
-/** Given back where no places are counted. */
-const noPlace = (): void => {};
 
 function needsDevelopmentSecret({ auth, server }: Settings): boolean {
   if (auth.jwtSecret !== undefined || auth.publicKeyFile !== undefined || auth.jwksFile !== undefined)

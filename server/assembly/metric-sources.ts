@@ -55,7 +55,7 @@ export function metricSources({
     outboxes: () => ({ slow: account.slowCount, waitingBytes: account.waitingBytes }),
     mailboxes: () => {
       const sum = { actors: 0, waiting: 0, failed: 0 };
-      for (const health of topics.actorHealth().values()) {
+      for (const health of topics.publisher.health().values()) {
         sum.actors++;
         sum.waiting += health.mailboxSize;
         sum.failed += health.failed;

@@ -102,7 +102,11 @@ export function assembleOperations(parts: OperationParts): Router {
     metrics: () => metrics.document(),
   });
   replica.serve(calls);
-  new ActorOperations({ replicaId, supervisor: supervision.supervisor, topics }).serve(calls);
+  new ActorOperations({
+    replicaId,
+    supervisor: supervision.supervisor,
+    actors: () => topics.publisher.health(),
+  }).serve(calls);
   new TraceOperations(tracing.tracer.ring).serve(calls);
   followControl(parts, replica, nowMs);
 

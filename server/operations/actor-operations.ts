@@ -40,7 +40,7 @@ export interface ActorOperationNames {
 export interface ActorOperationsDependencies {
   readonly replicaId: string;
   readonly supervisor: Supervisor;
-  readonly topics: { actorHealth(): ReadonlyMap<string, ActorHealth> };
+  readonly actors: () => ReadonlyMap<string, ActorHealth>;
 }
 
 /** Answers what operators ask about the actors of this replica, and restarts them by hand. */
@@ -73,9 +73,9 @@ export class ActorOperations {
 
   /** Actors with traffic, and what has failed without one. */
   private *all(): Iterable<ActorInfo> {
-    const { replicaId, supervisor, topics } = this.dependencies;
+    const { replicaId, supervisor, actors } = this.dependencies;
     const listed = new Set<string>();
-    for (const [topic, health] of topics.actorHealth()) {
+    for (const [topic, health] of actors()) {
       const id = actorIdOf(topic);
       listed.add(id);
       yield {

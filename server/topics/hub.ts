@@ -1,26 +1,23 @@
-import { v7 as uuidV7 } from 'uuid';
 import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import type { Supervisor } from '../actors/supervisor.js';
-import type { MailboxOverflow } from '../actors/mailbox.js';
 import type { Log } from '../telemetry/log.js';
 import type { DeliveryTracer } from '../telemetry/message-tracer.js';
 import type { Connection } from '../transports/connection.js';
 import type { Audience, Subscriber } from '../transports/subscriber.js';
-import type { AppendEntry, Batch, Broker, BrokerListener, BrokerState, LogEnd } from './broker.js';
+import type { Batch, Broker, BrokerListener, BrokerState, LogEnd } from './broker.js';
 import {
   CarriedTopic,
   type AckCollector,
   type DeliveryCounts,
   type OutboxOverflow,
 } from './carried-topic.js';
-import { encodeEntry } from './entry.js';
 import { LogFeed } from './feed.js';
 import { Flusher } from './flusher.js';
 import { isPlaceIn } from './lineage.js';
 import { LogBlocks } from './log-blocks.js';
-import { Pace } from './pace.js';
-import { TopicActor, type ActorHealth } from './topic-actor.js';
+import { readHistory } from './log-history.js';
+import { TopicPublisher, type TopicPublisherSettings } from './publisher.js';
 import type {
   Feed,
   FeedSink,
@@ -47,16 +44,12 @@ export interface TopicHubDependencies {
   readonly nowMs: () => number;
 }
 
-export interface TopicHubSettings {
+export interface TopicHubSettings extends TopicPublisherSettings {
   readonly fanoutWindowMs: number;
   readonly fanoutWindowMaxMs: number;
   readonly positionCheckMs: number;
   readonly outboxOverflow: OutboxOverflow;
   readonly blockCacheBytes: number;
-  readonly mailboxCapacity: number;
-  readonly mailboxOverflow: MailboxOverflow;
-  readonly batchMax: number;
-  readonly actorIdleMs: number;
 }
 
 /** A carried topic with the feed that supplies it. */
@@ -67,9 +60,6 @@ interface Carried {
   /** Subscriptions under way, which keep the topic from being dropped. */
   pending: number;
 }
-
-/** Appends of many topics go to the log together: the publishers wait a little longer, and each call serves several. */
-const appendPace = { gatherFromPerSec: 1000, tickMs: 4 };
 
 /** Publishers refused because the log is away are told to come back after this. */
 const unavailableRetryMs = 1000;
@@ -89,10 +79,10 @@ export class TopicHub implements Topics, BrokerListener {
   };
   private readonly carried = new Map<string, Carried>();
   private readonly feeds = new Map<string, LogFeed>();
-  private readonly actors = new Map<string, TopicActor>();
   private readonly flusher = new Flusher();
-  private readonly pace = new Pace(appendPace);
   private readonly blocks: LogBlocks;
+  /** What is published on this replica. */
+  readonly publisher: TopicPublisher;
   private readonly timers: NodeJS.Timeout[] = [];
   private closed = false;
 
@@ -102,10 +92,14 @@ export class TopicHub implements Topics, BrokerListener {
   ) {
     this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
     dependencies.broker.setListener(this);
+    const { broker, supervisor, onPublish, nowMs } = dependencies;
+    this.publisher = new TopicPublisher(
+      { broker, supervisor, onPublish, gatherMs: this.gatherMs, nowMs },
+      settings,
+    );
     this.timers.push(
       setInterval(() => void this.checkPositions(settings.positionCheckMs), settings.positionCheckMs),
     );
-    this.timers.push(setInterval(() => this.dropIdleActors(), settings.actorIdleMs));
     for (const timer of this.timers) timer.unref();
   }
 
@@ -113,34 +107,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   async publish(request: PublishRequest): Promise<PublishReceipt> {
     this.requireLog();
-    const id = request.id ?? uuidV7();
-    const { onPublish } = this.dependencies;
-    const actor = this.actor(request.topic);
-    // The service's own logs (inboxes) are nobody else's business.
-    const onRouted = request.trace?.routed;
-    if (onPublish === undefined || request.topic.startsWith('$'))
-      return actor.append(this.appendEntry(request, id), onRouted);
-    return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
-  }
-
-  private appendEntry(request: PublishRequest, id: string): AppendEntry {
-    const { topic, payloadJson, attachments, sender, confirmTo, key, trace } = request;
-    const entry = encodeEntry({
-      id,
-      topic,
-      payloadJson,
-      attachments,
-      sender,
-      timestamp: this.dependencies.nowMs(),
-      ...(confirmTo !== undefined && { confirmTo }),
-      traced: trace !== undefined,
-    });
-    return { id, entry, ...(key !== undefined && { key }) };
-  }
-
-  /** Health of the actors of topics with traffic on this replica. */
-  actorHealth(): Map<string, ActorHealth> {
-    return new Map([...this.actors].map(([topic, actor]) => [topic, actor.health]));
+    return this.publisher.publish(request);
   }
 
   // Subscribing.
@@ -198,23 +165,8 @@ export class TopicHub implements Topics, BrokerListener {
 
   // Reading.
 
-  async history(
-    topic: string,
-    options: { readonly since?: Position; readonly limit: number },
-  ): Promise<History> {
-    const { broker } = this.dependencies;
-    const { since, limit } = options;
-    if (since === undefined) {
-      const { end, entries } = await broker.readLast(topic, limit);
-      return { ...end, entries, continuous: true };
-    }
-    const slice = await broker.read(topic, since.sequence, limit);
-    if (isPlaceIn(slice.end, since)) {
-      const continuous = since.sequence + 1 >= slice.end.firstSequence;
-      return { ...slice.end, entries: slice.entries, continuous };
-    }
-    const { end, entries } = await broker.read(topic, 0, limit);
-    return { ...end, entries, continuous: false };
+  history(topic: string, options: { readonly since?: Position; readonly limit: number }): Promise<History> {
+    return readHistory(this.dependencies.broker, topic, options);
   }
 
   async follow(topic: string, sink: FeedSink, after?: number): Promise<Feed> {
@@ -271,8 +223,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   onState(state: BrokerState): void {
     if (state === 'up') return;
-    const refusal = this.unavailable();
-    for (const actor of this.actors.values()) actor.refuseWaiting(refusal);
+    this.publisher.refuseWaiting(this.unavailable());
   }
 
   onResync(): void {
@@ -284,9 +235,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   /** Resolves when no publish is under way any more, or after the time. */
   async settle(limitMs: number): Promise<void> {
-    const until = performance.now() + limitMs;
-    const busy = () => [...this.actors.values()].some((actor) => !actor.idle);
-    while (busy() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+    await this.publisher.settle(limitMs);
     for (const { topic } of this.carried.values()) topic.flush();
   }
 
@@ -296,7 +245,7 @@ export class TopicHub implements Topics, BrokerListener {
     for (const timer of this.timers) clearInterval(timer);
     for (const { topic } of this.carried.values()) topic.flush();
     this.flusher.close();
-    this.pace.close();
+    this.publisher.close();
     for (const { topic, feed } of this.carried.values()) {
       topic.close();
       feed.close();
@@ -387,39 +336,6 @@ export class TopicHub implements Topics, BrokerListener {
     const windowMs = this.carried.get(topic)?.topic.windowMs ?? 0;
     return windowMs > this.settings.fanoutWindowMs ? windowMs / 4 : 0;
   };
-
-  /** When the publishes that wait on a topic will be appended, by `performance.now`; 0: at once. */
-  readonly appendMs = (topic: string): number => this.actors.get(topic)?.appendMs ?? 0;
-
-  private actor(topic: string): TopicActor {
-    let actor = this.actors.get(topic);
-    if (actor === undefined) {
-      const { settings } = this;
-      actor = new TopicActor(
-        {
-          broker: this.dependencies.broker,
-          supervisor: this.dependencies.supervisor,
-          gatherMs: this.gatherMs,
-          schedule: (start) => this.pace.schedule(start),
-        },
-        topic,
-        {
-          mailboxCapacity: settings.mailboxCapacity,
-          overflowStrategy: settings.mailboxOverflow,
-          batchMax: settings.batchMax,
-        },
-      );
-      this.actors.set(topic, actor);
-    }
-    return actor;
-  }
-
-  private dropIdleActors(): void {
-    const before = performance.now() - this.settings.actorIdleMs;
-    for (const [topic, actor] of this.actors) {
-      if (actor.idle && actor.lastUsedMs < before) this.actors.delete(topic);
-    }
-  }
 
   /** Compares followed logs that have been quiet with the ends of their logs. */
   private async checkPositions(quietMs: number): Promise<void> {
