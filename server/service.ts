@@ -160,17 +160,14 @@ export class Service {
       log: this.logger.log('sessions'),
       nowMs,
     });
-    this.direct = new DirectService(
-      {
-        topics: this.topics,
-        broker: this.storage.broker,
-        confirmations,
-        tracer,
-        log: this.logger.log('direct'),
-        onStored: () => this.metrics.direct++,
-      },
-      settings.direct,
-    );
+    this.direct = new DirectService({
+      topics: this.topics,
+      broker: this.storage.broker,
+      confirmations,
+      tracer,
+      log: this.logger.log('direct'),
+      onStored: () => this.metrics.direct++,
+    });
     const router = assembleCommands({
       settings,
       io: this.io,

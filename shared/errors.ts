@@ -53,7 +53,11 @@ export const errorTable = {
     'The connection holds as many topics as it may; `limit` tells how many.',
   ),
   rate_limited: row(429, 'yes', 'Too many commands; repeat after `retry_after_ms`.'),
-  busy: row(503, 'yes', 'The mailbox of the topic is full; repeat after `retry_after_ms`.'),
+  busy: row(
+    503,
+    'yes',
+    'The mailbox of the topic, or the inbox of the user, is full; repeat after `retry_after_ms`.',
+  ),
   at_capacity: row(503, 'yes', 'The replica, the user or the address holds as many connections as it may.'),
   unavailable: row(
     503,
@@ -68,7 +72,11 @@ export const errorTable = {
   read_only: row(503, 'yes', 'An operator has put the service in a mode that refuses this.'),
   topic_frozen: row(503, 'yes', 'An operator has frozen this topic.'),
   shutting_down: row(503, 'yes', 'The replica is draining: connect to another one.'),
-  slow_consumer: row(503, 'yes', 'The connection read too slowly and was closed.'),
+  slow_consumer: row(
+    503,
+    'yes',
+    'The connection read too slowly, or asked for more than it read, and was closed.',
+  ),
   timeout: row(504, 'yes', 'The answer did not come in time.'),
   internal: row(500, 'yes', 'A bug: logged with its stack on the server.'),
 } as const satisfies Record<string, ErrorRow>;

@@ -12,6 +12,7 @@ import type {
   LogSlice,
   Retention,
 } from '../topics/broker.js';
+import { logIsFull } from '../topics/full-log.js';
 
 export interface MemoryBrokerDependencies {
   readonly retentionOf: (topic: string) => Retention;
@@ -58,6 +59,7 @@ export class MemoryBroker implements Broker {
     const retention = this.dependencies.retentionOf(topic);
     const nowMs = this.dependencies.nowMs();
     const log = this.log(topic, retention);
+    if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) return Promise.reject(logIsFull());
     const firstSequence = log.sequence + 1;
     const published: Buffer[] = [];
     const receivers = this.followed.has(topic) ? 1 : 0;

@@ -1,11 +1,19 @@
-import type { SharedStore, StoredRecord } from '../replicas/shared-store.js';
+import type {
+  SharedStore,
+  Stamped,
+  StampedEntry,
+  StampedFields,
+  StoredRecord,
+} from '../replicas/shared-store.js';
 
 /** Shared state of a replica that is alone; gone with it. */
 export class MemorySharedStore implements SharedStore {
   private readonly values = new Map<string, { value: string; expiresMs: number }>();
-  private readonly maps = new Map<string, Map<string, string>>();
+  private readonly maps = new Map<string, { version: number; readonly fields: Map<string, Stamped> }>();
   private readonly lists = new Map<string, StoredRecord[]>();
   private lastId = 0;
+  /** Of any map: no stamp is given twice, although the clock counts milliseconds only. */
+  private lastStamp = 0;
 
   constructor(private readonly dependencies: { readonly nowMs: () => number }) {}
 
@@ -37,26 +45,38 @@ export class MemorySharedStore implements SharedStore {
     return this.maps.delete(key) || this.lists.delete(key) || known;
   }
 
-  async fields(key: string): Promise<Map<string, string>> {
-    return new Map(this.maps.get(key));
+  async stampedFields(key: string): Promise<StampedFields> {
+    return { version: await this.fieldsVersion(key), fields: new Map(this.maps.get(key)?.fields) };
   }
 
-  async field(key: string, field: string): Promise<string | undefined> {
-    return this.maps.get(key)?.get(field);
+  async fieldsVersion(key: string): Promise<string | undefined> {
+    return this.maps.get(key)?.version.toString();
   }
 
-  async setFields(
+  async stampFields(
     key: string,
     fields: Readonly<Record<string, string | undefined>>,
-    absent: Readonly<Record<string, string>> = {},
-  ): Promise<void> {
-    const map = this.maps.get(key) ?? new Map<string, string>();
-    this.maps.set(key, map);
-    for (const [field, value] of Object.entries(absent)) if (!map.has(field)) map.set(field, value);
-    for (const [field, value] of Object.entries(fields)) {
-      if (value === undefined) map.delete(field);
-      else map.set(field, value);
-    }
+    above = 0,
+  ): Promise<number> {
+    const stamp = this.nextStamp(above);
+    const map = this.map(key);
+    for (const [field, value] of Object.entries(fields)) map.fields.set(field, { stamp, value });
+    map.version = stamp;
+    return stamp;
+  }
+
+  async restoreFields(key: string, entries: readonly StampedEntry[]): Promise<void> {
+    const stored = this.maps.get(key)?.fields;
+    const newer = entries.filter(({ field, stamp }) => (stored?.get(field)?.stamp ?? -1) < stamp);
+    if (newer.length === 0) return;
+    const map = this.map(key);
+    for (const { field, stamp, value } of newer) map.fields.set(field, { stamp, value });
+    map.version = this.nextStamp(newer.reduce((greatest, { stamp }) => Math.max(greatest, stamp), 0));
+  }
+
+  async forgetFields(key: string, entries: readonly Pick<StampedEntry, 'field' | 'stamp'>[]): Promise<void> {
+    const fields = this.maps.get(key)?.fields;
+    for (const { field, stamp } of entries) if (fields?.get(field)?.stamp === stamp) fields.delete(field);
   }
 
   async append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string> {
@@ -72,6 +92,18 @@ export class MemorySharedStore implements SharedStore {
     const list = this.lists.get(key) ?? [];
     const end = before === undefined ? list.length : list.findIndex(({ id }) => id === before);
     return list.slice(0, Math.max(0, end)).reverse().slice(0, limit);
+  }
+
+  private map(key: string): { version: number; readonly fields: Map<string, Stamped> } {
+    const map = this.maps.get(key) ?? { version: 0, fields: new Map<string, Stamped>() };
+    this.maps.set(key, map);
+    return map;
+  }
+
+  private nextStamp(above: number): number {
+    const nowMicros = Math.floor(this.dependencies.nowMs() * 1000);
+    this.lastStamp = Math.max(nowMicros, this.lastStamp + 1, above + 1);
+    return this.lastStamp;
   }
 
   private live(key: string): string | undefined {

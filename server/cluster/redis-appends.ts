@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { RefusalError } from '../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, Retention } from '../topics/broker.js';
+import { logIsFull } from '../topics/full-log.js';
 import { LostAnswerError, type RedisArgument, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import type { TopicKeys } from './topic-keys.js';
@@ -149,8 +150,8 @@ export class RedisAppends {
       blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
       keyedLines,
       ...retentions.map(
-        ({ historySize, historyTtlMs, idempotencyMs }) =>
-          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + this.settings.metaGraceMs}`,
+        ({ historySize, historyTtlMs, idempotencyMs, fullAt }) =>
+          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + this.settings.metaGraceMs} ${fullAt}`,
       ),
     ];
     return { keys, args };
@@ -159,6 +160,7 @@ export class RedisAppends {
   private settle(append: Append, answer: string, durability: Durability): void {
     const { link, refusal } = this.dependencies;
     if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
+    else if (answer === 'full') append.reject(logIsFull());
     else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
     else append.resolve(readReceipts(answer, append.entries, durability));
   }

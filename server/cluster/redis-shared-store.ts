@@ -1,12 +1,23 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { SharedStore, StoredRecord } from '../replicas/shared-store.js';
+import type {
+  SharedStore,
+  Stamped,
+  StampedEntry,
+  StampedFields,
+  StoredRecord,
+} from '../replicas/shared-store.js';
 import { answerInTime, NoAnswerError } from '../replicas/answer-in-time.js';
 import { LostAnswerError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
-/** Shared state in Redis: strings, hashes and streams. */
+/** The field of a stamped map that changes with every change of the others. */
+const versionField = '#version';
+
+/** Shared state in Redis: strings, hashes and streams. How the hash of a stamped map looks is said in `stamp-fields.lua`. */
 export class RedisSharedStore implements SharedStore {
-  private readonly setScript = new RedisScript('set-fields');
+  private readonly stampScript = new RedisScript('stamp-fields');
+  private readonly restoreScript = new RedisScript('restore-fields');
+  private readonly forgetScript = new RedisScript('forget-fields');
 
   constructor(
     private readonly link: RedisLink,
@@ -36,31 +47,45 @@ export class RedisSharedStore implements SharedStore {
     return (await this.change(() => this.link.call<number>(['DEL', this.key(key)]))) > 0;
   }
 
-  async fields(key: string): Promise<Map<string, string>> {
+  async stampedFields(key: string): Promise<StampedFields> {
     const flat = await this.read<string[]>(['HGETALL', this.key(key)]);
-    const fields = new Map<string, string>();
-    for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!);
-    return fields;
+    const fields = new Map<string, Stamped>();
+    let version: string | undefined;
+    for (let i = 0; i < flat.length; i += 2) {
+      const field = flat[i]!;
+      if (field === versionField) version = flat[i + 1]!;
+      else if (!field.startsWith('#')) fields.set(field, parse(flat[i + 1]!));
+    }
+    return { version, fields };
   }
 
-  async field(key: string, field: string): Promise<string | undefined> {
-    return (await this.read<string | null>(['HGET', this.key(key), field])) ?? undefined;
+  async fieldsVersion(key: string): Promise<string | undefined> {
+    return (await this.read<string | null>(['HGET', this.key(key), versionField])) ?? undefined;
   }
 
-  async setFields(
+  async stampFields(
     key: string,
     fields: Readonly<Record<string, string | undefined>>,
-    absent: Readonly<Record<string, string>> = {},
-  ): Promise<void> {
+    above = 0,
+  ): Promise<number> {
     const set: string[] = [];
     const removed: string[] = [];
     for (const [field, value] of Object.entries(fields)) {
       if (value === undefined) removed.push(field);
       else set.push(field, value);
     }
-    const added = Object.entries(absent).flat();
-    const args = [String(set.length / 2), String(added.length / 2), ...set, ...added, ...removed];
-    await this.change(() => this.setScript.run(this.link, [this.key(key)], args));
+    const args = [String(above), String(set.length / 2), ...set, ...removed];
+    return Number(await this.change(() => this.stampScript.run<string>(this.link, [this.key(key)], args)));
+  }
+
+  async restoreFields(key: string, entries: readonly StampedEntry[]): Promise<void> {
+    const args = entries.flatMap((entry) => [entry.field, textOf(entry)]);
+    await this.change(() => this.restoreScript.run(this.link, [this.key(key)], args));
+  }
+
+  async forgetFields(key: string, entries: readonly Pick<StampedEntry, 'field' | 'stamp'>[]): Promise<void> {
+    const args = entries.flatMap(({ field, stamp }) => [field, String(stamp)]);
+    await this.change(() => this.forgetScript.run(this.link, [this.key(key)], args));
   }
 
   async append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string> {
@@ -112,4 +137,14 @@ export class RedisSharedStore implements SharedStore {
   private inTime<Reply>(answer: Promise<Reply>): Promise<Reply> {
     return answerInTime(answer, this.settings.answerLimitMs);
   }
+}
+
+function textOf({ stamp, value }: Stamped): string {
+  return value === undefined ? String(stamp) : `${stamp} ${value}`;
+}
+
+/** What has no stamp was written before there were any: older than all that has one. */
+function parse(text: string): Stamped {
+  const [, stamp, value] = /^(\d+)(?: (.*))?$/s.exec(text) ?? [];
+  return stamp === undefined ? { stamp: 0, value: text } : { stamp: Number(stamp), value };
 }

@@ -144,16 +144,19 @@ function redisStorage(
 }
 
 /** Reads the retention of a topic: the first rule whose pattern matches, else the common settings. Answers are kept per topic. */
-function retentionBy({ topics, direct }: Settings): (topic: string) => Retention {
+function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string) => Retention {
   const rules = topics.rules.map((rule) => ({ rule, matches: compileTopicPattern(rule.pattern) }));
   const common: Retention = {
     historySize: topics.historySize,
     historyTtlMs: topics.historyTtlSecs * 1000,
     idempotencyMs: topics.idempotencyWindowSecs * 1000,
+    fullAt: 0,
   };
   const inbox: Retention = {
     ...common,
-    historySize: direct.inboxSize,
+    // Room for the batch that fills it: an inbox is never trimmed.
+    historySize: direct.inboxSize + actorSystem.batchMax,
+    fullAt: direct.inboxSize,
     historyTtlMs: direct.inboxTtlSecs * 1000,
   };
   return (topic) => {
@@ -161,6 +164,7 @@ function retentionBy({ topics, direct }: Settings): (topic: string) => Retention
     const rule = rules.find(({ matches }) => matches(topic))?.rule;
     if (rule === undefined) return common;
     return {
+      ...common,
       historySize: rule.historySize ?? common.historySize,
       historyTtlMs: rule.historyTtlSecs === undefined ? common.historyTtlMs : rule.historyTtlSecs * 1000,
       idempotencyMs:

@@ -244,7 +244,7 @@ export const settingsSchema = z.strictObject({
         positive(2000, 60_000),
         'How long a confirmed delivery is waited for, unless the sender says.',
       ),
-      inbox_size: setting(positive(1000), 'Unacknowledged direct messages kept per user.'),
+      inbox_size: setting(positive(1000), 'Unacknowledged direct messages kept per user; more are refused.'),
       inbox_ttl_secs: setting(positive(86_400), 'They expire this long after the last one.'),
     })
     .prefault({}),

@@ -1,9 +1,11 @@
 import type { DirectAnswer, DirectRequest, DirectSender } from '../commands/direct.js';
-import type { Broker, LogEntry } from '../topics/broker.js';
+import type { Broker, LogEntry, LogSlice } from '../topics/broker.js';
 import { entryToMessage, isTraced, messageIdOf, viewHeader } from '../topics/entry.js';
-import { epochAt } from '../topics/lineage.js';
+import type { Position } from '../../shared/position.js';
+import { epochAt, isPlaceIn } from '../topics/lineage.js';
 import type { Feed, Topics } from '../topics/topics.js';
 import type { Connection } from '../transports/connection.js';
+import type { Subscriber } from '../transports/subscriber.js';
 import type { Log } from '../telemetry/log.js';
 import type { DeliveryTracer } from '../telemetry/message-tracer.js';
 import type { Confirmations } from './confirmations.js';
@@ -17,21 +19,24 @@ export interface DirectServiceDependencies {
   readonly onStored: () => void;
 }
 
-export interface DirectServiceSettings {
-  readonly inboxSize: number;
-}
-
 /** A user's direct messages are a log under this name; clients cannot name it. */
 export const inboxPrefix = '$user/';
+
+/** Messages of an inbox that are read at a time. */
+const readSize = 50;
 
 /** Wait before an inbox that could not be opened is tried again, in milliseconds. */
 const retryMs = 1000;
 
 interface Recipient {
-  readonly connection: Connection;
-  /** Live entries that came while the inbox was being read for this connection; undefined once it has been. */
-  early: LiveEntry[] | undefined;
-  sentUpTo: number;
+  readonly connection: Subscriber;
+  /**
+   * `loading`: it is given what was in the inbox before it came. `live`: it is given what comes. `stalled`: it does not read, and is given what has
+   * come meanwhile when it does; until then that is in the inbox.
+   */
+  state: 'loading' | 'live' | 'stalled';
+  /** What it was sent last. */
+  sent: Position | undefined;
 }
 
 interface LiveEntry {
@@ -57,10 +62,7 @@ export class DirectService implements DirectSender {
   private removing = false;
   private closed = false;
 
-  constructor(
-    private readonly dependencies: DirectServiceDependencies,
-    private readonly settings: DirectServiceSettings,
-  ) {}
+  constructor(private readonly dependencies: DirectServiceDependencies) {}
 
   async send(request: DirectRequest): Promise<DirectAnswer> {
     const { topics, confirmations, onStored } = this.dependencies;
@@ -97,14 +99,14 @@ export class DirectService implements DirectSender {
   }
 
   /** A connection of a user has come: it gets what waits, then what comes. */
-  add(connection: Connection): void {
+  add(connection: Subscriber): void {
     const { userId } = connection.identity;
     let inbox = this.inboxes.get(userId);
     if (inbox === undefined) {
       inbox = { topic: topicOf(userId), recipients: new Map(), feed: undefined, opening: undefined };
       this.inboxes.set(userId, inbox);
     }
-    const recipient: Recipient = { connection, early: [], sentUpTo: 0 };
+    const recipient: Recipient = { connection, state: 'loading', sent: undefined };
     inbox.recipients.set(connection.id, recipient);
     void this.serve(userId, inbox, recipient);
   }
@@ -124,35 +126,50 @@ export class DirectService implements DirectSender {
     this.inboxes.clear();
   }
 
-  /** Sends what waits in the inbox, then lets live messages through. */
+  /** Sends what waits in the inbox, as fast as it is read, then lets live messages through. */
   private async serve(userId: string, inbox: Inbox, recipient: Recipient): Promise<void> {
-    const stillThere = () =>
+    const isThere = () =>
       !this.closed &&
       this.inboxes.get(userId) === inbox &&
       inbox.recipients.get(recipient.connection.id) === recipient;
-    while (stillThere()) {
+    const { outbox } = recipient.connection;
+    while (isThere()) {
       try {
+        if (outbox.isOverfull) {
+          recipient.state = 'stalled';
+          await new Promise<void>((resolve) => outbox.onceDrained(resolve));
+          continue;
+        }
         await this.opened(userId, inbox);
-        const waiting = await this.dependencies.topics.history(inbox.topic, {
-          limit: this.settings.inboxSize,
-        });
-        if (!stillThere()) return;
-        const upTo = inbox.feed?.position.sequence ?? 0;
-        for (const item of waiting.entries) {
-          if (item.sequence <= upTo)
-            this.deliver(inbox, [recipient], { epoch: epochAt(waiting, item.sequence), item }, true);
+        const { sent } = recipient;
+        const slice = await this.dependencies.broker.read(inbox.topic, sent?.sequence ?? 0, readSize);
+        if (!isThere()) return;
+        if (sent !== undefined && !isPlaceIn(slice.end, sent)) {
+          // Another log by now: it is read from its beginning.
+          recipient.sent = undefined;
+          continue;
         }
-        const early = recipient.early ?? [];
-        recipient.early = undefined;
-        for (const live of early) {
-          if (live.item.sequence > recipient.sentUpTo) this.deliver(inbox, [recipient], live);
+        if (!this.sendWaiting(inbox, recipient, slice) || slice.entries.length === readSize) continue;
+        if (slice.end.sequence < (inbox.feed?.position.sequence ?? 0)) {
+          if (slice.entries.length > 0) continue;
+          throw new Error('the inbox ends before the position of its feed');
         }
+        recipient.state = 'live';
         return;
       } catch (error) {
         this.dependencies.log.debug('Inbox not read yet', { user_id: userId, error });
         await new Promise((wake) => setTimeout(wake, retryMs).unref());
       }
     }
+  }
+
+  /** False if the recipient does not read, and something is left. */
+  private sendWaiting(inbox: Inbox, recipient: Recipient, { end, entries }: LogSlice): boolean {
+    for (const item of entries) {
+      if (recipient.connection.outbox.isOverfull) return false;
+      this.deliver(inbox, [recipient], { epoch: epochAt(end, item.sequence), item }, true);
+    }
+    return true;
   }
 
   private opened(userId: string, inbox: Inbox): Promise<void> {
@@ -165,22 +182,27 @@ export class DirectService implements DirectSender {
 
   private async open(userId: string, inbox: Inbox): Promise<void> {
     const feed = await this.dependencies.topics.follow(inbox.topic, (epoch, entries) => {
-      for (const item of entries) this.onLive(inbox, { epoch, item });
+      for (const item of entries) this.onLive(userId, inbox, { epoch, item });
     });
     if (this.closed || this.inboxes.get(userId) !== inbox) feed.close();
     else inbox.feed = feed;
   }
 
-  private onLive(inbox: Inbox, live: LiveEntry): void {
-    const { entry, sequence } = live.item;
+  private onLive(userId: string, inbox: Inbox, live: LiveEntry): void {
+    const { epoch, item } = live;
+    const { entry, sequence } = item;
     if (isTraced(entry)) this.dependencies.tracer.queued(messageIdOf(entry), { sequence });
     const ready: Recipient[] = [];
     let loading = 0;
     for (const recipient of inbox.recipients.values()) {
-      if (recipient.early === undefined) ready.push(recipient);
-      else {
-        recipient.early.push(live);
-        loading++;
+      const { state, sent, connection } = recipient;
+      if (state === 'loading') loading++;
+      else if (state === 'live' && !(sent?.epoch === epoch && sequence <= sent.sequence)) {
+        if (!connection.outbox.isOverfull) ready.push(recipient);
+        else {
+          recipient.state = 'stalled';
+          void this.serve(userId, inbox, recipient);
+        }
       }
     }
     // With somebody still loading, the report is made when it has been sent to them too.
@@ -208,7 +230,7 @@ export class DirectService implements DirectSender {
       else tracer.delivered(id, details);
     }
     for (const recipient of recipients) {
-      recipient.sentUpTo = item.sequence;
+      recipient.sent = { epoch, sequence: item.sequence };
       const { connection } = recipient;
       const form = connection.wire === 'json' ? 'base64' : 'buffer';
       const {

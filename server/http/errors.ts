@@ -37,8 +37,9 @@ export function wireErrorOf(error: unknown): WireError {
 
 /** express, and its body reader, throw errors of their own, with a status. */
 function fromExpress(error: unknown): unknown {
-  const { type, status, limit, length, message } = (error ?? {}) as {
+  const { type, code, status, limit, length, message } = (error ?? {}) as {
     type?: string;
+    code?: string;
     status?: number;
     limit?: number;
     length?: number;
@@ -51,6 +52,8 @@ function fromExpress(error: unknown): unknown {
       ...(length !== undefined && { size: length }),
     });
   }
+  // Told to nobody: for the record.
+  if (code === 'ECONNRESET') return new RefusalError('invalid_message', 'the request was broken off');
   // An address that is no text, a charset or an encoding that nobody knows, a body that breaks off.
   if (error instanceof Error && status !== undefined && status >= 400 && status < 500)
     return new RefusalError('invalid_message', message ?? 'the request cannot be read');

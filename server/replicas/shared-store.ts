@@ -4,6 +4,26 @@ export interface StoredRecord {
   readonly fields: Readonly<Record<string, string>>;
 }
 
+/** What a field of a stamped map holds. */
+export interface Stamped {
+  /** When it was written: microseconds since 1970 by the clock of the store, raised where needed so that stamps of a map ascend. */
+  readonly stamp: number;
+  /** `undefined`: a tombstone. The field was removed, which is kept so that nobody takes it for lost. */
+  readonly value: string | undefined;
+}
+
+export interface StampedEntry extends Stamped {
+  readonly field: string;
+}
+
+/** A stamped map as it was at one moment. */
+export interface StampedFields {
+  /** Another one after each change, and in another state of the store; `undefined`: nothing was ever written. */
+  readonly version: string | undefined;
+  /** Tombstones included. */
+  readonly fields: ReadonlyMap<string, Stamped>;
+}
+
 /**
  * Small state that the replicas share: in Redis, or in memory where a replica is alone. Keys are names of this service
  * (`control`, `refresh:<id>`); the driver puts its prefix before them. While Redis is away everything rejects with
@@ -18,14 +38,23 @@ export interface SharedStore {
   setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean>;
   /** False if there was nothing. */
   delete(key: string): Promise<boolean>;
-  fields(key: string): Promise<Map<string, string>>;
-  field(key: string, field: string): Promise<string | undefined>;
-  /** Sets fields of a map in one step; `undefined` removes one. Those of `absent` are set only where the map has none of that name. */
-  setFields(
+  /** All of a stamped map. Names of its fields must not begin with `#`. */
+  stampedFields(key: string): Promise<StampedFields>;
+  /** The version alone: asking for it often is cheap. */
+  fieldsVersion(key: string): Promise<string | undefined>;
+  /**
+   * Writes fields of a stamped map in one step; `undefined` leaves a tombstone. Resolves to the stamp that all of them have got: greater
+   * than any in the map, and greater than `above`, which the caller may know from a store whose clock was ahead of this one's.
+   */
+  stampFields(
     key: string,
     fields: Readonly<Record<string, string | undefined>>,
-    absent?: Readonly<Record<string, string>>,
-  ): Promise<void>;
+    above?: number,
+  ): Promise<number>;
+  /** Writes back, with the stamp it had, each entry whose field is not there or has a smaller stamp; the version is another one then. */
+  restoreFields(key: string, entries: readonly StampedEntry[]): Promise<void>;
+  /** Removes fields without a trace, those that still have the given stamp. The version stays. */
+  forgetFields(key: string, entries: readonly Pick<StampedEntry, 'field' | 'stamp'>[]): Promise<void>;
   /** Adds to a list of which about the newest `limit` are kept. Resolves to the record's id. */
   append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string>;
   /** The newest records of a list, newest first; with `before`, those older than that id. */

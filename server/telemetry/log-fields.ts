@@ -1,7 +1,10 @@
 import type { LogFields } from './log.js';
 
 /** The id of a token is no secret: it is what one revokes it by. */
-const secretKey = /token(?!_?id$)|secret|password|authorization|cookie|jwt/i;
+const secretKey =
+  /token(?!_?id$)|secret|pass(word|wd|phrase)|pwd|authorization|cookie|jwt|credential|(api|private|signing)[-_]?key/i;
+/** Numbers under other secret names are counts and times. */
+const secretNumber = /pass|pwd|secret$/i;
 /** What a signed token looks like, wherever it stands in a text. */
 const signedToken = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 /** The user and password of an address. */
@@ -28,7 +31,8 @@ export function cleanText(text: string): string {
 
 /** A value as it may be shown: without secrets, also where `key` names one, and bounded in depth and length. */
 export function cleanValue(key: string, value: unknown, depthLeft = depthLimit): unknown {
-  if (secretKey.test(key) && typeof value !== 'number' && typeof value !== 'boolean') return '[redacted]';
+  if (typeof value === 'number' ? secretNumber.test(key) : typeof value !== 'boolean' && secretKey.test(key))
+    return '[redacted]';
   if (typeof value === 'string') return cleanText(value);
   if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
   if (typeof value !== 'object' || value === null) return value;

@@ -60,6 +60,8 @@ export interface LogSlice {
 export interface Retention {
   /** Newest messages kept. 0 keeps none (positions and order remain). */
   readonly historySize: number;
+  /** With this many stored, appends are refused with `busy`, so that nothing is lost that nobody has read. 0: the oldest make room. */
+  readonly fullAt: number;
   /** The log expires this long after the last append. */
   readonly historyTtlMs: number;
   /** How long an idempotency key is remembered. */
@@ -91,7 +93,7 @@ export interface BrokerListener {
  * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step. `append` settles only
  * when its outcome is certain: it resolves when all of it is in the log; it rejects with
  * `RefusalError('unavailable')` only when nothing of it is or ever will be there; and with `RefusalError('outcome_unknown')` when
- * the outcome could not be learned within the limit. There is at most one append per topic in flight from one replica: the topic
+ * the outcome could not be learned within the limit; with `busy` where the log is full (`Retention.fullAt`), and nothing is stored. There is at most one append per topic in flight from one replica: the topic
  * actor's duty.
  */
 export interface Broker {

@@ -107,6 +107,8 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     const reader = new CatchUp(this, subscriber, blocks, log, position);
     this.readers.get(subscriber.id)?.stop();
     this.readers.set(subscriber.id, reader);
+    // What was lost behind that position is read again.
+    this.losing.delete(subscriber.id);
     return reader;
   }
 

@@ -71,6 +71,7 @@ export class TopicActor {
   private inFlight = false;
   private scheduled = false;
   private dueMs = 0;
+  private gathering: NodeJS.Timeout | undefined;
   private startedMs = -Infinity;
   private processingMs = 0;
   private processed = 0;
@@ -156,7 +157,12 @@ export class TopicActor {
   }
 
   private schedule(): void {
-    if (this.inFlight || this.scheduled || this.isHeld) return;
+    if (this.inFlight || this.isHeld) return;
+    if (this.scheduled) {
+      // A full batch gains nothing by waiting, and the mailbox is not for ever.
+      if (this.gathering !== undefined && this.mailbox.size >= this.settings.batchMax) this.endGathering();
+      return;
+    }
     this.scheduled = true;
     const delayMs = this.delayMs();
     if (delayMs < 1) {
@@ -164,10 +170,14 @@ export class TopicActor {
       return;
     }
     this.dueMs = performance.now() + delayMs;
-    setTimeout(() => {
-      this.dueMs = 0;
-      this.dependencies.schedule(this.start);
-    }, delayMs);
+    this.gathering = setTimeout(() => this.endGathering(), delayMs);
+  }
+
+  private endGathering(): void {
+    clearTimeout(this.gathering);
+    this.gathering = undefined;
+    this.dueMs = 0;
+    this.dependencies.schedule(this.start);
   }
 
   /** At the end of a turn: everything read from the sockets in it goes into one batch. */

@@ -12,6 +12,7 @@ import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
 import { ClientConnection, connectionOn } from './client-connection.js';
+import { CommandFlow } from './command-flow.js';
 import type { Connection } from './connection.js';
 import { handleFrame } from './json/client-frames.js';
 import { JsonConnection } from './json/json-connection.js';
@@ -52,7 +53,7 @@ export interface ConnectionGateDependencies {
   readonly account: OutboxAccount;
   readonly topics: Topics;
   readonly sessions: Sessions;
-  readonly direct: { add(connection: Connection): void; remove(connection: Connection): void };
+  readonly direct: { add(connection: ClientConnection): void; remove(connection: Connection): void };
   readonly permissions: Permissions;
   readonly authenticate: Authenticate;
   readonly letIn: LetIn;
@@ -88,12 +89,18 @@ const retryMs = 1000;
 export class ConnectionGate {
   private readonly replies = new ReplyWriter();
   private readonly reads = new ReadPace();
+  private readonly flow = new CommandFlow({
+    run: (connection, command, request) => this.dependencies.router().run(connection, command, request),
+  });
   private readonly takePublishes = publishTaker((connection, request, packetId) => {
-    void this.run(connection, 'publish', request).then((answer) =>
-      this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`),
-    );
+    void this.run(connection, 'publish', request).then((answer) => {
+      if (packetId !== '') this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`);
+      else if (!answer.ok) connection.emit('error', answer.error);
+    });
   });
   private readonly credentials = new WeakMap<Socket, Credentials>();
+  /** Transports on which somebody is being identified. */
+  private readonly identifying = new WeakSet<object>();
   /** What gives back the place of a connection among those of its user; empty where there is no limit. */
   private readonly places = new WeakMap<Socket, () => void>();
 
@@ -136,14 +143,36 @@ export class ConnectionGate {
   }
 
   private run(connection: ClientConnection, command: string, request: unknown): Promise<Answer> {
-    const answer = this.dependencies.router().run(connection, command, request);
+    const answer = this.flow.run(connection, command, request);
     if (command !== 'publish') return answer;
     const { topic } = (request ?? {}) as { topic?: unknown };
     if (typeof topic === 'string') this.reads.published(connection, this.dependencies.appendMs(topic));
     return answer;
   }
 
+  /**
+   * One transport, one connection: places and paces are counted by transport. (Socket.IO itself refuses a second one only when the first has
+   * joined.)
+   */
   private async identify(socket: Socket): Promise<void> {
+    const { conn } = socket;
+    if (this.identifying.has(conn)) throw transportTaken();
+    this.checkTransport(socket);
+    this.identifying.add(conn);
+    try {
+      await this.authorize(socket);
+    } finally {
+      this.identifying.delete(conn);
+    }
+  }
+
+  private checkTransport(socket: Socket): void {
+    const present = connectionOn(socket.conn as unknown as EngineConnection);
+    if (present !== undefined && this.dependencies.registry.connection(present.id) === present)
+      throw transportTaken();
+  }
+
+  private async authorize(socket: Socket): Promise<void> {
     const conn = socket.conn as unknown;
     const { auth } = socket.handshake;
     const identity =
@@ -213,6 +242,7 @@ export class ConnectionGate {
   /** Whatever comes between the middleware and here, that of an embedding program too, may have taken its time. */
   private mayEnter(socket: Socket, identity: Identity): boolean {
     try {
+      this.checkTransport(socket);
       this.dependencies.checkEntry(identity);
       return true;
     } catch (error) {
@@ -244,6 +274,7 @@ export class ConnectionGate {
       registry.delete(connection.id);
       gate.places.get(this)?.();
       connection.closed();
+      gate.flow.left(connection);
       metrics.disconnects++;
       log.info('Connection closed', {
         connection_id: connection.id,
@@ -335,6 +366,10 @@ export class ConnectionGate {
       });
     });
   }
+}
+
+function transportTaken(): RefusalError {
+  return new RefusalError('conflict', 'this transport has a connection already');
 }
 
 function isTopicName(name: string): boolean {

@@ -98,6 +98,17 @@ export class Outbox {
     return !this.isFull();
   }
 
+  /** Whether so much waits, answers to commands among it, that the connection should not ask for more. */
+  get isOverfull(): boolean {
+    if (this.drained) return false;
+    const { transport, writeBuffer } = this.connection;
+    const { limitMessages, limitBytes } = this.account.settings;
+    if (writeBuffer.length > 2 * limitMessages) return true;
+    let bytes = transport.socket?._socket?.writableLength ?? 0;
+    for (const packet of writeBuffer) bytes += sizeOf(packet);
+    return bytes > 2 * limitBytes;
+  }
+
   /** Hands a batch to the transport. `whenTaken` is called once everything up to it has left this process. */
   write(batch: DeliveryBatch, whenTaken?: () => void): void {
     this.count(batch);
@@ -250,4 +261,10 @@ export class Outbox {
       this.connection.write(packet, { compress: false }, i === last ? whenTaken : undefined);
     });
   }
+}
+
+function sizeOf({ data, options }: WaitingPacket): number {
+  let bytes = typeof data === 'string' || Buffer.isBuffer(data) ? data.length : 0;
+  for (const frame of options?.wsPreEncodedFrame ?? []) bytes += frame.length;
+  return bytes;
 }

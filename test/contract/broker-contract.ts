@@ -150,6 +150,17 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual([end.firstSequence, end.sequence], [3, 5]);
     });
 
+    it('refuses where a log is full, without touching it, until there is room', async () => {
+      fixture.retention = { ...fixture.retention, historySize: 10, fullAt: 3 };
+      await broker.append('t', [entry('a'), entry('b')]);
+      await broker.append('t', [entry('c'), entry('d')]);
+      await assert.rejects(broker.append('t', [entry('e', 'k')]), { code: 'busy' });
+      assert.deepEqual(texts((await broker.read('t', 0, 10)).entries), ['a', 'b', 'c', 'd']);
+      await broker.remove('t', [1, 2]);
+      const [receipt] = await broker.append('t', [entry('e', 'k')]);
+      assert.deepEqual([receipt!.sequence, receipt!.duplicate], [5, false]);
+    });
+
     it('orders, dedupes and publishes without a history too', async () => {
       fixture.retention = { ...fixture.retention, historySize: 0 };
       const heard = listen(broker);
@@ -211,7 +222,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
     });
 
     it('[P5] goes on under a new epoch when the history has expired; keys are forgotten in their time', async () => {
-      fixture.retention = { historySize: 10, historyTtlMs: 50, idempotencyMs: 50 };
+      fixture.retention = { historySize: 10, historyTtlMs: 50, idempotencyMs: 50, fullAt: 0 };
       const [before] = await broker.append('t', [entry('a', 'k')]);
       await until(
         async () => (await broker.read('t', 0, 10)).entries.length === 0,

@@ -6,7 +6,7 @@ import { TestRedis } from '../support/redis.js';
 import { redisBrokers } from './broker.test.js';
 
 const historySize = 5;
-const retention: Retention = { historySize, historyTtlMs: 60_000, idempotencyMs: 60_000 };
+const retention: Retention = { historySize, historyTtlMs: 60_000, idempotencyMs: 60_000, fullAt: 0 };
 
 type Step =
   | { do: 'append'; keys: (string | undefined)[] }

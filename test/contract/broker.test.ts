@@ -6,7 +6,7 @@ import type { Retention } from '../../server/topics/broker.js';
 import { TestRedis } from '../support/redis.js';
 import { brokerContract, type BrokerFixture } from './broker-contract.js';
 
-const retention: Retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_000 };
+const retention: Retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_000, fullAt: 0 };
 
 brokerContract('MemoryBroker', async () => {
   const brokers: MemoryBroker[] = [];

@@ -11,7 +11,7 @@ import { Closing } from './closing.js';
 import { TcpProxy } from './tcp-proxy.js';
 
 const settings = { commandTimeoutMs: 500, stallLimitMs: 1500 };
-const retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_000 };
+const retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_000, fullAt: 0 };
 
 describe('RedisLink', function () {
   this.timeout(60_000);

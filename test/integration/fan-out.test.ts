@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { io, type Socket } from 'socket.io-client';
+import WebSocket from 'ws';
 import type { Message } from '../../shared/message.js';
 import { connectClient, JsonClient, Received, type TestAnswer } from '../support/clients.js';
 import { RawReader } from '../support/raw-reader.js';
@@ -117,6 +118,106 @@ describe('[P7] slow readers', function () {
       async () => (await replica.json<{ topics: { behind: number } }>('/metrics')).topics.behind === 0,
       'all are live again',
     );
+  });
+
+  const rssBytes = async () =>
+    (await replica.json<{ memory: { rss_bytes: number } }>('/metrics')).memory.rss_bytes;
+  const growthLimitBytes = 64 * 1024 * 1024;
+
+  for (const wire of ['Socket.IO', '/ws'] as const) {
+    it(`cannot ask for more than they read, on ${wire}: memory stays bounded, and in the end all is answered in order`, async () => {
+      await start({});
+      await publishMany(publisher, 200, 20_000);
+      const url = replica.url.replace('http', 'ws');
+      const webSocket = new WebSocket(
+        wire === '/ws'
+          ? `${url}/ws?token=${tokenOf('asker')}`
+          : `${url}/socket.io/?EIO=4&transport=websocket`,
+      );
+      let isIn = false;
+      const answers: number[] = [];
+      webSocket.on('message', (data: Buffer) => {
+        const head = data.toString('latin1', 0, 100);
+        if (head.startsWith('0{')) webSocket.send(`40${JSON.stringify({ token: tokenOf('asker') })}`);
+        else if (head === '2') webSocket.send('3');
+        else if (head.startsWith('40{')) return;
+        else if (head.includes('"status"') || head.includes('"Status"')) isIn = true;
+        else {
+          const id =
+            /^43(\d+)\[/.exec(head)?.[1] ?? /"id":(\d+)/.exec(data.toString('latin1', data.length - 40))?.[1];
+          answers.push(Number(id ?? /"id":(\d+)/.exec(head)?.[1]));
+        }
+      });
+      await until(() => isIn, 'it is in');
+      const before = await rssBytes();
+      const tcp = (webSocket as unknown as { _socket: { pause(): void; resume(): void } })._socket;
+      tcp.pause();
+      const count = 150;
+      for (let n = 1; n <= count; n++) {
+        const asked = { topic, limit: 200 };
+        webSocket.send(
+          wire === '/ws'
+            ? JSON.stringify({ type: 'GetHistory', data: asked, id: n })
+            : `42${n}${JSON.stringify(['history', asked])}`,
+        );
+      }
+      // Unbounded, these answers are 600 MB.
+      let highest = 0;
+      for (let n = 0; n < 40; n++) {
+        highest = Math.max(highest, (await rssBytes()) - before);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.ok(highest < growthLimitBytes, `memory grew by ${Math.round(highest / 2 ** 20)} MiB`);
+      await publish(publisher, { others: 'are not disturbed' });
+      tcp.resume();
+      await until(() => answers.length === count, 'all is answered', 60_000);
+      assert.deepEqual(answers, numbers(count));
+      webSocket.terminate();
+    });
+  }
+
+  it('leave their direct messages in the inbox until they read, and get them in order, each once', async () => {
+    await start({ RTC_DIRECT_INBOX_SIZE: '5000' });
+    const webSocket = new WebSocket(`${replica.webSocketUrl}?token=${tokenOf('stalled')}`);
+    const got: number[] = [];
+    let isIn = false;
+    webSocket.on('message', (data: Buffer) => {
+      const { type, data: content } = JSON.parse(data.toString()) as { type: string; data: Message };
+      if (type === 'Status') isIn = true;
+      if (type !== 'Direct') return;
+      got.push((content.payload as { n: number }).n);
+      webSocket.send(JSON.stringify({ type: 'Ack', data: { message_id: content.id } }));
+    });
+    await until(() => isIn, 'it is in');
+    const before = await rssBytes();
+    const tcp = (webSocket as unknown as { _socket: { pause(): void; resume(): void } })._socket;
+    tcp.pause();
+    const text = 'x'.repeat(50_000);
+    const count = 4000;
+    for (let n = 0; n < count; n += 20) {
+      const answers = await Promise.all(
+        Array.from(
+          { length: 20 },
+          (_, i) =>
+            publisher.emitWithAck('direct', {
+              to: 'stalled',
+              payload: { n: n + i, text },
+              confirm: 'stored',
+            }) as Promise<TestAnswer>,
+        ),
+      );
+      assert.ok(answers.every(({ ok }) => ok));
+    }
+    const growth = (await rssBytes()) - before;
+    // Unbounded it is some 300 MiB; what has passed through on its way to Redis waits for the garbage collector.
+    assert.ok(growth < 2 * growthLimitBytes, `memory grew by ${Math.round(growth / 2 ** 20)} MiB`);
+    tcp.resume();
+    await until(() => got.length >= count, 'all arrive', 60_000);
+    assert.deepEqual(
+      got,
+      numbers(count).map((n) => n - 1),
+    );
+    webSocket.terminate();
   });
 
   for (const strategy of ['drop_oldest', 'drop_newest'] as const) {

@@ -289,6 +289,29 @@ describe('[LIMITS] over two replicas', function () {
     );
   });
 
+  it('lets one connection in on a transport, however many ask at once', async () => {
+    const [a] = await start({ RTC_WEBSOCKET_MAX_CONNECTIONS: '1' }, 1);
+    const webSocket = new WebSocket(`${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
+    open.push(webSocket);
+    const packets: string[] = [];
+    webSocket.on('message', (data: Buffer) => packets.push(data.toString()));
+    await until(() => packets.length === 1, 'the transport is open');
+    // In one packet: Socket.IO itself closes a transport on which one has joined already.
+    const tcp = (webSocket as unknown as { _socket: { cork(): void; uncork(): void } })._socket;
+    tcp.cork();
+    for (let n = 0; n < 20; n++) webSocket.send(`40${JSON.stringify({ token: tokenOf(`user-${n}`) })}`);
+    await until(
+      () => packets.filter((packet) => packet.startsWith('44')).length === 19,
+      'others are refused',
+    );
+    assert.equal(packets.filter((packet) => packet.startsWith('40')).length, 1);
+    assert.ok(
+      packets.filter((packet) => packet.startsWith('44')).every((packet) => packet.includes('conflict')),
+    );
+    const { active_connections: connections } = await a!.json<{ active_connections: number }>('/metrics');
+    assert.equal(connections, 1);
+  });
+
   it('counts handshakes that wait for their turn, and forgets those whose client has gone meanwhile', async () => {
     const [a] = await start({ RTC_WEBSOCKET_MAX_CONNECTIONS: '4', RTC_WEBSOCKET_HANDSHAKES_PER_SEC: '1' }, 1);
     const pollUrl = `${a!.url}/socket.io/?EIO=4&transport=polling`;

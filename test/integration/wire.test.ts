@@ -165,6 +165,35 @@ for (const transport of ['websocket', 'polling'] as const) {
       assert.deepEqual([thief.status['recovered'], thief.status['topics']], [false, []]);
     });
 
+    it('[P1] keeps the order in which one connection publishes, with and without acknowledgement, text and binary', async () => {
+      const reader = await client(b, 'reader');
+      const messages = messagesOf(reader);
+      await ask(reader, 'subscribe', { topics: ['mixed'] });
+      const publisher = await client(a, 'publisher');
+      const count = 200;
+      for (let n = 0; n < count; n++) {
+        const payload = n % 5 === 2 ? { n, bytes: Buffer.from([n]) } : { n };
+        const request = { topic: 'mixed', payload };
+        if (n % 3 === 0) publisher.emit('publish', request);
+        else publisher.emit('publish', request, () => {});
+        if (n % 7 === 0) publisher.emit('ping', {}, () => {});
+      }
+      await until(() => messages.length === count, 'all arrive');
+      assert.deepEqual(
+        messages.map(({ payload }) => (payload as { n: number }).n),
+        Array.from({ length: count }, (_, n) => n),
+      );
+    });
+
+    it('tells by an error event what is wrong with a publish that asked for no acknowledgement', async () => {
+      const publisher = await client(a, 'publisher');
+      const errors: { code: string }[] = [];
+      publisher.on('error', (error: { code: string }) => errors.push(error));
+      publisher.emit('publish', { topic: 'no such topic', payload: 1 });
+      await until(() => errors.length === 1, 'it is told');
+      assert.equal(errors[0]!.code, 'invalid_topic');
+    });
+
     it('[P6] confirms a direct message, keeps it for a user who is away, and delivers it later', async () => {
       const [ann, bob] = [await client(a, 'ann'), await client(b, 'bob')];
       const got: Message[] = [];
@@ -546,6 +575,49 @@ describe('[WIRE] /ws', function () {
     assert.doesNotMatch(replica.output, /Uncaught/);
   });
 });
+
+for (const storage of ['redis', 'memory'] as const) {
+  describe(`[P6] an inbox, in ${storage}`, () => {
+    let redis: TestRedis | undefined;
+    let replica: TestReplica;
+    before(async () => {
+      redis = storage === 'redis' ? await TestRedis.start() : undefined;
+      replica = await TestReplica.start({
+        ...(redis && { REDIS_URL: redis.url }),
+        RTC_DIRECT_INBOX_SIZE: '3',
+      });
+    });
+    after(async () => {
+      await replica.end('SIGKILL');
+      await redis?.stop();
+    });
+
+    it('that is full refuses more, loses nothing, and takes more when something was acknowledged', async () => {
+      const ann = await connectClient(replica.url, 'ann');
+      const send = (n: number) =>
+        ann.emitWithAck('direct', { to: 'bob', payload: n, confirm: 'stored' }) as Promise<TestAnswer>;
+      for (const n of [1, 2, 3]) assert.equal((await send(n)).ok, true);
+      const refused = await send(4);
+      assert.deepEqual([refused.ok, refused.error?.code], [false, 'busy']);
+      const bob = await connectClient(replica.url, 'bob', { autoConnect: true });
+      const got: unknown[] = [];
+      const acknowledgements: (() => void)[] = [];
+      bob.on('direct', ({ payload }: Message, acknowledge: () => void) => {
+        got.push(payload);
+        acknowledgements.push(acknowledge);
+      });
+      // What came before the listener is still in the inbox, for the next connection.
+      bob.disconnect();
+      bob.connect();
+      await until(() => got.length === 3, 'the inbox is sent');
+      assert.deepEqual(got, [1, 2, 3]);
+      acknowledgements[0]!();
+      await until(async () => (await send(4)).ok, 'there is room', 8000);
+      ann.disconnect();
+      bob.disconnect();
+    });
+  });
+}
 
 describe('[AUTH] server-side subscriptions and permissions', function () {
   this.timeout(20_000);

@@ -31,11 +31,18 @@ describe('[ADMIN] the audit log', () => {
       nested: { deep: [{ password: 'opaque-2' }], authorization: { scheme: 'opaque-3' } },
       cookie: 'opaque-4',
       jwt: 'opaque-5',
+      ...Object.fromEntries(
+        ['apiKey', 'api_key', 'x-api-key', 'passwd', 'pwd', 'credentials', 'private_key'].map((name) => [
+          name,
+          'opaque',
+        ]),
+      ),
+      password: 7351,
       note: `seen ${jwt} in redis://user:opaque-6@host`,
     };
     await audit.add(caller, `POST /admin/tokens/${jwt}`, { ...secrets, reason: 'x' }, 'ok');
     const [record] = await audit.latest(1);
-    assert.doesNotMatch(JSON.stringify(record), /eyJ|opaque/);
+    assert.doesNotMatch(JSON.stringify(record), /eyJ|opaque|7351/);
     assert.equal((record!.request as { reason: string }).reason, 'x');
   });
 

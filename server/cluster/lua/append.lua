@@ -8,8 +8,8 @@
 --         entry in bytes. Few arguments with much in them are cheaper than many.
 --     [3] the entries of all topics, one after the other
 --     [4] for each topic that has idempotency keys a line: for each message with a key, "<index from 1>:<id> "
---     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms
--- Result: for each topic "stale" if this batch number was cancelled or is used up; "error <text>" if Redis refused a command, and nothing of
+--     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages from which on the log is full, or 0
+-- Result: for each topic "stale" if this batch number was cancelled or is used up; "full" if the log is, and nothing of the batch is stored; "error <text>" if Redis refused a command, and nothing of
 --     the batch is stored; else "<epoch> <receivers> <first new sequence>", followed, if there are duplicates, for each message by " +" or
 --     by " <sequence>:<epoch>:<id>" for a duplicate.
 --
@@ -21,8 +21,8 @@ local mark = 'w:' .. writer
 local nextKeyed = ARGV[4] ~= '' and string.gmatch(ARGV[4], '([^\n]*)\n') or nil
 local retentions = {}
 for i = 5, #ARGV do
-  local size, historyTtl, keyTtl, metaTtl = string.match(ARGV[i], '^(%d+) (%d+) (%d+) (%d+)$')
-  retentions[i - 4] = { size = tonumber(size), historyTtl = tonumber(historyTtl), keyTtl = keyTtl, metaTtl = metaTtl }
+  local size, historyTtl, keyTtl, metaTtl, fullAt = string.match(ARGV[i], '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  retentions[i - 4] = { size = tonumber(size), historyTtl = tonumber(historyTtl), keyTtl = keyTtl, metaTtl = metaTtl, fullAt = tonumber(fullAt) }
 end
 
 local function append(number, logKey, metaKey, firstKey, retention, batch, lengths, blob, keyed)
@@ -30,6 +30,7 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
   local meta = call('HMGET', metaKey, 'e', 's', 'r', 'p', mark, 'x')
   local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
   if meta[5] and tonumber(string.match(meta[5], '^%d+')) >= tonumber(batch) then return 'stale' end
+  if retention.fullAt > 0 and call('XLEN', logKey) >= retention.fullAt then return 'full' end
   local stored = false
   if not epoch then
     epoch, sequence, previous = freshEpoch .. '.' .. number, 0, ''

@@ -1,0 +1,26 @@
+-- Writes fields back into a stamped map (see stamp-fields.lua) with the stamps they had, where it has none or an older one. If anything is
+-- written, the map gets a version that nobody has seen.
+--
+-- KEYS[1] hash   ARGV for each field: name, "<stamp> <value>" or "<stamp>"
+-- Result: number of fields written
+local call = redis.call
+local function stampOf(text)
+  return tonumber(text and (string.match(text, '^(%d+) ') or string.match(text, '^%d+$'))) or 0
+end
+
+local written, greatest = 0, 0
+for i = 1, #ARGV, 2 do
+  local stored, stamp = call('HGET', KEYS[1], ARGV[i]), stampOf(ARGV[i + 1])
+  if not stored or stampOf(stored) < stamp then
+    call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    written, greatest = written + 1, math.max(greatest, stamp)
+  end
+end
+if written > 0 then
+  local time = call('TIME')
+  local version = math.max(time[1] * 1000000 + time[2], greatest + 1)
+  local stored = tonumber(call('HGET', KEYS[1], '#version'))
+  if stored then version = math.max(version, stored + 1) end
+  call('HSET', KEYS[1], '#version', string.format('%.0f', version))
+end
+return written
