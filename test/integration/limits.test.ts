@@ -300,10 +300,12 @@ describe('[LIMITS] over two replicas', function () {
     const tcp = (webSocket as unknown as { _socket: { cork(): void; uncork(): void } })._socket;
     tcp.cork();
     for (let n = 0; n < 20; n++) webSocket.send(`40${JSON.stringify({ token: tokenOf(`user-${n}`) })}`);
+    tcp.uncork();
     await until(
       () => packets.filter((packet) => packet.startsWith('44')).length === 19,
       'others are refused',
     );
+    await until(() => packets.some((packet) => packet.startsWith('40')), 'one is in');
     assert.equal(packets.filter((packet) => packet.startsWith('40')).length, 1);
     assert.ok(
       packets.filter((packet) => packet.startsWith('44')).every((packet) => packet.includes('conflict')),
