@@ -111,11 +111,15 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
         { maxMessageBytes: websocket.maxMessageBytes },
       );
       gate.open(io);
-      const onConnection: Parameters<typeof acceptJsonClients>[1]['onConnection'] = (connection) =>
-        gate.accept(io, connection);
       stopJsonClients = acceptJsonClients(
         http,
-        { ...handshakes, authenticate, letIn, checkEntry, onConnection },
+        {
+          ...handshakes,
+          authenticate,
+          letIn,
+          checkEntry,
+          onConnection: (connection) => gate.accept(io, connection),
+        },
         transport,
       );
     },

@@ -73,14 +73,11 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
   );
   const isRevoked = (identity: Identity) => {
     // Nobody is let in, or does anything, with a token that may have been revoked.
-    if (!map.isKnown)
-      throw new RefusalError(
-        'unavailable',
-        'Redis was not reached yet: it is not known which tokens are revoked',
-        {
-          retryAfterMs: 1000,
-        },
-      );
+    if (!map.isKnown) {
+      throw new RefusalError('unavailable', 'Redis was not reached yet: it is not known what is revoked', {
+        retryAfterMs: 1000,
+      });
+    }
     return revocations.isRevoked(identity);
   };
   const verifier = makeVerifier(settings, secret, isRevoked);

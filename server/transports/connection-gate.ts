@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'socket.io';
-import { errorTable, RefusalError, toWireError } from '../../shared/errors.js';
-import type { Position, Positions } from '../../shared/position.js';
-import { readTopicName } from '../../shared/topic-name.js';
+import { RefusalError, toWireError } from '../../shared/errors.js';
+import type { Positions } from '../../shared/position.js';
 import type { Identity } from '../auth/identity.js';
 import type { Permissions } from '../auth/permissions.js';
 import { positionsField } from '../commands/request-fields.js';
@@ -10,7 +9,7 @@ import type { Answer, CommandRouter } from '../commands/router.js';
 import type { AdmittedTransport } from '../limits/admission.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import type { Subscribed, Topics } from '../topics/topics.js';
+import type { Topics } from '../topics/topics.js';
 import { ClientConnection, connectionOn } from './client-connection.js';
 import { CommandFlow } from './command-flow.js';
 import type { Connection } from './connection.js';
@@ -31,15 +30,9 @@ import {
   type Handshakes,
   type LetIn,
 } from './socketio.js';
+import { Welcome, type SessionStart } from './welcome.js';
 
-/** A session as the gate uses it; see `sessions/session-service.ts`. */
-interface SessionStart {
-  readonly id: string;
-  readonly resumed: boolean;
-  readonly topics: ReadonlyMap<string, Position | undefined>;
-  readonly createdAt: number;
-}
-
+/** Sessions as the gate uses them; see `sessions/session-service.ts`. */
 interface Sessions {
   open(userId: string, requestedId: string | undefined, positions: Positions): Promise<SessionStart>;
   connected(connection: Connection, createdAt: number): void;
@@ -82,9 +75,6 @@ interface Credentials {
   readonly session: SessionStart;
 }
 
-/** Wait before a subscription of the service's own making is tried again, in milliseconds. */
-const retryMs = 1000;
-
 /** Lets clients in, on whatever transport: who they are, their session, their commands, and what happens when they leave. */
 export class ConnectionGate {
   private readonly replies = new ReplyWriter();
@@ -98,6 +88,7 @@ export class ConnectionGate {
       else if (!answer.ok) connection.emit('error', answer.error);
     });
   });
+  private readonly welcome: Welcome;
   private readonly credentials = new WeakMap<Socket, Credentials>();
   /** Transports on which somebody is being identified. */
   private readonly identifying = new WeakSet<object>();
@@ -107,7 +98,9 @@ export class ConnectionGate {
   constructor(
     private readonly dependencies: ConnectionGateDependencies,
     private readonly settings: { readonly maxMessageBytes: number },
-  ) {}
+  ) {
+    this.welcome = new Welcome(dependencies);
+  }
 
   /** Begins to let Socket.IO clients in. */
   open(io: Server): void {
@@ -231,7 +224,7 @@ export class ConnectionGate {
       wire: connection.wire,
     });
     if (connection.wire === 'socketio') this.takePublishes(socket);
-    void this.welcome(connection, session).finally(() => {
+    void this.welcome.run(connection, session).finally(() => {
       if (conn instanceof JsonConnection) this.receive(conn, connection);
     });
     direct.add(connection);
@@ -292,66 +285,6 @@ export class ConnectionGate {
       releaseLastFrame(this as EngineConnection);
     })(this);
 
-  /** Gives back the session's subscriptions and those the token asks for, then tells the client where it is. */
-  private async welcome(connection: ClientConnection, session: SessionStart): Promise<void> {
-    const { sessions, permissions } = this.dependencies;
-    const wanted = new Map(session.topics);
-    for (const topic of connection.identity.autoSubscribe)
-      if (!wanted.has(topic)) wanted.set(topic, undefined);
-    const allowed = [...wanted].filter(
-      ([topic]) => isTopicName(topic) && permissions.allows(connection.identity, 'subscribe', topic),
-    );
-    sessions.connected(connection, session.createdAt);
-    const subscribed = await Promise.all(
-      allowed.map(([topic, since]) => this.subscribe(connection, topic, since)),
-    );
-    const topics = subscribed.filter((one) => one !== undefined);
-    sessions.onChanged(connection);
-    const mode = this.dependencies.mode();
-    connection.emit('status', {
-      status: 'connected',
-      details: {
-        connection_id: connection.id,
-        session_id: connection.sessionId,
-        user_id: connection.identity.userId,
-        recovered:
-          session.resumed &&
-          topics.length === allowed.length &&
-          topics.every((topic) => topic.recovered || !session.topics.has(topic.topic)),
-        ...(mode !== 'normal' && { mode }),
-        topics,
-      },
-    });
-  }
-
-  /** A subscription of the service's own making: while the log is away it is tried again. */
-  private async subscribe(
-    connection: ClientConnection,
-    topic: string,
-    since: Position | undefined,
-  ): Promise<Subscribed | undefined> {
-    const { topics, sessions, log } = this.dependencies;
-    try {
-      return await topics.subscribe(connection, topic, since);
-    } catch (error) {
-      log.debug('Subscription not restored yet', { connection_id: connection.id, topic, error });
-      // What a hook has refused for good is not asked again.
-      if (error instanceof RefusalError && errorTable[error.code].retry !== 'yes') return undefined;
-      setTimeout(() => {
-        if (this.dependencies.registry.connection(connection.id) !== connection) return;
-        void this.subscribe(connection, topic, since).then((subscribed) => {
-          if (subscribed === undefined) return;
-          sessions.onChanged(connection);
-          connection.emit('status', {
-            status: 'subscribed',
-            details: { topics: [topic], positions: [subscribed] },
-          });
-        });
-      }, retryMs).unref();
-      return undefined;
-    }
-  }
-
   private receive(conn: JsonConnection, connection: ClientConnection): void {
     const { log } = this.dependencies;
     const target = {
@@ -370,13 +303,4 @@ export class ConnectionGate {
 
 function transportTaken(): RefusalError {
   return new RefusalError('conflict', 'this transport has a connection already');
-}
-
-function isTopicName(name: string): boolean {
-  try {
-    readTopicName(name, 'topic');
-    return true;
-  } catch {
-    return false;
-  }
 }

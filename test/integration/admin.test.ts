@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect as connectTcp } from 'node:net';
 import type { ErrorCode } from '../../shared/errors.js';
 import { ok, openApiOf, request as call, type Json } from '../support/admin.js';
 import { emit, JsonClient, type TestAnswer } from '../support/clients.js';
@@ -375,6 +376,25 @@ for (const storage of ['redis', 'memory'] as const) {
           ].join()
         );
       }, 'all are on record');
+    });
+
+    it('who break off an upload leave a record that says so', async () => {
+      const { port } = new URL(a.url);
+      const upload = connectTcp(Number(port), '127.0.0.1');
+      const token = tokenOf('olga', { roles: ['admin'] });
+      await new Promise<void>((resolve) =>
+        upload.write(
+          `POST /admin/sessions/restore HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 100\r\n\r\n[{"id":`,
+          () => resolve(),
+        ),
+      );
+      upload.destroy();
+      await until(async () => {
+        const { records } = (await ok(b, 'GET', '/audit?limit=1')) as { records: Record<string, string>[] };
+        return records[0]?.['action'] === 'POST /admin/sessions/restore';
+      }, 'it is on record');
+      const { records } = (await ok(b, 'GET', '/audit?limit=1')) as { records: Record<string, string>[] };
+      assert.equal(records[0]!['result'], 'invalid_message');
     });
 
     it('are told what is wrong with a request, and nothing changes', async () => {

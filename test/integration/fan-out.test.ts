@@ -176,6 +176,44 @@ describe('[P7] slow readers', function () {
     });
   }
 
+  it('are told of no loss under drop_newest that they have read again', async () => {
+    await start({
+      RTC_OUTBOX_LIMIT_BYTES: '65536',
+      RTC_OUTBOX_OVERFLOW_STRATEGY: 'drop_newest',
+      RTC_TOPICS_HISTORY_SIZE: '20000',
+    });
+    const reader = new JsonClient(replica.webSocketUrl, 'reader');
+    await until(() => reader.of('Status').length === 1, 'it is in');
+    reader.send({ type: 'Subscribe', data: { topics: [topic] } });
+    await until(() => reader.of('Status').length === 2, 'it is subscribed');
+    await publishMany(publisher, 3, 4000);
+    await until(() => reader.received.messages.length === 3, 'it reads');
+    const since = reader.received.last!;
+    const tcp = (reader.webSocket as unknown as { _socket: { pause(): void; resume(): void } })._socket;
+    tcp.pause();
+    const dropped = async () =>
+      (await replica.json<{ outboxes: { dropped: number } }>('/metrics')).outboxes.dropped;
+    await publishUntil(publisher, 100, async () => (await dropped()) > 0);
+    const { sequence: total } = (await publisher.emitWithAck('publish', {
+      topic,
+      payload: 'last',
+    })) as TestAnswer;
+    const before = reader.received.messages.length;
+    reader.send({ type: 'Subscribe', data: { topics: [topic], since: { [topic]: since } } });
+    const behind = async () => (await replica.json<{ topics: { behind: number } }>('/metrics')).topics.behind;
+    await until(async () => (await behind()) === 1, 'it is read on for');
+    tcp.resume();
+    await until(() => reader.received.last!.sequence === total, 'everything is there', 30_000);
+    await until(async () => (await behind()) === 0, 'it is live again');
+    await publish(publisher, { after: true });
+    await until(() => reader.received.last!.sequence === total! + 1, 'what comes later is there');
+    assert.deepEqual(reader.of('Gap'), []);
+    const again = reader.received.sequences.slice(before);
+    const from = again.lastIndexOf(since.sequence + 1);
+    assert.deepEqual(again.slice(from), numbers(total! + 1).slice(since.sequence));
+    reader.close();
+  });
+
   it('leave their direct messages in the inbox until they read, and get them in order, each once', async () => {
     await start({ RTC_DIRECT_INBOX_SIZE: '5000' });
     const webSocket = new WebSocket(`${replica.webSocketUrl}?token=${tokenOf('stalled')}`);
