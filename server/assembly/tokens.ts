@@ -1,5 +1,4 @@
 import { v7 as uuidV7 } from 'uuid';
-import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
 import { RefreshService } from '../auth/refresh-service.js';
 import { closeRevoked } from '../auth/revocation-sweep.js';
@@ -73,11 +72,7 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
   );
   const isRevoked = (identity: Identity) => {
     // Nobody is let in, or does anything, with a token that may have been revoked.
-    if (!map.isKnown) {
-      throw new RefusalError('unavailable', 'Redis was not reached yet: it is not known what is revoked', {
-        retryAfterMs: 1000,
-      });
-    }
+    map.checkKnown('which tokens are revoked');
     return revocations.isRevoked(identity);
   };
   const verifier = makeVerifier(settings, secret, isRevoked);

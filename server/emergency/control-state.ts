@@ -113,15 +113,7 @@ export class ControlState {
 
   /** @throws RefusalError `at_capacity` while new connections are switched off; `unavailable` until it is known whether they are */
   checkConnect(): void {
-    if (!this.map.isKnown) {
-      throw new RefusalError(
-        'unavailable',
-        'Redis was not reached yet: it is not known what is switched off',
-        {
-          retryAfterMs: 1000,
-        },
-      );
-    }
+    this.map.checkKnown('what is switched off');
     if (this.accepted) return;
     throw new RefusalError('at_capacity', 'new connections are switched off by an operator', {
       retryAfterMs,

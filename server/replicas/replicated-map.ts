@@ -1,3 +1,4 @@
+import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../telemetry/log.js';
 import type { Bus } from './bus.js';
 import type { SharedStore, StampedEntry, StampedFields } from './shared-store.js';
@@ -55,9 +56,12 @@ export class ReplicatedMap {
     this.timer.unref();
   }
 
-  /** Whether the store was ever read: until then nothing is known of what it holds. */
-  get isKnown(): boolean {
-    return this.hasRead;
+  /** For those who must not go on without: `what` tells what is asked of the map. @throws RefusalError `unavailable` until it is known */
+  checkKnown(what: string): void {
+    if (this.hasRead) return;
+    throw new RefusalError('unavailable', `Redis was not reached yet: it is not known ${what}`, {
+      retryAfterMs: 1000,
+    });
   }
 
   get size(): number {

@@ -174,9 +174,9 @@ for (const storage of ['memory', 'redis'] as const) {
 
     it('is given back what the replicas hold when it has lost it, and nothing they do not hold', async () => {
       const [a, b, late] = mapsOf('kept', 'a', 'b', 'late') as [ReplicatedMap, ReplicatedMap, ReplicatedMap];
-      assert.ok(!a.isKnown, 'nothing is known before the first reading');
+      assert.throws(() => a.checkKnown('what is set'), { code: 'unavailable' });
       await a.read();
-      assert.ok(a.isKnown);
+      a.checkKnown('what is set');
       await a.set({ mode: 'x', gone: 'y' });
       await a.set({ gone: undefined });
       await until(() => b.get('mode') === 'x', 'b has it');
