@@ -1,8 +1,8 @@
 /** For programs that embed the service. */
-export { Service, type ServiceOptions } from './service.js';
-export type { ConnectEvent, DisconnectEvent, Hooks, PublishEvent, SubscribeEvent } from './actors/hooks.js';
+export { Service, type ServiceOptions } from './app/service.js';
+export type { ConnectEvent, DisconnectEvent, Hooks, PublishEvent, SubscribeEvent } from './hooks/hooks.js';
 export { loadSettings, SettingsError } from './config/load.js';
 export type { Settings } from './config/schema.js';
-export { roomOf } from './transports/registry.js';
+export { roomOf } from './gateway/connection-registry.js';
 export { RefusalError, errorTable, type ErrorCode } from '../shared/errors.js';
 export type { Message } from '../shared/message.js';

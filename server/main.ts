@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { tokenIssuer } from './assembly/tokens.js';
+import { tokenIssuer } from './app/tokens.js';
 import type { TokenIssuer } from './auth/token-issuer.js';
 import { loadSettings, SettingsError } from './config/load.js';
-import { Service } from './service.js';
+import { Service } from './app/service.js';
 
 /** Exit codes: settings that cannot be used, and a start that failed (port taken). */
 const exitCodes = { settings: 2, start: 1 } as const;

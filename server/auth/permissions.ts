@@ -1,6 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
-import type { Action, Identity } from './identity.js';
+import type { Action, Identity } from '../protocol/identity.js';
 
 /** Allows the actions on the topics to everybody who has the role; role `*` is everybody. */
 export interface PermissionRule {

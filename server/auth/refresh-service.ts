@@ -1,6 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { SharedStore } from '../replicas/shared-store.js';
-import type { Log } from '../telemetry/log.js';
+import type { SharedStore } from '../cluster/shared-store.js';
+import type { Log } from '../logging/log.js';
 import type { Revocations } from './revocations.js';
 import type { PairSeed, TokenIssuer, TokenPair } from './token-issuer.js';
 import type { RefreshIdentity, TokenVerifier } from './token-verifier.js';

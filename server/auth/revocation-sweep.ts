@@ -1,5 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 import type { Revocations } from './revocations.js';
 
 /** Closes live connections whose token has been revoked, as soon as this replica hears of it. */

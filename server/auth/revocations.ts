@@ -1,5 +1,5 @@
-import type { ReplicatedMap } from '../replicas/replicated-map.js';
-import type { Identity } from './identity.js';
+import type { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { Identity } from '../protocol/identity.js';
 
 /** Tokens that are not taken any more, as operators see them. */
 export interface RevocationRecord {

@@ -1,7 +1,7 @@
 import jwt from 'jsonwebtoken';
 import { RefusalError } from '../../shared/errors.js';
 import { isTopicPattern } from '../../shared/topic-name.js';
-import type { Identity } from './identity.js';
+import type { Identity } from '../protocol/identity.js';
 import { refreshType } from './token-issuer.js';
 import type { TokenKey } from './token-keys.js';
 

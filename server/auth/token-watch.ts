@@ -1,5 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 
 export interface TokenWatchDependencies {
   readonly connections: () => Iterable<Connection>;

@@ -1,6 +1,6 @@
 import { readFile, rm, stat } from 'node:fs/promises';
 import { z } from 'zod';
-import type { RestoreProgress } from '../sessions/session-restore.js';
+import type { RestoreProgress } from '../sessions/backup/session-restore.js';
 import { writeAtomically } from './atomic-file.js';
 
 const checkpointSchema = z.object({

@@ -1,11 +1,11 @@
-import { RedisLink } from '../cluster/redis-link.js';
-import { RedisSessionStore } from '../cluster/redis-session-store.js';
+import { RedisLink } from '../storage/redis/redis-link.js';
+import { RedisSessionStore } from '../storage/redis/redis-session-store.js';
 import type { Settings } from '../config/schema.js';
-import { BackupError } from '../sessions/backup-reader.js';
-import { backupOf, countAtEnd } from '../sessions/backup-writer.js';
-import type { RestoreReport } from '../sessions/session-restore.js';
+import { BackupError } from '../sessions/backup/backup-reader.js';
+import { backupOf, countAtEnd } from '../sessions/backup/backup-writer.js';
+import type { RestoreReport } from '../sessions/backup/session-restore.js';
 import type { PutResult, StoredSession } from '../sessions/session-store.js';
-import { silentLog } from '../telemetry/log.js';
+import { silentLog } from '../logging/log.js';
 
 /** Where the command line finds the sessions: Redis itself, or a service in front of it. */
 export interface SessionPlace {

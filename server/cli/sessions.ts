@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import { SessionRestore, type RestoreProgress } from '../sessions/session-restore.js';
+import { SessionRestore, type RestoreProgress } from '../sessions/backup/session-restore.js';
 import { writeAtomically } from './atomic-file.js';
 import { progressDisplay } from './progress-display.js';
 import { RestoreCheckpoint } from './restore-checkpoint.js';

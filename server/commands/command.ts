@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 
 export type CommandName =
   'subscribe' | 'unsubscribe' | 'publish' | 'direct' | 'history' | 'missed' | 'presence' | 'refresh' | 'ping';

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Permissions } from '../auth/permissions.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
-import { readPayload, type PayloadLimits } from './payload.js';
-import { confirmField, keyField, timeoutField, traceField } from './request-fields.js';
-import type { MessageTrace, MessageTracer } from '../telemetry/message-tracer.js';
+import { readPayload, type PayloadLimits } from '../protocol/payload.js';
+import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
+import type { MessageTrace, MessageTracer } from '../tracing/message-tracer.js';
 
 /** A message to one user. */
 export interface DirectRequest {

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import type { Message } from '../../shared/message.js';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
-import { entryToMessage } from '../topics/entry.js';
-import { epochAt } from '../topics/lineage.js';
+import { entryToMessage } from '../log/entry.js';
+import { epochAt } from '../log/lineage.js';
 import type { History, Topics } from '../topics/topics.js';
-import type { Wire } from '../transports/connection.js';
+import type { Wire } from '../protocol/connection.js';
 import type { Command } from './command.js';
-import { positionField } from './request-fields.js';
+import { positionField } from '../protocol/request-fields.js';
 
 /** The entries of a history answer as messages of a wire. */
 export function messagesOf(history: History, wire: Wire): Message[] {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Message } from '../../shared/message.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Topics } from '../topics/topics.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
 import { messagesOf } from './history.js';
 

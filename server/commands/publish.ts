@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
-import type { Durability } from '../topics/broker.js';
+import type { Durability } from '../log/broker.js';
 import type { PublishReceipt, Topics } from '../topics/topics.js';
 import type { Command } from './command.js';
-import { readPayload, type PayloadLimits } from './payload.js';
-import { confirmField, keyField, timeoutField, traceField } from './request-fields.js';
-import type { MessageTracer } from '../telemetry/message-tracer.js';
+import { readPayload, type PayloadLimits } from '../protocol/payload.js';
+import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
+import type { MessageTracer } from '../tracing/message-tracer.js';
 
 /** Waits for subscribers to acknowledge a message. */
 export interface DeliveryConfirmations {

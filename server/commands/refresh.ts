@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
-import type { Identity } from '../auth/identity.js';
-import type { Connection } from '../transports/connection.js';
+import type { Identity } from '../protocol/identity.js';
+import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
 
 const schema = z.strictObject({ token: z.string().min(1).max(16_384) });

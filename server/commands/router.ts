@@ -1,8 +1,8 @@
 import { RefusalError, toWireError, type WireError } from '../../shared/errors.js';
-import type { Log } from '../telemetry/log.js';
-import type { Connection } from '../transports/connection.js';
+import type { Log } from '../logging/log.js';
+import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
-import { requestError } from './request-error.js';
+import { requestError } from '../protocol/request-error.js';
 
 /** The answer of every command. */
 export type Answer = ({ readonly ok: true } & object) | { readonly ok: false; readonly error: WireError };

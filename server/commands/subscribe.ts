@@ -3,9 +3,9 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
-import { positionsField, topicsField } from './request-fields.js';
+import { positionsField, topicsField } from '../protocol/request-fields.js';
 
 export interface SubscribeDependencies {
   readonly topics: Topics;

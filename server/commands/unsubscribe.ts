@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Topics } from '../topics/topics.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
-import { topicsField } from './request-fields.js';
+import { topicsField } from '../protocol/request-fields.js';
 
 const schema = z.strictObject({ topics: topicsField });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isTopicPattern } from '../../shared/topic-name.js';
 import { isProxyNetwork } from './proxies.js';
-import { isLogFilter, logFilterRule } from '../telemetry/log-filter.js';
+import { isLogFilter, logFilterRule } from '../logging/log-filter.js';
 
 /** One setting: its schema holds type, limits and default; the meaning goes to `docs/config.md`. */
 const setting = <Schema extends z.ZodType>(schema: Schema, meaning: string) =>

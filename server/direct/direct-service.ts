@@ -1,14 +1,14 @@
 import type { DirectAnswer, DirectRequest, DirectSender } from '../commands/direct.js';
-import type { Broker, LogEntry, LogSlice } from '../topics/broker.js';
-import { entryToMessage, isTraced, messageIdOf, viewHeader } from '../topics/entry.js';
+import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
+import { entryToMessage, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
-import { epochAt, isPlaceIn } from '../topics/lineage.js';
+import { epochAt, isPlaceIn } from '../log/lineage.js';
 import type { Feed, Topics } from '../topics/topics.js';
-import type { Connection } from '../transports/connection.js';
-import type { Subscriber } from '../transports/subscriber.js';
-import type { Log } from '../telemetry/log.js';
-import type { DeliveryTracer } from '../telemetry/message-tracer.js';
-import type { Confirmations } from './confirmations.js';
+import type { Connection } from '../protocol/connection.js';
+import type { Subscriber } from '../fanout/subscriber.js';
+import type { Log } from '../logging/log.js';
+import type { DeliveryTracer } from '../tracing/message-tracer.js';
+import type { Confirmations } from '../fanout/confirmations.js';
 
 export interface DirectServiceDependencies {
   readonly topics: Topics;

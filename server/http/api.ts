@@ -1,8 +1,8 @@
 import { json, Router, type Request, type Response } from 'express';
 import { RefusalError } from '../../shared/errors.js';
-import type { Identity } from '../auth/identity.js';
+import type { Identity } from '../protocol/identity.js';
 import type { CommandRouter } from '../commands/router.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 import { sendError } from './errors.js';
 
 export interface ApiDependencies {

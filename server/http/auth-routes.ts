@@ -2,7 +2,7 @@ import { json, Router } from 'express';
 import { z } from 'zod';
 import type { RefreshService } from '../auth/refresh-service.js';
 import type { TokenPair } from '../auth/token-issuer.js';
-import { requestError } from '../commands/request-error.js';
+import { requestError } from '../protocol/request-error.js';
 
 const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
 

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { errorTable, RefusalError, toWireError, type WireError } from '../../shared/errors.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../logging/log.js';
 
 /** Answers with an error: its status, `Retry-After` where there is one, and the error object of every wire. */
 export function sendError(response: Response, error: WireError): void {

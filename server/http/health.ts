@@ -1,5 +1,5 @@
 import { Router } from 'express';
-import type { ControlSnapshot } from '../emergency/control-state.js';
+import type { ControlSnapshot } from '../control/control-state.js';
 
 export interface HealthSources {
   readonly replicaId: string;

@@ -1,5 +1,5 @@
 import { Router } from 'express';
-import type { Metrics } from '../telemetry/metrics.js';
+import type { Metrics } from '../metrics/metrics.js';
 
 /** `/metrics`: JSON, or Prometheus text for whoever prefers it. */
 export function metricsRouter(metrics: Metrics): Router {

@@ -8,10 +8,10 @@ import {
   type Store,
 } from 'express-rate-limit';
 import { RefusalError } from '../../shared/errors.js';
-import type { Identity } from '../auth/identity.js';
-import { answerInTime } from '../replicas/answer-in-time.js';
+import type { Identity } from '../protocol/identity.js';
+import { answerInTime } from '../primitives/with-timeout.js';
 import type { LimitCounts } from '../limits/limit-counts.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../logging/log.js';
 import { bearerOf } from './api.js';
 import { sendError } from './errors.js';
 

@@ -1,7 +1,7 @@
 import { ipKeyGenerator } from 'express-rate-limit';
 import { RefusalError } from '../../shared/errors.js';
 import type { LimitCounts } from './limit-counts.js';
-import { TokenBucket } from './token-bucket.js';
+import { TokenBucket } from '../primitives/token-bucket.js';
 
 export interface AddressLimiterSettings {
   /** Handshakes per second from one address; 0 for no limit. */

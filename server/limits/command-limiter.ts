@@ -1,8 +1,8 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 import type { LimitCounts } from './limit-counts.js';
-import { SlidingWindow } from './sliding-window.js';
-import { TokenBucket } from './token-bucket.js';
+import { SlidingWindow } from '../primitives/sliding-window.js';
+import { TokenBucket } from '../primitives/token-bucket.js';
 import type { UserLimiter } from './user-limiter.js';
 
 /** Commands per second; 0 for no limit. */

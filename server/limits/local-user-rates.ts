@@ -1,4 +1,4 @@
-import { SlidingWindow } from './sliding-window.js';
+import { SlidingWindow } from '../primitives/sliding-window.js';
 import { rateSlotMs, rateSlots, type Grant, type UserRateStore } from './user-rate-store.js';
 
 /** Windows without commands are let go when there are this many more. */

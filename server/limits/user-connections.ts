@@ -1,6 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { Log } from '../telemetry/log.js';
-import { answerInTime } from '../replicas/answer-in-time.js';
+import type { Log } from '../logging/log.js';
+import { answerInTime } from '../primitives/with-timeout.js';
 import type { ConnectionCountStore } from './connection-count-store.js';
 import type { LimitCounts } from './limit-counts.js';
 

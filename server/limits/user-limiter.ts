@@ -1,6 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { Log } from '../telemetry/log.js';
-import { answerInTime } from '../replicas/answer-in-time.js';
+import type { Log } from '../logging/log.js';
+import { answerInTime } from '../primitives/with-timeout.js';
 import type { LimitCounts } from './limit-counts.js';
 import type { Grant, UserRateStore } from './user-rate-store.js';
 

@@ -1,7 +1,7 @@
 import type { PresenceAnswer, PresenceReader } from '../commands/presence.js';
 import { RefusalError } from '../../shared/errors.js';
-import type { Bus } from '../replicas/bus.js';
-import type { Log } from '../telemetry/log.js';
+import type { Bus } from '../cluster/bus.js';
+import type { Log } from '../logging/log.js';
 import type { PresenceChange, PresenceStore, PresenceTransition } from './presence-store.js';
 
 export interface PresenceDependencies {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
-import { positionField } from '../commands/request-fields.js';
+import { positionField } from '../protocol/request-fields.js';
 import type { StoredSession } from './session-store.js';
 
 /**

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Position, Positions } from '../../shared/position.js';
-import type { Log } from '../telemetry/log.js';
+import type { Log } from '../logging/log.js';
 import type { Topics } from '../topics/topics.js';
-import type { Connection } from '../transports/connection.js';
+import type { Connection } from '../protocol/connection.js';
 import { PositionList } from './position-list.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 

@@ -1,6 +1,6 @@
 import type { Position } from '../../shared/position.js';
-import type { Connection } from '../transports/connection.js';
-import type { Durability, LogEntry } from './broker.js';
+import type { Connection } from '../protocol/connection.js';
+import type { Durability, LogEntry } from '../log/broker.js';
 
 /** A message on its way into a topic; the payload has been read and checked (see `commands/payload.ts`). */
 export interface PublishRequest {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { AppendEntry, Batch, Broker, Retention } from '../../server/topics/broker.js';
+import type { AppendEntry, Batch, Broker, Retention } from '../../server/log/broker.js';
 import { until } from '../support/wait.js';
 
 /** A driver under test: brokers that share one log, and ways to harm it. */

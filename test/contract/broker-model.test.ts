@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
-import { MemoryBroker } from '../../server/cluster/memory-broker.js';
-import type { Broker, LogSlice, Retention } from '../../server/topics/broker.js';
+import { MemoryBroker } from '../../server/storage/memory/memory-broker.js';
+import type { Broker, LogSlice, Retention } from '../../server/log/broker.js';
 import { TestRedis } from '../support/redis.js';
 import { redisBrokers } from './broker.test.js';
 

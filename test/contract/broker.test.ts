@@ -1,8 +1,8 @@
-import { MemoryBroker } from '../../server/cluster/memory-broker.js';
-import { RedisBroker } from '../../server/cluster/redis-broker.js';
-import { RedisLink } from '../../server/cluster/redis-link.js';
-import { silentLog } from '../../server/telemetry/log.js';
-import type { Retention } from '../../server/topics/broker.js';
+import { MemoryBroker } from '../../server/storage/memory/memory-broker.js';
+import { RedisBroker } from '../../server/storage/redis/redis-broker.js';
+import { RedisLink } from '../../server/storage/redis/redis-link.js';
+import { silentLog } from '../../server/logging/log.js';
+import type { Retention } from '../../server/log/broker.js';
 import { TestRedis } from '../support/redis.js';
 import { brokerContract, type BrokerFixture } from './broker-contract.js';
 

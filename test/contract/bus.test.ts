@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { createAdapter } from '@socket.io/redis-adapter';
 import { Server } from 'socket.io';
-import { AdapterClients } from '../../server/cluster/adapter-clients.js';
-import { MemoryBus } from '../../server/cluster/memory-bus.js';
-import { RedisBus } from '../../server/cluster/redis-bus.js';
-import { RedisLink } from '../../server/cluster/redis-link.js';
-import type { Bus } from '../../server/replicas/bus.js';
-import { silentLog } from '../../server/telemetry/log.js';
+import { AdapterClients } from '../../server/storage/redis/adapter-clients.js';
+import { MemoryBus } from '../../server/storage/memory/memory-bus.js';
+import { RedisBus } from '../../server/storage/redis/redis-bus.js';
+import { RedisLink } from '../../server/storage/redis/redis-link.js';
+import type { Bus } from '../../server/cluster/bus.js';
+import { silentLog } from '../../server/logging/log.js';
 import { TestRedis } from '../support/redis.js';
 import { until } from '../support/wait.js';
 import { Closing } from './closing.js';

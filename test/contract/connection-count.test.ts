@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { RedisBus } from '../../server/cluster/redis-bus.js';
-import { RedisConnectionCountStore } from '../../server/cluster/redis-connection-count-store.js';
-import { RedisLink } from '../../server/cluster/redis-link.js';
-import { silentLog } from '../../server/telemetry/log.js';
+import { RedisBus } from '../../server/storage/redis/redis-bus.js';
+import { RedisConnectionCountStore } from '../../server/storage/redis/redis-connection-count-store.js';
+import { RedisLink } from '../../server/storage/redis/redis-link.js';
+import { silentLog } from '../../server/logging/log.js';
 import { TestRedis } from '../support/redis.js';
 import { until } from '../support/wait.js';
 

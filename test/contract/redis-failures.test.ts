@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { RefusalError } from '../../shared/errors.js';
-import type { Broker } from '../../server/topics/broker.js';
-import { isPlaceIn } from '../../server/topics/lineage.js';
+import type { Broker } from '../../server/log/broker.js';
+import { isPlaceIn } from '../../server/log/lineage.js';
 import { TestRedis } from '../support/redis.js';
 import { until } from '../support/wait.js';
 import { entry, listen, type BrokerFixture } from './broker-contract.js';

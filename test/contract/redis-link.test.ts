@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { RedisBroker } from '../../server/cluster/redis-broker.js';
-import { RedisLink } from '../../server/cluster/redis-link.js';
-import { silentLog } from '../../server/telemetry/log.js';
+import { RedisBroker } from '../../server/storage/redis/redis-broker.js';
+import { RedisLink } from '../../server/storage/redis/redis-link.js';
+import { silentLog } from '../../server/logging/log.js';
 import { TestRedis } from '../support/redis.js';
 import { until } from '../support/wait.js';
 import { entry, listen } from './broker-contract.js';

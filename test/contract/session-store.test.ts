@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { MemorySessionStore } from '../../server/cluster/memory-session-store.js';
-import { RedisLink } from '../../server/cluster/redis-link.js';
-import { RedisSessionStore } from '../../server/cluster/redis-session-store.js';
+import { MemorySessionStore } from '../../server/storage/memory/memory-session-store.js';
+import { RedisLink } from '../../server/storage/redis/redis-link.js';
+import { RedisSessionStore } from '../../server/storage/redis/redis-session-store.js';
 import type { SessionStore, StoredSession } from '../../server/sessions/session-store.js';
-import { allSessions } from '../../server/sessions/session-walk.js';
-import { silentLog } from '../../server/telemetry/log.js';
+import { allSessions } from '../../server/sessions/backup/session-walk.js';
+import { silentLog } from '../../server/logging/log.js';
 import { TestRedis } from '../support/redis.js';
 import { until } from '../support/wait.js';
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import type { RefusalError } from '../../shared/errors.js';
-import { MemorySharedStore } from '../../server/cluster/memory-shared-store.js';
-import { RedisLink } from '../../server/cluster/redis-link.js';
-import { RedisSharedStore } from '../../server/cluster/redis-shared-store.js';
-import { ReplicatedMap } from '../../server/replicas/replicated-map.js';
-import type { SharedStore, StampedEntry } from '../../server/replicas/shared-store.js';
-import { MemoryBus } from '../../server/cluster/memory-bus.js';
-import { silentLog, type Log } from '../../server/telemetry/log.js';
+import { MemorySharedStore } from '../../server/storage/memory/memory-shared-store.js';
+import { RedisLink } from '../../server/storage/redis/redis-link.js';
+import { RedisSharedStore } from '../../server/storage/redis/redis-shared-store.js';
+import { ReplicatedMap } from '../../server/cluster/replicated-map.js';
+import type { SharedStore, StampedEntry } from '../../server/cluster/shared-store.js';
+import { MemoryBus } from '../../server/storage/memory/memory-bus.js';
+import { silentLog, type Log } from '../../server/logging/log.js';
 import { TestRedis } from '../support/redis.js';
 import { until } from '../support/wait.js';
 

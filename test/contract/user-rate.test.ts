@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { RedisLink } from '../../server/cluster/redis-link.js';
-import { RedisUserRateStore } from '../../server/cluster/redis-user-rate-store.js';
+import { RedisLink } from '../../server/storage/redis/redis-link.js';
+import { RedisUserRateStore } from '../../server/storage/redis/redis-user-rate-store.js';
 import { LocalUserRates } from '../../server/limits/local-user-rates.js';
 import { rateSlotMs, rateSlots, type UserRateStore } from '../../server/limits/user-rate-store.js';
-import { silentLog } from '../../server/telemetry/log.js';
+import { silentLog } from '../../server/logging/log.js';
 import { TestRedis } from '../support/redis.js';
 
 /** Stores that count together, as one per replica would. */

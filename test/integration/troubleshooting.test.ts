@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Socket } from 'socket.io-client';
 import { settingList } from '../../server/config/setting-list.js';
 import { loadSettings } from '../../server/config/load.js';
-import { metricTable } from '../../server/telemetry/metric-table.js';
+import { metricTable } from '../../server/metrics/metric-table.js';
 import { ok, type Json } from '../support/admin.js';
 import { connectClient } from '../support/clients.js';
 import { CommandRunner, readBlocks } from '../support/documented-commands.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { RefusalError } from '../../shared/errors.js';
-import { longestBackoffMs, Supervisor, type SupervisedChild } from '../../server/actors/supervisor.js';
-import { WorkPool } from '../../server/actors/work-pool.js';
-import { SlidingWindow } from '../../server/limits/sliding-window.js';
-import { silentLog } from '../../server/telemetry/log.js';
+import { longestBackoffMs, Supervisor, type SupervisedChild } from '../../server/supervision/supervisor.js';
+import { WorkPool } from '../../server/supervision/work-pool.js';
+import { SlidingWindow } from '../../server/primitives/sliding-window.js';
+import { silentLog } from '../../server/logging/log.js';
 import { until } from '../support/wait.js';
 
 describe('[ACTOR] Supervisor', () => {

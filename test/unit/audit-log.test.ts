@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { RefusalError } from '../../shared/errors.js';
-import { MemorySharedStore } from '../../server/cluster/memory-shared-store.js';
-import { AuditLog } from '../../server/http/admin/audit-log.js';
-import { silentLog } from '../../server/telemetry/log.js';
+import { MemorySharedStore } from '../../server/storage/memory/memory-shared-store.js';
+import { AuditLog } from '../../server/admin/audit-log.js';
+import { silentLog } from '../../server/logging/log.js';
 
 /** A store that can go away. */
 class FlakyStore extends MemorySharedStore {

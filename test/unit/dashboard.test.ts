@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { metricTable } from '../../server/telemetry/metric-table.js';
+import { metricTable } from '../../server/metrics/metric-table.js';
 
 interface Panel {
   readonly id: number;

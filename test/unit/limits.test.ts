@@ -4,18 +4,18 @@ import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { RefusalError } from '../../shared/errors.js';
 import { AddressLimiter } from '../../server/limits/address-limiter.js';
-import { HandshakeAdmission } from '../../server/limits/admission.js';
+import { HandshakeAdmission } from '../../server/gateway/handshake/handshake-admission.js';
 import { CommandLimiter, type CommandRates } from '../../server/limits/command-limiter.js';
 import { newLimitCounts } from '../../server/limits/limit-counts.js';
 import { LocalUserRates } from '../../server/limits/local-user-rates.js';
-import { SlidingWindow } from '../../server/limits/sliding-window.js';
-import { TokenBucket } from '../../server/limits/token-bucket.js';
+import { SlidingWindow } from '../../server/primitives/sliding-window.js';
+import { TokenBucket } from '../../server/primitives/token-bucket.js';
 import { UserConnections } from '../../server/limits/user-connections.js';
 import { UserLimiter } from '../../server/limits/user-limiter.js';
 import type { UserRateStore } from '../../server/limits/user-rate-store.js';
-import { silentLog } from '../../server/telemetry/log.js';
-import { ClientAddresses } from '../../server/transports/client-addresses.js';
-import type { Connection } from '../../server/transports/connection.js';
+import { silentLog } from '../../server/logging/log.js';
+import { ClientAddresses } from '../../server/gateway/handshake/client-addresses.js';
+import type { Connection } from '../../server/protocol/connection.js';
 
 /** A clock that stands until it is moved. */
 class Clock {

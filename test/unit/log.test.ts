@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
-import { LoggerFactory, type LoggerSettings } from '../../server/telemetry/logger.js';
+import { LoggerFactory, type LoggerSettings } from '../../server/logging/logger.js';
 import { until } from '../support/wait.js';
 
 type Line = Record<string, unknown>;

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import express from 'express';
 import { metricsRouter } from '../../server/http/metrics-route.js';
 import { newLimitCounts } from '../../server/limits/limit-counts.js';
-import { metricTable } from '../../server/telemetry/metric-table.js';
-import { Metrics } from '../../server/telemetry/metrics.js';
-import { Quantiles } from '../../server/telemetry/quantiles.js';
+import { metricTable } from '../../server/metrics/metric-table.js';
+import { Metrics } from '../../server/metrics/metrics.js';
+import { Quantiles } from '../../server/metrics/quantiles.js';
 
 /** Metrics of a service that does nothing but hold a few connections. */
 function someMetrics(): Metrics {

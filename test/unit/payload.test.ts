@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { RefusalError } from '../../shared/errors.js';
-import { readPayload } from '../../server/commands/payload.js';
-import { encodeEntry, entryToMessage, viewEntry } from '../../server/topics/entry.js';
-import { jsonFrames, socketIoFrames, socketIoPackets } from '../../server/transports/frames.js';
+import { readPayload } from '../../server/protocol/payload.js';
+import { encodeEntry, entryToMessage, viewEntry } from '../../server/log/entry.js';
+import { jsonFrames, socketIoFrames, socketIoPackets } from '../../server/fanout/frames.js';
 
 const limits = { maxBytes: 65_536, maxDepth: 32 };
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);

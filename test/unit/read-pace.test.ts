@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { ClientConnection } from '../../server/transports/client-connection.js';
-import { ReadPace } from '../../server/transports/read-pace.js';
+import type { ClientConnection } from '../../server/gateway/client-connection.js';
+import { ReadPace } from '../../server/gateway/read-throttle.js';
 import { until } from '../support/wait.js';
 
 /** A connection on a TCP socket, with what the pace looks at. */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { createSecretKey } from 'node:crypto';
-import { MemoryBus } from '../../server/cluster/memory-bus.js';
-import { MemorySharedStore } from '../../server/cluster/memory-shared-store.js';
+import { MemoryBus } from '../../server/storage/memory/memory-bus.js';
+import { MemorySharedStore } from '../../server/storage/memory/memory-shared-store.js';
 import { RefreshService } from '../../server/auth/refresh-service.js';
 import { Revocations } from '../../server/auth/revocations.js';
 import { TokenIssuer, type TokenPair } from '../../server/auth/token-issuer.js';
 import { TokenVerifier } from '../../server/auth/token-verifier.js';
-import { ReplicatedMap } from '../../server/replicas/replicated-map.js';
-import { silentLog } from '../../server/telemetry/log.js';
+import { ReplicatedMap } from '../../server/cluster/replicated-map.js';
+import { silentLog } from '../../server/logging/log.js';
 import { RefusalError } from '../../shared/errors.js';
 
 describe('[AUTH] refresh tokens', () => {

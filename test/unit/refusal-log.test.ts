@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../../shared/errors.js';
-import { silentLog, type LogFields } from '../../server/telemetry/log.js';
-import { RefusalLog } from '../../server/transports/refusal-log.js';
+import { silentLog, type LogFields } from '../../server/logging/log.js';
+import { RefusalLog } from '../../server/gateway/handshake/refusal-log.js';
 
 describe('[LOG] refused connections', () => {
   it('are written with their reason and without their token, and counted; a flood of them leaves bounded lines', () => {

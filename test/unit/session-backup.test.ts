@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { MemorySessionStore } from '../../server/cluster/memory-session-store.js';
-import { BackupError, readBackup } from '../../server/sessions/backup-reader.js';
-import { backupOf, countAtEnd } from '../../server/sessions/backup-writer.js';
-import { SessionRestore, type RestoreSettings } from '../../server/sessions/session-restore.js';
+import { MemorySessionStore } from '../../server/storage/memory/memory-session-store.js';
+import { BackupError, readBackup } from '../../server/sessions/backup/backup-reader.js';
+import { backupOf, countAtEnd } from '../../server/sessions/backup/backup-writer.js';
+import { SessionRestore, type RestoreSettings } from '../../server/sessions/backup/session-restore.js';
 import type { KeptSession, StoredSession } from '../../server/sessions/session-store.js';
 
 const session = (n: number, more: Partial<StoredSession> = {}): StoredSession => ({

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { RefusalError } from '../../shared/errors.js';
-import { Supervisor } from '../../server/actors/supervisor.js';
-import { silentLog } from '../../server/telemetry/log.js';
-import type { AppendEntry, Broker } from '../../server/topics/broker.js';
-import { TopicActor } from '../../server/topics/topic-actor.js';
+import { Supervisor } from '../../server/supervision/supervisor.js';
+import { silentLog } from '../../server/logging/log.js';
+import type { AppendEntry, Broker } from '../../server/log/broker.js';
+import { TopicActor } from '../../server/publish/topic-actor.js';
 
 describe('[P1] [P7] the actor of a topic that gathers', () => {
   const entryOf = (n: number): AppendEntry => ({ id: String(n), entry: Buffer.from(String(n)) });

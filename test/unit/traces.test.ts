@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { RefusalError } from '../../shared/errors.js';
-import { MemoryBus } from '../../server/cluster/memory-bus.js';
-import { MemorySharedStore } from '../../server/cluster/memory-shared-store.js';
-import { ReplicatedMap } from '../../server/replicas/replicated-map.js';
-import { silentLog } from '../../server/telemetry/log.js';
-import { MessageTracer } from '../../server/telemetry/message-tracer.js';
-import { inOrder, traceStages, type TraceEvent } from '../../server/telemetry/trace-event.js';
-import { TraceRing } from '../../server/telemetry/trace-ring.js';
-import { TraceRules, traceRulesLimit } from '../../server/telemetry/trace-rules.js';
+import { MemoryBus } from '../../server/storage/memory/memory-bus.js';
+import { MemorySharedStore } from '../../server/storage/memory/memory-shared-store.js';
+import { ReplicatedMap } from '../../server/cluster/replicated-map.js';
+import { silentLog } from '../../server/logging/log.js';
+import { MessageTracer } from '../../server/tracing/message-tracer.js';
+import { inOrder, traceStages, type TraceEvent } from '../../server/tracing/trace-event.js';
+import { TraceRing } from '../../server/tracing/trace-ring.js';
+import { TraceRules, traceRulesLimit } from '../../server/tracing/trace-rules.js';
 
 const event = (id: number | string, at = 0): TraceEvent => ({
   message_id: String(id),

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { RefusalError } from '../../../shared/errors.js';
+import type { Alerts } from '../../supervision/alerts.js';
+import type { ClusterOperations } from '../cluster-operations.js';
+import { adminRoute, type AdminRoute } from '../admin-route.js';
+import { limitField, silentField } from '../schemas.js';
+
+export interface ActorRouteDependencies {
+  readonly cluster: ClusterOperations;
+  readonly alerts: Alerts;
+}
+
+const states = ['running', 'restarting', 'stopped'] as const;
+
+const actorSchema = z.object({
+  actor_id: z.string().describe('topic:<name>, or hook:<name> of a hook that has failed.'),
+  replica_id: z.string(),
+  state: z.enum(states),
+  mailbox_size: z.int(),
+  processing_ms: z.number().describe('Mean time of a batch, the latest ones counting most.'),
+  processed: z.int(),
+  failed: z.int(),
+  error_rate: z.number().describe('Share of the publishes of the last minute that failed, 0 to 1.'),
+  restart_count: z.int(),
+  last_error: z.string().nullable(),
+});
+
+const alertSchema = z.object({
+  id: z.string(),
+  at: z.number().describe('Milliseconds since 1970.'),
+  severity: z.enum(['info', 'warning', 'critical']),
+  kind: z.string(),
+  message: z.string(),
+  replica_id: z.string(),
+  details: z.record(z.string(), z.unknown()),
+});
+
+/** Actors and their health, restarting them by hand, and the alerts that were raised. */
+export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readonly AdminRoute[] {
+  return [
+    adminRoute({
+      method: 'get',
+      path: '/actors',
+      role: 'viewer',
+      summary: 'Actors of all replicas: those that do not run first, then those with the most waiting.',
+      query: z.strictObject({
+        prefix: z.string().optional().describe('Of the actor id, for example topic:news.'),
+        state: z.enum(states).optional(),
+        limit: limitField(100, 10_000),
+      }),
+      answer: z.object({
+        actors: z.array(actorSchema),
+        total: z.int().describe('How many there are, also those past the limit.'),
+        silent_replicas: silentField,
+      }),
+      run: async ({ query }) => {
+        const { answers, silent } = await cluster.ask('actors', query);
+        const order = (state: string) => [...states].reverse().indexOf(state as (typeof states)[number]);
+        return {
+          actors: answers
+            .flatMap(({ answer }) => answer.items)
+            .sort((a, b) => order(a.state) - order(b.state) || b.mailbox_size - a.mailbox_size)
+            .slice(0, query.limit),
+          total: answers.reduce((sum, { answer }) => sum + answer.total, 0),
+          silent_replicas: silent,
+        };
+      },
+    }),
+    adminRoute({
+      method: 'post',
+      path: '/actors/:id/restart',
+      role: 'operator',
+      summary: 'Let an actor that has failed work again, on all replicas, with a clean slate.',
+      params: z.object({ id: z.string().describe('Encoded: topic%3Anews.') }),
+      answer: z.object({
+        restarted: z.array(z.string()).describe('Replicas on which it had failed.'),
+        silent_replicas: silentField,
+      }),
+      run: async ({ params: { id } }) => {
+        const { answers, silent } = await cluster.ask('restart_actor', { id });
+        if (silent.length === 0 && !answers.some(({ answer }) => answer.known))
+          throw new RefusalError('not_found', `there is no actor ${id.slice(0, 220)}`);
+        return {
+          restarted: answers.filter(({ answer }) => answer.restarted).map(({ replica }) => replica),
+          silent_replicas: silent,
+        };
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/alerts',
+      role: 'viewer',
+      summary: 'Alerts of all replicas, the newest first; while Redis is away, those of this replica.',
+      query: z.strictObject({ limit: limitField(100, 1000) }),
+      answer: z.object({ alerts: z.array(alertSchema) }),
+      run: async ({ query }) => ({ alerts: await alerts.latest(query.limit) }),
+    }),
+    adminRoute({
+      method: 'post',
+      path: '/alerts/test',
+      role: 'operator',
+      summary: 'Raise an alert of kind test, to see where it arrives.',
+      answer: alertSchema,
+      run: ({ caller }) => alerts.raise('info', 'test', `A test by ${caller.identity.userId}.`),
+    }),
+  ];
+}

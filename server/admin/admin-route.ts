@@ -1,0 +1,90 @@
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import type { Identity } from '../protocol/identity.js';
+
+/** What an operator may do, from least to most: each includes those before it. */
+export const adminRoles = ['viewer', 'operator', 'admin'] as const;
+
+export type AdminRole = (typeof adminRoles)[number];
+
+/** Who asks, and from where. */
+export interface AdminCaller {
+  readonly identity: Identity;
+  readonly address: string;
+}
+
+/** A request whose parts have been read by the route's schemas. */
+export interface AdminRequest<Params, Query, Body> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly caller: AdminCaller;
+}
+
+/**
+ * One operation of `/admin`: the one place that says who may call it, what it takes and what it answers. The router, the audit log and the
+ * OpenAPI document are made from it. Everything but GET is written to the audit log and refused while the store is away.
+ */
+export interface AdminRoute {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  /** Under `/admin`, with parameters as express writes them: `/connections/:id`. */
+  readonly path: string;
+  readonly role: AdminRole;
+  /** One line for the OpenAPI document. */
+  readonly summary: string;
+  readonly params: z.ZodObject | undefined;
+  readonly query: z.ZodObject | undefined;
+  readonly body: z.ZodType | undefined;
+  readonly answer: z.ZodType;
+  readonly run: (request: AdminRequest<never, never, never>) => Promise<unknown> | unknown;
+  /** Instead of `run`, for what is too large for memory: reads the request's body and writes the response itself. */
+  readonly stream?: AdminStream;
+}
+
+/** Rejects to answer with an error, as long as nothing has been written. */
+export type AdminStream = (request: Request, response: Response, caller: AdminCaller) => Promise<void>;
+
+type Read<Schema, Else> = Schema extends z.ZodType ? z.output<Schema> : Else;
+
+/** An answer is written, never changed. */
+type Answered<Value> = Value extends object ? { readonly [Key in keyof Value]: Answered<Value[Key]> } : Value;
+
+/** Defines a route, with the types of its request taken from its schemas. */
+export function adminRoute<
+  Answer extends z.ZodType,
+  Params extends z.ZodObject | undefined = undefined,
+  Query extends z.ZodObject | undefined = undefined,
+  Body extends z.ZodType | undefined = undefined,
+>(route: {
+  readonly method: AdminRoute['method'];
+  readonly path: string;
+  readonly role: AdminRole;
+  readonly summary: string;
+  readonly params?: Params;
+  readonly query?: Query;
+  readonly body?: Body;
+  readonly answer: Answer;
+  readonly run: (
+    request: AdminRequest<Read<Params, undefined>, Read<Query, undefined>, Read<Body, undefined>>,
+  ) => Promise<Answered<z.output<Answer>>> | Answered<z.output<Answer>>;
+}): AdminRoute {
+  const { params, query, body } = route;
+  return { ...route, params, query, body } as unknown as AdminRoute;
+}
+
+/** Defines a route that reads or writes a stream. */
+export function adminStream(route: {
+  readonly method: AdminRoute['method'];
+  readonly path: string;
+  readonly role: AdminRole;
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  /** What is answered, for the OpenAPI document. */
+  readonly answer: z.ZodType;
+  readonly stream: AdminStream;
+}): AdminRoute {
+  const run = () => {
+    throw new Error('a stream has no other answer');
+  };
+  return { ...route, params: undefined, query: route.query, body: undefined, run };
+}

@@ -1,0 +1,169 @@
+import {
+  json,
+  Router,
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
+import type { z } from 'zod';
+import { RefusalError } from '../../shared/errors.js';
+import type { Identity } from '../protocol/identity.js';
+import { answerInTime, NoAnswerError } from '../primitives/with-timeout.js';
+import { requestError } from '../protocol/request-error.js';
+import type { Log } from '../logging/log.js';
+import { bearerOf } from '../http/api.js';
+import { sendError, wireErrorOf } from '../http/errors.js';
+import {
+  adminRoles,
+  type AdminCaller,
+  type AdminRequest,
+  type AdminRole,
+  type AdminRoute,
+} from './admin-route.js';
+import type { AuditLog } from './audit-log.js';
+
+export interface AdminRouterDependencies {
+  readonly routes: readonly AdminRoute[];
+  readonly authenticate: (token: string) => Identity;
+  readonly addressOf: (request: Request) => string;
+  readonly audit: AuditLog;
+  /** Whether changes can be kept: false while Redis is away. */
+  readonly canChange: () => boolean;
+  readonly log: Log;
+}
+
+/**
+ * Serves a table of admin routes: checks token and role before anything of the request is read, reads its parts by the route's schemas,
+ * and writes every change, also a refused one, to the audit log.
+ */
+export function adminRouter(
+  dependencies: AdminRouterDependencies,
+  settings: {
+    readonly bodyLimitBytes: number;
+    /** A route that has not answered by then is not waited for. */
+    readonly answerLimitMs: number;
+  },
+): Router {
+  const router = Router();
+  // curl sends JSON as a form unless told otherwise.
+  const readBody = json({ limit: settings.bodyLimitBytes, type: () => true });
+  router.use((request, response, next) => {
+    response.set('Cache-Control', 'no-store');
+    // Without a token nothing is told, not even which routes there are.
+    response.locals['caller'] = callerOf(request, dependencies);
+    next();
+  });
+  for (const route of dependencies.routes)
+    router[route.method](route.path, serve(route, dependencies, readBody, settings.answerLimitMs));
+  router.use((request) => {
+    throw new RefusalError('not_found', `there is no ${request.method} ${request.baseUrl}${request.path}`);
+  });
+  // What no route has taken, or could not be read as an address, is on record too.
+  router.use(((error: unknown, request, response, next) => {
+    const { caller } = response.locals as { caller?: AdminCaller };
+    if (caller !== undefined && isChange(request.method))
+      void dependencies.audit.add(caller, actionOf(request), request.query, wireErrorOf(error).code);
+    next(error);
+  }) satisfies ErrorRequestHandler);
+  return router;
+}
+
+function isChange(method: string): boolean {
+  return !['GET', 'HEAD', 'OPTIONS'].includes(method);
+}
+
+function actionOf(request: Request): string {
+  return `${request.method} ${request.baseUrl}${request.path}`;
+}
+
+function serve(
+  route: AdminRoute,
+  dependencies: AdminRouterDependencies,
+  readBody: RequestHandler,
+  answerLimitMs: number,
+): RequestHandler {
+  const { audit, canChange, log } = dependencies;
+  return async (request, response) => {
+    const { caller } = response.locals as { caller: AdminCaller };
+    let result = 'ok';
+    try {
+      requireRole(caller.identity, route.role);
+      if (route.method !== 'get' && !canChange()) {
+        throw new RefusalError('unavailable', 'Redis cannot be reached: nothing is changed', {
+          retryAfterMs: 1000,
+        });
+      }
+      if (route.stream !== undefined) {
+        await route.stream(request, response, caller);
+        return;
+      }
+      if (route.method !== 'get') await bodyRead(readBody, request, response);
+      const asked = readRequest(route, request, caller) as AdminRequest<never, never, never>;
+      response.json(await answerInTime(Promise.resolve(route.run(asked)), answerLimitMs));
+    } catch (error) {
+      const wire = wireErrorOf(error instanceof NoAnswerError ? late(route, error) : error);
+      result = wire.code;
+      if (response.headersSent) {
+        log.warn('Admin answer broken off', { path: request.path, error });
+        response.destroy();
+        return;
+      }
+      sendError(response, wire);
+      if (wire.code === 'internal') log.error('Admin request failed', { path: request.path, error });
+    } finally {
+      if (route.method !== 'get') {
+        const asked = { ...request.query, ...(request.body as object | undefined) };
+        await audit.add(caller, actionOf(request), asked, result);
+      }
+    }
+  };
+}
+
+function late({ method }: AdminRoute, { message }: NoAnswerError): RefusalError {
+  if (method === 'get') return new RefusalError('timeout', message, { retryAfterMs: 1000 });
+  return new RefusalError('outcome_unknown', `${message}: the change may be made yet. Look, or repeat it`, {
+    retryAfterMs: 1000,
+  });
+}
+
+function callerOf(request: Request, { authenticate, addressOf }: AdminRouterDependencies): AdminCaller {
+  return { identity: authenticate(bearerOf(request)), address: addressOf(request) };
+}
+
+function requireRole({ roles }: Identity, needed: AdminRole): void {
+  const rank = adminRoles.indexOf(needed);
+  if (adminRoles.some((role, i) => i >= rank && roles.includes(role))) return;
+  throw new RefusalError('forbidden', `this needs the role ${adminRoles.slice(rank).join(' or ')}`);
+}
+
+function readRequest(
+  route: AdminRoute,
+  request: Request,
+  caller: AdminCaller,
+): AdminRequest<unknown, unknown, unknown> {
+  return {
+    params: read(route.params, request.params),
+    query: read(route.query, request.query),
+    body: read(route.body, request.body ?? {}),
+    caller,
+  };
+}
+
+function read(schema: z.ZodType | undefined, value: unknown): unknown {
+  if (schema === undefined) return undefined;
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { shape } = schema as unknown as { shape?: object };
+  throw requestError(parsed.error, Object.keys(shape ?? {}));
+}
+
+/** express' reader as a promise. */
+function bodyRead(readBody: RequestHandler, request: Request, response: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    void readBody(request, response, (error?: unknown) => {
+      if (error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}

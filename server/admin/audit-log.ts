@@ -1,0 +1,101 @@
+import type { SharedStore } from '../cluster/shared-store.js';
+import type { Log } from '../logging/log.js';
+import { cleanText, cleanValue } from '../logging/log-fields.js';
+import type { AdminCaller } from './admin-route.js';
+
+/** One change, or attempted change, by an operator. */
+export interface AuditRecord {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly user_id: string;
+  readonly address: string;
+  readonly replica_id: string;
+  /** Method and path, as called. */
+  readonly action: string;
+  /** What was asked for, without secrets. */
+  readonly request: unknown;
+  /** `ok`, or the code of the error. */
+  readonly result: string;
+}
+
+export interface AuditLogDependencies {
+  readonly store: SharedStore;
+  readonly log: Log;
+  readonly replicaId: string;
+  readonly nowMs: () => number;
+}
+
+const key = 'audit';
+const requestLimit = 2000;
+/** Records that wait for the store; past it the oldest are in the log only. */
+const waitingLimit = 1000;
+
+type Fields = Readonly<Record<string, string>>;
+
+/**
+ * Who has changed what, from where, and with which result: a stream in the store, and a line in the log. What cannot be stored now waits for
+ * the store.
+ */
+export class AuditLog {
+  private readonly waiting: Fields[] = [];
+  private isStoring = false;
+
+  constructor(
+    private readonly dependencies: AuditLogDependencies,
+    private readonly settings: { readonly size: number },
+  ) {}
+
+  /** Never rejects: the change has been made, or refused. */
+  async add(caller: AdminCaller, action: string, request: unknown, result: string): Promise<void> {
+    const { log, replicaId, nowMs } = this.dependencies;
+    const text = JSON.stringify(cleanValue('', request ?? null));
+    const fields = {
+      at: String(nowMs()),
+      user_id: caller.identity.userId,
+      address: caller.address,
+      replica_id: replicaId,
+      action: cleanText(action),
+      request: text.length <= requestLimit ? text : JSON.stringify(`${text.slice(0, requestLimit)}…`),
+      result,
+    };
+    log.info('Admin request', fields);
+    this.waiting.push(fields);
+    if (this.waiting.length > waitingLimit) log.error('Audit record not stored', { ...this.waiting.shift() });
+    await this.store();
+  }
+
+  /** Stores what waits, in order; to be called when the store has come back. Never rejects. */
+  async store(): Promise<void> {
+    // Whoever is at it takes what is added meanwhile too.
+    if (this.isStoring) return;
+    this.isStoring = true;
+    const { store, log } = this.dependencies;
+    try {
+      for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
+        await store.append(key, next, this.settings.size);
+        if (this.waiting[0] === next) this.waiting.shift();
+      }
+    } catch (error) {
+      // Rather there twice than not at all: an append that was not answered is repeated too.
+      log.warn('Audit records wait for the store', { waiting: this.waiting.length, error });
+    } finally {
+      this.isStoring = false;
+    }
+  }
+
+  /** The newest first; with `before`, those older than the record of that id. @throws RefusalError `unavailable` */
+  async latest(limit: number, before?: string): Promise<AuditRecord[]> {
+    const records = await this.dependencies.store.latest(key, limit, before);
+    return records.map(({ id, fields }) => ({
+      id,
+      at: Number(fields['at']),
+      user_id: fields['user_id'] ?? '',
+      address: fields['address'] ?? '',
+      replica_id: fields['replica_id'] ?? '',
+      action: fields['action'] ?? '',
+      request: JSON.parse(fields['request'] ?? 'null') as unknown,
+      result: fields['result'] ?? '',
+    }));
+  }
+}

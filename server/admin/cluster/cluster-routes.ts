@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import type { ControlState } from '../../control/control-state.js';
+import type { ClusterOperations } from '../cluster-operations.js';
+import type { MetricsDocument } from '../../metrics/metrics-document.js';
+import { adminRoute, type AdminRoute } from '../admin-route.js';
+import type { AuditLog } from '../audit-log.js';
+import { openApiDocument } from '../openapi.js';
+import { limitField, silentField } from '../schemas.js';
+
+export interface ClusterRouteDependencies {
+  readonly cluster: ClusterOperations;
+  readonly control: ControlState;
+  readonly audit: AuditLog;
+  /** The settings in force, without secrets. */
+  readonly settings: () => object;
+  /** Every admin route, for the OpenAPI document. */
+  readonly routes: () => readonly AdminRoute[];
+  readonly version: string;
+}
+
+const totalsSchema = z.object({
+  replicas: z.int(),
+  active_connections: z.int(),
+  subscriptions: z.int(),
+  published: z.int().describe('Messages stored since the replicas started.'),
+  delivered: z.int(),
+  direct: z.int(),
+  refused: z.int(),
+  rate_limited: z.int(),
+  gaps: z.int(),
+  slow_outboxes: z.int(),
+  mailbox_waiting: z.int(),
+  memory_rss_bytes: z.int(),
+});
+
+/** The cluster as a whole, and what was done to it. */
+export function clusterRoutes(dependencies: ClusterRouteDependencies): readonly AdminRoute[] {
+  const { cluster, control, audit, settings, routes, version } = dependencies;
+  return [
+    adminRoute({
+      method: 'get',
+      path: '/cluster',
+      role: 'viewer',
+      summary: 'Totals of all replicas, and the metrics of each.',
+      answer: z.object({
+        totals: totalsSchema,
+        mode: z.string(),
+        replicas: z.array(z.looseObject({ replica_id: z.string(), active_connections: z.int() })),
+        silent_replicas: silentField,
+      }),
+      run: async () => {
+        const { answers, silent } = await cluster.ask('metrics', null);
+        const documents = answers.map(({ answer }) => answer);
+        return {
+          totals: totalsOf(documents),
+          mode: control.snapshot().mode,
+          replicas: documents.map((document) => ({ ...document })),
+          silent_replicas: silent,
+        };
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/audit',
+      role: 'operator',
+      summary: 'Changes by operators, also refused ones, the newest first.',
+      query: z.strictObject({
+        limit: limitField(100, 1000),
+        before: z
+          .string()
+          .regex(/^\d+-\d+$/, 'must be the id of a record')
+          .optional(),
+      }),
+      answer: z.object({
+        records: z.array(
+          z.object({
+            id: z.string(),
+            at: z.number().describe('Milliseconds since 1970.'),
+            user_id: z.string(),
+            address: z.string(),
+            replica_id: z.string(),
+            action: z.string(),
+            request: z.unknown(),
+            result: z.string().describe('ok, or the code of the error.'),
+          }),
+        ),
+      }),
+      run: async ({ query }) => ({ records: await audit.latest(query.limit, query.before) }),
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/config',
+      role: 'viewer',
+      summary: 'The settings of this replica, without secrets.',
+      answer: z.looseObject({}),
+      run: () => ({ ...settings() }),
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/openapi.json',
+      role: 'viewer',
+      summary: 'This document.',
+      answer: z.looseObject({ openapi: z.string() }),
+      run: () => ({ openapi: '3.1.0', ...openApiDocument(routes(), version) }),
+    }),
+  ];
+}
+
+function totalsOf(documents: readonly MetricsDocument[]): z.output<typeof totalsSchema> {
+  const sum = (read: (document: MetricsDocument) => number) =>
+    documents.reduce((total, document) => total + read(document), 0);
+  return {
+    replicas: documents.length,
+    active_connections: sum((one) => one.active_connections),
+    subscriptions: sum((one) => one.topics.subscriptions),
+    published: sum((one) => one.messages.published),
+    delivered: sum((one) => one.messages.delivered),
+    direct: sum((one) => one.messages.direct),
+    refused: sum((one) => one.messages.refused),
+    rate_limited: sum((one) => one.rate_limit_stats.limited),
+    gaps: sum((one) => one.messages.gaps),
+    slow_outboxes: sum((one) => one.outboxes.slow),
+    mailbox_waiting: sum((one) => one.mailboxes.waiting),
+    memory_rss_bytes: sum((one) => one.memory.rss_bytes),
+  };
+}

@@ -1,0 +1,219 @@
+import { z } from 'zod';
+import { isLogFilter, logFilterRule } from '../../logging/log-filter.js';
+import { readTopicName } from '../../../shared/topic-name.js';
+import { modes, type ControlState } from '../../control/control-state.js';
+import type { ClusterOperations } from '../cluster-operations.js';
+import { adminRoute, type AdminCaller, type AdminRoute } from '../admin-route.js';
+import { reasonField, silentField, switchedBy } from '../schemas.js';
+
+export interface EmergencyRouteDependencies {
+  readonly control: ControlState;
+  readonly cluster: ClusterOperations;
+  /** The log filter in force on this replica. */
+  readonly logFilter: () => string;
+  readonly nowMs: () => number;
+}
+
+const controlSchema = z.object({
+  mode: z.enum(modes),
+  accepts_connections: z.boolean(),
+  presence: z.enum(['on', 'shed']),
+  frozen_topics: z.array(z.string()),
+  rate_limits: z.object({ connection_rps: z.int(), user_rps: z.int() }),
+  switched: z.record(z.string(), z.object({ by: z.string(), at: z.number(), reason: z.string().optional() })),
+});
+
+const onlyReason = z.strictObject({ reason: reasonField });
+const topicParam = z.object({ topic: z.string() });
+const rate = z.int().min(0).max(1_000_000);
+
+const notification = z.strictObject({
+  type: z.literal('SystemNotification').default('SystemNotification'),
+  data: z.strictObject({
+    level: z.enum(['info', 'warning', 'error']).default('info'),
+    message: z.string().min(1).max(2000),
+  }),
+  /** Only to these users. */
+  users: z.array(z.string()).min(1).max(1000).optional(),
+  /** Only to the subscribers of this topic. */
+  topic: z.string().optional(),
+});
+
+/** Emergency controls: mode, connections, rates, topics, presence, notifications, log filter. In force on all replicas within a second. */
+export function emergencyRoutes({
+  control,
+  cluster,
+  logFilter,
+  nowMs,
+}: EmergencyRouteDependencies): readonly AdminRoute[] {
+  const accept = (accepted: boolean) => ({
+    method: 'post' as const,
+    role: 'operator' as const,
+    body: onlyReason,
+    answer: controlSchema,
+    run: async ({ body, caller }: { body: z.output<typeof onlyReason>; caller: AdminCaller }) => {
+      await control.acceptConnections(accepted, switchedBy(caller, nowMs(), body.reason));
+      return control.snapshot();
+    },
+  });
+  const freeze = (frozen: boolean) =>
+    adminRoute({
+      method: 'post',
+      path: `/topics/:topic/${frozen ? 'freeze' : 'unfreeze'}`,
+      role: 'operator',
+      summary: frozen
+        ? 'Refuse publishes to a topic; reading goes on.'
+        : 'Let publishes to a topic through again.',
+      params: topicParam,
+      body: onlyReason,
+      answer: controlSchema,
+      run: async ({ params, body, caller }) => {
+        const topic = readTopicName(params.topic, 'topic');
+        await control.freeze(topic, frozen, switchedBy(caller, nowMs(), body.reason));
+        return control.snapshot();
+      },
+    });
+  const shed = (off: boolean) =>
+    adminRoute({
+      method: 'post',
+      path: `/presence/${off ? 'shed' : 'restore'}`,
+      role: 'operator',
+      summary: off ? 'Switch presence off, to spare Redis.' : 'Switch presence on again.',
+      body: onlyReason,
+      answer: controlSchema,
+      run: async ({ body, caller }) => {
+        await control.shedPresence(off, switchedBy(caller, nowMs(), body.reason));
+        return control.snapshot();
+      },
+    });
+  return [
+    adminRoute({
+      method: 'get',
+      path: '/emergency-mode',
+      role: 'viewer',
+      summary: 'What operators have switched.',
+      answer: controlSchema,
+      run: () => control.snapshot(),
+    }),
+    adminRoute({
+      method: 'post',
+      path: '/emergency-mode',
+      role: 'operator',
+      summary: 'Change the mode: normal, read_only (no publishes) or maintenance (no commands).',
+      body: z.strictObject({ mode: z.enum(modes), reason: reasonField }),
+      answer: controlSchema,
+      run: async ({ body, caller }) => {
+        await control.setMode(body.mode, switchedBy(caller, nowMs(), body.reason));
+        return control.snapshot();
+      },
+    }),
+    adminRoute({
+      path: '/connections/disable-new',
+      summary: 'Refuse new connections; those there are stay.',
+      ...accept(false),
+    }),
+    adminRoute({ path: '/connections/enable-new', summary: 'Admit new connections again.', ...accept(true) }),
+    freeze(true),
+    freeze(false),
+    shed(true),
+    shed(false),
+    adminRoute({
+      method: 'post',
+      path: '/broadcast',
+      role: 'operator',
+      summary: 'Send a SystemNotification to all clients, to users, or to the subscribers of a topic.',
+      body: notification,
+      answer: z.object({ notified: z.int(), silent_replicas: silentField }),
+      run: async ({ body: { data, users, topic } }) => {
+        if (topic !== undefined) readTopicName(topic, 'topic');
+        const { answers, silent } = await cluster.ask('notify', {
+          notification: { ...data, timestamp: nowMs() },
+          users,
+          topic,
+        });
+        return {
+          notified: answers.reduce((sum, { answer }) => sum + answer.notified, 0),
+          silent_replicas: silent,
+        };
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/config/rate-limits',
+      role: 'viewer',
+      summary: 'The rate limits in force.',
+      answer: controlSchema.shape.rate_limits,
+      run: () => control.snapshot().rate_limits,
+    }),
+    adminRoute({
+      method: 'put',
+      path: '/config/rate-limits',
+      role: 'operator',
+      summary: 'Change rate limits (commands per second; 0 for no limit). A limit that is not given stays.',
+      body: z
+        .strictObject({ connection_rps: rate.optional(), user_rps: rate.optional(), reason: reasonField })
+        .refine(
+          ({ connection_rps: connection, user_rps: user }) => connection !== undefined || user !== undefined,
+          {
+            error: 'give connection_rps, user_rps or both',
+          },
+        ),
+      answer: controlSchema.shape.rate_limits,
+      run: async ({ body, caller }) => {
+        const { connection_rps: connectionRps, user_rps: userRps, reason } = body;
+        const rates = {
+          ...(connectionRps !== undefined && { connectionRps }),
+          ...(userRps !== undefined && { userRps }),
+        };
+        await control.setRates(rates, switchedBy(caller, nowMs(), reason));
+        return control.snapshot().rate_limits;
+      },
+    }),
+    adminRoute({
+      method: 'delete',
+      path: '/config/rate-limits',
+      role: 'operator',
+      summary: 'Go back to the rate limits of the settings.',
+      answer: controlSchema.shape.rate_limits,
+      run: async ({ caller }) => {
+        await control.resetRates(switchedBy(caller, nowMs(), undefined));
+        return control.snapshot().rate_limits;
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/config/log',
+      role: 'viewer',
+      summary: 'The log filter in force.',
+      answer: z.object({ filter: z.string() }),
+      run: () => ({ filter: logFilter() }),
+    }),
+    adminRoute({
+      method: 'put',
+      path: '/config/log',
+      role: 'operator',
+      summary:
+        'Change the log filter of all replicas, for example realtime_communication::routing=debug,info.',
+      body: z.strictObject({
+        filter: z.string().min(1).max(2000).refine(isLogFilter, logFilterRule),
+        reason: reasonField,
+      }),
+      answer: z.object({ filter: z.string() }),
+      run: async ({ body, caller }) => {
+        await control.setLogFilter(body.filter, switchedBy(caller, nowMs(), body.reason));
+        return { filter: logFilter() };
+      },
+    }),
+    adminRoute({
+      method: 'delete',
+      path: '/config/log',
+      role: 'operator',
+      summary: 'Go back to the log filter of the settings.',
+      answer: z.object({ filter: z.string() }),
+      run: async ({ caller }) => {
+        await control.setLogFilter(undefined, switchedBy(caller, nowMs(), undefined));
+        return { filter: logFilter() };
+      },
+    }),
+  ];
+}

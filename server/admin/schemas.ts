@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import type { Switched } from '../control/control-state.js';
+import type { AdminCaller } from './admin-route.js';
+
+/** A position in a log. */
+export const positionSchema = z.object({ epoch: z.string(), sequence: z.int() });
+
+/** `?limit=`: how many items an answer holds at most. */
+export const limitField = (initial: number, max: number) =>
+  z.coerce.number().int().min(1).max(max).default(initial).describe(`At most ${max}.`);
+
+/** Why an operator does something; kept with the change and in the audit log. */
+export const reasonField = z.string().max(500).optional();
+
+/** Replicas that did not answer: what they hold is missing. */
+export const silentField = z.array(z.string()).describe('Replicas that did not answer in time.');
+
+/** Who switches something, for {@link Switched}. */
+export function switchedBy(caller: AdminCaller, nowMs: number, reason: string | undefined): Switched {
+  return { by: caller.identity.userId, at: nowMs, ...(reason !== undefined && { reason }) };
+}

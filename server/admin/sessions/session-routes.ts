@@ -1,0 +1,207 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Request } from 'express';
+import { z } from 'zod';
+import { RefusalError } from '../../../shared/errors.js';
+import type { WorkPool } from '../../supervision/work-pool.js';
+import { requestError } from '../../protocol/request-error.js';
+import { BackupError } from '../../sessions/backup/backup-reader.js';
+import { backupOf } from '../../sessions/backup/backup-writer.js';
+import { SessionRestore } from '../../sessions/backup/session-restore.js';
+import type { KeptSession, SessionStore } from '../../sessions/session-store.js';
+import type { Log } from '../../logging/log.js';
+import { adminRoute, adminStream, type AdminRoute } from '../admin-route.js';
+import { limitField, positionSchema } from '../schemas.js';
+
+export interface SessionRouteDependencies {
+  readonly store: SessionStore;
+  /** Backups and restores are slow work. */
+  readonly pool: Pick<WorkPool, 'run'>;
+  readonly replicaId: string;
+  readonly nowMs: () => number;
+  readonly log: Log;
+}
+
+const sessionSchema = z.object({
+  id: z.string(),
+  user_id: z.string(),
+  topics: z.record(z.string(), positionSchema),
+  created_at: z.number().describe('Milliseconds since 1970; 0: not known.'),
+  updated_at: z.number(),
+  expires_in_secs: z.int().nullable().describe('null: it does not expire.'),
+});
+
+const restoreQuery = z.strictObject({
+  overwrite: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('Also where the stored session is newer than that of the backup.'),
+});
+
+/** A backup or a restore that is not done within this time is ended, in milliseconds. */
+const limitMs = 3_600_000;
+
+/** Pages that are looked through for one answer: more only make the next cursor. */
+const pagesMax = 100;
+
+/** Sessions: look at them, forget one, back all of them up, restore them. */
+export function sessionRoutes({
+  store,
+  pool,
+  replicaId,
+  nowMs,
+  log,
+}: SessionRouteDependencies): readonly AdminRoute[] {
+  return [
+    adminRoute({
+      method: 'get',
+      path: '/sessions',
+      role: 'viewer',
+      summary: 'Sessions, in no order, page by page. One that is written meanwhile may come twice.',
+      query: z.strictObject({
+        user_id: z.string().optional(),
+        cursor: z
+          .string()
+          .regex(/^\d{1,19}$/, 'must be the cursor of an earlier answer')
+          .optional(),
+        limit: limitField(100, 1000).describe('About as many. At most 1000.'),
+      }),
+      answer: z.object({
+        sessions: z.array(sessionSchema),
+        count: z.int().optional().describe('All sessions, about; with the first page only.'),
+        cursor: z.string().nullable().describe('For the next page; null: this was the last.'),
+      }),
+      run: async ({ query }) => {
+        const found: KeptSession[] = [];
+        let { cursor } = query;
+        for (let pages = 0; pages < pagesMax; pages++) {
+          const page = await store.page(cursor, query.user_id === undefined ? query.limit : 1000);
+          cursor = page.next;
+          found.push(
+            ...page.sessions.filter(({ user_id: id }) => query.user_id === undefined || id === query.user_id),
+          );
+          if (cursor === undefined || found.length >= query.limit) break;
+        }
+        return {
+          sessions: found,
+          ...(query.cursor === undefined && { count: await store.count() }),
+          cursor: cursor ?? null,
+        };
+      },
+    }),
+    adminStream({
+      method: 'get',
+      path: '/sessions/backup',
+      role: 'admin',
+      summary: 'All sessions as one JSON document, for POST /admin/sessions/restore.',
+      answer: z.object({
+        format: z.literal('rtc-sessions'),
+        version: z.literal(1),
+        created_at: z.number(),
+        replica_id: z.string().nullable(),
+        sessions: z.array(sessionSchema),
+        malformed: z.int().describe('Entries that were no session and are left out.'),
+        count: z.int().describe('At the end: a document without it was cut off.'),
+      }),
+      stream: async (_request, response) => {
+        const counts = { sessions: 0, malformed: 0 };
+        const createdAt = nowMs();
+        const text = backupOf(store, { createdAt, replicaId }, counts);
+        // What fails until here is answered as an error.
+        const first = await text.next();
+        const name = `sessions-${new Date(createdAt).toISOString().replace(/[:.]/g, '-')}.json`;
+        response.attachment(name).type('application/json');
+        const all = async function* () {
+          if (first.done !== true) yield first.value;
+          yield* text;
+        };
+        await pool.run((signal) => pipeline(Readable.from(all()), response, { signal }), limitMs);
+        log.info('Sessions backed up', { ...counts });
+      },
+    }),
+    adminStream({
+      method: 'post',
+      path: '/sessions/restore',
+      role: 'admin',
+      summary: 'Restore a backup of sessions, or a plain array of them, of any length.',
+      query: restoreQuery,
+      answer: z.object({
+        restored: z.int(),
+        kept: z.int().describe('The stored session was newer.'),
+        invalid: z.int(),
+        errors: z
+          .array(
+            z.object({
+              index: z.int().describe('Place in the file, from 0.'),
+              id: z.string().optional(),
+              field: z.string(),
+              rule: z.string(),
+            }),
+          )
+          .describe('The first invalid ones.'),
+      }),
+      stream: async (request, response) => {
+        const query = restoreQuery.safeParse(request.query);
+        if (!query.success) throw requestError(query.error, Object.keys(restoreQuery.shape));
+        const restore = new SessionRestore(
+          { putMany: (sessions, options) => store.putMany(sessions, options) },
+          { overwrite: query.data.overwrite === 'true' },
+        );
+        try {
+          await pool.run(() => restore.run(bodyOf(request)), limitMs);
+        } catch (error) {
+          throw explained(error, restore);
+        } finally {
+          const { restored, kept, invalid } = restore.progress;
+          log.info('Sessions restored', { restored, kept, invalid });
+        }
+        const { handled: _handled, ...report } = restore.progress;
+        response.json(report);
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/sessions/:id',
+      role: 'viewer',
+      summary: 'One session.',
+      params: z.object({ id: z.string() }),
+      answer: sessionSchema,
+      run: async ({ params }) => {
+        const session = await store.find(params.id);
+        if (session === undefined) throw noSession(params.id);
+        return session;
+      },
+    }),
+    adminRoute({
+      method: 'delete',
+      path: '/sessions/:id',
+      role: 'operator',
+      summary: 'Forget a session: it cannot be resumed. While its client is connected it is written again.',
+      params: z.object({ id: z.string() }),
+      answer: z.object({ deleted: z.string() }),
+      run: async ({ params }) => {
+        if (!(await store.delete(params.id))) throw noSession(params.id);
+        return { deleted: params.id };
+      },
+    }),
+  ];
+}
+
+/** The body, so that giving up early does not cut off the connection: the client is to read why. */
+function bodyOf(request: Request): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
+}
+
+/** An error of a restore, with what was done before it. */
+function explained(error: unknown, restore: SessionRestore): unknown {
+  const { restored, kept, invalid } = restore.progress;
+  const before = `before that ${restored} restored, ${kept} kept, ${invalid} invalid`;
+  if (error instanceof BackupError) return new RefusalError('invalid_json', `${error.message}; ${before}`);
+  if (error instanceof RefusalError)
+    return new RefusalError(error.code, `${error.message}; ${before}`, error.details);
+  return error;
+}
+
+function noSession(id: string): RefusalError {
+  return new RefusalError('not_found', `there is no session ${id}`);
+}

@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { RefusalError } from '../../../shared/errors.js';
+import { isTopicPattern } from '../../../shared/topic-name.js';
+import { cannotSign } from '../../auth/refresh-service.js';
+import type { Revocations } from '../../auth/revocations.js';
+import type { TokenIssuer } from '../../auth/token-issuer.js';
+import type { TokenVerifier } from '../../auth/token-verifier.js';
+import { pairAnswer } from '../../http/auth-routes.js';
+import { adminRoute, type AdminRoute } from '../admin-route.js';
+import { reasonField } from '../schemas.js';
+
+export interface TokenRouteDependencies {
+  readonly issuer: TokenIssuer | undefined;
+  readonly verifier: TokenVerifier;
+  readonly revocations: Revocations;
+  readonly nowMs: () => number;
+}
+
+const revocationSchema = z.object({
+  subject: z.string().describe('user:<id>, token:<jti> or family:<id>.'),
+  not_before: z.int().optional().describe('Tokens issued before are revoked; seconds since 1970.'),
+  until: z.int().describe('Kept until then; seconds since 1970.'),
+  reason: z.string().optional(),
+});
+
+const name = z.string().min(1).max(200);
+
+/** Tokens: issuing pairs for users, and revoking what was issued. */
+export function tokenRoutes({
+  issuer,
+  verifier,
+  revocations,
+  nowMs,
+}: TokenRouteDependencies): readonly AdminRoute[] {
+  return [
+    adminRoute({
+      method: 'post',
+      path: '/tokens',
+      role: 'admin',
+      summary: 'Issue an access token and a refresh token for a user.',
+      body: z.strictObject({
+        user_id: name,
+        roles: z.array(name).max(100).default(['user']),
+        topics: z
+          .array(z.string().refine(isTopicPattern, 'must be a topic name or pattern'))
+          .max(1000)
+          .optional(),
+      }),
+      answer: z.object({
+        access_token: z.string(),
+        token_type: z.literal('Bearer'),
+        expires_in: z.int().describe('Seconds.'),
+        expires_at: z.int().describe('Milliseconds since 1970.'),
+        refresh_token: z.string(),
+        refresh_expires_at: z.int(),
+      }),
+      run: ({ body: { user_id: userId, roles, topics } }) => {
+        if (issuer === undefined) throw cannotSign();
+        const pair = issuer.pair({ userId, roles, ...(topics !== undefined && { topics }) });
+        return pairAnswer(pair, nowMs());
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/tokens/revocations',
+      role: 'viewer',
+      summary: 'What is revoked.',
+      answer: z.object({ revocations: z.array(revocationSchema) }),
+      run: () => ({ revocations: revocations.list() }),
+    }),
+    adminRoute({
+      method: 'post',
+      path: '/tokens/revoke',
+      role: 'admin',
+      summary: 'Revoke one token, by its id (claim jti) or whole; its connections are closed.',
+      body: z
+        .strictObject({
+          token_id: name.optional(),
+          token: z.string().min(1).max(16_384).optional(),
+          reason: reasonField,
+        })
+        .refine(({ token_id: id, token }) => (id === undefined) !== (token === undefined), {
+          error: 'give token_id or token',
+        }),
+      answer: revocationSchema,
+      run: async ({ body: { token_id: id, token, reason } }) => {
+        if (token === undefined) return revocations.revokeToken(id!, undefined, reason);
+        const { tokenId, expiresAt } = verifier.read(token);
+        if (tokenId === undefined) {
+          throw new RefusalError(
+            'invalid_message',
+            'the token has no id (claim jti): revoke those of its user',
+            {
+              field: 'token',
+            },
+          );
+        }
+        return revocations.revokeToken(tokenId, expiresAt, reason);
+      },
+    }),
+    adminRoute({
+      method: 'post',
+      path: '/users/:id/revoke-tokens',
+      role: 'admin',
+      summary: 'Revoke all tokens that a user was issued up to now, and close the connections.',
+      params: z.object({ id: name }),
+      body: z.strictObject({ reason: reasonField }),
+      answer: revocationSchema,
+      run: ({ params: { id }, body }) => revocations.revokeUser(id, body.reason),
+    }),
+  ];
+}

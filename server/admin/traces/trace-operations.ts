@@ -1,0 +1,85 @@
+import type { ReplicaCalls } from '../../cluster/replica-calls.js';
+import type { TraceEvent, TraceStage } from '../../tracing/trace-event.js';
+import type { TraceRing } from '../../tracing/trace-ring.js';
+
+/** A message of which the replica that took it has a trace. */
+export interface TracedMessage {
+  readonly message_id: string;
+  /** When it was received, in milliseconds since 1970. */
+  readonly at: number;
+  readonly replica_id: string;
+  /** The latest stage on that replica. */
+  readonly stage: TraceStage;
+  readonly user_id: string;
+  /** Topic of a `publish`. */
+  readonly topic?: string;
+  /** User of a `direct`. */
+  readonly to?: string;
+  /** Error code, if it failed. */
+  readonly code?: string;
+}
+
+/** Which messages are meant; all that is given has to fit. */
+export interface TraceQuery {
+  readonly topic?: string | undefined;
+  /** Sender, or recipient of a direct message. */
+  readonly user?: string | undefined;
+  readonly failed?: boolean | undefined;
+  readonly limit: number;
+}
+
+/** What operators ask of every replica about its traces. */
+export interface TraceOperationNames {
+  trace: { readonly asked: { readonly id: string }; readonly answer: readonly TraceEvent[] };
+  traces: { readonly asked: TraceQuery; readonly answer: readonly TracedMessage[] };
+}
+
+/** Answers what operators ask about the traces of this replica. */
+export class TraceOperations {
+  constructor(private readonly ring: TraceRing) {}
+
+  /** Begins to answer. */
+  serve(calls: ReplicaCalls): void {
+    calls.handle('trace', (asked) => this.ring.of((asked as { id: string }).id));
+    calls.handle('traces', (asked) => this.list(asked as TraceQuery));
+  }
+
+  /** The newest first. */
+  private list(query: TraceQuery): TracedMessage[] {
+    const found: TracedMessage[] = [];
+    const latest = new Map<string, TraceEvent>();
+    for (const event of this.ring.newestFirst()) {
+      const last = latest.get(event.message_id) ?? event;
+      if (last === event) latest.set(event.message_id, event);
+      if (event.stage !== 'Received') continue;
+      const message = describe(event, last);
+      if (!fits(message, query)) continue;
+      found.push(message);
+      if (found.length === query.limit) break;
+    }
+    return found;
+  }
+}
+
+function describe({ message_id, at, replica_id, details }: TraceEvent, last: TraceEvent): TracedMessage {
+  const { topic, to, user_id: userId } = details as { topic?: string; to?: string; user_id: string };
+  const { code } = last.details as { code?: string };
+  return {
+    message_id,
+    at,
+    replica_id,
+    stage: last.stage,
+    user_id: userId,
+    ...(topic !== undefined && { topic }),
+    ...(to !== undefined && { to }),
+    ...(code !== undefined && { code }),
+  };
+}
+
+function fits(message: TracedMessage, { topic, user, failed }: TraceQuery): boolean {
+  return (
+    (topic === undefined || message.topic === topic) &&
+    (user === undefined || message.user_id === user || message.to === user) &&
+    (failed === undefined || failed === (message.stage === 'Failed'))
+  );
+}

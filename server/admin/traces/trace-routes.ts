@@ -1,0 +1,162 @@
+import { z } from 'zod';
+import { RefusalError } from '../../../shared/errors.js';
+import { readTopicName } from '../../../shared/topic-name.js';
+import type { ClusterOperations } from '../cluster-operations.js';
+import { inOrder, traceStages } from '../../tracing/trace-event.js';
+import { traceRulesLimit, type TraceRule, type TraceRules } from '../../tracing/trace-rules.js';
+import { adminRoute, type AdminRoute } from '../admin-route.js';
+import { limitField, reasonField, silentField, switchedBy } from '../schemas.js';
+
+export interface TraceRouteDependencies {
+  readonly cluster: ClusterOperations;
+  readonly rules: TraceRules;
+  readonly nowMs: () => number;
+}
+
+const eventSchema = z.object({
+  stage: z.enum(traceStages),
+  at: z.number().describe('Milliseconds since 1970, by the clock of the replica.'),
+  replica_id: z.string(),
+  details: z.record(z.string(), z.unknown()),
+});
+
+const ruleSchema = z.object({
+  topic: z.string().optional(),
+  user: z.string().optional(),
+  until: z.number().describe('Milliseconds since 1970.'),
+  by: z.string(),
+  at: z.number(),
+  reason: z.string().optional(),
+});
+
+const rulesAnswer = z.object({ rules: z.array(ruleSchema) });
+
+const subject = {
+  topic: z.string().optional(),
+  user: z.string().min(1).max(200).optional().describe('Sender, or recipient of direct messages.'),
+};
+const onlyOne = ({ topic, user }: { topic?: string | undefined; user?: string | undefined }) =>
+  (topic === undefined) !== (user === undefined);
+const giveOne = { error: 'give either topic or user' };
+
+/** Traces of messages, and what is to be traced. */
+export function traceRoutes({ cluster, rules, nowMs }: TraceRouteDependencies): readonly AdminRoute[] {
+  const listed = () => ({ rules: rules.list().map(shown) });
+  return [
+    adminRoute({
+      method: 'get',
+      path: '/messages/:id/trace',
+      role: 'viewer',
+      summary: 'What happened to a message, on all replicas, in order of time.',
+      params: z.object({ id: z.string() }),
+      answer: z.object({
+        message_id: z.string(),
+        events: z.array(eventSchema),
+        silent_replicas: silentField,
+      }),
+      run: async ({ params: { id } }) => {
+        const { answers, silent } = await cluster.ask('trace', { id });
+        const events = inOrder(answers.flatMap(({ answer }) => answer));
+        if (events.length === 0 && silent.length === 0)
+          throw new RefusalError(
+            'not_found',
+            `there is no trace of message ${id.slice(0, 100)}: it was not chosen, or is forgotten`,
+          );
+        return {
+          message_id: id,
+          events: events.map(({ message_id: _, ...event }) => event),
+          silent_replicas: silent,
+        };
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/traces',
+      role: 'viewer',
+      summary: 'Messages of which there are traces, the newest first.',
+      query: z.strictObject({
+        ...subject,
+        failed: z
+          .enum(['true', 'false'])
+          .transform((text) => text === 'true')
+          .optional(),
+        limit: limitField(100, 1000),
+      }),
+      answer: z.object({
+        messages: z.array(
+          z.object({
+            message_id: z.string(),
+            at: z.number(),
+            replica_id: z.string(),
+            stage: z.enum(traceStages).describe('The latest on the replica that took it.'),
+            user_id: z.string(),
+            topic: z.string().optional(),
+            to: z.string().optional(),
+            code: z.string().optional().describe('Of the error, if it failed.'),
+          }),
+        ),
+        silent_replicas: silentField,
+      }),
+      run: async ({ query }) => {
+        const { answers, silent } = await cluster.ask('traces', query);
+        const messages = answers.flatMap(({ answer }) => answer).sort((a, b) => b.at - a.at);
+        return { messages: messages.slice(0, query.limit), silent_replicas: silent };
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/trace-rules',
+      role: 'viewer',
+      summary: 'Topics and users whose messages are all traced, and until when.',
+      answer: rulesAnswer,
+      run: listed,
+    }),
+    adminRoute({
+      method: 'post',
+      path: '/trace-rules',
+      role: 'operator',
+      summary: `Trace all messages of a topic, or of a user, for a while; at most ${traceRulesLimit} at a time.`,
+      body: z
+        .strictObject({
+          ...subject,
+          for_secs: z.int().min(1).max(86_400).default(300),
+          reason: reasonField,
+        })
+        .refine(onlyOne, giveOne),
+      answer: rulesAnswer,
+      run: async ({ body, caller }) => {
+        const now = nowMs();
+        const who = switchedBy(caller, now, body.reason);
+        await rules.add({ ...subjectOf(body), until: now + body.for_secs * 1000, ...who });
+        return listed();
+      },
+    }),
+    adminRoute({
+      method: 'delete',
+      path: '/trace-rules',
+      role: 'operator',
+      summary: 'End a rule before its time.',
+      query: z.strictObject(subject).refine(onlyOne, giveOne),
+      answer: rulesAnswer,
+      run: async ({ query }) => {
+        const { kind, name } = subjectOf(query);
+        if (!(await rules.delete(kind, name)))
+          throw new RefusalError('not_found', `there is no trace rule for ${kind} ${name}`);
+        return listed();
+      },
+    }),
+  ];
+}
+
+function subjectOf({ topic, user }: { topic?: string | undefined; user?: string | undefined }): {
+  kind: TraceRule['kind'];
+  name: string;
+} {
+  return topic === undefined
+    ? { kind: 'user', name: user! }
+    : { kind: 'topic', name: readTopicName(topic, 'topic') };
+}
+
+function shown({ kind, name, ...rule }: TraceRule): z.output<typeof ruleSchema> {
+  return { [kind]: name, ...rule };
+}

@@ -1,0 +1,127 @@
+import type { Server as SocketIoServer } from 'socket.io';
+import { v7 as uuidV7 } from 'uuid';
+import type { Identity } from '../protocol/identity.js';
+import type { Permissions } from '../auth/permissions.js';
+import type { Command } from '../commands/command.js';
+import { directCommand } from '../commands/direct.js';
+import { historyCommand } from '../commands/history.js';
+import { missedCommand } from '../commands/missed.js';
+import { pingCommand } from '../commands/ping.js';
+import { presenceCommand } from '../commands/presence.js';
+import { publishCommand } from '../commands/publish.js';
+import { refreshCommand } from '../commands/refresh.js';
+import { CommandRouter, type CommandRouterDependencies, type RefusedCommand } from '../commands/router.js';
+import { subscribeCommand } from '../commands/subscribe.js';
+import { unsubscribeCommand } from '../commands/unsubscribe.js';
+import type { Settings } from '../config/schema.js';
+import type { Confirmations } from '../fanout/confirmations.js';
+import type { DirectService } from '../direct/direct-service.js';
+import type { PresenceService } from '../presence/presence-service.js';
+import type { SessionService } from '../sessions/session-service.js';
+import type { LogFactory } from '../logging/log.js';
+import type { MessageTracer } from '../tracing/message-tracer.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { Topics } from '../topics/topics.js';
+
+/** What the commands are made of. */
+export interface CommandParts {
+  readonly settings: Settings;
+  readonly io: SocketIoServer;
+  readonly topics: Topics;
+  readonly direct: DirectService;
+  readonly presence: PresenceService;
+  readonly sessions: SessionService;
+  readonly permissions: Permissions;
+  readonly confirmations: Confirmations;
+  readonly authenticate: (token: string) => Identity;
+  readonly metrics: Metrics;
+  readonly tracer: MessageTracer;
+  /** Refuses publishes to a topic that an operator has frozen. */
+  readonly checkTopic: (topic: string) => void;
+  readonly logOf: LogFactory;
+  /** Refuses commands that a limit or a mode forbids, see {@link CommandRouterDependencies}. */
+  readonly admit: CommandRouterDependencies['admit'];
+}
+
+/** Room of those who asked for the presence events of a topic. */
+export function presenceRoom(topic: string): string {
+  return `presence:${topic}`;
+}
+
+/** Puts the commands of clients together. */
+export function assembleCommands(parts: CommandParts): CommandRouter {
+  const { settings, topics, permissions, confirmations, presence, sessions, metrics, tracer, io } = parts;
+  const limits = {
+    maxBytes: settings.websocket.maxMessageBytes,
+    maxDepth: settings.websocket.maxPayloadDepth,
+    confirmTimeoutMs: settings.direct.confirmTimeoutMs,
+  };
+  const onChanged = sessions.onChanged.bind(sessions);
+  const routing = parts.logOf('routing');
+  const commands = [
+    subscribeCommand(
+      {
+        topics,
+        permissions,
+        watchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.join(presenceRoom(topic)),
+        onChanged,
+      },
+      { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
+    ),
+    unsubscribeCommand({
+      topics,
+      unwatchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.leave(presenceRoom(topic)),
+      onChanged,
+    }),
+    publishCommand(
+      {
+        topics,
+        permissions,
+        confirmations,
+        newId: uuidV7,
+        tracer,
+        checkTopic: parts.checkTopic,
+        onPublished: (receipt, connectionId, tookMs) => {
+          metrics.publishMs.observe(tookMs);
+          if (receipt.duplicate) metrics.duplicates++;
+          else metrics.published++;
+          if (routing.enabled('debug')) {
+            routing.debug('Message routed', {
+              message_id: receipt.id,
+              connection_id: connectionId,
+              target_count: receipt.receivers ?? 0,
+              duration_ms: Number(tookMs.toFixed(3)),
+            });
+          }
+        },
+      },
+      limits,
+    ),
+    directCommand({ direct: parts.direct, permissions, newId: uuidV7, tracer }, limits),
+    historyCommand({ topics, permissions }, settings.topics),
+    missedCommand(
+      { topics, permissions, sessionTopics: (id, userId) => sessions.topicsOf(id, userId) },
+      settings.topics,
+    ),
+    presenceCommand({ presence, permissions }),
+    refreshCommand({ verify: parts.authenticate, onRefreshed: () => {} }),
+    pingCommand(Date.now),
+  ] as Command[];
+  return new CommandRouter({
+    commands,
+    log: parts.logOf('commands'),
+    admit: parts.admit,
+    onRefused: (refusal) => {
+      metrics.countRefused(refusal.code);
+      if (!refusal.ran) traceRefused(tracer, refusal);
+    },
+  });
+}
+
+/** A message that a limit, a mode or its form stood against. */
+function traceRefused(tracer: MessageTracer, { connection, name, request, error }: RefusedCommand): void {
+  if (name !== 'publish' && name !== 'direct') return;
+  const { topic, to } = (request ?? {}) as { topic?: unknown; to?: unknown };
+  const target = name === 'publish' ? topic : to;
+  tracer.refused(connection, name, uuidV7(), typeof target === 'string' ? target : '', error);
+}

@@ -1,0 +1,55 @@
+import type { Settings } from '../config/schema.js';
+import type { Storage } from '../storage/storage.js';
+import { AddressLimiter } from '../limits/address-limiter.js';
+import { CommandLimiter, type CommandRates } from '../limits/command-limiter.js';
+import { newLimitCounts, type LimitCounts } from '../limits/limit-counts.js';
+import { LocalUserRates } from '../limits/local-user-rates.js';
+import { UserConnections } from '../limits/user-connections.js';
+import { UserLimiter } from '../limits/user-limiter.js';
+import type { LogFactory } from '../logging/log.js';
+
+/** What the limits are made of. */
+export interface LimitParts {
+  readonly settings: Settings;
+  readonly storage: Storage;
+  readonly logOf: LogFactory;
+  /** Asked for each command. */
+  readonly rates: () => CommandRates;
+}
+
+/** The limits of a replica. */
+export interface Limits {
+  readonly counts: LimitCounts;
+  readonly commands: CommandLimiter;
+  readonly addresses: AddressLimiter;
+  readonly userConnections: UserConnections;
+  close(): void;
+}
+
+/** Puts the limits together. */
+export function assembleLimits({ settings, storage, logOf, rates }: LimitParts): Limits {
+  const { limits, websocket } = settings;
+  const counts = newLimitCounts();
+  const log = logOf('limits');
+  const nowMs = () => performance.now();
+  const local = new LocalUserRates({ nowMs });
+  const users = new UserLimiter({ store: storage.userRates ?? local, local, counts, log, nowMs });
+  const userConnections = new UserConnections(
+    { store: storage.connectionCounts, counts, log },
+    { maxConnections: websocket.maxConnectionsPerUser },
+  );
+  storage.onUp(() => userConnections.rewrite());
+  return {
+    counts,
+    commands: new CommandLimiter({ rates, users, counts, nowMs }, { abuseRefusals: limits.abuseRefusals }),
+    addresses: new AddressLimiter(
+      { counts, nowMs },
+      {
+        connectsPerSec: limits.addressConnectsPerSec,
+        maxConnections: websocket.maxConnectionsPerAddress,
+      },
+    ),
+    userConnections,
+    close: () => users.close(),
+  };
+}

@@ -1,0 +1,97 @@
+import { v7 as uuidV7 } from 'uuid';
+import { Alerts, type Alert } from '../supervision/alerts.js';
+import { HookRunner } from '../hooks/hook-runner.js';
+import type { Hooks } from '../hooks/hooks.js';
+import { Supervisor } from '../supervision/supervisor.js';
+import { WorkPool } from '../supervision/work-pool.js';
+import type { Storage } from '../storage/storage.js';
+import { readPayload } from '../protocol/payload.js';
+import type { Settings } from '../config/schema.js';
+import type { LogFactory } from '../logging/log.js';
+import { payloadOf } from '../log/entry.js';
+
+/** What supervision is made of. */
+export interface SupervisionParts {
+  readonly settings: Settings;
+  readonly replicaId: string;
+  readonly storage: Storage;
+  /** What an embedding program brings along. */
+  readonly hooks: Hooks;
+  /** Tells operators who are connected. */
+  readonly announce: (alert: Alert) => void;
+  readonly logOf: LogFactory;
+}
+
+/** What looks after the parts that may fail. */
+export interface Supervision {
+  readonly supervisor: Supervisor;
+  readonly alerts: Alerts;
+  readonly pool: WorkPool;
+  readonly hooks: HookRunner;
+  close(): void;
+}
+
+const poolCapacity = 1000;
+const taskLimitMs = 10_000;
+const webhookRetryMs = 1000;
+
+/** Puts supervision together: what fails is restarted or stopped, operators are alerted, slow work waits its turn. */
+export function assembleSupervision(parts: SupervisionParts): Supervision {
+  const { settings, replicaId, storage, logOf } = parts;
+  const { actorSystem, websocket, admin } = settings;
+  const pool = new WorkPool({ size: actorSystem.poolSize, capacity: poolCapacity, limitMs: taskLimitMs });
+  const alerts = new Alerts(
+    {
+      store: storage.shared,
+      pool,
+      announce: parts.announce,
+      log: logOf('alerts'),
+      replicaId,
+      newId: uuidV7,
+      nowMs: Date.now,
+    },
+    { webhookUrl: admin.alertWebhookUrl, retryMs: webhookRetryMs },
+  );
+  const supervisor = new Supervisor(
+    {
+      log: logOf('actor'),
+      onStopped: ({ id, restartCount, lastError }) =>
+        alerts.raise('critical', 'actor_stopped', `Actor ${id} stopped due to restart loop`, {
+          actor_id: id,
+          restart_count: restartCount,
+          last_error: lastError,
+        }),
+      nowMs: () => performance.now(),
+    },
+    {
+      maxRestarts: actorSystem.maxRestarts,
+      windowMs: actorSystem.restartWindowSecs * 1000,
+      backoffMs: actorSystem.restartBackoffMs,
+    },
+  );
+  const hooks = new HookRunner(
+    {
+      hooks: parts.hooks,
+      supervisor,
+      decode: ({ payloadJson, attachments }) => payloadOf(payloadJson, attachments),
+      encode: (payload) => {
+        const { json, attachments } = readPayload(payload, 'socketio', {
+          maxBytes: websocket.maxMessageBytes,
+          maxDepth: websocket.maxPayloadDepth,
+        });
+        return { payloadJson: json, attachments };
+      },
+    },
+    { timeoutMs: actorSystem.hookTimeoutMs },
+  );
+  return {
+    supervisor,
+    alerts,
+    pool,
+    hooks,
+    close: () => {
+      supervisor.close();
+      pool.close();
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import { v7 as uuidV7 } from 'uuid';
+import type { Identity } from '../protocol/identity.js';
+import { RefreshService } from '../auth/refresh-service.js';
+import { closeRevoked } from '../auth/revocation-sweep.js';
+import { Revocations } from '../auth/revocations.js';
+import { TokenIssuer } from '../auth/token-issuer.js';
+import { readKeys, TokenVerifier } from '../auth/token-verifier.js';
+import { TokenWatch } from '../auth/token-watch.js';
+import type { Storage } from '../storage/storage.js';
+import { SettingsError } from '../config/load.js';
+import type { Settings } from '../config/schema.js';
+import type { AdminRoute } from '../admin/admin-route.js';
+import { tokenRoutes } from '../admin/tokens/token-routes.js';
+import { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { LogFactory } from '../logging/log.js';
+import type { Connection } from '../protocol/connection.js';
+
+export interface TokenParts {
+  readonly settings: Settings;
+  /** Secret of HS256 tokens; undefined where there are public keys only. */
+  readonly secret: string | undefined;
+  readonly storage: Storage;
+  readonly logOf: LogFactory;
+}
+
+/** Tokens from their issue to their end. */
+export interface Tokens {
+  readonly authenticate: (token: string) => Identity;
+  /** Undefined where there is nothing to sign with. */
+  readonly issuer: TokenIssuer | undefined;
+  readonly refreshes: RefreshService;
+  readonly revocations: Revocations;
+  readonly adminRoutes: readonly AdminRoute[];
+  /** @throws RefusalError `token_revoked` */
+  checkRevoked(identity: Identity): void;
+  /** Takes over what is in the store. */
+  read(): Promise<void>;
+  /** Begins to follow the tokens of live connections. */
+  watch(connections: () => Iterable<Connection>): void;
+  close(): void;
+}
+
+/** Another replica hears of a revocation by message; one that did not finds it within this time, in milliseconds. */
+const revocationCheckMs = 500;
+
+/** Makes what signs tokens as the settings say. */
+export function tokenIssuer({ auth }: Settings, secret: string): TokenIssuer {
+  return new TokenIssuer(
+    { secret, newId: uuidV7, nowMs: Date.now },
+    {
+      issuer: auth.issuer,
+      audience: auth.audience,
+      accessTtlSecs: auth.accessTokenTtlSecs,
+      refreshTtlSecs: auth.refreshTokenTtlSecs,
+    },
+  );
+}
+
+/** Puts together what tokens need. @throws SettingsError if a key cannot be used */
+export function assembleTokens({ settings, secret, storage, logOf }: TokenParts): Tokens {
+  const { auth } = settings;
+  const nowMs = Date.now;
+  const log = logOf('auth');
+  const map = new ReplicatedMap(
+    { store: storage.shared, bus: storage.bus, log },
+    { name: 'revocations', checkMs: revocationCheckMs },
+  );
+  storage.onUp(() => void map.read());
+  const revocations = new Revocations(
+    { map, nowMs },
+    { keepSecs: auth.refreshTokenTtlSecs, leewaySecs: auth.leewaySecs },
+  );
+  const isRevoked = (identity: Identity) => {
+    // Nobody is let in, or does anything, with a token that may have been revoked.
+    map.checkKnown('which tokens are revoked');
+    return revocations.isRevoked(identity);
+  };
+  const verifier = makeVerifier(settings, secret, isRevoked);
+  const issuer = secret === undefined ? undefined : tokenIssuer(settings, secret);
+  const refreshes = new RefreshService({ issuer, verifier, revocations, store: storage.shared, log, nowMs });
+  let watch: TokenWatch | undefined;
+  return {
+    authenticate: (token) => verifier.verify(token),
+    checkRevoked: (identity) => verifier.unlessRevoked(identity),
+    issuer,
+    refreshes,
+    revocations,
+    adminRoutes: tokenRoutes({ issuer, verifier, revocations, nowMs }),
+    read: () => map.read(),
+    watch: (connections) => {
+      closeRevoked(revocations, connections);
+      watch = new TokenWatch(
+        { connections, nowMs },
+        { leewaySecs: auth.leewaySecs, noticeSecs: auth.tokenNoticeSecs, sweepMs: 1000 },
+      );
+    },
+    close: () => {
+      map.close();
+      revocations.close();
+      watch?.close();
+    },
+  };
+}
+
+function makeVerifier(
+  { auth }: Settings,
+  jwtSecret: string | undefined,
+  isRevoked: (identity: Identity) => boolean,
+): TokenVerifier {
+  try {
+    const keys = readKeys({ jwtSecret, publicKeyFile: auth.publicKeyFile, jwksFile: auth.jwksFile });
+    return new TokenVerifier(
+      {
+        keys,
+        leewaySecs: auth.leewaySecs,
+        ...(auth.issuer !== undefined && { issuer: auth.issuer }),
+        ...(auth.audience !== undefined && { audience: auth.audience }),
+      },
+      { isRevoked },
+    );
+  } catch (error) {
+    throw new SettingsError([`auth: ${(error as Error).message}`]);
+  }
+}

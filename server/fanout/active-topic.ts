@@ -1,0 +1,327 @@
+import { RefusalError } from '../../shared/errors.js';
+import type { Position } from '../../shared/position.js';
+import type { Log } from '../logging/log.js';
+import type { DeliveryTracer } from '../tracing/message-tracer.js';
+import { DeliveryBatch, type Run } from './delivery-batch.js';
+import type { Outbox } from './outbox.js';
+import type { Audience, Subscriber } from './subscriber.js';
+import type { LogEntry } from '../log/broker.js';
+import { CatchUp, type CatchUpTopic } from './catch-up.js';
+import type { GapReason, OrderedSink } from '../log/feed.js';
+import { isTraced, messageIdOf, timestampOf, viewHeader } from '../log/entry.js';
+import { FlushWindow, type FlushWindowSettings } from './flush-window.js';
+import type { LogBlocks } from './log-blocks.js';
+
+/** What happens to a connection whose outbox is full. */
+export type OutboxOverflow = 'catch_up' | 'drop_oldest' | 'drop_newest' | 'disconnect';
+
+/** Counts of the fan-out; plain numbers, read by the metrics. */
+export interface DeliveryCounts {
+  delivered: number;
+  flushes: number;
+  paused: number;
+  dropped: number;
+  disconnected: number;
+  gaps: number;
+}
+
+/** Expects acknowledgements of messages whose publisher waits for them. */
+export interface AckCollector {
+  /** Called once per message and flush, with those it was written to. */
+  expectAcks(item: LogEntry, ackId: number, subscribers: readonly Subscriber[]): void;
+  nextAckId(): number;
+}
+
+export interface CarriedTopicDependencies {
+  readonly audience: Audience;
+  readonly blocks: LogBlocks;
+  readonly counts: DeliveryCounts;
+  readonly acks: AckCollector;
+  /** Called with each flush: milliseconds since its oldest message was accepted. */
+  readonly onDelivered: (latencyMs: number) => void;
+  readonly tracer: DeliveryTracer;
+  readonly nowMs: () => number;
+  readonly log: Log;
+  /** Asks for {@link CarriedTopic.flush} after that many milliseconds. */
+  readonly schedule: (topic: CarriedTopic, delayMs: number) => void;
+}
+
+export interface CarriedTopicSettings {
+  readonly window: FlushWindowSettings;
+  readonly overflow: OutboxOverflow;
+}
+
+/** A pending batch is written at once when it grows past this. */
+const pendingBytesMax = 1024 * 1024;
+
+/**
+ * A topic with subscribers on this replica: gathers what its feed delivers, writes it to the live ones as one batch, and keeps those
+ * that are behind apart.
+ */
+export class CarriedTopic implements OrderedSink, CatchUpTopic {
+  private pending: Run[] = [];
+  private pendingBytes = 0;
+  private readonly window: FlushWindow;
+  private readonly readers = new Map<string, CatchUp>();
+  /** Subscribers that lost messages under `drop_newest`, and where their gap begins. */
+  private readonly losing = new Map<string, Position>();
+  private writtenTo: Position = { epoch: '', sequence: 0 };
+  /** When the next flush is due, on the monotonic clock; undefined when none is planned. Kept by the flusher. */
+  dueMs: number | undefined;
+
+  constructor(
+    private readonly dependencies: CarriedTopicDependencies,
+    readonly name: string,
+    private readonly settings: CarriedTopicSettings,
+  ) {
+    this.window = new FlushWindow(settings.window);
+  }
+
+  get written(): Position {
+    return this.writtenTo;
+  }
+
+  /** Milliseconds between two flushes while the topic is busy. */
+  get windowMs(): number {
+    return this.window.currentMs;
+  }
+
+  /** Subscribers that are behind. */
+  get behind(): number {
+    return this.readers.size;
+  }
+
+  /** The feed has opened here: subscribers that join now are live from this position. */
+  startAt(position: Position): void {
+    this.writtenTo = { epoch: position.epoch, sequence: position.sequence };
+  }
+
+  /** Position up to which messages were handed to a subscriber's transport. */
+  positionOf(id: string): Position {
+    return this.readers.get(id)?.position ?? this.losing.get(id) ?? this.writtenTo;
+  }
+
+  /** Lets a subscriber read on from an earlier position before it is live. */
+  catchUpFrom(subscriber: Subscriber, position: Position): CatchUp {
+    const { blocks, log } = this.dependencies;
+    const reader = new CatchUp(this, subscriber, blocks, log, position);
+    this.readers.get(subscriber.id)?.stop();
+    this.readers.set(subscriber.id, reader);
+    // What was lost behind that position is read again.
+    this.losing.delete(subscriber.id);
+    return reader;
+  }
+
+  left(id: string): void {
+    this.readers.get(id)?.stop();
+    this.readers.delete(id);
+    this.losing.delete(id);
+  }
+
+  close(): void {
+    for (const reader of this.readers.values()) reader.stop();
+    this.readers.clear();
+    this.losing.clear();
+    this.pending = [];
+  }
+
+  // From the feed.
+
+  deliver(epoch: string, entries: readonly LogEntry[]): void {
+    const last = this.pending[this.pending.length - 1];
+    if (last?.epoch === epoch)
+      this.pending[this.pending.length - 1] = { epoch, entries: last.entries.concat(entries) };
+    else this.pending.push({ epoch, entries });
+    for (const item of entries) {
+      this.pendingBytes += item.entry.length;
+      if (isTraced(item.entry)) this.dependencies.tracer.queued(messageIdOf(item.entry), this.placeOf(item));
+    }
+    if (this.pendingBytes >= pendingBytesMax) this.flush();
+    else if (this.dueMs === undefined)
+      this.dependencies.schedule(this, this.window.delayMs(performance.now()));
+  }
+
+  gap(from: Position, to: Position, reason: GapReason): void {
+    this.flush();
+    this.writtenTo = { epoch: to.epoch, sequence: to.sequence };
+    if (reason !== 'history_trimmed') this.dependencies.blocks.forget(this.name);
+    const { audience } = this.dependencies;
+    for (const id of audience.members(this.name) ?? []) {
+      if (this.readers.has(id)) continue;
+      const subscriber = audience.connection(id);
+      if (subscriber !== undefined) this.onLost(subscriber, from, to, reason);
+    }
+    if (reason === 'history_trimmed') return;
+    for (const reader of this.readers.values()) {
+      if (reason === 'log_lost' || reader.position.sequence > to.sequence) reader.moveTo(this.writtenTo);
+    }
+  }
+
+  // Writing.
+
+  /**
+   * Writes what is pending to every live subscriber. With `staged`, writes that could be shared with other topics are left to the caller,
+   * who gets the outboxes concerned.
+   */
+  flush(staged?: Outbox[]): void {
+    this.dueMs = undefined;
+    if (this.pending.length === 0) return;
+    const { audience, counts, acks } = this.dependencies;
+    const startedMs = performance.now();
+    const runs = this.pending;
+    this.pending = [];
+    this.pendingBytes = 0;
+    const confirmed = this.awaited(runs);
+    const batch = new DeliveryBatch(this.name, runs, 'message', confirmed && ((item) => confirmed.get(item)));
+    const previous = this.writtenTo;
+    this.writtenTo = { epoch: batch.lastEpoch, sequence: batch.lastSequence };
+    const reached: Subscriber[] | undefined = confirmed && [];
+    const droppedBefore = counts.dropped;
+    let written = 0;
+    for (const id of audience.members(this.name) ?? []) {
+      if (this.readers.size > 0 && this.readers.has(id)) continue;
+      const subscriber = audience.connection(id);
+      if (subscriber === undefined) continue;
+      if (!subscriber.outbox.hasRoom() && !this.makeRoom(subscriber, previous, batch.count)) continue;
+      if (this.losing.size > 0) this.announceLoss(subscriber, previous);
+      if (staged === undefined) subscriber.outbox.write(batch);
+      else if (subscriber.outbox.stage(batch)) staged.push(subscriber.outbox);
+      reached?.push(subscriber);
+      written++;
+    }
+    counts.delivered += written * batch.count;
+    counts.flushes++;
+    if (written > 0) this.report(runs, written);
+    if (batch.traced.length > 0) this.trace(batch, written, counts.dropped - droppedBefore);
+    if (confirmed !== undefined)
+      for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
+    this.window.flushed(startedMs, performance.now(), batch.count);
+  }
+
+  private report(runs: readonly Run[], written: number): void {
+    const { onDelivered, nowMs, log } = this.dependencies;
+    const now = nowMs();
+    onDelivered(now - timestampOf(runs[0]!.entries[0]!.entry));
+    if (!log.enabled('debug')) return;
+    for (const { entries } of runs) {
+      for (const { entry, sequence } of entries) {
+        log.debug('Message delivered', {
+          message_id: messageIdOf(entry),
+          topic: this.name,
+          sequence,
+          target_count: written,
+          duration_ms: now - timestampOf(entry),
+        });
+      }
+    }
+  }
+
+  private trace(batch: DeliveryBatch, written: number, dropped: number): void {
+    const { tracer } = this.dependencies;
+    const behind = this.readers.size;
+    for (const item of batch.traced) {
+      const id = messageIdOf(item.entry);
+      // Those who are behind get it from the log later.
+      if (written > 0) tracer.delivered(id, { ...this.placeOf(item), connections: written, behind });
+      if (dropped > 0) tracer.lost(id, { ...this.placeOf(item), reason: 'outbox_overflow' });
+    }
+  }
+
+  private placeOf({ sequence }: LogEntry): { topic: string; sequence: number } {
+    return { topic: this.name, sequence };
+  }
+
+  /** Messages whose publisher waits for confirmation, each with an acknowledgement id; usually none. */
+  private awaited(runs: readonly Run[]): Map<LogEntry, number> | undefined {
+    let awaited: Map<LogEntry, number> | undefined;
+    for (const { entries } of runs) {
+      for (const item of entries) {
+        const header = viewHeader(item.entry);
+        if (header?.origin !== undefined)
+          (awaited ??= new Map()).set(item, this.dependencies.acks.nextAckId());
+      }
+    }
+    return awaited;
+  }
+
+  /** Applies the overflow strategy. True when the batch may be written after all. */
+  private makeRoom(subscriber: Subscriber, previous: Position, messages: number): boolean {
+    const { counts } = this.dependencies;
+    switch (this.settings.overflow) {
+      case 'catch_up':
+        counts.paused++;
+        this.catchUpFrom(subscriber, previous).resumeWhenDrained();
+        return false;
+      case 'drop_newest':
+        this.dropNewest(subscriber, previous, messages);
+        return false;
+      case 'drop_oldest': {
+        const dropped = subscriber.outbox.dropOldest((batch) => this.traceDropped(batch));
+        counts.dropped += dropped;
+        if (dropped > 0) counts.gaps++;
+        if (subscriber.outbox.hasRoom()) return true;
+        // All that waits is under way already.
+        this.dropNewest(subscriber, previous, messages);
+        return false;
+      }
+      case 'disconnect':
+        counts.disconnected++;
+        // Not inside the loop over the room, which it changes.
+        setImmediate(() =>
+          subscriber.disconnect(new RefusalError('slow_consumer', 'the connection read too slowly')),
+        );
+        return false;
+    }
+  }
+
+  /** A batch, of whatever topic, was taken out of an outbox. */
+  private traceDropped({ topic, traced }: DeliveryBatch): void {
+    for (const { entry, sequence } of traced)
+      this.dependencies.tracer.lost(messageIdOf(entry), { topic, sequence, reason: 'outbox_overflow' });
+  }
+
+  private dropNewest(subscriber: Subscriber, previous: Position, messages: number): void {
+    this.dependencies.counts.dropped += messages;
+    if (this.losing.has(subscriber.id)) return;
+    this.losing.set(subscriber.id, previous);
+    subscriber.outbox.onceDrained(() => this.announceLoss(subscriber, this.writtenTo));
+  }
+
+  private announceLoss(subscriber: Subscriber, upTo: Position): void {
+    const from = this.losing.get(subscriber.id);
+    if (from === undefined) return;
+    this.losing.delete(subscriber.id);
+    if (upTo.sequence > from.sequence) this.onLost(subscriber, from, upTo, 'outbox_overflow');
+  }
+
+  // From readers that are behind.
+
+  onCaughtUp(reader: CatchUp): void {
+    if (this.readers.get(reader.subscriber.id) === reader) this.readers.delete(reader.subscriber.id);
+  }
+
+  onDelivered(reader: CatchUp, batch: DeliveryBatch): void {
+    const { counts, tracer } = this.dependencies;
+    counts.delivered += batch.count;
+    for (const item of batch.traced) {
+      const details = { ...this.placeOf(item), connections: 1, connection_id: reader.subscriber.id };
+      tracer.caughtUp(messageIdOf(item.entry), details);
+    }
+  }
+
+  onLost(
+    subscriber: Subscriber,
+    from: Position,
+    to: Position,
+    reason: GapReason | 'outbox_overflow' = 'history_trimmed',
+  ): void {
+    this.dependencies.counts.gaps++;
+    subscriber.emit('gap', {
+      topic: this.name,
+      epoch: to.epoch,
+      sequence: to.sequence,
+      previous: { epoch: from.epoch, sequence: from.sequence },
+      reason,
+    });
+  }
+}

@@ -1,0 +1,141 @@
+import type { LogEntry } from '../log/broker.js';
+import { entryToMessage, viewEntry } from '../log/entry.js';
+
+/** The event a log entry is delivered as. */
+export type DeliveryEvent = 'message' | 'direct';
+
+/** The acknowledgement id of an entry for which the publisher awaits confirmations. */
+export type AckIdOf = (entry: LogEntry) => number | undefined;
+
+const text = 0x81;
+const binary = 0x82;
+const jsonType: Record<DeliveryEvent, string> = { message: 'Broadcast', direct: 'Direct' };
+
+/** Bytes of an unmasked WebSocket frame with this payload (RFC 6455, 5.2). */
+function framedLength(payloadLength: number): number {
+  return payloadLength + (payloadLength < 126 ? 2 : payloadLength < 65536 ? 4 : 10);
+}
+
+function writeFrameHeader(target: Buffer, offset: number, opcode: number, length: number): number {
+  target[offset] = opcode;
+  if (length < 126) {
+    target[offset + 1] = length;
+    return offset + 2;
+  }
+  if (length < 65536) {
+    target[offset + 1] = 126;
+    target.writeUInt16BE(length, offset + 2);
+    return offset + 4;
+  }
+  target[offset + 1] = 127;
+  target.writeUInt32BE(0, offset + 2);
+  target.writeUInt32BE(length, offset + 6);
+  return offset + 10;
+}
+
+/** One frame to be written: an ASCII prefix and suffix around bytes that are copied as they are. */
+interface FramePlan {
+  readonly opcode: number;
+  readonly prefix: string;
+  readonly body: Buffer;
+  readonly suffix: string;
+}
+
+function writePlans(plans: readonly FramePlan[]): Buffer {
+  let total = 0;
+  for (const plan of plans) total += framedLength(plan.prefix.length + plan.body.length + plan.suffix.length);
+  const target = Buffer.allocUnsafe(total);
+  let at = 0;
+  for (const { opcode, prefix, body, suffix } of plans) {
+    at = writeFrameHeader(target, at, opcode, prefix.length + body.length + suffix.length);
+    at += target.write(prefix, at, 'latin1');
+    body.copy(target, at);
+    at += body.length;
+    at += target.write(suffix, at, 'latin1');
+  }
+  return target;
+}
+
+/** `2["message",` or, with attachments and an acknowledgement id, `51-7["message",` (Socket.IO protocol v5). */
+function packetPrefix(event: DeliveryEvent, attachments: number, ackId: number | undefined): string {
+  const type = attachments === 0 ? '2' : `5${attachments}-`;
+  return `${type}${ackId ?? ''}["${event}",{"sequence":`;
+}
+
+/** WebSocket frames of a run of entries for Socket.IO clients, in one buffer. */
+export function socketIoFrames(
+  event: DeliveryEvent,
+  epoch: string,
+  entries: readonly LogEntry[],
+  ackIdOf: AckIdOf | undefined,
+): Buffer {
+  const plans: FramePlan[] = [];
+  const rest = `,"epoch":"${epoch}",`;
+  for (const item of entries) {
+    const view = viewEntry(item.entry);
+    const ackId = view.header === null ? undefined : ackIdOf?.(item);
+    const prefix = `4${packetPrefix(event, view.attachments.length, ackId)}${item.sequence}${rest}`;
+    plans.push({ opcode: text, prefix, body: view.body, suffix: '}]' });
+    for (const part of view.attachments) plans.push({ opcode: binary, prefix: '', body: part, suffix: '' });
+  }
+  return writePlans(plans);
+}
+
+/** The same entries as Engine.IO message packets, for long-polling and upgrades in progress. */
+export function socketIoPackets(
+  event: DeliveryEvent,
+  epoch: string,
+  entries: readonly LogEntry[],
+  ackIdOf: AckIdOf | undefined,
+): (string | Buffer)[] {
+  const packets: (string | Buffer)[] = [];
+  for (const item of entries) {
+    const view = viewEntry(item.entry);
+    const ackId = view.header === null ? undefined : ackIdOf?.(item);
+    const prefix = packetPrefix(event, view.attachments.length, ackId);
+    packets.push(
+      `${prefix}${item.sequence},"epoch":"${epoch}",${view.body.toString()}}]`,
+      ...view.attachments,
+    );
+  }
+  return packets;
+}
+
+/** WebSocket frames of a run of entries for `/ws` clients, in one buffer. */
+export function jsonFrames(event: DeliveryEvent, epoch: string, entries: readonly LogEntry[]): Buffer {
+  const type = `{"type":"${jsonType[event]}","data":`;
+  const plans = entries.map((item): FramePlan => {
+    const view = viewEntry(item.entry);
+    if (view.attachments.length > 0) {
+      const body = Buffer.from(JSON.stringify(entryToMessage(item.entry, item.sequence, epoch, 'base64')));
+      return { opcode: text, prefix: type, body, suffix: '}' };
+    }
+    return {
+      opcode: text,
+      prefix: `${type}{"sequence":${item.sequence},"epoch":"${epoch}",`,
+      body: view.body,
+      suffix: '}}',
+    };
+  });
+  return writePlans(plans);
+}
+
+/**
+ * The event that stands in for messages that were dropped, as a Socket.IO packet. It tells the last dropped message's position and how
+ * many there were.
+ */
+export function dropNotice(topic: string, epoch: string, sequence: number, dropped: number): string {
+  return `2${JSON.stringify(['gap', { topic, epoch, sequence, dropped, reason: 'outbox_overflow' }])}`;
+}
+
+/** Texts, each in a WebSocket frame, in one buffer. */
+export function textFrames(contents: readonly string[]): Buffer {
+  const lengths = contents.map((content) => Buffer.byteLength(content));
+  const target = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + framedLength(length), 0));
+  let at = 0;
+  contents.forEach((content, i) => {
+    at = writeFrameHeader(target, at, text, lengths[i]!);
+    at += target.write(content, at);
+  });
+  return target;
+}

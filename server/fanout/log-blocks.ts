@@ -1,0 +1,94 @@
+import type { Position } from '../../shared/position.js';
+import { DeliveryBatch, type Run } from './delivery-batch.js';
+import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
+import { epochAt } from '../log/lineage.js';
+
+/** Sequences in one block: what a reader that is behind takes in one write, at most. */
+const blockSize = 64;
+
+/** What a reader that is behind gets next. */
+export interface NextBlock {
+  /** Messages between the reader's position and `lostUpTo` are not in the log any more. */
+  readonly lostUpTo?: Position;
+  readonly batch?: DeliveryBatch;
+}
+
+/**
+ * Reads logs for connections that are behind. Many of them read the same stretch at about the same time (a stalled crowd, a replica's
+ * clients after a restart), so the log is read in aligned blocks, each once, and complete blocks are kept encoded for a while.
+ */
+export class LogBlocks {
+  private readonly kept = new Map<string, DeliveryBatch>();
+  private readonly reading = new Map<string, Promise<LogSlice>>();
+  private keptBytes = 0;
+
+  constructor(
+    private readonly broker: Broker,
+    private readonly limitBytes: number,
+  ) {}
+
+  /** The messages after `after` up to the end of their block, and not beyond `upTo`. */
+  async next(topic: string, after: number, upTo: number): Promise<NextBlock> {
+    const start = Math.floor(after / blockSize) * blockSize;
+    const name = `${topic}\n${start}`;
+    const known = this.kept.get(name);
+    if (known !== undefined && after === start && known.lastSequence <= upTo) {
+      this.kept.delete(name);
+      this.kept.set(name, known);
+      return { batch: known };
+    }
+    const slice = await this.read(name, topic, start);
+    // A shared reading may be older than `upTo`: what it does not show yet is for the next call.
+    const end = Math.min(start + blockSize, upTo, slice.end.sequence);
+    if (end <= after) return {};
+    const entries = slice.entries.filter((item) => item.sequence > after && item.sequence <= end);
+    const first = entries[0]?.sequence ?? Math.max(end + 1, Math.min(slice.end.firstSequence, upTo + 1));
+    const lost =
+      first > after + 1 ? { sequence: first - 1, epoch: epochAt(slice.end, first - 1) } : undefined;
+    const batch = entries.length === 0 ? undefined : new DeliveryBatch(topic, runsOf(slice, entries));
+    if (batch !== undefined && lost === undefined && after === start && batch.count === blockSize)
+      this.keep(name, batch);
+    return { ...(lost && { lostUpTo: lost }), ...(batch && { batch }) };
+  }
+
+  /** Forgets a topic: its log was lost, or nobody carries it any more. */
+  forget(topic: string): void {
+    for (const [name, batch] of this.kept) {
+      if (batch.topic === topic) this.drop(name, batch);
+    }
+  }
+
+  private read(name: string, topic: string, start: number): Promise<LogSlice> {
+    const under = this.reading.get(name);
+    if (under !== undefined) return under;
+    const reading = this.broker.read(topic, start, blockSize).finally(() => this.reading.delete(name));
+    this.reading.set(name, reading);
+    return reading;
+  }
+
+  private keep(name: string, batch: DeliveryBatch): void {
+    this.kept.set(name, batch);
+    // Entries and one encoding of them.
+    this.keptBytes += batch.bytes * 2;
+    for (const [oldest, its] of this.kept) {
+      if (this.keptBytes <= this.limitBytes) break;
+      this.drop(oldest, its);
+    }
+  }
+
+  private drop(name: string, batch: DeliveryBatch): void {
+    this.kept.delete(name);
+    this.keptBytes -= batch.bytes * 2;
+  }
+}
+
+function runsOf(slice: LogSlice, entries: readonly LogEntry[]): Run[] {
+  const runs: { epoch: string; entries: LogEntry[] }[] = [];
+  for (const item of entries) {
+    const epoch = epochAt(slice.end, item.sequence);
+    const last = runs[runs.length - 1];
+    if (last?.epoch === epoch) last.entries.push(item);
+    else runs.push({ epoch, entries: [item] });
+  }
+  return runs;
+}

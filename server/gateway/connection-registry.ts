@@ -1,0 +1,80 @@
+import type { Namespace } from 'socket.io';
+import type { ClientConnection } from './client-connection.js';
+import type { Audience } from '../fanout/subscriber.js';
+
+/** Rooms of topics carry this prefix, so that no topic can be mistaken for a connection's own room. */
+const roomPrefix = 'topic:';
+
+/** The Socket.IO room of a topic. */
+export function roomOf(topic: string): string {
+  return roomPrefix + topic;
+}
+
+/** What follows the rooms of topics. */
+export interface RoomListener {
+  onRoomCreated(topic: string): void;
+  onRoomDeleted(topic: string): void;
+  onJoined(topic: string, id: string): void;
+  onLeft(topic: string, id: string): void;
+}
+
+/** The connections of this replica, and the rooms they are in. The rooms are Socket.IO's own: there is no second index. */
+export class ConnectionRegistry implements Audience {
+  private readonly connections = new Map<string, ClientConnection>();
+
+  constructor(private readonly namespace: Namespace) {}
+
+  get size(): number {
+    return this.connections.size;
+  }
+
+  add(connection: ClientConnection): void {
+    this.connections.set(connection.id, connection);
+  }
+
+  delete(id: string): void {
+    this.connections.delete(id);
+  }
+
+  all(): Iterable<ClientConnection> {
+    return this.connections.values();
+  }
+
+  connection(id: string): ClientConnection | undefined {
+    return this.connections.get(id);
+  }
+
+  members(topic: string): ReadonlySet<string> | undefined {
+    return this.namespace.adapter.rooms.get(roomPrefix + topic);
+  }
+
+  *topicsOf(id: string): Iterable<string> {
+    for (const room of this.namespace.adapter.sids.get(id) ?? []) {
+      if (room.startsWith(roomPrefix)) yield room.slice(roomPrefix.length);
+    }
+  }
+
+  join(id: string, topic: string): void {
+    void this.namespace.sockets.get(id)?.join(roomPrefix + topic);
+  }
+
+  leave(id: string, topic: string): void {
+    void this.namespace.sockets.get(id)?.leave(roomPrefix + topic);
+  }
+
+  /** Tells a listener what happens to the rooms of topics. */
+  follow(listener: RoomListener): void {
+    const { adapter } = this.namespace;
+    const topicOf = (room: string) =>
+      room.startsWith(roomPrefix) ? room.slice(roomPrefix.length) : undefined;
+    const on = (event: string, tell: (topic: string, id: string) => void) =>
+      adapter.on(event, (room: string, id: string) => {
+        const topic = topicOf(room);
+        if (topic !== undefined) tell(topic, id);
+      });
+    on('create-room', (topic) => listener.onRoomCreated(topic));
+    on('delete-room', (topic) => listener.onRoomDeleted(topic));
+    on('join-room', (topic, id) => listener.onJoined(topic, id));
+    on('leave-room', (topic, id) => listener.onLeft(topic, id));
+  }
+}

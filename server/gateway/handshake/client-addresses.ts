@@ -1,0 +1,45 @@
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import { proxyNetworks } from '../../config/proxies.js';
+
+/**
+ * Tells the address of the client behind a request: the TCP peer, or, where that is a proxy that is trusted, the last address in its
+ * `X-Forwarded-For` that is not such a proxy's. What others write into the header is not believed. IPv4 in the notation of IPv6 is IPv4.
+ */
+export class ClientAddresses {
+  private readonly trusted = new BlockList();
+
+  /** @param trustedProxies addresses, networks (`10.0.0.0/8`), and the names of {@link proxyNetworks} */
+  constructor(trustedProxies: readonly string[]) {
+    for (const network of trustedProxies.flatMap((name) => proxyNetworks[name] ?? [name])) {
+      const [address = '', bits] = network.split('/');
+      const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+      if (bits === undefined) this.trusted.addAddress(address, family);
+      else this.trusted.addSubnet(address, Number(bits), family);
+    }
+  }
+
+  readonly of = (request: IncomingMessage): string => {
+    let address = plain(request.socket.remoteAddress ?? '');
+    const forwarded = request.headers['x-forwarded-for'];
+    if (forwarded === undefined || !this.isTrusted(address)) return address;
+    const hops = (typeof forwarded === 'string' ? forwarded : forwarded.join(',')).split(',');
+    for (const hop of hops.reverse()) {
+      const next = plain(hop.trim());
+      if (isIP(next) === 0) break;
+      address = next;
+      if (!this.isTrusted(address)) break;
+    }
+    return address;
+  };
+
+  /** Whether this is the address of a proxy that is believed. */
+  readonly isTrusted = (address: string): boolean =>
+    isIP(plain(address)) !== 0 &&
+    this.trusted.check(plain(address), isIPv6(plain(address)) ? 'ipv6' : 'ipv4');
+}
+
+function plain(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  return mapped ?? address;
+}

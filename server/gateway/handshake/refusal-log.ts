@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import { toWireError, type ErrorCode } from '../../../shared/errors.js';
+import type { Log } from '../../logging/log.js';
+
+export interface RefusalLogDependencies {
+  readonly log: Log;
+  readonly count: (code: ErrorCode) => void;
+  readonly addressOf: (request: IncomingMessage) => string;
+  /** Monotonic, in milliseconds. */
+  readonly nowMs: () => number;
+}
+
+/** Lines in one second at most: whoever knocks in a loop must not fill the disk. */
+const linesPerSec = 20;
+
+/** Counts connections that were refused, and writes why; past a number of lines a second, how many were left out. */
+export class RefusalLog {
+  private second = -1;
+  private lines = 0;
+  private leftOut = 0;
+
+  constructor(private readonly dependencies: RefusalLogDependencies) {}
+
+  note(error: unknown, request: IncomingMessage): void {
+    const { code, message } = toWireError(error);
+    this.dependencies.count(code);
+    const second = Math.floor(this.dependencies.nowMs() / 1000);
+    if (second !== this.second) {
+      this.second = second;
+      this.lines = 0;
+    }
+    if (++this.lines > linesPerSec) {
+      this.leftOut++;
+      return;
+    }
+    const fields = {
+      code,
+      reason: message,
+      address: this.dependencies.addressOf(request),
+      // Without the query, which may hold a token.
+      path: request.url?.split('?', 1)[0],
+      ...(this.leftOut > 0 && { left_out: this.leftOut }),
+    };
+    this.leftOut = 0;
+    const { log } = this.dependencies;
+    if (code === 'shutting_down') log.info('Connection refused', fields);
+    else log.error('Connection refused', fields);
+  }
+}

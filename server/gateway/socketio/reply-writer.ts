@@ -1,0 +1,23 @@
+import type { Outbox } from '../../fanout/outbox.js';
+
+/** Gathers the answers of a turn, so that a connection with many commands under way gets them in one write. */
+export class ReplyWriter {
+  private readonly waiting = new Map<Outbox, string[]>();
+  private scheduled = false;
+
+  /** Queues an acknowledgement packet: `3<id>[<answer>]` in the Socket.IO protocol. */
+  add(outbox: Outbox, packet: string): void {
+    const packets = this.waiting.get(outbox);
+    if (packets === undefined) this.waiting.set(outbox, [packet]);
+    else packets.push(packet);
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(this.write);
+  }
+
+  private readonly write = (): void => {
+    this.scheduled = false;
+    for (const [outbox, packets] of this.waiting) outbox.writeTexts(packets);
+    this.waiting.clear();
+  };
+}

@@ -1,0 +1,160 @@
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import type { Identity } from '../../protocol/identity.js';
+import type { EngineConnection, WaitingPacket, WriteOptions } from '../engine-internals/engine.js';
+import { textFrames } from '../../fanout/frames.js';
+import { translatePacket } from './translate.js';
+
+export interface JsonConnectionSettings {
+  readonly heartbeatIntervalMs: number;
+  readonly clientTimeoutMs: number;
+}
+
+/** What a new `/ws` connection is made of; the token has been verified before the upgrade. */
+export interface NewJsonConnection {
+  readonly id: string;
+  readonly webSocket: WebSocket;
+  readonly request: IncomingMessage;
+  readonly identity: Identity;
+  /** Session to resume, from `?session_id=`. */
+  readonly resumeSession?: string;
+}
+
+/** The private sender of a `ws` socket: engine.io writes ready-made frames through it too. */
+interface FrameSender {
+  sendFrame(frames: Buffer[], callback: (error?: Error) => void): void;
+}
+
+/**
+ * A `/ws` client as an Engine.IO connection, so that Socket.IO's rooms, admin operations and limits see it like any other. It stands in
+ * for engine.io's `Socket`: what Socket.IO writes to it is translated to JSON frames; what the client sends goes to `onFrame`.
+ */
+export class JsonConnection extends EventEmitter implements EngineConnection {
+  readonly protocol = 4;
+  readonly id: string;
+  readonly remoteAddress: string | undefined;
+  readonly identity: Identity;
+  readonly resumeSession: string | undefined;
+  request: IncomingMessage;
+  readyState: 'open' | 'closing' | 'closed' = 'open';
+  writeBuffer: WaitingPacket[] = [];
+  readonly transport: { name: string; writable: boolean; socket: WebSocket & { _socket?: Socket | null } };
+  private receiver: ((content: Buffer, isBinary: boolean) => void) | undefined;
+  /** Frames that came before there was a receiver: the few that a client sends in the turn of its handshake. */
+  private early: [Buffer, boolean][] = [];
+  private readonly webSocket: WebSocket;
+  private readonly heartbeat: NodeJS.Timeout;
+  private heardAtMs = performance.now();
+  private sent: (() => void)[] = [];
+
+  constructor(made: NewJsonConnection, settings: JsonConnectionSettings) {
+    super();
+    this.id = made.id;
+    this.identity = made.identity;
+    this.resumeSession = made.resumeSession;
+    this.request = made.request;
+    this.webSocket = made.webSocket;
+    this.transport = { name: 'websocket', writable: true, socket: made.webSocket };
+    this.remoteAddress = made.request.socket.remoteAddress;
+    this.heartbeat = setInterval(() => this.beat(settings.clientTimeoutMs), settings.heartbeatIntervalMs);
+    this.heartbeat.unref();
+    const { webSocket } = this;
+    webSocket.on('message', (content: Buffer, isBinary: boolean) => {
+      this.heardAtMs = performance.now();
+      if (this.receiver === undefined) this.early.push([content, isBinary]);
+      else this.receiver(content, isBinary);
+    });
+    webSocket.on('pong', () => {
+      this.heardAtMs = performance.now();
+      this.emit('heartbeat');
+    });
+    webSocket.on('close', (code: number) =>
+      this.closed(code === 1000 || code === 1001 ? 'client closed' : 'transport close'),
+    );
+    webSocket.on('error', () => this.closed('transport error'));
+  }
+
+  /** Sets what handles the client's frames. */
+  receive(receiver: (content: Buffer, isBinary: boolean) => void): void {
+    this.receiver = receiver;
+    for (const [content, isBinary] of this.early) receiver(content, isBinary);
+    this.early = [];
+  }
+
+  /** Writes a Socket.IO packet, or ready-made frames. */
+  write(data: string | Buffer, options?: WriteOptions, callback?: () => void): this {
+    if (this.readyState !== 'open') return this;
+    if (callback !== undefined) this.sent.push(callback);
+    this.writeBuffer.push({ type: 'message', data, ...(options && { options }) });
+    this.flush();
+    return this;
+  }
+
+  send(data: string | Buffer, options?: WriteOptions, callback?: () => void): this {
+    return this.write(data, options, callback);
+  }
+
+  /** Writes one JSON frame behind what waits already. */
+  writeJson(frame: object): void {
+    this.write('', { wsPreEncodedFrame: [textFrames([JSON.stringify(frame)])] });
+  }
+
+  close(discard = false): this {
+    if (this.readyState !== 'open') return this;
+    this.readyState = 'closing';
+    if (discard) this.webSocket.terminate();
+    else this.webSocket.close(1000);
+    return this;
+  }
+
+  private flush(): void {
+    if (!this.transport.writable || this.writeBuffer.length === 0 || this.readyState === 'closed') return;
+    const packets = this.writeBuffer;
+    const callbacks = this.sent;
+    this.writeBuffer = [];
+    this.sent = [];
+    const frames = packets.flatMap((packet) => framesOf(packet));
+    if (frames.length === 0) {
+      for (const callback of callbacks) callback();
+      return;
+    }
+    this.transport.writable = false;
+    const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+    const sender = (this.webSocket as unknown as { _sender: FrameSender })._sender;
+    sender.sendFrame([bytes], (error) => {
+      this.transport.writable = true;
+      if (error) return;
+      for (const callback of callbacks) callback();
+      this.emit('drain');
+      this.flush();
+    });
+  }
+
+  private beat(clientTimeoutMs: number): void {
+    if (performance.now() - this.heardAtMs > clientTimeoutMs) {
+      this.closed('ping timeout');
+      this.webSocket.terminate();
+      return;
+    }
+    this.emit('ping');
+    this.webSocket.ping();
+  }
+
+  private closed(reason: string): void {
+    if (this.readyState === 'closed') return;
+    this.readyState = 'closed';
+    clearInterval(this.heartbeat);
+    this.emit('close', reason);
+    this.removeAllListeners();
+    this.writeBuffer = [];
+    this.sent = [];
+  }
+}
+
+function framesOf(packet: WaitingPacket): Buffer[] {
+  if (packet.options?.wsPreEncodedFrame !== undefined) return packet.options.wsPreEncodedFrame;
+  const frame = typeof packet.data === 'string' ? translatePacket(packet.data) : undefined;
+  return frame === undefined ? [] : [textFrames([JSON.stringify(frame)])];
+}

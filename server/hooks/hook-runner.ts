@@ -1,0 +1,105 @@
+import { RefusalError } from '../../shared/errors.js';
+import type { PublishRequest } from '../topics/topics.js';
+import type { Connection } from '../protocol/connection.js';
+import {
+  hookFailed,
+  type ConnectEvent,
+  type DisconnectEvent,
+  type Hooks,
+  type SubscribeEvent,
+} from './hooks.js';
+import type { Supervisor } from '../supervision/supervisor.js';
+
+export interface HookRunnerDependencies {
+  readonly hooks: Hooks;
+  readonly supervisor: Supervisor;
+  /** The payload of a request as an object, with binary parts as `Buffer`s. */
+  readonly decode: (request: PublishRequest) => unknown;
+  /** Checks and encodes a payload that a hook has given. @throws RefusalError if it is none */
+  readonly encode: (payload: unknown) => Pick<PublishRequest, 'payloadJson' | 'attachments'>;
+}
+
+/** Runs the hooks of an embedding program, each within a time limit and supervised. */
+export class HookRunner {
+  constructor(
+    private readonly dependencies: HookRunnerDependencies,
+    private readonly settings: { readonly timeoutMs: number },
+  ) {}
+
+  /**
+   * Lets `onPublish` see and change a message; undefined without such a hook. Its failures are those of the topic's actor, which calls it: they
+   * are thrown as they are.
+   */
+  get publish(): ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined {
+    const { hooks, decode, encode } = this.dependencies;
+    if (hooks.onPublish === undefined) return undefined;
+    return async (request) => {
+      let payload: { value: unknown } | undefined;
+      const changed = await this.inTime('onPublish', () =>
+        hooks.onPublish!({
+          id: request.id,
+          topic: request.topic,
+          sender: request.sender,
+          get payload() {
+            payload ??= { value: decode(request) };
+            return payload.value;
+          },
+        }),
+      );
+      return changed === undefined ? request : { ...request, ...encode(changed.payload) };
+    };
+  }
+
+  /** @throws RefusalError the hook's own; `internal` if it fails, `unavailable` after it has failed */
+  readonly subscribing = ({ id, identity }: Connection, topic: string): Promise<void> | undefined => {
+    const { hooks } = this.dependencies;
+    if (hooks.onSubscribe === undefined) return undefined;
+    const event: SubscribeEvent = { topic, connectionId: id, userId: identity.userId };
+    // By topic: a hook that fails for one must not shut the others.
+    return this.supervised(`hook:onSubscribe:${topic}`, 'onSubscribe', () => hooks.onSubscribe!(event));
+  };
+
+  /** @throws as {@link subscribing} */
+  connecting(event: ConnectEvent): Promise<void> | undefined {
+    const { hooks } = this.dependencies;
+    if (hooks.onConnect === undefined) return undefined;
+    return this.supervised('hook:onConnect', 'onConnect', () => hooks.onConnect!(event));
+  }
+
+  /** Never rejects. */
+  disconnected(event: DisconnectEvent): void {
+    const { hooks } = this.dependencies;
+    if (hooks.onDisconnect === undefined) return;
+    const run = () => hooks.onDisconnect!(event);
+    this.supervised('hook:onDisconnect', 'onDisconnect', run).catch(() => {});
+  }
+
+  private async supervised(id: string, name: keyof Hooks, run: () => void | Promise<void>): Promise<void> {
+    const { supervisor } = this.dependencies;
+    supervisor.find(id)?.check();
+    try {
+      await this.inTime(name, run);
+    } catch (error) {
+      if (error instanceof RefusalError) throw error;
+      supervisor.failed(id, error);
+      throw hookFailed(name);
+    }
+  }
+
+  private async inTime<Result>(name: keyof Hooks, run: () => Result | Promise<Result>): Promise<Result> {
+    const { timeoutMs } = this.settings;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`the hook ${name} took more than ${timeoutMs} ms`)),
+        timeoutMs,
+      );
+      timer.unref();
+    });
+    try {
+      return await Promise.race([run(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,249 @@
+import type { Position } from '../../shared/position.js';
+import type { Log } from '../logging/log.js';
+import type { Batch, Broker, LogEnd, LogEntry } from './broker.js';
+import { epochAt, isPlaceIn, type Lineage } from './lineage.js';
+
+/** Why messages are missing from a feed. */
+export type GapReason = 'log_lost' | 'log_rolled_back' | 'history_trimmed';
+
+/** Receives a log in order: every message once, or a gap that says from where to where nothing can be had. */
+export interface OrderedSink {
+  /** Consecutive or ascending entries of one epoch. */
+  deliver(epoch: string, entries: readonly LogEntry[]): void;
+  /** Messages after `from` are lost to this feed; it goes on after `to`. */
+  gap(from: Position, to: Position, reason: GapReason): void;
+}
+
+export interface FeedDependencies {
+  readonly broker: Broker;
+  readonly log: Log;
+}
+
+/** How a feed is to treat sequences missing in the middle of its log. */
+export interface FeedOptions {
+  /** Entries are removed one by one (an inbox): a missing one is no gap. */
+  readonly sparse: boolean;
+  /** Begin after this sequence rather than at the log's end. */
+  readonly after?: number;
+}
+
+/** Batches kept while a hole is filled; past it they are dropped and read from the log instead. */
+const waitingLimit = 1000;
+const fillChunk = 500;
+
+/**
+ * Follows one log: takes the batches that the broker receives live and passes them on in order, filling holes from the log before
+ * anything later is delivered.
+ */
+export class LogFeed {
+  private lineage: Lineage = { epoch: '', sequence: 0, previous: [] };
+  private waiting: Batch[] = [];
+  private waitingEntries = 0;
+  private filling = false;
+  /** A hole is known that could not be filled yet. */
+  private behind = false;
+  private opened = false;
+  private closed = false;
+  private lastTrafficMs = 0;
+
+  constructor(
+    private readonly dependencies: FeedDependencies,
+    readonly topic: string,
+    private readonly sink: OrderedSink,
+    private readonly options: FeedOptions,
+  ) {}
+
+  /** Everything up to here was given to the sink. */
+  get position(): Lineage {
+    return this.lineage;
+  }
+
+  get isOpen(): boolean {
+    return this.opened && !this.closed;
+  }
+
+  /** Milliseconds on the monotonic clock when the last batch arrived. */
+  get lastTraffic(): number {
+    return this.lastTrafficMs;
+  }
+
+  /**
+   * Follows the topic and finds its end. `onStart` is told the position before anything is delivered. Rejects with `unavailable` when
+   * the log cannot be reached; may be called again.
+   */
+  async open(onStart?: (position: Position) => void): Promise<void> {
+    const { broker } = this.dependencies;
+    await broker.follow(this.topic);
+    const [end] = await broker.ends([this.topic]);
+    if (end === undefined || this.closed) return;
+    const sequence = Math.min(this.options.after ?? end.sequence, end.sequence);
+    this.lineage = { epoch: end.epoch, sequence, previous: end.previous };
+    onStart?.(this.lineage);
+    this.opened = true;
+    this.lastTrafficMs = performance.now();
+    if (sequence < end.sequence) await this.fill();
+    else this.drainWaiting();
+  }
+
+  onBatch(batch: Batch): void {
+    if (this.closed) return;
+    this.lastTrafficMs = performance.now();
+    if (this.opened && !this.filling && this.waiting.length === 0 && this.follows(batch)) {
+      this.take(batch);
+      return;
+    }
+    this.keep(batch);
+    if (this.opened) this.fillInBackground();
+  }
+
+  /** Compares with the log's end, as read by someone else, and fills what is missing. */
+  check(end: LogEnd): void {
+    if (!this.opened || this.closed) return;
+    if (this.lineage.epoch === end.epoch && this.lineage.sequence >= end.sequence && !this.behind) return;
+    this.fillInBackground();
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.waiting = [];
+    void this.dependencies.broker.unfollow(this.topic).catch(() => {});
+  }
+
+  private follows(batch: Batch): boolean {
+    return batch.epoch === this.lineage.epoch && batch.firstSequence <= this.lineage.sequence + 1;
+  }
+
+  /** Delivers a batch that begins at or before the next sequence. */
+  private take(batch: Batch): void {
+    const skip = this.lineage.sequence + 1 - batch.firstSequence;
+    if (skip >= batch.entries.length) return;
+    const entries: LogEntry[] = [];
+    for (let i = skip; i < batch.entries.length; i++) {
+      entries.push({ sequence: batch.firstSequence + i, entry: batch.entries[i]! });
+    }
+    this.lineage = { ...this.lineage, sequence: batch.firstSequence + batch.entries.length - 1 };
+    this.sink.deliver(batch.epoch, entries);
+  }
+
+  private keep(batch: Batch): void {
+    this.waiting.push(batch);
+    this.waitingEntries += batch.entries.length;
+    while (this.waitingEntries > waitingLimit && this.waiting.length > 1) {
+      this.waitingEntries -= this.waiting.shift()!.entries.length;
+    }
+  }
+
+  private drainWaiting(): boolean {
+    while (this.waiting.length > 0 && this.follows(this.waiting[0]!)) {
+      const batch = this.waiting.shift()!;
+      this.waitingEntries -= batch.entries.length;
+      this.take(batch);
+    }
+    return this.waiting.length === 0;
+  }
+
+  private fillInBackground(): void {
+    if (this.filling) return;
+    this.fill().catch((error: unknown) => {
+      this.behind = true;
+      this.dependencies.log.warn('Hole not filled yet', { topic: this.topic, error });
+    });
+  }
+
+  /** Reads on from the log until nothing is missing before the live batches. */
+  private async fill(): Promise<void> {
+    this.filling = true;
+    try {
+      for (;;) {
+        const before = new Set(this.waiting);
+        const slice = await this.dependencies.broker.read(this.topic, this.lineage.sequence, fillChunk);
+        if (this.closed) return;
+        // A batch that came before this answer and is of another epoch belongs to a log that has ended.
+        this.waiting = this.waiting.filter((batch) => batch.epoch === slice.end.epoch || !before.has(batch));
+        this.waitingEntries = this.waiting.reduce((sum, batch) => sum + batch.entries.length, 0);
+        const restarted = this.adopt(slice.end);
+        if (restarted) continue;
+        this.deliverSlice(slice.entries, slice.end);
+        const complete = slice.entries.length < fillChunk;
+        if (complete) this.skipTrimmed(slice.end);
+        if (this.drainWaiting() && this.lineage.sequence >= slice.end.sequence) break;
+        if (complete && this.waiting.length > 0 && this.waiting[0]!.epoch === this.lineage.epoch) {
+          this.skipTo(this.waiting[0]!.firstSequence - 1, slice.end);
+          this.drainWaiting();
+        }
+        if (this.waiting.length === 0 && this.lineage.sequence >= slice.end.sequence) break;
+      }
+      this.behind = false;
+    } finally {
+      this.filling = false;
+    }
+  }
+
+  /** Takes over a new epoch. True when the position moved, so that what was read does not belong to it. */
+  private adopt(end: LogEnd): boolean {
+    const old = this.lineage;
+    if (end.epoch === old.epoch && old.sequence <= end.sequence) return false;
+    if (isPlaceIn(end, old)) {
+      this.lineage = {
+        epoch: epochAt(end, old.sequence + 1),
+        sequence: old.sequence,
+        previous: end.previous,
+      };
+      return false;
+    }
+    const continued = end.previous.find((earlier) => earlier.epoch === old.epoch);
+    const sequence = continued?.sequence ?? (end.epoch === old.epoch ? end.sequence : 0);
+    this.lineage = { epoch: end.epoch, sequence, previous: end.previous };
+    this.sink.gap(
+      old,
+      { epoch: end.epoch, sequence },
+      continued || end.epoch === old.epoch ? 'log_rolled_back' : 'log_lost',
+    );
+    return true;
+  }
+
+  private deliverSlice(entries: readonly LogEntry[], end: LogEnd): void {
+    let run: LogEntry[] = [];
+    const flush = (epoch: string) => {
+      if (run.length === 0) return;
+      const last = run[run.length - 1]!.sequence;
+      this.lineage = { epoch, sequence: last, previous: end.previous };
+      this.sink.deliver(epoch, run);
+      run = [];
+    };
+    let epoch = this.lineage.epoch;
+    for (const item of entries) {
+      if (item.sequence <= this.lineage.sequence) continue;
+      const expected = (run[run.length - 1]?.sequence ?? this.lineage.sequence) + 1;
+      if (item.sequence !== expected && !this.options.sparse) {
+        flush(epoch);
+        this.skipTo(item.sequence - 1, end);
+      }
+      const itsEpoch = epochAt(end, item.sequence);
+      if (itsEpoch !== epoch) {
+        flush(epoch);
+        epoch = itsEpoch;
+      }
+      run.push(item);
+    }
+    flush(epoch);
+    if (this.lineage.sequence >= end.sequence) this.lineage = { ...end, sequence: this.lineage.sequence };
+  }
+
+  /** What the log's end counts but the log does not hold any more is gone, unless a live batch brings it. */
+  private skipTrimmed(end: LogEnd): void {
+    const next = this.waiting.find((batch) => batch.epoch === end.epoch);
+    const reachable = next === undefined ? end.sequence : Math.min(end.sequence, next.firstSequence - 1);
+    this.skipTo(reachable, end);
+    if (this.lineage.sequence >= end.sequence) this.lineage = { ...end, sequence: this.lineage.sequence };
+  }
+
+  private skipTo(sequence: number, end: LogEnd): void {
+    if (sequence <= this.lineage.sequence) return;
+    const from = this.lineage;
+    const to = { epoch: epochAt(end, sequence), sequence };
+    this.lineage = { ...to, previous: end.previous };
+    if (!this.options.sparse) this.sink.gap(from, to, 'history_trimmed');
+  }
+}

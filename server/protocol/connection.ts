@@ -1,0 +1,28 @@
+import type { RefusalError } from '../../shared/errors.js';
+import type { Identity } from './identity.js';
+
+/** `socketio`: events of the Socket.IO protocol. `json`: text frames of `/ws`. */
+export type Wire = 'socketio' | 'json';
+
+/** Events the service sends, by their Socket.IO name. */
+export type ServerEvent =
+  'message' | 'direct' | 'presence' | 'status' | 'system_notification' | 'gap' | 'token_expiring' | 'error';
+
+/** One client, whatever its transport. */
+export interface Connection {
+  /** The Socket.IO socket id; `connection_id` on the wire and in the log. */
+  readonly id: string;
+  readonly wire: Wire;
+  readonly sessionId: string;
+  /** Replaced when the client refreshes its token. */
+  identity: Identity;
+  readonly address: string;
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number;
+  /** Sends an event; it takes its turn behind what was sent before. */
+  emit(event: ServerEvent, data: unknown): void;
+  /** Sends an event that the client may acknowledge; `onAck` is called at most once. The id is the message's. */
+  emitWithAck(event: ServerEvent, data: { readonly id: string }, onAck: () => void): void;
+  /** Tells the client why, by an `error` event, then closes its transport. */
+  disconnect(reason: RefusalError): void;
+}

@@ -1,0 +1,121 @@
+import { v7 as uuidV7 } from 'uuid';
+import { RefusalError } from '../../shared/errors.js';
+import type { MailboxOverflow } from '../primitives/mailbox.js';
+import type { Supervisor } from '../supervision/supervisor.js';
+import type { AppendEntry, Broker } from '../log/broker.js';
+import { encodeEntry } from '../log/entry.js';
+import { Pace } from '../primitives/micro-batcher.js';
+import { TopicActor, type ActorHealth } from './topic-actor.js';
+import type { PublishReceipt, PublishRequest } from '../topics/topics.js';
+
+export interface TopicPublisherDependencies {
+  readonly broker: Broker;
+  readonly supervisor: Supervisor;
+  /** Sees, and may change, a message before it is stored; undefined: nobody does. */
+  readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
+  /** How long publishes of a topic gather before they are appended, in milliseconds; 0: not at all. */
+  readonly gatherMs: (topic: string) => number;
+  readonly nowMs: () => number;
+}
+
+export interface TopicPublisherSettings {
+  readonly mailboxCapacity: number;
+  readonly mailboxOverflow: MailboxOverflow;
+  readonly batchMax: number;
+  /** An actor without work for this long is let go. */
+  readonly actorIdleMs: number;
+}
+
+/** Appends of many topics go to the log together: the publishers wait a little longer, and each call serves several. */
+const appendPace = { gatherFromPerSec: 1000, tickMs: 4 };
+
+/** What is published on this replica, on its way into the logs: an actor for each topic with traffic. */
+export class TopicPublisher {
+  private readonly actors = new Map<string, TopicActor>();
+  private readonly pace = new Pace(appendPace);
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly dependencies: TopicPublisherDependencies,
+    private readonly settings: TopicPublisherSettings,
+  ) {
+    this.timer = setInterval(() => this.dropIdle(), settings.actorIdleMs);
+    this.timer.unref();
+  }
+
+  /** @throws RefusalError as {@link TopicActor.append} */
+  async publish(request: PublishRequest): Promise<PublishReceipt> {
+    const id = request.id ?? uuidV7();
+    const { onPublish } = this.dependencies;
+    const actor = this.actor(request.topic);
+    const onRouted = request.trace?.routed;
+    // The service's own logs (inboxes) are nobody else's business.
+    if (onPublish === undefined || request.topic.startsWith('$'))
+      return actor.append(this.appendEntry(request, id), onRouted);
+    return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
+  }
+
+  /** When the publishes that wait on a topic will be appended, by `performance.now`; 0: at once. */
+  appendMs(topic: string): number {
+    return this.actors.get(topic)?.appendMs ?? 0;
+  }
+
+  /** Health of the actors of topics with traffic. */
+  health(): Map<string, ActorHealth> {
+    return new Map([...this.actors].map(([topic, actor]) => [topic, actor.health]));
+  }
+
+  /** Refuses everything that waits; what is in flight keeps its own outcome. */
+  refuseWaiting(error: RefusalError): void {
+    for (const actor of this.actors.values()) actor.refuseWaiting(error);
+  }
+
+  /** Resolves when no publish is under way any more, or after the time. */
+  async settle(limitMs: number): Promise<void> {
+    const until = performance.now() + limitMs;
+    const isBusy = () => [...this.actors.values()].some((actor) => !actor.idle);
+    while (isBusy() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    this.pace.close();
+  }
+
+  private appendEntry(request: PublishRequest, id: string): AppendEntry {
+    const { topic, payloadJson, attachments, sender, confirmTo, key, trace } = request;
+    const entry = encodeEntry({
+      id,
+      topic,
+      payloadJson,
+      attachments,
+      sender,
+      timestamp: this.dependencies.nowMs(),
+      ...(confirmTo !== undefined && { confirmTo }),
+      traced: trace !== undefined,
+    });
+    return { id, entry, ...(key !== undefined && { key }) };
+  }
+
+  private actor(topic: string): TopicActor {
+    let actor = this.actors.get(topic);
+    if (actor === undefined) {
+      const { broker, supervisor, gatherMs } = this.dependencies;
+      const { mailboxCapacity, mailboxOverflow: overflowStrategy, batchMax } = this.settings;
+      actor = new TopicActor(
+        { broker, supervisor, gatherMs, schedule: (start) => this.pace.schedule(start) },
+        topic,
+        { mailboxCapacity, overflowStrategy, batchMax },
+      );
+      this.actors.set(topic, actor);
+    }
+    return actor;
+  }
+
+  private dropIdle(): void {
+    const before = performance.now() - this.settings.actorIdleMs;
+    for (const [topic, actor] of this.actors) {
+      if (actor.idle && actor.lastUsedMs < before) this.actors.delete(topic);
+    }
+  }
+}

@@ -1,0 +1,295 @@
+import { RefusalError } from '../../shared/errors.js';
+import { hookFailed } from '../hooks/hooks.js';
+import { Mailbox, type MailboxOverflow } from '../primitives/mailbox.js';
+import type { ActorState, SupervisedChild, Supervisor } from '../supervision/supervisor.js';
+import { SlidingWindow } from '../primitives/sliding-window.js';
+import type { AppendEntry, AppendReceipt, Broker } from '../log/broker.js';
+
+export interface TopicActorDependencies {
+  readonly broker: Broker;
+  readonly supervisor: Supervisor;
+  /** Milliseconds between two appends at least, while publishes come fast; see {@link TopicActor.delayMs}. */
+  readonly gatherMs: (topic: string) => number;
+  /** Calls back when the next append may start. */
+  readonly schedule: (start: () => void) => void;
+}
+
+export interface TopicActorSettings {
+  readonly mailboxCapacity: number;
+  readonly overflowStrategy: MailboxOverflow;
+  /** Messages in one append at most. */
+  readonly batchMax: number;
+}
+
+/** Makes an entry when its turn has come; what it throws that is no RefusalError is a failure of the actor. */
+export type PrepareEntry = () => Promise<AppendEntry>;
+
+interface Waiting {
+  /** Undefined until it has been prepared. */
+  entry: AppendEntry | undefined;
+  readonly prepare: PrepareEntry | undefined;
+  readonly onRouted: (() => void) | undefined;
+  readonly resolve: (receipt: AppendReceipt) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Ready extends Waiting {
+  readonly entry: AppendEntry;
+}
+
+/** An append has this many bytes at most, unless a single message is larger. */
+const batchBytesMax = 1024 * 1024;
+
+/** Failures are told as a share of the last minute's publishes. */
+const recently = { slotMs: 10_000, slots: 6 };
+
+/** The health of an actor, as `/admin/actors` shows it. */
+export interface ActorHealth {
+  readonly state: ActorState;
+  readonly mailboxSize: number;
+  /** Mean time of a batch, the latest ones counting most. */
+  readonly processingMs: number;
+  readonly processed: number;
+  readonly failed: number;
+  /** Share of the publishes of the last minute that failed. */
+  readonly errorRate: number;
+  readonly restartCount: number;
+  readonly lastError: string | null;
+}
+
+/** Name under which the actor of a topic is supervised. */
+export function actorIdOf(topic: string): string {
+  return `topic:${topic}`;
+}
+
+/**
+ * Serialises the publishes of one topic on this replica: one batch is in flight at a time and the next one gathers meanwhile. That
+ * keeps each publisher's order and raises the throughput under load.
+ */
+export class TopicActor {
+  private readonly mailbox: Mailbox<Waiting>;
+  private inFlight = false;
+  private scheduled = false;
+  private dueMs = 0;
+  private gathering: NodeJS.Timeout | undefined;
+  private startedMs = -Infinity;
+  private processingMs = 0;
+  private processed = 0;
+  private failed = 0;
+  private lastError: string | null = null;
+  private readonly processedLately = new SlidingWindow(recently.slotMs, recently.slots);
+  private readonly failedLately = new SlidingWindow(recently.slotMs, recently.slots);
+  /** Where it has failed: what the supervisor says. */
+  private child: SupervisedChild | undefined;
+  lastUsedMs = 0;
+
+  constructor(
+    private readonly dependencies: TopicActorDependencies,
+    readonly topic: string,
+    private readonly settings: TopicActorSettings,
+  ) {
+    this.mailbox = new Mailbox(settings.mailboxCapacity, settings.overflowStrategy);
+    this.follow(dependencies.supervisor.find(actorIdOf(topic)));
+  }
+
+  get health(): ActorHealth {
+    const nowMs = performance.now();
+    const failedLately = this.failedLately.sum(nowMs);
+    const lately = failedLately + this.processedLately.sum(nowMs);
+    return {
+      state: this.child?.state ?? 'running',
+      mailboxSize: this.mailbox.size,
+      processingMs: this.processingMs,
+      processed: this.processed,
+      failed: this.failed,
+      errorRate: lately === 0 ? 0 : failedLately / lately,
+      restartCount: this.child?.restartCount ?? 0,
+      lastError: this.lastError,
+    };
+  }
+
+  get idle(): boolean {
+    return this.mailbox.size === 0 && !this.inFlight;
+  }
+
+  /**
+   * Appends in the order of the calls. `onRouted` is called when the entry is given to the log.
+   *
+   * @throws RefusalError `busy` when the mailbox is full, `unavailable` when the log is, or when the actor was stopped.
+   */
+  append(entry: AppendEntry | PrepareEntry, onRouted?: () => void): Promise<AppendReceipt> {
+    return new Promise((resolve, reject) => {
+      if (this.child?.state === 'stopped') {
+        reject(this.child.refusal());
+        return;
+      }
+      const refused = this.mailbox.offer(
+        typeof entry === 'function'
+          ? { entry: undefined, prepare: entry, onRouted, resolve, reject }
+          : { entry, prepare: undefined, onRouted, resolve, reject },
+      );
+      refused?.reject(this.busy());
+      this.schedule();
+    });
+  }
+
+  /** When what waits will be appended, by `performance.now`; 0: at the end of a turn, or when the append before it is done. */
+  get appendMs(): number {
+    return this.dueMs;
+  }
+
+  /** Refuses everything that waits; what is in flight keeps its own outcome. */
+  refuseWaiting(error: RefusalError): void {
+    for (const item of this.mailbox.take(this.mailbox.size)) item.reject(error);
+  }
+
+  /** The mean time of a batch is what a refused publisher has to wait for room. */
+  private busy(): RefusalError {
+    const retryAfterMs = Math.max(20, Math.ceil(this.processingMs * 2));
+    return new RefusalError('busy', `the mailbox of topic ${this.topic} is full`, {
+      retryAfterMs,
+      limit: this.mailbox.capacity,
+    });
+  }
+
+  private get isHeld(): boolean {
+    return this.child !== undefined && this.child.state !== 'running';
+  }
+
+  private schedule(): void {
+    if (this.inFlight || this.isHeld) return;
+    if (this.scheduled) {
+      // A full batch gains nothing by waiting, and the mailbox is not for ever.
+      if (this.gathering !== undefined && this.mailbox.size >= this.settings.batchMax) this.endGathering();
+      return;
+    }
+    this.scheduled = true;
+    const delayMs = this.delayMs();
+    if (delayMs < 1) {
+      this.dependencies.schedule(this.start);
+      return;
+    }
+    this.dueMs = performance.now() + delayMs;
+    this.gathering = setTimeout(() => this.endGathering(), delayMs);
+  }
+
+  private endGathering(): void {
+    clearTimeout(this.gathering);
+    this.gathering = undefined;
+    this.dueMs = 0;
+    this.dependencies.schedule(this.start);
+  }
+
+  /** At the end of a turn: everything read from the sockets in it goes into one batch. */
+  private readonly start = (): void => {
+    this.scheduled = false;
+    if (!this.isHeld) void this.run();
+  };
+
+  /**
+   * A quiet topic appends at once. On one whose messages wait for a shared flush anyway, publishes gather a little too: one append and one
+   * message between the replicas then serve many.
+   */
+  private delayMs(): number {
+    if (this.mailbox.size >= this.settings.batchMax) return 0;
+    const gatherMs = this.dependencies.gatherMs(this.topic);
+    return gatherMs < 1 ? 0 : this.startedMs + gatherMs - performance.now();
+  }
+
+  private async run(): Promise<void> {
+    this.inFlight = true;
+    this.startedMs = performance.now();
+    const batch = this.mailbox.take(this.settings.batchMax);
+    // All entries of a topic are prepared, or none.
+    const ready = batch[0]?.prepare === undefined ? batch : await this.prepare(batch);
+    if (ready.length > 0)
+      for (const part of splitByBytes(ready as readonly Ready[])) await this.appendBatch(part);
+    this.inFlight = false;
+    this.lastUsedMs = performance.now();
+    if (this.mailbox.size > 0) this.schedule();
+  }
+
+  /** Prepares all of a batch at the same time. What is refused or fails is answered, the others go on in their order. */
+  private async prepare(batch: readonly Waiting[]): Promise<Waiting[]> {
+    const failures: unknown[] = [];
+    await Promise.all(
+      batch.map(async (item) => {
+        try {
+          item.entry ??= await item.prepare?.();
+        } catch (error) {
+          if (error instanceof RefusalError) {
+            item.reject(error);
+            return;
+          }
+          failures.push(error);
+          item.reject(hookFailed('onPublish'));
+        }
+      }),
+    );
+    // However many fail together: the actor has failed once.
+    if (failures.length > 0) this.onFailure(failures[0], failures.length);
+    return batch.filter(({ entry }) => entry !== undefined);
+  }
+
+  /** It is restarted after a wait, during which publishes wait too; or it is stopped, and they are refused. */
+  private onFailure(error: unknown, publishes: number): void {
+    this.note(error, publishes);
+    const child = this.dependencies.supervisor.failed(actorIdOf(this.topic), error);
+    this.follow(child);
+    if (child.state === 'stopped') this.refuseWaiting(child.refusal());
+  }
+
+  private follow(child: SupervisedChild | undefined): void {
+    this.child = child;
+    if (child === undefined) return;
+    child.onRestart = () => {
+      if (this.mailbox.size > 0) this.schedule();
+    };
+  }
+
+  private note(error: unknown, publishes: number): void {
+    this.failed += publishes;
+    this.failedLately.add(performance.now(), publishes);
+    this.lastError = error instanceof Error ? error.message : String(error);
+  }
+
+  private async appendBatch(batch: readonly Ready[]): Promise<void> {
+    const startedMs = performance.now();
+    for (const { onRouted } of batch) if (onRouted !== undefined) onRouted();
+    try {
+      const receipts = await this.dependencies.broker.append(
+        this.topic,
+        batch.map((item) => item.entry),
+      );
+      for (let i = 0; i < batch.length; i++) batch[i]!.resolve(receipts[i]!);
+      this.processed += batch.length;
+      this.processedLately.add(performance.now(), batch.length);
+    } catch (error) {
+      for (const item of batch) item.reject(error);
+      // A log that is away is no failure of the actor.
+      if (error instanceof RefusalError) this.note(error, batch.length);
+      else this.onFailure(error, batch.length);
+    }
+    this.processingMs += 0.2 * (performance.now() - startedMs - this.processingMs);
+  }
+}
+
+function splitByBytes(batch: readonly Ready[]): (readonly Ready[])[] {
+  let bytes = 0;
+  for (const item of batch) bytes += item.entry.entry.length;
+  if (bytes <= batchBytesMax) return [batch];
+  const parts: Ready[][] = [];
+  let part: Ready[] = [];
+  bytes = 0;
+  for (const item of batch) {
+    if (part.length > 0 && bytes + item.entry.entry.length > batchBytesMax) {
+      parts.push(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(item);
+    bytes += item.entry.entry.length;
+  }
+  parts.push(part);
+  return parts;
+}

@@ -1,0 +1,231 @@
+import { randomBytes } from 'node:crypto';
+import type { Position } from '../../../shared/position.js';
+import type {
+  AppendEntry,
+  AppendReceipt,
+  Batch,
+  Broker,
+  BrokerListener,
+  Durability,
+  LogEnd,
+  LogEntry,
+  LogSlice,
+  Retention,
+} from '../../log/broker.js';
+import { logIsFull } from '../../log/full-log.js';
+
+export interface MemoryBrokerDependencies {
+  readonly retentionOf: (topic: string) => Retention;
+  readonly nowMs: () => number;
+}
+
+interface MemoryLog {
+  epoch: string;
+  /** Ends of earlier epochs, newest first. */
+  previous: Position[];
+  sequence: number;
+  /** In order; those before `head` have been trimmed. */
+  entries: (LogEntry | undefined)[];
+  head: number;
+  entriesExpireMs: number;
+  expireMs: number;
+  readonly keys: Map<string, { receipt: AppendReceipt; expireMs: number }>;
+}
+
+const sweepMs = 1000;
+const previousMax = 8;
+/** A log's position outlives its history by this. */
+const positionGraceMs = 60_000;
+
+/** The log of a single process, in its memory: the same contract, gone with the process. */
+export class MemoryBroker implements Broker {
+  readonly state = 'up';
+  readonly durability: Durability = 'memory';
+  private readonly logs = new Map<string, MemoryLog>();
+  private readonly followed = new Set<string>();
+  private listener: BrokerListener | undefined;
+  private readonly sweep: NodeJS.Timeout;
+
+  constructor(private readonly dependencies: MemoryBrokerDependencies) {
+    this.sweep = setInterval(() => this.expire(), sweepMs);
+    this.sweep.unref();
+  }
+
+  setListener(listener: BrokerListener): void {
+    this.listener = listener;
+  }
+
+  append(topic: string, entries: readonly AppendEntry[]): Promise<AppendReceipt[]> {
+    const retention = this.dependencies.retentionOf(topic);
+    const nowMs = this.dependencies.nowMs();
+    const log = this.log(topic, retention);
+    if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) return Promise.reject(logIsFull());
+    const firstSequence = log.sequence + 1;
+    const published: Buffer[] = [];
+    const receivers = this.followed.has(topic) ? 1 : 0;
+    const receipts = entries.map((item): AppendReceipt => {
+      const known = item.key === undefined ? undefined : log.keys.get(item.key);
+      if (known !== undefined && known.expireMs > nowMs) return { ...known.receipt, duplicate: true };
+      const sequence = ++log.sequence;
+      if (retention.historySize > 0) log.entries.push({ sequence, entry: item.entry });
+      published.push(item.entry);
+      const receipt: AppendReceipt = {
+        id: item.id,
+        epoch: log.epoch,
+        sequence,
+        duplicate: false,
+        durability: 'memory',
+        receivers,
+      };
+      if (item.key !== undefined) {
+        // Deleted first, so that the order stays that of expiry.
+        log.keys.delete(item.key);
+        log.keys.set(item.key, { receipt, expireMs: nowMs + retention.idempotencyMs });
+      }
+      return receipt;
+    });
+    trim(log, retention.historySize);
+    log.entriesExpireMs = nowMs + retention.historyTtlMs;
+    log.expireMs = log.entriesExpireMs + positionGraceMs;
+    if (published.length > 0 && receivers > 0) {
+      const batch: Batch = {
+        topic,
+        epoch: log.epoch,
+        firstSequence,
+        previous: log.previous,
+        entries: published,
+      };
+      // As from a network: never inside the call that published it, and in order.
+      queueMicrotask(() => this.listener?.onBatch(batch));
+    }
+    return Promise.resolve(receipts);
+  }
+
+  async read(topic: string, after: number, limit: number): Promise<LogSlice> {
+    const log = this.log(topic);
+    const from = firstAfter(log, after);
+    const entries = log.entries.slice(from, from + limit).filter((item) => item !== undefined);
+    return { end: endOf(log), entries };
+  }
+
+  async readLast(topic: string, limit: number): Promise<LogSlice> {
+    const log = this.log(topic);
+    const from = Math.max(log.head, log.entries.length - limit);
+    return { end: endOf(log), entries: log.entries.slice(from).filter((item) => item !== undefined) };
+  }
+
+  async ends(topics: readonly string[]): Promise<LogEnd[]> {
+    return topics.map((topic) => endOf(this.log(topic)));
+  }
+
+  async follow(topic: string): Promise<void> {
+    this.followed.add(topic);
+  }
+
+  async unfollow(topic: string): Promise<void> {
+    this.followed.delete(topic);
+  }
+
+  async remove(topic: string, sequences: readonly number[]): Promise<number> {
+    const log = this.log(topic);
+    const gone = new Set(sequences);
+    const before = log.entries.length - log.head;
+    log.entries = log.entries
+      .slice(log.head)
+      .filter((item) => item !== undefined && !gone.has(item.sequence));
+    log.head = 0;
+    return before - log.entries.length;
+  }
+
+  async purge(topic: string): Promise<number> {
+    const log = this.log(topic);
+    const removed = log.entries.length - log.head;
+    log.entries = [];
+    log.head = 0;
+    return removed;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.sweep);
+    this.logs.clear();
+    this.followed.clear();
+  }
+
+  private log(topic: string, retention = this.dependencies.retentionOf(topic)): MemoryLog {
+    const nowMs = this.dependencies.nowMs();
+    let log = this.logs.get(topic);
+    if (log !== undefined && log.expireMs <= nowMs && !this.followed.has(topic)) log = undefined;
+    if (log === undefined) {
+      const entriesExpireMs = nowMs + retention.historyTtlMs;
+      log = {
+        epoch: newEpoch(),
+        previous: [],
+        sequence: 0,
+        entries: [],
+        head: 0,
+        entriesExpireMs,
+        expireMs: entriesExpireMs + positionGraceMs,
+        keys: new Map(),
+      };
+      this.logs.set(topic, log);
+    }
+    if (log.entriesExpireMs <= nowMs) dropHistory(log);
+    return log;
+  }
+
+  private expire(): void {
+    const nowMs = this.dependencies.nowMs();
+    for (const [topic, log] of this.logs) {
+      for (const [key, { expireMs }] of log.keys) {
+        // In order of insertion, which is the order of expiry.
+        if (expireMs > nowMs) break;
+        log.keys.delete(key);
+      }
+      if (log.entriesExpireMs <= nowMs) dropHistory(log);
+      if (log.expireMs <= nowMs && !this.followed.has(topic)) this.logs.delete(topic);
+    }
+  }
+}
+
+function endOf(log: MemoryLog): LogEnd {
+  return {
+    epoch: log.epoch,
+    sequence: log.sequence,
+    firstSequence: log.entries[log.head]?.sequence ?? log.sequence + 1,
+    previous: log.previous,
+  };
+}
+
+/** The history has expired: the log goes on under a new epoch. */
+function dropHistory(log: MemoryLog): void {
+  if (log.head === log.entries.length) return;
+  log.entries = [];
+  log.head = 0;
+  log.previous = [{ epoch: log.epoch, sequence: log.sequence }, ...log.previous].slice(0, previousMax);
+  log.epoch = newEpoch();
+}
+
+function newEpoch(): string {
+  return randomBytes(8).toString('hex').slice(0, 10);
+}
+
+/** Drops the oldest entries; the array is compacted now and then, so that trimming stays O(1) per message. */
+function trim(log: MemoryLog, size: number): void {
+  while (log.entries.length - log.head > size) log.entries[log.head++] = undefined;
+  if (log.head > 1024 && log.head > log.entries.length / 2) {
+    log.entries = log.entries.slice(log.head);
+    log.head = 0;
+  }
+}
+
+/** Index of the first entry with a sequence greater than `after` (binary search: sequences ascend). */
+function firstAfter({ entries, head }: MemoryLog, after: number): number {
+  let low = head;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (entries[middle]!.sequence > after) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

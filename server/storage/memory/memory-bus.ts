@@ -1,0 +1,26 @@
+import type { Bus, BusHandler } from '../../cluster/bus.js';
+
+/** The bus of a replica that is alone: what it sends to itself arrives, the rest has nobody to go to. */
+export class MemoryBus implements Bus {
+  private readonly handlers = new Map<string, BusHandler>();
+
+  constructor(readonly replicaId: string) {}
+
+  on(kind: string, handler: BusHandler): void {
+    this.handlers.set(kind, handler);
+  }
+
+  send(replicaId: string, kind: string, data: unknown): void {
+    if (replicaId === this.replicaId) this.handlers.get(kind)?.(data, replicaId);
+  }
+
+  broadcast(): void {}
+
+  async replicas(): Promise<string[]> {
+    return [this.replicaId];
+  }
+
+  async close(): Promise<void> {
+    this.handlers.clear();
+  }
+}

@@ -1,0 +1,101 @@
+import type {
+  KeptSession,
+  PutResult,
+  SessionPage,
+  SessionStore,
+  StoredSession,
+} from '../../sessions/session-store.js';
+
+interface Kept {
+  readonly session: StoredSession;
+  readonly expiresMs: number;
+  /** Grows with each write: the order of the map. */
+  readonly serial: number;
+}
+
+/** Sessions of a replica that is alone; gone with it. */
+export class MemorySessionStore implements SessionStore {
+  private readonly sessions = new Map<string, Kept>();
+  private lastSerial = 0;
+
+  constructor(
+    private readonly dependencies: { readonly nowMs: () => number },
+    private readonly settings: { readonly ttlMs: number },
+  ) {}
+
+  async get(id: string): Promise<StoredSession | undefined> {
+    return this.live(id)?.session;
+  }
+
+  async find(id: string): Promise<KeptSession | undefined> {
+    const kept = this.live(id);
+    return kept === undefined ? undefined : this.timed(kept);
+  }
+
+  async put(session: StoredSession): Promise<void> {
+    const nowMs = this.dependencies.nowMs();
+    this.sessions.delete(session.id);
+    this.sessions.set(session.id, {
+      session,
+      expiresMs: nowMs + this.settings.ttlMs,
+      serial: ++this.lastSerial,
+    });
+    this.dropExpired();
+  }
+
+  async putMany(
+    sessions: readonly StoredSession[],
+    { overwrite }: { readonly overwrite: boolean },
+  ): Promise<PutResult> {
+    let kept = 0;
+    for (const session of sessions) {
+      const known = this.live(session.id)?.session;
+      if (!overwrite && known !== undefined && known.updated_at > session.updated_at) kept++;
+      else void this.put(session);
+    }
+    return { written: sessions.length - kept, kept };
+  }
+
+  async delete(id: string): Promise<boolean> {
+    const known = this.live(id) !== undefined;
+    this.sessions.delete(id);
+    return known;
+  }
+
+  async count(): Promise<number> {
+    this.dropExpired();
+    return this.sessions.size;
+  }
+
+  async page(cursor: string | undefined, size: number): Promise<SessionPage> {
+    this.dropExpired();
+    const after = Number(cursor ?? 0);
+    const sessions: KeptSession[] = [];
+    let serial = after;
+    for (const kept of this.sessions.values()) {
+      if (kept.serial <= after) continue;
+      if (sessions.length === size) return { sessions, malformed: 0, next: String(serial) };
+      sessions.push(this.timed(kept));
+      serial = kept.serial;
+    }
+    return { sessions, malformed: 0, next: undefined };
+  }
+
+  private live(id: string): Kept | undefined {
+    const kept = this.sessions.get(id);
+    return kept !== undefined && kept.expiresMs > this.dependencies.nowMs() ? kept : undefined;
+  }
+
+  private timed({ session, expiresMs }: Kept): KeptSession {
+    return { ...session, expires_in_secs: Math.ceil((expiresMs - this.dependencies.nowMs()) / 1000) };
+  }
+
+  /** In order of expiry: the expired ones are in front. */
+  private dropExpired(): void {
+    const nowMs = this.dependencies.nowMs();
+    for (const [id, { expiresMs }] of this.sessions) {
+      if (expiresMs > nowMs) break;
+      this.sessions.delete(id);
+    }
+  }
+}

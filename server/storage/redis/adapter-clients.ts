@@ -1,0 +1,96 @@
+import type { Log } from '../../logging/log.js';
+import { destroy, newRedisClient, type RedisClient as Client } from './redis-client.js';
+
+type Listener = (message: Buffer, channel: Buffer) => void;
+
+/**
+ * The two Redis clients that `@socket.io/redis-adapter` is given. The adapter leaves the promises of its calls to themselves; with bare
+ * clients, a Redis that goes away would end the process by an unhandled rejection. Here failures are counted, and subscriptions that could
+ * not be made are made when the connection is back.
+ */
+export class AdapterClients {
+  failures = 0;
+  readonly publisher: object;
+  readonly subscriber: object;
+  private readonly clients: Client[];
+  private closed = false;
+
+  constructor(
+    private readonly dependencies: { readonly log: Log },
+    settings: { readonly url: string },
+  ) {
+    const [publisher, subscriber] = [this.newClient(settings.url), this.newClient(settings.url)];
+    this.clients = [publisher, subscriber];
+    this.publisher = this.publishing(publisher);
+    this.subscriber = this.subscribing(subscriber);
+  }
+
+  start(): void {
+    for (const client of this.clients) {
+      client.connect().catch((error: unknown) => this.failed('connect', error));
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    for (const client of this.clients) destroy(client);
+  }
+
+  private newClient(url: string): Client {
+    const client = newRedisClient(url);
+    client.on('error', (error: Error) => this.failed('connection', error));
+    return client;
+  }
+
+  private publishing(client: Client): object {
+    return {
+      pSubscribe: () => {},
+      publish: (channel: string, message: string | Buffer) =>
+        client.publish(channel, message).catch((error: unknown) => {
+          this.failed('publish', error);
+          return 0;
+        }),
+      sendCommand: (args: string[]) => client.sendCommand(args),
+      on: (event: string, listener: () => void) => client.on(event, listener),
+      off: (event: string, listener: () => void) => client.off(event, listener),
+    };
+  }
+
+  private subscribing(client: Client): object {
+    const waiting: (() => Promise<unknown>)[] = [];
+    const attempt = (subscribe: () => Promise<unknown>) => {
+      subscribe().catch((error: unknown) => {
+        this.failed('subscribe', error);
+        waiting.push(subscribe);
+      });
+    };
+    client.on('ready', () => {
+      for (const subscribe of waiting.splice(0)) attempt(subscribe);
+    });
+    const forget = (unsubscribe: Promise<unknown>) => {
+      unsubscribe.catch((error: unknown) => this.failed('unsubscribe', error));
+    };
+    return {
+      pSubscribe: (pattern: string, listener: Listener) =>
+        attempt(() => client.pSubscribe(pattern, listener, true)),
+      subscribe: (channels: string[], listener: Listener) =>
+        attempt(() => client.subscribe(channels, listener, true)),
+      pUnsubscribe: (pattern: string, listener: Listener) =>
+        forget(client.pUnsubscribe(pattern, listener, true)),
+      unsubscribe: (channel: string, listener: Listener) =>
+        forget(client.unsubscribe(channel, listener, true)),
+      on: (event: string, listener: () => void) => client.on(event, listener),
+      off: (event: string, listener: () => void) => client.off(event, listener),
+    };
+  }
+
+  private failed(what: string, error: unknown): void {
+    this.failures++;
+    if (!this.closed)
+      this.dependencies.log.debug('Adapter command failed', {
+        what,
+        error: error instanceof Error ? error.message : error,
+      });
+  }
+}

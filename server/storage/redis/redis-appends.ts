@@ -1,0 +1,223 @@
+import { randomBytes } from 'node:crypto';
+import { RefusalError } from '../../../shared/errors.js';
+import type { AppendEntry, AppendReceipt, Durability, Retention } from '../../log/broker.js';
+import { logIsFull } from '../../log/full-log.js';
+import { LostAnswerError, type RedisArgument, type RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
+import type { TopicKeys } from './topic-keys.js';
+
+export interface RedisAppendsDependencies {
+  readonly link: RedisLink;
+  readonly keys: TopicKeys;
+  readonly retentionOf: (topic: string) => Retention;
+  readonly freshEpoch: () => string;
+  /** What a caller is told of an error of Redis. */
+  readonly refusal: (error: unknown) => unknown;
+  readonly nowMs: () => number;
+}
+
+export interface RedisAppendsSettings {
+  /** How long the outcome of an append whose answer was lost is looked for. */
+  readonly outcomeLimitMs: number;
+  /** Replicas of Redis that have to have an append before it is acknowledged; 0: none. */
+  readonly waitReplicas: number;
+  /** The meta hash outlives its log by this, so that positions stay truthful a little longer than history. */
+  readonly metaGraceMs: number;
+}
+
+/** One batch of one topic on its way into the script. */
+interface Append {
+  readonly topic: string;
+  readonly entries: readonly AppendEntry[];
+  readonly number: number;
+  readonly bytes: number;
+  readonly resolve: (receipts: AppendReceipt[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const resolveRetryMs = 50;
+const waitReplicasMs = 1000;
+/** One call of the script holds up Redis for some 25 µs a topic: these keep it to a few milliseconds. */
+const topicsPerCall = 50;
+const bytesPerCall = 512 * 1024;
+
+/**
+ * Appends to the logs in Redis, see `lua/append.lua`: what is begun in one turn, for whichever topics, goes into one call of the script.
+ * One Redis holds all topics; a Redis Cluster would take one call for each.
+ */
+export class RedisAppends {
+  private readonly appendScript = new RedisScript('append');
+  private readonly resolveScript = new RedisScript('resolve');
+  /** Names this process to the scripts; a replica that restarts is another writer. */
+  private readonly writer = randomBytes(6).toString('base64url');
+  private batchNumber = 0;
+  private gathered: Append[] = [];
+  private closed = false;
+
+  constructor(
+    private readonly dependencies: RedisAppendsDependencies,
+    private readonly settings: RedisAppendsSettings,
+  ) {}
+
+  /** See `Broker.append`. */
+  append(topic: string, entries: readonly AppendEntry[]): Promise<AppendReceipt[]> {
+    return new Promise((resolve, reject) => {
+      let bytes = 0;
+      for (const { entry } of entries) bytes += entry.length;
+      if (this.gathered.length === 0) queueMicrotask(() => this.sendGathered());
+      this.gathered.push({ topic, entries, number: ++this.batchNumber, bytes, resolve, reject });
+    });
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  private sendGathered(): void {
+    const { gathered } = this;
+    this.gathered = [];
+    let from = 0;
+    let bytes = 0;
+    gathered.forEach((append, i) => {
+      if (i > from && (i - from === topicsPerCall || bytes + append.bytes > bytesPerCall)) {
+        void this.send(gathered.slice(from, i));
+        from = i;
+        bytes = 0;
+      }
+      bytes += append.bytes;
+    });
+    void this.send(from === 0 ? gathered : gathered.slice(from));
+  }
+
+  /** Never rejects: each append is told its own outcome. */
+  private async send(appends: readonly Append[]): Promise<void> {
+    const { link, refusal } = this.dependencies;
+    const { redis } = link;
+    if (redis === undefined) {
+      for (const append of appends) append.reject(link.unavailable());
+      return;
+    }
+    const call = this.callOf(appends, redis.runId);
+    let reached: Promise<boolean> | undefined;
+    // WAIT goes right behind the script, in the same pipeline; it speaks of the last sending, the one that was run.
+    const behind = this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
+    let answers: string[];
+    try {
+      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', behind);
+    } catch (error) {
+      for (const append of appends) {
+        if (error instanceof LostAnswerError) void this.resolve(append, redis.fsyncAlways);
+        else append.reject(refusal(error));
+      }
+      return;
+    }
+    const onReplicas = reached !== undefined && (await reached);
+    const durability: Durability = redis.fsyncAlways ? 'fsynced' : onReplicas ? 'replicated' : 'stored';
+    for (let i = 0; i < appends.length; i++) this.settle(appends[i]!, answers[i]!, durability);
+  }
+
+  /** Keys and arguments, as the script's head describes them. */
+  private callOf(appends: readonly Append[], runId: string): { keys: string[]; args: RedisArgument[] } {
+    const { keys: names, retentionOf, freshEpoch, nowMs } = this.dependencies;
+    const keys: string[] = [];
+    const blobs: Buffer[] = [];
+    const retentions: Retention[] = [];
+    let lines = '';
+    let keyedLines = '';
+    for (const { topic, entries, number, bytes } of appends) {
+      keys.push(names.log(topic), names.meta(topic));
+      let lengths = '';
+      let keyed = '';
+      let keyCount = 0;
+      for (let i = 0; i < entries.length; i++) {
+        const { id, entry, key } = entries[i]!;
+        blobs.push(entry);
+        lengths += ` ${entry.length}`;
+        if (key === undefined) continue;
+        keys.push(names.idempotency(topic, key));
+        keyed += `${i + 1}:${id} `;
+        keyCount++;
+      }
+      if (keyCount > 0) keyedLines += `${keyed}\n`;
+      const retention = retentionOf(topic);
+      let which = retentions.indexOf(retention);
+      if (which < 0) which = retentions.push(retention) - 1;
+      lines += `${which + 1} ${number} ${bytes} ${keyCount}${lengths}\n`;
+    }
+    const args = [
+      `${runId} ${this.writer} ${nowMs()} ${freshEpoch()}`,
+      lines,
+      blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
+      keyedLines,
+      ...retentions.map(
+        ({ historySize, historyTtlMs, idempotencyMs, fullAt }) =>
+          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + this.settings.metaGraceMs} ${fullAt}`,
+      ),
+    ];
+    return { keys, args };
+  }
+
+  private settle(append: Append, answer: string, durability: Durability): void {
+    const { link, refusal } = this.dependencies;
+    if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
+    else if (answer === 'full') append.reject(logIsFull());
+    else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
+    else append.resolve(readReceipts(answer, append.entries, durability));
+  }
+
+  /** Asks what became of a batch whose answer was lost until it is known. */
+  private async resolve(append: Append, fsyncAlways: boolean): Promise<void> {
+    const { link, nowMs, retentionOf, keys } = this.dependencies;
+    const { topic, number } = append;
+    const until = performance.now() + this.settings.outcomeLimitMs;
+    while (!this.closed && performance.now() < until) {
+      try {
+        const ttl = String(retentionOf(topic).historyTtlMs + this.settings.metaGraceMs);
+        const args = [this.writer, String(number), String(nowMs()), ttl];
+        const answer = await this.resolveScript.run<string>(link, [keys.meta(topic)], args);
+        this.settle(append, answer, fsyncAlways ? 'fsynced' : 'stored');
+        return;
+      } catch {
+        await new Promise((wake) => setTimeout(wake, resolveRetryMs));
+      }
+    }
+    append.reject(
+      new RefusalError('outcome_unknown', `Redis was lost while a message to ${topic} was being stored`, {
+        retryAfterMs: link.state === 'up' ? 0 : 1000,
+      }),
+    );
+  }
+
+  private replicated(): Promise<boolean> {
+    const { waitReplicas } = this.settings;
+    return this.dependencies.link.call<number>(['WAIT', String(waitReplicas), String(waitReplicasMs)]).then(
+      (replicas) => replicas >= waitReplicas,
+      () => false,
+    );
+  }
+}
+
+function readReceipts(
+  answer: string,
+  entries: readonly AppendEntry[],
+  durability: Durability,
+): AppendReceipt[] {
+  const [epoch, receiverCount, first, ...words] = answer.split(' ');
+  const receivers = Number(receiverCount);
+  let next = Number(first);
+  return entries.map(({ id }, i): AppendReceipt => {
+    const word = words[i];
+    // Written out: spreading what is common costs several times as much as all the rest here.
+    if (word === undefined || word === '+')
+      return { id, epoch: epoch!, sequence: next++, duplicate: false, durability, receivers };
+    const [sequence, earlierEpoch, firstId] = word.split(':');
+    return {
+      id: firstId!,
+      epoch: earlierEpoch!,
+      sequence: Number(sequence),
+      duplicate: true,
+      durability,
+      receivers,
+    };
+  });
+}

@@ -1,0 +1,196 @@
+import { randomBytes } from 'node:crypto';
+import { RefusalError } from '../../../shared/errors.js';
+import type { Log } from '../../logging/log.js';
+import type {
+  AppendEntry,
+  AppendReceipt,
+  Broker,
+  BrokerListener,
+  BrokerState,
+  Durability,
+  LogEnd,
+  LogEntry,
+  LogSlice,
+  Retention,
+} from '../../log/broker.js';
+import { decodeBatch, decodePrevious } from './batch-codec.js';
+import { RedisAppends } from './redis-appends.js';
+import { LostAnswerError, type RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
+import { TopicKeys } from './topic-keys.js';
+
+export interface RedisBrokerDependencies {
+  readonly link: RedisLink;
+  readonly retentionOf: (topic: string) => Retention;
+  readonly log: Log;
+  readonly nowMs: () => number;
+}
+
+export interface RedisBrokerSettings {
+  readonly keyPrefix: string;
+  /** How long the outcome of an append whose answer was lost is looked for. */
+  readonly outcomeLimitMs: number;
+  /** Replicas of Redis that have to have an append before it is acknowledged; 0: none. */
+  readonly waitReplicas: number;
+}
+
+/** The meta hash outlives its log by this, so that positions stay truthful a little longer than history. */
+const metaGraceMs = 60_000;
+
+/**
+ * The log in Redis: one Lua script per batch, see `lua/append.lua`. All keys of a topic share the hash tag `{topic}`.
+ *
+ * The epoch is bound to the Redis process: a script that finds that another process wrote last goes on under a new epoch.
+ */
+export class RedisBroker implements Broker {
+  private readonly readScript = new RedisScript('read');
+  private readonly keys: TopicKeys;
+  private readonly appends: RedisAppends;
+  private readonly epochPrefix = randomBytes(6).readUIntBE(0, 6).toString(36).padStart(7, '0').slice(-7);
+  private epochNumber = 0;
+  private listener: BrokerListener | undefined;
+
+  constructor(
+    private readonly dependencies: RedisBrokerDependencies,
+    private readonly settings: RedisBrokerSettings,
+  ) {
+    const { link, retentionOf, nowMs } = dependencies;
+    const { outcomeLimitMs, waitReplicas } = settings;
+    this.keys = new TopicKeys(settings.keyPrefix);
+    this.appends = new RedisAppends(
+      {
+        link,
+        keys: this.keys,
+        retentionOf,
+        freshEpoch: () => this.freshEpoch(),
+        refusal: (error) => this.refusal(error),
+        nowMs,
+      },
+      { outcomeLimitMs, waitReplicas, metaGraceMs },
+    );
+    link.onState((state) => this.listener?.onState(state));
+    link.onResubscribed(() => this.listener?.onResync());
+  }
+
+  get state(): BrokerState {
+    return this.dependencies.link.state;
+  }
+
+  get durability(): Durability {
+    if (this.dependencies.link.redis?.fsyncAlways === true) return 'fsynced';
+    return this.settings.waitReplicas > 0 ? 'replicated' : 'stored';
+  }
+
+  setListener(listener: BrokerListener): void {
+    this.listener = listener;
+  }
+
+  append(topic: string, entries: readonly AppendEntry[]): Promise<AppendReceipt[]> {
+    return this.appends.append(topic, entries);
+  }
+
+  async read(topic: string, after: number, limit: number): Promise<LogSlice> {
+    return this.readLog(topic, 'after', after, limit);
+  }
+
+  async readLast(topic: string, limit: number): Promise<LogSlice> {
+    const { end, entries } = await this.readLog(topic, 'last', 0, limit);
+    return { end, entries: [...entries].reverse() };
+  }
+
+  ends(topics: readonly string[]): Promise<LogEnd[]> {
+    return Promise.all(topics.map(async (topic) => (await this.readLog(topic, 'end', 0, 0)).end));
+  }
+
+  follow(topic: string): Promise<void> {
+    return this.dependencies.link.subscribe(this.keys.channel(topic), (message) =>
+      this.listener?.onBatch(decodeBatch(topic, message)),
+    );
+  }
+
+  unfollow(topic: string): Promise<void> {
+    return this.dependencies.link.unsubscribe(this.keys.channel(topic));
+  }
+
+  async remove(topic: string, sequences: readonly number[]): Promise<number> {
+    if (sequences.length === 0) return 0;
+    return this.command<number>([
+      'XDEL',
+      this.keys.log(topic),
+      ...sequences.map((sequence) => `${sequence}-0`),
+    ]);
+  }
+
+  async purge(topic: string): Promise<number> {
+    const { link } = this.dependencies;
+    try {
+      return await link.call<number>(['XTRIM', this.keys.log(topic), 'MAXLEN', '0']);
+    } catch (error) {
+      throw error instanceof LostAnswerError ? link.outcomeUnknown(error) : this.refusal(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.appends.close();
+  }
+
+  /** Proposes an epoch that no script was given before: random for this process, then counted. Epochs are compared, never ordered. */
+  private freshEpoch(): string {
+    return this.epochPrefix + (this.epochNumber++).toString(36);
+  }
+
+  private async readLog(
+    topic: string,
+    what: 'end' | 'after' | 'last',
+    after: number,
+    limit: number,
+  ): Promise<LogSlice> {
+    const { link, retentionOf, nowMs } = this.dependencies;
+    if (link.redis === undefined) throw link.unavailable();
+    const retention = retentionOf(topic);
+    const args = [
+      link.redis.runId,
+      this.freshEpoch(),
+      String(retention.historyTtlMs + metaGraceMs),
+      what,
+      String(after),
+      String(limit),
+      String(nowMs()),
+      String(retention.historySize),
+    ];
+    try {
+      const keys = [this.keys.log(topic), this.keys.meta(topic)];
+      return readSlice(await this.readScript.run<ReadReply>(link, keys, args, 'buffers'));
+    } catch (error) {
+      throw this.refusal(error);
+    }
+  }
+
+  private async command<Reply>(args: string[]): Promise<Reply> {
+    try {
+      return await this.dependencies.link.call<Reply>(args);
+    } catch (error) {
+      throw this.refusal(error);
+    }
+  }
+
+  /** What a caller is told; an error of Redis itself (out of memory, read-only replica) also means that nothing was stored. */
+  private refusal(error: unknown): unknown {
+    if (error instanceof RefusalError) return error;
+    this.dependencies.log.warn('Redis refused a command', { error });
+    return this.dependencies.link.unavailable(error);
+  }
+}
+
+type ReadReply = [Buffer, number, number, Buffer, [Buffer, [Buffer, Buffer]][]];
+
+function readSlice([epoch, sequence, firstSequence, previous, rows]: ReadReply): LogSlice {
+  const entries = rows.map(([id, fields]): LogEntry => ({
+    sequence: parseInt(id.toString('latin1'), 10),
+    entry: fields[1],
+  }));
+  return {
+    end: { epoch: epoch.toString(), sequence, firstSequence, previous: decodePrevious(previous.toString()) },
+    entries,
+  };
+}

@@ -1,0 +1,319 @@
+import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'redis';
+import { RefusalError } from '../../../shared/errors.js';
+import type { Log } from '../../logging/log.js';
+import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
+import { identifyRedis, type RedisProcess } from './redis-process.js';
+import { RedisSubscriber } from './redis-subscriber.js';
+
+export interface RedisLinkSettings {
+  readonly url: string;
+  /** A command unanswered for this long means that Redis is stalled. */
+  readonly commandTimeoutMs: number;
+  /** A stall of this length ends the connection. */
+  readonly stallLimitMs: number;
+}
+
+export type LinkState = 'up' | 'down';
+
+export interface LinkCounts {
+  reconnects: number;
+  errors: number;
+  stalls: number;
+}
+
+export type RedisArgument = string | Buffer;
+
+/** A command was sent, and the connection was lost before its answer came: it may or may not have been run. */
+export class LostAnswerError extends Error {
+  override readonly name = 'LostAnswerError';
+}
+
+const bufferReplies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const;
+const watchMs = 250;
+const pingMs = 1000;
+const loadingRetryMs = 100;
+const identifyRetryMs = 1000;
+
+/**
+ * The connections to one Redis: one for commands, one for subscriptions. It reconnects for ever, tells when Redis is away, stalled or not
+ * the one that holds the log, and never queues a command that cannot be sent.
+ */
+export class RedisLink {
+  readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
+  private commands: RedisClient;
+  private readonly subscriber: RedisSubscriber;
+  private process: RedisProcess | undefined;
+  private stalled = false;
+  private started = false;
+  private closed = false;
+  private outstanding = 0;
+  /** When Redis was last heard of on the commands' connection, or the first unanswered command was sent. */
+  private heardMs = performance.now();
+  private lastSentMs = 0;
+  private lastLookMs = performance.now();
+  /** Counts identifications, so that one of an earlier connection is not taken for the current one's. */
+  private identification = 0;
+  private current: LinkState = 'down';
+  private readonly listeners: ((state: LinkState) => void)[] = [];
+  private readonly resubscribed: (() => void)[] = [];
+  private toldReplica = false;
+  private readonly watch: NodeJS.Timeout;
+
+  constructor(
+    private readonly dependencies: { readonly log: Log },
+    private readonly settings: RedisLinkSettings,
+  ) {
+    const { log } = dependencies;
+    this.commands = this.newCommands();
+    this.subscriber = new RedisSubscriber(
+      { log, onChange: () => this.update(), onError: (error) => this.onError(error) },
+      settings,
+    );
+    this.watch = setInterval(() => this.look(), watchMs);
+    this.watch.unref();
+  }
+
+  get state(): LinkState {
+    return this.current;
+  }
+
+  /** The process that answers; undefined before the first connection. */
+  get redis(): RedisProcess | undefined {
+    return this.process;
+  }
+
+  /** Called on every change of the state. */
+  onState(listener: (state: LinkState) => void): void {
+    this.listeners.push(listener);
+  }
+
+  /** Called when subscriptions are live again after they may have missed something. */
+  onResubscribed(listener: () => void): void {
+    this.resubscribed.push(listener);
+  }
+
+  /** Starts connecting. Resolves at once: a Redis that is away is met later. */
+  start(): void {
+    this.started = true;
+    this.connect();
+    this.subscriber.start();
+  }
+
+  /** Resolves when the state is `up`, or after `limitMs`. */
+  async whenUp(limitMs: number): Promise<boolean> {
+    const until = performance.now() + limitMs;
+    while (this.current === 'down' && !this.closed && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return this.current === 'up';
+  }
+
+  /**
+   * Sends a command now, or throws.
+   *
+   * @throws RefusalError `unavailable` if it was not sent; {@link LostAnswerError} if it was sent and no answer came.
+   */
+  async call<Reply>(args: RedisArgument[], form: 'strings' | 'buffers' = 'strings'): Promise<Reply> {
+    if (this.current === 'down') throw this.unavailable();
+    return this.send<Reply>(this.commands, args, form);
+  }
+
+  /** Subscribes one channel; resolved once it is live. Kept over reconnections, and made with the next one where it rejects. */
+  async subscribe(channel: string, listener: (message: Buffer) => void): Promise<void> {
+    try {
+      await this.subscriber.subscribe(channel, listener);
+    } catch (error) {
+      throw this.unavailable(error);
+    }
+  }
+
+  unsubscribe(channel: string): Promise<void> {
+    return this.subscriber.unsubscribe(channel);
+  }
+
+  unavailable(cause?: unknown): RefusalError {
+    const reason = cause instanceof Error ? `: ${cause.message}` : '';
+    return new RefusalError('unavailable', `Redis cannot be reached${reason}`, { retryAfterMs: 1000 });
+  }
+
+  /** What is told of a change that was sent and not answered: Redis runs what has reached it, also after a stall. */
+  outcomeUnknown(cause: Error): RefusalError {
+    return new RefusalError(
+      'outcome_unknown',
+      `Redis did not answer (${cause.message}): the change may be in force, or will be soon. Look, or repeat it`,
+      { retryAfterMs: 1000 },
+    );
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    clearInterval(this.watch);
+    destroy(this.commands);
+    this.subscriber.close();
+    this.update();
+  }
+
+  private async send<Reply>(
+    client: RedisClient,
+    args: RedisArgument[],
+    form: 'strings' | 'buffers',
+  ): Promise<Reply> {
+    const nowMs = performance.now();
+    if (this.outstanding++ === 0) this.heardMs = nowMs;
+    this.lastSentMs = nowMs;
+    try {
+      const reply = form === 'buffers' ? client.sendCommand(args, bufferReplies) : client.sendCommand(args);
+      return (await reply) as Reply;
+    } catch (error) {
+      // An error that Redis answered is an answer.
+      if (error instanceof ErrorReply) {
+        if (cannotServe.test(error.message)) this.doubt(client);
+        throw error;
+      }
+      this.counts.errors++;
+      if (error instanceof ClientOfflineError || error instanceof ClientClosedError)
+        throw this.unavailable(error);
+      throw new LostAnswerError(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.outstanding--;
+      if (client === this.commands) this.heard();
+    }
+  }
+
+  private heard(): void {
+    this.heardMs = performance.now();
+    if (!this.stalled) return;
+    this.stalled = false;
+    this.update();
+  }
+
+  private newCommands(): RedisClient {
+    const client = newRedisClient(this.settings.url);
+    const ifCurrent = (then: () => void) => () => {
+      if (client === this.commands) then();
+    };
+    client.on('error', (error: Error) => {
+      this.onError(error);
+      if (client === this.commands) this.heardMs = performance.now();
+    });
+    const onLost = ifCurrent(() => this.lost());
+    client.on('end', onLost);
+    client.on('reconnecting', onLost);
+    client.on(
+      'connect',
+      ifCurrent(() => this.heard()),
+    );
+    client.on(
+      'ready',
+      ifCurrent(() => void this.identify()),
+    );
+    return client;
+  }
+
+  private connect(): void {
+    this.commands.connect().catch((error: unknown) => {
+      if (!this.closed) this.dependencies.log.warn('Redis connection failed', { error });
+    });
+  }
+
+  private onError(error: Error): void {
+    this.counts.errors++;
+    this.dependencies.log.debug('Redis connection error', { error: error.message });
+  }
+
+  private lost(): void {
+    this.identification++;
+    this.process = undefined;
+    this.stalled = false;
+    this.heardMs = performance.now();
+    this.update();
+  }
+
+  /** Redis answered that it cannot serve the log: who is it now? */
+  private doubt(client: RedisClient): void {
+    if (client !== this.commands || this.process === undefined) return;
+    this.process = undefined;
+    this.update();
+    void this.identify();
+  }
+
+  /** Learns which process answers before anything else is sent to it. */
+  private async identify(): Promise<void> {
+    const own = ++this.identification;
+    const client = this.commands;
+    const valid = () => own === this.identification && client === this.commands && client.isReady;
+    while (valid() && !this.closed) {
+      let waitMs = identifyRetryMs;
+      try {
+        const found = await identifyRedis((args) => this.send(client, args, 'strings'));
+        if (!valid()) return;
+        if (typeof found === 'object') {
+          this.process = found;
+          this.toldReplica = false;
+          this.counts.reconnects++;
+          this.update();
+          return;
+        }
+        if (found === 'loading') waitMs = loadingRetryMs;
+        else if (!this.toldReplica) {
+          this.toldReplica = true;
+          this.dependencies.log.warn('This Redis is a replica: waiting for one that takes writes');
+        }
+      } catch (error) {
+        if (!valid()) return;
+        this.dependencies.log.warn('Redis did not identify itself', { error });
+      }
+      await new Promise((wake) => setTimeout(wake, waitMs).unref());
+      // The address may lead to another one by now.
+      if (valid() && waitMs === identifyRetryMs) return this.replace();
+    }
+  }
+
+  /** Notices stalls, and keeps a command under way so that there is something to notice. */
+  private look(): void {
+    const nowMs = performance.now();
+    const late = nowMs - this.lastLookMs > 2 * watchMs;
+    this.lastLookMs = nowMs;
+    // A process that was held up itself cannot tell: answers may be waiting to be read.
+    if (this.closed || !this.started || late) return;
+    this.subscriber.watch();
+    const silentMs = nowMs - this.heardMs;
+    if (this.commands.isReady && this.outstanding === 0) {
+      if (nowMs - this.lastSentMs >= pingMs) this.send(this.commands, ['PING'], 'strings').catch(() => {});
+      return;
+    }
+    if (!this.stalled && this.process !== undefined && silentMs > this.settings.commandTimeoutMs) {
+      this.stalled = true;
+      this.counts.stalls++;
+      this.update();
+    }
+    const { stallLimitMs } = this.settings;
+    const limitMs = this.commands.isReady ? stallLimitMs : Math.max(stallLimitMs, connectLimitMs);
+    if (silentMs > limitMs) this.replace();
+  }
+
+  /** Gives up connections that do not answer, or lead to the wrong Redis. */
+  private replace(): void {
+    const old = this.commands;
+    this.commands = this.newCommands();
+    this.lost();
+    destroy(old);
+    this.subscriber.replace();
+    this.connect();
+  }
+
+  private update(): void {
+    const up = !this.closed && this.process !== undefined && !this.stalled && this.subscriber.live;
+    const state: LinkState = up && this.commands.isReady ? 'up' : 'down';
+    if (state === this.current) return;
+    this.current = state;
+    if (!this.closed)
+      this.dependencies.log.info(`Redis is ${state}`, { run_id: this.process?.runId, stalled: this.stalled });
+    for (const listener of this.listeners) listener(state);
+    if (state === 'up') for (const tell of this.resubscribed) tell();
+  }
+}
+
+/** Answers of a Redis that does not hold the log, or not yet; in older versions they come inside a script's error. */
+const cannotServe = /\b(READONLY|LOADING|MASTERDOWN)\b/;

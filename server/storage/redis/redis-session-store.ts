@@ -1,0 +1,138 @@
+import { readSession } from '../../sessions/session-schema.js';
+import type {
+  KeptSession,
+  PutResult,
+  SessionPage,
+  SessionStore,
+  StoredSession,
+} from '../../sessions/session-store.js';
+import { LostAnswerError, type RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
+
+const prefix = 'session:';
+/** Sessions written by one call: Redis does nothing else meanwhile. */
+const writeSize = 100;
+/** Calls under way at a time. */
+const writesMax = 10;
+const countSize = 5000;
+
+/** Sessions in Redis, as JSON under `session:<id>`. */
+export class RedisSessionStore implements SessionStore {
+  private readonly putScript = new RedisScript('put-sessions');
+
+  constructor(
+    private readonly link: RedisLink,
+    private readonly settings: { readonly ttlMs: number },
+  ) {}
+
+  async get(id: string): Promise<StoredSession | undefined> {
+    return parse(id, await this.call<string | null>(['GET', keyOf(id)]));
+  }
+
+  async put(session: StoredSession): Promise<void> {
+    await this.call(['SET', keyOf(session.id), JSON.stringify(session), 'PX', String(this.settings.ttlMs)]);
+  }
+
+  async putMany(
+    sessions: readonly StoredSession[],
+    { overwrite }: { readonly overwrite: boolean },
+  ): Promise<PutResult> {
+    let kept = 0;
+    for (let start = 0; start < sessions.length; start += writeSize * writesMax) {
+      const calls: Promise<number>[] = [];
+      const end = Math.min(sessions.length, start + writeSize * writesMax);
+      for (let i = start; i < end; i += writeSize)
+        calls.push(this.write(sessions.slice(i, Math.min(end, i + writeSize)), overwrite));
+      for (const count of await Promise.all(calls)) kept += count;
+    }
+    return { written: sessions.length - kept, kept };
+  }
+
+  async find(id: string): Promise<KeptSession | undefined> {
+    return (await this.read([id])).sessions[0];
+  }
+
+  async delete(id: string): Promise<boolean> {
+    return (await this.call<number>(['DEL', keyOf(id)])) === 1;
+  }
+
+  async count(): Promise<number> {
+    let count = 0;
+    let cursor = '0';
+    do {
+      const [next, keys] = await this.scan(cursor, countSize);
+      count += keys.length;
+      cursor = next;
+    } while (cursor !== '0');
+    return count;
+  }
+
+  async page(cursor: string | undefined, size: number): Promise<SessionPage> {
+    const [next, keys] = await this.scan(cursor ?? '0', size);
+    // Redis may name a key twice.
+    const ids = [...new Set(keys)].map((key) => key.slice(prefix.length));
+    return { ...(await this.read(ids)), next: next === '0' ? undefined : next };
+  }
+
+  private scan(cursor: string, size: number): Promise<[next: string, keys: string[]]> {
+    return this.call(['SCAN', cursor, 'MATCH', `${prefix}*`, 'COUNT', String(size)]);
+  }
+
+  private async read(ids: readonly string[]): Promise<Omit<SessionPage, 'next'>> {
+    if (ids.length === 0) return { sessions: [], malformed: 0 };
+    const keys = ids.map(keyOf);
+    const [texts, ...timesMs] = await Promise.all([
+      this.call<(string | null)[]>(['MGET', ...keys]),
+      ...keys.map((key) => this.call<number>(['PTTL', key])),
+    ]);
+    const sessions: KeptSession[] = [];
+    let malformed = 0;
+    ids.forEach((id, i) => {
+      const timeMs = timesMs[i]!;
+      // Gone since it was named.
+      if (timeMs === gone) return;
+      const session = parse(id, texts[i] ?? null);
+      if (session === undefined) malformed++;
+      else sessions.push({ ...session, expires_in_secs: timeMs < 0 ? null : Math.ceil(timeMs / 1000) });
+    });
+    return { sessions, malformed };
+  }
+
+  private write(sessions: readonly StoredSession[], overwrite: boolean): Promise<number> {
+    const keys = sessions.map(({ id }) => keyOf(id));
+    const args = sessions.flatMap((session) => [JSON.stringify(session), String(session.updated_at)]);
+    return this.answered(
+      this.putScript.run(this.link, keys, [String(this.settings.ttlMs), overwrite ? '1' : '0', ...args]),
+    );
+  }
+
+  private call<Reply>(args: string[]): Promise<Reply> {
+    return this.answered(this.link.call<Reply>(args));
+  }
+
+  /** Whether a lost call was run does not matter: each of these can be repeated. */
+  private async answered<Reply>(reply: Promise<Reply>): Promise<Reply> {
+    try {
+      return await reply;
+    } catch (error) {
+      throw error instanceof LostAnswerError ? this.link.unavailable(error) : error;
+    }
+  }
+}
+
+/** What PTTL answers for a key that is not there. */
+const gone = -2;
+
+function keyOf(id: string): string {
+  return prefix + id;
+}
+
+function parse(id: string, text: string | null): StoredSession | undefined {
+  if (text === null) return undefined;
+  try {
+    const read = readSession(JSON.parse(text));
+    return 'session' in read && read.session.id === id ? read.session : undefined;
+  } catch {
+    return undefined;
+  }
+}

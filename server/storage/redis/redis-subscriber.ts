@@ -1,0 +1,160 @@
+import type { Log } from '../../logging/log.js';
+import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
+
+export interface RedisSubscriberDependencies {
+  readonly log: Log;
+  /** Called when {@link RedisSubscriber.live} may have changed. */
+  readonly onChange: () => void;
+  readonly onError: (error: Error) => void;
+}
+
+export interface RedisSubscriberSettings {
+  readonly url: string;
+  /** A connection that is silent for this long is replaced. */
+  readonly stallLimitMs: number;
+}
+
+type ChannelListener = (message: Buffer) => void;
+
+const pingMs = 1000;
+const retryMs = 1000;
+
+/** The connection for subscriptions. Channels are kept over reconnections. */
+export class RedisSubscriber {
+  private client: RedisClient;
+  private readonly channels = new Map<string, ChannelListener>();
+  /** Channels that could not be unsubscribed; the client would carry them over to the next connection. */
+  private readonly strays = new Set<string>();
+  private restored = false;
+  private started = false;
+  private closed = false;
+  private heardMs = performance.now();
+  private pinging = false;
+
+  constructor(
+    private readonly dependencies: RedisSubscriberDependencies,
+    private readonly settings: RedisSubscriberSettings,
+  ) {
+    this.client = this.newClient();
+  }
+
+  /** Connected, with every channel subscribed. */
+  get live(): boolean {
+    return this.restored && this.client.isReady;
+  }
+
+  start(): void {
+    this.started = true;
+    this.client.connect().catch((error: unknown) => {
+      if (!this.closed) this.dependencies.log.warn('Redis connection failed', { error });
+    });
+  }
+
+  /** Subscribes a channel; resolved once it is live. When it rejects, the channel is subscribed with the next connection. */
+  async subscribe(channel: string, listener: ChannelListener): Promise<void> {
+    this.channels.set(channel, listener);
+    if (!this.client.isReady) throw new Error('not connected');
+    await this.client.subscribe(channel, this.hear, true);
+  }
+
+  async unsubscribe(channel: string): Promise<void> {
+    this.channels.delete(channel);
+    try {
+      if (!this.client.isReady) throw new Error('not connected');
+      // The listener has to be named: without it the client takes a SUBSCRIBE that follows at once for superfluous.
+      await this.client.unsubscribe(channel, this.hear, true);
+    } catch {
+      this.strays.add(channel);
+    }
+  }
+
+  /** Looks after the connection; to be called several times a second. */
+  watch(): void {
+    if (this.closed || !this.started) return;
+    const silentMs = performance.now() - this.heardMs;
+    const { stallLimitMs } = this.settings;
+    if (silentMs > (this.client.isReady ? stallLimitMs : Math.max(stallLimitMs, connectLimitMs))) {
+      this.replace();
+    } else if (this.client.isReady && !this.pinging && silentMs >= pingMs) {
+      this.pinging = true;
+      const { client } = this;
+      client
+        .sendCommand(['PING'])
+        .then(() => this.heard(client))
+        .catch(() => {});
+    }
+  }
+
+  /** Gives up the connection for a new one. */
+  replace(): void {
+    const old = this.client;
+    this.restored = false;
+    this.client = this.newClient();
+    this.dependencies.onChange();
+    destroy(old);
+    this.start();
+  }
+
+  close(): void {
+    this.closed = true;
+    destroy(this.client);
+  }
+
+  private newClient(): RedisClient {
+    const client = newRedisClient(this.settings.url);
+    this.heardMs = performance.now();
+    this.pinging = false;
+    client.on('error', (error: Error) => {
+      this.heard(client);
+      this.dependencies.onError(error);
+    });
+    client.on('connect', () => this.heard(client));
+    client.on('reconnecting', () => {
+      this.heard(client);
+      if (client !== this.client) return;
+      this.restored = false;
+      this.dependencies.onChange();
+    });
+    client.on('ready', () => {
+      this.heard(client);
+      void this.restore(client);
+    });
+    return client;
+  }
+
+  private heard(client: RedisClient): void {
+    if (client !== this.client) return;
+    this.heardMs = performance.now();
+    this.pinging = false;
+  }
+
+  /** The client renews its own subscriptions; those that never came about, or should have ended, are seen to here. */
+  private async restore(client: RedisClient): Promise<void> {
+    const current = () => client === this.client && client.isReady && !this.closed;
+    while (current() && !this.restored) {
+      try {
+        const channels = [...this.channels.keys()];
+        if (channels.length > 0) await client.subscribe(channels, this.hear, true);
+        const strays = [...this.strays].filter((channel) => !this.channels.has(channel));
+        this.strays.clear();
+        if (strays.length > 0) await client.unsubscribe(strays, this.hear, true);
+        if (!current()) return;
+        this.restored = true;
+        this.dependencies.onChange();
+      } catch (error) {
+        this.dependencies.log.warn('Redis subscriptions not restored yet', { error });
+        await new Promise((wake) => setTimeout(wake, retryMs).unref());
+      }
+    }
+  }
+
+  private readonly hear = (message: Buffer, channel: Buffer): void => {
+    this.heardMs = performance.now();
+    const name = channel.toString();
+    try {
+      this.channels.get(name)?.(message);
+    } catch (error) {
+      this.dependencies.log.error('A message from Redis could not be handled', { channel: name, error });
+    }
+  };
+}

@@ -1,0 +1,20 @@
+import type { Grant, UserRateStore } from '../../limits/user-rate-store.js';
+import type { RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
+
+/** The windows of users in Redis, see `lua/user-rate.lua`: one round trip takes a grant. */
+export class RedisUserRateStore implements UserRateStore {
+  private readonly script = new RedisScript('user-rate');
+
+  constructor(
+    private readonly link: RedisLink,
+    private readonly settings: { readonly keyPrefix: string },
+  ) {}
+
+  async take(userId: string, ratePerSec: number, want: number): Promise<Grant> {
+    const key = `${this.settings.keyPrefix}:rate:{${userId}}`;
+    const args = [String(ratePerSec), String(want)];
+    const [granted, retryAfterMs] = await this.script.run<[number, number]>(this.link, [key], args);
+    return { granted, retryAfterMs };
+  }
+}

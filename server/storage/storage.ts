@@ -1,0 +1,174 @@
+import type { Store } from 'express-rate-limit';
+import type { ConnectionCountStore } from '../limits/connection-count-store.js';
+import type { UserRateStore } from '../limits/user-rate-store.js';
+import type { PresenceStore } from '../presence/presence-store.js';
+import type { Bus } from '../cluster/bus.js';
+import type { SharedStore } from '../cluster/shared-store.js';
+import type { SessionStore } from '../sessions/session-store.js';
+import type { Settings } from '../config/schema.js';
+import type { LogFactory } from '../logging/log.js';
+import { compileTopicPattern } from '../../shared/topic-name.js';
+import type { Broker, Retention } from '../log/broker.js';
+import { AdapterClients } from './redis/adapter-clients.js';
+import { MemoryBroker } from './memory/memory-broker.js';
+import { MemoryBus } from './memory/memory-bus.js';
+import { MemoryConnectionCountStore } from './memory/memory-connection-count-store.js';
+import { MemoryPresenceStore } from './memory/memory-presence-store.js';
+import { MemorySessionStore } from './memory/memory-session-store.js';
+import { MemorySharedStore } from './memory/memory-shared-store.js';
+import { RedisBroker } from './redis/redis-broker.js';
+import { RedisBus } from './redis/redis-bus.js';
+import { RedisConnectionCountStore } from './redis/redis-connection-count-store.js';
+import { redisHttpRateStore } from './redis/redis-http-rate-store.js';
+import { RedisLink } from './redis/redis-link.js';
+import { RedisPresenceStore } from './redis/redis-presence-store.js';
+import { RedisSessionStore } from './redis/redis-session-store.js';
+import { RedisSharedStore } from './redis/redis-shared-store.js';
+import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
+
+/** Everything a replica keeps or sends outside itself: in memory when it is alone, in Redis when it is one of several. */
+export interface Storage {
+  readonly broker: Broker;
+  readonly bus: Bus;
+  readonly presence: PresenceStore;
+  readonly sessions: SessionStore;
+  /** Control state, revocations, refresh tokens, the audit log. */
+  readonly shared: SharedStore;
+  /** Commands of users over all replicas; undefined in memory. */
+  readonly userRates: UserRateStore | undefined;
+  /** Connections of users over all replicas. */
+  readonly connectionCounts: ConnectionCountStore;
+  /** Requests of HTTP callers over all replicas; undefined in memory. */
+  readonly httpRates: Store | undefined;
+  /** Clients for Socket.IO's own cluster traffic; undefined in memory. */
+  readonly adapter: AdapterClients | undefined;
+  /** For `/health` and `/metrics`. */
+  redis(): {
+    state: 'up' | 'down' | 'none';
+    reconnects: number;
+    errors: number;
+    stalls: number;
+    adapter_failures: number;
+  };
+  /** Called each time the store has come (back) up. */
+  onUp(listener: () => void): void;
+  start(): void;
+  /** Resolves when the store answers, or after the time. */
+  whenReady(limitMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StorageDependencies {
+  readonly replicaId: string;
+  readonly logOf: LogFactory;
+  readonly nowMs: () => number;
+}
+
+/** Logs of users' direct messages; see `direct/direct-service.ts`. */
+const inboxLogs = '$user/';
+
+/** Chooses the drivers: Redis if there is an address, else memory. */
+export function openStorage(dependencies: StorageDependencies, settings: Settings): Storage {
+  return settings.redis.url === undefined
+    ? memoryStorage(dependencies, settings)
+    : redisStorage(dependencies, settings, settings.redis.url);
+}
+
+function memoryStorage({ replicaId, nowMs }: StorageDependencies, settings: Settings): Storage {
+  const broker = new MemoryBroker({ retentionOf: retentionBy(settings), nowMs });
+  const bus = new MemoryBus(replicaId);
+  return {
+    broker,
+    bus,
+    presence: new MemoryPresenceStore(),
+    sessions: new MemorySessionStore({ nowMs }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    shared: new MemorySharedStore({ nowMs }),
+    userRates: undefined,
+    connectionCounts: new MemoryConnectionCountStore(),
+    httpRates: undefined,
+    adapter: undefined,
+    redis: () => ({ state: 'none', reconnects: 0, errors: 0, stalls: 0, adapter_failures: 0 }),
+    onUp: () => {},
+    start: () => {},
+    whenReady: async () => {},
+    close: async () => {
+      await bus.close();
+      await broker.close();
+    },
+  };
+}
+
+function redisStorage(
+  { replicaId, logOf, nowMs }: StorageDependencies,
+  settings: Settings,
+  url: string,
+): Storage {
+  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas } = settings.redis;
+  const log = logOf('cluster');
+  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
+  const bus = new RedisBus({ link, log }, { keyPrefix, replicaId });
+  const broker = new RedisBroker(
+    { link, retentionOf: retentionBy(settings), log, nowMs },
+    { keyPrefix, outcomeLimitMs, waitReplicas },
+  );
+  const adapter = new AdapterClients({ log }, { url });
+  const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
+  return {
+    broker,
+    bus,
+    presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
+    sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    shared: new RedisSharedStore(link, { keyPrefix, answerLimitMs: commandTimeoutMs }),
+    userRates: new RedisUserRateStore(link, { keyPrefix }),
+    connectionCounts,
+    httpRates: redisHttpRateStore(link, { keyPrefix }),
+    adapter,
+    redis: () => ({ state: link.state, ...link.counts, adapter_failures: adapter.failures }),
+    onUp: (listener) =>
+      link.onState((state) => {
+        if (state === 'up') listener();
+      }),
+    start: () => {
+      link.start();
+      adapter.start();
+    },
+    whenReady: async (limitMs) => void (await link.whenUp(limitMs)),
+    close: async () => {
+      await connectionCounts.close();
+      await bus.close();
+      await broker.close();
+      await adapter.close();
+      await link.close();
+    },
+  };
+}
+
+/** Reads the retention of a topic: the first rule whose pattern matches, else the common settings. Answers are kept per topic. */
+function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string) => Retention {
+  const rules = topics.rules.map((rule) => ({ rule, matches: compileTopicPattern(rule.pattern) }));
+  const common: Retention = {
+    historySize: topics.historySize,
+    historyTtlMs: topics.historyTtlSecs * 1000,
+    idempotencyMs: topics.idempotencyWindowSecs * 1000,
+    fullAt: 0,
+  };
+  const inbox: Retention = {
+    ...common,
+    // Room for the batch that fills it: an inbox is never trimmed.
+    historySize: direct.inboxSize + actorSystem.batchMax,
+    fullAt: direct.inboxSize,
+    historyTtlMs: direct.inboxTtlSecs * 1000,
+  };
+  return (topic) => {
+    if (topic.startsWith(inboxLogs)) return inbox;
+    const rule = rules.find(({ matches }) => matches(topic))?.rule;
+    if (rule === undefined) return common;
+    return {
+      ...common,
+      historySize: rule.historySize ?? common.historySize,
+      historyTtlMs: rule.historyTtlSecs === undefined ? common.historyTtlMs : rule.historyTtlSecs * 1000,
+      idempotencyMs:
+        rule.idempotencyWindowSecs === undefined ? common.idempotencyMs : rule.idempotencyWindowSecs * 1000,
+    };
+  };
+}

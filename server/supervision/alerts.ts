@@ -1,0 +1,130 @@
+import type { SharedStore } from '../cluster/shared-store.js';
+import type { Log } from '../logging/log.js';
+import type { WorkPool } from './work-pool.js';
+
+export type Severity = 'info' | 'warning' | 'critical';
+
+/** Something that operators have to know. */
+export interface Alert {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly severity: Severity;
+  /** For programs: `actor_stopped`, `test`. */
+  readonly kind: string;
+  readonly message: string;
+  readonly replica_id: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export interface AlertsDependencies {
+  readonly store: SharedStore;
+  readonly pool: WorkPool;
+  /** Tells operators who are connected. */
+  readonly announce: (alert: Alert) => void;
+  readonly log: Log;
+  readonly replicaId: string;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+}
+
+export interface AlertsSettings {
+  /** Alerts are posted here as JSON; undefined: nowhere. */
+  readonly webhookUrl?: string | undefined;
+  /** Wait before the second attempt; it doubles with each. */
+  readonly retryMs: number;
+}
+
+export interface AlertCounts {
+  raised: number;
+  /** Webhooks that took the alert. */
+  delivered: number;
+  /** Webhooks that were given up. */
+  undelivered: number;
+}
+
+const key = 'alerts';
+const kept = 1000;
+const keptHere = 100;
+const attempts = 5;
+
+/** Alerts: in the log, counted, listed for operators on every replica, and posted to a webhook until it has taken them. */
+export class Alerts {
+  readonly counts: AlertCounts = { raised: 0, delivered: 0, undelivered: 0 };
+  /** The newest of this replica, for when the store is away. */
+  private readonly here: Alert[] = [];
+
+  constructor(
+    private readonly dependencies: AlertsDependencies,
+    private readonly settings: AlertsSettings,
+  ) {}
+
+  raise(severity: Severity, kind: string, message: string, details: Alert['details'] = {}): Alert {
+    const { store, announce, log, replicaId, newId, nowMs } = this.dependencies;
+    const alert: Alert = {
+      id: newId(),
+      at: nowMs(),
+      severity,
+      kind,
+      message,
+      replica_id: replicaId,
+      details,
+    };
+    this.counts.raised++;
+    this.here.unshift(alert);
+    this.here.length = Math.min(this.here.length, keptHere);
+    const write = severity === 'info' ? 'info' : severity === 'warning' ? 'warn' : 'error';
+    log[write]('Alert', { alert_id: alert.id, severity, kind, reason: message, ...details });
+    store
+      .append(key, { alert: JSON.stringify(alert) }, kept)
+      .catch((error: unknown) => log.warn('Alert not stored', { alert_id: alert.id, error }));
+    announce(alert);
+    void this.post(alert);
+    return alert;
+  }
+
+  /** The newest first; while the store is away, those of this replica. */
+  async latest(limit: number): Promise<Alert[]> {
+    try {
+      const records = await this.dependencies.store.latest(key, limit);
+      return records.map(({ fields }) => JSON.parse(fields['alert']!) as Alert);
+    } catch {
+      return this.here.slice(0, limit);
+    }
+  }
+
+  /** Posts until the webhook has taken it; the id lets the receiver recognise a repetition. Never rejects. */
+  private async post(alert: Alert): Promise<void> {
+    const { webhookUrl: url } = this.settings;
+    if (url === undefined) return;
+    const { pool, log } = this.dependencies;
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      try {
+        await pool.run((signal) => send(url, alert, signal));
+        this.counts.delivered++;
+        return;
+      } catch (error) {
+        log.warn('Webhook failed', { alert_id: alert.id, attempt, error });
+        if (attempt < attempts) await pause(this.settings.retryMs * 2 ** (attempt - 1));
+      }
+    }
+    this.counts.undelivered++;
+    log.error('Webhook given up', { alert_id: alert.id, attempts });
+  }
+}
+
+async function send(url: string, alert: Alert, signal: AbortSignal): Promise<void> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': alert.id },
+    body: JSON.stringify(alert),
+    redirect: 'error',
+    signal,
+  });
+  await response.body?.cancel();
+  if (!response.ok) throw new Error(`the webhook answered ${response.status}`);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}

@@ -1,0 +1,201 @@
+import { RefusalError } from '../../shared/errors.js';
+import type { Log } from '../logging/log.js';
+
+/** `restarting`: it has failed and waits a moment. `stopped`: it has failed too often and waits for an operator. */
+export type ActorState = 'running' | 'restarting' | 'stopped';
+
+export interface SupervisorSettings {
+  /** Failures within the window after which a child is stopped. */
+  readonly maxRestarts: number;
+  readonly windowMs: number;
+  /** Wait before the first restart; it doubles with each failure in the window, up to {@link longestBackoffMs}. */
+  readonly backoffMs: number;
+}
+
+export interface SupervisorDependencies {
+  readonly log: Log;
+  /** Called when a child is stopped, once. */
+  readonly onStopped: (child: SupervisedChild) => void;
+  /** Monotonic, in milliseconds. */
+  readonly nowMs: () => number;
+}
+
+export interface SupervisorCounts {
+  failures: number;
+  restarts: number;
+  stops: number;
+}
+
+/** Children that are remembered; past it the oldest is forgotten, even a stopped one. */
+const childrenLimit = 10_000;
+
+/** A wait before a restart is at most this long, in milliseconds. */
+export const longestBackoffMs = 10_000;
+
+/** What has failed: an actor, or a hook. Where nothing has failed there is no child. */
+export class SupervisedChild {
+  state: ActorState = 'running';
+  /** Since the start, or since an operator restarted it. */
+  restartCount = 0;
+  lastError = '';
+  /** Since the first one. */
+  failures = 0;
+  /** Called when it may work again. */
+  onRestart: (() => void) | undefined;
+  private failedMs: number[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private restartsAtMs = 0;
+
+  constructor(
+    readonly id: string,
+    private readonly dependencies: SupervisorDependencies,
+    private readonly settings: SupervisorSettings,
+    private readonly counts: SupervisorCounts,
+  ) {}
+
+  /** Notes a failure: the child is restarted after a wait, or, if it fails too often, stopped. */
+  failed(error: unknown): void {
+    const { log, onStopped, nowMs } = this.dependencies;
+    const { maxRestarts, windowMs, backoffMs } = this.settings;
+    const now = nowMs();
+    this.lastError = error instanceof Error ? error.message : String(error);
+    this.counts.failures++;
+    this.failures++;
+    this.failedMs = [...this.failedMs.filter((at) => at > now - windowMs), now];
+    log.error('Actor failed', { child_id: this.id, error, restart_count: this.restartCount });
+    if (this.state === 'stopped') return;
+    if (this.failedMs.length > maxRestarts) {
+      this.state = 'stopped';
+      clearTimeout(this.timer);
+      this.counts.stops++;
+      log.error('Actor stopped', { child_id: this.id, error, restart_count: this.restartCount });
+      onStopped(this);
+      return;
+    }
+    const waitMs = Math.min(longestBackoffMs, backoffMs * 2 ** (this.failedMs.length - 1));
+    this.state = 'restarting';
+    this.restartsAtMs = now + waitMs;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.restartCount++;
+      this.counts.restarts++;
+      this.run();
+    }, waitMs);
+    this.timer.unref();
+  }
+
+  /** By an operator: with a clean slate. */
+  restart(): void {
+    clearTimeout(this.timer);
+    this.failedMs = [];
+    this.restartCount = 0;
+    this.run();
+  }
+
+  /** @throws RefusalError `unavailable` unless it runs */
+  check(): void {
+    if (this.state === 'running') return;
+    throw this.refusal();
+  }
+
+  refusal(): RefusalError {
+    if (this.state === 'restarting') {
+      return new RefusalError('unavailable', `${this.id} has failed and is being restarted`, {
+        retryAfterMs: Math.max(1, Math.ceil(this.restartsAtMs - this.dependencies.nowMs())),
+      });
+    }
+    return new RefusalError(
+      'unavailable',
+      `${this.id} was stopped after repeated failures; an operator can restart it`,
+      { retryAfterMs: longestBackoffMs },
+    );
+  }
+
+  /** Nothing has failed for a window: it can be forgotten. */
+  isWell(): boolean {
+    const last = this.failedMs[this.failedMs.length - 1] ?? -Infinity;
+    return this.state === 'running' && last < this.dependencies.nowMs() - this.settings.windowMs;
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    this.onRestart = undefined;
+  }
+
+  private run(): void {
+    this.state = 'running';
+    this.onRestart?.();
+  }
+}
+
+/**
+ * Supervises what may fail by a bug, each child by itself (one for one): restarts it after a wait that grows, and stops what fails again and
+ * again, so that one broken topic neither takes the others down nor burns the processor.
+ */
+export class Supervisor {
+  readonly counts: SupervisorCounts = { failures: 0, restarts: 0, stops: 0 };
+  private readonly byId = new Map<string, SupervisedChild>();
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly dependencies: SupervisorDependencies,
+    private readonly settings: SupervisorSettings,
+  ) {
+    this.timer = setInterval(() => this.forget(), settings.windowMs);
+    this.timer.unref();
+  }
+
+  /** What has failed lately under this id; undefined if nothing has. */
+  find(id: string): SupervisedChild | undefined {
+    return this.byId.get(id);
+  }
+
+  /** Notes a failure of a child, which begins to be supervised if this is its first. */
+  failed(id: string, error: unknown): SupervisedChild {
+    let child = this.byId.get(id);
+    if (child === undefined) {
+      child = new SupervisedChild(id, this.dependencies, this.settings, this.counts);
+      this.byId.set(id, child);
+      this.forgetOldest();
+    }
+    child.failed(error);
+    return child;
+  }
+
+  children(): Iterable<SupervisedChild> {
+    return this.byId.values();
+  }
+
+  /** Children that wait for an operator. */
+  get stopped(): number {
+    let stopped = 0;
+    for (const { state } of this.byId.values()) if (state === 'stopped') stopped++;
+    return stopped;
+  }
+
+  /** Restarts a child by hand. False if nothing has failed under this id. */
+  restart(id: string): boolean {
+    const child = this.byId.get(id);
+    child?.restart();
+    return child !== undefined;
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    for (const child of this.byId.values()) child.close();
+  }
+
+  private forgetOldest(): void {
+    if (this.byId.size <= childrenLimit) return;
+    for (const [id, child] of this.byId) {
+      this.byId.delete(id);
+      // Whoever holds it must not wait for ever.
+      child.restart();
+      return;
+    }
+  }
+
+  private forget(): void {
+    for (const [id, child] of this.byId) if (child.isWell()) this.byId.delete(id);
+  }
+}

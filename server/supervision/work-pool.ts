@@ -1,0 +1,94 @@
+import { RefusalError } from '../../shared/errors.js';
+import { Mailbox } from '../primitives/mailbox.js';
+
+export interface WorkPoolSettings {
+  /** Tasks that are done at a time. */
+  readonly size: number;
+  /** Tasks that may wait. */
+  readonly capacity: number;
+  /** A task that takes longer is told to stop, and has failed; unless its caller says otherwise. */
+  readonly limitMs: number;
+}
+
+/** Slow work. It has to end soon when the signal is given. */
+export type Task<Result> = (signal: AbortSignal) => Promise<Result>;
+
+interface Waiting {
+  readonly start: () => Promise<void>;
+  readonly refuse: (error: RefusalError) => void;
+}
+
+/** Does slow work (webhooks) a few tasks at a time, beside the hot path: the others wait in a bounded queue. */
+export class WorkPool {
+  failures = 0;
+  private readonly waiting: Mailbox<Waiting>;
+  private readonly aborts = new Set<AbortController>();
+  private running = 0;
+  private closed = false;
+
+  constructor(private readonly settings: WorkPoolSettings) {
+    this.waiting = new Mailbox(settings.capacity, 'reject');
+  }
+
+  get health(): { running: number; waiting: number; failures: number } {
+    return { running: this.running, waiting: this.waiting.size, failures: this.failures };
+  }
+
+  /** Runs a task when there is room. Rejects as the task does, with `busy` if too many wait, with `timeout` past the time. */
+  run<Result>(task: Task<Result>, limitMs = this.settings.limitMs): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) {
+        reject(new RefusalError('shutting_down', 'the replica is shutting down'));
+        return;
+      }
+      const start = () => this.attempt(task, limitMs).then(resolve, reject);
+      const refused = this.waiting.offer({ start, refuse: reject });
+      refused?.refuse(
+        new RefusalError('busy', 'too much slow work is waiting', { limit: this.waiting.capacity }),
+      );
+      this.next();
+    });
+  }
+
+  /** Ends what runs and refuses what waits. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const abort of this.aborts) abort.abort();
+    for (const { refuse } of this.waiting.take(this.waiting.size))
+      refuse(new RefusalError('shutting_down', 'the replica is shutting down'));
+  }
+
+  private next(): void {
+    if (this.running >= this.settings.size) return;
+    const [task] = this.waiting.take(1);
+    if (task === undefined) return;
+    this.running++;
+    void task.start().finally(() => {
+      this.running--;
+      this.next();
+    });
+  }
+
+  private async attempt<Result>(task: Task<Result>, limitMs: number): Promise<Result> {
+    const abort = new AbortController();
+    this.aborts.add(abort);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        abort.abort();
+        reject(new RefusalError('timeout', `the work was not done within ${limitMs} ms`));
+      }, limitMs);
+      timer.unref();
+    });
+    try {
+      return await Promise.race([task(abort.signal), late]);
+    } catch (error) {
+      this.failures++;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      this.aborts.delete(abort);
+    }
+  }
+}

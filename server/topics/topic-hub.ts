@@ -1,0 +1,377 @@
+import { RefusalError } from '../../shared/errors.js';
+import type { Position } from '../../shared/position.js';
+import type { Supervisor } from '../supervision/supervisor.js';
+import type { Log } from '../logging/log.js';
+import type { DeliveryTracer } from '../tracing/message-tracer.js';
+import type { Connection } from '../protocol/connection.js';
+import type { Audience, Subscriber } from '../fanout/subscriber.js';
+import type { Batch, Broker, BrokerListener, BrokerState, LogEnd } from '../log/broker.js';
+import {
+  CarriedTopic,
+  type AckCollector,
+  type DeliveryCounts,
+  type OutboxOverflow,
+} from '../fanout/active-topic.js';
+import { LogFeed } from '../log/feed.js';
+import { Flusher } from '../fanout/flusher.js';
+import { isPlaceIn } from '../log/lineage.js';
+import { LogBlocks } from '../fanout/log-blocks.js';
+import { readHistory } from '../log/history.js';
+import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
+import type {
+  Feed,
+  FeedSink,
+  History,
+  PublishReceipt,
+  PublishRequest,
+  Subscribed,
+  Topics,
+} from './topics.js';
+
+export interface TopicHubDependencies {
+  readonly broker: Broker;
+  readonly audience: Audience;
+  readonly acks: AckCollector;
+  readonly supervisor: Supervisor;
+  /** Sees, and may change, a message before it is stored; undefined: nobody does. */
+  readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
+  /** Asked before a connection is subscribed; rejects to refuse it. Undefined: everybody may. */
+  readonly onSubscribe?: ((connection: Connection, topic: string) => Promise<void> | undefined) | undefined;
+  /** Called with each flush: milliseconds since its oldest message was accepted. */
+  readonly onDelivered: (latencyMs: number) => void;
+  readonly tracer: DeliveryTracer;
+  readonly log: Log;
+  readonly nowMs: () => number;
+}
+
+export interface TopicHubSettings extends TopicPublisherSettings {
+  readonly fanoutWindowMs: number;
+  readonly fanoutWindowMaxMs: number;
+  readonly positionCheckMs: number;
+  readonly outboxOverflow: OutboxOverflow;
+  readonly blockCacheBytes: number;
+}
+
+/** A carried topic with the feed that supplies it. */
+interface Carried {
+  readonly topic: CarriedTopic;
+  readonly feed: LogFeed;
+  opening: Promise<void> | undefined;
+  /** Subscriptions under way, which keep the topic from being dropped. */
+  pending: number;
+}
+
+/** Publishers refused because the log is away are told to come back after this. */
+const unavailableRetryMs = 1000;
+
+/**
+ * All topics of this replica: which ones it carries, who publishes to them and how they are read. The rooms of Socket.IO decide who
+ * listens; the hub only follows the logs of rooms that have somebody in them.
+ */
+export class TopicHub implements Topics, BrokerListener {
+  readonly counts: DeliveryCounts = {
+    delivered: 0,
+    flushes: 0,
+    paused: 0,
+    dropped: 0,
+    disconnected: 0,
+    gaps: 0,
+  };
+  private readonly carried = new Map<string, Carried>();
+  private readonly feeds = new Map<string, LogFeed>();
+  private readonly flusher = new Flusher();
+  private readonly blocks: LogBlocks;
+  /** What is published on this replica. */
+  readonly publisher: TopicPublisher;
+  private readonly timers: NodeJS.Timeout[] = [];
+  private closed = false;
+
+  constructor(
+    private readonly dependencies: TopicHubDependencies,
+    private readonly settings: TopicHubSettings,
+  ) {
+    this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
+    dependencies.broker.setListener(this);
+    const { broker, supervisor, onPublish, nowMs } = dependencies;
+    this.publisher = new TopicPublisher(
+      { broker, supervisor, onPublish, gatherMs: this.gatherMs, nowMs },
+      settings,
+    );
+    this.timers.push(
+      setInterval(() => void this.checkPositions(settings.positionCheckMs), settings.positionCheckMs),
+    );
+    for (const timer of this.timers) timer.unref();
+  }
+
+  // Publishing.
+
+  async publish(request: PublishRequest): Promise<PublishReceipt> {
+    this.requireLog();
+    return this.publisher.publish(request);
+  }
+
+  // Subscribing.
+
+  async subscribe(connection: Connection, topic: string, since?: Position): Promise<Subscribed> {
+    const { audience, onSubscribe } = this.dependencies;
+    const asked = onSubscribe?.(connection, topic);
+    if (asked !== undefined) await asked;
+    const carried = this.carry(topic);
+    carried.pending++;
+    try {
+      await this.opened(carried);
+      const recovery = since === undefined ? undefined : await this.recoverable(carried, since);
+      const subscriber = audience.connection(connection.id);
+      if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
+      return this.join(carried, subscriber, recovery);
+    } finally {
+      carried.pending--;
+      this.dropIfUnused(carried);
+    }
+  }
+
+  unsubscribe(connection: Connection, topic: string): boolean {
+    const { audience } = this.dependencies;
+    const subscribed = audience.members(topic)?.has(connection.id) ?? false;
+    if (subscribed) audience.leave(connection.id, topic);
+    return subscribed;
+  }
+
+  positions(connection: Connection): Map<string, Position> {
+    const positions = new Map<string, Position>();
+    for (const topic of this.dependencies.audience.topicsOf(connection.id)) {
+      const carried = this.carried.get(topic);
+      if (carried?.feed.isOpen) positions.set(topic, carried.topic.positionOf(connection.id));
+    }
+    return positions;
+  }
+
+  *subscribers(topic: string): Iterable<Subscriber> {
+    const { audience } = this.dependencies;
+    for (const id of audience.members(topic) ?? []) {
+      const subscriber = audience.connection(id);
+      if (subscriber !== undefined) yield subscriber;
+    }
+  }
+
+  /** Topics carried here, with how many subscribers are behind. */
+  *carriedTopics(): Iterable<{ name: string; subscribers: number; behind: number; position: Position }> {
+    for (const [name, { topic, feed }] of this.carried) {
+      const { epoch, sequence } = feed.position;
+      const subscribers = this.dependencies.audience.members(name)?.size ?? 0;
+      yield { name, subscribers, behind: topic.behind, position: { epoch, sequence } };
+    }
+  }
+
+  // Reading.
+
+  history(topic: string, options: { readonly since?: Position; readonly limit: number }): Promise<History> {
+    return readHistory(this.dependencies.broker, topic, options);
+  }
+
+  async follow(topic: string, sink: FeedSink, after?: number): Promise<Feed> {
+    const { broker, log } = this.dependencies;
+    if (this.feeds.has(topic)) throw new Error(`log ${topic} is followed already`);
+    const ordered = { deliver: sink, gap: () => {} };
+    const feed = new LogFeed({ broker, log }, topic, ordered, {
+      sparse: true,
+      ...(after !== undefined && { after }),
+    });
+    this.feeds.set(topic, feed);
+    const close = () => {
+      feed.close();
+      if (this.feeds.get(topic) === feed) this.feeds.delete(topic);
+    };
+    try {
+      await feed.open();
+    } catch (error) {
+      close();
+      throw error;
+    }
+    return {
+      get position() {
+        return feed.position;
+      },
+      close,
+    };
+  }
+
+  // From the rooms.
+
+  /** Somebody entered an empty room: carry its topic. */
+  onRoomCreated(topic: string): void {
+    const carried = this.carry(topic);
+    this.opened(carried).catch(() => {
+      // Tried again when the log is back.
+    });
+  }
+
+  onRoomDeleted(topic: string): void {
+    const carried = this.carried.get(topic);
+    if (carried !== undefined) this.dropIfUnused(carried);
+  }
+
+  onLeft(topic: string, id: string): void {
+    this.carried.get(topic)?.topic.left(id);
+  }
+
+  // From the broker.
+
+  onBatch(batch: Batch): void {
+    (this.carried.get(batch.topic)?.feed ?? this.feeds.get(batch.topic))?.onBatch(batch);
+  }
+
+  onState(state: BrokerState): void {
+    if (state === 'up') return;
+    this.publisher.refuseWaiting(this.unavailable());
+  }
+
+  onResync(): void {
+    for (const carried of this.carried.values()) {
+      if (!carried.feed.isOpen) this.opened(carried).catch(() => {});
+    }
+    void this.checkPositions(0);
+  }
+
+  /** Resolves when no publish is under way any more, or after the time. */
+  async settle(limitMs: number): Promise<void> {
+    await this.publisher.settle(limitMs);
+    for (const { topic } of this.carried.values()) topic.flush();
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    for (const timer of this.timers) clearInterval(timer);
+    for (const { topic } of this.carried.values()) topic.flush();
+    this.flusher.close();
+    this.publisher.close();
+    for (const { topic, feed } of this.carried.values()) {
+      topic.close();
+      feed.close();
+    }
+    for (const feed of this.feeds.values()) feed.close();
+    this.carried.clear();
+    this.feeds.clear();
+  }
+
+  private carry(topic: string): Carried {
+    const known = this.carried.get(topic);
+    if (known !== undefined) return known;
+    const { audience, broker, log, acks, onDelivered, tracer, nowMs } = this.dependencies;
+    const { settings } = this;
+    const { schedule } = this.flusher;
+    const carriedTopic = new CarriedTopic(
+      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, tracer, nowMs, log, schedule },
+      topic,
+      {
+        window: { windowMs: settings.fanoutWindowMs, maxWindowMs: settings.fanoutWindowMaxMs },
+        overflow: settings.outboxOverflow,
+      },
+    );
+    const feed = new LogFeed({ broker, log }, topic, carriedTopic, { sparse: false });
+    const carried: Carried = { topic: carriedTopic, feed, opening: undefined, pending: 0 };
+    this.carried.set(topic, carried);
+    return carried;
+  }
+
+  private opened(carried: Carried): Promise<void> {
+    if (carried.feed.isOpen) return Promise.resolve();
+    carried.opening ??= this.open(carried).finally(() => {
+      carried.opening = undefined;
+    });
+    return carried.opening;
+  }
+
+  private async open(carried: Carried): Promise<void> {
+    this.requireLog();
+    await carried.feed.open((position) => carried.topic.startAt(position));
+  }
+
+  private dropIfUnused(carried: Carried): void {
+    const { name } = carried.topic;
+    if (carried.pending > 0 || (this.dependencies.audience.members(name)?.size ?? 0) > 0) return;
+    if (this.carried.get(name) !== carried) return;
+    this.carried.delete(name);
+    this.flusher.forget(carried.topic);
+    this.blocks.forget(name);
+    carried.topic.close();
+    carried.feed.close();
+  }
+
+  /** Whether everything after `since` can still be read, and how much it is. */
+  private async recoverable(carried: Carried, since: Position): Promise<Recovery> {
+    const { written } = carried.topic;
+    if (since.epoch === written.epoch && since.sequence === written.sequence) {
+      return { since, recovered: true, missed: 0 };
+    }
+    const { end } = await this.dependencies.broker.read(carried.topic.name, since.sequence, 1);
+    const inside = isPlaceIn(end, since);
+    const recovered = inside && since.sequence + 1 >= end.firstSequence;
+    return { since, recovered, missed: inside ? end.sequence - since.sequence : lostAtLeast(end) };
+  }
+
+  /** Joins in one turn: from here on nothing can fall between what is read from the log and what comes live. */
+  private join(carried: Carried, subscriber: Subscriber, recovery: Recovery | undefined): Subscribed {
+    const { topic } = carried;
+    const { audience } = this.dependencies;
+    const alreadyIn = audience.members(topic.name)?.has(subscriber.id) ?? false;
+    if (!alreadyIn) topic.flush();
+    const { epoch, sequence } = topic.written;
+    const at = { topic: topic.name, epoch, sequence };
+    if (recovery?.recovered === true && recovery.since.sequence < sequence) {
+      const reader = topic.catchUpFrom(subscriber, recovery.since);
+      if (!alreadyIn) audience.join(subscriber.id, topic.name);
+      // After this turn, so that the answer to the command goes first.
+      setImmediate(() => reader.resumeWhenDrained());
+      return { ...at, recovered: true, missed: sequence - recovery.since.sequence };
+    }
+    if (!alreadyIn) audience.join(subscriber.id, topic.name);
+    if (recovery === undefined) return { ...at, recovered: alreadyIn, missed: 0 };
+    return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
+  }
+
+  /** A quarter of the time that subscribers here wait for a flush; nothing where a flush costs little. */
+  private readonly gatherMs = (topic: string): number => {
+    const windowMs = this.carried.get(topic)?.topic.windowMs ?? 0;
+    return windowMs > this.settings.fanoutWindowMs ? windowMs / 4 : 0;
+  };
+
+  /** Compares followed logs that have been quiet with the ends of their logs. */
+  private async checkPositions(quietMs: number): Promise<void> {
+    const before = performance.now() - quietMs;
+    const feeds = [...this.feeds.values(), ...[...this.carried.values()].map(({ feed }) => feed)];
+    const quiet = feeds.filter((feed) => feed.isOpen && feed.lastTraffic <= before);
+    for (let i = 0; i < quiet.length; i += 500) {
+      const some = quiet.slice(i, i + 500);
+      try {
+        const ends = await this.dependencies.broker.ends(some.map((feed) => feed.topic));
+        some.forEach((feed, n) => feed.check(ends[n]!));
+      } catch (error) {
+        this.dependencies.log.debug('Positions not checked', { error });
+        return;
+      }
+    }
+  }
+
+  private requireLog(): void {
+    if (this.dependencies.broker.state === 'down') throw this.unavailable();
+  }
+
+  private unavailable(): RefusalError {
+    return new RefusalError('unavailable', 'the message log cannot be reached', {
+      retryAfterMs: unavailableRetryMs,
+    });
+  }
+}
+
+interface Recovery {
+  readonly since: Position;
+  readonly recovered: boolean;
+  readonly missed: number;
+}
+
+/** A position of another log says nothing of how much was missed; what this log counts is told. */
+function lostAtLeast(end: LogEnd): number {
+  return end.sequence;
+}
