@@ -1,42 +1,11 @@
 import { z } from 'zod';
 import type { Permissions } from '../auth/permissions.js';
 import type { Connection } from '../protocol/connection.js';
+import type { DirectAnswer, DirectSender } from '../direct/direct-sender.js';
 import type { Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
 import type { MessageTrace, MessageTracer } from '../tracing/message-tracer.js';
-
-/** A message to one user. */
-export interface DirectRequest {
-  readonly id: string;
-  readonly from: string;
-  readonly to: string;
-  readonly payloadJson: string;
-  readonly attachments: readonly Buffer[];
-  readonly key?: string;
-  readonly confirm: 'stored' | 'delivered';
-  readonly timeoutMs: number;
-  readonly trace?: MessageTrace;
-}
-
-export interface DirectAnswer {
-  id: string;
-  sequence: number;
-  /** Connections that acknowledged. */
-  delivered: number;
-  /** True while nobody has acknowledged: the message waits in the user's inbox. */
-  queued: boolean;
-  /** Connections of the user that it was sent to. */
-  recipients: number;
-  duplicate?: true;
-  /** Where a trace was asked for: whether there is one. */
-  traced?: boolean;
-}
-
-/** Sends direct messages. */
-export interface DirectSender {
-  send(request: DirectRequest): Promise<DirectAnswer>;
-}
 
 const schema = z.strictObject({
   to: z.string().min(1).max(200),

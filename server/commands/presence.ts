@@ -1,20 +1,8 @@
 import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
+import type { PresenceAnswer, PresenceReader } from '../presence/presence-reader.js';
 import type { Command } from './command.js';
-
-/** Who listens to a topic, on all replicas. */
-export interface PresenceAnswer {
-  users: { user_id: string; connections: number }[];
-  count: number;
-  /** Present when not all replicas could be asked. */
-  partial?: true;
-}
-
-/** Knows who listens. */
-export interface PresenceReader {
-  of(topic: string): Promise<PresenceAnswer>;
-}
 
 const schema = z.strictObject({ topic: z.string() });
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
-import type { Durability } from '../log/broker.js';
-import type { PublishReceipt, Topics } from '../topics/topics.js';
+import type { Durability, AppendReceipt } from '../log/broker.js';
+import type { Topics } from '../topics/topics.js';
 import type { Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
@@ -15,7 +15,7 @@ export interface DeliveryConfirmations {
   /** Begins to collect for a message that is about to be published. */
   expect(messageId: string): void;
   /** Resolves when everybody has acknowledged, or after the time. */
-  wait(receipt: PublishReceipt, timeoutMs: number): Promise<{ delivered: number; expected: number }>;
+  wait(receipt: AppendReceipt, timeoutMs: number): Promise<{ delivered: number; expected: number }>;
   /** The message was not published. */
   cancel(messageId: string): void;
 }
@@ -29,7 +29,7 @@ export interface PublishDependencies {
   /** Throws to refuse publishes to a topic, whoever asks. */
   readonly checkTopic: (topic: string) => void;
   /** Called with each stored message. */
-  readonly onPublished: (receipt: PublishReceipt, connectionId: string, tookMs: number) => void;
+  readonly onPublished: (receipt: AppendReceipt, connectionId: string, tookMs: number) => void;
 }
 
 export interface PublishSettings extends PayloadLimits {
@@ -71,7 +71,7 @@ export function publishCommand(
       const id = newId();
       const trace = tracer.begin(connection, 'publish', id, request.topic, request.trace === true);
       const confirmed = request.confirm === 'delivered';
-      let receipt: PublishReceipt;
+      let receipt: AppendReceipt;
       try {
         const topic = readTopicName(request.topic, 'topic');
         permissions.check(connection.identity, 'publish', topic);

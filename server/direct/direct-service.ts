@@ -1,9 +1,10 @@
-import type { DirectAnswer, DirectRequest, DirectSender } from '../commands/direct.js';
+import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { entryToMessage, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
 import { epochAt, isPlaceIn } from '../log/lineage.js';
-import type { Feed, Topics } from '../topics/topics.js';
+import type { Topics } from '../topics/topics.js';
+import type { Feed } from '../log/feed.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 import type { Log } from '../logging/log.js';

@@ -1,8 +1,7 @@
 import type { Bus } from '../cluster/bus.js';
-import type { LogEntry } from '../log/broker.js';
+import type { LogEntry, AppendReceipt } from '../log/broker.js';
 import type { AckCollector } from './active-topic.js';
 import { messageIdOf, viewHeader } from '../log/entry.js';
-import type { PublishReceipt } from '../topics/topics.js';
 import type { Subscriber } from './subscriber.js';
 
 /** What came back of a message so far. */
@@ -68,7 +67,7 @@ export class Confirmations implements AckCollector {
 
   /** Resolves when all connections have acknowledged or left (`until: "sent"`: when it is known how many there are), or after the time. */
   async wait(
-    receipt: PublishReceipt,
+    receipt: AppendReceipt,
     timeoutMs: number,
     until: 'acknowledged' | 'sent' = 'acknowledged',
   ): Promise<Confirmed> {

@@ -1,6 +1,6 @@
 import type { DeliveryBatch } from './delivery-batch.js';
 import type { Wire } from '../protocol/connection.js';
-import type { EngineConnection, WaitingPacket } from '../gateway/engine-internals/engine.js';
+import type { EngineConnection, WaitingPacket } from './engine-connection.js';
 import { dropNotice, textFrames } from './frames.js';
 
 export interface OutboxSettings {

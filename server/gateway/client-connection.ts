@@ -2,7 +2,7 @@ import type { Socket } from 'socket.io';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { ServerEvent, Wire } from '../protocol/connection.js';
-import type { EngineConnection } from './engine-internals/engine.js';
+import type { EngineConnection } from '../fanout/engine-connection.js';
 import { makeLean } from './engine-internals/slim-connection.js';
 import { Outbox, type OutboxAccount } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';

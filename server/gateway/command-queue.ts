@@ -1,7 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Answer } from '../commands/router.js';
 import type { ClientConnection } from './client-connection.js';
-import type { EngineConnection } from './engine-internals/engine.js';
+import type { EngineConnection } from '../fanout/engine-connection.js';
 
 /** Commands whose answers can be large. */
 const heavy: ReadonlySet<string> = new Set(['history', 'missed', 'presence']);

@@ -17,7 +17,7 @@ import { handleFrame } from './ws/client-frames.js';
 import { JsonConnection } from './ws/ws-connection.js';
 import { releaseLastFrame } from './engine-internals/slim-connection.js';
 import type { OutboxAccount } from '../fanout/outbox.js';
-import type { EngineConnection } from './engine-internals/engine.js';
+import type { EngineConnection } from '../fanout/engine-connection.js';
 import { publishTaker } from './socketio/fast-publish.js';
 import { ReadPace } from './read-throttle.js';
 import type { ConnectionRegistry } from './connection-registry.js';

@@ -1,6 +1,6 @@
 import type { Socket as TcpSocket } from 'node:net';
 import type { ClientConnection } from './client-connection.js';
-import type { EngineConnection } from './engine-internals/engine.js';
+import type { EngineConnection } from '../fanout/engine-connection.js';
 
 /**
  * The native side of a TCP socket. Pausing the socket itself does not do: Node goes on reading into its own buffer. Where another version of

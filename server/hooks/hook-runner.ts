@@ -1,5 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { PublishRequest } from '../topics/topics.js';
+import type { PublishRequest } from '../log/publish-request.js';
 import type { Connection } from '../protocol/connection.js';
 import {
   hookFailed,

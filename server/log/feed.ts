@@ -14,6 +14,16 @@ export interface OrderedSink {
   gap(from: Position, to: Position, reason: GapReason): void;
 }
 
+/** Consecutive entries of a followed log, in order, each once. */
+export type FeedSink = (epoch: string, entries: readonly LogEntry[]) => void;
+
+/** A followed log that is not a topic of subscribers (a user's inbox). */
+export interface Feed {
+  /** Position up to which the sink was given everything. */
+  readonly position: Position;
+  close(): void;
+}
+
 export interface FeedDependencies {
   readonly broker: Broker;
   readonly log: Log;

@@ -1,4 +1,4 @@
-import type { PresenceAnswer, PresenceReader } from '../commands/presence.js';
+import type { PresenceAnswer, PresenceReader } from './presence-reader.js';
 import { RefusalError } from '../../shared/errors.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Log } from '../logging/log.js';

@@ -2,11 +2,11 @@ import { v7 as uuidV7 } from 'uuid';
 import { RefusalError } from '../../shared/errors.js';
 import type { MailboxOverflow } from '../primitives/mailbox.js';
 import type { Supervisor } from '../supervision/supervisor.js';
-import type { AppendEntry, Broker } from '../log/broker.js';
+import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
 import { encodeEntry } from '../log/entry.js';
 import { Pace } from '../primitives/micro-batcher.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
-import type { PublishReceipt, PublishRequest } from '../topics/topics.js';
+import type { PublishRequest } from '../log/publish-request.js';
 
 export interface TopicPublisherDependencies {
   readonly broker: Broker;
@@ -44,7 +44,7 @@ export class TopicPublisher {
   }
 
   /** @throws RefusalError as {@link TopicActor.append} */
-  async publish(request: PublishRequest): Promise<PublishReceipt> {
+  async publish(request: PublishRequest): Promise<AppendReceipt> {
     const id = request.id ?? uuidV7();
     const { onPublish } = this.dependencies;
     const actor = this.actor(request.topic);

@@ -5,28 +5,21 @@ import type { Log } from '../logging/log.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Audience, Subscriber } from '../fanout/subscriber.js';
-import type { Batch, Broker, BrokerListener, BrokerState, LogEnd } from '../log/broker.js';
+import type { Batch, Broker, BrokerListener, BrokerState, LogEnd, AppendReceipt } from '../log/broker.js';
 import {
   CarriedTopic,
   type AckCollector,
   type DeliveryCounts,
   type OutboxOverflow,
 } from '../fanout/active-topic.js';
-import { LogFeed } from '../log/feed.js';
+import { LogFeed, type Feed, type FeedSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
 import { isPlaceIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
-import { readHistory } from '../log/history.js';
+import { readHistory, type History } from '../log/history.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
-import type {
-  Feed,
-  FeedSink,
-  History,
-  PublishReceipt,
-  PublishRequest,
-  Subscribed,
-  Topics,
-} from './topics.js';
+import type { Subscribed, Topics } from './topics.js';
+import type { PublishRequest } from '../log/publish-request.js';
 
 export interface TopicHubDependencies {
   readonly broker: Broker;
@@ -105,7 +98,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   // Publishing.
 
-  async publish(request: PublishRequest): Promise<PublishReceipt> {
+  async publish(request: PublishRequest): Promise<AppendReceipt> {
     this.requireLog();
     return this.publisher.publish(request);
   }

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { Socket as TcpSocket } from 'node:net';
 import type { Socket } from 'socket.io';
-import type { EngineConnection } from './engine.js';
+import type { EngineConnection } from '../../fanout/engine-connection.js';
 
 const nothing: Readonly<Record<string, never>> = Object.freeze({});
 

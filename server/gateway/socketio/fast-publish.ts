@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io';
 import { connectionOn, type ClientConnection } from '../client-connection.js';
-import type { EngineConnection } from '../engine-internals/engine.js';
+import type { EngineConnection } from '../../fanout/engine-connection.js';
 import { releaseLastFrame } from '../engine-internals/slim-connection.js';
 
 /** What of Socket.IO's client object stands between a transport and a socket. */

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Identity } from '../../protocol/identity.js';
-import type { EngineConnection, WaitingPacket, WriteOptions } from '../engine-internals/engine.js';
+import type { EngineConnection, WaitingPacket, WriteOptions } from '../../fanout/engine-connection.js';
 import { textFrames } from '../../fanout/frames.js';
 import { translatePacket } from './translate.js';
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { DeliveryBatch } from '../../fanout/delivery-batch.js';
+import type { DeliveryBatch } from './delivery-batch.js';
 
 /** Options of a write that engine.io passes through to the transport. */
 export interface WriteOptions {
