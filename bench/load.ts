@@ -206,12 +206,12 @@ class Load {
     const subscribers = await this.connectAll(plan.subscribers, 0, true);
     const publishers = await this.connectAll(plan.publishers, plan.subscribers, false);
     tell({ at: 'ready' });
-    const startedMs = performance.now();
+    const startedAt = performance.now();
     let sent = 0;
     let stopped = false;
     const pace = () => {
       if (stopped) return;
-      const due = Math.floor(((performance.now() - startedMs) / 1000) * plan.ratePerSec);
+      const due = Math.floor(((performance.now() - startedAt) / 1000) * plan.ratePerSec);
       if (due > sent) this.publish(publishers, sent, due);
       sent = Math.max(sent, due);
       setTimeout(pace, 1);
@@ -297,7 +297,7 @@ class Load {
   private publish(publishers: readonly Client[], from: number, to: number): void {
     const { plan } = this;
     const perPublisher = new Map<Client, string[]>();
-    const nowMs = Date.now();
+    const now = Date.now();
     for (let i = from; i < to; i++) {
       const which = i % publishers.length;
       const client = publishers[which]!;
@@ -309,7 +309,7 @@ class Load {
       this.topics[i] = topic;
       // Numbers ascend per publisher on one topic, or per topic where each topic has one publisher.
       const stream = plan.topics >= publishers.length ? topic.slice(1) : which;
-      const payload = `{"text":"some words, as people write them","t":${nowMs},"p":${stream},"n":${n}}`;
+      const payload = `{"text":"some words, as people write them","t":${now},"p":${stream},"n":${n}}`;
       const text =
         plan.wire === 'socketio'
           ? `42${i}["publish",{"topic":"${topic}","payload":${payload}}]`

@@ -9,7 +9,7 @@ import {
 import type { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
-import { answerInTime, NoAnswerError } from '../primitives/with-timeout.js';
+import { withTimeout, TimeLimitError } from '../primitives/with-timeout.js';
 import { requestError } from '../protocol/request-error.js';
 import type { Log } from '../logging/log.js';
 import { bearerOf } from '../http/api.js';
@@ -100,9 +100,9 @@ function serve(
       }
       if (route.method !== 'get') await bodyRead(readBody, request, response);
       const asked = readRequest(route, request, caller) as AdminRequest<never, never, never>;
-      response.json(await answerInTime(Promise.resolve(route.run(asked)), answerLimitMs));
+      response.json(await withTimeout(Promise.resolve(route.run(asked)), answerLimitMs));
     } catch (error) {
-      const wire = wireErrorOf(error instanceof NoAnswerError ? late(route, error) : error);
+      const wire = wireErrorOf(error instanceof TimeLimitError ? late(route, error) : error);
       result = wire.code;
       if (response.headersSent) {
         log.warn('Admin answer broken off', { path: request.path, error });
@@ -120,7 +120,7 @@ function serve(
   };
 }
 
-function late({ method }: AdminRoute, { message }: NoAnswerError): RefusalError {
+function late({ method }: AdminRoute, { message }: TimeLimitError): RefusalError {
   if (method === 'get') return new RefusalError('timeout', message, { retryAfterMs: 1000 });
   return new RefusalError('outcome_unknown', `${message}: the change may be made yet. Look, or repeat it`, {
     retryAfterMs: 1000,

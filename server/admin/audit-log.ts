@@ -23,7 +23,7 @@ export interface AuditLogDependencies {
   readonly store: SharedStore;
   readonly log: Log;
   readonly replicaId: string;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 const key = 'audit';
@@ -48,10 +48,10 @@ export class AuditLog {
 
   /** Never rejects: the change has been made, or refused. */
   async add(caller: AdminCaller, action: string, request: unknown, result: string): Promise<void> {
-    const { log, replicaId, nowMs } = this.dependencies;
+    const { log, replicaId, now } = this.dependencies;
     const text = JSON.stringify(cleanValue('', request ?? null));
     const fields = {
-      at: String(nowMs()),
+      at: String(now()),
       user_id: caller.identity.userId,
       address: caller.address,
       replica_id: replicaId,

@@ -9,7 +9,7 @@ export type AllOperationNames = OperationNames & ActorOperationNames & TraceOper
 /** What the replicas said, and which of them said nothing. */
 export interface Gathered<Answer> {
   readonly answers: readonly { readonly replica: string; readonly answer: Answer }[];
-  readonly silent: readonly string[];
+  readonly unresponsive: readonly string[];
 }
 
 /** Asks all replicas the same and gathers their answers. */
@@ -27,10 +27,10 @@ export class ClusterOperations {
 /** Parts those who answered from those who did not. */
 export function gathered<Answer>(all: readonly ReplicaAnswer<Answer>[]): Gathered<Answer> {
   const answers: { replica: string; answer: Answer }[] = [];
-  const silent: string[] = [];
+  const unresponsive: string[] = [];
   for (const { replica, result, error } of all) {
     if (error === undefined) answers.push({ replica, answer: result as Answer });
-    else silent.push(replica);
+    else unresponsive.push(replica);
   }
-  return { answers, silent };
+  return { answers, unresponsive };
 }

@@ -55,7 +55,7 @@ export interface ReplicaOperationsDependencies {
   readonly connections: () => Iterable<LiveConnection>;
   readonly connection: (id: string) => LiveConnection | undefined;
   readonly topics: Topics & {
-    carriedTopics(): Iterable<{ name: string; subscribers: number; behind: number; position: Position }>;
+    activeTopics(): Iterable<{ name: string; subscribers: number; behind: number; position: Position }>;
   };
   /** The subscriptions of a connection have changed. */
   readonly onChanged: (connection: Connection) => void;
@@ -144,7 +144,7 @@ export class ReplicaOperations {
 
   private listTopics(prefix: string, limit: number): Found<TopicInfo> {
     const found: TopicInfo[] = [];
-    for (const { name, subscribers, behind, position } of this.dependencies.topics.carriedTopics()) {
+    for (const { name, subscribers, behind, position } of this.dependencies.topics.activeTopics()) {
       if (name.startsWith(prefix)) found.push({ topic: name, subscribers, behind, position });
     }
     found.sort((a, b) => b.subscribers - a.subscribers || (a.topic < b.topic ? -1 : 1));

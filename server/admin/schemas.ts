@@ -16,6 +16,6 @@ export const reasonField = z.string().max(500).optional();
 export const silentField = z.array(z.string()).describe('Replicas that did not answer in time.');
 
 /** Who switches something, for {@link Switched}. */
-export function switchedBy(caller: AdminCaller, nowMs: number, reason: string | undefined): Switched {
-  return { by: caller.identity.userId, at: nowMs, ...(reason !== undefined && { reason }) };
+export function switchedBy(caller: AdminCaller, now: number, reason: string | undefined): Switched {
+  return { by: caller.identity.userId, at: now, ...(reason !== undefined && { reason }) };
 }

@@ -92,7 +92,7 @@ export function assembleOperations(parts: OperationParts): Router {
   const { settings, storage, logger, control, registry, topics, metrics, replicaId, supervision, tracing } =
     parts;
   const { calls, cluster } = control;
-  const nowMs = Date.now;
+  const now = Date.now;
   const replica = new ReplicaOperations({
     replicaId,
     connections: () => registry.all(),
@@ -108,10 +108,10 @@ export function assembleOperations(parts: OperationParts): Router {
     actors: () => topics.publisher.health(),
   }).serve(calls);
   new TraceOperations(tracing.tracer.ring).serve(calls);
-  followControl(parts, replica, nowMs);
+  followControl(parts, replica, now);
 
   const audit = new AuditLog(
-    { store: storage.shared, log: logger.log('audit'), replicaId, nowMs },
+    { store: storage.shared, log: logger.log('audit'), replicaId, now },
     { size: settings.admin.auditSize },
   );
   storage.onUp(() => void audit.store());
@@ -124,16 +124,16 @@ export function assembleOperations(parts: OperationParts): Router {
       routes: () => routes,
       version,
     }),
-    ...emergencyRoutes({ control: control.state, cluster, logFilter: () => logger.directives, nowMs }),
+    ...emergencyRoutes({ control: control.state, cluster, logFilter: () => logger.directives, now }),
     ...connectionRoutes({ cluster }),
     ...topicRoutes({ cluster, broker: storage.broker, control: control.state }),
     ...actorRoutes({ cluster, alerts: supervision.alerts }),
-    ...traceRoutes({ cluster, rules: tracing.rules, nowMs }),
+    ...traceRoutes({ cluster, rules: tracing.rules, now }),
     ...sessionRoutes({
       store: storage.sessions,
       pool: supervision.pool,
       replicaId,
-      nowMs,
+      now,
       log: logger.log('sessions'),
     }),
     ...parts.moreRoutes,
@@ -158,7 +158,7 @@ export function assembleOperations(parts: OperationParts): Router {
 function followControl(
   { settings, logger, control, presence }: OperationParts,
   replica: ReplicaOperations,
-  nowMs: () => number,
+  now: () => number,
 ): void {
   const log = logger.log('emergency');
   const follow = (change: ControlChange) => {
@@ -166,7 +166,7 @@ function followControl(
     log.warn('Switched by an operator', { kind, ...details });
     if (change.kind === 'presence') presence.setShed(change.shed);
     if (change.kind === 'log_filter') logger.setFilter(change.filter ?? settings.logging.level);
-    const notification = announcementOf(change, nowMs());
+    const notification = announcementOf(change, now());
     if (notification === undefined) return;
     replica.notify({ notification, ...(change.kind === 'topic' && { topic: change.topic }) });
   };

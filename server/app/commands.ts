@@ -82,7 +82,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         tracer,
         checkTopic: parts.checkTopic,
         onPublished: (receipt, connectionId, tookMs) => {
-          metrics.publishMs.observe(tookMs);
+          metrics.publishHistogram.observe(tookMs);
           if (receipt.duplicate) metrics.duplicates++;
           else metrics.published++;
           if (routing.enabled('debug')) {

@@ -10,7 +10,7 @@ import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js'
 import type { LogFactory } from '../logging/log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { ConnectionGate, type ConnectionGateDependencies } from '../gateway/connection-gate.js';
-import { acceptJsonClients } from '../gateway/ws/upgrade.js';
+import { acceptWsClients } from '../gateway/ws/upgrade.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { createSocketIo, type Handshakes, type LetIn } from '../gateway/socketio/socketio-server.js';
 import type { Limits } from './limits.js';
@@ -33,7 +33,7 @@ export interface EntranceParts {
 /** What those who have entered are given to. */
 export type EntranceTarget = Pick<
   ConnectionGateDependencies,
-  'registry' | 'account' | 'topics' | 'sessions' | 'direct' | 'permissions' | 'router' | 'appendMs' | 'nowMs'
+  'registry' | 'budget' | 'topics' | 'sessions' | 'direct' | 'permissions' | 'router' | 'appendAt' | 'now'
 >;
 
 /** Where clients come in, on both wires. */
@@ -57,7 +57,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
     log: logOf('connection'),
     count: (code) => metrics.countRefused(code),
     addressOf,
-    nowMs: () => performance.now(),
+    now: () => performance.now(),
   });
   const handshakes: Handshakes = {
     admit: (request) => {
@@ -111,7 +111,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
         { maxMessageBytes: websocket.maxMessageBytes },
       );
       gate.open(io);
-      stopJsonClients = acceptJsonClients(
+      stopJsonClients = acceptWsClients(
         http,
         {
           ...handshakes,

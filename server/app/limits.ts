@@ -31,9 +31,9 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
   const { limits, websocket } = settings;
   const counts = newLimitCounts();
   const log = logOf('limits');
-  const nowMs = () => performance.now();
-  const local = new LocalUserRates({ nowMs });
-  const users = new UserLimiter({ store: storage.userRates ?? local, local, counts, log, nowMs });
+  const now = () => performance.now();
+  const local = new LocalUserRates({ now });
+  const users = new UserLimiter({ store: storage.userRates ?? local, local, counts, log, now });
   const userConnections = new UserConnections(
     { store: storage.connectionCounts, counts, log },
     { maxConnections: websocket.maxConnectionsPerUser },
@@ -41,9 +41,9 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
   storage.onUp(() => userConnections.rewrite());
   return {
     counts,
-    commands: new CommandLimiter({ rates, users, counts, nowMs }, { abuseRefusals: limits.abuseRefusals }),
+    commands: new CommandLimiter({ rates, users, counts, now }, { abuseRefusals: limits.abuseRefusals }),
     addresses: new AddressLimiter(
-      { counts, nowMs },
+      { counts, now },
       {
         connectsPerSec: limits.addressConnectsPerSec,
         maxConnections: websocket.maxConnectionsPerAddress,

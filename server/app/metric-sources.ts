@@ -5,7 +5,7 @@ import type { Tokens } from './tokens.js';
 import type { Tracing } from './tracing.js';
 import type { MetricSources } from '../metrics/metrics.js';
 import type { TopicHub } from '../topics/topic-hub.js';
-import type { OutboxAccount } from '../fanout/outbox.js';
+import type { SendBufferBudget } from '../fanout/outbox.js';
 import type { ConnectionRegistry } from '../gateway/connection-registry.js';
 
 /** What the metrics look at. */
@@ -13,7 +13,7 @@ export interface MetricParts {
   readonly replicaId: string;
   readonly registry: ConnectionRegistry;
   readonly topics: TopicHub;
-  readonly account: OutboxAccount;
+  readonly budget: SendBufferBudget;
   readonly storage: Storage;
   readonly limits: Limits;
   readonly tokens: Tokens;
@@ -26,7 +26,7 @@ export function metricSources({
   replicaId,
   registry,
   topics,
-  account,
+  budget,
   storage,
   limits,
   tokens,
@@ -42,7 +42,7 @@ export function metricSources({
     },
     topics: () => {
       const sum = { carried: 0, subscriptions: 0, behind: 0 };
-      for (const topic of topics.carriedTopics()) {
+      for (const topic of topics.activeTopics()) {
         sum.carried++;
         sum.subscriptions += topic.subscribers;
         sum.behind += topic.behind;
@@ -52,7 +52,7 @@ export function metricSources({
     limits: () => limits.counts,
     tokens: () => ({ revocations: tokens.revocations.size, refresh_reuses: tokens.refreshes.reuses }),
     delivery: () => topics.counts,
-    outboxes: () => ({ slow: account.slowCount, waitingBytes: account.waitingBytes }),
+    outboxes: () => ({ slow: budget.slowCount, waitingBytes: budget.waitingBytes }),
     mailboxes: () => {
       const sum = { actors: 0, waiting: 0, failed: 0 };
       for (const health of topics.publisher.health().values()) {

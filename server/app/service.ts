@@ -29,7 +29,7 @@ import { Metrics } from '../metrics/metrics.js';
 import { TopicHub } from '../topics/topic-hub.js';
 import { ClientAddresses } from '../gateway/handshake/client-addresses.js';
 import { version } from '../../shared/version.js';
-import { OutboxAccount } from '../fanout/outbox.js';
+import { SendBufferBudget } from '../fanout/outbox.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
 
 /** Parts that an embedding program may bring along. */
@@ -58,13 +58,13 @@ export class Service {
   private readonly sessions: SessionService;
   private readonly presence: PresenceService;
   private readonly direct: DirectService;
-  private readonly account: OutboxAccount;
+  private readonly budget: SendBufferBudget;
   private readonly tokens: Tokens;
   private readonly control: Control;
   private readonly supervision: Supervision;
   private readonly tracing: Tracing;
   private readonly addresses: ClientAddresses;
-  private readonly startedMs = performance.now();
+  private readonly startedAt = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
   private closing: Promise<void> | undefined;
 
@@ -73,14 +73,14 @@ export class Service {
     private readonly settings: Settings,
     options: ServiceOptions = {},
   ) {
-    const nowMs = Date.now;
+    const now = Date.now;
     this.replicaId = settings.server.replicaId ?? `${hostname()}-${randomBytes(3).toString('hex')}`;
     this.logger = options.logger ?? new LoggerFactory(settings.logging);
     this.log = this.logger.log('service');
     this.developmentSecret = needsDevelopmentSecret(settings) ? makeDevelopmentSecret() : undefined;
     const permissions = new Permissions(settings.permissions);
 
-    this.storage = openStorage({ replicaId: this.replicaId, logOf: this.logger.log, nowMs }, settings);
+    this.storage = openStorage({ replicaId: this.replicaId, logOf: this.logger.log, now }, settings);
     this.tokens = assembleTokens({
       settings,
       secret: settings.auth.jwtSecret ?? this.developmentSecret,
@@ -121,7 +121,7 @@ export class Service {
     this.io = this.entrance.io;
     const namespace = this.io.of('/');
     this.registry = new ConnectionRegistry(namespace);
-    this.account = new OutboxAccount(settings.outbox);
+    this.budget = new SendBufferBudget(settings.outbox);
     const confirmations = new Confirmations(this.storage.bus);
     this.topics = new TopicHub(
       {
@@ -132,9 +132,9 @@ export class Service {
         onPublish: hooks.publish,
         onSubscribe: hooks.subscribing,
         tracer,
-        onDelivered: (latencyMs) => this.metrics.deliveryMs.observe(latencyMs),
+        onDelivered: (latencyMs) => this.metrics.deliveryHistogram.observe(latencyMs),
         log: this.logger.log('routing'),
-        nowMs,
+        now,
       },
       {
         fanoutWindowMs: settings.topics.fanoutWindowMs,
@@ -158,7 +158,7 @@ export class Service {
       store: this.storage.sessions,
       topics: this.topics,
       log: this.logger.log('sessions'),
-      nowMs,
+      now,
     });
     this.direct = new DirectService({
       topics: this.topics,
@@ -191,21 +191,21 @@ export class Service {
     this.followRooms();
     this.entrance.open({
       registry: this.registry,
-      account: this.account,
+      budget: this.budget,
       topics: this.topics,
       sessions: this.sessions,
       direct: this.direct,
       permissions,
       router: () => router,
-      appendMs: (topic) => this.topics.publisher.appendMs(topic),
-      nowMs,
+      appendAt: (topic) => this.topics.publisher.appendAt(topic),
+      now,
     });
     assembleHttp(this.app, {
       ...parts,
       health: {
         replicaId: this.replicaId,
         version,
-        uptimeSecs: () => Math.round((performance.now() - this.startedMs) / 1000),
+        uptimeSecs: () => Math.round((performance.now() - this.startedAt) / 1000),
         connections: () => this.registry.size,
         redis: () => this.storage.redis(),
         phase: () => this.phase,
@@ -238,7 +238,7 @@ export class Service {
         replicaId: this.replicaId,
         registry: this.registry,
         topics: this.topics,
-        account: this.account,
+        budget: this.budget,
         storage: this.storage,
         limits: this.limits,
         tokens: this.tokens,
@@ -290,7 +290,7 @@ export class Service {
     this.supervision.close();
     await this.tracing.close();
     await this.storage.close();
-    this.account.close();
+    this.budget.close();
     this.metrics.close();
     this.log.info('Stopped', { replica_id: this.replicaId });
   }

@@ -48,7 +48,7 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
       log: logOf('alerts'),
       replicaId,
       newId: uuidV7,
-      nowMs: Date.now,
+      now: Date.now,
     },
     { webhookUrl: admin.alertWebhookUrl, retryMs: webhookRetryMs },
   );
@@ -61,7 +61,7 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
           restart_count: restartCount,
           last_error: lastError,
         }),
-      nowMs: () => performance.now(),
+      now: () => performance.now(),
     },
     {
       maxRestarts: actorSystem.maxRestarts,

@@ -46,7 +46,7 @@ const revocationCheckMs = 500;
 /** Makes what signs tokens as the settings say. */
 export function tokenIssuer({ auth }: Settings, secret: string): TokenIssuer {
   return new TokenIssuer(
-    { secret, newId: uuidV7, nowMs: Date.now },
+    { secret, newId: uuidV7, now: Date.now },
     {
       issuer: auth.issuer,
       audience: auth.audience,
@@ -59,7 +59,7 @@ export function tokenIssuer({ auth }: Settings, secret: string): TokenIssuer {
 /** Puts together what tokens need. @throws SettingsError if a key cannot be used */
 export function assembleTokens({ settings, secret, storage, logOf }: TokenParts): Tokens {
   const { auth } = settings;
-  const nowMs = Date.now;
+  const now = Date.now;
   const log = logOf('auth');
   const map = new ReplicatedMap(
     { store: storage.shared, bus: storage.bus, log },
@@ -67,7 +67,7 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
   );
   storage.onUp(() => void map.read());
   const revocations = new Revocations(
-    { map, nowMs },
+    { map, now },
     { keepSecs: auth.refreshTokenTtlSecs, leewaySecs: auth.leewaySecs },
   );
   const isRevoked = (identity: Identity) => {
@@ -77,7 +77,7 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
   };
   const verifier = makeVerifier(settings, secret, isRevoked);
   const issuer = secret === undefined ? undefined : tokenIssuer(settings, secret);
-  const refreshes = new RefreshService({ issuer, verifier, revocations, store: storage.shared, log, nowMs });
+  const refreshes = new RefreshService({ issuer, verifier, revocations, store: storage.shared, log, now });
   let watch: TokenWatch | undefined;
   return {
     authenticate: (token) => verifier.verify(token),
@@ -85,12 +85,12 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
     issuer,
     refreshes,
     revocations,
-    adminRoutes: tokenRoutes({ issuer, verifier, revocations, nowMs }),
+    adminRoutes: tokenRoutes({ issuer, verifier, revocations, now }),
     read: () => map.read(),
     watch: (connections) => {
       closeRevoked(revocations, connections);
       watch = new TokenWatch(
-        { connections, nowMs },
+        { connections, now },
         { leewaySecs: auth.leewaySecs, noticeSecs: auth.tokenNoticeSecs, sweepMs: 1000 },
       );
     },

@@ -29,11 +29,11 @@ export interface Tracing {
 /** Puts message traces together. OpenTelemetry is loaded only where it is used. */
 export function assembleTracing({ settings, replicaId, switches, logOf }: TracingParts): Tracing {
   const { samplePerSec, forcedPerSec, ringSize, otlpEndpoint: endpoint } = settings.tracing;
-  const nowMs = Date.now;
-  const monotonicMs = () => performance.now();
-  const rules = new TraceRules({ map: switches, nowMs });
+  const now = Date.now;
+  const monotonicNow = () => performance.now();
+  const rules = new TraceRules({ map: switches, now });
   const tracer = new MessageTracer(
-    { rules, replicaId, nowMs, monotonicMs },
+    { rules, replicaId, now, monotonicNow },
     { samplePerSec, forcedPerSec, ringSize },
   );
   let exporting: { readonly counts: SpanExportCounts; close(): Promise<void> } | undefined;
@@ -44,7 +44,7 @@ export function assembleTracing({ settings, replicaId, switches, logOf }: Tracin
     open: async () => {
       if (endpoint === undefined) return;
       const { SpanExport } = await import('../tracing/span-export.js');
-      const sink = new SpanExport({ log: logOf('tracing'), monotonicMs }, { endpoint, replicaId, version });
+      const sink = new SpanExport({ log: logOf('tracing'), monotonicNow }, { endpoint, replicaId, version });
       tracer.exportTo(sink);
       exporting = sink;
     },

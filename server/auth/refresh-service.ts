@@ -12,7 +12,7 @@ export interface RefreshServiceDependencies {
   readonly revocations: Revocations;
   readonly store: SharedStore;
   readonly log: Log;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 /** What is remembered of a refresh token that was used. */
@@ -38,21 +38,21 @@ export class RefreshService {
 
   /** @throws RefusalError `unauthorized`, `token_expired`, `token_revoked`, `conflict` if this service cannot sign, `unavailable` */
   async refresh(token: string): Promise<TokenPair> {
-    const { issuer, verifier, store, nowMs } = this.dependencies;
+    const { issuer, verifier, store, now } = this.dependencies;
     if (issuer === undefined) throw cannotSign();
     const identity = verifier.verifyRefresh(token);
     const used: Used = { seed: issuer.newSeed(identity.familyId) };
     const key = `refresh:${identity.tokenId}`;
-    const keepMs = Math.max(1, identity.expiresAt * 1000 - nowMs()) + keptAfterMs;
+    const keepMs = Math.max(1, identity.expiresAt * 1000 - now()) + keptAfterMs;
     const earlier = (await store.setIfAbsent(key, JSON.stringify(used), keepMs))
       ? undefined
       : await this.usedBefore(key);
-    if (earlier?.answeredMs !== undefined && nowMs() - earlier.answeredMs > graceMs)
+    if (earlier?.answeredMs !== undefined && now() - earlier.answeredMs > graceMs)
       return this.reused(identity);
     const { seed, answeredMs } = earlier ?? used;
     if (answeredMs === undefined) {
       // Not waited for: where it fails the token may be repeated for longer, but nobody is shut out whose answer was lost in a failure of Redis.
-      store.set(key, JSON.stringify({ seed, answeredMs: nowMs() } satisfies Used), keepMs).catch(() => {});
+      store.set(key, JSON.stringify({ seed, answeredMs: now() } satisfies Used), keepMs).catch(() => {});
     }
     return issuer.pair(identity, seed);
   }

@@ -16,7 +16,7 @@ type Stored = Omit<RevocationRecord, 'subject'>;
 
 export interface RevocationsDependencies {
   readonly map: ReplicatedMap;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface RevocationsSettings {
@@ -123,6 +123,6 @@ export class Revocations {
   }
 
   private nowSecs(): number {
-    return Math.floor(this.dependencies.nowMs() / 1000);
+    return Math.floor(this.dependencies.now() / 1000);
   }
 }

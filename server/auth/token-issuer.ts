@@ -30,7 +30,7 @@ export interface PairSeed {
 export interface TokenIssuerDependencies {
   readonly secret: string;
   readonly newId: () => string;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface TokenIssuerSettings {
@@ -98,6 +98,6 @@ export class TokenIssuer {
   }
 
   private nowSecs(): number {
-    return Math.floor(this.dependencies.nowMs() / 1000);
+    return Math.floor(this.dependencies.now() / 1000);
   }
 }

@@ -19,7 +19,7 @@ export interface TokenVerifierDependencies {
   /** Whether the token, or all tokens of its user, were revoked. */
   readonly isRevoked?: (identity: Identity) => boolean;
   /** The time by which tokens expire, in milliseconds since 1970; else that of the clock. */
-  readonly nowMs?: () => number;
+  readonly now?: () => number;
 }
 
 const userIdLimit = 200;
@@ -76,8 +76,8 @@ export class TokenVerifier {
 
   /** A token of tomorrow would outlive what revokes those of today. */
   private issued(identity: Identity): Identity {
-    const { nowMs = Date.now } = this.dependencies;
-    if (identity.issuedAt !== undefined && identity.issuedAt > nowMs() / 1000 + this.settings.leewaySecs)
+    const { now = Date.now } = this.dependencies;
+    if (identity.issuedAt !== undefined && identity.issuedAt > now() / 1000 + this.settings.leewaySecs)
       throw malformed('iat', 'is in the future');
     return identity;
   }
@@ -85,12 +85,12 @@ export class TokenVerifier {
   private claimsOf(token: string, expired = false): unknown {
     const { algorithm, key } = this.keyFor(token);
     const { issuer, audience, leewaySecs } = this.settings;
-    const { nowMs } = this.dependencies;
+    const { now } = this.dependencies;
     try {
       return jwt.verify(token, key, {
         algorithms: [algorithm],
         clockTolerance: leewaySecs,
-        ...(nowMs && { clockTimestamp: Math.floor(nowMs() / 1000) }),
+        ...(now && { clockTimestamp: Math.floor(now() / 1000) }),
         ignoreExpiration: expired,
         ...(issuer !== undefined && { issuer }),
         ...(audience !== undefined && { audience }),

@@ -3,7 +3,7 @@ import type { Connection } from '../protocol/connection.js';
 
 export interface TokenWatchDependencies {
   readonly connections: () => Iterable<Connection>;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface TokenWatchSettings {
@@ -35,7 +35,7 @@ export class TokenWatch {
   }
 
   private sweep(): void {
-    const nowSecs = this.dependencies.nowMs() / 1000;
+    const nowSecs = this.dependencies.now() / 1000;
     const { leewaySecs, noticeSecs } = this.settings;
     for (const connection of [...this.dependencies.connections()]) {
       const { expiresAt } = connection.identity;

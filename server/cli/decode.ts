@@ -34,13 +34,13 @@ export function decodeCommand(load: () => Settings): Command {
 }
 
 /** Reads a token without a key, and checks it with the keys of the settings, if there are any. */
-export function decode(token: string, load: () => Settings, nowMs: number): DecodedToken {
+export function decode(token: string, load: () => Settings, now: number): DecodedToken {
   const [header, payload] = token.split('.', 2).map(readPart);
   return {
     header: header ?? null,
     payload: payload ?? null,
-    expiry: expiryOf(payload, nowMs),
-    ...check(token, load, nowMs),
+    expiry: expiryOf(payload, now),
+    ...check(token, load, now),
   };
 }
 
@@ -52,18 +52,18 @@ function readPart(part: string): unknown {
   }
 }
 
-function expiryOf(payload: unknown, nowMs: number): string {
+function expiryOf(payload: unknown, now: number): string {
   if (typeof payload !== 'object' || payload === null) return 'not known: this is not a token';
   const { exp } = payload as { exp?: unknown };
   if (typeof exp !== 'number') return 'never';
-  const secs = exp - Math.floor(nowMs / 1000);
+  const secs = exp - Math.floor(now / 1000);
   return secs > 0 ? `expires in ${secs} s` : `expired since ${-secs} s`;
 }
 
 function check(
   token: string,
   load: () => Settings,
-  nowMs: number,
+  now: number,
 ): Pick<DecodedToken, 'signature' | 'verdict'> {
   const unchecked = (why: string) => ({ signature: `not checked: ${why}`, verdict: 'not checked' });
   try {
@@ -85,7 +85,7 @@ function check(
         ...(auth.issuer !== undefined && { issuer: auth.issuer }),
         ...(auth.audience !== undefined && { audience: auth.audience }),
       },
-      { nowMs: () => nowMs },
+      { now: () => now },
     );
     return {
       signature: signed ? 'valid' : 'not valid: signed with another key, or changed',

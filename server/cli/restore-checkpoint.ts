@@ -32,9 +32,9 @@ export class RestoreCheckpoint {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
-    const { size, modified_ms: modifiedMs, ...progress } = this.parse(text);
+    const { size, modified_ms: modifiedAt, ...progress } = this.parse(text);
     const now = await stat(this.file);
-    if (now.size !== size || now.mtimeMs !== modifiedMs)
+    if (now.size !== size || now.mtimeMs !== modifiedAt)
       throw new Error(`${this.file} has changed since: restore it from the start, without --resume`);
     return progress;
   }

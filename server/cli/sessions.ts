@@ -7,7 +7,7 @@ import { SessionRestore, type RestoreProgress } from '../sessions/backup/session
 import { writeAtomically } from './atomic-file.js';
 import { progressDisplay } from './progress-display.js';
 import { RestoreCheckpoint } from './restore-checkpoint.js';
-import { sessionsAt, sessionsInRedis, type SessionPlace } from './session-place.js';
+import { sessionsAt, sessionsInRedis, type SessionSource } from './session-source.js';
 
 interface PlaceOptions {
   readonly url?: string;
@@ -67,9 +67,9 @@ function placed(command: Command): Command {
 async function run(
   options: PlaceOptions,
   load: () => Settings,
-  work: (place: SessionPlace) => Promise<number>,
+  work: (place: SessionSource) => Promise<number>,
 ): Promise<number> {
-  let place: SessionPlace | undefined;
+  let place: SessionSource | undefined;
   try {
     place = await open(options, load);
     return await work(place);
@@ -81,7 +81,7 @@ async function run(
   }
 }
 
-async function open(options: PlaceOptions, load: () => Settings): Promise<SessionPlace> {
+async function open(options: PlaceOptions, load: () => Settings): Promise<SessionSource> {
   if (options.url !== undefined) {
     if (options.redis !== undefined) throw new SettingsError(['--url and --redis: choose one of them']);
     if (!URL.canParse(options.url))
@@ -101,7 +101,7 @@ async function open(options: PlaceOptions, load: () => Settings): Promise<Sessio
   return sessionsInRedis(redis, settings);
 }
 
-async function backup(place: SessionPlace, file: string, { quiet }: PlaceOptions): Promise<number> {
+async function backup(place: SessionSource, file: string, { quiet }: PlaceOptions): Promise<number> {
   const display = progressDisplay({ quiet: quiet === true });
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
@@ -126,7 +126,7 @@ async function backup(place: SessionPlace, file: string, { quiet }: PlaceOptions
   return exitCodes.done;
 }
 
-async function restore(place: SessionPlace, file: string, options: RestoreOptions): Promise<number> {
+async function restore(place: SessionSource, file: string, options: RestoreOptions): Promise<number> {
   const checkpoint = new RestoreCheckpoint(file);
   const from = options.resume ? await checkpoint.read() : undefined;
   const { size } = await stat(file);

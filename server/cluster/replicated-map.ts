@@ -8,7 +8,7 @@ export interface ReplicatedMapDependencies {
   readonly bus: Bus;
   readonly log: Log;
   /** Tells how old what was removed is; `Date.now` unless given. */
-  readonly nowMs?: () => number;
+  readonly now?: () => number;
 }
 
 export interface ReplicatedMapSettings {
@@ -42,7 +42,7 @@ export class ReplicatedMap {
   private inStep: { readonly version: string | undefined } | undefined;
   private hasRead = false;
   private isLossLogged = false;
-  private forgottenAtMs = 0;
+  private forgottenAt = 0;
   private readonly listeners: FieldListener[] = [];
   private readonly timer: NodeJS.Timeout;
   private reading: Promise<void> | undefined;
@@ -177,9 +177,9 @@ export class ReplicatedMap {
 
   /** Drops, now and then, the tombstones that are past their time; every replica does, whichever comes first. */
   private async forget(): Promise<void> {
-    const nowMs = this.nowMs();
-    if (nowMs - this.forgottenAtMs < forgetEveryMs) return;
-    this.forgottenAtMs = nowMs;
+    const now = this.now();
+    if (now - this.forgottenAt < forgetEveryMs) return;
+    this.forgottenAt = now;
     const expired = this.expired();
     if (expired.length === 0) return;
     await this.dependencies.store.forgetFields(this.settings.name, expired);
@@ -187,14 +187,14 @@ export class ReplicatedMap {
   }
 
   private expired(): { field: string; stamp: number }[] {
-    const beforeMicros = (this.nowMs() - tombstoneKeptMs) * 1000;
+    const beforeMicros = (this.now() - tombstoneKeptMs) * 1000;
     return [...this.stamps]
       .filter(([field, stamp]) => stamp < beforeMicros && !this.values.has(field))
       .map(([field, stamp]) => ({ field, stamp }));
   }
 
-  private nowMs(): number {
-    return (this.dependencies.nowMs ?? Date.now)();
+  private now(): number {
+    return (this.dependencies.now ?? Date.now)();
   }
 
   /** Holds an entry, unless a newer one is held. */

@@ -4,10 +4,10 @@ import type { Command } from './command.js';
 const schema = z.strictObject({ timestamp: z.number().optional() });
 
 /** `ping`: answers with the client's timestamp and the server's clock, both in milliseconds. */
-export function pingCommand(nowMs: () => number): Command<z.output<typeof schema>> {
+export function pingCommand(now: () => number): Command<z.output<typeof schema>> {
   return {
     name: 'ping',
     schema,
-    run: (_connection, request) => ({ timestamp: request.timestamp ?? null, server_time: nowMs() }),
+    run: (_connection, request) => ({ timestamp: request.timestamp ?? null, server_time: now() }),
   };
 }

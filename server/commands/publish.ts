@@ -67,7 +67,7 @@ export function publishCommand(
     name: 'publish',
     schema,
     async run(connection, request) {
-      const startedMs = performance.now();
+      const startedAt = performance.now();
       const id = newId();
       const trace = tracer.begin(connection, 'publish', id, request.topic, request.trace === true);
       const confirmed = request.confirm === 'delivered';
@@ -95,7 +95,7 @@ export function publishCommand(
         trace?.failed(error);
         throw error;
       }
-      onPublished(receipt, connection.id, performance.now() - startedMs);
+      onPublished(receipt, connection.id, performance.now() - startedAt);
       const answer: PublishAnswer = {
         id: receipt.id,
         topic: request.topic,

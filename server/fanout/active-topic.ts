@@ -2,7 +2,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
-import { DeliveryBatch, type Run } from './delivery-batch.js';
+import { DeliveryBatch, type Segment } from './delivery-batch.js';
 import type { Outbox } from './outbox.js';
 import type { Audience, Subscriber } from './subscriber.js';
 import type { LogEntry } from '../log/broker.js';
@@ -32,7 +32,7 @@ export interface AckCollector {
   nextAckId(): number;
 }
 
-export interface CarriedTopicDependencies {
+export interface ActiveTopicDependencies {
   readonly audience: Audience;
   readonly blocks: LogBlocks;
   readonly counts: DeliveryCounts;
@@ -40,13 +40,13 @@ export interface CarriedTopicDependencies {
   /** Called with each flush: milliseconds since its oldest message was accepted. */
   readonly onDelivered: (latencyMs: number) => void;
   readonly tracer: DeliveryTracer;
-  readonly nowMs: () => number;
+  readonly now: () => number;
   readonly log: Log;
-  /** Asks for {@link CarriedTopic.flush} after that many milliseconds. */
-  readonly schedule: (topic: CarriedTopic, delayMs: number) => void;
+  /** Asks for {@link ActiveTopic.flush} after that many milliseconds. */
+  readonly schedule: (topic: ActiveTopic, delayMs: number) => void;
 }
 
-export interface CarriedTopicSettings {
+export interface ActiveTopicSettings {
   readonly window: FlushWindowSettings;
   readonly overflow: OutboxOverflow;
 }
@@ -58,21 +58,21 @@ const pendingBytesMax = 1024 * 1024;
  * A topic with subscribers on this replica: gathers what its feed delivers, writes it to the live ones as one batch, and keeps those
  * that are behind apart.
  */
-export class CarriedTopic implements OrderedSink, CatchUpTopic {
-  private pending: Run[] = [];
+export class ActiveTopic implements OrderedSink, CatchUpTopic {
+  private pending: Segment[] = [];
   private pendingBytes = 0;
   private readonly window: FlushWindow;
   private readonly readers = new Map<string, CatchUp>();
   /** Subscribers that lost messages under `drop_newest`, and where their gap begins. */
-  private readonly losing = new Map<string, Position>();
+  private readonly dropping = new Map<string, Position>();
   private writtenTo: Position = { epoch: '', sequence: 0 };
   /** When the next flush is due, on the monotonic clock; undefined when none is planned. Kept by the flusher. */
-  dueMs: number | undefined;
+  dueAt: number | undefined;
 
   constructor(
-    private readonly dependencies: CarriedTopicDependencies,
+    private readonly dependencies: ActiveTopicDependencies,
     readonly name: string,
-    private readonly settings: CarriedTopicSettings,
+    private readonly settings: ActiveTopicSettings,
   ) {
     this.window = new FlushWindow(settings.window);
   }
@@ -98,7 +98,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
 
   /** Position up to which messages were handed to a subscriber's transport. */
   positionOf(id: string): Position {
-    return this.readers.get(id)?.position ?? this.losing.get(id) ?? this.writtenTo;
+    return this.readers.get(id)?.position ?? this.dropping.get(id) ?? this.writtenTo;
   }
 
   /** Lets a subscriber read on from an earlier position before it is live. */
@@ -108,20 +108,20 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     this.readers.get(subscriber.id)?.stop();
     this.readers.set(subscriber.id, reader);
     // What was lost behind that position is read again.
-    this.losing.delete(subscriber.id);
+    this.dropping.delete(subscriber.id);
     return reader;
   }
 
   left(id: string): void {
     this.readers.get(id)?.stop();
     this.readers.delete(id);
-    this.losing.delete(id);
+    this.dropping.delete(id);
   }
 
   close(): void {
     for (const reader of this.readers.values()) reader.stop();
     this.readers.clear();
-    this.losing.clear();
+    this.dropping.clear();
     this.pending = [];
   }
 
@@ -137,7 +137,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
       if (isTraced(item.entry)) this.dependencies.tracer.queued(messageIdOf(item.entry), this.placeOf(item));
     }
     if (this.pendingBytes >= pendingBytesMax) this.flush();
-    else if (this.dueMs === undefined)
+    else if (this.dueAt === undefined)
       this.dependencies.schedule(this, this.window.delayMs(performance.now()));
   }
 
@@ -164,15 +164,20 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
    * who gets the outboxes concerned.
    */
   flush(staged?: Outbox[]): void {
-    this.dueMs = undefined;
+    this.dueAt = undefined;
     if (this.pending.length === 0) return;
     const { audience, counts, acks } = this.dependencies;
-    const startedMs = performance.now();
-    const runs = this.pending;
+    const startedAt = performance.now();
+    const segments = this.pending;
     this.pending = [];
     this.pendingBytes = 0;
-    const confirmed = this.awaited(runs);
-    const batch = new DeliveryBatch(this.name, runs, 'message', confirmed && ((item) => confirmed.get(item)));
+    const confirmed = this.awaited(segments);
+    const batch = new DeliveryBatch(
+      this.name,
+      segments,
+      'message',
+      confirmed && ((item) => confirmed.get(item)),
+    );
     const previous = this.writtenTo;
     this.writtenTo = { epoch: batch.lastEpoch, sequence: batch.lastSequence };
     const reached: Subscriber[] | undefined = confirmed && [];
@@ -183,7 +188,7 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
       const subscriber = audience.connection(id);
       if (subscriber === undefined) continue;
       if (!subscriber.outbox.hasRoom() && !this.makeRoom(subscriber, previous, batch.count)) continue;
-      if (this.losing.size > 0) this.announceLoss(subscriber, previous);
+      if (this.dropping.size > 0) this.announceLoss(subscriber, previous);
       if (staged === undefined) subscriber.outbox.write(batch);
       else if (subscriber.outbox.stage(batch)) staged.push(subscriber.outbox);
       reached?.push(subscriber);
@@ -191,26 +196,26 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
     }
     counts.delivered += written * batch.count;
     counts.flushes++;
-    if (written > 0) this.report(runs, written);
+    if (written > 0) this.report(segments, written);
     if (batch.traced.length > 0) this.trace(batch, written, counts.dropped - droppedBefore);
     if (confirmed !== undefined)
       for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
-    this.window.flushed(startedMs, performance.now(), batch.count);
+    this.window.flushed(startedAt, performance.now(), batch.count);
   }
 
-  private report(runs: readonly Run[], written: number): void {
-    const { onDelivered, nowMs, log } = this.dependencies;
-    const now = nowMs();
-    onDelivered(now - timestampOf(runs[0]!.entries[0]!.entry));
+  private report(segments: readonly Segment[], written: number): void {
+    const { onDelivered, now, log } = this.dependencies;
+    const deliveredAt = now();
+    onDelivered(deliveredAt - timestampOf(segments[0]!.entries[0]!.entry));
     if (!log.enabled('debug')) return;
-    for (const { entries } of runs) {
+    for (const { entries } of segments) {
       for (const { entry, sequence } of entries) {
         log.debug('Message delivered', {
           message_id: messageIdOf(entry),
           topic: this.name,
           sequence,
           target_count: written,
-          duration_ms: now - timestampOf(entry),
+          duration_ms: deliveredAt - timestampOf(entry),
         });
       }
     }
@@ -232,9 +237,9 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
   }
 
   /** Messages whose publisher waits for confirmation, each with an acknowledgement id; usually none. */
-  private awaited(runs: readonly Run[]): Map<LogEntry, number> | undefined {
+  private awaited(segments: readonly Segment[]): Map<LogEntry, number> | undefined {
     let awaited: Map<LogEntry, number> | undefined;
-    for (const { entries } of runs) {
+    for (const { entries } of segments) {
       for (const item of entries) {
         const header = viewHeader(item.entry);
         if (header?.origin !== undefined)
@@ -282,15 +287,15 @@ export class CarriedTopic implements OrderedSink, CatchUpTopic {
 
   private dropNewest(subscriber: Subscriber, previous: Position, messages: number): void {
     this.dependencies.counts.dropped += messages;
-    if (this.losing.has(subscriber.id)) return;
-    this.losing.set(subscriber.id, previous);
+    if (this.dropping.has(subscriber.id)) return;
+    this.dropping.set(subscriber.id, previous);
     subscriber.outbox.onceDrained(() => this.announceLoss(subscriber, this.writtenTo));
   }
 
   private announceLoss(subscriber: Subscriber, upTo: Position): void {
-    const from = this.losing.get(subscriber.id);
+    const from = this.dropping.get(subscriber.id);
     if (from === undefined) return;
-    this.losing.delete(subscriber.id);
+    this.dropping.delete(subscriber.id);
     if (upTo.sequence > from.sequence) this.onLost(subscriber, from, upTo, 'outbox_overflow');
   }
 

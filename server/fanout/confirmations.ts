@@ -19,7 +19,7 @@ interface Awaited {
 interface Sent {
   readonly origin: string;
   readonly waiting: Set<string>;
-  readonly expiresMs: number;
+  readonly expiresAt: number;
 }
 
 /** What a publisher is told. */
@@ -114,7 +114,7 @@ export class Confirmations implements AckCollector {
     this.forgetOld();
     this.bus.send(origin, kind, { id, sent: connections.length } satisfies Report);
     if (connections.length === 0) return;
-    this.sent.set(id, { origin, waiting: new Set(connections), expiresMs: performance.now() + keptMs });
+    this.sent.set(id, { origin, waiting: new Set(connections), expiresAt: performance.now() + keptMs });
     for (const connection of connections) {
       const messages = this.byConnection.get(connection) ?? new Set();
       this.byConnection.set(connection, messages.add(id));
@@ -155,9 +155,9 @@ export class Confirmations implements AckCollector {
 
   /** Messages are kept in order of time: the old ones are in front. */
   private forgetOld(): void {
-    const nowMs = performance.now();
-    for (const [id, { expiresMs, waiting }] of this.sent) {
-      if (expiresMs > nowMs) return;
+    const now = performance.now();
+    for (const [id, { expiresAt, waiting }] of this.sent) {
+      if (expiresAt > now) return;
       this.sent.delete(id);
       for (const connection of waiting) this.byConnection.get(connection)?.delete(id);
     }

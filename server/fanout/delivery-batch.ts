@@ -3,7 +3,7 @@ import { isTraced } from '../log/entry.js';
 import { jsonFrames, socketIoFrames, socketIoPackets, type AckIdOf, type DeliveryEvent } from './frames.js';
 
 /** Entries of one epoch, consecutive in the log. */
-export interface Run {
+export interface Segment {
   readonly epoch: string;
   readonly entries: readonly LogEntry[];
 }
@@ -25,13 +25,13 @@ export class DeliveryBatch {
 
   constructor(
     readonly topic: string,
-    readonly runs: readonly Run[],
+    readonly segments: readonly Segment[],
     private readonly event: DeliveryEvent = 'message',
     private readonly ackIdOf?: AckIdOf,
   ) {
     let count = 0;
     let bytes = 0;
-    for (const { entries } of runs) {
+    for (const { entries } of segments) {
       count += entries.length;
       for (const item of entries) bytes += item.entry.length;
     }
@@ -41,47 +41,51 @@ export class DeliveryBatch {
 
   /** Those of its messages that are being traced; usually none. */
   get traced(): readonly LogEntry[] {
-    return (this.marked ??= tracedOf(this.runs));
+    return (this.marked ??= tracedOf(this.segments));
   }
 
   get firstSequence(): number {
-    return this.runs[0]!.entries[0]!.sequence;
+    return this.segments[0]!.entries[0]!.sequence;
   }
 
   get lastSequence(): number {
-    const entries = this.runs[this.runs.length - 1]!.entries;
+    const entries = this.segments[this.segments.length - 1]!.entries;
     return entries[entries.length - 1]!.sequence;
   }
 
   get lastEpoch(): string {
-    return this.runs[this.runs.length - 1]!.epoch;
+    return this.segments[this.segments.length - 1]!.epoch;
   }
 
   /** For Socket.IO connections on a WebSocket. */
   socketIoFrames(): Buffer {
     return (this.frames ??= join(
-      this.runs.map((run) => socketIoFrames(this.event, run.epoch, run.entries, this.ackIdOf)),
+      this.segments.map((segment) =>
+        socketIoFrames(this.event, segment.epoch, segment.entries, this.ackIdOf),
+      ),
     ));
   }
 
   /** For Socket.IO connections on any other transport. */
   socketIoPackets(): readonly (string | Buffer)[] {
-    return (this.packets ??= this.runs.flatMap((run) =>
-      socketIoPackets(this.event, run.epoch, run.entries, this.ackIdOf),
+    return (this.packets ??= this.segments.flatMap((segment) =>
+      socketIoPackets(this.event, segment.epoch, segment.entries, this.ackIdOf),
     ));
   }
 
   /** For `/ws` connections. */
   jsonFrames(): Buffer {
-    return (this.json ??= join(this.runs.map((run) => jsonFrames(this.event, run.epoch, run.entries))));
+    return (this.json ??= join(
+      this.segments.map((segment) => jsonFrames(this.event, segment.epoch, segment.entries)),
+    ));
   }
 }
 
 const none: readonly LogEntry[] = [];
 
-function tracedOf(runs: readonly Run[]): readonly LogEntry[] {
+function tracedOf(segments: readonly Segment[]): readonly LogEntry[] {
   let traced: LogEntry[] | undefined;
-  for (const { entries } of runs) {
+  for (const { entries } of segments) {
     for (const item of entries) if (isTraced(item.entry)) (traced ??= []).push(item);
   }
   return traced ?? none;

@@ -9,7 +9,7 @@ export interface FlushWindowSettings {
  * The time between flushes is this many times what a flush costs: from `few`, where a flush carries few messages and waiting gains little, to
  * `many`, where each write saved serves many.
  */
-const gatherPerCost = { few: 2, many: 24 } as const;
+const lingerPerCost = { few: 2, many: 24 } as const;
 
 /**
  * Decides when a topic's gathered messages are written. A quiet topic flushes at the end of the turn. A busy one waits for its window,
@@ -17,9 +17,9 @@ const gatherPerCost = { few: 2, many: 24 } as const;
  * processor on system calls.
  */
 export class FlushWindow {
-  private lastFlushMs = -Infinity;
+  private lastFlushAt = -Infinity;
   private costMs = 0;
-  private factor: number = gatherPerCost.few;
+  private factor: number = lingerPerCost.few;
 
   constructor(private readonly settings: FlushWindowSettings) {}
 
@@ -30,13 +30,13 @@ export class FlushWindow {
   }
 
   /** Milliseconds to wait before the next flush; 0: flush at the end of this turn. */
-  delayMs(nowMs: number): number {
-    return Math.max(0, this.lastFlushMs + this.currentMs - nowMs);
+  delayMs(now: number): number {
+    return Math.max(0, this.lastFlushAt + this.currentMs - now);
   }
 
-  flushed(startedMs: number, endedMs: number, messages: number): void {
-    this.factor = Math.min(gatherPerCost.many, Math.max(gatherPerCost.few, messages));
-    this.costMs += 0.3 * (endedMs - startedMs - this.costMs);
-    this.lastFlushMs = startedMs;
+  flushed(startedAt: number, endedMs: number, messages: number): void {
+    this.factor = Math.min(lingerPerCost.many, Math.max(lingerPerCost.few, messages));
+    this.costMs += 0.3 * (endedMs - startedAt - this.costMs);
+    this.lastFlushAt = startedAt;
   }
 }

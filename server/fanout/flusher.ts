@@ -1,9 +1,9 @@
 import type { Outbox } from './outbox.js';
-import type { CarriedTopic } from './active-topic.js';
-import { Pace } from '../primitives/micro-batcher.js';
+import type { ActiveTopic } from './active-topic.js';
+import { MicroBatcher } from '../primitives/micro-batcher.js';
 
 /** Flushes of many topics happen together: connections that listen to several of them get one write instead of one for each. */
-const flushPace = { gatherFromPerSec: 1000, tickMs: 10 };
+const flushBatching = { lingerFromPerSec: 1000, tickMs: 10 };
 
 /** Topics due within this time of each other are flushed together, in milliseconds. */
 const togetherMs = 1;
@@ -13,69 +13,69 @@ const togetherMs = 1;
  * one write per connection.
  */
 export class Flusher {
-  private readonly waiting = new Set<CarriedTopic>();
-  private readonly pace = new Pace(flushPace);
-  /** A run at the pace is under way. */
-  private paced = false;
+  private readonly waiting = new Set<ActiveTopic>();
+  private readonly batcher = new MicroBatcher(flushBatching);
+  /** A batch of flushes is scheduled. */
+  private scheduled = false;
   private timer: NodeJS.Timeout | undefined;
-  private timerDueMs = Infinity;
+  private timerDueAt = Infinity;
 
   /** Plans a flush; the topic has none planned. */
-  readonly schedule = (topic: CarriedTopic, delayMs: number): void => {
-    const nowMs = performance.now();
-    topic.dueMs = nowMs + delayMs;
+  readonly schedule = (topic: ActiveTopic, delayMs: number): void => {
+    const now = performance.now();
+    topic.dueAt = now + delayMs;
     this.waiting.add(topic);
-    if (delayMs <= togetherMs) this.startPaced();
-    else this.arm(topic.dueMs, nowMs);
+    if (delayMs <= togetherMs) this.startBatched();
+    else this.arm(topic.dueAt, now);
   };
 
-  forget(topic: CarriedTopic): void {
-    topic.dueMs = undefined;
+  forget(topic: ActiveTopic): void {
+    topic.dueAt = undefined;
     this.waiting.delete(topic);
   }
 
   close(): void {
-    this.pace.close();
+    this.batcher.close();
     clearTimeout(this.timer);
     this.waiting.clear();
   }
 
-  private startPaced(): void {
-    this.paced = true;
-    this.pace.schedule(this.runOnce);
+  private startBatched(): void {
+    this.scheduled = true;
+    this.batcher.schedule(this.runOnce);
   }
 
-  private arm(dueMs: number, nowMs: number): void {
-    if (this.timerDueMs <= dueMs) return;
+  private arm(dueAt: number, now: number): void {
+    if (this.timerDueAt <= dueAt) return;
     clearTimeout(this.timer);
-    this.timerDueMs = dueMs;
-    this.timer = setTimeout(this.run, Math.max(1, Math.round(dueMs - nowMs)));
+    this.timerDueAt = dueAt;
+    this.timer = setTimeout(this.run, Math.max(1, Math.round(dueAt - now)));
   }
 
-  /** The pace calls this once for each topic that became due; the first call flushes them all. */
+  /** The batcher calls this once for each topic that became due; the first call flushes them all. */
   private readonly runOnce = (): void => {
-    if (this.paced) this.run();
+    if (this.scheduled) this.run();
   };
 
   private readonly run = (): void => {
-    this.paced = false;
+    this.scheduled = false;
     clearTimeout(this.timer);
-    this.timerDueMs = Infinity;
-    const nowMs = performance.now();
-    const due: CarriedTopic[] = [];
-    let nextMs = Infinity;
+    this.timerDueAt = Infinity;
+    const now = performance.now();
+    const due: ActiveTopic[] = [];
+    let nextAt = Infinity;
     for (const topic of this.waiting) {
-      if (topic.dueMs === undefined || topic.dueMs <= nowMs + togetherMs) {
+      if (topic.dueAt === undefined || topic.dueAt <= now + togetherMs) {
         this.waiting.delete(topic);
         due.push(topic);
-      } else if (topic.dueMs < nextMs) nextMs = topic.dueMs;
+      } else if (topic.dueAt < nextAt) nextAt = topic.dueAt;
     }
-    if (nextMs < Infinity) this.arm(nextMs, nowMs);
+    if (nextAt < Infinity) this.arm(nextAt, now);
     if (due.length === 1) due[0]!.flush();
     else this.flushTogether(due);
   };
 
-  private flushTogether(due: readonly CarriedTopic[]): void {
+  private flushTogether(due: readonly ActiveTopic[]): void {
     const staged: Outbox[] = [];
     for (const topic of due) topic.flush(staged);
     for (const outbox of staged) outbox.writeStaged();

@@ -62,7 +62,7 @@ function packetPrefix(event: DeliveryEvent, attachments: number, ackId: number |
   return `${type}${ackId ?? ''}["${event}",{"sequence":`;
 }
 
-/** WebSocket frames of a run of entries for Socket.IO clients, in one buffer. */
+/** WebSocket frames of a segment of entries for Socket.IO clients, in one buffer. */
 export function socketIoFrames(
   event: DeliveryEvent,
   epoch: string,
@@ -101,7 +101,7 @@ export function socketIoPackets(
   return packets;
 }
 
-/** WebSocket frames of a run of entries for `/ws` clients, in one buffer. */
+/** WebSocket frames of a segment of entries for `/ws` clients, in one buffer. */
 export function jsonFrames(event: DeliveryEvent, epoch: string, entries: readonly LogEntry[]): Buffer {
   const type = `{"type":"${jsonType[event]}","data":`;
   const plans = entries.map((item): FramePlan => {

@@ -1,5 +1,5 @@
 import type { Position } from '../../shared/position.js';
-import { DeliveryBatch, type Run } from './delivery-batch.js';
+import { DeliveryBatch, type Segment } from './delivery-batch.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { epochAt } from '../log/lineage.js';
 
@@ -45,7 +45,7 @@ export class LogBlocks {
     const first = entries[0]?.sequence ?? Math.max(end + 1, Math.min(slice.end.firstSequence, upTo + 1));
     const lost =
       first > after + 1 ? { sequence: first - 1, epoch: epochAt(slice.end, first - 1) } : undefined;
-    const batch = entries.length === 0 ? undefined : new DeliveryBatch(topic, runsOf(slice, entries));
+    const batch = entries.length === 0 ? undefined : new DeliveryBatch(topic, segmentsOf(slice, entries));
     if (batch !== undefined && lost === undefined && after === start && batch.count === blockSize)
       this.keep(name, batch);
     return { ...(lost && { lostUpTo: lost }), ...(batch && { batch }) };
@@ -82,13 +82,13 @@ export class LogBlocks {
   }
 }
 
-function runsOf(slice: LogSlice, entries: readonly LogEntry[]): Run[] {
-  const runs: { epoch: string; entries: LogEntry[] }[] = [];
+function segmentsOf(slice: LogSlice, entries: readonly LogEntry[]): Segment[] {
+  const segments: { epoch: string; entries: LogEntry[] }[] = [];
   for (const item of entries) {
     const epoch = epochAt(slice.end, item.sequence);
-    const last = runs[runs.length - 1];
+    const last = segments[segments.length - 1];
     if (last?.epoch === epoch) last.entries.push(item);
-    else runs.push({ epoch, entries: [item] });
+    else segments.push({ epoch, entries: [item] });
   }
-  return runs;
+  return segments;
 }

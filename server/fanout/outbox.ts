@@ -18,7 +18,7 @@ const webSocketOpen = 1;
 const sweepMs = 50;
 
 /** All outboxes of a replica: the common limit, and one timer that notices when transports have drained. */
-export class OutboxAccount {
+export class SendBufferBudget {
   /** Bytes waiting behind slow readers. */
   waitingBytes = 0;
   private readonly slow = new Set<Outbox>();
@@ -69,7 +69,7 @@ export class Outbox {
   constructor(
     private readonly connection: EngineConnection,
     private readonly wire: Wire,
-    private readonly account: OutboxAccount,
+    private readonly budget: SendBufferBudget,
   ) {}
 
   /** True when the transport has taken everything that was written. */
@@ -102,7 +102,7 @@ export class Outbox {
   get isOverfull(): boolean {
     if (this.drained) return false;
     const { transport, writeBuffer } = this.connection;
-    const { limitMessages, limitBytes } = this.account.settings;
+    const { limitMessages, limitBytes } = this.budget.settings;
     if (writeBuffer.length > 2 * limitMessages) return true;
     let bytes = transport.socket?._socket?.writableLength ?? 0;
     for (const packet of writeBuffer) bytes += sizeOf(packet);
@@ -174,24 +174,24 @@ export class Outbox {
       queue.splice(i, 1, ...notices);
       i += notices.length - 1;
     }
-    this.account.waitingBytes += this.bytes - this.accounted;
+    this.budget.waitingBytes += this.bytes - this.accounted;
     this.accounted = this.bytes;
     return dropped;
   }
 
   private isFull(): boolean {
-    const { settings } = this.account;
+    const { settings } = this.budget;
     return (
       this.messages >= settings.limitMessages ||
       this.bytes >= settings.limitBytes ||
-      this.account.waitingBytes >= settings.totalBytes
+      this.budget.waitingBytes >= settings.totalBytes
     );
   }
 
   /** Calls back once the transport has drained. */
   onceDrained(listener: () => void): void {
     (this.drainListeners ??= []).push(listener);
-    this.account.watch(this);
+    this.budget.watch(this);
   }
 
   /** Looks whether the transport has drained and, if so, lets go what waited for that. */
@@ -220,19 +220,19 @@ export class Outbox {
     }
     this.messages += batch.count;
     this.bytes += batch.bytes;
-    this.account.waitingBytes += this.bytes - this.accounted;
+    this.budget.waitingBytes += this.bytes - this.accounted;
     this.accounted = this.bytes;
-    this.account.watch(this);
+    this.budget.watch(this);
   }
 
   private reset(): void {
     this.messages = 0;
     this.bytes = 0;
     if (this.accounted > 0) {
-      this.account.waitingBytes -= this.accounted;
+      this.budget.waitingBytes -= this.accounted;
       this.accounted = 0;
     }
-    if (this.drainListeners === undefined || this.closed) this.account.forget(this);
+    if (this.drainListeners === undefined || this.closed) this.budget.forget(this);
   }
 
   private writeFrames(frames: Buffer, batches: readonly DeliveryBatch[], whenTaken?: () => void): void {

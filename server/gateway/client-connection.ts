@@ -3,8 +3,8 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { ServerEvent, Wire } from '../protocol/connection.js';
 import type { EngineConnection } from '../fanout/engine-connection.js';
-import { makeLean } from './engine-internals/slim-connection.js';
-import { Outbox, type OutboxAccount } from '../fanout/outbox.js';
+import { makeSlim } from './engine-internals/slim-connection.js';
+import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 
 /** Acknowledgements awaited from one client; past it the oldest is given up. */
@@ -38,12 +38,12 @@ export class ClientConnection implements Subscriber {
   identity: Identity;
   sessionId: string;
   readonly socket: Socket;
-  /** When it last published, by `performance.now`; see {@link import('./read-throttle.js').ReadPace}. */
-  publishedMs = -Infinity;
+  /** When it last published, by `performance.now`; see {@link import('./read-throttle.js').ReadThrottle}. */
+  lastPublishedAt = -Infinity;
   /** Packet ids (Socket.IO) or message ids (`/ws`) whose acknowledgement is awaited, oldest first; made when first needed. */
   private awaited: Map<number | string, () => void> | undefined;
 
-  constructor(made: NewConnection, account: OutboxAccount) {
+  constructor(made: NewConnection, budget: SendBufferBudget) {
     this.socket = made.socket;
     this.id = made.socket.id;
     this.wire = made.wire;
@@ -52,7 +52,7 @@ export class ClientConnection implements Subscriber {
     this.address = made.address;
     this.connectedAt = made.connectedAt;
     const engine = made.socket.conn as unknown as EngineConnection & { [owner]?: ClientConnection };
-    this.outbox = new Outbox(engine, made.wire, account);
+    this.outbox = new Outbox(engine, made.wire, budget);
     engine[owner] = this;
   }
 
@@ -103,9 +103,9 @@ export class ClientConnection implements Subscriber {
     this.awaited = undefined;
   }
 
-  /** Lets go of what an idle connection does not need, see {@link makeLean}. */
-  makeLean(): void {
-    makeLean(this.socket);
+  /** Lets go of what an idle connection does not need, see {@link makeSlim}. */
+  makeSlim(): void {
+    makeSlim(this.socket);
   }
 
   /** Socket.IO's own table of awaited acknowledgements; a broadcast with acknowledgement writes to it in the same way. */

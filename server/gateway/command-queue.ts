@@ -36,7 +36,7 @@ export type RunCommand = (connection: ClientConnection, command: string, request
  * Lets nobody ask for more than is read: what a connection asks waits while the answers it has not taken are too much for its outbox, and of
  * commands with large answers one is run at a time. Commands keep their order.
  */
-export class CommandFlow {
+export class CommandQueue {
   private readonly lines = new Map<ClientConnection, Line>();
   private readonly atWork = new WeakSet<ClientConnection>();
 

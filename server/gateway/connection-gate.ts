@@ -11,15 +11,15 @@ import type { Log } from '../logging/log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Topics } from '../topics/topics.js';
 import { ClientConnection, connectionOn } from './client-connection.js';
-import { CommandFlow } from './command-queue.js';
+import { CommandQueue } from './command-queue.js';
 import type { Connection } from '../protocol/connection.js';
 import { handleFrame } from './ws/client-frames.js';
-import { JsonConnection } from './ws/ws-connection.js';
+import { WsConnection } from './ws/ws-connection.js';
 import { releaseLastFrame } from './engine-internals/slim-connection.js';
-import type { OutboxAccount } from '../fanout/outbox.js';
+import type { SendBufferBudget } from '../fanout/outbox.js';
 import type { EngineConnection } from '../fanout/engine-connection.js';
 import { publishTaker } from './socketio/fast-publish.js';
-import { ReadPace } from './read-throttle.js';
+import { ReadThrottle } from './read-throttle.js';
 import type { ConnectionRegistry } from './connection-registry.js';
 import { ReplyWriter } from './socketio/reply-writer.js';
 import {
@@ -30,7 +30,7 @@ import {
   type Handshakes,
   type LetIn,
 } from './socketio/socketio-server.js';
-import { Welcome, type SessionStart } from './restore-subscriptions.js';
+import { SubscriptionRestore, type SessionStart } from './restore-subscriptions.js';
 
 /** Sessions as the gate uses them; see `sessions/session-service.ts`. */
 interface Sessions {
@@ -43,7 +43,7 @@ interface Sessions {
 
 export interface ConnectionGateDependencies {
   readonly registry: ConnectionRegistry;
-  readonly account: OutboxAccount;
+  readonly budget: SendBufferBudget;
   readonly topics: Topics;
   readonly sessions: Sessions;
   readonly direct: { add(connection: ClientConnection): void; remove(connection: Connection): void };
@@ -58,7 +58,7 @@ export interface ConnectionGateDependencies {
   readonly onLeft: (connection: Connection, reason: string) => void;
   readonly router: () => CommandRouter;
   /** When the publishes that wait on a topic will be appended, by `performance.now`; 0: at once. */
-  readonly appendMs: (topic: string) => number;
+  readonly appendAt: (topic: string) => number;
   readonly metrics: Metrics;
   readonly addressOf: (request: IncomingMessage) => string;
   /** Called with each refused connection and its request. */
@@ -66,7 +66,7 @@ export interface ConnectionGateDependencies {
   /** The mode that the service is in; told to clients who come while it is not `normal`. */
   readonly mode: () => string;
   readonly log: Log;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 /** What the middleware found out, for the moment of connecting. */
@@ -78,8 +78,8 @@ interface Credentials {
 /** Lets clients in, on whatever transport: who they are, their session, their commands, and what happens when they leave. */
 export class ConnectionGate {
   private readonly replies = new ReplyWriter();
-  private readonly reads = new ReadPace();
-  private readonly flow = new CommandFlow({
+  private readonly reads = new ReadThrottle();
+  private readonly flow = new CommandQueue({
     run: (connection, command, request) => this.dependencies.router().run(connection, command, request),
   });
   private readonly takePublishes = publishTaker((connection, request, packetId) => {
@@ -88,7 +88,7 @@ export class ConnectionGate {
       else if (!answer.ok) connection.emit('error', answer.error);
     });
   });
-  private readonly welcome: Welcome;
+  private readonly welcome: SubscriptionRestore;
   private readonly credentials = new WeakMap<Socket, Credentials>();
   /** Transports on which somebody is being identified. */
   private readonly identifying = new WeakSet<object>();
@@ -99,7 +99,7 @@ export class ConnectionGate {
     private readonly dependencies: ConnectionGateDependencies,
     private readonly settings: { readonly maxMessageBytes: number },
   ) {
-    this.welcome = new Welcome(dependencies);
+    this.welcome = new SubscriptionRestore(dependencies);
   }
 
   /** Begins to let Socket.IO clients in. */
@@ -129,7 +129,7 @@ export class ConnectionGate {
   }
 
   /** Lets a `/ws` client in, by the same door. */
-  accept(io: Server, connection: JsonConnection): void {
+  accept(io: Server, connection: WsConnection): void {
     // `Server.onconnection` is engine.io's own listener of this event.
     io.engine.emit('connection', connection);
     connection.emit('data', '0');
@@ -139,7 +139,7 @@ export class ConnectionGate {
     const answer = this.flow.run(connection, command, request);
     if (command !== 'publish') return answer;
     const { topic } = (request ?? {}) as { topic?: unknown };
-    if (typeof topic === 'string') this.reads.published(connection, this.dependencies.appendMs(topic));
+    if (typeof topic === 'string') this.reads.published(connection, this.dependencies.appendAt(topic));
     return answer;
   }
 
@@ -169,10 +169,10 @@ export class ConnectionGate {
     const conn = socket.conn as unknown;
     const { auth } = socket.handshake;
     const identity =
-      conn instanceof JsonConnection ? conn.identity : this.dependencies.authenticate(tokenOf(socket));
+      conn instanceof WsConnection ? conn.identity : this.dependencies.authenticate(tokenOf(socket));
     // A `/ws` client has taken its place before the upgrade.
-    if (!(conn instanceof JsonConnection)) await this.takePlace(socket, identity);
-    const requested = conn instanceof JsonConnection ? conn.resumeSession : (auth['session_id'] as unknown);
+    if (!(conn instanceof WsConnection)) await this.takePlace(socket, identity);
+    const requested = conn instanceof WsConnection ? conn.resumeSession : (auth['session_id'] as unknown);
     const sessionId = typeof requested === 'string' && requested.length <= 100 ? requested : undefined;
     const positions = positionsField.safeParse(auth['positions'] ?? {});
     if (!positions.success) {
@@ -197,7 +197,7 @@ export class ConnectionGate {
   }
 
   private enter(socket: Socket): void {
-    const { registry, account, direct, metrics, log, nowMs, addressOf } = this.dependencies;
+    const { registry, budget, direct, metrics, log, now, addressOf } = this.dependencies;
     const { identity, session } = this.credentials.get(socket)!;
     this.credentials.delete(socket);
     if (!this.mayEnter(socket, identity)) return;
@@ -205,13 +205,13 @@ export class ConnectionGate {
     const connection = new ClientConnection(
       {
         socket,
-        wire: conn instanceof JsonConnection ? 'json' : 'socketio',
+        wire: conn instanceof WsConnection ? 'json' : 'socketio',
         identity,
         sessionId: session.id,
         address: addressOf(socket.request),
-        connectedAt: nowMs(),
+        connectedAt: now(),
       },
-      account,
+      budget,
     );
     registry.add(connection);
     metrics.connects++;
@@ -225,11 +225,11 @@ export class ConnectionGate {
     });
     if (connection.wire === 'socketio') this.takePublishes(socket);
     void this.welcome.run(connection, session).finally(() => {
-      if (conn instanceof JsonConnection) this.receive(conn, connection);
+      if (conn instanceof WsConnection) this.receive(conn, connection);
     });
     direct.add(connection);
     // Once the connection listeners of an embedding application have seen it.
-    setImmediate(() => connection.makeLean());
+    setImmediate(() => connection.makeSlim());
   }
 
   /** Whatever comes between the middleware and here, that of an embedding program too, may have taken its time. */
@@ -285,7 +285,7 @@ export class ConnectionGate {
       releaseLastFrame(this as EngineConnection);
     })(this);
 
-  private receive(conn: JsonConnection, connection: ClientConnection): void {
+  private receive(conn: WsConnection, connection: ClientConnection): void {
     const { log } = this.dependencies;
     const target = {
       run: (command: string, request: unknown) => this.run(connection, command, request),

@@ -26,32 +26,32 @@ const aheadMs = 2;
  * Lets the bytes of busy publishers wait in the kernel while their topic gathers publishes for its next append: many messages then cost one
  * wake-up and one read. They would have waited in the mailbox otherwise; nobody is answered later for it.
  */
-export class ReadPace {
+export class ReadThrottle {
   private readonly held = new Set<TcpSocket>();
   private timer: NodeJS.Timeout | undefined;
-  private dueMs = Infinity;
+  private dueAt = Infinity;
 
-  /** A connection has published; `appendMs` (of `performance.now`): when that will be appended, 0: at once. */
-  published(connection: ClientConnection, appendMs: number): void {
-    const nowMs = performance.now();
-    const isBusy = nowMs - connection.publishedMs < busyWithinMs;
-    connection.publishedMs = nowMs;
-    const untilMs = Math.min(appendMs - aheadMs, nowMs + longestMs);
-    if (!isBusy || untilMs - nowMs < leastMs) return;
+  /** A connection has published; `appendAt` (of `performance.now`): when that will be appended, 0: at once. */
+  published(connection: ClientConnection, appendAt: number): void {
+    const now = performance.now();
+    const isBusy = now - connection.lastPublishedAt < busyWithinMs;
+    connection.lastPublishedAt = now;
+    const untilMs = Math.min(appendAt - aheadMs, now + longestMs);
+    if (!isBusy || untilMs - now < leastMs) return;
     const { transport } = connection.socket.conn as unknown as EngineConnection;
     const tcp = transport.socket?._socket;
     const handle = handleOf(tcp);
     if (tcp === undefined || tcp === null || handle?.reading !== true || this.held.has(tcp)) return;
     handle.readStop?.();
     this.held.add(tcp);
-    if (untilMs >= this.dueMs) return;
-    this.dueMs = untilMs;
+    if (untilMs >= this.dueAt) return;
+    this.dueAt = untilMs;
     clearTimeout(this.timer);
-    this.timer = setTimeout(this.goOn, untilMs - nowMs);
+    this.timer = setTimeout(this.goOn, untilMs - now);
   }
 
   private readonly goOn = (): void => {
-    this.dueMs = Infinity;
+    this.dueAt = Infinity;
     for (const tcp of this.held) {
       const handle = handleOf(tcp);
       if (handle?.reading === true) handle.readStart?.();

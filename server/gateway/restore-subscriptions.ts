@@ -16,7 +16,7 @@ export interface SessionStart {
   readonly createdAt: number;
 }
 
-export interface WelcomeDependencies {
+export interface SubscriptionRestoreDependencies {
   readonly registry: ConnectionRegistry;
   readonly topics: Topics;
   readonly sessions: {
@@ -33,8 +33,8 @@ export interface WelcomeDependencies {
 const retryMs = 1000;
 
 /** What a connection gets when it has entered: its subscriptions, and the `status` that begins everything. */
-export class Welcome {
-  constructor(private readonly dependencies: WelcomeDependencies) {}
+export class SubscriptionRestore {
+  constructor(private readonly dependencies: SubscriptionRestoreDependencies) {}
 
   /** Gives back the session's subscriptions and those the token asks for, then tells the client where it is. Never rejects. */
   async run(connection: ClientConnection, session: SessionStart): Promise<void> {

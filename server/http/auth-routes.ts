@@ -7,11 +7,11 @@ import { requestError } from '../protocol/request-error.js';
 const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
 
 /** A pair as it is answered, with the names of OAuth 2 (RFC 6749, section 5.1); `…_at` are milliseconds since 1970. */
-export function pairAnswer(pair: TokenPair, nowMs: number) {
+export function pairAnswer(pair: TokenPair, now: number) {
   return {
     access_token: pair.accessToken,
     token_type: 'Bearer' as const,
-    expires_in: pair.accessExpiresAt - Math.floor(nowMs / 1000),
+    expires_in: pair.accessExpiresAt - Math.floor(now / 1000),
     expires_at: pair.accessExpiresAt * 1000,
     refresh_token: pair.refreshToken,
     refresh_expires_at: pair.refreshExpiresAt * 1000,
@@ -19,14 +19,14 @@ export function pairAnswer(pair: TokenPair, nowMs: number) {
 }
 
 /** `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which is good once. */
-export function authRouter(refreshes: RefreshService, nowMs: () => number): Router {
+export function authRouter(refreshes: RefreshService, now: () => number): Router {
   const router = Router();
   // curl sends JSON as a form unless told otherwise.
   router.post('/auth/refresh', json({ limit: 65_536, type: () => true }), async (request, response) => {
     const parsed = schema.safeParse(request.body ?? {});
     if (!parsed.success) throw requestError(parsed.error, Object.keys(schema.shape));
     const pair = await refreshes.refresh(parsed.data.refresh_token);
-    response.set('Cache-Control', 'no-store').json(pairAnswer(pair, nowMs()));
+    response.set('Cache-Control', 'no-store').json(pairAnswer(pair, now()));
   });
   return router;
 }

@@ -9,7 +9,7 @@ import {
 } from 'express-rate-limit';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
-import { answerInTime } from '../primitives/with-timeout.js';
+import { withTimeout } from '../primitives/with-timeout.js';
 import type { LimitCounts } from '../limits/limit-counts.js';
 import type { Log } from '../logging/log.js';
 import { bearerOf } from './api.js';
@@ -86,7 +86,7 @@ class PassingStore implements Store {
 
   async increment(key: string): Promise<ClientRateLimitInfo> {
     try {
-      return await answerInTime(Promise.resolve(this.store.increment(key)), storeLimitMs);
+      return await withTimeout(Promise.resolve(this.store.increment(key)), storeLimitMs);
     } catch (error) {
       this.dependencies.counts.localFallbacks++;
       this.dependencies.log.debug('Request passes without being counted', { error });

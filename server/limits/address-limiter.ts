@@ -20,11 +20,11 @@ const ipv6Subnet = 64;
 /** Limits how fast, and how many, clients of one address connect. */
 export class AddressLimiter {
   /** In the order of their last use. */
-  private readonly buckets = new Map<string, { readonly bucket: TokenBucket; usedMs: number }>();
+  private readonly buckets = new Map<string, { readonly bucket: TokenBucket; usedAt: number }>();
   private readonly connections = new Map<string, number>();
 
   constructor(
-    private readonly dependencies: { readonly counts: LimitCounts; readonly nowMs: () => number },
+    private readonly dependencies: { readonly counts: LimitCounts; readonly now: () => number },
     private readonly settings: AddressLimiterSettings,
   ) {}
 
@@ -67,19 +67,19 @@ export class AddressLimiter {
   }
 
   private takeToken(key: string): number {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     const known = this.buckets.get(key) ?? {
-      bucket: new TokenBucket(this.settings.connectsPerSec, nowMs),
-      usedMs: nowMs,
+      bucket: new TokenBucket(this.settings.connectsPerSec, now),
+      usedAt: now,
     };
-    known.usedMs = nowMs;
+    known.usedAt = now;
     this.buckets.delete(key);
     this.buckets.set(key, known);
-    for (const [oldest, { usedMs }] of this.buckets) {
-      if (nowMs - usedMs <= fullAfterMs && this.buckets.size <= bucketLimit) break;
+    for (const [oldest, { usedAt }] of this.buckets) {
+      if (now - usedAt <= fullAfterMs && this.buckets.size <= bucketLimit) break;
       this.buckets.delete(oldest);
     }
-    return known.bucket.take(nowMs);
+    return known.bucket.take(now);
   }
 }
 

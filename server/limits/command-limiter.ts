@@ -17,7 +17,7 @@ export interface CommandLimiterDependencies {
   readonly users: UserLimiter;
   readonly counts: LimitCounts;
   /** Never goes back: `performance.now`. */
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface CommandLimiterSettings {
@@ -59,13 +59,13 @@ export class CommandLimiter {
   }
 
   private admitOnConnection(connection: Connection, ratePerSec: number): void {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     let bucket = this.buckets.get(connection);
     if (bucket === undefined) {
-      bucket = new TokenBucket(ratePerSec, nowMs);
+      bucket = new TokenBucket(ratePerSec, now);
       this.buckets.set(connection, bucket);
-    } else if (bucket.ratePerSec !== ratePerSec) bucket.changeRate(ratePerSec, nowMs);
-    const retryAfterMs = bucket.take(nowMs);
+    } else if (bucket.ratePerSec !== ratePerSec) bucket.changeRate(ratePerSec, now);
+    const retryAfterMs = bucket.take(now);
     if (retryAfterMs === 0) return;
     this.dependencies.counts.connection++;
     this.noteRefusal(connection);
@@ -86,14 +86,14 @@ export class CommandLimiter {
   private noteRefusal(connection: Connection): void {
     const { abuseRefusals } = this.settings;
     if (abuseRefusals === 0 || this.abusers.has(connection)) return;
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     let window = this.refusals.get(connection);
     if (window === undefined) {
       window = new SlidingWindow(1000, 10);
       this.refusals.set(connection, window);
     }
-    window.add(nowMs, 1);
-    if (window.sum(nowMs) <= abuseRefusals) return;
+    window.add(now, 1);
+    if (window.sum(now) <= abuseRefusals) return;
     this.abusers.add(connection);
     this.dependencies.counts.abuseDisconnects++;
     connection.disconnect(this.abuse());

@@ -9,25 +9,25 @@ export class LocalUserRates implements UserRateStore {
   private readonly windows = new Map<string, SlidingWindow>();
   private sweepAt = sweepAfter;
 
-  /** `nowMs` never goes back: `performance.now`. */
-  constructor(private readonly dependencies: { readonly nowMs: () => number }) {}
+  /** `now` never goes back: `performance.now`. */
+  constructor(private readonly dependencies: { readonly now: () => number }) {}
 
   take(userId: string, ratePerSec: number, want: number): Promise<Grant> {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     let window = this.windows.get(userId);
     if (window === undefined) {
-      this.sweep(nowMs);
+      this.sweep(now);
       window = new SlidingWindow(rateSlotMs, rateSlots);
       this.windows.set(userId, window);
     }
-    const granted = Math.max(0, Math.min(want, Math.floor(ratePerSec) - window.sum(nowMs)));
-    if (granted > 0) window.add(nowMs, granted);
-    return Promise.resolve({ granted, retryAfterMs: granted < want ? window.nextFreeMs(nowMs) : 0 });
+    const granted = Math.max(0, Math.min(want, Math.floor(ratePerSec) - window.sum(now)));
+    if (granted > 0) window.add(now, granted);
+    return Promise.resolve({ granted, retryAfterMs: granted < want ? window.nextFreeMs(now) : 0 });
   }
 
-  private sweep(nowMs: number): void {
+  private sweep(now: number): void {
     if (this.windows.size < this.sweepAt) return;
-    for (const [userId, window] of this.windows) if (window.sum(nowMs) === 0) this.windows.delete(userId);
+    for (const [userId, window] of this.windows) if (window.sum(now) === 0) this.windows.delete(userId);
     this.sweepAt = this.windows.size + sweepAfter;
   }
 }

@@ -1,6 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
-import { answerInTime } from '../primitives/with-timeout.js';
+import { withTimeout } from '../primitives/with-timeout.js';
 import type { ConnectionCountStore } from './connection-count-store.js';
 import type { LimitCounts } from './limit-counts.js';
 
@@ -52,7 +52,7 @@ export class UserConnections {
     let total = own;
     try {
       const asked = Promise.all([store.set(userId, own), store.elsewhere(userId)]);
-      total += (await answerInTime(asked, storeLimitMs))[1];
+      total += (await withTimeout(asked, storeLimitMs))[1];
     } catch (error) {
       counts.localFallbacks++;
       this.away(error);

@@ -1,6 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
-import { answerInTime } from '../primitives/with-timeout.js';
+import { withTimeout } from '../primitives/with-timeout.js';
 import type { LimitCounts } from './limit-counts.js';
 import type { Grant, UserRateStore } from './user-rate-store.js';
 
@@ -11,7 +11,7 @@ export interface UserLimiterDependencies {
   readonly counts: LimitCounts;
   readonly log: Log;
   /** Never goes back: `performance.now`. */
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 interface Waiting {
@@ -24,10 +24,10 @@ interface Allowance {
   ratePerSec: number;
   /** Commands that may be run without asking, until a time. */
   granted: number;
-  grantedUntilMs: number;
+  grantedUntil: number;
   /** Nothing needs to be asked until this time: there is nothing. */
-  deniedUntilMs: number;
-  usedMs: number;
+  deniedUntil: number;
+  usedAt: number;
   asking: boolean;
   waiting: Waiting[];
 }
@@ -59,17 +59,17 @@ export class UserLimiter {
    * @throws RefusalError `rate_limited`, or rejects with it
    */
   admit(userId: string, ratePerSec: number): void | Promise<void> {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     const allowance = this.allowanceOf(userId, ratePerSec);
-    allowance.usedMs = nowMs;
+    allowance.usedAt = now;
     if (allowance.waiting.length === 0) {
-      if (allowance.granted > 0 && nowMs < allowance.grantedUntilMs) {
+      if (allowance.granted > 0 && now < allowance.grantedUntil) {
         allowance.granted--;
         return undefined;
       }
-      if (nowMs < allowance.deniedUntilMs) throw refusal(allowance, nowMs);
+      if (now < allowance.deniedUntil) throw refusal(allowance, now);
     }
-    if (allowance.waiting.length >= waitingLimit) throw refusal(allowance, nowMs);
+    if (allowance.waiting.length >= waitingLimit) throw refusal(allowance, now);
     return new Promise((resolve, reject) => {
       allowance.waiting.push({ resolve, reject });
       if (!allowance.asking) void this.ask(userId, allowance);
@@ -87,15 +87,15 @@ export class UserLimiter {
       // What was granted or denied under the old rate says nothing about the new one.
       known.ratePerSec = ratePerSec;
       known.granted = 0;
-      known.deniedUntilMs = 0;
+      known.deniedUntil = 0;
       return known;
     }
     const allowance: Allowance = {
       ratePerSec,
       granted: 0,
-      grantedUntilMs: 0,
-      deniedUntilMs: 0,
-      usedMs: 0,
+      grantedUntil: 0,
+      deniedUntil: 0,
+      usedAt: 0,
       asking: false,
       waiting: [],
     };
@@ -111,14 +111,14 @@ export class UserLimiter {
       const grant = Math.ceil(ratePerSec / grantsPerSec);
       const want = Math.max(1, Math.min(ratePerSec, Math.max(grant, allowance.waiting.length)));
       const { granted, retryAfterMs } = await this.take(userId, ratePerSec, want);
-      const nowMs = this.dependencies.nowMs();
+      const now = this.dependencies.now();
       const admitted = allowance.waiting.splice(0, granted);
       allowance.granted = granted - admitted.length;
-      allowance.grantedUntilMs = nowMs + grantValidMs;
+      allowance.grantedUntil = now + grantValidMs;
       for (const { resolve } of admitted) resolve();
       if (granted >= want || allowance.ratePerSec !== ratePerSec) continue;
-      allowance.deniedUntilMs = nowMs + Math.max(1, retryAfterMs);
-      for (const { reject } of allowance.waiting.splice(0)) reject(refusal(allowance, nowMs));
+      allowance.deniedUntil = now + Math.max(1, retryAfterMs);
+      for (const { reject } of allowance.waiting.splice(0)) reject(refusal(allowance, now));
     }
     allowance.asking = false;
   }
@@ -127,7 +127,7 @@ export class UserLimiter {
     const { store, local, counts, log } = this.dependencies;
     counts.refills++;
     try {
-      return await answerInTime(store.take(userId, ratePerSec, want), storeLimitMs);
+      return await withTimeout(store.take(userId, ratePerSec, want), storeLimitMs);
     } catch (error) {
       counts.localFallbacks++;
       log.debug('Rate of a user is counted on this replica alone', { user_id: userId, error });
@@ -136,15 +136,15 @@ export class UserLimiter {
   }
 
   private sweep(): void {
-    const nowMs = this.dependencies.nowMs();
-    for (const [userId, { usedMs, asking }] of this.allowances)
-      if (!asking && nowMs - usedMs > idleMs) this.allowances.delete(userId);
+    const now = this.dependencies.now();
+    for (const [userId, { usedAt, asking }] of this.allowances)
+      if (!asking && now - usedAt > idleMs) this.allowances.delete(userId);
   }
 }
 
-function refusal({ ratePerSec, deniedUntilMs }: Allowance, nowMs: number): RefusalError {
+function refusal({ ratePerSec, deniedUntil }: Allowance, now: number): RefusalError {
   return new RefusalError('rate_limited', `the user sends more than ${ratePerSec} commands a second`, {
-    retryAfterMs: Math.max(1, Math.ceil(deniedUntilMs - nowMs)),
+    retryAfterMs: Math.max(1, Math.ceil(deniedUntil - now)),
     limit: ratePerSec,
   });
 }

@@ -54,7 +54,7 @@ export class LogFeed {
   private behind = false;
   private opened = false;
   private closed = false;
-  private lastTrafficMs = 0;
+  private lastTrafficAt = 0;
 
   constructor(
     private readonly dependencies: FeedDependencies,
@@ -74,7 +74,7 @@ export class LogFeed {
 
   /** Milliseconds on the monotonic clock when the last batch arrived. */
   get lastTraffic(): number {
-    return this.lastTrafficMs;
+    return this.lastTrafficAt;
   }
 
   /**
@@ -90,14 +90,14 @@ export class LogFeed {
     this.lineage = { epoch: end.epoch, sequence, previous: end.previous };
     onStart?.(this.lineage);
     this.opened = true;
-    this.lastTrafficMs = performance.now();
+    this.lastTrafficAt = performance.now();
     if (sequence < end.sequence) await this.fill();
     else this.drainWaiting();
   }
 
   onBatch(batch: Batch): void {
     if (this.closed) return;
-    this.lastTrafficMs = performance.now();
+    this.lastTrafficAt = performance.now();
     if (this.opened && !this.filling && this.waiting.length === 0 && this.follows(batch)) {
       this.take(batch);
       return;

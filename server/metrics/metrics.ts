@@ -42,10 +42,10 @@ export class Metrics {
   disconnects = 0;
   readonly refused: Partial<Record<ErrorCode, number>> = {};
   /** From command to acknowledgement. */
-  readonly publishMs = new Quantiles();
+  readonly publishHistogram = new Quantiles();
   /** From acceptance to the write to subscribers, of the oldest message of each flush. */
-  readonly deliveryMs = new Quantiles();
-  private readonly startedMs = performance.now();
+  readonly deliveryHistogram = new Quantiles();
+  private readonly startedAt = performance.now();
   private readonly loop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
   private sources: MetricSources | undefined;
 
@@ -71,7 +71,7 @@ export class Metrics {
     const memory = process.memoryUsage();
     return {
       replica_id: sources.replicaId,
-      uptime_secs: Math.round((performance.now() - this.startedMs) / 1000),
+      uptime_secs: Math.round((performance.now() - this.startedAt) / 1000),
       active_connections: connections.total,
       connections: { ...connections, connects: this.connects, disconnects: this.disconnects },
       messages: {
@@ -95,7 +95,7 @@ export class Metrics {
         refills: limits.refills,
       },
       tokens: sources.tokens(),
-      latency_ms: { publish: this.publishMs.summary(), delivery: this.deliveryMs.summary() },
+      latency_ms: { publish: this.publishHistogram.summary(), delivery: this.deliveryHistogram.summary() },
       topics: sources.topics(),
       outboxes: {
         slow: sources.outboxes().slow,

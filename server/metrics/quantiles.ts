@@ -12,12 +12,12 @@ const periodMs = 60_000;
 export class Quantiles {
   private current = new Uint32Array(buckets);
   private previous = new Uint32Array(buckets);
-  private turnedAtMs: number;
+  private turnedAt: number;
   /** Of all since the start. */
   count = 0;
 
-  constructor(private readonly nowMs: () => number = () => performance.now()) {
-    this.turnedAtMs = nowMs();
+  constructor(private readonly now: () => number = () => performance.now()) {
+    this.turnedAt = now();
   }
 
   observe(ms: number): void {
@@ -46,9 +46,9 @@ export class Quantiles {
   }
 
   private turn(): void {
-    const ageMs = this.nowMs() - this.turnedAtMs;
+    const ageMs = this.now() - this.turnedAt;
     if (ageMs < periodMs) return;
-    this.turnedAtMs += ageMs;
+    this.turnedAt += ageMs;
     this.previous = ageMs < 2 * periodMs ? this.current : new Uint32Array(buckets);
     this.current = new Uint32Array(buckets);
   }

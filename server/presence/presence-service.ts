@@ -14,7 +14,7 @@ export interface PresenceDependencies {
 
 const kind = 'presence';
 /** Changes are gathered for this long before they are written, in milliseconds. */
-const gatherMs = 50;
+const lingerMs = 50;
 
 /** Keeps who listens to which topic, for the whole cluster. Changes of a moment are written together; reading costs one round trip. */
 export class PresenceService implements PresenceReader {
@@ -98,7 +98,7 @@ export class PresenceService implements PresenceReader {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
       void this.writeAll();
-    }, gatherMs);
+    }, lingerMs);
   }
 
   private async writeAll(): Promise<void> {

@@ -1,6 +1,6 @@
-export interface PaceSettings {
+export interface MicroBatcherSettings {
   /** From this many starts a second on, starts gather. */
-  readonly gatherFromPerSec: number;
+  readonly lingerFromPerSec: number;
   /** Then they happen together this often, in milliseconds. */
   readonly tickMs: number;
 }
@@ -12,22 +12,22 @@ const measureMs = 50;
  * Starts work of all topics of a replica. While there is little of it, each start comes at the end of the turn. With many topics in traffic
  * they come together every few milliseconds: a system call, here and at the other end, then serves many topics instead of one.
  */
-export class Pace {
+export class MicroBatcher {
   private waiting: (() => void)[] = [];
   private immediate: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private lastStartMs = -Infinity;
-  private countedFromMs = -Infinity;
+  private lastStartAt = -Infinity;
+  private countedFrom = -Infinity;
   private counted = 0;
   private busy = false;
 
-  constructor(private readonly settings: PaceSettings) {}
+  constructor(private readonly settings: MicroBatcherSettings) {}
 
   /** Calls `start` when its turn has come. */
   schedule(start: () => void): void {
     this.waiting.push(start);
     if (this.immediate !== undefined || this.timer !== undefined) return;
-    const waitMs = this.busy ? this.lastStartMs + this.settings.tickMs - performance.now() : 0;
+    const waitMs = this.busy ? this.lastStartAt + this.settings.tickMs - performance.now() : 0;
     if (waitMs < 1) this.immediate = setImmediate(this.run);
     else this.timer = setTimeout(this.run, waitMs);
   }
@@ -43,17 +43,17 @@ export class Pace {
     this.timer = undefined;
     const { waiting } = this;
     this.waiting = [];
-    this.lastStartMs = performance.now();
+    this.lastStartAt = performance.now();
     this.measure(waiting.length);
     for (const start of waiting) start();
   };
 
   private measure(starts: number): void {
     this.counted += starts;
-    const elapsedMs = this.lastStartMs - this.countedFromMs;
+    const elapsedMs = this.lastStartAt - this.countedFrom;
     if (elapsedMs < measureMs) return;
-    this.busy = (this.counted / elapsedMs) * 1000 >= this.settings.gatherFromPerSec;
+    this.busy = (this.counted / elapsedMs) * 1000 >= this.settings.lingerFromPerSec;
     this.counted = 0;
-    this.countedFromMs = this.lastStartMs;
+    this.countedFrom = this.lastStartAt;
   }
 }

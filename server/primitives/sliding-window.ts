@@ -8,35 +8,35 @@ export class SlidingWindow {
     private readonly slots: number,
   ) {}
 
-  add(nowMs: number, count: number): void {
-    const slot = this.slotAt(nowMs);
+  add(now: number, count: number): void {
+    const slot = this.slotAt(now);
     const last = this.counts[this.counts.length - 1];
     if (last?.slot === slot) last.count += count;
     else {
       // Who only ever adds must not keep the past either.
-      this.forget(nowMs);
+      this.forget(now);
       this.counts.push({ slot, count });
     }
   }
 
-  sum(nowMs: number): number {
-    this.forget(nowMs);
+  sum(now: number): number {
+    this.forget(now);
     return this.counts.reduce((sum, { count }) => sum + count, 0);
   }
 
   /** Milliseconds until the oldest slot leaves the window; 0 if it is empty. */
-  nextFreeMs(nowMs: number): number {
-    this.forget(nowMs);
+  nextFreeMs(now: number): number {
+    this.forget(now);
     const oldest = this.counts[0];
-    return oldest === undefined ? 0 : Math.ceil((oldest.slot + this.slots) * this.slotMs - nowMs);
+    return oldest === undefined ? 0 : Math.ceil((oldest.slot + this.slots) * this.slotMs - now);
   }
 
-  private forget(nowMs: number): void {
-    const first = this.slotAt(nowMs) - this.slots + 1;
+  private forget(now: number): void {
+    const first = this.slotAt(now) - this.slots + 1;
     while (this.counts.length > 0 && this.counts[0]!.slot < first) this.counts.shift();
   }
 
-  private slotAt(nowMs: number): number {
-    return Math.floor(nowMs / this.slotMs);
+  private slotAt(now: number): number {
+    return Math.floor(now / this.slotMs);
   }
 }

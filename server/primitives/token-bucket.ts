@@ -1,14 +1,14 @@
 /** A token bucket: `ratePerSec` on average, up to one second's worth at once. */
 export class TokenBucket {
   private tokens: number;
-  private filledAtMs: number;
+  private filledAt: number;
 
   constructor(
     private rate: number,
-    nowMs: number,
+    now: number,
   ) {
     this.tokens = Math.max(1, rate);
-    this.filledAtMs = nowMs;
+    this.filledAt = now;
   }
 
   get ratePerSec(): number {
@@ -16,8 +16,8 @@ export class TokenBucket {
   }
 
   /** Goes on at another rate with the tokens there are, as far as they fit. */
-  changeRate(ratePerSec: number, nowMs: number): void {
-    this.fill(nowMs);
+  changeRate(ratePerSec: number, now: number): void {
+    this.fill(now);
     this.rate = ratePerSec;
     this.tokens = Math.min(Math.max(1, ratePerSec), this.tokens);
   }
@@ -26,8 +26,8 @@ export class TokenBucket {
    * Takes a token, in advance if there is none. Returns the milliseconds after which it is due, or `undefined`, and takes none, if that is
    * longer than `limitMs`.
    */
-  reserve(nowMs: number, limitMs: number): number | undefined {
-    this.fill(nowMs);
+  reserve(now: number, limitMs: number): number | undefined {
+    this.fill(now);
     const waitMs = this.tokens >= 1 ? 0 : Math.ceil(((1 - this.tokens) / this.rate) * 1000);
     if (waitMs > limitMs) return undefined;
     this.tokens -= 1;
@@ -35,8 +35,8 @@ export class TokenBucket {
   }
 
   /** Takes a token. Returns 0, or the milliseconds after which there will be one. */
-  take(nowMs: number): number {
-    this.fill(nowMs);
+  take(now: number): number {
+    this.fill(now);
     if (this.tokens >= 1) {
       this.tokens -= 1;
       return 0;
@@ -44,9 +44,9 @@ export class TokenBucket {
     return Math.ceil(((1 - this.tokens) / this.rate) * 1000);
   }
 
-  private fill(nowMs: number): void {
-    const earned = ((nowMs - this.filledAtMs) / 1000) * this.rate;
+  private fill(now: number): void {
+    const earned = ((now - this.filledAt) / 1000) * this.rate;
     this.tokens = Math.min(Math.max(1, this.rate), this.tokens + earned);
-    this.filledAtMs = nowMs;
+    this.filledAt = now;
   }
 }

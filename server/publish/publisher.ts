@@ -4,7 +4,7 @@ import type { MailboxOverflow } from '../primitives/mailbox.js';
 import type { Supervisor } from '../supervision/supervisor.js';
 import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
 import { encodeEntry } from '../log/entry.js';
-import { Pace } from '../primitives/micro-batcher.js';
+import { MicroBatcher } from '../primitives/micro-batcher.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
@@ -14,8 +14,8 @@ export interface TopicPublisherDependencies {
   /** Sees, and may change, a message before it is stored; undefined: nobody does. */
   readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
   /** How long publishes of a topic gather before they are appended, in milliseconds; 0: not at all. */
-  readonly gatherMs: (topic: string) => number;
-  readonly nowMs: () => number;
+  readonly lingerMs: (topic: string) => number;
+  readonly now: () => number;
 }
 
 export interface TopicPublisherSettings {
@@ -27,12 +27,12 @@ export interface TopicPublisherSettings {
 }
 
 /** Appends of many topics go to the log together: the publishers wait a little longer, and each call serves several. */
-const appendPace = { gatherFromPerSec: 1000, tickMs: 4 };
+const appendBatching = { lingerFromPerSec: 1000, tickMs: 4 };
 
 /** What is published on this replica, on its way into the logs: an actor for each topic with traffic. */
 export class TopicPublisher {
   private readonly actors = new Map<string, TopicActor>();
-  private readonly pace = new Pace(appendPace);
+  private readonly batcher = new MicroBatcher(appendBatching);
   private readonly timer: NodeJS.Timeout;
 
   constructor(
@@ -56,8 +56,8 @@ export class TopicPublisher {
   }
 
   /** When the publishes that wait on a topic will be appended, by `performance.now`; 0: at once. */
-  appendMs(topic: string): number {
-    return this.actors.get(topic)?.appendMs ?? 0;
+  appendAt(topic: string): number {
+    return this.actors.get(topic)?.appendAt ?? 0;
   }
 
   /** Health of the actors of topics with traffic. */
@@ -79,7 +79,7 @@ export class TopicPublisher {
 
   close(): void {
     clearInterval(this.timer);
-    this.pace.close();
+    this.batcher.close();
   }
 
   private appendEntry(request: PublishRequest, id: string): AppendEntry {
@@ -90,7 +90,7 @@ export class TopicPublisher {
       payloadJson,
       attachments,
       sender,
-      timestamp: this.dependencies.nowMs(),
+      timestamp: this.dependencies.now(),
       ...(confirmTo !== undefined && { confirmTo }),
       traced: trace !== undefined,
     });
@@ -100,10 +100,10 @@ export class TopicPublisher {
   private actor(topic: string): TopicActor {
     let actor = this.actors.get(topic);
     if (actor === undefined) {
-      const { broker, supervisor, gatherMs } = this.dependencies;
+      const { broker, supervisor, lingerMs } = this.dependencies;
       const { mailboxCapacity, mailboxOverflow: overflowStrategy, batchMax } = this.settings;
       actor = new TopicActor(
-        { broker, supervisor, gatherMs, schedule: (start) => this.pace.schedule(start) },
+        { broker, supervisor, lingerMs, schedule: (start) => this.batcher.schedule(start) },
         topic,
         { mailboxCapacity, overflowStrategy, batchMax },
       );
@@ -115,7 +115,7 @@ export class TopicPublisher {
   private dropIdle(): void {
     const before = performance.now() - this.settings.actorIdleMs;
     for (const [topic, actor] of this.actors) {
-      if (actor.idle && actor.lastUsedMs < before) this.actors.delete(topic);
+      if (actor.idle && actor.lastUsedAt < before) this.actors.delete(topic);
     }
   }
 }

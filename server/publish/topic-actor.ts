@@ -9,7 +9,7 @@ export interface TopicActorDependencies {
   readonly broker: Broker;
   readonly supervisor: Supervisor;
   /** Milliseconds between two appends at least, while publishes come fast; see {@link TopicActor.delayMs}. */
-  readonly gatherMs: (topic: string) => number;
+  readonly lingerMs: (topic: string) => number;
   /** Calls back when the next append may start. */
   readonly schedule: (start: () => void) => void;
 }
@@ -70,9 +70,9 @@ export class TopicActor {
   private readonly mailbox: Mailbox<Waiting>;
   private inFlight = false;
   private scheduled = false;
-  private dueMs = 0;
-  private gathering: NodeJS.Timeout | undefined;
-  private startedMs = -Infinity;
+  private dueAt = 0;
+  private lingering: NodeJS.Timeout | undefined;
+  private startedAt = -Infinity;
   private processingMs = 0;
   private processed = 0;
   private failed = 0;
@@ -81,7 +81,7 @@ export class TopicActor {
   private readonly failedLately = new SlidingWindow(recently.slotMs, recently.slots);
   /** Where it has failed: what the supervisor says. */
   private child: SupervisedChild | undefined;
-  lastUsedMs = 0;
+  lastUsedAt = 0;
 
   constructor(
     private readonly dependencies: TopicActorDependencies,
@@ -93,9 +93,9 @@ export class TopicActor {
   }
 
   get health(): ActorHealth {
-    const nowMs = performance.now();
-    const failedLately = this.failedLately.sum(nowMs);
-    const lately = failedLately + this.processedLately.sum(nowMs);
+    const now = performance.now();
+    const failedLately = this.failedLately.sum(now);
+    const lately = failedLately + this.processedLately.sum(now);
     return {
       state: this.child?.state ?? 'running',
       mailboxSize: this.mailbox.size,
@@ -134,8 +134,8 @@ export class TopicActor {
   }
 
   /** When what waits will be appended, by `performance.now`; 0: at the end of a turn, or when the append before it is done. */
-  get appendMs(): number {
-    return this.dueMs;
+  get appendAt(): number {
+    return this.dueAt;
   }
 
   /** Refuses everything that waits; what is in flight keeps its own outcome. */
@@ -160,7 +160,7 @@ export class TopicActor {
     if (this.inFlight || this.isHeld) return;
     if (this.scheduled) {
       // A full batch gains nothing by waiting, and the mailbox is not for ever.
-      if (this.gathering !== undefined && this.mailbox.size >= this.settings.batchMax) this.endGathering();
+      if (this.lingering !== undefined && this.mailbox.size >= this.settings.batchMax) this.endLinger();
       return;
     }
     this.scheduled = true;
@@ -169,14 +169,14 @@ export class TopicActor {
       this.dependencies.schedule(this.start);
       return;
     }
-    this.dueMs = performance.now() + delayMs;
-    this.gathering = setTimeout(() => this.endGathering(), delayMs);
+    this.dueAt = performance.now() + delayMs;
+    this.lingering = setTimeout(() => this.endLinger(), delayMs);
   }
 
-  private endGathering(): void {
-    clearTimeout(this.gathering);
-    this.gathering = undefined;
-    this.dueMs = 0;
+  private endLinger(): void {
+    clearTimeout(this.lingering);
+    this.lingering = undefined;
+    this.dueAt = 0;
     this.dependencies.schedule(this.start);
   }
 
@@ -192,20 +192,20 @@ export class TopicActor {
    */
   private delayMs(): number {
     if (this.mailbox.size >= this.settings.batchMax) return 0;
-    const gatherMs = this.dependencies.gatherMs(this.topic);
-    return gatherMs < 1 ? 0 : this.startedMs + gatherMs - performance.now();
+    const lingerMs = this.dependencies.lingerMs(this.topic);
+    return lingerMs < 1 ? 0 : this.startedAt + lingerMs - performance.now();
   }
 
   private async run(): Promise<void> {
     this.inFlight = true;
-    this.startedMs = performance.now();
+    this.startedAt = performance.now();
     const batch = this.mailbox.take(this.settings.batchMax);
     // All entries of a topic are prepared, or none.
     const ready = batch[0]?.prepare === undefined ? batch : await this.prepare(batch);
     if (ready.length > 0)
       for (const part of splitByBytes(ready as readonly Ready[])) await this.appendBatch(part);
     this.inFlight = false;
-    this.lastUsedMs = performance.now();
+    this.lastUsedAt = performance.now();
     if (this.mailbox.size > 0) this.schedule();
   }
 
@@ -254,7 +254,7 @@ export class TopicActor {
   }
 
   private async appendBatch(batch: readonly Ready[]): Promise<void> {
-    const startedMs = performance.now();
+    const startedAt = performance.now();
     for (const { onRouted } of batch) if (onRouted !== undefined) onRouted();
     try {
       const receipts = await this.dependencies.broker.append(
@@ -270,7 +270,7 @@ export class TopicActor {
       if (error instanceof RefusalError) this.note(error, batch.length);
       else this.onFailure(error, batch.length);
     }
-    this.processingMs += 0.2 * (performance.now() - startedMs - this.processingMs);
+    this.processingMs += 0.2 * (performance.now() - startedAt - this.processingMs);
   }
 }
 

@@ -10,7 +10,7 @@ export interface SessionServiceDependencies {
   readonly store: SessionStore;
   readonly topics: Topics;
   readonly log: Log;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 /** A session as a connection begins with it. */
@@ -60,7 +60,7 @@ export class SessionService {
 
   /** Finds the session to resume, or makes a new one. Never rejects: without the store it is a new one. */
   async open(userId: string, requestedId: string | undefined, positions: Positions): Promise<OpenedSession> {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     const stored = requestedId === undefined ? undefined : await this.find(requestedId, userId);
     const topics = new Map<string, Position | undefined>(Object.entries(stored?.topics ?? {}));
     for (const [topic, position] of Object.entries(positions)) topics.set(topic, position);
@@ -68,7 +68,7 @@ export class SessionService {
       id: stored?.id ?? randomUUID(),
       resumed: stored !== undefined,
       topics,
-      createdAt: stored?.created_at ?? nowMs,
+      createdAt: stored?.created_at ?? now,
     };
   }
 
@@ -109,8 +109,8 @@ export class SessionService {
       if (live.confirmed.advance(live.noted)) live.changed = true;
     }
     live.noted = live.confirmed.isSame(positions) ? undefined : positions;
-    const renew = this.dependencies.nowMs() - live.savedAt > movingMs * 30;
-    if ((live.changed && this.dependencies.nowMs() - live.savedAt > movingMs) || renew) this.dirty.add(live);
+    const renew = this.dependencies.now() - live.savedAt > movingMs * 30;
+    if ((live.changed && this.dependencies.now() - live.savedAt > movingMs) || renew) this.dirty.add(live);
   }
 
   /** The connection is about to leave its rooms. */
@@ -137,8 +137,8 @@ export class SessionService {
 
   private async put(live: Live): Promise<void> {
     const { connection, createdAt } = live;
-    const nowMs = this.dependencies.nowMs();
-    live.savedAt = nowMs;
+    const now = this.dependencies.now();
+    live.savedAt = now;
     live.changed = false;
     const session: StoredSession = {
       id: connection.sessionId,
@@ -147,7 +147,7 @@ export class SessionService {
         [...live.confirmed.entries()].map(([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
       ),
       created_at: createdAt,
-      updated_at: nowMs,
+      updated_at: now,
     };
     try {
       await this.dependencies.store.put(session);

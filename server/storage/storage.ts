@@ -61,7 +61,7 @@ export interface Storage {
 export interface StorageDependencies {
   readonly replicaId: string;
   readonly logOf: LogFactory;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 /** Logs of users' direct messages; see `direct/direct-service.ts`. */
@@ -74,15 +74,15 @@ export function openStorage(dependencies: StorageDependencies, settings: Setting
     : redisStorage(dependencies, settings, settings.redis.url);
 }
 
-function memoryStorage({ replicaId, nowMs }: StorageDependencies, settings: Settings): Storage {
-  const broker = new MemoryBroker({ retentionOf: retentionBy(settings), nowMs });
+function memoryStorage({ replicaId, now }: StorageDependencies, settings: Settings): Storage {
+  const broker = new MemoryBroker({ retentionOf: retentionBy(settings), now });
   const bus = new MemoryBus(replicaId);
   return {
     broker,
     bus,
     presence: new MemoryPresenceStore(),
-    sessions: new MemorySessionStore({ nowMs }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
-    shared: new MemorySharedStore({ nowMs }),
+    sessions: new MemorySessionStore({ now }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    shared: new MemorySharedStore({ now }),
     userRates: undefined,
     connectionCounts: new MemoryConnectionCountStore(),
     httpRates: undefined,
@@ -99,7 +99,7 @@ function memoryStorage({ replicaId, nowMs }: StorageDependencies, settings: Sett
 }
 
 function redisStorage(
-  { replicaId, logOf, nowMs }: StorageDependencies,
+  { replicaId, logOf, now }: StorageDependencies,
   settings: Settings,
   url: string,
 ): Storage {
@@ -108,7 +108,7 @@ function redisStorage(
   const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
   const bus = new RedisBus({ link, log }, { keyPrefix, replicaId });
   const broker = new RedisBroker(
-    { link, retentionOf: retentionBy(settings), log, nowMs },
+    { link, retentionOf: retentionBy(settings), log, now },
     { keyPrefix, outcomeLimitMs, waitReplicas },
   );
   const adapter = new AdapterClients({ log }, { url });

@@ -25,7 +25,7 @@ export interface AlertsDependencies {
   readonly log: Log;
   readonly replicaId: string;
   readonly newId: () => string;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface AlertsSettings {
@@ -60,10 +60,10 @@ export class Alerts {
   ) {}
 
   raise(severity: Severity, kind: string, message: string, details: Alert['details'] = {}): Alert {
-    const { store, announce, log, replicaId, newId, nowMs } = this.dependencies;
+    const { store, announce, log, replicaId, newId, now } = this.dependencies;
     const alert: Alert = {
       id: newId(),
-      at: nowMs(),
+      at: now(),
       severity,
       kind,
       message,

@@ -17,7 +17,7 @@ export interface SupervisorDependencies {
   /** Called when a child is stopped, once. */
   readonly onStopped: (child: SupervisedChild) => void;
   /** Monotonic, in milliseconds. */
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface SupervisorCounts {
@@ -42,9 +42,9 @@ export class SupervisedChild {
   failures = 0;
   /** Called when it may work again. */
   onRestart: (() => void) | undefined;
-  private failedMs: number[] = [];
+  private failedAt: number[] = [];
   private timer: NodeJS.Timeout | undefined;
-  private restartsAtMs = 0;
+  private restartsAt = 0;
 
   constructor(
     readonly id: string,
@@ -55,16 +55,16 @@ export class SupervisedChild {
 
   /** Notes a failure: the child is restarted after a wait, or, if it fails too often, stopped. */
   failed(error: unknown): void {
-    const { log, onStopped, nowMs } = this.dependencies;
+    const { log, onStopped, now } = this.dependencies;
     const { maxRestarts, windowMs, backoffMs } = this.settings;
-    const now = nowMs();
+    const at = now();
     this.lastError = error instanceof Error ? error.message : String(error);
     this.counts.failures++;
     this.failures++;
-    this.failedMs = [...this.failedMs.filter((at) => at > now - windowMs), now];
+    this.failedAt = [...this.failedAt.filter((earlier) => earlier > at - windowMs), at];
     log.error('Actor failed', { child_id: this.id, error, restart_count: this.restartCount });
     if (this.state === 'stopped') return;
-    if (this.failedMs.length > maxRestarts) {
+    if (this.failedAt.length > maxRestarts) {
       this.state = 'stopped';
       clearTimeout(this.timer);
       this.counts.stops++;
@@ -72,9 +72,9 @@ export class SupervisedChild {
       onStopped(this);
       return;
     }
-    const waitMs = Math.min(longestBackoffMs, backoffMs * 2 ** (this.failedMs.length - 1));
+    const waitMs = Math.min(longestBackoffMs, backoffMs * 2 ** (this.failedAt.length - 1));
     this.state = 'restarting';
-    this.restartsAtMs = now + waitMs;
+    this.restartsAt = at + waitMs;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.restartCount++;
@@ -87,7 +87,7 @@ export class SupervisedChild {
   /** By an operator: with a clean slate. */
   restart(): void {
     clearTimeout(this.timer);
-    this.failedMs = [];
+    this.failedAt = [];
     this.restartCount = 0;
     this.run();
   }
@@ -101,7 +101,7 @@ export class SupervisedChild {
   refusal(): RefusalError {
     if (this.state === 'restarting') {
       return new RefusalError('unavailable', `${this.id} has failed and is being restarted`, {
-        retryAfterMs: Math.max(1, Math.ceil(this.restartsAtMs - this.dependencies.nowMs())),
+        retryAfterMs: Math.max(1, Math.ceil(this.restartsAt - this.dependencies.now())),
       });
     }
     return new RefusalError(
@@ -113,8 +113,8 @@ export class SupervisedChild {
 
   /** Nothing has failed for a window: it can be forgotten. */
   isWell(): boolean {
-    const last = this.failedMs[this.failedMs.length - 1] ?? -Infinity;
-    return this.state === 'running' && last < this.dependencies.nowMs() - this.settings.windowMs;
+    const last = this.failedAt[this.failedAt.length - 1] ?? -Infinity;
+    return this.state === 'running' && last < this.dependencies.now() - this.settings.windowMs;
   }
 
   close(): void {

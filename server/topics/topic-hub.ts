@@ -7,7 +7,7 @@ import type { Connection } from '../protocol/connection.js';
 import type { Audience, Subscriber } from '../fanout/subscriber.js';
 import type { Batch, Broker, BrokerListener, BrokerState, LogEnd, AppendReceipt } from '../log/broker.js';
 import {
-  CarriedTopic,
+  ActiveTopic,
   type AckCollector,
   type DeliveryCounts,
   type OutboxOverflow,
@@ -34,7 +34,7 @@ export interface TopicHubDependencies {
   readonly onDelivered: (latencyMs: number) => void;
   readonly tracer: DeliveryTracer;
   readonly log: Log;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface TopicHubSettings extends TopicPublisherSettings {
@@ -45,9 +45,9 @@ export interface TopicHubSettings extends TopicPublisherSettings {
   readonly blockCacheBytes: number;
 }
 
-/** A carried topic with the feed that supplies it. */
-interface Carried {
-  readonly topic: CarriedTopic;
+/** An active topic with the feed that supplies it. */
+interface Activation {
+  readonly topic: ActiveTopic;
   readonly feed: LogFeed;
   opening: Promise<void> | undefined;
   /** Subscriptions under way, which keep the topic from being dropped. */
@@ -58,7 +58,7 @@ interface Carried {
 const unavailableRetryMs = 1000;
 
 /**
- * All topics of this replica: which ones it carries, who publishes to them and how they are read. The rooms of Socket.IO decide who
+ * All topics of this replica: which ones are active, who publishes to them and how they are read. The rooms of Socket.IO decide who
  * listens; the hub only follows the logs of rooms that have somebody in them.
  */
 export class TopicHub implements Topics, BrokerListener {
@@ -70,7 +70,7 @@ export class TopicHub implements Topics, BrokerListener {
     disconnected: 0,
     gaps: 0,
   };
-  private readonly carried = new Map<string, Carried>();
+  private readonly active = new Map<string, Activation>();
   private readonly feeds = new Map<string, LogFeed>();
   private readonly flusher = new Flusher();
   private readonly blocks: LogBlocks;
@@ -85,9 +85,9 @@ export class TopicHub implements Topics, BrokerListener {
   ) {
     this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
     dependencies.broker.setListener(this);
-    const { broker, supervisor, onPublish, nowMs } = dependencies;
+    const { broker, supervisor, onPublish, now } = dependencies;
     this.publisher = new TopicPublisher(
-      { broker, supervisor, onPublish, gatherMs: this.gatherMs, nowMs },
+      { broker, supervisor, onPublish, lingerMs: this.lingerMs, now },
       settings,
     );
     this.timers.push(
@@ -109,17 +109,17 @@ export class TopicHub implements Topics, BrokerListener {
     const { audience, onSubscribe } = this.dependencies;
     const asked = onSubscribe?.(connection, topic);
     if (asked !== undefined) await asked;
-    const carried = this.carry(topic);
-    carried.pending++;
+    const activation = this.activate(topic);
+    activation.pending++;
     try {
-      await this.opened(carried);
-      const recovery = since === undefined ? undefined : await this.recoverable(carried, since);
+      await this.opened(activation);
+      const recovery = since === undefined ? undefined : await this.recoverable(activation, since);
       const subscriber = audience.connection(connection.id);
       if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
-      return this.join(carried, subscriber, recovery);
+      return this.join(activation, subscriber, recovery);
     } finally {
-      carried.pending--;
-      this.dropIfUnused(carried);
+      activation.pending--;
+      this.dropIfUnused(activation);
     }
   }
 
@@ -133,8 +133,8 @@ export class TopicHub implements Topics, BrokerListener {
   positions(connection: Connection): Map<string, Position> {
     const positions = new Map<string, Position>();
     for (const topic of this.dependencies.audience.topicsOf(connection.id)) {
-      const carried = this.carried.get(topic);
-      if (carried?.feed.isOpen) positions.set(topic, carried.topic.positionOf(connection.id));
+      const activation = this.active.get(topic);
+      if (activation?.feed.isOpen) positions.set(topic, activation.topic.positionOf(connection.id));
     }
     return positions;
   }
@@ -147,9 +147,9 @@ export class TopicHub implements Topics, BrokerListener {
     }
   }
 
-  /** Topics carried here, with how many subscribers are behind. */
-  *carriedTopics(): Iterable<{ name: string; subscribers: number; behind: number; position: Position }> {
-    for (const [name, { topic, feed }] of this.carried) {
+  /** Topics with subscribers here, with how many subscribers are behind. */
+  *activeTopics(): Iterable<{ name: string; subscribers: number; behind: number; position: Position }> {
+    for (const [name, { topic, feed }] of this.active) {
       const { epoch, sequence } = feed.position;
       const subscribers = this.dependencies.audience.members(name)?.size ?? 0;
       yield { name, subscribers, behind: topic.behind, position: { epoch, sequence } };
@@ -191,27 +191,27 @@ export class TopicHub implements Topics, BrokerListener {
 
   // From the rooms.
 
-  /** Somebody entered an empty room: carry its topic. */
+  /** Somebody entered an empty room: activate its topic. */
   onRoomCreated(topic: string): void {
-    const carried = this.carry(topic);
-    this.opened(carried).catch(() => {
+    const activation = this.activate(topic);
+    this.opened(activation).catch(() => {
       // Tried again when the log is back.
     });
   }
 
   onRoomDeleted(topic: string): void {
-    const carried = this.carried.get(topic);
-    if (carried !== undefined) this.dropIfUnused(carried);
+    const activation = this.active.get(topic);
+    if (activation !== undefined) this.dropIfUnused(activation);
   }
 
   onLeft(topic: string, id: string): void {
-    this.carried.get(topic)?.topic.left(id);
+    this.active.get(topic)?.topic.left(id);
   }
 
   // From the broker.
 
   onBatch(batch: Batch): void {
-    (this.carried.get(batch.topic)?.feed ?? this.feeds.get(batch.topic))?.onBatch(batch);
+    (this.active.get(batch.topic)?.feed ?? this.feeds.get(batch.topic))?.onBatch(batch);
   }
 
   onState(state: BrokerState): void {
@@ -220,8 +220,8 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   onResync(): void {
-    for (const carried of this.carried.values()) {
-      if (!carried.feed.isOpen) this.opened(carried).catch(() => {});
+    for (const activation of this.active.values()) {
+      if (!activation.feed.isOpen) this.opened(activation).catch(() => {});
     }
     void this.checkPositions(0);
   }
@@ -229,84 +229,84 @@ export class TopicHub implements Topics, BrokerListener {
   /** Resolves when no publish is under way any more, or after the time. */
   async settle(limitMs: number): Promise<void> {
     await this.publisher.settle(limitMs);
-    for (const { topic } of this.carried.values()) topic.flush();
+    for (const { topic } of this.active.values()) topic.flush();
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
     for (const timer of this.timers) clearInterval(timer);
-    for (const { topic } of this.carried.values()) topic.flush();
+    for (const { topic } of this.active.values()) topic.flush();
     this.flusher.close();
     this.publisher.close();
-    for (const { topic, feed } of this.carried.values()) {
+    for (const { topic, feed } of this.active.values()) {
       topic.close();
       feed.close();
     }
     for (const feed of this.feeds.values()) feed.close();
-    this.carried.clear();
+    this.active.clear();
     this.feeds.clear();
   }
 
-  private carry(topic: string): Carried {
-    const known = this.carried.get(topic);
+  private activate(topic: string): Activation {
+    const known = this.active.get(topic);
     if (known !== undefined) return known;
-    const { audience, broker, log, acks, onDelivered, tracer, nowMs } = this.dependencies;
+    const { audience, broker, log, acks, onDelivered, tracer, now } = this.dependencies;
     const { settings } = this;
     const { schedule } = this.flusher;
-    const carriedTopic = new CarriedTopic(
-      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, tracer, nowMs, log, schedule },
+    const activeTopic = new ActiveTopic(
+      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, tracer, now, log, schedule },
       topic,
       {
         window: { windowMs: settings.fanoutWindowMs, maxWindowMs: settings.fanoutWindowMaxMs },
         overflow: settings.outboxOverflow,
       },
     );
-    const feed = new LogFeed({ broker, log }, topic, carriedTopic, { sparse: false });
-    const carried: Carried = { topic: carriedTopic, feed, opening: undefined, pending: 0 };
-    this.carried.set(topic, carried);
-    return carried;
+    const feed = new LogFeed({ broker, log }, topic, activeTopic, { sparse: false });
+    const activation: Activation = { topic: activeTopic, feed, opening: undefined, pending: 0 };
+    this.active.set(topic, activation);
+    return activation;
   }
 
-  private opened(carried: Carried): Promise<void> {
-    if (carried.feed.isOpen) return Promise.resolve();
-    carried.opening ??= this.open(carried).finally(() => {
-      carried.opening = undefined;
+  private opened(activation: Activation): Promise<void> {
+    if (activation.feed.isOpen) return Promise.resolve();
+    activation.opening ??= this.open(activation).finally(() => {
+      activation.opening = undefined;
     });
-    return carried.opening;
+    return activation.opening;
   }
 
-  private async open(carried: Carried): Promise<void> {
+  private async open(activation: Activation): Promise<void> {
     this.requireLog();
-    await carried.feed.open((position) => carried.topic.startAt(position));
+    await activation.feed.open((position) => activation.topic.startAt(position));
   }
 
-  private dropIfUnused(carried: Carried): void {
-    const { name } = carried.topic;
-    if (carried.pending > 0 || (this.dependencies.audience.members(name)?.size ?? 0) > 0) return;
-    if (this.carried.get(name) !== carried) return;
-    this.carried.delete(name);
-    this.flusher.forget(carried.topic);
+  private dropIfUnused(activation: Activation): void {
+    const { name } = activation.topic;
+    if (activation.pending > 0 || (this.dependencies.audience.members(name)?.size ?? 0) > 0) return;
+    if (this.active.get(name) !== activation) return;
+    this.active.delete(name);
+    this.flusher.forget(activation.topic);
     this.blocks.forget(name);
-    carried.topic.close();
-    carried.feed.close();
+    activation.topic.close();
+    activation.feed.close();
   }
 
   /** Whether everything after `since` can still be read, and how much it is. */
-  private async recoverable(carried: Carried, since: Position): Promise<Recovery> {
-    const { written } = carried.topic;
+  private async recoverable(activation: Activation, since: Position): Promise<Recovery> {
+    const { written } = activation.topic;
     if (since.epoch === written.epoch && since.sequence === written.sequence) {
       return { since, recovered: true, missed: 0 };
     }
-    const { end } = await this.dependencies.broker.read(carried.topic.name, since.sequence, 1);
+    const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
     const inside = isPlaceIn(end, since);
     const recovered = inside && since.sequence + 1 >= end.firstSequence;
     return { since, recovered, missed: inside ? end.sequence - since.sequence : lostAtLeast(end) };
   }
 
   /** Joins in one turn: from here on nothing can fall between what is read from the log and what comes live. */
-  private join(carried: Carried, subscriber: Subscriber, recovery: Recovery | undefined): Subscribed {
-    const { topic } = carried;
+  private join(activation: Activation, subscriber: Subscriber, recovery: Recovery | undefined): Subscribed {
+    const { topic } = activation;
     const { audience } = this.dependencies;
     const alreadyIn = audience.members(topic.name)?.has(subscriber.id) ?? false;
     if (!alreadyIn) topic.flush();
@@ -325,15 +325,15 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   /** A quarter of the time that subscribers here wait for a flush; nothing where a flush costs little. */
-  private readonly gatherMs = (topic: string): number => {
-    const windowMs = this.carried.get(topic)?.topic.windowMs ?? 0;
+  private readonly lingerMs = (topic: string): number => {
+    const windowMs = this.active.get(topic)?.topic.windowMs ?? 0;
     return windowMs > this.settings.fanoutWindowMs ? windowMs / 4 : 0;
   };
 
   /** Compares followed logs that have been quiet with the ends of their logs. */
   private async checkPositions(quietMs: number): Promise<void> {
     const before = performance.now() - quietMs;
-    const feeds = [...this.feeds.values(), ...[...this.carried.values()].map(({ feed }) => feed)];
+    const feeds = [...this.feeds.values(), ...[...this.active.values()].map(({ feed }) => feed)];
     const quiet = feeds.filter((feed) => feed.isOpen && feed.lastTraffic <= before);
     for (let i = 0; i < quiet.length; i += 500) {
       const some = quiet.slice(i, i + 500);

@@ -26,9 +26,9 @@ export interface MessageTracerDependencies {
   readonly rules: Pick<TraceRules, 'size' | 'has'>;
   readonly replicaId: string;
   /** Milliseconds since 1970. */
-  readonly nowMs: () => number;
+  readonly now: () => number;
   /** Monotonic, in milliseconds. */
-  readonly monotonicMs: () => number;
+  readonly monotonicNow: () => number;
 }
 
 export interface MessageTracerSettings {
@@ -85,7 +85,7 @@ export class MessageTracer {
     private readonly dependencies: MessageTracerDependencies,
     settings: MessageTracerSettings,
   ) {
-    const now = dependencies.monotonicMs();
+    const now = dependencies.monotonicNow();
     this.ring = new TraceRing(settings.ringSize);
     this.sample = settings.samplePerSec === 0 ? undefined : new TokenBucket(settings.samplePerSec, now);
     this.forced = new TokenBucket(settings.forcedPerSec, now);
@@ -142,15 +142,15 @@ export class MessageTracer {
   /** A marked message was handed to transports. */
   delivered(messageId: string, details: TraceEvent['details']): void {
     const { at } = this.record(messageId, 'Delivered', details);
-    const startMs = this.arrived.get(messageId);
-    if (startMs === undefined) return;
+    const startAt = this.arrived.get(messageId);
+    if (startAt === undefined) return;
     this.arrived.delete(messageId);
-    this.sink?.delivered({ messageId, startMs, endMs: at, details });
+    this.sink?.delivered({ messageId, startAt, endAt: at, details });
   }
 
   /** A marked message was read from the log for somebody who was behind; noted up to a hundred times a second. */
   caughtUp(messageId: string, details: TraceEvent['details']): void {
-    if (this.catchUps.take(this.dependencies.monotonicMs()) > 0) return;
+    if (this.catchUps.take(this.dependencies.monotonicNow()) > 0) return;
     this.record(messageId, 'Delivered', { ...details, from_log: true });
   }
 
@@ -162,7 +162,7 @@ export class MessageTracer {
   private isChosen(wanted: boolean): boolean {
     const bucket = wanted ? this.forced : this.sample;
     if (bucket === undefined) return false;
-    const chosen = bucket.take(this.dependencies.monotonicMs()) === 0;
+    const chosen = bucket.take(this.dependencies.monotonicNow()) === 0;
     if (chosen) this.counts[wanted ? 'forced' : 'sampled']++;
     else if (wanted) this.counts.skipped++;
     return chosen;
@@ -175,8 +175,8 @@ export class MessageTracer {
   }
 
   private readonly record = (messageId: string, stage: TraceStage, details: TraceEvent['details']) => {
-    const { nowMs, replicaId } = this.dependencies;
-    const event = { message_id: messageId, stage, at: nowMs(), replica_id: replicaId, details };
+    const { now, replicaId } = this.dependencies;
+    const event = { message_id: messageId, stage, at: now(), replica_id: replicaId, details };
     this.ring.add(event);
     return event;
   };

@@ -11,7 +11,7 @@ import {
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base';
 import type { Log } from '../logging/log.js';
-import type { DeliveredStretch, PublishedStretch, SpanSink } from './span-sink.js';
+import type { DeliverySpan, PublishSpan, SpanSink } from './span-sink.js';
 
 export interface SpanExportSettings {
   /** Base address of a collector that takes OTLP over HTTP; spans go to `/v1/traces` under it. */
@@ -40,10 +40,10 @@ export class SpanExport implements SpanSink {
   readonly counts: SpanExportCounts = { exported: 0, failed: 0 };
   private readonly ids = new ChosenIds();
   private readonly provider: BasicTracerProvider;
-  private loggedMs = -Infinity;
+  private loggedAt = -Infinity;
 
   constructor(
-    private readonly dependencies: { readonly log: Log; readonly monotonicMs: () => number },
+    private readonly dependencies: { readonly log: Log; readonly monotonicNow: () => number },
     private readonly settings: SpanExportSettings,
   ) {
     const url = `${settings.endpoint.replace(/\/+$/, '')}/v1/traces`;
@@ -67,7 +67,7 @@ export class SpanExport implements SpanSink {
     });
   }
 
-  published({ id, command, target, userId, connectionId, wire, events, failure }: PublishedStretch): void {
+  published({ id, command, target, userId, connectionId, wire, events, failure }: PublishSpan): void {
     const startTime = events[0]!.at;
     this.ids.next = { traceId: traceIdOf(id), spanId: spanIdOf(id) };
     const span = this.tracer.startSpan(
@@ -94,13 +94,13 @@ export class SpanExport implements SpanSink {
     span.end();
   }
 
-  delivered({ messageId, startMs, endMs, details }: DeliveredStretch): void {
+  delivered({ messageId, startAt, endAt, details }: DeliverySpan): void {
     const { topic, connections } = details;
     const span = this.tracer.startSpan(
       `deliver${typeof topic === 'string' ? ` ${topic}` : ''}`,
       {
         kind: SpanKind.CONSUMER,
-        startTime: startMs,
+        startTime: startAt,
         attributes: {
           'messaging.system': 'realtime-communication',
           'messaging.operation.name': 'deliver',
@@ -112,7 +112,7 @@ export class SpanExport implements SpanSink {
       },
       contextOf(messageId),
     );
-    span.end(endMs);
+    span.end(endAt);
   }
 
   /** Sends what waits. Never rejects. */
@@ -138,10 +138,10 @@ export class SpanExport implements SpanSink {
   }
 
   private onFailure(spans: readonly ReadableSpan[], error: Error | undefined): void {
-    const { log, monotonicMs } = this.dependencies;
+    const { log, monotonicNow } = this.dependencies;
     this.counts.failed += spans.length;
-    if (monotonicMs() < this.loggedMs + logMs) return;
-    this.loggedMs = monotonicMs();
+    if (monotonicNow() < this.loggedAt + logMs) return;
+    this.loggedAt = monotonicNow();
     log.warn('Spans not exported', { spans: spans.length, error });
   }
 }

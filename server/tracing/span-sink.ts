@@ -1,22 +1,22 @@
 import type { TraceEvent, TraceStart } from './trace-event.js';
 
 /** The way of a message from its client into the log. */
-export interface PublishedStretch extends TraceStart {
+export interface PublishSpan extends TraceStart {
   readonly events: readonly TraceEvent[];
   /** Code of the error, if it was refused. */
   readonly failure?: string;
 }
 
 /** The way of a message from the log to the clients of one replica. */
-export interface DeliveredStretch {
+export interface DeliverySpan {
   readonly messageId: string;
-  readonly startMs: number;
-  readonly endMs: number;
+  readonly startAt: number;
+  readonly endAt: number;
   readonly details: TraceEvent['details'];
 }
 
 /** Takes finished stretches of traced messages. */
 export interface SpanSink {
-  published(stretch: PublishedStretch): void;
-  delivered(stretch: DeliveredStretch): void;
+  published(stretch: PublishSpan): void;
+  delivered(stretch: DeliverySpan): void;
 }

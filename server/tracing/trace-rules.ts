@@ -15,7 +15,7 @@ export interface TraceRule {
 export interface TraceRulesDependencies {
   /** The map of operators' switches. */
   readonly map: ReplicatedMap;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 /** Rules in force at the same time. */
@@ -44,11 +44,11 @@ export class TraceRules {
   /** Whether everything of a topic, or of a user, is to be traced now. */
   has(kind: TraceRule['kind'], name: string): boolean {
     const rule = this.byField.get(fieldOf(kind, name));
-    return rule !== undefined && rule.until > this.dependencies.nowMs();
+    return rule !== undefined && rule.until > this.dependencies.now();
   }
 
   list(): TraceRule[] {
-    const now = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     return [...this.byField.values()].filter(({ until }) => until > now);
   }
 
@@ -88,7 +88,7 @@ export class TraceRules {
 
   /** Takes ended rules out of the store; whichever replica comes first. */
   private async sweep(): Promise<void> {
-    const now = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     const ended = [...this.byField].filter(([, { until }]) => until <= now).map(([key]) => [key, undefined]);
     if (ended.length === 0) return;
     await this.dependencies.map.set(Object.fromEntries(ended) as Record<string, undefined>).catch(() => {

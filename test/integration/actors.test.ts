@@ -223,9 +223,9 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
   });
 
   it('give a hook its time and no more', async () => {
-    const startedMs = Date.now();
+    const startedAt = Date.now();
     assert.equal((await publish(publisher, 'hanging')).error?.code, 'internal');
-    const tookMs = Date.now() - startedMs;
+    const tookMs = Date.now() - startedAt;
     assert.ok(tookMs >= 290 && tookMs < 3000, `${tookMs} ms`);
   });
 

@@ -11,8 +11,9 @@ import { connectClient, type TestAnswer } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
 import { secret, TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
+import { root } from '../support/root.js';
 
-const cli = join(__dirname, '..', '..', 'dist', 'server', 'cli', 'rtc.js');
+const cli = join(root, 'dist', 'server', 'cli', 'rtc.js');
 const count = 100_000;
 /** What a backup or restore may hold of all that at a time. */
 const memoryLimitBytes = 96 * 1024 * 1024;

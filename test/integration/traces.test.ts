@@ -217,12 +217,12 @@ describe('[TRACE] sampling and export', () => {
     const replica = await TestReplica.start({ RTC_TRACING_SAMPLE_PER_SEC: '5' });
     const ann = await connectClient(replica.url, 'ann');
     try {
-      const startedMs = Date.now();
-      while (Date.now() - startedMs < 2000)
+      const startedAt = Date.now();
+      while (Date.now() - startedAt < 2000)
         await Promise.all(
           Array.from({ length: 50 }, () => emit(ann, 'publish', { topic: 'busy', payload: 1 })),
         );
-      const secs = (Date.now() - startedMs) / 1000;
+      const secs = (Date.now() - startedAt) / 1000;
       const { traces } = await replica.json<Json>('/metrics');
       // A second's worth at once, then the rate.
       assert.ok(

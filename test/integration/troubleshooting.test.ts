@@ -12,8 +12,8 @@ import { CommandRunner, readBlocks } from '../support/documented-commands.js';
 import { TestRedis } from '../support/redis.js';
 import { secret, TestReplica, tokenOf } from '../support/replica.js';
 import { freePort, until } from '../support/wait.js';
+import { root } from '../support/root.js';
 
-const root = join(__dirname, '..', '..');
 const page = readFileSync(join(root, 'docs', 'troubleshooting.md'), 'utf8');
 const blocks = readBlocks(page);
 const preambles = blocks.filter(({ mark }) => mark === 'preamble');

@@ -245,7 +245,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       });
       assert.deepEqual([answer['delivered'], answer['expected']], [2, 3]);
       ann.on('message', (_message: Message, acknowledge?: () => void) => acknowledge?.());
-      const startedMs = Date.now();
+      const startedAt = Date.now();
       const all = await ask(ann, 'publish', {
         topic: 'confirmed',
         payload: 2,
@@ -253,7 +253,7 @@ for (const transport of ['websocket', 'polling'] as const) {
         timeout_ms: 5000,
       });
       assert.deepEqual([all['delivered'], all['expected']], [3, 3]);
-      assert.ok(Date.now() - startedMs < 4000, 'it does not wait longer than needed');
+      assert.ok(Date.now() - startedAt < 4000, 'it does not wait longer than needed');
     });
 
     it('tells who is present in the whole cluster, and who comes and goes', async () => {

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
 import { freePort, until } from './wait.js';
+import { root } from './root.js';
 
 /** The secret of every test's tokens. */
 export const secret = 'a secret for tests';
@@ -12,7 +13,7 @@ export function tokenOf(userId: string, claims: object = {}): string {
   return jwt.sign({ sub: userId, roles: ['user'], exp, ...claims }, secret);
 }
 
-const dist = join(__dirname, '..', '..', 'dist');
+const dist = join(root, 'dist');
 /** What `npm start` runs, and a program that embeds the service with hooks. */
 const programs = {
   main: join(dist, 'server', 'main.js'),

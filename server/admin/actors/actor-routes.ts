@@ -54,7 +54,7 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
         silent_replicas: silentField,
       }),
       run: async ({ query }) => {
-        const { answers, silent } = await cluster.ask('actors', query);
+        const { answers, unresponsive } = await cluster.ask('actors', query);
         const order = (state: string) => [...states].reverse().indexOf(state as (typeof states)[number]);
         return {
           actors: answers
@@ -62,7 +62,7 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
             .sort((a, b) => order(a.state) - order(b.state) || b.mailbox_size - a.mailbox_size)
             .slice(0, query.limit),
           total: answers.reduce((sum, { answer }) => sum + answer.total, 0),
-          silent_replicas: silent,
+          silent_replicas: unresponsive,
         };
       },
     }),
@@ -77,12 +77,12 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
         silent_replicas: silentField,
       }),
       run: async ({ params: { id } }) => {
-        const { answers, silent } = await cluster.ask('restart_actor', { id });
-        if (silent.length === 0 && !answers.some(({ answer }) => answer.known))
+        const { answers, unresponsive } = await cluster.ask('restart_actor', { id });
+        if (unresponsive.length === 0 && !answers.some(({ answer }) => answer.known))
           throw new RefusalError('not_found', `there is no actor ${id.slice(0, 220)}`);
         return {
           restarted: answers.filter(({ answer }) => answer.restarted).map(({ replica }) => replica),
-          silent_replicas: silent,
+          silent_replicas: unresponsive,
         };
       },
     }),

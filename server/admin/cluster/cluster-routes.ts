@@ -49,13 +49,13 @@ export function clusterRoutes(dependencies: ClusterRouteDependencies): readonly 
         silent_replicas: silentField,
       }),
       run: async () => {
-        const { answers, silent } = await cluster.ask('metrics', null);
+        const { answers, unresponsive } = await cluster.ask('metrics', null);
         const documents = answers.map(({ answer }) => answer);
         return {
           totals: totalsOf(documents),
           mode: control.snapshot().mode,
           replicas: documents.map((document) => ({ ...document })),
-          silent_replicas: silent,
+          silent_replicas: unresponsive,
         };
       },
     }),

@@ -29,17 +29,17 @@ export function connectionRoutes({
   readonly cluster: ClusterOperations;
 }): readonly AdminRoute[] {
   const list = async (query: ConnectionQuery & { limit: number }) => {
-    const { answers, silent } = await cluster.ask('connections', query);
+    const { answers, unresponsive } = await cluster.ask('connections', query);
     return {
       connections: answers.flatMap(({ answer }) => answer.items).slice(0, query.limit),
       total: answers.reduce((sum, { answer }) => sum + answer.total, 0),
-      silent_replicas: silent,
+      silent_replicas: unresponsive,
     };
   };
   const disconnect = async (query: ConnectionQuery, reason = byOperator) => {
-    const { answers, silent } = await cluster.ask('disconnect', { ...query, reason });
+    const { answers, unresponsive } = await cluster.ask('disconnect', { ...query, reason });
     const disconnected = answers.reduce((sum, { answer }) => sum + answer.disconnected, 0);
-    return { disconnected, silent_replicas: silent };
+    return { disconnected, silent_replicas: unresponsive };
   };
   const listAnswer = z.object({
     connections: z.array(connectionSchema),
@@ -119,7 +119,7 @@ export function connectionRoutes({
         silent_replicas: silentField,
       }),
       run: async ({ query: { limit } }) => {
-        const { answers, silent } = await cluster.ask('users', null);
+        const { answers, unresponsive } = await cluster.ask('users', null);
         const users = new Map<string, { user_id: string; connections: number; replicas: string[] }>();
         for (const { replica, answer } of answers) {
           for (const [id, count] of Object.entries(answer)) {
@@ -130,7 +130,7 @@ export function connectionRoutes({
           }
         }
         const sorted = [...users.values()].sort((a, b) => b.connections - a.connections);
-        return { users: sorted.slice(0, limit), total: users.size, silent_replicas: silent };
+        return { users: sorted.slice(0, limit), total: users.size, silent_replicas: unresponsive };
       },
     }),
     adminRoute({

@@ -11,7 +11,7 @@ export interface EmergencyRouteDependencies {
   readonly cluster: ClusterOperations;
   /** The log filter in force on this replica. */
   readonly logFilter: () => string;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 const controlSchema = z.object({
@@ -44,7 +44,7 @@ export function emergencyRoutes({
   control,
   cluster,
   logFilter,
-  nowMs,
+  now,
 }: EmergencyRouteDependencies): readonly AdminRoute[] {
   const accept = (accepted: boolean) => ({
     method: 'post' as const,
@@ -52,7 +52,7 @@ export function emergencyRoutes({
     body: onlyReason,
     answer: controlSchema,
     run: async ({ body, caller }: { body: z.output<typeof onlyReason>; caller: AdminCaller }) => {
-      await control.acceptConnections(accepted, switchedBy(caller, nowMs(), body.reason));
+      await control.acceptConnections(accepted, switchedBy(caller, now(), body.reason));
       return control.snapshot();
     },
   });
@@ -69,7 +69,7 @@ export function emergencyRoutes({
       answer: controlSchema,
       run: async ({ params, body, caller }) => {
         const topic = readTopicName(params.topic, 'topic');
-        await control.freeze(topic, frozen, switchedBy(caller, nowMs(), body.reason));
+        await control.freeze(topic, frozen, switchedBy(caller, now(), body.reason));
         return control.snapshot();
       },
     });
@@ -82,7 +82,7 @@ export function emergencyRoutes({
       body: onlyReason,
       answer: controlSchema,
       run: async ({ body, caller }) => {
-        await control.shedPresence(off, switchedBy(caller, nowMs(), body.reason));
+        await control.shedPresence(off, switchedBy(caller, now(), body.reason));
         return control.snapshot();
       },
     });
@@ -103,7 +103,7 @@ export function emergencyRoutes({
       body: z.strictObject({ mode: z.enum(modes), reason: reasonField }),
       answer: controlSchema,
       run: async ({ body, caller }) => {
-        await control.setMode(body.mode, switchedBy(caller, nowMs(), body.reason));
+        await control.setMode(body.mode, switchedBy(caller, now(), body.reason));
         return control.snapshot();
       },
     }),
@@ -126,14 +126,14 @@ export function emergencyRoutes({
       answer: z.object({ notified: z.int(), silent_replicas: silentField }),
       run: async ({ body: { data, users, topic } }) => {
         if (topic !== undefined) readTopicName(topic, 'topic');
-        const { answers, silent } = await cluster.ask('notify', {
-          notification: { ...data, timestamp: nowMs() },
+        const { answers, unresponsive } = await cluster.ask('notify', {
+          notification: { ...data, timestamp: now() },
           users,
           topic,
         });
         return {
           notified: answers.reduce((sum, { answer }) => sum + answer.notified, 0),
-          silent_replicas: silent,
+          silent_replicas: unresponsive,
         };
       },
     }),
@@ -165,7 +165,7 @@ export function emergencyRoutes({
           ...(connectionRps !== undefined && { connectionRps }),
           ...(userRps !== undefined && { userRps }),
         };
-        await control.setRates(rates, switchedBy(caller, nowMs(), reason));
+        await control.setRates(rates, switchedBy(caller, now(), reason));
         return control.snapshot().rate_limits;
       },
     }),
@@ -176,7 +176,7 @@ export function emergencyRoutes({
       summary: 'Go back to the rate limits of the settings.',
       answer: controlSchema.shape.rate_limits,
       run: async ({ caller }) => {
-        await control.resetRates(switchedBy(caller, nowMs(), undefined));
+        await control.resetRates(switchedBy(caller, now(), undefined));
         return control.snapshot().rate_limits;
       },
     }),
@@ -200,7 +200,7 @@ export function emergencyRoutes({
       }),
       answer: z.object({ filter: z.string() }),
       run: async ({ body, caller }) => {
-        await control.setLogFilter(body.filter, switchedBy(caller, nowMs(), body.reason));
+        await control.setLogFilter(body.filter, switchedBy(caller, now(), body.reason));
         return { filter: logFilter() };
       },
     }),
@@ -211,7 +211,7 @@ export function emergencyRoutes({
       summary: 'Go back to the log filter of the settings.',
       answer: z.object({ filter: z.string() }),
       run: async ({ caller }) => {
-        await control.setLogFilter(undefined, switchedBy(caller, nowMs(), undefined));
+        await control.setLogFilter(undefined, switchedBy(caller, now(), undefined));
         return { filter: logFilter() };
       },
     }),

@@ -18,7 +18,7 @@ export interface SessionRouteDependencies {
   /** Backups and restores are slow work. */
   readonly pool: Pick<WorkPool, 'run'>;
   readonly replicaId: string;
-  readonly nowMs: () => number;
+  readonly now: () => number;
   readonly log: Log;
 }
 
@@ -49,7 +49,7 @@ export function sessionRoutes({
   store,
   pool,
   replicaId,
-  nowMs,
+  now,
   log,
 }: SessionRouteDependencies): readonly AdminRoute[] {
   return [
@@ -105,7 +105,7 @@ export function sessionRoutes({
       }),
       stream: async (_request, response) => {
         const counts = { sessions: 0, malformed: 0 };
-        const createdAt = nowMs();
+        const createdAt = now();
         const text = backupOf(store, { createdAt, replicaId }, counts);
         // What fails until here is answered as an error.
         const first = await text.next();

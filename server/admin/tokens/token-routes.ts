@@ -13,7 +13,7 @@ export interface TokenRouteDependencies {
   readonly issuer: TokenIssuer | undefined;
   readonly verifier: TokenVerifier;
   readonly revocations: Revocations;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 const revocationSchema = z.object({
@@ -30,7 +30,7 @@ export function tokenRoutes({
   issuer,
   verifier,
   revocations,
-  nowMs,
+  now,
 }: TokenRouteDependencies): readonly AdminRoute[] {
   return [
     adminRoute({
@@ -57,7 +57,7 @@ export function tokenRoutes({
       run: ({ body: { user_id: userId, roles, topics } }) => {
         if (issuer === undefined) throw cannotSign();
         const pair = issuer.pair({ userId, roles, ...(topics !== undefined && { topics }) });
-        return pairAnswer(pair, nowMs());
+        return pairAnswer(pair, now());
       },
     }),
     adminRoute({

@@ -40,7 +40,7 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
         silent_replicas: silentField,
       }),
       run: async ({ query }) => {
-        const { answers, silent } = await cluster.ask('topics', query);
+        const { answers, unresponsive } = await cluster.ask('topics', query);
         const frozen = new Set(control.snapshot().frozen_topics);
         const topics = new Map<string, TopicSum>();
         for (const { replica, answer } of answers) {
@@ -63,7 +63,7 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
         const sorted = [...topics.values()].sort((a, b) => b.subscribers - a.subscribers);
         const truncated =
           sorted.length > query.limit || answers.some(({ answer }) => answer.total > answer.items.length);
-        return { topics: sorted.slice(0, query.limit), truncated, silent_replicas: silent };
+        return { topics: sorted.slice(0, query.limit), truncated, silent_replicas: unresponsive };
       },
     }),
     adminRoute({
@@ -82,7 +82,7 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
       }),
       run: async ({ params }) => {
         const topic = readTopicName(params.topic, 'topic');
-        const [[end], { answers, silent }] = await Promise.all([
+        const [[end], { answers, unresponsive }] = await Promise.all([
           broker.ends([topic]),
           cluster.ask('topics', { prefix: topic, limit: 10_000 }),
         ]);
@@ -97,7 +97,7 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
               .filter((item) => item.topic === topic)
               .map(({ subscribers, behind }) => ({ replica_id: replica, subscribers, behind })),
           ),
-          silent_replicas: silent,
+          silent_replicas: unresponsive,
         };
       },
     }),

@@ -10,7 +10,7 @@ import { limitField, reasonField, silentField, switchedBy } from '../schemas.js'
 export interface TraceRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly rules: TraceRules;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 const eventSchema = z.object({
@@ -40,7 +40,7 @@ const onlyOne = ({ topic, user }: { topic?: string | undefined; user?: string | 
 const giveOne = { error: 'give either topic or user' };
 
 /** Traces of messages, and what is to be traced. */
-export function traceRoutes({ cluster, rules, nowMs }: TraceRouteDependencies): readonly AdminRoute[] {
+export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): readonly AdminRoute[] {
   const listed = () => ({ rules: rules.list().map(shown) });
   return [
     adminRoute({
@@ -55,9 +55,9 @@ export function traceRoutes({ cluster, rules, nowMs }: TraceRouteDependencies): 
         silent_replicas: silentField,
       }),
       run: async ({ params: { id } }) => {
-        const { answers, silent } = await cluster.ask('trace', { id });
+        const { answers, unresponsive } = await cluster.ask('trace', { id });
         const events = inOrder(answers.flatMap(({ answer }) => answer));
-        if (events.length === 0 && silent.length === 0)
+        if (events.length === 0 && unresponsive.length === 0)
           throw new RefusalError(
             'not_found',
             `there is no trace of message ${id.slice(0, 100)}: it was not chosen, or is forgotten`,
@@ -65,7 +65,7 @@ export function traceRoutes({ cluster, rules, nowMs }: TraceRouteDependencies): 
         return {
           message_id: id,
           events: events.map(({ message_id: _, ...event }) => event),
-          silent_replicas: silent,
+          silent_replicas: unresponsive,
         };
       },
     }),
@@ -98,9 +98,9 @@ export function traceRoutes({ cluster, rules, nowMs }: TraceRouteDependencies): 
         silent_replicas: silentField,
       }),
       run: async ({ query }) => {
-        const { answers, silent } = await cluster.ask('traces', query);
+        const { answers, unresponsive } = await cluster.ask('traces', query);
         const messages = answers.flatMap(({ answer }) => answer).sort((a, b) => b.at - a.at);
-        return { messages: messages.slice(0, query.limit), silent_replicas: silent };
+        return { messages: messages.slice(0, query.limit), silent_replicas: unresponsive };
       },
     }),
     adminRoute({
@@ -125,9 +125,9 @@ export function traceRoutes({ cluster, rules, nowMs }: TraceRouteDependencies): 
         .refine(onlyOne, giveOne),
       answer: rulesAnswer,
       run: async ({ body, caller }) => {
-        const now = nowMs();
-        const who = switchedBy(caller, now, body.reason);
-        await rules.add({ ...subjectOf(body), until: now + body.for_secs * 1000, ...who });
+        const at = now();
+        const who = switchedBy(caller, at, body.reason);
+        await rules.add({ ...subjectOf(body), until: at + body.for_secs * 1000, ...who });
         return listed();
       },
     }),

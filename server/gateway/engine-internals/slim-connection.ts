@@ -53,7 +53,7 @@ function withoutToken(given: Fields): Fields {
  * room that lists and tables keep for nothing. These are a large part of what an idle connection costs. What is done here only frees memory:
  * where another version of a library has other internals, it finds nothing to do.
  */
-export function makeLean(socket: Socket): void {
+export function makeSlim(socket: Socket): void {
   Object.assign(socket, { handshake: new ReleasedHandshake(socket.handshake) });
   Object.assign(socket.conn, { request: released });
   // Long-polling goes on with requests of its own.

@@ -7,7 +7,7 @@ export interface RefusalLogDependencies {
   readonly count: (code: ErrorCode) => void;
   readonly addressOf: (request: IncomingMessage) => string;
   /** Monotonic, in milliseconds. */
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 /** Lines in one second at most: whoever knocks in a loop must not fill the disk. */
@@ -24,7 +24,7 @@ export class RefusalLog {
   note(error: unknown, request: IncomingMessage): void {
     const { code, message } = toWireError(error);
     this.dependencies.count(code);
-    const second = Math.floor(this.dependencies.nowMs() / 1000);
+    const second = Math.floor(this.dependencies.now() / 1000);
     if (second !== this.second) {
       this.second = second;
       this.lines = 0;

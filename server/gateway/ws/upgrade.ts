@@ -11,17 +11,17 @@ import {
   type Handshakes,
   type LetIn,
 } from '../socketio/socketio-server.js';
-import { JsonConnection, type JsonConnectionSettings } from './ws-connection.js';
+import { WsConnection, type WsConnectionSettings } from './ws-connection.js';
 
 export interface UpgradeDependencies extends Handshakes {
   readonly authenticate: Authenticate;
   readonly letIn: LetIn;
   /** Whether a client whose token was verified may still enter: it may have waited since. @throws RefusalError */
   readonly checkEntry: (identity: Identity) => void;
-  readonly onConnection: (connection: JsonConnection) => void;
+  readonly onConnection: (connection: WsConnection) => void;
 }
 
-export interface UpgradeSettings extends JsonConnectionSettings {
+export interface UpgradeSettings extends WsConnectionSettings {
   readonly transportLimitBytes: number;
   readonly allowedOrigins: readonly string[];
 }
@@ -32,7 +32,7 @@ const path = '/ws';
  * Accepts WebSockets at `/ws`. A request that is refused gets an HTTP status and a JSON body, and no socket. Returns a function that
  * stops accepting.
  */
-export function acceptJsonClients(
+export function acceptWsClients(
   http: HttpServer,
   dependencies: UpgradeDependencies,
   settings: UpgradeSettings,
@@ -78,7 +78,7 @@ export function acceptJsonClients(
             identity,
             ...(resumeSession !== undefined && { resumeSession }),
           };
-          dependencies.onConnection(new JsonConnection(made, settings));
+          dependencies.onConnection(new WsConnection(made, settings));
         });
       };
       const proceed = () => {

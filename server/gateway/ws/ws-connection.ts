@@ -7,13 +7,13 @@ import type { EngineConnection, WaitingPacket, WriteOptions } from '../../fanout
 import { textFrames } from '../../fanout/frames.js';
 import { translatePacket } from './translate.js';
 
-export interface JsonConnectionSettings {
+export interface WsConnectionSettings {
   readonly heartbeatIntervalMs: number;
   readonly clientTimeoutMs: number;
 }
 
 /** What a new `/ws` connection is made of; the token has been verified before the upgrade. */
-export interface NewJsonConnection {
+export interface NewWsConnection {
   readonly id: string;
   readonly webSocket: WebSocket;
   readonly request: IncomingMessage;
@@ -31,7 +31,7 @@ interface FrameSender {
  * A `/ws` client as an Engine.IO connection, so that Socket.IO's rooms, admin operations and limits see it like any other. It stands in
  * for engine.io's `Socket`: what Socket.IO writes to it is translated to JSON frames; what the client sends goes to `onFrame`.
  */
-export class JsonConnection extends EventEmitter implements EngineConnection {
+export class WsConnection extends EventEmitter implements EngineConnection {
   readonly protocol = 4;
   readonly id: string;
   readonly remoteAddress: string | undefined;
@@ -46,10 +46,10 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
   private early: [Buffer, boolean][] = [];
   private readonly webSocket: WebSocket;
   private readonly heartbeat: NodeJS.Timeout;
-  private heardAtMs = performance.now();
+  private lastReceivedAt = performance.now();
   private sent: (() => void)[] = [];
 
-  constructor(made: NewJsonConnection, settings: JsonConnectionSettings) {
+  constructor(made: NewWsConnection, settings: WsConnectionSettings) {
     super();
     this.id = made.id;
     this.identity = made.identity;
@@ -62,12 +62,12 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
     this.heartbeat.unref();
     const { webSocket } = this;
     webSocket.on('message', (content: Buffer, isBinary: boolean) => {
-      this.heardAtMs = performance.now();
+      this.lastReceivedAt = performance.now();
       if (this.receiver === undefined) this.early.push([content, isBinary]);
       else this.receiver(content, isBinary);
     });
     webSocket.on('pong', () => {
-      this.heardAtMs = performance.now();
+      this.lastReceivedAt = performance.now();
       this.emit('heartbeat');
     });
     webSocket.on('close', (code: number) =>
@@ -133,7 +133,7 @@ export class JsonConnection extends EventEmitter implements EngineConnection {
   }
 
   private beat(clientTimeoutMs: number): void {
-    if (performance.now() - this.heardAtMs > clientTimeoutMs) {
+    if (performance.now() - this.lastReceivedAt > clientTimeoutMs) {
       this.closed('ping timeout');
       this.webSocket.terminate();
       return;

@@ -16,7 +16,7 @@ import { logIsFull } from '../../log/full-log.js';
 
 export interface MemoryBrokerDependencies {
   readonly retentionOf: (topic: string) => Retention;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 interface MemoryLog {
@@ -27,9 +27,9 @@ interface MemoryLog {
   /** In order; those before `head` have been trimmed. */
   entries: (LogEntry | undefined)[];
   head: number;
-  entriesExpireMs: number;
-  expireMs: number;
-  readonly keys: Map<string, { receipt: AppendReceipt; expireMs: number }>;
+  entriesExpireAt: number;
+  expireAt: number;
+  readonly keys: Map<string, { receipt: AppendReceipt; expireAt: number }>;
 }
 
 const sweepMs = 1000;
@@ -57,7 +57,7 @@ export class MemoryBroker implements Broker {
 
   append(topic: string, entries: readonly AppendEntry[]): Promise<AppendReceipt[]> {
     const retention = this.dependencies.retentionOf(topic);
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     const log = this.log(topic, retention);
     if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) return Promise.reject(logIsFull());
     const firstSequence = log.sequence + 1;
@@ -65,7 +65,7 @@ export class MemoryBroker implements Broker {
     const receivers = this.followed.has(topic) ? 1 : 0;
     const receipts = entries.map((item): AppendReceipt => {
       const known = item.key === undefined ? undefined : log.keys.get(item.key);
-      if (known !== undefined && known.expireMs > nowMs) return { ...known.receipt, duplicate: true };
+      if (known !== undefined && known.expireAt > now) return { ...known.receipt, duplicate: true };
       const sequence = ++log.sequence;
       if (retention.historySize > 0) log.entries.push({ sequence, entry: item.entry });
       published.push(item.entry);
@@ -80,13 +80,13 @@ export class MemoryBroker implements Broker {
       if (item.key !== undefined) {
         // Deleted first, so that the order stays that of expiry.
         log.keys.delete(item.key);
-        log.keys.set(item.key, { receipt, expireMs: nowMs + retention.idempotencyMs });
+        log.keys.set(item.key, { receipt, expireAt: now + retention.idempotencyMs });
       }
       return receipt;
     });
     trim(log, retention.historySize);
-    log.entriesExpireMs = nowMs + retention.historyTtlMs;
-    log.expireMs = log.entriesExpireMs + positionGraceMs;
+    log.entriesExpireAt = now + retention.historyTtlMs;
+    log.expireAt = log.entriesExpireAt + positionGraceMs;
     if (published.length > 0 && receivers > 0) {
       const batch: Batch = {
         topic,
@@ -152,37 +152,37 @@ export class MemoryBroker implements Broker {
   }
 
   private log(topic: string, retention = this.dependencies.retentionOf(topic)): MemoryLog {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     let log = this.logs.get(topic);
-    if (log !== undefined && log.expireMs <= nowMs && !this.followed.has(topic)) log = undefined;
+    if (log !== undefined && log.expireAt <= now && !this.followed.has(topic)) log = undefined;
     if (log === undefined) {
-      const entriesExpireMs = nowMs + retention.historyTtlMs;
+      const entriesExpireAt = now + retention.historyTtlMs;
       log = {
         epoch: newEpoch(),
         previous: [],
         sequence: 0,
         entries: [],
         head: 0,
-        entriesExpireMs,
-        expireMs: entriesExpireMs + positionGraceMs,
+        entriesExpireAt,
+        expireAt: entriesExpireAt + positionGraceMs,
         keys: new Map(),
       };
       this.logs.set(topic, log);
     }
-    if (log.entriesExpireMs <= nowMs) dropHistory(log);
+    if (log.entriesExpireAt <= now) dropHistory(log);
     return log;
   }
 
   private expire(): void {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     for (const [topic, log] of this.logs) {
-      for (const [key, { expireMs }] of log.keys) {
+      for (const [key, { expireAt }] of log.keys) {
         // In order of insertion, which is the order of expiry.
-        if (expireMs > nowMs) break;
+        if (expireAt > now) break;
         log.keys.delete(key);
       }
-      if (log.entriesExpireMs <= nowMs) dropHistory(log);
-      if (log.expireMs <= nowMs && !this.followed.has(topic)) this.logs.delete(topic);
+      if (log.entriesExpireAt <= now) dropHistory(log);
+      if (log.expireAt <= now && !this.followed.has(topic)) this.logs.delete(topic);
     }
   }
 }

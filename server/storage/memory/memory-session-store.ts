@@ -8,7 +8,7 @@ import type {
 
 interface Kept {
   readonly session: StoredSession;
-  readonly expiresMs: number;
+  readonly expiresAt: number;
   /** Grows with each write: the order of the map. */
   readonly serial: number;
 }
@@ -19,7 +19,7 @@ export class MemorySessionStore implements SessionStore {
   private lastSerial = 0;
 
   constructor(
-    private readonly dependencies: { readonly nowMs: () => number },
+    private readonly dependencies: { readonly now: () => number },
     private readonly settings: { readonly ttlMs: number },
   ) {}
 
@@ -33,11 +33,11 @@ export class MemorySessionStore implements SessionStore {
   }
 
   async put(session: StoredSession): Promise<void> {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     this.sessions.delete(session.id);
     this.sessions.set(session.id, {
       session,
-      expiresMs: nowMs + this.settings.ttlMs,
+      expiresAt: now + this.settings.ttlMs,
       serial: ++this.lastSerial,
     });
     this.dropExpired();
@@ -83,18 +83,18 @@ export class MemorySessionStore implements SessionStore {
 
   private live(id: string): Kept | undefined {
     const kept = this.sessions.get(id);
-    return kept !== undefined && kept.expiresMs > this.dependencies.nowMs() ? kept : undefined;
+    return kept !== undefined && kept.expiresAt > this.dependencies.now() ? kept : undefined;
   }
 
-  private timed({ session, expiresMs }: Kept): KeptSession {
-    return { ...session, expires_in_secs: Math.ceil((expiresMs - this.dependencies.nowMs()) / 1000) };
+  private timed({ session, expiresAt }: Kept): KeptSession {
+    return { ...session, expires_in_secs: Math.ceil((expiresAt - this.dependencies.now()) / 1000) };
   }
 
   /** In order of expiry: the expired ones are in front. */
   private dropExpired(): void {
-    const nowMs = this.dependencies.nowMs();
-    for (const [id, { expiresMs }] of this.sessions) {
-      if (expiresMs > nowMs) break;
+    const now = this.dependencies.now();
+    for (const [id, { expiresAt }] of this.sessions) {
+      if (expiresAt > now) break;
       this.sessions.delete(id);
     }
   }

@@ -8,27 +8,27 @@ import type {
 
 /** Shared state of a replica that is alone; gone with it. */
 export class MemorySharedStore implements SharedStore {
-  private readonly values = new Map<string, { value: string; expiresMs: number }>();
+  private readonly values = new Map<string, { value: string; expiresAt: number }>();
   private readonly maps = new Map<string, { version: number; readonly fields: Map<string, Stamped> }>();
   private readonly lists = new Map<string, StoredRecord[]>();
   private lastId = 0;
   /** Of any map: no stamp is given twice, although the clock counts milliseconds only. */
   private lastStamp = 0;
 
-  constructor(private readonly dependencies: { readonly nowMs: () => number }) {}
+  constructor(private readonly dependencies: { readonly now: () => number }) {}
 
   async get(key: string): Promise<string | undefined> {
     return this.live(key);
   }
 
   async set(key: string, value: string, ttlMs = Infinity): Promise<void> {
-    const nowMs = this.dependencies.nowMs();
+    const now = this.dependencies.now();
     this.values.delete(key);
-    this.values.set(key, { value, expiresMs: nowMs + ttlMs });
+    this.values.set(key, { value, expiresAt: now + ttlMs });
     // A few at a time: expired ones would pile up otherwise.
     let looked = 0;
-    for (const [other, { expiresMs }] of this.values) {
-      if (expiresMs <= nowMs) this.values.delete(other);
+    for (const [other, { expiresAt }] of this.values) {
+      if (expiresAt <= now) this.values.delete(other);
       if (++looked === 10) break;
     }
   }
@@ -82,7 +82,7 @@ export class MemorySharedStore implements SharedStore {
   async append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string> {
     const list = this.lists.get(key) ?? [];
     this.lists.set(key, list);
-    const id = `${this.dependencies.nowMs()}-${this.lastId++}`;
+    const id = `${this.dependencies.now()}-${this.lastId++}`;
     list.push({ id, fields: { ...fields } });
     if (list.length > limit) list.splice(0, list.length - limit);
     return id;
@@ -101,13 +101,13 @@ export class MemorySharedStore implements SharedStore {
   }
 
   private nextStamp(above: number): number {
-    const nowMicros = Math.floor(this.dependencies.nowMs() * 1000);
+    const nowMicros = Math.floor(this.dependencies.now() * 1000);
     this.lastStamp = Math.max(nowMicros, this.lastStamp + 1, above + 1);
     return this.lastStamp;
   }
 
   private live(key: string): string | undefined {
     const kept = this.values.get(key);
-    return kept !== undefined && kept.expiresMs > this.dependencies.nowMs() ? kept.value : undefined;
+    return kept !== undefined && kept.expiresAt > this.dependencies.now() ? kept.value : undefined;
   }
 }

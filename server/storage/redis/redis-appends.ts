@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, Retention } from '../../log/broker.js';
 import { logIsFull } from '../../log/full-log.js';
-import { LostAnswerError, type RedisArgument, type RedisLink } from './redis-link.js';
+import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import type { TopicKeys } from './topic-keys.js';
 
@@ -13,7 +13,7 @@ export interface RedisAppendsDependencies {
   readonly freshEpoch: () => string;
   /** What a caller is told of an error of Redis. */
   readonly refusal: (error: unknown) => unknown;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface RedisAppendsSettings {
@@ -106,7 +106,7 @@ export class RedisAppends {
       answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', behind);
     } catch (error) {
       for (const append of appends) {
-        if (error instanceof LostAnswerError) void this.resolve(append, redis.fsyncAlways);
+        if (error instanceof ResponseLostError) void this.resolve(append, redis.fsyncAlways);
         else append.reject(refusal(error));
       }
       return;
@@ -118,7 +118,7 @@ export class RedisAppends {
 
   /** Keys and arguments, as the script's head describes them. */
   private callOf(appends: readonly Append[], runId: string): { keys: string[]; args: RedisArgument[] } {
-    const { keys: names, retentionOf, freshEpoch, nowMs } = this.dependencies;
+    const { keys: names, retentionOf, freshEpoch, now } = this.dependencies;
     const keys: string[] = [];
     const blobs: Buffer[] = [];
     const retentions: Retention[] = [];
@@ -145,7 +145,7 @@ export class RedisAppends {
       lines += `${which + 1} ${number} ${bytes} ${keyCount}${lengths}\n`;
     }
     const args = [
-      `${runId} ${this.writer} ${nowMs()} ${freshEpoch()}`,
+      `${runId} ${this.writer} ${now()} ${freshEpoch()}`,
       lines,
       blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
       keyedLines,
@@ -167,13 +167,13 @@ export class RedisAppends {
 
   /** Asks what became of a batch whose answer was lost until it is known. */
   private async resolve(append: Append, fsyncAlways: boolean): Promise<void> {
-    const { link, nowMs, retentionOf, keys } = this.dependencies;
+    const { link, now, retentionOf, keys } = this.dependencies;
     const { topic, number } = append;
     const until = performance.now() + this.settings.outcomeLimitMs;
     while (!this.closed && performance.now() < until) {
       try {
         const ttl = String(retentionOf(topic).historyTtlMs + this.settings.metaGraceMs);
-        const args = [this.writer, String(number), String(nowMs()), ttl];
+        const args = [this.writer, String(number), String(now()), ttl];
         const answer = await this.resolveScript.run<string>(link, [keys.meta(topic)], args);
         this.settle(append, answer, fsyncAlways ? 'fsynced' : 'stored');
         return;

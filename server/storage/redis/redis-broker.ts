@@ -15,7 +15,7 @@ import type {
 } from '../../log/broker.js';
 import { decodeBatch, decodePrevious } from './batch-codec.js';
 import { RedisAppends } from './redis-appends.js';
-import { LostAnswerError, type RedisLink } from './redis-link.js';
+import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import { TopicKeys } from './topic-keys.js';
 
@@ -23,7 +23,7 @@ export interface RedisBrokerDependencies {
   readonly link: RedisLink;
   readonly retentionOf: (topic: string) => Retention;
   readonly log: Log;
-  readonly nowMs: () => number;
+  readonly now: () => number;
 }
 
 export interface RedisBrokerSettings {
@@ -54,7 +54,7 @@ export class RedisBroker implements Broker {
     private readonly dependencies: RedisBrokerDependencies,
     private readonly settings: RedisBrokerSettings,
   ) {
-    const { link, retentionOf, nowMs } = dependencies;
+    const { link, retentionOf, now } = dependencies;
     const { outcomeLimitMs, waitReplicas } = settings;
     this.keys = new TopicKeys(settings.keyPrefix);
     this.appends = new RedisAppends(
@@ -64,7 +64,7 @@ export class RedisBroker implements Broker {
         retentionOf,
         freshEpoch: () => this.freshEpoch(),
         refusal: (error) => this.refusal(error),
-        nowMs,
+        now,
       },
       { outcomeLimitMs, waitReplicas, metaGraceMs },
     );
@@ -126,7 +126,7 @@ export class RedisBroker implements Broker {
     try {
       return await link.call<number>(['XTRIM', this.keys.log(topic), 'MAXLEN', '0']);
     } catch (error) {
-      throw error instanceof LostAnswerError ? link.outcomeUnknown(error) : this.refusal(error);
+      throw error instanceof ResponseLostError ? link.outcomeUnknown(error) : this.refusal(error);
     }
   }
 
@@ -145,7 +145,7 @@ export class RedisBroker implements Broker {
     after: number,
     limit: number,
   ): Promise<LogSlice> {
-    const { link, retentionOf, nowMs } = this.dependencies;
+    const { link, retentionOf, now } = this.dependencies;
     if (link.redis === undefined) throw link.unavailable();
     const retention = retentionOf(topic);
     const args = [
@@ -155,7 +155,7 @@ export class RedisBroker implements Broker {
       what,
       String(after),
       String(limit),
-      String(nowMs()),
+      String(now()),
       String(retention.historySize),
     ];
     try {

@@ -1,6 +1,6 @@
 import type { Bus, BusHandler } from '../../cluster/bus.js';
 import type { Log } from '../../logging/log.js';
-import { answerInTime } from '../../primitives/with-timeout.js';
+import { withTimeout } from '../../primitives/with-timeout.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
@@ -67,7 +67,7 @@ export class RedisBus implements Bus {
   }
 
   async replicas(): Promise<string[]> {
-    await answerInTime(this.beat(), listLimitMs).catch(() => {});
+    await withTimeout(this.beat(), listLimitMs).catch(() => {});
     return this.known;
   }
 

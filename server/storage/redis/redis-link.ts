@@ -24,8 +24,8 @@ export interface LinkCounts {
 export type RedisArgument = string | Buffer;
 
 /** A command was sent, and the connection was lost before its answer came: it may or may not have been run. */
-export class LostAnswerError extends Error {
-  override readonly name = 'LostAnswerError';
+export class ResponseLostError extends Error {
+  override readonly name = 'ResponseLostError';
 }
 
 const bufferReplies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const;
@@ -48,9 +48,9 @@ export class RedisLink {
   private closed = false;
   private outstanding = 0;
   /** When Redis was last heard of on the commands' connection, or the first unanswered command was sent. */
-  private heardMs = performance.now();
-  private lastSentMs = 0;
-  private lastLookMs = performance.now();
+  private lastReceivedAt = performance.now();
+  private lastSentAt = 0;
+  private lastLookAt = performance.now();
   /** Counts identifications, so that one of an earlier connection is not taken for the current one's. */
   private identification = 0;
   private current: LinkState = 'down';
@@ -111,7 +111,7 @@ export class RedisLink {
   /**
    * Sends a command now, or throws.
    *
-   * @throws RefusalError `unavailable` if it was not sent; {@link LostAnswerError} if it was sent and no answer came.
+   * @throws RefusalError `unavailable` if it was not sent; {@link ResponseLostError} if it was sent and no answer came.
    */
   async call<Reply>(args: RedisArgument[], form: 'strings' | 'buffers' = 'strings'): Promise<Reply> {
     if (this.current === 'down') throw this.unavailable();
@@ -159,9 +159,9 @@ export class RedisLink {
     args: RedisArgument[],
     form: 'strings' | 'buffers',
   ): Promise<Reply> {
-    const nowMs = performance.now();
-    if (this.outstanding++ === 0) this.heardMs = nowMs;
-    this.lastSentMs = nowMs;
+    const now = performance.now();
+    if (this.outstanding++ === 0) this.lastReceivedAt = now;
+    this.lastSentAt = now;
     try {
       const reply = form === 'buffers' ? client.sendCommand(args, bufferReplies) : client.sendCommand(args);
       return (await reply) as Reply;
@@ -174,7 +174,7 @@ export class RedisLink {
       this.counts.errors++;
       if (error instanceof ClientOfflineError || error instanceof ClientClosedError)
         throw this.unavailable(error);
-      throw new LostAnswerError(error instanceof Error ? error.message : String(error));
+      throw new ResponseLostError(error instanceof Error ? error.message : String(error));
     } finally {
       this.outstanding--;
       if (client === this.commands) this.heard();
@@ -182,7 +182,7 @@ export class RedisLink {
   }
 
   private heard(): void {
-    this.heardMs = performance.now();
+    this.lastReceivedAt = performance.now();
     if (!this.stalled) return;
     this.stalled = false;
     this.update();
@@ -195,7 +195,7 @@ export class RedisLink {
     };
     client.on('error', (error: Error) => {
       this.onError(error);
-      if (client === this.commands) this.heardMs = performance.now();
+      if (client === this.commands) this.lastReceivedAt = performance.now();
     });
     const onLost = ifCurrent(() => this.lost());
     client.on('end', onLost);
@@ -226,7 +226,7 @@ export class RedisLink {
     this.identification++;
     this.process = undefined;
     this.stalled = false;
-    this.heardMs = performance.now();
+    this.lastReceivedAt = performance.now();
     this.update();
   }
 
@@ -272,15 +272,15 @@ export class RedisLink {
 
   /** Notices stalls, and keeps a command under way so that there is something to notice. */
   private look(): void {
-    const nowMs = performance.now();
-    const late = nowMs - this.lastLookMs > 2 * watchMs;
-    this.lastLookMs = nowMs;
+    const now = performance.now();
+    const late = now - this.lastLookAt > 2 * watchMs;
+    this.lastLookAt = now;
     // A process that was held up itself cannot tell: answers may be waiting to be read.
     if (this.closed || !this.started || late) return;
     this.subscriber.watch();
-    const silentMs = nowMs - this.heardMs;
+    const silentMs = now - this.lastReceivedAt;
     if (this.commands.isReady && this.outstanding === 0) {
-      if (nowMs - this.lastSentMs >= pingMs) this.send(this.commands, ['PING'], 'strings').catch(() => {});
+      if (now - this.lastSentAt >= pingMs) this.send(this.commands, ['PING'], 'strings').catch(() => {});
       return;
     }
     if (!this.stalled && this.process !== undefined && silentMs > this.settings.commandTimeoutMs) {

@@ -6,7 +6,7 @@ import type {
   SessionStore,
   StoredSession,
 } from '../../sessions/session-store.js';
-import { LostAnswerError, type RedisLink } from './redis-link.js';
+import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
 const prefix = 'session:';
@@ -115,7 +115,7 @@ export class RedisSessionStore implements SessionStore {
     try {
       return await reply;
     } catch (error) {
-      throw error instanceof LostAnswerError ? this.link.unavailable(error) : error;
+      throw error instanceof ResponseLostError ? this.link.unavailable(error) : error;
     }
   }
 }

@@ -6,8 +6,8 @@ import type {
   StampedFields,
   StoredRecord,
 } from '../../cluster/shared-store.js';
-import { answerInTime, NoAnswerError } from '../../primitives/with-timeout.js';
-import { LostAnswerError, type RedisLink } from './redis-link.js';
+import { withTimeout, TimeLimitError } from '../../primitives/with-timeout.js';
+import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
 /** The field of a stamped map that changes with every change of the others. */
@@ -128,14 +128,14 @@ export class RedisSharedStore implements SharedStore {
       return await this.inTime(run());
     } catch (error) {
       // Redis runs what has reached it, also after a stall in which we have given up.
-      if (error instanceof LostAnswerError || error instanceof NoAnswerError)
+      if (error instanceof ResponseLostError || error instanceof TimeLimitError)
         throw this.link.outcomeUnknown(error);
       throw error instanceof RefusalError ? error : this.link.unavailable(error);
     }
   }
 
   private inTime<Reply>(answer: Promise<Reply>): Promise<Reply> {
-    return answerInTime(answer, this.settings.answerLimitMs);
+    return withTimeout(answer, this.settings.answerLimitMs);
   }
 }
 

@@ -28,7 +28,7 @@ export class RedisSubscriber {
   private restored = false;
   private started = false;
   private closed = false;
-  private heardMs = performance.now();
+  private lastReceivedAt = performance.now();
   private pinging = false;
 
   constructor(
@@ -71,7 +71,7 @@ export class RedisSubscriber {
   /** Looks after the connection; to be called several times a second. */
   watch(): void {
     if (this.closed || !this.started) return;
-    const silentMs = performance.now() - this.heardMs;
+    const silentMs = performance.now() - this.lastReceivedAt;
     const { stallLimitMs } = this.settings;
     if (silentMs > (this.client.isReady ? stallLimitMs : Math.max(stallLimitMs, connectLimitMs))) {
       this.replace();
@@ -102,7 +102,7 @@ export class RedisSubscriber {
 
   private newClient(): RedisClient {
     const client = newRedisClient(this.settings.url);
-    this.heardMs = performance.now();
+    this.lastReceivedAt = performance.now();
     this.pinging = false;
     client.on('error', (error: Error) => {
       this.heard(client);
@@ -124,7 +124,7 @@ export class RedisSubscriber {
 
   private heard(client: RedisClient): void {
     if (client !== this.client) return;
-    this.heardMs = performance.now();
+    this.lastReceivedAt = performance.now();
     this.pinging = false;
   }
 
@@ -149,7 +149,7 @@ export class RedisSubscriber {
   }
 
   private readonly hear = (message: Buffer, channel: Buffer): void => {
-    this.heardMs = performance.now();
+    this.lastReceivedAt = performance.now();
     const name = channel.toString();
     try {
       this.channels.get(name)?.(message);

@@ -1,0 +1,106 @@
+import { RedisLink } from '../storage/redis/redis-link.js';
+import { RedisSessionStore } from '../storage/redis/redis-session-store.js';
+import type { Settings } from '../config/schema.js';
+import { BackupError } from '../sessions/backup/backup-reader.js';
+import { backupOf, countAtEnd } from '../sessions/backup/backup-writer.js';
+import type { RestoreReport } from '../sessions/backup/session-restore.js';
+import type { PutResult, StoredSession } from '../sessions/session-store.js';
+import { silentLog } from '../logging/log.js';
+
+/** Where the command line finds the sessions: Redis itself, or a service in front of it. */
+export interface SessionSource {
+  /** Sessions that one call may carry. */
+  readonly batchSize: number;
+  /** The text of a backup; `onSessions` is told how many there are so far. */
+  backup(onSessions: (count: number) => void): AsyncIterable<string | Uint8Array>;
+  putMany(sessions: readonly StoredSession[], options: { readonly overwrite: boolean }): Promise<PutResult>;
+  close(): Promise<void>;
+}
+
+const redisLimitMs = 5000;
+const answerLimitMs = 60_000;
+
+/** Sessions in Redis; the service may be down. @throws Error if Redis does not answer. */
+export async function sessionsInRedis(
+  url: string,
+  { redis, sessions }: Pick<Settings, 'redis' | 'sessions'>,
+): Promise<SessionSource> {
+  const { commandTimeoutMs, stallLimitMs } = redis;
+  const link = new RedisLink({ log: silentLog }, { url, commandTimeoutMs, stallLimitMs });
+  const store = new RedisSessionStore(link, { ttlMs: sessions.ttlSecs * 1000 });
+  link.start();
+  if (!(await link.whenUp(redisLimitMs))) {
+    await link.close();
+    throw new Error('Redis cannot be reached');
+  }
+  return {
+    batchSize: 1000,
+    async *backup(onSessions) {
+      const counts = { sessions: 0, malformed: 0 };
+      for await (const text of backupOf(store, { createdAt: Date.now(), replicaId: null }, counts)) {
+        onSessions(counts.sessions);
+        yield text;
+      }
+    },
+    putMany: (given, options) => store.putMany(given, options),
+    close: () => link.close(),
+  };
+}
+
+/** Sessions behind `/admin` of a service. */
+export function sessionsAt(url: string, token: string): SessionSource {
+  const authorization = { authorization: `Bearer ${token}` };
+  return {
+    batchSize: 5000,
+    async *backup(onSessions) {
+      const response = await call(new URL('/admin/sessions/backup', url), { headers: authorization });
+      let lines = 0;
+      let tail = '';
+      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+        const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+        for (let at = text.indexOf(newline); at >= 0; at = text.indexOf(newline, at + 1)) lines++;
+        // The first line is the head.
+        onSessions(Math.max(0, lines - 1));
+        tail = (tail + text.toString('latin1')).slice(-tailLength);
+        yield chunk;
+      }
+      const count = countAtEnd(tail);
+      if (count === undefined) throw new BackupError('the service broke off in the middle of the backup');
+      onSessions(count);
+    },
+    putMany: async (given, { overwrite }) => {
+      const response = await call(new URL(`/admin/sessions/restore?overwrite=${overwrite}`, url), {
+        method: 'POST',
+        headers: { ...authorization, 'content-type': 'application/json' },
+        body: JSON.stringify(given),
+        signal: AbortSignal.timeout(answerLimitMs),
+      });
+      const { restored, kept, errors } = (await response.json()) as RestoreReport;
+      // What is valid here is valid there, unless the service is of another version.
+      const [refused] = errors;
+      if (refused !== undefined)
+        throw new Error(`the service refuses session ${refused.id}: ${refused.field} ${refused.rule}`);
+      return { written: restored, kept };
+    },
+    close: async () => {},
+  };
+}
+
+const newline = 10;
+const tailLength = 100;
+
+async function call(url: URL, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch (error) {
+    const { cause } = error as { cause?: unknown };
+    const why = cause instanceof Error ? cause.message : (error as Error).message;
+    throw new Error(`${url.origin} cannot be reached: ${why}`, { cause: error });
+  }
+  if (response.ok) return response;
+  const body = (await response.json().catch(() => undefined)) as
+    { error?: { code?: string; message?: string } } | undefined;
+  const { code, message } = body?.error ?? {};
+  throw new Error(`${url.origin} answers ${response.status}${code ? `: ${code}: ${message}` : ''}`);
+}

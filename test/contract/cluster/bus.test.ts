@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { createAdapter } from '@socket.io/redis-adapter';
+import { Server } from 'socket.io';
+import { AdapterClients } from '../../../server/storage/redis/adapter-clients.js';
+import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
+import { RedisBus } from '../../../server/storage/redis/redis-bus.js';
+import { RedisLink } from '../../../server/storage/redis/redis-link.js';
+import type { Bus } from '../../../server/cluster/bus.js';
+import { silentLog } from '../../../server/logging/log.js';
+import { TestRedis } from '../../support/redis.js';
+import { until } from '../../support/wait.js';
+import { Closing } from '../../support/closing.js';
+
+describe('traffic between replicas', function () {
+  this.timeout(60_000);
+  let redis: TestRedis;
+  const closing = new Closing();
+  const heardBy = (bus: Bus) => {
+    const heard: string[] = [];
+    bus.on('note', (data, from) => heard.push(`${from}: ${JSON.stringify(data)}`));
+    return heard;
+  };
+  const open = async (replicaId: string) => {
+    const link = new RedisLink(
+      { log: silentLog },
+      { url: redis.url, commandTimeoutMs: 500, stallLimitMs: 3000 },
+    );
+    const bus = new RedisBus({ link, log: silentLog }, { keyPrefix: 'rtc', replicaId });
+    closing.add(async () => {
+      await bus.close();
+      await link.close();
+    });
+    link.start();
+    assert.ok(await link.whenUp(5000));
+    return { link, bus };
+  };
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+    closing.add(() => redis.stop());
+  });
+  afterEach(() => closing.close());
+
+  it('goes to one replica, to itself, or to all others', async () => {
+    const [{ bus: a }, { bus: b }] = [await open('a'), await open('b')];
+    const [byA, byB] = [heardBy(a), heardBy(b)];
+    a.send('b', 'note', { n: 1 });
+    a.send('a', 'note', 2);
+    a.broadcast('note', ['3']);
+    a.broadcast('unknown', null);
+    b.broadcast('note', 4);
+    await until(() => byB.length === 2 && byA.length === 2, 'all has arrived');
+    assert.deepEqual(byB, ['a: {"n":1}', 'a: ["3"]']);
+    assert.deepEqual(byA, ['a: 2', 'b: 4']);
+  });
+
+  it('is unharmed by a handler that throws and by what is no message', async () => {
+    const [{ bus: a }, { bus: b }] = [await open('a'), await open('b')];
+    b.on('bad', () => {
+      throw new Error('a bug');
+    });
+    const byB = heardBy(b);
+    await redis.command('PUBLISH rtc:bus {');
+    a.broadcast('bad', 1);
+    a.broadcast('note', 2);
+    await until(() => byB.length === 1, 'the next one arrives');
+  });
+
+  it('lists the live replicas: those that left at once without, those that died after a while', async () => {
+    const [{ bus: a }, { bus: b }, { bus: c, link: linkOfC }] = [
+      await open('a'),
+      await open('b'),
+      await open('c'),
+    ];
+    await until(async () => (await a.replicas()).sort().join() === 'a,b,c', 'all are listed');
+    await b.close();
+    assert.deepEqual((await a.replicas()).sort(), ['a', 'c']);
+    await linkOfC.close();
+    await until(async () => (await a.replicas()).join() === 'a', 'the dead one is gone');
+    assert.ok((await c.replicas()).includes('c'), 'without Redis the last known list is told');
+  });
+
+  it('is heard again after Redis was restarted', async () => {
+    const [{ bus: a, link }, { bus: b }] = [await open('a'), await open('b')];
+    const byB = heardBy(b);
+    await redis.signal('SIGKILL');
+    await until(() => link.state === 'down', 'the loss is noticed');
+    a.broadcast('note', 'lost');
+    await redis.run();
+    await until(async () => (await a.replicas()).sort().join() === 'a,b', 'both are back');
+    a.broadcast('note', 'heard');
+    await until(() => byB.length > 0, 'the message is heard');
+    assert.deepEqual(byB, ['a: "heard"']);
+  });
+
+  it('in memory goes to itself only', async () => {
+    const bus = new MemoryBus('a');
+    const heard = heardBy(bus);
+    bus.send('a', 'note', 1);
+    bus.send('b', 'note', 2);
+    bus.broadcast();
+    assert.deepEqual(heard, ['a: 1']);
+    assert.deepEqual(await bus.replicas(), ['a']);
+  });
+
+  it("of Socket.IO's adapter survives Redis: nothing is thrown, and it works again afterwards", async () => {
+    const unhandled: unknown[] = [];
+    const onUnhandled = (error: unknown) => unhandled.push(error);
+    const others = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection').on('unhandledRejection', onUnhandled);
+    closing.add(async () => {
+      process.off('unhandledRejection', onUnhandled);
+      for (const listener of others) process.on('unhandledRejection', listener);
+    });
+    const servers = [1, 2].map(() => {
+      const clients = new AdapterClients({ log: silentLog }, { url: redis.url });
+      // Handed over before there is a connection, as a replica does that starts without Redis.
+      const io = new Server({ adapter: createAdapter(clients.publisher, clients.subscriber) });
+      clients.start();
+      closing.add(async () => {
+        await io.of('/').adapter.close();
+        await clients.close();
+      });
+      return { io, clients };
+    });
+    const [one, two] = [servers[0]!, servers[1]!];
+    let heard = 0;
+    two.io.on('note', () => heard++);
+    const reaches = async () => {
+      const before = heard;
+      one.io.serverSideEmit('note');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return heard > before;
+    };
+    await until(reaches, 'the other replica is reached');
+    await redis.signal('SIGKILL');
+    one.io.emit('message', 'lost');
+    one.io.serverSideEmit('note');
+    one.io.socketsJoin('room');
+    one.io.disconnectSockets();
+    one.io.of('/other');
+    await assert.rejects(one.io.fetchSockets());
+    assert.ok(one.clients.failures > 0, 'failures are counted');
+    await redis.run();
+    await until(reaches, 'the other replica is reached again');
+    assert.deepEqual(unhandled, []);
+  });
+});

@@ -1,0 +1,463 @@
+import assert from 'node:assert/strict';
+import type { RefusalError } from '../../../shared/errors.js';
+import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-store.js';
+import { RedisLink } from '../../../server/storage/redis/redis-link.js';
+import { RedisSharedStore } from '../../../server/storage/redis/redis-shared-store.js';
+import { ReplicatedMap } from '../../../server/cluster/replicated-map.js';
+import type { SharedStore, StampedEntry } from '../../../server/cluster/shared-store.js';
+import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
+import { silentLog, type Log } from '../../../server/logging/log.js';
+import { TestRedis } from '../../support/redis.js';
+import { until } from '../../support/wait.js';
+
+for (const storage of ['memory', 'redis'] as const) {
+  describe(`[STORE] shared state in ${storage}`, () => {
+    let store: SharedStore;
+    let redis: TestRedis | undefined;
+    let link: RedisLink | undefined;
+    before(async () => {
+      if (storage === 'memory') {
+        store = new MemorySharedStore({ now: Date.now });
+        return;
+      }
+      redis = await TestRedis.start();
+      link = new RedisLink(
+        { log: silentLog },
+        { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
+      );
+      link.start();
+      assert.ok(await link.whenUp(5000));
+      store = new RedisSharedStore(link, { keyPrefix: 'test', answerLimitMs: 500 });
+    });
+    after(async () => {
+      await link?.close();
+      await redis?.stop();
+    });
+
+    it('keeps values, until they expire', async () => {
+      assert.equal(await store.get('a'), undefined);
+      await store.set('a', '1');
+      await store.set('b', '2', 40);
+      assert.deepEqual([await store.get('a'), await store.get('b')], ['1', '2']);
+      await until(async () => (await store.get('b')) === undefined, 'it expires');
+      assert.deepEqual(
+        [await store.delete('a'), await store.delete('a'), await store.get('a')],
+        [true, false, undefined],
+      );
+    });
+
+    it('lets the first of several win', async () => {
+      const won = await Promise.all([1, 2, 3, 4].map((n) => store.setIfAbsent('race', String(n), 10_000)));
+      assert.deepEqual(won, [true, false, false, false]);
+      assert.equal(await store.get('race'), '1');
+    });
+
+    /** The stored value of a field: `undefined` if it was removed or was never there. */
+    const valueOf = async (key: string, field: string) =>
+      (await store.stampedFields(key)).fields.get(field)?.value;
+    const entriesOf = async (key: string): Promise<StampedEntry[]> =>
+      [...(await store.stampedFields(key)).fields].map(([field, stamped]) => ({ field, ...stamped }));
+
+    it('writes fields of a map in one step, with one stamp that is greater than those before', async () => {
+      const startMicros = Date.now() * 1000;
+      const first = await store.stampFields('map', { a: '1', b: '2', 'c:d': ' x  y\nz ', e: '' });
+      assert.ok(first >= startMicros && first <= (Date.now() + 1000) * 1000, 'microseconds since 1970');
+      assert.equal(await store.fieldsVersion('map'), String(first));
+      const second = await store.stampFields('map', { a: undefined, b: '3', none: undefined });
+      assert.ok(second > first);
+      const { version, fields } = await store.stampedFields('map');
+      assert.deepEqual([version, await store.fieldsVersion('map')], [String(second), String(second)]);
+      assert.deepEqual(Object.fromEntries(fields), {
+        a: { stamp: second, value: undefined },
+        b: { stamp: second, value: '3' },
+        'c:d': { stamp: first, value: ' x  y\nz ' },
+        e: { stamp: first, value: '' },
+        none: { stamp: second, value: undefined },
+      });
+      const nothing = await store.stampedFields('nothing');
+      assert.deepEqual([nothing.version, nothing.fields.size], [undefined, 0]);
+      assert.equal(await store.fieldsVersion('nothing'), undefined);
+    });
+
+    it('stamps above what the caller knows of, and what it has restored, however slow its own clock', async () => {
+      const aheadMicros = (Date.now() + 60_000) * 1000;
+      const stamp = await store.stampFields('ahead', { a: '1' }, aheadMicros);
+      assert.equal(stamp, aheadMicros + 1);
+      assert.ok((await store.stampFields('ahead', { b: '1' })) > stamp);
+      await store.restoreFields('restored', [{ field: 'a', stamp: aheadMicros, value: '1' }]);
+      assert.ok((await store.stampFields('restored', { a: '2' })) > aheadMicros);
+    });
+
+    it('restores fields that are absent or older, and has another version only if there were some', async () => {
+      const stamp = await store.stampFields('some', { kept: '1', removed: undefined });
+      const older = [
+        { field: 'kept', stamp: stamp - 1, value: 'x' },
+        { field: 'removed', stamp: stamp - 1, value: 'x' },
+        { field: 'kept', stamp, value: 'x' },
+      ];
+      await store.restoreFields('some', older);
+      await store.restoreFields('some', []);
+      assert.equal(await store.fieldsVersion('some'), String(stamp));
+      const newer = [
+        { field: 'kept', stamp: stamp + 1, value: undefined },
+        { field: 'absent', stamp: 5, value: '' },
+        { field: 'gone', stamp: 6, value: undefined },
+      ];
+      await store.restoreFields('some', [...older, ...newer]);
+      assert.ok(Number(await store.fieldsVersion('some')) > stamp + 1);
+      const entries = await entriesOf('some');
+      assert.deepEqual(
+        new Set(entries.map((entry) => JSON.stringify(entry))),
+        new Set(
+          [...newer, { field: 'removed', stamp, value: undefined }].map((entry) => JSON.stringify(entry)),
+        ),
+      );
+    });
+
+    it('forgets fields that still have the stamp they are known with', async () => {
+      const stamp = await store.stampFields('past', { a: undefined, b: undefined, c: '1' });
+      const later = await store.stampFields('past', { b: '2' });
+      await store.forgetFields('past', [
+        { field: 'a', stamp },
+        { field: 'b', stamp },
+        { field: 'none', stamp },
+      ]);
+      assert.deepEqual(
+        (await entriesOf('past')).map(({ field }) => field).sort(),
+        ['b', 'c'],
+        'a is gone, b was written since',
+      );
+      assert.equal(await store.fieldsVersion('past'), String(later));
+    });
+
+    it('keeps about the newest records of a list, newest first, by pages', async () => {
+      const ids: string[] = [];
+      for (let n = 0; n < 5; n++) ids.push(await store.append('list', { n: String(n) }, 1000));
+      assert.deepEqual(ids, [...ids].sort());
+      const first = await store.latest('list', 2);
+      assert.deepEqual(
+        first.map(({ fields }) => fields['n']),
+        ['4', '3'],
+      );
+      const next = await store.latest('list', 10, first[1]!.id);
+      assert.deepEqual(
+        next.map(({ fields }) => fields['n']),
+        ['2', '1', '0'],
+      );
+      assert.deepEqual(await store.latest('empty', 10), []);
+      for (let n = 0; n < 1000; n++) await store.append('long', { n: String(n) }, 10);
+      const kept = await store.latest('long', 1000);
+      assert.ok(kept.length >= 10 && kept.length <= 210, `${kept.length} are kept`);
+      assert.equal(kept[0]!.fields['n'], '999');
+    });
+
+    /** Replicas that do not hear of each other: no message arrives. */
+    const mapsOf = (name: string, ...replicas: string[]) =>
+      replicas.map(
+        (replica) =>
+          new ReplicatedMap({ store, bus: new MemoryBus(replica), log: silentLog }, { name, checkMs: 20 }),
+      );
+
+    it('is mirrored by every replica, also by one that does not hear of a change', async () => {
+      const changes: string[] = [];
+      const maps = mapsOf('switches', 'a', 'b');
+      maps[1]!.onChange((field, value) => changes.push(`${field}=${value}`));
+      await maps[0]!.set({ mode: 'x', other: 'y' });
+      assert.equal(maps[0]!.get('mode'), 'x');
+      await until(() => maps[1]!.get('mode') === 'x', 'the other finds it');
+      await maps[0]!.set({ mode: undefined, other: 'z' });
+      await until(() => maps[1]!.get('other') === 'z', 'the other finds it');
+      assert.equal(maps[1]!.get('mode'), undefined);
+      assert.deepEqual(changes, ['mode=x', 'other=y', 'mode=undefined', 'other=z']);
+      for (const map of maps) map.close();
+    });
+
+    it('is given back what the replicas hold when it has lost it, and nothing they do not hold', async () => {
+      const [a, b, late] = mapsOf('kept', 'a', 'b', 'late') as [ReplicatedMap, ReplicatedMap, ReplicatedMap];
+      assert.throws(() => a.checkKnown('what is set'), { code: 'unavailable' });
+      await a.read();
+      a.checkKnown('what is set');
+      await a.set({ mode: 'x', gone: 'y' });
+      await a.set({ gone: undefined });
+      await until(() => b.get('mode') === 'x', 'b has it');
+      await store.delete('kept');
+      // Somebody who held nothing writes first.
+      await late.set({ other: 'z' });
+      for (const map of [a, b, late])
+        await until(() => map.get('mode') === 'x' && map.get('other') === 'z', 'all is there again');
+      await store.delete('kept');
+      await until(async () => (await valueOf('kept', 'mode')) === 'x', 'it is given back by itself');
+      // What is ended after that stays ended.
+      await until(() => [a, b, late].every((map) => map.get('mode') === 'x'), 'all have it');
+      await a.set({ mode: undefined });
+      for (const map of [a, b, late]) await until(() => map.get('mode') === undefined, 'it is ended');
+      for (const map of [a, b, late]) await map.read();
+      assert.equal(await valueOf('kept', 'mode'), undefined);
+      for (const map of [a, b, late]) map.close();
+    });
+
+    it('is not written by a replica that was away while others gave back what was lost, and ended it', async () => {
+      const [a, away] = mapsOf('lost', 'a', 'away') as [ReplicatedMap, ReplicatedMap];
+      await a.set({ mode: 'x' });
+      for (const map of [a, away]) await map.read();
+      away.close();
+      await store.delete('lost');
+      await until(async () => (await valueOf('lost', 'mode')) === 'x', 'a has given it back');
+      await a.set({ mode: undefined });
+      await away.read();
+      assert.deepEqual([away.get('mode'), await valueOf('lost', 'mode')], [undefined, undefined]);
+      a.close();
+    });
+
+    /** As {@link mapsOf}, and they look at the store only when told to. */
+    const quietMapsOf = (name: string, ...replicas: string[]) =>
+      replicas.map((replica) => quietMap(name, { replica }));
+    const quietMap = (name: string, given: { replica?: string; log?: Log } = {}) =>
+      new ReplicatedMap(
+        { store, bus: new MemoryBus(given.replica ?? 'a'), log: given.log ?? silentLog },
+        { name, checkMs: 3_600_000 },
+      );
+    /** Makes the store hold what it held before, as a restart from a snapshot does. */
+    const backTo = async (key: string, entries: readonly StampedEntry[]) => {
+      await store.delete(key);
+      await store.restoreFields(key, entries);
+    };
+
+    it('keeps a removal that is made right after it was emptied, although others hold the value', async () => {
+      const maps = quietMapsOf('emptied', 'a', 'b', 'c') as [ReplicatedMap, ReplicatedMap, ReplicatedMap];
+      const [a, b, c] = maps;
+      await a.set({ mode: 'x', other: 'y' });
+      for (const map of maps) await map.read();
+      await store.delete('emptied');
+      await a.set({ mode: undefined });
+      for (const map of [b, c, a, b, c]) await map.read();
+      for (const map of maps) assert.deepEqual([...map.entries()], [['other', 'y']]);
+      assert.deepEqual(
+        [await valueOf('emptied', 'mode'), await valueOf('emptied', 'other')],
+        [undefined, 'y'],
+      );
+      const fresh = quietMap('emptied');
+      await fresh.read();
+      assert.deepEqual([...fresh.entries()], [['other', 'y']]);
+      for (const map of [...maps, fresh]) map.close();
+    });
+
+    it('is given newer values and removals back when it returns in an older state', async () => {
+      const [a, b] = mapsOf('older', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
+      await a.set({ changed: 'old', removed: 'old', same: '' });
+      await until(() => b.size === 3, 'b has it');
+      const snapshot = await entriesOf('older');
+      await b.set({ changed: 'new', removed: undefined, added: 'new' });
+      await until(() => a.get('added') === 'new', 'a has it');
+      const changes: string[] = [];
+      for (const map of [a, b]) map.onChange((field, value) => changes.push(`${field}=${value}`));
+      await backTo('older', snapshot);
+      await until(async () => (await valueOf('older', 'added')) === 'new', 'it is given back');
+      const expected = { changed: 'new', same: '', added: 'new' };
+      const fresh = quietMap('older');
+      await fresh.read();
+      for (const map of [a, b, fresh]) assert.deepEqual(Object.fromEntries(map.entries()), expected);
+      assert.deepEqual(changes, [], 'nobody saw anything of it');
+      for (const map of [a, b, fresh]) map.close();
+    });
+
+    it('loses nothing and brings nothing back when it is emptied twice in a row', async () => {
+      const [a, b] = quietMapsOf('twice', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
+      await a.set({ mode: 'x', kept: 'y' });
+      await b.read();
+      await store.delete('twice');
+      await a.set({ mode: undefined });
+      await store.delete('twice');
+      await b.read();
+      assert.equal(await valueOf('twice', 'mode'), 'x', 'b has not heard of the removal yet');
+      await a.read();
+      await b.read();
+      for (const map of [a, b]) assert.deepEqual([...map.entries()], [['kept', 'y']]);
+      await b.set({ added: 'z' });
+      await store.delete('twice');
+      await a.read();
+      await store.delete('twice');
+      for (const map of [a, b, a]) await map.read();
+      for (const map of [a, b])
+        assert.deepEqual(Object.fromEntries(map.entries()), { kept: 'y', added: 'z' });
+      for (const map of [a, b]) map.close();
+    });
+
+    it('is given back what only one replica has heard of, also when another was first', async () => {
+      const [a, b] = quietMapsOf('alone', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
+      await a.set({ mode: 'old', removed: 'old' });
+      await b.read();
+      await a.set({ mode: 'new', removed: undefined, added: 'new' });
+      await store.delete('alone');
+      await b.read();
+      assert.equal(await valueOf('alone', 'mode'), 'old');
+      await a.read();
+      await b.read();
+      for (const map of [a, b])
+        assert.deepEqual(Object.fromEntries(map.entries()), { mode: 'new', added: 'new' });
+      for (const map of [a, b]) map.close();
+    });
+
+    it('is given back what it lost at a later check when that fails, and one warning is written', async () => {
+      const warnings: string[] = [];
+      const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+      const a = new ReplicatedMap({ store, bus: new MemoryBus('a'), log }, { name: 'refusing', checkMs: 20 });
+      await a.set({ mode: 'x' });
+      await a.read();
+      const restore = store.restoreFields.bind(store);
+      let refused = 0;
+      store.restoreFields = () => (refused++, Promise.reject(new Error('read only')));
+      try {
+        await store.delete('refusing');
+        await until(() => refused > 2, 'it is tried again');
+      } finally {
+        store.restoreFields = restore;
+      }
+      await until(async () => (await valueOf('refusing', 'mode')) === 'x', 'it is given back');
+      assert.equal(warnings.length, 1);
+      a.close();
+    });
+
+    it('is not taken for emptied by a change that a reading under way does not have', async () => {
+      const warnings: string[] = [];
+      const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+      const a = quietMap('under way', { log });
+      await a.set({ before: 'x' });
+      const stampedFields = store.stampedFields.bind(store);
+      store.stampedFields = async (key) => {
+        store.stampedFields = stampedFields;
+        const found = await stampedFields(key);
+        await a.set({ during: 'y', before: undefined });
+        return found;
+      };
+      await a.read();
+      assert.deepEqual([...a.entries()], [['during', 'y']]);
+      await a.read();
+      assert.deepEqual([[...a.entries()], warnings], [[['during', 'y']], []]);
+      a.close();
+    });
+
+    it('lets what is set win on a clock that is behind the one of the store before', async () => {
+      const [a, b] = quietMapsOf('behind', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
+      await store.restoreFields('behind', [
+        { field: 'mode', stamp: (Date.now() + 60_000) * 1000, value: 'x' },
+      ]);
+      for (const map of [a, b]) await map.read();
+      await store.delete('behind');
+      await a.set({ mode: undefined });
+      for (const map of [b, a]) await map.read();
+      for (const map of [a, b]) assert.equal(map.get('mode'), undefined);
+      assert.equal(await valueOf('behind', 'mode'), undefined);
+      for (const map of [a, b]) map.close();
+    });
+
+    it('has one value on all replicas after several have set it at once, and tells listeners of each once', async () => {
+      const maps = mapsOf('at once', 'a', 'b', 'c');
+      const changes: string[][] = maps.map(() => []);
+      maps.forEach((map, i) => map.onChange((_, value) => changes[i]!.push(String(value))));
+      for (let round = 0; round < 20; round++)
+        await Promise.all(maps.map((map, i) => map.set({ mode: `${round}-${i}` })));
+      const stored = await valueOf('at once', 'mode');
+      await until(() => maps.every((map) => map.get('mode') === stored), 'all agree');
+      for (const map of maps) await map.read();
+      maps.forEach((map, i) => {
+        assert.equal(map.get('mode'), stored);
+        assert.equal(changes[i]!.at(-1), stored);
+        assert.equal(new Set(changes[i]).size, changes[i]!.length, 'none comes back');
+      });
+      for (const map of maps) map.close();
+    });
+
+    it('forgets a removal after a day, and no replica writes it back then', async () => {
+      let passedMs = 0;
+      const now = () => Date.now() + passedMs;
+      const mapAt = (replica: string, checkMs: number) =>
+        new ReplicatedMap(
+          { store, bus: new MemoryBus(replica), log: silentLog, now },
+          { name: 'day', checkMs },
+        );
+      const a = mapAt('a', 20);
+      const holds = mapAt('b', 3_600_000);
+      await a.set({ gone: 'x', kept: 'y' });
+      await a.set({ gone: undefined });
+      await holds.read();
+      const has = async () => (await store.stampedFields('day')).fields.has('gone');
+      passedMs = 86_000_000;
+      await store.delete('day');
+      await until(has, 'it is written back before');
+      await holds.read();
+      passedMs = 86_400_000 + 600_000;
+      await until(async () => !(await has()), 'it is forgotten');
+      const version = await store.fieldsVersion('day');
+      await holds.read();
+      assert.deepEqual([await has(), await store.fieldsVersion('day')], [false, version]);
+      await store.delete('day');
+      await holds.read();
+      await until(async () => (await valueOf('day', 'kept')) === 'y', 'the rest is given back');
+      assert.ok(!(await has()));
+      for (const map of [a, holds]) {
+        await map.read();
+        assert.deepEqual([...map.entries()], [['kept', 'y']]);
+        map.close();
+      }
+    });
+
+    if (storage === 'redis') {
+      it('takes over what was written before there were stamps, older than all that has one', async () => {
+        const stored = ['mode', '{"value":1}', '#version', 'a-1-0', '#origin', 'a-1-0'];
+        await link!.call(['HSET', 'test:unstamped', ...stored]);
+        const a = quietMap('unstamped');
+        await a.read();
+        assert.deepEqual([...a.entries()], [['mode', '{"value":1}']]);
+        await a.set({ other: 'y' });
+        await a.set({ mode: undefined });
+        const fresh = quietMap('unstamped');
+        await fresh.read();
+        assert.deepEqual([...fresh.entries()], [['other', 'y']]);
+        for (const map of [a, fresh]) map.close();
+      });
+
+      it('is given back what is newer when its very hash returns as it was', async () => {
+        const maps = mapsOf('snapshot', 'a', 'b');
+        await maps[0]!.set({ mode: 'x' });
+        await link!.call(['COPY', 'test:snapshot', 'test:snapshot before']);
+        await maps[0]!.set({ mode: undefined, 'token:1': 'revoked' });
+        await until(() => maps.every((map) => map.get('token:1') === 'revoked'), 'all have it');
+        await link!.call(['RENAME', 'test:snapshot before', 'test:snapshot']);
+        await until(async () => (await valueOf('snapshot', 'token:1')) === 'revoked', 'it is given back');
+        assert.equal(await valueOf('snapshot', 'mode'), undefined);
+        for (const map of maps) {
+          await map.read();
+          assert.deepEqual([...map.entries()], [['token:1', 'revoked']]);
+          map.close();
+        }
+      });
+
+      it('answers in time that the outcome of a change is unknown, and what is read unavailable', async () => {
+        await redis!.signal('SIGSTOP');
+        const codeOf = (asked: Promise<unknown>) =>
+          asked.then(
+            () => 'ok',
+            (error: unknown) => (error as RefusalError).code,
+          );
+        const startAt = performance.now();
+        const codes = await Promise.all([
+          codeOf(store.stampFields('stalled', { a: '1' })),
+          codeOf(store.restoreFields('restored', [{ field: 'b', stamp: 1, value: '1' }])),
+          codeOf(store.forgetFields('restored', [])),
+          codeOf(store.append('stalled list', { a: '1' }, 10)),
+          codeOf(store.set('stalled value', '1')),
+          codeOf(store.setIfAbsent('stalled lock', '1', 10_000)),
+          codeOf(store.delete('map')),
+          codeOf(store.stampedFields('map')),
+          codeOf(store.fieldsVersion('map')),
+        ]);
+        assert.ok(performance.now() - startAt < 2000);
+        assert.deepEqual(codes, [...Array<string>(7).fill('outcome_unknown'), 'unavailable', 'unavailable']);
+        await redis!.signal('SIGCONT');
+        assert.ok(await link!.whenUp(5000));
+        assert.equal(await valueOf('stalled', 'a'), '1', 'which it is: Redis ran what it was sent');
+      });
+    }
+  });
+}

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict';
+import type { AppendEntry, Batch, Broker, Retention } from '../../../server/log/broker.js';
+import { until } from '../../support/wait.js';
+
+/** A driver under test: brokers that share one log, and ways to harm it. */
+export interface BrokerFixture {
+  /** Another broker on the same log; drivers of a single process return undefined. */
+  open(): Promise<Broker | undefined>;
+  /** Loses everything that is stored. */
+  flush?(): Promise<void>;
+  retention: Retention;
+  close(): Promise<void>;
+}
+
+let made = 0;
+
+/** A message with this text. */
+export function entry(text: string, key?: string): AppendEntry {
+  const id = `00000000-0000-7000-8000-${String(++made).padStart(12, '0')}`;
+  return {
+    id,
+    entry: Buffer.from(`"id":"${id}","text":${JSON.stringify(text)}`),
+    ...(key !== undefined && { key }),
+  };
+}
+
+const texts = (entries: readonly { entry: Buffer }[]) =>
+  entries.map((item) => (JSON.parse(`{${item.entry.toString()}}`) as { text: string }).text);
+
+/** Collects what a broker receives live. */
+export function listen(broker: Broker): { batches: Batch[]; resyncs: number } {
+  const heard = { batches: [] as Batch[], resyncs: 0 };
+  broker.setListener({
+    onBatch: (batch) => heard.batches.push(batch),
+    onState: () => {},
+    onResync: () => heard.resyncs++,
+  });
+  return heard;
+}
+
+/** The contract of `server/topics/broker.ts`, the same for every driver. */
+export function brokerContract(name: string, start: () => Promise<BrokerFixture>): void {
+  describe(`[LOG] ${name}`, () => {
+    let fixture: BrokerFixture;
+    let broker: Broker;
+    beforeEach(async () => {
+      fixture = await start();
+      broker = (await fixture.open())!;
+    });
+    afterEach(() => fixture.close());
+
+    it('counts appends from 1, without holes, and stores them in that order', async () => {
+      const first = await broker.append('t', [entry('a'), entry('b')]);
+      const second = await broker.append('t', [entry('c')]);
+      assert.deepEqual(
+        [...first, ...second].map((receipt) => receipt.sequence),
+        [1, 2, 3],
+      );
+      assert.equal(new Set([...first, ...second].map((receipt) => receipt.epoch)).size, 1);
+      const { end, entries } = await broker.read('t', 0, 10);
+      assert.deepEqual(texts(entries), ['a', 'b', 'c']);
+      assert.deepEqual(
+        { sequence: end.sequence, firstSequence: end.firstSequence },
+        { sequence: 3, firstSequence: 1 },
+      );
+      assert.equal(end.epoch, first[0]!.epoch);
+    });
+
+    it('keeps topics apart', async () => {
+      await broker.append('t', [entry('a')]);
+      const [receipt] = await broker.append('u', [entry('b')]);
+      assert.equal(receipt!.sequence, 1);
+      assert.deepEqual(texts((await broker.read('u', 0, 10)).entries), ['b']);
+    });
+
+    it('answers a repeated key with the first position and stores it once, in one batch and in several', async () => {
+      const [first, again] = await broker.append('t', [entry('a', 'k'), entry('a', 'k')]);
+      assert.deepEqual([first!.duplicate, again!.duplicate], [false, true]);
+      const [later, other] = await broker.append('t', [entry('a', 'k'), entry('b')]);
+      assert.deepEqual([later!.sequence, later!.id, later!.duplicate], [1, first!.id, true]);
+      assert.equal(other!.sequence, 2);
+      assert.deepEqual(texts((await broker.read('t', 0, 10)).entries), ['a', 'b']);
+    });
+
+    it('gives followers each batch whole, in order, without the duplicates', async () => {
+      const heard = listen(broker);
+      await broker.follow('t');
+      await broker.append('t', [entry('a', 'k'), entry('b')]);
+      await broker.append('t', [entry('a', 'k'), entry('c')]);
+      await broker.append('t', [entry('a', 'k')]);
+      await broker.append('t', [entry('d')]);
+      await until(() => heard.batches.length >= 3, 'three batches are heard');
+      assert.deepEqual(
+        heard.batches.map(({ firstSequence, entries }) => [
+          firstSequence,
+          texts(entries.map((one) => ({ entry: one }))),
+        ]),
+        [
+          [1, ['a', 'b']],
+          [3, ['c']],
+          [4, ['d']],
+        ],
+      );
+    });
+
+    it('gives nothing of a topic that is no longer followed', async () => {
+      const heard = listen(broker);
+      await broker.follow('t');
+      await broker.follow('u');
+      await broker.unfollow('t');
+      await broker.append('t', [entry('a')]);
+      await broker.append('u', [entry('b')]);
+      await until(() => heard.batches.length > 0, 'a batch is heard');
+      assert.deepEqual(
+        heard.batches.map(({ topic }) => topic),
+        ['u'],
+      );
+    });
+
+    it('hears a topic that is followed again at once', async () => {
+      const heard = listen(broker);
+      await broker.follow('t');
+      const left = broker.unfollow('t');
+      await broker.follow('t');
+      await left;
+      await broker.append('t', [entry('a')]);
+      await until(() => heard.batches.length > 0, 'a batch is heard', 2000);
+    });
+
+    it('keeps the newest of a batch that is larger than the history', async () => {
+      fixture.retention = { ...fixture.retention, historySize: 2 };
+      await broker.append('t', [entry('0')]);
+      const receipts = await broker.append(
+        't',
+        ['a', 'b', 'c', 'd', 'e'].map((text) => entry(text)),
+      );
+      assert.deepEqual(
+        receipts.map(({ sequence }) => sequence),
+        [2, 3, 4, 5, 6],
+      );
+      const { end, entries } = await broker.read('t', 0, 10);
+      assert.deepEqual([texts(entries), end.firstSequence, end.sequence], [['d', 'e'], 5, 6]);
+    });
+
+    it('keeps the newest messages of the history and tells where it begins', async () => {
+      fixture.retention = { ...fixture.retention, historySize: 3 };
+      for (const text of ['a', 'b', 'c', 'd', 'e']) await broker.append('t', [entry(text)]);
+      const { end, entries } = await broker.read('t', 0, 10);
+      assert.deepEqual(texts(entries), ['c', 'd', 'e']);
+      assert.deepEqual([end.firstSequence, end.sequence], [3, 5]);
+    });
+
+    it('refuses where a log is full, without touching it, until there is room', async () => {
+      fixture.retention = { ...fixture.retention, historySize: 10, fullAt: 3 };
+      await broker.append('t', [entry('a'), entry('b')]);
+      await broker.append('t', [entry('c'), entry('d')]);
+      await assert.rejects(broker.append('t', [entry('e', 'k')]), { code: 'busy' });
+      assert.deepEqual(texts((await broker.read('t', 0, 10)).entries), ['a', 'b', 'c', 'd']);
+      await broker.remove('t', [1, 2]);
+      const [receipt] = await broker.append('t', [entry('e', 'k')]);
+      assert.deepEqual([receipt!.sequence, receipt!.duplicate], [5, false]);
+    });
+
+    it('orders, dedupes and publishes without a history too', async () => {
+      fixture.retention = { ...fixture.retention, historySize: 0 };
+      const heard = listen(broker);
+      await broker.follow('t');
+      const [first] = await broker.append('t', [entry('a', 'k')]);
+      const [again] = await broker.append('t', [entry('a', 'k')]);
+      const [second] = await broker.append('t', [entry('b')]);
+      assert.deepEqual([first!.sequence, again!.sequence, second!.sequence], [1, 1, 2]);
+      await until(() => heard.batches.length === 2, 'both are heard');
+      const { end, entries } = await broker.read('t', 0, 10);
+      assert.deepEqual([entries.length, end.sequence, end.firstSequence], [0, 2, 3]);
+    });
+
+    it('reads after a position, up to a limit, and the newest', async () => {
+      await broker.append(
+        't',
+        ['a', 'b', 'c', 'd', 'e'].map((text) => entry(text)),
+      );
+      assert.deepEqual(texts((await broker.read('t', 2, 2)).entries), ['c', 'd']);
+      assert.deepEqual(texts((await broker.readLast('t', 2)).entries), ['d', 'e']);
+      assert.deepEqual((await broker.read('t', 5, 2)).entries, []);
+    });
+
+    it('gives a log that does not exist an epoch, and keeps it', async () => {
+      const [end] = await broker.ends(['t']);
+      assert.deepEqual([end!.sequence, end!.firstSequence, end!.previous], [0, 1, []]);
+      const [receipt] = await broker.append('t', [entry('a')]);
+      assert.deepEqual([receipt!.epoch, receipt!.sequence], [end!.epoch, 1]);
+    });
+
+    it('tells the ends of many logs at once', async () => {
+      await broker.append('t', [entry('a'), entry('b')]);
+      await broker.append('u', [entry('c')]);
+      assert.deepEqual(
+        (await broker.ends(['t', 'u', 'v'])).map(({ sequence }) => sequence),
+        [2, 1, 0],
+      );
+    });
+
+    it('takes single messages out and leaves the others where they are', async () => {
+      await broker.append(
+        't',
+        ['a', 'b', 'c'].map((text) => entry(text)),
+      );
+      assert.equal(await broker.remove('t', [2]), 1);
+      const { end, entries } = await broker.read('t', 0, 10);
+      assert.deepEqual([texts(entries), end.sequence], [['a', 'c'], 3]);
+    });
+
+    it('empties a log and goes on counting', async () => {
+      const [before] = await broker.append(
+        't',
+        ['a', 'b'].map((text) => entry(text)),
+      );
+      assert.equal(await broker.purge('t'), 2);
+      const [after] = await broker.append('t', [entry('c')]);
+      assert.deepEqual([after!.epoch, after!.sequence], [before!.epoch, 3]);
+      assert.equal((await broker.read('t', 0, 10)).end.firstSequence, 3);
+    });
+
+    it('[P5] goes on under a new epoch when the history has expired; keys are forgotten in their time', async () => {
+      fixture.retention = { historySize: 10, historyTtlMs: 50, idempotencyMs: 50, fullAt: 0 };
+      const [before] = await broker.append('t', [entry('a', 'k')]);
+      await until(
+        async () => (await broker.read('t', 0, 10)).entries.length === 0,
+        'the history has expired',
+      );
+      const [end] = await broker.ends(['t']);
+      assert.notEqual(end!.epoch, before!.epoch);
+      assert.deepEqual(
+        end!.previous,
+        [{ epoch: before!.epoch, sequence: 1 }],
+        'who has seen everything has missed nothing',
+      );
+      const [again] = await broker.append('t', [entry('a', 'k')]);
+      assert.equal(again!.duplicate, false, 'the key is forgotten after its window');
+      assert.deepEqual([again!.epoch, again!.sequence], [end!.epoch, 2]);
+    });
+
+    it('keeps one order for appends of several brokers, and lets each hear all', async () => {
+      const other = await fixture.open();
+      if (other === undefined) return;
+      const heard = [listen(broker), listen(other)];
+      await Promise.all([broker.follow('t'), other.follow('t')]);
+      const appends = [];
+      for (let i = 0; i < 50; i++)
+        appends.push(broker.append('t', [entry(`a${i}`)]), other.append('t', [entry(`b${i}`)]));
+      const receipts = (await Promise.all(appends)).flat();
+      assert.deepEqual(
+        receipts.map(({ sequence }) => sequence).sort((a, b) => a - b),
+        Array.from({ length: 100 }, (_, n) => n + 1),
+      );
+      for (const { batches } of heard) {
+        await until(() => batches.length === 100, 'all batches are heard');
+        assert.deepEqual(
+          batches.map(({ firstSequence }) => firstSequence),
+          Array.from({ length: 100 }, (_, n) => n + 1),
+        );
+      }
+    });
+
+    it('begins a new epoch at 1 when everything stored is lost', async () => {
+      if (fixture.flush === undefined) return;
+      const [before] = await broker.append('t', [entry('a')]);
+      await fixture.flush();
+      const [after] = await broker.append('t', [entry('b')]);
+      assert.notEqual(after!.epoch, before!.epoch);
+      assert.equal(after!.sequence, 1);
+      assert.deepEqual((await broker.ends(['t']))[0]!.previous, []);
+    });
+  });
+}

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
+import { RedisLink } from '../../../server/storage/redis/redis-link.js';
+import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
+import type { SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
+import { allSessions } from '../../../server/sessions/backup/session-walk.js';
+import { silentLog } from '../../../server/logging/log.js';
+import { TestRedis } from '../../support/redis.js';
+import { until } from '../../support/wait.js';
+
+const session = (id: string, more: Partial<StoredSession> = {}): StoredSession => ({
+  id,
+  user_id: 'ann',
+  topics: { news: { epoch: 'e1', sequence: 7 } },
+  created_at: 1000,
+  updated_at: 2000,
+  ...more,
+});
+
+const many = (count: number, more: Partial<StoredSession> = {}) =>
+  Array.from({ length: count }, (_, i) => session(`s${i}`, more));
+
+async function walk(store: SessionStore): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const page of allSessions(store)) ids.push(...page.map(({ id }) => id));
+  return ids;
+}
+
+for (const storage of ['memory', 'redis'] as const) {
+  describe(`[SESSION STORE] sessions in ${storage}`, () => {
+    let redis: TestRedis | undefined;
+    const links: RedisLink[] = [];
+    let store: SessionStore;
+
+    const open = async (ttlMs: number): Promise<SessionStore> => {
+      if (redis === undefined) return new MemorySessionStore({ now: Date.now }, { ttlMs });
+      const link = new RedisLink(
+        { log: silentLog },
+        { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
+      );
+      links.push(link);
+      link.start();
+      assert.ok(await link.whenUp(5000));
+      return new RedisSessionStore(link, { ttlMs });
+    };
+
+    before(async () => {
+      if (storage === 'redis') redis = await TestRedis.start();
+    });
+    beforeEach(async () => {
+      await redis?.command('FLUSHALL');
+      store = await open(3_600_000);
+    });
+    afterEach(async () => {
+      for (const link of links.splice(0)) await link.close();
+    });
+    after(() => redis?.stop());
+
+    it('gives back what was put, and tells how long it stays', async () => {
+      await store.put(session('a'));
+      assert.deepEqual(await store.get('a'), session('a'));
+      const found = await store.find('a');
+      assert.deepEqual(found, { ...session('a'), expires_in_secs: found?.expires_in_secs });
+      assert.ok(found!.expires_in_secs! > 3590 && found!.expires_in_secs! <= 3600);
+      assert.deepEqual([await store.get('b'), await store.find('b')], [undefined, undefined]);
+    });
+
+    it('forgets what expires, everywhere', async () => {
+      const short = await open(40);
+      await short.put(session('a'));
+      await short.putMany([session('b')], { overwrite: false });
+      await until(async () => (await short.count()) === 0, 'they expire');
+      assert.deepEqual([await short.get('a'), await short.find('b')], [undefined, undefined]);
+      assert.deepEqual(await walk(short), []);
+      assert.equal(await short.delete('a'), false);
+    });
+
+    it('deletes', async () => {
+      await store.put(session('a'));
+      assert.deepEqual([await store.delete('a'), await store.delete('a')], [true, false]);
+      assert.equal(await store.get('a'), undefined);
+    });
+
+    it('walks over all of them, each once, in pages of about the size asked for', async () => {
+      assert.deepEqual(await walk(store), []);
+      assert.deepEqual(await store.putMany(many(3210), { overwrite: false }), { written: 3210, kept: 0 });
+      assert.equal(await store.count(), 3210);
+      const ids = await walk(store);
+      assert.equal(ids.length, 3210);
+      assert.equal(new Set(ids).size, 3210);
+      const { sessions, next } = await store.page(undefined, 10);
+      assert.ok(sessions.length >= 5 && sessions.length <= 20, `${sessions.length} sessions`);
+      assert.notEqual(next, undefined);
+    });
+
+    it('walks over those that stay, whatever is written and deleted meanwhile', async () => {
+      await store.putMany(many(2000), { overwrite: false });
+      const stay = new Set(many(2000).map(({ id }) => id));
+      let cursor: string | undefined;
+      let round = 0;
+      const seen = new Set<string>();
+      do {
+        const page = await store.page(cursor, 100);
+        for (const { id } of page.sessions) seen.add(id);
+        cursor = page.next;
+        if (++round > 15) continue;
+        // Grows and shrinks, so that Redis moves its table; what was seen moves to the end of a list.
+        for (let i = 0; i < 20; i++) await store.put(session(`s${round * 20 + i}`));
+        await store.putMany(
+          Array.from({ length: 500 }, (_, i) => session(`new-${round}-${i}`)),
+          { overwrite: false },
+        );
+        for (let i = 0; i < 100; i++) {
+          const id = `s${1999 - (round * 100 + i)}`;
+          if (!seen.has(id) && stay.delete(id)) await store.delete(id);
+        }
+      } while (cursor !== undefined);
+      for (const id of stay) assert.ok(seen.has(id), `${id} was there all the time`);
+    });
+
+    it('keeps the newer one of two, unless told to overwrite', async () => {
+      await store.putMany([session('a', { updated_at: 50 }), session('b', { updated_at: 50 })], {
+        overwrite: false,
+      });
+      const older = [session('a', { updated_at: 49, user_id: 'old' }), session('c', { updated_at: 49 })];
+      assert.deepEqual(await store.putMany(older, { overwrite: false }), { written: 1, kept: 1 });
+      assert.equal((await store.get('a'))?.user_id, 'ann');
+      const same = [session('b', { updated_at: 50, user_id: 'same' })];
+      assert.deepEqual(await store.putMany(same, { overwrite: false }), { written: 1, kept: 0 });
+      assert.equal((await store.get('b'))?.user_id, 'same');
+      assert.deepEqual(await store.putMany(older, { overwrite: true }), { written: 2, kept: 0 });
+      assert.equal((await store.get('a'))?.user_id, 'old');
+      assert.deepEqual(await store.putMany([], { overwrite: false }), { written: 0, kept: 0 });
+    });
+
+    it('gives what is written in bulk the whole time to live', async () => {
+      await store.putMany([session('a')], { overwrite: false });
+      assert.ok((await store.find('a'))!.expires_in_secs! > 3590);
+    });
+  });
+}
+
+describe('[SESSION STORE] a Redis that others write to', () => {
+  let redis: TestRedis;
+  let link: RedisLink;
+  let store: RedisSessionStore;
+
+  before(async () => {
+    redis = await TestRedis.start();
+    link = new RedisLink({ log: silentLog }, { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 });
+    link.start();
+    assert.ok(await link.whenUp(5000));
+    store = new RedisSessionStore(link, { ttlMs: 3_600_000 });
+  });
+  after(async () => {
+    await link.close();
+    await redis.stop();
+  });
+  beforeEach(() => redis.command('FLUSHALL'));
+
+  it('counts and skips what is no session', async () => {
+    await store.put(session('good'));
+    await link.call(['SET', 'session:text', 'hello']);
+    await link.call(['SET', 'session:empty', '{}']);
+    await link.call(['SET', 'session:other', JSON.stringify(session('another id'))]);
+    await link.call(['LPUSH', 'session:list', 'x']);
+    await link.call(['SET', 'elsewhere', JSON.stringify(session('elsewhere'))]);
+    let malformed = 0;
+    const ids: string[] = [];
+    for await (const page of allSessions(store, (count) => (malformed += count)))
+      ids.push(...page.map(({ id }) => id));
+    assert.deepEqual([ids, malformed], [['good'], 4]);
+    for (const id of ['text', 'empty', 'other']) assert.equal(await store.get(id), undefined, id);
+    assert.deepEqual(await store.putMany([session('text'), session('list')], { overwrite: false }), {
+      written: 2,
+      kept: 0,
+    });
+    assert.deepEqual(await store.get('list'), session('list'));
+  });
+
+  it('reads sessions that list their topics only, and those that never expire', async () => {
+    await link.call(['SET', 'session:x', JSON.stringify({ id: 'x', user_id: 'bob', topics: ['news'] })]);
+    assert.deepEqual(await store.find('x'), {
+      id: 'x',
+      user_id: 'bob',
+      topics: { news: { epoch: 'unknown', sequence: 0 } },
+      created_at: 0,
+      updated_at: 0,
+      expires_in_secs: null,
+    });
+  });
+
+  it('says that Redis is away, also when it goes in the middle', async () => {
+    const outcome = store.putMany(many(20_000), { overwrite: false }).then(
+      () => 'written',
+      (error: { code?: string }) => error.code,
+    );
+    await redis.signal('SIGKILL');
+    assert.equal(await outcome, 'unavailable');
+    await until(() => link.state === 'down', 'the link is down');
+    await assert.rejects(store.page(undefined, 10), { code: 'unavailable' });
+    await assert.rejects(store.count(), { code: 'unavailable' });
+    await assert.rejects(store.delete('a'), { code: 'unavailable' });
+  });
+});

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { RedisBroker } from '../../../server/storage/redis/redis-broker.js';
+import { RedisLink } from '../../../server/storage/redis/redis-link.js';
+import { silentLog } from '../../../server/logging/log.js';
+import { TestRedis } from '../../support/redis.js';
+import { until } from '../../support/wait.js';
+import { entry, listen } from '../log/broker-contract.js';
+import { Closing } from '../../support/closing.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
+import { root } from '../../support/root.js';
+
+const settings = { commandTimeoutMs: 500, stallLimitMs: 1500 };
+const retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_000, fullAt: 0 };
+
+describe('RedisLink', function () {
+  this.timeout(60_000);
+  const closing = new Closing();
+  const startRedis = async (...args: Parameters<typeof TestRedis.start>) => {
+    const redis = await TestRedis.start(...args);
+    closing.add(() => redis.stop());
+    return redis;
+  };
+  const open = (url: string, waitReplicas = 0) => {
+    const link = new RedisLink({ log: silentLog }, { url, ...settings });
+    const broker = new RedisBroker(
+      { link, retentionOf: () => retention, log: silentLog, now: Date.now },
+      { keyPrefix: 'rtc', outcomeLimitMs: 10_000, waitReplicas },
+    );
+    closing.add(async () => {
+      await broker.close();
+      await link.close();
+    });
+    link.start();
+    return { link, broker };
+  };
+  afterEach(() => closing.close());
+
+  it('is down while Redis still loads its data', async () => {
+    const redis = await startRedis();
+    const { link, broker } = open(redis.url);
+    await link.whenUp(5000);
+    for (let i = 0; i < 60; i++) await broker.append(`t${i}`, [entry('a')]);
+    await redis.command('SAVE');
+    await redis.signal('SIGKILL');
+    await until(() => link.state === 'down', 'the loss is noticed');
+    // 20 ms for each key.
+    await redis.launch(['--key-load-delay', '20000', '--loading-process-events-interval-bytes', '1024']);
+    await until(async () => (await redis.command('PING'))?.startsWith('-LOADING') === true, 'Redis loads');
+    let refusedWhileUp = 0;
+    await until(async () => {
+      const wasUp = link.state === 'up';
+      const ended = await broker.ends(['t1']).then(
+        () => true,
+        () => false,
+      );
+      if (wasUp && !ended) refusedWhileUp++;
+      return ended;
+    }, 'Redis has loaded');
+    assert.equal(refusedWhileUp, 0, 'up means that Redis serves');
+  });
+
+  it('does not take a replica of Redis for the log, and goes on when it is promoted', async () => {
+    const [first, second] = [await startRedis(), await startRedis()];
+    const { link, broker } = open(first.url);
+    await link.whenUp(5000);
+    await broker.append('t', [entry('a')]);
+    await first.command(`REPLICAOF 127.0.0.1 ${second.port}`);
+    await assert.rejects(
+      () => broker.append('t', [entry('b')]),
+      (error: { code?: string }) => error.code === 'unavailable',
+    );
+    await until(() => link.state === 'down', 'the link is down');
+    await first.command('REPLICAOF NO ONE');
+    await until(() => link.state === 'up', 'the link is up again');
+    await broker.append('t', [entry('c')]);
+  });
+
+  it('replaces a subscription connection on which nothing comes any more', async () => {
+    const redis = await startRedis();
+    const proxy = await TcpProxy.start(redis.port);
+    closing.add(() => proxy.stop());
+    const { link, broker } = open(proxy.url);
+    await link.whenUp(5000);
+    const heard = listen(broker);
+    await broker.follow('t');
+    proxy.hold('subscriptions');
+    await until(() => heard.resyncs > 0, 'the resync is told', 15_000);
+    await broker.append('t', [entry('a')]);
+    await until(() => heard.batches.length === 1, 'batches are heard again');
+  });
+
+  it('[P3] says replicated only of what replicas have, also when Redis has forgotten the script', async () => {
+    const [redis, replica] = [await startRedis(), await startRedis()];
+    await replica.command(`REPLICAOF 127.0.0.1 ${redis.port}`);
+    const { link, broker } = open(redis.url, 1);
+    await link.whenUp(5000);
+    await until(
+      async () => (await broker.append('t', [entry('a')]))[0]!.durability === 'replicated',
+      'the replica follows',
+      20_000,
+    );
+    await replica.signal('SIGSTOP');
+    await redis.command('SCRIPT FLUSH');
+    const [receipt] = await broker.append('t', [entry('b')]);
+    assert.equal(receipt!.durability, 'stored');
+  });
+
+  it('[P3] refuses an append that reaches Redis after it was given up', async () => {
+    const redis = await startRedis();
+    const proxy = await TcpProxy.start(redis.port);
+    closing.add(() => proxy.stop());
+    const { link, broker } = open(proxy.url);
+    await link.whenUp(5000);
+    await broker.append('t', [entry('a')]);
+    proxy.hold('commands');
+    await assert.rejects(
+      () => broker.append('t', [entry('b')]),
+      (error: { code?: string }) => error.code === 'unavailable',
+    );
+    assert.ok((await proxy.release()) > 0, 'the command arrives late');
+    assert.equal((await broker.ends(['t']))[0]!.sequence, 1);
+    assert.equal((await broker.append('t', [entry('c')]))[0]!.sequence, 2);
+  });
+
+  it('leaves nothing behind that keeps the process alive, and may be closed twice', async () => {
+    const redis = await startRedis();
+    const script = `
+      const { RedisLink } = require('./server/cluster/redis-link.ts');
+      const { RedisBroker } = require('./server/cluster/redis-broker.ts');
+      const { RedisBus } = require('./server/cluster/redis-bus.ts');
+      const { AdapterClients } = require('./server/cluster/adapter-clients.ts');
+      const { MemoryBroker } = require('./server/cluster/memory-broker.ts');
+      const { silentLog: log } = require('./server/telemetry/log.ts');
+      (async () => {
+        const url = '${redis.url}';
+        const retentionOf = () => (${JSON.stringify(retention)});
+        const link = new RedisLink({ log }, { url, ...${JSON.stringify(settings)} });
+        const bus = new RedisBus({ link, log }, { keyPrefix: 'rtc', replicaId: 'a' });
+        const broker = new RedisBroker({ link, retentionOf, log, now: Date.now }, { keyPrefix: 'rtc', outcomeLimitMs: 10000, waitReplicas: 0 });
+        const adapter = new AdapterClients({ log }, { url });
+        const memory = new MemoryBroker({ retentionOf, now: Date.now });
+        link.start();
+        adapter.start();
+        await link.whenUp(5000);
+        await broker.follow('t');
+        await broker.append('t', [{ id: 'x', entry: Buffer.from('"x"') }]);
+        for (const part of [bus, broker, adapter, link, memory]) { await part.close(); await part.close(); }
+        console.log('closed');
+      })();`;
+    const child = spawn(process.execPath, ['-r', 'tsx/cjs', '-e', script], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data: Buffer) => (output += data.toString()));
+    closing.add(async () => void child.kill('SIGKILL'));
+    await until(() => child.exitCode !== null, 'the process ends by itself', 20_000);
+    assert.deepEqual([output, child.exitCode], ['closed\n', 0]);
+  });
+});

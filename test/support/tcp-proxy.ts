@@ -1,0 +1,73 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './wait.js';
+
+interface Pair {
+  readonly client: Socket;
+  readonly redis: Socket;
+  subscriber: boolean;
+  /** What the client sent and Redis has not been given, while the path is held. */
+  held: Buffer[] | undefined;
+}
+
+/** A network path to Redis that can hang, as real ones do: nothing passes and nobody is told. */
+export class TcpProxy {
+  private readonly pairs: Pair[] = [];
+
+  private constructor(
+    private readonly port: number,
+    private readonly server: Server,
+  ) {}
+
+  static async start(redisPort: number): Promise<TcpProxy> {
+    const server = createServer();
+    const proxy = new TcpProxy(await freePort(), server);
+    server.on('connection', (client) => proxy.pass(client, connect(redisPort, '127.0.0.1')));
+    await new Promise<void>((resolve) => server.listen(proxy.port, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** From now on nothing passes on the connections of this kind that are open; new ones work. */
+  hold(kind: 'commands' | 'subscriptions'): void {
+    for (const pair of this.pairs) if (pair.subscriber === (kind === 'subscriptions')) pair.held ??= [];
+  }
+
+  /** Gives Redis, late, what was sent on the held connections. Resolves to how many bytes there were, once Redis has closed them. */
+  async release(): Promise<number> {
+    let bytes = 0;
+    for (const { redis, held } of this.pairs) {
+      if (held === undefined) continue;
+      bytes += held.reduce((sum, part) => sum + part.length, 0);
+      const closed = new Promise((resolve) => redis.once('close', resolve));
+      redis.resume().end(Buffer.concat(held));
+      await closed;
+    }
+    return bytes;
+  }
+
+  async stop(): Promise<void> {
+    for (const { client, redis } of this.pairs) {
+      client.destroy();
+      redis.destroy();
+    }
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private pass(client: Socket, redis: Socket): void {
+    const pair: Pair = { client, redis, subscriber: false, held: undefined };
+    this.pairs.push(pair);
+    client.on('data', (data) => {
+      if (/^\*\d+\r\n\$9\r\nsubscribe\r\n/i.test(data.toString('latin1'))) pair.subscriber = true;
+      if (pair.held === undefined) redis.write(data);
+      else pair.held.push(data);
+    });
+    redis.on('data', (data) => {
+      if (pair.held === undefined) client.write(data);
+    });
+    client.on('error', () => {}).on('close', () => pair.held ?? redis.destroy());
+    redis.on('error', () => {}).on('close', () => client.destroy());
+  }
+}

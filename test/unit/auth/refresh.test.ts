@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { createSecretKey } from 'node:crypto';
+import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
+import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-store.js';
+import { RefreshService } from '../../../server/auth/refresh-service.js';
+import { Revocations } from '../../../server/auth/revocations.js';
+import { TokenIssuer, type TokenPair } from '../../../server/auth/token-issuer.js';
+import { TokenVerifier } from '../../../server/auth/token-verifier.js';
+import { ReplicatedMap } from '../../../server/cluster/replicated-map.js';
+import { silentLog } from '../../../server/logging/log.js';
+import { RefusalError } from '../../../shared/errors.js';
+
+describe('[AUTH] refresh tokens', () => {
+  let now: number;
+  let store: MemorySharedStore;
+  let map: ReplicatedMap;
+  let revocations: Revocations;
+  let issuer: TokenIssuer;
+  let verifier: TokenVerifier;
+  let refreshes: RefreshService;
+  let ids: number;
+  beforeEach(() => {
+    now = Date.now();
+    ids = 0;
+    store = new MemorySharedStore({ now: () => now });
+    map = new ReplicatedMap(
+      { store, bus: new MemoryBus('a'), log: silentLog },
+      { name: 'revocations', checkMs: 10_000 },
+    );
+    revocations = new Revocations({ map, now: () => now }, { keepSecs: 1000, leewaySecs: 10 });
+    issuer = new TokenIssuer(
+      { secret: 'secret', newId: () => `id-${ids++}`, now: () => now },
+      { accessTtlSecs: 900, refreshTtlSecs: 86_400 },
+    );
+    verifier = new TokenVerifier(
+      { keys: [{ key: createSecretKey(Buffer.from('secret')), algorithm: 'HS256' }], leewaySecs: 10 },
+      revocations,
+    );
+    refreshes = new RefreshService({
+      issuer,
+      verifier,
+      revocations,
+      store,
+      log: silentLog,
+      now: () => now,
+    });
+  });
+  afterEach(() => {
+    map.close();
+    revocations.close();
+  });
+  const login = (): TokenPair => issuer.pair({ userId: 'ann', roles: ['user'] });
+  const refused = (code: string) => (error: unknown) => error instanceof RefusalError && error.code === code;
+
+  it('are good once; a second use revokes everything that goes back to the same login', async () => {
+    const first = login();
+    const other = login();
+    const second = await refreshes.refresh(first.refreshToken);
+    const third = await refreshes.refresh(second.refreshToken);
+    now += 10_001;
+    await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
+    assert.equal(refreshes.reuses, 1);
+    for (const { accessToken } of [first, second, third])
+      assert.throws(() => verifier.verify(accessToken), refused('token_revoked'));
+    await assert.rejects(refreshes.refresh(third.refreshToken), refused('token_revoked'));
+    assert.equal(verifier.verify(other.accessToken).userId, 'ann', 'another login of the user goes on');
+  });
+
+  it('give the same pair again for ten seconds', async () => {
+    const first = login();
+    const answers = [await refreshes.refresh(first.refreshToken)];
+    now += 9_999;
+    answers.push(await refreshes.refresh(first.refreshToken));
+    assert.deepEqual(answers[0], answers[1]);
+    assert.notEqual(answers[0]!.refreshToken, first.refreshToken);
+  });
+
+  it('are not lost by an attempt that was stored and never answered', async () => {
+    const first = login();
+    // Redis has stored it, and the replica was gone before it could answer.
+    const set = store.set.bind(store);
+    store.set = (key, value, ttlMs) =>
+      value.includes('answeredMs') ? Promise.reject(new Error('gone')) : set(key, value, ttlMs);
+    await refreshes.refresh(first.refreshToken);
+    store.set = set;
+    now += 60_000;
+    const again = await refreshes.refresh(first.refreshToken);
+    assert.equal((await refreshes.refresh(again.refreshToken)).familyId, first.familyId);
+    now += 10_001;
+    await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
+  });
+
+  it('of a user whose tokens were revoked are of no use; those of a login in the next second are', async () => {
+    const before = login();
+    await revocations.revokeUser('ann');
+    await assert.rejects(refreshes.refresh(before.refreshToken), refused('token_revoked'));
+    now = (Math.floor(now / 1000) + 1) * 1000;
+    assert.ok(await refreshes.refresh(login().refreshToken));
+  });
+
+  it('are told from access tokens', async () => {
+    const { accessToken, refreshToken } = login();
+    assert.throws(() => verifier.verify(refreshToken), refused('unauthorized'));
+    await assert.rejects(refreshes.refresh(accessToken), refused('unauthorized'));
+  });
+});

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict';
+import { createHmac, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import jwt from 'jsonwebtoken';
+import { RefusalError } from '../../../shared/errors.js';
+import { Permissions } from '../../../server/auth/permissions.js';
+import { readKeys, TokenVerifier } from '../../../server/auth/token-verifier.js';
+
+const secret = 'shared secret';
+const codeOf = (run: () => unknown): string | undefined => {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    assert.ok(error instanceof RefusalError, String(error));
+    return error.code;
+  }
+};
+
+describe('[AUTH] TokenVerifier', () => {
+  const verifier = new TokenVerifier({ keys: readKeys({ jwtSecret: secret }), leewaySecs: 60 });
+  const secondsNow = () => Math.floor(Date.now() / 1000);
+  let directory: string;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'rtc-keys-'));
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  it('reads the claims', () => {
+    const now = secondsNow();
+    const token = jwt.sign(
+      { sub: 'ann', roles: ['user'], topics: ['news', 'chat.*'], jti: 'j', iat: now, exp: now + 60 },
+      secret,
+    );
+    assert.deepEqual(verifier.verify(token), {
+      userId: 'ann',
+      roles: ['user'],
+      topics: ['news', 'chat.*'],
+      autoSubscribe: ['news'],
+      tokenId: 'j',
+      issuedAt: now,
+      expiresAt: now + 60,
+    });
+    assert.equal(verifier.verify(jwt.sign({ user_id: 'bob' }, secret)).userId, 'bob');
+  });
+
+  it('allows a minute of clock difference, and no more', () => {
+    const now = secondsNow();
+    assert.equal(
+      codeOf(() => verifier.verify(jwt.sign({ sub: 'a', exp: now - 50 }, secret))),
+      undefined,
+    );
+    assert.equal(
+      codeOf(() => verifier.verify(jwt.sign({ sub: 'a', exp: now - 70 }, secret))),
+      'token_expired',
+    );
+    assert.equal(
+      codeOf(() => verifier.verify(jwt.sign({ sub: 'a', nbf: now + 50 }, secret))),
+      undefined,
+    );
+    assert.equal(
+      codeOf(() => verifier.verify(jwt.sign({ sub: 'a', nbf: now + 70 }, secret))),
+      'unauthorized',
+    );
+  });
+
+  it('refuses what is not signed by the key, and malformed claims', () => {
+    const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{"sub":"a"}').toString('base64url')}.`;
+    const wrong = [
+      'rubbish',
+      '',
+      '..',
+      unsigned,
+      jwt.sign({ sub: 'a' }, 'another secret'),
+      jwt.sign({ sub: 'a' }, secret, { algorithm: 'HS512' }),
+      jwt.sign({}, secret),
+      jwt.sign({ sub: '' }, secret),
+      jwt.sign({ sub: 'a', user_id: 'b' }, secret),
+      jwt.sign({ sub: 'a', roles: 'admin' }, secret),
+      jwt.sign({ sub: 'a', topics: ['not a topic'] }, secret),
+    ];
+    for (const token of wrong)
+      assert.equal(
+        codeOf(() => verifier.verify(token)),
+        'unauthorized',
+        token,
+      );
+  });
+
+  it('names the claim that is wrong', () => {
+    const claimOf = (claims: object) => {
+      try {
+        verifier.verify(jwt.sign(claims, secret));
+      } catch (error) {
+        assert.ok(error instanceof RefusalError);
+        return error.details.field;
+      }
+      return undefined;
+    };
+    assert.equal(claimOf({ user_id: 5 }), 'sub');
+    assert.equal(claimOf({ sub: 'a', user_id: 'b' }), 'user_id');
+    assert.equal(claimOf({ sub: 'a', roles: ['x', 1] }), 'roles');
+    assert.equal(claimOf({ sub: 'a', topics: 'news' }), 'topics');
+  });
+
+  it('refuses a revoked token', () => {
+    const revoking = new TokenVerifier(
+      { keys: readKeys({ jwtSecret: secret }), leewaySecs: 60 },
+      { isRevoked: ({ tokenId }) => tokenId === 'gone' },
+    );
+    const sign = (jti: string) => jwt.sign({ sub: 'a', jti }, secret);
+    assert.equal(revoking.verify(sign('good')).userId, 'a');
+    assert.equal(
+      codeOf(() => revoking.verify(sign('gone'))),
+      'token_revoked',
+    );
+  });
+
+  it('never tells the token in its error', () => {
+    const token = jwt.sign({ sub: 'a' }, 'another secret');
+    assert.throws(
+      () => verifier.verify(token),
+      (error: Error) => !error.message.includes(token.slice(0, 20)),
+    );
+  });
+
+  it('checks issuer and audience where they are set', () => {
+    const strict = new TokenVerifier({
+      keys: readKeys({ jwtSecret: secret }),
+      leewaySecs: 60,
+      issuer: 'us',
+      audience: 'rtc',
+    });
+    assert.equal(
+      codeOf(() => strict.verify(jwt.sign({ sub: 'a', iss: 'us', aud: 'rtc' }, secret))),
+      undefined,
+    );
+    assert.equal(
+      codeOf(() => strict.verify(jwt.sign({ sub: 'a', iss: 'them', aud: 'rtc' }, secret))),
+      'unauthorized',
+    );
+    assert.equal(
+      codeOf(() => strict.verify(jwt.sign({ sub: 'a', iss: 'us' }, secret))),
+      'unauthorized',
+    );
+  });
+
+  for (const [algorithm, pair] of [
+    ['RS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['ES256', generateKeyPairSync('ec', { namedCurve: 'prime256v1' })],
+  ] as const) {
+    it(`verifies ${algorithm} by a public key, and cannot be tricked into HS256 with it`, () => {
+      const pem = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+      const path = join(directory, `${algorithm}.pem`);
+      writeFileSync(path, pem);
+      const byKey = new TokenVerifier({ keys: readKeys({ publicKeyFile: path }), leewaySecs: 60 });
+      assert.equal(byKey.verify(jwt.sign({ sub: 'a' }, pair.privateKey, { algorithm })).userId, 'a');
+      const head = `${Buffer.from('{"alg":"HS256"}').toString('base64url')}.${Buffer.from('{"sub":"a"}').toString('base64url')}`;
+      const forged = `${head}.${createHmac('sha256', pem).update(head).digest('base64url')}`;
+      assert.equal(
+        codeOf(() => byKey.verify(forged)),
+        'unauthorized',
+      );
+    });
+
+    it(`finds ${algorithm} keys in a JWKS file by their id`, () => {
+      const path = join(directory, `${algorithm}.json`);
+      const jwk = createPublicKey(pair.privateKey).export({ format: 'jwk' });
+      writeFileSync(path, JSON.stringify({ keys: [{ ...jwk, kid: 'k1' }] }));
+      const byKid = new TokenVerifier({ keys: readKeys({ jwksFile: path }), leewaySecs: 60 });
+      assert.equal(
+        byKid.verify(jwt.sign({ sub: 'a' }, pair.privateKey, { algorithm, keyid: 'k1' })).userId,
+        'a',
+      );
+      assert.equal(
+        codeOf(() => byKid.verify(jwt.sign({ sub: 'a' }, pair.privateKey, { algorithm, keyid: 'k2' }))),
+        'unauthorized',
+      );
+    });
+  }
+
+  describe('reading keys', () => {
+    const file = (name: string, content: string) => {
+      const path = join(directory, name);
+      writeFileSync(path, content);
+      return path;
+    };
+    const rsa = (bits: number) => generateKeyPairSync('rsa', { modulusLength: bits }).publicKey;
+
+    it('takes from a key set only what is for signatures of RS256 and ES256', () => {
+      const jwk = rsa(2048).export({ format: 'jwk' });
+      const ed25519 = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
+      const keys = [
+        { ...jwk, kid: 'good' },
+        { ...jwk, kid: 'encryption', use: 'enc' },
+        { ...jwk, kid: 'other algorithm', alg: 'RS512' },
+        { ...ed25519, kid: 'other curve' },
+        { kty: 'oct', k: 'c2VjcmV0', kid: 'secret' },
+      ];
+      const path = file('mixed.json', JSON.stringify({ keys }));
+      assert.deepEqual(
+        readKeys({ jwksFile: path }).map(({ keyId }) => keyId),
+        ['good'],
+      );
+    });
+
+    it('names the file that holds no usable key', () => {
+      const p384 = generateKeyPairSync('ec', { namedCurve: 'secp384r1' }).publicKey;
+      const pem = (key: typeof p384) => key.export({ type: 'spki', format: 'pem' }).toString();
+      const wrong = [
+        { publicKeyFile: join(directory, 'absent.pem') },
+        { publicKeyFile: file('text.pem', 'not a key') },
+        { publicKeyFile: file('p384.pem', pem(p384)) },
+        { publicKeyFile: file('short.pem', pem(rsa(1024))) },
+        { jwksFile: file('text.json', 'not JSON') },
+        { jwksFile: file('list.json', '{}') },
+        { jwksFile: file('empty.json', '{"keys":[]}') },
+      ];
+      for (const sources of wrong) {
+        const path = String(Object.values(sources)[0]);
+        assert.throws(
+          () => readKeys(sources),
+          (error: Error) => error.message.startsWith(path),
+        );
+      }
+    });
+  });
+});
+
+describe('[AUTH] Permissions', () => {
+  const permissions = new Permissions([
+    { role: '*', topics: ['public.*'], allow: ['subscribe'] },
+    { role: 'writer', topics: ['public.*', 'news'], allow: ['publish', 'subscribe'] },
+  ]);
+  const who = (roles: string[], topics?: string[]) => ({
+    userId: 'u',
+    roles,
+    autoSubscribe: [],
+    ...(topics && { topics }),
+  });
+
+  it('allow by role and pattern, and nothing that no rule allows', () => {
+    assert.equal(permissions.allows(who([]), 'subscribe', 'public.a'), true);
+    assert.equal(permissions.allows(who([]), 'subscribe', 'public'), false);
+    assert.equal(permissions.allows(who([]), 'publish', 'public.a'), false);
+    assert.equal(permissions.allows(who(['writer']), 'publish', 'news'), true);
+    assert.equal(permissions.allows(who(['writer']), 'history', 'news'), false);
+    assert.equal(
+      codeOf(() => permissions.check(who([]), 'publish', 'news')),
+      'forbidden',
+    );
+  });
+
+  it('are narrowed by the topics of the token, never widened', () => {
+    assert.equal(permissions.allows(who(['writer'], ['news']), 'publish', 'news'), true);
+    assert.equal(permissions.allows(who(['writer'], ['news']), 'publish', 'public.a'), false);
+    assert.equal(permissions.allows(who([], ['news']), 'publish', 'news'), false);
+  });
+
+  it('tell lists of roles apart, whatever the roles are called', () => {
+    const rules = new Permissions([{ role: 'a', topics: ['*'], allow: ['publish'] }]);
+    assert.equal(rules.allows(who(['a', 'b']), 'publish', 't'), true);
+    for (const role of ['a\nb', 'a,b', '["a","b"]'])
+      assert.equal(rules.allows(who([role]), 'publish', 't'), false);
+  });
+});

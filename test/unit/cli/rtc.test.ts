@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { readKeys, TokenVerifier } from '../../../server/auth/token-verifier.js';
+import { root } from '../../support/root.js';
+
+/** Runs `rtc` with only these variables. */
+function rtc(environment: NodeJS.ProcessEnv, ...given: string[]) {
+  const { PATH, HOME } = process.env;
+  const program = ['--require', 'tsx/cjs', join(root, 'server', 'cli', 'rtc.ts'), ...given];
+  const { status, stdout, stderr } = spawnSync(process.execPath, program, {
+    cwd: root,
+    env: { PATH, HOME, ...environment },
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+describe('[CLI] rtc', () => {
+  const secret = 'a secret of the command line';
+
+  it('prints a token that the service takes', () => {
+    const given = ['token', '--user', 'ann', '--role', 'operator', 'user', '--topic', 'news', 'chat.*'];
+    const { stdout } = rtc({ JWT_SECRET: secret }, ...given, '--expires', '5m');
+    const verifier = new TokenVerifier({ keys: readKeys({ jwtSecret: secret }), leewaySecs: 0 });
+    const { userId, roles, topics, issuedAt, expiresAt } = verifier.verify(stdout.trim());
+    assert.deepEqual([userId, roles, topics], ['ann', ['operator', 'user'], ['news', 'chat.*']]);
+    assert.equal(expiresAt! - issuedAt!, 300);
+  });
+
+  it('prints a token that fits issuer and audience, where they are set', () => {
+    const environment = { JWT_SECRET: secret, RTC_AUTH_ISSUER: 'us', RTC_AUTH_AUDIENCE: 'rtc' };
+    const { stdout } = rtc(environment, 'token', '--user', 'ann');
+    const settings = { keys: readKeys({ jwtSecret: secret }), leewaySecs: 0, issuer: 'us', audience: 'rtc' };
+    assert.equal(new TokenVerifier(settings).verify(stdout.trim()).userId, 'ann');
+  });
+
+  it('says what is missing or wrong and ends with code 2', () => {
+    const missing = rtc({}, 'token', '--user', 'ann');
+    assert.deepEqual([missing.status, /JWT_SECRET/.test(missing.stderr)], [2, true]);
+    const wrong = rtc({ RTC_SERVER_PROT: '1' }, 'config');
+    assert.deepEqual([wrong.status, /did you mean RTC_SERVER_PORT/.test(wrong.stderr)], [2, true]);
+  });
+
+  it('prints the settings in force without their secrets', () => {
+    const { stdout } = rtc(
+      { JWT_SECRET: secret, REDIS_URL: 'redis://user:h@ush@host/1', PORT: '9000' },
+      'config',
+    );
+    assert.doesNotMatch(stdout, /a secret of|ush@/);
+    assert.match(stdout, /"port": 9000/);
+    const file = join(root, 'config.example.toml');
+    assert.match(rtc({}, '--config', file, 'config').stdout, /"port": 8081/);
+    assert.equal(rtc({}, '--config', 'absent.toml', 'config').status, 2);
+    assert.match(stdout, /redis:\/\/\[hidden\]@host\/1/);
+  });
+});

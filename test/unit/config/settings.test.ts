@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { settingsTable } from '../../../server/config/describe.js';
+import { exampleFile } from '../../../server/config/example.js';
+import { loadSettings, SettingsError } from '../../../server/config/load.js';
+import { settingList } from '../../../server/config/setting-list.js';
+import { root } from '../../support/root.js';
+
+describe('[CONF] settings', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'rtc-config-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+  const file = (content: string): string => {
+    const path = join(directory, 'rtc.toml');
+    writeFileSync(path, content);
+    return path;
+  };
+  const problems = (environment: NodeJS.ProcessEnv, path?: string): readonly string[] => {
+    try {
+      loadSettings(environment, path);
+    } catch (error) {
+      assert.ok(error instanceof SettingsError);
+      return error.problems;
+    }
+    throw new Error('the settings were accepted');
+  };
+
+  it('have the defaults of the guide', () => {
+    const settings = loadSettings({});
+    assert.equal(settings.server.port, 8081);
+    assert.deepEqual(
+      [settings.websocket.heartbeatIntervalSecs, settings.websocket.clientTimeoutSecs],
+      [30, 60],
+    );
+    assert.equal(settings.websocket.maxMessageBytes, 65_536);
+    assert.equal(settings.actorSystem.mailboxCapacity, 1000);
+    assert.equal(settings.auth.leewaySecs, 60);
+    assert.equal(settings.limits.connectionRps, 0);
+  });
+
+  it('come from the file, and from the environment before the file', () => {
+    const path = file(
+      '[websocket]\nheartbeat_interval_secs = 60\nclient_timeout_secs = 120\n[actor_system]\nmailbox_capacity = 5000\noverflow_strategy = "drop_oldest"\n',
+    );
+    const settings = loadSettings(
+      {
+        RTC_WEBSOCKET_CLIENT_TIMEOUT_SECS: '90',
+        PORT: '9000',
+        RUST_LOG: 'debug',
+        RTC_WEBSOCKET_ALLOWED_ORIGINS: 'https://a, https://b',
+      },
+      path,
+    );
+    assert.deepEqual(
+      [settings.websocket.heartbeatIntervalSecs, settings.websocket.clientTimeoutSecs],
+      [60, 90],
+    );
+    assert.deepEqual(
+      [settings.actorSystem.mailboxCapacity, settings.actorSystem.overflowStrategy],
+      [5000, 'drop_oldest'],
+    );
+    assert.deepEqual([settings.server.port, settings.logging.level], [9000, 'debug']);
+    assert.deepEqual(settings.websocket.allowedOrigins, ['https://a', 'https://b']);
+  });
+
+  it('keep a secret that looks like a number as text', () => {
+    assert.equal(loadSettings({ JWT_SECRET: '12345' }).auth.jwtSecret, '12345');
+  });
+
+  it('refuse unknown names and tell the nearest known one and where it stands', () => {
+    const path = file('[websocket]\nheartbeat_interval = 60\n[actor_sistem]\nx = 1\n');
+    const told = problems({ RTC_LIMITS_CONECTION_RPS: '1' }, path).join('\n');
+    assert.match(
+      told,
+      /websocket\.heartbeat_interval \(file .*rtc\.toml\); did you mean websocket\.heartbeat_interval_secs\?/,
+    );
+    assert.match(told, /actor_sistem \(file .*\); did you mean actor_system\?/);
+    assert.match(told, /variable RTC_LIMITS_CONECTION_RPS; did you mean RTC_LIMITS_CONNECTION_RPS\?/);
+  });
+
+  it('refuse wrong values, naming setting and source', () => {
+    const told = problems({ PORT: '70000', RTC_OUTBOX_OVERFLOW_STRATEGY: 'drop_all' }).join('\n');
+    assert.match(told, /server\.port: .*65535.*\(variable PORT\)/);
+    assert.match(told, /outbox\.overflow_strategy: .*"catch_up".*\(variable RTC_OUTBOX_OVERFLOW_STRATEGY\)/);
+    assert.match(problems({}, join(directory, 'none.toml'))[0]!, /none\.toml cannot be read/);
+    assert.match(problems({}, file('a = [')).join(), /rtc\.toml/);
+  });
+
+  it('never show the lines of a broken file: they may hold a secret', () => {
+    const told = problems({}, file('[auth]\njwt_secret = "top secret"\nissuer = \n')).join('\n');
+    assert.match(told, /rtc\.toml, line 3: /);
+    assert.doesNotMatch(told, /top secret/);
+  });
+
+  it('never show a secret that is refused', () => {
+    const told = problems({ REDIS_URL: 'http://user:hidden-password@host' }).join('\n');
+    assert.match(told, /redis\.url: must be redis:.*\(variable REDIS_URL\)/);
+    assert.doesNotMatch(told, /hidden-password/);
+  });
+
+  it('refuse values that do not fit together', () => {
+    assert.match(
+      problems({ RTC_WEBSOCKET_CLIENT_TIMEOUT_SECS: '30' })[0]!,
+      /^websocket\.client_timeout_secs: must be longer than heartbeat_interval_secs \(variable RTC_/,
+    );
+    assert.match(
+      problems({ RTC_WEBSOCKET_TRANSPORT_LIMIT_BYTES: '1000' })[0]!,
+      /^websocket\.max_message_bytes: must be at most transport_limit_bytes/,
+    );
+  });
+
+  it('refuse a section that is no table, and name the element of a list that is wrong', () => {
+    assert.match(problems({ PORT: '9000' }, file('server = 5'))[0]!, /^server: .*object.*\(variable|file/);
+    assert.match(
+      problems({}, file('[[topics.rules]]\npattern = "ok.*"\n[[topics.rules]]\npattern = "not ok"\n'))[0]!,
+      /^topics\.rules\[1\]\.pattern: /,
+    );
+  });
+
+  it('read the log filter of the guide and refuse what is none', () => {
+    const directives =
+      'realtime_communication::actor=trace,realtime_communication::routing=debug,actix_web=info';
+    assert.equal(loadSettings({ RUST_LOG: directives }).logging.level, directives);
+    assert.equal(loadSettings({ RUST_LOG: 'warn', LOG_LEVEL: 'debug' }).logging.level, 'debug');
+    for (const wrong of ['verbose', 'routing=loud', 'a=b=c'])
+      assert.match(
+        problems({ LOG_LEVEL: wrong })[0]!,
+        /^logging\.level: must be a level.*\(variable LOG_LEVEL\)/,
+      );
+  });
+
+  it('take an empty variable as not set, and the long name before the short one', () => {
+    const settings = loadSettings({
+      RTC_REDIS_URL: '',
+      RTC_TOPICS_HISTORY_SIZE: '',
+      RTC_CONFIG: '',
+      JWT_SECRET: '',
+    });
+    assert.deepEqual([settings.redis.url, settings.auth.jwtSecret], [undefined, undefined]);
+    assert.equal(loadSettings({ RTC_SERVER_PORT: '1', PORT: '2' }).server.port, 1);
+  });
+
+  it('all come from the environment', () => {
+    const environment: NodeJS.ProcessEnv = {};
+    const examples: Record<string, string> = {
+      'redis.url': 'redis://r',
+      'logging.level': 'debug',
+      'server.trusted_proxies': '10.0.0.0/8,::1',
+      'admin.alert_webhook_url': 'http://alerts',
+      'tracing.otlp_endpoint': 'http://collector',
+      permissions: '[{"role":"a","topics":["*"],"allow":["publish"]}]',
+    };
+    for (const { name, kind, limits, variable, ...rest } of settingList) {
+      const choice = limits.includes(', ') ? limits.split(', ').at(-1)! : 'abc';
+      const value = { text: choice, number: String(Number(rest.default) + 1), texts: 'a,b', tables: '[]' }[
+        kind
+      ];
+      environment[variable] = examples[name] ?? value;
+    }
+    const settings = loadSettings(environment) as unknown as Record<string, Record<string, unknown>>;
+    const camelCase = (name: string) =>
+      name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const defaults = loadSettings({}) as unknown as typeof settings;
+    for (const { name, section, key } of settingList) {
+      const read = (all: typeof settings) =>
+        key === undefined ? all[camelCase(section)] : all[camelCase(section)]![camelCase(key)];
+      if (name !== 'topics.rules') assert.notDeepEqual(read(settings), read(defaults), name);
+    }
+  });
+
+  it('are all in config.example.toml, with their defaults', () => {
+    const path = join(root, 'config.example.toml');
+    assert.equal(
+      readFileSync(path, 'utf8'),
+      `${exampleFile()}\n`,
+      'the file is the output of `rtc config-example`',
+    );
+    assert.deepEqual(loadSettings({}, path), loadSettings({}));
+  });
+
+  it('are frozen', () => {
+    const settings = loadSettings({});
+    assert.throws(() => Object.assign(settings.server, { port: 1 }), TypeError);
+    assert.throws(() => (settings.permissions as unknown[]).push(1), TypeError);
+  });
+
+  it('are all described in docs/config.md, as they are', () => {
+    const page = readFileSync(join(root, 'docs', 'config.md'), 'utf8');
+    assert.ok(page.includes(settingsTable()), 'the table of docs/config.md is that of `rtc config-table`');
+    assert.ok(settingList.every(({ meaning }) => meaning !== ''));
+  });
+});

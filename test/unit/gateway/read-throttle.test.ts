@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { ClientConnection } from '../../../server/gateway/client-connection.js';
+import { ReadThrottle } from '../../../server/gateway/read-throttle.js';
+import { until } from '../../support/wait.js';
+
+/** A connection on a TCP socket, with what the pace looks at. */
+const connectionOn = (tcp: Socket): ClientConnection =>
+  ({
+    lastPublishedAt: -Infinity,
+    socket: { conn: { transport: { socket: { _socket: tcp } } } },
+  }) as unknown as ClientConnection;
+
+describe('[HOT] reading from busy publishers', () => {
+  let server: Server;
+  let client: Socket;
+  let tcp: Socket;
+  let heard = '';
+  let pace: ReadThrottle;
+  const inMs = (ms: number) => performance.now() + ms;
+  const sendWhole = (text: string) => new Promise<void>((resolve) => client.write(text, () => resolve()));
+
+  beforeEach(async () => {
+    heard = '';
+    pace = new ReadThrottle();
+    server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+    client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    tcp = await accepted;
+    for (const end of [client, tcp]) end.on('error', () => {});
+    tcp.on('data', (data) => (heard += data.toString()));
+    await sendWhole('a');
+    await until(() => heard === 'a', 'it is read');
+  });
+  afterEach(() => {
+    client.destroy();
+    tcp.destroy();
+    server.close();
+  });
+
+  it('waits until the append, and then is all there', async () => {
+    const connection = connectionOn(tcp);
+    pace.published(connection, inMs(20));
+    await sendWhole('b');
+    await until(() => heard === 'ab', 'a first publish holds up nothing');
+    const startAt = performance.now();
+    pace.published(connection, inMs(20));
+    for (const text of ['c', 'd', 'e']) await sendWhole(text);
+    // Through the event loop while it is held.
+    while (performance.now() - startAt < 10) {
+      assert.equal(heard, 'ab');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => heard === 'abcde', 'all is read', 1000);
+  });
+
+  it('is never held up for long, nor where the append comes at once', async () => {
+    const connection = connectionOn(tcp);
+    for (const appendAt of [0, inMs(2), inMs(60_000)]) {
+      heard = '';
+      pace.published(connection, appendAt);
+      pace.published(connection, appendAt);
+      await sendWhole('x');
+      await until(() => heard === 'x', 'it is read', 1000);
+    }
+  });
+
+  it('leaves alone what somebody else has paused, and what has gone', async () => {
+    const connection = connectionOn(tcp);
+    pace.published(connection, 0);
+    pace.published(connection, inMs(20));
+    (tcp as unknown as { _handle: { reading: boolean } })._handle.reading = false;
+    await sendWhole('y');
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    assert.equal(heard, 'a');
+    const other = new ReadThrottle();
+    tcp.destroy();
+    other.published(connection, 0);
+    other.published(connection, inMs(20));
+    pace.published({ ...connection, socket: { conn: { transport: {} } } } as never, inMs(20));
+  });
+});

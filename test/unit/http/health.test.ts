@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { healthRouter, type HealthSources } from '../../../server/http/health.js';
+
+type Phase = ReturnType<HealthSources['phase']>;
+type Control = ReturnType<HealthSources['control']>;
+type RedisState = ReturnType<HealthSources['redis']>['state'];
+
+const nothingSwitched: Control = {
+  mode: 'normal',
+  accepts_connections: true,
+  presence: 'on',
+  frozen_topics: [],
+  rate_limits: { connection_rps: 0, user_rps: 50 },
+  switched: {},
+};
+
+describe('[HEALTH] health', () => {
+  let control = nothingSwitched;
+  let server: Server;
+  let phase: Phase;
+  let state: RedisState;
+  const ask = async (path: string) => {
+    const { port } = server.address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  before(async () => {
+    const router = healthRouter({
+      replicaId: 'r1',
+      version: '1.2.3',
+      uptimeSecs: () => 7,
+      connections: () => 5,
+      redis: () => ({ state, reconnects: 1, adapter_failures: 0 }),
+      control: () => control,
+      phase: () => phase,
+    });
+    server = express().use(router).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+  after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  const table: [Phase, RedisState, status: string, ready: number][] = [
+    ['running', 'none', 'ok', 200],
+    ['running', 'up', 'ok', 200],
+    ['running', 'down', 'degraded', 503],
+    ['starting', 'up', 'degraded', 503],
+    ['draining', 'none', 'degraded', 503],
+  ];
+  for (const [itsPhase, itsState, status, ready] of table) {
+    it(`is ${status} and ${ready === 200 ? 'ready' : 'not ready'} when ${itsPhase} with Redis ${itsState}`, async () => {
+      [phase, state] = [itsPhase, itsState];
+      const health = await ask('/health');
+      assert.equal(health.status, 200, 'a degraded replica still answers with 200');
+      assert.deepEqual(health.body, {
+        status,
+        phase,
+        mode: 'normal',
+        accepts_connections: true,
+        presence: 'on',
+        frozen_topics: 0,
+        rate_limits: { connection_rps: 0, user_rps: 50 },
+        replica_id: 'r1',
+        version: '1.2.3',
+        uptime_secs: 7,
+        connections: 5,
+        redis: { state, reconnects: 1, adapter_failures: 0 },
+      });
+      assert.equal((await ask('/health/live')).status, 200);
+      assert.equal((await ask('/health/ready')).status, ready);
+    });
+  }
+
+  const switches: [string, Partial<Control>, status: string][] = [
+    ['the service is read-only', { mode: 'read_only' }, 'degraded'],
+    ['new connections are switched off', { accepts_connections: false }, 'degraded'],
+    ['presence is shed', { presence: 'shed' }, 'degraded'],
+    ['a topic is frozen', { frozen_topics: ['a'] }, 'ok'],
+  ];
+  for (const [what, switched, status] of switches) {
+    it(`is ${status}, and ready, when ${what}`, async () => {
+      [phase, state, control] = ['running', 'up', { ...nothingSwitched, ...switched }];
+      const { body } = await ask('/health');
+      control = nothingSwitched;
+      assert.equal(body['status'], status);
+      assert.equal((await ask('/health/ready')).status, 200);
+    });
+  }
+});

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { Writable } from 'node:stream';
+import { LoggerFactory, type LoggerSettings } from '../../../server/logging/logger.js';
+import { until } from '../../support/wait.js';
+
+type Line = Record<string, unknown>;
+
+/** A log of which the lines can be read. */
+function recorded(settings: Partial<LoggerSettings> = {}) {
+  const texts: string[] = [];
+  const destination = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      texts.push(chunk.toString());
+      done();
+    },
+  });
+  const factory = new LoggerFactory({ level: 'info', format: 'json', ...settings }, destination);
+  return { factory, texts, lines: () => texts.map((text) => JSON.parse(text) as Line) };
+}
+
+describe('[LOG] the log', () => {
+  it('is one JSON object a line, as the queries of the guide expect it', () => {
+    const { factory, texts, lines } = recorded();
+    factory.log('connection').error('Refused', { connection_id: 'c1', count: 2 });
+    assert.ok(texts[0]!.endsWith('\n'));
+    const { timestamp, ...line } = lines()[0]!;
+    assert.equal(new Date(String(timestamp)).toISOString(), timestamp);
+    assert.deepEqual(line, {
+      level: 'ERROR',
+      target: 'realtime_communication::connection',
+      message: 'Refused',
+      connection_id: 'c1',
+      count: 2,
+    });
+    assert.deepEqual(Object.keys(lines()[0]!).slice(0, 4), ['level', 'timestamp', 'target', 'message']);
+  });
+
+  it('is filtered by directives, of which the longest matching target decides', () => {
+    const level = 'warn,realtime_communication=info,realtime_communication::routing=debug,actix_web=trace';
+    const { factory, lines } = recorded({ level });
+    for (const module of ['routing', 'routing::batch', 'routings']) {
+      const log = factory.log(module);
+      log.trace('trace');
+      log.debug('debug');
+      log.info('info');
+    }
+    assert.deepEqual(
+      lines().map(({ target, message }) => [String(target).split('::').slice(1).join('::'), message]),
+      [
+        ['routing', 'debug'],
+        ['routing', 'info'],
+        ['routing::batch', 'debug'],
+        ['routing::batch', 'info'],
+        ['routings', 'info'],
+      ],
+    );
+  });
+
+  it('changes its filter at run time, also for loggers that exist', () => {
+    const { factory, lines } = recorded({ level: 'error' });
+    const log = factory.log('routing');
+    log.debug('before');
+    factory.setFilter('realtime_communication::routing=debug');
+    assert.equal(factory.directives, 'realtime_communication::routing=debug');
+    assert.equal(log.enabled('debug'), true);
+    log.debug('after');
+    assert.throws(() => factory.setFilter('routing=loud'), /log filter "routing=loud"/);
+    log.debug('still');
+    factory.setFilter('off');
+    log.error('never');
+    assert.deepEqual(
+      lines().map(({ message }) => message),
+      ['after', 'still'],
+    );
+  });
+
+  it('never holds a secret, at any depth or in any text', () => {
+    const { factory, texts } = recorded();
+    const token = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl';
+    const hidden = 'do not tell';
+    const error = Object.assign(new Error(`bad token ${token}`), { password: hidden });
+    factory.log('x').info(`GET /ws?token=${token}`, {
+      token: hidden,
+      headers: { Authorization: hidden, cookie: hidden, deeper: [{ jwt_secret: hidden }] },
+      url: `/ws?token=${token}`,
+      redis: `redis://user:p@${hidden.replaceAll(' ', '')}@host:1/0`,
+      error,
+      cause: new Error('outer', { cause: error }),
+    });
+    assert.equal(texts.length, 1);
+    assert.doesNotMatch(texts[0]!, /eyJ|do ?not ?tell/);
+    assert.match(texts[0]!, /redis:\/\/\[redacted\]@host:1/);
+  });
+
+  it('tells errors with their stack, code and cause', () => {
+    const { factory, lines } = recorded();
+    const cause = Object.assign(new TypeError('inner'), { code: 'E_INNER' });
+    factory.log('x').error('Failed', { error: new Error('outer', { cause }) });
+    const error = lines()[0]!['error'] as Line & { cause: Line };
+    assert.equal(error['message'], 'outer');
+    assert.match(String(error['stack']), /logger\.test/);
+    assert.deepEqual([error.cause['type'], error.cause['code']], ['TypeError', 'E_INNER']);
+  });
+
+  it('keeps its own names and stays readable, whatever the fields are', () => {
+    const { factory, lines, texts } = recorded();
+    const circular: Record<string, unknown> = {};
+    circular['self'] = circular;
+    factory.log('x').warn('Said', {
+      level: 'none',
+      message: 'other',
+      target: 't',
+      circular,
+      buffer: Buffer.alloc(1_000_000),
+      big: 12n,
+      many: Array.from({ length: 10_000 }, () => 1),
+      when: new Date(0),
+      nothing: undefined,
+    });
+    const line = lines()[0]!;
+    assert.deepEqual(
+      [line['level'], line['message'], line['message_'], line['level_']],
+      ['WARN', 'Said', 'other', 'none'],
+    );
+    assert.deepEqual(
+      [line['buffer'], line['big'], line['when']],
+      ['[1000000 bytes]', '12', '1970-01-01T00:00:00.000Z'],
+    );
+    assert.ok(texts[0]!.length < 2000);
+  });
+
+  it('is readable by eye in the pretty format', async () => {
+    const { factory, texts } = recorded({ format: 'pretty' });
+    factory.log('routing').warn('Message routed', { message_id: 'm1' });
+    await until(() => texts.length > 0, 'the line is written');
+    assert.match(texts.join(''), /WARN.*realtime_communication::routing: Message routed/);
+    assert.match(texts.join(''), /message_id: "m1"/);
+  });
+});
