@@ -1,6 +1,8 @@
+import { DeliveryBatch } from '../fanout/delivery-batch.js';
+import { serviceLogPrefix } from '../log/publish-request.js';
 import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
-import { entryToMessage, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
+import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
 import { epochAt, isPlaceIn } from '../log/lineage.js';
 import type { Topics } from '../topics/topics.js';
@@ -21,7 +23,7 @@ export interface DirectServiceDependencies {
 }
 
 /** A user's direct messages are a log under this name; clients cannot name it. */
-export const inboxPrefix = '$user/';
+const inboxPrefix = `${serviceLogPrefix}user/`;
 
 /** Messages of an inbox that are read at a time. */
 const readSize = 50;
@@ -230,19 +232,18 @@ export class DirectService implements DirectSender {
       if (isWaiting) tracer.caughtUp(id, details);
       else tracer.delivered(id, details);
     }
+    if (recipients.length === 0) return;
+    const ackId = confirmations.nextAckId();
+    const entries = [{ sequence: item.sequence, entry: directEntry(item.entry) }];
+    const batch = new DeliveryBatch(inbox.topic, [{ epoch, entries }], 'direct', () => ackId);
     for (const recipient of recipients) {
       recipient.sent = { epoch, sequence: item.sequence };
       const { connection } = recipient;
-      const form = connection.wire === 'json' ? 'base64' : 'buffer';
-      const {
-        confirm: _confirm,
-        topic: _topic,
-        ...message
-      } = entryToMessage(item.entry, item.sequence, epoch, form);
-      connection.emitWithAck('direct', message, () => {
+      connection.expectAck(ackId, id, () => {
         confirmations.acknowledged(id, connection.id);
         this.acknowledged(inbox.topic, item.sequence);
       });
+      connection.outbox.write(batch);
     }
   }
 

@@ -73,7 +73,7 @@ export function socketIoFrames(
   const rest = `,"epoch":"${epoch}",`;
   for (const item of entries) {
     const view = viewEntry(item.entry);
-    const ackId = view.header === null ? undefined : ackIdOf?.(item);
+    const ackId = ackIdOf?.(item);
     const prefix = `4${packetPrefix(event, view.attachments.length, ackId)}${item.sequence}${rest}`;
     plans.push({ opcode: text, prefix, body: view.body, suffix: '}]' });
     for (const part of view.attachments) plans.push({ opcode: binary, prefix: '', body: part, suffix: '' });
@@ -91,7 +91,7 @@ export function socketIoPackets(
   const packets: (string | Buffer)[] = [];
   for (const item of entries) {
     const view = viewEntry(item.entry);
-    const ackId = view.header === null ? undefined : ackIdOf?.(item);
+    const ackId = ackIdOf?.(item);
     const prefix = packetPrefix(event, view.attachments.length, ackId);
     packets.push(
       `${prefix}${item.sequence},"epoch":"${epoch}",${view.body.toString()}}]`,

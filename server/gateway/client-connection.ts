@@ -60,18 +60,6 @@ export class ClientConnection implements Subscriber {
     this.socket.emit(event, data);
   }
 
-  emitWithAck(event: ServerEvent, data: { readonly id: string }, onAck: () => void): void {
-    if (this.wire === 'json') {
-      this.await(data.id, onAck);
-      this.socket.emit(event, data);
-      return;
-    }
-    // Socket.IO keeps the callback under the next packet id of the namespace, which is how an unanswered one can be let go.
-    const packetId = (this.socket.nsp as unknown as { _ids: number })._ids;
-    this.await(packetId, () => {});
-    this.socket.emit(event, data, onAck);
-  }
-
   expectAck(ackId: number, messageId: string, onAck: () => void): void {
     if (this.wire === 'json') {
       this.await(messageId, onAck);

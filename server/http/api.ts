@@ -69,6 +69,5 @@ class HttpCaller implements Connection {
   ) {}
 
   emit(): void {}
-  emitWithAck(): void {}
   disconnect(): void {}
 }

@@ -31,7 +31,8 @@ export interface EntryView {
 /** What {@link encodeEntry} needs of a message. */
 export interface NewMessage {
   readonly id: string;
-  readonly topic: string;
+  /** Undefined for a direct message: its recipient does not see the name of the inbox. */
+  readonly topic: string | undefined;
   /** JSON text of the payload, with placeholders where `attachments` belong. */
   readonly payloadJson: string;
   readonly attachments: readonly Buffer[];
@@ -52,8 +53,11 @@ const noAttachments: readonly Buffer[] = [];
 /** Encodes a message for {@link import('./broker.js').AppendEntry}. */
 export function encodeEntry(message: NewMessage): Buffer {
   const sender = message.sender === null ? 'null' : JSON.stringify(message.sender);
-  const confirm = message.confirmTo === undefined ? '' : '"confirm":true,';
-  const body = `"id":"${message.id}","topic":"${message.topic}","sender":${sender},"timestamp":${message.timestamp},${confirm}"payload":${message.payloadJson}`;
+  const isDirect = message.topic === undefined;
+  const topic = isDirect ? '' : `"topic":"${message.topic}",`;
+  // A direct message is always to be acknowledged: it says nothing of it.
+  const confirm = message.confirmTo === undefined || isDirect ? '' : '"confirm":true,';
+  const body = `"id":"${message.id}",${topic}"sender":${sender},"timestamp":${message.timestamp},${confirm}"payload":${message.payloadJson}`;
   const traced = message.traced === true;
   if (message.attachments.length === 0 && message.confirmTo === undefined && !traced)
     return Buffer.from(body);
@@ -64,6 +68,25 @@ export function encodeEntry(message: NewMessage): Buffer {
     ...(traced && { traced }),
   };
   return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n${body}`), ...message.attachments]);
+}
+
+/** What an entry of version 0.1 says of an inbox, and of the acknowledgement that every direct message asks for. */
+const inboxFields =
+  /^("id":"[^"]*",)"topic":"[^"]*",("sender":(?:null|"(?:[^"\\]|\\.)*"),"timestamp":\d+,)(?:"confirm":true,)?/;
+const topicMark = '"topic":';
+/** Where the topic of a message begins in the body: behind `"id":"…",`. */
+const topicAt = 44;
+
+/** The entry of a direct message as its recipients get it. Entries in inboxes written by version 0.1 name the inbox as their topic. */
+export function directEntry(entry: Buffer): Buffer {
+  const start = entry[0] === quote ? 0 : entry.indexOf(newline) + 1;
+  if (entry.toString('latin1', start + topicAt, start + topicAt + topicMark.length) !== topicMark)
+    return entry;
+  const { header, body, attachments } = viewEntry(entry);
+  const text = body.toString().replace(inboxFields, '$1$2');
+  if (header === null) return Buffer.from(text);
+  const changed: EntryHeader = { ...header, body: Buffer.byteLength(text) };
+  return Buffer.concat([Buffer.from(`${JSON.stringify(changed)}\n${text}`), ...attachments]);
 }
 
 /** Whether the message of an entry is being traced. */

@@ -1,3 +1,6 @@
+/** Names of the service's own logs (inboxes) begin with this; clients cannot use them. */
+export const serviceLogPrefix = '$';
+
 /** A message on its way into a topic; the payload has been read and checked (see `protocol/payload.ts`). */
 export interface PublishRequest {
   readonly topic: string;

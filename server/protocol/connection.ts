@@ -21,8 +21,6 @@ export interface Connection {
   readonly connectedAt: number;
   /** Sends an event; it takes its turn behind what was sent before. */
   emit(event: ServerEvent, data: unknown): void;
-  /** Sends an event that the client may acknowledge; `onAck` is called at most once. The id is the message's. */
-  emitWithAck(event: ServerEvent, data: { readonly id: string }, onAck: () => void): void;
   /** Tells the client why, by an `error` event, then closes its transport. */
   disconnect(reason: RefusalError): void;
 }

@@ -5,6 +5,7 @@ import type { Supervisor } from '../supervision/supervisor.js';
 import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
 import { encodeEntry } from '../log/entry.js';
 import { MicroBatcher } from '../primitives/micro-batcher.js';
+import { serviceLogPrefix } from '../log/publish-request.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
@@ -49,8 +50,8 @@ export class TopicPublisher {
     const { onPublish } = this.dependencies;
     const actor = this.actor(request.topic);
     const onRouted = request.trace?.routed;
-    // The service's own logs (inboxes) are nobody else's business.
-    if (onPublish === undefined || request.topic.startsWith('$'))
+    // Direct messages do not pass the hook.
+    if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
       return actor.append(this.appendEntry(request, id), onRouted);
     return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
   }
@@ -86,7 +87,7 @@ export class TopicPublisher {
     const { topic, payloadJson, attachments, sender, confirmTo, key, trace } = request;
     const entry = encodeEntry({
       id,
-      topic,
+      topic: topic.startsWith(serviceLogPrefix) ? undefined : topic,
       payloadJson,
       attachments,
       sender,

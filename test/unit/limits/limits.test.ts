@@ -223,7 +223,6 @@ function connectionOf(userId: string): Connection & { closedFor: RefusalError[] 
     connectedAt: 0,
     closedFor,
     emit: () => {},
-    emitWithAck: () => {},
     disconnect: (reason) => void closedFor.push(reason),
   };
 }
