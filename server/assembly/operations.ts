@@ -24,6 +24,7 @@ import { TraceOperations } from '../operations/trace-operations.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import { ReplicaCalls } from '../replicas/replica-calls.js';
 import { ReplicatedMap } from '../replicas/replicated-map.js';
+import type { SessionService } from '../sessions/session-service.js';
 import type { LoggerFactory } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { TopicHub } from '../topics/hub.js';
@@ -82,7 +83,7 @@ export interface OperationParts extends ControlParts {
   readonly tracing: Tracing;
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: IncomingMessage) => string;
-  readonly onSubscriptionsChanged: (connection: Connection) => void;
+  readonly sessions: SessionService;
   /** Routes of other parts. */
   readonly moreRoutes: readonly AdminRoute[];
 }
@@ -98,7 +99,7 @@ export function assembleOperations(parts: OperationParts): Router {
     connections: () => registry.all(),
     connection: (id) => registry.connection(id),
     topics,
-    onChanged: parts.onSubscriptionsChanged,
+    sessions: parts.sessions,
     metrics: () => metrics.document(),
   });
   replica.serve(calls);
