@@ -28,7 +28,6 @@ import type { SessionService } from '../sessions/session-service.js';
 import type { LoggerFactory } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { TopicHub } from '../topics/hub.js';
-import type { Connection } from '../transports/connection.js';
 import type { ConnectionRegistry } from '../transports/registry.js';
 import { version } from '../version.js';
 import type { Supervision } from './supervision.js';
