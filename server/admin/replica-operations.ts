@@ -57,8 +57,12 @@ export interface ReplicaOperationsDependencies {
   readonly topics: Topics & {
     activeTopics(): Iterable<{ name: string; subscribers: number; behind: number; position: Position }>;
   };
-  /** The subscriptions of a connection have changed. */
-  readonly onChanged: (connection: Connection) => void;
+  readonly sessions: {
+    /** The connection is not to get a topic that its session still awaits. False if it was not awaited. */
+    forget(connection: Connection, topic: string): boolean;
+    /** The subscriptions of a connection have changed. */
+    onChanged(connection: Connection): void;
+  };
   readonly metrics: () => MetricsDocument;
 }
 
@@ -161,9 +165,13 @@ export class ReplicaOperations {
   private unsubscribe(id: string, names: readonly string[]): OperationNames['unsubscribe']['answer'] {
     const connection = this.dependencies.connection(id);
     if (connection === undefined) return { found: false, unsubscribed: [] };
-    const unsubscribed = names.filter((topic) => this.dependencies.topics.unsubscribe(connection, topic));
+    const { topics, sessions } = this.dependencies;
+    const unsubscribed = names.filter((topic) => {
+      const wasAwaited = sessions.forget(connection, topic);
+      return topics.unsubscribe(connection, topic) || wasAwaited;
+    });
     if (unsubscribed.length > 0) {
-      this.dependencies.onChanged(connection);
+      sessions.onChanged(connection);
       connection.emit('status', {
         status: 'unsubscribed',
         details: { topics: unsubscribed, by: 'operator' },

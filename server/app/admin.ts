@@ -24,10 +24,10 @@ import { TraceOperations } from '../admin/traces/trace-operations.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import { ReplicaCalls } from '../cluster/replica-calls.js';
 import { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { SessionService } from '../sessions/session-service.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { TopicHub } from '../topics/topic-hub.js';
-import type { Connection } from '../protocol/connection.js';
 import type { ConnectionRegistry } from '../gateway/connection-registry.js';
 import { version } from '../../shared/version.js';
 import type { Supervision } from './supervision.js';
@@ -82,7 +82,7 @@ export interface OperationParts extends ControlParts {
   readonly tracing: Tracing;
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: IncomingMessage) => string;
-  readonly onSubscriptionsChanged: (connection: Connection) => void;
+  readonly sessions: SessionService;
   /** Routes of other parts. */
   readonly moreRoutes: readonly AdminRoute[];
 }
@@ -98,7 +98,7 @@ export function assembleOperations(parts: OperationParts): Router {
     connections: () => registry.all(),
     connection: (id) => registry.connection(id),
     topics,
-    onChanged: parts.onSubscriptionsChanged,
+    sessions: parts.sessions,
     metrics: () => metrics.document(),
   });
   replica.serve(calls);

@@ -56,7 +56,6 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     maxDepth: settings.websocket.maxPayloadDepth,
     confirmTimeoutMs: settings.direct.confirmTimeoutMs,
   };
-  const onChanged = sessions.onChanged.bind(sessions);
   const routing = parts.logOf('routing');
   const commands = [
     subscribeCommand(
@@ -64,14 +63,14 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         topics,
         permissions,
         watchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.join(presenceRoom(topic)),
-        onChanged,
+        sessions,
       },
       { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
     ),
     unsubscribeCommand({
       topics,
       unwatchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.leave(presenceRoom(topic)),
-      onChanged,
+      sessions,
     }),
     publishCommand(
       {

@@ -229,7 +229,7 @@ export class Service {
         tracing: this.tracing,
         authenticate,
         addressOf: this.addresses.of,
-        onSubscriptionsChanged: (connection) => this.sessions.onChanged(connection),
+        sessions: this.sessions,
         moreRoutes: this.tokens.adminRoutes,
       }),
     });
@@ -281,9 +281,10 @@ export class Service {
     this.limits.close();
     this.control.map.close();
     await this.topics.settle(this.settings.server.shutdownTimeoutMs / 2);
-    for (const connection of this.registry.all()) this.sessions.left(connection, false);
-    await this.sessions.close();
+    // Before the clients are sent away, because they come back elsewhere at once.
+    await this.sessions.saveAll();
     await new Promise<void>((resolve) => void this.io.close(() => resolve()));
+    await this.sessions.close();
     this.direct.close();
     await this.topics.close();
     await this.presence.close();

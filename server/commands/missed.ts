@@ -16,7 +16,8 @@ export interface MissedDependencies {
 const schema = z.strictObject({
   /** Id of the last message that was received. */
   since: z.uuid(),
-  session_id: z.string().min(1).max(100).optional(),
+  /** Null is none, as clients have it that do not know theirs yet. */
+  session_id: z.string().min(1).max(100).nullish(),
 });
 
 interface MissedAnswer {
@@ -48,7 +49,7 @@ export function missedCommand(
     schema,
     async run(connection, request) {
       const ofSession =
-        request.session_id === undefined
+        request.session_id === undefined || request.session_id === null
           ? []
           : await sessionTopics(request.session_id, connection.identity.userId);
       const names = new Set([...topics.positions(connection).keys(), ...ofSession]);

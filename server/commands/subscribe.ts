@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RefusalError, toWireError, type WireError } from '../../shared/errors.js';
+import type { Position } from '../../shared/position.js';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
@@ -12,8 +13,12 @@ export interface SubscribeDependencies {
   readonly permissions: Permissions;
   /** Asks for `presence` events of a topic. */
   readonly watchPresence: (connection: Connection, topic: string) => void;
-  /** The subscriptions of a connection have changed. */
-  readonly onChanged: (connection: Connection) => void;
+  readonly sessions: {
+    /** A topic that the session of the connection is still to get back. */
+    awaited(connection: Connection, topic: string): { readonly since: Position | undefined } | undefined;
+    /** The connection is subscribed: from `since`, if given, else from `at`. */
+    subscribed(connection: Connection, topic: string, since: Position | undefined, at: Position): void;
+  };
 }
 
 export interface SubscribeSettings {
@@ -34,7 +39,7 @@ interface SubscribeAnswer {
 
 /** `subscribe`: each topic succeeds or is rejected by itself. */
 export function subscribeCommand(
-  { topics, permissions, watchPresence, onChanged }: SubscribeDependencies,
+  { topics, permissions, watchPresence, sessions }: SubscribeDependencies,
   settings: SubscribeSettings,
 ): Command<z.output<typeof schema>, SubscribeAnswer> {
   const one = async (
@@ -53,9 +58,12 @@ export function subscribeCommand(
       );
     }
     permissions.check(connection.identity, 'subscribe', topic);
-    const since =
+    const given =
       request.since !== undefined && Object.hasOwn(request.since, topic) ? request.since[topic] : undefined;
+    // A topic that the session has not got back yet goes on where the session was.
+    const since = given ?? sessions.awaited(connection, topic)?.since;
     const subscribed = await topics.subscribe(connection, topic, since);
+    sessions.subscribed(connection, topic, since, subscribed);
     if (request.presence === true) {
       permissions.check(connection.identity, 'presence', topic);
       watchPresence(connection, topic);
@@ -81,7 +89,6 @@ export function subscribeCommand(
           }
         }),
       );
-      onChanged(connection);
       return answer;
     },
   };

@@ -6,21 +6,28 @@ import { topicsField } from '../protocol/request-fields.js';
 
 const schema = z.strictObject({ topics: topicsField });
 
-/** `unsubscribe`: answers with the topics that the connection was subscribed to and is no longer. */
+/** `unsubscribe`: answers with the topics that the connection was subscribed to, or was still to get back, and is no longer. */
 export function unsubscribeCommand(dependencies: {
   readonly topics: Topics;
   readonly unwatchPresence: (connection: Connection, topic: string) => void;
-  readonly onChanged: (connection: Connection) => void;
+  readonly sessions: {
+    /** The connection is not to get a topic that its session still awaits. False if it was not awaited. */
+    forget(connection: Connection, topic: string): boolean;
+    /** The subscriptions of a connection have changed. */
+    onChanged(connection: Connection): void;
+  };
 }): Command<z.output<typeof schema>, { topics: string[] }> {
   return {
     name: 'unsubscribe',
     schema,
     run(connection, request) {
-      const left = [...new Set(request.topics)].filter((topic) =>
-        dependencies.topics.unsubscribe(connection, topic),
-      );
+      const { topics, sessions } = dependencies;
+      const left = [...new Set(request.topics)].filter((topic) => {
+        const wasAwaited = sessions.forget(connection, topic);
+        return topics.unsubscribe(connection, topic) || wasAwaited;
+      });
       for (const topic of left) dependencies.unwatchPresence(connection, topic);
-      dependencies.onChanged(connection);
+      sessions.onChanged(connection);
       return { topics: left };
     },
   };

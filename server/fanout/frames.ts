@@ -9,6 +9,7 @@ export type AckIdOf = (entry: LogEntry) => number | undefined;
 
 const text = 0x81;
 const binary = 0x82;
+const ping = 0x89;
 const jsonType: Record<DeliveryEvent, string> = { message: 'Broadcast', direct: 'Direct' };
 
 /** Bytes of an unmasked WebSocket frame with this payload (RFC 6455, 5.2). */
@@ -31,6 +32,11 @@ function writeFrameHeader(target: Buffer, offset: number, opcode: number, length
   target.writeUInt32BE(0, offset + 2);
   target.writeUInt32BE(length, offset + 6);
   return offset + 10;
+}
+
+/** An unmasked WebSocket ping with an ASCII text of at most 125 characters. */
+export function pingFrame(payload: string): Buffer {
+  return Buffer.from([ping, payload.length, ...Buffer.from(payload, 'latin1')]);
 }
 
 /** One frame to be written: an ASCII prefix and suffix around bytes that are copied as they are. */

@@ -30,15 +30,13 @@ import {
   type Handshakes,
   type LetIn,
 } from './socketio/socketio-server.js';
-import { SubscriptionRestore, type SessionStart } from './restore-subscriptions.js';
+import { SubscriptionRestore, type SessionStart, type WelcomeSessions } from './restore-subscriptions.js';
 
 /** Sessions as the gate uses them; see `sessions/session-service.ts`. */
-interface Sessions {
+interface Sessions extends WelcomeSessions {
   open(userId: string, requestedId: string | undefined, positions: Positions): Promise<SessionStart>;
-  connected(connection: Connection, createdAt: number): void;
   onHeartbeat(connection: Connection): void;
-  onChanged(connection: Connection): void;
-  left(connection: Connection, clean: boolean): void;
+  left(connection: Connection): void;
 }
 
 export interface ConnectionGateDependencies {
@@ -249,13 +247,10 @@ export class ConnectionGate {
   // Listeners that all connections share; `this` is the emitter.
 
   private readonly onLeaving = ((gate: ConnectionGate) =>
-    function (this: Socket, reason: string): void {
+    function (this: Socket): void {
       const connection = gate.dependencies.registry.connection(this.id);
       if (connection === undefined) return;
-      gate.dependencies.sessions.left(
-        connection,
-        reason === 'client namespace disconnect' || reason === 'client closed',
-      );
+      gate.dependencies.sessions.left(connection);
       gate.dependencies.direct.remove(connection);
     })(this);
 

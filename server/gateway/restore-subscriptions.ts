@@ -16,13 +16,23 @@ export interface SessionStart {
   readonly createdAt: number;
 }
 
+/** The session of a connection while its topics are given back; see `sessions/session-service.ts`. */
+export interface WelcomeSessions {
+  connected(
+    connection: Connection,
+    createdAt: number,
+    topics: ReadonlyMap<string, Position | undefined>,
+  ): void;
+  awaited(connection: Connection, topic: string): { readonly since: Position | undefined } | undefined;
+  holds(connection: Connection, topic: string): boolean;
+  subscribed(connection: Connection, topic: string, since: Position | undefined, at: Position): void;
+  forget(connection: Connection, topic: string): boolean;
+}
+
 export interface SubscriptionRestoreDependencies {
   readonly registry: ConnectionRegistry;
   readonly topics: Topics;
-  readonly sessions: {
-    connected(connection: Connection, createdAt: number): void;
-    onChanged(connection: Connection): void;
-  };
+  readonly sessions: WelcomeSessions;
   readonly permissions: Permissions;
   /** The mode that the service is in; told while it is not `normal`. */
   readonly mode: () => string;
@@ -45,12 +55,10 @@ export class SubscriptionRestore {
     const allowed = [...wanted].filter(
       ([topic]) => isTopicName(topic) && permissions.allows(connection.identity, 'subscribe', topic),
     );
-    sessions.connected(connection, session.createdAt);
-    const subscribed = await Promise.all(
-      allowed.map(([topic, since]) => this.subscribe(connection, topic, since)),
-    );
+    // From here on the session keeps each of them until it is subscribed, whatever becomes of the connection.
+    sessions.connected(connection, session.createdAt, new Map(allowed));
+    const subscribed = await Promise.all(allowed.map(([topic]) => this.subscribe(connection, topic)));
     const topics = subscribed.filter((one) => one !== undefined);
-    sessions.onChanged(connection);
     const mode = this.dependencies.mode();
     connection.emit('status', {
       status: 'connected',
@@ -68,32 +76,43 @@ export class SubscriptionRestore {
     });
   }
 
-  /** A subscription of the service's own making: while the log is away it is tried again. */
-  private async subscribe(
-    connection: ClientConnection,
-    topic: string,
-    since: Position | undefined,
-  ): Promise<Subscribed | undefined> {
+  /** Takes up a subscription that the session awaits: while the log is away it is tried again. Undefined: not now, or not any more. */
+  private async subscribe(connection: ClientConnection, topic: string): Promise<Subscribed | undefined> {
     const { topics, sessions, log } = this.dependencies;
+    const awaited = sessions.awaited(connection, topic);
+    // The client has subscribed or unsubscribed by itself meanwhile.
+    if (awaited === undefined) return undefined;
+    const { since } = awaited;
     try {
-      return await topics.subscribe(connection, topic, since);
+      const subscribed = await topics.subscribe(connection, topic, since);
+      if (sessions.holds(connection, topic)) {
+        sessions.subscribed(connection, topic, since, subscribed);
+        return subscribed;
+      }
+      // The client has unsubscribed while this was under way.
+      topics.unsubscribe(connection, topic);
+      return undefined;
     } catch (error) {
       log.debug('Subscription not restored yet', { connection_id: connection.id, topic, error });
       // What a hook has refused for good is not asked again.
-      if (error instanceof RefusalError && errorTable[error.code].retry !== 'yes') return undefined;
-      setTimeout(() => {
-        if (this.dependencies.registry.connection(connection.id) !== connection) return;
-        void this.subscribe(connection, topic, since).then((subscribed) => {
-          if (subscribed === undefined) return;
-          sessions.onChanged(connection);
-          connection.emit('status', {
-            status: 'subscribed',
-            details: { topics: [topic], positions: [subscribed] },
-          });
-        });
-      }, retryMs).unref();
+      const isForGood = error instanceof RefusalError && errorTable[error.code].retry !== 'yes';
+      if (isForGood) sessions.forget(connection, topic);
+      else this.subscribeLater(connection, topic);
       return undefined;
     }
+  }
+
+  private subscribeLater(connection: ClientConnection, topic: string): void {
+    setTimeout(() => {
+      if (this.dependencies.registry.connection(connection.id) !== connection) return;
+      void this.subscribe(connection, topic).then((subscribed) => {
+        if (subscribed === undefined) return;
+        connection.emit('status', {
+          status: 'subscribed',
+          details: { topics: [topic], positions: [subscribed] },
+        });
+      });
+    }, retryMs).unref();
   }
 }
 

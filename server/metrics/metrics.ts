@@ -111,9 +111,9 @@ export class Metrics {
       traces: sources.traces(),
       redis: sources.redis(),
       event_loop_lag_ms: {
-        mean: lagMs(this.loop.mean),
-        p99: lagMs(this.loop.percentile(99)),
-        max: lagMs(this.loop.max),
+        mean: lagHistogramMs(this.loop.mean),
+        p99: lagHistogramMs(this.loop.percentile(99)),
+        max: lagHistogramMs(this.loop.max),
       },
       memory: { rss_bytes: memory.rss, heap_used_bytes: memory.heapUsed, external_bytes: memory.external },
     };
@@ -155,7 +155,7 @@ function labelled(
   return values.map(([name, value]) => [{ [label]: name }, value]);
 }
 
-function lagMs(nanoseconds: number): number {
+function lagHistogramMs(nanoseconds: number): number {
   return Number.isFinite(nanoseconds)
     ? Number(Math.max(0, nanoseconds / 1e6 - loopResolutionMs).toFixed(2))
     : 0;

@@ -5,9 +5,8 @@ import type { Supervisor } from '../supervision/supervisor.js';
 import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
 import { encodeEntry } from '../log/entry.js';
 import { MicroBatcher } from '../primitives/micro-batcher.js';
-import { serviceLogPrefix } from '../log/publish-request.js';
+import { serviceLogPrefix, type PublishRequest } from '../log/publish-request.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
-import type { PublishRequest } from '../log/publish-request.js';
 
 export interface TopicPublisherDependencies {
   readonly broker: Broker;

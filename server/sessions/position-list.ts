@@ -16,15 +16,24 @@ export class PositionList {
     for (let i = 0; i < this.topics.length; i++) yield [this.topics[i]!, this.positions[i]!];
   }
 
+  has(topic: string): boolean {
+    return this.topics.includes(topic);
+  }
+
+  set(topic: string, position: Position): void {
+    const at = this.topics.indexOf(topic);
+    if (at >= 0) this.positions[at] = position;
+    else {
+      this.topics.push(topic);
+      this.positions.push(position);
+    }
+  }
+
   /** Takes over new topics and drops those that are not there any more; the others keep their positions. */
   follow(current: ReadonlyMap<string, Position>): void {
     const known = new Map(this.entries());
-    this.replace(new Map([...current].map(([topic, position]) => [topic, known.get(topic) ?? position])));
-  }
-
-  replace(positions: ReadonlyMap<string, Position>): void {
-    this.topics = Array.from(positions.keys());
-    this.positions = Array.from(positions.values());
+    this.topics = Array.from(current.keys());
+    this.positions = Array.from(current, ([topic, position]) => known.get(topic) ?? position);
   }
 
   /** Moves known topics to these positions. True if any has moved. */

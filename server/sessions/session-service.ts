@@ -3,7 +3,7 @@ import type { Position, Positions } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
-import { PositionList } from './position-list.js';
+import { LiveSession, type AwaitedTopic } from './live-session.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
 export interface SessionServiceDependencies {
@@ -23,34 +23,25 @@ export interface OpenedSession {
   readonly createdAt: number;
 }
 
-/** What is kept in memory of a connected session. */
-interface Live {
-  readonly connection: Connection;
-  readonly createdAt: number;
-  /** Positions that the client is known to have received. */
-  readonly confirmed: PositionList;
-  /** Positions at the last heartbeat: confirmed by the next one. */
-  noted: Map<string, Position> | undefined;
-  savedAt: number;
-  changed: boolean;
-}
-
 /** Changed sessions are written this often, in milliseconds. */
 const saveMs = 200;
 /** Sessions whose positions move are written at least this often. */
 const movingMs = 10_000;
+/** A session that is as it was written this short ago need not be written again when its connection leaves. */
+const freshMs = 1000;
 
 /**
  * Sessions: what a client gets back when it connects again, on any replica.
  *
- * Without positions from the client, a session goes on where the client is known to have been: after a clean leave, behind the last
- * message that was handed to its transport; after an abrupt loss, where it was at the last but one heartbeat, because what was written
- * since may never have arrived. So messages may come twice then, but none is skipped. Positions from the client are exact.
+ * Positions from the client are exact. Without them a session goes on where the client has proved to have been, however its connection
+ * ended: see {@link LiveSession}. So messages may come twice then, in order, but none is skipped. Topics that a connection has not got
+ * back yet stay in the session, whatever becomes of the connection.
  */
 export class SessionService {
   failures = 0;
-  private readonly live = new Map<string, Live>();
-  private readonly dirty = new Set<Live>();
+  private readonly live = new Map<string, LiveSession>();
+  private readonly dirty = new Set<LiveSession>();
+  private readonly writes = new Set<Promise<void>>();
   private readonly timer: NodeJS.Timeout;
 
   constructor(private readonly dependencies: SessionServiceDependencies) {
@@ -77,65 +68,95 @@ export class SessionService {
     return Object.keys((await this.find(sessionId, userId))?.topics ?? {});
   }
 
-  /** The connection has its subscriptions. */
-  connected(connection: Connection, createdAt: number): void {
-    const live: Live = {
-      connection,
-      createdAt,
-      confirmed: new PositionList(),
-      noted: undefined,
-      savedAt: 0,
-      changed: true,
-    };
+  /** A connection begins with these topics, none of them subscribed yet; undefined position: from where the topic is by then. */
+  connected(
+    connection: Connection,
+    createdAt: number,
+    topics: ReadonlyMap<string, Position | undefined>,
+  ): void {
+    const live = new LiveSession(connection, createdAt, topics);
     this.live.set(connection.id, live);
-    this.onChanged(connection);
+    this.dirty.add(live);
+  }
+
+  /** A topic that the connection is still to get; undefined if it has it, or is not to get it any more. */
+  awaited(connection: Connection, topic: string): AwaitedTopic | undefined {
+    return this.live.get(connection.id)?.awaited(topic);
+  }
+
+  /** Whether the session of the connection has the topic, subscribed or awaited. */
+  holds(connection: Connection, topic: string): boolean {
+    return this.live.get(connection.id)?.holds(topic) ?? false;
+  }
+
+  /** The connection is subscribed to a topic: from `since`, if given, else from `at`. To be called before anything more is delivered. */
+  subscribed(connection: Connection, topic: string, since: Position | undefined, at: Position): void {
+    const live = this.live.get(connection.id);
+    if (live === undefined) return;
+    live.subscribed(topic, since, at);
+    this.dirty.add(live);
+  }
+
+  /** The connection is not to get an awaited topic any more. False if it was not awaited. */
+  forget(connection: Connection, topic: string): boolean {
+    const live = this.live.get(connection.id);
+    if (live?.forget(topic) !== true) return false;
+    this.dirty.add(live);
+    return true;
   }
 
   /** Subscriptions have changed. */
   onChanged(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
-    const positions = this.dependencies.topics.positions(connection);
-    live.confirmed.follow(positions);
+    live.follow(this.dependencies.topics.positions(connection));
     this.dirty.add(live);
   }
 
-  /** The client answered a heartbeat: what was written before the previous one has arrived. */
+  /** The client answered a heartbeat that was sent, behind everything that was written before it, since the last call. */
   onHeartbeat(connection: Connection): void {
     const live = this.live.get(connection.id);
-    if (live === undefined || live.confirmed.size === 0) return;
-    const positions = this.dependencies.topics.positions(connection);
-    if (live.noted !== undefined) {
-      if (live.confirmed.advance(live.noted)) live.changed = true;
-    }
-    live.noted = live.confirmed.isSame(positions) ? undefined : positions;
-    const renew = this.dependencies.now() - live.savedAt > movingMs * 30;
-    if ((live.changed && this.dependencies.now() - live.savedAt > movingMs) || renew) this.dirty.add(live);
+    if (live === undefined) return;
+    live.heartbeat(this.dependencies.topics.positions(connection));
+    const sinceSavedMs = this.dependencies.now() - live.savedAt;
+    if ((live.changed && sinceSavedMs > movingMs) || sinceSavedMs > movingMs * 30) this.dirty.add(live);
   }
 
-  /** The connection is about to leave its rooms. */
-  left(connection: Connection, clean: boolean): void {
+  /** The connection is about to leave its rooms. How it ends proves nothing of what has arrived. */
+  left(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
     this.live.delete(connection.id);
-    if (clean) live.confirmed.replace(this.dependencies.topics.positions(connection));
+    if (!live.changed && this.dependencies.now() - live.savedAt < freshMs) return;
     this.dirty.add(live);
     void this.save();
   }
 
-  /** Writes every session that has changed. */
+  /** Writes the sessions of all connections; they may change yet. Resolves when they are written. */
+  async saveAll(): Promise<void> {
+    for (const live of this.live.values()) this.dirty.add(live);
+    await this.save();
+  }
+
+  /** Writes what has changed. Resolves when nothing is being written any more. */
   async close(): Promise<void> {
     clearInterval(this.timer);
     await this.save();
+    await Promise.all(this.writes);
   }
 
   private async save(): Promise<void> {
     const writes = [...this.dirty].map((live) => this.put(live));
     this.dirty.clear();
+    for (const write of writes) {
+      this.writes.add(write);
+      void write.finally(() => this.writes.delete(write));
+    }
     await Promise.all(writes);
   }
 
-  private async put(live: Live): Promise<void> {
+  /** Never rejects. */
+  private async put(live: LiveSession): Promise<void> {
     const { connection, createdAt } = live;
     const now = this.dependencies.now();
     live.savedAt = now;
@@ -144,7 +165,7 @@ export class SessionService {
       id: connection.sessionId,
       user_id: connection.identity.userId,
       topics: Object.fromEntries(
-        [...live.confirmed.entries()].map(([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
+        Array.from(live.topics(), ([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
       ),
       created_at: createdAt,
       updated_at: now,

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Identity } from '../../protocol/identity.js';
 import type { EngineConnection, WaitingPacket, WriteOptions } from '../../fanout/engine-connection.js';
-import { textFrames } from '../../fanout/frames.js';
+import { pingFrame, textFrames } from '../../fanout/frames.js';
 import { translatePacket } from './translate.js';
 
 export interface WsConnectionSettings {
@@ -48,6 +48,11 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   private readonly heartbeat: NodeJS.Timeout;
   private lastReceivedAt = performance.now();
   private sent: (() => void)[] = [];
+  private pings = 0;
+  /** The ping whose pong proves what has arrived; undefined: none is under way. */
+  private provingPing: string | undefined;
+  /** That ping is still in the queue. */
+  private isPingQueued = false;
 
   constructor(made: NewWsConnection, settings: WsConnectionSettings) {
     super();
@@ -66,8 +71,11 @@ export class WsConnection extends EventEmitter implements EngineConnection {
       if (this.receiver === undefined) this.early.push([content, isBinary]);
       else this.receiver(content, isBinary);
     });
-    webSocket.on('pong', () => {
+    webSocket.on('pong', (data: Buffer) => {
       this.lastReceivedAt = performance.now();
+      // Some clients send pongs that nobody asked for: a sign of life, and no more.
+      if (this.provingPing === undefined || data.toString('latin1') !== this.provingPing) return;
+      this.provingPing = undefined;
       this.emit('heartbeat');
     });
     webSocket.on('close', (code: number) =>
@@ -139,7 +147,17 @@ export class WsConnection extends EventEmitter implements EngineConnection {
       return;
     }
     this.emit('ping');
-    this.webSocket.ping();
+    // A sign of life has not to wait for what a slow reader has not taken.
+    if (!this.transport.writable) this.webSocket.ping();
+    this.askForProof();
+  }
+
+  /** Sends a ping behind everything written before it: its pong, and no earlier one, says that all that has arrived. */
+  private askForProof(): void {
+    if (this.isPingQueued) return;
+    this.isPingQueued = true;
+    this.provingPing = String(++this.pings);
+    this.write('', { wsPreEncodedFrame: [pingFrame(this.provingPing)] }, () => (this.isPingQueued = false));
   }
 
   private closed(reason: string): void {

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import type { Position } from '../../../shared/position.js';
+import { LiveSession } from '../../../server/sessions/live-session.js';
+import type { Connection } from '../../../server/protocol/connection.js';
+
+const at = (sequence: number, epoch = 'e'): Position => ({ epoch, sequence });
+const sessionOf = (topics: Record<string, Position | undefined> = {}) =>
+  new LiveSession({ id: 'c' } as Connection, 0, new Map(Object.entries(topics)));
+const stored = (session: LiveSession) => Object.fromEntries(session.topics());
+const handed = (positions: Record<string, Position>) => new Map(Object.entries(positions));
+
+describe('[SESSION] a live session', () => {
+  it('keeps topics that are not subscribed yet, whatever the connection has by now', () => {
+    const session = sessionOf({ a: at(3), b: at(5), token: undefined });
+    assert.deepEqual(stored(session), { a: at(3), b: at(5) });
+    session.subscribed('a', at(3), at(9));
+    session.follow(handed({ a: at(7) }));
+    session.heartbeat(handed({ a: at(9) }));
+    session.heartbeat(handed({ a: at(9) }));
+    assert.deepEqual(stored(session), { a: at(9), b: at(5) });
+    assert.deepEqual(
+      [session.awaited('a'), session.awaited('b'), session.awaited('token')],
+      [undefined, { since: at(5) }, { since: undefined }],
+    );
+  });
+
+  it('drops an awaited topic only when it is told to', () => {
+    const session = sessionOf({ a: at(3), b: at(5) });
+    assert.deepEqual([session.forget('a'), session.forget('a'), session.holds('a')], [true, false, false]);
+    assert.deepEqual(stored(session), { b: at(5) });
+  });
+
+  it('stays where a topic was taken up again until the second heartbeat answered', () => {
+    const session = sessionOf({ a: at(3), slow: at(0) });
+    session.subscribed('a', at(3), at(9));
+    // All of it was handed to the transport before the last topic is there.
+    session.subscribed('slow', at(0), at(4));
+    session.follow(handed({ a: at(9), slow: at(0) }));
+    assert.deepEqual(stored(session), { a: at(3), slow: at(0) });
+    session.heartbeat(handed({ a: at(9), slow: at(4) }));
+    assert.deepEqual(
+      stored(session),
+      { a: at(3), slow: at(0) },
+      'the ping may have gone before the messages',
+    );
+    session.heartbeat(handed({ a: at(12), slow: at(4) }));
+    assert.deepEqual(stored(session), { a: at(9), slow: at(4) });
+  });
+
+  it('stays at a position that could not be recovered until the client has heard of it', () => {
+    const session = sessionOf({ a: at(3, 'lost') });
+    session.subscribed('a', at(3, 'lost'), at(1));
+    assert.deepEqual(stored(session), { a: at(3, 'lost') });
+    session.heartbeat(handed({ a: at(1) }));
+    session.heartbeat(handed({ a: at(2) }));
+    assert.deepEqual(stored(session), { a: at(1) });
+  });
+
+  it('begins a new topic where it was joined, or at the position that the client gave', () => {
+    const session = sessionOf();
+    session.subscribed('new', undefined, at(7));
+    session.subscribed('given', at(2), at(7));
+    session.follow(handed({ new: at(9), given: at(9) }));
+    assert.deepEqual(stored(session), { new: at(7), given: at(2) });
+    session.subscribed('new', undefined, at(9));
+    assert.deepEqual(stored(session).new, at(7), 'subscribing again proves nothing');
+  });
+
+  it('takes no heartbeat for a proof of what was subscribed anew since the last one', () => {
+    const session = sessionOf();
+    session.subscribed('a', undefined, at(0));
+    session.heartbeat(handed({ a: at(9) }));
+    session.subscribed('a', at(4), at(9));
+    session.heartbeat(handed({ a: at(6) }));
+    assert.deepEqual(stored(session), { a: at(4) });
+    session.follow(new Map());
+    session.subscribed('a', undefined, at(20));
+    session.heartbeat(handed({ a: at(20) }));
+    assert.deepEqual(stored(session), { a: at(20) });
+  });
+});
