@@ -3,6 +3,7 @@ import { Server, type Socket } from 'socket.io';
 import { RefusalError, toWireError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
 import type { Log } from '../telemetry/log.js';
+import { wrapSocketIoAckIds } from './ack-ids.js';
 import { refuseHandshake } from './handshake-refusal.js';
 
 export interface SocketIoSettings {
@@ -47,7 +48,7 @@ export function createSocketIo(
   settings: SocketIoSettings,
 ): Server {
   const anyOrigin = settings.allowedOrigins.includes('*');
-  return new Server(http, {
+  const io: Server = new Server(http, {
     path: '/socket.io/',
     pingInterval: settings.heartbeatIntervalMs,
     pingTimeout: Math.max(1000, settings.clientTimeoutMs - settings.heartbeatIntervalMs),
@@ -78,6 +79,8 @@ export function createSocketIo(
       }
     },
   });
+  wrapSocketIoAckIds(io.of('/'));
+  return io;
 }
 
 /** Whether a browser's `Origin` is among those allowed. Requests without one do not come from a browser. */
