@@ -10,8 +10,15 @@ const released = Object.freeze({ headers: nothing, url: '', connection: nothing,
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What stays of a handshake: what code of an embedding application may still ask for, without the token and the headers. */
+/**
+ * What stays of a handshake: what code of an embedding application may still ask for, without the token and the headers. All of it is own
+ * fields, because the adapter and the Admin UI copy handshakes field by field, and send them to other replicas as JSON.
+ */
 class ReleasedHandshake {
+  readonly headers = nothing;
+  readonly url = '';
+  readonly xdomain = false;
+  readonly time: string;
   readonly address: string;
   readonly issued: number;
   readonly secure: boolean;
@@ -19,27 +26,12 @@ class ReleasedHandshake {
   readonly query: Fields;
 
   constructor(handshake: Socket['handshake']) {
+    this.time = handshake.time;
     this.address = handshake.address;
     this.issued = handshake.issued;
     this.secure = handshake.secure;
     this.auth = withoutToken(handshake.auth);
     this.query = withoutToken(handshake.query);
-  }
-
-  get time(): string {
-    return String(new Date(this.issued));
-  }
-
-  get headers(): Fields {
-    return nothing;
-  }
-
-  get url(): string {
-    return '';
-  }
-
-  get xdomain(): boolean {
-    return false;
   }
 }
 
