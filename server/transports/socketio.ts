@@ -16,6 +16,9 @@ export interface SocketIoSettings {
   readonly allowedOrigins: readonly string[];
 }
 
+/** Requests whose address begins with this are engine.io's. */
+export const engineIoPath = '/socket.io/';
+
 /** Decides on a handshake before anything is spent on it: returns the milliseconds to wait first, or throws a RefusalError. */
 export type Admission = (request: IncomingMessage) => number;
 
@@ -49,7 +52,7 @@ export function createSocketIo(
 ): Server {
   const anyOrigin = settings.allowedOrigins.includes('*');
   const io: Server = new Server(http, {
-    path: '/socket.io/',
+    path: engineIoPath,
     pingInterval: settings.heartbeatIntervalMs,
     pingTimeout: Math.max(1000, settings.clientTimeoutMs - settings.heartbeatIntervalMs),
     connectTimeout: settings.connectTimeoutMs,
@@ -64,8 +67,7 @@ export function createSocketIo(
       try {
         if (!isOriginAllowed(request, settings.allowedOrigins))
           throw new RefusalError('forbidden', 'this origin may not connect');
-        // A request with a session id belongs to a connection that was admitted.
-        const waitMs = /[?&]sid=/.test(request.url ?? '') ? 0 : admit(request);
+        const waitMs = belongsToTransport(request, io) ? 0 : admit(request);
         if (waitMs === 0) decide(null, true);
         else {
           setTimeout(() => {
@@ -81,6 +83,18 @@ export function createSocketIo(
   });
   wrapSocketIoAckIds(io.of('/'));
   return io;
+}
+
+/**
+ * Whether a request belongs to a transport that was admitted before. The session id is the one that engine.io has read from the query and
+ * goes by: the address itself can be written in many ways.
+ */
+function belongsToTransport(request: IncomingMessage, io: Server): boolean {
+  const { _query: query } = request as IncomingMessage & {
+    readonly _query?: Readonly<Record<string, string>>;
+  };
+  const { clients } = io.engine as unknown as { readonly clients: object };
+  return query?.['sid'] !== undefined && Object.hasOwn(clients, query['sid']);
 }
 
 /** Whether a browser's `Origin` is among those allowed. Requests without one do not come from a browser. */
