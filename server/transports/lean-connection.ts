@@ -1,7 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { Socket as TcpSocket } from 'node:net';
 import type { Socket } from 'socket.io';
-import type { EngineConnection } from './engine.js';
 
 const nothing: Readonly<Record<string, never>> = Object.freeze({});
 
@@ -65,15 +64,6 @@ export function makeLean(socket: Socket): void {
   client.nsps = new SmallTable(client.nsps);
   for (const emitter of [tcp, webSocket, socket.conn, socket.conn.transport, socket])
     compactListeners(emitter);
-}
-
-/**
- * Lets go of the last frame that a WebSocket received: ws keeps its mask, four bytes, as a view of the whole chunk. To be called while nothing
- * but that frame has been read.
- */
-export function releaseLastFrame(engine: EngineConnection): void {
-  const { socket: webSocket } = engine.transport as { socket?: { _receiver?: { _mask: unknown } } };
-  if (webSocket?._receiver !== undefined) webSocket._receiver._mask = undefined;
 }
 
 /** A table of listeners without inherited names. Unlike `{ __proto__: null }`, V8 keeps its instances compact. */

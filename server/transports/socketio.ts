@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server, type Socket } from 'socket.io';
+import { WebSocketServer } from 'ws';
 import { RefusalError, toWireError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
 import type { Log } from '../telemetry/log.js';
@@ -59,6 +60,8 @@ export function createSocketIo(
     maxHttpBufferSize: settings.transportLimitBytes,
     perMessageDeflate: false,
     httpCompression: false,
+    // One version of ws for both wires: the one that engine.io brings along does not bound the pongs that wait for a client.
+    wsEngine: WebSocketServer,
     allowEIO3: false,
     // Upgrades that are not its own, at `/ws`, may wait for their turn.
     destroyUpgradeTimeout: 20_000,
