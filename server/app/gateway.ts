@@ -13,6 +13,7 @@ import { ConnectionGate, type ConnectionGateDependencies } from '../gateway/conn
 import { acceptWsClients } from '../gateway/ws/upgrade.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { createSocketIo, type Handshakes, type LetIn } from '../gateway/socketio/socketio-server.js';
+import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
 import type { Limits } from './limits.js';
 import type { Tokens } from './tokens.js';
 
@@ -87,6 +88,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
     ...transport,
     connectTimeoutMs: websocket.connectTimeoutSecs * 1000,
   });
+  guardUpgrades(http, io.engine);
   useAdapter(io, parts);
   let stopJsonClients = () => {};
   return {

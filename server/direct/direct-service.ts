@@ -222,10 +222,12 @@ export class DirectService implements DirectSender {
     const id = messageIdOf(item.entry);
     const { confirmations, tracer } = this.dependencies;
     const header = viewHeader(item.entry);
+    const ackId = confirmations.nextAckId();
     confirmations.sentTo(
       id,
       header?.origin,
       recipients.map(({ connection }) => connection.id),
+      ackId,
     );
     if (header?.traced === true && recipients.length > 0) {
       const details = { sequence: item.sequence, connections: recipients.length };
@@ -233,7 +235,6 @@ export class DirectService implements DirectSender {
       else tracer.delivered(id, details);
     }
     if (recipients.length === 0) return;
-    const ackId = confirmations.nextAckId();
     const entries = [{ sequence: item.sequence, entry: directEntry(item.entry) }];
     const batch = new DeliveryBatch(inbox.topic, [{ epoch, entries }], 'direct', () => ackId);
     for (const recipient of recipients) {

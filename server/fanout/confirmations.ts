@@ -1,7 +1,8 @@
 import type { Bus } from '../cluster/bus.js';
-import type { LogEntry, AppendReceipt } from '../log/broker.js';
+import type { AppendReceipt, LogEntry } from '../log/broker.js';
 import type { AckCollector } from './active-topic.js';
 import { messageIdOf, viewHeader } from '../log/entry.js';
+import { SharedAckIds } from '../protocol/ack-ids.js';
 import type { Subscriber } from './subscriber.js';
 
 /** What came back of a message so far. */
@@ -19,6 +20,8 @@ interface Awaited {
 interface Sent {
   readonly origin: string;
   readonly waiting: Set<string>;
+  /** Of the packet that its connections were sent. */
+  readonly ackId: number;
   readonly expiresAt: number;
 }
 
@@ -33,8 +36,6 @@ type Report = { id: string; sent: number } | { id: string; acknowledged: number;
 const kind = 'confirmation';
 /** A receiver's memory of what it sent; longer than any time-out. */
 const keptMs = 61_000;
-/** Acknowledgement ids of shared packets; far from the ones Socket.IO counts from 0. */
-const firstAckId = 2 ** 40;
 
 /**
  * Delivery confirmations across replicas: the replica that took the message counts what the replicas that delivered it report. Each
@@ -45,9 +46,13 @@ export class Confirmations implements AckCollector {
   private readonly awaited = new Map<string, Awaited>();
   private readonly sent = new Map<string, Sent>();
   private readonly byConnection = new Map<string, Set<string>>();
-  private lastAckId = firstAckId;
+  /** Acknowledgement ids of messages that are still waited for. */
+  private readonly usedAckIds = new Set<number>();
 
-  constructor(private readonly bus: Bus) {
+  constructor(
+    private readonly bus: Bus,
+    private readonly ackIds = new SharedAckIds(),
+  ) {
     bus.on(kind, (data, from) => this.onReport(data as Report, from));
   }
 
@@ -92,7 +97,7 @@ export class Confirmations implements AckCollector {
   // For the replica that delivers.
 
   nextAckId(): number {
-    return ++this.lastAckId;
+    return this.ackIds.take((id) => this.usedAckIds.has(id));
   }
 
   /** A message was written to these connections of the fan-out. */
@@ -102,6 +107,7 @@ export class Confirmations implements AckCollector {
       id,
       viewHeader(item.entry)?.origin,
       subscribers.map((subscriber) => subscriber.id),
+      ackId,
     );
     for (const subscriber of subscribers) {
       subscriber.expectAck(ackId, id, () => this.acknowledged(id, subscriber.id));
@@ -109,12 +115,16 @@ export class Confirmations implements AckCollector {
   }
 
   /** A message was sent to these connections; tells its origin how many. */
-  sentTo(id: string, origin: string | undefined, connections: readonly string[]): void {
+  sentTo(id: string, origin: string | undefined, connections: readonly string[], ackId: number): void {
     if (origin === undefined) return;
     this.forgetOld();
     this.bus.send(origin, kind, { id, sent: connections.length } satisfies Report);
     if (connections.length === 0) return;
-    this.sent.set(id, { origin, waiting: new Set(connections), expiresAt: performance.now() + keptMs });
+    const before = this.sent.get(id);
+    if (before !== undefined) this.forget(id, before);
+    const expiresAt = performance.now() + keptMs;
+    this.sent.set(id, { origin, waiting: new Set(connections), ackId, expiresAt });
+    this.usedAckIds.add(ackId);
     for (const connection of connections) {
       const messages = this.byConnection.get(connection) ?? new Set();
       this.byConnection.set(connection, messages.add(id));
@@ -136,7 +146,7 @@ export class Confirmations implements AckCollector {
     const sent = this.sent.get(id);
     if (sent === undefined || !sent.waiting.delete(connection)) return;
     this.byConnection.get(connection)?.delete(id);
-    if (sent.waiting.size === 0) this.sent.delete(id);
+    if (sent.waiting.size === 0) this.forget(id, sent);
     this.bus.send(sent.origin, kind, report);
   }
 
@@ -156,10 +166,15 @@ export class Confirmations implements AckCollector {
   /** Messages are kept in order of time: the old ones are in front. */
   private forgetOld(): void {
     const now = performance.now();
-    for (const [id, { expiresAt, waiting }] of this.sent) {
-      if (expiresAt > now) return;
-      this.sent.delete(id);
-      for (const connection of waiting) this.byConnection.get(connection)?.delete(id);
+    for (const [id, sent] of this.sent) {
+      if (sent.expiresAt > now) return;
+      this.forget(id, sent);
+      for (const connection of sent.waiting) this.byConnection.get(connection)?.delete(id);
     }
+  }
+
+  private forget(id: string, { ackId }: Sent): void {
+    this.sent.delete(id);
+    this.usedAckIds.delete(ackId);
   }
 }

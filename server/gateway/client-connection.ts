@@ -66,7 +66,7 @@ export class ClientConnection implements Subscriber {
       return;
     }
     this.await(ackId, () => {});
-    this.socketAcks.set(ackId, onAck);
+    this.socketAcks.set(ackId, () => this.answered(ackId, onAck));
   }
 
   /** A `/ws` client acknowledged a message. False when nothing was awaited under this id. */
@@ -96,6 +96,12 @@ export class ClientConnection implements Subscriber {
     makeSlim(this.socket);
   }
 
+  /** The id may be given again from now on. */
+  private answered(packetId: number, onAck: () => void): void {
+    this.awaited?.delete(packetId);
+    onAck();
+  }
+
   /** Socket.IO's own table of awaited acknowledgements; a broadcast with acknowledgement writes to it in the same way. */
   private get socketAcks(): Map<number, () => void> {
     return (this.socket as unknown as { acks: Map<number, () => void> }).acks;
@@ -103,6 +109,8 @@ export class ClientConnection implements Subscriber {
 
   private await(id: number | string, onAck: () => void): void {
     this.awaited ??= new Map();
+    // One that was awaited under the same id is given up; the new one is the youngest.
+    this.awaited.delete(id);
     this.awaited.set(id, onAck);
     if (this.awaited.size <= awaitedLimit) return;
     for (const oldest of this.awaited.keys()) {

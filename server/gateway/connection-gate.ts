@@ -15,7 +15,6 @@ import { CommandQueue } from './command-queue.js';
 import type { Connection } from '../protocol/connection.js';
 import { handleFrame } from './ws/client-frames.js';
 import { WsConnection } from './ws/ws-connection.js';
-import { releaseLastFrame } from './engine-internals/slim-connection.js';
 import type { SendBufferBudget } from '../fanout/outbox.js';
 import type { EngineConnection } from '../fanout/engine-connection.js';
 import { publishTaker } from './socketio/fast-publish.js';
@@ -277,7 +276,6 @@ export class ConnectionGate {
       const connection = connectionOn(this as EngineConnection);
       if (connection === undefined) return;
       gate.dependencies.sessions.onHeartbeat(connection);
-      releaseLastFrame(this as EngineConnection);
     })(this);
 
   private receive(conn: WsConnection, connection: ClientConnection): void {

@@ -1,0 +1,24 @@
+import type { Namespace } from 'socket.io';
+import { firstSharedAckId } from '../../protocol/ack-ids.js';
+
+/** Socket.IO's own counter of acknowledgement ids, one for each namespace. */
+interface AckCounter {
+  _ids: number;
+}
+
+/**
+ * Makes Socket.IO's counter of a namespace begin again at 0 when it reaches {@link firstSharedAckId}; by itself it counts on for ever. An
+ * acknowledgement that an embedding program has awaited for that many packets is given up then.
+ */
+export function wrapSocketIoAckIds(namespace: Namespace): void {
+  const counter = namespace as unknown as AckCounter;
+  let next = counter._ids;
+  Object.defineProperty(counter, '_ids', {
+    configurable: true,
+    enumerable: true,
+    get: () => next,
+    set: (id: number) => {
+      next = id < firstSharedAckId ? id : 0;
+    },
+  });
+}
