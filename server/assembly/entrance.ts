@@ -13,6 +13,7 @@ import { ConnectionGate, type ConnectionGateDependencies } from '../transports/c
 import { acceptJsonClients } from '../transports/json/upgrade.js';
 import { RefusalLog } from '../transports/refusal-log.js';
 import { createSocketIo, type Handshakes, type LetIn } from '../transports/socketio.js';
+import { guardUpgrades } from '../transports/upgrade-guard.js';
 import type { Limits } from './limits.js';
 import type { Tokens } from './tokens.js';
 
@@ -87,6 +88,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
     ...transport,
     connectTimeoutMs: websocket.connectTimeoutSecs * 1000,
   });
+  guardUpgrades(http, io.engine);
   useAdapter(io, parts);
   let stopJsonClients = () => {};
   return {

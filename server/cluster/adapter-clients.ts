@@ -1,5 +1,13 @@
 import type { Log } from '../telemetry/log.js';
+import { answerInTime } from '../replicas/answer-in-time.js';
 import { destroy, newRedisClient, type RedisClient as Client } from './redis-client.js';
+
+/**
+ * What `PUBSUB NUMSUB`, the one command of the adapter, is answered with where Redis does not answer: no number. The adapter then waits for
+ * replies until its time-out and reports that to the caller. A rejection would reach nobody: a broadcast leaves that promise to itself, and
+ * a server-side event would never be answered.
+ */
+const unknownCount: readonly string[] = ['', 'unknown'];
 
 type Listener = (message: Buffer, channel: Buffer) => void;
 
@@ -17,7 +25,11 @@ export class AdapterClients {
 
   constructor(
     private readonly dependencies: { readonly log: Log },
-    settings: { readonly url: string },
+    private readonly settings: {
+      readonly url: string;
+      /** Time in which Redis has to answer how many replicas there are, in milliseconds. */
+      readonly answerLimitMs: number;
+    },
   ) {
     const [publisher, subscriber] = [this.newClient(settings.url), this.newClient(settings.url)];
     this.clients = [publisher, subscriber];
@@ -51,7 +63,13 @@ export class AdapterClients {
           this.failed('publish', error);
           return 0;
         }),
-      sendCommand: (args: string[]) => client.sendCommand(args),
+      // The adapter takes a client that has this for one of node-redis, and never calls it here.
+      sSubscribe: () => {},
+      sendCommand: (args: string[]) =>
+        answerInTime(client.sendCommand(args), this.settings.answerLimitMs).catch((error: unknown) => {
+          this.failed('command', error);
+          return unknownCount;
+        }),
       on: (event: string, listener: () => void) => client.on(event, listener),
       off: (event: string, listener: () => void) => client.off(event, listener),
     };

@@ -111,7 +111,7 @@ function redisStorage(
     { link, retentionOf: retentionBy(settings), log, nowMs },
     { keyPrefix, outcomeLimitMs, waitReplicas },
   );
-  const adapter = new AdapterClients({ log }, { url });
+  const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
   return {
     broker,

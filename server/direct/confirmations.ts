@@ -3,6 +3,7 @@ import type { LogEntry } from '../topics/broker.js';
 import type { AckCollector } from '../topics/carried-topic.js';
 import { messageIdOf, viewHeader } from '../topics/entry.js';
 import type { PublishReceipt } from '../topics/topics.js';
+import { SharedAckIds } from '../transports/ack-ids.js';
 import type { Subscriber } from '../transports/subscriber.js';
 
 /** What came back of a message so far. */
@@ -20,6 +21,8 @@ interface Awaited {
 interface Sent {
   readonly origin: string;
   readonly waiting: Set<string>;
+  /** Of the packet that all its connections were sent; undefined where each was sent its own. */
+  readonly ackId: number | undefined;
   readonly expiresMs: number;
 }
 
@@ -34,8 +37,6 @@ type Report = { id: string; sent: number } | { id: string; acknowledged: number;
 const kind = 'confirmation';
 /** A receiver's memory of what it sent; longer than any time-out. */
 const keptMs = 61_000;
-/** Acknowledgement ids of shared packets; far from the ones Socket.IO counts from 0. */
-const firstAckId = 2 ** 40;
 
 /**
  * Delivery confirmations across replicas: the replica that took the message counts what the replicas that delivered it report. Each
@@ -46,9 +47,13 @@ export class Confirmations implements AckCollector {
   private readonly awaited = new Map<string, Awaited>();
   private readonly sent = new Map<string, Sent>();
   private readonly byConnection = new Map<string, Set<string>>();
-  private lastAckId = firstAckId;
+  /** Acknowledgement ids of messages that are still waited for. */
+  private readonly usedAckIds = new Set<number>();
 
-  constructor(private readonly bus: Bus) {
+  constructor(
+    private readonly bus: Bus,
+    private readonly ackIds = new SharedAckIds(),
+  ) {
     bus.on(kind, (data, from) => this.onReport(data as Report, from));
   }
 
@@ -93,7 +98,7 @@ export class Confirmations implements AckCollector {
   // For the replica that delivers.
 
   nextAckId(): number {
-    return ++this.lastAckId;
+    return this.ackIds.take((id) => this.usedAckIds.has(id));
   }
 
   /** A message was written to these connections of the fan-out. */
@@ -103,6 +108,7 @@ export class Confirmations implements AckCollector {
       id,
       viewHeader(item.entry)?.origin,
       subscribers.map((subscriber) => subscriber.id),
+      ackId,
     );
     for (const subscriber of subscribers) {
       subscriber.expectAck(ackId, id, () => this.acknowledged(id, subscriber.id));
@@ -110,12 +116,16 @@ export class Confirmations implements AckCollector {
   }
 
   /** A message was sent to these connections; tells its origin how many. */
-  sentTo(id: string, origin: string | undefined, connections: readonly string[]): void {
+  sentTo(id: string, origin: string | undefined, connections: readonly string[], ackId?: number): void {
     if (origin === undefined) return;
     this.forgetOld();
     this.bus.send(origin, kind, { id, sent: connections.length } satisfies Report);
     if (connections.length === 0) return;
-    this.sent.set(id, { origin, waiting: new Set(connections), expiresMs: performance.now() + keptMs });
+    const before = this.sent.get(id);
+    if (before !== undefined) this.forget(id, before);
+    const expiresMs = performance.now() + keptMs;
+    this.sent.set(id, { origin, waiting: new Set(connections), ackId, expiresMs });
+    if (ackId !== undefined) this.usedAckIds.add(ackId);
     for (const connection of connections) {
       const messages = this.byConnection.get(connection) ?? new Set();
       this.byConnection.set(connection, messages.add(id));
@@ -137,7 +147,7 @@ export class Confirmations implements AckCollector {
     const sent = this.sent.get(id);
     if (sent === undefined || !sent.waiting.delete(connection)) return;
     this.byConnection.get(connection)?.delete(id);
-    if (sent.waiting.size === 0) this.sent.delete(id);
+    if (sent.waiting.size === 0) this.forget(id, sent);
     this.bus.send(sent.origin, kind, report);
   }
 
@@ -157,10 +167,15 @@ export class Confirmations implements AckCollector {
   /** Messages are kept in order of time: the old ones are in front. */
   private forgetOld(): void {
     const nowMs = performance.now();
-    for (const [id, { expiresMs, waiting }] of this.sent) {
-      if (expiresMs > nowMs) return;
-      this.sent.delete(id);
-      for (const connection of waiting) this.byConnection.get(connection)?.delete(id);
+    for (const [id, sent] of this.sent) {
+      if (sent.expiresMs > nowMs) return;
+      this.forget(id, sent);
+      for (const connection of sent.waiting) this.byConnection.get(connection)?.delete(id);
     }
+  }
+
+  private forget(id: string, { ackId }: Sent): void {
+    this.sent.delete(id);
+    if (ackId !== undefined) this.usedAckIds.delete(ackId);
   }
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
+import { nextSocketIoAckId } from './ack-ids.js';
 import type { ServerEvent, Wire } from './connection.js';
 import type { EngineConnection } from './engine.js';
 import { makeLean } from './lean-connection.js';
@@ -66,10 +67,10 @@ export class ClientConnection implements Subscriber {
       this.socket.emit(event, data);
       return;
     }
-    // Socket.IO keeps the callback under the next packet id of the namespace, which is how an unanswered one can be let go.
-    const packetId = (this.socket.nsp as unknown as { _ids: number })._ids;
+    // Socket.IO keeps the callback under this id, which is how an unanswered one can be let go.
+    const packetId = nextSocketIoAckId(this.socket.nsp, (id) => this.socketAcks.get(id) !== undefined);
     this.await(packetId, () => {});
-    this.socket.emit(event, data, onAck);
+    this.socket.emit(event, data, () => this.answered(packetId, onAck));
   }
 
   expectAck(ackId: number, messageId: string, onAck: () => void): void {
@@ -78,7 +79,7 @@ export class ClientConnection implements Subscriber {
       return;
     }
     this.await(ackId, () => {});
-    this.socketAcks.set(ackId, onAck);
+    this.socketAcks.set(ackId, () => this.answered(ackId, onAck));
   }
 
   /** A `/ws` client acknowledged a message. False when nothing was awaited under this id. */
@@ -108,6 +109,12 @@ export class ClientConnection implements Subscriber {
     makeLean(this.socket);
   }
 
+  /** The id may be given again from now on. */
+  private answered(packetId: number, onAck: () => void): void {
+    this.awaited?.delete(packetId);
+    onAck();
+  }
+
   /** Socket.IO's own table of awaited acknowledgements; a broadcast with acknowledgement writes to it in the same way. */
   private get socketAcks(): Map<number, () => void> {
     return (this.socket as unknown as { acks: Map<number, () => void> }).acks;
@@ -115,6 +122,8 @@ export class ClientConnection implements Subscriber {
 
   private await(id: number | string, onAck: () => void): void {
     this.awaited ??= new Map();
+    // One that was awaited under the same id is given up; the new one is the youngest.
+    this.awaited.delete(id);
     this.awaited.set(id, onAck);
     if (this.awaited.size <= awaitedLimit) return;
     for (const oldest of this.awaited.keys()) {

@@ -15,7 +15,6 @@ import { CommandFlow } from './command-flow.js';
 import type { Connection } from './connection.js';
 import { handleFrame } from './json/client-frames.js';
 import { JsonConnection } from './json/json-connection.js';
-import { releaseLastFrame } from './lean-connection.js';
 import type { OutboxAccount } from './outbox.js';
 import type { EngineConnection } from './engine.js';
 import { publishTaker } from './fast-publish.js';
@@ -277,7 +276,6 @@ export class ConnectionGate {
       const connection = connectionOn(this as EngineConnection);
       if (connection === undefined) return;
       gate.dependencies.sessions.onHeartbeat(connection);
-      releaseLastFrame(this as EngineConnection);
     })(this);
 
   private receive(conn: JsonConnection, connection: ClientConnection): void {

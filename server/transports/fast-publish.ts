@@ -1,7 +1,6 @@
 import type { Socket } from 'socket.io';
 import { connectionOn, type ClientConnection } from './client-connection.js';
 import type { EngineConnection } from './engine.js';
-import { releaseLastFrame } from './lean-connection.js';
 
 /** What of Socket.IO's client object stands between a transport and a socket. */
 interface SocketClient {
@@ -60,10 +59,8 @@ export function publishTaker(
         : null;
     const args =
       packet !== null && isPlain(socket) ? parse((data as string).slice(1 + packet[1]!.length)) : undefined;
-    if (args === undefined) {
-      pass(connection, data);
-      releaseLastFrame(this);
-    } else answer(connection, (args as unknown[])[1], packet![1]!);
+    if (args === undefined) pass(connection, data);
+    else answer(connection, (args as unknown[])[1], packet![1]!);
   };
   return (socket) => {
     const { conn, ondata } = clientOf(socket);

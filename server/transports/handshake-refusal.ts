@@ -6,7 +6,6 @@ import { errorTable, toWireError, type WireError } from '../../shared/errors.js'
 export function refuseUpgrade(socket: Duplex, error: unknown): void {
   const { status, headers, body } = answerTo(toWireError(error));
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.on('error', () => {});
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}Connection: close\r\n\r\n${body}`,
   );

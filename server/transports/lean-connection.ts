@@ -1,7 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { Socket as TcpSocket } from 'node:net';
 import type { Socket } from 'socket.io';
-import type { EngineConnection } from './engine.js';
 
 const nothing: Readonly<Record<string, never>> = Object.freeze({});
 
@@ -10,8 +9,15 @@ const released = Object.freeze({ headers: nothing, url: '', connection: nothing,
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What stays of a handshake: what code of an embedding application may still ask for, without the token and the headers. */
+/**
+ * What stays of a handshake: what code of an embedding application may still ask for, without the token and the headers. All of it is own
+ * fields, because the adapter and the Admin UI copy handshakes field by field, and send them to other replicas as JSON.
+ */
 class ReleasedHandshake {
+  readonly headers = nothing;
+  readonly url = '';
+  readonly xdomain = false;
+  readonly time: string;
   readonly address: string;
   readonly issued: number;
   readonly secure: boolean;
@@ -19,27 +25,12 @@ class ReleasedHandshake {
   readonly query: Fields;
 
   constructor(handshake: Socket['handshake']) {
+    this.time = handshake.time;
     this.address = handshake.address;
     this.issued = handshake.issued;
     this.secure = handshake.secure;
     this.auth = withoutToken(handshake.auth);
     this.query = withoutToken(handshake.query);
-  }
-
-  get time(): string {
-    return String(new Date(this.issued));
-  }
-
-  get headers(): Fields {
-    return nothing;
-  }
-
-  get url(): string {
-    return '';
-  }
-
-  get xdomain(): boolean {
-    return false;
   }
 }
 
@@ -73,15 +64,6 @@ export function makeLean(socket: Socket): void {
   client.nsps = new SmallTable(client.nsps);
   for (const emitter of [tcp, webSocket, socket.conn, socket.conn.transport, socket])
     compactListeners(emitter);
-}
-
-/**
- * Lets go of the last frame that a WebSocket received: ws keeps its mask, four bytes, as a view of the whole chunk. To be called while nothing
- * but that frame has been read.
- */
-export function releaseLastFrame(engine: EngineConnection): void {
-  const { socket: webSocket } = engine.transport as { socket?: { _receiver?: { _mask: unknown } } };
-  if (webSocket?._receiver !== undefined) webSocket._receiver._mask = undefined;
 }
 
 /** A table of listeners without inherited names. Unlike `{ __proto__: null }`, V8 keeps its instances compact. */

@@ -1,8 +1,10 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server, type Socket } from 'socket.io';
+import { WebSocketServer } from 'ws';
 import { RefusalError, toWireError } from '../../shared/errors.js';
 import type { Identity } from '../auth/identity.js';
 import type { Log } from '../telemetry/log.js';
+import { wrapSocketIoAckIds } from './ack-ids.js';
 import { refuseHandshake } from './handshake-refusal.js';
 
 export interface SocketIoSettings {
@@ -14,6 +16,9 @@ export interface SocketIoSettings {
   /** Origins of browsers that may connect; `*` for any. */
   readonly allowedOrigins: readonly string[];
 }
+
+/** Requests whose address begins with this are engine.io's. */
+export const engineIoPath = '/socket.io/';
 
 /** Decides on a handshake before anything is spent on it: returns the milliseconds to wait first, or throws a RefusalError. */
 export type Admission = (request: IncomingMessage) => number;
@@ -47,14 +52,16 @@ export function createSocketIo(
   settings: SocketIoSettings,
 ): Server {
   const anyOrigin = settings.allowedOrigins.includes('*');
-  return new Server(http, {
-    path: '/socket.io/',
+  const io: Server = new Server(http, {
+    path: engineIoPath,
     pingInterval: settings.heartbeatIntervalMs,
     pingTimeout: Math.max(1000, settings.clientTimeoutMs - settings.heartbeatIntervalMs),
     connectTimeout: settings.connectTimeoutMs,
     maxHttpBufferSize: settings.transportLimitBytes,
     perMessageDeflate: false,
     httpCompression: false,
+    // One version of ws for both wires: the one that engine.io brings along does not bound the pongs that wait for a client.
+    wsEngine: WebSocketServer,
     allowEIO3: false,
     // Upgrades that are not its own, at `/ws`, may wait for their turn.
     destroyUpgradeTimeout: 20_000,
@@ -63,8 +70,7 @@ export function createSocketIo(
       try {
         if (!isOriginAllowed(request, settings.allowedOrigins))
           throw new RefusalError('forbidden', 'this origin may not connect');
-        // A request with a session id belongs to a connection that was admitted.
-        const waitMs = /[?&]sid=/.test(request.url ?? '') ? 0 : admit(request);
+        const waitMs = belongsToTransport(request, io) ? 0 : admit(request);
         if (waitMs === 0) decide(null, true);
         else {
           setTimeout(() => {
@@ -78,6 +84,20 @@ export function createSocketIo(
       }
     },
   });
+  wrapSocketIoAckIds(io.of('/'));
+  return io;
+}
+
+/**
+ * Whether a request belongs to a transport that was admitted before. The session id is the one that engine.io has read from the query and
+ * goes by: the address itself can be written in many ways.
+ */
+function belongsToTransport(request: IncomingMessage, io: Server): boolean {
+  const { _query: query } = request as IncomingMessage & {
+    readonly _query?: Readonly<Record<string, string>>;
+  };
+  const { clients } = io.engine as unknown as { readonly clients: object };
+  return query?.['sid'] !== undefined && Object.hasOwn(clients, query['sid']);
 }
 
 /** Whether a browser's `Origin` is among those allowed. Requests without one do not come from a browser. */

@@ -112,7 +112,7 @@ describe('traffic between replicas', function () {
       for (const listener of others) process.on('unhandledRejection', listener);
     });
     const servers = [1, 2].map(() => {
-      const clients = new AdapterClients({ log: silentLog }, { url: redis.url });
+      const clients = new AdapterClients({ log: silentLog }, { url: redis.url, answerLimitMs: 1000 });
       // Handed over before there is a connection, as a replica does that starts without Redis.
       const io = new Server({ adapter: createAdapter(clients.publisher, clients.subscriber) });
       clients.start();

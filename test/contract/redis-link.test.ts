@@ -138,7 +138,7 @@ describe('RedisLink', function () {
         const link = new RedisLink({ log }, { url, ...${JSON.stringify(settings)} });
         const bus = new RedisBus({ link, log }, { keyPrefix: 'rtc', replicaId: 'a' });
         const broker = new RedisBroker({ link, retentionOf, log, nowMs: Date.now }, { keyPrefix: 'rtc', outcomeLimitMs: 10000, waitReplicas: 0 });
-        const adapter = new AdapterClients({ log }, { url });
+        const adapter = new AdapterClients({ log }, { url, answerLimitMs: 1000 });
         const memory = new MemoryBroker({ retentionOf, nowMs: Date.now });
         link.start();
         adapter.start();

@@ -86,6 +86,11 @@ export class TestReplica {
     return (await response.json()) as Body;
   }
 
+  /** Halts the process, or lets it go on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.child?.kill(name);
+  }
+
   /** Sends a signal; resolves to the exit code when the process is gone. */
   async end(name: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<number | null> {
     const { child } = this;

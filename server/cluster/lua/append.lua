@@ -34,7 +34,11 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
   local stored = false
   if not epoch then
     epoch, sequence, previous = freshEpoch .. '.' .. number, 0, ''
-    call('DEL', logKey)
+    if call('EXISTS', logKey) == 1 then
+      -- Once a script has written, Redis does not look at maxmemory any more, and DEL it allows without looking: not as the first write.
+      call('HSET', metaKey, 'e', epoch, 's', 0, 'r', process, 'p', '')
+      call('DEL', logKey)
+    end
   else
     stored = size > 0 and call('EXISTS', logKey) == 1
     if meta[3] ~= process or (sequence > 0 and size > 0 and not stored

@@ -3,7 +3,7 @@
 -- KEYS[1] hash: field = user, value = "<replica>=<connections>" for each replica that has some, separated by spaces
 -- ARGV[1] replica   [2] TTL ms   then for each user: user id, connections
 -- Result: for each user that came or went: user id, connections in the cluster before, after
-local result = {}
+local result, emptied = {}, {}
 for i = 3, #ARGV, 2 do
   local user, count = ARGV[i], tonumber(ARGV[i + 1])
   local before, after, kept = 0, count, {}
@@ -18,7 +18,7 @@ for i = 3, #ARGV, 2 do
   if #kept > 0 then
     redis.call('HSET', KEYS[1], user, table.concat(kept, ' '))
   else
-    redis.call('HDEL', KEYS[1], user)
+    emptied[#emptied + 1] = user
   end
   if (before == 0) ~= (after == 0) then
     result[#result + 1] = user
@@ -26,5 +26,7 @@ for i = 3, #ARGV, 2 do
     result[#result + 1] = after
   end
 end
+-- Behind what Redis refuses when its memory is full: after HDEL it would not look at that any more.
+for _, user in ipairs(emptied) do redis.call('HDEL', KEYS[1], user) end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return result

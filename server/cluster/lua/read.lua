@@ -11,8 +11,9 @@ local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
 local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
 if not epoch then
   epoch, sequence, previous = ARGV[2], 0, ''
-  redis.call('DEL', KEYS[1])
+  -- In this order: after DEL Redis would not look at maxmemory any more (see append.lua).
   redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '')
+  redis.call('DEL', KEYS[1])
 elseif meta[3] ~= ARGV[1] or (sequence > 0 and tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0
     and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
   previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')

@@ -10,12 +10,12 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slot = math.floor(now / 100)
 
 local fields = call('HGETALL', key)
-local used, oldest = 0, slot
+local used, oldest, past = 0, slot, {}
 for i = 1, #fields, 2 do
   local number = tonumber(fields[i])
   -- One of the future: the clock was set back.
   if number <= slot - 10 or number > slot then
-    call('HDEL', key, fields[i])
+    past[#past + 1] = fields[i]
   else
     used = used + tonumber(fields[i + 1])
     if number < oldest then oldest = number end
@@ -27,5 +27,7 @@ if granted > 0 then
   call('HINCRBY', key, string.format('%d', slot), granted)
   call('PEXPIRE', key, 2000)
 end
+-- Behind what Redis refuses when its memory is full: after HDEL it would not look at that any more.
+if #past > 0 then call('HDEL', key, unpack(past)) end
 if granted >= want then return { granted, 0 } end
 return { granted, (oldest + 10) * 100 - now }

@@ -5,7 +5,14 @@ import { WebSocketServer } from 'ws';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Identity } from '../../auth/identity.js';
 import { refuseUpgrade } from '../handshake-refusal.js';
-import { isOriginAllowed, type Authenticate, type Handshakes, type LetIn } from '../socketio.js';
+import { endUpgradeGuard } from '../upgrade-guard.js';
+import {
+  engineIoPath,
+  isOriginAllowed,
+  type Authenticate,
+  type Handshakes,
+  type LetIn,
+} from '../socketio.js';
 import { JsonConnection, type JsonConnectionSettings } from './json-connection.js';
 
 export interface UpgradeDependencies extends Handshakes {
@@ -40,10 +47,13 @@ export function acceptJsonClients(
     skipUTF8Validation: true,
     clientTracking: false,
   });
+  server.on('headers', (_headers, request) => endUpgradeGuard(request));
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Not every request line is an address; what is none is nobody's here.
     const target = request.url ?? '/';
     if (!URL.canParse(target, 'http://localhost')) return;
+    // `/socket.io/../ws` is the same address as `/ws`, but engine.io goes by how it is written and answers it.
+    if (target.startsWith(engineIoPath)) return;
     const url = new URL(target, 'http://localhost');
     if (url.pathname !== path && url.pathname !== `${path}/`) return;
     const refuse = (error: unknown) => {
@@ -81,7 +91,6 @@ export function acceptJsonClients(
         else setTimeout(upgrade, waitMs).unref();
       };
       const claimed = dependencies.letIn(identity, request, 'json');
-      if (waitMs > 0 || claimed !== undefined) socket.on('error', () => {});
       if (claimed === undefined) {
         proceed();
         return;
