@@ -24,6 +24,12 @@ interface OnTheWay {
   parts: number;
 }
 
+/** Puts the listener on a transport while its client is in the main namespace. */
+export interface PublishTaker {
+  attach(socket: Socket): void;
+  detach(socket: Socket): void;
+}
+
 /**
  * Makes the one listener that takes `publish` packets at the transport, past Socket.IO's decoder, its event dispatch (three turns of the
  * tick queue) and its single acknowledgement packets: on the hot path these cost more than storing the message. Everything else, and
@@ -34,7 +40,7 @@ interface OnTheWay {
  */
 export function publishTaker(
   answer: (connection: ClientConnection, request: unknown, packetId: string) => void,
-): (socket: Socket) => void {
+): PublishTaker {
   /** Only connections that have something on the way. */
   const slow = new WeakMap<ClientConnection, OnTheWay>();
   const pass = (connection: ClientConnection, data: unknown) => {
@@ -52,7 +58,8 @@ export function publishTaker(
     });
   };
   const take = function (this: EngineConnection, data: unknown): void {
-    const connection = connectionOn(this)!;
+    const connection = connectionOn(this);
+    if (connection === undefined) return;
     const { socket } = connection;
     const packet =
       typeof data === 'string' && data.charCodeAt(0) === 0x32 && !slow.has(connection)
@@ -65,10 +72,18 @@ export function publishTaker(
       releaseLastFrame(this);
     } else answer(connection, (args as unknown[])[1], packet![1]!);
   };
-  return (socket) => {
-    const { conn, ondata } = clientOf(socket);
-    conn.off('data', ondata);
-    conn.on('data', take);
+  return {
+    attach: (socket) => {
+      const { conn, ondata } = clientOf(socket);
+      conn.off('data', ondata);
+      conn.on('data', take);
+    },
+    detach: (socket) => {
+      const { conn, ondata } = clientOf(socket);
+      conn.off('data', take);
+      // The transport may stay open, for another namespace or to join this one again.
+      if (conn.readyState === 'open') conn.on('data', ondata);
+    },
   };
 }
 

@@ -75,6 +75,13 @@ export function makeLean(socket: Socket): void {
     compactListeners(emitter);
 }
 
+/** Puts the address into a request that was let go: a client that joins again on the same transport still comes from there. */
+export function keepAddress({ conn }: Socket, remoteAddress: string): void {
+  const peer = { remoteAddress };
+  if ((conn.request as unknown) === released)
+    Object.assign(conn, { request: { ...released, connection: peer, socket: peer } });
+}
+
 /**
  * Lets go of the last frame that a WebSocket received: ws keeps its mask, four bytes, as a view of the whole chunk. To be called while nothing
  * but that frame has been read.
