@@ -28,6 +28,11 @@ export function connectionOn(engine: EngineConnection): ClientConnection | undef
   return (engine as EngineConnection & { [owner]?: ClientConnection })[owner];
 }
 
+/** The refusal of a client that joins while it has joined already. */
+export function transportTaken(): RefusalError {
+  return new RefusalError('conflict', 'this transport has a connection already');
+}
+
 /** A client that has authenticated: a Socket.IO socket, its outbox, and who it is. */
 export class ClientConnection implements Subscriber {
   readonly id: string;

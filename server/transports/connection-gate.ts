@@ -10,7 +10,7 @@ import type { AdmittedTransport } from '../limits/admission.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Topics } from '../topics/topics.js';
-import { ClientConnection, connectionOn } from './client-connection.js';
+import { ClientConnection, connectionOn, transportTaken } from './client-connection.js';
 import { closeReasons } from './close-codes.js';
 import { CommandFlow } from './command-flow.js';
 import type { Connection } from './connection.js';
@@ -232,7 +232,7 @@ export class ConnectionGate {
       user_id: identity.userId,
       wire: connection.wire,
     });
-    if (connection.wire === 'socketio') this.publishes.attach(socket);
+    if (connection.wire === 'socketio') this.publishes.attach(connection);
     void this.welcome.run(connection, session).finally(() => {
       if (conn instanceof JsonConnection) this.receive(conn, connection);
     });
@@ -276,7 +276,7 @@ export class ConnectionGate {
       registry.delete(connection.id);
       gate.places.get(this)?.();
       this.conn.off('heartbeat', gate.onHeartbeat);
-      if (connection.wire === 'socketio') gate.publishes.detach(this);
+      if (connection.wire === 'socketio') gate.publishes.detach(connection);
       connection.closed();
       gate.flow.left(connection);
       closeJson(this.conn, reason);
@@ -321,8 +321,4 @@ function closeJson(conn: unknown, reason: string): void {
 
 function hasLeft(): RefusalError {
   return new RefusalError('conflict', 'the connection has closed');
-}
-
-function transportTaken(): RefusalError {
-  return new RefusalError('conflict', 'this transport has a connection already');
 }
