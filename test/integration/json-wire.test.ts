@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import type { Socket as ServerSocket } from 'socket.io';
 import type { Service } from '../../server/index.js';
 import { connectClient, emit, JsonClient } from '../support/clients.js';
@@ -232,6 +233,30 @@ describe('[P8] a replica that stops', () => {
     assert.ok(performance.now() - startedAt < 5000, 'closed within 5 s');
     json.webSocket.terminate();
     packets.close();
+  });
+
+  it('closes a /ws client that has not joined yet, too', async () => {
+    const { service, webSocketUrl } = await startService();
+    let waiting = false;
+    service.io.use(() => (waiting = true));
+    const client = new JsonClient(webSocketUrl, 'ann');
+    let code: number | undefined;
+    client.webSocket.on('close', (given) => (code = given));
+    await until(() => waiting, 'a middleware of the embedding program has it');
+    await service.close();
+    await until(() => code !== undefined, 'it is closed');
+    assert.equal(code, 1012);
+  });
+
+  it('does not wait for a request that never ends', async () => {
+    const { service, url } = await startService();
+    const tcp = connect(Number(new URL(url).port), '127.0.0.1', () => tcp.write('GET / HTTP/1.1\r\n'));
+    tcp.on('error', () => {});
+    await new Promise((resolve) => service.http.once('connection', resolve));
+    const startedAt = performance.now();
+    await service.close();
+    assert.ok(performance.now() - startedAt < 5000, 'closed within 5 s');
+    tcp.destroy();
   });
 
   it('answers commands until the close frame comes', async () => {
