@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { createAdapter } from '@socket.io/redis-adapter';
 import type { Server as SocketIoServer } from 'socket.io';
 import type { HookRunner } from '../actors/hook-runner.js';
@@ -10,9 +11,11 @@ import { HandshakeAdmission } from '../limits/admission.js';
 import type { LogFactory } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { ConnectionGate, type ConnectionGateDependencies } from '../transports/connection-gate.js';
-import { acceptJsonClients } from '../transports/json/upgrade.js';
+import { closeReasons, closeTimeoutMs } from '../transports/close-codes.js';
+import { acceptJsonClients, type JsonClients } from '../transports/json/upgrade.js';
+import { OpenSockets } from '../transports/open-sockets.js';
 import { RefusalLog } from '../transports/refusal-log.js';
-import { createSocketIo, type Handshakes, type LetIn } from '../transports/socketio.js';
+import { closeWebSockets, createSocketIo, type Handshakes, type LetIn } from '../transports/socketio.js';
 import { guardUpgrades } from '../transports/upgrade-guard.js';
 import type { Limits } from './limits.js';
 import type { Tokens } from './tokens.js';
@@ -44,6 +47,8 @@ export interface Entrance {
   open(target: EntranceTarget): void;
   /** Admits nobody from now on; who is there stays. */
   stop(): void;
+  /** Closes every connection, and the HTTP server. What is open after a short time is cut off. */
+  close(): Promise<void>;
 }
 
 /** Puts together what decides on handshakes, and what they come by. */
@@ -90,7 +95,8 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
   });
   guardUpgrades(http, io.engine);
   useAdapter(io, parts);
-  let stopJsonClients = () => {};
+  const openSockets = new OpenSockets(http);
+  let jsonClients: JsonClients | undefined;
   return {
     io,
     open: (target) => {
@@ -113,7 +119,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
         { maxMessageBytes: websocket.maxMessageBytes },
       );
       gate.open(io);
-      stopJsonClients = acceptJsonClients(
+      jsonClients = acceptJsonClients(
         http,
         {
           ...handshakes,
@@ -127,7 +133,16 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
     },
     stop: () => {
       admission.stop();
-      stopJsonClients();
+      jsonClients?.stop();
+    },
+    close: async () => {
+      // The answers of this turn are written first.
+      await setImmediate();
+      const limit = setTimeout(() => openSockets.destroy(), closeTimeoutMs);
+      jsonClients?.close(closeReasons.shuttingDown);
+      closeWebSockets(io, closeReasons.shuttingDown);
+      await new Promise<void>((resolve) => void io.close(() => resolve()));
+      clearTimeout(limit);
     },
   };
 }

@@ -4,7 +4,7 @@ import type { Identity } from '../auth/identity.js';
 import { nextSocketIoAckId } from './ack-ids.js';
 import type { ServerEvent, Wire } from './connection.js';
 import type { EngineConnection } from './engine.js';
-import { makeLean } from './lean-connection.js';
+import { keepAddress, makeLean } from './lean-connection.js';
 import { Outbox, type OutboxAccount } from './outbox.js';
 import type { Subscriber } from './subscriber.js';
 
@@ -24,9 +24,14 @@ export interface NewConnection {
 /** Under this key an Engine.IO connection knows its client, so that all connections can share their listeners. */
 const owner = Symbol('connection');
 
-/** The client of an Engine.IO connection that has joined; for listeners, whose `this` it is. */
+/** The client of an Engine.IO connection that has joined and not left; for listeners, whose `this` it is. */
 export function connectionOn(engine: EngineConnection): ClientConnection | undefined {
   return (engine as EngineConnection & { [owner]?: ClientConnection })[owner];
+}
+
+/** The refusal of a client that joins while it has joined already. */
+export function transportTaken(): RefusalError {
+  return new RefusalError('conflict', 'this transport has a connection already');
 }
 
 /** A client that has authenticated: a Socket.IO socket, its outbox, and who it is. */
@@ -98,15 +103,18 @@ export class ClientConnection implements Subscriber {
     if (reason.code === 'slow_consumer') this.socket.conn.close(true);
   }
 
-  /** The transport is gone. */
+  /** The client has left. Its transport may stay open: another namespace may use it, or the client may join again. */
   closed(): void {
     this.outbox.close();
     this.awaited = undefined;
+    const engine = this.socket.conn as unknown as EngineConnection & { [owner]?: ClientConnection };
+    if (engine[owner] === this) delete engine[owner];
+    if (engine.readyState === 'open') keepAddress(this.socket, this.address);
   }
 
   /** Lets go of what an idle connection does not need, see {@link makeLean}. */
   makeLean(): void {
-    makeLean(this.socket);
+    if (this.socket.connected) makeLean(this.socket);
   }
 
   /** The id may be given again from now on. */
