@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { createAdapter } from '@socket.io/redis-adapter';
 import type { Server as SocketIoServer } from 'socket.io';
 import type { HookRunner } from '../hooks/hook-runner.js';
@@ -10,9 +11,16 @@ import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js'
 import type { LogFactory } from '../logging/log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { ConnectionGate, type ConnectionGateDependencies } from '../gateway/connection-gate.js';
-import { acceptWsClients } from '../gateway/ws/upgrade.js';
+import { closeReasons, closeTimeoutMs } from '../gateway/close-codes.js';
+import { acceptWsClients, type JsonClients } from '../gateway/ws/upgrade.js';
+import { OpenSockets } from '../gateway/open-sockets.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
-import { createSocketIo, type Handshakes, type LetIn } from '../gateway/socketio/socketio-server.js';
+import {
+  closeWebSockets,
+  createSocketIo,
+  type Handshakes,
+  type LetIn,
+} from '../gateway/socketio/socketio-server.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
 import type { Limits } from './limits.js';
 import type { Tokens } from './tokens.js';
@@ -44,6 +52,8 @@ export interface Entrance {
   open(target: EntranceTarget): void;
   /** Admits nobody from now on; who is there stays. */
   stop(): void;
+  /** Closes every connection, and the HTTP server. What is open after a short time is cut off. */
+  close(): Promise<void>;
 }
 
 /** Puts together what decides on handshakes, and what they come by. */
@@ -90,7 +100,8 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
   });
   guardUpgrades(http, io.engine);
   useAdapter(io, parts);
-  let stopJsonClients = () => {};
+  const openSockets = new OpenSockets(http);
+  let jsonClients: JsonClients | undefined;
   return {
     io,
     open: (target) => {
@@ -113,7 +124,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
         { maxMessageBytes: websocket.maxMessageBytes },
       );
       gate.open(io);
-      stopJsonClients = acceptWsClients(
+      jsonClients = acceptWsClients(
         http,
         {
           ...handshakes,
@@ -127,7 +138,16 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
     },
     stop: () => {
       admission.stop();
-      stopJsonClients();
+      jsonClients?.stop();
+    },
+    close: async () => {
+      // The answers of this turn are written first.
+      await setImmediate();
+      const limit = setTimeout(() => openSockets.destroy(), closeTimeoutMs);
+      jsonClients?.close(closeReasons.shuttingDown);
+      closeWebSockets(io, closeReasons.shuttingDown);
+      await new Promise<void>((resolve) => void io.close(() => resolve()));
+      clearTimeout(limit);
     },
   };
 }

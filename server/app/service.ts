@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
+import { RefusalError } from '../../shared/errors.js';
 import { assembleCommands, presenceRoom } from './commands.js';
 import type { Hooks } from '../hooks/hooks.js';
 import { assembleEntrance, type Entrance } from './gateway.js';
@@ -183,6 +184,8 @@ export class Service {
       logOf: this.logger.log,
       checkTopic: (topic) => switches.checkTopic(topic),
       admit: (connection, name) => {
+        if (this.phase === 'draining')
+          throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
         switches.checkCommand(name);
         return this.limits.commands.admit(connection);
       },
@@ -283,7 +286,7 @@ export class Service {
     await this.topics.settle(this.settings.server.shutdownTimeoutMs / 2);
     // Before the clients are sent away, because they come back elsewhere at once.
     await this.sessions.saveAll();
-    await new Promise<void>((resolve) => void this.io.close(() => resolve()));
+    await this.entrance.close();
     await this.sessions.close();
     this.direct.close();
     await this.topics.close();

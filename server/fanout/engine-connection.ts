@@ -8,6 +8,8 @@ export interface WriteOptions {
   wsPreEncodedFrame?: Buffer[];
   /** What those frames hold: ours, ignored by engine.io. */
   batches?: readonly DeliveryBatch[];
+  /** The packet of a Socket.IO broadcast as a `/ws` frame: made once, as the options are shared by all receivers. */
+  jsonFrame?: Buffer;
 }
 
 /** A packet waiting in an Engine.IO connection. */

@@ -3,7 +3,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { ServerEvent, Wire } from '../protocol/connection.js';
 import type { EngineConnection } from '../fanout/engine-connection.js';
-import { makeSlim } from './engine-internals/slim-connection.js';
+import { keepAddress, makeSlim } from './engine-internals/slim-connection.js';
 import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 
@@ -23,9 +23,14 @@ export interface NewConnection {
 /** Under this key an Engine.IO connection knows its client, so that all connections can share their listeners. */
 const owner = Symbol('connection');
 
-/** The client of an Engine.IO connection that has joined; for listeners, whose `this` it is. */
+/** The client of an Engine.IO connection that has joined and not left; for listeners, whose `this` it is. */
 export function connectionOn(engine: EngineConnection): ClientConnection | undefined {
   return (engine as EngineConnection & { [owner]?: ClientConnection })[owner];
+}
+
+/** The refusal of a client that joins while it has joined already. */
+export function transportTaken(): RefusalError {
+  return new RefusalError('conflict', 'this transport has a connection already');
 }
 
 /** A client that has authenticated: a Socket.IO socket, its outbox, and who it is. */
@@ -85,15 +90,18 @@ export class ClientConnection implements Subscriber {
     if (reason.code === 'slow_consumer') this.socket.conn.close(true);
   }
 
-  /** The transport is gone. */
+  /** The client has left. Its transport may stay open: another namespace may use it, or the client may join again. */
   closed(): void {
     this.outbox.close();
     this.awaited = undefined;
+    const engine = this.socket.conn as unknown as EngineConnection & { [owner]?: ClientConnection };
+    if (engine[owner] === this) delete engine[owner];
+    if (engine.readyState === 'open') keepAddress(this.socket, this.address);
   }
 
   /** Lets go of what an idle connection does not need, see {@link makeSlim}. */
   makeSlim(): void {
-    makeSlim(this.socket);
+    if (this.socket.connected) makeSlim(this.socket);
   }
 
   /** The id may be given again from now on. */

@@ -51,7 +51,10 @@ export class CommandQueue {
 
   /** The connection has gone; what it asked has no answer. */
   left(connection: ClientConnection): void {
+    const line = this.lines.get(connection);
     this.lines.delete(connection);
+    // The transport may stay open without it.
+    line?.paused?.resume?.();
   }
 
   private isFree(connection: ClientConnection, command: string): boolean {

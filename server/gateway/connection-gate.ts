@@ -10,7 +10,8 @@ import type { AdmittedTransport } from './handshake/handshake-admission.js';
 import type { Log } from '../logging/log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Topics } from '../topics/topics.js';
-import { ClientConnection, connectionOn } from './client-connection.js';
+import { ClientConnection, connectionOn, transportTaken } from './client-connection.js';
+import { closeReasons } from './close-codes.js';
 import { CommandQueue } from './command-queue.js';
 import type { Connection } from '../protocol/connection.js';
 import { handleFrame } from './ws/client-frames.js';
@@ -79,8 +80,10 @@ export class ConnectionGate {
   private readonly flow = new CommandQueue({
     run: (connection, command, request) => this.dependencies.router().run(connection, command, request),
   });
-  private readonly takePublishes = publishTaker((connection, request, packetId) => {
+  private readonly publishes = publishTaker((connection, request, packetId) => {
     void this.run(connection, 'publish', request).then((answer) => {
+      // What follows on the transport may be another connection's.
+      if (!connection.socket.connected) return;
       if (packetId !== '') this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`);
       else if (!answer.ok) connection.emit('error', answer.error);
     });
@@ -103,8 +106,7 @@ export class ConnectionGate {
   open(io: Server): void {
     const listener = commandListener((socket, name, request) => {
       const connection = this.dependencies.registry.connection(socket.id);
-      if (connection === undefined)
-        return { ok: false, error: new RefusalError('conflict', 'the connection has closed').toWire() };
+      if (connection === undefined) return { ok: false, error: hasLeft().toWire() };
       return this.run(connection, name, request);
     }, this.dependencies.log);
     io.use((socket, next) => {
@@ -133,6 +135,8 @@ export class ConnectionGate {
   }
 
   private run(connection: ClientConnection, command: string, request: unknown): Promise<Answer> {
+    if (this.dependencies.registry.connection(connection.id) !== connection)
+      return Promise.resolve({ ok: false, error: hasLeft().toWire() });
     const answer = this.flow.run(connection, command, request);
     if (command !== 'publish') return answer;
     const { topic } = (request ?? {}) as { topic?: unknown };
@@ -187,10 +191,15 @@ export class ConnectionGate {
     const claimed = this.dependencies.letIn(identity, socket.request, 'socketio');
     if (claimed === undefined) return;
     const release = await claimed;
-    this.places.set(socket, release);
-    // It may leave before it has entered, or enter again on the same transport.
-    socket.conn.once('close', release);
-    if (socket.conn.readyState === 'closed') release();
+    const { conn } = socket;
+    const giveBack = () => {
+      conn.off('close', giveBack);
+      release();
+    };
+    this.places.set(socket, giveBack);
+    // It may leave before it has entered.
+    conn.on('close', giveBack);
+    if (conn.readyState === 'closed') giveBack();
   }
 
   private enter(socket: Socket): void {
@@ -220,7 +229,7 @@ export class ConnectionGate {
       user_id: identity.userId,
       wire: connection.wire,
     });
-    if (connection.wire === 'socketio') this.takePublishes(socket);
+    if (connection.wire === 'socketio') this.publishes.attach(connection);
     void this.welcome.run(connection, session).finally(() => {
       if (conn instanceof WsConnection) this.receive(conn, connection);
     });
@@ -260,8 +269,11 @@ export class ConnectionGate {
       if (connection === undefined) return;
       registry.delete(connection.id);
       gate.places.get(this)?.();
+      this.conn.off('heartbeat', gate.onHeartbeat);
+      if (connection.wire === 'socketio') gate.publishes.detach(connection);
       connection.closed();
       gate.flow.left(connection);
+      closeJson(this.conn, reason);
       metrics.disconnects++;
       log.info('Connection closed', {
         connection_id: connection.id,
@@ -294,6 +306,12 @@ export class ConnectionGate {
   }
 }
 
-function transportTaken(): RefusalError {
-  return new RefusalError('conflict', 'this transport has a connection already');
+/** A `/ws` client is in one namespace only: without it, it cannot do anything any more. */
+function closeJson(conn: unknown, reason: string): void {
+  if (!(conn instanceof WsConnection)) return;
+  conn.end(reason === 'server shutting down' ? closeReasons.shuttingDown : closeReasons.disconnected);
+}
+
+function hasLeft(): RefusalError {
+  return new RefusalError('conflict', 'the connection has closed');
 }

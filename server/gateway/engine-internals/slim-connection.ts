@@ -66,6 +66,13 @@ export function makeSlim(socket: Socket): void {
     compactListeners(emitter);
 }
 
+/** Puts the address into a request that was let go: a client that joins again on the same transport still comes from there. */
+export function keepAddress({ conn }: Socket, remoteAddress: string): void {
+  const peer = { remoteAddress };
+  if ((conn.request as unknown) === released)
+    Object.assign(conn, { request: { ...released, connection: peer, socket: peer } });
+}
+
 /** A table of listeners without inherited names. Unlike `{ __proto__: null }`, V8 keeps its instances compact. */
 const Listeners = function () {} as unknown as { new (): object; prototype: object };
 Listeners.prototype = Object.create(null) as object;

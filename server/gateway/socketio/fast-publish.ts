@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io';
-import { connectionOn, type ClientConnection } from '../client-connection.js';
+import { connectionOn, transportTaken, type ClientConnection } from '../client-connection.js';
 import type { EngineConnection } from '../../fanout/engine-connection.js';
 
 /** What of Socket.IO's client object stands between a transport and a socket. */
@@ -13,6 +13,10 @@ interface SocketClient {
 
 /** `2<id>["publish",{…}]`: an event of the main namespace without binary parts; without an id it asks for no acknowledgement. */
 const publishPacket = /^2(\d*)\["publish",/;
+/** `0` or `0{…}`: the client joins the main namespace. */
+const joinPacket = /^0(?:\{|$)/;
+/** `1`: the client leaves the main namespace. */
+const leavePacket = '1';
 /** `5<n>-…` and `6<n>-…`: an event, or an acknowledgement, that is complete when n binary parts have followed. */
 const binaryPacket = /^[56](\d+)-/;
 
@@ -21,6 +25,14 @@ interface OnTheWay {
   packets: number;
   /** Binary parts that the last of them still waits for. */
   parts: number;
+  /** What came behind the packet by which the client leaves; it may be the one by which it joins again. */
+  behindLeaving: unknown[] | undefined;
+}
+
+/** The listener is on a transport as long as its client is in the main namespace. */
+export interface PublishTaker {
+  attach(connection: ClientConnection): void;
+  detach(connection: ClientConnection): void;
 }
 
 /**
@@ -33,13 +45,14 @@ interface OnTheWay {
  */
 export function publishTaker(
   answer: (connection: ClientConnection, request: unknown, packetId: string) => void,
-): (socket: Socket) => void {
+): PublishTaker {
   /** Only connections that have something on the way. */
   const slow = new WeakMap<ClientConnection, OnTheWay>();
   const pass = (connection: ClientConnection, data: unknown) => {
-    clientOf(connection.socket).ondata(data);
-    const way = slow.get(connection) ?? { packets: 0, parts: 0 };
+    const way = slow.get(connection) ?? { packets: 0, parts: 0, behindLeaving: undefined };
     slow.set(connection, way);
+    if (data === leavePacket) way.behindLeaving = [];
+    clientOf(connection.socket).ondata(data);
     const parts = typeof data === 'string' ? Number(binaryPacket.exec(data)?.[1] ?? 0) : 0;
     if (typeof data === 'string') {
       way.packets++;
@@ -51,21 +64,43 @@ export function publishTaker(
     });
   };
   const take = function (this: EngineConnection, data: unknown): void {
-    const connection = connectionOn(this)!;
+    const connection = connectionOn(this);
+    if (connection === undefined) return;
+    const way = slow.get(connection);
+    if (way?.behindLeaving !== undefined) {
+      way.behindLeaving.push(data);
+      return;
+    }
     const { socket } = connection;
     const packet =
-      typeof data === 'string' && data.charCodeAt(0) === 0x32 && !slow.has(connection)
+      typeof data === 'string' && data.charCodeAt(0) === 0x32 && way === undefined
         ? publishPacket.exec(data)
         : null;
     const args =
       packet !== null && isPlain(socket) ? parse((data as string).slice(1 + packet[1]!.length)) : undefined;
-    if (args === undefined) pass(connection, data);
-    else answer(connection, (args as unknown[])[1], packet![1]!);
+    if (args === undefined) {
+      if (typeof data === 'string' && joinPacket.test(data)) {
+        connection.disconnect(transportTaken());
+        return;
+      }
+      pass(connection, data);
+    } else answer(connection, (args as unknown[])[1], packet![1]!);
   };
-  return (socket) => {
-    const { conn, ondata } = clientOf(socket);
-    conn.off('data', ondata);
-    conn.on('data', take);
+  return {
+    attach: ({ socket }) => {
+      const { conn, ondata } = clientOf(socket);
+      conn.off('data', ondata);
+      conn.on('data', take);
+    },
+    detach: (connection) => {
+      const { socket } = connection;
+      const { conn, ondata } = clientOf(socket);
+      conn.off('data', take);
+      // The transport may stay open, for another namespace or to join this one again.
+      if (conn.readyState !== 'open') return;
+      conn.on('data', ondata);
+      for (const data of slow.get(connection)?.behindLeaving ?? []) ondata(data);
+    },
   };
 }
 

@@ -1,11 +1,13 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server, type Socket } from 'socket.io';
-import { WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { RefusalError, toWireError } from '../../../shared/errors.js';
 import type { Identity } from '../../protocol/identity.js';
 import type { Log } from '../../logging/log.js';
 import { wrapSocketIoAckIds } from '../engine-internals/ack-counter.js';
+import type { CloseReason } from '../close-codes.js';
 import { refuseHandshake } from '../handshake/handshake-refusal.js';
+import { CodedWebSocketServer } from '../engine-internals/web-socket-server.js';
 
 export interface SocketIoSettings {
   readonly heartbeatIntervalMs: number;
@@ -61,7 +63,7 @@ export function createSocketIo(
     perMessageDeflate: false,
     httpCompression: false,
     // One version of ws for both wires: the one that engine.io brings along does not bound the pongs that wait for a client.
-    wsEngine: WebSocketServer,
+    wsEngine: CodedWebSocketServer,
     allowEIO3: false,
     // Upgrades that are not its own, at `/ws`, may wait for their turn.
     destroyUpgradeTimeout: 20_000,
@@ -98,6 +100,15 @@ function belongsToTransport(request: IncomingMessage, io: Server): boolean {
   };
   const { clients } = io.engine as unknown as { readonly clients: object };
   return query?.['sid'] !== undefined && Object.hasOwn(clients, query['sid']);
+}
+
+/** Sends a close frame to every Socket.IO client that has a WebSocket. Long-polling ends with the server. */
+export function closeWebSockets(io: Server, reason: CloseReason): void {
+  const { clients } = io.engine as unknown as {
+    readonly clients: Readonly<Record<string, { transport: { name: string; socket?: WebSocket } }>>;
+  };
+  for (const { transport } of Object.values(clients))
+    if (transport.name === 'websocket') transport.socket?.close(...reason);
 }
 
 /** Whether a browser's `Origin` is among those allowed. Requests without one do not come from a browser. */

@@ -1,9 +1,9 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { randomBytes } from 'node:crypto';
-import { WebSocketServer } from 'ws';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Identity } from '../../protocol/identity.js';
+import type { CloseReason } from '../close-codes.js';
 import { refuseUpgrade } from '../handshake/handshake-refusal.js';
 import { endUpgradeGuard } from '../handshake/upgrade-guard.js';
 import {
@@ -13,6 +13,7 @@ import {
   type Handshakes,
   type LetIn,
 } from '../socketio/socketio-server.js';
+import { CodedWebSocketServer } from '../engine-internals/web-socket-server.js';
 import { WsConnection, type WsConnectionSettings } from './ws-connection.js';
 
 export interface UpgradeDependencies extends Handshakes {
@@ -30,16 +31,25 @@ export interface UpgradeSettings extends WsConnectionSettings {
 
 const path = '/ws';
 
-/**
- * Accepts WebSockets at `/ws`. A request that is refused gets an HTTP status and a JSON body, and no socket. Returns a function that
- * stops accepting.
- */
+/** The clients of `/ws`. */
+export interface JsonClients {
+  /** Accepts nobody from now on. */
+  stop(): void;
+  /** Closes every connection, also those that have not joined yet. */
+  close(reason: CloseReason): void;
+}
+
+/** Accepts WebSockets at `/ws`. A request that is refused gets an HTTP status and a JSON body, and no socket. */
 export function acceptWsClients(
   http: HttpServer,
   dependencies: UpgradeDependencies,
   settings: UpgradeSettings,
-): () => void {
-  const server = new WebSocketServer({
+): JsonClients {
+  const connections = new Set<WsConnection>();
+  const forget = function (this: WsConnection): void {
+    connections.delete(this);
+  };
+  const server = new CodedWebSocketServer({
     noServer: true,
     maxPayload: settings.transportLimitBytes,
     perMessageDeflate: false,
@@ -83,7 +93,10 @@ export function acceptWsClients(
             identity,
             ...(resumeSession !== undefined && { resumeSession }),
           };
-          dependencies.onConnection(new WsConnection(made, settings));
+          const connection = new WsConnection(made, settings);
+          connections.add(connection);
+          connection.on('close', forget);
+          dependencies.onConnection(connection);
         });
       };
       const proceed = () => {
@@ -105,9 +118,14 @@ export function acceptWsClients(
     }
   };
   http.on('upgrade', onUpgrade);
-  return () => {
-    http.off('upgrade', onUpgrade);
-    server.close();
+  return {
+    stop: () => {
+      http.off('upgrade', onUpgrade);
+      server.close();
+    },
+    close: (reason) => {
+      for (const connection of connections) connection.end(reason);
+    },
   };
 }
 

@@ -3,9 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Identity } from '../../protocol/identity.js';
+import { closeReasons, type CloseReason } from '../close-codes.js';
 import type { EngineConnection, WaitingPacket, WriteOptions } from '../../fanout/engine-connection.js';
 import { pingFrame, textFrames } from '../../fanout/frames.js';
-import { translatePacket } from './translate.js';
+import { PacketTranslator } from './translate.js';
 
 export interface WsConnectionSettings {
   readonly heartbeatIntervalMs: number;
@@ -21,6 +22,9 @@ export interface NewWsConnection {
   /** Session to resume, from `?session_id=`. */
   readonly resumeSession?: string;
 }
+
+/** The packet type by which Socket.IO refuses a connection to a namespace. */
+const connectError = '4';
 
 /** The private sender of a `ws` socket: engine.io writes ready-made frames through it too. */
 interface FrameSender {
@@ -53,6 +57,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   private provingPing: string | undefined;
   /** That ping is still in the queue. */
   private isPingQueued = false;
+  private readonly translator = new PacketTranslator();
 
   constructor(made: NewWsConnection, settings: WsConnectionSettings) {
     super();
@@ -68,6 +73,8 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     const { webSocket } = this;
     webSocket.on('message', (content: Buffer, isBinary: boolean) => {
       this.lastReceivedAt = performance.now();
+      // Nothing is run any more for a client that has been disconnected.
+      if (this.readyState !== 'open') return;
       if (this.receiver === undefined) this.early.push([content, isBinary]);
       else this.receiver(content, isBinary);
     });
@@ -87,16 +94,18 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   /** Sets what handles the client's frames. */
   receive(receiver: (content: Buffer, isBinary: boolean) => void): void {
     this.receiver = receiver;
-    for (const [content, isBinary] of this.early) receiver(content, isBinary);
+    const { early } = this;
     this.early = [];
+    for (const [content, isBinary] of early) if (this.readyState === 'open') receiver(content, isBinary);
   }
 
-  /** Writes a Socket.IO packet, or ready-made frames. */
+  /** Writes a Socket.IO packet; or, with an empty one, ready-made frames of this service. */
   write(data: string | Buffer, options?: WriteOptions, callback?: () => void): this {
     if (this.readyState !== 'open') return this;
     if (callback !== undefined) this.sent.push(callback);
     this.writeBuffer.push({ type: 'message', data, ...(options && { options }) });
     this.flush();
+    if (typeof data === 'string' && data.startsWith(connectError)) this.end(closeReasons.refused);
     return this;
   }
 
@@ -110,20 +119,35 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   }
 
   close(discard = false): this {
-    if (this.readyState !== 'open') return this;
-    this.readyState = 'closing';
-    if (discard) this.webSocket.terminate();
-    else this.webSocket.close(1000);
+    if (!discard) this.end(closeReasons.disconnected);
+    else if (this.readyState !== 'closed') {
+      this.readyState = 'closing';
+      this.webSocket.terminate();
+    }
     return this;
   }
 
+  /** Closes with a close frame, behind everything that has been written. */
+  end([code, text]: CloseReason): void {
+    if (this.readyState !== 'open') return;
+    this.handOver();
+    this.readyState = 'closing';
+    this.early = [];
+    this.webSocket.close(code, text);
+  }
+
   private flush(): void {
-    if (!this.transport.writable || this.writeBuffer.length === 0 || this.readyState === 'closed') return;
+    if (this.transport.writable && this.readyState === 'open') this.handOver();
+  }
+
+  /** Gives everything that waits to the WebSocket. */
+  private handOver(): void {
+    if (this.writeBuffer.length === 0) return;
     const packets = this.writeBuffer;
     const callbacks = this.sent;
     this.writeBuffer = [];
     this.sent = [];
-    const frames = packets.flatMap((packet) => framesOf(packet));
+    const frames = packets.flatMap((packet) => this.framesOf(packet));
     if (frames.length === 0) {
       for (const callback of callbacks) callback();
       return;
@@ -138,6 +162,17 @@ export class WsConnection extends EventEmitter implements EngineConnection {
       this.emit('drain');
       this.flush();
     });
+  }
+
+  private framesOf({ data, options }: WaitingPacket): readonly Buffer[] {
+    // Beside a packet, the ready-made frame is Socket.IO's: the packet as Socket.IO clients read it.
+    if (data === '') return options?.wsPreEncodedFrame ?? [];
+    if (options?.jsonFrame !== undefined) return [options.jsonFrame];
+    const frame = this.translator.translate(data as string | Buffer);
+    if (frame === undefined) return [];
+    const bytes = textFrames([JSON.stringify(frame)]);
+    if (options?.wsPreEncodedFrame !== undefined) options.jsonFrame = bytes;
+    return [bytes];
   }
 
   private beat(clientTimeoutMs: number): void {
@@ -169,10 +204,4 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     this.writeBuffer = [];
     this.sent = [];
   }
-}
-
-function framesOf(packet: WaitingPacket): Buffer[] {
-  if (packet.options?.wsPreEncodedFrame !== undefined) return packet.options.wsPreEncodedFrame;
-  const frame = typeof packet.data === 'string' ? translatePacket(packet.data) : undefined;
-  return frame === undefined ? [] : [textFrames([JSON.stringify(frame)])];
 }

@@ -1,0 +1,70 @@
+import WebSocket from 'ws';
+import { tokenOf } from './replica.js';
+import { until } from './wait.js';
+
+/** The TCP socket under a WebSocket. */
+interface Tcp {
+  cork(): void;
+  uncork(): void;
+  pause(): void;
+}
+
+/** A bare WebSocket at `/socket.io/` that sends and receives Engine.IO packets as text: for clients that do what stock ones do not. */
+export class PacketClient {
+  readonly packets: string[] = [];
+  closeCode: number | undefined;
+  private readonly webSocket: WebSocket;
+
+  private constructor(url: string) {
+    this.webSocket = new WebSocket(`${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
+    this.webSocket.on('error', () => {});
+    this.webSocket.on('close', (code) => (this.closeCode = code));
+    this.webSocket.on('message', (data: Buffer) => {
+      const packet = data.toString();
+      if (packet === '2') this.webSocket.send('3');
+      else this.packets.push(packet);
+    });
+  }
+
+  static async open(url: string): Promise<PacketClient> {
+    const client = new PacketClient(url);
+    await until(() => client.packets.length > 0, 'the transport is open');
+    return client;
+  }
+
+  /** The packet by which a user joins the main namespace. */
+  static joining(userId: string): string {
+    return `40${JSON.stringify({ token: tokenOf(userId) })}`;
+  }
+
+  /** Sends packets in one piece, so that they arrive together. */
+  send(...packets: string[]): void {
+    this.tcp.cork();
+    for (const packet of packets) this.webSocket.send(packet);
+    this.tcp.uncork();
+  }
+
+  async join(userId: string): Promise<void> {
+    const before = this.of('42["status"').length;
+    this.send(PacketClient.joining(userId));
+    await until(() => this.of('42["status"').length > before, `${userId} has joined`);
+  }
+
+  /** The packets received that begin like this. */
+  of(prefix: string): string[] {
+    return this.packets.filter((packet) => packet.startsWith(prefix));
+  }
+
+  /** Reads nothing any more, the close frame neither. */
+  stall(): void {
+    this.tcp.pause();
+  }
+
+  close(): void {
+    this.webSocket.terminate();
+  }
+
+  private get tcp(): Tcp {
+    return (this.webSocket as unknown as { _socket: Tcp })._socket;
+  }
+}
