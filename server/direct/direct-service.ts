@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { entryToMessage, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
@@ -159,7 +160,7 @@ export class DirectService implements DirectSender {
         return;
       } catch (error) {
         this.dependencies.log.debug('Inbox not read yet', { user_id: userId, error });
-        await new Promise((wake) => setTimeout(wake, retryMs).unref());
+        await sleep(retryMs, undefined, { ref: false });
       }
     }
   }
