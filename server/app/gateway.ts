@@ -11,6 +11,7 @@ import type { LogFactory } from '../logging/log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { ConnectionGate, type ConnectionGateDependencies } from '../gateway/connection-gate.js';
 import { acceptWsClients } from '../gateway/ws/upgrade.js';
+import { systemClock } from '../primitives/clock.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { createSocketIo, type Handshakes, type LetIn } from '../gateway/socketio/socketio-server.js';
 import type { Limits } from './limits.js';
@@ -107,6 +108,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
           onRefused: handshakes.onRefused,
           mode: () => switches.mode,
           log: logOf('connection'),
+          clock: systemClock,
         },
         { maxMessageBytes: websocket.maxMessageBytes },
       );

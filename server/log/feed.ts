@@ -1,5 +1,6 @@
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
+import type { Clock } from '../primitives/clock.js';
 import type { Batch, Broker, LogEnd, LogEntry } from './broker.js';
 import { epochAt, isPlaceIn, type Lineage } from './lineage.js';
 
@@ -27,6 +28,7 @@ export interface Feed {
 export interface FeedDependencies {
   readonly broker: Broker;
   readonly log: Log;
+  readonly clock: Clock;
 }
 
 /** How a feed is to treat sequences missing in the middle of its log. */
@@ -90,14 +92,14 @@ export class LogFeed {
     this.lineage = { epoch: end.epoch, sequence, previous: end.previous };
     onStart?.(this.lineage);
     this.opened = true;
-    this.lastTrafficAt = performance.now();
+    this.lastTrafficAt = this.dependencies.clock.now();
     if (sequence < end.sequence) await this.fill();
     else this.drainWaiting();
   }
 
   onBatch(batch: Batch): void {
     if (this.closed) return;
-    this.lastTrafficAt = performance.now();
+    this.lastTrafficAt = this.dependencies.clock.now();
     if (this.opened && !this.filling && this.waiting.length === 0 && this.follows(batch)) {
       this.take(batch);
       return;
