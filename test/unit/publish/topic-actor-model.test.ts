@@ -171,7 +171,7 @@ describe(`[P1] [P3] [P7] whatever happens to the actor of a topic (seed ${seed})
       fc.constantFrom<MailboxOverflow>('reject', 'drop_oldest'),
       fc.constantFrom(0, 40),
       fc.boolean(),
-      fc.array(step, { minLength: 1, maxLength: 25 }),
+      fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
       async (overflow, lingerMs, hooked, steps) => {
         const run = new Run(overflow, lingerMs, hooked);
         for (const one of steps) await run.take(one);
