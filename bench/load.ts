@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { clientFrame, eachFrame, type BenchWire } from './wire.js';
 
 /** What the load process is told to do; one JSON argument. */
@@ -347,10 +348,6 @@ class Load {
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function tell(message: LoadMessage): void {

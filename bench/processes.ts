@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import jwt from 'jsonwebtoken';
 import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 
@@ -100,7 +101,7 @@ export class Side {
       { stdio: 'ignore' },
     );
     this.children.push(child);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
     return `redis://127.0.0.1:${port}`;
   }
 

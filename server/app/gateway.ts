@@ -14,6 +14,7 @@ import { ConnectionGate, type ConnectionGateDependencies } from '../gateway/conn
 import { closeReasons, closeTimeoutMs } from '../gateway/close-codes.js';
 import { acceptWsClients, type JsonClients } from '../gateway/ws/upgrade.js';
 import { OpenSockets } from '../gateway/open-sockets.js';
+import { systemClock } from '../primitives/clock.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import {
   closeWebSockets,
@@ -120,6 +121,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
           onRefused: handshakes.onRefused,
           mode: () => switches.mode,
           log: logOf('connection'),
+          clock: systemClock,
         },
         { maxMessageBytes: websocket.maxMessageBytes },
       );

@@ -29,6 +29,7 @@ import { LoggerFactory } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
 import { TopicHub } from '../topics/topic-hub.js';
 import { ClientAddresses } from '../gateway/handshake/client-addresses.js';
+import { systemClock } from '../primitives/clock.js';
 import { version } from '../../shared/version.js';
 import { SendBufferBudget } from '../fanout/outbox.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
@@ -122,7 +123,7 @@ export class Service {
     this.io = this.entrance.io;
     const namespace = this.io.of('/');
     this.registry = new ConnectionRegistry(namespace);
-    this.budget = new SendBufferBudget(settings.outbox);
+    this.budget = new SendBufferBudget({ clock: systemClock }, settings.outbox);
     const confirmations = new Confirmations(this.storage.bus);
     this.topics = new TopicHub(
       {
@@ -135,7 +136,7 @@ export class Service {
         tracer,
         onDelivered: (latencyMs) => this.metrics.deliveryHistogram.observe(latencyMs),
         log: this.logger.log('routing'),
-        now,
+        clock: systemClock,
       },
       {
         fanoutWindowMs: settings.topics.fanoutWindowMs,

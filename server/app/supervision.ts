@@ -1,5 +1,6 @@
 import { v7 as uuidV7 } from 'uuid';
 import { Alerts, type Alert } from '../supervision/alerts.js';
+import { systemClock } from '../primitives/clock.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import type { Hooks } from '../hooks/hooks.js';
 import { Supervisor } from '../supervision/supervisor.js';
@@ -61,7 +62,7 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
           restart_count: restartCount,
           last_error: lastError,
         }),
-      now: () => performance.now(),
+      clock: systemClock,
     },
     {
       maxRestarts: actorSystem.maxRestarts,

@@ -1,5 +1,6 @@
 import { RefusalError, toWireError, type WireError } from '../../shared/errors.js';
 import type { Bus } from './bus.js';
+import { withTimeout } from '../primitives/with-timeout.js';
 
 /** Runs a call on this replica; what it returns has to fit into JSON. */
 export type CallHandler = (data: unknown) => unknown;
@@ -57,21 +58,18 @@ export class ReplicaCalls {
     return error !== undefined ? { replica, error } : { replica, result: result as Result };
   }
 
-  private send(replica: string, request: Request): Promise<Response> {
+  private async send(replica: string, request: Request): Promise<Response> {
     if (replica === this.bus.replicaId) return this.run(request);
-    return new Promise((resolve) => {
-      const settle = (response: Response) => {
-        clearTimeout(timer);
-        this.waiting.delete(request.id);
-        resolve(response);
-      };
-      const timer = setTimeout(() => {
-        const error = new RefusalError('timeout', `replica ${replica} did not answer in time`).toWire();
-        settle({ id: request.id, error });
-      }, this.settings.timeoutMs);
-      this.waiting.set(request.id, settle);
-      this.bus.send(replica, 'call', request);
-    });
+    const { id } = request;
+    const response = new Promise<Response>((resolve) => this.waiting.set(id, resolve));
+    this.bus.send(replica, 'call', request);
+    try {
+      return await withTimeout(response, this.settings.timeoutMs);
+    } catch {
+      return { id, error: new RefusalError('timeout', `replica ${replica} did not answer in time`).toWire() };
+    } finally {
+      this.waiting.delete(id);
+    }
   }
 
   private async serve(request: Request, from: string): Promise<void> {

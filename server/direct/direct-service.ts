@@ -1,5 +1,6 @@
 import { DeliveryBatch } from '../fanout/delivery-batch.js';
 import { serviceLogPrefix } from '../log/publish-request.js';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
@@ -161,7 +162,7 @@ export class DirectService implements DirectSender {
         return;
       } catch (error) {
         this.dependencies.log.debug('Inbox not read yet', { user_id: userId, error });
-        await new Promise((wake) => setTimeout(wake, retryMs).unref());
+        await sleep(retryMs, undefined, { ref: false });
       }
     }
   }

@@ -1,6 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
+import type { Clock } from '../primitives/clock.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import { DeliveryBatch, type Segment } from './delivery-batch.js';
 import type { Outbox } from './outbox.js';
@@ -40,7 +41,7 @@ export interface ActiveTopicDependencies {
   /** Called with each flush: milliseconds since its oldest message was accepted. */
   readonly onDelivered: (latencyMs: number) => void;
   readonly tracer: DeliveryTracer;
-  readonly now: () => number;
+  readonly clock: Clock;
   readonly log: Log;
   /** Asks for {@link ActiveTopic.flush} after that many milliseconds. */
   readonly schedule: (topic: ActiveTopic, delayMs: number) => void;
@@ -103,8 +104,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
 
   /** Lets a subscriber read on from an earlier position before it is live. */
   catchUpFrom(subscriber: Subscriber, position: Position): CatchUp {
-    const { blocks, log } = this.dependencies;
-    const reader = new CatchUp(this, subscriber, blocks, log, position);
+    const reader = new CatchUp(this.dependencies, this, subscriber, position);
     this.readers.get(subscriber.id)?.stop();
     this.readers.set(subscriber.id, reader);
     // What was lost behind that position is read again.
@@ -138,7 +138,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     }
     if (this.pendingBytes >= pendingBytesMax) this.flush();
     else if (this.dueAt === undefined)
-      this.dependencies.schedule(this, this.window.delayMs(performance.now()));
+      this.dependencies.schedule(this, this.window.delayMs(this.dependencies.clock.now()));
   }
 
   gap(from: Position, to: Position, reason: GapReason): void {
@@ -166,8 +166,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   flush(staged?: Outbox[]): void {
     this.dueAt = undefined;
     if (this.pending.length === 0) return;
-    const { audience, counts, acks } = this.dependencies;
-    const startedAt = performance.now();
+    const { audience, counts, acks, clock } = this.dependencies;
+    const startedAt = clock.now();
     const segments = this.pending;
     this.pending = [];
     this.pendingBytes = 0;
@@ -200,12 +200,12 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     if (batch.traced.length > 0) this.trace(batch, written, counts.dropped - droppedBefore);
     if (confirmed !== undefined)
       for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
-    this.window.flushed(startedAt, performance.now(), batch.count);
+    this.window.flushed(startedAt, clock.now(), batch.count);
   }
 
   private report(segments: readonly Segment[], written: number): void {
-    const { onDelivered, now, log } = this.dependencies;
-    const deliveredAt = now();
+    const { onDelivered, clock, log } = this.dependencies;
+    const deliveredAt = clock.wallTime();
     onDelivered(deliveredAt - timestampOf(segments[0]!.entries[0]!.entry));
     if (!log.enabled('debug')) return;
     for (const { entries } of segments) {
@@ -272,7 +272,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
       case 'disconnect':
         counts.disconnected++;
         // Not inside the loop over the room, which it changes.
-        setImmediate(() =>
+        this.dependencies.clock.setImmediate(() =>
           subscriber.disconnect(new RefusalError('slow_consumer', 'the connection read too slowly')),
         );
         return false;

@@ -1,4 +1,5 @@
 import type { Position } from '../../shared/position.js';
+import type { Clock, Timer } from '../primitives/clock.js';
 import type { DeliveryBatch } from './delivery-batch.js';
 import type { Subscriber } from './subscriber.js';
 import type { Log } from '../logging/log.js';
@@ -15,6 +16,12 @@ export interface CatchUpTopic {
   onDelivered(reader: CatchUp, batch: DeliveryBatch): void;
 }
 
+export interface CatchUpDependencies {
+  readonly blocks: LogBlocks;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
 /** Wait before the log is asked again after it could not be read, in milliseconds. */
 const retryMs = 500;
 
@@ -25,13 +32,12 @@ const retryMs = 500;
 export class CatchUp {
   private stopped = false;
   private running = false;
-  private retry: NodeJS.Timeout | undefined;
+  private retry: Timer | undefined;
 
   constructor(
+    private readonly dependencies: CatchUpDependencies,
     private readonly topic: CatchUpTopic,
     readonly subscriber: Subscriber,
-    private readonly blocks: LogBlocks,
-    private readonly log: Log,
     private cursor: Position,
   ) {}
 
@@ -54,7 +60,7 @@ export class CatchUp {
 
   stop(): void {
     this.stopped = true;
-    clearTimeout(this.retry);
+    this.dependencies.clock.clearTimer(this.retry);
   }
 
   private readonly proceed = (): void => {
@@ -62,8 +68,9 @@ export class CatchUp {
     this.running = true;
     this.step()
       .catch((error: unknown) => {
-        this.log.debug('Catch-up waits for the log', { topic: this.topic.name, error });
-        if (!this.stopped) this.retry = setTimeout(this.proceed, retryMs);
+        const { log, clock } = this.dependencies;
+        log.debug('Catch-up waits for the log', { topic: this.topic.name, error });
+        if (!this.stopped) this.retry = clock.setTimeout(this.proceed, retryMs);
       })
       .finally(() => {
         this.running = false;
@@ -80,7 +87,7 @@ export class CatchUp {
         this.topic.onCaughtUp(this);
         return;
       }
-      const { lostUpTo, batch } = await this.blocks.next(
+      const { lostUpTo, batch } = await this.dependencies.blocks.next(
         this.topic.name,
         before.sequence,
         this.topic.written.sequence,
@@ -103,6 +110,6 @@ export class CatchUp {
   }
 
   private readonly whenTaken = (): void => {
-    setImmediate(() => this.resumeWhenDrained());
+    this.dependencies.clock.setImmediate(() => this.resumeWhenDrained());
   };
 }

@@ -1,5 +1,6 @@
 import type { Outbox } from './outbox.js';
 import type { ActiveTopic } from './active-topic.js';
+import type { Clock, Timer } from '../primitives/clock.js';
 import { MicroBatcher } from '../primitives/micro-batcher.js';
 
 /** Flushes of many topics happen together: connections that listen to several of them get one write instead of one for each. */
@@ -14,15 +15,19 @@ const togetherMs = 1;
  */
 export class Flusher {
   private readonly waiting = new Set<ActiveTopic>();
-  private readonly batcher = new MicroBatcher(flushBatching);
+  private readonly batcher: MicroBatcher;
   /** A batch of flushes is scheduled. */
   private scheduled = false;
-  private timer: NodeJS.Timeout | undefined;
+  private timer: Timer | undefined;
   private timerDueAt = Infinity;
+
+  constructor(private readonly dependencies: { readonly clock: Clock }) {
+    this.batcher = new MicroBatcher(dependencies, flushBatching);
+  }
 
   /** Plans a flush; the topic has none planned. */
   readonly schedule = (topic: ActiveTopic, delayMs: number): void => {
-    const now = performance.now();
+    const now = this.dependencies.clock.now();
     topic.dueAt = now + delayMs;
     this.waiting.add(topic);
     if (delayMs <= togetherMs) this.startBatched();
@@ -36,7 +41,7 @@ export class Flusher {
 
   close(): void {
     this.batcher.close();
-    clearTimeout(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     this.waiting.clear();
   }
 
@@ -47,9 +52,9 @@ export class Flusher {
 
   private arm(dueAt: number, now: number): void {
     if (this.timerDueAt <= dueAt) return;
-    clearTimeout(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     this.timerDueAt = dueAt;
-    this.timer = setTimeout(this.run, Math.max(1, Math.round(dueAt - now)));
+    this.timer = this.dependencies.clock.setTimeout(this.run, Math.max(1, Math.round(dueAt - now)));
   }
 
   /** The batcher calls this once for each topic that became due; the first call flushes them all. */
@@ -59,9 +64,9 @@ export class Flusher {
 
   private readonly run = (): void => {
     this.scheduled = false;
-    clearTimeout(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     this.timerDueAt = Infinity;
-    const now = performance.now();
+    const now = this.dependencies.clock.now();
     const due: ActiveTopic[] = [];
     let nextAt = Infinity;
     for (const topic of this.waiting) {

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../primitives/clock.js';
 import type { DeliveryBatch } from './delivery-batch.js';
 import type { Wire } from '../protocol/connection.js';
 import type { EngineConnection, WaitingPacket } from './engine-connection.js';
@@ -22,9 +23,12 @@ export class SendBufferBudget {
   /** Bytes waiting behind slow readers. */
   waitingBytes = 0;
   private readonly slow = new Set<Outbox>();
-  private timer: NodeJS.Timeout | undefined;
+  private timer: Timer | undefined;
 
-  constructor(readonly settings: OutboxSettings) {}
+  constructor(
+    private readonly dependencies: { readonly clock: Clock },
+    readonly settings: OutboxSettings,
+  ) {}
 
   get slowCount(): number {
     return this.slow.size;
@@ -32,19 +36,19 @@ export class SendBufferBudget {
 
   watch(outbox: Outbox): void {
     this.slow.add(outbox);
-    this.timer ??= setInterval(() => this.sweep(), sweepMs);
+    this.timer ??= this.dependencies.clock.setInterval(() => this.sweep(), sweepMs);
   }
 
   forget(outbox: Outbox): void {
     this.slow.delete(outbox);
     if (this.slow.size > 0) return;
-    clearInterval(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     this.timer = undefined;
   }
 
   close(): void {
     this.slow.clear();
-    clearInterval(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     this.timer = undefined;
   }
 

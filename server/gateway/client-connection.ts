@@ -43,7 +43,7 @@ export class ClientConnection implements Subscriber {
   identity: Identity;
   sessionId: string;
   readonly socket: Socket;
-  /** When it last published, by `performance.now`; see {@link import('./read-throttle.js').ReadThrottle}. */
+  /** When it last published, by the monotonic clock; see {@link import('./read-throttle.js').ReadThrottle}. */
   lastPublishedAt = -Infinity;
   /** Packet ids (Socket.IO) or message ids (`/ws`) whose acknowledgement is awaited, oldest first; made when first needed. */
   private awaited: Map<number | string, () => void> | undefined;

@@ -1,4 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
+import type { Clock } from '../primitives/clock.js';
 import type { Answer } from '../commands/router.js';
 import type { ClientConnection } from './client-connection.js';
 import type { EngineConnection } from '../fanout/engine-connection.js';
@@ -32,6 +33,11 @@ interface Line {
 
 export type RunCommand = (connection: ClientConnection, command: string, request: unknown) => Promise<Answer>;
 
+export interface CommandQueueDependencies {
+  readonly run: RunCommand;
+  readonly clock: Clock;
+}
+
 /**
  * Lets nobody ask for more than is read: what a connection asks waits while the answers it has not taken are too much for its outbox, and of
  * commands with large answers one is run at a time. Commands keep their order.
@@ -40,7 +46,7 @@ export class CommandQueue {
   private readonly lines = new Map<ClientConnection, Line>();
   private readonly atWork = new WeakSet<ClientConnection>();
 
-  constructor(private readonly dependencies: { readonly run: RunCommand }) {}
+  constructor(private readonly dependencies: CommandQueueDependencies) {}
 
   run(connection: ClientConnection, command: string, request: unknown): Promise<Answer> {
     const line = this.lines.get(connection);
@@ -68,7 +74,7 @@ export class CommandQueue {
     this.atWork.add(connection);
     // Never rejects. The answer is written before the turn is over.
     void answer.then(() =>
-      setImmediate(() => {
+      this.dependencies.clock.setImmediate(() => {
         this.atWork.delete(connection);
         this.proceed(connection);
       }),

@@ -8,6 +8,7 @@ import { positionsField } from '../protocol/request-fields.js';
 import type { Answer, CommandRouter } from '../commands/router.js';
 import type { AdmittedTransport } from './handshake/handshake-admission.js';
 import type { Log } from '../logging/log.js';
+import type { Clock } from '../primitives/clock.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Topics } from '../topics/topics.js';
 import { ClientConnection, connectionOn, transportTaken } from './client-connection.js';
@@ -55,7 +56,7 @@ export interface ConnectionGateDependencies {
   /** Called with each connection that has ended. */
   readonly onLeft: (connection: Connection, reason: string) => void;
   readonly router: () => CommandRouter;
-  /** When the publishes that wait on a topic will be appended, by `performance.now`; 0: at once. */
+  /** When the publishes that wait on a topic will be appended, by the monotonic clock; 0: at once. */
   readonly appendAt: (topic: string) => number;
   readonly metrics: Metrics;
   readonly addressOf: (request: IncomingMessage) => string;
@@ -65,6 +66,7 @@ export interface ConnectionGateDependencies {
   readonly mode: () => string;
   readonly log: Log;
   readonly now: () => number;
+  readonly clock: Clock;
 }
 
 /** What the middleware found out, for the moment of connecting. */
@@ -76,10 +78,8 @@ interface Credentials {
 /** Lets clients in, on whatever transport: who they are, their session, their commands, and what happens when they leave. */
 export class ConnectionGate {
   private readonly replies = new ReplyWriter();
-  private readonly reads = new ReadThrottle();
-  private readonly flow = new CommandQueue({
-    run: (connection, command, request) => this.dependencies.router().run(connection, command, request),
-  });
+  private readonly reads: ReadThrottle;
+  private readonly flow: CommandQueue;
   private readonly publishes = publishTaker((connection, request, packetId) => {
     void this.run(connection, 'publish', request).then((answer) => {
       // What follows on the transport may be another connection's.
@@ -99,6 +99,12 @@ export class ConnectionGate {
     private readonly dependencies: ConnectionGateDependencies,
     private readonly settings: { readonly maxMessageBytes: number },
   ) {
+    const { clock } = dependencies;
+    this.reads = new ReadThrottle({ clock });
+    this.flow = new CommandQueue({
+      run: (connection, command, request) => dependencies.router().run(connection, command, request),
+      clock,
+    });
     this.welcome = new SubscriptionRestore(dependencies);
   }
 

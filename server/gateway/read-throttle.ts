@@ -1,4 +1,5 @@
 import type { Socket as TcpSocket } from 'node:net';
+import type { Clock, Timer } from '../primitives/clock.js';
 import type { ClientConnection } from './client-connection.js';
 import type { EngineConnection } from '../fanout/engine-connection.js';
 
@@ -28,12 +29,15 @@ const aheadMs = 2;
  */
 export class ReadThrottle {
   private readonly held = new Set<TcpSocket>();
-  private timer: NodeJS.Timeout | undefined;
+  private timer: Timer | undefined;
   private dueAt = Infinity;
 
-  /** A connection has published; `appendAt` (of `performance.now`): when that will be appended, 0: at once. */
+  constructor(private readonly dependencies: { readonly clock: Clock }) {}
+
+  /** A connection has published; `appendAt` (of the monotonic clock): when that will be appended, 0: at once. */
   published(connection: ClientConnection, appendAt: number): void {
-    const now = performance.now();
+    const { clock } = this.dependencies;
+    const now = clock.now();
     const isBusy = now - connection.lastPublishedAt < busyWithinMs;
     connection.lastPublishedAt = now;
     const untilMs = Math.min(appendAt - aheadMs, now + longestMs);
@@ -46,8 +50,8 @@ export class ReadThrottle {
     this.held.add(tcp);
     if (untilMs >= this.dueAt) return;
     this.dueAt = untilMs;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(this.goOn, untilMs - now);
+    clock.clearTimer(this.timer);
+    this.timer = clock.setTimeout(this.goOn, untilMs - now);
   }
 
   private readonly goOn = (): void => {

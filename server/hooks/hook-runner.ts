@@ -1,6 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { PublishRequest } from '../log/publish-request.js';
 import type { Connection } from '../protocol/connection.js';
+import { TimeLimitError, withTimeout } from '../primitives/with-timeout.js';
 import {
   hookFailed,
   type ConnectEvent,
@@ -88,18 +89,11 @@ export class HookRunner {
 
   private async inTime<Result>(name: keyof Hooks, run: () => Result | Promise<Result>): Promise<Result> {
     const { timeoutMs } = this.settings;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new Error(`the hook ${name} took more than ${timeoutMs} ms`)),
-        timeoutMs,
-      );
-      timer.unref();
-    });
     try {
-      return await Promise.race([run(), late]);
-    } finally {
-      clearTimeout(timer);
+      return await withTimeout(Promise.resolve(run()), timeoutMs);
+    } catch (error) {
+      if (!(error instanceof TimeLimitError)) throw error;
+      throw new Error(`the hook ${name} took more than ${timeoutMs} ms`);
     }
   }
 }

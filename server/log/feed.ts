@@ -1,7 +1,8 @@
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
+import type { Clock } from '../primitives/clock.js';
 import type { Batch, Broker, LogEnd, LogEntry } from './broker.js';
-import { epochAt, isPlaceIn, type Lineage } from './lineage.js';
+import { epochAt, isPlaceIn, sharedPlace, type Lineage } from './lineage.js';
 
 /** Why messages are missing from a feed. */
 export type GapReason = 'log_lost' | 'log_rolled_back' | 'history_trimmed';
@@ -27,6 +28,7 @@ export interface Feed {
 export interface FeedDependencies {
   readonly broker: Broker;
   readonly log: Log;
+  readonly clock: Clock;
 }
 
 /** How a feed is to treat sequences missing in the middle of its log. */
@@ -90,14 +92,14 @@ export class LogFeed {
     this.lineage = { epoch: end.epoch, sequence, previous: end.previous };
     onStart?.(this.lineage);
     this.opened = true;
-    this.lastTrafficAt = performance.now();
+    this.lastTrafficAt = this.dependencies.clock.now();
     if (sequence < end.sequence) await this.fill();
-    else this.drainWaiting();
+    else if (!this.drainWaiting()) this.fillInBackground();
   }
 
   onBatch(batch: Batch): void {
     if (this.closed) return;
-    this.lastTrafficAt = performance.now();
+    this.lastTrafficAt = this.dependencies.clock.now();
     if (this.opened && !this.filling && this.waiting.length === 0 && this.follows(batch)) {
       this.take(batch);
       return;
@@ -179,7 +181,8 @@ export class LogFeed {
         if (complete) this.skipTrimmed(slice.end);
         if (this.drainWaiting() && this.lineage.sequence >= slice.end.sequence) break;
         if (complete && this.waiting.length > 0 && this.waiting[0]!.epoch === this.lineage.epoch) {
-          this.skipTo(this.waiting[0]!.firstSequence - 1, slice.end);
+          // What was appended after this reading may be had by the next one.
+          this.skipTo(Math.min(slice.end.sequence, this.waiting[0]!.firstSequence - 1), slice.end);
           this.drainWaiting();
         }
         if (this.waiting.length === 0 && this.lineage.sequence >= slice.end.sequence) break;
@@ -202,14 +205,11 @@ export class LogFeed {
       };
       return false;
     }
-    const continued = end.previous.find((earlier) => earlier.epoch === old.epoch);
-    const sequence = continued?.sequence ?? (end.epoch === old.epoch ? end.sequence : 0);
+    const shared = sharedPlace(old, end);
+    const sequence = shared ?? 0;
     this.lineage = { epoch: end.epoch, sequence, previous: end.previous };
-    this.sink.gap(
-      old,
-      { epoch: end.epoch, sequence },
-      continued || end.epoch === old.epoch ? 'log_rolled_back' : 'log_lost',
-    );
+    const reason = shared === undefined ? 'log_lost' : 'log_rolled_back';
+    this.sink.gap(old, { epoch: end.epoch, sequence }, reason);
     return true;
   }
 

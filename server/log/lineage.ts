@@ -23,3 +23,15 @@ export function epochAt(log: Lineage, sequence: number): string {
   }
   return epoch;
 }
+
+/**
+ * The sequence up to which two states of a log hold the same messages; undefined if they have no epoch in common. A log that was restored from an
+ * old copy may not know the newest epochs of the other state, but it does know the older ones.
+ */
+export function sharedPlace(one: Lineage, other: Lineage): number | undefined {
+  for (const end of [one, ...one.previous]) {
+    const same = end.epoch === other.epoch ? other : other.previous.find(({ epoch }) => epoch === end.epoch);
+    if (same !== undefined) return Math.min(end.sequence, same.sequence);
+  }
+  return undefined;
+}

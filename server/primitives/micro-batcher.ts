@@ -1,3 +1,5 @@
+import type { Clock, Immediate, Timer } from './clock.js';
+
 export interface MicroBatcherSettings {
   /** From this many starts a second on, starts gather. */
   readonly lingerFromPerSec: number;
@@ -14,27 +16,31 @@ const measureMs = 50;
  */
 export class MicroBatcher {
   private waiting: (() => void)[] = [];
-  private immediate: NodeJS.Immediate | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private immediate: Immediate | undefined;
+  private timer: Timer | undefined;
   private lastStartAt = -Infinity;
   private countedFrom = -Infinity;
   private counted = 0;
   private busy = false;
 
-  constructor(private readonly settings: MicroBatcherSettings) {}
+  constructor(
+    private readonly dependencies: { readonly clock: Clock },
+    private readonly settings: MicroBatcherSettings,
+  ) {}
 
   /** Calls `start` when its turn has come. */
   schedule(start: () => void): void {
     this.waiting.push(start);
     if (this.immediate !== undefined || this.timer !== undefined) return;
-    const waitMs = this.busy ? this.lastStartAt + this.settings.tickMs - performance.now() : 0;
-    if (waitMs < 1) this.immediate = setImmediate(this.run);
-    else this.timer = setTimeout(this.run, waitMs);
+    const { clock } = this.dependencies;
+    const waitMs = this.busy ? this.lastStartAt + this.settings.tickMs - clock.now() : 0;
+    if (waitMs < 1) this.immediate = clock.setImmediate(this.run);
+    else this.timer = clock.setTimeout(this.run, waitMs);
   }
 
   close(): void {
-    clearImmediate(this.immediate);
-    clearTimeout(this.timer);
+    this.dependencies.clock.clearImmediate(this.immediate);
+    this.dependencies.clock.clearTimer(this.timer);
     this.waiting = [];
   }
 
@@ -43,7 +49,7 @@ export class MicroBatcher {
     this.timer = undefined;
     const { waiting } = this;
     this.waiting = [];
-    this.lastStartAt = performance.now();
+    this.lastStartAt = this.dependencies.clock.now();
     this.measure(waiting.length);
     for (const start of waiting) start();
   };

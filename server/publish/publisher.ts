@@ -1,5 +1,6 @@
 import { v7 as uuidV7 } from 'uuid';
 import { RefusalError } from '../../shared/errors.js';
+import type { Clock, Timer } from '../primitives/clock.js';
 import type { MailboxOverflow } from '../primitives/mailbox.js';
 import type { Supervisor } from '../supervision/supervisor.js';
 import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
@@ -15,7 +16,7 @@ export interface TopicPublisherDependencies {
   readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
   /** How long publishes of a topic gather before they are appended, in milliseconds; 0: not at all. */
   readonly lingerMs: (topic: string) => number;
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 export interface TopicPublisherSettings {
@@ -32,14 +33,15 @@ const appendBatching = { lingerFromPerSec: 1000, tickMs: 4 };
 /** What is published on this replica, on its way into the logs: an actor for each topic with traffic. */
 export class TopicPublisher {
   private readonly actors = new Map<string, TopicActor>();
-  private readonly batcher = new MicroBatcher(appendBatching);
-  private readonly timer: NodeJS.Timeout;
+  private readonly batcher: MicroBatcher;
+  private readonly timer: Timer;
 
   constructor(
     private readonly dependencies: TopicPublisherDependencies,
     private readonly settings: TopicPublisherSettings,
   ) {
-    this.timer = setInterval(() => this.dropIdle(), settings.actorIdleMs);
+    this.batcher = new MicroBatcher(dependencies, appendBatching);
+    this.timer = dependencies.clock.setInterval(() => this.dropIdle(), settings.actorIdleMs);
     this.timer.unref();
   }
 
@@ -55,7 +57,7 @@ export class TopicPublisher {
     return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
   }
 
-  /** When the publishes that wait on a topic will be appended, by `performance.now`; 0: at once. */
+  /** When the publishes that wait on a topic will be appended, by the monotonic clock; 0: at once. */
   appendAt(topic: string): number {
     return this.actors.get(topic)?.appendAt ?? 0;
   }
@@ -72,13 +74,14 @@ export class TopicPublisher {
 
   /** Resolves when no publish is under way any more, or after the time. */
   async settle(limitMs: number): Promise<void> {
-    const until = performance.now() + limitMs;
+    const { clock } = this.dependencies;
+    const until = clock.now() + limitMs;
     const isBusy = () => [...this.actors.values()].some((actor) => !actor.idle);
-    while (isBusy() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (isBusy() && clock.now() < until) await clock.sleep(5);
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     this.batcher.close();
   }
 
@@ -90,7 +93,7 @@ export class TopicPublisher {
       payloadJson,
       attachments,
       sender,
-      timestamp: this.dependencies.now(),
+      timestamp: this.dependencies.clock.wallTime(),
       ...(confirmTo !== undefined && { confirmTo }),
       traced: trace !== undefined,
     });
@@ -100,10 +103,10 @@ export class TopicPublisher {
   private actor(topic: string): TopicActor {
     let actor = this.actors.get(topic);
     if (actor === undefined) {
-      const { broker, supervisor, lingerMs } = this.dependencies;
+      const { broker, supervisor, lingerMs, clock } = this.dependencies;
       const { mailboxCapacity, mailboxOverflow: overflowStrategy, batchMax } = this.settings;
       actor = new TopicActor(
-        { broker, supervisor, lingerMs, schedule: (start) => this.batcher.schedule(start) },
+        { broker, supervisor, lingerMs, schedule: (start) => this.batcher.schedule(start), clock },
         topic,
         { mailboxCapacity, overflowStrategy, batchMax },
       );
@@ -113,7 +116,7 @@ export class TopicPublisher {
   }
 
   private dropIdle(): void {
-    const before = performance.now() - this.settings.actorIdleMs;
+    const before = this.dependencies.clock.now() - this.settings.actorIdleMs;
     for (const [topic, actor] of this.actors) {
       if (actor.idle && actor.lastUsedAt < before) this.actors.delete(topic);
     }

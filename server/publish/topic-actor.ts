@@ -1,5 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import { hookFailed } from '../hooks/hooks.js';
+import type { Clock, Timer } from '../primitives/clock.js';
 import { Mailbox, type MailboxOverflow } from '../primitives/mailbox.js';
 import type { ActorState, SupervisedChild, Supervisor } from '../supervision/supervisor.js';
 import { SlidingWindow } from '../primitives/sliding-window.js';
@@ -12,6 +13,7 @@ export interface TopicActorDependencies {
   readonly lingerMs: (topic: string) => number;
   /** Calls back when the next append may start. */
   readonly schedule: (start: () => void) => void;
+  readonly clock: Clock;
 }
 
 export interface TopicActorSettings {
@@ -71,7 +73,7 @@ export class TopicActor {
   private inFlight = false;
   private scheduled = false;
   private dueAt = 0;
-  private lingering: NodeJS.Timeout | undefined;
+  private lingering: Timer | undefined;
   private startedAt = -Infinity;
   private processingMs = 0;
   private processed = 0;
@@ -93,7 +95,7 @@ export class TopicActor {
   }
 
   get health(): ActorHealth {
-    const now = performance.now();
+    const now = this.dependencies.clock.now();
     const failedLately = this.failedLately.sum(now);
     const lately = failedLately + this.processedLately.sum(now);
     return {
@@ -133,7 +135,7 @@ export class TopicActor {
     });
   }
 
-  /** When what waits will be appended, by `performance.now`; 0: at the end of a turn, or when the append before it is done. */
+  /** When what waits will be appended, by the monotonic clock; 0: at the end of a turn, or when the append before it is done. */
   get appendAt(): number {
     return this.dueAt;
   }
@@ -169,12 +171,12 @@ export class TopicActor {
       this.dependencies.schedule(this.start);
       return;
     }
-    this.dueAt = performance.now() + delayMs;
-    this.lingering = setTimeout(() => this.endLinger(), delayMs);
+    this.dueAt = this.dependencies.clock.now() + delayMs;
+    this.lingering = this.dependencies.clock.setTimeout(() => this.endLinger(), delayMs);
   }
 
   private endLinger(): void {
-    clearTimeout(this.lingering);
+    this.dependencies.clock.clearTimer(this.lingering);
     this.lingering = undefined;
     this.dueAt = 0;
     this.dependencies.schedule(this.start);
@@ -193,19 +195,19 @@ export class TopicActor {
   private delayMs(): number {
     if (this.mailbox.size >= this.settings.batchMax) return 0;
     const lingerMs = this.dependencies.lingerMs(this.topic);
-    return lingerMs < 1 ? 0 : this.startedAt + lingerMs - performance.now();
+    return lingerMs < 1 ? 0 : this.startedAt + lingerMs - this.dependencies.clock.now();
   }
 
   private async run(): Promise<void> {
     this.inFlight = true;
-    this.startedAt = performance.now();
+    this.startedAt = this.dependencies.clock.now();
     const batch = this.mailbox.take(this.settings.batchMax);
     // All entries of a topic are prepared, or none.
     const ready = batch[0]?.prepare === undefined ? batch : await this.prepare(batch);
     if (ready.length > 0)
       for (const part of splitByBytes(ready as readonly Ready[])) await this.appendBatch(part);
     this.inFlight = false;
-    this.lastUsedAt = performance.now();
+    this.lastUsedAt = this.dependencies.clock.now();
     if (this.mailbox.size > 0) this.schedule();
   }
 
@@ -249,12 +251,12 @@ export class TopicActor {
 
   private note(error: unknown, publishes: number): void {
     this.failed += publishes;
-    this.failedLately.add(performance.now(), publishes);
+    this.failedLately.add(this.dependencies.clock.now(), publishes);
     this.lastError = error instanceof Error ? error.message : String(error);
   }
 
   private async appendBatch(batch: readonly Ready[]): Promise<void> {
-    const startedAt = performance.now();
+    const startedAt = this.dependencies.clock.now();
     for (const { onRouted } of batch) if (onRouted !== undefined) onRouted();
     try {
       const receipts = await this.dependencies.broker.append(
@@ -263,14 +265,14 @@ export class TopicActor {
       );
       for (let i = 0; i < batch.length; i++) batch[i]!.resolve(receipts[i]!);
       this.processed += batch.length;
-      this.processedLately.add(performance.now(), batch.length);
+      this.processedLately.add(this.dependencies.clock.now(), batch.length);
     } catch (error) {
       for (const item of batch) item.reject(error);
       // A log that is away is no failure of the actor.
       if (error instanceof RefusalError) this.note(error, batch.length);
       else this.onFailure(error, batch.length);
     }
-    this.processingMs += 0.2 * (performance.now() - startedAt - this.processingMs);
+    this.processingMs += 0.2 * (this.dependencies.clock.now() - startedAt - this.processingMs);
   }
 }
 

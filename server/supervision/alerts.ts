@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SharedStore } from '../cluster/shared-store.js';
 import type { Log } from '../logging/log.js';
 import type { WorkPool } from './work-pool.js';
@@ -105,7 +106,9 @@ export class Alerts {
         return;
       } catch (error) {
         log.warn('Webhook failed', { alert_id: alert.id, attempt, error });
-        if (attempt < attempts) await pause(this.settings.retryMs * 2 ** (attempt - 1));
+        if (attempt < attempts) {
+          await sleep(this.settings.retryMs * 2 ** (attempt - 1), undefined, { ref: false });
+        }
       }
     }
     this.counts.undelivered++;
@@ -123,8 +126,4 @@ async function send(url: string, alert: Alert, signal: AbortSignal): Promise<voi
   });
   await response.body?.cancel();
   if (!response.ok) throw new Error(`the webhook answered ${response.status}`);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

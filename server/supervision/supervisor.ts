@@ -1,5 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
+import type { Clock, Timer } from '../primitives/clock.js';
 
 /** `restarting`: it has failed and waits a moment. `stopped`: it has failed too often and waits for an operator. */
 export type ActorState = 'running' | 'restarting' | 'stopped';
@@ -16,8 +17,7 @@ export interface SupervisorDependencies {
   readonly log: Log;
   /** Called when a child is stopped, once. */
   readonly onStopped: (child: SupervisedChild) => void;
-  /** Monotonic, in milliseconds. */
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 export interface SupervisorCounts {
@@ -43,7 +43,7 @@ export class SupervisedChild {
   /** Called when it may work again. */
   onRestart: (() => void) | undefined;
   private failedAt: number[] = [];
-  private timer: NodeJS.Timeout | undefined;
+  private timer: Timer | undefined;
   private restartsAt = 0;
 
   constructor(
@@ -55,9 +55,9 @@ export class SupervisedChild {
 
   /** Notes a failure: the child is restarted after a wait, or, if it fails too often, stopped. */
   failed(error: unknown): void {
-    const { log, onStopped, now } = this.dependencies;
+    const { log, onStopped, clock } = this.dependencies;
     const { maxRestarts, windowMs, backoffMs } = this.settings;
-    const at = now();
+    const at = clock.now();
     this.lastError = error instanceof Error ? error.message : String(error);
     this.counts.failures++;
     this.failures++;
@@ -66,7 +66,7 @@ export class SupervisedChild {
     if (this.state === 'stopped') return;
     if (this.failedAt.length > maxRestarts) {
       this.state = 'stopped';
-      clearTimeout(this.timer);
+      clock.clearTimer(this.timer);
       this.counts.stops++;
       log.error('Actor stopped', { child_id: this.id, error, restart_count: this.restartCount });
       onStopped(this);
@@ -75,8 +75,8 @@ export class SupervisedChild {
     const waitMs = Math.min(longestBackoffMs, backoffMs * 2 ** (this.failedAt.length - 1));
     this.state = 'restarting';
     this.restartsAt = at + waitMs;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
+    clock.clearTimer(this.timer);
+    this.timer = clock.setTimeout(() => {
       this.restartCount++;
       this.counts.restarts++;
       this.run();
@@ -86,7 +86,7 @@ export class SupervisedChild {
 
   /** By an operator: with a clean slate. */
   restart(): void {
-    clearTimeout(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     this.failedAt = [];
     this.restartCount = 0;
     this.run();
@@ -101,7 +101,7 @@ export class SupervisedChild {
   refusal(): RefusalError {
     if (this.state === 'restarting') {
       return new RefusalError('unavailable', `${this.id} has failed and is being restarted`, {
-        retryAfterMs: Math.max(1, Math.ceil(this.restartsAt - this.dependencies.now())),
+        retryAfterMs: Math.max(1, Math.ceil(this.restartsAt - this.dependencies.clock.now())),
       });
     }
     return new RefusalError(
@@ -114,11 +114,11 @@ export class SupervisedChild {
   /** Nothing has failed for a window: it can be forgotten. */
   isWell(): boolean {
     const last = this.failedAt[this.failedAt.length - 1] ?? -Infinity;
-    return this.state === 'running' && last < this.dependencies.now() - this.settings.windowMs;
+    return this.state === 'running' && last < this.dependencies.clock.now() - this.settings.windowMs;
   }
 
   close(): void {
-    clearTimeout(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     this.onRestart = undefined;
   }
 
@@ -135,13 +135,13 @@ export class SupervisedChild {
 export class Supervisor {
   readonly counts: SupervisorCounts = { failures: 0, restarts: 0, stops: 0 };
   private readonly byId = new Map<string, SupervisedChild>();
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Timer;
 
   constructor(
     private readonly dependencies: SupervisorDependencies,
     private readonly settings: SupervisorSettings,
   ) {
-    this.timer = setInterval(() => this.forget(), settings.windowMs);
+    this.timer = dependencies.clock.setInterval(() => this.forget(), settings.windowMs);
     this.timer.unref();
   }
 
@@ -181,7 +181,7 @@ export class Supervisor {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
     for (const child of this.byId.values()) child.close();
   }
 

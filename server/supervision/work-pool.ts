@@ -1,5 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import { Mailbox } from '../primitives/mailbox.js';
+import { TimeLimitError, withTimeout } from '../primitives/with-timeout.js';
 
 export interface WorkPoolSettings {
   /** Tasks that are done at a time. */
@@ -73,21 +74,14 @@ export class WorkPool {
   private async attempt<Result>(task: Task<Result>, limitMs: number): Promise<Result> {
     const abort = new AbortController();
     this.aborts.add(abort);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        abort.abort();
-        reject(new RefusalError('timeout', `the work was not done within ${limitMs} ms`));
-      }, limitMs);
-      timer.unref();
-    });
     try {
-      return await Promise.race([task(abort.signal), late]);
+      return await withTimeout(task(abort.signal), limitMs);
     } catch (error) {
       this.failures++;
-      throw error;
+      if (!(error instanceof TimeLimitError)) throw error;
+      abort.abort();
+      throw new RefusalError('timeout', `the work was not done within ${limitMs} ms`);
     } finally {
-      clearTimeout(timer);
       this.aborts.delete(abort);
     }
   }

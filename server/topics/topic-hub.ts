@@ -2,6 +2,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import type { Supervisor } from '../supervision/supervisor.js';
 import type { Log } from '../logging/log.js';
+import type { Clock, Timer } from '../primitives/clock.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Audience, Subscriber } from '../fanout/subscriber.js';
@@ -34,7 +35,7 @@ export interface TopicHubDependencies {
   readonly onDelivered: (latencyMs: number) => void;
   readonly tracer: DeliveryTracer;
   readonly log: Log;
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 export interface TopicHubSettings extends TopicPublisherSettings {
@@ -72,28 +73,28 @@ export class TopicHub implements Topics, BrokerListener {
   };
   private readonly active = new Map<string, Activation>();
   private readonly feeds = new Map<string, LogFeed>();
-  private readonly flusher = new Flusher();
+  private readonly flusher: Flusher;
   private readonly blocks: LogBlocks;
   /** What is published on this replica. */
   readonly publisher: TopicPublisher;
-  private readonly timers: NodeJS.Timeout[] = [];
+  private readonly timer: Timer;
   private closed = false;
 
   constructor(
     private readonly dependencies: TopicHubDependencies,
     private readonly settings: TopicHubSettings,
   ) {
+    this.flusher = new Flusher(dependencies);
     this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
     dependencies.broker.setListener(this);
-    const { broker, supervisor, onPublish, now } = dependencies;
+    const { broker, supervisor, onPublish, clock } = dependencies;
     this.publisher = new TopicPublisher(
-      { broker, supervisor, onPublish, lingerMs: this.lingerMs, now },
+      { broker, supervisor, onPublish, lingerMs: this.lingerMs, clock },
       settings,
     );
-    this.timers.push(
-      setInterval(() => void this.checkPositions(settings.positionCheckMs), settings.positionCheckMs),
-    );
-    for (const timer of this.timers) timer.unref();
+    const { positionCheckMs } = settings;
+    this.timer = clock.setInterval(() => void this.checkPositions(positionCheckMs), positionCheckMs);
+    this.timer.unref();
   }
 
   // Publishing.
@@ -163,10 +164,10 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   async follow(topic: string, sink: FeedSink, after?: number): Promise<Feed> {
-    const { broker, log } = this.dependencies;
+    const { broker, log, clock } = this.dependencies;
     if (this.feeds.has(topic)) throw new Error(`log ${topic} is followed already`);
     const ordered = { deliver: sink, gap: () => {} };
-    const feed = new LogFeed({ broker, log }, topic, ordered, {
+    const feed = new LogFeed({ broker, log, clock }, topic, ordered, {
       sparse: true,
       ...(after !== undefined && { after }),
     });
@@ -235,7 +236,7 @@ export class TopicHub implements Topics, BrokerListener {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    for (const timer of this.timers) clearInterval(timer);
+    this.dependencies.clock.clearTimer(this.timer);
     for (const { topic } of this.active.values()) topic.flush();
     this.flusher.close();
     this.publisher.close();
@@ -251,18 +252,18 @@ export class TopicHub implements Topics, BrokerListener {
   private activate(topic: string): Activation {
     const known = this.active.get(topic);
     if (known !== undefined) return known;
-    const { audience, broker, log, acks, onDelivered, tracer, now } = this.dependencies;
+    const { audience, broker, log, acks, onDelivered, tracer, clock } = this.dependencies;
     const { settings } = this;
     const { schedule } = this.flusher;
     const activeTopic = new ActiveTopic(
-      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, tracer, now, log, schedule },
+      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, tracer, clock, log, schedule },
       topic,
       {
         window: { windowMs: settings.fanoutWindowMs, maxWindowMs: settings.fanoutWindowMaxMs },
         overflow: settings.outboxOverflow,
       },
     );
-    const feed = new LogFeed({ broker, log }, topic, activeTopic, { sparse: false });
+    const feed = new LogFeed({ broker, log, clock }, topic, activeTopic, { sparse: false });
     const activation: Activation = { topic: activeTopic, feed, opening: undefined, pending: 0 };
     this.active.set(topic, activation);
     return activation;
@@ -316,7 +317,7 @@ export class TopicHub implements Topics, BrokerListener {
       const reader = topic.catchUpFrom(subscriber, recovery.since);
       if (!alreadyIn) audience.join(subscriber.id, topic.name);
       // After this turn, so that the answer to the command goes first.
-      setImmediate(() => reader.resumeWhenDrained());
+      this.dependencies.clock.setImmediate(() => reader.resumeWhenDrained());
       return { ...at, recovered: true, missed: sequence - recovery.since.sequence };
     }
     if (!alreadyIn) audience.join(subscriber.id, topic.name);
@@ -332,7 +333,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   /** Compares followed logs that have been quiet with the ends of their logs. */
   private async checkPositions(quietMs: number): Promise<void> {
-    const before = performance.now() - quietMs;
+    const before = this.dependencies.clock.now() - quietMs;
     const feeds = [...this.feeds.values(), ...[...this.active.values()].map(({ feed }) => feed)];
     const quiet = feeds.filter((feed) => feed.isOpen && feed.lastTraffic <= before);
     for (let i = 0; i < quiet.length; i += 500) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { JsonClient, SteadyPublisher, SteadySubscriber, type Received } from '../support/clients.js';
 import { TestRedis, type Persistence } from '../support/redis.js';
 import { TestReplica } from '../support/replica.js';
@@ -188,7 +189,7 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     await cluster.redis.signal('SIGSTOP');
     const connectedBefore = cluster.subscribers.map(({ socket }) => socket.id);
     const { published } = await cluster.refusedMeanwhile(latecomer);
-    await new Promise((resolve) => setTimeout(resolve, 10_000));
+    await sleep(10_000);
     await cluster.redis.signal('SIGCONT');
     await Promise.all([publishing, published]);
     await cluster.arrived(10_001);

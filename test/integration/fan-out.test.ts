@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type Socket } from 'socket.io-client';
 import WebSocket from 'ws';
 import type { Message } from '../../shared/message.js';
@@ -17,7 +18,7 @@ async function publish(publisher: Client, payload: object): Promise<void> {
   for (;;) {
     const answer = (await publisher.emitWithAck('publish', { topic, payload })) as TestAnswer;
     if (answer.ok) return;
-    await new Promise((resolve) => setTimeout(resolve, answer.error!.retry_after_ms ?? 20));
+    await sleep(answer.error!.retry_after_ms ?? 20);
   }
 }
 
@@ -165,7 +166,7 @@ describe('[P7] slow readers', function () {
       let highest = 0;
       for (let n = 0; n < 40; n++) {
         highest = Math.max(highest, (await rssBytes()) - before);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await sleep(50);
       }
       assert.ok(highest < growthLimitBytes, `memory grew by ${Math.round(highest / 2 ** 20)} MiB`);
       await publish(publisher, { others: 'are not disturbed' });
@@ -369,7 +370,7 @@ describe('[P2] batches', function () {
         subscribe(['polling']),
         subscribe(['websocket']),
       ]);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
     await publishing;
     await until(

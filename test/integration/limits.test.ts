@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type Socket } from 'socket.io-client';
 import WebSocket from 'ws';
 import type { WireError } from '../../shared/errors.js';
@@ -7,8 +8,6 @@ import { connectClient, JsonClient, type TestAnswer } from '../support/clients.j
 import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** A connection that publishes without a break, and counts what is acknowledged. */
 class Flood {
@@ -36,7 +35,7 @@ class Flood {
         .catch(() => undefined)) as TestAnswer | undefined;
       if (answer?.ok === true) this.acknowledged++;
       else if (answer?.error !== undefined) this.refusals.push(answer.error);
-      await pause(10);
+      await sleep(10);
     }
   }
 }
@@ -87,7 +86,7 @@ describe('[LIMITS] over two replicas', function () {
   const sum = (all: readonly Flood[]) => all.reduce((total, { acknowledged }) => total + acknowledged, 0);
   const acknowledgedPerSec = async (all: readonly Flood[], measuredMs: number) => {
     const [before, fromMs] = [sum(all), performance.now()];
-    await pause(measuredMs);
+    await sleep(measuredMs);
     return ((sum(all) - before) * 1000) / (performance.now() - fromMs);
   };
 
@@ -104,7 +103,7 @@ describe('[LIMITS] over two replicas', function () {
     await start({ RTC_LIMITS_USER_RPS: '50', RTC_LIMITS_ABUSE_REFUSALS: '0' });
     const all = await floods('ann');
     await until(() => sum(all) >= 50, 'the first second’s worth is through');
-    await pause(1000);
+    await sleep(1000);
     const perSec = await acknowledgedPerSec(all, 8000);
     for (const flood of all) flood.stop();
     assert.ok(perSec >= 45 && perSec <= 55, `${perSec.toFixed(1)} a second`);
@@ -131,7 +130,7 @@ describe('[LIMITS] over two replicas', function () {
     await until(() => refusedBy(50), 'all are refused by the old rate');
     await put({ user_rps: 20 });
     await until(() => refusedBy(20), 'all are refused by the new rate', 1000);
-    await pause(1000);
+    await sleep(1000);
     const perSec = await acknowledgedPerSec(all, 5000);
     assert.ok(perSec >= 16 && perSec <= 24, `${perSec.toFixed(1)} a second`);
     await put({ user_rps: 0, connection_rps: 10 });
@@ -150,7 +149,7 @@ describe('[LIMITS] over two replicas', function () {
       const health = await replicas[0]!.json<{ status: string }>('/health');
       return health.status !== 'healthy';
     }, 'the replica has noticed');
-    await pause(1000);
+    await sleep(1000);
     const answers: TestAnswer[] = [];
     for (let n = 0; n < 60; n++)
       answers.push((await socket.timeout(5000).emitWithAck('ping', {})) as TestAnswer);

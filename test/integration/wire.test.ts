@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { io } from 'socket.io-client';
 import WebSocket from 'ws';
 import type { Message } from '../../shared/message.js';
@@ -133,7 +134,7 @@ for (const transport of ['websocket', 'polling'] as const) {
         async () => (await redis.command(`EXISTS session:${String(first.status['session_id'])}`)) === ':1',
         'the session is kept',
       );
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await sleep(300);
       for (let n = 6; n <= 9; n++) await ask(publisher, 'publish', { topic: 'session', payload: n });
       const resume = async (auth: object) => {
         const socket = io(b.url, {
@@ -171,7 +172,7 @@ for (const transport of ['websocket', 'polling'] as const) {
     it('gives nobody the session of another user', async () => {
       const first = await client(a, 'bob');
       await ask(first, 'subscribe', { topics: ['private'] });
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await sleep(300);
       const thief = await client(b, 'eve', { session_id: first.status['session_id'] });
       assert.notEqual(thief.status['session_id'], first.status['session_id']);
       assert.deepEqual([thief.status['recovered'], thief.status['topics']], [false, []]);
@@ -303,7 +304,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       for (let n = 1; n <= 6; n++) {
         const { id } = await ask(ann, 'publish', { topic: n % 2 === 0 ? 'm2' : 'm1', payload: n });
         ids.push(id!);
-        await new Promise((resolve) => setTimeout(resolve, 2));
+        await sleep(2);
       }
       const answer = await ask(ann, 'missed', { since: ids[2]! });
       assert.deepEqual(

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import WebSocket from 'ws';
 import type { WireError } from '../../shared/errors.js';
@@ -216,7 +217,7 @@ export class SteadyPublisher {
         return;
       }
       if (answer !== undefined) this.refusals.push(answer.error!.code);
-      await new Promise((wake) => setTimeout(wake, Math.min(200, answer?.error?.retry_after_ms ?? 20)));
+      await sleep(Math.min(200, answer?.error?.retry_after_ms ?? 20));
     }
   }
 

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadSettings, RefusalError, Service, type Hooks } from '../../server/index.js';
 
 /**
@@ -23,7 +24,7 @@ const hooks: Hooks = {
         return { payload: 'x'.repeat(100_000) };
       case 'uneven':
         // The later ones are the faster ones.
-        await new Promise((resolve) => setTimeout(resolve, 40 - 4 * Number((payload as { n: number }).n)));
+        await sleep(40 - 4 * Number((payload as { n: number }).n));
     }
     return undefined;
   },

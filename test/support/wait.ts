@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 /** Waits until a condition holds, and fails with `what` if it does not in time. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
@@ -7,7 +8,7 @@ export async function until(
   const deadline = Date.now() + limitMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(5);
   }
 }
 

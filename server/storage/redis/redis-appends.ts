@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, Retention } from '../../log/broker.js';
 import { logIsFull } from '../../log/full-log.js';
@@ -178,7 +179,7 @@ export class RedisAppends {
         this.settle(append, answer, fsyncAlways ? 'fsynced' : 'stored');
         return;
       } catch {
-        await new Promise((wake) => setTimeout(wake, resolveRetryMs));
+        await sleep(resolveRetryMs);
       }
     }
     append.reject(

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
@@ -103,7 +104,7 @@ export class RedisLink {
   async whenUp(limitMs: number): Promise<boolean> {
     const until = performance.now() + limitMs;
     while (this.current === 'down' && !this.closed && performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await sleep(10);
     }
     return this.current === 'up';
   }
@@ -264,7 +265,7 @@ export class RedisLink {
         if (!valid()) return;
         this.dependencies.log.warn('Redis did not identify itself', { error });
       }
-      await new Promise((wake) => setTimeout(wake, waitMs).unref());
+      await sleep(waitMs, undefined, { ref: false });
       // The address may lead to another one by now.
       if (valid() && waitMs === identifyRetryMs) return this.replace();
     }

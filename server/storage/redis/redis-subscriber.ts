@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../logging/log.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
 
@@ -143,7 +144,7 @@ export class RedisSubscriber {
         this.dependencies.onChange();
       } catch (error) {
         this.dependencies.log.warn('Redis subscriptions not restored yet', { error });
-        await new Promise((wake) => setTimeout(wake, retryMs).unref());
+        await sleep(retryMs, undefined, { ref: false });
       }
     }
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdapter } from '@socket.io/redis-adapter';
 import { Server } from 'socket.io';
 import { AdapterClients } from '../../../server/storage/redis/adapter-clients.js';
@@ -128,7 +129,7 @@ describe('traffic between replicas', function () {
     const reaches = async () => {
       const before = heard;
       one.io.serverSideEmit('note');
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
       return heard > before;
     };
     await until(reaches, 'the other replica is reached');

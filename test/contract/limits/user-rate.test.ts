@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisUserRateStore } from '../../../server/storage/redis/redis-user-rate-store.js';
@@ -12,7 +13,6 @@ interface RateFixture {
   readonly stores: readonly [UserRateStore, ...UserRateStore[]];
 }
 
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const now = () => performance.now();
 
 /** One caller of a random run: waits, then wants. */
@@ -35,7 +35,7 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
       const denial = await stores[0].take(user, 10, 1);
       assert.equal(denial.granted, 0);
       assert.ok(denial.retryAfterMs > 0 && denial.retryAfterMs <= 1000, String(denial.retryAfterMs));
-      await pause(denial.retryAfterMs + 2);
+      await sleep(denial.retryAfterMs + 2);
       assert.ok((await other.take(user, 10, 10)).granted >= 4);
     });
 
@@ -43,7 +43,7 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
       const { stores } = fixture();
       const user = newUser();
       await stores[0].take(user, 5, 5);
-      await pause(1002);
+      await sleep(1002);
       assert.deepEqual(await stores[0].take(user, 5, 5), { granted: 5, retryAfterMs: 0 });
     });
 
@@ -72,7 +72,7 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
           plans.map(async (steps, caller) => {
             const store = stores[caller % stores.length]!;
             for (const { waitMs, want } of steps) {
-              await pause(waitMs);
+              await sleep(waitMs);
               const fromMs = now();
               const { granted, retryAfterMs } = await store.take(user, ratePerSec, want);
               grants.push({ fromMs, toMs: now(), granted });

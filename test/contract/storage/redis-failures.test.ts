@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Broker } from '../../../server/log/broker.js';
 import { isPlaceIn } from '../../../server/log/lineage.js';
@@ -83,12 +84,12 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
       },
     );
     // Longer than the stall limit: the connection is given up while its command waits in the socket of the stopped server.
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await sleep(4000);
     await redis.signal('SIGCONT');
     const outcome = await underWay;
     await until(() => broker.state === 'up', 'Redis is up again');
     // Commands of the connection that was given up would have been run by now.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await sleep(500);
     const { end, entries } = await broker.read('t', 0, 10);
     assert.equal(end.sequence, outcome.stored ? 2 : 1);
     assert.equal(entries.length, outcome.stored ? 2 : 1);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { ClientConnection } from '../../../server/gateway/client-connection.js';
 import { ReadThrottle } from '../../../server/gateway/read-throttle.js';
+import { systemClock } from '../../../server/primitives/clock.js';
 import { until } from '../../support/wait.js';
 
 /** A connection on a TCP socket, with what the pace looks at. */
@@ -22,7 +24,7 @@ describe('[HOT] reading from busy publishers', () => {
 
   beforeEach(async () => {
     heard = '';
-    pace = new ReadThrottle();
+    pace = new ReadThrottle({ clock: systemClock });
     server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
@@ -50,7 +52,7 @@ describe('[HOT] reading from busy publishers', () => {
     // Through the event loop while it is held.
     while (performance.now() - startAt < 10) {
       assert.equal(heard, 'ab');
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
     }
     await until(() => heard === 'abcde', 'all is read', 1000);
   });
@@ -72,9 +74,9 @@ describe('[HOT] reading from busy publishers', () => {
     pace.published(connection, inMs(20));
     (tcp as unknown as { _handle: { reading: boolean } })._handle.reading = false;
     await sendWhole('y');
-    await new Promise((resolve) => setTimeout(resolve, 40));
+    await sleep(40);
     assert.equal(heard, 'a');
-    const other = new ReadThrottle();
+    const other = new ReadThrottle({ clock: systemClock });
     tcp.destroy();
     other.published(connection, 0);
     other.published(connection, inMs(20));

@@ -2,71 +2,191 @@ import assert from 'node:assert/strict';
 import { RefusalError } from '../../../shared/errors.js';
 import { Supervisor } from '../../../server/supervision/supervisor.js';
 import { silentLog } from '../../../server/logging/log.js';
-import type { AppendEntry, Broker } from '../../../server/log/broker.js';
-import { TopicActor } from '../../../server/publish/topic-actor.js';
+import { actorIdOf, TopicActor } from '../../../server/publish/topic-actor.js';
+import type { MailboxOverflow } from '../../../server/primitives/mailbox.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { HeldAppends, newEntry } from '../../support/held-appends.js';
 
-describe('[P1] [P7] the actor of a topic that gathers', () => {
-  const entryOf = (n: number): AppendEntry => ({ id: String(n), entry: Buffer.from(String(n)) });
-  const supervisor = new Supervisor(
-    { log: silentLog, onStopped: () => {}, now: Date.now },
-    { maxRestarts: 5, windowMs: 60_000, backoffMs: 1 },
-  );
-  after(() => supervisor.close());
+const codesOf = (results: readonly PromiseSettledResult<unknown>[]) =>
+  results.filter((result) => result.status === 'rejected').map(({ reason }) => (reason as RefusalError).code);
 
-  const actorWith = (lingerMs: number, batches: number[]) => {
-    const append: Broker['append'] = (_topic, entries) => {
-      batches.push(entries.length);
-      return Promise.resolve(
-        entries.map(({ id }, i) => ({
-          id,
-          epoch: 'e',
-          sequence: i + 1,
-          duplicate: false,
-          durability: 'stored' as const,
-        })),
-      );
-    };
-    return new TopicActor(
+describe('[P1] [P7] the actor of a topic', () => {
+  let clock: FakeClock;
+  let supervisor: Supervisor;
+  let appends: HeldAppends;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    supervisor = new Supervisor(
+      { log: silentLog, onStopped: () => {}, clock },
+      { maxRestarts: 2, windowMs: 60_000, backoffMs: 100 },
+    );
+    appends = new HeldAppends();
+  });
+  afterEach(() => supervisor.close());
+
+  const actorWith = (lingerMs = 0, overflowStrategy: MailboxOverflow = 'reject') =>
+    new TopicActor(
       {
-        broker: { append } as Broker,
+        broker: appends.broker,
         supervisor,
         lingerMs: () => lingerMs,
-        schedule: (start) => setImmediate(start),
+        schedule: (start) => clock.setImmediate(start),
+        clock,
       },
       't',
-      { mailboxCapacity: 20, overflowStrategy: 'reject', batchMax: 10 },
+      { mailboxCapacity: 20, overflowStrategy, batchMax: 10 },
     );
-  };
+  const sizes = () => appends.batches.map(({ length }) => length);
+  const appendMany = (actor: TopicActor, count: number) =>
+    Array.from({ length: count }, () => actor.append(newEntry()));
 
   it('appends what has gathered together, and tells when', async () => {
-    const batches: number[] = [];
-    const actor = actorWith(30, batches);
+    appends.answersAtOnce = true;
+    const actor = actorWith(30);
     // The first is not kept waiting.
-    await actor.append(entryOf(0));
-    await new Promise((resolve) => setImmediate(resolve));
-    const waiting = [1, 2, 3].map((n) => actor.append(entryOf(n)));
-    const dueAt = actor.appendAt - performance.now();
-    assert.ok(dueAt > 5 && dueAt <= 30, `due in ${dueAt} ms`);
+    const first = actor.append(newEntry());
+    await clock.settle();
+    await first;
+    await clock.advance(1);
+    const waiting = appendMany(actor, 3);
+    assert.equal(actor.appendAt, clock.now() + 29);
+    await clock.advance(28);
+    assert.deepEqual(sizes(), [1]);
+    await clock.advance(1);
     await Promise.all(waiting);
-    assert.deepEqual(batches, [1, 3]);
+    assert.deepEqual(sizes(), [1, 3]);
     assert.equal(actor.appendAt, 0);
   });
 
   it('does not gather past a full batch: its mailbox would overflow for nothing', async () => {
-    const batches: number[] = [];
-    const actor = actorWith(60_000, batches);
-    await actor.append(entryOf(0));
-    const first = Array.from({ length: 10 }, (_, n) => actor.append(entryOf(n)));
-    await Promise.all(first);
-    assert.deepEqual(batches, [1, 10]);
-    const many = await Promise.allSettled(Array.from({ length: 21 }, (_, n) => actor.append(entryOf(n))));
-    const refused = many
-      .filter((one) => one.status === 'rejected')
-      .map(({ reason }) => reason as RefusalError);
+    appends.answersAtOnce = true;
+    const actor = actorWith(60_000);
+    void actor.append(newEntry());
+    await clock.settle();
+    const first = Promise.all(appendMany(actor, 10));
+    await clock.settle();
+    await first;
+    assert.deepEqual(sizes(), [1, 10]);
+    const many = Promise.allSettled(appendMany(actor, 21));
+    await clock.settle();
+    assert.deepEqual(codesOf(await many), ['busy']);
+    assert.deepEqual(sizes(), [1, 10, 10, 10]);
+  });
+
+  it('has one append in flight, and gathers the next batch meanwhile', async () => {
+    const actor = actorWith();
+    const results = appendMany(actor, 2);
+    await clock.settle();
+    results.push(...appendMany(actor, 3));
+    await clock.settle();
+    assert.deepEqual(sizes(), [2]);
+    appends.succeed();
+    await clock.settle();
+    assert.deepEqual(sizes(), [2, 3]);
+    appends.succeed();
+    await clock.settle();
+    const receipts = await Promise.all(results);
     assert.deepEqual(
-      refused.map(({ code }) => code),
-      ['busy'],
+      receipts.map(({ sequence }) => sequence),
+      [1, 2, 3, 4, 5],
     );
-    assert.deepEqual(batches, [1, 10, 10, 10]);
+    assert.ok(actor.idle);
+  });
+
+  it('splits a batch that is large in bytes, not a single large message', async () => {
+    appends.answersAtOnce = true;
+    const actor = actorWith();
+    const bytes = [600_000, 600_000, 300_000, 2_000_000, 10];
+    const results = Promise.all(bytes.map((length) => actor.append(newEntry(length))));
+    await clock.settle();
+    await results;
+    assert.deepEqual(sizes(), [1, 2, 1, 1]);
+  });
+
+  it('refuses the newest or the oldest when its mailbox is full, and says when to come back', async () => {
+    for (const [strategy, refusedAt] of [
+      ['reject', 20],
+      ['drop_oldest', 0],
+    ] as const) {
+      const actor = actorWith(0, strategy);
+      const settled: unknown[] = [];
+      for (const [n, result] of appendMany(actor, 21).entries())
+        result.catch((error: unknown) => settled.push([n, (error as RefusalError).toWire()]));
+      await clock.runImmediates();
+      const [[n, error]] = settled as [[number, { code: string; retry_after_ms: number }]];
+      assert.deepEqual([settled.length, n, error.code], [1, refusedAt, 'busy']);
+      assert.ok(error.retry_after_ms >= 20);
+    }
+  });
+
+  it('holds what waits until its restart, and appends it then', async () => {
+    const actor = actorWith();
+    const failed = assert.rejects(actor.append(newEntry()), /bug/);
+    await clock.settle();
+    appends.fail(new Error('bug'));
+    await failed;
+    assert.equal(actor.health.state, 'restarting');
+    const waiting = actor.append(newEntry());
+    await clock.advance(99);
+    assert.equal(appends.inFlight, false);
+    await clock.advance(1);
+    assert.ok(appends.inFlight);
+    appends.succeed();
+    assert.equal((await waiting).sequence, 1);
+    assert.deepEqual([actor.health.state, actor.health.restartCount], ['running', 1]);
+    assert.equal(actor.health.errorRate, 0.5);
+  });
+
+  it('refuses everything once it was stopped, until an operator restarts it', async () => {
+    const actor = actorWith();
+    for (let n = 0; n < 3; n++) {
+      const results = Promise.allSettled(appendMany(actor, 11));
+      await clock.settle();
+      appends.fail(new Error('bug'));
+      await clock.settle();
+      if (n < 2) {
+        await clock.advance(1000);
+        appends.succeed();
+        await clock.settle();
+      } else assert.equal(actor.health.state, 'stopped');
+      const rejected = (await results).filter(({ status }) => status === 'rejected');
+      assert.equal(rejected.length, n < 2 ? 10 : 11, 'the eleventh waits, unless nothing will come of it');
+    }
+    await assert.rejects(actor.append(newEntry()), { code: 'unavailable' });
+    supervisor.restart(actorIdOf('t'));
+    const again = actor.append(newEntry());
+    await clock.settle();
+    appends.succeed();
+    await again;
+  });
+
+  it('takes an unavailable log for no failure of its own', async () => {
+    const actor = actorWith();
+    const refused = assert.rejects(actor.append(newEntry()), { code: 'unavailable' });
+    await clock.settle();
+    appends.fail(new RefusalError('unavailable', 'no log'));
+    await refused;
+    assert.deepEqual([actor.health.state, actor.health.failed], ['running', 1]);
+    assert.equal(supervisor.find(actorIdOf('t')), undefined);
+  });
+
+  it('keeps the order although some entries take longer to prepare, and answers those that fail', async () => {
+    appends.answersAtOnce = true;
+    const actor = actorWith();
+    const entries = [newEntry(), newEntry(), newEntry(), newEntry()];
+    const results = Promise.allSettled([
+      actor.append(async () => {
+        await clock.sleep(50);
+        return entries[0]!;
+      }),
+      actor.append(async () => entries[1]!),
+      actor.append(() => Promise.reject(new RefusalError('forbidden', 'not this one'))),
+      actor.append(() => Promise.reject(new Error('the hook has a bug'))),
+    ]);
+    await clock.advance(60);
+    assert.deepEqual(codesOf(await results), ['forbidden', 'internal']);
+    assert.deepEqual(appends.batches, [[entries[0], entries[1]]]);
+    assert.equal(actor.health.state, 'restarting');
   });
 });

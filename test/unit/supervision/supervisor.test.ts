@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
 import {
   longestBackoffMs,
@@ -8,22 +9,27 @@ import {
 import { WorkPool } from '../../../server/supervision/work-pool.js';
 import { SlidingWindow } from '../../../server/primitives/sliding-window.js';
 import { silentLog } from '../../../server/logging/log.js';
+import { FakeClock } from '../../support/fake-clock.js';
 import { until } from '../../support/wait.js';
 
 describe('[ACTOR] Supervisor', () => {
-  let now: number;
+  let clock: FakeClock;
   let stopped: string[];
   let supervisor: Supervisor;
   const make = (settings: Partial<{ maxRestarts: number; windowMs: number; backoffMs: number }> = {}) => {
     supervisor = new Supervisor(
-      { log: silentLog, onStopped: ({ id }) => stopped.push(id), now: () => now },
+      { log: silentLog, onStopped: ({ id }) => stopped.push(id), clock },
       { maxRestarts: 5, windowMs: 60_000, backoffMs: 1, ...settings },
     );
   };
-  const running = (child: SupervisedChild) => until(() => child.state === 'running', 'it runs again');
+  /** After the wait before the first restarts. */
+  const running = async (child: SupervisedChild) => {
+    await clock.advance(100);
+    assert.equal(child.state, 'running');
+  };
 
   beforeEach(() => {
-    now = 1_000_000;
+    clock = new FakeClock();
     stopped = [];
     make();
   });
@@ -50,7 +56,7 @@ describe('[ACTOR] Supervisor', () => {
     for (let n = 0; n < 20; n++) {
       const child = supervisor.failed('x', new Error('now and then'));
       await running(child);
-      now += 12_001;
+      await clock.advance(12_001);
     }
     assert.deepEqual(stopped, []);
   });
@@ -132,7 +138,7 @@ describe('[ACTOR] WorkPool', () => {
     await assert.rejects(hanging, code('timeout'));
     assert.equal(await next, 'done');
     assert.deepEqual([aborted, pool.health.failures], [true, 1]);
-    await pool.run(() => new Promise((resolve) => setTimeout(resolve, 40)), 10_000);
+    await pool.run(() => sleep(40), 10_000);
     pool.close();
   });
 

@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A timer that has been set. */
+export interface Timer {
+  /** Lets the process end although the timer is still set. */
+  unref(): unknown;
+}
+
+/** A function that will be called at the end of the turn. */
+export type Immediate = object;
+
+/** Time as the core sees it. Tests give it a clock that they move by hand. */
+export interface Clock {
+  /** Monotonic, in milliseconds: for durations and due times. */
+  now(): number;
+  /** Milliseconds since 1970: for timestamps that leave the process. May jump. */
+  wallTime(): number;
+  setTimeout(run: () => void, delayMs: number): Timer;
+  setInterval(run: () => void, everyMs: number): Timer;
+  /** Stops a timeout or an interval. */
+  clearTimer(timer: Timer | undefined): void;
+  /** Resolves after that time. */
+  sleep(ms: number): Promise<void>;
+  setImmediate(run: () => void): Immediate;
+  clearImmediate(immediate: Immediate | undefined): void;
+}
+
+/** The clock and the timers of Node. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallTime: () => Date.now(),
+  setTimeout: (run, delayMs) => setTimeout(run, delayMs),
+  setInterval: (run, everyMs) => setInterval(run, everyMs),
+  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
+  sleep: (ms) => sleep(ms),
+  setImmediate: (run) => setImmediate(run),
+  clearImmediate: (immediate) => clearImmediate(immediate as NodeJS.Immediate | undefined),
+};

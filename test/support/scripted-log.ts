@@ -1,0 +1,139 @@
+import type { Position } from '../../shared/position.js';
+import type { Batch, Broker, LogEnd, LogEntry, LogSlice } from '../../server/log/broker.js';
+import { epochAt } from '../../server/log/lineage.js';
+
+interface LogState {
+  readonly epoch: string;
+  readonly previous: readonly Position[];
+  readonly sequence: number;
+  readonly entries: readonly LogEntry[];
+}
+
+/** A call that waits for the test to answer it. */
+interface HeldCall {
+  /** With what the log held at the time of the call. */
+  readonly early: () => void;
+  /** With what the log holds now. */
+  readonly late: () => void;
+  readonly fail: (error: Error) => void;
+}
+
+const previousMax = 8;
+
+/**
+ * A log of one topic that does what a log in Redis may do: answer late or not at all, be trimmed, lose its tail, be lost as a whole. What it
+ * publishes goes to {@link published}, from where the test passes it on, or does not. The text of an entry is its `epoch:sequence`.
+ */
+export class ScriptedLog {
+  readonly topic = 't';
+  readonly published: Batch[] = [];
+  readonly calls: HeldCall[] = [];
+  /** Calls are answered when the test says so, not at once. */
+  holdsCalls = false;
+  private epochs = 1;
+  private state: LogState = { epoch: 'e1', previous: [], sequence: 0, entries: [] };
+  /** Earlier states, which a Redis that is restored goes back to. */
+  private readonly earlier: LogState[] = [];
+  /** Messages that were missing for a time; a Redis that is restored may have them again. */
+  private readonly removed = new Set<string>();
+
+  get broker(): Broker {
+    return {
+      state: 'up',
+      read: (_topic: string, after: number, limit: number) => this.answer(() => this.slice(after, limit)),
+      ends: () => this.answer(() => [this.end]),
+      follow: () => Promise.resolve(),
+      unfollow: () => Promise.resolve(),
+    } as unknown as Broker;
+  }
+
+  /** Epochs there have been. */
+  get epochCount(): number {
+    return this.epochs;
+  }
+
+  get end(): LogEnd {
+    const { epoch, sequence, previous, entries } = this.state;
+    return { epoch, sequence, previous, firstSequence: entries[0]?.sequence ?? sequence + 1 };
+  }
+
+  /** Whether the log has held this message ever since it was appended: whoever reads it must find it. */
+  alwaysHeld(epoch: string, sequence: number): boolean {
+    const { entries } = this.state;
+    const held = entries.some((item) => item.sequence === sequence) && epochAt(this.end, sequence) === epoch;
+    return held && !this.removed.has(`${epoch}:${sequence}`);
+  }
+
+  append(count: number): Batch {
+    this.earlier.push(this.state);
+    const { epoch, previous, sequence } = this.state;
+    const added = Array.from({ length: count }, (_, n): LogEntry => {
+      const next = sequence + 1 + n;
+      return { sequence: next, entry: Buffer.from(`${epoch}:${next}`) };
+    });
+    this.state = {
+      ...this.state,
+      sequence: sequence + count,
+      entries: [...this.state.entries, ...added],
+    };
+    const entries = added.map(({ entry }) => entry);
+    const batch = { topic: this.topic, epoch, firstSequence: sequence + 1, previous, entries };
+    this.published.push(batch);
+    return batch;
+  }
+
+  /** Keeps the newest messages only. */
+  trim(keep: number): void {
+    const { entries } = this.state;
+    const first = Math.max(0, entries.length - keep);
+    this.keep((_item, n) => n >= first);
+  }
+
+  /** Removes one message, as inboxes do. */
+  remove(sequence: number): void {
+    this.keep((item) => item.sequence !== sequence);
+  }
+
+  /** The last appends are lost, and with them what else has changed since; the log goes on under a new epoch. */
+  rollBack(appends: number): void {
+    const at = Math.max(0, this.earlier.length - appends);
+    const restored = appends === 0 ? this.state : (this.earlier[at] ?? this.state);
+    if (appends > 0) this.earlier.length = Math.min(this.earlier.length, at);
+    const end = { epoch: restored.epoch, sequence: restored.sequence };
+    this.state = {
+      ...restored,
+      epoch: this.nextEpoch(),
+      previous: [end, ...restored.previous].slice(0, previousMax),
+    };
+  }
+
+  /** The whole log is lost. */
+  lose(): void {
+    this.earlier.length = 0;
+    this.state = { epoch: this.nextEpoch(), previous: [], sequence: 0, entries: [] };
+  }
+
+  private keep(isKept: (item: LogEntry, n: number) => boolean): void {
+    const { entries } = this.state;
+    for (const item of entries.filter((entry, n) => !isKept(entry, n)))
+      this.removed.add(item.entry.toString());
+    this.state = { ...this.state, entries: entries.filter(isKept) };
+  }
+
+  private nextEpoch(): string {
+    return `e${++this.epochs}`;
+  }
+
+  private slice(after: number, limit: number): LogSlice {
+    const entries = this.state.entries.filter(({ sequence }) => sequence > after).slice(0, limit);
+    return { end: this.end, entries };
+  }
+
+  private answer<Value>(read: () => Value): Promise<Value> {
+    if (!this.holdsCalls) return Promise.resolve(read());
+    const atCall = read();
+    return new Promise((resolve, reject) => {
+      this.calls.push({ early: () => resolve(atCall), late: () => resolve(read()), fail: reject });
+    });
+  }
+}
