@@ -3,6 +3,7 @@ import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Durability, AppendReceipt } from '../log/broker.js';
 import type { Topics } from '../topics/topics.js';
+import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
@@ -28,6 +29,8 @@ export interface PublishDependencies {
   readonly tracer: Pick<MessageTracer, 'begin'>;
   /** Throws to refuse publishes to a topic, whoever asks. */
   readonly checkTopic: (topic: string) => void;
+  /** Called with each message that waits for its append. */
+  readonly onQueued: (connection: Connection, topic: string) => void;
   /** Called with each stored message. */
   readonly onPublished: (receipt: AppendReceipt, connectionId: string, tookMs: number) => void;
 }
@@ -60,7 +63,16 @@ export interface PublishAnswer {
 
 /** `publish`: answered once the message is in the log, or, with `confirm: "delivered"`, once subscribers have acknowledged it. */
 export function publishCommand(
-  { topics, permissions, confirmations, newId, tracer, checkTopic, onPublished }: PublishDependencies,
+  {
+    topics,
+    permissions,
+    confirmations,
+    newId,
+    tracer,
+    checkTopic,
+    onQueued,
+    onPublished,
+  }: PublishDependencies,
   settings: PublishSettings,
 ): Command<z.output<typeof schema>, PublishAnswer> {
   return {
@@ -79,7 +91,7 @@ export function publishCommand(
         const { json, attachments } = readPayload(request.payload, connection.wire, settings);
         trace?.validated();
         if (confirmed) confirmations.expect(id);
-        receipt = await topics.publish({
+        const stored = topics.publish({
           id,
           topic,
           payloadJson: json,
@@ -89,6 +101,8 @@ export function publishCommand(
           ...(confirmed && { confirmTo: confirmations.replicaId }),
           ...(trace && { trace }),
         });
+        onQueued(connection, topic);
+        receipt = await stored;
         trace?.stored(receipt);
       } catch (error) {
         if (confirmed) confirmations.cancel(id);

@@ -102,8 +102,11 @@ export class DirectService implements DirectSender {
     }
   }
 
-  /** A connection of a user has come: it gets what waits, then what comes. */
-  add(connection: Subscriber): void {
+  /**
+   * Sends a new connection of a user what waits in the inbox, then what comes. Resolves when direct messages reach it, or when the inbox could
+   * not be opened, which is tried again.
+   */
+  add(connection: Subscriber): Promise<void> {
     const { userId } = connection.identity;
     let inbox = this.inboxes.get(userId);
     if (inbox === undefined) {
@@ -113,6 +116,7 @@ export class DirectService implements DirectSender {
     const recipient: Recipient = { connection, state: 'loading', sent: undefined };
     inbox.recipients.set(connection.id, recipient);
     void this.serve(userId, inbox, recipient);
+    return this.opened(userId, inbox).catch(() => {});
   }
 
   remove(connection: Connection): void {

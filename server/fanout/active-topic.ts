@@ -187,10 +187,18 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
       if (this.readers.size > 0 && this.readers.has(id)) continue;
       const subscriber = audience.connection(id);
       if (subscriber === undefined) continue;
-      if (!subscriber.outbox.hasRoom() && !this.makeRoom(subscriber, previous, batch.count)) continue;
-      if (this.dropping.size > 0) this.announceLoss(subscriber, previous);
-      if (staged === undefined) subscriber.outbox.write(batch);
-      else if (subscriber.outbox.stage(batch)) staged.push(subscriber.outbox);
+      const { outbox } = subscriber;
+      if (staged === undefined && this.dropping.size === 0) {
+        if (!outbox.offer(batch)) {
+          if (!this.makeRoom(subscriber, previous, batch.count)) continue;
+          outbox.write(batch);
+        }
+      } else {
+        if (!outbox.hasRoom() && !this.makeRoom(subscriber, previous, batch.count)) continue;
+        if (this.dropping.size > 0) this.announceLoss(subscriber, previous);
+        if (staged === undefined) outbox.write(batch);
+        else if (outbox.stage(batch)) staged.push(outbox);
+      }
       reached?.push(subscriber);
       written++;
     }

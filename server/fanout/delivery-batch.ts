@@ -1,5 +1,6 @@
 import type { LogEntry } from '../log/broker.js';
-import { isTraced } from '../log/entry.js';
+import type { Message } from '../../shared/message.js';
+import { entryToMessage, isTraced } from '../log/entry.js';
 import { jsonFrames, socketIoFrames, socketIoPackets, type AckIdOf, type DeliveryEvent } from './frames.js';
 
 /** Entries of one epoch, consecutive in the log. */
@@ -26,7 +27,7 @@ export class DeliveryBatch {
   constructor(
     readonly topic: string,
     readonly segments: readonly Segment[],
-    private readonly event: DeliveryEvent = 'message',
+    readonly event: DeliveryEvent = 'message',
     private readonly ackIdOf?: AckIdOf,
   ) {
     let count = 0;
@@ -55,6 +56,12 @@ export class DeliveryBatch {
 
   get lastEpoch(): string {
     return this.segments[this.segments.length - 1]!.epoch;
+  }
+
+  /** The messages as objects: for those who listen to what goes out, never for the delivery itself. */
+  *messages(): Iterable<Message> {
+    for (const { epoch, entries } of this.segments)
+      for (const { entry, sequence } of entries) yield entryToMessage(entry, sequence, epoch, 'buffer');
   }
 
   /** For Socket.IO connections on a WebSocket. */

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../primitives/clock.js';
 import type { DeliveryBatch } from './delivery-batch.js';
 import type { Wire } from '../protocol/connection.js';
-import type { EngineConnection, WaitingPacket } from './engine-connection.js';
 import { dropNotice, textFrames } from './frames.js';
+import type { OutboxTransport } from './outbox-transport.js';
 
 export interface OutboxSettings {
   /** Messages and bytes that may wait for one connection. */
@@ -12,9 +12,6 @@ export interface OutboxSettings {
   readonly totalBytes: number;
 }
 
-/** `readyState` of a WebSocket that is open. */
-const webSocketOpen = 1;
-
 /** How often outboxes with something waiting are looked at, in milliseconds. */
 const sweepMs = 50;
 
@@ -22,6 +19,8 @@ const sweepMs = 50;
 export class SendBufferBudget {
   /** Bytes waiting behind slow readers. */
   waitingBytes = 0;
+  /** Writes that went to TCP sockets directly. */
+  directWrites = 0;
   private readonly slow = new Set<Outbox>();
   private timer: Timer | undefined;
 
@@ -64,24 +63,21 @@ export class SendBufferBudget {
 export class Outbox {
   private messages = 0;
   private bytes = 0;
-  /** Part of `bytes` that is in the account. */
-  private accounted = 0;
+  /** Part of `bytes` that the budget of the replica includes. */
+  private budgeted = 0;
   private drainListeners: (() => void)[] | undefined;
   private staged: DeliveryBatch[] | undefined;
   private closed = false;
 
   constructor(
-    private readonly connection: EngineConnection,
+    private readonly transport: OutboxTransport,
     private readonly wire: Wire,
     private readonly budget: SendBufferBudget,
   ) {}
 
   /** True when the transport has taken everything that was written. */
   get drained(): boolean {
-    const { transport, writeBuffer } = this.connection;
-    if (!transport.writable || writeBuffer.length > 0) return false;
-    const tcp = transport.socket?._socket;
-    return tcp === undefined || tcp === null || tcp.writableLength === 0;
+    return this.transport.isDrained;
   }
 
   /** Bytes written that the transport has not taken. */
@@ -89,56 +85,47 @@ export class Outbox {
     return this.drained ? 0 : this.bytes;
   }
 
-  get waitingMessages(): number {
-    return this.drained ? 0 : this.messages;
-  }
-
   /** Whether another batch may be written. A transport that has drained always has room for one batch, however large. */
   hasRoom(): boolean {
-    if (this.drained) {
-      this.reset();
-      return true;
-    }
-    return !this.isFull();
+    return this.isIdle() || !this.isFull();
   }
 
   /** Whether so much waits, answers to commands among it, that the connection should not ask for more. */
   get isOverfull(): boolean {
-    if (this.drained) return false;
-    const { transport, writeBuffer } = this.connection;
+    const { transport } = this;
+    if (transport.isDrained) return false;
     const { limitMessages, limitBytes } = this.budget.settings;
-    if (writeBuffer.length > 2 * limitMessages) return true;
-    let bytes = transport.socket?._socket?.writableLength ?? 0;
-    for (const packet of writeBuffer) bytes += sizeOf(packet);
-    return bytes > 2 * limitBytes;
+    return transport.waitingWrites > 2 * limitMessages || transport.waitingBytes() > 2 * limitBytes;
+  }
+
+  /** Writes a batch if there is room. False: nothing was written. */
+  offer(batch: DeliveryBatch): boolean {
+    const isIdle = this.isIdle();
+    if (!isIdle && this.isFull()) return false;
+    this.add(batch, isIdle);
+    this.handOver(batch, undefined);
+    return true;
   }
 
   /** Hands a batch to the transport. `whenTaken` is called once everything up to it has left this process. */
   write(batch: DeliveryBatch, whenTaken?: () => void): void {
-    this.count(batch);
-    if (this.wire === 'json') this.writeFrames(batch.jsonFrames(), batch.alone, whenTaken);
-    else if (this.connection.transport.name === 'websocket')
-      this.writeFrames(batch.socketIoFrames(), batch.alone, whenTaken);
-    else this.writePackets(batch.socketIoPackets(), whenTaken);
+    this.add(batch, this.isIdle());
+    this.handOver(batch, whenTaken);
   }
 
   /** Writes Socket.IO packets that are no messages, in one go. */
   writeTexts(packets: readonly string[]): void {
-    if (this.connection.transport.name === 'websocket') {
-      const frames = textFrames(packets.map((packet) => `4${packet}`));
-      if (this.writeNow(frames)) return;
-      this.connection.write('', { compress: false, wsPreEncodedFrame: [frames] });
-    } else for (const packet of packets) this.connection.write(packet, { compress: false });
+    if (this.transport.takesFrames) this.writeFrames(textFrames(packets.map((packet) => `4${packet}`)));
+    else this.transport.writePackets(packets);
   }
 
   /** As {@link write}, but shares one write with the other batches staged in this turn; ended by {@link writeStaged}. True for the first. */
   stage(batch: DeliveryBatch): boolean {
-    const framed = this.wire === 'json' || this.connection.transport.name === 'websocket';
-    if (!framed) {
+    if (!this.takesFrames) {
       this.write(batch);
       return false;
     }
-    this.count(batch);
+    this.add(batch, this.isIdle());
     if (this.staged !== undefined) {
       this.staged.push(batch);
       return false;
@@ -151,9 +138,7 @@ export class Outbox {
     const { staged } = this;
     if (staged === undefined) return;
     this.staged = undefined;
-    const frames = staged.map((batch) =>
-      this.wire === 'json' ? batch.jsonFrames() : batch.socketIoFrames(),
-    );
+    const frames = staged.map((batch) => this.framesOf(batch));
     this.writeFrames(frames.length === 1 ? frames[0]! : Buffer.concat(frames), staged);
   }
 
@@ -163,42 +148,29 @@ export class Outbox {
    */
   dropOldest(onDropped: (batch: DeliveryBatch) => void): number {
     let dropped = 0;
-    const queue = this.connection.writeBuffer;
-    for (let i = 0; i < queue.length && this.isFull(); i++) {
-      const batches = queue[i]!.options?.batches;
-      if (batches === undefined) continue;
-      const notices = batches.map((batch): WaitingPacket => {
+    this.transport.replaceWaiting(
+      () => this.isFull(),
+      (batch) => {
         onDropped(batch);
         dropped += batch.count;
         this.messages -= batch.count;
         this.bytes -= batch.bytes;
-        const data = dropNotice(batch.topic, batch.lastEpoch, batch.lastSequence, batch.count);
-        return { type: 'message', options: { compress: false }, data };
-      });
-      queue.splice(i, 1, ...notices);
-      i += notices.length - 1;
-    }
-    this.budget.waitingBytes += this.bytes - this.accounted;
-    this.accounted = this.bytes;
+        return dropNotice(batch.topic, batch.lastEpoch, batch.lastSequence, batch.count);
+      },
+    );
+    this.updateBudget();
     return dropped;
   }
 
-  private isFull(): boolean {
-    const { settings } = this.budget;
-    return (
-      this.messages >= settings.limitMessages ||
-      this.bytes >= settings.limitBytes ||
-      this.budget.waitingBytes >= settings.totalBytes
-    );
-  }
-
-  /** Calls back once the transport has drained. */
+  /** Calls back once the transport has drained; never, if the connection has closed. */
   onceDrained(listener: () => void): void {
+    // A closed transport never drains: watching it would keep it for ever.
+    if (this.closed) return;
     (this.drainListeners ??= []).push(listener);
     this.budget.watch(this);
   }
 
-  /** Looks whether the transport has drained and, if so, lets go what waited for that. */
+  /** Looks whether the transport has drained and, if so, calls back those who wait for that. */
   settle(): void {
     if (!this.drained) return;
     this.reset();
@@ -213,62 +185,63 @@ export class Outbox {
     this.drainListeners = undefined;
   }
 
-  private count(batch: DeliveryBatch): void {
+  /** Whether nothing waits, and nothing is staged: what is staged counts already, although the transport does not hold it yet. */
+  private isIdle(): boolean {
+    return this.staged === undefined && this.transport.isDrained;
+  }
+
+  private isFull(): boolean {
+    const { settings } = this.budget;
+    return (
+      this.messages >= settings.limitMessages ||
+      this.bytes >= settings.limitBytes ||
+      this.budget.waitingBytes >= settings.totalBytes
+    );
+  }
+
+  private get takesFrames(): boolean {
+    return this.wire === 'json' || this.transport.takesFrames;
+  }
+
+  private framesOf(batch: DeliveryBatch): Buffer {
+    return this.wire === 'json' ? batch.jsonFrames() : batch.socketIoFrames();
+  }
+
+  private handOver(batch: DeliveryBatch, whenTaken: (() => void) | undefined): void {
+    if (this.takesFrames) this.writeFrames(this.framesOf(batch), batch.alone, whenTaken);
+    else this.transport.writePackets(batch.socketIoPackets(), whenTaken);
+  }
+
+  private writeFrames(frames: Buffer, batches?: readonly DeliveryBatch[], whenTaken?: () => void): void {
+    if (this.transport.writeFrames(frames, batches, whenTaken)) this.budget.directWrites++;
+  }
+
+  /** Counts a batch that is about to be written. */
+  private add(batch: DeliveryBatch, isIdle: boolean): void {
     if (this.closed) return;
-    if (this.drained) {
-      // The usual case: the transport is idle and takes this at once. Only a write behind another one makes a queue.
-      if (this.staged === undefined) this.reset();
-      this.messages += batch.count;
-      this.bytes += batch.bytes;
-      return;
-    }
+    if (this.transport.isObserved)
+      for (const message of batch.messages()) this.transport.observe(batch.event, message);
+    // The usual case: the transport is idle and takes this at once. Only a write behind another one makes a queue.
+    if (isIdle) this.reset();
     this.messages += batch.count;
     this.bytes += batch.bytes;
-    this.budget.waitingBytes += this.bytes - this.accounted;
-    this.accounted = this.bytes;
+    if (isIdle || this.drained) return;
+    this.updateBudget();
     this.budget.watch(this);
+  }
+
+  private updateBudget(): void {
+    this.budget.waitingBytes += this.bytes - this.budgeted;
+    this.budgeted = this.bytes;
   }
 
   private reset(): void {
     this.messages = 0;
     this.bytes = 0;
-    if (this.accounted > 0) {
-      this.budget.waitingBytes -= this.accounted;
-      this.accounted = 0;
+    if (this.budgeted > 0) {
+      this.budget.waitingBytes -= this.budgeted;
+      this.budgeted = 0;
     }
     if (this.drainListeners === undefined || this.closed) this.budget.forget(this);
   }
-
-  private writeFrames(frames: Buffer, batches: readonly DeliveryBatch[], whenTaken?: () => void): void {
-    if (whenTaken === undefined && this.writeNow(frames)) return;
-    this.connection.write('', { compress: false, wsPreEncodedFrame: [frames], batches }, whenTaken);
-  }
-
-  /**
-   * Writes to the TCP socket itself while nothing waits on the way to it: engine.io's and ws' bookkeeping costs as much as the system call. What
-   * the socket does not take at once counts as waiting, so that the next write goes the usual way and queues behind it.
-   */
-  private writeNow(frames: Buffer): boolean {
-    const { readyState, transport, writeBuffer } = this.connection;
-    const { socket } = transport;
-    const tcp = socket?._socket;
-    if (tcp === undefined || tcp === null || readyState !== 'open' || !transport.writable) return false;
-    if (socket!.readyState !== webSocketOpen || writeBuffer.length > 0 || tcp.writableLength > 0)
-      return false;
-    tcp.write(frames);
-    return true;
-  }
-
-  private writePackets(packets: readonly (string | Buffer)[], whenTaken?: () => void): void {
-    const last = packets.length - 1;
-    packets.forEach((packet, i) => {
-      this.connection.write(packet, { compress: false }, i === last ? whenTaken : undefined);
-    });
-  }
-}
-
-function sizeOf({ data, options }: WaitingPacket): number {
-  let bytes = typeof data === 'string' || Buffer.isBuffer(data) ? data.length : 0;
-  for (const frame of options?.wsPreEncodedFrame ?? []) bytes += frame.length;
-  return bytes;
 }

@@ -2,8 +2,10 @@ import type { Socket } from 'socket.io';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { ServerEvent, Wire } from '../protocol/connection.js';
-import type { EngineConnection } from '../fanout/engine-connection.js';
+import { acksOf } from './engine-internals/acknowledgements.js';
+import { engineOf, type EngineConnection } from './engine-internals/engine-connection.js';
 import { keepAddress, makeSlim } from './engine-internals/slim-connection.js';
+import { SocketTransport } from './engine-internals/socket-transport.js';
 import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 
@@ -18,6 +20,8 @@ export interface NewConnection {
   readonly sessionId: string;
   readonly address: string;
   readonly connectedAt: number;
+  /** Gives back the slot of the connection among those of its user; undefined where they are not limited. */
+  readonly release: (() => void) | undefined;
 }
 
 /** Under this key an Engine.IO connection knows its client, so that all connections can share their listeners. */
@@ -25,7 +29,11 @@ const owner = Symbol('connection');
 
 /** The client of an Engine.IO connection that has joined and not left; for listeners, whose `this` it is. */
 export function connectionOn(engine: EngineConnection): ClientConnection | undefined {
-  return (engine as EngineConnection & { [owner]?: ClientConnection })[owner];
+  return ownedBy(engine)[owner];
+}
+
+function ownedBy(engine: EngineConnection): { [owner]?: ClientConnection; readonly readyState: string } {
+  return engine;
 }
 
 /** The refusal of a client that joins while it has joined already. */
@@ -47,6 +55,7 @@ export class ClientConnection implements Subscriber {
   lastPublishedAt = -Infinity;
   /** Packet ids (Socket.IO) or message ids (`/ws`) whose acknowledgement is awaited, oldest first; made when first needed. */
   private awaited: Map<number | string, () => void> | undefined;
+  private readonly release: (() => void) | undefined;
 
   constructor(made: NewConnection, budget: SendBufferBudget) {
     this.socket = made.socket;
@@ -56,9 +65,9 @@ export class ClientConnection implements Subscriber {
     this.sessionId = made.sessionId;
     this.address = made.address;
     this.connectedAt = made.connectedAt;
-    const engine = made.socket.conn as unknown as EngineConnection & { [owner]?: ClientConnection };
-    this.outbox = new Outbox(engine, made.wire, budget);
-    engine[owner] = this;
+    this.release = made.release;
+    this.outbox = new Outbox(new SocketTransport(made.socket), made.wire, budget);
+    ownedBy(engineOf(made.socket))[owner] = this;
   }
 
   emit(event: ServerEvent, data: unknown): void {
@@ -71,7 +80,7 @@ export class ClientConnection implements Subscriber {
       return;
     }
     this.await(ackId, () => {});
-    this.socketAcks.set(ackId, () => this.answered(ackId, onAck));
+    acksOf(this.socket).set(ackId, () => this.answered(ackId, onAck));
   }
 
   /** A `/ws` client acknowledged a message. False when nothing was awaited under this id. */
@@ -92,27 +101,23 @@ export class ClientConnection implements Subscriber {
 
   /** The client has left. Its transport may stay open: another namespace may use it, or the client may join again. */
   closed(): void {
+    this.release?.();
     this.outbox.close();
     this.awaited = undefined;
-    const engine = this.socket.conn as unknown as EngineConnection & { [owner]?: ClientConnection };
+    const engine = ownedBy(engineOf(this.socket));
     if (engine[owner] === this) delete engine[owner];
     if (engine.readyState === 'open') keepAddress(this.socket, this.address);
   }
 
   /** Lets go of what an idle connection does not need, see {@link makeSlim}. */
-  makeSlim(): void {
-    if (this.socket.connected) makeSlim(this.socket);
+  makeSlim(): boolean {
+    return this.socket.connected && makeSlim(this.socket);
   }
 
   /** The id may be given again from now on. */
   private answered(packetId: number, onAck: () => void): void {
     this.awaited?.delete(packetId);
     onAck();
-  }
-
-  /** Socket.IO's own table of awaited acknowledgements; a broadcast with acknowledgement writes to it in the same way. */
-  private get socketAcks(): Map<number, () => void> {
-    return (this.socket as unknown as { acks: Map<number, () => void> }).acks;
   }
 
   private await(id: number | string, onAck: () => void): void {
@@ -123,7 +128,7 @@ export class ClientConnection implements Subscriber {
     if (this.awaited.size <= awaitedLimit) return;
     for (const oldest of this.awaited.keys()) {
       this.awaited.delete(oldest);
-      if (typeof oldest === 'number') this.socketAcks.delete(oldest);
+      if (typeof oldest === 'number') acksOf(this.socket).delete(oldest);
       break;
     }
   }

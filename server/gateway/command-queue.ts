@@ -2,10 +2,11 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Clock } from '../primitives/clock.js';
 import type { Answer } from '../commands/router.js';
 import type { ClientConnection } from './client-connection.js';
-import type { EngineConnection } from '../fanout/engine-connection.js';
+import { engineOf } from './engine-internals/engine-connection.js';
+import { pauseWebSocket } from './engine-internals/reading.js';
 
 /** Commands whose answers can be large. */
-const heavy: ReadonlySet<string> = new Set(['history', 'missed', 'presence']);
+const expensive: ReadonlySet<string> = new Set(['history', 'missed', 'presence']);
 /**
  * With this many waiting a WebSocket is not read any more. Not from the first on: the client's signs of life would not be read either, and who
  * reads a long answer over a slow line would count as gone.
@@ -14,27 +15,25 @@ const pausedFrom = 100;
 /** Past this a connection is closed; what was read before the pause is far less. */
 const waitingLimit = 10_000;
 
-/** What of a WebSocket is paused while its commands wait. */
-interface PausableSocket {
-  pause?(): void;
-  resume?(): void;
-}
-
 interface WaitingCommand {
   readonly command: string;
   readonly request: unknown;
   readonly resolve: (answer: Promise<Answer>) => void;
 }
 
-interface Line {
+/** Commands of one connection that wait. */
+interface Queue {
   readonly commands: WaitingCommand[];
-  paused: PausableSocket | undefined;
+  /** Its WebSocket, while it is not read. */
+  paused: { resume(): void } | undefined;
 }
 
 export type RunCommand = (connection: ClientConnection, command: string, request: unknown) => Promise<Answer>;
 
 export interface CommandQueueDependencies {
   readonly run: RunCommand;
+  /** Whether a connection has joined and not left: nothing is run for any other. */
+  readonly isConnected: (connection: ClientConnection) => boolean;
   readonly clock: Clock;
 }
 
@@ -43,80 +42,84 @@ export interface CommandQueueDependencies {
  * commands with large answers one is run at a time. Commands keep their order.
  */
 export class CommandQueue {
-  private readonly lines = new Map<ClientConnection, Line>();
-  private readonly atWork = new WeakSet<ClientConnection>();
+  private readonly queues = new Map<ClientConnection, Queue>();
+  private readonly running = new WeakSet<ClientConnection>();
 
   constructor(private readonly dependencies: CommandQueueDependencies) {}
 
-  run(connection: ClientConnection, command: string, request: unknown): Promise<Answer> {
-    const line = this.lines.get(connection);
-    if (line === undefined && this.isFree(connection, command))
+  /** Runs a command when its turn comes. Never rejects. `connection` is undefined for a client that has left. */
+  run(connection: ClientConnection | undefined, command: string, request: unknown): Promise<Answer> {
+    if (connection === undefined || !this.dependencies.isConnected(connection))
+      return Promise.resolve({ ok: false, error: hasLeft().toWire() });
+    const queue = this.queues.get(connection);
+    if (queue === undefined && this.isFree(connection, command))
       return this.start(connection, command, request);
-    return new Promise((resolve) => this.wait(connection, line, { command, request, resolve }));
+    return new Promise((resolve) => this.wait(connection, queue, { command, request, resolve }));
   }
 
   /** The connection has gone; what it asked has no answer. */
   left(connection: ClientConnection): void {
-    const line = this.lines.get(connection);
-    this.lines.delete(connection);
+    const queue = this.queues.get(connection);
+    this.queues.delete(connection);
     // The transport may stay open without it.
-    line?.paused?.resume?.();
+    queue?.paused?.resume();
   }
 
   private isFree(connection: ClientConnection, command: string): boolean {
-    if (heavy.has(command) && this.atWork.has(connection)) return false;
+    if (expensive.has(command) && this.running.has(connection)) return false;
     return !connection.outbox.isOverfull;
   }
 
   private start(connection: ClientConnection, command: string, request: unknown): Promise<Answer> {
     const answer = this.dependencies.run(connection, command, request);
-    if (!heavy.has(command)) return answer;
-    this.atWork.add(connection);
+    if (!expensive.has(command)) return answer;
+    this.running.add(connection);
     // Never rejects. The answer is written before the turn is over.
     void answer.then(() =>
       this.dependencies.clock.setImmediate(() => {
-        this.atWork.delete(connection);
+        this.running.delete(connection);
         this.proceed(connection);
       }),
     );
     return answer;
   }
 
-  private wait(connection: ClientConnection, line: Line | undefined, waiting: WaitingCommand): void {
-    if (line === undefined) {
-      this.lines.set(connection, { commands: [waiting], paused: undefined });
+  private wait(connection: ClientConnection, queue: Queue | undefined, waiting: WaitingCommand): void {
+    if (queue === undefined) {
+      this.queues.set(connection, { commands: [waiting], paused: undefined });
       this.proceed(connection);
       return;
     }
-    line.commands.push(waiting);
-    if (line.commands.length > waitingLimit) {
+    queue.commands.push(waiting);
+    if (queue.commands.length > waitingLimit) {
       this.left(connection);
       connection.disconnect(
         new RefusalError('slow_consumer', 'the connection asks for more than it reads', {
           limit: waitingLimit,
         }),
       );
-    } else if (line.commands.length >= pausedFrom && line.paused === undefined) {
-      // Long-polling brings what it has in requests, one at a time and of bounded size.
-      const { transport } = connection.socket.conn as unknown as EngineConnection;
-      line.paused = transport.socket as PausableSocket | undefined;
-      line.paused?.pause?.();
+    } else if (queue.commands.length >= pausedFrom && queue.paused === undefined) {
+      queue.paused = pauseWebSocket(engineOf(connection.socket));
     }
   }
 
   private proceed(connection: ClientConnection): void {
-    const line = this.lines.get(connection);
-    if (line === undefined) return;
-    for (let next = line.commands[0]; next !== undefined; next = line.commands[0]) {
+    const queue = this.queues.get(connection);
+    if (queue === undefined) return;
+    for (let next = queue.commands[0]; next !== undefined; next = queue.commands[0]) {
       if (!this.isFree(connection, next.command)) {
         // Otherwise a command is at work, and goes on here when it is done.
         if (connection.outbox.isOverfull) connection.outbox.onceDrained(() => this.proceed(connection));
         return;
       }
-      line.commands.shift();
+      queue.commands.shift();
       next.resolve(this.start(connection, next.command, next.request));
     }
-    this.lines.delete(connection);
-    line.paused?.resume?.();
+    this.queues.delete(connection);
+    queue.paused?.resume();
   }
+}
+
+function hasLeft(): RefusalError {
+  return new RefusalError('conflict', 'the connection has closed');
 }

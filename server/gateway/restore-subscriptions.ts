@@ -3,18 +3,12 @@ import type { Position } from '../../shared/position.js';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Log } from '../logging/log.js';
+import { withTimeout } from '../primitives/with-timeout.js';
+import type { OpenedSession } from '../sessions/session-service.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
 import type { ClientConnection } from './client-connection.js';
 import type { Connection } from '../protocol/connection.js';
 import type { ConnectionRegistry } from './connection-registry.js';
-
-/** A session as it begins or goes on; see `sessions/session-service.ts`. */
-export interface SessionStart {
-  readonly id: string;
-  readonly resumed: boolean;
-  readonly topics: ReadonlyMap<string, Position | undefined>;
-  readonly createdAt: number;
-}
 
 /** The session of a connection while its topics are given back; see `sessions/session-service.ts`. */
 export interface WelcomeSessions {
@@ -39,6 +33,9 @@ export interface SubscriptionRestoreDependencies {
   readonly log: Log;
 }
 
+/** The `status` waits this long for the inbox, in milliseconds. */
+const inboxLimitMs = 1000;
+
 /** Wait before a subscription of the service's own making is tried again, in milliseconds. */
 const retryMs = 1000;
 
@@ -46,8 +43,12 @@ const retryMs = 1000;
 export class SubscriptionRestore {
   constructor(private readonly dependencies: SubscriptionRestoreDependencies) {}
 
-  /** Gives back the session's subscriptions and those the token asks for, then tells the client where it is. Never rejects. */
-  async run(connection: ClientConnection, session: SessionStart): Promise<void> {
+  /**
+   * Restores the session's subscriptions and those the token asks for, then sends `status`. Never rejects.
+   *
+   * @param inbox resolves when direct messages reach the connection: a client that has its status can be reached
+   */
+  async run(connection: ClientConnection, session: OpenedSession, inbox: Promise<void>): Promise<void> {
     const { sessions, permissions } = this.dependencies;
     const wanted = new Map(session.topics);
     for (const topic of connection.identity.autoSubscribe)
@@ -59,6 +60,7 @@ export class SubscriptionRestore {
     sessions.connected(connection, session.createdAt, new Map(allowed));
     const subscribed = await Promise.all(allowed.map(([topic]) => this.subscribe(connection, topic)));
     const topics = subscribed.filter((one) => one !== undefined);
+    await withTimeout(inbox, inboxLimitMs).catch(() => {});
     const mode = this.dependencies.mode();
     connection.emit('status', {
       status: 'connected',

@@ -1,6 +1,9 @@
 import type { EventEmitter } from 'node:events';
 import { Socket as TcpSocket } from 'node:net';
 import type { Socket } from 'socket.io';
+import { acksOf } from './acknowledgements.js';
+import { LazyAckTable } from './lazy-ack-table.js';
+import { SmallTable } from './small-table.js';
 
 const nothing: Readonly<Record<string, never>> = Object.freeze({});
 
@@ -43,27 +46,30 @@ function withoutToken(given: Fields): Fields {
  * Lets go of what a connection that has joined does not need any more: its headers, its token, the request object and what refers to it, and
  * room that lists and tables keep for nothing. These are a large part of what an idle connection costs. What is done here only frees memory:
  * where another version of a library has other internals, it finds nothing to do.
+ *
+ * @returns whether it was a WebSocket, of which most is let go
  */
-export function makeSlim(socket: Socket): void {
+export function makeSlim(socket: Socket): boolean {
   Object.assign(socket, { handshake: new ReleasedHandshake(socket.handshake) });
   Object.assign(socket.conn, { request: released });
   // Long-polling goes on with requests of its own.
   const { socket: webSocket } = socket.conn.transport as { socket?: EventEmitter & { _socket?: TcpSocket } };
   const tcp = webSocket?._socket;
-  if (webSocket === undefined || tcp === undefined || tcp === null) return;
+  if (webSocket === undefined || tcp === undefined || tcp === null) return false;
   dropUpgradeListener(webSocket);
   dropResponseListener(tcp);
   dropListenerWrappers(tcp);
   trimLists(socket);
   // Asked of the system again if somebody wants to know.
   Object.assign(tcp, { _peername: undefined });
-  const { acks } = socket as unknown as { acks: Map<number, () => void> };
-  if (acks.size === 0) Object.assign(socket, { acks: new AckTable() });
+  const { size } = acksOf(socket) as Map<number, unknown>;
+  if (size === 0) Object.assign(socket, { acks: new LazyAckTable() });
   const client = socket.client as unknown as Record<'sockets' | 'nsps', SmallTable>;
   client.sockets = new SmallTable(client.sockets);
   client.nsps = new SmallTable(client.nsps);
   for (const emitter of [tcp, webSocket, socket.conn, socket.conn.transport, socket])
     compactListeners(emitter);
+  return true;
 }
 
 /** Puts the address into a request that was let go: a client that joins again on the same transport still comes from there. */
@@ -104,23 +110,6 @@ function dropListenerWrappers(tcp: TcpSocket): void {
   Object.assign(tcp, { on, addListener, prependListener });
 }
 
-/** Socket.IO's table of awaited acknowledgements, made when the first is awaited: most connections never need it. */
-class AckTable {
-  private table: Map<number, () => void> | undefined;
-
-  get(id: number): (() => void) | undefined {
-    return this.table?.get(id);
-  }
-
-  set(id: number, onAck: () => void): void {
-    (this.table ??= new Map()).set(id, onAck);
-  }
-
-  delete(id: number): boolean {
-    return this.table?.delete(id) ?? false;
-  }
-}
-
 /** Lists that were filled and emptied, or will not grow any more, keep room for 17 items; copies have just what they need. */
 function trimLists(socket: Socket): void {
   const { conn } = socket as unknown as { conn: Partial<Record<'cleanupFn' | 'sentCallbackFn', unknown[]>> };
@@ -128,64 +117,4 @@ function trimLists(socket: Socket): void {
   if (conn.cleanupFn !== undefined) conn.cleanupFn = conn.cleanupFn.slice();
   if (conn.sentCallbackFn?.length === 0) conn.sentCallbackFn = [];
   Object.assign(socket, { _anyListeners: socket.listenersAny().slice() });
-}
-
-/** The sockets of one client, by name: nearly always one, for which a `Map` is ten times too large. */
-class SmallTable {
-  private readonly names: string[];
-  private readonly items: unknown[];
-
-  constructor(from: Iterable<[string, unknown]>) {
-    const entries = [...from];
-    // Made with their length: lists that are pushed to keep room for 17.
-    this.names = entries.map(([name]) => name);
-    this.items = entries.map(([, item]) => item);
-  }
-
-  get size(): number {
-    return this.names.length;
-  }
-
-  has(name: string): boolean {
-    return this.names.includes(name);
-  }
-
-  get(name: string): unknown {
-    return this.items[this.names.indexOf(name)];
-  }
-
-  set(name: string, item: unknown): this {
-    const at = this.names.indexOf(name);
-    if (at >= 0) this.items[at] = item;
-    else {
-      this.names.push(name);
-      this.items.push(item);
-    }
-    return this;
-  }
-
-  delete(name: string): boolean {
-    const at = this.names.indexOf(name);
-    if (at < 0) return false;
-    this.names.splice(at, 1);
-    this.items.splice(at, 1);
-    return true;
-  }
-
-  clear(): void {
-    this.names.length = 0;
-    this.items.length = 0;
-  }
-
-  values(): Iterable<unknown> {
-    return [...this.items];
-  }
-
-  *entries(): Iterable<[string, unknown]> {
-    for (let i = 0; i < this.names.length; i++) yield [this.names[i]!, this.items[i]];
-  }
-
-  [Symbol.iterator](): Iterator<[string, unknown]> {
-    return this.entries()[Symbol.iterator]();
-  }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
 import { TokenBucket } from '../../primitives/token-bucket.js';
 
@@ -26,6 +27,11 @@ export interface AdmissionSettings {
 export interface AdmittedTransport {
   readonly request: IncomingMessage;
   on(event: 'close', listener: () => void): unknown;
+}
+
+/** The client of a handshake went away while it waited for its turn: there is nobody to answer. */
+export class ClientGoneError extends Error {
+  override readonly name = 'ClientGoneError';
 }
 
 /** A handshake waits this long at most; clients give up after 20 seconds (socket.io-client's default). */
@@ -87,6 +93,16 @@ export class HandshakeAdmission {
     return waitMs;
   }
 
+  /**
+   * Admits a handshake and waits for its turn.
+   *
+   * @throws RefusalError as {@link admit}; rejects with ClientGoneError
+   */
+  admitInTurn(request: IncomingMessage): Promise<void> | undefined {
+    const waitMs = this.admit(request);
+    return waitMs === 0 ? undefined : this.waitForTurn(request, waitMs);
+  }
+
   /** Whether the client of a handshake that was admitted, and has waited, is still there. */
   isWaiting(request: IncomingMessage): boolean {
     return this.waiting.has(request);
@@ -108,6 +124,11 @@ export class HandshakeAdmission {
     }
     transport.on('close', this.onClosed);
   };
+
+  private async waitForTurn(request: IncomingMessage, waitMs: number): Promise<void> {
+    await sleep(waitMs, undefined, { ref: false });
+    if (!this.isWaiting(request)) throw new ClientGoneError();
+  }
 
   private take(request: IncomingMessage, address: string): void {
     this.taken++;

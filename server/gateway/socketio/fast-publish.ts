@@ -1,16 +1,17 @@
-import type { Socket } from 'socket.io';
+import type { Answer } from '../../commands/router.js';
 import { connectionOn, transportTaken, type ClientConnection } from '../client-connection.js';
-import type { EngineConnection } from '../../fanout/engine-connection.js';
+import type { EngineConnection } from '../engine-internals/engine-connection.js';
+import {
+  afterDispatch,
+  isUnobserved,
+  passOn,
+  tapPackets,
+  untapPackets,
+} from '../engine-internals/packet-tap.js';
+import { ReplyWriter } from './reply-writer.js';
 
-/** What of Socket.IO's client object stands between a transport and a socket. */
-interface SocketClient {
-  readonly conn: EngineConnection & {
-    on(event: 'data', listener: (this: EngineConnection, data: unknown) => void): void;
-    off(event: 'data', listener: (data: unknown) => void): void;
-  };
-  readonly ondata: (data: unknown) => void;
-}
-
+/** `2`: an event. */
+const eventType = 0x32;
 /** `2<id>["publish",{…}]`: an event of the main namespace without binary parts; without an id it asks for no acknowledgement. */
 const publishPacket = /^2(\d*)\["publish",/;
 /** `0` or `0{…}`: the client joins the main namespace. */
@@ -29,88 +30,93 @@ interface OnTheWay {
   behindLeaving: unknown[] | undefined;
 }
 
-/** The listener is on a transport as long as its client is in the main namespace. */
-export interface PublishTaker {
-  attach(connection: ClientConnection): void;
-  detach(connection: ClientConnection): void;
+export interface FastPublishDependencies {
+  /** Runs a command; never rejects. */
+  readonly run: (connection: ClientConnection, command: 'publish', request: unknown) => Promise<Answer>;
 }
 
 /**
- * Makes the one listener that takes `publish` packets at the transport, past Socket.IO's decoder, its event dispatch (three turns of the
- * tick queue) and its single acknowledgement packets: on the hot path these cost more than storing the message. Everything else, and
- * every socket that an embedding application has given middleware or listeners of its own, goes the usual way; as long as something of a
- * connection is on that way, everything behind it follows, so that no packet overtakes another.
- *
- * @param answer runs the command; `packetId` is empty where no acknowledgement is asked for
+ * Takes `publish` packets at the transport, past Socket.IO's decoder, its event dispatch (three turns of the tick queue) and its single
+ * acknowledgement packets: on the hot path these cost more than storing the message. Everything else, and every socket that an embedding
+ * application has given middleware or listeners of its own, goes the usual way. As long as something of a connection is on that way,
+ * everything behind it follows, so that no packet overtakes another.
  */
-export function publishTaker(
-  answer: (connection: ClientConnection, request: unknown, packetId: string) => void,
-): PublishTaker {
-  /** Only connections that have something on the way. */
-  const slow = new WeakMap<ClientConnection, OnTheWay>();
-  const pass = (connection: ClientConnection, data: unknown) => {
+export class FastPublish {
+  /** Publishes that were taken. */
+  taken = 0;
+  private readonly replies = new ReplyWriter();
+  /** Only connections that have something on Socket.IO's way. */
+  private readonly slow = new WeakMap<ClientConnection, OnTheWay>();
+
+  constructor(private readonly dependencies: FastPublishDependencies) {}
+
+  /** Begins to read the packets of a connection, as long as its client is in the main namespace. */
+  attach({ socket }: ClientConnection): void {
+    tapPackets(socket, this.onPacket);
+  }
+
+  detach(connection: ClientConnection): void {
+    // The transport may stay open, for another namespace or to join this one again.
+    if (!untapPackets(connection.socket, this.onPacket)) return;
+    for (const data of this.slow.get(connection)?.behindLeaving ?? []) passOn(connection.socket, data);
+  }
+
+  // A listener that all transports share; `this` is the transport.
+  private readonly onPacket = ((fast: FastPublish) =>
+    function (this: EngineConnection, data: unknown): void {
+      const connection = connectionOn(this);
+      if (connection !== undefined) fast.read(connection, data);
+    })(this);
+
+  private read(connection: ClientConnection, data: unknown): void {
+    const way = this.slow.get(connection);
+    if (way?.behindLeaving !== undefined) {
+      way.behindLeaving.push(data);
+      return;
+    }
+    if (typeof data === 'string') {
+      if (way === undefined && this.takePublish(connection, data)) return;
+      if (joinPacket.test(data)) {
+        connection.disconnect(transportTaken());
+        return;
+      }
+    }
+    this.pass(connection, data);
+  }
+
+  /** False if it is no publish, or one that others listen to. */
+  private takePublish(connection: ClientConnection, data: string): boolean {
+    if (data.charCodeAt(0) !== eventType) return false;
+    const packet = publishPacket.exec(data);
+    if (packet === null || !isUnobserved(connection.socket)) return false;
+    const packetId = packet[1]!;
+    const args = parse(data.slice(1 + packetId.length));
+    if (args === undefined) return false;
+    this.taken++;
+    void this.dependencies.run(connection, 'publish', (args as unknown[])[1]).then((answer) => {
+      // What follows on the transport may be another connection's.
+      if (!connection.socket.connected) return;
+      if (packetId !== '') this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`);
+      else if (!answer.ok) connection.emit('error', answer.error);
+    });
+    return true;
+  }
+
+  private pass(connection: ClientConnection, data: unknown): void {
+    const { slow } = this;
     const way = slow.get(connection) ?? { packets: 0, parts: 0, behindLeaving: undefined };
     slow.set(connection, way);
     if (data === leavePacket) way.behindLeaving = [];
-    clientOf(connection.socket).ondata(data);
-    const parts = typeof data === 'string' ? Number(binaryPacket.exec(data)?.[1] ?? 0) : 0;
+    passOn(connection.socket, data);
     if (typeof data === 'string') {
       way.packets++;
-      way.parts = parts;
+      way.parts = Number(binaryPacket.exec(data)?.[1] ?? 0);
     } else if (way.parts > 0) way.parts--;
     if (way.parts > 0) return;
     afterDispatch(() => {
       if (--way.packets <= 0) slow.delete(connection);
     });
-  };
-  const take = function (this: EngineConnection, data: unknown): void {
-    const connection = connectionOn(this);
-    if (connection === undefined) return;
-    const way = slow.get(connection);
-    if (way?.behindLeaving !== undefined) {
-      way.behindLeaving.push(data);
-      return;
-    }
-    const { socket } = connection;
-    const packet =
-      typeof data === 'string' && data.charCodeAt(0) === 0x32 && way === undefined
-        ? publishPacket.exec(data)
-        : null;
-    const args =
-      packet !== null && isPlain(socket) ? parse((data as string).slice(1 + packet[1]!.length)) : undefined;
-    if (args === undefined) {
-      if (typeof data === 'string' && joinPacket.test(data)) {
-        connection.disconnect(transportTaken());
-        return;
-      }
-      pass(connection, data);
-    } else answer(connection, (args as unknown[])[1], packet![1]!);
-  };
-  return {
-    attach: ({ socket }) => {
-      const { conn, ondata } = clientOf(socket);
-      conn.off('data', ondata);
-      conn.on('data', take);
-    },
-    detach: (connection) => {
-      const { socket } = connection;
-      const { conn, ondata } = clientOf(socket);
-      conn.off('data', take);
-      // The transport may stay open, for another namespace or to join this one again.
-      if (conn.readyState !== 'open') return;
-      conn.on('data', ondata);
-      for (const data of slow.get(connection)?.behindLeaving ?? []) ondata(data);
-    },
-  };
-}
-
-/** Calls back when Socket.IO has given what it has decoded by now to the listeners: it takes one turn of the tick queue to them, of ours three. */
-function afterDispatch(done: () => void): void {
-  process.nextTick(() => process.nextTick(() => process.nextTick(done)));
-}
-
-function clientOf(socket: Socket): SocketClient {
-  return socket.client as unknown as SocketClient;
+  }
 }
 
 /** Undefined for malformed text: Socket.IO knows what to do with a malformed packet. */
@@ -120,15 +126,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Nobody but this service listens in on the socket. */
-function isPlain(socket: Socket): boolean {
-  const { fns } = socket as unknown as { fns: unknown[] };
-  return (
-    socket.connected &&
-    fns.length === 0 &&
-    socket.listenersAny().length === 1 &&
-    socket.listenerCount('publish') === 0
-  );
 }

@@ -1,138 +1,118 @@
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { randomBytes } from 'node:crypto';
-import { RefusalError } from '../../../shared/errors.js';
-import type { Identity } from '../../protocol/identity.js';
 import type { CloseReason } from '../close-codes.js';
-import { refuseUpgrade } from '../handshake/handshake-refusal.js';
-import { endUpgradeGuard } from '../handshake/upgrade-guard.js';
-import {
-  engineIoPath,
-  isOriginAllowed,
-  type Authenticate,
-  type Handshakes,
-  type LetIn,
-} from '../socketio/socketio-server.js';
+import { ConnectionAttempt } from '../connection-attempt.js';
+import type { ConnectionPipeline } from '../connection-pipeline.js';
 import { CodedWebSocketServer } from '../engine-internals/web-socket-server.js';
+import { ClientGoneError } from '../handshake/handshake-admission.js';
+import { refuseUpgrade } from '../handshake/handshake-refusal.js';
+import { tokenOfUpgrade } from '../handshake/token.js';
+import { endUpgradeGuard } from '../handshake/upgrade-guard.js';
+import { engineIoPath } from '../socketio/socketio-server.js';
 import { WsConnection, type WsConnectionSettings } from './ws-connection.js';
 
-export interface UpgradeDependencies extends Handshakes {
-  readonly authenticate: Authenticate;
-  readonly letIn: LetIn;
-  /** Whether a client whose token was verified may still enter: it may have waited since. @throws RefusalError */
-  readonly checkEntry: (identity: Identity) => void;
+export interface WsUpgradeDependencies {
+  readonly pipeline: ConnectionPipeline;
+  readonly addressOf: (request: IncomingMessage) => string;
+  /** Called with each client that has passed the pipeline. */
   readonly onConnection: (connection: WsConnection) => void;
 }
 
-export interface UpgradeSettings extends WsConnectionSettings {
+export interface WsUpgradeSettings extends WsConnectionSettings {
   readonly transportLimitBytes: number;
-  readonly allowedOrigins: readonly string[];
 }
 
 const path = '/ws';
 
-/** The clients of `/ws`. */
-export interface JsonClients {
-  /** Accepts nobody from now on. */
-  stop(): void;
-  /** Closes every connection, also those that have not joined yet. */
-  close(reason: CloseReason): void;
-}
-
 /** Accepts WebSockets at `/ws`. A request that is refused gets an HTTP status and a JSON body, and no socket. */
-export function acceptWsClients(
-  http: HttpServer,
-  dependencies: UpgradeDependencies,
-  settings: UpgradeSettings,
-): JsonClients {
-  const connections = new Set<WsConnection>();
-  const forget = function (this: WsConnection): void {
-    connections.delete(this);
+export class WsUpgrade {
+  private readonly connections = new Set<WsConnection>();
+  private readonly server: CodedWebSocketServer;
+
+  constructor(
+    private readonly http: HttpServer,
+    private readonly dependencies: WsUpgradeDependencies,
+    private readonly settings: WsUpgradeSettings,
+  ) {
+    this.server = new CodedWebSocketServer({
+      noServer: true,
+      maxPayload: settings.transportLimitBytes,
+      perMessageDeflate: false,
+      // Bad UTF-8 is answered by an error frame; ws would close the connection.
+      skipUTF8Validation: true,
+      clientTracking: false,
+    });
+    this.server.on('headers', (_headers, request) => endUpgradeGuard(request));
+    http.on('upgrade', this.onUpgrade);
+  }
+
+  /** Accepts no client from now on. */
+  stop(): void {
+    this.http.off('upgrade', this.onUpgrade);
+    this.server.close();
+  }
+
+  /** Closes every connection, also those that have not joined yet. */
+  close(reason: CloseReason): void {
+    for (const connection of this.connections) connection.end(reason);
+  }
+
+  private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const url = urlOf(request);
+    if (url === undefined) return;
+    const address = this.dependencies.addressOf(request);
+    const attempt = new ConnectionAttempt('json', request, address, credentialsOf(request, url), socket);
+    this.authorize(attempt).then(
+      () => this.upgrade(attempt, socket, head),
+      (error: unknown) => {
+        if (!(error instanceof ClientGoneError)) refuseUpgrade(socket, error);
+      },
+    );
   };
-  const server = new CodedWebSocketServer({
-    noServer: true,
-    maxPayload: settings.transportLimitBytes,
-    perMessageDeflate: false,
-    // Bad UTF-8 is answered by an error frame; ws would close the connection.
-    skipUTF8Validation: true,
-    clientTracking: false,
-  });
-  server.on('headers', (_headers, request) => endUpgradeGuard(request));
-  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Not every request line is an address; what is none is nobody's here.
-    const target = request.url ?? '/';
-    if (!URL.canParse(target, 'http://localhost')) return;
-    // `/socket.io/../ws` is the same address as `/ws`, but engine.io goes by how it is written and answers it.
-    if (target.startsWith(engineIoPath)) return;
-    const url = new URL(target, 'http://localhost');
-    if (url.pathname !== path && url.pathname !== `${path}/`) return;
-    const refuse = (error: unknown) => {
-      dependencies.onRefused(error, request);
-      refuseUpgrade(socket, error);
-    };
-    try {
-      if (!isOriginAllowed(request, settings.allowedOrigins))
-        throw new RefusalError('forbidden', 'this origin may not connect');
-      const waitMs = dependencies.admit(request);
-      const token = tokenOf(request, url);
-      const identity = dependencies.authenticate(token);
-      const resumeSession = url.searchParams.get('session_id') ?? undefined;
-      const upgrade = () => {
-        try {
-          dependencies.checkEntry(identity);
-        } catch (error) {
-          refuse(error);
-          return;
-        }
-        server.handleUpgrade(request, socket, head, (webSocket) => {
-          const id = randomBytes(15).toString('base64url');
-          const made = {
-            id,
-            webSocket,
-            request,
-            identity,
-            ...(resumeSession !== undefined && { resumeSession }),
-          };
-          const connection = new WsConnection(made, settings);
-          connections.add(connection);
-          connection.on('close', forget);
-          dependencies.onConnection(connection);
-        });
-      };
-      const proceed = () => {
-        if (waitMs === 0) upgrade();
-        else setTimeout(upgrade, waitMs).unref();
-      };
-      const claimed = dependencies.letIn(identity, request, 'json');
-      if (claimed === undefined) {
-        proceed();
-        return;
-      }
-      claimed.then((release) => {
-        socket.once('close', release);
-        if (socket.destroyed) release();
-        else proceed();
-      }, refuse);
-    } catch (error) {
-      refuse(error);
+
+  private async authorize(attempt: ConnectionAttempt): Promise<void> {
+    const { pipeline } = this.dependencies;
+    await pipeline.admit(attempt.request);
+    await pipeline.authorize(attempt);
+  }
+
+  private upgrade(attempt: ConnectionAttempt, socket: Duplex, head: Buffer): void {
+    if (socket.destroyed) {
+      attempt.release();
+      return;
     }
-  };
-  http.on('upgrade', onUpgrade);
-  return {
-    stop: () => {
-      http.off('upgrade', onUpgrade);
-      server.close();
-    },
-    close: (reason) => {
-      for (const connection of connections) connection.end(reason);
-    },
-  };
+    this.server.handleUpgrade(attempt.request, socket, head, (webSocket) => {
+      const id = randomBytes(15).toString('base64url');
+      const connection = new WsConnection({ id, webSocket, attempt }, this.settings);
+      this.connections.add(connection);
+      connection.on('close', this.onClosed);
+      this.dependencies.onConnection(connection);
+    });
+  }
+
+  // A listener that all connections share; `this` is the connection.
+  private readonly onClosed = ((upgrade: WsUpgrade) =>
+    function (this: WsConnection): void {
+      upgrade.connections.delete(this);
+    })(this);
 }
 
-function tokenOf(request: IncomingMessage, url: URL): string {
-  const token =
-    url.searchParams.get('token') ?? /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (token === undefined || token === '')
-    throw new RefusalError('unauthorized', 'no token: give it as ?token= or as an Authorization header');
-  return token;
+/** The address of an upgrade request if it is for `/ws`. */
+function urlOf(request: IncomingMessage): URL | undefined {
+  const target = request.url ?? '/';
+  // `/socket.io/../ws` is the same address as `/ws`, but engine.io goes by how it is written and answers it.
+  if (target.startsWith(engineIoPath)) return undefined;
+  // Not every request line is an address.
+  if (!URL.canParse(target, 'http://localhost')) return undefined;
+  const url = new URL(target, 'http://localhost');
+  return url.pathname === path || url.pathname === `${path}/` ? url : undefined;
+}
+
+function credentialsOf(request: IncomingMessage, url: URL) {
+  return {
+    token: () => tokenOfUpgrade(request, url),
+    sessionId: url.searchParams.get('session_id') ?? undefined,
+    positions: undefined,
+  };
 }

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import type { Identity } from '../../protocol/identity.js';
 import { closeReasons, type CloseReason } from '../close-codes.js';
-import type { EngineConnection, WaitingPacket, WriteOptions } from '../../fanout/engine-connection.js';
+import type { EngineConnection, WaitingPacket, WriteOptions } from '../engine-internals/engine-connection.js';
+import { sendFrames } from '../engine-internals/frame-sender.js';
+import type { ConnectionAttempt } from '../connection-attempt.js';
 import { pingFrame, textFrames } from '../../fanout/frames.js';
 import { PacketTranslator } from './translate.js';
 
@@ -13,23 +13,19 @@ export interface WsConnectionSettings {
   readonly clientTimeoutMs: number;
 }
 
-/** What a new `/ws` connection is made of; the token has been verified before the upgrade. */
+/** What a new `/ws` connection is made of. */
 export interface NewWsConnection {
   readonly id: string;
   readonly webSocket: WebSocket;
-  readonly request: IncomingMessage;
-  readonly identity: Identity;
-  /** Session to resume, from `?session_id=`. */
-  readonly resumeSession?: string;
+  /** It was authorized before the upgrade. */
+  readonly attempt: ConnectionAttempt;
 }
+
+/** With this many frames from a client that has not joined yet, its WebSocket is not read any more until it has. */
+const earlyLimit = 16;
 
 /** The packet type by which Socket.IO refuses a connection to a namespace. */
 const connectError = '4';
-
-/** The private sender of a `ws` socket: engine.io writes ready-made frames through it too. */
-interface FrameSender {
-  sendFrame(frames: Buffer[], callback: (error?: Error) => void): void;
-}
 
 /**
  * A `/ws` client as an Engine.IO connection, so that Socket.IO's rooms, admin operations and limits see it like any other. It stands in
@@ -39,12 +35,11 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   readonly protocol = 4;
   readonly id: string;
   readonly remoteAddress: string | undefined;
-  readonly identity: Identity;
-  readonly resumeSession: string | undefined;
+  readonly attempt: ConnectionAttempt;
   request: IncomingMessage;
   readyState: 'open' | 'closing' | 'closed' = 'open';
   writeBuffer: WaitingPacket[] = [];
-  readonly transport: { name: string; writable: boolean; socket: WebSocket & { _socket?: Socket | null } };
+  readonly transport: { readonly name: 'websocket'; writable: boolean; readonly socket: WebSocket };
   private receiver: ((content: Buffer, isBinary: boolean) => void) | undefined;
   /** Frames that came before there was a receiver: the few that a client sends in the turn of its handshake. */
   private early: [Buffer, boolean][] = [];
@@ -62,12 +57,11 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   constructor(made: NewWsConnection, settings: WsConnectionSettings) {
     super();
     this.id = made.id;
-    this.identity = made.identity;
-    this.resumeSession = made.resumeSession;
-    this.request = made.request;
+    this.attempt = made.attempt;
+    this.request = made.attempt.request;
     this.webSocket = made.webSocket;
     this.transport = { name: 'websocket', writable: true, socket: made.webSocket };
-    this.remoteAddress = made.request.socket.remoteAddress;
+    this.remoteAddress = made.attempt.request.socket.remoteAddress;
     this.heartbeat = setInterval(() => this.beat(settings.clientTimeoutMs), settings.heartbeatIntervalMs);
     this.heartbeat.unref();
     const { webSocket } = this;
@@ -75,8 +69,8 @@ export class WsConnection extends EventEmitter implements EngineConnection {
       this.lastReceivedAt = performance.now();
       // Nothing is run any more for a client that has been disconnected.
       if (this.readyState !== 'open') return;
-      if (this.receiver === undefined) this.early.push([content, isBinary]);
-      else this.receiver(content, isBinary);
+      if (this.receiver !== undefined) this.receiver(content, isBinary);
+      else if (this.early.push([content, isBinary]) >= earlyLimit) webSocket.pause();
     });
     webSocket.on('pong', (data: Buffer) => {
       this.lastReceivedAt = performance.now();
@@ -96,6 +90,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     this.receiver = receiver;
     const { early } = this;
     this.early = [];
+    if (this.webSocket.isPaused) this.webSocket.resume();
     for (const [content, isBinary] of early) if (this.readyState === 'open') receiver(content, isBinary);
   }
 
@@ -154,8 +149,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     }
     this.transport.writable = false;
     const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames);
-    const sender = (this.webSocket as unknown as { _sender: FrameSender })._sender;
-    sender.sendFrame([bytes], (error) => {
+    sendFrames(this.webSocket, bytes, (error) => {
       this.transport.writable = true;
       if (error) return;
       for (const callback of callbacks) callback();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Server } from 'socket.io';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 import { Confirmations } from '../../../server/fanout/confirmations.js';
-import { wrapSocketIoAckIds } from '../../../server/gateway/engine-internals/ack-counter.js';
+import { wrapSocketIoAckIds } from '../../../server/gateway/engine-internals/acknowledgements.js';
 import { ackIdEnd, firstSharedAckId, SharedAckIds } from '../../../server/protocol/ack-ids.js';
 
 describe('[WIRE] acknowledgement ids', () => {

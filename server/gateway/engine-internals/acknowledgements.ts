@@ -1,9 +1,21 @@
-import type { Namespace } from 'socket.io';
+import type { Namespace, Socket } from 'socket.io';
 import { firstSharedAckId } from '../../protocol/ack-ids.js';
 
 /** Socket.IO's own counter of acknowledgement ids, one for each namespace. */
 interface AckCounter {
   _ids: number;
+}
+
+/** The part of a `Map` that Socket.IO and its adapter use of a socket's table of awaited acknowledgements. */
+export interface AckTable {
+  get(id: number): ((...args: unknown[]) => void) | undefined;
+  set(id: number, onAck: (...args: unknown[]) => void): unknown;
+  delete(id: number): boolean;
+}
+
+/** The acknowledgements that a socket awaits, by the id of the packet that asked for them. */
+export function acksOf(socket: Socket): AckTable {
+  return (socket as unknown as { readonly acks: AckTable }).acks;
 }
 
 /**

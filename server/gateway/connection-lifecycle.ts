@@ -1,0 +1,156 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'socket.io';
+import { toWireError } from '../../shared/errors.js';
+import type { SendBufferBudget } from '../fanout/outbox.js';
+import type { Log } from '../logging/log.js';
+import type { Connection } from '../protocol/connection.js';
+import { ClientConnection, connectionOn, transportTaken } from './client-connection.js';
+import { closeReasons } from './close-codes.js';
+import type { CommandQueue } from './command-queue.js';
+import type { ConnectionAttempt } from './connection-attempt.js';
+import type { ConnectionRegistry } from './connection-registry.js';
+import { engineOf, type EngineConnection } from './engine-internals/engine-connection.js';
+import type { SubscriptionRestore } from './restore-subscriptions.js';
+import type { FastPublish } from './socketio/fast-publish.js';
+import { commandListener } from './socketio/command-listener.js';
+import { FrameReceiver } from './ws/frame-receiver.js';
+import { WsConnection } from './ws/ws-connection.js';
+
+export interface ConnectionLifecycleDependencies {
+  readonly registry: ConnectionRegistry;
+  readonly budget: SendBufferBudget;
+  readonly sessions: { onHeartbeat(connection: Connection): void; left(connection: Connection): void };
+  readonly direct: { add(connection: ClientConnection): Promise<void>; remove(connection: Connection): void };
+  readonly restore: SubscriptionRestore;
+  readonly commands: CommandQueue;
+  readonly fastPublish: FastPublish;
+  /** @throws RefusalError if a client that was authorized may not connect any more */
+  readonly revalidate: (attempt: ConnectionAttempt) => void;
+  readonly onConnected: () => void;
+  readonly onDisconnected: (connection: Connection, reason: string) => void;
+  readonly onRefused: (error: unknown, request: IncomingMessage) => void;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export interface ConnectionLifecycleSettings {
+  readonly maxMessageBytes: number;
+  /** Whether connections let go of what they do not need when idle; see `websocket.slim_connections`. */
+  readonly slimConnections: boolean;
+}
+
+/** Connections from the moment in which a client has passed all checks to the one in which it has left: attached, restored, detached. */
+export class ConnectionLifecycle {
+  /** Connections that were made slim. */
+  slimConnections = 0;
+  private readonly onCommand: ReturnType<typeof commandListener>;
+  private readonly frames: FrameReceiver;
+
+  constructor(
+    private readonly dependencies: ConnectionLifecycleDependencies,
+    private readonly settings: ConnectionLifecycleSettings,
+  ) {
+    const { commands, registry, log } = dependencies;
+    this.onCommand = commandListener(
+      (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
+      log,
+    );
+    this.frames = new FrameReceiver({ commands, log }, settings);
+  }
+
+  /** Whether another client has joined on the transport of a socket. */
+  isTaken(socket: Socket): boolean {
+    const present = connectionOn(engineOf(socket));
+    return present !== undefined && this.dependencies.registry.connection(present.id) === present;
+  }
+
+  /** Connects a client that was authorized, unless it may not connect any more. */
+  connect(socket: Socket, attempt: ConnectionAttempt): void {
+    try {
+      this.dependencies.revalidate(attempt);
+      if (this.isTaken(socket)) throw transportTaken();
+    } catch (error) {
+      attempt.release();
+      this.dependencies.onRefused(error, attempt.request);
+      socket.emit('error', toWireError(error));
+      socket.disconnect(true);
+      return;
+    }
+    this.restore(this.attach(socket, attempt), attempt);
+  }
+
+  private attach(socket: Socket, attempt: ConnectionAttempt): ClientConnection {
+    const { registry, budget, fastPublish, onConnected, log, now } = this.dependencies;
+    const { wire, address, identity, session, release } = attempt;
+    const made = { socket, wire, address, identity: identity!, sessionId: session!.id, connectedAt: now() };
+    const connection = new ClientConnection(
+      { ...made, release: attempt.holds ? release : undefined },
+      budget,
+    );
+    registry.add(connection);
+    onConnected();
+    socket.onAny(this.onCommand);
+    socket.on('disconnecting', this.onLeaving);
+    socket.on('disconnect', this.onLeft);
+    socket.conn.on('heartbeat', this.onHeartbeat);
+    if (wire === 'socketio') fastPublish.attach(connection);
+    log.info('Connection opened', { connection_id: connection.id, user_id: identity!.userId, wire });
+    // Once the connection listeners of an embedding application have run.
+    if (this.settings.slimConnections) setImmediate(() => this.makeSlim(connection));
+    return connection;
+  }
+
+  /** Restores the session of a new connection, then sends its `status`. Commands of a `/ws` client wait until then. */
+  private restore(connection: ClientConnection, { session }: ConnectionAttempt): void {
+    const inbox = this.dependencies.direct.add(connection);
+    void this.dependencies.restore.run(connection, session!, inbox).finally(() => {
+      const transport = connection.socket.conn as unknown;
+      if (transport instanceof WsConnection) this.frames.receive(transport, connection);
+    });
+  }
+
+  private makeSlim(connection: ClientConnection): void {
+    if (connection.makeSlim()) this.slimConnections++;
+  }
+
+  // Listeners that all connections share; `this` is the emitter.
+
+  private readonly onLeaving = ((lifecycle: ConnectionLifecycle) =>
+    function (this: Socket): void {
+      const { registry, sessions, direct } = lifecycle.dependencies;
+      const connection = registry.connection(this.id);
+      if (connection === undefined) return;
+      sessions.left(connection);
+      direct.remove(connection);
+    })(this);
+
+  private readonly onLeft = ((lifecycle: ConnectionLifecycle) =>
+    function (this: Socket, reason: string): void {
+      const { registry, fastPublish, commands, onDisconnected, log } = lifecycle.dependencies;
+      const connection = registry.connection(this.id);
+      if (connection === undefined) return;
+      registry.delete(connection.id);
+      this.conn.off('heartbeat', lifecycle.onHeartbeat);
+      if (connection.wire === 'socketio') fastPublish.detach(connection);
+      connection.closed();
+      commands.left(connection);
+      closeTransport(this, reason);
+      const { id, identity } = connection;
+      log.info('Connection closed', { connection_id: id, user_id: identity.userId, reason });
+      onDisconnected(connection, reason);
+    })(this);
+
+  private readonly onHeartbeat = ((lifecycle: ConnectionLifecycle) =>
+    function (this: unknown): void {
+      const connection = connectionOn(this as EngineConnection);
+      if (connection !== undefined) lifecycle.dependencies.sessions.onHeartbeat(connection);
+    })(this);
+}
+
+/** A `/ws` client is in the main namespace only: without it, it cannot do anything any more. */
+function closeTransport({ conn }: Socket, reason: string): void {
+  const transport = conn as unknown;
+  if (!(transport instanceof WsConnection)) return;
+  transport.end(reason === 'server shutting down' ? closeReasons.shuttingDown : closeReasons.disconnected);
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket as TcpSocket } from 'node:net';
+import type { Socket } from 'socket.io';
+import type { DeliveryBatch } from '../../fanout/delivery-batch.js';
+
+/** Options of a write, which engine.io passes through to the transport. */
+export interface WriteOptions {
+  compress?: boolean;
+  /** Complete WebSocket frames in one buffer. A WebSocket transport writes them as they are. */
+  wsPreEncodedFrame?: Buffer[];
+  /** The batches in those frames: ours, engine.io ignores it. */
+  batches?: readonly DeliveryBatch[];
+  /** The packet of a Socket.IO broadcast as a `/ws` frame: encoded once, because all receivers share the options. */
+  jsonFrame?: Buffer;
+}
+
+/** A packet that waits in an Engine.IO connection. */
+export interface WaitingPacket {
+  readonly type?: string;
+  readonly data?: unknown;
+  readonly options?: WriteOptions;
+}
+
+/** The WebSocket of a transport. */
+export interface TransportSocket {
+  readonly readyState: number;
+  /** The TCP socket below it. */
+  readonly _socket?: TcpSocket | null;
+  pause(): void;
+  resume(): void;
+}
+
+/** A transport of an Engine.IO connection. Only that of a WebSocket has a `socket`. */
+export interface EngineTransport {
+  readonly name: string;
+  readonly writable: boolean;
+  readonly socket?: TransportSocket;
+}
+
+/**
+ * What this service uses of an Engine.IO connection: engine.io's own `Socket`, or the one that takes its place for `/ws`. `writeBuffer` and
+ * `transport.writable` show what a slow reader has not taken.
+ */
+export interface EngineConnection {
+  readonly id: string;
+  readonly readyState: string;
+  readonly transport: EngineTransport;
+  request: IncomingMessage;
+  writeBuffer: WaitingPacket[];
+  write(data: string | Buffer, options?: WriteOptions, callback?: () => void): unknown;
+  close(discard?: boolean): unknown;
+  listenerCount(event: string): number;
+}
+
+/** The Engine.IO connection of a socket. */
+export function engineOf(socket: Socket): EngineConnection {
+  return socket.conn as unknown as EngineConnection;
+}
+
+/** The TCP socket of a WebSocket transport; undefined for any other transport, and once it is closed. */
+export function tcpSocketOf(engine: EngineConnection): TcpSocket | undefined {
+  return engine.transport.socket?._socket ?? undefined;
+}

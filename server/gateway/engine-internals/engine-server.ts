@@ -1,0 +1,48 @@
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server } from 'socket.io';
+import type { WebSocket } from 'ws';
+import type { CloseReason } from '../close-codes.js';
+
+/** The transports of engine.io, by session id. */
+type EngineClients = Readonly<
+  Record<string, { readonly transport: { readonly name: string; readonly socket?: WebSocket } }>
+>;
+
+/**
+ * Whether a request belongs to a transport that exists. The session id is the one that engine.io has read from the query and goes by: the
+ * address itself can be written in many ways.
+ */
+export function belongsToTransport(request: IncomingMessage, io: Server): boolean {
+  const { _query: query } = request as IncomingMessage & {
+    readonly _query?: Readonly<Record<string, string>>;
+  };
+  return query?.['sid'] !== undefined && Object.hasOwn(clientsOf(io), query['sid']);
+}
+
+/** The response of a long-polling request: engine.io leaves it on the request. Undefined for an upgrade. */
+export function responseOf(request: IncomingMessage): ServerResponse | undefined {
+  return (request as IncomingMessage & { readonly res?: ServerResponse }).res;
+}
+
+/** Sends a close frame to every Socket.IO client that has a WebSocket. Long-polling ends with the server. */
+export function closeWebSockets(io: Server, reason: CloseReason): void {
+  for (const { transport } of Object.values(clientsOf(io)))
+    if (transport.name === 'websocket') transport.socket?.close(...reason);
+}
+
+/** A transport that stands in for one of engine.io's. */
+export interface ForeignTransport extends EventEmitter {
+  readonly id: string;
+}
+
+/** Gives a transport that is not engine.io's own to Socket.IO, and joins the main namespace on it. */
+export function joinWith(io: Server, transport: ForeignTransport): void {
+  // `Server.onconnection` of Socket.IO is the listener of this event.
+  io.engine.emit('connection', transport);
+  transport.emit('data', '0');
+}
+
+function clientsOf(io: Server): EngineClients {
+  return (io.engine as unknown as { readonly clients: EngineClients }).clients;
+}

@@ -1,0 +1,18 @@
+import type { AckTable } from './acknowledgements.js';
+
+/** Socket.IO's table of awaited acknowledgements, made when the first is awaited: most connections never need it. */
+export class LazyAckTable implements AckTable {
+  private table: Map<number, (...args: unknown[]) => void> | undefined;
+
+  get(id: number): ((...args: unknown[]) => void) | undefined {
+    return this.table?.get(id);
+  }
+
+  set(id: number, onAck: (...args: unknown[]) => void): void {
+    (this.table ??= new Map()).set(id, onAck);
+  }
+
+  delete(id: number): boolean {
+    return this.table?.delete(id) ?? false;
+  }
+}

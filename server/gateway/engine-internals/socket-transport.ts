@@ -1,0 +1,98 @@
+import type { Socket } from 'socket.io';
+import type { DeliveryBatch } from '../../fanout/delivery-batch.js';
+import type { OutboxTransport } from '../../fanout/outbox-transport.js';
+import { engineOf, tcpSocketOf, type EngineConnection, type WaitingPacket } from './engine-connection.js';
+
+/** `readyState` of a WebSocket that is open. */
+const webSocketOpen = 1;
+
+/** The transport of a socket as its outbox writes to it: what waits in engine.io, in ws and in Node's TCP socket is one queue. */
+export class SocketTransport implements OutboxTransport {
+  private readonly engine: EngineConnection;
+
+  constructor(private readonly socket: Socket) {
+    this.engine = engineOf(socket);
+  }
+
+  get takesFrames(): boolean {
+    return this.engine.transport.name === 'websocket';
+  }
+
+  get isDrained(): boolean {
+    const { transport, writeBuffer } = this.engine;
+    if (!transport.writable || writeBuffer.length > 0) return false;
+    const tcp = transport.socket?._socket;
+    return tcp === undefined || tcp === null || tcp.writableLength === 0;
+  }
+
+  get isObserved(): boolean {
+    return this.socket.listenersAnyOutgoing().length > 0;
+  }
+
+  get waitingWrites(): number {
+    return this.engine.writeBuffer.length;
+  }
+
+  waitingBytes(): number {
+    let bytes = tcpSocketOf(this.engine)?.writableLength ?? 0;
+    for (const packet of this.engine.writeBuffer) bytes += sizeOf(packet);
+    return bytes;
+  }
+
+  writeFrames(frames: Buffer, batches?: readonly DeliveryBatch[], whenTaken?: () => void): boolean {
+    if (whenTaken === undefined && this.writeDirectly(frames)) return true;
+    const options = { compress: false, wsPreEncodedFrame: [frames], ...(batches && { batches }) };
+    this.engine.write('', options, whenTaken);
+    return false;
+  }
+
+  writePackets(packets: readonly (string | Buffer)[], whenTaken?: () => void): void {
+    const last = packets.length - 1;
+    packets.forEach((packet, i) => {
+      this.engine.write(packet, { compress: false }, i === last ? whenTaken : undefined);
+    });
+  }
+
+  replaceWaiting(goOn: () => boolean, replace: (batch: DeliveryBatch) => string): void {
+    const queue = this.engine.writeBuffer;
+    for (let i = 0; i < queue.length && goOn(); i++) {
+      const batches = queue[i]!.options?.batches;
+      if (batches === undefined) continue;
+      const notices = batches.map((batch): WaitingPacket => ({
+        type: 'message',
+        options: { compress: false },
+        data: replace(batch),
+      }));
+      queue.splice(i, 1, ...notices);
+      i += notices.length - 1;
+    }
+  }
+
+  observe(event: string, data: unknown): void {
+    for (const listener of this.socket.listenersAnyOutgoing()) listener(event, data);
+  }
+
+  /**
+   * Writes to the TCP socket itself while nothing waits on the way to it: the bookkeeping of engine.io and ws costs as much as the system
+   * call. What the socket does not take at once counts as waiting, so the next write goes the usual way and queues behind it. A program that
+   * listens to engine.io's `packetCreate` gets its events: then nothing is written directly.
+   */
+  private writeDirectly(frames: Buffer): boolean {
+    const { engine } = this;
+    const { readyState, transport, writeBuffer } = engine;
+    const { socket } = transport;
+    const tcp = socket?._socket;
+    if (tcp === undefined || tcp === null || readyState !== 'open' || !transport.writable) return false;
+    if (socket!.readyState !== webSocketOpen || writeBuffer.length > 0 || tcp.writableLength > 0)
+      return false;
+    if (engine.listenerCount('packetCreate') > 0) return false;
+    tcp.write(frames);
+    return true;
+  }
+}
+
+function sizeOf({ data, options }: WaitingPacket): number {
+  let bytes = typeof data === 'string' || Buffer.isBuffer(data) ? data.length : 0;
+  for (const frame of options?.wsPreEncodedFrame ?? []) bytes += frame.length;
+  return bytes;
+}

@@ -1,0 +1,96 @@
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { Server, Socket } from 'socket.io';
+import { toWireError } from '../../../shared/errors.js';
+import { transportTaken } from '../client-connection.js';
+import { ConnectionAttempt } from '../connection-attempt.js';
+import type { ConnectionLifecycle } from '../connection-lifecycle.js';
+import type { ConnectionPipeline } from '../connection-pipeline.js';
+import { tokenOfSocket } from '../handshake/token.js';
+import { WsConnection } from '../ws/ws-connection.js';
+
+export interface ConnectionMiddlewareDependencies {
+  readonly pipeline: ConnectionPipeline;
+  readonly lifecycle: ConnectionLifecycle;
+  readonly addressOf: (request: IncomingMessage) => string;
+  readonly onRefused: (error: unknown, request: IncomingMessage) => void;
+}
+
+/**
+ * Authorizes the sockets of the main namespace, on transports of both wires, and connects those that pass. A `/ws` client was authorized before
+ * its upgrade.
+ */
+export class ConnectionMiddleware {
+  private readonly attempts = new WeakMap<Socket, ConnectionAttempt>();
+  /** Transports on which a client is being authorized. */
+  private readonly authorizing = new WeakSet<object>();
+
+  constructor(private readonly dependencies: ConnectionMiddlewareDependencies) {}
+
+  install(io: Server): void {
+    io.use((socket, next) => {
+      this.authorize(socket).then(
+        () => next(),
+        (error: unknown) => next(connectError(error)),
+      );
+    });
+    io.on('connection', (socket) => {
+      const attempt = this.attempts.get(socket)!;
+      this.attempts.delete(socket);
+      this.dependencies.lifecycle.connect(socket, attempt);
+    });
+  }
+
+  private async authorize(socket: Socket): Promise<void> {
+    this.requireFreeTransport(socket);
+    const { conn } = socket;
+    const transport = conn as unknown;
+    if (transport instanceof WsConnection) {
+      this.attempts.set(socket, transport.attempt);
+      return;
+    }
+    this.authorizing.add(conn);
+    try {
+      const attempt = this.attemptOf(socket);
+      await this.dependencies.pipeline.authorize(attempt);
+      if (conn.readyState === 'closed') attempt.release();
+      this.attempts.set(socket, attempt);
+    } finally {
+      this.authorizing.delete(conn);
+    }
+  }
+
+  private attemptOf(socket: Socket): ConnectionAttempt {
+    const { auth } = socket.handshake;
+    return new ConnectionAttempt(
+      'socketio',
+      socket.request,
+      this.dependencies.addressOf(socket.request),
+      {
+        token: () => tokenOfSocket(socket),
+        sessionId: auth['session_id'],
+        positions: auth['positions'],
+      },
+      socket.conn as unknown as EventEmitter,
+    );
+  }
+
+  /**
+   * One transport, one connection: connections are counted, and their sending is paced, by transport. (Socket.IO itself refuses a second join
+   * only once the first is complete.)
+   *
+   * @throws RefusalError `conflict`
+   */
+  private requireFreeTransport(socket: Socket): void {
+    if (!this.authorizing.has(socket.conn) && !this.dependencies.lifecycle.isTaken(socket)) return;
+    const error = transportTaken();
+    this.dependencies.onRefused(error, socket.request);
+    throw error;
+  }
+}
+
+/** An error that Socket.IO sends as `connect_error`, with the wire's error object as `data`. */
+function connectError(error: unknown): Error & { data: unknown } {
+  const wire = toWireError(error);
+  return Object.assign(new Error(wire.message), { data: wire });
+}
