@@ -12,10 +12,10 @@ export const limitField = (initial: number, max: number) =>
 /** Why an operator does something; kept with the change and in the audit log. */
 export const reasonField = z.string().max(500).optional();
 
-/** Replicas that did not answer: what they hold is missing. */
-export const silentField = z.array(z.string()).describe('Replicas that did not answer in time.');
+/** Replicas that did not answer: the answer holds nothing of them. */
+export const unresponsiveField = z.array(z.string()).describe('Replicas that did not answer in time.');
 
-/** Who switches something, for {@link Switched}. */
+/** Operator and time of a change, for {@link Switched}. */
 export function switchedBy(caller: AdminCaller, now: number, reason: string | undefined): Switched {
   return { by: caller.identity.userId, at: now, ...(reason !== undefined && { reason }) };
 }

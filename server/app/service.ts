@@ -4,20 +4,20 @@ import { hostname } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
-import { assembleCommands, presenceRoom } from './commands.js';
+import { assembleCommands } from './commands.js';
 import type { Hooks } from '../hooks/hooks.js';
 import { assembleEntrance, type Entrance } from './gateway.js';
 import { assembleHttp } from './http.js';
 import { assembleLimits, type Limits } from './limits.js';
-import { alertNotifier, assembleControl, assembleOperations, type Control } from './admin.js';
+import { assembleAdmin, assembleControl, type Control } from './admin.js';
 import { assembleSupervision, type Supervision } from './supervision.js';
 import { assembleTokens, type Tokens } from './tokens.js';
 import { assembleTracing, type Tracing } from './tracing.js';
 import { metricSources } from './metric-sources.js';
 import { Permissions } from '../auth/permissions.js';
-import { makeDevelopmentSecret } from '../auth/token-keys.js';
+import { developmentSecret } from '../auth/development-secret.js';
+import { alertNotifier } from '../admin/notifications/alert-notifier.js';
 import { openStorage, type Storage } from '../storage/storage.js';
-import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import { Confirmations } from '../fanout/confirmations.js';
 import { DirectService } from '../direct/direct-service.js';
@@ -26,7 +26,10 @@ import { SessionService } from '../sessions/session-service.js';
 import type { Log } from '../logging/log.js';
 import { LoggerFactory } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
-import { TopicHub } from '../topics/topic-hub.js';
+import type { TopicHub } from '../topics/topic-hub.js';
+import { assembleTopics } from './topics.js';
+import { followRooms } from '../gateway/follow-rooms.js';
+import { PresenceRooms } from '../gateway/socketio/presence-rooms.js';
 import { ClientAddresses } from '../gateway/handshake/client-addresses.js';
 import { version } from '../../shared/version.js';
 import { SendBufferBudget } from '../fanout/outbox.js';
@@ -77,7 +80,7 @@ export class Service {
     this.replicaId = settings.server.replicaId ?? `${hostname()}-${randomBytes(3).toString('hex')}`;
     this.logger = options.logger ?? new LoggerFactory(settings.logging);
     this.log = this.logger.log('service');
-    this.developmentSecret = needsDevelopmentSecret(settings) ? makeDevelopmentSecret() : undefined;
+    this.developmentSecret = developmentSecret(settings);
     const permissions = new Permissions(settings.permissions);
 
     this.storage = openStorage({ replicaId: this.replicaId, logOf: this.logger.log, now }, settings);
@@ -93,10 +96,10 @@ export class Service {
     this.supervision = assembleSupervision({
       ...parts,
       hooks: options.hooks ?? {},
-      announce: alertNotifier(this.control),
+      announce: alertNotifier(this.control.cluster),
     });
     this.tracing = assembleTracing({ ...parts, switches: this.control.map });
-    const { supervisor, hooks } = this.supervision;
+    const { hooks } = this.supervision;
     const { tracer } = this.tracing;
     this.addresses = new ClientAddresses(settings.server.trustedProxies);
     this.app = express().disable('x-powered-by').set('trust proxy', this.addresses.isTrusted);
@@ -123,36 +126,20 @@ export class Service {
     this.registry = new ConnectionRegistry(namespace);
     this.budget = new SendBufferBudget(settings.outbox);
     const confirmations = new Confirmations(this.storage.bus);
-    this.topics = new TopicHub(
-      {
-        broker: this.storage.broker,
-        audience: this.registry,
-        acks: confirmations,
-        supervisor,
-        onPublish: hooks.publish,
-        onSubscribe: hooks.subscribing,
-        tracer,
-        onDelivered: (latencyMs) => this.metrics.deliveryHistogram.observe(latencyMs),
-        log: this.logger.log('routing'),
-        now,
-      },
-      {
-        fanoutWindowMs: settings.topics.fanoutWindowMs,
-        fanoutWindowMaxMs: settings.topics.fanoutWindowMaxMs,
-        positionCheckMs: settings.topics.positionCheckSecs * 1000,
-        outboxOverflow: settings.outbox.overflowStrategy,
-        blockCacheBytes: settings.topics.catchUpCacheBytes,
-        mailboxCapacity: settings.actorSystem.mailboxCapacity,
-        mailboxOverflow: settings.actorSystem.overflowStrategy,
-        batchMax: settings.actorSystem.batchMax,
-        actorIdleMs: settings.actorSystem.idleSecs * 1000,
-      },
-    );
+    this.topics = assembleTopics({
+      ...parts,
+      registry: this.registry,
+      confirmations,
+      supervision: this.supervision,
+      tracing: this.tracing,
+      metrics: this.metrics,
+    });
+    const presenceRooms = new PresenceRooms(this.io);
     this.presence = new PresenceService({
       store: this.storage.presence,
       bus: this.storage.bus,
       log: this.logger.log('presence'),
-      notify: (topic, event) => this.io.local.to(presenceRoom(topic)).emit('presence', event),
+      notify: presenceRooms.notify,
     });
     this.sessions = new SessionService({
       store: this.storage.sessions,
@@ -170,7 +157,7 @@ export class Service {
     });
     const router = assembleCommands({
       settings,
-      io: this.io,
+      presenceRooms,
       topics: this.topics,
       direct: this.direct,
       presence: this.presence,
@@ -188,7 +175,8 @@ export class Service {
       },
     });
     this.tokens.watch(() => this.registry.all());
-    this.followRooms();
+    followRooms({ registry: this.registry, topics: this.topics, presence: this.presence });
+    this.storage.onUp(() => this.presence.rewrite());
     this.entrance.open({
       registry: this.registry,
       budget: this.budget,
@@ -217,7 +205,7 @@ export class Service {
       router,
       authenticate,
       addressOf: this.addresses.of,
-      admin: assembleOperations({
+      admin: assembleAdmin({
         ...parts,
         logger: this.logger,
         control: this.control,
@@ -227,10 +215,9 @@ export class Service {
         metrics: this.metrics,
         supervision: this.supervision,
         tracing: this.tracing,
-        authenticate,
+        sessions: this.sessions,
+        tokens: this.tokens,
         addressOf: this.addresses.of,
-        onSubscriptionsChanged: (connection) => this.sessions.onChanged(connection),
-        moreRoutes: this.tokens.adminRoutes,
       }),
     });
     this.metrics.setSources(
@@ -252,7 +239,7 @@ export class Service {
   async start(): Promise<number> {
     this.storage.start();
     await this.storage.whenReady(3000);
-    await Promise.all([this.control.map.read(), this.tokens.read(), this.tracing.open()]);
+    await Promise.all([this.control.map.read(), this.tokens.read(), this.tracing.spans.open()]);
     const { host, port } = this.settings.server;
     await new Promise<void>((resolve, reject) => {
       this.http.once('error', reject);
@@ -288,38 +275,11 @@ export class Service {
     await this.topics.close();
     await this.presence.close();
     this.supervision.close();
-    await this.tracing.close();
+    this.tracing.rules.close();
+    await this.tracing.spans.close();
     await this.storage.close();
     this.budget.close();
     this.metrics.close();
     this.log.info('Stopped', { replica_id: this.replicaId });
   }
-
-  private followRooms(): void {
-    const { topics, presence, registry } = this;
-    const userOf = (id: string) => registry.connection(id)?.identity.userId;
-    registry.follow({
-      onRoomCreated: (topic) => topics.onRoomCreated(topic),
-      onRoomDeleted: (topic) => topics.onRoomDeleted(topic),
-      onJoined: (topic, id) => {
-        const userId = userOf(id);
-        if (userId !== undefined) presence.joined(topic, userId);
-      },
-      onLeft: (topic, id) => {
-        topics.onLeft(topic, id);
-        const userId = userOf(id);
-        if (userId !== undefined) presence.left(topic, userId);
-      },
-    });
-    this.storage.onUp(() => presence.rewrite());
-  }
-}
-
-function needsDevelopmentSecret({ auth, server }: Settings): boolean {
-  if (auth.jwtSecret !== undefined || auth.publicKeyFile !== undefined || auth.jwksFile !== undefined)
-    return false;
-  if (server.environment !== 'production') return true;
-  throw new SettingsError([
-    'auth.jwt_secret: set JWT_SECRET (or auth.public_key_file, or auth.jwks_file): production does not run without',
-  ]);
 }

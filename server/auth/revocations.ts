@@ -63,6 +63,16 @@ export class Revocations {
     return notBefore !== undefined && (issuedAt === undefined || issuedAt < notBefore);
   };
 
+  /**
+   * As {@link isRevoked}, for decisions: a token that may have been revoked is not accepted.
+   *
+   * @throws RefusalError `unavailable` until the revocations have been read from the store once
+   */
+  readonly checkedIsRevoked = (identity: Identity): boolean => {
+    this.dependencies.map.checkKnown('which tokens are revoked');
+    return this.isRevoked(identity);
+  };
+
   /** Revokes all tokens that a user was issued up to now. @throws RefusalError `unavailable` */
   async revokeUser(userId: string, reason?: string): Promise<RevocationRecord> {
     return this.add(`user:${userId}`, { not_before: this.nowSecs() + 1, until: this.keptUntil() }, reason);

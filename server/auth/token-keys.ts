@@ -1,4 +1,4 @@
-import { createPublicKey, createSecretKey, randomBytes, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 /** Algorithms a key can be used with; a key is good for exactly one. */
@@ -80,9 +80,4 @@ function asymmetric(key: KeyObject): TokenKey {
   if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1')
     return { key, algorithm: 'ES256' };
   throw new Error('only RSA keys (RS256) and P-256 keys (ES256) can be used');
-}
-
-/** A secret for one run, for development without one. */
-export function makeDevelopmentSecret(): string {
-  return randomBytes(32).toString('base64url');
 }

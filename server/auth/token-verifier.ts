@@ -5,8 +5,6 @@ import type { Identity } from '../protocol/identity.js';
 import { refreshType } from './token-issuer.js';
 import type { TokenKey } from './token-keys.js';
 
-export { makeDevelopmentSecret, readKeys } from './token-keys.js';
-
 export interface TokenVerifierSettings {
   readonly keys: readonly TokenKey[];
   readonly issuer?: string;

@@ -1,5 +1,6 @@
 import type { SharedStore } from '../cluster/shared-store.js';
 import type { Log } from '../logging/log.js';
+import type { SupervisedChild } from './supervisor.js';
 import type { WorkPool } from './work-pool.js';
 
 export type Severity = 'info' | 'warning' | 'critical';
@@ -81,6 +82,19 @@ export class Alerts {
     announce(alert);
     void this.post(alert);
     return alert;
+  }
+
+  /** Raises the alert of an actor, or hook, that failed too often to be restarted. */
+  actorStopped({
+    id,
+    restartCount,
+    lastError,
+  }: Pick<SupervisedChild, 'id' | 'restartCount' | 'lastError'>): void {
+    this.raise('critical', 'actor_stopped', `Actor ${id} stopped due to restart loop`, {
+      actor_id: id,
+      restart_count: restartCount,
+      last_error: lastError,
+    });
   }
 
   /** The newest first; while the store is away, those of this replica. */

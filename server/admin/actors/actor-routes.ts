@@ -3,7 +3,8 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { Alerts } from '../../supervision/alerts.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, silentField } from '../schemas.js';
+import { limitField, unresponsiveField } from '../schemas.js';
+import { listActors, restartActor } from './actor-operations.js';
 
 export interface ActorRouteDependencies {
   readonly cluster: ClusterOperations;
@@ -51,10 +52,10 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
       answer: z.object({
         actors: z.array(actorSchema),
         total: z.int().describe('How many there are, also those past the limit.'),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ query }) => {
-        const { answers, unresponsive } = await cluster.ask('actors', query);
+        const { answers, unresponsive } = await cluster.ask(listActors, query);
         const order = (state: string) => [...states].reverse().indexOf(state as (typeof states)[number]);
         return {
           actors: answers
@@ -74,10 +75,10 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
       params: z.object({ id: z.string().describe('Encoded: topic%3Anews.') }),
       answer: z.object({
         restarted: z.array(z.string()).describe('Replicas on which it had failed.'),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ params: { id } }) => {
-        const { answers, unresponsive } = await cluster.ask('restart_actor', { id });
+        const { answers, unresponsive } = await cluster.ask(restartActor, { id });
         if (unresponsive.length === 0 && !answers.some(({ answer }) => answer.known))
           throw new RefusalError('not_found', `there is no actor ${id.slice(0, 220)}`);
         return {

@@ -2,13 +2,11 @@ import { z } from 'zod';
 import { isLogFilter, logFilterRule } from '../../logging/log-filter.js';
 import { readTopicName } from '../../../shared/topic-name.js';
 import { modes, type ControlState } from '../../control/control-state.js';
-import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminCaller, type AdminRoute } from '../admin-route.js';
-import { reasonField, silentField, switchedBy } from '../schemas.js';
+import { reasonField, switchedBy } from '../schemas.js';
 
-export interface EmergencyRouteDependencies {
+export interface ControlRouteDependencies {
   readonly control: ControlState;
-  readonly cluster: ClusterOperations;
   /** The log filter in force on this replica. */
   readonly logFilter: () => string;
   readonly now: () => number;
@@ -27,25 +25,8 @@ const onlyReason = z.strictObject({ reason: reasonField });
 const topicParam = z.object({ topic: z.string() });
 const rate = z.int().min(0).max(1_000_000);
 
-const notification = z.strictObject({
-  type: z.literal('SystemNotification').default('SystemNotification'),
-  data: z.strictObject({
-    level: z.enum(['info', 'warning', 'error']).default('info'),
-    message: z.string().min(1).max(2000),
-  }),
-  /** Only to these users. */
-  users: z.array(z.string()).min(1).max(1000).optional(),
-  /** Only to the subscribers of this topic. */
-  topic: z.string().optional(),
-});
-
-/** Emergency controls: mode, connections, rates, topics, presence, notifications, log filter. In force on all replicas within a second. */
-export function emergencyRoutes({
-  control,
-  cluster,
-  logFilter,
-  now,
-}: EmergencyRouteDependencies): readonly AdminRoute[] {
+/** Runtime control: mode, connections, rates, topics, presence, log filter. A change applies to all replicas within a second. */
+export function controlRoutes({ control, logFilter, now }: ControlRouteDependencies): readonly AdminRoute[] {
   const accept = (accepted: boolean) => ({
     method: 'post' as const,
     role: 'operator' as const,
@@ -117,26 +98,6 @@ export function emergencyRoutes({
     freeze(false),
     shed(true),
     shed(false),
-    adminRoute({
-      method: 'post',
-      path: '/broadcast',
-      role: 'operator',
-      summary: 'Send a SystemNotification to all clients, to users, or to the subscribers of a topic.',
-      body: notification,
-      answer: z.object({ notified: z.int(), silent_replicas: silentField }),
-      run: async ({ body: { data, users, topic } }) => {
-        if (topic !== undefined) readTopicName(topic, 'topic');
-        const { answers, unresponsive } = await cluster.ask('notify', {
-          notification: { ...data, timestamp: now() },
-          users,
-          topic,
-        });
-        return {
-          notified: answers.reduce((sum, { answer }) => sum + answer.notified, 0),
-          silent_replicas: unresponsive,
-        };
-      },
-    }),
     adminRoute({
       method: 'get',
       path: '/config/rate-limits',

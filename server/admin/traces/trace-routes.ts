@@ -5,7 +5,8 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import { inOrder, traceStages } from '../../tracing/trace-event.js';
 import { traceRulesLimit, type TraceRule, type TraceRules } from '../../tracing/trace-rules.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, reasonField, silentField, switchedBy } from '../schemas.js';
+import { limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
+import { listTraces, traceOfMessage } from './trace-operations.js';
 
 export interface TraceRouteDependencies {
   readonly cluster: ClusterOperations;
@@ -52,10 +53,10 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       answer: z.object({
         message_id: z.string(),
         events: z.array(eventSchema),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ params: { id } }) => {
-        const { answers, unresponsive } = await cluster.ask('trace', { id });
+        const { answers, unresponsive } = await cluster.ask(traceOfMessage, { id });
         const events = inOrder(answers.flatMap(({ answer }) => answer));
         if (events.length === 0 && unresponsive.length === 0)
           throw new RefusalError(
@@ -95,10 +96,10 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
             code: z.string().optional().describe('Of the error, if it failed.'),
           }),
         ),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ query }) => {
-        const { answers, unresponsive } = await cluster.ask('traces', query);
+        const { answers, unresponsive } = await cluster.ask(listTraces, query);
         const messages = answers.flatMap(({ answer }) => answer).sort((a, b) => b.at - a.at);
         return { messages: messages.slice(0, query.limit), silent_replicas: unresponsive };
       },
