@@ -42,7 +42,7 @@ export interface AdminRoute {
 }
 
 /** Rejects to answer with an error, as long as nothing has been written. */
-export type AdminStream = (request: Request, response: Response, caller: AdminCaller) => Promise<void>;
+type AdminStream = (request: Request, response: Response, caller: AdminCaller) => Promise<void>;
 
 type Read<Schema, Else> = Schema extends z.ZodType ? z.output<Schema> : Else;
 

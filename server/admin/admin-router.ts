@@ -23,7 +23,7 @@ import {
 } from './admin-route.js';
 import type { AuditLog } from './audit-log.js';
 
-export interface AdminRouterDependencies {
+interface AdminRouterDependencies {
   readonly routes: readonly AdminRoute[];
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;

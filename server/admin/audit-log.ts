@@ -4,7 +4,7 @@ import { cleanText, cleanValue } from '../logging/log-fields.js';
 import type { AdminCaller } from './admin-route.js';
 
 /** One change, or attempted change, by an operator. */
-export interface AuditRecord {
+interface AuditRecord {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -19,7 +19,7 @@ export interface AuditRecord {
   readonly result: string;
 }
 
-export interface AuditLogDependencies {
+interface AuditLogDependencies {
   readonly store: SharedStore;
   readonly log: Log;
   readonly replicaId: string;

@@ -16,7 +16,7 @@ export function operation<Asked, Answer>(name: string): Operation<Asked, Answer>
 }
 
 /** The answers of the replicas, and which replicas did not answer. */
-export interface Gathered<Answer> {
+interface Gathered<Answer> {
   readonly answers: readonly { readonly replica: string; readonly answer: Answer }[];
   readonly unresponsive: readonly string[];
 }

@@ -37,7 +37,7 @@ import type { Supervision } from './supervision.js';
 import type { Tokens } from './tokens.js';
 import type { Tracing } from './tracing.js';
 
-export interface ControlParts {
+interface ControlParts {
   readonly settings: Settings;
   readonly storage: Storage;
   readonly logger: LoggerFactory;
@@ -68,7 +68,7 @@ export function assembleControl({ settings, storage, logger }: ControlParts): Co
   };
 }
 
-export interface AdminParts extends ControlParts {
+interface AdminParts extends ControlParts {
   readonly replicaId: string;
   readonly control: Control;
   readonly registry: ConnectionRegistry;

@@ -26,7 +26,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { Topics } from '../topics/topics.js';
 
 /** What the commands are made of. */
-export interface CommandParts {
+interface CommandParts {
   readonly settings: Settings;
   readonly presenceRooms: PresenceRooms;
   readonly topics: Topics;

@@ -16,7 +16,7 @@ import type { Limits } from './limits.js';
 import type { Tokens } from './tokens.js';
 
 /** What the HTTP routes are made of. */
-export interface HttpParts {
+interface HttpParts {
   readonly settings: Settings;
   readonly storage: Storage;
   readonly health: HealthSources;

@@ -9,7 +9,7 @@ import { UserLimiter } from '../limits/user-limiter.js';
 import type { LogFactory } from '../logging/log.js';
 
 /** What the limits are made of. */
-export interface LimitParts {
+interface LimitParts {
   readonly settings: Settings;
   readonly storage: Storage;
   readonly logOf: LogFactory;

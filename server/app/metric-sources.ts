@@ -10,7 +10,7 @@ import type { SendBufferBudget } from '../fanout/outbox.js';
 import type { ConnectionRegistry } from '../gateway/connection-registry.js';
 
 /** The parts that the metrics read. */
-export interface MetricParts {
+interface MetricParts {
   readonly replicaId: string;
   readonly registry: ConnectionRegistry;
   readonly topics: TopicHub;

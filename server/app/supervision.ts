@@ -10,7 +10,7 @@ import type { Settings } from '../config/schema.js';
 import type { LogFactory } from '../logging/log.js';
 
 /** What supervision is made of. */
-export interface SupervisionParts {
+interface SupervisionParts {
   readonly settings: Settings;
   readonly replicaId: string;
   readonly storage: Storage;

@@ -14,7 +14,7 @@ import { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { LogFactory } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 
-export interface TokenParts {
+interface TokenParts {
   readonly settings: Settings;
   /** Secret of HS256 tokens; undefined where there are public keys only. */
   readonly secret: string | undefined;

@@ -9,7 +9,7 @@ import type { Supervision } from './supervision.js';
 import type { Tracing } from './tracing.js';
 
 /** What the topics of a replica are made of. */
-export interface TopicParts {
+interface TopicParts {
   readonly settings: Settings;
   readonly storage: Storage;
   readonly registry: ConnectionRegistry;

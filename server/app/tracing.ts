@@ -7,7 +7,7 @@ import { MessageTracer } from '../tracing/message-tracer.js';
 import { TraceRules } from '../tracing/trace-rules.js';
 
 /** What traces are made of. */
-export interface TracingParts {
+interface TracingParts {
   readonly settings: Settings;
   readonly replicaId: string;
   /** The map of the runtime control. */

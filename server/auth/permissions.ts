@@ -3,7 +3,7 @@ import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Action, Identity } from '../protocol/identity.js';
 
 /** Allows the actions on the topics to everybody who has the role; role `*` is everybody. */
-export interface PermissionRule {
+interface PermissionRule {
   readonly role: string;
   readonly topics: readonly string[];
   readonly allow: readonly Action[];

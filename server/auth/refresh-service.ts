@@ -5,7 +5,7 @@ import type { Revocations } from './revocations.js';
 import type { PairSeed, TokenIssuer, TokenPair } from './token-issuer.js';
 import type { RefreshIdentity, TokenVerifier } from './token-verifier.js';
 
-export interface RefreshServiceDependencies {
+interface RefreshServiceDependencies {
   /** Undefined: this service has public keys only and cannot sign. */
   readonly issuer: TokenIssuer | undefined;
   readonly verifier: TokenVerifier;

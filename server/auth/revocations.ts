@@ -2,7 +2,7 @@ import type { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { Identity } from '../protocol/identity.js';
 
 /** Tokens that are not taken any more, as operators see them. */
-export interface RevocationRecord {
+interface RevocationRecord {
   /** `user:<id>`, `token:<jti>` or `family:<id>`. */
   readonly subject: string;
   /** Tokens of the user that were issued before this (seconds since 1970) are revoked; only for users. */
@@ -14,12 +14,12 @@ export interface RevocationRecord {
 
 type Stored = Omit<RevocationRecord, 'subject'>;
 
-export interface RevocationsDependencies {
+interface RevocationsDependencies {
   readonly map: ReplicatedMap;
   readonly now: () => number;
 }
 
-export interface RevocationsSettings {
+interface RevocationsSettings {
   /** The longest that a token may be good for, in seconds, where it does not say; records are kept for this long. */
   readonly keepSecs: number;
   readonly leewaySecs: number;

@@ -1,7 +1,7 @@
 import jwt from 'jsonwebtoken';
 
 /** What tokens are to say about a user. */
-export interface TokenGrant {
+interface TokenGrant {
   readonly userId: string;
   readonly roles: readonly string[];
   /** Topic patterns that the tokens are restricted to; names are subscribed by the service. */
@@ -27,13 +27,13 @@ export interface PairSeed {
   readonly issuedAt: number;
 }
 
-export interface TokenIssuerDependencies {
+interface TokenIssuerDependencies {
   readonly secret: string;
   readonly newId: () => string;
   readonly now: () => number;
 }
 
-export interface TokenIssuerSettings {
+interface TokenIssuerSettings {
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
   readonly accessTtlSecs: number;

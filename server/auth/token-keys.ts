@@ -2,7 +2,7 @@ import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } fro
 import { readFileSync } from 'node:fs';
 
 /** Algorithms a key can be used with; a key is good for exactly one. */
-export type TokenAlgorithm = 'HS256' | 'RS256' | 'ES256';
+type TokenAlgorithm = 'HS256' | 'RS256' | 'ES256';
 
 /** A key and the one algorithm it is good for; the token's own word on that is never taken. */
 export interface TokenKey {
@@ -13,7 +13,7 @@ export interface TokenKey {
 }
 
 /** Where keys come from; at least one has to be given. */
-export interface KeySources {
+interface KeySources {
   readonly jwtSecret?: string | undefined;
   readonly publicKeyFile?: string | undefined;
   readonly jwksFile?: string | undefined;

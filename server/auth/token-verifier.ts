@@ -5,7 +5,7 @@ import type { Identity } from '../protocol/identity.js';
 import { refreshType } from './token-issuer.js';
 import type { TokenKey } from './token-keys.js';
 
-export interface TokenVerifierSettings {
+interface TokenVerifierSettings {
   readonly keys: readonly TokenKey[];
   readonly issuer?: string;
   readonly audience?: string;
@@ -13,7 +13,7 @@ export interface TokenVerifierSettings {
 }
 
 /** What the verifier asks of others. */
-export interface TokenVerifierDependencies {
+interface TokenVerifierDependencies {
   /** Whether the token, or all tokens of its user, were revoked. */
   readonly isRevoked?: (identity: Identity) => boolean;
   /** The time by which tokens expire, in milliseconds since 1970; else that of the clock. */

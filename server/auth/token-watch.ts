@@ -1,12 +1,12 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Connection } from '../protocol/connection.js';
 
-export interface TokenWatchDependencies {
+interface TokenWatchDependencies {
   readonly connections: () => Iterable<Connection>;
   readonly now: () => number;
 }
 
-export interface TokenWatchSettings {
+interface TokenWatchSettings {
   readonly leewaySecs: number;
   /** The client is told this long before its token expires. */
   readonly noticeSecs: number;

@@ -20,7 +20,7 @@ interface Frame {
 }
 
 /** Where frames and complaints go. */
-export interface ConnectOutput {
+interface ConnectOutput {
   readonly line: (frame: string) => void;
   readonly complaint: (text: string) => void;
 }

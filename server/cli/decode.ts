@@ -6,7 +6,7 @@ import { TokenVerifier } from '../auth/token-verifier.js';
 import type { Settings } from '../config/schema.js';
 
 /** What a token says, and what a service with our settings would say to it. */
-export interface DecodedToken {
+interface DecodedToken {
   readonly header: unknown;
   readonly payload: unknown;
   /** `expires in 42 s`, `expired since 42 s`, or that it never does. */

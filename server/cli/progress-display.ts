@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress';
 
 /** Tells whoever waits how far a command is. */
-export interface ProgressDisplay {
+interface ProgressDisplay {
   /** `part` of the whole, 0 to 1; undefined where the whole is not known. */
   update(sessions: number, part?: number): void;
   /** Idempotent. */

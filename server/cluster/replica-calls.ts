@@ -2,7 +2,7 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import type { Bus } from './bus.js';
 
 /** Runs a call on this replica; what it returns has to fit into JSON. */
-export type CallHandler = (data: unknown) => unknown;
+type CallHandler = (data: unknown) => unknown;
 
 /** What one replica answered; `error` if it could not, or did not in time. */
 export interface ReplicaAnswer<Result> {

@@ -3,7 +3,7 @@ import type { Log } from '../logging/log.js';
 import type { Bus } from './bus.js';
 import type { SharedStore, StampedEntry, StampedFields } from './shared-store.js';
 
-export interface ReplicatedMapDependencies {
+interface ReplicatedMapDependencies {
   readonly store: SharedStore;
   readonly bus: Bus;
   readonly log: Log;
@@ -11,7 +11,7 @@ export interface ReplicatedMapDependencies {
   readonly now?: () => number;
 }
 
-export interface ReplicatedMapSettings {
+interface ReplicatedMapSettings {
   /** Key in the store and kind on the bus. */
   readonly name: string;
   /** The store is asked this often whether something has changed unheard, in milliseconds. */
@@ -19,7 +19,7 @@ export interface ReplicatedMapSettings {
 }
 
 /** Called for each field whose value has changed, here or on another replica; `undefined`: it was removed. */
-export type FieldListener = (field: string, value: string | undefined) => void;
+type FieldListener = (field: string, value: string | undefined) => void;
 
 /** For this long it is known of a field that it was removed, in milliseconds. */
 const tombstoneKeptMs = 86_400_000;

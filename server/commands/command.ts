@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Connection } from '../protocol/connection.js';
 
-export type CommandName =
+type CommandName =
   'subscribe' | 'unsubscribe' | 'publish' | 'direct' | 'history' | 'missed' | 'presence' | 'refresh' | 'ping';
 
 /**

@@ -6,7 +6,7 @@ import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
 import { messagesOf } from './history.js';
 
-export interface MissedDependencies {
+interface MissedDependencies {
   readonly topics: Topics;
   readonly permissions: Permissions;
   /** Topics of a stored session of this user; empty when there is none. */

@@ -9,7 +9,7 @@ import { confirmField, keyField, timeoutField, traceField } from '../protocol/re
 import type { MessageTracer } from '../tracing/message-tracer.js';
 
 /** Waits for subscribers to acknowledge a message. */
-export interface DeliveryConfirmations {
+interface DeliveryConfirmations {
   /** Name of this replica, to which confirmations are reported. */
   readonly replicaId: string;
   /** Begins to collect for a message that is about to be published. */
@@ -20,7 +20,7 @@ export interface DeliveryConfirmations {
   cancel(messageId: string): void;
 }
 
-export interface PublishDependencies {
+interface PublishDependencies {
   readonly topics: Topics;
   readonly permissions: Permissions;
   readonly confirmations: DeliveryConfirmations;
@@ -32,7 +32,7 @@ export interface PublishDependencies {
   readonly onPublished: (receipt: AppendReceipt, connectionId: string, tookMs: number) => void;
 }
 
-export interface PublishSettings extends PayloadLimits {
+interface PublishSettings extends PayloadLimits {
   readonly confirmTimeoutMs: number;
 }
 
@@ -45,7 +45,7 @@ const schema = z.strictObject({
   trace: traceField.optional(),
 });
 
-export interface PublishAnswer {
+interface PublishAnswer {
   id: string;
   topic: string;
   epoch: string;

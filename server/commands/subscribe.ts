@@ -7,7 +7,7 @@ import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
 import { positionsField, topicsField } from '../protocol/request-fields.js';
 
-export interface SubscribeDependencies {
+interface SubscribeDependencies {
   readonly topics: Topics;
   readonly permissions: Permissions;
   /** Asks for `presence` events of a topic. */
@@ -16,7 +16,7 @@ export interface SubscribeDependencies {
   readonly onChanged: (connection: Connection) => void;
 }
 
-export interface SubscribeSettings {
+interface SubscribeSettings {
   readonly maxTopicsPerConnection: number;
 }
 

@@ -1,12 +1,12 @@
 import { shortNames } from './schema.js';
-import { nearest } from './nearest.js';
+import { didYouMean } from '../primitives/did-you-mean.js';
 import { settingList, variablePrefix, type SettingDescription } from './setting-list.js';
 
 /** Names the settings file. */
 export const fileVariable = 'RTC_CONFIG';
 
 /** A setting that came from the environment. */
-export interface VariableValue {
+interface VariableValue {
   readonly setting: SettingDescription;
   readonly variable: string;
   readonly value: unknown;
@@ -34,7 +34,9 @@ export function readEnvironment(environment: NodeJS.ProcessEnv): {
     if (!variable.startsWith(variablePrefix) || variable === fileVariable) continue;
     const setting = byVariable.get(variable);
     if (setting === undefined)
-      problems.push(`unknown setting: variable ${variable}${nearest(variable, [...byVariable.keys()])}`);
+      problems.push(
+        `unknown setting: variable ${variable}${didYouMean(variable, [...byVariable.keys()], 3)}`,
+      );
     else if (text !== undefined && text !== '')
       values.push({ setting, variable, value: readText(setting, text) });
   }

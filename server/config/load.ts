@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
 import { fileVariable, readEnvironment } from './environment.js';
-import { nearest } from './nearest.js';
+import { didYouMean } from '../primitives/did-you-mean.js';
 import { settingsSchema, type Settings, type WrittenSettings } from './schema.js';
 import { settingList } from './setting-list.js';
 
@@ -37,7 +37,7 @@ export function loadSettings(environment: NodeJS.ProcessEnv, file?: string): Set
  *
  * @throws SettingsError as {@link loadSettings}
  */
-export function loadWritten(
+function loadWritten(
   environment: NodeJS.ProcessEnv,
   file?: string,
 ): { readonly written: WrittenSettings; readonly sources: ReadonlyMap<string, string> } {
@@ -99,7 +99,7 @@ function explain(issue: z.core.$ZodIssue, sources: Sources): string[] {
   if (issue.code !== 'unrecognized_keys') return [`${path}: ${issue.message}${from}`];
   return issue.keys.map((key) => {
     const name = path === '' ? key : `${path}.${key}`;
-    return `unknown setting: ${name}${sourceOf(name) || from}${nearest(name, knownBeside(issue.path))}`;
+    return `unknown setting: ${name}${sourceOf(name) || from}${didYouMean(name, knownBeside(issue.path), 3)}`;
   });
 }
 

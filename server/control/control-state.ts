@@ -1,5 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { CommandRates } from '../limits/command-limiter.js';
 
 /**
  * What the service still does. `normal`: everything. `read_only`: no publishes and no direct messages; who is connected goes on reading,
@@ -7,13 +8,7 @@ import type { ReplicatedMap } from '../cluster/replicated-map.js';
  */
 export const modes = ['normal', 'read_only', 'maintenance'] as const;
 
-export type Mode = (typeof modes)[number];
-
-/** Commands per second; 0 for no limit. */
-export interface Rates {
-  readonly connectionRps: number;
-  readonly userRps: number;
-}
+type Mode = (typeof modes)[number];
 
 /** Who switched something, when (milliseconds since 1970) and why. */
 export interface Switched {
@@ -39,7 +34,7 @@ export type ControlChange =
   | { readonly kind: 'connections'; readonly accepted: boolean }
   | { readonly kind: 'presence'; readonly shed: boolean }
   | { readonly kind: 'topic'; readonly topic: string; readonly frozen: boolean }
-  | { readonly kind: 'rates'; readonly rates: Rates }
+  | { readonly kind: 'rates'; readonly rates: CommandRates }
   | { readonly kind: 'log_filter'; readonly filter: string | undefined };
 
 /** A value of the shared map. */
@@ -67,13 +62,13 @@ export class ControlState {
   private currentMode: Mode = 'normal';
   private accepted = true;
   private shed = false;
-  private currentRates: Rates;
+  private currentRates: CommandRates;
   private readonly frozen = new Set<string>();
   private readonly listeners: ((change: ControlChange) => void)[] = [];
 
   constructor(
     private readonly map: ReplicatedMap,
-    private readonly settings: { readonly rates: Rates },
+    private readonly settings: { readonly rates: CommandRates },
   ) {
     this.currentRates = settings.rates;
     for (const [field, value] of map.entries()) this.take(field, value);
@@ -84,12 +79,8 @@ export class ControlState {
     return this.currentMode;
   }
 
-  get rates(): Rates {
+  get rates(): CommandRates {
     return this.currentRates;
-  }
-
-  get presenceShed(): boolean {
-    return this.shed;
   }
 
   /** Called after each change that has taken effect here, whichever replica it came from. */
@@ -160,7 +151,7 @@ export class ControlState {
   }
 
   /** Those that are not given stay. */
-  setRates({ connectionRps, userRps }: Partial<Rates>, who: Switched): Promise<void> {
+  setRates({ connectionRps, userRps }: Partial<CommandRates>, who: Switched): Promise<void> {
     return this.writeAll(
       {
         ...(connectionRps !== undefined && { [rateFields.connectionRps]: connectionRps }),
@@ -235,7 +226,7 @@ export class ControlState {
     }
   }
 
-  private changeRates(changed: Partial<Rates>): ControlChange {
+  private changeRates(changed: Partial<CommandRates>): ControlChange {
     this.currentRates = { ...this.currentRates, ...changed };
     return { kind: 'rates', rates: this.currentRates };
   }

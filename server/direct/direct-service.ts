@@ -1,4 +1,5 @@
 import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
+import { inboxPrefix } from './inbox-name.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { entryToMessage, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
@@ -19,9 +20,6 @@ export interface DirectServiceDependencies {
   readonly log: Log;
   readonly onStored: () => void;
 }
-
-/** A user's direct messages are a log under this name; clients cannot name it. */
-export const inboxPrefix = '$user/';
 
 /** Messages of an inbox that are read at a time. */
 const readSize = 50;

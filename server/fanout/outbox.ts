@@ -85,10 +85,6 @@ export class Outbox {
     return this.drained ? 0 : this.bytes;
   }
 
-  get waitingMessages(): number {
-    return this.drained ? 0 : this.messages;
-  }
-
   /** Whether another batch may be written. A transport that has drained always has room for one batch, however large. */
   hasRoom(): boolean {
     if (this.drained) {

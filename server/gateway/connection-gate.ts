@@ -30,11 +30,12 @@ import {
   type Handshakes,
   type LetIn,
 } from './socketio/socketio-server.js';
-import { SubscriptionRestore, type SessionStart } from './restore-subscriptions.js';
+import type { OpenedSession } from '../sessions/session-service.js';
+import { SubscriptionRestore } from './restore-subscriptions.js';
 
 /** Sessions as the gate uses them; see `sessions/session-service.ts`. */
 interface Sessions {
-  open(userId: string, requestedId: string | undefined, positions: Positions): Promise<SessionStart>;
+  open(userId: string, requestedId: string | undefined, positions: Positions): Promise<OpenedSession>;
   connected(connection: Connection, createdAt: number): void;
   onHeartbeat(connection: Connection): void;
   onChanged(connection: Connection): void;
@@ -72,7 +73,7 @@ export interface ConnectionGateDependencies {
 /** What the middleware found out, for the moment of connecting. */
 interface Credentials {
   readonly identity: Identity;
-  readonly session: SessionStart;
+  readonly session: OpenedSession;
 }
 
 /** Lets clients in, on whatever transport: who they are, their session, their commands, and what happens when they leave. */

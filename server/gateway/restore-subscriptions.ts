@@ -3,18 +3,11 @@ import type { Position } from '../../shared/position.js';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Log } from '../logging/log.js';
+import type { OpenedSession } from '../sessions/session-service.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
 import type { ClientConnection } from './client-connection.js';
 import type { Connection } from '../protocol/connection.js';
 import type { ConnectionRegistry } from './connection-registry.js';
-
-/** A session as it begins or goes on; see `sessions/session-service.ts`. */
-export interface SessionStart {
-  readonly id: string;
-  readonly resumed: boolean;
-  readonly topics: ReadonlyMap<string, Position | undefined>;
-  readonly createdAt: number;
-}
 
 export interface SubscriptionRestoreDependencies {
   readonly registry: ConnectionRegistry;
@@ -37,7 +30,7 @@ export class SubscriptionRestore {
   constructor(private readonly dependencies: SubscriptionRestoreDependencies) {}
 
   /** Gives back the session's subscriptions and those the token asks for, then tells the client where it is. Never rejects. */
-  async run(connection: ClientConnection, session: SessionStart): Promise<void> {
+  async run(connection: ClientConnection, session: OpenedSession): Promise<void> {
     const { sessions, permissions } = this.dependencies;
     const wanted = new Map(session.topics);
     for (const topic of connection.identity.autoSubscribe)

@@ -3,7 +3,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { LimitCounts } from './limit-counts.js';
 import { TokenBucket } from '../primitives/token-bucket.js';
 
-export interface AddressLimiterSettings {
+interface AddressLimiterSettings {
   /** Handshakes per second from one address; 0 for no limit. */
   readonly connectsPerSec: number;
   /** Connections of this replica from one address; 0 for no limit. */

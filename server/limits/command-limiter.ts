@@ -11,7 +11,7 @@ export interface CommandRates {
   readonly userRps: number;
 }
 
-export interface CommandLimiterDependencies {
+interface CommandLimiterDependencies {
   /** Asked for each command: operators change the rates at run time. */
   readonly rates: () => CommandRates;
   readonly users: UserLimiter;
@@ -20,7 +20,7 @@ export interface CommandLimiterDependencies {
   readonly now: () => number;
 }
 
-export interface CommandLimiterSettings {
+interface CommandLimiterSettings {
   /** A connection refused as `rate_limited` more often than this within ten seconds is closed; 0 for never. */
   readonly abuseRefusals: number;
 }

@@ -4,19 +4,19 @@ import { withTimeout } from '../primitives/with-timeout.js';
 import type { ConnectionCountStore } from './connection-count-store.js';
 import type { LimitCounts } from './limit-counts.js';
 
-export interface UserConnectionsDependencies {
+interface UserConnectionsDependencies {
   readonly store: ConnectionCountStore;
   readonly counts: LimitCounts;
   readonly log: Log;
 }
 
-export interface UserConnectionsSettings {
+interface UserConnectionsSettings {
   /** Connections of one user on all replicas together; 0 for no limit. */
   readonly maxConnections: number;
 }
 
 /** Gives a place back; harmless when called again. */
-export type Release = () => void;
+type Release = () => void;
 
 const storeLimitMs = 500;
 

@@ -4,7 +4,7 @@ import { withTimeout } from '../primitives/with-timeout.js';
 import type { LimitCounts } from './limit-counts.js';
 import type { Grant, UserRateStore } from './user-rate-store.js';
 
-export interface UserLimiterDependencies {
+interface UserLimiterDependencies {
   readonly store: UserRateStore;
   /** Decides while the store is away. */
   readonly local: UserRateStore;

@@ -5,7 +5,7 @@ import type { MetricsDocument } from './metrics-document.js';
 export type MetricValue = number | readonly (readonly [label: string, value: number])[];
 
 /** A metric of the Prometheus exposition. */
-export interface MetricRow {
+interface MetricRow {
   readonly name: string;
   readonly type: 'counter' | 'gauge';
   readonly help: string;

@@ -4,7 +4,7 @@ import type { Bus } from '../cluster/bus.js';
 import type { Log } from '../logging/log.js';
 import type { PresenceChange, PresenceStore, PresenceTransition } from './presence-store.js';
 
-export interface PresenceDependencies {
+interface PresenceDependencies {
   readonly store: PresenceStore;
   readonly bus: Bus;
   readonly log: Log;

@@ -1,4 +1,4 @@
-export interface MicroBatcherSettings {
+interface MicroBatcherSettings {
   /** From this many starts a second on, starts gather. */
   readonly lingerFromPerSec: number;
   /** Then they happen together this often, in milliseconds. */

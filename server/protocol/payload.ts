@@ -10,7 +10,7 @@ export interface PayloadLimits {
 }
 
 /** A payload that has been read: JSON text with a Socket.IO placeholder for each binary part. */
-export interface ReadPayload {
+interface ReadPayload {
   readonly json: string;
   readonly attachments: Buffer[];
 }

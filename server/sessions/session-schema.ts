@@ -7,7 +7,7 @@ import type { StoredSession } from './session-store.js';
  * The position of a subscription of which only the topic is known: no log ever has it, so that whoever resumes there is told that
  * messages may be missing.
  */
-export const unknownPosition = { epoch: 'unknown', sequence: 0 } as const;
+const unknownPosition = { epoch: 'unknown', sequence: 0 } as const;
 
 const topicName = z.string().superRefine((name, context) => {
   try {

@@ -6,7 +6,7 @@ import type { Connection } from '../protocol/connection.js';
 import { PositionList } from './position-list.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
-export interface SessionServiceDependencies {
+interface SessionServiceDependencies {
   readonly store: SessionStore;
   readonly topics: Topics;
   readonly log: Log;
@@ -48,7 +48,6 @@ const movingMs = 10_000;
  * since may never have arrived. So messages may come twice then, but none is skipped. Positions from the client are exact.
  */
 export class SessionService {
-  failures = 0;
   private readonly live = new Map<string, Live>();
   private readonly dirty = new Set<Live>();
   private readonly timer: NodeJS.Timeout;
@@ -152,7 +151,6 @@ export class SessionService {
     try {
       await this.dependencies.store.put(session);
     } catch (error) {
-      this.failures++;
       live.changed = true;
       this.dependencies.log.debug('Session not saved', { connection_id: connection.id, error });
     }
@@ -163,7 +161,6 @@ export class SessionService {
       const stored = await this.dependencies.store.get(id);
       return stored?.user_id === userId ? stored : undefined;
     } catch (error) {
-      this.failures++;
       this.dependencies.log.debug('Session not found', { error });
       return undefined;
     }

@@ -6,6 +6,7 @@ import type { Bus } from '../cluster/bus.js';
 import type { SharedStore } from '../cluster/shared-store.js';
 import type { SessionStore } from '../sessions/session-store.js';
 import type { Settings } from '../config/schema.js';
+import { inboxPrefix } from '../direct/inbox-name.js';
 import type { LogFactory } from '../logging/log.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Broker, Retention } from '../log/broker.js';
@@ -58,14 +59,11 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-export interface StorageDependencies {
+interface StorageDependencies {
   readonly replicaId: string;
   readonly logOf: LogFactory;
   readonly now: () => number;
 }
-
-/** Logs of users' direct messages; see `direct/direct-service.ts`. */
-const inboxLogs = '$user/';
 
 /** Chooses the drivers: Redis if there is an address, else memory. */
 export function openStorage(dependencies: StorageDependencies, settings: Settings): Storage {
@@ -160,7 +158,7 @@ function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string)
     historyTtlMs: direct.inboxTtlSecs * 1000,
   };
   return (topic) => {
-    if (topic.startsWith(inboxLogs)) return inbox;
+    if (topic.startsWith(inboxPrefix)) return inbox;
     const rule = rules.find(({ matches }) => matches(topic))?.rule;
     if (rule === undefined) return common;
     return {

@@ -3,7 +3,7 @@ import type { Log } from '../logging/log.js';
 import type { SupervisedChild } from './supervisor.js';
 import type { WorkPool } from './work-pool.js';
 
-export type Severity = 'info' | 'warning' | 'critical';
+type Severity = 'info' | 'warning' | 'critical';
 
 /** Something that operators have to know. */
 export interface Alert {
@@ -18,7 +18,7 @@ export interface Alert {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-export interface AlertsDependencies {
+interface AlertsDependencies {
   readonly store: SharedStore;
   readonly pool: WorkPool;
   /** Tells operators who are connected. */
@@ -29,14 +29,14 @@ export interface AlertsDependencies {
   readonly now: () => number;
 }
 
-export interface AlertsSettings {
+interface AlertsSettings {
   /** Alerts are posted here as JSON; undefined: nowhere. */
   readonly webhookUrl?: string | undefined;
   /** Wait before the second attempt; it doubles with each. */
   readonly retryMs: number;
 }
 
-export interface AlertCounts {
+interface AlertCounts {
   raised: number;
   /** Webhooks that took the alert. */
   delivered: number;

@@ -4,7 +4,7 @@ import type { Log } from '../logging/log.js';
 /** `restarting`: it has failed and waits a moment. `stopped`: it has failed too often and waits for an operator. */
 export type ActorState = 'running' | 'restarting' | 'stopped';
 
-export interface SupervisorSettings {
+interface SupervisorSettings {
   /** Failures within the window after which a child is stopped. */
   readonly maxRestarts: number;
   readonly windowMs: number;
@@ -12,7 +12,7 @@ export interface SupervisorSettings {
   readonly backoffMs: number;
 }
 
-export interface SupervisorDependencies {
+interface SupervisorDependencies {
   readonly log: Log;
   /** Called when a child is stopped, once. */
   readonly onStopped: (child: SupervisedChild) => void;
@@ -20,7 +20,7 @@ export interface SupervisorDependencies {
   readonly now: () => number;
 }
 
-export interface SupervisorCounts {
+interface SupervisorCounts {
   failures: number;
   restarts: number;
   stops: number;

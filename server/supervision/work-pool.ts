@@ -1,7 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 import { Mailbox } from '../primitives/mailbox.js';
 
-export interface WorkPoolSettings {
+interface WorkPoolSettings {
   /** Tasks that are done at a time. */
   readonly size: number;
   /** Tasks that may wait. */
@@ -11,7 +11,7 @@ export interface WorkPoolSettings {
 }
 
 /** Slow work. It has to end soon when the signal is given. */
-export type Task<Result> = (signal: AbortSignal) => Promise<Result>;
+type Task<Result> = (signal: AbortSignal) => Promise<Result>;
 
 interface Waiting {
   readonly start: () => Promise<void>;

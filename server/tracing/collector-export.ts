@@ -2,7 +2,7 @@ import type { Log } from '../logging/log.js';
 import type { MessageTracer } from './message-tracer.js';
 import type { SpanExport, SpanExportCounts, SpanExportSettings } from './span-export.js';
 
-export interface CollectorExportDependencies {
+interface CollectorExportDependencies {
   readonly tracer: MessageTracer;
   readonly log: Log;
   readonly monotonicNow: () => number;

@@ -6,14 +6,14 @@ import { TraceRing } from './trace-ring.js';
 import type { TraceRules } from './trace-rules.js';
 
 /** Who sends a message: a connection. */
-export interface TraceCaller {
+interface TraceCaller {
   readonly id: string;
   readonly wire: string;
   readonly identity: { readonly userId: string };
 }
 
 /** What is told of a stored message. */
-export interface TracedReceipt {
+interface TracedReceipt {
   readonly id: string;
   readonly epoch: string;
   readonly sequence: number;
@@ -22,7 +22,7 @@ export interface TracedReceipt {
   readonly receivers?: number;
 }
 
-export interface MessageTracerDependencies {
+interface MessageTracerDependencies {
   readonly rules: Pick<TraceRules, 'size' | 'has'>;
   readonly replicaId: string;
   /** Milliseconds since 1970. */
@@ -31,7 +31,7 @@ export interface MessageTracerDependencies {
   readonly monotonicNow: () => number;
 }
 
-export interface MessageTracerSettings {
+interface MessageTracerSettings {
   /** Messages traced per second without being asked; 0 for none. */
   readonly samplePerSec: number;
   /** Messages traced per second because somebody asked, at most. */
@@ -40,7 +40,7 @@ export interface MessageTracerSettings {
   readonly ringSize: number;
 }
 
-export interface TraceCounts {
+interface TraceCounts {
   sampled: number;
   forced: number;
   /** Somebody asked, but `forcedPerSec` were reached. */

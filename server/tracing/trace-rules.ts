@@ -12,7 +12,7 @@ export interface TraceRule {
   readonly reason?: string;
 }
 
-export interface TraceRulesDependencies {
+interface TraceRulesDependencies {
   /** The map of operators' switches. */
   readonly map: ReplicatedMap;
   readonly now: () => number;

@@ -3,7 +3,7 @@ import { actorIdOf, type ActorHealth } from '../../publish/topic-actor.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
 
 /** An actor, or a hook that has failed, as operators see it. */
-export interface ActorInfo {
+interface ActorInfo {
   /** `topic:<name>`, or `hook:<name>`. */
   readonly actor_id: string;
   readonly replica_id: string;
@@ -20,7 +20,7 @@ export interface ActorInfo {
 }
 
 /** Selects actors; each given field has to match. */
-export interface ActorQuery {
+interface ActorQuery {
   readonly prefix?: string | undefined;
   readonly state?: ActorState | undefined;
   readonly limit: number;
@@ -34,7 +34,7 @@ export const restartActor = operation<
   { readonly known: boolean; readonly restarted: boolean }
 >('restart_actor');
 
-export interface ActorOperationsDependencies {
+interface ActorOperationsDependencies {
   readonly replicaId: string;
   readonly supervisor: Supervisor;
   readonly actors: () => ReadonlyMap<string, ActorHealth>;

@@ -6,7 +6,7 @@ import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { limitField, unresponsiveField } from '../schemas.js';
 import { listActors, restartActor } from './actor-operations.js';
 
-export interface ActorRouteDependencies {
+interface ActorRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly alerts: Alerts;
 }

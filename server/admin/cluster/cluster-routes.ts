@@ -8,7 +8,7 @@ import { openApiDocument } from '../openapi.js';
 import { limitField, unresponsiveField } from '../schemas.js';
 import { replicaMetrics } from './replica-metrics.js';
 
-export interface ClusterRouteDependencies {
+interface ClusterRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly control: ControlState;
   readonly audit: AuditLog;

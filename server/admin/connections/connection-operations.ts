@@ -5,7 +5,7 @@ import type { Topics } from '../../topics/topics.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
 
 /** A connection as operators see it. */
-export interface ConnectionInfo {
+interface ConnectionInfo {
   readonly connection_id: string;
   readonly user_id: string;
   readonly session_id: string;
@@ -52,7 +52,7 @@ interface LiveConnection extends Connection {
   readonly outbox: { readonly waitingBytes: number };
 }
 
-export interface ConnectionOperationsDependencies {
+interface ConnectionOperationsDependencies {
   readonly replicaId: string;
   readonly connections: () => Iterable<LiveConnection>;
   readonly connection: (id: string) => LiveConnection | undefined;

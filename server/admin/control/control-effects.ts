@@ -3,7 +3,7 @@ import type { ControlChange, ControlState } from '../../control/control-state.js
 import type { Log } from '../../logging/log.js';
 import type { AddressedNotification } from '../notifications/notification-operations.js';
 
-export interface ControlEffectsDependencies {
+interface ControlEffectsDependencies {
   readonly control: ControlState;
   readonly setPresenceShed: (shed: boolean) => void;
   /** `undefined`: the filter of the settings. */

@@ -5,7 +5,7 @@ import { modes, type ControlState } from '../../control/control-state.js';
 import { adminRoute, type AdminCaller, type AdminRoute } from '../admin-route.js';
 import { reasonField, switchedBy } from '../schemas.js';
 
-export interface ControlRouteDependencies {
+interface ControlRouteDependencies {
   readonly control: ControlState;
   /** The log filter in force on this replica. */
   readonly logFilter: () => string;

@@ -14,7 +14,7 @@ export interface AddressedNotification {
 
 export const notifyClients = operation<AddressedNotification, { readonly notified: number }>('notify');
 
-export interface NotificationOperationsDependencies {
+interface NotificationOperationsDependencies {
   readonly connections: () => Iterable<Connection>;
   readonly subscribers: (topic: string) => Iterable<Connection>;
 }

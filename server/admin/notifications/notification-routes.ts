@@ -5,7 +5,7 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import { unresponsiveField } from '../schemas.js';
 import { notifyClients } from './notification-operations.js';
 
-export interface NotificationRouteDependencies {
+interface NotificationRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly now: () => number;
 }

@@ -13,7 +13,7 @@ import type { Log } from '../../logging/log.js';
 import { adminRoute, adminStream, type AdminRoute } from '../admin-route.js';
 import { limitField, positionSchema } from '../schemas.js';
 
-export interface SessionRouteDependencies {
+interface SessionRouteDependencies {
   readonly store: SessionStore;
   /** Backups and restores are slow work. */
   readonly pool: Pick<WorkPool, 'run'>;

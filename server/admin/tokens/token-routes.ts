@@ -9,7 +9,7 @@ import { pairAnswer } from '../../http/auth-routes.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { reasonField } from '../schemas.js';
 
-export interface TokenRouteDependencies {
+interface TokenRouteDependencies {
   readonly issuer: TokenIssuer | undefined;
   readonly verifier: TokenVerifier;
   readonly revocations: Revocations;

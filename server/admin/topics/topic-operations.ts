@@ -2,7 +2,7 @@ import type { Position } from '../../../shared/position.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
 
 /** A topic on one replica. */
-export interface TopicInfo {
+interface TopicInfo {
   readonly topic: string;
   readonly subscribers: number;
   /** Subscribers that are catching up from the log. */
@@ -15,7 +15,7 @@ export const listTopics = operation<
   Found<TopicInfo>
 >('topics');
 
-export interface TopicOperationsDependencies {
+interface TopicOperationsDependencies {
   readonly activeTopics: () => Iterable<{
     readonly name: string;
     readonly subscribers: number;

@@ -9,7 +9,7 @@ import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { limitField, positionSchema, unresponsiveField } from '../schemas.js';
 import { listTopics } from './topic-operations.js';
 
-export interface TopicRouteDependencies {
+interface TopicRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly broker: Broker;
   readonly control: ControlState;

@@ -3,7 +3,7 @@ import type { TraceRing } from '../../tracing/trace-ring.js';
 import { operation, type ClusterOperations } from '../cluster-operations.js';
 
 /** A traced message, as the replica that received it describes it. */
-export interface TracedMessage {
+interface TracedMessage {
   readonly message_id: string;
   /** When it was received, in milliseconds since 1970. */
   readonly at: number;
@@ -20,7 +20,7 @@ export interface TracedMessage {
 }
 
 /** Selects messages; each given field has to match. */
-export interface TraceQuery {
+interface TraceQuery {
   readonly topic?: string | undefined;
   /** Sender, or recipient of a direct message. */
   readonly user?: string | undefined;

@@ -8,7 +8,7 @@ import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
 import { listTraces, traceOfMessage } from './trace-operations.js';
 
-export interface TraceRouteDependencies {
+interface TraceRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly rules: TraceRules;
   readonly now: () => number;

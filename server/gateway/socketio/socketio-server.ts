@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server, type Socket } from 'socket.io';
 import { RefusalError, toWireError } from '../../../shared/errors.js';
+import { bearerToken } from '../../protocol/bearer-token.js';
 import type { Identity } from '../../protocol/identity.js';
 import type { Log } from '../../logging/log.js';
 import { refuseHandshake } from '../handshake/handshake-refusal.js';
@@ -90,7 +91,7 @@ export function isOriginAllowed(request: IncomingMessage, allowed: readonly stri
 export function tokenOf(socket: Socket): string {
   const { auth, headers, query } = socket.handshake;
   if (typeof auth['token'] === 'string') return auth['token'].replace(/^Bearer /i, '');
-  const bearer = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1];
+  const bearer = bearerToken(headers.authorization);
   if (bearer !== undefined) return bearer;
   if (typeof query['token'] === 'string') return query['token'];
   throw new RefusalError(

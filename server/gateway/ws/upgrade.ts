@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { randomBytes } from 'node:crypto';
 import { WebSocketServer } from 'ws';
 import { RefusalError } from '../../../shared/errors.js';
+import { bearerToken } from '../../protocol/bearer-token.js';
 import type { Identity } from '../../protocol/identity.js';
 import { refuseUpgrade } from '../handshake/handshake-refusal.js';
 import {
@@ -108,8 +109,7 @@ export function acceptWsClients(
 }
 
 function tokenOf(request: IncomingMessage, url: URL): string {
-  const token =
-    url.searchParams.get('token') ?? /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  const token = url.searchParams.get('token') ?? bearerToken(request.headers.authorization);
   if (token === undefined || token === '')
     throw new RefusalError('unauthorized', 'no token: give it as ?token= or as an Authorization header');
   return token;

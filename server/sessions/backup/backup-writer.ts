@@ -5,7 +5,7 @@ export const backupFormat = 'rtc-sessions';
 export const backupVersion = 1;
 
 /** What a backup says of itself. */
-export interface BackupOrigin {
+interface BackupOrigin {
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   /** The replica that wrote it; null: the command line. */
@@ -13,7 +13,7 @@ export interface BackupOrigin {
 }
 
 /** What has been written so far. */
-export interface BackupCounts {
+interface BackupCounts {
   sessions: number;
   /** Entries of the store that were no session, and are not in the backup. */
   malformed: number;

@@ -3,7 +3,7 @@ import { readSession, type SessionProblem } from '../session-schema.js';
 import type { PutResult, StoredSession } from '../session-store.js';
 
 /** A session of a backup that was not restored. */
-export interface InvalidSession extends SessionProblem {
+interface InvalidSession extends SessionProblem {
   /** Its place in the file; 0 is the first. */
   readonly index: number;
   readonly id?: string;
@@ -24,7 +24,7 @@ export interface RestoreProgress extends RestoreReport {
   readonly handled: number;
 }
 
-export interface RestoreDependencies {
+interface RestoreDependencies {
   /** Where sessions go, as {@link SessionStore.putMany}. */
   readonly putMany: (
     sessions: readonly StoredSession[],
@@ -42,7 +42,7 @@ export interface RestoreSettings {
 }
 
 /** Invalid sessions that are listed; all are counted. */
-export const listedMax = 20;
+const listedMax = 20;
 
 const nothing: RestoreProgress = { handled: 0, restored: 0, kept: 0, invalid: 0, errors: [] };
 

@@ -6,7 +6,6 @@ import type {
   Batch,
   Broker,
   BrokerListener,
-  Durability,
   LogEnd,
   LogEntry,
   LogSlice,
@@ -14,7 +13,7 @@ import type {
 } from '../../log/broker.js';
 import { logIsFull } from '../../log/full-log.js';
 
-export interface MemoryBrokerDependencies {
+interface MemoryBrokerDependencies {
   readonly retentionOf: (topic: string) => Retention;
   readonly now: () => number;
 }
@@ -40,7 +39,6 @@ const positionGraceMs = 60_000;
 /** The log of a single process, in its memory: the same contract, gone with the process. */
 export class MemoryBroker implements Broker {
   readonly state = 'up';
-  readonly durability: Durability = 'memory';
   private readonly logs = new Map<string, MemoryLog>();
   private readonly followed = new Set<string>();
   private listener: BrokerListener | undefined;

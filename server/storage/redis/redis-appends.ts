@@ -6,7 +6,7 @@ import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-l
 import { RedisScript } from './redis-script.js';
 import type { TopicKeys } from './topic-keys.js';
 
-export interface RedisAppendsDependencies {
+interface RedisAppendsDependencies {
   readonly link: RedisLink;
   readonly keys: TopicKeys;
   readonly retentionOf: (topic: string) => Retention;
@@ -16,7 +16,7 @@ export interface RedisAppendsDependencies {
   readonly now: () => number;
 }
 
-export interface RedisAppendsSettings {
+interface RedisAppendsSettings {
   /** How long the outcome of an append whose answer was lost is looked for. */
   readonly outcomeLimitMs: number;
   /** Replicas of Redis that have to have an append before it is acknowledged; 0: none. */

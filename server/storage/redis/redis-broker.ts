@@ -7,7 +7,6 @@ import type {
   Broker,
   BrokerListener,
   BrokerState,
-  Durability,
   LogEnd,
   LogEntry,
   LogSlice,
@@ -19,14 +18,14 @@ import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import { TopicKeys } from './topic-keys.js';
 
-export interface RedisBrokerDependencies {
+interface RedisBrokerDependencies {
   readonly link: RedisLink;
   readonly retentionOf: (topic: string) => Retention;
   readonly log: Log;
   readonly now: () => number;
 }
 
-export interface RedisBrokerSettings {
+interface RedisBrokerSettings {
   readonly keyPrefix: string;
   /** How long the outcome of an append whose answer was lost is looked for. */
   readonly outcomeLimitMs: number;
@@ -74,11 +73,6 @@ export class RedisBroker implements Broker {
 
   get state(): BrokerState {
     return this.dependencies.link.state;
-  }
-
-  get durability(): Durability {
-    if (this.dependencies.link.redis?.fsyncAlways === true) return 'fsynced';
-    return this.settings.waitReplicas > 0 ? 'replicated' : 'stored';
   }
 
   setListener(listener: BrokerListener): void {

@@ -4,12 +4,12 @@ import { withTimeout } from '../../primitives/with-timeout.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
-export interface RedisBusDependencies {
+interface RedisBusDependencies {
   readonly link: RedisLink;
   readonly log: Log;
 }
 
-export interface RedisBusSettings {
+interface RedisBusSettings {
   readonly keyPrefix: string;
   readonly replicaId: string;
 }

@@ -5,7 +5,7 @@ import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './red
 import { identifyRedis, type RedisProcess } from './redis-process.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 
-export interface RedisLinkSettings {
+interface RedisLinkSettings {
   readonly url: string;
   /** A command unanswered for this long means that Redis is stalled. */
   readonly commandTimeoutMs: number;
@@ -13,9 +13,9 @@ export interface RedisLinkSettings {
   readonly stallLimitMs: number;
 }
 
-export type LinkState = 'up' | 'down';
+type LinkState = 'up' | 'down';
 
-export interface LinkCounts {
+interface LinkCounts {
   reconnects: number;
   errors: number;
   stalls: number;

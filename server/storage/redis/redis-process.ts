@@ -6,7 +6,7 @@ export interface RedisProcess {
 }
 
 /** What answers on a new connection: a process that holds the log, or why it cannot serve now. */
-export type Identified = RedisProcess | 'loading' | 'replica';
+type Identified = RedisProcess | 'loading' | 'replica';
 
 /** Asks Redis who it is. Rejects as `call` does. */
 export async function identifyRedis(call: (args: string[]) => Promise<unknown>): Promise<Identified> {

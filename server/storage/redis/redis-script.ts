@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ErrorReply } from 'redis';
+import { luaSource } from './lua-source.js';
 import type { RedisArgument, RedisLink } from './redis-link.js';
 
-/** A Lua script of `lua/`, called by its digest and sent whole only where Redis does not know it. */
+/** A Lua script of `lua/`, called by its digest. The text is sent only if Redis does not have the script in its cache. */
 export class RedisScript {
   private readonly source: string;
   private readonly digest: string;
 
   constructor(name: string) {
-    this.source = readFileSync(join(__dirname, 'lua', `${name}.lua`), 'utf8');
+    this.source = luaSource(join(__dirname, 'lua'), name);
     this.digest = createHash('sha1').update(this.source).digest('hex');
   }
 

@@ -1,14 +1,14 @@
 import type { Log } from '../../logging/log.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
 
-export interface RedisSubscriberDependencies {
+interface RedisSubscriberDependencies {
   readonly log: Log;
   /** Called when {@link RedisSubscriber.live} may have changed. */
   readonly onChange: () => void;
   readonly onError: (error: Error) => void;
 }
 
-export interface RedisSubscriberSettings {
+interface RedisSubscriberSettings {
   readonly url: string;
   /** A connection that is silent for this long is replaced. */
   readonly stallLimitMs: number;

@@ -7,17 +7,15 @@
 --     [7] now, ms: marks of batches older than an hour are removed when there are many
 --     [8] history size
 -- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them }
+--- @include "includes/epoch"
 local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
 local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
 if not epoch then
   epoch, sequence, previous = ARGV[2], 0, ''
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '')
-elseif meta[3] ~= ARGV[1] or (sequence > 0 and tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0
-    and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
-  previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
-  local _, commas = string.gsub(previous, ',', '')
-  if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end
+elseif mustEndEpoch(ARGV[1], meta[3], sequence, tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0, previous) then
+  previous = endEpoch(epoch, sequence, previous)
   epoch = ARGV[2]
   redis.call('HSET', KEYS[2], 'e', epoch, 'r', ARGV[1], 'p', previous)
 end
