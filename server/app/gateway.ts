@@ -73,7 +73,7 @@ export function assembleEntrance(parts: EntranceParts): Entrance {
   };
   const letIn: LetIn = (identity, request, wire) => {
     const { userId, roles } = identity;
-    const claim = () => limits.userConnections.claim(userId);
+    const claim = () => limits.userConnections.acquireSlot(userId);
     const asked = hooks.connecting({ userId, roles, address: addressOf(request), wire });
     return asked === undefined ? claim() : asked.then(() => claim() ?? noPlace);
   };

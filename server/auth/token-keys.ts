@@ -1,10 +1,10 @@
 import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-/** Algorithms a key can be used with; a key is good for exactly one. */
+/** Algorithms of keys; each key is used with exactly one. */
 type TokenAlgorithm = 'HS256' | 'RS256' | 'ES256';
 
-/** A key and the one algorithm it is good for; the token's own word on that is never taken. */
+/** A key with the one algorithm it is used with. The algorithm in a token's header is not trusted. */
 export interface TokenKey {
   readonly key: KeyObject;
   readonly algorithm: TokenAlgorithm;
@@ -12,7 +12,7 @@ export interface TokenKey {
   readonly keyId?: string;
 }
 
-/** Where keys come from; at least one has to be given. */
+/** Sources of keys; at least one is required. */
 interface KeySources {
   readonly jwtSecret?: string | undefined;
   readonly publicKeyFile?: string | undefined;

@@ -8,17 +8,17 @@ interface TokenWatchDependencies {
 
 interface TokenWatchSettings {
   readonly leewaySecs: number;
-  /** The client is told this long before its token expires. */
+  /** Clients receive `token_expiring` this long before their token expires. */
   readonly noticeSecs: number;
   readonly sweepMs: number;
 }
 
 /**
- * Follows the tokens of live connections: tells clients by `token_expiring` that it is time to send `refresh`, and closes connections whose
- * token has been past its expiry for the leeway. One sweep serves all.
+ * Checks the tokens of live connections. Clients receive `token_expiring` when it is time to send `refresh`. A connection is closed when
+ * its token has been expired for longer than the leeway. One sweep checks all connections.
  */
 export class TokenWatch {
-  /** Expiry (seconds) of which a connection has been told. */
+  /** The expiry (seconds) that a connection was last notified of. */
   private readonly told = new WeakMap<Connection, number>();
   private readonly timer: NodeJS.Timeout;
 

@@ -5,7 +5,7 @@ import type { WorkPool } from './work-pool.js';
 
 type Severity = 'info' | 'warning' | 'critical';
 
-/** Something that operators have to know. */
+/** An event that operators must know about. */
 export interface Alert {
   readonly id: string;
   /** Milliseconds since 1970. */
@@ -21,7 +21,7 @@ export interface Alert {
 interface AlertsDependencies {
   readonly store: SharedStore;
   readonly pool: WorkPool;
-  /** Tells operators who are connected. */
+  /** Notifies the operators who are connected. */
   readonly announce: (alert: Alert) => void;
   readonly log: Log;
   readonly replicaId: string;
@@ -30,7 +30,7 @@ interface AlertsDependencies {
 }
 
 interface AlertsSettings {
-  /** Alerts are posted here as JSON; undefined: nowhere. */
+  /** Alerts are posted to this address as JSON; undefined: they are not posted. */
   readonly webhookUrl?: string | undefined;
   /** Wait before the second attempt; it doubles with each. */
   readonly retryMs: number;
@@ -38,9 +38,9 @@ interface AlertsSettings {
 
 interface AlertCounts {
   raised: number;
-  /** Webhooks that took the alert. */
+  /** Posts that the webhook accepted. */
   delivered: number;
-  /** Webhooks that were given up. */
+  /** Alerts that the webhook did not accept after the last attempt. */
   undelivered: number;
 }
 
@@ -49,10 +49,10 @@ const kept = 1000;
 const keptHere = 100;
 const attempts = 5;
 
-/** Alerts: in the log, counted, listed for operators on every replica, and posted to a webhook until it has taken them. */
+/** Alerts are logged, counted, listed for operators on every replica, and posted to a webhook until it accepts them. */
 export class Alerts {
   readonly counts: AlertCounts = { raised: 0, delivered: 0, undelivered: 0 };
-  /** The newest of this replica, for when the store is away. */
+  /** The newest alerts of this replica, for when the store is unreachable. */
   private readonly here: Alert[] = [];
 
   constructor(
@@ -97,7 +97,7 @@ export class Alerts {
     });
   }
 
-  /** The newest first; while the store is away, those of this replica. */
+  /** The newest first; while the store is unreachable, only those of this replica. */
   async latest(limit: number): Promise<Alert[]> {
     try {
       const records = await this.dependencies.store.latest(key, limit);
@@ -107,7 +107,7 @@ export class Alerts {
     }
   }
 
-  /** Posts until the webhook has taken it; the id lets the receiver recognise a repetition. Never rejects. */
+  /** Posts until the webhook accepts the alert; the receiver recognises a repetition by the id. Never rejects. */
   private async post(alert: Alert): Promise<void> {
     const { webhookUrl: url } = this.settings;
     if (url === undefined) return;
