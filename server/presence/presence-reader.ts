@@ -1,4 +1,4 @@
-/** Who listens to a topic, on all replicas. */
+/** The users subscribed to a topic, on all replicas. */
 export interface PresenceAnswer {
   users: { user_id: string; connections: number }[];
   count: number;
@@ -6,7 +6,7 @@ export interface PresenceAnswer {
   partial?: true;
 }
 
-/** Knows who listens. */
+/** Reads presence. */
 export interface PresenceReader {
   of(topic: string): Promise<PresenceAnswer>;
 }

@@ -13,17 +13,17 @@ interface SessionServiceDependencies {
   readonly now: () => number;
 }
 
-/** A session as a connection begins with it. */
+/** The session of a new connection. */
 export interface OpenedSession {
   readonly id: string;
-  /** Whether an earlier session goes on. */
+  /** Whether it resumes an earlier session. */
   readonly resumed: boolean;
-  /** Subscriptions to take up again, each from its position. */
+  /** Subscriptions to restore, each from its position. */
   readonly topics: ReadonlyMap<string, Position | undefined>;
   readonly createdAt: number;
 }
 
-/** What is kept in memory of a connected session. */
+/** The state in memory of a connected session. */
 interface Live {
   readonly connection: Connection;
   readonly createdAt: number;
@@ -41,11 +41,11 @@ const saveMs = 200;
 const movingMs = 10_000;
 
 /**
- * Sessions: what a client gets back when it connects again, on any replica.
+ * Sessions: the subscriptions and positions that a client gets back when it reconnects, to any replica.
  *
- * Without positions from the client, a session goes on where the client is known to have been: after a clean leave, behind the last
- * message that was handed to its transport; after an abrupt loss, where it was at the last but one heartbeat, because what was written
- * since may never have arrived. So messages may come twice then, but none is skipped. Positions from the client are exact.
+ * If the client sends no positions, the session resumes from the last position that the client is known to have received. After a clean
+ * disconnect that is the last message handed to its transport. After an abrupt loss it is the position at the last but one heartbeat,
+ * because later messages may never have arrived. So messages may be repeated, but none is skipped. Positions from the client are exact.
  */
 export class SessionService {
   private readonly live = new Map<string, Live>();
@@ -57,7 +57,7 @@ export class SessionService {
     this.timer.unref();
   }
 
-  /** Finds the session to resume, or makes a new one. Never rejects: without the store it is a new one. */
+  /** Finds the session to resume, or creates a new one. Never rejects: if the store is unreachable, the session is new. */
   async open(userId: string, requestedId: string | undefined, positions: Positions): Promise<OpenedSession> {
     const now = this.dependencies.now();
     const stored = requestedId === undefined ? undefined : await this.find(requestedId, userId);
@@ -76,7 +76,7 @@ export class SessionService {
     return Object.keys((await this.find(sessionId, userId))?.topics ?? {});
   }
 
-  /** The connection has its subscriptions. */
+  /** Called when the connection has its subscriptions. */
   connected(connection: Connection, createdAt: number): void {
     const live: Live = {
       connection,
@@ -90,7 +90,7 @@ export class SessionService {
     this.onChanged(connection);
   }
 
-  /** Subscriptions have changed. */
+  /** Called when the subscriptions of a connection have changed. */
   onChanged(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
@@ -99,7 +99,7 @@ export class SessionService {
     this.dirty.add(live);
   }
 
-  /** The client answered a heartbeat: what was written before the previous one has arrived. */
+  /** Called when the client answers a heartbeat: everything written before the previous heartbeat has arrived. */
   onHeartbeat(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined || live.confirmed.size === 0) return;
@@ -112,7 +112,7 @@ export class SessionService {
     if ((live.changed && this.dependencies.now() - live.savedAt > movingMs) || renew) this.dirty.add(live);
   }
 
-  /** The connection is about to leave its rooms. */
+  /** Called before the connection leaves its rooms. */
   left(connection: Connection, clean: boolean): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
@@ -161,7 +161,7 @@ export class SessionService {
       const stored = await this.dependencies.store.get(id);
       return stored?.user_id === userId ? stored : undefined;
     } catch (error) {
-      this.dependencies.log.debug('Session not found', { error });
+      this.dependencies.log.debug('Session not read', { error });
       return undefined;
     }
   }

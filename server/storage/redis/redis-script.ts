@@ -14,23 +14,26 @@ export class RedisScript {
     this.digest = createHash('sha1').update(this.source).digest('hex');
   }
 
-  /** Runs the script. Errors as {@link RedisLink.call}. `behind` is called right after each sending, to send what belongs behind it. */
+  /**
+   * Runs the script. Errors as {@link RedisLink.call}. `afterSending` is called right after each sending, to send commands that must
+   * follow the script on the connection.
+   */
   async run<Reply>(
     link: RedisLink,
     keys: readonly string[],
     args: readonly RedisArgument[],
     form: 'strings' | 'buffers' = 'strings',
-    behind?: () => void,
+    afterSending?: () => void,
   ): Promise<Reply> {
     const rest = [String(keys.length), ...keys, ...args];
     try {
       const reply = link.call<Reply>(['EVALSHA', this.digest, ...rest], form);
-      behind?.();
+      afterSending?.();
       return await reply;
     } catch (error) {
       if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT')) throw error;
       const reply = link.call<Reply>(['EVAL', this.source, ...rest], form);
-      behind?.();
+      afterSending?.();
       return reply;
     }
   }

@@ -10,7 +10,7 @@ interface RedisSubscriberDependencies {
 
 interface RedisSubscriberSettings {
   readonly url: string;
-  /** A connection that is silent for this long is replaced. */
+  /** A connection without any data for this long is replaced. */
   readonly stallLimitMs: number;
 }
 
@@ -19,11 +19,11 @@ type ChannelListener = (message: Buffer) => void;
 const pingMs = 1000;
 const retryMs = 1000;
 
-/** The connection for subscriptions. Channels are kept over reconnections. */
+/** The connection for subscriptions. Its channels are kept over reconnections. */
 export class RedisSubscriber {
   private client: RedisClient;
   private readonly channels = new Map<string, ChannelListener>();
-  /** Channels that could not be unsubscribed; the client would carry them over to the next connection. */
+  /** Channels whose unsubscription failed: the client would subscribe them again on the next connection. */
   private readonly strays = new Set<string>();
   private restored = false;
   private started = false;
@@ -38,7 +38,7 @@ export class RedisSubscriber {
     this.client = this.newClient();
   }
 
-  /** Connected, with every channel subscribed. */
+  /** True when connected, with every channel subscribed. */
   get live(): boolean {
     return this.restored && this.client.isReady;
   }
@@ -50,7 +50,7 @@ export class RedisSubscriber {
     });
   }
 
-  /** Subscribes a channel; resolved once it is live. When it rejects, the channel is subscribed with the next connection. */
+  /** Subscribes a channel; resolves once it is live. After a rejection the channel is subscribed with the next connection. */
   async subscribe(channel: string, listener: ChannelListener): Promise<void> {
     this.channels.set(channel, listener);
     if (!this.client.isReady) throw new Error('not connected');
@@ -61,14 +61,14 @@ export class RedisSubscriber {
     this.channels.delete(channel);
     try {
       if (!this.client.isReady) throw new Error('not connected');
-      // The listener has to be named: without it the client takes a SUBSCRIBE that follows at once for superfluous.
+      // The listener must be passed: without it the client drops a SUBSCRIBE that follows at once as redundant.
       await this.client.unsubscribe(channel, this.hear, true);
     } catch {
       this.strays.add(channel);
     }
   }
 
-  /** Looks after the connection; to be called several times a second. */
+  /** Checks the connection; must be called several times a second. */
   watch(): void {
     if (this.closed || !this.started) return;
     const silentMs = performance.now() - this.lastReceivedAt;
@@ -85,7 +85,7 @@ export class RedisSubscriber {
     }
   }
 
-  /** Gives up the connection for a new one. */
+  /** Replaces the connection by a new one. */
   replace(): void {
     const old = this.client;
     this.restored = false;
@@ -128,7 +128,9 @@ export class RedisSubscriber {
     this.pinging = false;
   }
 
-  /** The client renews its own subscriptions; those that never came about, or should have ended, are seen to here. */
+  /**
+   * The client restores its own subscriptions. This restores the ones that had failed, and ends the ones whose unsubscription had failed.
+   */
   private async restore(client: RedisClient): Promise<void> {
     const current = () => client === this.client && client.isReady && !this.closed;
     while (current() && !this.restored) {
@@ -154,7 +156,7 @@ export class RedisSubscriber {
     try {
       this.channels.get(name)?.(message);
     } catch (error) {
-      this.dependencies.log.error('A message from Redis could not be handled', { channel: name, error });
+      this.dependencies.log.error('Handler of a message from Redis failed', { channel: name, error });
     }
   };
 }
