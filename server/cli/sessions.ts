@@ -23,14 +23,14 @@ interface RestoreOptions extends PlaceOptions {
 
 const exitCodes = { done: 0, failed: 1, settings: 2, invalidSessions: 3, interrupted: 130 } as const;
 
-/** Sessions between two writes of the file that `--resume` goes on from. */
+/** Sessions between two writes of the progress file for `--resume`. */
 const checkpointEvery = 5000;
 
 /** `rtc sessions backup` and `rtc sessions restore`. */
 export function sessionsCommand(load: () => Settings): Command {
   const command = new Command('sessions').description('back up and restore the sessions of clients');
   placed(command.command('backup'))
-    .description('write all sessions to a file; it is there whole or not at all')
+    .description('write all sessions to a file; the file is written completely or not at all')
     .argument('<file>', 'for example sessions.json')
     .action(async (file: string, options: PlaceOptions) => {
       process.exitCode = await run(options, load, (place) => backup(place, file, options));

@@ -12,11 +12,11 @@ import type { MessageTracer } from '../tracing/message-tracer.js';
 interface DeliveryConfirmations {
   /** Name of this replica, to which confirmations are reported. */
   readonly replicaId: string;
-  /** Begins to collect for a message that is about to be published. */
+  /** Starts to collect acknowledgements of a message that is about to be published. */
   expect(messageId: string): void;
-  /** Resolves when everybody has acknowledged, or after the time. */
+  /** Resolves when all subscribers have acknowledged, or after the time limit. */
   wait(receipt: AppendReceipt, timeoutMs: number): Promise<{ delivered: number; expected: number }>;
-  /** The message was not published. */
+  /** Called when the message was not published. */
   cancel(messageId: string): void;
 }
 
@@ -26,7 +26,7 @@ interface PublishDependencies {
   readonly confirmations: DeliveryConfirmations;
   readonly newId: () => string;
   readonly tracer: Pick<MessageTracer, 'begin'>;
-  /** Throws to refuse publishes to a topic, whoever asks. */
+  /** Throws to refuse publishes to a topic, for every caller. */
   readonly checkTopic: (topic: string) => void;
   /** Called with each stored message. */
   readonly onPublished: (receipt: AppendReceipt, connectionId: string, tookMs: number) => void;
@@ -54,7 +54,7 @@ interface PublishAnswer {
   duplicate?: true;
   delivered?: number;
   expected?: number;
-  /** Where a trace was asked for: whether there is one. */
+  /** If a trace was requested: whether there is one. */
   traced?: boolean;
 }
 

@@ -10,9 +10,9 @@ import { positionsField, topicsField } from '../protocol/request-fields.js';
 interface SubscribeDependencies {
   readonly topics: Topics;
   readonly permissions: Permissions;
-  /** Asks for `presence` events of a topic. */
+  /** Starts to send `presence` events of a topic to the connection. */
   readonly watchPresence: (connection: Connection, topic: string) => void;
-  /** The subscriptions of a connection have changed. */
+  /** Called when the subscriptions of a connection have changed. */
   readonly onChanged: (connection: Connection) => void;
 }
 

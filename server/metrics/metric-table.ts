@@ -9,7 +9,7 @@ interface MetricRow {
   readonly name: string;
   readonly type: 'counter' | 'gauge';
   readonly help: string;
-  /** Name of the label that tells the values apart, if there are several. */
+  /** Name of the label, if the metric has several values. */
   readonly label?: string;
   readonly read: (document: MetricsDocument) => MetricValue;
 }
@@ -61,7 +61,7 @@ export const metricTable: readonly MetricRow[] = [
   counter(
     'rtc_refused_total',
     'Refused commands and connections, by error code.',
-    // All of them from the start: a rate needs a count before the first.
+    // All codes from the start: a rate needs a value before the first refusal.
     ({ refused }) => (Object.keys(errorTable) as ErrorCode[]).map((code) => [code, refused[code] ?? 0]),
     'code',
   ),

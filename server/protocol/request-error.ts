@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
 import { didYouMean } from '../primitives/did-you-mean.js';
 
-/** Turns the first problem that a schema found into one sentence that names the field and the rule. */
+/** Converts the first problem that a schema found into one sentence with the field and the rule. */
 export function requestError(error: z.ZodError, known: readonly string[]): RefusalError {
   const issue = error.issues[0]!;
   const field = pathOf(issue.path);
