@@ -1,12 +1,12 @@
 import type { ReplicaAnswer, ReplicaCalls } from '../cluster/replica-calls.js';
 
 /**
- * A question that operators ask of every replica: its name on the bus, with the types of what is asked and answered. Both sides use the
- * same value, so that they agree. Replicas of different versions run side by side: names stay, and fields are only added.
+ * An operation that every replica answers: its name on the bus, with the types of the request and the answer. Both sides use the same
+ * value, so that they agree. Replicas of different versions run together: names stay, and fields are only added.
  */
 export interface Operation<Asked, Answer> {
   readonly name: string;
-  /** Never set: carries the types. */
+  /** Never set; for the types only. */
   readonly types?: (asked: Asked) => Answer;
 }
 
@@ -28,11 +28,11 @@ export interface Found<Item> {
   readonly total: number;
 }
 
-/** Asks all replicas the same question, and answers such questions on this one. */
+/** Calls an operation on all replicas, and registers the answers of this one. */
 export class ClusterOperations {
   constructor(private readonly calls: ReplicaCalls) {}
 
-  /** Asks every live replica, this one included. Never rejects. */
+  /** Calls every live replica, this one included. Never rejects. */
   async ask<Asked, Answer>(
     { name }: Operation<Asked, Answer>,
     asked: NoInfer<Asked>,

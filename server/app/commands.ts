@@ -25,7 +25,7 @@ import type { MessageTracer } from '../tracing/message-tracer.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Topics } from '../topics/topics.js';
 
-/** What the commands are made of. */
+/** Parts that the commands need. */
 interface CommandParts {
   readonly settings: Settings;
   readonly presenceRooms: PresenceRooms;

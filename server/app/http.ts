@@ -15,7 +15,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { Limits } from './limits.js';
 import type { Tokens } from './tokens.js';
 
-/** What the HTTP routes are made of. */
+/** Parts that the HTTP routes need. */
 interface HttpParts {
   readonly settings: Settings;
   readonly storage: Storage;
@@ -26,7 +26,7 @@ interface HttpParts {
   readonly router: CommandRouter;
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: IncomingMessage) => string;
-  /** What is served under `/admin`. */
+  /** The routes under `/admin`. */
   readonly admin: Router;
   readonly logOf: LogFactory;
 }

@@ -22,7 +22,7 @@ interface MetricParts {
   readonly tracing: Tracing;
 }
 
-/** Where the metrics get their numbers, on each request. */
+/** The sources of the metrics. */
 export function metricSources({
   replicaId,
   registry,

@@ -35,21 +35,21 @@ import { version } from '../../shared/version.js';
 import { SendBufferBudget } from '../fanout/outbox.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
 
-/** Parts that an embedding program may bring along. */
+/** Parts that an embedding program can provide. */
 export interface ServiceOptions {
   readonly logger?: LoggerFactory;
-  /** Code of the program that sees, changes or refuses what happens; see {@link Hooks}. */
+  /** Hooks of the program; see {@link Hooks}. */
   readonly hooks?: Hooks;
 }
 
-/** The service of one replica: the one place where its parts are put together. */
+/** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
   readonly replicaId: string;
   readonly http: HttpServer;
   readonly app: Express;
   readonly io: SocketIoServer;
   readonly metrics = new Metrics();
-  /** The secret that was made for this run, where none was set. */
+  /** The secret that was generated for this run, if the settings have none. */
   readonly developmentSecret: string | undefined;
   readonly logger: LoggerFactory;
   private readonly log: Log;
@@ -235,7 +235,7 @@ export class Service {
     );
   }
 
-  /** Listens. Resolves to the port. Redis may be away: it is met when it comes. */
+  /** Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable. */
   async start(): Promise<number> {
     this.storage.start();
     await this.storage.whenReady(3000);
@@ -255,7 +255,7 @@ export class Service {
     return address.port;
   }
 
-  /** Stops in order: no new work, what is under way is finished, clients are told to go elsewhere, then the stores. */
+  /** Stops in order: no new connections, unfinished publishes complete, clients are disconnected, then the stores are closed. */
   close(): Promise<void> {
     this.closing ??= this.shutDown();
     return this.closing;

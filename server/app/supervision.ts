@@ -9,12 +9,12 @@ import type { Storage } from '../storage/storage.js';
 import type { Settings } from '../config/schema.js';
 import type { LogFactory } from '../logging/log.js';
 
-/** What supervision is made of. */
+/** Parts that supervision needs. */
 interface SupervisionParts {
   readonly settings: Settings;
   readonly replicaId: string;
   readonly storage: Storage;
-  /** What an embedding program brings along. */
+  /** Hooks of the embedding program. */
   readonly hooks: Hooks;
   /** Notifies the operators who are connected. */
   readonly announce: (alert: Alert) => void;

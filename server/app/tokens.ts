@@ -16,7 +16,7 @@ import type { Connection } from '../protocol/connection.js';
 
 interface TokenParts {
   readonly settings: Settings;
-  /** Secret of HS256 tokens; undefined where there are public keys only. */
+  /** Secret of HS256 tokens; undefined if there are only public keys. */
   readonly secret: string | undefined;
   readonly storage: Storage;
   readonly logOf: LogFactory;
@@ -25,7 +25,7 @@ interface TokenParts {
 /** Issues, verifies, refreshes and revokes tokens. */
 export interface Tokens {
   readonly authenticate: (token: string) => Identity;
-  /** Undefined where there is nothing to sign with. */
+  /** Undefined if there is no secret to sign with. */
   readonly issuer: TokenIssuer | undefined;
   readonly verifier: TokenVerifier;
   readonly refreshes: RefreshService;
@@ -42,7 +42,7 @@ export interface Tokens {
 /** A replica that misses the message about a revocation finds the revocation within this time, in milliseconds. */
 const revocationCheckMs = 500;
 
-/** Makes what signs tokens as the settings say. */
+/** The token issuer for these settings. */
 export function tokenIssuer({ auth }: Settings, secret: string): TokenIssuer {
   return new TokenIssuer(
     { secret, newId: uuidV7, now: Date.now },
@@ -55,7 +55,7 @@ export function tokenIssuer({ auth }: Settings, secret: string): TokenIssuer {
   );
 }
 
-/** Puts together what tokens need. @throws SettingsError if a key cannot be used */
+/** Puts the token parts together. @throws SettingsError if a key cannot be used */
 export function assembleTokens({ settings, secret, storage, logOf }: TokenParts): Tokens {
   const { auth } = settings;
   const now = Date.now;

@@ -8,7 +8,7 @@ import { TopicHub } from '../topics/topic-hub.js';
 import type { Supervision } from './supervision.js';
 import type { Tracing } from './tracing.js';
 
-/** What the topics of a replica are made of. */
+/** Parts that the topics need. */
 interface TopicParts {
   readonly settings: Settings;
   readonly storage: Storage;

@@ -6,7 +6,7 @@ import { CollectorExport } from '../tracing/collector-export.js';
 import { MessageTracer } from '../tracing/message-tracer.js';
 import { TraceRules } from '../tracing/trace-rules.js';
 
-/** What traces are made of. */
+/** Parts that tracing needs. */
 interface TracingParts {
   readonly settings: Settings;
   readonly replicaId: string;

@@ -19,7 +19,7 @@ interface TokenWatchSettings {
  */
 export class TokenWatch {
   /** The expiry (seconds) that a connection was last notified of. */
-  private readonly told = new WeakMap<Connection, number>();
+  private readonly notified = new WeakMap<Connection, number>();
   private readonly timer: NodeJS.Timeout;
 
   constructor(
@@ -42,8 +42,8 @@ export class TokenWatch {
       if (expiresAt === undefined || nowSecs < expiresAt - noticeSecs) continue;
       if (nowSecs > expiresAt + leewaySecs) {
         connection.disconnect(new RefusalError('token_expired', 'the token has expired'));
-      } else if (this.told.get(connection) !== expiresAt) {
-        this.told.set(connection, expiresAt);
+      } else if (this.notified.get(connection) !== expiresAt) {
+        this.notified.set(connection, expiresAt);
         connection.emit('token_expiring', { expires_at: expiresAt * 1000 });
       }
     }

@@ -46,7 +46,7 @@ export function connectCommand(): Command {
       'after',
       [
         '',
-        'Ends with 0 when it got what was asked for; with 1 when the service refused something or closed the connection, or --for',
+        'Exit code 0: everything requested has arrived; 1: the service refused a request or closed the connection, or --for',
         'ended before --count messages came. With --publish alone it ends when that is acknowledged, otherwise at Ctrl-C.',
         'Direct messages are shown and not acknowledged: they stay in the inbox of their user.',
       ].join('\n'),

@@ -34,11 +34,11 @@ function bar(): ProgressDisplay {
 }
 
 function lines(): ProgressDisplay {
-  let told = 0;
+  let shown = 0;
   return {
     update: (sessions, part) => {
-      if (sessions < told + lineEvery) return;
-      told = sessions;
+      if (sessions < shown + lineEvery) return;
+      shown = sessions;
       const percent = part === undefined ? '' : `, ${Math.floor(part * 100)}%`;
       process.stderr.write(`${sessions} sessions${percent}\n`);
     },

@@ -41,7 +41,7 @@ export function sessionsCommand(load: () => Settings): Command {
     )
     .argument('<file>', 'what rtc sessions backup or GET /admin/sessions/backup wrote')
     .option('--overwrite', 'also where the stored session is newer')
-    .option('--resume', 'go on where an interrupted restore of this file ended (<file>.progress)')
+    .option('--resume', 'continue where an interrupted restore of this file ended (<file>.progress)')
     .action(async (file: string, options: RestoreOptions) => {
       process.exitCode = await run(options, load, (place) => restore(place, file, options));
     });
@@ -155,7 +155,7 @@ async function restore(place: SessionSource, file: string, options: RestoreOptio
     if (!(await work.run(source))) {
       await checkpoint.write(work.progress);
       display.end();
-      process.stderr.write(`interrupted: ${summary(work.progress)}; go on with --resume\n`);
+      process.stderr.write(`interrupted: ${summary(work.progress)}; continue with --resume\n`);
       return exitCodes.interrupted;
     }
   } catch (error) {
@@ -168,10 +168,10 @@ async function restore(place: SessionSource, file: string, options: RestoreOptio
     process.off('SIGINT', onInterrupt);
   }
   await checkpoint.remove();
-  return tell(work.progress, options);
+  return report(work.progress, options);
 }
 
-function tell(progress: RestoreProgress, { quiet }: RestoreOptions): number {
+function report(progress: RestoreProgress, { quiet }: RestoreOptions): number {
   for (const { index, id, field, rule } of progress.errors) {
     const name = id === undefined ? '' : ` (${id})`;
     process.stderr.write(`session ${index}${name}: ${field === '' ? '' : `${field}: `}${rule}\n`);

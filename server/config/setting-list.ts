@@ -18,7 +18,7 @@ export interface SettingDescription {
   readonly meaning: string;
 }
 
-/** Prefix of the variables that carry settings. */
+/** Prefix of environment variables with settings. */
 export const variablePrefix = 'RTC_';
 
 interface JsonSchema {

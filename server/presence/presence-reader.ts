@@ -2,7 +2,7 @@
 export interface PresenceAnswer {
   users: { user_id: string; connections: number }[];
   count: number;
-  /** Present when not all replicas could be asked. */
+  /** Set if not all replicas could be read. */
   partial?: true;
 }
 

@@ -17,6 +17,6 @@ export interface DeliverySpan {
 
 /** Receives the finished spans of traced messages. */
 export interface SpanSink {
-  published(stretch: PublishSpan): void;
-  delivered(stretch: DeliverySpan): void;
+  published(span: PublishSpan): void;
+  delivered(span: DeliverySpan): void;
 }

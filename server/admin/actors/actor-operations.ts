@@ -40,11 +40,11 @@ interface ActorOperationsDependencies {
   readonly actors: () => ReadonlyMap<string, ActorHealth>;
 }
 
-/** What this replica answers about its actors, and restarting them by hand. */
+/** Answers of this replica about its actors; restarts them on request. */
 export class ActorOperations {
   constructor(private readonly dependencies: ActorOperationsDependencies) {}
 
-  /** Begins to answer. */
+  /** Registers the answers of this replica. */
   serve(cluster: ClusterOperations): void {
     cluster.answer(listActors, (query) => this.list(query));
     cluster.answer(restartActor, ({ id }) => this.restart(id));

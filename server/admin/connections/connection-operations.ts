@@ -61,11 +61,11 @@ interface ConnectionOperationsDependencies {
   readonly onChanged: (connection: Connection) => void;
 }
 
-/** What this replica answers about its connections. */
+/** Answers of this replica about its connections. */
 export class ConnectionOperations {
   constructor(private readonly dependencies: ConnectionOperationsDependencies) {}
 
-  /** Begins to answer. */
+  /** Registers the answers of this replica. */
   serve(cluster: ClusterOperations): void {
     cluster.answer(listConnections, (query) => this.list(query));
     cluster.answer(disconnectConnections, ({ reason, ...query }) => this.disconnect(query, reason));

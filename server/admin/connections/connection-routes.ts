@@ -49,7 +49,7 @@ export function connectionRoutes({
   };
   const listAnswer = z.object({
     connections: z.array(connectionSchema),
-    total: z.int().describe('How many there are, also those past the limit.'),
+    total: z.int().describe('Number of all connections, also those past the limit.'),
     silent_replicas: unresponsiveField,
   });
   const disconnectAnswer = z.object({ disconnected: z.int(), silent_replicas: unresponsiveField });
@@ -84,7 +84,7 @@ export function connectionRoutes({
       method: 'post',
       path: '/connections/:id/disconnect',
       role: 'operator',
-      summary: 'Close a connection; the client is told why.',
+      summary: 'Close a connection; the client receives the reason.',
       params: z.object({ id: z.string() }),
       body: disconnectBody,
       answer: disconnectAnswer,
@@ -99,7 +99,7 @@ export function connectionRoutes({
       method: 'post',
       path: '/connections/:id/unsubscribe',
       role: 'operator',
-      summary: 'End subscriptions of a connection; the client is told by a status event.',
+      summary: 'End subscriptions of a connection; the client receives a status event.',
       params: z.object({ id: z.string() }),
       body: z.strictObject({ topics: z.array(z.string()).min(1).max(1000) }),
       answer: z.object({ unsubscribed: z.array(z.string()) }),
@@ -152,7 +152,7 @@ export function connectionRoutes({
       method: 'post',
       path: '/users/:id/disconnect',
       role: 'operator',
-      summary: 'Close all connections of a user. The user may come back; to prevent that, revoke the tokens.',
+      summary: 'Close all connections of a user. The user can reconnect; to prevent that, revoke the tokens.',
       params: z.object({ id: z.string() }),
       body: disconnectBody,
       answer: disconnectAnswer,

@@ -43,8 +43,8 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
       path: `/topics/:topic/${frozen ? 'freeze' : 'unfreeze'}`,
       role: 'operator',
       summary: frozen
-        ? 'Refuse publishes to a topic; reading goes on.'
-        : 'Let publishes to a topic through again.',
+        ? 'Refuse publishes to a topic; reading stays possible.'
+        : 'Allow publishes to a topic again.',
       params: topicParam,
       body: onlyReason,
       answer: controlSchema,
@@ -59,7 +59,7 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
       method: 'post',
       path: `/presence/${off ? 'shed' : 'restore'}`,
       role: 'operator',
-      summary: off ? 'Switch presence off, to spare Redis.' : 'Switch presence on again.',
+      summary: off ? 'Switch presence off, to reduce the load on Redis.' : 'Switch presence on again.',
       body: onlyReason,
       answer: controlSchema,
       run: async ({ body, caller }) => {
@@ -72,7 +72,7 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
       method: 'get',
       path: '/emergency-mode',
       role: 'viewer',
-      summary: 'What operators have switched.',
+      summary: 'The runtime control: mode, connections, presence, frozen topics, rate limits.',
       answer: controlSchema,
       run: () => control.snapshot(),
     }),
@@ -90,7 +90,7 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
     }),
     adminRoute({
       path: '/connections/disable-new',
-      summary: 'Refuse new connections; those there are stay.',
+      summary: 'Refuse new connections; existing ones stay.',
       ...accept(false),
     }),
     adminRoute({ path: '/connections/enable-new', summary: 'Admit new connections again.', ...accept(true) }),
@@ -110,7 +110,8 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
       method: 'put',
       path: '/config/rate-limits',
       role: 'operator',
-      summary: 'Change rate limits (commands per second; 0 for no limit). A limit that is not given stays.',
+      summary:
+        'Change rate limits (commands per second; 0 for no limit). A limit that is not given stays unchanged.',
       body: z
         .strictObject({ connection_rps: rate.optional(), user_rps: rate.optional(), reason: reasonField })
         .refine(
@@ -134,7 +135,7 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
       method: 'delete',
       path: '/config/rate-limits',
       role: 'operator',
-      summary: 'Go back to the rate limits of the settings.',
+      summary: 'Return to the rate limits of the settings.',
       answer: controlSchema.shape.rate_limits,
       run: async ({ caller }) => {
         await control.resetRates(switchedBy(caller, now(), undefined));
@@ -169,7 +170,7 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
       method: 'delete',
       path: '/config/log',
       role: 'operator',
-      summary: 'Go back to the log filter of the settings.',
+      summary: 'Return to the log filter of the settings.',
       answer: z.object({ filter: z.string() }),
       run: async ({ caller }) => {
         await control.setLogFilter(undefined, switchedBy(caller, now(), undefined));

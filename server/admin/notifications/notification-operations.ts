@@ -23,7 +23,7 @@ interface NotificationOperationsDependencies {
 export class NotificationOperations {
   constructor(private readonly dependencies: NotificationOperationsDependencies) {}
 
-  /** Begins to answer. */
+  /** Registers the answers of this replica. */
   serve(cluster: ClusterOperations): void {
     cluster.answer(notifyClients, (asked) => this.notify(asked));
   }

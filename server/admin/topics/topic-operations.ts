@@ -24,11 +24,11 @@ interface TopicOperationsDependencies {
   }>;
 }
 
-/** What this replica answers about its active topics. */
+/** Answers of this replica about its active topics. */
 export class TopicOperations {
   constructor(private readonly dependencies: TopicOperationsDependencies) {}
 
-  /** Begins to answer. */
+  /** Registers the answers of this replica. */
   serve(cluster: ClusterOperations): void {
     cluster.answer(listTopics, ({ prefix = '', limit }) => this.list(prefix, limit));
   }

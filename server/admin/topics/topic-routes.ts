@@ -71,7 +71,7 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
       method: 'get',
       path: '/topics/:topic',
       role: 'viewer',
-      summary: 'The end of a topic’s log, how much of it is stored, and its subscribers per replica.',
+      summary: 'The end of a topic’s log, the number of stored messages, and its subscribers per replica.',
       params: topicParam,
       answer: z.object({
         topic: z.string(),
@@ -122,7 +122,7 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
       method: 'delete',
       path: '/topics/:topic/history',
       role: 'admin',
-      summary: 'Empty the log of a topic. Sequences go on where they were.',
+      summary: 'Empty the log of a topic. Sequence numbers continue.',
       params: topicParam,
       answer: z.object({ topic: z.string(), removed: z.int() }),
       run: async ({ params }) => {

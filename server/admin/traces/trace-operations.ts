@@ -32,11 +32,11 @@ export const traceOfMessage = operation<{ readonly id: string }, readonly TraceE
 
 export const listTraces = operation<TraceQuery, readonly TracedMessage[]>('traces');
 
-/** What this replica answers about its traces. */
+/** Answers of this replica about its traces. */
 export class TraceOperations {
   constructor(private readonly ring: TraceRing) {}
 
-  /** Begins to answer. */
+  /** Registers the answers of this replica. */
   serve(cluster: ClusterOperations): void {
     cluster.answer(traceOfMessage, ({ id }) => this.ring.of(id));
     cluster.answer(listTraces, (query) => this.list(query));

@@ -40,7 +40,7 @@ const onlyOne = ({ topic, user }: { topic?: string | undefined; user?: string | 
   (topic === undefined) !== (user === undefined);
 const giveOne = { error: 'give either topic or user' };
 
-/** Traces of messages, and what is to be traced. */
+/** Traces of messages, and trace rules. */
 export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): readonly AdminRoute[] {
   const listed = () => ({ rules: rules.list().map(shown) });
   return [
@@ -48,7 +48,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       method: 'get',
       path: '/messages/:id/trace',
       role: 'viewer',
-      summary: 'What happened to a message, on all replicas, in order of time.',
+      summary: 'The trace of a message: its events on all replicas, in order of time.',
       params: z.object({ id: z.string() }),
       answer: z.object({
         message_id: z.string(),
@@ -61,7 +61,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
         if (events.length === 0 && unresponsive.length === 0)
           throw new RefusalError(
             'not_found',
-            `there is no trace of message ${id.slice(0, 100)}: it was not chosen, or is forgotten`,
+            `there is no trace of message ${id.slice(0, 100)}: it was not traced, or its trace is no longer kept`,
           );
         return {
           message_id: id,
@@ -74,7 +74,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       method: 'get',
       path: '/traces',
       role: 'viewer',
-      summary: 'Messages of which there are traces, the newest first.',
+      summary: 'Traced messages, the newest first.',
       query: z.strictObject({
         ...subject,
         failed: z
@@ -89,11 +89,11 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
             message_id: z.string(),
             at: z.number(),
             replica_id: z.string(),
-            stage: z.enum(traceStages).describe('The latest on the replica that took it.'),
+            stage: z.enum(traceStages).describe('The latest stage on the replica that received the message.'),
             user_id: z.string(),
             topic: z.string().optional(),
             to: z.string().optional(),
-            code: z.string().optional().describe('Of the error, if it failed.'),
+            code: z.string().optional().describe('Code of the error, if it failed.'),
           }),
         ),
         silent_replicas: unresponsiveField,
@@ -108,7 +108,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       method: 'get',
       path: '/trace-rules',
       role: 'viewer',
-      summary: 'Topics and users whose messages are all traced, and until when.',
+      summary: 'The trace rules: topics and users whose messages are all traced, with the time until which.',
       answer: rulesAnswer,
       run: listed,
     }),
@@ -136,7 +136,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       method: 'delete',
       path: '/trace-rules',
       role: 'operator',
-      summary: 'End a rule before its time.',
+      summary: 'Delete a trace rule before it ends.',
       query: z.strictObject(subject).refine(onlyOne, giveOne),
       answer: rulesAnswer,
       run: async ({ query }) => {

@@ -126,11 +126,11 @@ export class MemoryBroker implements Broker {
 
   async remove(topic: string, sequences: readonly number[]): Promise<number> {
     const log = this.log(topic);
-    const gone = new Set(sequences);
+    const removed = new Set(sequences);
     const before = log.entries.length - log.head;
     log.entries = log.entries
       .slice(log.head)
-      .filter((item) => item !== undefined && !gone.has(item.sequence));
+      .filter((item) => item !== undefined && !removed.has(item.sequence));
     log.head = 0;
     return before - log.entries.length;
   }

@@ -100,10 +100,11 @@ export class RedisAppends {
     const call = this.callOf(appends, redis.runId);
     let reached: Promise<boolean> | undefined;
     // WAIT follows the script in the same pipeline. If the script is sent twice, the last WAIT counts: it follows the call that ran.
-    const behind = this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
+    const afterSending =
+      this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
     let answers: string[];
     try {
-      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', behind);
+      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', afterSending);
     } catch (error) {
       for (const append of appends) {
         if (error instanceof ResponseLostError) void this.resolve(append, redis.fsyncAlways);

@@ -42,10 +42,10 @@ export class RedisBus implements Bus {
     this.replicaId = settings.replicaId;
     this.known = [settings.replicaId];
     const { link } = dependencies;
-    const hear = (message: Buffer) => this.hear(message);
+    const onMessage = (message: Buffer) => this.receive(message);
     // A subscription that fails now is repeated when the link comes up.
-    link.subscribe(this.channel(), hear).catch(() => {});
-    link.subscribe(this.channel(this.replicaId), hear).catch(() => {});
+    link.subscribe(this.channel(), onMessage).catch(() => {});
+    link.subscribe(this.channel(this.replicaId), onMessage).catch(() => {});
     link.onState((state) => {
       if (state === 'up') void this.beat();
     });
@@ -105,7 +105,7 @@ export class RedisBus implements Bus {
     });
   }
 
-  private hear(message: Buffer): void {
+  private receive(message: Buffer): void {
     const parsed = JSON.parse(message.toString()) as BusMessage;
     if (parsed.from !== this.replicaId) this.handle(parsed);
   }

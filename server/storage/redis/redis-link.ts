@@ -180,11 +180,11 @@ export class RedisLink {
       throw new ResponseLostError(error instanceof Error ? error.message : String(error));
     } finally {
       this.outstanding--;
-      if (client === this.commands) this.heard();
+      if (client === this.commands) this.dataReceived();
     }
   }
 
-  private heard(): void {
+  private dataReceived(): void {
     this.lastReceivedAt = performance.now();
     if (!this.stalled) return;
     this.stalled = false;
@@ -205,7 +205,7 @@ export class RedisLink {
     client.on('reconnecting', onLost);
     client.on(
       'connect',
-      ifCurrent(() => this.heard()),
+      ifCurrent(() => this.dataReceived()),
     );
     client.on(
       'ready',
@@ -316,7 +316,7 @@ export class RedisLink {
     if (!this.closed)
       this.dependencies.log.info(`Redis is ${state}`, { run_id: this.process?.runId, stalled: this.stalled });
     for (const listener of this.listeners) listener(state);
-    if (state === 'up') for (const tell of this.resubscribed) tell();
+    if (state === 'up') for (const listener of this.resubscribed) listener();
   }
 }
 

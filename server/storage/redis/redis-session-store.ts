@@ -90,7 +90,7 @@ export class RedisSessionStore implements SessionStore {
     ids.forEach((id, i) => {
       const timeMs = timesMs[i]!;
       // The session was deleted after SCAN returned its key.
-      if (timeMs === gone) return;
+      if (timeMs === missingKey) return;
       const session = parse(id, texts[i] ?? null);
       if (session === undefined) malformed++;
       else sessions.push({ ...session, expires_in_secs: timeMs < 0 ? null : Math.ceil(timeMs / 1000) });
@@ -121,7 +121,7 @@ export class RedisSessionStore implements SessionStore {
 }
 
 /** The reply of PTTL for a key that does not exist. */
-const gone = -2;
+const missingKey = -2;
 
 function keyOf(id: string): string {
   return prefix + id;

@@ -54,7 +54,7 @@ export class RedisSubscriber {
   async subscribe(channel: string, listener: ChannelListener): Promise<void> {
     this.channels.set(channel, listener);
     if (!this.client.isReady) throw new Error('not connected');
-    await this.client.subscribe(channel, this.hear, true);
+    await this.client.subscribe(channel, this.onMessage, true);
   }
 
   async unsubscribe(channel: string): Promise<void> {
@@ -62,7 +62,7 @@ export class RedisSubscriber {
     try {
       if (!this.client.isReady) throw new Error('not connected');
       // The listener must be passed: without it the client drops a SUBSCRIBE that follows at once as redundant.
-      await this.client.unsubscribe(channel, this.hear, true);
+      await this.client.unsubscribe(channel, this.onMessage, true);
     } catch {
       this.strays.add(channel);
     }
@@ -80,7 +80,7 @@ export class RedisSubscriber {
       const { client } = this;
       client
         .sendCommand(['PING'])
-        .then(() => this.heard(client))
+        .then(() => this.dataReceived(client))
         .catch(() => {});
     }
   }
@@ -105,24 +105,24 @@ export class RedisSubscriber {
     this.lastReceivedAt = performance.now();
     this.pinging = false;
     client.on('error', (error: Error) => {
-      this.heard(client);
+      this.dataReceived(client);
       this.dependencies.onError(error);
     });
-    client.on('connect', () => this.heard(client));
+    client.on('connect', () => this.dataReceived(client));
     client.on('reconnecting', () => {
-      this.heard(client);
+      this.dataReceived(client);
       if (client !== this.client) return;
       this.restored = false;
       this.dependencies.onChange();
     });
     client.on('ready', () => {
-      this.heard(client);
+      this.dataReceived(client);
       void this.restore(client);
     });
     return client;
   }
 
-  private heard(client: RedisClient): void {
+  private dataReceived(client: RedisClient): void {
     if (client !== this.client) return;
     this.lastReceivedAt = performance.now();
     this.pinging = false;
@@ -136,10 +136,10 @@ export class RedisSubscriber {
     while (current() && !this.restored) {
       try {
         const channels = [...this.channels.keys()];
-        if (channels.length > 0) await client.subscribe(channels, this.hear, true);
+        if (channels.length > 0) await client.subscribe(channels, this.onMessage, true);
         const strays = [...this.strays].filter((channel) => !this.channels.has(channel));
         this.strays.clear();
-        if (strays.length > 0) await client.unsubscribe(strays, this.hear, true);
+        if (strays.length > 0) await client.unsubscribe(strays, this.onMessage, true);
         if (!current()) return;
         this.restored = true;
         this.dependencies.onChange();
@@ -150,7 +150,7 @@ export class RedisSubscriber {
     }
   }
 
-  private readonly hear = (message: Buffer, channel: Buffer): void => {
+  private readonly onMessage = (message: Buffer, channel: Buffer): void => {
     this.lastReceivedAt = performance.now();
     const name = channel.toString();
     try {
