@@ -9,7 +9,7 @@ const exitCodes = { settings: 2, start: 1 } as const;
 
 async function main(): Promise<void> {
   const settings = loadSettings(process.env);
-  const service = new Service(settings);
+  const service = new Service(settings, { slimConnections: true });
   const log = service.logger.log('process');
   // A bug in a handler must not end the process: every other client goes on.
   process.on('unhandledRejection', (error) => log.error('Unhandled rejection', { error }));

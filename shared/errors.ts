@@ -47,6 +47,11 @@ export const errorTable = {
   forbidden: row(403, 'no', 'The roles or the token do not allow this on that topic or route.'),
   not_found: row(404, 'no', 'There is no such thing.'),
   conflict: row(409, 'after_change', 'The state does not allow this now.'),
+  disconnected: row(
+    409,
+    'after_change',
+    'An operator has disconnected the connection; `message` is the reason.',
+  ),
   too_many_topics: row(
     409,
     'after_change',

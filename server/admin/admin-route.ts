@@ -2,18 +2,18 @@ import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import type { Identity } from '../protocol/identity.js';
 
-/** What an operator may do, from least to most: each includes those before it. */
+/** Roles of operators, in ascending order: each includes the ones before it. */
 export const adminRoles = ['viewer', 'operator', 'admin'] as const;
 
 export type AdminRole = (typeof adminRoles)[number];
 
-/** Who asks, and from where. */
+/** The operator who sends a request, and the address. */
 export interface AdminCaller {
   readonly identity: Identity;
   readonly address: string;
 }
 
-/** A request whose parts have been read by the route's schemas. */
+/** A request, validated by the schemas of the route. */
 export interface AdminRequest<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
@@ -22,8 +22,8 @@ export interface AdminRequest<Params, Query, Body> {
 }
 
 /**
- * One operation of `/admin`: the one place that says who may call it, what it takes and what it answers. The router, the audit log and the
- * OpenAPI document are made from it. Everything but GET is written to the audit log and refused while the store is away.
+ * One operation of `/admin`. It defines the required role, the request and the answer; the router, the audit log and the OpenAPI document
+ * are made from it. Every operation except GET is written to the audit log, and refused while the store is unreachable.
  */
 export interface AdminRoute {
   readonly method: 'get' | 'post' | 'put' | 'delete';
@@ -37,19 +37,19 @@ export interface AdminRoute {
   readonly body: z.ZodType | undefined;
   readonly answer: z.ZodType;
   readonly run: (request: AdminRequest<never, never, never>) => Promise<unknown> | unknown;
-  /** Instead of `run`, for what is too large for memory: reads the request's body and writes the response itself. */
+  /** Instead of `run`, for content that is too large for memory: reads the body and writes the response itself. */
   readonly stream?: AdminStream;
 }
 
-/** Rejects to answer with an error, as long as nothing has been written. */
-export type AdminStream = (request: Request, response: Response, caller: AdminCaller) => Promise<void>;
+/** A rejection becomes an error answer, unless the response has started. */
+type AdminStream = (request: Request, response: Response, caller: AdminCaller) => Promise<void>;
 
 type Read<Schema, Else> = Schema extends z.ZodType ? z.output<Schema> : Else;
 
-/** An answer is written, never changed. */
+/** Answers are only serialised, so they may be readonly. */
 type Answered<Value> = Value extends object ? { readonly [Key in keyof Value]: Answered<Value[Key]> } : Value;
 
-/** Defines a route, with the types of its request taken from its schemas. */
+/** Defines a route; the types of its request come from its schemas. */
 export function adminRoute<
   Answer extends z.ZodType,
   Params extends z.ZodObject | undefined = undefined,
@@ -79,12 +79,12 @@ export function adminStream(route: {
   readonly role: AdminRole;
   readonly summary: string;
   readonly query?: z.ZodObject;
-  /** What is answered, for the OpenAPI document. */
+  /** Schema of the response, for the OpenAPI document. */
   readonly answer: z.ZodType;
   readonly stream: AdminStream;
 }): AdminRoute {
   const run = () => {
-    throw new Error('a stream has no other answer');
+    throw new Error('a stream route writes its response itself');
   };
   return { ...route, params: undefined, query: route.query, body: undefined, run };
 }

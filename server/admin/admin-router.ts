@@ -23,34 +23,34 @@ import {
 } from './admin-route.js';
 import type { AuditLog } from './audit-log.js';
 
-export interface AdminRouterDependencies {
+interface AdminRouterDependencies {
   readonly routes: readonly AdminRoute[];
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
   readonly audit: AuditLog;
-  /** Whether changes can be kept: false while Redis is away. */
+  /** Whether changes can be stored: false while Redis is unreachable. */
   readonly canChange: () => boolean;
   readonly log: Log;
 }
 
 /**
- * Serves a table of admin routes: checks token and role before anything of the request is read, reads its parts by the route's schemas,
- * and writes every change, also a refused one, to the audit log.
+ * Serves the admin routes. It checks token and role before it reads the request, validates the request by the schemas of the route, and
+ * writes every change, also a refused one, to the audit log.
  */
 export function adminRouter(
   dependencies: AdminRouterDependencies,
   settings: {
     readonly bodyLimitBytes: number;
-    /** A route that has not answered by then is not waited for. */
+    /** Time limit for the answer of a route. */
     readonly answerLimitMs: number;
   },
 ): Router {
   const router = Router();
-  // curl sends JSON as a form unless told otherwise.
+  // curl sends JSON with the content type of a form by default.
   const readBody = json({ limit: settings.bodyLimitBytes, type: () => true });
   router.use((request, response, next) => {
     response.set('Cache-Control', 'no-store');
-    // Without a token nothing is told, not even which routes there are.
+    // Without a token a response reveals nothing, not even which routes exist.
     response.locals['caller'] = callerOf(request, dependencies);
     next();
   });
@@ -59,7 +59,7 @@ export function adminRouter(
   router.use((request) => {
     throw new RefusalError('not_found', `there is no ${request.method} ${request.baseUrl}${request.path}`);
   });
-  // What no route has taken, or could not be read as an address, is on record too.
+  // Requests that match no route, or have a malformed path, are recorded too.
   router.use(((error: unknown, request, response, next) => {
     const { caller } = response.locals as { caller?: AdminCaller };
     if (caller !== undefined && isChange(request.method))
@@ -90,7 +90,7 @@ function serve(
     try {
       requireRole(caller.identity, route.role);
       if (route.method !== 'get' && !canChange()) {
-        throw new RefusalError('unavailable', 'Redis cannot be reached: nothing is changed', {
+        throw new RefusalError('unavailable', 'Redis is unreachable: nothing is changed', {
           retryAfterMs: 1000,
         });
       }
@@ -105,7 +105,7 @@ function serve(
       const wire = wireErrorOf(error instanceof TimeLimitError ? late(route, error) : error);
       result = wire.code;
       if (response.headersSent) {
-        log.warn('Admin answer broken off', { path: request.path, error });
+        log.warn('Admin response aborted', { path: request.path, error });
         response.destroy();
         return;
       }
@@ -122,9 +122,13 @@ function serve(
 
 function late({ method }: AdminRoute, { message }: TimeLimitError): RefusalError {
   if (method === 'get') return new RefusalError('timeout', message, { retryAfterMs: 1000 });
-  return new RefusalError('outcome_unknown', `${message}: the change may be made yet. Look, or repeat it`, {
-    retryAfterMs: 1000,
-  });
+  return new RefusalError(
+    'outcome_unknown',
+    `${message}: the change may still be made. Check, or repeat it`,
+    {
+      retryAfterMs: 1000,
+    },
+  );
 }
 
 function callerOf(request: Request, { authenticate, addressOf }: AdminRouterDependencies): AdminCaller {
@@ -158,7 +162,7 @@ function read(schema: z.ZodType | undefined, value: unknown): unknown {
   throw requestError(parsed.error, Object.keys(shape ?? {}));
 }
 
-/** express' reader as a promise. */
+/** The body parser of express as a promise. */
 function bodyRead(readBody: RequestHandler, request: Request, response: Response): Promise<void> {
   return new Promise((resolve, reject) => {
     void readBody(request, response, (error?: unknown) => {

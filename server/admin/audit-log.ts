@@ -4,7 +4,7 @@ import { cleanText, cleanValue } from '../logging/log-fields.js';
 import type { AdminCaller } from './admin-route.js';
 
 /** One change, or attempted change, by an operator. */
-export interface AuditRecord {
+interface AuditRecord {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -13,13 +13,13 @@ export interface AuditRecord {
   readonly replica_id: string;
   /** Method and path, as called. */
   readonly action: string;
-  /** What was asked for, without secrets. */
+  /** The request, without secrets. */
   readonly request: unknown;
   /** `ok`, or the code of the error. */
   readonly result: string;
 }
 
-export interface AuditLogDependencies {
+interface AuditLogDependencies {
   readonly store: SharedStore;
   readonly log: Log;
   readonly replicaId: string;
@@ -28,14 +28,14 @@ export interface AuditLogDependencies {
 
 const key = 'audit';
 const requestLimit = 2000;
-/** Records that wait for the store; past it the oldest are in the log only. */
+/** Records that may wait for the store; beyond this number the oldest are only in the log. */
 const waitingLimit = 1000;
 
 type Fields = Readonly<Record<string, string>>;
 
 /**
- * Who has changed what, from where, and with which result: a stream in the store, and a line in the log. What cannot be stored now waits for
- * the store.
+ * The changes of operators, with address and result: a stream in the store, and a line in the log. Records that cannot be stored wait
+ * until the store is reachable.
  */
 export class AuditLog {
   private readonly waiting: Fields[] = [];
@@ -46,7 +46,7 @@ export class AuditLog {
     private readonly settings: { readonly size: number },
   ) {}
 
-  /** Never rejects: the change has been made, or refused. */
+  /** Never rejects, because the change has already been made or refused. */
   async add(caller: AdminCaller, action: string, request: unknown, result: string): Promise<void> {
     const { log, replicaId, now } = this.dependencies;
     const text = JSON.stringify(cleanValue('', request ?? null));
@@ -65,9 +65,9 @@ export class AuditLog {
     await this.store();
   }
 
-  /** Stores what waits, in order; to be called when the store has come back. Never rejects. */
+  /** Stores the waiting records, in order; called when the store becomes reachable. Never rejects. */
   async store(): Promise<void> {
-    // Whoever is at it takes what is added meanwhile too.
+    // The running call also stores records that are added meanwhile.
     if (this.isStoring) return;
     this.isStoring = true;
     const { store, log } = this.dependencies;
@@ -77,7 +77,7 @@ export class AuditLog {
         if (this.waiting[0] === next) this.waiting.shift();
       }
     } catch (error) {
-      // Rather there twice than not at all: an append that was not answered is repeated too.
+      // An append without a response is repeated: a duplicate record is better than a missing one.
       log.warn('Audit records wait for the store', { waiting: this.waiting.length, error });
     } finally {
       this.isStoring = false;

@@ -1,31 +1,55 @@
 import type { ReplicaAnswer, ReplicaCalls } from '../cluster/replica-calls.js';
-import type { ActorOperationNames } from './actors/actor-operations.js';
-import type { OperationNames } from './replica-operations.js';
-import type { TraceOperationNames } from './traces/trace-operations.js';
 
-/** Everything that can be asked of the replicas. */
-export type AllOperationNames = OperationNames & ActorOperationNames & TraceOperationNames;
+/**
+ * An operation that every replica answers: its name on the bus, with the types of the request and the answer. Both sides use the same
+ * value, so that they agree. Replicas of different versions run together: names stay, and fields are only added.
+ */
+export interface Operation<Asked, Answer> {
+  readonly name: string;
+  /** Never set; for the types only. */
+  readonly types?: (asked: Asked) => Answer;
+}
 
-/** What the replicas said, and which of them said nothing. */
-export interface Gathered<Answer> {
+/** Defines an operation. */
+export function operation<Asked, Answer>(name: string): Operation<Asked, Answer> {
+  return { name };
+}
+
+/** The answers of the replicas, and which replicas did not answer. */
+interface Gathered<Answer> {
   readonly answers: readonly { readonly replica: string; readonly answer: Answer }[];
   readonly unresponsive: readonly string[];
 }
 
-/** Asks all replicas the same and gathers their answers. */
+/** The items an answer holds, of possibly more. */
+export interface Found<Item> {
+  readonly items: readonly Item[];
+  /** Number of all items, also those past the limit. */
+  readonly total: number;
+}
+
+/** Calls an operation on all replicas, and registers the answers of this one. */
 export class ClusterOperations {
   constructor(private readonly calls: ReplicaCalls) {}
 
-  async ask<Name extends keyof AllOperationNames>(
-    name: Name,
-    asked: AllOperationNames[Name]['asked'],
-  ): Promise<Gathered<AllOperationNames[Name]['answer']>> {
-    return gathered(await this.calls.askAll<AllOperationNames[Name]['answer']>(name, asked));
+  /** Calls every live replica, this one included. Never rejects. */
+  async ask<Asked, Answer>(
+    { name }: Operation<Asked, Answer>,
+    asked: NoInfer<Asked>,
+  ): Promise<Gathered<Answer>> {
+    return gathered(await this.calls.askAll<Answer>(name, asked));
+  }
+
+  /** Sets what this replica answers. */
+  answer<Asked, Answer>(
+    { name }: Operation<Asked, Answer>,
+    run: (asked: NoInfer<Asked>) => NoInfer<Answer>,
+  ): void {
+    this.calls.handle(name, (asked) => run(asked as Asked));
   }
 }
 
-/** Parts those who answered from those who did not. */
-export function gathered<Answer>(all: readonly ReplicaAnswer<Answer>[]): Gathered<Answer> {
+function gathered<Answer>(all: readonly ReplicaAnswer<Answer>[]): Gathered<Answer> {
   const answers: { replica: string; answer: Answer }[] = [];
   const unresponsive: string[] = [];
   for (const { replica, result, error } of all) {

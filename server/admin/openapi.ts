@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { errorTable } from '../../shared/errors.js';
 import type { AdminRoute } from './admin-route.js';
 
-/** JSON Schema of a schema, without the `$schema` line that OpenAPI does not want inside. */
+/** JSON Schema of a schema, without the `$schema` line, which OpenAPI does not allow here. */
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return rest;
 }
 
-function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'): object[] {
+function parametersOf(schema: z.ZodObject | undefined, location: 'path' | 'query'): object[] {
   if (schema === undefined) return [];
   const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
     properties?: Record<string, { description?: string }>;
@@ -16,8 +16,8 @@ function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'):
   };
   return Object.entries(properties).map(([name, property]) => ({
     name,
-    in: place,
-    required: place === 'path' || required.includes(name),
+    in: location,
+    required: location === 'path' || required.includes(name),
     schema: property,
     ...(property.description !== undefined && { description: property.description }),
   }));
@@ -46,7 +46,7 @@ function operationOf(route: AdminRoute): object {
   };
 }
 
-/** The OpenAPI 3.1 document of the admin routes, made from their table. */
+/** The OpenAPI 3.1 document, generated from the admin routes. */
 export function openApiDocument(routes: readonly AdminRoute[], version: string): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {

@@ -5,17 +5,17 @@ import type { AdminCaller } from './admin-route.js';
 /** A position in a log. */
 export const positionSchema = z.object({ epoch: z.string(), sequence: z.int() });
 
-/** `?limit=`: how many items an answer holds at most. */
+/** `?limit=`: the largest number of items in an answer. */
 export const limitField = (initial: number, max: number) =>
   z.coerce.number().int().min(1).max(max).default(initial).describe(`At most ${max}.`);
 
-/** Why an operator does something; kept with the change and in the audit log. */
+/** The reason of an operator; stored with the change and in the audit log. */
 export const reasonField = z.string().max(500).optional();
 
-/** Replicas that did not answer: what they hold is missing. */
-export const silentField = z.array(z.string()).describe('Replicas that did not answer in time.');
+/** Replicas that did not answer in time; their data is missing from the answer. */
+export const unresponsiveField = z.array(z.string()).describe('Replicas that did not answer in time.');
 
-/** Who switches something, for {@link Switched}. */
+/** Operator and time of a change, for {@link Switched}. */
 export function switchedBy(caller: AdminCaller, now: number, reason: string | undefined): Switched {
   return { by: caller.identity.userId, at: now, ...(reason !== undefined && { reason }) };
 }

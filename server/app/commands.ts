@@ -1,5 +1,5 @@
-import type { Server as SocketIoServer } from 'socket.io';
 import { v7 as uuidV7 } from 'uuid';
+import type { Connection } from '../protocol/connection.js';
 import type { Identity } from '../protocol/identity.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Command } from '../commands/command.js';
@@ -10,11 +10,14 @@ import { pingCommand } from '../commands/ping.js';
 import { presenceCommand } from '../commands/presence.js';
 import { publishCommand } from '../commands/publish.js';
 import { refreshCommand } from '../commands/refresh.js';
-import { CommandRouter, type CommandRouterDependencies, type RefusedCommand } from '../commands/router.js';
+import { CommandRouter, type CommandRouterDependencies } from '../commands/router.js';
+import { publishRecord } from '../commands/publish-record.js';
+import { refusedTrace } from '../commands/refused-trace.js';
 import { subscribeCommand } from '../commands/subscribe.js';
 import { unsubscribeCommand } from '../commands/unsubscribe.js';
 import type { Settings } from '../config/schema.js';
 import type { Confirmations } from '../fanout/confirmations.js';
+import type { PresenceRooms } from '../gateway/socketio/presence-rooms.js';
 import type { DirectService } from '../direct/direct-service.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import type { SessionService } from '../sessions/session-service.js';
@@ -23,10 +26,10 @@ import type { MessageTracer } from '../tracing/message-tracer.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Topics } from '../topics/topics.js';
 
-/** What the commands are made of. */
-export interface CommandParts {
+/** Parts that the commands need. */
+interface CommandParts {
   readonly settings: Settings;
-  readonly io: SocketIoServer;
+  readonly presenceRooms: PresenceRooms;
   readonly topics: Topics;
   readonly direct: DirectService;
   readonly presence: PresenceService;
@@ -38,38 +41,35 @@ export interface CommandParts {
   readonly tracer: MessageTracer;
   /** Refuses publishes to a topic that an operator has frozen. */
   readonly checkTopic: (topic: string) => void;
+  /** Called with each publish that waits for its append. */
+  readonly onQueued: (connection: Connection, topic: string) => void;
   readonly logOf: LogFactory;
   /** Refuses commands that a limit or a mode forbids, see {@link CommandRouterDependencies}. */
   readonly admit: CommandRouterDependencies['admit'];
 }
 
-/** Room of those who asked for the presence events of a topic. */
-export function presenceRoom(topic: string): string {
-  return `presence:${topic}`;
-}
-
 /** Puts the commands of clients together. */
 export function assembleCommands(parts: CommandParts): CommandRouter {
-  const { settings, topics, permissions, confirmations, presence, sessions, metrics, tracer, io } = parts;
+  const { settings, topics, permissions, confirmations, presence, sessions, metrics, tracer, presenceRooms } =
+    parts;
   const limits = {
     maxBytes: settings.websocket.maxMessageBytes,
     maxDepth: settings.websocket.maxPayloadDepth,
     confirmTimeoutMs: settings.direct.confirmTimeoutMs,
   };
-  const routing = parts.logOf('routing');
   const commands = [
     subscribeCommand(
       {
         topics,
         permissions,
-        watchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.join(presenceRoom(topic)),
+        watchPresence: presenceRooms.watch,
         sessions,
       },
       { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
     ),
     unsubscribeCommand({
       topics,
-      unwatchPresence: ({ id }, topic) => void io.of('/').sockets.get(id)?.leave(presenceRoom(topic)),
+      unwatchPresence: presenceRooms.unwatch,
       sessions,
     }),
     publishCommand(
@@ -80,19 +80,8 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         newId: uuidV7,
         tracer,
         checkTopic: parts.checkTopic,
-        onPublished: (receipt, connectionId, tookMs) => {
-          metrics.publishHistogram.observe(tookMs);
-          if (receipt.duplicate) metrics.duplicates++;
-          else metrics.published++;
-          if (routing.enabled('debug')) {
-            routing.debug('Message routed', {
-              message_id: receipt.id,
-              connection_id: connectionId,
-              target_count: receipt.receivers ?? 0,
-              duration_ms: Number(tookMs.toFixed(3)),
-            });
-          }
-        },
+        onQueued: parts.onQueued,
+        onPublished: publishRecord(metrics, parts.logOf('routing')),
       },
       limits,
     ),
@@ -106,21 +95,14 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     refreshCommand({ verify: parts.authenticate, onRefreshed: () => {} }),
     pingCommand(Date.now),
   ] as Command[];
+  const traceRefused = refusedTrace(tracer, uuidV7);
   return new CommandRouter({
     commands,
     log: parts.logOf('commands'),
     admit: parts.admit,
     onRefused: (refusal) => {
       metrics.countRefused(refusal.code);
-      if (!refusal.ran) traceRefused(tracer, refusal);
+      traceRefused(refusal);
     },
   });
-}
-
-/** A message that a limit, a mode or its form stood against. */
-function traceRefused(tracer: MessageTracer, { connection, name, request, error }: RefusedCommand): void {
-  if (name !== 'publish' && name !== 'direct') return;
-  const { topic, to } = (request ?? {}) as { topic?: unknown; to?: unknown };
-  const target = name === 'publish' ? topic : to;
-  tracer.refused(connection, name, uuidV7(), typeof target === 'string' ? target : '', error);
 }

@@ -1,170 +1,139 @@
-import type { IncomingMessage, Server as HttpServer } from 'node:http';
-import { setImmediate } from 'node:timers/promises';
+import type { Server as HttpServer } from 'node:http';
 import { createAdapter } from '@socket.io/redis-adapter';
 import type { Server as SocketIoServer } from 'socket.io';
-import type { HookRunner } from '../hooks/hook-runner.js';
-import type { Identity } from '../protocol/identity.js';
-import type { Storage } from '../storage/storage.js';
-import type { Settings } from '../config/schema.js';
-import type { ControlState } from '../control/control-state.js';
+import { SendBufferBudget } from '../fanout/outbox.js';
+import { CommandQueue } from '../gateway/command-queue.js';
+import { ConnectionLifecycle } from '../gateway/connection-lifecycle.js';
+import { ConnectionPipeline } from '../gateway/connection-pipeline.js';
+import { joinWith } from '../gateway/engine-internals/engine-server.js';
+import { GatewayClose } from '../gateway/gateway-close.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
-import type { LogFactory } from '../logging/log.js';
-import type { Metrics } from '../metrics/metrics.js';
-import { ConnectionGate, type ConnectionGateDependencies } from '../gateway/connection-gate.js';
-import { closeReasons, closeTimeoutMs } from '../gateway/close-codes.js';
-import { acceptWsClients, type JsonClients } from '../gateway/ws/upgrade.js';
-import { OpenSockets } from '../gateway/open-sockets.js';
-import { systemClock } from '../primitives/clock.js';
+import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
-import {
-  closeWebSockets,
-  createSocketIo,
-  type Handshakes,
-  type LetIn,
-} from '../gateway/socketio/socketio-server.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
-import type { Limits } from './limits.js';
-import type { Tokens } from './tokens.js';
+import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
+import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.js';
+import { FastPublish } from '../gateway/socketio/fast-publish.js';
+import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
+import { WsUpgrade } from '../gateway/ws/upgrade.js';
+import { systemClock } from '../primitives/clock.js';
+import type { Settings } from '../config/schema.js';
+import type { Foundation } from './foundation.js';
+import type { Messaging } from './messaging.js';
 
-/** What the entrance of a replica is made of. */
-export interface EntranceParts {
-  readonly settings: Settings;
+interface GatewayParts extends Foundation, Messaging {
   readonly http: HttpServer;
-  readonly storage: Storage;
-  readonly tokens: Tokens;
-  readonly switches: ControlState;
-  readonly limits: Limits;
-  readonly hooks: HookRunner;
-  readonly metrics: Metrics;
-  readonly addressOf: (request: IncomingMessage) => string;
-  readonly logOf: LogFactory;
+  readonly io: SocketIoServer;
+  readonly slimConnections: boolean;
 }
 
-/** What those who have entered are given to. */
-export type EntranceTarget = Pick<
-  ConnectionGateDependencies,
-  'registry' | 'budget' | 'topics' | 'sessions' | 'direct' | 'permissions' | 'router' | 'appendAt' | 'now'
->;
-
-/** Where clients come in, on both wires. */
-export interface Entrance {
-  readonly io: SocketIoServer;
-  /** Begins to let clients in. */
-  open(target: EntranceTarget): void;
-  /** Admits nobody from now on; who is there stays. */
+/** How clients get in, on both wires. */
+export interface Gateway {
+  readonly budget: SendBufferBudget;
+  readonly fastPublish: FastPublish;
+  readonly lifecycle: ConnectionLifecycle;
+  /** Admits no client from now on; those that are connected stay. */
   stop(): void;
   /** Closes every connection, and the HTTP server. What is open after a short time is cut off. */
   close(): Promise<void>;
 }
 
-/** Puts together what decides on handshakes, and what they come by. */
-export function assembleEntrance(parts: EntranceParts): Entrance {
-  const { settings, http, tokens, switches, limits, hooks, metrics, addressOf, logOf } = parts;
+/** Makes the Socket.IO server. With Redis, what embedding programs and the Admin UI emit reaches the clients of all replicas. */
+export function assembleSocketIo({ settings, storage: { adapter } }: Foundation): SocketIoServer {
+  const io = createSocketIo({
+    ...transportSettings(settings),
+    connectTimeoutMs: settings.websocket.connectTimeoutSecs * 1000,
+  });
+  if (adapter !== undefined) {
+    const key = `${settings.redis.keyPrefix}:io`;
+    const options = { key, publishOnSpecificResponseChannel: true };
+    io.adapter(createAdapter(adapter.publisher, adapter.subscriber, options));
+  }
+  return io;
+}
+
+/** Puts the gateway together and begins to serve clients. */
+export function assembleGateway(parts: GatewayParts): Gateway {
+  const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
+  const { registry, topics, sessions, direct, permissions, router } = parts;
   const { websocket } = settings;
+  const { hooks } = supervision;
+  const addressOf = addresses.of;
+  const log = logOf('connection');
   const admission = new HandshakeAdmission(
     { addresses: limits.addresses, addressOf },
     { maxConnections: websocket.maxConnections, handshakesPerSec: websocket.handshakesPerSec },
   );
   const refusals = new RefusalLog({
-    log: logOf('connection'),
+    log,
     count: (code) => metrics.countRefused(code),
     addressOf,
     now: () => performance.now(),
   });
-  const handshakes: Handshakes = {
-    admit: (request) => {
-      switches.checkConnect();
-      return admission.admit(request);
+  const pipeline = new ConnectionPipeline({
+    checkOrigin: originCheck(websocket.allowedOrigins),
+    checkConnectionsEnabled: () => control.state.checkConnect(),
+    admit: (request) => admission.admitInTurn(request),
+    authenticate: tokens.authenticate,
+    onConnect: (event) => hooks.connecting(event),
+    acquireUserSlot: (userId) => limits.userConnections.acquireSlot(userId),
+    openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
+    checkRevoked: (identity) => tokens.checkRevoked(identity),
+    onRefused: refusals.note,
+  });
+  const commands = new CommandQueue({
+    run: (connection, name, request) => router.run(connection, name, request),
+    isConnected: (connection) => registry.connection(connection.id) === connection,
+    clock: systemClock,
+  });
+  const budget = new SendBufferBudget({ clock: systemClock }, settings.outbox);
+  const fastPublish = new FastPublish({ run: commands.run });
+  const mode = () => control.state.mode;
+  const lifecycle = new ConnectionLifecycle(
+    {
+      registry,
+      budget,
+      sessions,
+      direct,
+      restore: new SubscriptionRestore({ registry, topics, sessions, permissions, mode, log }),
+      commands,
+      fastPublish,
+      revalidate: (attempt) => pipeline.revalidate(attempt),
+      onConnected: () => metrics.connects++,
+      onDisconnected: ({ id: connectionId, identity: { userId } }, reason) => {
+        metrics.disconnects++;
+        hooks.disconnected({ connectionId, userId, reason });
+      },
+      onRefused: refusals.note,
+      log,
+      now: Date.now,
     },
-    isWaiting: (request) => admission.isWaiting(request),
-    onRefused: (error, request) => refusals.note(error, request),
+    { maxMessageBytes: websocket.maxMessageBytes, slimConnections: parts.slimConnections },
+  );
+  listenTo(http, io, (request) => pipeline.admit(request));
+  guardUpgrades(http, io.engine);
+  io.engine.on('connection', admission.entered);
+  new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
+  const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
+  const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));
+  const closing = new GatewayClose({ http, io, upgrades });
+  return {
+    budget,
+    fastPublish,
+    lifecycle,
+    stop: () => {
+      admission.stop();
+      upgrades.stop();
+    },
+    close: () => closing.close(),
   };
-  const checkEntry = (identity: Identity) => {
-    switches.checkConnect();
-    tokens.checkRevoked(identity);
-  };
-  const letIn: LetIn = (identity, request, wire) => {
-    const { userId, roles } = identity;
-    const claim = () => limits.userConnections.claim(userId);
-    const asked = hooks.connecting({ userId, roles, address: addressOf(request), wire });
-    return asked === undefined ? claim() : asked.then(() => claim() ?? noPlace);
-  };
-  const transport = {
+}
+
+function transportSettings({ websocket }: Settings) {
+  return {
     heartbeatIntervalMs: websocket.heartbeatIntervalSecs * 1000,
     clientTimeoutMs: websocket.clientTimeoutSecs * 1000,
     transportLimitBytes: websocket.transportLimitBytes,
     allowedOrigins: websocket.allowedOrigins,
   };
-  const io = createSocketIo(http, handshakes, {
-    ...transport,
-    connectTimeoutMs: websocket.connectTimeoutSecs * 1000,
-  });
-  guardUpgrades(http, io.engine);
-  useAdapter(io, parts);
-  const openSockets = new OpenSockets(http);
-  let jsonClients: JsonClients | undefined;
-  return {
-    io,
-    open: (target) => {
-      const { authenticate } = tokens;
-      const gate = new ConnectionGate(
-        {
-          ...target,
-          authenticate,
-          letIn,
-          checkEntry,
-          onTransport: admission.entered,
-          onLeft: ({ id, identity }, reason) =>
-            hooks.disconnected({ connectionId: id, userId: identity.userId, reason }),
-          metrics,
-          addressOf,
-          onRefused: handshakes.onRefused,
-          mode: () => switches.mode,
-          log: logOf('connection'),
-          clock: systemClock,
-        },
-        { maxMessageBytes: websocket.maxMessageBytes },
-      );
-      gate.open(io);
-      jsonClients = acceptWsClients(
-        http,
-        {
-          ...handshakes,
-          authenticate,
-          letIn,
-          checkEntry,
-          onConnection: (connection) => gate.accept(io, connection),
-        },
-        transport,
-      );
-    },
-    stop: () => {
-      admission.stop();
-      jsonClients?.stop();
-    },
-    close: async () => {
-      // The answers of this turn are written first.
-      await setImmediate();
-      const limit = setTimeout(() => openSockets.destroy(), closeTimeoutMs);
-      jsonClients?.close(closeReasons.shuttingDown);
-      closeWebSockets(io, closeReasons.shuttingDown);
-      await new Promise<void>((resolve) => void io.close(() => resolve()));
-      clearTimeout(limit);
-    },
-  };
 }
-
-/** Lets what embedding programs emit, and the Admin UI, reach the clients of all replicas. */
-function useAdapter(io: SocketIoServer, { settings, storage }: EntranceParts): void {
-  const { adapter } = storage;
-  if (adapter === undefined) return;
-  io.adapter(
-    createAdapter(adapter.publisher, adapter.subscriber, {
-      key: `${settings.redis.keyPrefix}:io`,
-      publishOnSpecificResponseChannel: true,
-    }),
-  );
-}
-
-/** Given back where no places are counted. */
-const noPlace = (): void => {};

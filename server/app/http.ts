@@ -1,40 +1,41 @@
-import type { IncomingMessage } from 'node:http';
 import type { Express, Router } from 'express';
-import type { Identity } from '../protocol/identity.js';
-import type { Storage } from '../storage/storage.js';
-import type { CommandRouter } from '../commands/router.js';
-import type { Settings } from '../config/schema.js';
+import { version } from '../../shared/version.js';
 import { apiRouter } from '../http/api.js';
 import { authRouter } from '../http/auth-routes.js';
 import { errorHandler, notFound } from '../http/errors.js';
-import { healthRouter, type HealthSources } from '../http/health.js';
+import { healthRouter } from '../http/health.js';
 import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
-import type { LogFactory } from '../logging/log.js';
-import type { Metrics } from '../metrics/metrics.js';
-import type { Limits } from './limits.js';
-import type { Tokens } from './tokens.js';
+import type { Foundation } from './foundation.js';
+import type { Messaging } from './messaging.js';
 
-/** What the HTTP routes are made of. */
-export interface HttpParts {
-  readonly settings: Settings;
-  readonly storage: Storage;
-  readonly health: HealthSources;
-  readonly metrics: Metrics;
-  readonly limits: Limits;
-  readonly tokens: Tokens;
-  readonly router: CommandRouter;
-  readonly authenticate: (token: string) => Identity;
-  readonly addressOf: (request: IncomingMessage) => string;
-  /** What is served under `/admin`. */
+interface HttpParts extends Foundation, Messaging {
+  readonly phase: () => 'starting' | 'running' | 'draining';
+  /** By the monotonic clock. */
+  readonly startedAt: number;
+  /** The routes under `/admin`. */
   readonly admin: Router;
-  readonly logOf: LogFactory;
 }
 
-/** Puts the HTTP routes together: health, metrics, `/api`, `/admin`. */
-export function assembleHttp(app: Express, parts: HttpParts): void {
-  const { settings, storage, metrics, limits, tokens, router, authenticate, addressOf, logOf } = parts;
-  app.use(healthRouter(parts.health));
+/**
+ * Puts the HTTP routes together: health, metrics, `/api`, `/admin`. The function that it returns adds the answer to all other addresses: it is
+ * called when an embedding program has added its own routes.
+ */
+export function assembleHttp(app: Express, parts: HttpParts): () => void {
+  const { settings, storage, metrics, limits, tokens, router, control, registry, logOf } = parts;
+  const { authenticate } = tokens;
+  const addressOf = parts.addresses.of;
+  app.use(
+    healthRouter({
+      replicaId: parts.replicaId,
+      version,
+      uptimeSecs: () => Math.round((performance.now() - parts.startedAt) / 1000),
+      connections: () => registry.size,
+      redis: () => storage.redis(),
+      phase: parts.phase,
+      control: () => control.state.snapshot(),
+    }),
+  );
   app.use(metricsRouter(metrics));
   app.use(
     '/api',
@@ -49,6 +50,8 @@ export function assembleHttp(app: Express, parts: HttpParts): void {
     ),
   );
   app.use('/admin', parts.admin);
-  app.use(notFound);
-  app.use(errorHandler(logOf('http')));
+  return () => {
+    app.use(notFound);
+    app.use(errorHandler(logOf('http')));
+  };
 }

@@ -8,12 +8,12 @@ import { UserConnections } from '../limits/user-connections.js';
 import { UserLimiter } from '../limits/user-limiter.js';
 import type { LogFactory } from '../logging/log.js';
 
-/** What the limits are made of. */
-export interface LimitParts {
+/** Parts that the limits need. */
+interface LimitParts {
   readonly settings: Settings;
   readonly storage: Storage;
   readonly logOf: LogFactory;
-  /** Asked for each command. */
+  /** Called for each command. */
   readonly rates: () => CommandRates;
 }
 

@@ -1,71 +1,48 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
-import { randomBytes } from 'node:crypto';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
-import { RefusalError } from '../../shared/errors.js';
-import { assembleCommands, presenceRoom } from './commands.js';
-import type { Hooks } from '../hooks/hooks.js';
-import { assembleEntrance, type Entrance } from './gateway.js';
-import { assembleHttp } from './http.js';
-import { assembleLimits, type Limits } from './limits.js';
-import { alertNotifier, assembleControl, assembleOperations, type Control } from './admin.js';
-import { assembleSupervision, type Supervision } from './supervision.js';
-import { assembleTokens, type Tokens } from './tokens.js';
-import { assembleTracing, type Tracing } from './tracing.js';
-import { metricSources } from './metric-sources.js';
-import { Permissions } from '../auth/permissions.js';
-import { makeDevelopmentSecret } from '../auth/token-keys.js';
-import { openStorage, type Storage } from '../storage/storage.js';
-import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import { Confirmations } from '../fanout/confirmations.js';
-import { DirectService } from '../direct/direct-service.js';
-import { PresenceService } from '../presence/presence-service.js';
-import { SessionService } from '../sessions/session-service.js';
-import type { Log } from '../logging/log.js';
-import { LoggerFactory } from '../logging/logger.js';
-import { Metrics } from '../metrics/metrics.js';
-import { TopicHub } from '../topics/topic-hub.js';
-import { ClientAddresses } from '../gateway/handshake/client-addresses.js';
-import { systemClock } from '../primitives/clock.js';
-import { version } from '../../shared/version.js';
-import { SendBufferBudget } from '../fanout/outbox.js';
-import { ConnectionRegistry } from '../gateway/connection-registry.js';
+import type { Hooks } from '../hooks/hooks.js';
+import type { LoggerFactory } from '../logging/logger.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { assembleAdmin } from './admin.js';
+import { assembleFoundation, type Foundation } from './foundation.js';
+import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
+import { assembleHttp } from './http.js';
+import { assembleMessaging, type Messaging } from './messaging.js';
+import { metricSources } from './metric-sources.js';
 
-/** Parts that an embedding program may bring along. */
+/** Parts that an embedding program can provide. */
 export interface ServiceOptions {
   readonly logger?: LoggerFactory;
-  /** Code of the program that sees, changes or refuses what happens; see {@link Hooks}. */
+  /** Hooks of the program; see {@link Hooks}. */
   readonly hooks?: Hooks;
+  /**
+   * What the setting `websocket.slim_connections` means by `auto`: whether idle connections release their handshake and request, which makes
+   * them much smaller. Default `false`: an embedding program sees them as in plain Socket.IO.
+   */
+  readonly slimConnections?: boolean;
 }
 
-/** The service of one replica: the one place where its parts are put together. */
+/** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
   readonly replicaId: string;
+  /** Listens once the service is started. */
   readonly http: HttpServer;
+  /** Serves plain HTTP requests; routes of an embedding program may be added to it before the service is started. */
   readonly app: Express;
   readonly io: SocketIoServer;
-  readonly metrics = new Metrics();
-  /** The secret that was made for this run, where none was set. */
-  readonly developmentSecret: string | undefined;
+  readonly metrics: Metrics;
   readonly logger: LoggerFactory;
-  private readonly log: Log;
-  private readonly storage: Storage;
-  private readonly topics: TopicHub;
-  private readonly registry: ConnectionRegistry;
-  private readonly entrance: Entrance;
-  private readonly limits: Limits;
-  private readonly sessions: SessionService;
-  private readonly presence: PresenceService;
-  private readonly direct: DirectService;
-  private readonly budget: SendBufferBudget;
-  private readonly tokens: Tokens;
-  private readonly control: Control;
-  private readonly supervision: Supervision;
-  private readonly tracing: Tracing;
-  private readonly addresses: ClientAddresses;
+  /** The secret that was generated for this run, if the settings have none. */
+  readonly developmentSecret: string | undefined;
+  private readonly foundation: Foundation;
+  private readonly messaging: Messaging;
+  private readonly gateway: Gateway;
+  private readonly openHttp: () => void;
   private readonly startedAt = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
   private closing: Promise<void> | undefined;
@@ -75,188 +52,35 @@ export class Service {
     private readonly settings: Settings,
     options: ServiceOptions = {},
   ) {
-    const now = Date.now;
     this.replicaId = settings.server.replicaId ?? `${hostname()}-${randomBytes(3).toString('hex')}`;
-    this.logger = options.logger ?? new LoggerFactory(settings.logging);
-    this.log = this.logger.log('service');
-    this.developmentSecret = needsDevelopmentSecret(settings) ? makeDevelopmentSecret() : undefined;
-    const permissions = new Permissions(settings.permissions);
-
-    this.storage = openStorage({ replicaId: this.replicaId, logOf: this.logger.log, now }, settings);
-    this.tokens = assembleTokens({
-      settings,
-      secret: settings.auth.jwtSecret ?? this.developmentSecret,
-      storage: this.storage,
-      logOf: this.logger.log,
-    });
-    const { authenticate } = this.tokens;
-    this.control = assembleControl({ settings, storage: this.storage, logger: this.logger });
-    const parts = { settings, replicaId: this.replicaId, storage: this.storage, logOf: this.logger.log };
-    this.supervision = assembleSupervision({
-      ...parts,
-      hooks: options.hooks ?? {},
-      announce: alertNotifier(this.control),
-    });
-    this.tracing = assembleTracing({ ...parts, switches: this.control.map });
-    const { supervisor, hooks } = this.supervision;
-    const { tracer } = this.tracing;
-    this.addresses = new ClientAddresses(settings.server.trustedProxies);
-    this.app = express().disable('x-powered-by').set('trust proxy', this.addresses.isTrusted);
+    const foundation = assembleFoundation(settings, this.replicaId, options);
+    this.foundation = foundation;
+    this.metrics = foundation.metrics;
+    this.logger = foundation.logger;
+    this.developmentSecret = foundation.generatedSecret;
+    this.app = express().disable('x-powered-by').set('trust proxy', foundation.addresses.isTrusted);
     this.http = createServer(this.app);
-    const { state: switches } = this.control;
-    this.limits = assembleLimits({
-      settings,
-      storage: this.storage,
-      logOf: this.logger.log,
-      rates: () => switches.rates,
-    });
-    this.entrance = assembleEntrance({
-      ...parts,
-      http: this.http,
-      tokens: this.tokens,
-      switches,
-      limits: this.limits,
-      hooks,
-      metrics: this.metrics,
-      addressOf: this.addresses.of,
-    });
-    this.io = this.entrance.io;
-    const namespace = this.io.of('/');
-    this.registry = new ConnectionRegistry(namespace);
-    this.budget = new SendBufferBudget({ clock: systemClock }, settings.outbox);
-    const confirmations = new Confirmations(this.storage.bus);
-    this.topics = new TopicHub(
-      {
-        broker: this.storage.broker,
-        audience: this.registry,
-        acks: confirmations,
-        supervisor,
-        onPublish: hooks.publish,
-        onSubscribe: hooks.subscribing,
-        tracer,
-        onDelivered: (latencyMs) => this.metrics.deliveryHistogram.observe(latencyMs),
-        log: this.logger.log('routing'),
-        clock: systemClock,
-      },
-      {
-        fanoutWindowMs: settings.topics.fanoutWindowMs,
-        fanoutWindowMaxMs: settings.topics.fanoutWindowMaxMs,
-        positionCheckMs: settings.topics.positionCheckSecs * 1000,
-        outboxOverflow: settings.outbox.overflowStrategy,
-        blockCacheBytes: settings.topics.catchUpCacheBytes,
-        mailboxCapacity: settings.actorSystem.mailboxCapacity,
-        mailboxOverflow: settings.actorSystem.overflowStrategy,
-        batchMax: settings.actorSystem.batchMax,
-        actorIdleMs: settings.actorSystem.idleSecs * 1000,
-      },
-    );
-    this.presence = new PresenceService({
-      store: this.storage.presence,
-      bus: this.storage.bus,
-      log: this.logger.log('presence'),
-      notify: (topic, event) => this.io.local.to(presenceRoom(topic)).emit('presence', event),
-    });
-    this.sessions = new SessionService({
-      store: this.storage.sessions,
-      topics: this.topics,
-      log: this.logger.log('sessions'),
-      now,
-    });
-    this.direct = new DirectService({
-      topics: this.topics,
-      broker: this.storage.broker,
-      confirmations,
-      tracer,
-      log: this.logger.log('direct'),
-      onStored: () => this.metrics.direct++,
-    });
-    const router = assembleCommands({
-      settings,
-      io: this.io,
-      topics: this.topics,
-      direct: this.direct,
-      presence: this.presence,
-      sessions: this.sessions,
-      permissions,
-      confirmations,
-      authenticate,
-      metrics: this.metrics,
-      tracer,
-      logOf: this.logger.log,
-      checkTopic: (topic) => switches.checkTopic(topic),
-      admit: (connection, name) => {
-        if (this.phase === 'draining')
-          throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
-        switches.checkCommand(name);
-        return this.limits.commands.admit(connection);
-      },
-    });
-    this.tokens.watch(() => this.registry.all());
-    this.followRooms();
-    this.entrance.open({
-      registry: this.registry,
-      budget: this.budget,
-      topics: this.topics,
-      sessions: this.sessions,
-      direct: this.direct,
-      permissions,
-      router: () => router,
-      appendAt: (topic) => this.topics.publisher.appendAt(topic),
-      now,
-    });
-    assembleHttp(this.app, {
-      ...parts,
-      health: {
-        replicaId: this.replicaId,
-        version,
-        uptimeSecs: () => Math.round((performance.now() - this.startedAt) / 1000),
-        connections: () => this.registry.size,
-        redis: () => this.storage.redis(),
-        phase: () => this.phase,
-        control: () => switches.snapshot(),
-      },
-      metrics: this.metrics,
-      limits: this.limits,
-      tokens: this.tokens,
-      router,
-      authenticate,
-      addressOf: this.addresses.of,
-      admin: assembleOperations({
-        ...parts,
-        logger: this.logger,
-        control: this.control,
-        registry: this.registry,
-        topics: this.topics,
-        presence: this.presence,
-        metrics: this.metrics,
-        supervision: this.supervision,
-        tracing: this.tracing,
-        authenticate,
-        addressOf: this.addresses.of,
-        sessions: this.sessions,
-        moreRoutes: this.tokens.adminRoutes,
-      }),
-    });
-    this.metrics.setSources(
-      metricSources({
-        replicaId: this.replicaId,
-        registry: this.registry,
-        topics: this.topics,
-        budget: this.budget,
-        storage: this.storage,
-        limits: this.limits,
-        tokens: this.tokens,
-        supervision: this.supervision,
-        tracing: this.tracing,
-      }),
-    );
+    this.io = assembleSocketIo(foundation);
+    const isDraining = () => this.phase === 'draining';
+    this.messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
+    const parts = { ...foundation, ...this.messaging };
+    const { http, io } = this;
+    const { slimConnections: slim } = settings.websocket;
+    const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
+    this.gateway = assembleGateway({ ...parts, http, io, slimConnections });
+    const phase = () => this.phase;
+    const admin = assembleAdmin(parts);
+    this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt: this.startedAt, admin });
+    this.metrics.setSources(metricSources({ ...parts, gateway: this.gateway }));
   }
 
-  /** Listens. Resolves to the port. Redis may be away: it is met when it comes. */
+  /** Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable. */
   async start(): Promise<number> {
-    this.storage.start();
-    await this.storage.whenReady(3000);
-    await Promise.all([this.control.map.read(), this.tokens.read(), this.tracing.open()]);
+    const { storage, control, tokens, tracing, logOf } = this.foundation;
+    this.openHttp();
+    storage.start();
+    await storage.whenReady(3000);
+    await Promise.all([control.map.read(), tokens.read(), tracing.spans.open()]);
     const { host, port } = this.settings.server;
     await new Promise<void>((resolve, reject) => {
       this.http.once('error', reject);
@@ -264,7 +88,7 @@ export class Service {
     });
     this.phase = 'running';
     const address = this.http.address() as AddressInfo;
-    this.log.info('Listening', {
+    logOf('service').info('Listening', {
       port: address.port,
       replica_id: this.replicaId,
       storage: this.settings.redis.url === undefined ? 'memory' : 'redis',
@@ -272,59 +96,34 @@ export class Service {
     return address.port;
   }
 
-  /** Stops in order: no new work, what is under way is finished, clients are told to go elsewhere, then the stores. */
+  /** Stops in order: no new connections, unfinished publishes complete, clients are disconnected, then the stores are closed. */
   close(): Promise<void> {
     this.closing ??= this.shutDown();
     return this.closing;
   }
 
   private async shutDown(): Promise<void> {
+    const { tokens, limits, control, supervision, tracing, storage, metrics, logOf } = this.foundation;
+    const { topics, sessions, direct, presence } = this.messaging;
     this.phase = 'draining';
-    this.entrance.stop();
-    this.tokens.close();
-    this.limits.close();
-    this.control.map.close();
-    await this.topics.settle(this.settings.server.shutdownTimeoutMs / 2);
+    this.gateway.stop();
+    tokens.close();
+    limits.close();
+    control.map.close();
+    await topics.settle(this.settings.server.shutdownTimeoutMs / 2);
     // Before the clients are sent away, because they come back elsewhere at once.
-    await this.sessions.saveAll();
-    await this.entrance.close();
-    await this.sessions.close();
-    this.direct.close();
-    await this.topics.close();
-    await this.presence.close();
-    this.supervision.close();
-    await this.tracing.close();
-    await this.storage.close();
-    this.budget.close();
-    this.metrics.close();
-    this.log.info('Stopped', { replica_id: this.replicaId });
+    await sessions.saveAll();
+    await this.gateway.close();
+    await sessions.close();
+    direct.close();
+    await topics.close();
+    await presence.close();
+    supervision.close();
+    tracing.rules.close();
+    await tracing.spans.close();
+    await storage.close();
+    this.gateway.budget.close();
+    metrics.close();
+    logOf('service').info('Stopped', { replica_id: this.replicaId });
   }
-
-  private followRooms(): void {
-    const { topics, presence, registry } = this;
-    const userOf = (id: string) => registry.connection(id)?.identity.userId;
-    registry.follow({
-      onRoomCreated: (topic) => topics.onRoomCreated(topic),
-      onRoomDeleted: (topic) => topics.onRoomDeleted(topic),
-      onJoined: (topic, id) => {
-        const userId = userOf(id);
-        if (userId !== undefined) presence.joined(topic, userId);
-      },
-      onLeft: (topic, id) => {
-        topics.onLeft(topic, id);
-        const userId = userOf(id);
-        if (userId !== undefined) presence.left(topic, userId);
-      },
-    });
-    this.storage.onUp(() => presence.rewrite());
-  }
-}
-
-function needsDevelopmentSecret({ auth, server }: Settings): boolean {
-  if (auth.jwtSecret !== undefined || auth.publicKeyFile !== undefined || auth.jwksFile !== undefined)
-    return false;
-  if (server.environment !== 'production') return true;
-  throw new SettingsError([
-    'auth.jwt_secret: set JWT_SECRET (or auth.public_key_file, or auth.jwks_file): production does not run without',
-  ]);
 }

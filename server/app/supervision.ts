@@ -1,29 +1,28 @@
 import { v7 as uuidV7 } from 'uuid';
 import { Alerts, type Alert } from '../supervision/alerts.js';
 import { systemClock } from '../primitives/clock.js';
+import { hookPayload } from '../hooks/hook-payload.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import type { Hooks } from '../hooks/hooks.js';
 import { Supervisor } from '../supervision/supervisor.js';
 import { WorkPool } from '../supervision/work-pool.js';
 import type { Storage } from '../storage/storage.js';
-import { readPayload } from '../protocol/payload.js';
 import type { Settings } from '../config/schema.js';
 import type { LogFactory } from '../logging/log.js';
-import { payloadOf } from '../log/entry.js';
 
-/** What supervision is made of. */
-export interface SupervisionParts {
+/** Parts that supervision needs. */
+interface SupervisionParts {
   readonly settings: Settings;
   readonly replicaId: string;
   readonly storage: Storage;
-  /** What an embedding program brings along. */
+  /** Hooks of the embedding program. */
   readonly hooks: Hooks;
-  /** Tells operators who are connected. */
+  /** Notifies the operators who are connected. */
   readonly announce: (alert: Alert) => void;
   readonly logOf: LogFactory;
 }
 
-/** What looks after the parts that may fail. */
+/** Supervision of the parts that may fail, with alerts, slow work and hooks. */
 export interface Supervision {
   readonly supervisor: Supervisor;
   readonly alerts: Alerts;
@@ -36,7 +35,7 @@ const poolCapacity = 1000;
 const taskLimitMs = 10_000;
 const webhookRetryMs = 1000;
 
-/** Puts supervision together: what fails is restarted or stopped, operators are alerted, slow work waits its turn. */
+/** Puts supervision together: restarts of failed actors, alerts to operators, a pool for slow work, hooks. */
 export function assembleSupervision(parts: SupervisionParts): Supervision {
   const { settings, replicaId, storage, logOf } = parts;
   const { actorSystem, websocket, admin } = settings;
@@ -56,12 +55,7 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
   const supervisor = new Supervisor(
     {
       log: logOf('actor'),
-      onStopped: ({ id, restartCount, lastError }) =>
-        alerts.raise('critical', 'actor_stopped', `Actor ${id} stopped due to restart loop`, {
-          actor_id: id,
-          restart_count: restartCount,
-          last_error: lastError,
-        }),
+      onStopped: (child) => alerts.actorStopped(child),
       clock: systemClock,
     },
     {
@@ -74,14 +68,7 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
     {
       hooks: parts.hooks,
       supervisor,
-      decode: ({ payloadJson, attachments }) => payloadOf(payloadJson, attachments),
-      encode: (payload) => {
-        const { json, attachments } = readPayload(payload, 'socketio', {
-          maxBytes: websocket.maxMessageBytes,
-          maxDepth: websocket.maxPayloadDepth,
-        });
-        return { payloadJson: json, attachments };
-      },
+      ...hookPayload({ maxBytes: websocket.maxMessageBytes, maxDepth: websocket.maxPayloadDepth }),
     },
     { timeoutMs: actorSystem.hookTimeoutMs },
   );

@@ -4,46 +4,45 @@ import { RefreshService } from '../auth/refresh-service.js';
 import { closeRevoked } from '../auth/revocation-sweep.js';
 import { Revocations } from '../auth/revocations.js';
 import { TokenIssuer } from '../auth/token-issuer.js';
-import { readKeys, TokenVerifier } from '../auth/token-verifier.js';
+import { readKeys } from '../auth/token-keys.js';
+import { TokenVerifier } from '../auth/token-verifier.js';
 import { TokenWatch } from '../auth/token-watch.js';
 import type { Storage } from '../storage/storage.js';
 import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import type { AdminRoute } from '../admin/admin-route.js';
-import { tokenRoutes } from '../admin/tokens/token-routes.js';
 import { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { LogFactory } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 
-export interface TokenParts {
+interface TokenParts {
   readonly settings: Settings;
-  /** Secret of HS256 tokens; undefined where there are public keys only. */
+  /** Secret of HS256 tokens; undefined if there are only public keys. */
   readonly secret: string | undefined;
   readonly storage: Storage;
   readonly logOf: LogFactory;
 }
 
-/** Tokens from their issue to their end. */
+/** Issues, verifies, refreshes and revokes tokens. */
 export interface Tokens {
   readonly authenticate: (token: string) => Identity;
-  /** Undefined where there is nothing to sign with. */
+  /** Undefined if there is no secret to sign with. */
   readonly issuer: TokenIssuer | undefined;
+  readonly verifier: TokenVerifier;
   readonly refreshes: RefreshService;
   readonly revocations: Revocations;
-  readonly adminRoutes: readonly AdminRoute[];
   /** @throws RefusalError `token_revoked` */
   checkRevoked(identity: Identity): void;
-  /** Takes over what is in the store. */
+  /** Reads the revocations from the store. */
   read(): Promise<void>;
-  /** Begins to follow the tokens of live connections. */
+  /** Begins to check the tokens of live connections. */
   watch(connections: () => Iterable<Connection>): void;
   close(): void;
 }
 
-/** Another replica hears of a revocation by message; one that did not finds it within this time, in milliseconds. */
+/** A replica that misses the message about a revocation finds the revocation within this time, in milliseconds. */
 const revocationCheckMs = 500;
 
-/** Makes what signs tokens as the settings say. */
+/** The token issuer for these settings. */
 export function tokenIssuer({ auth }: Settings, secret: string): TokenIssuer {
   return new TokenIssuer(
     { secret, newId: uuidV7, now: Date.now },
@@ -56,7 +55,7 @@ export function tokenIssuer({ auth }: Settings, secret: string): TokenIssuer {
   );
 }
 
-/** Puts together what tokens need. @throws SettingsError if a key cannot be used */
+/** Puts the token parts together. @throws SettingsError if a key cannot be used */
 export function assembleTokens({ settings, secret, storage, logOf }: TokenParts): Tokens {
   const { auth } = settings;
   const now = Date.now;
@@ -70,12 +69,7 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
     { map, now },
     { keepSecs: auth.refreshTokenTtlSecs, leewaySecs: auth.leewaySecs },
   );
-  const isRevoked = (identity: Identity) => {
-    // Nobody is let in, or does anything, with a token that may have been revoked.
-    map.checkKnown('which tokens are revoked');
-    return revocations.isRevoked(identity);
-  };
-  const verifier = makeVerifier(settings, secret, isRevoked);
+  const verifier = makeVerifier(settings, secret, revocations.checkedIsRevoked);
   const issuer = secret === undefined ? undefined : tokenIssuer(settings, secret);
   const refreshes = new RefreshService({ issuer, verifier, revocations, store: storage.shared, log, now });
   let watch: TokenWatch | undefined;
@@ -83,9 +77,9 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
     authenticate: (token) => verifier.verify(token),
     checkRevoked: (identity) => verifier.unlessRevoked(identity),
     issuer,
+    verifier,
     refreshes,
     revocations,
-    adminRoutes: tokenRoutes({ issuer, verifier, revocations, now }),
     read: () => map.read(),
     watch: (connections) => {
       closeRevoked(revocations, connections);

@@ -1,16 +1,16 @@
-import type { Settings } from '../config/schema.js';
-import type { ReplicatedMap } from '../cluster/replicated-map.js';
-import type { LogFactory } from '../logging/log.js';
-import { MessageTracer } from '../tracing/message-tracer.js';
-import type { SpanExportCounts } from '../tracing/span-export.js';
-import { TraceRules } from '../tracing/trace-rules.js';
 import { version } from '../../shared/version.js';
+import type { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { Settings } from '../config/schema.js';
+import type { LogFactory } from '../logging/log.js';
+import { CollectorExport } from '../tracing/collector-export.js';
+import { MessageTracer } from '../tracing/message-tracer.js';
+import { TraceRules } from '../tracing/trace-rules.js';
 
-/** What traces are made of. */
-export interface TracingParts {
+/** Parts that tracing needs. */
+interface TracingParts {
   readonly settings: Settings;
   readonly replicaId: string;
-  /** The map of operators' switches. */
+  /** The map of the runtime control. */
   readonly switches: ReplicatedMap;
   readonly logOf: LogFactory;
 }
@@ -19,38 +19,21 @@ export interface TracingParts {
 export interface Tracing {
   readonly tracer: MessageTracer;
   readonly rules: TraceRules;
-  readonly spans: () => SpanExportCounts;
-  /** Begins to export, where there is a collector to export to. */
-  open(): Promise<void>;
-  /** Exports what waits. */
-  close(): Promise<void>;
+  readonly spans: CollectorExport;
 }
 
-/** Puts message traces together. OpenTelemetry is loaded only where it is used. */
+/** Puts message traces together. */
 export function assembleTracing({ settings, replicaId, switches, logOf }: TracingParts): Tracing {
   const { samplePerSec, forcedPerSec, ringSize, otlpEndpoint: endpoint } = settings.tracing;
-  const now = Date.now;
   const monotonicNow = () => performance.now();
-  const rules = new TraceRules({ map: switches, now });
+  const rules = new TraceRules({ map: switches, now: Date.now });
   const tracer = new MessageTracer(
-    { rules, replicaId, now, monotonicNow },
+    { rules, replicaId, now: Date.now, monotonicNow },
     { samplePerSec, forcedPerSec, ringSize },
   );
-  let exporting: { readonly counts: SpanExportCounts; close(): Promise<void> } | undefined;
-  return {
-    tracer,
-    rules,
-    spans: () => exporting?.counts ?? { exported: 0, failed: 0 },
-    open: async () => {
-      if (endpoint === undefined) return;
-      const { SpanExport } = await import('../tracing/span-export.js');
-      const sink = new SpanExport({ log: logOf('tracing'), monotonicNow }, { endpoint, replicaId, version });
-      tracer.exportTo(sink);
-      exporting = sink;
-    },
-    close: async () => {
-      rules.close();
-      await exporting?.close();
-    },
-  };
+  const spans = new CollectorExport(
+    { tracer, log: logOf('tracing'), monotonicNow },
+    { endpoint, replicaId, version },
+  );
+  return { tracer, rules, spans };
 }

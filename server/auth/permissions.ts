@@ -2,8 +2,8 @@ import { RefusalError } from '../../shared/errors.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Action, Identity } from '../protocol/identity.js';
 
-/** Allows the actions on the topics to everybody who has the role; role `*` is everybody. */
-export interface PermissionRule {
+/** Allows the actions on the topics to all users with the role; role `*` is every user. */
+interface PermissionRule {
   readonly role: string;
   readonly topics: readonly string[];
   readonly allow: readonly Action[];
@@ -13,12 +13,12 @@ type Matcher = (topic: string) => boolean;
 
 const never: Matcher = () => false;
 
-/** Role sets of which compiled rules are kept. */
+/** Number of role sets whose compiled rules are kept. */
 const cacheLimit = 1000;
 
 /**
- * Decides who may do what on which topic. Compiled rules are kept per set of roles, and found by the identity's own list: a check on
- * the hot path is one lookup and a match.
+ * Checks actions on topics against the rules. Compiled rules are kept per set of roles: a check on the hot path is one lookup and one
+ * match.
  */
 export class Permissions {
   private readonly compiled = new Map<string, ReadonlyMap<Action, Matcher>>();
@@ -35,7 +35,7 @@ export class Permissions {
 
   allows(identity: Identity, action: Action, topic: string): boolean {
     const matcher = this.rulesOf(identity.roles).get(action) ?? never;
-    // A token's topics restrict topics; `direct` is about users.
+    // A token's topics restrict topics only; `direct` addresses users.
     if (action === 'direct') return matcher(topic);
     return matcher(topic) && (identity.topics === undefined || this.restrictionOf(identity)(topic));
   }
@@ -43,7 +43,7 @@ export class Permissions {
   private rulesOf(roles: readonly string[]): ReadonlyMap<Action, Matcher> {
     let actions = this.known.get(roles);
     if (actions !== undefined) return actions;
-    // As JSON no two lists look alike, whatever the roles are called.
+    // JSON is unambiguous, whatever characters the role names contain.
     const name = JSON.stringify(roles);
     actions = this.compiled.get(name);
     if (actions === undefined) {

@@ -5,8 +5,8 @@ import type { Revocations } from './revocations.js';
 import type { PairSeed, TokenIssuer, TokenPair } from './token-issuer.js';
 import type { RefreshIdentity, TokenVerifier } from './token-verifier.js';
 
-export interface RefreshServiceDependencies {
-  /** Undefined: this service has public keys only and cannot sign. */
+interface RefreshServiceDependencies {
+  /** Undefined if this service has only public keys and cannot sign. */
   readonly issuer: TokenIssuer | undefined;
   readonly verifier: TokenVerifier;
   readonly revocations: Revocations;
@@ -15,23 +15,23 @@ export interface RefreshServiceDependencies {
   readonly now: () => number;
 }
 
-/** What is remembered of a refresh token that was used. */
+/** The record of a used refresh token. */
 interface Used {
-  /** Its pair. */
+  /** The pair it was exchanged for. */
   readonly seed: PairSeed;
-  /** When the pair was first given out; not there if whoever wrote this never came to it. */
+  /** When the pair was first returned. Missing if the replica that wrote the record failed before that. */
   readonly answeredMs?: number;
 }
 
-/** A repetition within this time gets the same pair again: the answer was lost on the way (RFC 9700, section 4.14.2). */
+/** A repetition within this time returns the same pair again, because the first response may have been lost (RFC 9700, section 4.14.2). */
 const graceMs = 10_000;
 
 /**
- * Exchanges refresh tokens for new pairs. Each is good once: who shows one again has copied it, or was copied from, so all tokens of the login
- * are revoked.
+ * Exchanges refresh tokens for new pairs. Each can be used once. A second use means that the token was copied, so all tokens of that
+ * login are revoked.
  */
 export class RefreshService {
-  /** Refresh tokens shown again after the time of grace. */
+  /** Refresh tokens used again after the grace period. */
   reuses = 0;
 
   constructor(private readonly dependencies: RefreshServiceDependencies) {}
@@ -51,7 +51,8 @@ export class RefreshService {
       return this.reused(identity);
     const { seed, answeredMs } = earlier ?? used;
     if (answeredMs === undefined) {
-      // Not waited for: where it fails the token may be repeated for longer, but nobody is shut out whose answer was lost in a failure of Redis.
+      // Not awaited: if this write fails, the token can be repeated for longer, but a user whose response was lost in a failure of Redis
+      // stays logged in.
       store.set(key, JSON.stringify({ seed, answeredMs: now() } satisfies Used), keepMs).catch(() => {});
     }
     return issuer.pair(identity, seed);
@@ -70,10 +71,10 @@ export class RefreshService {
   }
 }
 
-/** Tokens are taken for the leeway after their expiry; a used one is remembered for longer. */
+/** Tokens are accepted until the leeway after their expiry; the record of a used one is kept for longer. */
 const keptAfterMs = 3_600_000;
 
-/** The refusal of a service that has public keys only. */
+/** The refusal of a service that has only public keys. */
 export function cannotSign(): RefusalError {
   return new RefusalError('conflict', 'this service only verifies tokens: it has no secret to sign with');
 }

@@ -2,11 +2,11 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Revocations } from './revocations.js';
 
-/** Closes live connections whose token has been revoked, as soon as this replica hears of it. */
+/** Closes live connections whose token has been revoked, as soon as this replica receives the revocation. */
 export function closeRevoked(revocations: Revocations, connections: () => Iterable<Connection>): void {
   let planned = false;
   revocations.onRevoked(() => {
-    // Many at once, after a restart of Redis for instance, are one sweep.
+    // One sweep for many revocations that arrive together, for example after a restart of Redis.
     if (planned) return;
     planned = true;
     setImmediate(() => {

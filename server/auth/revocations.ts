@@ -1,26 +1,26 @@
 import type { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { Identity } from '../protocol/identity.js';
 
-/** Tokens that are not taken any more, as operators see them. */
-export interface RevocationRecord {
+/** Revoked tokens, as operators see them. */
+interface RevocationRecord {
   /** `user:<id>`, `token:<jti>` or `family:<id>`. */
   readonly subject: string;
   /** Tokens of the user that were issued before this (seconds since 1970) are revoked; only for users. */
   readonly not_before?: number;
-  /** The record is dropped after this (seconds since 1970): no token it concerns can be valid then. */
+  /** The record is deleted after this (seconds since 1970): by then all tokens it revokes have expired. */
   readonly until: number;
   readonly reason?: string;
 }
 
 type Stored = Omit<RevocationRecord, 'subject'>;
 
-export interface RevocationsDependencies {
+interface RevocationsDependencies {
   readonly map: ReplicatedMap;
   readonly now: () => number;
 }
 
-export interface RevocationsSettings {
-  /** The longest that a token may be good for, in seconds, where it does not say; records are kept for this long. */
+interface RevocationsSettings {
+  /** Records are kept for this long, in seconds, if the expiry of the token is not known: the longest lifetime of a token. */
   readonly keepSecs: number;
   readonly leewaySecs: number;
 }
@@ -28,8 +28,8 @@ export interface RevocationsSettings {
 const cleanUpMs = 60_000;
 
 /**
- * Revoked tokens, the same on all replicas and over restarts: single ones, families of refreshed ones, and everything a user was issued up to now.
- * Asking is a look into memory and goes on working while the store is away.
+ * Revoked tokens, the same on all replicas and kept over restarts: single tokens, families of refreshed tokens, and all tokens that a
+ * user was issued up to a time. A check reads only memory, so it also works while the store is unreachable.
  */
 export class Revocations {
   private readonly records = new Map<string, Stored>();
@@ -46,14 +46,15 @@ export class Revocations {
     this.timer.unref();
   }
 
-  /** Called after each new revocation that has reached this replica. */
+  /** Called after each new revocation that this replica receives. */
   onRevoked(listener: () => void): void {
     this.listeners.push(listener);
   }
 
   /**
-   * Whether a token is revoked. Its time of issue has whole seconds: those issued in the second of the revocation count as issued before
-   * it, so that a user who logs in again at once may have to do so once more a second later. A token without one counts as issued before.
+   * Whether a token is revoked. The time of issue has whole seconds: tokens issued in the second of the revocation count as issued before
+   * it. So a user who logs in again within that second may have to log in once more. A token without a time of issue counts as issued
+   * before.
    */
   readonly isRevoked = ({ userId, tokenId, familyId, issuedAt }: Identity): boolean => {
     if (this.records.size === 0) return false;
@@ -61,6 +62,16 @@ export class Revocations {
     if (familyId !== undefined && this.records.has(`family:${familyId}`)) return true;
     const notBefore = this.records.get(`user:${userId}`)?.not_before;
     return notBefore !== undefined && (issuedAt === undefined || issuedAt < notBefore);
+  };
+
+  /**
+   * As {@link isRevoked}, for decisions: a token that may have been revoked is not accepted.
+   *
+   * @throws RefusalError `unavailable` until the revocations have been read from the store once
+   */
+  readonly checkedIsRevoked = (identity: Identity): boolean => {
+    this.dependencies.map.checkKnown('which tokens are revoked');
+    return this.isRevoked(identity);
   };
 
   /** Revokes all tokens that a user was issued up to now. @throws RefusalError `unavailable` */
@@ -74,7 +85,7 @@ export class Revocations {
     return this.add(`token:${tokenId}`, { until }, reason);
   }
 
-  /** Revokes all tokens that go back to one login. @throws RefusalError `unavailable` */
+  /** Revokes all tokens of one login. @throws RefusalError `unavailable` */
   async revokeFamily(familyId: string, reason?: string): Promise<RevocationRecord> {
     return this.add(`family:${familyId}`, { until: this.keptUntil() }, reason);
   }
@@ -106,7 +117,7 @@ export class Revocations {
     for (const listener of this.listeners) listener();
   }
 
-  /** Drops what is past its time; whichever replica comes first. */
+  /** Deletes expired records. Every replica does this; the first one is enough. */
   private async cleanUp(): Promise<void> {
     const nowSecs = this.nowSecs();
     const past = [...this.records].filter(([, { until }]) => until < nowSecs).map(([subject]) => subject);
@@ -114,7 +125,7 @@ export class Revocations {
     try {
       await this.dependencies.map.set(Object.fromEntries(past.map((subject) => [subject, undefined])));
     } catch {
-      // The store is away: next time.
+      // The store is unreachable: the next run tries again.
     }
   }
 

@@ -1,14 +1,14 @@
 import jwt from 'jsonwebtoken';
 
-/** What tokens are to say about a user. */
-export interface TokenGrant {
+/** The claims of a token about its user. */
+interface TokenGrant {
   readonly userId: string;
   readonly roles: readonly string[];
   /** Topic patterns that the tokens are restricted to; names are subscribed by the service. */
   readonly topics?: readonly string[];
 }
 
-/** Tokens of one family go back to one login; each refresh token is good once. */
+/** An access token and a refresh token. Pairs of one login share a family; each refresh token can be used once. */
 export interface TokenPair {
   readonly accessToken: string;
   /** Seconds since 1970. */
@@ -18,7 +18,7 @@ export interface TokenPair {
   readonly familyId: string;
 }
 
-/** Ids and time of a pair: with the same ones, the same pair comes out again. */
+/** Ids and time of a pair. The same seed makes the same pair. */
 export interface PairSeed {
   readonly accessId: string;
   readonly refreshId: string;
@@ -27,13 +27,13 @@ export interface PairSeed {
   readonly issuedAt: number;
 }
 
-export interface TokenIssuerDependencies {
+interface TokenIssuerDependencies {
   readonly secret: string;
   readonly newId: () => string;
   readonly now: () => number;
 }
 
-export interface TokenIssuerSettings {
+interface TokenIssuerSettings {
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
   readonly accessTtlSecs: number;
@@ -43,20 +43,20 @@ export interface TokenIssuerSettings {
 /** Value of the claim `typ` of refresh tokens. */
 export const refreshType = 'refresh';
 
-/** Signs tokens (HS256) that this service takes: access tokens, and refresh tokens to get new ones with. */
+/** Signs tokens (HS256) that this service accepts: access tokens, and refresh tokens to get new pairs with. */
 export class TokenIssuer {
   constructor(
     private readonly dependencies: TokenIssuerDependencies,
     private readonly settings: TokenIssuerSettings,
   ) {}
 
-  /** An access token that is good for `ttlSecs`. */
+  /** An access token that expires after `ttlSecs`. */
   access(grant: TokenGrant, ttlSecs = this.settings.accessTtlSecs): string {
     const issuedAt = this.nowSecs();
     return this.sign(grant, { jti: this.dependencies.newId(), iat: issuedAt, exp: issuedAt + ttlSecs });
   }
 
-  /** Ids and time for a new pair; of an earlier pair's family, or of a new one. */
+  /** Ids and time for a new pair, in the family of an earlier pair or in a new family. */
   newSeed(familyId = this.dependencies.newId()): PairSeed {
     const { newId } = this.dependencies;
     return { accessId: newId(), refreshId: newId(), familyId, issuedAt: this.nowSecs() };

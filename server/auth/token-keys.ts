@@ -1,10 +1,10 @@
-import { createPublicKey, createSecretKey, randomBytes, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
-/** Algorithms a key can be used with; a key is good for exactly one. */
-export type TokenAlgorithm = 'HS256' | 'RS256' | 'ES256';
+/** Algorithms of keys; each key is used with exactly one. */
+type TokenAlgorithm = 'HS256' | 'RS256' | 'ES256';
 
-/** A key and the one algorithm it is good for; the token's own word on that is never taken. */
+/** A key with the one algorithm it is used with. The algorithm in a token's header is not trusted. */
 export interface TokenKey {
   readonly key: KeyObject;
   readonly algorithm: TokenAlgorithm;
@@ -12,8 +12,8 @@ export interface TokenKey {
   readonly keyId?: string;
 }
 
-/** Where keys come from; at least one has to be given. */
-export interface KeySources {
+/** Sources of keys; at least one is required. */
+interface KeySources {
   readonly jwtSecret?: string | undefined;
   readonly publicKeyFile?: string | undefined;
   readonly jwksFile?: string | undefined;
@@ -80,9 +80,4 @@ function asymmetric(key: KeyObject): TokenKey {
   if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1')
     return { key, algorithm: 'ES256' };
   throw new Error('only RSA keys (RS256) and P-256 keys (ES256) can be used');
-}
-
-/** A secret for one run, for development without one. */
-export function makeDevelopmentSecret(): string {
-  return randomBytes(32).toString('base64url');
 }

@@ -5,20 +5,18 @@ import type { Identity } from '../protocol/identity.js';
 import { refreshType } from './token-issuer.js';
 import type { TokenKey } from './token-keys.js';
 
-export { makeDevelopmentSecret, readKeys } from './token-keys.js';
-
-export interface TokenVerifierSettings {
+interface TokenVerifierSettings {
   readonly keys: readonly TokenKey[];
   readonly issuer?: string;
   readonly audience?: string;
   readonly leewaySecs: number;
 }
 
-/** What the verifier asks of others. */
-export interface TokenVerifierDependencies {
+/** Dependencies of the verifier. */
+interface TokenVerifierDependencies {
   /** Whether the token, or all tokens of its user, were revoked. */
   readonly isRevoked?: (identity: Identity) => boolean;
-  /** The time by which tokens expire, in milliseconds since 1970; else that of the clock. */
+  /** The current time, in milliseconds since 1970; default: the system clock. */
   readonly now?: () => number;
 }
 
@@ -26,7 +24,7 @@ const userIdLimit = 200;
 const listLimit = 1000;
 const none: readonly string[] = Object.freeze([]);
 
-/** Who a refresh token was issued to; it always says these. */
+/** The identity of a refresh token. These claims are always present. */
 export type RefreshIdentity = Identity & {
   readonly tokenId: string;
   readonly familyId: string;
@@ -62,7 +60,7 @@ export class TokenVerifier {
     return { ...identity, tokenId, familyId, expiresAt };
   }
 
-  /** Reads any token that is rightly signed, also one that has expired or is revoked. @throws RefusalError `unauthorized` */
+  /** Reads any token with a valid signature, also one that has expired or is revoked. @throws RefusalError `unauthorized` */
   read(token: string): Identity {
     return readClaims(this.claimsOf(token, true));
   }
@@ -74,7 +72,7 @@ export class TokenVerifier {
     return identity;
   }
 
-  /** A token of tomorrow would outlive what revokes those of today. */
+  /** A token issued in the future would remain valid after a revocation of the tokens issued until now. */
   private issued(identity: Identity): Identity {
     const { now = Date.now } = this.dependencies;
     if (identity.issuedAt !== undefined && identity.issuedAt > now() / 1000 + this.settings.leewaySecs)
@@ -105,7 +103,7 @@ export class TokenVerifier {
     }
   }
 
-  /** The header is read only to choose among our keys. */
+  /** The header is read only to select one of our keys. */
   private keyFor(token: string): TokenKey {
     const header = headerOf(token);
     const { keys } = this.settings;
@@ -114,7 +112,7 @@ export class TokenVerifier {
     if (fitting !== undefined && fitting.algorithm === header.alg) return fitting;
     throw new RefusalError(
       'unauthorized',
-      'the token is not valid: no key of this service fits its algorithm and key id',
+      'the token is not valid: this service has no key for its algorithm and key id',
     );
   }
 }
@@ -125,7 +123,7 @@ function headerOf(token: string): { alg?: unknown; kid?: unknown } {
     const header: unknown = JSON.parse(Buffer.from(first, 'base64url').toString());
     if (typeof header === 'object' && header !== null) return header;
   } catch {
-    // Told below.
+    // The error is thrown below.
   }
   throw new RefusalError('unauthorized', 'the token is not valid: it is not a JWT');
 }
@@ -144,7 +142,7 @@ function readClaims(claims: unknown): Identity {
   }
   if (sub !== undefined && userIdClaim !== undefined && sub !== userIdClaim)
     throw malformed('user_id', 'must equal sub');
-  // A revocation finds a token by these two.
+  // Revocations identify a token by these two claims.
   if (jti !== undefined && typeof jti !== 'string') throw malformed('jti', 'must be a string');
   if (iat !== undefined && typeof iat !== 'number') throw malformed('iat', 'must be a number');
   const patterns = topics === undefined ? undefined : strings(topics, 'topics');

@@ -1,25 +1,25 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Connection } from '../protocol/connection.js';
 
-export interface TokenWatchDependencies {
+interface TokenWatchDependencies {
   readonly connections: () => Iterable<Connection>;
   readonly now: () => number;
 }
 
-export interface TokenWatchSettings {
+interface TokenWatchSettings {
   readonly leewaySecs: number;
-  /** The client is told this long before its token expires. */
+  /** Clients receive `token_expiring` this long before their token expires. */
   readonly noticeSecs: number;
   readonly sweepMs: number;
 }
 
 /**
- * Follows the tokens of live connections: tells clients by `token_expiring` that it is time to send `refresh`, and closes connections whose
- * token has been past its expiry for the leeway. One sweep serves all.
+ * Checks the tokens of live connections. Clients receive `token_expiring` when it is time to send `refresh`. A connection is closed when
+ * its token has been expired for longer than the leeway. One sweep checks all connections.
  */
 export class TokenWatch {
-  /** Expiry (seconds) of which a connection has been told. */
-  private readonly told = new WeakMap<Connection, number>();
+  /** The expiry (seconds) that a connection was last notified of. */
+  private readonly notified = new WeakMap<Connection, number>();
   private readonly timer: NodeJS.Timeout;
 
   constructor(
@@ -42,8 +42,8 @@ export class TokenWatch {
       if (expiresAt === undefined || nowSecs < expiresAt - noticeSecs) continue;
       if (nowSecs > expiresAt + leewaySecs) {
         connection.disconnect(new RefusalError('token_expired', 'the token has expired'));
-      } else if (this.told.get(connection) !== expiresAt) {
-        this.told.set(connection, expiresAt);
+      } else if (this.notified.get(connection) !== expiresAt) {
+        this.notified.set(connection, expiresAt);
         connection.emit('token_expiring', { expires_at: expiresAt * 1000 });
       }
     }

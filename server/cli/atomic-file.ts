@@ -2,8 +2,8 @@ import { open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Writes a file that only its owner may read, so that under its name there is the whole new content or what was there before: beside it
- * first, then to the disk, then renamed. Nothing is left of it if it fails.
+ * Writes a file that only its owner may read, atomically: the name always refers to the old content or to the complete new content. It is
+ * written to a temporary file, synced to disk, then renamed. After a failure the temporary file is removed.
  *
  * @throws errors of the chunks and of the file system; AbortError.
  */
@@ -29,7 +29,7 @@ export async function writeAtomically(
   await syncDirectory(dirname(file));
 }
 
-/** Lets the new name outlive a power cut, where directories can be synced. */
+/** Makes the new name survive a power failure, if directories can be synced. */
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r').catch(() => undefined);
   await handle?.sync().catch(() => {});

@@ -1,15 +1,15 @@
 import { Command, InvalidArgumentError } from 'commander';
 import WebSocket from 'ws';
 
-/** What `rtc connect` was asked for. */
+/** Options of `rtc connect`. */
 export interface ConnectOptions {
   readonly token?: string;
   readonly session?: string;
   readonly subscribe: readonly string[];
   readonly publish?: readonly string[];
-  /** Milliseconds after which it ends. */
+  /** Ends after this time, in milliseconds. */
   readonly for?: number;
-  /** Messages after which it ends. */
+  /** Ends after this number of messages. */
   readonly count?: number;
 }
 
@@ -19,10 +19,10 @@ interface Frame {
   readonly id?: unknown;
 }
 
-/** Where frames and complaints go. */
-export interface ConnectOutput {
-  readonly line: (frame: string) => void;
-  readonly complaint: (text: string) => void;
+/** Where frames and messages about the run are written. */
+interface ConnectOutput {
+  readonly stdout: (frame: string) => void;
+  readonly stderr: (text: string) => void;
 }
 
 const subscribeId = 'subscribe';
@@ -46,60 +46,60 @@ export function connectCommand(): Command {
       'after',
       [
         '',
-        'Ends with 0 when it got what was asked for; with 1 when the service refused something or closed the connection, or --for',
+        'Exit code 0: everything requested has arrived; 1: the service refused a request or closed the connection, or --for',
         'ended before --count messages came. With --publish alone it ends when that is acknowledged, otherwise at Ctrl-C.',
         'Direct messages are shown and not acknowledged: they stay in the inbox of their user.',
       ].join('\n'),
     )
     .action(async (url: string, options: ConnectOptions) => {
       const token = options.token ?? process.env['TOKEN'];
-      const output = { line: console.log, complaint: (text: string) => process.stderr.write(`${text}\n`) };
+      const output = { stdout: console.log, stderr: (text: string) => process.stderr.write(`${text}\n`) };
       process.exitCode = await connect(url, { ...options, ...(token && { token }) }, output);
     });
 }
 
-/** Runs until everything asked for has come, and resolves to the exit code. */
+/** Runs until everything requested has arrived. Resolves to the exit code. */
 export function connect(url: string, options: ConnectOptions, output: ConnectOutput): Promise<0 | 1> {
   const { publish } = options;
   if (publish !== undefined && publish.length !== 2) {
-    output.complaint('--publish takes a topic and a payload: --publish news \'{"hi":1}\'');
+    output.stderr('--publish takes a topic and a payload: --publish news \'{"hi":1}\'');
     return Promise.resolve(1);
   }
   return new Promise((resolve) => {
     const webSocket = new WebSocket(addressOf(url, options));
-    const visit = new Visit(webSocket, options, output, (code) => {
+    const run = new ConnectRun(webSocket, options, output, (code) => {
       clearTimeout(limit);
       process.off('SIGINT', interrupted);
       webSocket.close();
-      // A service that does not answer the close must not keep us.
+      // The process must end even if the service does not answer the close.
       setTimeout(() => webSocket.terminate(), 1000).unref();
       resolve(code);
     });
-    const interrupted = () => visit.end();
-    const limit = options.for === undefined ? undefined : setTimeout(() => visit.end(), options.for);
+    const interrupted = () => run.end();
+    const limit = options.for === undefined ? undefined : setTimeout(() => run.end(), options.for);
     process.once('SIGINT', interrupted);
-    webSocket.on('open', () => visit.opened());
-    webSocket.on('message', (data: Buffer) => visit.received(data.toString()));
+    webSocket.on('open', () => run.opened());
+    webSocket.on('message', (data: Buffer) => run.received(data.toString()));
     webSocket.on('error', (error) =>
-      visit.fail(`no connection: ${error.message || 'the address does not answer'}`),
+      run.fail(`no connection: ${error.message || 'the address does not answer'}`),
     );
     webSocket.on('unexpected-response', (request, response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (text: string) => (body += text));
       response.on('end', () => {
-        visit.fail(`refused: ${response.statusCode} ${body.trim()}`);
+        run.fail(`refused: ${response.statusCode} ${body.trim()}`);
         request.destroy();
       });
     });
     webSocket.on('close', (code, reason) =>
-      visit.fail(`closed by the service: ${code} ${reason.toString()}`.trimEnd()),
+      run.fail(`closed by the service: ${code} ${reason.toString()}`.trimEnd()),
     );
   });
 }
 
-/** One connection, from its handshake until all that was asked for has come. */
-class Visit {
+/** One run: a connection from its handshake until everything requested has arrived. */
+class ConnectRun {
   private messages = 0;
   private subscribed: boolean;
   private published: boolean;
@@ -122,7 +122,7 @@ class Visit {
 
   received(text: string): void {
     if (this.ended) return;
-    this.output.line(text);
+    this.output.stdout(text);
     const frame = JSON.parse(text) as Frame;
     if (frame.type === 'Broadcast' || frame.type === 'Direct') this.messages++;
     if (frame.type === 'Error') this.fail('the service refused; see the last line');
@@ -134,7 +134,7 @@ class Visit {
     if (count === undefined ? publishOnly : this.messages >= count) this.finish(0);
   }
 
-  /** The time is over, or somebody pressed Ctrl-C. */
+  /** Called when the time is over, or on Ctrl-C. */
   end(): void {
     const { count = 0 } = this.options;
     if (!this.subscribed || !this.published) this.fail('the service did not answer');
@@ -143,7 +143,7 @@ class Visit {
   }
 
   fail(text: string): void {
-    if (!this.ended) this.output.complaint(text);
+    if (!this.ended) this.output.stderr(text);
     this.finish(1);
   }
 

@@ -5,15 +5,15 @@ import { readKeys } from '../auth/token-keys.js';
 import { TokenVerifier } from '../auth/token-verifier.js';
 import type { Settings } from '../config/schema.js';
 
-/** What a token says, and what a service with our settings would say to it. */
-export interface DecodedToken {
+/** The content of a token, and whether a service with these settings accepts it. */
+interface DecodedToken {
   readonly header: unknown;
   readonly payload: unknown;
-  /** `expires in 42 s`, `expired since 42 s`, or that it never does. */
+  /** `expires in 42 s`, `expired since 42 s`, or that it does not expire. */
   readonly expiry: string;
-  /** `valid`, `not valid: …`, or why it could not be checked. */
+  /** `valid`, `not valid: …`, or the reason why it could not be checked. */
   readonly signature: string;
-  /** `accepted`, or the code and text of the refusal; revocations are not known here. */
+  /** `accepted`, or the code and text of the refusal. Revocations are not known here. */
   readonly verdict: string;
 }
 
@@ -92,7 +92,7 @@ function check(
       verdict: verdictOf(() => verifier.verify(token)),
     };
   } catch (error) {
-    // Settings or key files that cannot be used: what the token says is shown all the same.
+    // If the settings or key files cannot be used, the content of the token is shown nevertheless.
     if (error instanceof Error) return unchecked(error.message);
     throw error;
   }

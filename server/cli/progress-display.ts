@@ -1,17 +1,17 @@
 import { SingleBar } from 'cli-progress';
 
-/** Tells whoever waits how far a command is. */
-export interface ProgressDisplay {
-  /** `part` of the whole, 0 to 1; undefined where the whole is not known. */
+/** Shows the progress of a command. */
+interface ProgressDisplay {
+  /** `part` of the whole, 0 to 1; undefined if the whole is not known. */
   update(sessions: number, part?: number): void;
   /** Idempotent. */
   end(): void;
 }
 
-/** Sessions between two lines, where there is no terminal. */
+/** Number of sessions between two lines, without a terminal. */
 const lineEvery = 25_000;
 
-/** A bar on a terminal, a line now and then elsewhere, nothing if `quiet`. Writes to stderr: stdout is for results. */
+/** A bar on a terminal, otherwise a line from time to time, nothing if `quiet`. Writes to stderr, because stdout is for results. */
 export function progressDisplay({ quiet }: { readonly quiet: boolean }): ProgressDisplay {
   if (quiet) return { update: () => {}, end: () => {} };
   return process.stderr.isTTY ? bar() : lines();
@@ -34,11 +34,11 @@ function bar(): ProgressDisplay {
 }
 
 function lines(): ProgressDisplay {
-  let told = 0;
+  let shown = 0;
   return {
     update: (sessions, part) => {
-      if (sessions < told + lineEvery) return;
-      told = sessions;
+      if (sessions < shown + lineEvery) return;
+      shown = sessions;
       const percent = part === undefined ? '' : `, ${Math.floor(part * 100)}%`;
       process.stderr.write(`${sessions} sessions${percent}\n`);
     },

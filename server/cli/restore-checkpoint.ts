@@ -15,7 +15,7 @@ const checkpointSchema = z.object({
   ),
 });
 
-/** How far the restore of a file has come, in `<file>.progress`. */
+/** The progress of the restore of a file, in `<file>.progress`. */
 export class RestoreCheckpoint {
   private readonly path: string;
 
@@ -23,7 +23,7 @@ export class RestoreCheckpoint {
     this.path = `${file}.progress`;
   }
 
-  /** Undefined if there is none. @throws Error if it is not of this file as it is now. */
+  /** Undefined if there is none. @throws Error if the file has changed since */
   async read(): Promise<RestoreProgress | undefined> {
     let text: string;
     try {

@@ -9,7 +9,7 @@ import { decodeCommand } from './decode.js';
 import { sessionsCommand } from './sessions.js';
 
 const program = new Command('rtc')
-  .description('Commands for whoever runs the service.')
+  .description('Commands for operators of the service.')
   .option('-c, --config <file>', 'settings file; else RTC_CONFIG, else rtc.toml if there is one');
 
 program

@@ -7,11 +7,11 @@ import type { RestoreReport } from '../sessions/backup/session-restore.js';
 import type { PutResult, StoredSession } from '../sessions/session-store.js';
 import { silentLog } from '../logging/log.js';
 
-/** Where the command line finds the sessions: Redis itself, or a service in front of it. */
+/** The source of sessions for the command line: Redis, or the admin API of a service. */
 export interface SessionSource {
-  /** Sessions that one call may carry. */
+  /** Sessions per call. */
   readonly batchSize: number;
-  /** The text of a backup; `onSessions` is told how many there are so far. */
+  /** The text of a backup; `onSessions` receives the number of sessions so far. */
   backup(onSessions: (count: number) => void): AsyncIterable<string | Uint8Array>;
   putMany(sessions: readonly StoredSession[], options: { readonly overwrite: boolean }): Promise<PutResult>;
   close(): Promise<void>;
@@ -47,7 +47,7 @@ export async function sessionsInRedis(
   };
 }
 
-/** Sessions behind `/admin` of a service. */
+/** Sessions by way of the admin API of a service. */
 export function sessionsAt(url: string, token: string): SessionSource {
   const authorization = { authorization: `Bearer ${token}` };
   return {
@@ -59,13 +59,14 @@ export function sessionsAt(url: string, token: string): SessionSource {
       for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
         const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
         for (let at = text.indexOf(newline); at >= 0; at = text.indexOf(newline, at + 1)) lines++;
-        // The first line is the head.
+        // The first line is the header.
         onSessions(Math.max(0, lines - 1));
         tail = (tail + text.toString('latin1')).slice(-tailLength);
         yield chunk;
       }
       const count = countAtEnd(tail);
-      if (count === undefined) throw new BackupError('the service broke off in the middle of the backup');
+      if (count === undefined)
+        throw new BackupError('the service ended the response in the middle of the backup');
       onSessions(count);
     },
     putMany: async (given, { overwrite }) => {
@@ -76,7 +77,7 @@ export function sessionsAt(url: string, token: string): SessionSource {
         signal: AbortSignal.timeout(answerLimitMs),
       });
       const { restored, kept, errors } = (await response.json()) as RestoreReport;
-      // What is valid here is valid there, unless the service is of another version.
+      // A session that is valid here is valid in the service, unless that has another version.
       const [refused] = errors;
       if (refused !== undefined)
         throw new Error(`the service refuses session ${refused.id}: ${refused.field} ${refused.rule}`);

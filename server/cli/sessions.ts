@@ -23,14 +23,14 @@ interface RestoreOptions extends PlaceOptions {
 
 const exitCodes = { done: 0, failed: 1, settings: 2, invalidSessions: 3, interrupted: 130 } as const;
 
-/** Sessions between two writes of the file that `--resume` goes on from. */
+/** Sessions between two writes of the progress file for `--resume`. */
 const checkpointEvery = 5000;
 
 /** `rtc sessions backup` and `rtc sessions restore`. */
 export function sessionsCommand(load: () => Settings): Command {
   const command = new Command('sessions').description('back up and restore the sessions of clients');
   placed(command.command('backup'))
-    .description('write all sessions to a file; it is there whole or not at all')
+    .description('write all sessions to a file; the file is written completely or not at all')
     .argument('<file>', 'for example sessions.json')
     .action(async (file: string, options: PlaceOptions) => {
       process.exitCode = await run(options, load, (place) => backup(place, file, options));
@@ -41,7 +41,7 @@ export function sessionsCommand(load: () => Settings): Command {
     )
     .argument('<file>', 'what rtc sessions backup or GET /admin/sessions/backup wrote')
     .option('--overwrite', 'also where the stored session is newer')
-    .option('--resume', 'go on where an interrupted restore of this file ended (<file>.progress)')
+    .option('--resume', 'continue where an interrupted restore of this file ended (<file>.progress)')
     .action(async (file: string, options: RestoreOptions) => {
       process.exitCode = await run(options, load, (place) => restore(place, file, options));
     });
@@ -155,7 +155,7 @@ async function restore(place: SessionSource, file: string, options: RestoreOptio
     if (!(await work.run(source))) {
       await checkpoint.write(work.progress);
       display.end();
-      process.stderr.write(`interrupted: ${summary(work.progress)}; go on with --resume\n`);
+      process.stderr.write(`interrupted: ${summary(work.progress)}; continue with --resume\n`);
       return exitCodes.interrupted;
     }
   } catch (error) {
@@ -168,10 +168,10 @@ async function restore(place: SessionSource, file: string, options: RestoreOptio
     process.off('SIGINT', onInterrupt);
   }
   await checkpoint.remove();
-  return tell(work.progress, options);
+  return report(work.progress, options);
 }
 
-function tell(progress: RestoreProgress, { quiet }: RestoreOptions): number {
+function report(progress: RestoreProgress, { quiet }: RestoreOptions): number {
   for (const { index, id, field, rule } of progress.errors) {
     const name = id === undefined ? '' : ` (${id})`;
     process.stderr.write(`session ${index}${name}: ${field === '' ? '' : `${field}: `}${rule}\n`);

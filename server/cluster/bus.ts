@@ -2,19 +2,19 @@
 export type BusHandler = (data: unknown, from: string) => void;
 
 /**
- * Small messages between replicas: confirmations, operator commands, revocations. Not ordered against topics, delivered at most once;
- * whoever needs certainty asks again. The memory driver has no peers.
+ * Small messages between replicas: confirmations, operator commands, revocations. They are not ordered relative to topics and are
+ * delivered at most once; a caller that needs certainty asks again. The memory driver has no peers.
  */
 export interface Bus {
-  /** Identity of this replica, unique among the live ones. */
+  /** Id of this replica, unique among the live ones. */
   readonly replicaId: string;
-  /** Sets the one handler of a kind. A handler's error is logged, never thrown on. */
+  /** Sets the handler of a kind; there is one per kind. An error of the handler is logged, not thrown. */
   on(kind: string, handler: BusHandler): void;
-  /** To one replica; to itself it is delivered directly. Lost if Redis is down. */
+  /** Sends to one replica; a message to this replica itself is delivered directly. Lost while Redis is unreachable. */
   send(replicaId: string, kind: string, data: unknown): void;
-  /** To every replica but this one. */
+  /** Sends to every other replica. */
   broadcast(kind: string, data: unknown): void;
-  /** Live replicas, this one included. Answers from the last known list when Redis is down. */
+  /** Live replicas, this one included. While Redis is unreachable: the last known list. */
   replicas(): Promise<string[]>;
   close(): Promise<void>;
 }

@@ -2,10 +2,10 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import type { Bus } from './bus.js';
 import { withTimeout } from '../primitives/with-timeout.js';
 
-/** Runs a call on this replica; what it returns has to fit into JSON. */
-export type CallHandler = (data: unknown) => unknown;
+/** Runs a call on this replica; the result must be representable in JSON. */
+type CallHandler = (data: unknown) => unknown;
 
-/** What one replica answered; `error` if it could not, or did not in time. */
+/** The result of one replica; `error` if it failed, or did not answer in time. */
 export interface ReplicaAnswer<Result> {
   readonly replica: string;
   readonly result?: Result;
@@ -24,7 +24,7 @@ interface Response {
   readonly error?: WireError;
 }
 
-/** Questions from one replica to another, with answers: operators ask one replica and mean all of them. */
+/** Calls from one replica to others. Operators talk to one replica, which calls all of them. */
 export class ReplicaCalls {
   private readonly handlers = new Map<string, CallHandler>();
   private readonly waiting = new Map<number, (response: Response) => void>();
@@ -41,18 +41,18 @@ export class ReplicaCalls {
     });
   }
 
-  /** Sets what runs the calls of a name. */
+  /** Sets the handler of a name. */
   handle(name: string, handler: CallHandler): void {
     this.handlers.set(name, handler);
   }
 
-  /** Asks every live replica, this one included, and gathers what they say. Never rejects. */
+  /** Calls every live replica, this one included, and returns all results. Never rejects. */
   async askAll<Result>(name: string, data: unknown = null): Promise<ReplicaAnswer<Result>[]> {
     const replicas = await this.bus.replicas();
     return Promise.all(replicas.map((replica) => this.ask<Result>(replica, name, data)));
   }
 
-  /** Asks one replica. Never rejects. */
+  /** Calls one replica. Never rejects. */
   async ask<Result>(replica: string, name: string, data: unknown = null): Promise<ReplicaAnswer<Result>> {
     const { result, error } = await this.send(replica, { id: this.nextId++, name, data });
     return error !== undefined ? { replica, error } : { replica, result: result as Result };
@@ -79,7 +79,8 @@ export class ReplicaCalls {
   private async run({ id, name, data }: Request): Promise<Response> {
     try {
       const handler = this.handlers.get(name);
-      if (handler === undefined) throw new RefusalError('not_found', `this replica has no answer to ${name}`);
+      if (handler === undefined)
+        throw new RefusalError('not_found', `this replica does not know the call ${name}`);
       return { id, result: await handler(data) };
     } catch (error) {
       return { id, error: toWireError(error) };

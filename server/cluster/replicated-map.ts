@@ -1,47 +1,47 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
 import type { Bus } from './bus.js';
-import type { SharedStore, StampedEntry, StampedFields } from './shared-store.js';
+import type { SharedStore, TimestampedEntry, TimestampedFields } from './shared-store.js';
 
-export interface ReplicatedMapDependencies {
+interface ReplicatedMapDependencies {
   readonly store: SharedStore;
   readonly bus: Bus;
   readonly log: Log;
-  /** Tells how old what was removed is; `Date.now` unless given. */
+  /** The clock by which tombstones expire; default `Date.now`. */
   readonly now?: () => number;
 }
 
-export interface ReplicatedMapSettings {
+interface ReplicatedMapSettings {
   /** Key in the store and kind on the bus. */
   readonly name: string;
-  /** The store is asked this often whether something has changed unheard, in milliseconds. */
+  /** The version in the store is compared this often, in case a message was lost; in milliseconds. */
   readonly checkMs: number;
 }
 
 /** Called for each field whose value has changed, here or on another replica; `undefined`: it was removed. */
-export type FieldListener = (field: string, value: string | undefined) => void;
+type FieldListener = (field: string, value: string | undefined) => void;
 
-/** For this long it is known of a field that it was removed, in milliseconds. */
+/** Tombstones are kept for this long, in milliseconds. */
 const tombstoneKeptMs = 86_400_000;
 const forgetEveryMs = 600_000;
 
 /**
- * A map of text that every replica holds in memory: reading it costs nothing, a change is written to the store, told to all replicas at
- * once, and found by those that did not hear of it within `checkMs`.
+ * A map of text that every replica holds in memory, so reading it costs nothing. A change is written to the store and broadcast to all
+ * replicas. A replica that misses the broadcast finds the change within `checkMs`.
  *
- * The last writer of a field wins, by the clock of the store: each value has the stamp of its writing, and a removal leaves a stamped
- * tombstone, for a day. So the map survives restarts of replicas, and what any of them holds survives a store that comes back empty or in
- * an older state: whatever it has not, or has with a smaller stamp, is written back, and a removal is not taken for a loss. Only a
- * replica that has not reached the store for more than that day may bring back what was removed in the meantime.
+ * The last write of a field wins, by the clock of the store: each value has the timestamp of its write, and a removal leaves a tombstone
+ * with a timestamp for a day. So the map survives restarts of replicas. It also survives a store that comes back empty or in an older
+ * state: a replica restores every field that the store lacks, or has with a smaller timestamp, and does not mistake a removal for a loss.
+ * Only a replica that has not reached the store for more than that day may restore a field that was removed in the meantime.
  */
 export class ReplicatedMap {
   private readonly values = new Map<string, string>();
-  /** Of each field that is known; one without a value is a tombstone. */
-  private readonly stamps = new Map<string, number>();
-  /** The version at which the store was last seen to have all that is held here; `undefined`: whether it has is not known. */
-  private inStep: { readonly version: string | undefined } | undefined;
+  /** The timestamps of all fields; a field without a value is a tombstone. */
+  private readonly timestamps = new Map<string, number>();
+  /** The version at which the store was last known to hold everything that this replica holds; `undefined`: not known. */
+  private synced: { readonly version: string | undefined } | undefined;
   private hasRead = false;
-  private isLossLogged = false;
+  private lossLogged = false;
   private forgottenAt = 0;
   private readonly listeners: FieldListener[] = [];
   private readonly timer: NodeJS.Timeout;
@@ -56,12 +56,19 @@ export class ReplicatedMap {
     this.timer.unref();
   }
 
-  /** For those who must not go on without: `what` tells what is asked of the map. @throws RefusalError `unavailable` until it is known */
+  /**
+   * For decisions that need the content of the map; `what` names the unknown in the error message. @throws RefusalError `unavailable`
+   * until the map was read once
+   */
   checkKnown(what: string): void {
     if (this.hasRead) return;
-    throw new RefusalError('unavailable', `Redis was not reached yet: it is not known ${what}`, {
-      retryAfterMs: 1000,
-    });
+    throw new RefusalError(
+      'unavailable',
+      `Redis has not been reached since the start: it is not known ${what}`,
+      {
+        retryAfterMs: 1000,
+      },
+    );
   }
 
   get size(): number {
@@ -81,29 +88,29 @@ export class ReplicatedMap {
   }
 
   /**
-   * Sets fields, here at once when the store has them.
+   * Writes fields to the store, then applies them here.
    *
-   * @throws RefusalError `unavailable`: nothing is changed; `outcome_unknown`: it may be, and is found by all replicas then
+   * @throws RefusalError `unavailable`: nothing is changed; `outcome_unknown`: the change may be made, and then reaches all replicas
    */
   async set(fields: Readonly<Record<string, string | undefined>>): Promise<void> {
     const { store, bus } = this.dependencies;
     const { name } = this.settings;
-    // The store may have lost what is held here, and its clock may be another one now: what is set must win nevertheless.
+    // The store may have lost fields, and may have another clock now. The new value must win nevertheless.
     let above = 0;
-    for (const field of Object.keys(fields)) above = Math.max(above, this.stamps.get(field) ?? 0);
-    const stamp = await store.stampFields(name, fields, above);
-    this.inStep = undefined;
-    for (const [field, value] of Object.entries(fields)) this.apply({ field, stamp, value });
-    // A reading under way may have begun before the change.
+    for (const field of Object.keys(fields)) above = Math.max(above, this.timestamps.get(field) ?? 0);
+    const timestamp = await store.writeFields(name, fields, above);
+    this.synced = undefined;
+    for (const [field, value] of Object.entries(fields)) this.apply({ field, timestamp, value });
+    // A read in progress may have started before this change.
     if (this.reading !== undefined) void this.read();
     bus.broadcast(`map:${name}`, null);
   }
 
-  /** Takes over what the store holds. Never rejects: what cannot be read now is read by the next check. */
+  /** Reads the map from the store. Never rejects: after a failure the next check reads again. */
   async read(): Promise<void> {
-    // A change that comes while one reading is under way may be missing from it.
+    // A read in progress may miss a change that arrives meanwhile.
     while (this.reading !== undefined) await this.reading;
-    this.reading = this.takeOver().finally(() => {
+    this.reading = this.readStore().finally(() => {
       this.reading = undefined;
     });
     return this.reading;
@@ -117,65 +124,68 @@ export class ReplicatedMap {
     const { store } = this.dependencies;
     try {
       const version = await store.fieldsVersion(this.settings.name);
-      // The check after a reading that is under way sees what has become of it.
+      // The next check sees the result of the read in progress.
       if (this.reading !== undefined) return;
-      if (this.inStep === undefined || this.inStep.version !== version) await this.read();
+      if (this.synced === undefined || this.synced.version !== version) await this.read();
       await this.forget();
     } catch {
-      // Redis is away: what is known stays in force.
+      // Redis is unreachable: the known values stay in force.
     }
   }
 
-  private async takeOver(): Promise<void> {
+  private async readStore(): Promise<void> {
     const { store, log } = this.dependencies;
     const { name } = this.settings;
-    this.inStep = undefined;
-    for (const { field } of this.expired()) this.stamps.delete(field);
-    const held = new Map(this.stamps);
-    let found: StampedFields;
+    this.synced = undefined;
+    for (const { field } of this.expired()) this.timestamps.delete(field);
+    const held = new Map(this.timestamps);
+    let found: TimestampedFields;
     try {
-      found = await store.stampedFields(name);
+      found = await store.readFields(name);
     } catch (error) {
       log.debug('Shared settings not read', { name, error });
       return;
     }
     this.hasRead = true;
-    for (const [field, stamped] of found.fields) this.apply({ field, ...stamped });
+    for (const [field, timestamped] of found.fields) this.apply({ field, ...timestamped });
     const lost = this.unchanged(held).filter(
-      ({ field, stamp }) => (found.fields.get(field)?.stamp ?? -1) < stamp,
+      ({ field, timestamp }) => (found.fields.get(field)?.timestamp ?? -1) < timestamp,
     );
     if (lost.length > 0) {
-      await this.giveBack(lost);
+      await this.restore(lost);
       return;
     }
-    this.inStep = { version: found.version };
-    this.isLossLogged = false;
+    this.synced = { version: found.version };
+    this.lossLogged = false;
   }
 
-  /** What is still held as it was at that time: the store had it by then. What was set since is missing from a reading rightly. */
-  private unchanged(held: ReadonlyMap<string, number>): StampedEntry[] {
+  /**
+   * The entries that have not changed since `held` was copied, before the read: the store must have had them. Newer ones may rightly be
+   * missing.
+   */
+  private unchanged(held: ReadonlyMap<string, number>): TimestampedEntry[] {
     return [...held]
-      .filter(([field, stamp]) => this.stamps.get(field) === stamp)
-      .map(([field, stamp]) => ({ field, stamp, value: this.values.get(field) }));
+      .filter(([field, timestamp]) => this.timestamps.get(field) === timestamp)
+      .map(([field, timestamp]) => ({ field, timestamp, value: this.values.get(field) }));
   }
 
-  /** Writes what the store has lost. Whether it has it then is seen by the next check, which tries again if not. */
-  private async giveBack(lost: readonly StampedEntry[]): Promise<void> {
+  /** Restores what the store has lost. The next check sees whether it worked, and tries again if not. */
+  private async restore(lost: readonly TimestampedEntry[]): Promise<void> {
     const { store, log, bus } = this.dependencies;
     const { name } = this.settings;
-    if (!this.isLossLogged)
-      log.warn('Shared settings were lost from the store: written again', { name, fields: lost.length });
-    this.isLossLogged = true;
+    if (!this.lossLogged)
+      log.warn('Shared settings were lost from the store: restored', { name, fields: lost.length });
+    this.lossLogged = true;
     try {
       await store.restoreFields(name, lost);
     } catch (error) {
-      log.debug('Shared settings not written', { name, error });
+      log.debug('Shared settings not restored', { name, error });
       return;
     }
     bus.broadcast(`map:${name}`, null);
   }
 
-  /** Drops, now and then, the tombstones that are past their time; every replica does, whichever comes first. */
+  /** Deletes expired tombstones from time to time. Every replica does this; the first one is enough. */
   private async forget(): Promise<void> {
     const now = this.now();
     if (now - this.forgottenAt < forgetEveryMs) return;
@@ -183,25 +193,26 @@ export class ReplicatedMap {
     const expired = this.expired();
     if (expired.length === 0) return;
     await this.dependencies.store.forgetFields(this.settings.name, expired);
-    for (const { field, stamp } of expired) if (this.stamps.get(field) === stamp) this.stamps.delete(field);
+    for (const { field, timestamp } of expired)
+      if (this.timestamps.get(field) === timestamp) this.timestamps.delete(field);
   }
 
-  private expired(): { field: string; stamp: number }[] {
+  private expired(): { field: string; timestamp: number }[] {
     const beforeMicros = (this.now() - tombstoneKeptMs) * 1000;
-    return [...this.stamps]
-      .filter(([field, stamp]) => stamp < beforeMicros && !this.values.has(field))
-      .map(([field, stamp]) => ({ field, stamp }));
+    return [...this.timestamps]
+      .filter(([field, timestamp]) => timestamp < beforeMicros && !this.values.has(field))
+      .map(([field, timestamp]) => ({ field, timestamp }));
   }
 
   private now(): number {
     return (this.dependencies.now ?? Date.now)();
   }
 
-  /** Holds an entry, unless a newer one is held. */
-  private apply({ field, stamp, value }: StampedEntry): void {
-    const held = this.stamps.get(field);
-    if (held !== undefined && held >= stamp) return;
-    this.stamps.set(field, stamp);
+  /** Applies an entry, unless a newer one is known. */
+  private apply({ field, timestamp, value }: TimestampedEntry): void {
+    const held = this.timestamps.get(field);
+    if (held !== undefined && held >= timestamp) return;
+    this.timestamps.set(field, timestamp);
     if (this.values.get(field) === value) return;
     if (value === undefined) this.values.delete(field);
     else this.values.set(field, value);
@@ -209,8 +220,8 @@ export class ReplicatedMap {
       try {
         listener(field, value);
       } catch (error) {
-        // What is held must be complete, whatever one of them makes of it.
-        this.dependencies.log.error('Shared setting not taken', { name: this.settings.name, field, error });
+        // The map must be complete, even if a listener fails.
+        this.dependencies.log.error('Shared setting not applied', { name: this.settings.name, field, error });
       }
     }
   }

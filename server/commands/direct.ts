@@ -16,7 +16,7 @@ const schema = z.strictObject({
   trace: traceField.optional(),
 });
 
-export interface DirectDependencies {
+interface DirectDependencies {
   readonly direct: DirectSender;
   readonly permissions: Permissions;
   readonly newId: () => string;

@@ -10,7 +10,7 @@ import type { Wire } from '../protocol/connection.js';
 import type { Command } from './command.js';
 import { positionField } from '../protocol/request-fields.js';
 
-/** The entries of a history answer as messages of a wire. */
+/** The entries of a history answer, as messages for one wire. */
 export function messagesOf(history: History, wire: Wire): Message[] {
   const form = wire === 'json' ? 'base64' : 'buffer';
   return history.entries.map(({ entry, sequence }) =>

@@ -6,7 +6,7 @@ import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
 import { messagesOf } from './history.js';
 
-export interface MissedDependencies {
+interface MissedDependencies {
   readonly topics: Topics;
   readonly permissions: Permissions;
   /** Topics of a stored session of this user; empty when there is none. */
@@ -14,7 +14,7 @@ export interface MissedDependencies {
 }
 
 const schema = z.strictObject({
-  /** Id of the last message that was received. */
+  /** Id of the last message that the client received. */
   since: z.uuid(),
   /** Null is none, as clients have it that do not know theirs yet. */
   session_id: z.string().min(1).max(100).nullish(),
@@ -26,9 +26,9 @@ interface MissedAnswer {
 }
 
 /**
- * `missed`: what came after a message, on all topics of the connection (or of its session). On the topic that holds the message this is
- * exact; on the others ids decide, which are ordered by time (UUIDv7, RFC 9562). `complete` is false where a log may not reach back far
- * enough.
+ * `missed`: the messages after a given one, on all topics of the connection (or of its session). On the topic of the given message the
+ * answer is exact. On the other topics the ids decide, because they are ordered by time (UUIDv7, RFC 9562). `complete` is false if a log
+ * may not reach back far enough.
  */
 export function missedCommand(
   { topics, permissions, sessionTopics }: MissedDependencies,

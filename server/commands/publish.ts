@@ -10,24 +10,24 @@ import { confirmField, keyField, timeoutField, traceField } from '../protocol/re
 import type { MessageTracer } from '../tracing/message-tracer.js';
 
 /** Waits for subscribers to acknowledge a message. */
-export interface DeliveryConfirmations {
+interface DeliveryConfirmations {
   /** Name of this replica, to which confirmations are reported. */
   readonly replicaId: string;
-  /** Begins to collect for a message that is about to be published. */
+  /** Starts to collect acknowledgements of a message that is about to be published. */
   expect(messageId: string): void;
-  /** Resolves when everybody has acknowledged, or after the time. */
+  /** Resolves when all subscribers have acknowledged, or after the time limit. */
   wait(receipt: AppendReceipt, timeoutMs: number): Promise<{ delivered: number; expected: number }>;
-  /** The message was not published. */
+  /** Called when the message was not published. */
   cancel(messageId: string): void;
 }
 
-export interface PublishDependencies {
+interface PublishDependencies {
   readonly topics: Topics;
   readonly permissions: Permissions;
   readonly confirmations: DeliveryConfirmations;
   readonly newId: () => string;
   readonly tracer: Pick<MessageTracer, 'begin'>;
-  /** Throws to refuse publishes to a topic, whoever asks. */
+  /** Throws to refuse publishes to a topic, for every caller. */
   readonly checkTopic: (topic: string) => void;
   /** Called with each message that waits for its append. */
   readonly onQueued: (connection: Connection, topic: string) => void;
@@ -35,7 +35,7 @@ export interface PublishDependencies {
   readonly onPublished: (receipt: AppendReceipt, connectionId: string, tookMs: number) => void;
 }
 
-export interface PublishSettings extends PayloadLimits {
+interface PublishSettings extends PayloadLimits {
   readonly confirmTimeoutMs: number;
 }
 
@@ -48,7 +48,7 @@ const schema = z.strictObject({
   trace: traceField.optional(),
 });
 
-export interface PublishAnswer {
+interface PublishAnswer {
   id: string;
   topic: string;
   epoch: string;
@@ -57,7 +57,7 @@ export interface PublishAnswer {
   duplicate?: true;
   delivered?: number;
   expected?: number;
-  /** Where a trace was asked for: whether there is one. */
+  /** If a trace was requested: whether there is one. */
   traced?: boolean;
 }
 

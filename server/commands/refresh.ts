@@ -6,7 +6,7 @@ import type { Command } from './command.js';
 
 const schema = z.strictObject({ token: z.string().min(1).max(16_384) });
 
-/** `refresh`: goes on with a new token of the same user, without reconnecting. */
+/** `refresh`: replaces the token by a new one of the same user, without a reconnection. */
 export function refreshCommand(dependencies: {
   readonly verify: (token: string) => Identity;
   readonly onRefreshed: (connection: Connection) => void;

@@ -10,7 +10,7 @@ export type Answer = ({ readonly ok: true } & object) | { readonly ok: false; re
 export interface CommandRouterDependencies {
   readonly commands: readonly Command[];
   readonly log: Log;
-  /** Called before a command is run; throws or rejects to refuse it (limits, modes). The command waits for a promise, if there is one. */
+  /** Called before a command runs; throws or rejects to refuse it (limits, modes). If it returns a promise, the command waits for it. */
   readonly admit: (connection: Connection, name: string) => void | Promise<void>;
   /** Called for each refused command. */
   readonly onRefused: (refusal: RefusedCommand) => void;
@@ -23,11 +23,11 @@ export interface RefusedCommand {
   readonly request: unknown;
   readonly error: unknown;
   readonly code: WireError['code'];
-  /** Whether it was run: false if a limit, a mode or its form stood against it. */
+  /** Whether the command ran: false if it was refused by a limit or a mode, or because its form is invalid. */
   readonly ran: boolean;
 }
 
-/** Decodes, admits and runs commands, and turns whatever happens into an answer. */
+/** Validates, admits and runs commands, and converts every outcome into an answer. */
 export class CommandRouter {
   private readonly commands = new Map<string, { command: Command; fields: readonly string[] }>();
 

@@ -8,10 +8,10 @@ import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
 import { positionsField, topicsField } from '../protocol/request-fields.js';
 
-export interface SubscribeDependencies {
+interface SubscribeDependencies {
   readonly topics: Topics;
   readonly permissions: Permissions;
-  /** Asks for `presence` events of a topic. */
+  /** Starts to send `presence` events of a topic to the connection. */
   readonly watchPresence: (connection: Connection, topic: string) => void;
   readonly sessions: {
     /** A topic that the session of the connection is still to get back. */
@@ -21,7 +21,7 @@ export interface SubscribeDependencies {
   };
 }
 
-export interface SubscribeSettings {
+interface SubscribeSettings {
   readonly maxTopicsPerConnection: number;
 }
 

@@ -6,7 +6,7 @@ import { topicsField } from '../protocol/request-fields.js';
 
 const schema = z.strictObject({ topics: topicsField });
 
-/** `unsubscribe`: answers with the topics that the connection was subscribed to, or was still to get back, and is no longer. */
+/** `unsubscribe`: the answer lists the topics whose subscription, or whose pending restore, has ended. */
 export function unsubscribeCommand(dependencies: {
   readonly topics: Topics;
   readonly unwatchPresence: (connection: Connection, topic: string) => void;

@@ -1,7 +1,7 @@
 import type { Settings } from './schema.js';
 import { settingList, type SettingDescription } from './setting-list.js';
 
-/** The settings without what is secret, for people and for JSON. */
+/** The settings without secrets, for display. */
 export function publicSettings(settings: Settings): object {
   return JSON.parse(JSON.stringify(settings, hideSecret)) as object;
 }
@@ -9,7 +9,7 @@ export function publicSettings(settings: Settings): object {
 function hideSecret(key: string, value: unknown): unknown {
   if (key === 'jwtSecret') return '[hidden]';
   if (typeof value !== 'string') return value;
-  // A webhook's address is often all that protects it.
+  // The address of a webhook is often its only protection.
   if (key === 'alertWebhookUrl') return new URL(value).origin;
   return value.replace(/\/\/[^/]*@/, '//[hidden]@');
 }

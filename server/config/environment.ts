@@ -1,20 +1,20 @@
 import { shortNames } from './schema.js';
-import { nearest } from './nearest.js';
+import { didYouMean } from '../primitives/did-you-mean.js';
 import { settingList, variablePrefix, type SettingDescription } from './setting-list.js';
 
 /** Names the settings file. */
 export const fileVariable = 'RTC_CONFIG';
 
-/** A setting that came from the environment. */
-export interface VariableValue {
+/** A setting from the environment. */
+interface VariableValue {
   readonly setting: SettingDescription;
   readonly variable: string;
   readonly value: unknown;
 }
 
 /**
- * Reads the settings in the environment. `RTC_SECTION_KEY` wins over a short name, and of two short names `LOG_LEVEL` over
- * `RUST_LOG`. An empty variable counts as not set, as process managers and compose files hand them on.
+ * Reads the settings in the environment. `RTC_SECTION_KEY` overrides a short name, and `LOG_LEVEL` overrides `RUST_LOG`. An empty
+ * variable counts as not set, because process managers and compose files pass such variables.
  */
 export function readEnvironment(environment: NodeJS.ProcessEnv): {
   readonly values: readonly VariableValue[];
@@ -34,14 +34,16 @@ export function readEnvironment(environment: NodeJS.ProcessEnv): {
     if (!variable.startsWith(variablePrefix) || variable === fileVariable) continue;
     const setting = byVariable.get(variable);
     if (setting === undefined)
-      problems.push(`unknown setting: variable ${variable}${nearest(variable, [...byVariable.keys()])}`);
+      problems.push(
+        `unknown setting: variable ${variable}${didYouMean(variable, [...byVariable.keys()], 3)}`,
+      );
     else if (text !== undefined && text !== '')
       values.push({ setting, variable, value: readText(setting, text) });
   }
   return { values, problems };
 }
 
-/** Texts stay as they are, even if they look like numbers; lists are comma-separated or JSON, the rest is JSON. */
+/** Text settings are taken literally, even if they look like numbers. Lists are comma-separated or JSON; all others are JSON. */
 function readText({ kind }: SettingDescription, text: string): unknown {
   if (kind === 'text') return text;
   if (kind === 'texts' && !text.trimStart().startsWith('['))
@@ -49,7 +51,7 @@ function readText({ kind }: SettingDescription, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The schema says what was expected.
+    // The schema reports the expected type.
     return text;
   }
 }

@@ -2,11 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
 import { fileVariable, readEnvironment } from './environment.js';
-import { nearest } from './nearest.js';
+import { didYouMean } from '../primitives/did-you-mean.js';
 import { settingsSchema, type Settings, type WrittenSettings } from './schema.js';
 import { settingList } from './setting-list.js';
 
-/** Settings that cannot be used; every problem is a line of the message. */
+/** Invalid settings; each problem is a line of the message. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 
@@ -17,27 +17,26 @@ export class SettingsError extends Error {
 
 const defaultFile = 'rtc.toml';
 
-/** Where each value came from, by setting name: `file rtc.toml` or `variable RTC_SERVER_PORT`. */
+/** The origin of each value, by setting name: `file rtc.toml` or `variable RTC_SERVER_PORT`. */
 type Sources = Map<string, string>;
 
 type Table = Record<string, unknown>;
 
 /**
- * Reads the settings: defaults, then the TOML file (`file`, else `RTC_CONFIG`, else `rtc.toml` if there is one), then the
- * environment.
+ * Reads the settings: defaults, then the TOML file (`file`, else `RTC_CONFIG`, else `rtc.toml` if it exists), then the environment.
  *
- * @throws SettingsError naming each wrong setting, where it came from and what it may be; for unknown names the nearest known one.
+ * @throws SettingsError with each wrong setting, its origin and its rule; for an unknown name with the nearest known one.
  */
 export function loadSettings(environment: NodeJS.ProcessEnv, file?: string): Settings {
   return deepFreeze(toCamelCase(loadWritten(environment, file).written)) as Settings;
 }
 
 /**
- * The settings as they would be written in a file, and where those that are not defaults came from.
+ * The settings as in a file, and the origin of those that are not defaults.
  *
  * @throws SettingsError as {@link loadSettings}
  */
-export function loadWritten(
+function loadWritten(
   environment: NodeJS.ProcessEnv,
   file?: string,
 ): { readonly written: WrittenSettings; readonly sources: ReadonlyMap<string, string> } {
@@ -49,7 +48,7 @@ export function loadWritten(
     if (setting.key === undefined) given[setting.section] = value;
     else {
       const table = given[setting.section] ?? {};
-      // A section that is no table stays as it is: the schema refuses it.
+      // A section that is not a table is left as it is: the schema refuses it.
       if (isTable(table)) given[setting.section] = { ...table, [setting.key]: value };
     }
   }
@@ -69,7 +68,7 @@ function readFile(file: string | undefined, sources: Sources): Table {
   try {
     written = parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    // The rest of a TOML error shows the lines around it, which may hold a secret.
+    // The rest of a TOML error quotes the lines around it, which may contain a secret.
     if (error instanceof TomlError) {
       const [what] = error.message.split('\n');
       throw new SettingsError([`settings file ${path}, line ${error.line}: ${what}`]);
@@ -99,7 +98,7 @@ function explain(issue: z.core.$ZodIssue, sources: Sources): string[] {
   if (issue.code !== 'unrecognized_keys') return [`${path}: ${issue.message}${from}`];
   return issue.keys.map((key) => {
     const name = path === '' ? key : `${path}.${key}`;
-    return `unknown setting: ${name}${sourceOf(name) || from}${nearest(name, knownBeside(issue.path))}`;
+    return `unknown setting: ${name}${sourceOf(name) || from}${didYouMean(name, knownBeside(issue.path), 3)}`;
   });
 }
 

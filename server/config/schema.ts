@@ -3,7 +3,7 @@ import { isTopicPattern } from '../../shared/topic-name.js';
 import { isProxyNetwork } from './proxies.js';
 import { isLogFilter, logFilterRule } from '../logging/log-filter.js';
 
-/** One setting: its schema holds type, limits and default; the meaning goes to `docs/config.md`. */
+/** One setting. Its schema defines type, limits and default; its meaning is shown in `docs/config.md`. */
 const setting = <Schema extends z.ZodType>(schema: Schema, meaning: string) =>
   schema.meta({ description: meaning });
 
@@ -35,19 +35,19 @@ const topicRule = z.strictObject({
   idempotency_window_secs: z.int().min(1).optional(),
 });
 
-/** The settings as they are written: in the TOML file, and, as `RTC_SECTION_KEY`, in the environment. */
+/** The settings as written in the TOML file or, as `RTC_SECTION_KEY`, in the environment. */
 export const settingsSchema = z.strictObject({
   server: z
     .strictObject({
       host: setting(text('0.0.0.0'), 'Address to listen on.'),
-      port: setting(z.int().min(0).max(65_535).default(8081), 'Port to listen on; 0 takes a free one.'),
+      port: setting(z.int().min(0).max(65_535).default(8081), 'Port to listen on; 0 for any free port.'),
       replica_id: setting(
         optionalText(),
         'Name of this replica, unique in the cluster. Default: host name and a random suffix.',
       ),
       environment: setting(
         z.enum(['development', 'production', 'test']).default('development'),
-        'In `production` a missing token secret is an error; otherwise one is made for the run.',
+        'In `production` a missing token secret is an error; otherwise a secret is generated for each run.',
       ),
       trusted_proxies: setting(
         z
@@ -60,21 +60,21 @@ export const settingsSchema = z.strictObject({
               ),
           )
           .default(['loopback']),
-        'Proxies whose `X-Forwarded-For` is believed: addresses, networks, `loopback`, `private`.',
+        'Proxies whose `X-Forwarded-For` is trusted: addresses, networks, `loopback`, `private`.',
       ),
       shutdown_timeout_ms: setting(positive(10_000), 'After SIGTERM the process ends within this time.'),
     })
     .prefault({}),
   websocket: z
     .strictObject({
-      heartbeat_interval_secs: setting(positive(30, 3600), 'A ping is sent this often.'),
+      heartbeat_interval_secs: setting(positive(30, 3600), 'Interval between pings.'),
       client_timeout_secs: setting(
         positive(60, 7200),
-        'A client that has not been heard of for this long is gone; longer than `heartbeat_interval_secs`.',
+        'A client without any data for this long is disconnected; must be longer than `heartbeat_interval_secs`.',
       ),
       max_message_bytes: setting(
         positive(65_536, 16_777_216),
-        'Largest payload of a message; a larger one is refused and the connection kept. At most `transport_limit_bytes`.',
+        'Largest payload of a message; a larger one is refused and the connection stays open. At most `transport_limit_bytes`.',
       ),
       transport_limit_bytes: setting(
         positive(1_000_000, 134_217_728),
@@ -82,26 +82,30 @@ export const settingsSchema = z.strictObject({
       ),
       connect_timeout_secs: setting(
         positive(10, 600),
-        'A transport that has not joined within this time is closed.',
+        'A transport that has not completed its handshake within this time is closed.',
       ),
       allowed_origins: setting(
         z.array(z.string()).default(['*']),
         'Origins of web pages that may connect; `*` for any.',
       ),
-      max_topics_per_connection: setting(positive(1000), 'Subscriptions one connection may hold.'),
+      max_topics_per_connection: setting(positive(1000), 'Largest number of subscriptions per connection.'),
       max_payload_depth: setting(positive(32, 1000), 'Deepest nesting of a payload.'),
       handshakes_per_sec: setting(
         count(500),
-        'Handshakes admitted per second, in a storm up to ten seconds late, then refused; 0 for no limit.',
+        'Handshakes admitted per second; further ones wait up to ten seconds, then are refused; 0 for no limit.',
       ),
-      max_connections: setting(count(0), 'Connections of this replica; 0 for no limit.'),
+      max_connections: setting(count(0), 'Largest number of connections of this replica; 0 for no limit.'),
       max_connections_per_user: setting(
         count(0),
-        'Connections of one user on all replicas together; 0 for no limit.',
+        'Largest number of connections of one user on all replicas together; 0 for no limit.',
       ),
       max_connections_per_address: setting(
         count(0),
-        'Connections of this replica from one address; 0 for no limit.',
+        'Largest number of connections of this replica from one address; 0 for no limit.',
+      ),
+      slim_connections: setting(
+        z.enum(['auto', 'on', 'off']).default('auto'),
+        'Whether idle connections release their handshake and request, which makes them much smaller. `auto`: `on` in the standalone service, `off` in a program that embeds it, which then sees them as in plain Socket.IO.',
       ),
     })
     .refine(({ heartbeat_interval_secs: interval, client_timeout_secs: timeout }) => timeout > interval, {
@@ -117,27 +121,27 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       jwt_secret: setting(optionalText(), 'Secret of HS256 tokens.'),
       public_key_file: setting(optionalText(), 'PEM file with the public key of RS256 or ES256 tokens.'),
-      jwks_file: setting(optionalText(), 'JWKS file with public keys, chosen by `kid`.'),
+      jwks_file: setting(optionalText(), 'JWKS file with public keys, selected by `kid`.'),
       issuer: setting(optionalText(), 'Required `iss` claim.'),
       audience: setting(optionalText(), 'Required `aud` claim.'),
-      leeway_secs: setting(count(60, 3600), 'Tolerance for differing clocks.'),
+      leeway_secs: setting(count(60, 3600), 'Tolerance for clock differences.'),
       token_notice_secs: setting(
         count(60, 86_400),
-        'Clients are told by `token_expiring` this long before their token expires.',
+        'Clients receive `token_expiring` this long before their token expires.',
       ),
       access_token_ttl_secs: setting(
         positive(900, 86_400),
-        'Tokens that the service issues are good for this long.',
+        'Lifetime of access tokens that the service issues.',
       ),
       refresh_token_ttl_secs: setting(
         positive(2_592_000, 31_536_000),
-        'Refresh tokens that the service issues are good for this long.',
+        'Lifetime of refresh tokens that the service issues.',
       ),
     })
     .prefault({}),
   permissions: setting(
     z.array(permission).default([{ role: '*', topics: ['*'], allow: [...actions] }]),
-    'Who may do what on which topics: a list of `{ role, topics, allow }`; role `*` is everybody.',
+    'Allowed actions per role and topic: a list of `{ role, topics, allow }`; role `*` is every user.',
   ),
   redis: z
     .strictObject({
@@ -146,15 +150,18 @@ export const settingsSchema = z.strictObject({
         'Address of Redis. Without it the service runs alone, in memory.',
       ),
       key_prefix: setting(text('rtc'), 'Prefix of every key and channel.'),
-      command_timeout_ms: setting(positive(2000), 'Unanswered for this long, Redis counts as stalled.'),
-      stall_limit_ms: setting(positive(15_000), 'A stall of this length ends the connection.'),
+      command_timeout_ms: setting(
+        positive(2000),
+        'Redis counts as stalled when a command is unanswered for this long.',
+      ),
+      stall_limit_ms: setting(positive(15_000), 'A stall of this length closes the connection to Redis.'),
       outcome_limit_ms: setting(
         positive(30_000),
-        'How long the outcome of an interrupted publish is looked for.',
+        'The outcome of an interrupted publish is looked up for this long.',
       ),
       wait_replicas: setting(
         count(0, 16),
-        'Redis replicas that have to hold a message before it is acknowledged.',
+        'Number of Redis replicas that must hold a message before it is acknowledged.',
       ),
     })
     .prefault({}),
@@ -166,20 +173,23 @@ export const settingsSchema = z.strictObject({
       position_check_secs: setting(positive(25, 3600), 'A quiet topic is compared with its log this often.'),
       fanout_window_ms: setting(
         count(5, 1000),
-        'A busy topic gathers messages for this long before it writes them.',
+        'A busy topic collects messages for this long before it writes them.',
       ),
       fanout_window_max_ms: setting(
         count(100, 5000),
-        'The longest it gathers when a write to all subscribers is costly.',
+        'Longest time to collect messages when a write to all subscribers is expensive.',
       ),
-      max_history_answer: setting(positive(1000, 10_000), 'Messages in one answer of `history` or `missed`.'),
+      max_history_answer: setting(
+        positive(1000, 10_000),
+        'Largest number of messages in one answer of `history` or `missed`.',
+      ),
       catch_up_cache_bytes: setting(
         count(33_554_432),
-        'Memory for stretches of logs that many slow readers read.',
+        'Memory for blocks of logs that many slow readers read.',
       ),
       rules: setting(
         z.array(topicRule).default([]),
-        'Other history settings by topic pattern; the first match counts.',
+        'Different history settings by topic pattern; the first match applies.',
       ),
     })
     .prefault({}),
@@ -190,7 +200,7 @@ export const settingsSchema = z.strictObject({
       total_bytes: setting(positive(268_435_456), 'Bytes that may wait for all connections of the replica.'),
       overflow_strategy: setting(
         z.enum(['catch_up', 'drop_oldest', 'drop_newest', 'disconnect']).default('catch_up'),
-        'What happens to a reader that is too slow.',
+        'Treatment of slow readers.',
       ),
     })
     .prefault({}),
@@ -199,10 +209,10 @@ export const settingsSchema = z.strictObject({
       mailbox_capacity: setting(positive(1000), 'Publishes that may wait per topic and replica.'),
       overflow_strategy: setting(
         z.enum(['reject', 'drop_oldest']).default('reject'),
-        'Which publish a full mailbox refuses.',
+        'A full mailbox refuses the new publish (`reject`) or the oldest one (`drop_oldest`).',
       ),
-      batch_max: setting(positive(500, 10_000), 'Messages in one append.'),
-      idle_secs: setting(positive(60, 86_400), 'An actor without traffic is dropped after this time.'),
+      batch_max: setting(positive(500, 10_000), 'Largest number of messages in one append.'),
+      idle_secs: setting(positive(60, 86_400), 'An actor without traffic is removed after this time.'),
       max_restarts: setting(
         count(5, 1000),
         'An actor that fails more often than this within `restart_window_secs` is stopped.',
@@ -214,9 +224,12 @@ export const settingsSchema = z.strictObject({
       ),
       hook_timeout_ms: setting(
         positive(1000, 60_000),
-        'A hook of the embedding program that takes longer has failed.',
+        'A hook of the embedding program that takes longer counts as failed.',
       ),
-      pool_size: setting(positive(4, 64), 'Slow work (webhooks, backups) that is done at a time.'),
+      pool_size: setting(
+        positive(4, 64),
+        'Number of slow tasks (webhooks, backups) that run at the same time.',
+      ),
     })
     .prefault({}),
   limits: z
@@ -242,10 +255,13 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       confirm_timeout_ms: setting(
         positive(2000, 60_000),
-        'How long a confirmed delivery is waited for, unless the sender says.',
+        'Time to wait for a confirmed delivery, unless the request sets one.',
       ),
       inbox_size: setting(positive(1000), 'Unacknowledged direct messages kept per user; more are refused.'),
-      inbox_ttl_secs: setting(positive(86_400), 'They expire this long after the last one.'),
+      inbox_ttl_secs: setting(
+        positive(86_400),
+        'The direct messages of a user expire this long after the last one.',
+      ),
     })
     .prefault({}),
   sessions: z
@@ -255,10 +271,13 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   admin: z
     .strictObject({
-      audit_size: setting(positive(10_000, 1_000_000), 'Changes kept in the audit log, about.'),
+      audit_size: setting(
+        positive(10_000, 1_000_000),
+        'Approximate number of changes kept in the audit log.',
+      ),
       call_timeout_ms: setting(
         positive(2000, 60_000),
-        'A replica that has not answered an operator within this time is reported as silent.',
+        'A replica that does not answer a call within this time is listed in `silent_replicas`.',
       ),
       alert_webhook_url: setting(
         z.url({ protocol: /^https?$/ }).optional(),
@@ -268,10 +287,13 @@ export const settingsSchema = z.strictObject({
     .prefault({}),
   tracing: z
     .strictObject({
-      sample_per_sec: setting(count(10, 100_000), 'Messages traced per second and replica; 0 for none.'),
+      sample_per_sec: setting(
+        count(10, 100_000),
+        'Messages sampled for traces per second and replica; 0 for none.',
+      ),
       forced_per_sec: setting(
         positive(1000, 100_000),
-        'Messages traced per second and replica because an operator or their sender asked, at most.',
+        'Largest number of messages traced per second and replica on request of an operator or their sender.',
       ),
       ring_size: setting(positive(10_000, 1_000_000), 'Trace events kept per replica.'),
       otlp_endpoint: setting(
@@ -286,7 +308,7 @@ export const settingsSchema = z.strictObject({
         z.string().refine(isLogFilter, logFilterRule).default('info'),
         'Log filter: a level, or `realtime_communication::routing=debug,…` per module.',
       ),
-      format: setting(z.enum(['json', 'pretty']).default('json'), '`pretty` for reading by eye.'),
+      format: setting(z.enum(['json', 'pretty']).default('json'), '`pretty` is easier to read for people.'),
     })
     .prefault({}),
 });
@@ -307,7 +329,7 @@ type CamelCased<Value> = Value extends readonly (infer Item)[]
 /** The settings as the code reads them: camelCase and frozen. */
 export type Settings = CamelCased<WrittenSettings>;
 
-/** Short environment names and the settings they stand for. */
+/** Short names of environment variables, and their settings. */
 export const shortNames: Readonly<Record<string, readonly [section: string, key: string]>> = {
   HOST: ['server', 'host'],
   PORT: ['server', 'port'],

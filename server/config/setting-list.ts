@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { settingsSchema, shortNames } from './schema.js';
 
-/** Everything there is to know about one setting, read from the schema. */
+/** Description of one setting, from the schema. */
 export interface SettingDescription {
   /** `server.port`, or the section alone where the section is a list (`permissions`). */
   readonly name: string;
@@ -9,16 +9,16 @@ export interface SettingDescription {
   readonly key: string | undefined;
   /** `RTC_SERVER_PORT` */
   readonly variable: string;
-  /** Other variables of the same meaning: `PORT`. They give way to {@link variable}. */
+  /** Other variables of the same meaning: `PORT`. {@link variable} overrides them. */
   readonly shortVariables: readonly string[];
   readonly kind: 'text' | 'number' | 'texts' | 'tables';
   readonly default: unknown;
-  /** What a value may be, in words; empty where anything goes. */
+  /** Rule for values, in words; empty if there is none. */
   readonly limits: string;
   readonly meaning: string;
 }
 
-/** Prefix of the variables that carry settings. */
+/** Prefix of environment variables with settings. */
 export const variablePrefix = 'RTC_';
 
 interface JsonSchema {

@@ -1,18 +1,18 @@
 import type { ControlChange } from './control-state.js';
 
-/** A notice to people, as `system_notification` carries it. */
+/** A notification to the users of clients: `system_notification` on the wire. */
 export interface SystemNotification {
   readonly level: 'info' | 'warning' | 'error';
   readonly message: string;
   /** Milliseconds since 1970. */
   readonly timestamp: number;
-  /** What has changed, for programs: `mode`, `presence`, `topic`. */
+  /** The kind of change, for programs: `mode`, `presence`, `topic`. */
   readonly kind?: string;
   readonly mode?: string;
   readonly topic?: string;
 }
 
-/** What clients are told of a change: nothing where it does not concern those who are connected. */
+/** The notification to clients about a change; undefined if the change does not affect connected clients. */
 export function announcementOf(change: ControlChange, timestamp: number): SystemNotification | undefined {
   switch (change.kind) {
     case 'mode': {

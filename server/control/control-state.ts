@@ -1,35 +1,30 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { CommandRates } from '../limits/command-limiter.js';
 
 /**
- * What the service still does. `normal`: everything. `read_only`: no publishes and no direct messages; who is connected goes on reading,
- * subscribing and acknowledging. `maintenance`: only what is needed to stay connected; what is in the logs is still delivered.
+ * Mode of the service. `normal`: everything is allowed. `read_only`: no publishes and no direct messages; connected clients can still
+ * read, subscribe and acknowledge. `maintenance`: only commands that keep a client connected; messages in the logs are still delivered.
  */
 export const modes = ['normal', 'read_only', 'maintenance'] as const;
 
-export type Mode = (typeof modes)[number];
+type Mode = (typeof modes)[number];
 
-/** Commands per second; 0 for no limit. */
-export interface Rates {
-  readonly connectionRps: number;
-  readonly userRps: number;
-}
-
-/** Who switched something, when (milliseconds since 1970) and why. */
+/** Operator, time (milliseconds since 1970) and reason of a change. */
 export interface Switched {
   readonly by: string;
   readonly at: number;
   readonly reason?: string;
 }
 
-/** What operators have switched, as `/health` and `/admin/emergency-mode` show it. */
+/** The runtime control, as `/health` and `/admin/emergency-mode` show it. */
 export interface ControlSnapshot {
   readonly mode: Mode;
   readonly accepts_connections: boolean;
   readonly presence: 'on' | 'shed';
   readonly frozen_topics: readonly string[];
   readonly rate_limits: { readonly connection_rps: number; readonly user_rps: number };
-  /** Those that differ from the settings, by name; with who switched them. */
+  /** The fields that differ from the settings, by name, with who changed them. */
   readonly switched: Readonly<Record<string, Switched>>;
 }
 
@@ -39,7 +34,7 @@ export type ControlChange =
   | { readonly kind: 'connections'; readonly accepted: boolean }
   | { readonly kind: 'presence'; readonly shed: boolean }
   | { readonly kind: 'topic'; readonly topic: string; readonly frozen: boolean }
-  | { readonly kind: 'rates'; readonly rates: Rates }
+  | { readonly kind: 'rates'; readonly rates: CommandRates }
   | { readonly kind: 'log_filter'; readonly filter: string | undefined };
 
 /** A value of the shared map. */
@@ -48,7 +43,7 @@ interface Stored extends Switched {
 }
 
 const frozenPrefix = 'frozen:';
-/** Fields of their own: of two operators who change one each, none undoes what the other did. */
+/** Separate fields: if two operators change one rate each, both changes remain. */
 const rateFields = { connectionRps: 'connection_rps', userRps: 'user_rps' } as const;
 const retryAfterMs = 5000;
 
@@ -60,20 +55,20 @@ const refused: Readonly<Record<Mode, ReadonlySet<string>>> = {
 };
 
 /**
- * What operators have switched, the same on all replicas: kept in the store over restarts, held in memory by every replica, so that
- * looking costs nothing and goes on working while the store is away.
+ * The runtime control: what operators change while the service runs, the same on all replicas. It is stored, so it survives restarts, and
+ * every replica holds it in memory, so reading costs nothing and works while the store is unreachable.
  */
 export class ControlState {
   private currentMode: Mode = 'normal';
   private accepted = true;
   private shed = false;
-  private currentRates: Rates;
+  private currentRates: CommandRates;
   private readonly frozen = new Set<string>();
   private readonly listeners: ((change: ControlChange) => void)[] = [];
 
   constructor(
     private readonly map: ReplicatedMap,
-    private readonly settings: { readonly rates: Rates },
+    private readonly settings: { readonly rates: CommandRates },
   ) {
     this.currentRates = settings.rates;
     for (const [field, value] of map.entries()) this.take(field, value);
@@ -84,15 +79,11 @@ export class ControlState {
     return this.currentMode;
   }
 
-  get rates(): Rates {
+  get rates(): CommandRates {
     return this.currentRates;
   }
 
-  get presenceShed(): boolean {
-    return this.shed;
-  }
-
-  /** Called after each change that has taken effect here, whichever replica it came from. */
+  /** Called after each change that takes effect on this replica, from whichever replica it came. */
   onChange(listener: (change: ControlChange) => void): void {
     this.listeners.push(listener);
   }
@@ -141,7 +132,7 @@ export class ControlState {
     };
   }
 
-  // Changes. Each rejects with `unavailable`, and changes nothing, while the store is away.
+  // Changes. While the store is unreachable each rejects with `unavailable` and changes nothing.
 
   setMode(mode: Mode, who: Switched): Promise<void> {
     return this.write('mode', mode === 'normal' ? undefined : mode, who);
@@ -159,8 +150,8 @@ export class ControlState {
     return this.write(frozenPrefix + topic, frozen ? true : undefined, who);
   }
 
-  /** Those that are not given stay. */
-  setRates({ connectionRps, userRps }: Partial<Rates>, who: Switched): Promise<void> {
+  /** Rates that are not given stay unchanged. */
+  setRates({ connectionRps, userRps }: Partial<CommandRates>, who: Switched): Promise<void> {
     return this.writeAll(
       {
         ...(connectionRps !== undefined && { [rateFields.connectionRps]: connectionRps }),
@@ -170,12 +161,12 @@ export class ControlState {
     );
   }
 
-  /** Back to the settings. */
+  /** Returns to the rates of the settings. */
   resetRates(who: Switched): Promise<void> {
     return this.writeAll({ [rateFields.connectionRps]: undefined, [rateFields.userRps]: undefined }, who);
   }
 
-  /** `undefined`: back to the settings. */
+  /** `undefined`: returns to the filter of the settings. */
   setLogFilter(filter: string | undefined, who: Switched): Promise<void> {
     return this.write('log_filter', filter, who);
   }
@@ -209,7 +200,7 @@ export class ControlState {
     }
     switch (field) {
       case 'mode': {
-        // A mode that a newer replica knows and this one does not is the strictest.
+        // A newer replica may set a mode that this version does not know: the strictest mode applies.
         const mode =
           stored === undefined ? 'normal' : (modes.find((one) => one === stored.value) ?? 'maintenance');
         if (mode === this.mode) return undefined;
@@ -235,7 +226,7 @@ export class ControlState {
     }
   }
 
-  private changeRates(changed: Partial<Rates>): ControlChange {
+  private changeRates(changed: Partial<CommandRates>): ControlChange {
     this.currentRates = { ...this.currentRates, ...changed };
     return { kind: 'rates', rates: this.currentRates };
   }

@@ -17,14 +17,14 @@ export interface DirectRequest {
 export interface DirectAnswer {
   id: string;
   sequence: number;
-  /** Connections that acknowledged. */
+  /** Number of connections that acknowledged. */
   delivered: number;
-  /** True while nobody has acknowledged: the message waits in the user's inbox. */
+  /** True until a connection acknowledges: the message waits in the inbox of the user. */
   queued: boolean;
-  /** Connections of the user that it was sent to. */
+  /** Number of connections of the user that it was sent to. */
   recipients: number;
   duplicate?: true;
-  /** Where a trace was asked for: whether there is one. */
+  /** If a trace was requested: whether there is one. */
   traced?: boolean;
 }
 

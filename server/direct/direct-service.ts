@@ -1,7 +1,7 @@
 import { DeliveryBatch } from '../fanout/delivery-batch.js';
-import { serviceLogPrefix } from '../log/publish-request.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
+import { inboxPrefix } from './inbox-name.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
@@ -22,9 +22,6 @@ export interface DirectServiceDependencies {
   readonly log: Log;
   readonly onStored: () => void;
 }
-
-/** A user's direct messages are a log under this name; clients cannot name it. */
-const inboxPrefix = `${serviceLogPrefix}user/`;
 
 /** Messages of an inbox that are read at a time. */
 const readSize = 50;

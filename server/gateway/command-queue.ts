@@ -48,14 +48,18 @@ export class CommandQueue {
   constructor(private readonly dependencies: CommandQueueDependencies) {}
 
   /** Runs a command when its turn comes. Never rejects. `connection` is undefined for a client that has left. */
-  run(connection: ClientConnection | undefined, command: string, request: unknown): Promise<Answer> {
+  readonly run = (
+    connection: ClientConnection | undefined,
+    command: string,
+    request: unknown,
+  ): Promise<Answer> => {
     if (connection === undefined || !this.dependencies.isConnected(connection))
       return Promise.resolve({ ok: false, error: hasLeft().toWire() });
     const queue = this.queues.get(connection);
     if (queue === undefined && this.isFree(connection, command))
       return this.start(connection, command, request);
     return new Promise((resolve) => this.wait(connection, queue, { command, request, resolve }));
-  }
+  };
 
   /** The connection has gone; what it asked has no answer. */
   left(connection: ClientConnection): void {

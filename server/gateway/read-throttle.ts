@@ -25,7 +25,9 @@ export class ReadThrottle {
   constructor(private readonly dependencies: { readonly clock: Clock }) {}
 
   /** A publish of a connection waits for its append. `appendAt` is the time of the append, by the monotonic clock; 0: at once. */
-  published(connection: ClientConnection, appendAt: number): void {
+  published(connection: ClientConnection | undefined, appendAt: number): void {
+    // A publish over HTTP has no connection.
+    if (connection === undefined) return;
     const { clock } = this.dependencies;
     const now = clock.now();
     const isBusy = now - connection.lastPublishedAt < busyWithinMs;

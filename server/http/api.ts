@@ -2,10 +2,11 @@ import { json, Router, type Request, type Response } from 'express';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { CommandRouter } from '../commands/router.js';
+import { bearerToken } from '../protocol/bearer-token.js';
 import type { Connection } from '../protocol/connection.js';
 import { sendError } from './errors.js';
 
-export interface ApiDependencies {
+interface ApiDependencies {
   readonly router: CommandRouter;
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
@@ -41,7 +42,7 @@ export function apiRouter(
 
 /** The bearer token of a request. @throws RefusalError `unauthorized` */
 export function bearerOf(request: Request): string {
-  const token = /^Bearer (.+)$/i.exec(request.get('authorization') ?? '')?.[1];
+  const token = bearerToken(request.get('authorization'));
   if (token === undefined)
     throw new RefusalError('unauthorized', 'no token: give it as an Authorization: Bearer header');
   return token;

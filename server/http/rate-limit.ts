@@ -15,7 +15,7 @@ import type { Log } from '../logging/log.js';
 import { bearerOf } from './api.js';
 import { sendError } from './errors.js';
 
-export interface HttpRateLimitDependencies {
+interface HttpRateLimitDependencies {
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
   /** Counts for all replicas; undefined: this replica counts by itself. */
@@ -24,7 +24,7 @@ export interface HttpRateLimitDependencies {
   readonly log: Log;
 }
 
-export interface HttpRateLimitSettings {
+interface HttpRateLimitSettings {
   /** Requests per caller and window; 0 for no limit. */
   readonly requests: number;
   readonly windowMs: number;

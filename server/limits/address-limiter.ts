@@ -3,21 +3,21 @@ import { RefusalError } from '../../shared/errors.js';
 import type { LimitCounts } from './limit-counts.js';
 import { TokenBucket } from '../primitives/token-bucket.js';
 
-export interface AddressLimiterSettings {
+interface AddressLimiterSettings {
   /** Handshakes per second from one address; 0 for no limit. */
   readonly connectsPerSec: number;
   /** Connections of this replica from one address; 0 for no limit. */
   readonly maxConnections: number;
 }
 
-/** Addresses whose pace is remembered at one time; past it the one that was quiet for longest is forgotten. */
+/** Addresses with a bucket at one time. Past this number the address that was idle for longest loses its bucket. */
 const bucketLimit = 100_000;
-/** A bucket is full again after this time, as a new one is. */
+/** After this time a bucket is full again, so it need not be kept. */
 const fullAfterMs = 1000;
-/** Who holds a /64 of IPv6 has all its addresses. */
+/** All addresses of a /64 of IPv6 usually belong to one customer. */
 const ipv6Subnet = 64;
 
-/** Limits how fast, and how many, clients of one address connect. */
+/** Limits the connect rate and the number of connections of one address. */
 export class AddressLimiter {
   /** In the order of their last use. */
   private readonly buckets = new Map<string, { readonly bucket: TokenBucket; usedAt: number }>();

@@ -11,8 +11,8 @@ export interface CommandRates {
   readonly userRps: number;
 }
 
-export interface CommandLimiterDependencies {
-  /** Asked for each command: operators change the rates at run time. */
+interface CommandLimiterDependencies {
+  /** Called for each command: operators change the rates at run time. */
   readonly rates: () => CommandRates;
   readonly users: UserLimiter;
   readonly counts: LimitCounts;
@@ -20,16 +20,16 @@ export interface CommandLimiterDependencies {
   readonly now: () => number;
 }
 
-export interface CommandLimiterSettings {
+interface CommandLimiterSettings {
   /** A connection refused as `rate_limited` more often than this within ten seconds is closed; 0 for never. */
   readonly abuseRefusals: number;
 }
 
-/** Limits the commands of each connection and of each user, and closes connections that take no notice. */
+/** Limits the commands of each connection and of each user, and closes connections that continue after many refusals. */
 export class CommandLimiter {
   private readonly buckets = new WeakMap<Connection, TokenBucket>();
   private readonly refusals = new WeakMap<Connection, SlidingWindow>();
-  /** Closed for abuse; what they sent before they noticed is still to be read. */
+  /** Connections closed for abuse. Commands that they sent before the close may still arrive. */
   private readonly abusers = new WeakSet<Connection>();
 
   constructor(
@@ -38,8 +38,8 @@ export class CommandLimiter {
   ) {}
 
   /**
-   * Admits a command: at once, or when the promise resolves. Callers over HTTP have no connection, so each of their requests begins with a
-   * full bucket; the rate of their user counts all the same.
+   * Admits a command: at once, or when the promise resolves. An HTTP caller has no connection, so each of its requests starts with a full
+   * bucket; the rate of its user applies as well.
    *
    * @throws RefusalError `rate_limited`, or rejects with it
    */

@@ -1,14 +1,14 @@
-/** How many connections users hold on each replica. */
+/** Number of connections of each user on each replica. */
 export interface ConnectionCountStore {
-  /** Sets the number of connections a user holds on this replica. Rejects while the store cannot be reached. */
+  /** Sets the number of connections a user holds on this replica. Rejects while the store is unreachable. */
   set(userId: string, connections: number): Promise<void>;
   /**
-   * How many the user holds on the other live replicas, after everything this replica has set before: of two replicas that set and then
-   * look, at least one sees both. Rejects while the store cannot be reached.
+   * Number of connections of the user on the other live replicas. It is read after all earlier writes of this replica: of two replicas
+   * that write and then read, at least one sees both. Rejects while the store is unreachable.
    */
   elsewhere(userId: string): Promise<number>;
-  /** Replaces everything this replica has set. Rejects while the store cannot be reached. */
+  /** Replaces everything this replica has set. Rejects while the store is unreachable. */
   replace(connections: ReadonlyMap<string, number>): Promise<void>;
-  /** Takes back what this replica has set, as far as the store can be reached. */
+  /** Removes the numbers of this replica, if the store is reachable. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** What the limits refused and did, since the start. */
+/** Refusals and other decisions of the limits, since the start. */
 export interface LimitCounts {
   /** Commands over the rate of their connection. */
   connection: number;
@@ -6,15 +6,15 @@ export interface LimitCounts {
   user: number;
   /** Handshakes over the rate or the number of connections of their address. */
   address: number;
-  /** Connections over the number that their user may hold. */
+  /** Connections over the limit of their user. */
   userConnections: number;
   /** Requests to `/api` over the rate of their caller. */
   http: number;
-  /** Connections closed because they went on after too many refusals. */
+  /** Connections closed because of too many refusals. */
   abuseDisconnects: number;
-  /** Decisions made by this replica alone because Redis was away. */
+  /** Decisions made without Redis, because it was unreachable. */
   localFallbacks: number;
-  /** Grants asked of the store of user rates. */
+  /** Grants requested from the store of user rates. */
   refills: number;
 }
 

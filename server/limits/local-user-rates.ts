@@ -1,10 +1,10 @@
 import { SlidingWindow } from '../primitives/sliding-window.js';
 import { rateSlotMs, rateSlots, type Grant, type UserRateStore } from './user-rate-store.js';
 
-/** Windows without commands are let go when there are this many more. */
+/** Empty windows are deleted each time the number of windows has grown by this much. */
 const sweepAfter = 1000;
 
-/** The windows of users on one replica: all there is where it is alone, and what keeps it usable while Redis is away. */
+/** The windows of users on one replica: used when the replica runs alone, and while Redis is unreachable. */
 export class LocalUserRates implements UserRateStore {
   private readonly windows = new Map<string, SlidingWindow>();
   private sweepAt = sweepAfter;

@@ -4,23 +4,23 @@ import { withTimeout } from '../primitives/with-timeout.js';
 import type { ConnectionCountStore } from './connection-count-store.js';
 import type { LimitCounts } from './limit-counts.js';
 
-export interface UserConnectionsDependencies {
+interface UserConnectionsDependencies {
   readonly store: ConnectionCountStore;
   readonly counts: LimitCounts;
   readonly log: Log;
 }
 
-export interface UserConnectionsSettings {
+interface UserConnectionsSettings {
   /** Connections of one user on all replicas together; 0 for no limit. */
   readonly maxConnections: number;
 }
 
-/** Gives a place back; harmless when called again. */
-export type Release = () => void;
+/** Releases a slot. A second call does nothing. */
+type ReleaseSlot = () => void;
 
 const storeLimitMs = 500;
 
-/** Limits how many connections a user holds. While the store is away only those of this replica count. */
+/** Limits the connections of a user. While the store is unreachable, only the connections of this replica count. */
 export class UserConnections {
   private readonly held = new Map<string, number>();
 
@@ -30,22 +30,22 @@ export class UserConnections {
   ) {}
 
   /**
-   * Takes a place for a connection of the user; `undefined`: there is no limit, and nothing to give back. The number is raised before it is
-   * checked, so that simultaneous connects see each other.
+   * Acquires a connection slot for the user. Resolves to the function that releases it; `undefined` if there is no limit. The number is
+   * raised before it is checked, so that simultaneous connects count each other.
    *
    * Rejects with RefusalError `at_capacity`.
    */
-  claim(userId: string): Promise<Release> | undefined {
-    return this.settings.maxConnections === 0 ? undefined : this.take(userId);
+  acquireSlot(userId: string): Promise<ReleaseSlot> | undefined {
+    return this.settings.maxConnections === 0 ? undefined : this.acquire(userId);
   }
 
-  /** Tells the store everything again, after it may have lost it. */
+  /** Writes all numbers again, after the store may have lost them. */
   rewrite(): void {
     if (this.settings.maxConnections === 0) return;
-    this.dependencies.store.replace(this.held).catch((error: unknown) => this.away(error));
+    this.dependencies.store.replace(this.held).catch((error: unknown) => this.countedLocally(error));
   }
 
-  private async take(userId: string): Promise<Release> {
+  private async acquire(userId: string): Promise<ReleaseSlot> {
     const { store, counts } = this.dependencies;
     const { maxConnections } = this.settings;
     const own = this.change(userId, 1);
@@ -55,13 +55,13 @@ export class UserConnections {
       total += (await withTimeout(asked, storeLimitMs))[1];
     } catch (error) {
       counts.localFallbacks++;
-      this.away(error);
+      this.countedLocally(error);
     }
     let released = false;
     const release = () => {
       if (released) return;
       released = true;
-      store.set(userId, this.change(userId, -1)).catch((error: unknown) => this.away(error));
+      store.set(userId, this.change(userId, -1)).catch((error: unknown) => this.countedLocally(error));
     };
     if (total <= maxConnections) return release;
     release();
@@ -79,7 +79,9 @@ export class UserConnections {
     return connections;
   }
 
-  private away(error: unknown): void {
-    this.dependencies.log.debug('Connections of users are counted on this replica alone', { error });
+  private countedLocally(error: unknown): void {
+    this.dependencies.log.debug('Store unreachable: connections of users are counted on this replica only', {
+      error,
+    });
   }
 }

@@ -4,9 +4,9 @@ import { withTimeout } from '../primitives/with-timeout.js';
 import type { LimitCounts } from './limit-counts.js';
 import type { Grant, UserRateStore } from './user-rate-store.js';
 
-export interface UserLimiterDependencies {
+interface UserLimiterDependencies {
   readonly store: UserRateStore;
-  /** Decides while the store is away. */
+  /** Decides while the store is unreachable. */
   readonly local: UserRateStore;
   readonly counts: LimitCounts;
   readonly log: Log;
@@ -19,20 +19,20 @@ interface Waiting {
   readonly reject: (error: RefusalError) => void;
 }
 
-/** What this replica knows about one user. */
+/** The current grant of one user on this replica. */
 interface Allowance {
   ratePerSec: number;
-  /** Commands that may be run without asking, until a time. */
+  /** Commands that may still run without a request to the store, until `grantedUntil`. */
   granted: number;
   grantedUntil: number;
-  /** Nothing needs to be asked until this time: there is nothing. */
+  /** The store denied more commands until this time, so no request is made before it. */
   deniedUntil: number;
   usedAt: number;
   asking: boolean;
   waiting: Waiting[];
 }
 
-/** A grant is a twentieth of a second's worth: what is left over on one replica is missing on the others for a second at most. */
+/** A grant is a twentieth of the rate. Commands that one replica does not use are missing on the others for at most a second. */
 const grantsPerSec = 20;
 const grantValidMs = 1000;
 const waitingLimit = 1000;
@@ -41,8 +41,8 @@ const sweepMs = 5000;
 const idleMs = 2000;
 
 /**
- * Limits the commands of each user over all replicas. Replicas take small grants from a shared window and spend them without asking; a
- * denial is remembered, so that a flood costs no round trips. Commands that come while a grant is asked for wait, in order.
+ * Limits the commands of each user over all replicas. A replica takes small grants from a shared window and spends them without a
+ * request. A denial is kept until it ends, so that a flood costs no round trips. Commands that arrive during a request wait, in order.
  */
 export class UserLimiter {
   private readonly allowances = new Map<string, Allowance>();
@@ -84,7 +84,7 @@ export class UserLimiter {
     const known = this.allowances.get(userId);
     if (known?.ratePerSec === ratePerSec) return known;
     if (known !== undefined) {
-      // What was granted or denied under the old rate says nothing about the new one.
+      // Grants and denials of the old rate do not apply to the new one.
       known.ratePerSec = ratePerSec;
       known.granted = 0;
       known.deniedUntil = 0;
@@ -103,7 +103,7 @@ export class UserLimiter {
     return allowance;
   }
 
-  /** Asks for grants until nobody waits. Never rejects. */
+  /** Requests grants until no command waits. Never rejects. */
   private async ask(userId: string, allowance: Allowance): Promise<void> {
     allowance.asking = true;
     while (allowance.waiting.length > 0) {
@@ -130,7 +130,10 @@ export class UserLimiter {
       return await withTimeout(store.take(userId, ratePerSec, want), storeLimitMs);
     } catch (error) {
       counts.localFallbacks++;
-      log.debug('Rate of a user is counted on this replica alone', { user_id: userId, error });
+      log.debug('Store unreachable: rate of the user is counted on this replica only', {
+        user_id: userId,
+        error,
+      });
       return local.take(userId, ratePerSec, want);
     }
   }

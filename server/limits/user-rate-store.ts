@@ -1,8 +1,8 @@
-/** What a user is granted at one time. */
+/** One grant to a user. */
 export interface Grant {
   /** Commands that may be run; from 0 to what was wanted. */
   readonly granted: number;
-  /** If less was granted than wanted: milliseconds after which there is more; else 0. */
+  /** Milliseconds until more can be granted, if `granted` is less than wanted; else 0. */
   readonly retryAfterMs: number;
 }
 
@@ -13,10 +13,10 @@ export const rateSlotMs = 100;
 export const rateSlots = 10;
 
 /**
- * Counts the commands of users, all replicas together, in a sliding window: in any ten consecutive slots of 100 ms at most `ratePerSec` are
- * granted. A second that does not begin with a slot touches eleven, so it may see one slot more.
+ * Counts the commands of users on all replicas together, in a sliding window: at most `ratePerSec` are granted in any ten consecutive
+ * slots of 100 ms. A second that does not begin with a slot touches eleven slots, so it may contain one slot more.
  */
 export interface UserRateStore {
-  /** Takes up to `want` commands. Rejects while the store cannot be reached; nothing may be concluded then. */
+  /** Takes up to `want` commands. Rejects while the store is unreachable; the rejection says nothing about the rate. */
   take(userId: string, ratePerSec: number, want: number): Promise<Grant>;
 }

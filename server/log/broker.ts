@@ -98,8 +98,6 @@ export interface BrokerListener {
  */
 export interface Broker {
   readonly state: BrokerState;
-  /** The best durability that an append can reach at present. */
-  readonly durability: Durability;
   setListener(listener: BrokerListener): void;
   append(topic: string, entries: readonly AppendEntry[]): Promise<AppendReceipt[]>;
   /** Up to `limit` messages with a sequence greater than `after`, oldest first. */

@@ -10,7 +10,7 @@ import { base64Key, type Message } from '../../shared/message.js';
  * An entry begins with `"` when it is only a body. Otherwise it begins with a one-line JSON {@link EntryHeader}, then the body,
  * then the binary parts, which the body refers to as Socket.IO does: `{"_placeholder":true,"num":0}`.
  */
-export interface EntryHeader {
+interface EntryHeader {
   /** Bytes of the body. */
   readonly body: number;
   /** Bytes of each binary part. */
@@ -22,14 +22,14 @@ export interface EntryHeader {
 }
 
 /** An entry taken apart, without copying. */
-export interface EntryView {
+interface EntryView {
   readonly header: EntryHeader | null;
   readonly body: Buffer;
   readonly attachments: readonly Buffer[];
 }
 
 /** What {@link encodeEntry} needs of a message. */
-export interface NewMessage {
+interface NewMessage {
   readonly id: string;
   /** Undefined for a direct message: its recipient does not see the name of the inbox. */
   readonly topic: string | undefined;
@@ -131,7 +131,7 @@ export function timestampOf(entry: Buffer): number {
 }
 
 /** Where binary parts go when an entry becomes an object. */
-export type BinaryForm = 'buffer' | 'base64';
+type BinaryForm = 'buffer' | 'base64';
 
 /** The message of an entry as an object: for answers of `history` and `missed`, never for live delivery. */
 export function entryToMessage(entry: Buffer, sequence: number, epoch: string, form: BinaryForm): Message {

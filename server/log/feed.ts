@@ -25,14 +25,14 @@ export interface Feed {
   close(): void;
 }
 
-export interface FeedDependencies {
+interface FeedDependencies {
   readonly broker: Broker;
   readonly log: Log;
   readonly clock: Clock;
 }
 
 /** How a feed is to treat sequences missing in the middle of its log. */
-export interface FeedOptions {
+interface FeedOptions {
   /** Entries are removed one by one (an inbox): a missing one is no gap. */
   readonly sparse: boolean;
   /** Begin after this sequence rather than at the log's end. */

@@ -5,11 +5,11 @@ import type { MetricsDocument } from './metrics-document.js';
 export type MetricValue = number | readonly (readonly [label: string, value: number])[];
 
 /** A metric of the Prometheus exposition. */
-export interface MetricRow {
+interface MetricRow {
   readonly name: string;
   readonly type: 'counter' | 'gauge';
   readonly help: string;
-  /** Name of the label that tells the values apart, if there are several. */
+  /** Name of the label, if the metric has several values. */
   readonly label?: string;
   readonly read: (document: MetricsDocument) => MetricValue;
 }
@@ -61,7 +61,7 @@ export const metricTable: readonly MetricRow[] = [
   counter(
     'rtc_refused_total',
     'Refused commands and connections, by error code.',
-    // All of them from the start: a rate needs a count before the first.
+    // All codes from the start: a rate needs a value before the first refusal.
     ({ refused }) => (Object.keys(errorTable) as ErrorCode[]).map((code) => [code, refused[code] ?? 0]),
     'code',
   ),
@@ -74,17 +74,17 @@ export const metricTable: readonly MetricRow[] = [
   ),
   counter(
     'rtc_abuse_disconnects_total',
-    'Connections closed because they went on after too many refusals.',
+    'Connections closed because of too many refusals.',
     ({ rate_limit_stats }) => rate_limit_stats.abuse_disconnects,
   ),
   counter(
     'rtc_rate_limit_fallbacks_total',
-    'Decisions of the limits made by this replica alone because Redis was away.',
+    'Decisions of the limits without Redis, because it was unreachable.',
     ({ rate_limit_stats }) => rate_limit_stats.local_fallbacks,
   ),
   counter(
     'rtc_rate_limit_refills_total',
-    'Grants for users asked of Redis.',
+    'Grants for users requested from Redis.',
     ({ rate_limit_stats }) => rate_limit_stats.refills,
   ),
   gauge('rtc_revocations', 'Revocations in force.', ({ tokens }) => tokens.revocations),
@@ -117,15 +117,15 @@ export const metricTable: readonly MetricRow[] = [
   gauge('rtc_subscriptions', 'Subscriptions on this replica.', ({ topics }) => topics.subscriptions),
   gauge(
     'rtc_subscribers_behind',
-    'Subscriptions being caught up from the log.',
+    'Subscriptions that are catching up from the log.',
     ({ topics }) => topics.behind,
   ),
   gauge(
     'rtc_outbox_waiting_bytes',
-    'Bytes waiting behind slow readers.',
+    'Bytes waiting for slow readers.',
     ({ outboxes }) => outboxes.waiting_bytes,
   ),
-  gauge('rtc_outbox_slow', 'Connections with something waiting.', ({ outboxes }) => outboxes.slow),
+  gauge('rtc_outbox_slow', 'Connections with unsent messages.', ({ outboxes }) => outboxes.slow),
   counter(
     'rtc_outbox_paused_total',
     'Times a subscription was paused for a slow reader.',
@@ -141,7 +141,22 @@ export const metricTable: readonly MetricRow[] = [
     'Connections closed because they read too slowly.',
     ({ outboxes }) => outboxes.disconnected,
   ),
-  gauge('rtc_topic_actors', 'Topics with publishes in the last while.', ({ mailboxes }) => mailboxes.actors),
+  counter(
+    'rtc_fast_publishes_total',
+    'Publishes that were read before Socket.IO decoded them.',
+    ({ optimizations }) => optimizations.fast_publishes,
+  ),
+  counter(
+    'rtc_direct_writes_total',
+    'Writes that went straight to a TCP socket.',
+    ({ optimizations }) => optimizations.direct_writes,
+  ),
+  counter(
+    'rtc_slim_connections_total',
+    'Connections that released what they do not need while idle.',
+    ({ optimizations }) => optimizations.slim_connections,
+  ),
+  gauge('rtc_topic_actors', 'Topics with recent publishes.', ({ mailboxes }) => mailboxes.actors),
   gauge('rtc_mailbox_waiting', 'Publishes waiting in mailboxes.', ({ mailboxes }) => mailboxes.waiting),
   counter(
     'rtc_mailbox_rejected_total',
@@ -150,40 +165,44 @@ export const metricTable: readonly MetricRow[] = [
   ),
   gauge(
     'rtc_mailbox_failed',
-    'Publishes of the topics in work that could not be stored.',
+    'Publishes that could not be stored, of topics with a running actor.',
     ({ mailboxes }) => mailboxes.failed,
   ),
   counter('rtc_actor_failures_total', 'Failures of actors and hooks.', ({ actors }) => actors.failures),
   counter('rtc_actor_restarts_total', 'Restarts after a failure.', ({ actors }) => actors.restarts),
   counter(
     'rtc_actor_stops_total',
-    'Actors and hooks stopped because they failed again and again.',
+    'Actors and hooks stopped after repeated failures.',
     ({ actors }) => actors.stops,
   ),
-  gauge('rtc_actors_stopped', 'Actors and hooks that wait for an operator.', ({ actors }) => actors.stopped),
+  gauge(
+    'rtc_actors_stopped',
+    'Stopped actors and hooks, which an operator can restart.',
+    ({ actors }) => actors.stopped,
+  ),
   counter('rtc_alerts_total', 'Alerts raised by this replica.', ({ alerts }) => alerts.raised),
   counter(
     'rtc_alert_webhooks_total',
-    'Alerts that the webhook took, or that were given up.',
+    'Alerts that the webhook accepted, or that were not delivered.',
     ({ alerts: { delivered, undelivered } }) => Object.entries({ delivered, undelivered }),
     'outcome',
   ),
   gauge(
     'rtc_work_pool_tasks',
-    'Slow work under way and waiting.',
+    'Slow work running and waiting.',
     ({ work_pool: { running, waiting } }) => Object.entries({ running, waiting }),
     'state',
   ),
   counter('rtc_work_pool_failures_total', 'Slow work that failed.', ({ work_pool }) => work_pool.failures),
   counter(
     'rtc_messages_traced_total',
-    'Messages traced, by why; skipped: asked for, but past the limit.',
+    'Messages traced, by reason; skipped: requested, but over the limit.',
     ({ traces: { sampled, forced, skipped } }) => Object.entries({ sampled, forced, skipped }),
     'reason',
   ),
   counter(
     'rtc_trace_spans_total',
-    'Spans that the collector took, or did not.',
+    'Spans that the collector accepted, or did not.',
     ({ traces }) => [
       ['exported', traces.spans_exported],
       ['failed', traces.spans_failed],
@@ -194,7 +213,11 @@ export const metricTable: readonly MetricRow[] = [
     redis.state === 'up' ? 1 : 0,
   ),
   counter('rtc_redis_reconnects_total', 'Connections to Redis.', ({ redis }) => redis.reconnects),
-  counter('rtc_redis_errors_total', 'Failures of Redis or the way to it.', ({ redis }) => redis.errors),
+  counter(
+    'rtc_redis_errors_total',
+    'Failures of Redis or of the connection to it.',
+    ({ redis }) => redis.errors,
+  ),
   counter('rtc_redis_stalls_total', 'Times Redis did not answer in time.', ({ redis }) => redis.stalls),
   gauge(
     'rtc_event_loop_lag_ms',

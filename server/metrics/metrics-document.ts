@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../shared/errors.js';
 
-/** Durations of the last one to two minutes, in milliseconds; `count` is that of all since the start. */
+/** Durations of the last one to two minutes, in milliseconds; `count` is the number since the start. */
 export interface LatencySummary {
   readonly p50: number;
   readonly p95: number;
@@ -8,7 +8,7 @@ export interface LatencySummary {
   readonly count: number;
 }
 
-/** The JSON answer of `/metrics`: of one replica, counts since its start. `docs/telemetry.md` explains every field. */
+/** The JSON answer of `/metrics`: the metrics of one replica, counted since its start. `docs/telemetry.md` explains every field. */
 export interface MetricsDocument {
   readonly replica_id: string;
   readonly uptime_secs: number;
@@ -40,7 +40,7 @@ export interface MetricsDocument {
     readonly local_fallbacks: number;
     readonly refills: number;
   };
-  /** `revocations`: records in force; `refresh_reuses`: refresh tokens that were shown again. */
+  /** `revocations`: records in force; `refresh_reuses`: refresh tokens that were used again. */
   readonly tokens: { readonly revocations: number; readonly refresh_reuses: number };
   readonly latency_ms: { readonly publish: LatencySummary; readonly delivery: LatencySummary };
   readonly topics: { readonly carried: number; readonly subscriptions: number; readonly behind: number };
@@ -51,13 +51,22 @@ export interface MetricsDocument {
     readonly dropped: number;
     readonly disconnected: number;
   };
+  /**
+   * How often the ways past the libraries were taken since the start: publishes read before Socket.IO decodes them, writes straight to a TCP
+   * socket, connections made slim. A rate of 0 under load means that another version of a library has other internals.
+   */
+  readonly optimizations: {
+    readonly fast_publishes: number;
+    readonly direct_writes: number;
+    readonly slim_connections: number;
+  };
   readonly mailboxes: {
     readonly actors: number;
     readonly waiting: number;
     readonly failed: number;
     readonly rejected: number;
   };
-  /** `failures`, `restarts` and `stops` since the start; `stopped`: those that wait for an operator. */
+  /** `failures`, `restarts` and `stops` since the start; `stopped`: those that only an operator can restart. */
   readonly actors: {
     readonly failures: number;
     readonly restarts: number;

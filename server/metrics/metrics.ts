@@ -6,10 +6,10 @@ import { metricTable, type MetricValue } from './metric-table.js';
 import type { MetricsDocument } from './metrics-document.js';
 import { Quantiles } from './quantiles.js';
 
-/** The monitor measures the time between its own timers, of which this much is no delay. */
+/** The monitor measures the time between its timers; this part of it is the interval, not a delay. */
 const loopResolutionMs = 100;
 
-/** What the metrics ask of the running service; called when somebody looks. */
+/** The sources in the running service that the metrics read on each request. */
 export interface MetricSources {
   readonly replicaId: string;
   readonly connections: () => { total: number; socketio: number; json: number };
@@ -25,6 +25,7 @@ export interface MetricSources {
   readonly limits: () => LimitCounts;
   readonly tokens: () => { revocations: number; refresh_reuses: number };
   readonly outboxes: () => { slow: number; waitingBytes: number };
+  readonly optimizations: () => MetricsDocument['optimizations'];
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
   readonly actors: () => MetricsDocument['actors'];
   readonly alerts: () => MetricsDocument['alerts'];
@@ -33,7 +34,7 @@ export interface MetricSources {
   readonly redis: () => { state: 'up' | 'down' | 'none'; reconnects: number; errors: number; stalls: number };
 }
 
-/** Counts what happens, in plain numbers; the Prometheus registry is filled when it is scraped. */
+/** Counts events in plain numbers. The Prometheus registry is filled only when it is scraped. */
 export class Metrics {
   published = 0;
   duplicates = 0;
@@ -61,7 +62,7 @@ export class Metrics {
     this.refused[code] = (this.refused[code] ?? 0) + 1;
   }
 
-  /** The JSON document that the guide's commands read. */
+  /** The JSON document of `/metrics`. */
   document(): MetricsDocument {
     const { sources } = this;
     if (sources === undefined) throw new Error('metrics are read before the service has started');
@@ -104,6 +105,7 @@ export class Metrics {
         dropped: delivery.dropped,
         disconnected: delivery.disconnected,
       },
+      optimizations: sources.optimizations(),
       mailboxes: { ...sources.mailboxes(), rejected: this.refused.busy ?? 0 },
       actors: sources.actors(),
       alerts: sources.alerts(),
@@ -119,7 +121,7 @@ export class Metrics {
     };
   }
 
-  /** The same in Prometheus' text format. The registry lives for one answer: the numbers are kept here. */
+  /** The same in the text format of Prometheus. The registry exists for one answer only, because the numbers are kept here. */
   async prometheus(): Promise<string> {
     const document = this.document();
     const registry = new Registry();

@@ -5,15 +5,15 @@ const perDoubling = 8;
 const smallestMs = 0.05;
 const buckets = 20 * perDoubling;
 
-/** How long a set of buckets is filled; quantiles are those of the current set and the one before. */
+/** Each set of buckets is filled for this long. Quantiles use the current set and the one before. */
 const periodMs = 60_000;
 
-/** The durations of the last one to two minutes, for quantiles: observing is one addition, whatever the load. */
+/** Quantiles of the durations of the last one to two minutes. To record one is a single addition, under any load. */
 export class Quantiles {
   private current = new Uint32Array(buckets);
   private previous = new Uint32Array(buckets);
   private turnedAt: number;
-  /** Of all since the start. */
+  /** Number of all durations since the start. */
   count = 0;
 
   constructor(private readonly now: () => number = () => performance.now()) {
@@ -28,7 +28,7 @@ export class Quantiles {
     this.current[bucket]!++;
   }
 
-  /** Upper bound of the duration below which this share (0 to 1) lies, in milliseconds; 0 when there is none. */
+  /** Upper bound of the quantile (0 to 1), in milliseconds; 0 without durations. */
   quantile(share: number): number {
     this.turn();
     let total = 0;

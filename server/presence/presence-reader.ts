@@ -1,12 +1,12 @@
-/** Who listens to a topic, on all replicas. */
+/** The users subscribed to a topic, on all replicas. */
 export interface PresenceAnswer {
   users: { user_id: string; connections: number }[];
   count: number;
-  /** Present when not all replicas could be asked. */
+  /** Set if not all replicas could be read. */
   partial?: true;
 }
 
-/** Knows who listens. */
+/** Reads presence. */
 export interface PresenceReader {
   of(topic: string): Promise<PresenceAnswer>;
 }

@@ -4,7 +4,7 @@ import type { Bus } from '../cluster/bus.js';
 import type { Log } from '../logging/log.js';
 import type { PresenceChange, PresenceStore, PresenceTransition } from './presence-store.js';
 
-export interface PresenceDependencies {
+interface PresenceDependencies {
   readonly store: PresenceStore;
   readonly bus: Bus;
   readonly log: Log;
@@ -13,10 +13,13 @@ export interface PresenceDependencies {
 }
 
 const kind = 'presence';
-/** Changes are gathered for this long before they are written, in milliseconds. */
+/** Changes are collected for this long before they are written, in milliseconds. */
 const lingerMs = 50;
 
-/** Keeps who listens to which topic, for the whole cluster. Changes of a moment are written together; reading costs one round trip. */
+/**
+ * Maintains the users subscribed to each topic, for the whole cluster. Changes within a short time are written together; reading costs
+ * one round trip.
+ */
 export class PresenceService implements PresenceReader {
   private readonly here = new Map<string, Map<string, number>>();
   private readonly changed = new Map<string, Set<string>>();
@@ -38,7 +41,7 @@ export class PresenceService implements PresenceReader {
     this.count(topic, userId, -1);
   }
 
-  /** Switches presence off, to spare the store, or on again: what has changed meanwhile is written then. */
+  /** Switches presence off, to reduce the load on the store, or on again: changes made in the meantime are written then. */
   setShed(shed: boolean): void {
     if (shed === this.shed) return;
     this.shed = shed;
@@ -62,14 +65,14 @@ export class PresenceService implements PresenceReader {
     return { users, count: users.length, ...(partial && { partial: true as const }) };
   }
 
-  /** The store may have lost what was written: write everything again. */
+  /** Writes everything again, because the store may have lost it. */
   rewrite(): void {
     for (const [topic, users] of this.here)
       this.changed.set(topic, new Set([...(this.changed.get(topic) ?? []), ...users.keys()]));
     this.schedule();
   }
 
-  /** Takes this replica's connections out of the store. */
+  /** Removes this replica's connections from the store. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
@@ -105,7 +108,7 @@ export class PresenceService implements PresenceReader {
     await Promise.all(
       [...this.changed.keys()].map((topic) =>
         this.write(topic).catch((error: unknown) => {
-          // Written again when the store is back, see `rewrite`.
+          // `rewrite` writes it again when the store is reachable.
           this.dependencies.log.debug('Presence not written', { topic, error });
         }),
       ),

@@ -1,6 +1,6 @@
 import type { Clock, Immediate, Timer } from './clock.js';
 
-export interface MicroBatcherSettings {
+interface MicroBatcherSettings {
   /** From this many starts a second on, starts gather. */
   readonly lingerFromPerSec: number;
   /** Then they happen together this often, in milliseconds. */

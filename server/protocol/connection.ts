@@ -8,7 +8,7 @@ export type Wire = 'socketio' | 'json';
 export type ServerEvent =
   'message' | 'direct' | 'presence' | 'status' | 'system_notification' | 'gap' | 'token_expiring' | 'error';
 
-/** One client, whatever its transport. */
+/** A client, on any transport. */
 export interface Connection {
   /** The Socket.IO socket id; `connection_id` on the wire and in the log. */
   readonly id: string;
@@ -19,8 +19,8 @@ export interface Connection {
   readonly address: string;
   /** Milliseconds since 1970. */
   readonly connectedAt: number;
-  /** Sends an event; it takes its turn behind what was sent before. */
+  /** Sends an event, after all events that were sent before. */
   emit(event: ServerEvent, data: unknown): void;
-  /** Tells the client why, by an `error` event, then closes its transport. */
+  /** Sends the reason to the client, as an `error` event, then closes the transport. */
   disconnect(reason: RefusalError): void;
 }

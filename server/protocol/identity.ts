@@ -1,16 +1,16 @@
-/** Who a connection or request is, as its verified token says. */
+/** The user of a connection or request, from its verified token. */
 export interface Identity {
   readonly userId: string;
   readonly roles: readonly string[];
-  /** Topic patterns the token restricts this identity to; undefined: whatever the roles allow. */
+  /** Topic patterns that the token restricts this identity to; undefined: only the roles decide. */
   readonly topics?: readonly string[];
-  /** Topics the service subscribes the connection to by itself: those of `topics` that are names, not patterns. */
+  /** Topics that the service subscribes the connection to: the entries of `topics` that are names, not patterns. */
   readonly autoSubscribe: readonly string[];
   /** `jti` of the token, if it has one. */
   readonly tokenId?: string;
-  /** Tokens of one login have one family (claim `fam` of tokens that this service has issued). */
+  /** All tokens of one login share a family (claim `fam` of tokens issued by this service). */
   readonly familyId?: string;
-  /** Issued and expiry times in seconds since 1970; undefined: the token does not say. */
+  /** Times of issue and expiry in seconds since 1970; undefined if the token has no such claim. */
   readonly issuedAt?: number;
   readonly expiresAt?: number;
 }

@@ -3,19 +3,19 @@ import { base64Key } from '../../shared/message.js';
 import type { Wire } from './connection.js';
 
 export interface PayloadLimits {
-  /** Bytes of the JSON text and the binary parts together. */
+  /** Size of the JSON text and the binary parts together. */
   readonly maxBytes: number;
   /** Levels of nesting. */
   readonly maxDepth: number;
 }
 
-/** A payload that has been read: JSON text with a Socket.IO placeholder for each binary part. */
-export interface ReadPayload {
+/** A checked payload: JSON text with a Socket.IO placeholder for each binary part. */
+interface ReadPayload {
   readonly json: string;
   readonly attachments: Buffer[];
 }
 
-/** What the walk over a payload found. */
+/** Results of the walk over a payload. */
 interface Findings {
   binary: boolean;
   placeholder: boolean;
@@ -62,12 +62,12 @@ export function readPayload(value: unknown, wire: Wire, limits: PayloadLimits): 
   return { json, attachments };
 }
 
-/** Text whose characters could not exceed the limit even at three bytes each need not be counted. */
+/** Text that stays below the limit even at three bytes per character need not be counted. */
 function byteLength(json: string, limitBytes: number): number {
   return json.length * 3 <= limitBytes ? json.length : Buffer.byteLength(json);
 }
 
-/** Recursion is bounded by the depth limit. */
+/** The depth limit bounds the recursion. */
 function walk(value: object, wire: Wire, depthLeft: number, findings: Findings, path = 'payload'): void {
   if (depthLeft === 0)
     throw new RefusalError('invalid_payload', 'the payload is nested too deeply', { field: 'payload' });

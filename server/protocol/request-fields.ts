@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A place in a log, as clients write it. */
+/** A position in a log, in requests. */
 export const positionField = z.strictObject({
   epoch: z.string().min(1).max(64),
   sequence: z.int().min(0),
@@ -9,7 +9,7 @@ export const positionField = z.strictObject({
 /** Positions by topic. */
 export const positionsField = z.record(z.string(), positionField);
 
-/** Topic names of one call; each name is checked by itself, so that one bad name does not fail the others. */
+/** Topic names of one request. Each name is checked on its own, so that one invalid name does not fail the others. */
 export const topicsField = z.array(z.string()).min(1).max(100);
 
 export const keyField = z.string().min(1).max(200);
@@ -17,7 +17,7 @@ export const keyField = z.string().min(1).max(200);
 /** Time to wait for confirmations, in milliseconds. */
 export const timeoutField = z.int().min(1).max(60_000);
 
-/** Asks for the message to be traced, see `GET /admin/messages/:id/trace`. */
+/** Requests a trace of the message, see `GET /admin/messages/:id/trace`. */
 export const traceField = z.boolean();
 
 export const confirmField = z.enum(['stored', 'delivered']);

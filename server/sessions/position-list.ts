@@ -1,9 +1,6 @@
 import type { Position } from '../../shared/position.js';
 
-/**
- * Positions by topic, in a flat list: most connections have few topics, and there are many connections. (A `Map` costs some 200 bytes
- * before anything is in it.)
- */
+/** Positions by topic, in a flat list: there are many connections, and most have few topics. (An empty `Map` costs about 200 bytes.) */
 export class PositionList {
   private topics: string[] = [];
   private positions: Position[] = [];
@@ -29,7 +26,7 @@ export class PositionList {
     }
   }
 
-  /** Takes over new topics and drops those that are not there any more; the others keep their positions. */
+  /** Adds new topics and removes missing ones; the others keep their positions. */
   follow(current: ReadonlyMap<string, Position>): void {
     const known = new Map(this.entries());
     this.topics = Array.from(current.keys());

@@ -4,10 +4,10 @@ import { positionField } from '../protocol/request-fields.js';
 import type { StoredSession } from './session-store.js';
 
 /**
- * The position of a subscription of which only the topic is known: no log ever has it, so that whoever resumes there is told that
+ * The position of a subscription if only the topic is known. No log has this position, so a client that resumes from it is notified that
  * messages may be missing.
  */
-export const unknownPosition = { epoch: 'unknown', sequence: 0 } as const;
+const unknownPosition = { epoch: 'unknown', sequence: 0 } as const;
 
 const topicName = z.string().superRefine((name, context) => {
   try {
@@ -18,7 +18,7 @@ const topicName = z.string().superRefine((name, context) => {
 });
 const time = z.number().min(0).default(0);
 
-/** A session as stored, and as restored: in backups of others its topics are a plain list, and times may be missing. */
+/** A session as stored and as restored. In backups of other origin, topics may be a plain list, and times may be missing. */
 const storedSessionSchema = z.object({
   id: z.string().min(1).max(100),
   user_id: z.string().min(1).max(200),
@@ -34,14 +34,14 @@ const storedSessionSchema = z.object({
   updated_at: time,
 });
 
-/** What is wrong with a session. */
+/** A problem in a session. */
 export interface SessionProblem {
   /** As a path: `topics.news.sequence`; empty for the session itself. */
   readonly field: string;
   readonly rule: string;
 }
 
-/** Reads a session from what a file or the store holds. */
+/** Reads a session from a file or the store. */
 export function readSession(
   value: unknown,
 ): { readonly session: StoredSession } | { readonly problem: SessionProblem } {
@@ -51,7 +51,7 @@ export function readSession(
   return { problem: { field: path.join('.'), rule: message } };
 }
 
-/** Of `topics`, which may be two things, what is wrong with the one that is there. */
+/** `topics` has two forms; this selects the problem of the form that is present. */
 function mostTelling(issue: z.core.$ZodIssue, value: unknown): z.core.$ZodIssue {
   if (issue.code !== 'invalid_union') return issue;
   const { topics } = value as { topics: unknown };

@@ -6,19 +6,19 @@ import type { Connection } from '../protocol/connection.js';
 import { LiveSession, type AwaitedTopic } from './live-session.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
-export interface SessionServiceDependencies {
+interface SessionServiceDependencies {
   readonly store: SessionStore;
   readonly topics: Topics;
   readonly log: Log;
   readonly now: () => number;
 }
 
-/** A session as a connection begins with it. */
+/** The session of a new connection. */
 export interface OpenedSession {
   readonly id: string;
-  /** Whether an earlier session goes on. */
+  /** Whether it resumes an earlier session. */
   readonly resumed: boolean;
-  /** Subscriptions to take up again, each from its position. */
+  /** Subscriptions to restore, each from its position. */
   readonly topics: ReadonlyMap<string, Position | undefined>;
   readonly createdAt: number;
 }
@@ -31,14 +31,13 @@ const movingMs = 10_000;
 const freshMs = 1000;
 
 /**
- * Sessions: what a client gets back when it connects again, on any replica.
+ * Sessions: the subscriptions and positions that a client gets back when it reconnects, to any replica.
  *
  * Positions from the client are exact. Without them a session goes on where the client has proved to have been, however its connection
  * ended: see {@link LiveSession}. So messages may come twice then, in order, but none is skipped. Topics that a connection has not got
  * back yet stay in the session, whatever becomes of the connection.
  */
 export class SessionService {
-  failures = 0;
   private readonly live = new Map<string, LiveSession>();
   private readonly dirty = new Set<LiveSession>();
   private readonly writes = new Set<Promise<void>>();
@@ -49,7 +48,7 @@ export class SessionService {
     this.timer.unref();
   }
 
-  /** Finds the session to resume, or makes a new one. Never rejects: without the store it is a new one. */
+  /** Finds the session to resume, or creates a new one. Never rejects: if the store is unreachable, the session is new. */
   async open(userId: string, requestedId: string | undefined, positions: Positions): Promise<OpenedSession> {
     const now = this.dependencies.now();
     const stored = requestedId === undefined ? undefined : await this.find(requestedId, userId);
@@ -105,7 +104,7 @@ export class SessionService {
     return true;
   }
 
-  /** Subscriptions have changed. */
+  /** Called when the subscriptions of a connection have changed. */
   onChanged(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
@@ -173,7 +172,6 @@ export class SessionService {
     try {
       await this.dependencies.store.put(session);
     } catch (error) {
-      this.failures++;
       live.changed = true;
       this.dependencies.log.debug('Session not saved', { connection_id: connection.id, error });
     }
@@ -184,8 +182,7 @@ export class SessionService {
       const stored = await this.dependencies.store.get(id);
       return stored?.user_id === userId ? stored : undefined;
     } catch (error) {
-      this.failures++;
-      this.dependencies.log.debug('Session not found', { error });
+      this.dependencies.log.debug('Session not read', { error });
       return undefined;
     }
   }

@@ -1,55 +1,55 @@
 import type { Position } from '../../shared/position.js';
 
-/** What is kept of a client between its connections. */
+/** The state of a client between its connections. */
 export interface StoredSession {
   readonly id: string;
   readonly user_id: string;
-  /** Subscriptions, with the position from which each is to be continued. */
+  /** Subscriptions, each with the position to continue from. */
   readonly topics: Readonly<Record<string, Position>>;
   /** Milliseconds since 1970; 0: not known. */
   readonly created_at: number;
   readonly updated_at: number;
 }
 
-/** A session as it lies in the store. */
+/** A session in the store, with its remaining time. */
 export interface KeptSession extends StoredSession {
-  /** Whole seconds until it expires; null: it does not. */
+  /** Whole seconds until it expires; null: it does not expire. */
   readonly expires_in_secs: number | null;
 }
 
 export interface SessionPage {
   readonly sessions: readonly KeptSession[];
-  /** Entries that are no readable session. */
+  /** Entries that are not readable sessions. */
   readonly malformed: number;
-  /** Where the next page begins; undefined after the last one. */
+  /** Cursor of the next page; undefined after the last one. */
   readonly next: string | undefined;
 }
 
-/** What became of many sessions: written, or the stored one was newer and was kept. */
+/** Result of writing many sessions: written, or kept because the stored session was newer. */
 export interface PutResult {
   readonly written: number;
   readonly kept: number;
 }
 
-/** Where sessions are kept; every entry expires after the sessions' time to live. */
+/** Stores sessions; every entry expires after the time to live of sessions. */
 export interface SessionStore {
-  /** Undefined if there is none, or none that can be read. */
+  /** Undefined if there is no session, or it cannot be read. */
   get(id: string): Promise<StoredSession | undefined>;
   put(session: StoredSession): Promise<void>;
   /**
-   * Writes many, each with the whole time to live; only so many are under way at a time. Of each one, a stored session with a later
-   * `updated_at` is kept, in one step with the look at it, unless `overwrite`.
+   * Writes many sessions, each with the full time to live. The number of calls in flight is limited. A stored session with a later
+   * `updated_at` is kept, unless `overwrite`; the comparison and the write are one atomic step.
    */
   putMany(sessions: readonly StoredSession[], options: { readonly overwrite: boolean }): Promise<PutResult>;
   /** As `get`, with its remaining time. */
   find(id: string): Promise<KeptSession | undefined>;
-  /** False if there was none. */
+  /** False if there was no session. */
   delete(id: string): Promise<boolean>;
-  /** Entries, about: those that come and go during the count may be in it or not. Takes time with their number. */
+  /** Approximate number of entries: those added or removed during the count may be included or not. The time grows with the number. */
   count(): Promise<number>;
   /**
-   * About `size` sessions, from a cursor that an earlier page gave. A session that is there during the whole walk comes at least once;
-   * it may come again on a later page, and a page may be empty without being the last.
+   * About `size` sessions, from the cursor of an earlier page. A session that exists during the whole walk is returned at least once. It
+   * may be returned again on a later page, and a page may be empty without being the last.
    */
   page(cursor: string | undefined, size: number): Promise<SessionPage>;
 }

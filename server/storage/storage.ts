@@ -6,6 +6,7 @@ import type { Bus } from '../cluster/bus.js';
 import type { SharedStore } from '../cluster/shared-store.js';
 import type { SessionStore } from '../sessions/session-store.js';
 import type { Settings } from '../config/schema.js';
+import { inboxPrefix } from '../direct/inbox-name.js';
 import type { LogFactory } from '../logging/log.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Broker, Retention } from '../log/broker.js';
@@ -26,7 +27,7 @@ import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
 
-/** Everything a replica keeps or sends outside itself: in memory when it is alone, in Redis when it is one of several. */
+/** All storage and messaging drivers of a replica: in memory if it runs alone, in Redis if it is one of several. */
 export interface Storage {
   readonly broker: Broker;
   readonly bus: Bus;
@@ -34,13 +35,13 @@ export interface Storage {
   readonly sessions: SessionStore;
   /** Control state, revocations, refresh tokens, the audit log. */
   readonly shared: SharedStore;
-  /** Commands of users over all replicas; undefined in memory. */
+  /** Command rates of users over all replicas; undefined in memory. */
   readonly userRates: UserRateStore | undefined;
-  /** Connections of users over all replicas. */
+  /** Connection counts of users over all replicas. */
   readonly connectionCounts: ConnectionCountStore;
-  /** Requests of HTTP callers over all replicas; undefined in memory. */
+  /** Request counts of HTTP callers over all replicas; undefined in memory. */
   readonly httpRates: Store | undefined;
-  /** Clients for Socket.IO's own cluster traffic; undefined in memory. */
+  /** Clients for Socket.IO's cluster adapter; undefined in memory. */
   readonly adapter: AdapterClients | undefined;
   /** For `/health` and `/metrics`. */
   redis(): {
@@ -50,24 +51,21 @@ export interface Storage {
     stalls: number;
     adapter_failures: number;
   };
-  /** Called each time the store has come (back) up. */
+  /** Called each time the store becomes reachable (again). */
   onUp(listener: () => void): void;
   start(): void;
-  /** Resolves when the store answers, or after the time. */
+  /** Resolves when the store answers, or after the time limit. */
   whenReady(limitMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface StorageDependencies {
+interface StorageDependencies {
   readonly replicaId: string;
   readonly logOf: LogFactory;
   readonly now: () => number;
 }
 
-/** Logs of users' direct messages; see `direct/direct-service.ts`. */
-const inboxLogs = '$user/';
-
-/** Chooses the drivers: Redis if there is an address, else memory. */
+/** Chooses the drivers: Redis if the settings have an address, else memory. */
 export function openStorage(dependencies: StorageDependencies, settings: Settings): Storage {
   return settings.redis.url === undefined
     ? memoryStorage(dependencies, settings)
@@ -143,7 +141,7 @@ function redisStorage(
   };
 }
 
-/** Reads the retention of a topic: the first rule whose pattern matches, else the common settings. Answers are kept per topic. */
+/** The retention of a topic: the first rule whose pattern matches, else the general settings. Results are cached per topic. */
 function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string) => Retention {
   const rules = topics.rules.map((rule) => ({ rule, matches: compileTopicPattern(rule.pattern) }));
   const common: Retention = {
@@ -154,13 +152,13 @@ function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string)
   };
   const inbox: Retention = {
     ...common,
-    // Room for the batch that fills it: an inbox is never trimmed.
+    // An inbox is never trimmed, so it needs space for the batch that fills it.
     historySize: direct.inboxSize + actorSystem.batchMax,
     fullAt: direct.inboxSize,
     historyTtlMs: direct.inboxTtlSecs * 1000,
   };
   return (topic) => {
-    if (topic.startsWith(inboxLogs)) return inbox;
+    if (topic.startsWith(inboxPrefix)) return inbox;
     const rule = rules.find(({ matches }) => matches(topic))?.rule;
     if (rule === undefined) return common;
     return {

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SharedStore } from '../cluster/shared-store.js';
 import type { Log } from '../logging/log.js';
+import type { SupervisedChild } from './supervisor.js';
 import type { WorkPool } from './work-pool.js';
 
-export type Severity = 'info' | 'warning' | 'critical';
+type Severity = 'info' | 'warning' | 'critical';
 
-/** Something that operators have to know. */
+/** An event that operators must know about. */
 export interface Alert {
   readonly id: string;
   /** Milliseconds since 1970. */
@@ -18,10 +19,10 @@ export interface Alert {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-export interface AlertsDependencies {
+interface AlertsDependencies {
   readonly store: SharedStore;
   readonly pool: WorkPool;
-  /** Tells operators who are connected. */
+  /** Notifies the operators who are connected. */
   readonly announce: (alert: Alert) => void;
   readonly log: Log;
   readonly replicaId: string;
@@ -29,18 +30,18 @@ export interface AlertsDependencies {
   readonly now: () => number;
 }
 
-export interface AlertsSettings {
-  /** Alerts are posted here as JSON; undefined: nowhere. */
+interface AlertsSettings {
+  /** Alerts are posted to this address as JSON; undefined: they are not posted. */
   readonly webhookUrl?: string | undefined;
   /** Wait before the second attempt; it doubles with each. */
   readonly retryMs: number;
 }
 
-export interface AlertCounts {
+interface AlertCounts {
   raised: number;
-  /** Webhooks that took the alert. */
+  /** Posts that the webhook accepted. */
   delivered: number;
-  /** Webhooks that were given up. */
+  /** Alerts that the webhook did not accept after the last attempt. */
   undelivered: number;
 }
 
@@ -49,10 +50,10 @@ const kept = 1000;
 const keptHere = 100;
 const attempts = 5;
 
-/** Alerts: in the log, counted, listed for operators on every replica, and posted to a webhook until it has taken them. */
+/** Alerts are logged, counted, listed for operators on every replica, and posted to a webhook until it accepts them. */
 export class Alerts {
   readonly counts: AlertCounts = { raised: 0, delivered: 0, undelivered: 0 };
-  /** The newest of this replica, for when the store is away. */
+  /** The newest alerts of this replica, for when the store is unreachable. */
   private readonly here: Alert[] = [];
 
   constructor(
@@ -84,7 +85,20 @@ export class Alerts {
     return alert;
   }
 
-  /** The newest first; while the store is away, those of this replica. */
+  /** Raises the alert of an actor, or hook, that failed too often to be restarted. */
+  actorStopped({
+    id,
+    restartCount,
+    lastError,
+  }: Pick<SupervisedChild, 'id' | 'restartCount' | 'lastError'>): void {
+    this.raise('critical', 'actor_stopped', `Actor ${id} stopped due to restart loop`, {
+      actor_id: id,
+      restart_count: restartCount,
+      last_error: lastError,
+    });
+  }
+
+  /** The newest first; while the store is unreachable, only those of this replica. */
   async latest(limit: number): Promise<Alert[]> {
     try {
       const records = await this.dependencies.store.latest(key, limit);
@@ -94,7 +108,7 @@ export class Alerts {
     }
   }
 
-  /** Posts until the webhook has taken it; the id lets the receiver recognise a repetition. Never rejects. */
+  /** Posts until the webhook accepts the alert; the receiver recognises a repetition by the id. Never rejects. */
   private async post(alert: Alert): Promise<void> {
     const { webhookUrl: url } = this.settings;
     if (url === undefined) return;

@@ -2,10 +2,10 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 
-/** `restarting`: it has failed and waits a moment. `stopped`: it has failed too often and waits for an operator. */
+/** `restarting`: it failed and restarts after a wait. `stopped`: it failed too often; an operator can restart it. */
 export type ActorState = 'running' | 'restarting' | 'stopped';
 
-export interface SupervisorSettings {
+interface SupervisorSettings {
   /** Failures within the window after which a child is stopped. */
   readonly maxRestarts: number;
   readonly windowMs: number;
@@ -13,26 +13,26 @@ export interface SupervisorSettings {
   readonly backoffMs: number;
 }
 
-export interface SupervisorDependencies {
+interface SupervisorDependencies {
   readonly log: Log;
   /** Called when a child is stopped, once. */
   readonly onStopped: (child: SupervisedChild) => void;
   readonly clock: Clock;
 }
 
-export interface SupervisorCounts {
+interface SupervisorCounts {
   failures: number;
   restarts: number;
   stops: number;
 }
 
-/** Children that are remembered; past it the oldest is forgotten, even a stopped one. */
+/** At most this many children are kept; past it the oldest is removed, even a stopped one. */
 const childrenLimit = 10_000;
 
 /** A wait before a restart is at most this long, in milliseconds. */
 export const longestBackoffMs = 10_000;
 
-/** What has failed: an actor, or a hook. Where nothing has failed there is no child. */
+/** An actor or a hook that has failed. Without a failure there is no child. */
 export class SupervisedChild {
   state: ActorState = 'running';
   /** Since the start, or since an operator restarted it. */
@@ -40,7 +40,7 @@ export class SupervisedChild {
   lastError = '';
   /** Since the first one. */
   failures = 0;
-  /** Called when it may work again. */
+  /** Called when it runs again. */
   onRestart: (() => void) | undefined;
   private failedAt: number[] = [];
   private timer: Timer | undefined;
@@ -53,7 +53,7 @@ export class SupervisedChild {
     private readonly counts: SupervisorCounts,
   ) {}
 
-  /** Notes a failure: the child is restarted after a wait, or, if it fails too often, stopped. */
+  /** Records a failure: the child restarts after a wait, or, if it fails too often, stops. */
   failed(error: unknown): void {
     const { log, onStopped, clock } = this.dependencies;
     const { maxRestarts, windowMs, backoffMs } = this.settings;
@@ -84,7 +84,7 @@ export class SupervisedChild {
     this.timer.unref();
   }
 
-  /** By an operator: with a clean slate. */
+  /** Restarts on request of an operator; earlier failures no longer count. */
   restart(): void {
     this.dependencies.clock.clearTimer(this.timer);
     this.failedAt = [];
@@ -111,7 +111,7 @@ export class SupervisedChild {
     );
   }
 
-  /** Nothing has failed for a window: it can be forgotten. */
+  /** No failure for a whole window: the child can be removed. */
   isWell(): boolean {
     const last = this.failedAt[this.failedAt.length - 1] ?? -Infinity;
     return this.state === 'running' && last < this.dependencies.clock.now() - this.settings.windowMs;
@@ -129,8 +129,8 @@ export class SupervisedChild {
 }
 
 /**
- * Supervises what may fail by a bug, each child by itself (one for one): restarts it after a wait that grows, and stops what fails again and
- * again, so that one broken topic neither takes the others down nor burns the processor.
+ * Supervises actors and hooks that may fail because of a bug, each independently (one for one). It restarts them after a growing wait,
+ * and stops those that fail repeatedly. So one broken topic neither stops the others nor uses up the processor.
  */
 export class Supervisor {
   readonly counts: SupervisorCounts = { failures: 0, restarts: 0, stops: 0 };
@@ -145,12 +145,12 @@ export class Supervisor {
     this.timer.unref();
   }
 
-  /** What has failed lately under this id; undefined if nothing has. */
+  /** The child with this id; undefined if it has not failed lately. */
   find(id: string): SupervisedChild | undefined {
     return this.byId.get(id);
   }
 
-  /** Notes a failure of a child, which begins to be supervised if this is its first. */
+  /** Records a failure. The first failure creates the child. */
   failed(id: string, error: unknown): SupervisedChild {
     let child = this.byId.get(id);
     if (child === undefined) {
@@ -166,14 +166,14 @@ export class Supervisor {
     return this.byId.values();
   }
 
-  /** Children that wait for an operator. */
+  /** Number of stopped children. */
   get stopped(): number {
     let stopped = 0;
     for (const { state } of this.byId.values()) if (state === 'stopped') stopped++;
     return stopped;
   }
 
-  /** Restarts a child by hand. False if nothing has failed under this id. */
+  /** Restarts a child on request of an operator. False if there is no child with this id. */
   restart(id: string): boolean {
     const child = this.byId.get(id);
     child?.restart();
@@ -189,7 +189,7 @@ export class Supervisor {
     if (this.byId.size <= childrenLimit) return;
     for (const [id, child] of this.byId) {
       this.byId.delete(id);
-      // Whoever holds it must not wait for ever.
+      // Its owner keeps a reference and must not wait for ever.
       child.restart();
       return;
     }

@@ -2,24 +2,27 @@ import { RefusalError } from '../../shared/errors.js';
 import { Mailbox } from '../primitives/mailbox.js';
 import { TimeLimitError, withTimeout } from '../primitives/with-timeout.js';
 
-export interface WorkPoolSettings {
-  /** Tasks that are done at a time. */
+interface WorkPoolSettings {
+  /** Tasks that run at the same time. */
   readonly size: number;
   /** Tasks that may wait. */
   readonly capacity: number;
-  /** A task that takes longer is told to stop, and has failed; unless its caller says otherwise. */
+  /** A task that takes longer is aborted and counts as failed, unless its caller sets another limit. */
   readonly limitMs: number;
 }
 
-/** Slow work. It has to end soon when the signal is given. */
-export type Task<Result> = (signal: AbortSignal) => Promise<Result>;
+/** Slow work. It must end soon after the signal is aborted. */
+type Task<Result> = (signal: AbortSignal) => Promise<Result>;
 
 interface Waiting {
   readonly start: () => Promise<void>;
   readonly refuse: (error: RefusalError) => void;
 }
 
-/** Does slow work (webhooks) a few tasks at a time, beside the hot path: the others wait in a bounded queue. */
+/**
+ * Runs slow work (webhooks, backups) a few tasks at a time, so that it does not slow down the hot path. Further tasks wait in a bounded
+ * queue.
+ */
 export class WorkPool {
   failures = 0;
   private readonly waiting: Mailbox<Waiting>;
@@ -35,7 +38,7 @@ export class WorkPool {
     return { running: this.running, waiting: this.waiting.size, failures: this.failures };
   }
 
-  /** Runs a task when there is room. Rejects as the task does, with `busy` if too many wait, with `timeout` past the time. */
+  /** Runs a task when a slot is free. Rejects as the task does, with `busy` if too many tasks wait, with `timeout` after the time limit. */
   run<Result>(task: Task<Result>, limitMs = this.settings.limitMs): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.closed) {
@@ -51,7 +54,7 @@ export class WorkPool {
     });
   }
 
-  /** Ends what runs and refuses what waits. */
+  /** Aborts running tasks and refuses waiting ones. */
   close(): void {
     if (this.closed) return;
     this.closed = true;

@@ -5,15 +5,15 @@ import type { TraceEvent, TraceStage, TraceStart } from './trace-event.js';
 import { TraceRing } from './trace-ring.js';
 import type { TraceRules } from './trace-rules.js';
 
-/** Who sends a message: a connection. */
-export interface TraceCaller {
+/** The sender of a message: a connection. */
+interface TraceCaller {
   readonly id: string;
   readonly wire: string;
   readonly identity: { readonly userId: string };
 }
 
-/** What is told of a stored message. */
-export interface TracedReceipt {
+/** The details of a stored message in its trace. */
+interface TracedReceipt {
   readonly id: string;
   readonly epoch: string;
   readonly sequence: number;
@@ -22,7 +22,7 @@ export interface TracedReceipt {
   readonly receivers?: number;
 }
 
-export interface MessageTracerDependencies {
+interface MessageTracerDependencies {
   readonly rules: Pick<TraceRules, 'size' | 'has'>;
   readonly replicaId: string;
   /** Milliseconds since 1970. */
@@ -31,46 +31,47 @@ export interface MessageTracerDependencies {
   readonly monotonicNow: () => number;
 }
 
-export interface MessageTracerSettings {
-  /** Messages traced per second without being asked; 0 for none. */
+interface MessageTracerSettings {
+  /** Messages sampled per second; 0 for none. */
   readonly samplePerSec: number;
-  /** Messages traced per second because somebody asked, at most. */
+  /** At most this many messages per second are traced on request of an operator or of their sender. */
   readonly forcedPerSec: number;
-  /** Events kept. */
+  /** Number of events kept. */
   readonly ringSize: number;
 }
 
-export interface TraceCounts {
+interface TraceCounts {
   sampled: number;
   forced: number;
-  /** Somebody asked, but `forcedPerSec` were reached. */
+  /** A trace was requested, but `forcedPerSec` was reached. */
   skipped: number;
 }
 
-/** Messages whose arrival is remembered until they are delivered. */
+/** Number of messages whose time of arrival is kept until their delivery. */
 const arrivedLimit = 10_000;
 const targetLimit = 200;
-/** A crowd that is caught up must not push everything else out of the ring. */
+/** Many clients that catch up at once must not push all other events out of the ring. */
 const catchUpsPerSec = 100;
 
-/** What a replica that delivers tells of marked messages. */
+/** The calls of the delivering side, for messages with a trace mark. */
 export type DeliveryTracer = Pick<MessageTracer, 'queued' | 'delivered' | 'caughtUp' | 'lost'>;
 
-/** A message of this replica's clients that is being traced. */
+/** The trace of a message that a client of this replica sent. */
 export interface MessageTrace {
   validated(): void;
-  /** It is given to the log. */
+  /** Called when the message is passed to the log. */
   readonly routed: () => void;
   stored(receipt: TracedReceipt): void;
-  /** Clients acknowledged it, of as many as it was sent to. */
+  /** `delivered` of `expected` clients acknowledged it. */
   confirmed(delivered: number, expected: number): void;
   failed(error: unknown): void;
 }
 
 /**
- * Traces single messages from the command to the sockets. The replica that takes a message decides: a few a second by themselves, all of
- * a topic or user that an operator has asked for, or one whose publisher asks. The mark travels with the message, so every replica that
- * delivers it adds its own events; each keeps its own, and whoever asks gathers them.
+ * Traces single messages from the command to the sockets. The replica that receives a message decides whether to trace it: a few samples
+ * per second, all messages of a topic or user that an operator has selected, or a message whose sender requests it. The trace mark is
+ * part of the log entry, so every delivering replica adds its own events. Each replica keeps its own events; a query collects them from
+ * all.
  */
 export class MessageTracer {
   readonly counts: TraceCounts = { sampled: 0, forced: 0, skipped: 0 };
@@ -92,29 +93,29 @@ export class MessageTracer {
     this.catchUps = new TokenBucket(catchUpsPerSec, now);
   }
 
-  /** Also gives finished stretches to OpenTelemetry. */
+  /** Also exports finished spans to OpenTelemetry. */
   exportTo(sink: SpanSink): void {
     this.sink = sink;
   }
 
   /**
-   * Begins the trace of a message, if it is to be traced. `target` is a topic, or a user, as its sender gave it; `asked`: the sender wants
-   * a trace.
+   * Starts a trace, if the message is to be traced. `target` is the topic or user in the request; `requested`: the sender requests a
+   * trace.
    */
   begin(
     caller: TraceCaller,
     command: TraceStart['command'],
     id: string,
     target: string,
-    asked: boolean,
+    requested: boolean,
   ): MessageTrace | undefined {
-    if (!this.isChosen(asked || this.isWanted(caller, command, target))) return undefined;
+    if (!this.isChosen(requested || this.isWanted(caller, command, target))) return undefined;
     const { id: connectionId, wire, identity } = caller;
     const start = { id, command, target, userId: identity.userId, connectionId, wire };
     return new LocalTrace(start, this.record, () => this.sink);
   }
 
-  /** Traces a message that was refused before its command was run, if an operator has asked for such messages. */
+  /** Traces a message that was refused before its command ran, if a trace rule selects it. */
   refused(
     caller: TraceCaller,
     command: TraceStart['command'],
@@ -125,9 +126,9 @@ export class MessageTracer {
     if (this.isWanted(caller, command, target)) this.begin(caller, command, id, target, true)?.failed(error);
   }
 
-  // On the replicas that deliver.
+  // Called on the delivering replicas.
 
-  /** A marked message has come from the log. */
+  /** A traced message has arrived from the log. */
   queued(messageId: string, details: TraceEvent['details']): void {
     const { at } = this.record(messageId, 'Queued', details);
     if (this.sink === undefined) return;
@@ -139,7 +140,7 @@ export class MessageTracer {
     }
   }
 
-  /** A marked message was handed to transports. */
+  /** A traced message was handed to transports. */
   delivered(messageId: string, details: TraceEvent['details']): void {
     const { at } = this.record(messageId, 'Delivered', details);
     const startAt = this.arrived.get(messageId);
@@ -148,13 +149,13 @@ export class MessageTracer {
     this.sink?.delivered({ messageId, startAt, endAt: at, details });
   }
 
-  /** A marked message was read from the log for somebody who was behind; noted up to a hundred times a second. */
+  /** A traced message was read from the log for a client that catches up; at most a hundred events per second are recorded. */
   caughtUp(messageId: string, details: TraceEvent['details']): void {
     if (this.catchUps.take(this.dependencies.monotonicNow()) > 0) return;
     this.record(messageId, 'Delivered', { ...details, from_log: true });
   }
 
-  /** A marked message will not reach somebody. */
+  /** A traced message will not reach some client. */
   lost(messageId: string, details: TraceEvent['details']): void {
     this.record(messageId, 'Failed', details);
   }

@@ -14,7 +14,7 @@ import type { Log } from '../logging/log.js';
 import type { DeliverySpan, PublishSpan, SpanSink } from './span-sink.js';
 
 export interface SpanExportSettings {
-  /** Base address of a collector that takes OTLP over HTTP; spans go to `/v1/traces` under it. */
+  /** Base address of a collector (OTLP over HTTP); spans are posted to `/v1/traces` under it. */
   readonly endpoint: string;
   readonly replicaId: string;
   readonly version: string;
@@ -22,19 +22,19 @@ export interface SpanExportSettings {
 
 export interface SpanExportCounts {
   exported: number;
-  /** Spans that the collector did not take; they are lost. */
+  /** Spans that the collector did not accept; they are lost. */
   failed: number;
 }
 
-/** A collector that is away is told of in the log this often, in milliseconds. */
+/** Failed exports are logged at most this often, in milliseconds. */
 const logMs = 60_000;
 const exportTimeoutMs = 5000;
 /** `ExportResultCode.SUCCESS` of OpenTelemetry. */
 const exportSucceeded = 0;
 
 /**
- * Exports traced messages to OpenTelemetry. The id of a message, a UUID, is the id of its trace, and its second half that of its first
- * span: so the replicas' spans find together without carrying a context along.
+ * Exports traced messages to OpenTelemetry. The id of a message, a UUID, is the trace id, and its second half is the id of the first
+ * span. So the spans of all replicas join one trace without a propagated context.
  */
 export class SpanExport implements SpanSink {
   readonly counts: SpanExportCounts = { exported: 0, failed: 0 };
@@ -115,7 +115,7 @@ export class SpanExport implements SpanSink {
     span.end(endAt);
   }
 
-  /** Sends what waits. Never rejects. */
+  /** Exports all waiting spans. Never rejects. */
   async close(): Promise<void> {
     await this.provider.shutdown().catch(() => {});
   }
@@ -146,7 +146,7 @@ export class SpanExport implements SpanSink {
   }
 }
 
-/** Lets the next span have given ids; the others get random ones. */
+/** Assigns given ids to the next span; the others get random ids. */
 class ChosenIds implements IdGenerator {
   next: { readonly traceId: string; readonly spanId: string } | undefined;
   private readonly random = new RandomIdGenerator();

@@ -1,13 +1,13 @@
 import type { TraceEvent, TraceStart } from './trace-event.js';
 
-/** The way of a message from its client into the log. */
+/** The span of a message from its client into the log. */
 export interface PublishSpan extends TraceStart {
   readonly events: readonly TraceEvent[];
   /** Code of the error, if it was refused. */
   readonly failure?: string;
 }
 
-/** The way of a message from the log to the clients of one replica. */
+/** The span of a message from the log to the clients of one replica. */
 export interface DeliverySpan {
   readonly messageId: string;
   readonly startAt: number;
@@ -15,8 +15,8 @@ export interface DeliverySpan {
   readonly details: TraceEvent['details'];
 }
 
-/** Takes finished stretches of traced messages. */
+/** Receives the finished spans of traced messages. */
 export interface SpanSink {
-  published(stretch: PublishSpan): void;
-  delivered(stretch: DeliverySpan): void;
+  published(span: PublishSpan): void;
+  delivered(span: DeliverySpan): void;
 }

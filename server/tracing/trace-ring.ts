@@ -1,6 +1,6 @@
 import type { TraceEvent } from './trace-event.js';
 
-/** The latest events of a replica: a fixed number of them, whatever happens. */
+/** The latest events of a replica, in a ring of fixed size. */
 export class TraceRing {
   private readonly events: TraceEvent[] = [];
   private next = 0;

@@ -1,7 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { ReplicatedMap } from '../cluster/replicated-map.js';
 
-/** All messages of a topic, or of a user, are traced until a time. */
+/** A rule: all messages of a topic or of a user are traced until a time. */
 export interface TraceRule {
   readonly kind: 'topic' | 'user';
   readonly name: string;
@@ -12,19 +12,19 @@ export interface TraceRule {
   readonly reason?: string;
 }
 
-export interface TraceRulesDependencies {
-  /** The map of operators' switches. */
+interface TraceRulesDependencies {
+  /** The map of the runtime control. */
   readonly map: ReplicatedMap;
   readonly now: () => number;
 }
 
-/** Rules in force at the same time. */
+/** At most this many rules at the same time. */
 export const traceRulesLimit = 100;
 
 const field = /^trace:(topic|user):(.+)$/s;
 const sweepMs = 30_000;
 
-/** What operators have asked to be traced, the same on all replicas; each request ends by itself. */
+/** The trace rules of operators, the same on all replicas. Each rule ends by itself. */
 export class TraceRules {
   private readonly byField = new Map<string, TraceRule>();
   private readonly timer: NodeJS.Timeout;
@@ -41,7 +41,7 @@ export class TraceRules {
     return this.byField.size;
   }
 
-  /** Whether everything of a topic, or of a user, is to be traced now. */
+  /** Whether a rule selects this topic or user now. */
   has(kind: TraceRule['kind'], name: string): boolean {
     const rule = this.byField.get(fieldOf(kind, name));
     return rule !== undefined && rule.until > this.dependencies.now();
@@ -52,7 +52,7 @@ export class TraceRules {
     return [...this.byField.values()].filter(({ until }) => until > now);
   }
 
-  /** @throws RefusalError `conflict` if there are too many; `unavailable` while the store is away */
+  /** @throws RefusalError `conflict` if there are too many; `unavailable` while the store is unreachable */
   async add({ kind, name, until, ...who }: TraceRule): Promise<void> {
     const key = fieldOf(kind, name);
     if (!this.byField.has(key) && this.list().length >= traceRulesLimit)
@@ -62,7 +62,7 @@ export class TraceRules {
     await this.dependencies.map.set({ [key]: JSON.stringify({ value: until, ...who }) });
   }
 
-  /** False if there was none. @throws RefusalError `unavailable` while the store is away */
+  /** False if there was none. @throws RefusalError `unavailable` while the store is unreachable */
   async delete(kind: TraceRule['kind'], name: string): Promise<boolean> {
     const key = fieldOf(kind, name);
     if (!this.byField.has(key)) return false;
@@ -86,13 +86,13 @@ export class TraceRules {
     this.byField.set(key, { kind: kind as TraceRule['kind'], name, until, ...who });
   }
 
-  /** Takes ended rules out of the store; whichever replica comes first. */
+  /** Deletes ended rules from the store. Every replica does this; the first one is enough. */
   private async sweep(): Promise<void> {
     const now = this.dependencies.now();
     const ended = [...this.byField].filter(([, { until }]) => until <= now).map(([key]) => [key, undefined]);
     if (ended.length === 0) return;
     await this.dependencies.map.set(Object.fromEntries(ended) as Record<string, undefined>).catch(() => {
-      // The store is away: next time.
+      // The store is unreachable: the next run tries again.
     });
   }
 }

@@ -16,16 +16,16 @@ describe('[CLI] rtc connect', () => {
 
   async function run(options: Partial<ConnectOptions>, url = replica.url) {
     const frames: Frame[] = [];
-    const complaints: string[] = [];
+    const messages: string[] = [];
     const code = await connect(
       url,
       { token: tokenOf('ann'), subscribe: [], ...options },
       {
-        line: (text) => frames.push(JSON.parse(text) as Frame),
-        complaint: (text) => complaints.push(text),
+        stdout: (text) => frames.push(JSON.parse(text) as Frame),
+        stderr: (text) => messages.push(text),
       },
     );
-    return { code, frames, complaint: complaints.join('\n') };
+    return { code, frames, stderr: messages.join('\n') };
   }
 
   it('subscribes, publishes JSON and texts, and ends when as many messages came as it was told', async () => {
@@ -49,16 +49,16 @@ describe('[CLI] rtc connect', () => {
 
   it('ends with 1 when fewer messages came in time, and with 0 when none were asked for', async () => {
     const few = await run({ subscribe: ['quiet'], for: 200, count: 2 });
-    assert.deepEqual([few.code, few.complaint], [1, '0 of 2 messages came']);
+    assert.deepEqual([few.code, few.stderr], [1, '0 of 2 messages came']);
     assert.equal((await run({ subscribe: ['quiet'], for: 200 })).code, 0);
   });
 
   it('ends with 1 and the refusal, of the connection, of a topic and of a publish', async () => {
     const token = await run({ token: 'bad' });
     assert.equal(token.code, 1);
-    assert.match(token.complaint, /^refused: 401 .*"unauthorized"/);
+    assert.match(token.stderr, /^refused: 401 .*"unauthorized"/);
     const topic = await run({ subscribe: ['a b'], for: 5000 });
-    assert.deepEqual([topic.code, /refused a topic/.test(topic.complaint)], [1, true]);
+    assert.deepEqual([topic.code, /refused a topic/.test(topic.stderr)], [1, true]);
     const publish = await run({ publish: ['a b', '1'] });
     assert.deepEqual([publish.code, publish.frames.at(-1)!.data.code], [1, 'invalid_topic']);
     assert.equal((await run({ publish: ['news'] })).code, 1);
@@ -67,7 +67,7 @@ describe('[CLI] rtc connect', () => {
   it('ends with 1 when nobody answers, or the service closes the connection', async () => {
     const nobody = await run({}, `http://127.0.0.1:${await freePort()}`);
     assert.equal(nobody.code, 1);
-    assert.match(nobody.complaint, /no connection: .*ECONNREFUSED/);
+    assert.match(nobody.stderr, /no connection: .*ECONNREFUSED/);
     const closed = run({ token: tokenOf('mallory'), subscribe: ['news'] });
     const admin = { Authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` };
     await until(async () => {

@@ -1,10 +1,9 @@
 import type { ActorState, Supervisor } from '../../supervision/supervisor.js';
-import type { ReplicaCalls } from '../../cluster/replica-calls.js';
 import { actorIdOf, type ActorHealth } from '../../publish/topic-actor.js';
-import type { Found } from '../replica-operations.js';
+import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
 
 /** An actor, or a hook that has failed, as operators see it. */
-export interface ActorInfo {
+interface ActorInfo {
   /** `topic:<name>`, or `hook:<name>`. */
   readonly actor_id: string;
   readonly replica_id: string;
@@ -20,40 +19,38 @@ export interface ActorInfo {
   readonly last_error: string | null;
 }
 
-/** Which actors are meant; all that is given has to fit. */
-export interface ActorQuery {
+/** Selects actors; each given field has to match. */
+interface ActorQuery {
   readonly prefix?: string | undefined;
   readonly state?: ActorState | undefined;
   readonly limit: number;
 }
 
-/** What operators ask of every replica about its actors. */
-export interface ActorOperationNames {
-  actors: { readonly asked: ActorQuery; readonly answer: Found<ActorInfo> };
-  /** `known`: the actor is there; `restarted`: it had failed, and runs again. */
-  restart_actor: {
-    readonly asked: { readonly id: string };
-    readonly answer: { readonly known: boolean; readonly restarted: boolean };
-  };
-}
+export const listActors = operation<ActorQuery, Found<ActorInfo>>('actors');
 
-export interface ActorOperationsDependencies {
+/** `known`: the actor exists; `restarted`: it had failed, and runs again. */
+export const restartActor = operation<
+  { readonly id: string },
+  { readonly known: boolean; readonly restarted: boolean }
+>('restart_actor');
+
+interface ActorOperationsDependencies {
   readonly replicaId: string;
   readonly supervisor: Supervisor;
   readonly actors: () => ReadonlyMap<string, ActorHealth>;
 }
 
-/** Answers what operators ask about the actors of this replica, and restarts them by hand. */
+/** Answers of this replica about its actors; restarts them on request. */
 export class ActorOperations {
   constructor(private readonly dependencies: ActorOperationsDependencies) {}
 
-  /** Begins to answer. */
-  serve(calls: ReplicaCalls): void {
-    calls.handle('actors', (asked) => this.list(asked as ActorQuery));
-    calls.handle('restart_actor', (asked) => this.restart((asked as { id: string }).id));
+  /** Registers the answers of this replica. */
+  serve(cluster: ClusterOperations): void {
+    cluster.answer(listActors, (query) => this.list(query));
+    cluster.answer(restartActor, ({ id }) => this.restart(id));
   }
 
-  /** Those that do not run first, then those with the most waiting. */
+  /** Failed actors first, then those with the longest mailboxes. */
   private list({ prefix = '', state, limit }: ActorQuery): Found<ActorInfo> {
     const found = [...this.all()].filter(
       (actor) => actor.actor_id.startsWith(prefix) && (state === undefined || actor.state === state),
@@ -71,7 +68,7 @@ export class ActorOperations {
     return { known, restarted };
   }
 
-  /** Actors with traffic, and what has failed without one. */
+  /** Topic actors with traffic; then failed hooks and actors that the supervisor alone lists. */
   private *all(): Iterable<ActorInfo> {
     const { replicaId, supervisor, actors } = this.dependencies;
     const listed = new Set<string>();

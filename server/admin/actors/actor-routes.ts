@@ -3,9 +3,10 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { Alerts } from '../../supervision/alerts.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, silentField } from '../schemas.js';
+import { limitField, unresponsiveField } from '../schemas.js';
+import { listActors, restartActor } from './actor-operations.js';
 
-export interface ActorRouteDependencies {
+interface ActorRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly alerts: Alerts;
 }
@@ -17,7 +18,7 @@ const actorSchema = z.object({
   replica_id: z.string(),
   state: z.enum(states),
   mailbox_size: z.int(),
-  processing_ms: z.number().describe('Mean time of a batch, the latest ones counting most.'),
+  processing_ms: z.number().describe('Mean time of a batch, weighted towards the latest ones.'),
   processed: z.int(),
   failed: z.int(),
   error_rate: z.number().describe('Share of the publishes of the last minute that failed, 0 to 1.'),
@@ -35,26 +36,27 @@ const alertSchema = z.object({
   details: z.record(z.string(), z.unknown()),
 });
 
-/** Actors and their health, restarting them by hand, and the alerts that were raised. */
+/** Actors and their health, manual restarts, and alerts. */
 export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readonly AdminRoute[] {
   return [
     adminRoute({
       method: 'get',
       path: '/actors',
       role: 'viewer',
-      summary: 'Actors of all replicas: those that do not run first, then those with the most waiting.',
+      summary:
+        'Actors of all replicas: stopped and restarting ones first, then those with the longest mailboxes.',
       query: z.strictObject({
-        prefix: z.string().optional().describe('Of the actor id, for example topic:news.'),
+        prefix: z.string().optional().describe('Prefix of the actor id, for example topic:news.'),
         state: z.enum(states).optional(),
         limit: limitField(100, 10_000),
       }),
       answer: z.object({
         actors: z.array(actorSchema),
-        total: z.int().describe('How many there are, also those past the limit.'),
-        silent_replicas: silentField,
+        total: z.int().describe('Number of all actors, also those past the limit.'),
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ query }) => {
-        const { answers, unresponsive } = await cluster.ask('actors', query);
+        const { answers, unresponsive } = await cluster.ask(listActors, query);
         const order = (state: string) => [...states].reverse().indexOf(state as (typeof states)[number]);
         return {
           actors: answers
@@ -70,14 +72,14 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
       method: 'post',
       path: '/actors/:id/restart',
       role: 'operator',
-      summary: 'Let an actor that has failed work again, on all replicas, with a clean slate.',
+      summary: 'Restart a failed actor on all replicas; its earlier failures no longer count.',
       params: z.object({ id: z.string().describe('Encoded: topic%3Anews.') }),
       answer: z.object({
-        restarted: z.array(z.string()).describe('Replicas on which it had failed.'),
-        silent_replicas: silentField,
+        restarted: z.array(z.string()).describe('Replicas on which it had failed and was restarted.'),
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ params: { id } }) => {
-        const { answers, unresponsive } = await cluster.ask('restart_actor', { id });
+        const { answers, unresponsive } = await cluster.ask(restartActor, { id });
         if (unresponsive.length === 0 && !answers.some(({ answer }) => answer.known))
           throw new RefusalError('not_found', `there is no actor ${id.slice(0, 220)}`);
         return {
@@ -90,7 +92,7 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
       method: 'get',
       path: '/alerts',
       role: 'viewer',
-      summary: 'Alerts of all replicas, the newest first; while Redis is away, those of this replica.',
+      summary: 'Alerts of all replicas, the newest first; while Redis is unreachable, those of this replica.',
       query: z.strictObject({ limit: limitField(100, 1000) }),
       answer: z.object({ alerts: z.array(alertSchema) }),
       run: async ({ query }) => ({ alerts: await alerts.latest(query.limit) }),
@@ -99,7 +101,7 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
       method: 'post',
       path: '/alerts/test',
       role: 'operator',
-      summary: 'Raise an alert of kind test, to see where it arrives.',
+      summary: 'Raise an alert of kind test, to check its delivery.',
       answer: alertSchema,
       run: ({ caller }) => alerts.raise('info', 'test', `A test by ${caller.identity.userId}.`),
     }),

@@ -5,9 +5,10 @@ import type { MetricsDocument } from '../../metrics/metrics-document.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import type { AuditLog } from '../audit-log.js';
 import { openApiDocument } from '../openapi.js';
-import { limitField, silentField } from '../schemas.js';
+import { limitField, unresponsiveField } from '../schemas.js';
+import { replicaMetrics } from './replica-metrics.js';
 
-export interface ClusterRouteDependencies {
+interface ClusterRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly control: ControlState;
   readonly audit: AuditLog;
@@ -33,7 +34,7 @@ const totalsSchema = z.object({
   memory_rss_bytes: z.int(),
 });
 
-/** The cluster as a whole, and what was done to it. */
+/** Totals of the cluster, the audit log, the settings, and the OpenAPI document. */
 export function clusterRoutes(dependencies: ClusterRouteDependencies): readonly AdminRoute[] {
   const { cluster, control, audit, settings, routes, version } = dependencies;
   return [
@@ -46,10 +47,10 @@ export function clusterRoutes(dependencies: ClusterRouteDependencies): readonly 
         totals: totalsSchema,
         mode: z.string(),
         replicas: z.array(z.looseObject({ replica_id: z.string(), active_connections: z.int() })),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async () => {
-        const { answers, unresponsive } = await cluster.ask('metrics', null);
+        const { answers, unresponsive } = await cluster.ask(replicaMetrics, null);
         const documents = answers.map(({ answer }) => answer);
         return {
           totals: totalsOf(documents),

@@ -2,9 +2,15 @@ import { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
 import { readTopicName } from '../../../shared/topic-name.js';
 import type { ClusterOperations } from '../cluster-operations.js';
-import type { ConnectionQuery } from '../replica-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, positionSchema, reasonField, silentField } from '../schemas.js';
+import { limitField, positionSchema, reasonField, unresponsiveField } from '../schemas.js';
+import {
+  countUsers,
+  disconnectConnections,
+  listConnections,
+  unsubscribeConnection,
+  type ConnectionQuery,
+} from './connection-operations.js';
 
 const connectionSchema = z.object({
   connection_id: z.string(),
@@ -22,14 +28,14 @@ const connectionSchema = z.object({
 const disconnectBody = z.strictObject({ reason: reasonField });
 const byOperator = 'disconnected by an operator';
 
-/** Connections and users of the whole cluster: who is there, and how to part from them. */
+/** Connections and users of the whole cluster: listing, disconnecting, unsubscribing. */
 export function connectionRoutes({
   cluster,
 }: {
   readonly cluster: ClusterOperations;
 }): readonly AdminRoute[] {
   const list = async (query: ConnectionQuery & { limit: number }) => {
-    const { answers, unresponsive } = await cluster.ask('connections', query);
+    const { answers, unresponsive } = await cluster.ask(listConnections, query);
     return {
       connections: answers.flatMap(({ answer }) => answer.items).slice(0, query.limit),
       total: answers.reduce((sum, { answer }) => sum + answer.total, 0),
@@ -37,16 +43,16 @@ export function connectionRoutes({
     };
   };
   const disconnect = async (query: ConnectionQuery, reason = byOperator) => {
-    const { answers, unresponsive } = await cluster.ask('disconnect', { ...query, reason });
+    const { answers, unresponsive } = await cluster.ask(disconnectConnections, { ...query, reason });
     const disconnected = answers.reduce((sum, { answer }) => sum + answer.disconnected, 0);
     return { disconnected, silent_replicas: unresponsive };
   };
   const listAnswer = z.object({
     connections: z.array(connectionSchema),
-    total: z.int().describe('How many there are, also those past the limit.'),
-    silent_replicas: silentField,
+    total: z.int().describe('Number of all connections, also those past the limit.'),
+    silent_replicas: unresponsiveField,
   });
-  const disconnectAnswer = z.object({ disconnected: z.int(), silent_replicas: silentField });
+  const disconnectAnswer = z.object({ disconnected: z.int(), silent_replicas: unresponsiveField });
   return [
     adminRoute({
       method: 'get',
@@ -78,7 +84,7 @@ export function connectionRoutes({
       method: 'post',
       path: '/connections/:id/disconnect',
       role: 'operator',
-      summary: 'Close a connection; the client is told why.',
+      summary: 'Close a connection; the client receives the reason.',
       params: z.object({ id: z.string() }),
       body: disconnectBody,
       answer: disconnectAnswer,
@@ -93,13 +99,13 @@ export function connectionRoutes({
       method: 'post',
       path: '/connections/:id/unsubscribe',
       role: 'operator',
-      summary: 'End subscriptions of a connection; the client is told by a status event.',
+      summary: 'End subscriptions of a connection; the client receives a status event.',
       params: z.object({ id: z.string() }),
       body: z.strictObject({ topics: z.array(z.string()).min(1).max(1000) }),
       answer: z.object({ unsubscribed: z.array(z.string()) }),
       run: async ({ params: { id }, body }) => {
         const topics = body.topics.map((topic, i) => readTopicName(topic, `topics[${i}]`));
-        const { answers } = await cluster.ask('unsubscribe', { id, topics });
+        const { answers } = await cluster.ask(unsubscribeConnection, { id, topics });
         const found = answers.find(({ answer }) => answer.found);
         if (found === undefined) throw new RefusalError('not_found', `there is no connection ${id}`);
         return { unsubscribed: found.answer.unsubscribed };
@@ -116,10 +122,10 @@ export function connectionRoutes({
           z.object({ user_id: z.string(), connections: z.int(), replicas: z.array(z.string()) }),
         ),
         total: z.int(),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ query: { limit } }) => {
-        const { answers, unresponsive } = await cluster.ask('users', null);
+        const { answers, unresponsive } = await cluster.ask(countUsers, null);
         const users = new Map<string, { user_id: string; connections: number; replicas: string[] }>();
         for (const { replica, answer } of answers) {
           for (const [id, count] of Object.entries(answer)) {
@@ -146,7 +152,7 @@ export function connectionRoutes({
       method: 'post',
       path: '/users/:id/disconnect',
       role: 'operator',
-      summary: 'Close all connections of a user. The user may come back; to prevent that, revoke the tokens.',
+      summary: 'Close all connections of a user. The user can reconnect; to prevent that, revoke the tokens.',
       params: z.object({ id: z.string() }),
       body: disconnectBody,
       answer: disconnectAnswer,

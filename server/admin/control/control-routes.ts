@@ -2,13 +2,11 @@ import { z } from 'zod';
 import { isLogFilter, logFilterRule } from '../../logging/log-filter.js';
 import { readTopicName } from '../../../shared/topic-name.js';
 import { modes, type ControlState } from '../../control/control-state.js';
-import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminCaller, type AdminRoute } from '../admin-route.js';
-import { reasonField, silentField, switchedBy } from '../schemas.js';
+import { reasonField, switchedBy } from '../schemas.js';
 
-export interface EmergencyRouteDependencies {
+interface ControlRouteDependencies {
   readonly control: ControlState;
-  readonly cluster: ClusterOperations;
   /** The log filter in force on this replica. */
   readonly logFilter: () => string;
   readonly now: () => number;
@@ -27,25 +25,8 @@ const onlyReason = z.strictObject({ reason: reasonField });
 const topicParam = z.object({ topic: z.string() });
 const rate = z.int().min(0).max(1_000_000);
 
-const notification = z.strictObject({
-  type: z.literal('SystemNotification').default('SystemNotification'),
-  data: z.strictObject({
-    level: z.enum(['info', 'warning', 'error']).default('info'),
-    message: z.string().min(1).max(2000),
-  }),
-  /** Only to these users. */
-  users: z.array(z.string()).min(1).max(1000).optional(),
-  /** Only to the subscribers of this topic. */
-  topic: z.string().optional(),
-});
-
-/** Emergency controls: mode, connections, rates, topics, presence, notifications, log filter. In force on all replicas within a second. */
-export function emergencyRoutes({
-  control,
-  cluster,
-  logFilter,
-  now,
-}: EmergencyRouteDependencies): readonly AdminRoute[] {
+/** Runtime control: mode, connections, rates, topics, presence, log filter. A change applies to all replicas within a second. */
+export function controlRoutes({ control, logFilter, now }: ControlRouteDependencies): readonly AdminRoute[] {
   const accept = (accepted: boolean) => ({
     method: 'post' as const,
     role: 'operator' as const,
@@ -62,8 +43,8 @@ export function emergencyRoutes({
       path: `/topics/:topic/${frozen ? 'freeze' : 'unfreeze'}`,
       role: 'operator',
       summary: frozen
-        ? 'Refuse publishes to a topic; reading goes on.'
-        : 'Let publishes to a topic through again.',
+        ? 'Refuse publishes to a topic; reading stays possible.'
+        : 'Allow publishes to a topic again.',
       params: topicParam,
       body: onlyReason,
       answer: controlSchema,
@@ -78,7 +59,7 @@ export function emergencyRoutes({
       method: 'post',
       path: `/presence/${off ? 'shed' : 'restore'}`,
       role: 'operator',
-      summary: off ? 'Switch presence off, to spare Redis.' : 'Switch presence on again.',
+      summary: off ? 'Switch presence off, to reduce the load on Redis.' : 'Switch presence on again.',
       body: onlyReason,
       answer: controlSchema,
       run: async ({ body, caller }) => {
@@ -91,7 +72,7 @@ export function emergencyRoutes({
       method: 'get',
       path: '/emergency-mode',
       role: 'viewer',
-      summary: 'What operators have switched.',
+      summary: 'The runtime control: mode, connections, presence, frozen topics, rate limits.',
       answer: controlSchema,
       run: () => control.snapshot(),
     }),
@@ -109,7 +90,7 @@ export function emergencyRoutes({
     }),
     adminRoute({
       path: '/connections/disable-new',
-      summary: 'Refuse new connections; those there are stay.',
+      summary: 'Refuse new connections; existing ones stay.',
       ...accept(false),
     }),
     adminRoute({ path: '/connections/enable-new', summary: 'Admit new connections again.', ...accept(true) }),
@@ -117,26 +98,6 @@ export function emergencyRoutes({
     freeze(false),
     shed(true),
     shed(false),
-    adminRoute({
-      method: 'post',
-      path: '/broadcast',
-      role: 'operator',
-      summary: 'Send a SystemNotification to all clients, to users, or to the subscribers of a topic.',
-      body: notification,
-      answer: z.object({ notified: z.int(), silent_replicas: silentField }),
-      run: async ({ body: { data, users, topic } }) => {
-        if (topic !== undefined) readTopicName(topic, 'topic');
-        const { answers, unresponsive } = await cluster.ask('notify', {
-          notification: { ...data, timestamp: now() },
-          users,
-          topic,
-        });
-        return {
-          notified: answers.reduce((sum, { answer }) => sum + answer.notified, 0),
-          silent_replicas: unresponsive,
-        };
-      },
-    }),
     adminRoute({
       method: 'get',
       path: '/config/rate-limits',
@@ -149,7 +110,8 @@ export function emergencyRoutes({
       method: 'put',
       path: '/config/rate-limits',
       role: 'operator',
-      summary: 'Change rate limits (commands per second; 0 for no limit). A limit that is not given stays.',
+      summary:
+        'Change rate limits (commands per second; 0 for no limit). A limit that is not given stays unchanged.',
       body: z
         .strictObject({ connection_rps: rate.optional(), user_rps: rate.optional(), reason: reasonField })
         .refine(
@@ -173,7 +135,7 @@ export function emergencyRoutes({
       method: 'delete',
       path: '/config/rate-limits',
       role: 'operator',
-      summary: 'Go back to the rate limits of the settings.',
+      summary: 'Return to the rate limits of the settings.',
       answer: controlSchema.shape.rate_limits,
       run: async ({ caller }) => {
         await control.resetRates(switchedBy(caller, now(), undefined));
@@ -208,7 +170,7 @@ export function emergencyRoutes({
       method: 'delete',
       path: '/config/log',
       role: 'operator',
-      summary: 'Go back to the log filter of the settings.',
+      summary: 'Return to the log filter of the settings.',
       answer: z.object({ filter: z.string() }),
       run: async ({ caller }) => {
         await control.setLogFilter(undefined, switchedBy(caller, now(), undefined));

@@ -13,9 +13,9 @@ import type { Log } from '../../logging/log.js';
 import { adminRoute, adminStream, type AdminRoute } from '../admin-route.js';
 import { limitField, positionSchema } from '../schemas.js';
 
-export interface SessionRouteDependencies {
+interface SessionRouteDependencies {
   readonly store: SessionStore;
-  /** Backups and restores are slow work. */
+  /** Runs backups and restores, which are slow work. */
   readonly pool: Pick<WorkPool, 'run'>;
   readonly replicaId: string;
   readonly now: () => number;
@@ -35,16 +35,16 @@ const restoreQuery = z.strictObject({
   overwrite: z
     .enum(['true', 'false'])
     .default('false')
-    .describe('Also where the stored session is newer than that of the backup.'),
+    .describe('Overwrite stored sessions that are newer than those of the backup.'),
 });
 
-/** A backup or a restore that is not done within this time is ended, in milliseconds. */
+/** Time limit of a backup or a restore, in milliseconds. */
 const limitMs = 3_600_000;
 
-/** Pages that are looked through for one answer: more only make the next cursor. */
+/** Pages that are searched for one answer; after that the answer ends with a cursor. */
 const pagesMax = 100;
 
-/** Sessions: look at them, forget one, back all of them up, restore them. */
+/** Sessions: listing, deleting, backup and restore. */
 export function sessionRoutes({
   store,
   pool,
@@ -57,19 +57,19 @@ export function sessionRoutes({
       method: 'get',
       path: '/sessions',
       role: 'viewer',
-      summary: 'Sessions, in no order, page by page. One that is written meanwhile may come twice.',
+      summary: 'Sessions, unordered, page by page. A session that is written meanwhile may be listed twice.',
       query: z.strictObject({
         user_id: z.string().optional(),
         cursor: z
           .string()
           .regex(/^\d{1,19}$/, 'must be the cursor of an earlier answer')
           .optional(),
-        limit: limitField(100, 1000).describe('About as many. At most 1000.'),
+        limit: limitField(100, 1000).describe('Approximate number of sessions per page, at most 1000.'),
       }),
       answer: z.object({
         sessions: z.array(sessionSchema),
-        count: z.int().optional().describe('All sessions, about; with the first page only.'),
-        cursor: z.string().nullable().describe('For the next page; null: this was the last.'),
+        count: z.int().optional().describe('Approximate number of all sessions; only with the first page.'),
+        cursor: z.string().nullable().describe('Cursor of the next page; null after the last page.'),
       }),
       run: async ({ query }) => {
         const found: KeptSession[] = [];
@@ -100,14 +100,14 @@ export function sessionRoutes({
         created_at: z.number(),
         replica_id: z.string().nullable(),
         sessions: z.array(sessionSchema),
-        malformed: z.int().describe('Entries that were no session and are left out.'),
-        count: z.int().describe('At the end: a document without it was cut off.'),
+        malformed: z.int().describe('Entries of the store that are not sessions; they are left out.'),
+        count: z.int().describe('At the end of the document; a truncated document lacks it.'),
       }),
       stream: async (_request, response) => {
         const counts = { sessions: 0, malformed: 0 };
         const createdAt = now();
         const text = backupOf(store, { createdAt, replicaId }, counts);
-        // What fails until here is answered as an error.
+        // A failure before this point becomes an error answer.
         const first = await text.next();
         const name = `sessions-${new Date(createdAt).toISOString().replace(/[:.]/g, '-')}.json`;
         response.attachment(name).type('application/json');
@@ -127,18 +127,18 @@ export function sessionRoutes({
       query: restoreQuery,
       answer: z.object({
         restored: z.int(),
-        kept: z.int().describe('The stored session was newer.'),
+        kept: z.int().describe('Not written, because the stored session was newer.'),
         invalid: z.int(),
         errors: z
           .array(
             z.object({
-              index: z.int().describe('Place in the file, from 0.'),
+              index: z.int().describe('Index in the file, from 0.'),
               id: z.string().optional(),
               field: z.string(),
               rule: z.string(),
             }),
           )
-          .describe('The first invalid ones.'),
+          .describe('The first invalid sessions.'),
       }),
       stream: async (request, response) => {
         const query = restoreQuery.safeParse(request.query);
@@ -176,7 +176,8 @@ export function sessionRoutes({
       method: 'delete',
       path: '/sessions/:id',
       role: 'operator',
-      summary: 'Forget a session: it cannot be resumed. While its client is connected it is written again.',
+      summary:
+        'Delete a session: it can no longer be resumed. While its client is connected it is written again.',
       params: z.object({ id: z.string() }),
       answer: z.object({ deleted: z.string() }),
       run: async ({ params }) => {
@@ -187,12 +188,12 @@ export function sessionRoutes({
   ];
 }
 
-/** The body, so that giving up early does not cut off the connection: the client is to read why. */
+/** The body as chunks. If reading stops early the connection stays open, so that the client can read the error. */
 function bodyOf(request: Request): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
 }
 
-/** An error of a restore, with what was done before it. */
+/** Adds the progress of the restore to an error. */
 function explained(error: unknown, restore: SessionRestore): unknown {
   const { restored, kept, invalid } = restore.progress;
   const before = `before that ${restored} restored, ${kept} kept, ${invalid} invalid`;

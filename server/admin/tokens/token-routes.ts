@@ -9,7 +9,7 @@ import { pairAnswer } from '../../http/auth-routes.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { reasonField } from '../schemas.js';
 
-export interface TokenRouteDependencies {
+interface TokenRouteDependencies {
   readonly issuer: TokenIssuer | undefined;
   readonly verifier: TokenVerifier;
   readonly revocations: Revocations;
@@ -25,7 +25,7 @@ const revocationSchema = z.object({
 
 const name = z.string().min(1).max(200);
 
-/** Tokens: issuing pairs for users, and revoking what was issued. */
+/** Tokens: issuing pairs for users, and revocations. */
 export function tokenRoutes({
   issuer,
   verifier,
@@ -64,7 +64,7 @@ export function tokenRoutes({
       method: 'get',
       path: '/tokens/revocations',
       role: 'viewer',
-      summary: 'What is revoked.',
+      summary: 'The revocations in force.',
       answer: z.object({ revocations: z.array(revocationSchema) }),
       run: () => ({ revocations: revocations.list() }),
     }),
@@ -72,7 +72,7 @@ export function tokenRoutes({
       method: 'post',
       path: '/tokens/revoke',
       role: 'admin',
-      summary: 'Revoke one token, by its id (claim jti) or whole; its connections are closed.',
+      summary: 'Revoke one token, given by its id (claim jti) or in full; its connections are closed.',
       body: z
         .strictObject({
           token_id: name.optional(),
@@ -89,7 +89,7 @@ export function tokenRoutes({
         if (tokenId === undefined) {
           throw new RefusalError(
             'invalid_message',
-            'the token has no id (claim jti): revoke those of its user',
+            'the token has no id (claim jti): revoke all tokens of its user',
             {
               field: 'token',
             },

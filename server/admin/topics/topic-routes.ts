@@ -6,9 +6,10 @@ import type { Broker } from '../../log/broker.js';
 import { entryToMessage } from '../../log/entry.js';
 import { epochAt } from '../../log/lineage.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, positionSchema, silentField } from '../schemas.js';
+import { limitField, positionSchema, unresponsiveField } from '../schemas.js';
+import { listTopics } from './topic-operations.js';
 
-export interface TopicRouteDependencies {
+interface TopicRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly broker: Broker;
   readonly control: ControlState;
@@ -16,7 +17,7 @@ export interface TopicRouteDependencies {
 
 const topicParam = z.object({ topic: z.string() });
 
-/** Topics: who carries them, what is in their logs, and emptying a log. */
+/** Topics: the replicas on which they are active, the content of their logs, and emptying a log. */
 export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies): readonly AdminRoute[] {
   return [
     adminRoute({
@@ -30,17 +31,17 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
           z.object({
             topic: z.string(),
             subscribers: z.int(),
-            behind: z.int().describe('Subscribers that are being caught up from the log.'),
+            behind: z.int().describe('Subscribers that are catching up from the log.'),
             position: positionSchema,
             replicas: z.array(z.string()),
             frozen: z.boolean(),
           }),
         ),
-        truncated: z.boolean().describe('Some replica carries more topics than were asked for.'),
-        silent_replicas: silentField,
+        truncated: z.boolean().describe('A replica has more active topics than the limit.'),
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ query }) => {
-        const { answers, unresponsive } = await cluster.ask('topics', query);
+        const { answers, unresponsive } = await cluster.ask(listTopics, query);
         const frozen = new Set(control.snapshot().frozen_topics);
         const topics = new Map<string, TopicSum>();
         for (const { replica, answer } of answers) {
@@ -70,21 +71,21 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
       method: 'get',
       path: '/topics/:topic',
       role: 'viewer',
-      summary: 'The end of a topic’s log, how much of it is stored, and its subscribers per replica.',
+      summary: 'The end of a topic’s log, the number of stored messages, and its subscribers per replica.',
       params: topicParam,
       answer: z.object({
         topic: z.string(),
         position: positionSchema,
-        stored: z.int().describe('Messages in the log, about.'),
+        stored: z.int().describe('Approximate number of messages in the log.'),
         frozen: z.boolean(),
         replicas: z.array(z.object({ replica_id: z.string(), subscribers: z.int(), behind: z.int() })),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ params }) => {
         const topic = readTopicName(params.topic, 'topic');
         const [[end], { answers, unresponsive }] = await Promise.all([
           broker.ends([topic]),
-          cluster.ask('topics', { prefix: topic, limit: 10_000 }),
+          cluster.ask(listTopics, { prefix: topic, limit: 10_000 }),
         ]);
         const { epoch, sequence, firstSequence } = end!;
         return {
@@ -121,7 +122,7 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
       method: 'delete',
       path: '/topics/:topic/history',
       role: 'admin',
-      summary: 'Empty the log of a topic. Sequences go on where they were.',
+      summary: 'Empty the log of a topic. Sequence numbers continue.',
       params: topicParam,
       answer: z.object({ topic: z.string(), removed: z.int() }),
       run: async ({ params }) => {

@@ -1,9 +1,9 @@
-import type { ReplicaCalls } from '../../cluster/replica-calls.js';
 import type { TraceEvent, TraceStage } from '../../tracing/trace-event.js';
 import type { TraceRing } from '../../tracing/trace-ring.js';
+import { operation, type ClusterOperations } from '../cluster-operations.js';
 
-/** A message of which the replica that took it has a trace. */
-export interface TracedMessage {
+/** A traced message, as the replica that received it describes it. */
+interface TracedMessage {
   readonly message_id: string;
   /** When it was received, in milliseconds since 1970. */
   readonly at: number;
@@ -19,8 +19,8 @@ export interface TracedMessage {
   readonly code?: string;
 }
 
-/** Which messages are meant; all that is given has to fit. */
-export interface TraceQuery {
+/** Selects messages; each given field has to match. */
+interface TraceQuery {
   readonly topic?: string | undefined;
   /** Sender, or recipient of a direct message. */
   readonly user?: string | undefined;
@@ -28,20 +28,18 @@ export interface TraceQuery {
   readonly limit: number;
 }
 
-/** What operators ask of every replica about its traces. */
-export interface TraceOperationNames {
-  trace: { readonly asked: { readonly id: string }; readonly answer: readonly TraceEvent[] };
-  traces: { readonly asked: TraceQuery; readonly answer: readonly TracedMessage[] };
-}
+export const traceOfMessage = operation<{ readonly id: string }, readonly TraceEvent[]>('trace');
 
-/** Answers what operators ask about the traces of this replica. */
+export const listTraces = operation<TraceQuery, readonly TracedMessage[]>('traces');
+
+/** Answers of this replica about its traces. */
 export class TraceOperations {
   constructor(private readonly ring: TraceRing) {}
 
-  /** Begins to answer. */
-  serve(calls: ReplicaCalls): void {
-    calls.handle('trace', (asked) => this.ring.of((asked as { id: string }).id));
-    calls.handle('traces', (asked) => this.list(asked as TraceQuery));
+  /** Registers the answers of this replica. */
+  serve(cluster: ClusterOperations): void {
+    cluster.answer(traceOfMessage, ({ id }) => this.ring.of(id));
+    cluster.answer(listTraces, (query) => this.list(query));
   }
 
   /** The newest first. */

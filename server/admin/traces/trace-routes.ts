@@ -5,9 +5,10 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import { inOrder, traceStages } from '../../tracing/trace-event.js';
 import { traceRulesLimit, type TraceRule, type TraceRules } from '../../tracing/trace-rules.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, reasonField, silentField, switchedBy } from '../schemas.js';
+import { limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
+import { listTraces, traceOfMessage } from './trace-operations.js';
 
-export interface TraceRouteDependencies {
+interface TraceRouteDependencies {
   readonly cluster: ClusterOperations;
   readonly rules: TraceRules;
   readonly now: () => number;
@@ -39,7 +40,7 @@ const onlyOne = ({ topic, user }: { topic?: string | undefined; user?: string | 
   (topic === undefined) !== (user === undefined);
 const giveOne = { error: 'give either topic or user' };
 
-/** Traces of messages, and what is to be traced. */
+/** Traces of messages, and trace rules. */
 export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): readonly AdminRoute[] {
   const listed = () => ({ rules: rules.list().map(shown) });
   return [
@@ -47,20 +48,20 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       method: 'get',
       path: '/messages/:id/trace',
       role: 'viewer',
-      summary: 'What happened to a message, on all replicas, in order of time.',
+      summary: 'The trace of a message: its events on all replicas, in order of time.',
       params: z.object({ id: z.string() }),
       answer: z.object({
         message_id: z.string(),
         events: z.array(eventSchema),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ params: { id } }) => {
-        const { answers, unresponsive } = await cluster.ask('trace', { id });
+        const { answers, unresponsive } = await cluster.ask(traceOfMessage, { id });
         const events = inOrder(answers.flatMap(({ answer }) => answer));
         if (events.length === 0 && unresponsive.length === 0)
           throw new RefusalError(
             'not_found',
-            `there is no trace of message ${id.slice(0, 100)}: it was not chosen, or is forgotten`,
+            `there is no trace of message ${id.slice(0, 100)}: it was not traced, or its trace is no longer kept`,
           );
         return {
           message_id: id,
@@ -73,7 +74,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       method: 'get',
       path: '/traces',
       role: 'viewer',
-      summary: 'Messages of which there are traces, the newest first.',
+      summary: 'Traced messages, the newest first.',
       query: z.strictObject({
         ...subject,
         failed: z
@@ -88,17 +89,17 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
             message_id: z.string(),
             at: z.number(),
             replica_id: z.string(),
-            stage: z.enum(traceStages).describe('The latest on the replica that took it.'),
+            stage: z.enum(traceStages).describe('The latest stage on the replica that received the message.'),
             user_id: z.string(),
             topic: z.string().optional(),
             to: z.string().optional(),
-            code: z.string().optional().describe('Of the error, if it failed.'),
+            code: z.string().optional().describe('Code of the error, if it failed.'),
           }),
         ),
-        silent_replicas: silentField,
+        silent_replicas: unresponsiveField,
       }),
       run: async ({ query }) => {
-        const { answers, unresponsive } = await cluster.ask('traces', query);
+        const { answers, unresponsive } = await cluster.ask(listTraces, query);
         const messages = answers.flatMap(({ answer }) => answer).sort((a, b) => b.at - a.at);
         return { messages: messages.slice(0, query.limit), silent_replicas: unresponsive };
       },
@@ -107,7 +108,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       method: 'get',
       path: '/trace-rules',
       role: 'viewer',
-      summary: 'Topics and users whose messages are all traced, and until when.',
+      summary: 'The trace rules: topics and users whose messages are all traced, with the time until which.',
       answer: rulesAnswer,
       run: listed,
     }),
@@ -135,7 +136,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
       method: 'delete',
       path: '/trace-rules',
       role: 'operator',
-      summary: 'End a rule before its time.',
+      summary: 'Delete a trace rule before it ends.',
       query: z.strictObject(subject).refine(onlyOne, giveOne),
       answer: rulesAnswer,
       run: async ({ query }) => {

@@ -21,7 +21,7 @@ export class RefusalLog {
 
   constructor(private readonly dependencies: RefusalLogDependencies) {}
 
-  note(error: unknown, request: IncomingMessage): void {
+  readonly note = (error: unknown, request: IncomingMessage): void => {
     const { code, message } = toWireError(error);
     this.dependencies.count(code);
     const second = Math.floor(this.dependencies.now() / 1000);
@@ -45,5 +45,5 @@ export class RefusalLog {
     const { log } = this.dependencies;
     if (code === 'shutting_down') log.info('Connection refused', fields);
     else log.error('Connection refused', fields);
-  }
+  };
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
+import { engineIoPath } from '../paths.js';
 import { refuseHandshake } from '../handshake/handshake-refusal.js';
 import { ClientGoneError } from '../handshake/handshake-admission.js';
 import { wrapSocketIoAckIds } from '../engine-internals/acknowledgements.js';
@@ -15,9 +16,6 @@ export interface SocketIoSettings {
   /** Origins of browsers that may connect; `*` for any. */
   readonly allowedOrigins: readonly string[];
 }
-
-/** Requests whose address begins with this are engine.io's. */
-export const engineIoPath = '/socket.io/';
 
 /** Makes the Socket.IO server, with limits that its defaults leave open. No client can connect before {@link listenTo}. */
 export function createSocketIo(settings: SocketIoSettings): Server {

@@ -9,7 +9,7 @@ import { ClientGoneError } from '../handshake/handshake-admission.js';
 import { refuseUpgrade } from '../handshake/handshake-refusal.js';
 import { tokenOfUpgrade } from '../handshake/token.js';
 import { endUpgradeGuard } from '../handshake/upgrade-guard.js';
-import { engineIoPath } from '../socketio/socketio-server.js';
+import { engineIoPath, wsPath } from '../paths.js';
 import { WsConnection, type WsConnectionSettings } from './ws-connection.js';
 
 export interface WsUpgradeDependencies {
@@ -22,8 +22,6 @@ export interface WsUpgradeDependencies {
 export interface WsUpgradeSettings extends WsConnectionSettings {
   readonly transportLimitBytes: number;
 }
-
-const path = '/ws';
 
 /** Accepts WebSockets at `/ws`. A request that is refused gets an HTTP status and a JSON body, and no socket. */
 export class WsUpgrade {
@@ -106,7 +104,7 @@ function urlOf(request: IncomingMessage): URL | undefined {
   // Not every request line is an address.
   if (!URL.canParse(target, 'http://localhost')) return undefined;
   const url = new URL(target, 'http://localhost');
-  return url.pathname === path || url.pathname === `${path}/` ? url : undefined;
+  return url.pathname === wsPath || url.pathname === `${wsPath}/` ? url : undefined;
 }
 
 function credentialsOf(request: IncomingMessage, url: URL) {

@@ -2,21 +2,21 @@ import { JSONParser } from '@streamparser/json-node';
 import { NestingMeter } from './nesting-meter.js';
 import { backupFormat, backupVersion } from './backup-writer.js';
 
-/** A file that is no backup, or not a whole one. The message says after which session. */
+/** The file is not a backup, or is incomplete. The message names the last complete session. */
 export class BackupError extends Error {
   override readonly name = 'BackupError';
 }
 
-/** Longest text without a session in it, in bytes: what a damaged file may make us hold. */
+/** Longest text without a session, in bytes: limits the memory that a damaged file can use. */
 const sessionLimitBytes = 16 * 1024 * 1024;
-/** Sessions are six deep; what else a file may hold is not read, but parsed. */
+/** Sessions are nested six levels deep. Other content is ignored, but must be parsed. */
 const nestingLimit = 32;
 
 /**
- * The sessions of a backup, in order, as they were parsed: unchecked. Reads what `backupOf` writes, and a plain array of sessions; the
- * source is read no further than is asked for, a chunk at a time, and closed.
+ * The sessions of a backup, in order, parsed but not validated. Reads the output of `backupOf`, and plain arrays of sessions. The source
+ * is read in chunks, only as far as needed, and closed at the end.
  *
- * @throws BackupError where the file is damaged or ends early, after everything before that was given; errors of the source as they are.
+ * @throws BackupError if the file is damaged or ends early, after all sessions before that place; errors of the source unchanged.
  */
 export async function* readBackup(source: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
   let reader: BackupReader | undefined;
@@ -47,7 +47,7 @@ interface Item {
   readonly stack: readonly unknown[];
 }
 
-/** The parser with its values at hand: as a stream it would throw away those that stand before an error. */
+/** A parser that keeps its values: the stream form would lose the values before an error. */
 class CollectingParser extends JSONParser {
   readonly items: Item[] = [];
 
@@ -72,7 +72,7 @@ class BackupReader {
     this.isBackup = this.isList;
     const paths = this.isList ? ['$.*'] : ['$.format', '$.version', '$.sessions.*', '$.count'];
     this.parser = new CollectingParser({ paths, keepStack: false });
-    // Told by `write` and `end`.
+    // `write` and `end` report the error.
     this.parser.on('error', () => {});
   }
 
@@ -80,7 +80,7 @@ class BackupReader {
     return this.parser.items;
   }
 
-  /** Keeps an error until what stands before it was taken. */
+  /** Keeps an error until the values before it have been taken. */
   async write(chunk: Uint8Array): Promise<void> {
     await new Promise<void>((resolve) => {
       this.parser.write(chunk, (error) => {

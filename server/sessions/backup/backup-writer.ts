@@ -4,24 +4,24 @@ import { allSessions } from './session-walk.js';
 export const backupFormat = 'rtc-sessions';
 export const backupVersion = 1;
 
-/** What a backup says of itself. */
-export interface BackupOrigin {
+/** The header of a backup. */
+interface BackupOrigin {
   /** Milliseconds since 1970. */
   readonly createdAt: number;
-  /** The replica that wrote it; null: the command line. */
+  /** The replica that wrote it; null: written by the command line. */
   readonly replicaId: string | null;
 }
 
-/** What has been written so far. */
-export interface BackupCounts {
+/** Progress of a backup. */
+interface BackupCounts {
   sessions: number;
-  /** Entries of the store that were no session, and are not in the backup. */
+  /** Entries of the store that are not sessions; they are left out. */
   malformed: number;
 }
 
 /**
- * The text of a backup of all sessions, piece by piece: one JSON document, a session a line. How many there are stands at its end, so that a
- * file that was cut off is recognised. `counts` is kept up to date.
+ * The text of a backup of all sessions, in pieces: one JSON document with one session per line. The number of sessions is at the end, so
+ * that a truncated file is recognised. `counts` is updated on the way.
  */
 export async function* backupOf(
   store: Pick<SessionStore, 'page'>,
@@ -29,7 +29,7 @@ export async function* backupOf(
   counts: BackupCounts = { sessions: 0, malformed: 0 },
 ): AsyncGenerator<string> {
   const head = { format: backupFormat, version: backupVersion, created_at: createdAt, replica_id: replicaId };
-  // Before the first piece, so that a store that is away is known before anything is written.
+  // Read before the first piece is returned: if the store is unreachable, this fails before anything is written.
   const pages = allSessions(store, (malformed) => (counts.malformed += malformed));
   let page = await pages.next();
   yield `${JSON.stringify(head).slice(0, -1)},"sessions":[`;
@@ -41,7 +41,7 @@ export async function* backupOf(
   yield `\n],"malformed":${counts.malformed},"count":${counts.sessions}}\n`;
 }
 
-/** The number of sessions, from the last characters of a backup; undefined if it was cut off. */
+/** The number of sessions, from the last characters of a backup; undefined if the backup is truncated. */
 export function countAtEnd(tail: string): number | undefined {
   const count = /"count":(\d+)\}\s*$/.exec(tail)?.[1];
   return count === undefined ? undefined : Number(count);

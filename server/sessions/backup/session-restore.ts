@@ -3,29 +3,29 @@ import { readSession, type SessionProblem } from '../session-schema.js';
 import type { PutResult, StoredSession } from '../session-store.js';
 
 /** A session of a backup that was not restored. */
-export interface InvalidSession extends SessionProblem {
-  /** Its place in the file; 0 is the first. */
+interface InvalidSession extends SessionProblem {
+  /** Its index in the file, from 0. */
   readonly index: number;
   readonly id?: string;
 }
 
-/** What became of the sessions of a backup. */
+/** The result of a restore. */
 export interface RestoreReport {
   readonly restored: number;
   /** The stored session was newer. */
   readonly kept: number;
   readonly invalid: number;
-  /** The first invalid ones. */
+  /** The first invalid sessions. */
   readonly errors: readonly InvalidSession[];
 }
 
-/** A restore as far as it has come: everything before `handled` is done with. */
+/** Progress of a restore: all sessions before `handled` are done. */
 export interface RestoreProgress extends RestoreReport {
   readonly handled: number;
 }
 
-export interface RestoreDependencies {
-  /** Where sessions go, as {@link SessionStore.putMany}. */
+interface RestoreDependencies {
+  /** Writes sessions, see {@link SessionStore.putMany}. */
   readonly putMany: (
     sessions: readonly StoredSession[],
     options: { readonly overwrite: boolean },
@@ -35,18 +35,18 @@ export interface RestoreDependencies {
 
 export interface RestoreSettings {
   readonly overwrite: boolean;
-  /** Sessions written at a time. */
+  /** Sessions written by one call. */
   readonly batchSize?: number;
-  /** Where an interrupted restore of the same file had come to. */
+  /** Progress of an interrupted restore of the same file. */
   readonly from?: RestoreProgress;
 }
 
-/** Invalid sessions that are listed; all are counted. */
-export const listedMax = 20;
+/** Number of invalid sessions that are listed; all are counted. */
+const listedMax = 20;
 
 const nothing: RestoreProgress = { handled: 0, restored: 0, kept: 0, invalid: 0, errors: [] };
 
-/** Restores the sessions of a backup, a batch at a time: bad ones are reported, good ones written. To do it again does no harm. */
+/** Restores the sessions of a backup in batches: valid ones are written, invalid ones reported. It can be repeated safely. */
 export class SessionRestore {
   private done: RestoreProgress;
   private stopped = false;
@@ -58,12 +58,12 @@ export class SessionRestore {
     this.done = settings.from ?? nothing;
   }
 
-  /** What has been written; true also after `run` rejected. */
+  /** The sessions handled so far; also correct after `run` rejected. */
   get progress(): RestoreProgress {
     return this.done;
   }
 
-  /** Ends `run` once the batch under way is written. */
+  /** Ends `run` after the current batch is written. */
   stop(): void {
     this.stopped = true;
   }
@@ -71,7 +71,7 @@ export class SessionRestore {
   /**
    * Resolves to true when the whole file was read, to false if stopped before.
    *
-   * @throws BackupError where the file is damaged, after what stands before that was written; errors of store and source.
+   * @throws BackupError if the file is damaged, after the sessions before that place were written; errors of store and source.
    */
   async run(source: AsyncIterable<Uint8Array>): Promise<boolean> {
     const { batchSize = 1000 } = this.settings;
@@ -88,7 +88,7 @@ export class SessionRestore {
         if (this.stopped) return false;
       }
     } finally {
-      // Also what was read before the damage.
+      // Also write the sessions that were read before the damage.
       if (batch.length > 0 && !this.stopped) await this.write(batch);
     }
     return !this.stopped;

@@ -1,11 +1,11 @@
 import type { KeptSession, SessionStore } from '../session-store.js';
 
-/** Sessions asked for at a time. */
+/** Sessions per page. */
 const pageSize = 1000;
 
 /**
- * All sessions, page by page, each once: a store may name one again while it grows or shrinks. Holds the ids of those that were given, about
- * 100 bytes each. `onMalformed` is told how many entries of a page were no session.
+ * All sessions, page by page, each once: a store may return one again while it grows or shrinks. This keeps the ids of returned sessions,
+ * about 100 bytes each. `onMalformed` receives the number of entries of a page that are not sessions.
  */
 export async function* allSessions(
   store: Pick<SessionStore, 'page'>,

@@ -6,7 +6,6 @@ import type {
   Batch,
   Broker,
   BrokerListener,
-  Durability,
   LogEnd,
   LogEntry,
   LogSlice,
@@ -14,7 +13,7 @@ import type {
 } from '../../log/broker.js';
 import { logIsFull } from '../../log/full-log.js';
 
-export interface MemoryBrokerDependencies {
+interface MemoryBrokerDependencies {
   readonly retentionOf: (topic: string) => Retention;
   readonly now: () => number;
 }
@@ -24,7 +23,7 @@ interface MemoryLog {
   /** Ends of earlier epochs, newest first. */
   previous: Position[];
   sequence: number;
-  /** In order; those before `head` have been trimmed. */
+  /** In order; entries before `head` have been trimmed. */
   entries: (LogEntry | undefined)[];
   head: number;
   entriesExpireAt: number;
@@ -34,13 +33,12 @@ interface MemoryLog {
 
 const sweepMs = 1000;
 const previousMax = 8;
-/** A log's position outlives its history by this. */
+/** The position of a log is kept longer than its history by this. */
 const positionGraceMs = 60_000;
 
-/** The log of a single process, in its memory: the same contract, gone with the process. */
+/** The log of a single process, in its memory. It meets the same contract, and ends with the process. */
 export class MemoryBroker implements Broker {
   readonly state = 'up';
-  readonly durability: Durability = 'memory';
   private readonly logs = new Map<string, MemoryLog>();
   private readonly followed = new Set<string>();
   private listener: BrokerListener | undefined;
@@ -78,7 +76,7 @@ export class MemoryBroker implements Broker {
         receivers,
       };
       if (item.key !== undefined) {
-        // Deleted first, so that the order stays that of expiry.
+        // Deleted first, so that the insertion order stays the order of expiry.
         log.keys.delete(item.key);
         log.keys.set(item.key, { receipt, expireAt: now + retention.idempotencyMs });
       }
@@ -95,7 +93,7 @@ export class MemoryBroker implements Broker {
         previous: log.previous,
         entries: published,
       };
-      // As from a network: never inside the call that published it, and in order.
+      // Delivered as over a network: in order, and never inside the call that publishes.
       queueMicrotask(() => this.listener?.onBatch(batch));
     }
     return Promise.resolve(receipts);
@@ -128,11 +126,11 @@ export class MemoryBroker implements Broker {
 
   async remove(topic: string, sequences: readonly number[]): Promise<number> {
     const log = this.log(topic);
-    const gone = new Set(sequences);
+    const removed = new Set(sequences);
     const before = log.entries.length - log.head;
     log.entries = log.entries
       .slice(log.head)
-      .filter((item) => item !== undefined && !gone.has(item.sequence));
+      .filter((item) => item !== undefined && !removed.has(item.sequence));
     log.head = 0;
     return before - log.entries.length;
   }
@@ -177,7 +175,7 @@ export class MemoryBroker implements Broker {
     const now = this.dependencies.now();
     for (const [topic, log] of this.logs) {
       for (const [key, { expireAt }] of log.keys) {
-        // In order of insertion, which is the order of expiry.
+        // The insertion order is the order of expiry.
         if (expireAt > now) break;
         log.keys.delete(key);
       }
@@ -196,7 +194,7 @@ function endOf(log: MemoryLog): LogEnd {
   };
 }
 
-/** The history has expired: the log goes on under a new epoch. */
+/** The history has expired: the log continues under a new epoch. */
 function dropHistory(log: MemoryLog): void {
   if (log.head === log.entries.length) return;
   log.entries = [];
@@ -209,7 +207,7 @@ function newEpoch(): string {
   return randomBytes(8).toString('hex').slice(0, 10);
 }
 
-/** Drops the oldest entries; the array is compacted now and then, so that trimming stays O(1) per message. */
+/** Drops the oldest entries. The array is compacted only from time to time, so that trimming stays O(1) per message. */
 function trim(log: MemoryLog, size: number): void {
   while (log.entries.length - log.head > size) log.entries[log.head++] = undefined;
   if (log.head > 1024 && log.head > log.entries.length / 2) {

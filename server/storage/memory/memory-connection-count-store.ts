@@ -1,6 +1,6 @@
 import type { ConnectionCountStore } from '../../limits/connection-count-store.js';
 
-/** A replica that is alone holds all connections there are. */
+/** Connection counts of a replica that runs alone: there are no connections elsewhere. */
 export class MemoryConnectionCountStore implements ConnectionCountStore {
   async set(): Promise<void> {}
 

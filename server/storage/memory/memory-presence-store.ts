@@ -1,6 +1,6 @@
 import type { PresenceChange, PresenceStore, PresenceTransition } from '../../presence/presence-store.js';
 
-/** Presence of a replica that is alone. */
+/** Presence of a replica that runs alone. */
 export class MemoryPresenceStore implements PresenceStore {
   private readonly topics = new Map<string, Map<string, number>>();
 

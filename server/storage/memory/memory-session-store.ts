@@ -9,11 +9,11 @@ import type {
 interface Kept {
   readonly session: StoredSession;
   readonly expiresAt: number;
-  /** Grows with each write: the order of the map. */
+  /** Increases with each write: the order of the map. */
   readonly serial: number;
 }
 
-/** Sessions of a replica that is alone; gone with it. */
+/** Sessions of a replica that runs alone; they end with the process. */
 export class MemorySessionStore implements SessionStore {
   private readonly sessions = new Map<string, Kept>();
   private lastSerial = 0;
@@ -90,7 +90,7 @@ export class MemorySessionStore implements SessionStore {
     return { ...session, expires_in_secs: Math.ceil((expiresAt - this.dependencies.now()) / 1000) };
   }
 
-  /** In order of expiry: the expired ones are in front. */
+  /** The map is in order of expiry, so the expired sessions come first. */
   private dropExpired(): void {
     const now = this.dependencies.now();
     for (const [id, { expiresAt }] of this.sessions) {

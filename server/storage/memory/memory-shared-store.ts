@@ -1,19 +1,22 @@
 import type {
   SharedStore,
-  Stamped,
-  StampedEntry,
-  StampedFields,
+  TimestampedValue,
+  TimestampedEntry,
+  TimestampedFields,
   StoredRecord,
 } from '../../cluster/shared-store.js';
 
-/** Shared state of a replica that is alone; gone with it. */
+/** Shared state of a replica that runs alone; it ends with the process. */
 export class MemorySharedStore implements SharedStore {
   private readonly values = new Map<string, { value: string; expiresAt: number }>();
-  private readonly maps = new Map<string, { version: number; readonly fields: Map<string, Stamped> }>();
+  private readonly maps = new Map<
+    string,
+    { version: number; readonly fields: Map<string, TimestampedValue> }
+  >();
   private readonly lists = new Map<string, StoredRecord[]>();
   private lastId = 0;
-  /** Of any map: no stamp is given twice, although the clock counts milliseconds only. */
-  private lastStamp = 0;
+  /** The last timestamp of any map: timestamps are unique, although the clock counts whole milliseconds. */
+  private lastTimestamp = 0;
 
   constructor(private readonly dependencies: { readonly now: () => number }) {}
 
@@ -25,7 +28,7 @@ export class MemorySharedStore implements SharedStore {
     const now = this.dependencies.now();
     this.values.delete(key);
     this.values.set(key, { value, expiresAt: now + ttlMs });
-    // A few at a time: expired ones would pile up otherwise.
+    // Deletes expired values, a few at a time, so that they do not accumulate.
     let looked = 0;
     for (const [other, { expiresAt }] of this.values) {
       if (expiresAt <= now) this.values.delete(other);
@@ -45,7 +48,7 @@ export class MemorySharedStore implements SharedStore {
     return this.maps.delete(key) || this.lists.delete(key) || known;
   }
 
-  async stampedFields(key: string): Promise<StampedFields> {
+  async readFields(key: string): Promise<TimestampedFields> {
     return { version: await this.fieldsVersion(key), fields: new Map(this.maps.get(key)?.fields) };
   }
 
@@ -53,30 +56,36 @@ export class MemorySharedStore implements SharedStore {
     return this.maps.get(key)?.version.toString();
   }
 
-  async stampFields(
+  async writeFields(
     key: string,
     fields: Readonly<Record<string, string | undefined>>,
     above = 0,
   ): Promise<number> {
-    const stamp = this.nextStamp(above);
+    const timestamp = this.nextTimestamp(above);
     const map = this.map(key);
-    for (const [field, value] of Object.entries(fields)) map.fields.set(field, { stamp, value });
-    map.version = stamp;
-    return stamp;
+    for (const [field, value] of Object.entries(fields)) map.fields.set(field, { timestamp, value });
+    map.version = timestamp;
+    return timestamp;
   }
 
-  async restoreFields(key: string, entries: readonly StampedEntry[]): Promise<void> {
+  async restoreFields(key: string, entries: readonly TimestampedEntry[]): Promise<void> {
     const stored = this.maps.get(key)?.fields;
-    const newer = entries.filter(({ field, stamp }) => (stored?.get(field)?.stamp ?? -1) < stamp);
+    const newer = entries.filter(({ field, timestamp }) => (stored?.get(field)?.timestamp ?? -1) < timestamp);
     if (newer.length === 0) return;
     const map = this.map(key);
-    for (const { field, stamp, value } of newer) map.fields.set(field, { stamp, value });
-    map.version = this.nextStamp(newer.reduce((greatest, { stamp }) => Math.max(greatest, stamp), 0));
+    for (const { field, timestamp, value } of newer) map.fields.set(field, { timestamp, value });
+    map.version = this.nextTimestamp(
+      newer.reduce((greatest, { timestamp }) => Math.max(greatest, timestamp), 0),
+    );
   }
 
-  async forgetFields(key: string, entries: readonly Pick<StampedEntry, 'field' | 'stamp'>[]): Promise<void> {
+  async forgetFields(
+    key: string,
+    entries: readonly Pick<TimestampedEntry, 'field' | 'timestamp'>[],
+  ): Promise<void> {
     const fields = this.maps.get(key)?.fields;
-    for (const { field, stamp } of entries) if (fields?.get(field)?.stamp === stamp) fields.delete(field);
+    for (const { field, timestamp } of entries)
+      if (fields?.get(field)?.timestamp === timestamp) fields.delete(field);
   }
 
   async append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string> {
@@ -94,16 +103,16 @@ export class MemorySharedStore implements SharedStore {
     return list.slice(0, Math.max(0, end)).reverse().slice(0, limit);
   }
 
-  private map(key: string): { version: number; readonly fields: Map<string, Stamped> } {
-    const map = this.maps.get(key) ?? { version: 0, fields: new Map<string, Stamped>() };
+  private map(key: string): { version: number; readonly fields: Map<string, TimestampedValue> } {
+    const map = this.maps.get(key) ?? { version: 0, fields: new Map<string, TimestampedValue>() };
     this.maps.set(key, map);
     return map;
   }
 
-  private nextStamp(above: number): number {
+  private nextTimestamp(above: number): number {
     const nowMicros = Math.floor(this.dependencies.now() * 1000);
-    this.lastStamp = Math.max(nowMicros, this.lastStamp + 1, above + 1);
-    return this.lastStamp;
+    this.lastTimestamp = Math.max(nowMicros, this.lastTimestamp + 1, above + 1);
+    return this.lastTimestamp;
   }
 
   private live(key: string): string | undefined {

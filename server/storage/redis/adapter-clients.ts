@@ -12,9 +12,9 @@ const unknownCount: readonly string[] = ['', 'unknown'];
 type Listener = (message: Buffer, channel: Buffer) => void;
 
 /**
- * The two Redis clients that `@socket.io/redis-adapter` is given. The adapter leaves the promises of its calls to themselves; with bare
- * clients, a Redis that goes away would end the process by an unhandled rejection. Here failures are counted, and subscriptions that could
- * not be made are made when the connection is back.
+ * The two Redis clients for `@socket.io/redis-adapter`. The adapter does not handle rejections of its calls: with plain clients, an
+ * unreachable Redis would end the process by an unhandled rejection. These clients count failures instead, and repeat failed
+ * subscriptions after a reconnection.
  */
 export class AdapterClients {
   failures = 0;

@@ -7,26 +7,26 @@ import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-l
 import { RedisScript } from './redis-script.js';
 import type { TopicKeys } from './topic-keys.js';
 
-export interface RedisAppendsDependencies {
+interface RedisAppendsDependencies {
   readonly link: RedisLink;
   readonly keys: TopicKeys;
   readonly retentionOf: (topic: string) => Retention;
   readonly freshEpoch: () => string;
-  /** What a caller is told of an error of Redis. */
+  /** Converts an error of Redis to the error for the caller. */
   readonly refusal: (error: unknown) => unknown;
   readonly now: () => number;
 }
 
-export interface RedisAppendsSettings {
-  /** How long the outcome of an append whose answer was lost is looked for. */
+interface RedisAppendsSettings {
+  /** The outcome of an append whose response was lost is looked up for this long. */
   readonly outcomeLimitMs: number;
-  /** Replicas of Redis that have to have an append before it is acknowledged; 0: none. */
+  /** Redis replicas that must hold an append before it is acknowledged; 0: none. */
   readonly waitReplicas: number;
-  /** The meta hash outlives its log by this, so that positions stay truthful a little longer than history. */
+  /** The meta hash is kept longer than the log by this, so that positions remain valid for a while after the history. */
   readonly metaGraceMs: number;
 }
 
-/** One batch of one topic on its way into the script. */
+/** One batch of one topic, until the script has answered. */
 interface Append {
   readonly topic: string;
   readonly entries: readonly AppendEntry[];
@@ -38,18 +38,18 @@ interface Append {
 
 const resolveRetryMs = 50;
 const waitReplicasMs = 1000;
-/** One call of the script holds up Redis for some 25 µs a topic: these keep it to a few milliseconds. */
+/** A call of the script blocks Redis for about 25 µs per topic: these limits keep a call to a few milliseconds. */
 const topicsPerCall = 50;
 const bytesPerCall = 512 * 1024;
 
 /**
- * Appends to the logs in Redis, see `lua/append.lua`: what is begun in one turn, for whichever topics, goes into one call of the script.
- * One Redis holds all topics; a Redis Cluster would take one call for each.
+ * Appends to the logs in Redis, see `lua/append.lua`. All appends that start in the same turn, of any topics, share one call of the
+ * script. One Redis holds all topics; a Redis Cluster would need one call per topic.
  */
 export class RedisAppends {
   private readonly appendScript = new RedisScript('append');
   private readonly resolveScript = new RedisScript('resolve');
-  /** Names this process to the scripts; a replica that restarts is another writer. */
+  /** Identifies this process in the scripts. A replica that restarts is a new writer. */
   private readonly writer = randomBytes(6).toString('base64url');
   private batchNumber = 0;
   private gathered: Append[] = [];
@@ -90,7 +90,7 @@ export class RedisAppends {
     void this.send(from === 0 ? gathered : gathered.slice(from));
   }
 
-  /** Never rejects: each append is told its own outcome. */
+  /** Never rejects: each append gets its own outcome. */
   private async send(appends: readonly Append[]): Promise<void> {
     const { link, refusal } = this.dependencies;
     const { redis } = link;
@@ -100,11 +100,12 @@ export class RedisAppends {
     }
     const call = this.callOf(appends, redis.runId);
     let reached: Promise<boolean> | undefined;
-    // WAIT goes right behind the script, in the same pipeline; it speaks of the last sending, the one that was run.
-    const behind = this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
+    // WAIT follows the script in the same pipeline. If the script is sent twice, the last WAIT counts: it follows the call that ran.
+    const afterSending =
+      this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
     let answers: string[];
     try {
-      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', behind);
+      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', afterSending);
     } catch (error) {
       for (const append of appends) {
         if (error instanceof ResponseLostError) void this.resolve(append, redis.fsyncAlways);
@@ -117,7 +118,7 @@ export class RedisAppends {
     for (let i = 0; i < appends.length; i++) this.settle(appends[i]!, answers[i]!, durability);
   }
 
-  /** Keys and arguments, as the script's head describes them. */
+  /** Keys and arguments, as the header of the script describes them. */
   private callOf(appends: readonly Append[], runId: string): { keys: string[]; args: RedisArgument[] } {
     const { keys: names, retentionOf, freshEpoch, now } = this.dependencies;
     const keys: string[] = [];
@@ -166,7 +167,7 @@ export class RedisAppends {
     else append.resolve(readReceipts(answer, append.entries, durability));
   }
 
-  /** Asks what became of a batch whose answer was lost until it is known. */
+  /** Looks up the outcome of a batch whose response was lost, until it is known. */
   private async resolve(append: Append, fsyncAlways: boolean): Promise<void> {
     const { link, now, retentionOf, keys } = this.dependencies;
     const { topic, number } = append;
@@ -208,7 +209,7 @@ function readReceipts(
   let next = Number(first);
   return entries.map(({ id }, i): AppendReceipt => {
     const word = words[i];
-    // Written out: spreading what is common costs several times as much as all the rest here.
+    // Written out on purpose: a spread of the common fields costs several times as much as the rest of this function.
     if (word === undefined || word === '+')
       return { id, epoch: epoch!, sequence: next++, duplicate: false, durability, receivers };
     const [sequence, earlierEpoch, firstId] = word.split(':');

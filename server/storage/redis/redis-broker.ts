@@ -7,7 +7,6 @@ import type {
   Broker,
   BrokerListener,
   BrokerState,
-  Durability,
   LogEnd,
   LogEntry,
   LogSlice,
@@ -19,28 +18,28 @@ import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import { TopicKeys } from './topic-keys.js';
 
-export interface RedisBrokerDependencies {
+interface RedisBrokerDependencies {
   readonly link: RedisLink;
   readonly retentionOf: (topic: string) => Retention;
   readonly log: Log;
   readonly now: () => number;
 }
 
-export interface RedisBrokerSettings {
+interface RedisBrokerSettings {
   readonly keyPrefix: string;
-  /** How long the outcome of an append whose answer was lost is looked for. */
+  /** The outcome of an append whose response was lost is looked up for this long. */
   readonly outcomeLimitMs: number;
-  /** Replicas of Redis that have to have an append before it is acknowledged; 0: none. */
+  /** Redis replicas that must hold an append before it is acknowledged; 0: none. */
   readonly waitReplicas: number;
 }
 
-/** The meta hash outlives its log by this, so that positions stay truthful a little longer than history. */
+/** The meta hash is kept longer than the log by this, so that positions remain valid for a while after the history. */
 const metaGraceMs = 60_000;
 
 /**
  * The log in Redis: one Lua script per batch, see `lua/append.lua`. All keys of a topic share the hash tag `{topic}`.
  *
- * The epoch is bound to the Redis process: a script that finds that another process wrote last goes on under a new epoch.
+ * An epoch is bound to a Redis process: if another process wrote last, the script continues under a new epoch.
  */
 export class RedisBroker implements Broker {
   private readonly readScript = new RedisScript('read');
@@ -74,11 +73,6 @@ export class RedisBroker implements Broker {
 
   get state(): BrokerState {
     return this.dependencies.link.state;
-  }
-
-  get durability(): Durability {
-    if (this.dependencies.link.redis?.fsyncAlways === true) return 'fsynced';
-    return this.settings.waitReplicas > 0 ? 'replicated' : 'stored';
   }
 
   setListener(listener: BrokerListener): void {
@@ -134,7 +128,10 @@ export class RedisBroker implements Broker {
     this.appends.close();
   }
 
-  /** Proposes an epoch that no script was given before: random for this process, then counted. Epochs are compared, never ordered. */
+  /**
+   * Proposes an epoch that was never proposed before: a random prefix for this process, then a counter. Epochs are compared for equality,
+   * never ordered.
+   */
   private freshEpoch(): string {
     return this.epochPrefix + (this.epochNumber++).toString(36);
   }
@@ -174,7 +171,7 @@ export class RedisBroker implements Broker {
     }
   }
 
-  /** What a caller is told; an error of Redis itself (out of memory, read-only replica) also means that nothing was stored. */
+  /** Converts an error for the caller. An error of Redis itself (out of memory, read-only replica) also means that nothing was stored. */
   private refusal(error: unknown): unknown {
     if (error instanceof RefusalError) return error;
     this.dependencies.log.warn('Redis refused a command', { error });

@@ -4,12 +4,12 @@ import { withTimeout } from '../../primitives/with-timeout.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
-export interface RedisBusDependencies {
+interface RedisBusDependencies {
   readonly link: RedisLink;
   readonly log: Log;
 }
 
-export interface RedisBusSettings {
+interface RedisBusSettings {
   readonly keyPrefix: string;
   readonly replicaId: string;
 }
@@ -21,12 +21,12 @@ interface BusMessage {
 }
 
 const heartbeatMs = 1000;
-/** A replica that has not been heard of for this long is gone. */
+/** A replica without a heartbeat for this long is no longer live. */
 const goneAfterMs = 5000;
-/** Who asks for the list is given the last known one after this time. */
+/** A request for the list returns the last known one after this time. */
 const listLimitMs = 1000;
 
-/** The bus over Redis publish/subscribe; replicas register in a sorted set by the time of their last heartbeat. */
+/** The bus over Redis publish/subscribe. Replicas register in a sorted set, by the time of their last heartbeat. */
 export class RedisBus implements Bus {
   readonly replicaId: string;
   private readonly handlers = new Map<string, BusHandler>();
@@ -42,10 +42,10 @@ export class RedisBus implements Bus {
     this.replicaId = settings.replicaId;
     this.known = [settings.replicaId];
     const { link } = dependencies;
-    const hear = (message: Buffer) => this.hear(message);
-    // Subscriptions that fail now are made when the link comes up.
-    link.subscribe(this.channel(), hear).catch(() => {});
-    link.subscribe(this.channel(this.replicaId), hear).catch(() => {});
+    const onMessage = (message: Buffer) => this.receive(message);
+    // A subscription that fails now is repeated when the link comes up.
+    link.subscribe(this.channel(), onMessage).catch(() => {});
+    link.subscribe(this.channel(this.replicaId), onMessage).catch(() => {});
     link.onState((state) => {
       if (state === 'up') void this.beat();
     });
@@ -87,25 +87,25 @@ export class RedisBus implements Bus {
     return `${this.settings.keyPrefix}:replicas`;
   }
 
-  /** Never rejects: when Redis is away, the last known list is the best there is. */
+  /** Never rejects: while Redis is unreachable it returns the last known list. */
   private async beat(): Promise<void> {
     if (this.closed) return;
     try {
       const args = [this.replicaId, String(goneAfterMs)];
       this.known = await this.script.run<string[]>(this.dependencies.link, [this.registry()], args);
     } catch (error) {
-      this.dependencies.log.debug('Heartbeat lost', { error });
+      this.dependencies.log.debug('Heartbeat not sent', { error });
     }
   }
 
   private publish(channel: string, kind: string, data: unknown): void {
     const message: BusMessage = { kind, from: this.replicaId, data };
     this.dependencies.link.call(['PUBLISH', channel, JSON.stringify(message)]).catch(() => {
-      this.dependencies.log.debug('Message to other replicas lost', { kind });
+      this.dependencies.log.debug('Message to other replicas not sent', { kind });
     });
   }
 
-  private hear(message: Buffer): void {
+  private receive(message: Buffer): void {
     const parsed = JSON.parse(message.toString()) as BusMessage;
     if (parsed.from !== this.replicaId) this.handle(parsed);
   }
@@ -114,7 +114,7 @@ export class RedisBus implements Bus {
     try {
       this.handlers.get(kind)?.(data, from);
     } catch (error) {
-      this.dependencies.log.error('Message of another replica could not be handled', { kind, from, error });
+      this.dependencies.log.error('Handler of a message from another replica failed', { kind, from, error });
     }
   }
 }

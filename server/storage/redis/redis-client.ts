@@ -1,8 +1,8 @@
 import { createClient } from 'redis';
 
 /**
- * A client of one connection: it reconnects for ever, never queues what cannot be sent now, and leaves time-outs to its owner. RESP 2,
- * because a subscription then has a connection of its own.
+ * A client with one connection. It reconnects for ever, never queues a command that cannot be sent, and leaves time limits to its owner.
+ * It uses RESP 2, because a subscription then has its own connection.
  */
 export function newRedisClient(url: string) {
   return createClient({
@@ -13,7 +13,7 @@ export function newRedisClient(url: string) {
     commandsQueueMaxLength: queueMax,
     socket: {
       connectTimeout: 5000,
-      // Short at first, so that a restart is hardly noticed; jitter keeps replicas apart.
+      // Short at first, so that a restart causes little delay; jitter spreads the replicas.
       reconnectStrategy: (attempt: number) =>
         Math.min(2000, 50 * 2 ** Math.min(attempt, 6)) * (0.5 + Math.random() / 2),
     },
@@ -22,17 +22,17 @@ export function newRedisClient(url: string) {
 
 export type RedisClient = ReturnType<typeof newRedisClient>;
 
-/** An attempt to connect that has not told anything for this long hangs: longer than any time-out and pause between attempts. */
+/** A connection attempt without any event for this long hangs: it is longer than every timeout and every pause between attempts. */
 export const connectLimitMs = 10_000;
 
-/** Commands that may wait for Redis on one connection; far more than a replica sends before it notices a stall. */
+/** Commands that may be unanswered on one connection: far more than a replica sends before it detects a stall. */
 const queueMax = 50_000;
 
-/** Closes the connection; what is under way on it rejects. */
+/** Closes the connection; unanswered commands reject. */
 export function destroy(client: RedisClient): void {
   try {
     if (client.isOpen) client.destroy();
   } catch {
-    // Closed already.
+    // The connection is closed already.
   }
 }

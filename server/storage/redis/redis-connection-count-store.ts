@@ -2,12 +2,12 @@ import type { ConnectionCountStore } from '../../limits/connection-count-store.j
 import type { Bus } from '../../cluster/bus.js';
 import type { RedisLink } from './redis-link.js';
 
-/** A replica that was killed leaves its hash behind: it is not looked at any more, and expires. */
+/** The hash of a killed replica remains, but is ignored and expires after this time. */
 const ttlMs = 3600 * 1000;
 const keepMs = ttlMs / 4;
 const usersPerCall = 500;
 
-/** Connections of users in Redis: a hash per replica, user to number. Those of replicas that are not live do not count. */
+/** Connections of users in Redis: one hash per replica, from user to number. Only hashes of live replicas count. */
 export class RedisConnectionCountStore implements ConnectionCountStore {
   private readonly timer: NodeJS.Timeout;
   private used = false;
@@ -47,7 +47,7 @@ export class RedisConnectionCountStore implements ConnectionCountStore {
     this.used = true;
     const own = this.key(bus.replicaId);
     const pairs = [...connections].map(([userId, count]) => [userId, String(count)]);
-    // Sent in one go: what is set from now on comes behind it.
+    // All commands are sent in one turn, so that later writes follow them.
     const calls: Promise<unknown>[] = [link.call(['DEL', own])];
     for (let i = 0; i < pairs.length; i += usersPerCall)
       calls.push(link.call(['HSET', own, ...pairs.slice(i, i + usersPerCall).flat()]));

@@ -6,17 +6,17 @@ import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './red
 import { identifyRedis, type RedisProcess } from './redis-process.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 
-export interface RedisLinkSettings {
+interface RedisLinkSettings {
   readonly url: string;
-  /** A command unanswered for this long means that Redis is stalled. */
+  /** Redis counts as stalled when a command is unanswered for this long. */
   readonly commandTimeoutMs: number;
-  /** A stall of this length ends the connection. */
+  /** A stall of this length closes the connection. */
   readonly stallLimitMs: number;
 }
 
-export type LinkState = 'up' | 'down';
+type LinkState = 'up' | 'down';
 
-export interface LinkCounts {
+interface LinkCounts {
   reconnects: number;
   errors: number;
   stalls: number;
@@ -24,7 +24,7 @@ export interface LinkCounts {
 
 export type RedisArgument = string | Buffer;
 
-/** A command was sent, and the connection was lost before its answer came: it may or may not have been run. */
+/** A command was sent and the connection was lost before the response: the command may or may not have run. */
 export class ResponseLostError extends Error {
   override readonly name = 'ResponseLostError';
 }
@@ -36,8 +36,8 @@ const loadingRetryMs = 100;
 const identifyRetryMs = 1000;
 
 /**
- * The connections to one Redis: one for commands, one for subscriptions. It reconnects for ever, tells when Redis is away, stalled or not
- * the one that holds the log, and never queues a command that cannot be sent.
+ * The connections to one Redis: one for commands, one for subscriptions. The link reconnects for ever, reports whether Redis is
+ * unreachable, stalled or a read-only replica, and never queues a command that cannot be sent.
  */
 export class RedisLink {
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
@@ -48,11 +48,11 @@ export class RedisLink {
   private started = false;
   private closed = false;
   private outstanding = 0;
-  /** When Redis was last heard of on the commands' connection, or the first unanswered command was sent. */
+  /** Time of the last response on the command connection, or of sending the first unanswered command. */
   private lastReceivedAt = performance.now();
   private lastSentAt = 0;
   private lastLookAt = performance.now();
-  /** Counts identifications, so that one of an earlier connection is not taken for the current one's. */
+  /** Counts identifications, so that the result for an earlier connection is ignored. */
   private identification = 0;
   private current: LinkState = 'down';
   private readonly listeners: ((state: LinkState) => void)[] = [];
@@ -78,7 +78,7 @@ export class RedisLink {
     return this.current;
   }
 
-  /** The process that answers; undefined before the first connection. */
+  /** The connected Redis process; undefined before the first connection. */
   get redis(): RedisProcess | undefined {
     return this.process;
   }
@@ -88,12 +88,12 @@ export class RedisLink {
     this.listeners.push(listener);
   }
 
-  /** Called when subscriptions are live again after they may have missed something. */
+  /** Called when subscriptions are live again; messages may have been missed in between. */
   onResubscribed(listener: () => void): void {
     this.resubscribed.push(listener);
   }
 
-  /** Starts connecting. Resolves at once: a Redis that is away is met later. */
+  /** Starts to connect and returns at once. An unreachable Redis is connected as soon as it is reachable. */
   start(): void {
     this.started = true;
     this.connect();
@@ -112,14 +112,17 @@ export class RedisLink {
   /**
    * Sends a command now, or throws.
    *
-   * @throws RefusalError `unavailable` if it was not sent; {@link ResponseLostError} if it was sent and no answer came.
+   * @throws RefusalError `unavailable` if it was not sent; {@link ResponseLostError} if it was sent and no response came.
    */
   async call<Reply>(args: RedisArgument[], form: 'strings' | 'buffers' = 'strings'): Promise<Reply> {
     if (this.current === 'down') throw this.unavailable();
     return this.send<Reply>(this.commands, args, form);
   }
 
-  /** Subscribes one channel; resolved once it is live. Kept over reconnections, and made with the next one where it rejects. */
+  /**
+   * Subscribes one channel; resolves once it is live. The subscription is kept over reconnections; after a rejection it is made with the
+   * next connection.
+   */
   async subscribe(channel: string, listener: (message: Buffer) => void): Promise<void> {
     try {
       await this.subscriber.subscribe(channel, listener);
@@ -137,11 +140,11 @@ export class RedisLink {
     return new RefusalError('unavailable', `Redis cannot be reached${reason}`, { retryAfterMs: 1000 });
   }
 
-  /** What is told of a change that was sent and not answered: Redis runs what has reached it, also after a stall. */
+  /** The error for a change that was sent and not answered. Redis runs every command that has reached it, even after a stall. */
   outcomeUnknown(cause: Error): RefusalError {
     return new RefusalError(
       'outcome_unknown',
-      `Redis did not answer (${cause.message}): the change may be in force, or will be soon. Look, or repeat it`,
+      `Redis did not answer (${cause.message}): the change may have been made, or may still be made. Check, or repeat it`,
       { retryAfterMs: 1000 },
     );
   }
@@ -167,7 +170,7 @@ export class RedisLink {
       const reply = form === 'buffers' ? client.sendCommand(args, bufferReplies) : client.sendCommand(args);
       return (await reply) as Reply;
     } catch (error) {
-      // An error that Redis answered is an answer.
+      // An error reply is a response, so it is not a lost one.
       if (error instanceof ErrorReply) {
         if (cannotServe.test(error.message)) this.doubt(client);
         throw error;
@@ -178,11 +181,11 @@ export class RedisLink {
       throw new ResponseLostError(error instanceof Error ? error.message : String(error));
     } finally {
       this.outstanding--;
-      if (client === this.commands) this.heard();
+      if (client === this.commands) this.dataReceived();
     }
   }
 
-  private heard(): void {
+  private dataReceived(): void {
     this.lastReceivedAt = performance.now();
     if (!this.stalled) return;
     this.stalled = false;
@@ -203,7 +206,7 @@ export class RedisLink {
     client.on('reconnecting', onLost);
     client.on(
       'connect',
-      ifCurrent(() => this.heard()),
+      ifCurrent(() => this.dataReceived()),
     );
     client.on(
       'ready',
@@ -231,7 +234,7 @@ export class RedisLink {
     this.update();
   }
 
-  /** Redis answered that it cannot serve the log: who is it now? */
+  /** Redis replied that it cannot serve the log: identify it again. */
   private doubt(client: RedisClient): void {
     if (client !== this.commands || this.process === undefined) return;
     this.process = undefined;
@@ -239,7 +242,7 @@ export class RedisLink {
     void this.identify();
   }
 
-  /** Learns which process answers before anything else is sent to it. */
+  /** Identifies the Redis process before any other command is sent to it. */
   private async identify(): Promise<void> {
     const own = ++this.identification;
     const client = this.commands;
@@ -259,24 +262,26 @@ export class RedisLink {
         if (found === 'loading') waitMs = loadingRetryMs;
         else if (!this.toldReplica) {
           this.toldReplica = true;
-          this.dependencies.log.warn('This Redis is a replica: waiting for one that takes writes');
+          this.dependencies.log.warn(
+            'This Redis is a read-only replica: waiting for one that accepts writes',
+          );
         }
       } catch (error) {
         if (!valid()) return;
         this.dependencies.log.warn('Redis did not identify itself', { error });
       }
       await sleep(waitMs, undefined, { ref: false });
-      // The address may lead to another one by now.
+      // Reconnect: the address may lead to another Redis by now.
       if (valid() && waitMs === identifyRetryMs) return this.replace();
     }
   }
 
-  /** Notices stalls, and keeps a command under way so that there is something to notice. */
+  /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */
   private look(): void {
     const now = performance.now();
     const late = now - this.lastLookAt > 2 * watchMs;
     this.lastLookAt = now;
-    // A process that was held up itself cannot tell: answers may be waiting to be read.
+    // If this process itself was blocked, responses may be waiting to be read: that is no stall of Redis.
     if (this.closed || !this.started || late) return;
     this.subscriber.watch();
     const silentMs = now - this.lastReceivedAt;
@@ -294,7 +299,7 @@ export class RedisLink {
     if (silentMs > limitMs) this.replace();
   }
 
-  /** Gives up connections that do not answer, or lead to the wrong Redis. */
+  /** Closes connections that do not answer, or lead to the wrong Redis. */
   private replace(): void {
     const old = this.commands;
     this.commands = this.newCommands();
@@ -312,9 +317,9 @@ export class RedisLink {
     if (!this.closed)
       this.dependencies.log.info(`Redis is ${state}`, { run_id: this.process?.runId, stalled: this.stalled });
     for (const listener of this.listeners) listener(state);
-    if (state === 'up') for (const tell of this.resubscribed) tell();
+    if (state === 'up') for (const listener of this.resubscribed) listener();
   }
 }
 
-/** Answers of a Redis that does not hold the log, or not yet; in older versions they come inside a script's error. */
+/** Error replies of a Redis that does not serve the log, or not yet. In older versions they appear inside the error of a script. */
 const cannotServe = /\b(READONLY|LOADING|MASTERDOWN)\b/;

@@ -6,7 +6,7 @@ import { RedisScript } from './redis-script.js';
 const ttlMs = 24 * 3600 * 1000;
 const usersPerCall = 500;
 
-/** Presence in Redis: a hash per topic, see `lua/presence.lua`. What replicas left behind that are gone is not counted, and removed. */
+/** Presence in Redis: one hash per topic, see `lua/presence.lua`. Counts of replicas that are no longer live are ignored, and removed. */
 export class RedisPresenceStore implements PresenceStore {
   private readonly script = new RedisScript('presence');
 
@@ -31,16 +31,16 @@ export class RedisPresenceStore implements PresenceStore {
     ]);
     const live = new Set(replicas.map(encodeURIComponent));
     const counts = new Map<string, number>();
-    const gone = new Map<string, PresenceChange[]>();
+    const departed = new Map<string, PresenceChange[]>();
     for (let i = 0; i < fields.length; i += 2) {
       const userId = fields[i]!;
       for (const part of fields[i + 1]!.split(' ')) {
         const [replica, count] = part.split('=') as [string, string];
         if (live.has(replica)) counts.set(userId, (counts.get(userId) ?? 0) + Number(count));
-        else gone.set(replica, [...(gone.get(replica) ?? []), { userId, connections: 0 }]);
+        else departed.set(replica, [...(departed.get(replica) ?? []), { userId, connections: 0 }]);
       }
     }
-    for (const [replica, changes] of gone) await this.set(topic, decodeURIComponent(replica), changes);
+    for (const [replica, changes] of departed) await this.set(topic, decodeURIComponent(replica), changes);
     return counts;
   }
 

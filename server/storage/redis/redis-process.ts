@@ -1,14 +1,14 @@
-/** What is known of the Redis process that answers. */
+/** The identity and configuration of the connected Redis process. */
 export interface RedisProcess {
   readonly runId: string;
-  /** Every write is on disk before it is answered. */
+  /** Every write is synced to disk before the reply. */
   readonly fsyncAlways: boolean;
 }
 
-/** What answers on a new connection: a process that holds the log, or why it cannot serve now. */
-export type Identified = RedisProcess | 'loading' | 'replica';
+/** The result of an identification: a process that holds the log, or the reason why it cannot serve now. */
+type Identified = RedisProcess | 'loading' | 'replica';
 
-/** Asks Redis who it is. Rejects as `call` does. */
+/** Identifies the Redis process. Rejects as `call` does. */
 export async function identifyRedis(call: (args: string[]) => Promise<unknown>): Promise<Identified> {
   const info = String(await call(['INFO']));
   const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim();
@@ -24,7 +24,7 @@ async function fsyncsAlways(call: (args: string[]) => Promise<unknown>): Promise
     const value = (name: string) => settings[settings.indexOf(name) + 1];
     return value('appendfsync') === 'always' && value('no-appendfsync-on-rewrite') === 'no';
   } catch {
-    // Where settings may not be read, nothing is promised.
+    // If the configuration cannot be read, no durability is promised.
     return false;
   }
 }

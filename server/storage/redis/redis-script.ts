@@ -1,36 +1,39 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ErrorReply } from 'redis';
+import { luaSource } from './lua-source.js';
 import type { RedisArgument, RedisLink } from './redis-link.js';
 
-/** A Lua script of `lua/`, called by its digest and sent whole only where Redis does not know it. */
+/** A Lua script of `lua/`, called by its digest. The text is sent only if Redis does not have the script in its cache. */
 export class RedisScript {
   private readonly source: string;
   private readonly digest: string;
 
   constructor(name: string) {
-    this.source = readFileSync(join(__dirname, 'lua', `${name}.lua`), 'utf8');
+    this.source = luaSource(join(__dirname, 'lua'), name);
     this.digest = createHash('sha1').update(this.source).digest('hex');
   }
 
-  /** Runs the script. Errors as {@link RedisLink.call}. `behind` is called right after each sending, to send what belongs behind it. */
+  /**
+   * Runs the script. Errors as {@link RedisLink.call}. `afterSending` is called right after each sending, to send commands that must
+   * follow the script on the connection.
+   */
   async run<Reply>(
     link: RedisLink,
     keys: readonly string[],
     args: readonly RedisArgument[],
     form: 'strings' | 'buffers' = 'strings',
-    behind?: () => void,
+    afterSending?: () => void,
   ): Promise<Reply> {
     const rest = [String(keys.length), ...keys, ...args];
     try {
       const reply = link.call<Reply>(['EVALSHA', this.digest, ...rest], form);
-      behind?.();
+      afterSending?.();
       return await reply;
     } catch (error) {
       if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT')) throw error;
       const reply = link.call<Reply>(['EVAL', this.source, ...rest], form);
-      behind?.();
+      afterSending?.();
       return reply;
     }
   }

@@ -10,9 +10,9 @@ import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
 const prefix = 'session:';
-/** Sessions written by one call: Redis does nothing else meanwhile. */
+/** Sessions written by one call. Redis is blocked during a call, so the number is small. */
 const writeSize = 100;
-/** Calls under way at a time. */
+/** Calls in flight at the same time. */
 const writesMax = 10;
 const countSize = 5000;
 
@@ -69,7 +69,7 @@ export class RedisSessionStore implements SessionStore {
 
   async page(cursor: string | undefined, size: number): Promise<SessionPage> {
     const [next, keys] = await this.scan(cursor ?? '0', size);
-    // Redis may name a key twice.
+    // SCAN may return a key twice.
     const ids = [...new Set(keys)].map((key) => key.slice(prefix.length));
     return { ...(await this.read(ids)), next: next === '0' ? undefined : next };
   }
@@ -89,8 +89,8 @@ export class RedisSessionStore implements SessionStore {
     let malformed = 0;
     ids.forEach((id, i) => {
       const timeMs = timesMs[i]!;
-      // Gone since it was named.
-      if (timeMs === gone) return;
+      // The session was deleted after SCAN returned its key.
+      if (timeMs === missingKey) return;
       const session = parse(id, texts[i] ?? null);
       if (session === undefined) malformed++;
       else sessions.push({ ...session, expires_in_secs: timeMs < 0 ? null : Math.ceil(timeMs / 1000) });
@@ -110,7 +110,7 @@ export class RedisSessionStore implements SessionStore {
     return this.answered(this.link.call<Reply>(args));
   }
 
-  /** Whether a lost call was run does not matter: each of these can be repeated. */
+  /** A lost response does not matter here: each of these calls can be repeated. */
   private async answered<Reply>(reply: Promise<Reply>): Promise<Reply> {
     try {
       return await reply;
@@ -120,8 +120,8 @@ export class RedisSessionStore implements SessionStore {
   }
 }
 
-/** What PTTL answers for a key that is not there. */
-const gone = -2;
+/** The reply of PTTL for a key that does not exist. */
+const missingKey = -2;
 
 function keyOf(id: string): string {
   return prefix + id;

@@ -1,21 +1,21 @@
 import { RefusalError } from '../../../shared/errors.js';
 import type {
   SharedStore,
-  Stamped,
-  StampedEntry,
-  StampedFields,
+  TimestampedValue,
+  TimestampedEntry,
+  TimestampedFields,
   StoredRecord,
 } from '../../cluster/shared-store.js';
 import { withTimeout, TimeLimitError } from '../../primitives/with-timeout.js';
 import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
-/** The field of a stamped map that changes with every change of the others. */
+/** The field that holds the version of a last-write-wins map. */
 const versionField = '#version';
 
-/** Shared state in Redis: strings, hashes and streams. How the hash of a stamped map looks is said in `stamp-fields.lua`. */
+/** Shared state in Redis: strings, hashes and streams. `write-fields.lua` describes the hash of a last-write-wins map. */
 export class RedisSharedStore implements SharedStore {
-  private readonly stampScript = new RedisScript('stamp-fields');
+  private readonly writeScript = new RedisScript('write-fields');
   private readonly restoreScript = new RedisScript('restore-fields');
   private readonly forgetScript = new RedisScript('forget-fields');
 
@@ -23,7 +23,7 @@ export class RedisSharedStore implements SharedStore {
     private readonly link: RedisLink,
     private readonly settings: {
       readonly keyPrefix: string;
-      /** An answer is waited for this long at most. */
+      /** A call that is not answered within this time fails. */
       readonly answerLimitMs: number;
     },
   ) {}
@@ -47,9 +47,9 @@ export class RedisSharedStore implements SharedStore {
     return (await this.change(() => this.link.call<number>(['DEL', this.key(key)]))) > 0;
   }
 
-  async stampedFields(key: string): Promise<StampedFields> {
+  async readFields(key: string): Promise<TimestampedFields> {
     const flat = await this.read<string[]>(['HGETALL', this.key(key)]);
-    const fields = new Map<string, Stamped>();
+    const fields = new Map<string, TimestampedValue>();
     let version: string | undefined;
     for (let i = 0; i < flat.length; i += 2) {
       const field = flat[i]!;
@@ -63,7 +63,7 @@ export class RedisSharedStore implements SharedStore {
     return (await this.read<string | null>(['HGET', this.key(key), versionField])) ?? undefined;
   }
 
-  async stampFields(
+  async writeFields(
     key: string,
     fields: Readonly<Record<string, string | undefined>>,
     above = 0,
@@ -75,16 +75,19 @@ export class RedisSharedStore implements SharedStore {
       else set.push(field, value);
     }
     const args = [String(above), String(set.length / 2), ...set, ...removed];
-    return Number(await this.change(() => this.stampScript.run<string>(this.link, [this.key(key)], args)));
+    return Number(await this.change(() => this.writeScript.run<string>(this.link, [this.key(key)], args)));
   }
 
-  async restoreFields(key: string, entries: readonly StampedEntry[]): Promise<void> {
+  async restoreFields(key: string, entries: readonly TimestampedEntry[]): Promise<void> {
     const args = entries.flatMap((entry) => [entry.field, textOf(entry)]);
     await this.change(() => this.restoreScript.run(this.link, [this.key(key)], args));
   }
 
-  async forgetFields(key: string, entries: readonly Pick<StampedEntry, 'field' | 'stamp'>[]): Promise<void> {
-    const args = entries.flatMap(({ field, stamp }) => [field, String(stamp)]);
+  async forgetFields(
+    key: string,
+    entries: readonly Pick<TimestampedEntry, 'field' | 'timestamp'>[],
+  ): Promise<void> {
+    const args = entries.flatMap(({ field, timestamp }) => [field, String(timestamp)]);
     await this.change(() => this.forgetScript.run(this.link, [this.key(key)], args));
   }
 
@@ -127,7 +130,7 @@ export class RedisSharedStore implements SharedStore {
     try {
       return await this.inTime(run());
     } catch (error) {
-      // Redis runs what has reached it, also after a stall in which we have given up.
+      // Redis runs every command that has reached it, even after a stall that is longer than our time limit.
       if (error instanceof ResponseLostError || error instanceof TimeLimitError)
         throw this.link.outcomeUnknown(error);
       throw error instanceof RefusalError ? error : this.link.unavailable(error);
@@ -139,12 +142,12 @@ export class RedisSharedStore implements SharedStore {
   }
 }
 
-function textOf({ stamp, value }: Stamped): string {
-  return value === undefined ? String(stamp) : `${stamp} ${value}`;
+function textOf({ timestamp, value }: TimestampedValue): string {
+  return value === undefined ? String(timestamp) : `${timestamp} ${value}`;
 }
 
-/** What has no stamp was written before there were any: older than all that has one. */
-function parse(text: string): Stamped {
-  const [, stamp, value] = /^(\d+)(?: (.*))?$/s.exec(text) ?? [];
-  return stamp === undefined ? { stamp: 0, value: text } : { stamp: Number(stamp), value };
+/** A value without a timestamp was written by an older version: it is older than any with a timestamp. */
+function parse(text: string): TimestampedValue {
+  const [, timestamp, value] = /^(\d+)(?: (.*))?$/s.exec(text) ?? [];
+  return timestamp === undefined ? { timestamp: 0, value: text } : { timestamp: Number(timestamp), value };
 }

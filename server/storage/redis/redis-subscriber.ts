@@ -2,16 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../logging/log.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
 
-export interface RedisSubscriberDependencies {
+interface RedisSubscriberDependencies {
   readonly log: Log;
   /** Called when {@link RedisSubscriber.live} may have changed. */
   readonly onChange: () => void;
   readonly onError: (error: Error) => void;
 }
 
-export interface RedisSubscriberSettings {
+interface RedisSubscriberSettings {
   readonly url: string;
-  /** A connection that is silent for this long is replaced. */
+  /** A connection without any data for this long is replaced. */
   readonly stallLimitMs: number;
 }
 
@@ -20,11 +20,11 @@ type ChannelListener = (message: Buffer) => void;
 const pingMs = 1000;
 const retryMs = 1000;
 
-/** The connection for subscriptions. Channels are kept over reconnections. */
+/** The connection for subscriptions. Its channels are kept over reconnections. */
 export class RedisSubscriber {
   private client: RedisClient;
   private readonly channels = new Map<string, ChannelListener>();
-  /** Channels that could not be unsubscribed; the client would carry them over to the next connection. */
+  /** Channels whose unsubscription failed: the client would subscribe them again on the next connection. */
   private readonly strays = new Set<string>();
   private restored = false;
   private started = false;
@@ -39,7 +39,7 @@ export class RedisSubscriber {
     this.client = this.newClient();
   }
 
-  /** Connected, with every channel subscribed. */
+  /** True when connected, with every channel subscribed. */
   get live(): boolean {
     return this.restored && this.client.isReady;
   }
@@ -51,25 +51,25 @@ export class RedisSubscriber {
     });
   }
 
-  /** Subscribes a channel; resolved once it is live. When it rejects, the channel is subscribed with the next connection. */
+  /** Subscribes a channel; resolves once it is live. After a rejection the channel is subscribed with the next connection. */
   async subscribe(channel: string, listener: ChannelListener): Promise<void> {
     this.channels.set(channel, listener);
     if (!this.client.isReady) throw new Error('not connected');
-    await this.client.subscribe(channel, this.hear, true);
+    await this.client.subscribe(channel, this.onMessage, true);
   }
 
   async unsubscribe(channel: string): Promise<void> {
     this.channels.delete(channel);
     try {
       if (!this.client.isReady) throw new Error('not connected');
-      // The listener has to be named: without it the client takes a SUBSCRIBE that follows at once for superfluous.
-      await this.client.unsubscribe(channel, this.hear, true);
+      // The listener must be passed: without it the client drops a SUBSCRIBE that follows at once as redundant.
+      await this.client.unsubscribe(channel, this.onMessage, true);
     } catch {
       this.strays.add(channel);
     }
   }
 
-  /** Looks after the connection; to be called several times a second. */
+  /** Checks the connection; must be called several times a second. */
   watch(): void {
     if (this.closed || !this.started) return;
     const silentMs = performance.now() - this.lastReceivedAt;
@@ -81,12 +81,12 @@ export class RedisSubscriber {
       const { client } = this;
       client
         .sendCommand(['PING'])
-        .then(() => this.heard(client))
+        .then(() => this.dataReceived(client))
         .catch(() => {});
     }
   }
 
-  /** Gives up the connection for a new one. */
+  /** Replaces the connection by a new one. */
   replace(): void {
     const old = this.client;
     this.restored = false;
@@ -106,39 +106,41 @@ export class RedisSubscriber {
     this.lastReceivedAt = performance.now();
     this.pinging = false;
     client.on('error', (error: Error) => {
-      this.heard(client);
+      this.dataReceived(client);
       this.dependencies.onError(error);
     });
-    client.on('connect', () => this.heard(client));
+    client.on('connect', () => this.dataReceived(client));
     client.on('reconnecting', () => {
-      this.heard(client);
+      this.dataReceived(client);
       if (client !== this.client) return;
       this.restored = false;
       this.dependencies.onChange();
     });
     client.on('ready', () => {
-      this.heard(client);
+      this.dataReceived(client);
       void this.restore(client);
     });
     return client;
   }
 
-  private heard(client: RedisClient): void {
+  private dataReceived(client: RedisClient): void {
     if (client !== this.client) return;
     this.lastReceivedAt = performance.now();
     this.pinging = false;
   }
 
-  /** The client renews its own subscriptions; those that never came about, or should have ended, are seen to here. */
+  /**
+   * The client restores its own subscriptions. This restores the ones that had failed, and ends the ones whose unsubscription had failed.
+   */
   private async restore(client: RedisClient): Promise<void> {
     const current = () => client === this.client && client.isReady && !this.closed;
     while (current() && !this.restored) {
       try {
         const channels = [...this.channels.keys()];
-        if (channels.length > 0) await client.subscribe(channels, this.hear, true);
+        if (channels.length > 0) await client.subscribe(channels, this.onMessage, true);
         const strays = [...this.strays].filter((channel) => !this.channels.has(channel));
         this.strays.clear();
-        if (strays.length > 0) await client.unsubscribe(strays, this.hear, true);
+        if (strays.length > 0) await client.unsubscribe(strays, this.onMessage, true);
         if (!current()) return;
         this.restored = true;
         this.dependencies.onChange();
@@ -149,13 +151,13 @@ export class RedisSubscriber {
     }
   }
 
-  private readonly hear = (message: Buffer, channel: Buffer): void => {
+  private readonly onMessage = (message: Buffer, channel: Buffer): void => {
     this.lastReceivedAt = performance.now();
     const name = channel.toString();
     try {
       this.channels.get(name)?.(message);
     } catch (error) {
-      this.dependencies.log.error('A message from Redis could not be handled', { channel: name, error });
+      this.dependencies.log.error('Handler of a message from Redis failed', { channel: name, error });
     }
   };
 }

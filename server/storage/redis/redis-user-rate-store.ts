@@ -2,7 +2,7 @@ import type { Grant, UserRateStore } from '../../limits/user-rate-store.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
-/** The windows of users in Redis, see `lua/user-rate.lua`: one round trip takes a grant. */
+/** The rate windows of users in Redis, see `lua/user-rate.lua`: a grant costs one round trip. */
 export class RedisUserRateStore implements UserRateStore {
   private readonly script = new RedisScript('user-rate');
 

@@ -1,8 +1,8 @@
-/** Names of what is kept of a topic in Redis; all share the hash tag `{topic}`, so that they live on one node of a Redis Cluster. */
+/** The keys of a topic in Redis. All share the hash tag `{topic}`, so that they are on one node of a Redis Cluster. */
 export class TopicKeys {
   constructor(private readonly prefix: string) {}
 
-  /** The stream of messages; the name of the channel and `:log`, as `lua/append.lua` takes it. */
+  /** The stream of messages. Its name is that of the channel plus `:log`: `lua/append.lua` relies on this. */
   log(topic: string): string {
     return `${this.prefix}:{${topic}}:log`;
   }

@@ -4,7 +4,7 @@ import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSharedStore } from '../../../server/storage/redis/redis-shared-store.js';
 import { ReplicatedMap } from '../../../server/cluster/replicated-map.js';
-import type { SharedStore, StampedEntry } from '../../../server/cluster/shared-store.js';
+import type { SharedStore, TimestampedEntry } from '../../../server/cluster/shared-store.js';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 import { silentLog, type Log } from '../../../server/logging/log.js';
 import { TestRedis } from '../../support/redis.js';
@@ -54,73 +54,73 @@ for (const storage of ['memory', 'redis'] as const) {
 
     /** The stored value of a field: `undefined` if it was removed or was never there. */
     const valueOf = async (key: string, field: string) =>
-      (await store.stampedFields(key)).fields.get(field)?.value;
-    const entriesOf = async (key: string): Promise<StampedEntry[]> =>
-      [...(await store.stampedFields(key)).fields].map(([field, stamped]) => ({ field, ...stamped }));
+      (await store.readFields(key)).fields.get(field)?.value;
+    const entriesOf = async (key: string): Promise<TimestampedEntry[]> =>
+      [...(await store.readFields(key)).fields].map(([field, timestamped]) => ({ field, ...timestamped }));
 
-    it('writes fields of a map in one step, with one stamp that is greater than those before', async () => {
+    it('writes fields of a map in one step, with one timestamp that is greater than those before', async () => {
       const startMicros = Date.now() * 1000;
-      const first = await store.stampFields('map', { a: '1', b: '2', 'c:d': ' x  y\nz ', e: '' });
+      const first = await store.writeFields('map', { a: '1', b: '2', 'c:d': ' x  y\nz ', e: '' });
       assert.ok(first >= startMicros && first <= (Date.now() + 1000) * 1000, 'microseconds since 1970');
       assert.equal(await store.fieldsVersion('map'), String(first));
-      const second = await store.stampFields('map', { a: undefined, b: '3', none: undefined });
+      const second = await store.writeFields('map', { a: undefined, b: '3', none: undefined });
       assert.ok(second > first);
-      const { version, fields } = await store.stampedFields('map');
+      const { version, fields } = await store.readFields('map');
       assert.deepEqual([version, await store.fieldsVersion('map')], [String(second), String(second)]);
       assert.deepEqual(Object.fromEntries(fields), {
-        a: { stamp: second, value: undefined },
-        b: { stamp: second, value: '3' },
-        'c:d': { stamp: first, value: ' x  y\nz ' },
-        e: { stamp: first, value: '' },
-        none: { stamp: second, value: undefined },
+        a: { timestamp: second, value: undefined },
+        b: { timestamp: second, value: '3' },
+        'c:d': { timestamp: first, value: ' x  y\nz ' },
+        e: { timestamp: first, value: '' },
+        none: { timestamp: second, value: undefined },
       });
-      const nothing = await store.stampedFields('nothing');
+      const nothing = await store.readFields('nothing');
       assert.deepEqual([nothing.version, nothing.fields.size], [undefined, 0]);
       assert.equal(await store.fieldsVersion('nothing'), undefined);
     });
 
-    it('stamps above what the caller knows of, and what it has restored, however slow its own clock', async () => {
+    it('gives timestamps above what the caller knows of, and what it has restored, however slow its own clock', async () => {
       const aheadMicros = (Date.now() + 60_000) * 1000;
-      const stamp = await store.stampFields('ahead', { a: '1' }, aheadMicros);
-      assert.equal(stamp, aheadMicros + 1);
-      assert.ok((await store.stampFields('ahead', { b: '1' })) > stamp);
-      await store.restoreFields('restored', [{ field: 'a', stamp: aheadMicros, value: '1' }]);
-      assert.ok((await store.stampFields('restored', { a: '2' })) > aheadMicros);
+      const timestamp = await store.writeFields('ahead', { a: '1' }, aheadMicros);
+      assert.equal(timestamp, aheadMicros + 1);
+      assert.ok((await store.writeFields('ahead', { b: '1' })) > timestamp);
+      await store.restoreFields('restored', [{ field: 'a', timestamp: aheadMicros, value: '1' }]);
+      assert.ok((await store.writeFields('restored', { a: '2' })) > aheadMicros);
     });
 
     it('restores fields that are absent or older, and has another version only if there were some', async () => {
-      const stamp = await store.stampFields('some', { kept: '1', removed: undefined });
+      const timestamp = await store.writeFields('some', { kept: '1', removed: undefined });
       const older = [
-        { field: 'kept', stamp: stamp - 1, value: 'x' },
-        { field: 'removed', stamp: stamp - 1, value: 'x' },
-        { field: 'kept', stamp, value: 'x' },
+        { field: 'kept', timestamp: timestamp - 1, value: 'x' },
+        { field: 'removed', timestamp: timestamp - 1, value: 'x' },
+        { field: 'kept', timestamp, value: 'x' },
       ];
       await store.restoreFields('some', older);
       await store.restoreFields('some', []);
-      assert.equal(await store.fieldsVersion('some'), String(stamp));
+      assert.equal(await store.fieldsVersion('some'), String(timestamp));
       const newer = [
-        { field: 'kept', stamp: stamp + 1, value: undefined },
-        { field: 'absent', stamp: 5, value: '' },
-        { field: 'gone', stamp: 6, value: undefined },
+        { field: 'kept', timestamp: timestamp + 1, value: undefined },
+        { field: 'absent', timestamp: 5, value: '' },
+        { field: 'gone', timestamp: 6, value: undefined },
       ];
       await store.restoreFields('some', [...older, ...newer]);
-      assert.ok(Number(await store.fieldsVersion('some')) > stamp + 1);
+      assert.ok(Number(await store.fieldsVersion('some')) > timestamp + 1);
       const entries = await entriesOf('some');
       assert.deepEqual(
         new Set(entries.map((entry) => JSON.stringify(entry))),
         new Set(
-          [...newer, { field: 'removed', stamp, value: undefined }].map((entry) => JSON.stringify(entry)),
+          [...newer, { field: 'removed', timestamp, value: undefined }].map((entry) => JSON.stringify(entry)),
         ),
       );
     });
 
-    it('forgets fields that still have the stamp they are known with', async () => {
-      const stamp = await store.stampFields('past', { a: undefined, b: undefined, c: '1' });
-      const later = await store.stampFields('past', { b: '2' });
+    it('forgets fields that still have the timestamp they are known with', async () => {
+      const timestamp = await store.writeFields('past', { a: undefined, b: undefined, c: '1' });
+      const later = await store.writeFields('past', { b: '2' });
       await store.forgetFields('past', [
-        { field: 'a', stamp },
-        { field: 'b', stamp },
-        { field: 'none', stamp },
+        { field: 'a', timestamp },
+        { field: 'b', timestamp },
+        { field: 'none', timestamp },
       ]);
       assert.deepEqual(
         (await entriesOf('past')).map(({ field }) => field).sort(),
@@ -218,7 +218,7 @@ for (const storage of ['memory', 'redis'] as const) {
         { name, checkMs: 3_600_000 },
       );
     /** Makes the store hold what it held before, as a restart from a snapshot does. */
-    const backTo = async (key: string, entries: readonly StampedEntry[]) => {
+    const backTo = async (key: string, entries: readonly TimestampedEntry[]) => {
       await store.delete(key);
       await store.restoreFields(key, entries);
     };
@@ -323,10 +323,10 @@ for (const storage of ['memory', 'redis'] as const) {
       const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
       const a = quietMap('under way', { log });
       await a.set({ before: 'x' });
-      const stampedFields = store.stampedFields.bind(store);
-      store.stampedFields = async (key) => {
-        store.stampedFields = stampedFields;
-        const found = await stampedFields(key);
+      const readFields = store.readFields.bind(store);
+      store.readFields = async (key) => {
+        store.readFields = readFields;
+        const found = await readFields(key);
         await a.set({ during: 'y', before: undefined });
         return found;
       };
@@ -340,7 +340,7 @@ for (const storage of ['memory', 'redis'] as const) {
     it('lets what is set win on a clock that is behind the one of the store before', async () => {
       const [a, b] = quietMapsOf('behind', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
       await store.restoreFields('behind', [
-        { field: 'mode', stamp: (Date.now() + 60_000) * 1000, value: 'x' },
+        { field: 'mode', timestamp: (Date.now() + 60_000) * 1000, value: 'x' },
       ]);
       for (const map of [a, b]) await map.read();
       await store.delete('behind');
@@ -381,7 +381,7 @@ for (const storage of ['memory', 'redis'] as const) {
       await a.set({ gone: 'x', kept: 'y' });
       await a.set({ gone: undefined });
       await holds.read();
-      const has = async () => (await store.stampedFields('day')).fields.has('gone');
+      const has = async () => (await store.readFields('day')).fields.has('gone');
       passedMs = 86_000_000;
       await store.delete('day');
       await until(has, 'it is written back before');
@@ -403,7 +403,7 @@ for (const storage of ['memory', 'redis'] as const) {
     });
 
     if (storage === 'redis') {
-      it('takes over what was written before there were stamps, older than all that has one', async () => {
+      it('takes over what was written before there were timestamps, older than all that has one', async () => {
         const stored = ['mode', '{"value":1}', '#version', 'a-1-0', '#origin', 'a-1-0'];
         await link!.call(['HSET', 'test:unstamped', ...stored]);
         const a = quietMap('unstamped');
@@ -442,14 +442,14 @@ for (const storage of ['memory', 'redis'] as const) {
           );
         const startAt = performance.now();
         const codes = await Promise.all([
-          codeOf(store.stampFields('stalled', { a: '1' })),
-          codeOf(store.restoreFields('restored', [{ field: 'b', stamp: 1, value: '1' }])),
+          codeOf(store.writeFields('stalled', { a: '1' })),
+          codeOf(store.restoreFields('restored', [{ field: 'b', timestamp: 1, value: '1' }])),
           codeOf(store.forgetFields('restored', [])),
           codeOf(store.append('stalled list', { a: '1' }, 10)),
           codeOf(store.set('stalled value', '1')),
           codeOf(store.setIfAbsent('stalled lock', '1', 10_000)),
           codeOf(store.delete('map')),
-          codeOf(store.stampedFields('map')),
+          codeOf(store.readFields('map')),
           codeOf(store.fieldsVersion('map')),
         ]);
         assert.ok(performance.now() - startAt < 2000);

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
 import { RefusalError } from '../../../shared/errors.js';
 import { Permissions } from '../../../server/auth/permissions.js';
-import { readKeys, TokenVerifier } from '../../../server/auth/token-verifier.js';
+import { readKeys } from '../../../server/auth/token-keys.js';
+import { TokenVerifier } from '../../../server/auth/token-verifier.js';
 
 const secret = 'shared secret';
 const codeOf = (run: () => unknown): string | undefined => {

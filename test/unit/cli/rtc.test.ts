@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { readKeys, TokenVerifier } from '../../../server/auth/token-verifier.js';
+import { readKeys } from '../../../server/auth/token-keys.js';
+import { TokenVerifier } from '../../../server/auth/token-verifier.js';
 import { root } from '../../support/root.js';
 
 /** Runs `rtc` with only these variables. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import WebSocket, { WebSocketServer } from 'ws';
-import type { Identity } from '../../../server/protocol/identity.js';
+import { ConnectionAttempt } from '../../../server/gateway/connection-attempt.js';
 import { WsConnection } from '../../../server/gateway/ws/ws-connection.js';
 import { until } from '../../support/wait.js';
 
@@ -27,8 +27,10 @@ describe('[SESSION] heartbeats of /ws', () => {
     client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
     await new Promise((resolve) => client.once('open', resolve));
     const [webSocket, request] = await accepted;
+    const credentials = { token: () => '', sessionId: undefined, positions: undefined };
+    const attempt = new ConnectionAttempt('json', request, '127.0.0.1', credentials, request.socket);
     connection = new WsConnection(
-      { id: 'c', webSocket, request, identity: {} as Identity },
+      { id: 'c', webSocket, attempt },
       { heartbeatIntervalMs: 20, clientTimeoutMs: 60_000 },
     );
     heartbeats = 0;

@@ -429,14 +429,14 @@ describe('[LIMITS] UserConnections', () => {
     };
     const counts = newLimitCounts();
     const connections = new UserConnections({ store, counts, log: silentLog }, { maxConnections: 2 });
-    const release = await connections.claim('ann')!;
-    await assert.rejects(connections.claim('ann')!, { code: 'at_capacity' });
+    const release = await connections.acquireSlot('ann')!;
+    await assert.rejects(connections.acquireSlot('ann')!, { code: 'at_capacity' });
     assert.equal(counts.userConnections, 1);
     release();
     release();
     await settle();
     assert.deepEqual(set, [1, 2, 1, 0]);
-    await connections.claim('ann');
+    await connections.acquireSlot('ann');
   });
 
   it('counts the connections of this replica while the store is away', async () => {
@@ -444,10 +444,10 @@ describe('[LIMITS] UserConnections', () => {
     const store = { set: away, elsewhere: away, replace: away, close: async () => {} };
     const counts = newLimitCounts();
     const connections = new UserConnections({ store, counts, log: silentLog }, { maxConnections: 1 });
-    const release = await connections.claim('ann')!;
-    await assert.rejects(connections.claim('ann')!, { code: 'at_capacity' });
+    const release = await connections.acquireSlot('ann')!;
+    await assert.rejects(connections.acquireSlot('ann')!, { code: 'at_capacity' });
     release();
-    await connections.claim('ann');
+    await connections.acquireSlot('ann');
     connections.rewrite();
     await settle();
   });
@@ -456,7 +456,7 @@ describe('[LIMITS] UserConnections', () => {
     const store = null as never;
     const counts = newLimitCounts();
     const connections = new UserConnections({ store, counts, log: silentLog }, { maxConnections: 0 });
-    assert.equal(connections.claim('ann'), undefined);
+    assert.equal(connections.acquireSlot('ann'), undefined);
     connections.rewrite();
   });
 });

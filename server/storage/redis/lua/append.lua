@@ -15,6 +15,7 @@
 --
 -- The meta hash: e epoch, s sequence, r Redis process that wrote last, p earlier epochs "epoch:sequence,..." newest first, at most 8,
 -- x time of the last expiry update, w:<writer> "<batch number> <ms> <result>", the last batch applied from that writer.
+--- @include "includes/epoch"
 local call = redis.call
 local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
 local mark = 'w:' .. writer
@@ -41,12 +42,8 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
     end
   else
     stored = size > 0 and call('EXISTS', logKey) == 1
-    if meta[3] ~= process or (sequence > 0 and size > 0 and not stored
-        and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
-      -- Another process than at the last write: it may have lost a tail. Or the history has expired or was deleted. Go on under a new epoch.
-      previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
-      local _, commas = string.gsub(previous, ',', '')
-      if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end
+    if mustEndEpoch(process, meta[3], sequence, size > 0 and not stored, previous) then
+      previous = endEpoch(epoch, sequence, previous)
       epoch = freshEpoch .. '.' .. number
     end
   end

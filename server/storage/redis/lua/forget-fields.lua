@@ -1,7 +1,7 @@
--- Removes fields, with their tombstones, from a stamped map (see stamp-fields.lua), where they still have the given stamp. The version
--- stays: nothing that anybody sees has changed.
+-- Deletes fields, with their tombstones, from a last-write-wins map (see write-fields.lua), if they still have the given timestamp. The
+-- version stays: no visible value has changed.
 --
--- KEYS[1] hash   ARGV for each field: name, stamp
+-- KEYS[1] hash   ARGV for each field: name, timestamp
 -- Result: number of fields removed
 local removed = 0
 for i = 1, #ARGV, 2 do

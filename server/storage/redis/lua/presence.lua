@@ -1,8 +1,8 @@
--- Sets how many connections of users this replica has on a topic, and tells for whom that changes being there at all.
+-- Sets the number of connections of users on a topic, for this replica. Returns the users who became present or absent in the cluster.
 --
 -- KEYS[1] hash: field = user, value = "<replica>=<connections>" for each replica that has some, separated by spaces
 -- ARGV[1] replica   [2] TTL ms   then for each user: user id, connections
--- Result: for each user that came or went: user id, connections in the cluster before, after
+-- Result: for each such user: user id, connections in the cluster before, after
 local result, emptied = {}, {}
 for i = 3, #ARGV, 2 do
   local user, count = ARGV[i], tonumber(ARGV[i + 1])

@@ -1,5 +1,5 @@
--- Writes sessions, except where the stored one is newer. KEYS: one a session. ARGV: time to live in ms, '1' to overwrite, then for each
--- session its JSON and its updated_at. Returns how many were kept as they were.
+-- Writes sessions, unless the stored session is newer. KEYS: one per session. ARGV: time to live in ms, '1' to overwrite, then for each
+-- session its JSON and its updated_at. Result: number of stored sessions that were kept.
 local kept = 0
 for i, key in ipairs(KEYS) do
   local newer = false

@@ -7,6 +7,7 @@
 --     [7] now, ms: marks of batches older than an hour are removed when there are many
 --     [8] history size
 -- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them }
+--- @include "includes/epoch"
 local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
 local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
 if not epoch then
@@ -14,11 +15,8 @@ if not epoch then
   -- In this order: after DEL Redis would not look at maxmemory any more (see append.lua).
   redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '')
   redis.call('DEL', KEYS[1])
-elseif meta[3] ~= ARGV[1] or (sequence > 0 and tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0
-    and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)) then
-  previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
-  local _, commas = string.gsub(previous, ',', '')
-  if commas > 7 then previous = string.gsub(previous, ',[^,]*$', '') end
+elseif mustEndEpoch(ARGV[1], meta[3], sequence, tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0, previous) then
+  previous = endEpoch(epoch, sequence, previous)
   epoch = ARGV[2]
   redis.call('HSET', KEYS[2], 'e', epoch, 'r', ARGV[1], 'p', previous)
 end

@@ -1,4 +1,5 @@
--- Finds out what became of a batch whose answer was lost. If it was not applied, it never will be: its number is marked as used.
+-- Returns the outcome of a batch whose response was lost. If the batch was not applied, its number is marked as used, so that it cannot be
+-- applied later.
 --
 -- KEYS[1] meta hash
 -- ARGV[1] writer   [2] batch number   [3] now, ms   [4] meta TTL ms
@@ -11,6 +12,6 @@ if last then
   if tonumber(number) >= tonumber(ARGV[2]) then return 'cancelled' end
 end
 redis.call('HSET', KEYS[1], field, ARGV[2] .. ' ' .. ARGV[3] .. ' cancelled')
--- Only ever later: the last append may have set a longer one.
+-- The expiry is only ever extended: the last append may have set a later one.
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return 'cancelled'

@@ -1,19 +1,19 @@
--- Writes fields back into a stamped map (see stamp-fields.lua) with the stamps they had, where it has none or an older one. If anything is
--- written, the map gets a version that nobody has seen.
+-- Restores fields of a last-write-wins map (see write-fields.lua) with their timestamps, if the map lacks them or has an older value. If
+-- anything is written, the map gets a new version.
 --
--- KEYS[1] hash   ARGV for each field: name, "<stamp> <value>" or "<stamp>"
+-- KEYS[1] hash   ARGV for each field: name, "<timestamp> <value>" or "<timestamp>"
 -- Result: number of fields written
 local call = redis.call
-local function stampOf(text)
+local function timestampOf(text)
   return tonumber(text and (string.match(text, '^(%d+) ') or string.match(text, '^%d+$'))) or 0
 end
 
 local written, greatest = 0, 0
 for i = 1, #ARGV, 2 do
-  local stored, stamp = call('HGET', KEYS[1], ARGV[i]), stampOf(ARGV[i + 1])
-  if not stored or stampOf(stored) < stamp then
+  local stored, timestamp = call('HGET', KEYS[1], ARGV[i]), timestampOf(ARGV[i + 1])
+  if not stored or timestampOf(stored) < timestamp then
     call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
-    written, greatest = written + 1, math.max(greatest, stamp)
+    written, greatest = written + 1, math.max(greatest, timestamp)
   end
 end
 if written > 0 then

@@ -1,4 +1,4 @@
--- Takes commands from a user's sliding window of ten slots of 100 ms. The clock is that of Redis: those of replicas may differ.
+-- Takes commands from the sliding window of a user: ten slots of 100 ms. The clock is that of Redis, because those of replicas may differ.
 --
 -- KEYS[1] hash of the user: number of a slot, commands granted in it
 -- ARGV[1] commands per second   [2] commands wanted

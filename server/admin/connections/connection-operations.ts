@@ -1,0 +1,159 @@
+import { RefusalError } from '../../../shared/errors.js';
+import type { Position } from '../../../shared/position.js';
+import type { Connection } from '../../protocol/connection.js';
+import type { Topics } from '../../topics/topics.js';
+import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
+
+/** A connection as operators see it. */
+interface ConnectionInfo {
+  readonly connection_id: string;
+  readonly user_id: string;
+  readonly session_id: string;
+  readonly wire: string;
+  readonly address: string;
+  /** Milliseconds since 1970. */
+  readonly connected_at: number;
+  readonly replica_id: string;
+  readonly roles: readonly string[];
+  /** Bytes that the client has not read yet. */
+  readonly waiting_bytes: number;
+  readonly topics: Readonly<Record<string, Position>>;
+}
+
+/** Selects connections; each given field has to match. */
+export interface ConnectionQuery {
+  readonly id?: string | undefined;
+  readonly user?: string | undefined;
+  readonly topic?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+interface UnsubscribeAnswer {
+  readonly found: boolean;
+  readonly unsubscribed: readonly string[];
+}
+
+export const listConnections = operation<ConnectionQuery, Found<ConnectionInfo>>('connections');
+
+export const disconnectConnections = operation<
+  ConnectionQuery & { readonly reason: string },
+  { readonly disconnected: number }
+>('disconnect');
+
+export const unsubscribeConnection = operation<
+  { readonly id: string; readonly topics: readonly string[] },
+  UnsubscribeAnswer
+>('unsubscribe');
+
+/** Number of connections by user. */
+export const countUsers = operation<null, Readonly<Record<string, number>>>('users');
+
+interface LiveConnection extends Connection {
+  readonly outbox: { readonly waitingBytes: number };
+}
+
+interface ConnectionOperationsDependencies {
+  readonly replicaId: string;
+  readonly connections: () => Iterable<LiveConnection>;
+  readonly connection: (id: string) => LiveConnection | undefined;
+  readonly topics: Topics;
+  readonly sessions: {
+    /** Removes a topic that the session is still to restore. False if it was not to be restored. */
+    forget(connection: Connection, topic: string): boolean;
+    /** Called when the subscriptions of a connection have changed. */
+    onChanged(connection: Connection): void;
+  };
+}
+
+/** Answers of this replica about its connections. */
+export class ConnectionOperations {
+  constructor(private readonly dependencies: ConnectionOperationsDependencies) {}
+
+  /** Registers the answers of this replica. */
+  serve(cluster: ClusterOperations): void {
+    cluster.answer(listConnections, (query) => this.list(query));
+    cluster.answer(disconnectConnections, ({ reason, ...query }) => this.disconnect(query, reason));
+    cluster.answer(unsubscribeConnection, ({ id, topics }) => this.unsubscribe(id, topics));
+    cluster.answer(countUsers, () => this.countUsers());
+  }
+
+  private list(query: ConnectionQuery): Found<ConnectionInfo> {
+    const items: ConnectionInfo[] = [];
+    const limit = query.limit ?? Infinity;
+    let total = 0;
+    for (const connection of this.matching(query)) {
+      total++;
+      if (items.length < limit) items.push(this.describe(connection));
+    }
+    return { items, total };
+  }
+
+  private countUsers(): Readonly<Record<string, number>> {
+    const counts = new Map<string, number>();
+    for (const { identity } of this.dependencies.connections())
+      counts.set(identity.userId, (counts.get(identity.userId) ?? 0) + 1);
+    return Object.fromEntries(counts);
+  }
+
+  private disconnect(query: ConnectionQuery, reason: string): { disconnected: number } {
+    // A copy: disconnecting removes a connection from the registry and from its topics.
+    const matching = [...this.matching(query)];
+    const error = new RefusalError('disconnected', reason);
+    for (const connection of matching) connection.disconnect(error);
+    return { disconnected: matching.length };
+  }
+
+  private unsubscribe(id: string, names: readonly string[]): UnsubscribeAnswer {
+    const connection = this.dependencies.connection(id);
+    if (connection === undefined) return { found: false, unsubscribed: [] };
+    const { topics, sessions } = this.dependencies;
+    const unsubscribed = names.filter((topic) => {
+      const wasAwaited = sessions.forget(connection, topic);
+      return topics.unsubscribe(connection, topic) || wasAwaited;
+    });
+    if (unsubscribed.length > 0) {
+      sessions.onChanged(connection);
+      connection.emit('status', {
+        status: 'unsubscribed',
+        details: { topics: unsubscribed, by: 'operator' },
+      });
+    }
+    return { found: true, unsubscribed };
+  }
+
+  private *matching(query: ConnectionQuery): Iterable<LiveConnection> {
+    for (const candidate of this.candidates(query)) {
+      if (query.user === undefined || candidate.identity.userId === query.user) yield candidate;
+    }
+  }
+
+  private candidates({ id, topic }: ConnectionQuery): Iterable<LiveConnection> {
+    const { connection, connections, topics } = this.dependencies;
+    if (id !== undefined) {
+      const one = connection(id);
+      return one === undefined ? [] : [one];
+    }
+    return topic === undefined ? connections() : (topics.subscribers(topic) as Iterable<LiveConnection>);
+  }
+
+  private describe(connection: LiveConnection): ConnectionInfo {
+    const { identity } = connection;
+    return {
+      connection_id: connection.id,
+      user_id: identity.userId,
+      session_id: connection.sessionId,
+      wire: connection.wire,
+      address: connection.address,
+      connected_at: connection.connectedAt,
+      replica_id: this.dependencies.replicaId,
+      roles: identity.roles,
+      waiting_bytes: connection.outbox.waitingBytes,
+      topics: Object.fromEntries(
+        [...this.dependencies.topics.positions(connection)].map(([topic, { epoch, sequence }]) => [
+          topic,
+          { epoch, sequence },
+        ]),
+      ),
+    };
+  }
+}

@@ -1,0 +1,39 @@
+import { ClusterOperations } from '../admin/cluster-operations.js';
+import { ReplicaCalls } from '../cluster/replica-calls.js';
+import { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { Settings } from '../config/schema.js';
+import { ControlState } from '../control/control-state.js';
+import type { LoggerFactory } from '../logging/logger.js';
+import type { Storage } from '../storage/storage.js';
+
+interface ControlParts {
+  readonly settings: Settings;
+  readonly storage: Storage;
+  readonly logger: LoggerFactory;
+}
+
+/** The runtime control that all replicas share, and operations that all replicas answer. */
+export interface Control {
+  readonly map: ReplicatedMap;
+  readonly state: ControlState;
+  readonly cluster: ClusterOperations;
+}
+
+/** A replica that misses the message about a change finds the change within this time, in milliseconds. */
+const controlCheckMs = 500;
+
+/** Puts the runtime control together. */
+export function assembleControl({ settings, storage, logger }: ControlParts): Control {
+  const { shared: store, bus } = storage;
+  const map = new ReplicatedMap(
+    { store, bus, log: logger.log('emergency') },
+    { name: 'control', checkMs: controlCheckMs },
+  );
+  storage.onUp(() => void map.read());
+  const calls = new ReplicaCalls(bus, { timeoutMs: settings.admin.callTimeoutMs });
+  return {
+    map,
+    state: new ControlState(map, { rates: settings.limits }),
+    cluster: new ClusterOperations(calls),
+  };
+}

@@ -1,0 +1,58 @@
+import { alertNotifier } from '../admin/notifications/alert-notifier.js';
+import { developmentSecret } from '../auth/development-secret.js';
+import type { Settings } from '../config/schema.js';
+import { ClientAddresses } from '../gateway/handshake/client-addresses.js';
+import type { Hooks } from '../hooks/hooks.js';
+import { LoggerFactory } from '../logging/logger.js';
+import { Metrics } from '../metrics/metrics.js';
+import { openStorage, type Storage } from '../storage/storage.js';
+import { assembleControl, type Control } from './control.js';
+import { assembleLimits, type Limits } from './limits.js';
+import { assembleSupervision, type Supervision } from './supervision.js';
+import { assembleTokens, type Tokens } from './tokens.js';
+import { assembleTracing, type Tracing } from './tracing.js';
+
+/** Parts that know nothing of connections and messages; all others are built on them. */
+export interface Foundation {
+  readonly settings: Settings;
+  readonly replicaId: string;
+  readonly logger: LoggerFactory;
+  readonly logOf: LoggerFactory['log'];
+  readonly metrics: Metrics;
+  /** The secret that was generated for this run, if the settings have none. */
+  readonly generatedSecret: string | undefined;
+  readonly storage: Storage;
+  readonly tokens: Tokens;
+  readonly control: Control;
+  readonly limits: Limits;
+  readonly supervision: Supervision;
+  readonly tracing: Tracing;
+  readonly addresses: ClientAddresses;
+}
+
+/** @throws SettingsError if the settings do not fit together */
+export function assembleFoundation(
+  settings: Settings,
+  replicaId: string,
+  options: { readonly logger?: LoggerFactory; readonly hooks?: Hooks },
+): Foundation {
+  const logger = options.logger ?? new LoggerFactory(settings.logging);
+  const logOf = logger.log;
+  const generatedSecret = developmentSecret(settings);
+  const storage = openStorage({ replicaId, logOf, now: Date.now }, settings);
+  const parts = { settings, replicaId, storage, logger, logOf };
+  const tokens = assembleTokens({ ...parts, secret: settings.auth.jwtSecret ?? generatedSecret });
+  const control = assembleControl(parts);
+  const announce = alertNotifier(control.cluster);
+  return {
+    ...parts,
+    metrics: new Metrics(),
+    generatedSecret,
+    tokens,
+    control,
+    limits: assembleLimits({ ...parts, rates: () => control.state.rates }),
+    supervision: assembleSupervision({ ...parts, hooks: options.hooks ?? {}, announce }),
+    tracing: assembleTracing({ ...parts, switches: control.map }),
+    addresses: new ClientAddresses(settings.server.trustedProxies),
+  };
+}

@@ -1,0 +1,53 @@
+import type { Settings } from '../config/schema.js';
+import type { Confirmations } from '../fanout/confirmations.js';
+import type { ConnectionRegistry } from '../gateway/connection-registry.js';
+import type { LogFactory } from '../logging/log.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { Storage } from '../storage/storage.js';
+import { systemClock } from '../primitives/clock.js';
+import { TopicHub } from '../topics/topic-hub.js';
+import type { Supervision } from './supervision.js';
+import type { Tracing } from './tracing.js';
+
+/** Parts that the topics need. */
+interface TopicParts {
+  readonly settings: Settings;
+  readonly storage: Storage;
+  readonly registry: ConnectionRegistry;
+  readonly confirmations: Confirmations;
+  readonly supervision: Supervision;
+  readonly tracing: Tracing;
+  readonly metrics: Metrics;
+  readonly logOf: LogFactory;
+}
+
+/** Puts the topics of a replica together. */
+export function assembleTopics(parts: TopicParts): TopicHub {
+  const { settings, storage, supervision, tracing, metrics } = parts;
+  const { topics, outbox, actorSystem } = settings;
+  return new TopicHub(
+    {
+      broker: storage.broker,
+      audience: parts.registry,
+      acks: parts.confirmations,
+      supervisor: supervision.supervisor,
+      onPublish: supervision.hooks.publish,
+      onSubscribe: supervision.hooks.subscribing,
+      tracer: tracing.tracer,
+      onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
+      log: parts.logOf('routing'),
+      clock: systemClock,
+    },
+    {
+      fanoutWindowMs: topics.fanoutWindowMs,
+      fanoutWindowMaxMs: topics.fanoutWindowMaxMs,
+      positionCheckMs: topics.positionCheckSecs * 1000,
+      outboxOverflow: outbox.overflowStrategy,
+      blockCacheBytes: topics.catchUpCacheBytes,
+      mailboxCapacity: actorSystem.mailboxCapacity,
+      mailboxOverflow: actorSystem.overflowStrategy,
+      batchMax: actorSystem.batchMax,
+      actorIdleMs: actorSystem.idleSecs * 1000,
+    },
+  );
+}

@@ -1,0 +1,27 @@
+import type { PresenceService } from '../presence/presence-service.js';
+import type { TopicHub } from '../topics/topic-hub.js';
+import type { ConnectionRegistry } from './connection-registry.js';
+
+export interface FollowRoomsDependencies {
+  readonly registry: ConnectionRegistry;
+  readonly topics: TopicHub;
+  readonly presence: PresenceService;
+}
+
+/** Socket.IO's rooms decide which topics are active here, and which users are present in them. */
+export function followRooms({ registry, topics, presence }: FollowRoomsDependencies): void {
+  const userOf = (id: string) => registry.connection(id)?.identity.userId;
+  registry.follow({
+    onRoomCreated: (topic) => topics.onRoomCreated(topic),
+    onRoomDeleted: (topic) => topics.onRoomDeleted(topic),
+    onJoined: (topic, id) => {
+      const userId = userOf(id);
+      if (userId !== undefined) presence.joined(topic, userId);
+    },
+    onLeft: (topic, id) => {
+      topics.onLeft(topic, id);
+      const userId = userOf(id);
+      if (userId !== undefined) presence.left(topic, userId);
+    },
+  });
+}

@@ -1,0 +1,20 @@
+import type { Server as SocketIoServer } from 'socket.io';
+
+/** The rooms of the connections that receive the presence events of a topic. */
+export class PresenceRooms {
+  constructor(private readonly io: SocketIoServer) {}
+
+  readonly watch = ({ id }: { readonly id: string }, topic: string): void =>
+    void this.io.of('/').sockets.get(id)?.join(roomOf(topic));
+
+  readonly unwatch = ({ id }: { readonly id: string }, topic: string): void =>
+    void this.io.of('/').sockets.get(id)?.leave(roomOf(topic));
+
+  /** Sends an event to those of this replica. */
+  readonly notify = (topic: string, event: object): void =>
+    void this.io.local.to(roomOf(topic)).emit('presence', event);
+}
+
+function roomOf(topic: string): string {
+  return `presence:${topic}`;
+}
