@@ -95,7 +95,8 @@ export class Outbox {
 
   /** Whether another batch may be written. A transport that has drained always has room for one batch, however large. */
   hasRoom(): boolean {
-    if (this.drained) {
+    // What is staged counts already, although the transport does not hold it yet.
+    if (this.drained && this.staged === undefined) {
       this.reset();
       return true;
     }
@@ -192,8 +193,10 @@ export class Outbox {
     );
   }
 
-  /** Calls back once the transport has drained. */
+  /** Calls back once the transport has drained; never, if the connection has closed. */
   onceDrained(listener: () => void): void {
+    // A closed transport never drains: watching it would keep it for ever.
+    if (this.closed) return;
     (this.drainListeners ??= []).push(listener);
     this.budget.watch(this);
   }
