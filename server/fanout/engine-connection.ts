@@ -1,6 +1,12 @@
 import type { Socket } from 'node:net';
 import type { DeliveryBatch } from './delivery-batch.js';
 
+/** Messages that were dropped from a queue. */
+export interface DroppedMessages {
+  readonly topic: string;
+  readonly count: number;
+}
+
 /** Options of a write that engine.io passes through to the transport. */
 export interface WriteOptions {
   compress?: boolean;
@@ -8,6 +14,8 @@ export interface WriteOptions {
   wsPreEncodedFrame?: Buffer[];
   /** What those frames hold: ours, ignored by engine.io. */
   batches?: readonly DeliveryBatch[];
+  /** The packet stands in for messages of this topic that were dropped: ours, ignored by engine.io. */
+  dropped?: DroppedMessages;
 }
 
 /** A packet waiting in an Engine.IO connection. */

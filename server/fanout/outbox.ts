@@ -159,26 +159,36 @@ export class Outbox {
   }
 
   /**
-   * Makes room by taking the longest waiting messages out of the transport's queue; a `gap` event stands in their place. Returns the
-   * number of messages dropped. On long-polling nothing is taken: the poll that is under way empties the queue at once.
+   * Makes room by taking the longest waiting messages out of the transport's queue; one `gap` event for each topic stands in their place. Returns
+   * the number of messages dropped. On long-polling nothing is taken: the poll that is under way empties the queue at once.
    */
   dropOldest(onDropped: (batch: DeliveryBatch) => void): number {
     let dropped = 0;
     const queue = this.connection.writeBuffer;
-    for (let i = 0; i < queue.length && this.isFull(); i++) {
-      const batches = queue[i]!.options?.batches;
-      if (batches === undefined) continue;
-      const notices = batches.map((batch): WaitingPacket => {
+    const kept: WaitingPacket[] = [];
+    /** Where in `kept` the notice of a topic is, as far as only notices come after it. */
+    const notices = new Map<string, number>();
+    let taken = 0;
+    for (; taken < queue.length && this.isFull(); taken++) {
+      const packet = queue[taken]!;
+      const { batches, dropped: before } = packet.options ?? {};
+      if (batches === undefined) {
+        if (before === undefined) notices.clear();
+        else notices.set(before.topic, kept.length);
+        kept.push(packet);
+        continue;
+      }
+      for (const batch of batches) {
         onDropped(batch);
         dropped += batch.count;
         this.messages -= batch.count;
         this.bytes -= batch.bytes;
-        const data = dropNotice(batch.topic, batch.lastEpoch, batch.lastSequence, batch.count);
-        return { type: 'message', options: { compress: false }, data };
-      });
-      queue.splice(i, 1, ...notices);
-      i += notices.length - 1;
+        const at = notices.get(batch.topic) ?? kept.length;
+        notices.set(batch.topic, at);
+        kept[at] = noticeOf(batch, kept[at]?.options?.dropped?.count ?? 0);
+      }
     }
+    queue.splice(0, taken, ...kept);
     this.budget.waitingBytes += this.bytes - this.accounted;
     this.accounted = this.bytes;
     return dropped;
@@ -268,6 +278,17 @@ export class Outbox {
       this.connection.write(packet, { compress: false }, i === last ? whenTaken : undefined);
     });
   }
+}
+
+/** Stands in for a batch that was dropped, and for as many messages of its topic before it. */
+function noticeOf(batch: DeliveryBatch, before: number): WaitingPacket {
+  const { topic, lastEpoch, lastSequence } = batch;
+  const count = before + batch.count;
+  return {
+    type: 'message',
+    options: { compress: false, dropped: { topic, count } },
+    data: dropNotice(topic, lastEpoch, lastSequence, count),
+  };
 }
 
 function sizeOf({ data, options }: WaitingPacket): number {
