@@ -153,11 +153,8 @@ class Run {
       if (each.disconnectedFor !== undefined) continue;
       for (const one of this.topics) {
         if (!bench.isMember(each, one)) continue;
-        assert.equal(
-          each.positions.get(one.name)!.sequence,
-          one.log.end.sequence,
-          `${each.id} got to the end`,
-        );
+        const { epoch, sequence } = one.log.end;
+        assert.deepEqual(each.positions.get(one.name), { epoch, sequence }, `${each.id} got to the end`);
         assert.equal(one.active.positionOf(each.id).sequence, one.log.end.sequence, 'and the service knows');
       }
     }
