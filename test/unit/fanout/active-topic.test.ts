@@ -1,80 +1,80 @@
 import assert from 'node:assert/strict';
 import type { OutboxOverflow } from '../../../server/fanout/active-topic.js';
-import { FanOutBench, type BenchTopic } from '../../support/fan-out-bench.js';
+import { FanOutHarness, type HarnessTopic } from '../../support/fan-out-harness.js';
 import type { FakeSubscriber } from '../../support/fake-subscriber.js';
 
 describe('[P1] [P2] [P7] ActiveTopic', () => {
-  let bench: FanOutBench;
-  let topic: BenchTopic;
+  let harness: FanOutHarness;
+  let topic: HarnessTopic;
   let reader: FakeSubscriber;
 
   const make = async (overflow: OutboxOverflow, limitMessages = 4) => {
-    bench = new FanOutBench({
+    harness = new FanOutHarness({
       overflow,
       outbox: { limitMessages, limitBytes: 1_000_000, totalBytes: 10_000_000 },
       payloadBytes: 100,
     });
-    topic = await bench.addTopic('t');
-    reader = bench.addSubscriber('reader');
-    bench.join(reader, topic);
+    topic = await harness.addTopic('t');
+    reader = harness.addSubscriber('reader');
+    harness.join(reader, topic);
   };
-  afterEach(() => bench.close());
+  afterEach(() => harness.close());
 
   const position = () => {
-    bench.takeReceived();
+    harness.takeReceived();
     return reader.positions.get('t')!.sequence;
   };
   /** Publishes one by one to a reader that has stalled, each flushed by itself. */
   const overflow = async (count: number) => {
     reader.transport.reading = false;
     for (let n = 0; n < count; n++) {
-      bench.publish(topic);
-      await bench.clock.advance(10);
+      harness.publish(topic);
+      await harness.clock.advance(10);
     }
   };
   const resume = async () => {
     reader.transport.resume();
-    await bench.clock.advance(1000);
+    await harness.clock.advance(1000);
   };
   const gaps = () =>
     reader.gaps.map(({ previous, sequence, reason }) => [previous?.sequence, sequence, reason]);
 
   it('writes what comes in one turn as one batch, and what follows after its window', async () => {
     await make('catch_up');
-    for (let n = 0; n < 3; n++) bench.publish(topic);
+    for (let n = 0; n < 3; n++) harness.publish(topic);
     assert.equal(position(), 0);
-    await bench.clock.runImmediates();
-    assert.deepEqual([position(), bench.counts.flushes, bench.counts.delivered], [3, 1, 3]);
-    bench.publish(topic);
-    await bench.clock.advance(3);
+    await harness.clock.runImmediates();
+    assert.deepEqual([position(), harness.counts.flushes, harness.counts.delivered], [3, 1, 3]);
+    harness.publish(topic);
+    await harness.clock.advance(3);
     assert.equal(position(), 3);
-    await bench.clock.advance(2);
+    await harness.clock.advance(2);
     assert.equal(position(), 4);
   });
 
   it('does not gather more than a mebibyte', async () => {
     await make('catch_up');
-    for (let n = 0; n < 10; n++) bench.publish(topic, 500);
-    assert.equal(bench.counts.flushes, 1, 'before the turn is over');
+    for (let n = 0; n < 10; n++) harness.publish(topic, 500);
+    assert.equal(harness.counts.flushes, 1, 'before the turn is over');
   });
 
   it('makes the same bytes once for all subscribers of a wire', async () => {
     await make('catch_up');
     const others = [
-      bench.addSubscriber('json', 'json'),
-      bench.addSubscriber('polling', 'socketio', 'polling'),
+      harness.addSubscriber('json', 'json'),
+      harness.addSubscriber('polling', 'socketio', 'polling'),
     ];
-    for (const other of others) bench.join(other, topic);
-    bench.publish(topic, 2);
-    await bench.clock.settle();
-    bench.takeReceived();
+    for (const other of others) harness.join(other, topic);
+    harness.publish(topic, 2);
+    await harness.clock.settle();
+    harness.takeReceived();
     for (const { positions } of [reader, ...others]) assert.equal(positions.get('t')!.sequence, 2);
   });
 
   it('catch_up: pauses a slow reader, and reads on from the log when it has drained', async () => {
     await make('catch_up');
     await overflow(20);
-    assert.deepEqual([bench.counts.paused, topic.active.behind], [1, 1]);
+    assert.deepEqual([harness.counts.paused, topic.active.behind], [1, 1]);
     assert.ok(reader.transport.waitingMessages <= 5);
     await resume();
     assert.deepEqual([position(), topic.active.behind, gaps()], [20, 0, []]);
@@ -87,7 +87,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.equal(topic.active.positionOf('reader').sequence, held);
     await resume();
     assert.deepEqual([position(), gaps()], [20, [[held, 20, 'outbox_overflow']]]);
-    assert.equal(bench.counts.dropped, 20 - held);
+    assert.equal(harness.counts.dropped, 20 - held);
   });
 
   it('drop_newest: one gap names what the outbox and the log have lost, from where the reader has got to', async () => {
@@ -95,8 +95,8 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     await overflow(10);
     const held = reader.transport.waitingMessages;
     topic.log.lose();
-    bench.publish(topic);
-    await bench.clock.advance(50);
+    harness.publish(topic);
+    await harness.clock.advance(50);
     await resume();
     assert.equal(position(), 1);
     assert.deepEqual(gaps(), [
@@ -111,7 +111,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     await resume();
     assert.equal(position(), 30);
     const dropped = reader.gaps.reduce((sum, gap) => sum + (gap.dropped ?? 0), 0);
-    assert.equal(dropped, bench.counts.dropped);
+    assert.equal(dropped, harness.counts.dropped);
     assert.ok(dropped > 20 && reader.gaps.length === 1);
   });
 
@@ -131,31 +131,31 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
       reader.transport.waitingMessages,
       'what it was not given is not counted as delivered',
     );
-    assert.equal(bench.counts.disconnected, 1);
+    assert.equal(harness.counts.disconnected, 1);
   });
 
   it('disconnect: writes nothing more before it closes, though there is room again', async () => {
     await make('disconnect');
     await overflow(4);
-    bench.publish(topic);
+    harness.publish(topic);
     topic.active.flush();
     reader.transport.resume();
-    bench.publish(topic);
+    harness.publish(topic);
     topic.active.flush();
-    bench.takeReceived();
+    harness.takeReceived();
     assert.equal(reader.positions.get('t')!.sequence, 4);
-    await bench.clock.settle();
+    await harness.clock.settle();
     assert.equal(reader.disconnectedFor, 'slow_consumer');
   });
 
   it('tells its subscribers of a log that lost its tail, those who are behind too', async () => {
     await make('catch_up');
-    const live = bench.addSubscriber('live');
-    bench.join(live, topic);
+    const live = harness.addSubscriber('live');
+    harness.join(live, topic);
     await overflow(10);
     topic.log.rollBack(7);
-    bench.publish(topic);
-    await bench.clock.advance(20);
+    harness.publish(topic);
+    await harness.clock.advance(20);
     await resume();
     assert.deepEqual([position(), live.positions.get('t')!.sequence], [4, 4]);
     assert.deepEqual(
@@ -167,8 +167,11 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
   it('forgets a subscriber that leaves', async () => {
     await make('catch_up');
     await overflow(10);
-    bench.closeSubscriber(reader);
-    await bench.clock.advance(1000);
-    assert.deepEqual([topic.active.behind, bench.budget.waitingBytes, bench.clock.pendingTimers], [0, 0, 0]);
+    harness.closeSubscriber(reader);
+    await harness.clock.advance(1000);
+    assert.deepEqual(
+      [topic.active.behind, harness.budget.waitingBytes, harness.clock.pendingTimers],
+      [0, 0, 0],
+    );
   });
 });

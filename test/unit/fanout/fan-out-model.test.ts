@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { OutboxOverflow } from '../../../server/fanout/active-topic.js';
-import { FanOutBench, type BenchTopic } from '../../support/fan-out-bench.js';
+import { FanOutHarness, type HarnessTopic } from '../../support/fan-out-harness.js';
 import type { FakeSubscriber } from '../../support/fake-subscriber.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -59,40 +59,40 @@ const step = fc.oneof(
 ) as fc.Arbitrary<Step>;
 
 class Run {
-  private topics: BenchTopic[] = [];
+  private topics: HarnessTopic[] = [];
   private largestBatch = blockSize;
-  private readonly bench: FanOutBench;
+  private readonly harness: FanOutHarness;
   private readonly all: FakeSubscriber[];
 
   constructor(overflow: OutboxOverflow) {
-    this.bench = new FanOutBench({ overflow, outbox: limits, payloadBytes: 150 });
+    this.harness = new FanOutHarness({ overflow, outbox: limits, payloadBytes: 150 });
     this.all = [
-      this.bench.addSubscriber('websocket-1'),
-      this.bench.addSubscriber('websocket-2'),
-      this.bench.addSubscriber('json', 'json'),
-      this.bench.addSubscriber('polling', 'socketio', 'polling'),
+      this.harness.addSubscriber('websocket-1'),
+      this.harness.addSubscriber('websocket-2'),
+      this.harness.addSubscriber('json', 'json'),
+      this.harness.addSubscriber('polling', 'socketio', 'polling'),
     ];
   }
 
   async start(): Promise<void> {
-    for (const name of ['a', 'b']) this.topics.push(await this.bench.addTopic(name));
-    for (const one of this.topics) for (const each of this.all) this.bench.join(each, one);
+    for (const name of ['a', 'b']) this.topics.push(await this.harness.addTopic(name));
+    for (const one of this.topics) for (const each of this.all) this.harness.join(each, one);
   }
 
   async take(one: Step): Promise<void> {
-    const { bench } = this;
+    const { harness } = this;
     const its = 'topic' in one ? this.topics[one.topic]! : this.topics[0]!;
     const reader = 'subscriber' in one ? this.all[one.subscriber]! : this.all[0]!;
     switch (one.do) {
       case 'publish':
-        bench.publish(its, one.count);
+        harness.publish(its, one.count);
         break;
       case 'join':
-        if (this.isOpen(reader) && !bench.isMember(reader, its)) bench.join(reader, its, one.missed);
+        if (this.isOpen(reader) && !harness.isMember(reader, its)) harness.join(reader, its, one.missed);
         break;
       case 'leave':
         // Of what is still under way to it the client would not know to which of its two subscriptions it belongs.
-        if (reader.outbox.drained) bench.leave(reader, its);
+        if (reader.outbox.drained) harness.leave(reader, its);
         break;
       case 'stall':
         reader.transport.reading = false;
@@ -101,7 +101,7 @@ class Run {
         reader.transport.resume();
         break;
       case 'close':
-        bench.closeSubscriber(reader);
+        harness.closeSubscriber(reader);
         break;
       case 'read':
         reader.transport.read(one.bytes);
@@ -111,11 +111,11 @@ class Run {
         break;
       case 'rollBack':
         its.log.rollBack(one.appends);
-        bench.publish(its);
+        harness.publish(its);
         break;
       case 'lose':
         its.log.lose();
-        bench.publish(its);
+        harness.publish(its);
         break;
       case 'holdReads':
         for (const { log } of this.topics) log.holdsCalls = true;
@@ -127,10 +127,10 @@ class Run {
         break;
       }
       case 'turn':
-        await bench.clock.runImmediates();
+        await harness.clock.runImmediates();
         break;
       case 'advance':
-        await bench.clock.advance(one.ms);
+        await harness.clock.advance(one.ms);
         break;
     }
     this.check();
@@ -138,29 +138,29 @@ class Run {
 
   /** Everybody reads, and the log answers: all get to the end. */
   async finish(): Promise<void> {
-    const { bench } = this;
+    const { harness } = this;
     for (const { log, feed } of this.topics) {
       log.holdsCalls = false;
       feed.check(log.end);
     }
     for (let n = 0; n < 20; n++) {
       for (const { log } of this.topics) while (log.calls.length > 0) log.calls.shift()!.late();
-      for (const each of bench.subscribers.values()) each.transport.resume();
-      await bench.clock.advance(600);
+      for (const each of harness.subscribers.values()) each.transport.resume();
+      await harness.clock.advance(600);
       this.check();
     }
-    for (const each of bench.subscribers.values()) {
+    for (const each of harness.subscribers.values()) {
       if (each.disconnectedFor !== undefined) continue;
       for (const one of this.topics) {
-        if (!bench.isMember(each, one)) continue;
+        if (!harness.isMember(each, one)) continue;
         const { epoch, sequence } = one.log.end;
         assert.deepEqual(each.positions.get(one.name), { epoch, sequence }, `${each.id} got to the end`);
         assert.equal(one.active.positionOf(each.id).sequence, one.log.end.sequence, 'and the service knows');
       }
     }
-    assert.equal(bench.budget.waitingBytes, 0, 'nothing waits, and the budget knows');
-    assert.deepEqual([bench.budget.slowCount, bench.clock.pendingTimers], [0, 0]);
-    bench.close();
+    assert.equal(harness.budget.waitingBytes, 0, 'nothing waits, and the budget knows');
+    assert.deepEqual([harness.budget.slowCount, harness.clock.pendingTimers], [0, 0]);
+    harness.close();
   }
 
   private isOpen(reader: FakeSubscriber): boolean {
@@ -168,13 +168,13 @@ class Run {
   }
 
   private check(): void {
-    const { bench } = this;
-    bench.takeReceived();
+    const { harness } = this;
+    harness.takeReceived();
     for (const { active, log } of this.topics)
       this.largestBatch = Math.max(this.largestBatch, log.end.sequence - active.written.sequence);
     // One batch may come on top of a queue that is nearly full, and each topic may stage one for an idle transport.
     const bound = limits.limitMessages + 2 * this.largestBatch;
-    for (const { id, transport } of bench.subscribers.values()) {
+    for (const { id, transport } of harness.subscribers.values()) {
       const { waitingMessages, writeBuffer } = transport;
       assert.ok(waitingMessages <= bound, `${waitingMessages} messages wait for ${id}, of ${bound} at most`);
       assert.ok(writeBuffer.length <= 2 * bound, `${writeBuffer.length} packets wait for ${id}`);

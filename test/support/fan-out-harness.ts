@@ -15,14 +15,14 @@ import { FakeSubscriber } from './fake-subscriber.js';
 import { ScriptedLog } from './scripted-log.js';
 
 /** A topic with all that supplies it. */
-export interface BenchTopic {
+export interface HarnessTopic {
   readonly name: string;
   readonly log: ScriptedLog;
   readonly feed: LogFeed;
   readonly active: ActiveTopic;
 }
 
-export interface FanOutBenchSettings {
+export interface FanOutHarnessSettings {
   readonly overflow: OutboxOverflow;
   readonly outbox: OutboxSettings;
   readonly payloadBytes: number;
@@ -31,7 +31,7 @@ export interface FanOutBenchSettings {
 const noTrace: DeliveryTracer = { queued() {}, delivered() {}, lost() {}, caughtUp() {} };
 
 /** The fan-out of a replica, from the logs to the clients, on a fake clock: real topics, outboxes and flusher between scripted ends. */
-export class FanOutBench {
+export class FanOutHarness {
   readonly clock = new FakeClock();
   readonly budget: SendBufferBudget;
   readonly counts: DeliveryCounts = {
@@ -42,20 +42,20 @@ export class FanOutBench {
     disconnected: 0,
     gaps: 0,
   };
-  readonly topics = new Map<string, BenchTopic>();
+  readonly topics = new Map<string, HarnessTopic>();
   readonly subscribers = new Map<string, FakeSubscriber>();
   private readonly rooms = new Map<string, Set<string>>();
   private readonly flusher: Flusher;
   private readonly blocks: LogBlocks;
 
-  constructor(private readonly settings: FanOutBenchSettings) {
+  constructor(private readonly settings: FanOutHarnessSettings) {
     const { clock } = this;
     this.budget = new SendBufferBudget({ clock }, settings.outbox);
     this.flusher = new Flusher({ clock });
     this.blocks = new LogBlocks(this.broker, 1_000_000);
   }
 
-  async addTopic(name: string): Promise<BenchTopic> {
+  async addTopic(name: string): Promise<HarnessTopic> {
     const { clock, counts, blocks, flusher } = this;
     const log = new ScriptedLog(name, (epoch, sequence) => this.entry(name, epoch, sequence));
     const active = new ActiveTopic(
@@ -94,12 +94,12 @@ export class FanOutBench {
     return subscriber;
   }
 
-  isMember(subscriber: FakeSubscriber, topic: BenchTopic): boolean {
+  isMember(subscriber: FakeSubscriber, topic: HarnessTopic): boolean {
     return this.rooms.get(topic.name)!.has(subscriber.id);
   }
 
   /** As the topic hub does; `missed`: it has missed this many messages, and gets them first if the log has them all. */
-  join(subscriber: FakeSubscriber, topic: BenchTopic, missed = 0): void {
+  join(subscriber: FakeSubscriber, topic: HarnessTopic, missed = 0): void {
     const { active, log } = topic;
     active.flush();
     const { written } = active;
@@ -116,7 +116,7 @@ export class FanOutBench {
     this.clock.setImmediate(() => reader.resumeWhenDrained());
   }
 
-  leave(subscriber: FakeSubscriber, topic: BenchTopic): void {
+  leave(subscriber: FakeSubscriber, topic: HarnessTopic): void {
     this.rooms.get(topic.name)!.delete(subscriber.id);
     topic.active.left(subscriber.id);
     subscriber.positions.delete(topic.name);
@@ -130,7 +130,7 @@ export class FanOutBench {
     this.subscribers.delete(subscriber.id);
   }
 
-  publish(topic: BenchTopic, count = 1): void {
+  publish(topic: HarnessTopic, count = 1): void {
     topic.feed.onBatch(topic.log.append(count));
   }
 
