@@ -66,6 +66,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   private readonly readers = new Map<string, CatchUp>();
   /** Subscribers that lost messages under `drop_newest`, and where their gap begins. */
   private readonly dropping = new Map<string, Position>();
+  /** Subscribers about to be disconnected, and where they stopped. */
+  private readonly leaving = new Map<string, Position>();
   private writtenTo: Position = { epoch: '', sequence: 0 };
   /** When the next flush is due, on the monotonic clock; undefined when none is planned. Kept by the flusher. */
   dueAt: number | undefined;
@@ -99,7 +101,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
 
   /** Position up to which messages were handed to a subscriber's transport. */
   positionOf(id: string): Position {
-    return this.readers.get(id)?.position ?? this.dropping.get(id) ?? this.writtenTo;
+    return this.readers.get(id)?.position ?? this.dropping.get(id) ?? this.leaving.get(id) ?? this.writtenTo;
   }
 
   /** Lets a subscriber read on from an earlier position before it is live. */
@@ -116,12 +118,14 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     this.readers.get(id)?.stop();
     this.readers.delete(id);
     this.dropping.delete(id);
+    this.leaving.delete(id);
   }
 
   close(): void {
     for (const reader of this.readers.values()) reader.stop();
     this.readers.clear();
     this.dropping.clear();
+    this.leaving.clear();
     this.pending = [];
   }
 
@@ -147,13 +151,17 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     if (reason !== 'history_trimmed') this.dependencies.blocks.forget(this.name);
     const { audience } = this.dependencies;
     for (const id of audience.members(this.name) ?? []) {
-      if (this.readers.has(id)) continue;
+      if (this.readers.has(id) || this.leaving.has(id)) continue;
       const subscriber = audience.connection(id);
-      if (subscriber !== undefined) this.onLost(subscriber, from, to, reason);
+      if (subscriber === undefined) continue;
+      // A subscriber that lost messages before gets one gap for both losses.
+      this.onLost(subscriber, this.dropping.get(id) ?? from, to, reason);
+      this.dropping.delete(id);
     }
     if (reason === 'history_trimmed') return;
     for (const reader of this.readers.values()) {
       if (reason === 'log_lost' || reader.position.sequence > to.sequence) reader.moveTo(this.writtenTo);
+      else reader.readAgain();
     }
   }
 
@@ -185,6 +193,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     let written = 0;
     for (const id of audience.members(this.name) ?? []) {
       if (this.readers.size > 0 && this.readers.has(id)) continue;
+      if (this.leaving.size > 0 && this.leaving.has(id)) continue;
       const subscriber = audience.connection(id);
       if (subscriber === undefined) continue;
       const { outbox } = subscriber;
@@ -279,6 +288,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
       }
       case 'disconnect':
         counts.disconnected++;
+        // Writing on would leave a hole; its session begins here when it comes back.
+        this.leaving.set(subscriber.id, previous);
         // Not inside the loop over the room, which it changes.
         this.dependencies.clock.setImmediate(() =>
           subscriber.disconnect(new RefusalError('slow_consumer', 'the connection read too slowly')),

@@ -48,6 +48,7 @@ export class CatchUp {
 
   /** Reads on as soon as the transport has taken what it holds. */
   resumeWhenDrained(): void {
+    if (this.stopped) return;
     if (this.subscriber.outbox.drained) this.proceed();
     else this.subscriber.outbox.onceDrained(() => this.proceed());
   }
@@ -56,6 +57,11 @@ export class CatchUp {
   moveTo(position: Position): void {
     this.topic.onLost(this.subscriber, this.cursor, position);
     this.cursor = position;
+  }
+
+  /** The log has changed, though not before this position: what is being read now is of no use. */
+  readAgain(): void {
+    this.cursor = { ...this.cursor };
   }
 
   stop(): void {

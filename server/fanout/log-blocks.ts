@@ -13,13 +13,21 @@ export interface NextBlock {
   readonly batch?: DeliveryBatch;
 }
 
+/** A reading that those who need the same block wait for. */
+interface Reading {
+  readonly topic: string;
+  readonly slice: Promise<LogSlice>;
+  /** The log has changed since: what it brings may be lost. */
+  stale: boolean;
+}
+
 /**
  * Reads logs for connections that are behind. Many of them read the same stretch at about the same time (a stalled crowd, a replica's
  * clients after a restart), so the log is read in aligned blocks, each once, and complete blocks are kept encoded for a while.
  */
 export class LogBlocks {
   private readonly kept = new Map<string, DeliveryBatch>();
-  private readonly reading = new Map<string, Promise<LogSlice>>();
+  private readonly reading = new Map<string, Reading>();
   private keptBytes = 0;
 
   constructor(
@@ -37,7 +45,9 @@ export class LogBlocks {
       this.kept.set(name, known);
       return { batch: known };
     }
-    const slice = await this.read(name, topic, start);
+    const reading = this.read(name, topic, start);
+    const slice = await reading.slice;
+    if (reading.stale) return {};
     // A shared reading may be older than `upTo`: what it does not show yet is for the next call.
     const end = Math.min(start + blockSize, upTo, slice.end.sequence);
     if (end <= after) return {};
@@ -56,12 +66,20 @@ export class LogBlocks {
     for (const [name, batch] of this.kept) {
       if (batch.topic === topic) this.drop(name, batch);
     }
+    for (const [name, reading] of this.reading) {
+      if (reading.topic !== topic) continue;
+      reading.stale = true;
+      this.reading.delete(name);
+    }
   }
 
-  private read(name: string, topic: string, start: number): Promise<LogSlice> {
+  private read(name: string, topic: string, start: number): Reading {
     const under = this.reading.get(name);
     if (under !== undefined) return under;
-    const reading = this.broker.read(topic, start, blockSize).finally(() => this.reading.delete(name));
+    const slice = this.broker.read(topic, start, blockSize).finally(() => {
+      if (!reading.stale) this.reading.delete(name);
+    });
+    const reading: Reading = { topic, slice, stale: false };
     this.reading.set(name, reading);
     return reading;
   }

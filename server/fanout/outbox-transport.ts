@@ -21,10 +21,14 @@ export interface OutboxTransport {
   /** Writes Engine.IO message packets: text, or binary parts. */
   writePackets(packets: readonly (string | Buffer)[], whenTaken?: () => void): void;
   /**
-   * Replaces batches that wait, oldest first, by packets, as long as `goOn`; `replace` is called with each batch and gives the packet that
-   * takes its place.
+   * Takes batches that wait out of the queue, oldest first, as long as `goOn`. A notice stands in for all batches of a topic that were taken in
+   * a row; `notice` makes its packet from the last of them and from the number of their messages.
    */
-  replaceWaiting(goOn: () => boolean, replace: (batch: DeliveryBatch) => string): void;
+  dropWaiting(
+    goOn: () => boolean,
+    onDropped: (batch: DeliveryBatch) => void,
+    notice: (last: DeliveryBatch, messages: number) => string,
+  ): void;
   /** Gives an event to those who listen to what goes out. */
   observe(event: string, data: unknown): void;
 }

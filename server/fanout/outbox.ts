@@ -143,20 +143,20 @@ export class Outbox {
   }
 
   /**
-   * Makes room by taking the longest waiting messages out of the transport's queue; a `gap` event stands in their place. Returns the
-   * number of messages dropped. On long-polling nothing is taken: the poll that is under way empties the queue at once.
+   * Makes room by taking the longest waiting messages out of the transport's queue; one `gap` event for each topic stands in their place. Returns
+   * the number of messages dropped. On long-polling nothing is taken: the poll that is under way empties the queue at once.
    */
   dropOldest(onDropped: (batch: DeliveryBatch) => void): number {
     let dropped = 0;
-    this.transport.replaceWaiting(
+    this.transport.dropWaiting(
       () => this.isFull(),
       (batch) => {
         onDropped(batch);
         dropped += batch.count;
         this.messages -= batch.count;
         this.bytes -= batch.bytes;
-        return dropNotice(batch.topic, batch.lastEpoch, batch.lastSequence, batch.count);
       },
+      (batch, count) => dropNotice(batch.topic, batch.lastEpoch, batch.lastSequence, count),
     );
     this.updateBudget();
     return dropped;

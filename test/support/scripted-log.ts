@@ -22,10 +22,9 @@ const previousMax = 8;
 
 /**
  * A log of one topic that does what a log in Redis may do: answer late or not at all, be trimmed, lose its tail, be lost as a whole. What it
- * publishes goes to {@link published}, from where the test passes it on, or does not. The text of an entry is its `epoch:sequence`.
+ * publishes goes to {@link published}, from where the test passes it on, or does not.
  */
 export class ScriptedLog {
-  readonly topic = 't';
   readonly published: Batch[] = [];
   readonly calls: HeldCall[] = [];
   /** Calls are answered when the test says so, not at once. */
@@ -36,6 +35,13 @@ export class ScriptedLog {
   private readonly earlier: LogState[] = [];
   /** Messages that were missing for a time; a Redis that is restored may have them again. */
   private readonly removed = new Set<string>();
+
+  /** `entryOf` makes the entry of a message; its text is `epoch:sequence` unless something else is needed. */
+  constructor(
+    readonly topic = 't',
+    private readonly entryOf = (epoch: string, sequence: number): Buffer =>
+      Buffer.from(`${epoch}:${sequence}`),
+  ) {}
 
   get broker(): Broker {
     return {
@@ -69,7 +75,7 @@ export class ScriptedLog {
     const { epoch, previous, sequence } = this.state;
     const added = Array.from({ length: count }, (_, n): LogEntry => {
       const next = sequence + 1 + n;
-      return { sequence: next, entry: Buffer.from(`${epoch}:${next}`) };
+      return { sequence: next, entry: this.entryOf(epoch, next) };
     });
     this.state = {
       ...this.state,
@@ -116,7 +122,7 @@ export class ScriptedLog {
   private keep(isKept: (item: LogEntry, n: number) => boolean): void {
     const { entries } = this.state;
     for (const item of entries.filter((entry, n) => !isKept(entry, n)))
-      this.removed.add(item.entry.toString());
+      this.removed.add(`${epochAt(this.end, item.sequence)}:${item.sequence}`);
     this.state = { ...this.state, entries: entries.filter(isKept) };
   }
 

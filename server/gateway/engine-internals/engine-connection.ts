@@ -10,6 +10,8 @@ export interface WriteOptions {
   wsPreEncodedFrame?: Buffer[];
   /** The batches in those frames: ours, engine.io ignores it. */
   batches?: readonly DeliveryBatch[];
+  /** The messages that this packet stands in for: a notice that they were dropped. */
+  dropped?: { readonly topic: string; readonly count: number };
   /** The packet of a Socket.IO broadcast as a `/ws` frame: encoded once, because all receivers share the options. */
   jsonFrame?: Buffer;
 }

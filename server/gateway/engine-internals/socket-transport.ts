@@ -53,19 +53,36 @@ export class SocketTransport implements OutboxTransport {
     });
   }
 
-  replaceWaiting(goOn: () => boolean, replace: (batch: DeliveryBatch) => string): void {
+  dropWaiting(
+    goOn: () => boolean,
+    onDropped: (batch: DeliveryBatch) => void,
+    notice: (last: DeliveryBatch, messages: number) => string,
+  ): void {
     const queue = this.engine.writeBuffer;
-    for (let i = 0; i < queue.length && goOn(); i++) {
-      const batches = queue[i]!.options?.batches;
-      if (batches === undefined) continue;
-      const notices = batches.map((batch): WaitingPacket => ({
-        type: 'message',
-        options: { compress: false },
-        data: replace(batch),
-      }));
-      queue.splice(i, 1, ...notices);
-      i += notices.length - 1;
+    const kept: WaitingPacket[] = [];
+    /** Where in `kept` the notice of a topic is, as far as only notices come after it. */
+    const notices = new Map<string, number>();
+    let taken = 0;
+    for (; taken < queue.length && goOn(); taken++) {
+      const packet = queue[taken]!;
+      const { batches, dropped } = packet.options ?? {};
+      if (batches === undefined) {
+        if (dropped === undefined) notices.clear();
+        else notices.set(dropped.topic, kept.length);
+        kept.push(packet);
+        continue;
+      }
+      for (const batch of batches) {
+        onDropped(batch);
+        const { topic } = batch;
+        const at = notices.get(topic) ?? kept.length;
+        notices.set(topic, at);
+        const count = (kept[at]?.options?.dropped?.count ?? 0) + batch.count;
+        const options = { compress: false, dropped: { topic, count } };
+        kept[at] = { type: 'message', options, data: notice(batch, count) };
+      }
     }
+    queue.splice(0, taken, ...kept);
   }
 
   observe(event: string, data: unknown): void {

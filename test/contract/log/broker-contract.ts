@@ -38,7 +38,7 @@ export function listen(broker: Broker): { batches: Batch[]; resyncs: number } {
   return heard;
 }
 
-/** The contract of `server/topics/broker.ts`, the same for every driver. */
+/** The contract of `server/log/broker.ts`, the same for every driver. */
 export function brokerContract(name: string, start: () => Promise<BrokerFixture>): void {
   describe(`[LOG] ${name}`, () => {
     let fixture: BrokerFixture;

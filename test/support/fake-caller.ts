@@ -1,0 +1,46 @@
+import type { Answer } from '../../server/commands/router.js';
+import type { ClientConnection } from '../../server/gateway/client-connection.js';
+
+/** A command that was started, and waits for the test to end it. */
+export interface StartedCommand {
+  readonly command: string;
+  readonly request: unknown;
+  readonly end: (answer: Answer) => void;
+}
+
+/** A connection as the command queue sees it: an outbox that is overfull when the test says so, and a WebSocket that can be paused. */
+export class FakeCaller {
+  isOverfull = false;
+  /** Whether its WebSocket is not read. */
+  paused = false;
+  disconnectedFor: string | undefined;
+  private drainListeners: (() => void)[] = [];
+
+  get connection(): ClientConnection {
+    return this as unknown as ClientConnection;
+  }
+
+  get outbox(): { readonly isOverfull: boolean; onceDrained(listener: () => void): void } {
+    return {
+      isOverfull: this.isOverfull,
+      onceDrained: (listener) => this.drainListeners.push(listener),
+    };
+  }
+
+  get socket(): unknown {
+    const socket = { pause: () => (this.paused = true), resume: () => (this.paused = false) };
+    return { conn: { transport: { socket } } };
+  }
+
+  /** The client has read everything. */
+  drain(): void {
+    this.isOverfull = false;
+    const listeners = this.drainListeners;
+    this.drainListeners = [];
+    for (const listener of listeners) listener();
+  }
+
+  disconnect(reason: { readonly code: string }): void {
+    this.disconnectedFor = reason.code;
+  }
+}

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import type { OutboxOverflow } from '../../../server/fanout/active-topic.js';
+import { FanOutHarness, type HarnessTopic } from '../../support/fan-out-harness.js';
+import type { FakeSubscriber } from '../../support/fake-subscriber.js';
+
+describe('[P1] [P2] [P7] ActiveTopic', () => {
+  let harness: FanOutHarness;
+  let topic: HarnessTopic;
+  let reader: FakeSubscriber;
+
+  const make = async (overflow: OutboxOverflow, limitMessages = 4) => {
+    harness = new FanOutHarness({
+      overflow,
+      outbox: { limitMessages, limitBytes: 1_000_000, totalBytes: 10_000_000 },
+      payloadBytes: 100,
+    });
+    topic = await harness.addTopic('t');
+    reader = harness.addSubscriber('reader');
+    harness.join(reader, topic);
+  };
+  afterEach(() => harness.close());
+
+  const position = () => {
+    harness.takeReceived();
+    return reader.positions.get('t')!.sequence;
+  };
+  /** Publishes one by one to a reader that has stalled, each flushed by itself. */
+  const overflow = async (count: number) => {
+    reader.transport.reading = false;
+    for (let n = 0; n < count; n++) {
+      harness.publish(topic);
+      await harness.clock.advance(10);
+    }
+  };
+  const resume = async () => {
+    reader.transport.resume();
+    await harness.clock.advance(1000);
+  };
+  const gaps = () =>
+    reader.gaps.map(({ previous, sequence, reason }) => [previous?.sequence, sequence, reason]);
+
+  it('writes what comes in one turn as one batch, and what follows after its window', async () => {
+    await make('catch_up');
+    for (let n = 0; n < 3; n++) harness.publish(topic);
+    assert.equal(position(), 0);
+    await harness.clock.runImmediates();
+    assert.deepEqual([position(), harness.counts.flushes, harness.counts.delivered], [3, 1, 3]);
+    harness.publish(topic);
+    await harness.clock.advance(3);
+    assert.equal(position(), 3);
+    await harness.clock.advance(2);
+    assert.equal(position(), 4);
+  });
+
+  it('does not gather more than a mebibyte', async () => {
+    await make('catch_up');
+    for (let n = 0; n < 10; n++) harness.publish(topic, 500);
+    assert.equal(harness.counts.flushes, 1, 'before the turn is over');
+  });
+
+  it('makes the same bytes once for all subscribers of a wire', async () => {
+    await make('catch_up');
+    const others = [
+      harness.addSubscriber('json', 'json'),
+      harness.addSubscriber('polling', 'socketio', 'polling'),
+    ];
+    for (const other of others) harness.join(other, topic);
+    harness.publish(topic, 2);
+    await harness.clock.settle();
+    harness.takeReceived();
+    for (const { positions } of [reader, ...others]) assert.equal(positions.get('t')!.sequence, 2);
+  });
+
+  it('catch_up: pauses a slow reader, and reads on from the log when it has drained', async () => {
+    await make('catch_up');
+    await overflow(20);
+    assert.deepEqual([harness.counts.paused, topic.active.behind], [1, 1]);
+    assert.ok(reader.transport.waitingMessages <= 5);
+    await resume();
+    assert.deepEqual([position(), topic.active.behind, gaps()], [20, 0, []]);
+  });
+
+  it('drop_newest: announces one gap, and goes on live', async () => {
+    await make('drop_newest');
+    await overflow(20);
+    const held = reader.transport.waitingMessages;
+    assert.equal(topic.active.positionOf('reader').sequence, held);
+    await resume();
+    assert.deepEqual([position(), gaps()], [20, [[held, 20, 'outbox_overflow']]]);
+    assert.equal(harness.counts.dropped, 20 - held);
+  });
+
+  it('drop_newest: one gap names what the outbox and the log have lost, from where the reader has got to', async () => {
+    await make('drop_newest');
+    await overflow(10);
+    const held = reader.transport.waitingMessages;
+    topic.log.lose();
+    harness.publish(topic);
+    await harness.clock.advance(50);
+    await resume();
+    assert.equal(position(), 1);
+    assert.deepEqual(gaps(), [
+      [held, 0, 'log_lost'],
+      [0, 1, 'outbox_overflow'],
+    ]);
+  });
+
+  it('drop_oldest: what has waited longest makes room for what is new', async () => {
+    await make('drop_oldest');
+    await overflow(30);
+    await resume();
+    assert.equal(position(), 30);
+    const dropped = reader.gaps.reduce((sum, gap) => sum + (gap.dropped ?? 0), 0);
+    assert.equal(dropped, harness.counts.dropped);
+    assert.ok(dropped > 20 && reader.gaps.length === 1);
+  });
+
+  it('disconnect: closes a slow reader, and its session begins where it stopped', async () => {
+    await make('disconnect');
+    reader.transport.reading = false;
+    let stoppedAt = -1;
+    const { onDisconnect } = reader;
+    reader.onDisconnect = () => {
+      stoppedAt = topic.active.positionOf('reader').sequence;
+      onDisconnect();
+    };
+    await overflow(20);
+    assert.equal(reader.disconnectedFor, 'slow_consumer');
+    assert.equal(
+      stoppedAt,
+      reader.transport.waitingMessages,
+      'what it was not given is not counted as delivered',
+    );
+    assert.equal(harness.counts.disconnected, 1);
+  });
+
+  it('disconnect: writes nothing more before it closes, though there is room again', async () => {
+    await make('disconnect');
+    await overflow(4);
+    harness.publish(topic);
+    topic.active.flush();
+    reader.transport.resume();
+    harness.publish(topic);
+    topic.active.flush();
+    harness.takeReceived();
+    assert.equal(reader.positions.get('t')!.sequence, 4);
+    await harness.clock.settle();
+    assert.equal(reader.disconnectedFor, 'slow_consumer');
+  });
+
+  it('tells its subscribers of a log that lost its tail, those who are behind too', async () => {
+    await make('catch_up');
+    const live = harness.addSubscriber('live');
+    harness.join(live, topic);
+    await overflow(10);
+    topic.log.rollBack(7);
+    harness.publish(topic);
+    await harness.clock.advance(20);
+    await resume();
+    assert.deepEqual([position(), live.positions.get('t')!.sequence], [4, 4]);
+    assert.deepEqual(
+      live.gaps.map(({ previous, sequence, reason }) => [previous?.sequence, sequence, reason]),
+      [[10, 3, 'log_rolled_back']],
+    );
+  });
+
+  it('forgets a subscriber that leaves', async () => {
+    await make('catch_up');
+    await overflow(10);
+    harness.closeSubscriber(reader);
+    await harness.clock.advance(1000);
+    assert.deepEqual(
+      [topic.active.behind, harness.budget.waitingBytes, harness.clock.pendingTimers],
+      [0, 0, 0],
+    );
+  });
+});

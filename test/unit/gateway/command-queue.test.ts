@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { CommandQueue } from '../../../server/gateway/command-queue.js';
+import { FakeCaller, type StartedCommand } from '../../support/fake-caller.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+describe('[P7] CommandQueue', () => {
+  let clock: FakeClock;
+  let queue: CommandQueue;
+  let caller: FakeCaller;
+  let started: StartedCommand[];
+
+  const ask = (command: string, request?: unknown, from = caller) =>
+    queue.run(from.connection, command, request);
+  const names = () => started.map(({ command }) => command);
+  const end = async (command: string) => {
+    const at = started.findIndex((one) => one.command === command);
+    started.splice(at, 1)[0]!.end({ ok: true });
+    await clock.settle();
+  };
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    started = [];
+    caller = new FakeCaller();
+    queue = new CommandQueue({
+      run: (_connection, command, request) =>
+        new Promise((resolve) => started.push({ command, request, end: resolve })),
+      isConnected: () => true,
+      clock,
+    });
+  });
+
+  it('runs commands at once, and several at a time, while the client reads', () => {
+    for (const command of ['publish', 'ping', 'publish']) void ask(command);
+    assert.deepEqual(names(), ['publish', 'ping', 'publish']);
+  });
+
+  it('gives each command its own answer', async () => {
+    const answers = Promise.all([ask('ping'), ask('subscribe')]);
+    started[1]!.end({ ok: true, of: 'subscribe' } as never);
+    started[0]!.end({ ok: true, of: 'ping' } as never);
+    assert.deepEqual(await answers, [
+      { ok: true, of: 'ping' },
+      { ok: true, of: 'subscribe' },
+    ]);
+  });
+
+  it('runs one expensive command at a time, and keeps the order behind it', async () => {
+    for (const command of ['history', 'ping', 'missed', 'publish', 'presence']) void ask(command);
+    assert.deepEqual(names(), ['history', 'ping']);
+    await end('ping');
+    assert.deepEqual(names(), ['history']);
+    await end('history');
+    assert.deepEqual(names(), ['missed', 'publish']);
+    await end('missed');
+    assert.deepEqual(names(), ['publish', 'presence']);
+  });
+
+  it('starts nothing before the answer to the expensive one has had its turn to be written', async () => {
+    void ask('history');
+    void ask('missed');
+    started.shift()!.end({ ok: true });
+    await Promise.resolve();
+    assert.deepEqual(names(), []);
+    await clock.runImmediates();
+    assert.deepEqual(names(), ['missed']);
+  });
+
+  it('lets everything wait while the answers are not read, and goes on in order', () => {
+    caller.isOverfull = true;
+    for (let n = 0; n < 3; n++) void ask('publish', n);
+    assert.deepEqual(names(), []);
+    caller.drain();
+    assert.deepEqual(
+      started.map(({ request }) => request),
+      [0, 1, 2],
+    );
+  });
+
+  it('does not let one connection wait for another', () => {
+    caller.isOverfull = true;
+    void ask('publish');
+    const other = new FakeCaller();
+    void ask('ping', undefined, other);
+    assert.deepEqual(names(), ['ping']);
+  });
+
+  it('stops reading a WebSocket with a hundred commands waiting, and reads on when they are done', () => {
+    caller.isOverfull = true;
+    for (let n = 0; n < 99; n++) void ask('ping');
+    assert.equal(caller.paused, false);
+    void ask('ping');
+    assert.equal(caller.paused, true);
+    caller.drain();
+    assert.deepEqual([caller.paused, started.length], [false, 100]);
+  });
+
+  it('disconnects who asks for ever and never reads, and keeps nothing of it', () => {
+    caller.isOverfull = true;
+    for (let n = 0; n < 10_000; n++) void ask('ping');
+    assert.equal(caller.disconnectedFor, undefined);
+    void ask('ping');
+    assert.equal(caller.disconnectedFor, 'slow_consumer');
+    caller.drain();
+    assert.equal(started.length, 0);
+  });
+
+  it('ends what runs when the connection leaves, and runs nothing of what waits', async () => {
+    const running = ask('history');
+    void ask('missed');
+    void ask('publish');
+    queue.left(caller.connection);
+    await end('history');
+    assert.deepEqual(await running, { ok: true });
+    caller.drain();
+    await clock.settle();
+    assert.deepEqual(names(), []);
+  });
+});
