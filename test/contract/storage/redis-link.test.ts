@@ -126,12 +126,12 @@ describe('RedisLink', function () {
   it('leaves nothing behind that keeps the process alive, and may be closed twice', async () => {
     const redis = await startRedis();
     const script = `
-      const { RedisLink } = require('./server/cluster/redis-link.ts');
-      const { RedisBroker } = require('./server/cluster/redis-broker.ts');
-      const { RedisBus } = require('./server/cluster/redis-bus.ts');
-      const { AdapterClients } = require('./server/cluster/adapter-clients.ts');
-      const { MemoryBroker } = require('./server/cluster/memory-broker.ts');
-      const { silentLog: log } = require('./server/telemetry/log.ts');
+      const { RedisLink } = require('./server/storage/redis/redis-link.ts');
+      const { RedisBroker } = require('./server/storage/redis/redis-broker.ts');
+      const { RedisBus } = require('./server/storage/redis/redis-bus.ts');
+      const { AdapterClients } = require('./server/storage/redis/adapter-clients.ts');
+      const { MemoryBroker } = require('./server/storage/memory/memory-broker.ts');
+      const { silentLog: log } = require('./server/logging/log.ts');
       (async () => {
         const url = '${redis.url}';
         const retentionOf = () => (${JSON.stringify(retention)});
