@@ -9,6 +9,7 @@ module.exports = {
     {
       name: 'realtime-communication',
       script: 'dist/server/main.js',
+      node_args: '--enable-source-maps',
       exec_mode: 'cluster',
       instances: Number(process.env.REPLICAS || 2),
       wait_ready: true,

@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', 'docker/**', 'admin/public/**'] },
+  { ignores: ['dist/**', 'coverage/**', '.tmp/**', 'node_modules/**', 'docker/**', 'admin/public/**'] },
   ...tseslint.configs.recommended,
   {
     files: ['**/*.ts'],

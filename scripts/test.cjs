@@ -1,20 +1,46 @@
-// Runs the tests and ends with "N passed, N failed" on a line of its own.
-const { spawn } = require('node:child_process');
+// Runs the tests: unit and contract tests in parallel, then integration tests one after the other. Ends with "N passed, N failed" on a
+// line of its own. The exit code is 0 only if each stage ran at least one test and nothing failed, the loading of a file included.
+//
+//   node scripts/test.cjs                          all
+//   node scripts/test.cjs --unit                   unit tests only; needs no build
+//   node scripts/test.cjs test/unit/x.test.ts …    what is given, as arguments of mocha
+const { spawnSync } = require('node:child_process');
+const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
+const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 
-const mocha = join(__dirname, '..', 'node_modules', 'mocha', 'bin', 'mocha.js');
+const mocha = require.resolve('mocha/bin/mocha.js');
+const inParallel = ['--parallel', '--jobs', '2'];
+const unit = [...inParallel, 'test/unit/**/*.test.ts'];
+const everything = [[...unit, 'test/contract/**/*.test.ts'], ['test/integration/**/*.test.ts']];
+
 const given = process.argv.slice(2);
-const child = spawn(process.execPath, [mocha, ...(given.length > 0 ? given : ['test/**/*.test.ts'])], {
-  stdio: ['ignore', 'pipe', 'inherit'],
+const stages = given.length === 0 ? everything : given[0] === '--unit' ? [unit] : [given];
+
+const directory = mkdtempSync(join(tmpdir(), 'rtc-tests-'));
+let passed = 0;
+let failed = 0;
+stages.forEach((stage, index) => {
+  const countsFile = join(directory, String(index));
+  const strict = ['--forbid-only', '--forbid-pending', '--fail-zero'];
+  const reporter = ['--reporter', join(__dirname, 'count-reporter.cjs')];
+  const { status } = spawnSync(process.execPath, [mocha, ...strict, ...reporter, ...stage], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, TEST_COUNTS_FILE: countsFile },
+  });
+  const counts = countsOf(countsFile);
+  passed += counts.passed;
+  // A file that cannot be loaded, or no test at all, is no failed test to mocha: it counts as one here.
+  failed += status === 0 ? counts.failed : Math.max(1, counts.failed);
 });
-let tail = '';
-child.stdout.on('data', (data) => {
-  process.stdout.write(data);
-  tail = (tail + data.toString()).slice(-200_000);
-});
-child.on('close', (code, signal) => {
-  const count = (word) =>
-    Number([...tail.matchAll(new RegExp(`^ *(\\d+) ${word}\\b`, 'gm'))].at(-1)?.[1] ?? 0);
-  console.log(`${count('passing')} passed, ${count('failing')} failed`);
-  process.exit(code ?? (signal ? 1 : 0));
-});
+rmSync(directory, { recursive: true });
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+
+function countsOf(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return { passed: 0, failed: 0 };
+  }
+}

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './cli/process-start.js';
 import { tokenIssuer } from './app/tokens.js';
 import type { TokenIssuer } from './auth/token-issuer.js';
 import { loadSettings, SettingsError } from './config/load.js';
@@ -40,10 +41,10 @@ async function main(): Promise<void> {
   if (service.developmentSecret !== undefined) greet(port, tokenIssuer(settings, service.developmentSecret));
 }
 
-/** Without a secret of its own, a development run tells how to try it. */
+/** Without a secret of its own, a development run prints how to try it: on stderr, since stdout is the log. */
 function greet(port: number, issuer: TokenIssuer): void {
   const token = issuer.access({ userId: 'developer', roles: ['user', 'admin'] }, 12 * 3600);
-  process.stdout.write(
+  process.stderr.write(
     [
       '',
       `No JWT_SECRET is set: a secret was made for this run. A token that is good for 12 hours:`,

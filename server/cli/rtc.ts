@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './process-start.js';
 import { Command } from 'commander';
 import jwt from 'jsonwebtoken';
 import { loadSettings, SettingsError } from '../config/load.js';

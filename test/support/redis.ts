@@ -8,10 +8,14 @@ import { freePort, until } from './wait.js';
 /** How a test's Redis keeps its data. */
 export type Persistence = 'none' | 'aof';
 
+/** The server ended before it was ready: its port was taken, most likely. */
+class RedisEndedError extends Error {}
+
 /** A Redis of a test's own: a free port, its own directory, real signals. */
 export class TestRedis {
   private child: ChildProcess | undefined;
   private failure: Error | undefined;
+  private isReady = false;
 
   private constructor(
     readonly port: number,
@@ -20,9 +24,17 @@ export class TestRedis {
   ) {}
 
   static async start(persistence: Persistence = 'none'): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), mkdtempSync(join(tmpdir(), 'rtc-redis-')), persistence);
-    await redis.run();
-    return redis;
+    const directory = mkdtempSync(join(tmpdir(), 'rtc-redis-'));
+    for (let attempt = 1; ; attempt++) {
+      const redis = new TestRedis(await freePort(), directory, persistence);
+      try {
+        await redis.run();
+        return redis;
+      } catch (error) {
+        // Another process, such as that of a test file that runs in parallel, may have taken the port meanwhile.
+        if (!(error instanceof RedisEndedError) || attempt === 5) throw error;
+      }
+    }
   }
 
   get url(): string {
@@ -36,7 +48,9 @@ export class TestRedis {
       async () => {
         if (this.failure !== undefined)
           throw new Error(`redis-server cannot be started: ${this.failure.message}`);
-        return (await this.command('PING')) === '+PONG';
+        if (this.child?.exitCode !== null) throw new RedisEndedError('redis-server ended while it started');
+        // An answer alone might come from a server of someone else that has the port.
+        return this.isReady && (await this.command('PING')) === '+PONG';
       },
       'redis-server answers',
       20_000,
@@ -54,9 +68,15 @@ export class TestRedis {
       '--daemonize',
       'no',
     );
-    const child = spawn('redis-server', [...args, ...more], { stdio: 'ignore' });
+    const child = spawn('redis-server', [...args, ...more], { stdio: ['ignore', 'pipe', 'ignore'] });
     this.child = child;
     this.failure = undefined;
+    this.isReady = false;
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => {
+      output = (output + data.toString()).slice(-2000);
+      if (output.includes('Ready to accept connections')) this.isReady = true;
+    });
     child.once('error', (error) => (this.failure = error));
   }
 

@@ -1,0 +1,70 @@
+// Compiles shared/, server/, bench/ and test/ into dist/, copies what the compiler leaves behind (Lua scripts, pages), and deletes compiled
+// files whose source is gone, so that a package never holds them.
+//
+//   node scripts/build.cjs               builds
+//   node scripts/build.cjs --if-needed   builds only if a source has changed since the last build
+const { spawnSync } = require('node:child_process');
+const { createHash } = require('node:crypto');
+const { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');
+const { join, relative } = require('node:path');
+
+const root = join(__dirname, '..');
+const dist = join(root, 'dist');
+const sourceFolders = ['shared', 'server', 'client', 'admin', 'bench', 'test', 'examples'];
+const assets = ['server/storage/redis/lua', 'admin/public'];
+const recordFile = join(dist, '.built');
+
+const filesBelow = (folder) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name))
+    : [];
+
+/** Names, times and sizes of all sources: a checkout of an older version is noticed too, whatever its times. */
+function fingerprint() {
+  const hash = createHash('sha256');
+  const files = [
+    ...sourceFolders.flatMap((folder) => filesBelow(join(root, folder))),
+    join(root, 'tsconfig.json'),
+    join(root, 'package-lock.json'),
+  ];
+  for (const file of files.sort()) {
+    const { mtimeMs, size } = statSync(file);
+    hash.update(`${relative(root, file)} ${mtimeMs} ${size}\n`);
+  }
+  return hash.digest('hex');
+}
+
+function isBuilt(current) {
+  return (
+    existsSync(join(dist, 'server', 'main.js')) &&
+    existsSync(recordFile) &&
+    readFileSync(recordFile, 'utf8') === current
+  );
+}
+
+function removeOutputsWithoutSource() {
+  for (const folder of sourceFolders)
+    for (const file of filesBelow(join(dist, folder))) {
+      const asset = join(root, relative(dist, file));
+      const source = asset.replace(/(\.d\.ts|\.js|\.js\.map)$/, '.ts');
+      if (!existsSync(source) && !existsSync(asset)) rmSync(file);
+    }
+}
+
+const current = fingerprint();
+if (!process.argv.includes('--if-needed') || !isBuilt(current)) {
+  console.error('building dist/ …');
+  rmSync(recordFile, { force: true });
+  const compiler = require.resolve('typescript/bin/tsc');
+  // Nothing of the compiler goes to standard output: what `npm start` prints there is the log.
+  const { status } = spawnSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.json')], {
+    stdio: ['ignore', 2, 2],
+  });
+  if (status !== 0) process.exit(status ?? 1);
+  for (const asset of assets)
+    if (existsSync(join(root, asset))) cpSync(join(root, asset), join(dist, asset), { recursive: true });
+  removeOutputsWithoutSource();
+  writeFileSync(recordFile, current);
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { root } from '../support/root.js';
+
+const programs = join(root, 'test', 'support', 'package-users');
+
+/** Runs a program; its output is part of the failure. */
+function run(cwd: string, program: string, args: readonly string[]): string {
+  try {
+    return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`${program} ${args.join(' ')}\n${stdout}\n${stderr}`, { cause: error });
+  }
+}
+
+const readJson = <Type>(...path: string[]) => JSON.parse(readFileSync(join(...path), 'utf8')) as Type;
+
+describe('[PACKAGE] what npm pack makes', function () {
+  this.timeout(180_000);
+  const directory = mkdtempSync(join(tmpdir(), 'rtc-package-'));
+  const installed = join(directory, 'node_modules', 'realtime-communication');
+  const installedFiles = () =>
+    readdirSync(installed, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(installed, join(entry.parentPath, entry.name)))
+      .filter((file) => !file.startsWith('node_modules'));
+
+  before(() => {
+    run(root, 'npm', ['pack', '--silent', '--pack-destination', directory]);
+    const [tarball = ''] = readdirSync(directory).filter((file) => file.endsWith('.tgz'));
+    writeFileSync(join(directory, 'package.json'), '{ "private": true }\n');
+    const { devDependencies } = readJson<{ devDependencies: Record<string, string> }>(root, 'package.json');
+    const client = `socket.io-client@${devDependencies['socket.io-client']}`;
+    const options = ['--omit=dev', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+    run(directory, 'npm', ['install', ...options, `./${tarball}`, client]);
+    cpSync(programs, directory, { recursive: true });
+  });
+
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  it('holds what users need and nothing else', () => {
+    const files = installedFiles();
+    const scripts = readdirSync(join(root, 'server/storage/redis/lua')).map(
+      (file) => `dist/server/storage/redis/lua/${file}`,
+    );
+    const { bin } = readJson<{ bin: Record<string, string> }>(root, 'package.json');
+    const needed = [
+      ...['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'config.example.toml', 'package.json'],
+      ...['dist/server/index.js', 'dist/server/index.d.ts', 'dist/shared/errors.js', 'docs/SPEC.md'],
+      ...Object.values(bin),
+      ...scripts,
+    ];
+    assert.ok(scripts.length > 0);
+    for (const file of needed) assert.ok(files.includes(file), file);
+    const allowed =
+      /^(dist\/(server|shared|client|admin)\/|docs\/[^/]+\.md$|(README|CHANGELOG|SECURITY)\.md$|LICENSE$|config\.example\.toml$|package\.json$)/;
+    for (const file of files) {
+      assert.match(file, allowed);
+      assert.doesNotMatch(file, /\.test\.|tsbuildinfo|(?<!\.d)\.ts$/);
+    }
+  });
+
+  it('holds source maps that carry their source', () => {
+    const maps = installedFiles().filter((file) => file.endsWith('.map'));
+    assert.ok(maps.length > 0);
+    for (const map of maps) {
+      const { sources, sourcesContent = [] } = readJson<{ sources: string[]; sourcesContent?: string[] }>(
+        installed,
+        map,
+      );
+      assert.equal(sourcesContent.length, sources.length, map);
+    }
+  });
+
+  it('has every document that its README links to', () => {
+    const files = installedFiles();
+    const text = readFileSync(join(installed, 'README.md'), 'utf8');
+    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
+    assert.ok(links.length > 0);
+    for (const link of links) assert.ok(files.includes(link), link);
+  });
+
+  it('is a service for ESM programs, with named imports', () => {
+    assert.equal(run(directory, process.execPath, ['program.mjs']), 'got {"hi":1}\n');
+  });
+
+  it('is a service for CommonJS programs', () => {
+    assert.equal(run(directory, process.execPath, ['program.cjs']), 'got {"hi":1}\n');
+  });
+
+  it('has types that a strict program passes with, ESM and CommonJS, without skipLibCheck', () => {
+    run(directory, process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory]);
+  });
+
+  it('has types that refuse what is wrong', () => {
+    const wrong = readFileSync(join(programs, 'typed.mts'), 'utf8').replace(
+      "topic === 'orders'",
+      'topic === 1',
+    );
+    writeFileSync(join(directory, 'typed.mts'), wrong);
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    assert.throws(
+      () => run(directory, process.execPath, [tsc, '-p', directory]),
+      /typed\.mts\(\d+,\d+\): error TS2367/,
+    );
+  });
+
+  it('has commands', () => {
+    const bin = join(directory, 'node_modules', '.bin');
+    assert.match(run(directory, join(bin, 'rtc'), ['--help']), /Usage: rtc/);
+    assert.match(run(directory, join(bin, 'rtc'), ['config']), /"server"/);
+  });
+});

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from '../support/root.js';
+import { freePort, until } from '../support/wait.js';
+
+describe('[START] commands that start the service', () => {
+  let child: ChildProcess | undefined;
+  let stdout = '';
+  let stderr = '';
+
+  /** Starts a program in a process group of its own, so that all of it can be stopped. */
+  const start = async (program: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}) => {
+    const port = String(await freePort());
+    const { HOME, PATH } = process.env;
+    stdout = '';
+    stderr = '';
+    const started = spawn(program, args, {
+      cwd: root,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { HOME, PATH, HOST: '127.0.0.1', PORT: port, ...environment },
+    });
+    child = started;
+    started.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
+    started.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+  };
+  const listened = () => stdout.match(/Listening/g)?.length ?? 0;
+  const hasListened = (times: number) =>
+    until(
+      () => {
+        assert.equal(child?.exitCode, null, `it has ended: ${stdout}${stderr}`);
+        return listened() >= times;
+      },
+      `it listens for the ${times}. time`,
+      25_000,
+    );
+
+  afterEach(async () => {
+    if (child?.pid === undefined) return;
+    const ended = child;
+    process.kill(-child.pid, 'SIGTERM');
+    await until(() => ended.exitCode !== null || ended.signalCode !== null, 'it has ended');
+    child = undefined;
+  });
+
+  it('npm start --silent writes nothing but the log to standard output, how to try it to the other', async () => {
+    await start('npm', ['start', '--silent']);
+    await hasListened(1);
+    await until(() => stderr.includes('npx wscat'), 'it says how to try it');
+    for (const line of stdout.trim().split('\n'))
+      assert.equal(typeof (JSON.parse(line) as { timestamp: unknown }).timestamp, 'string', line);
+  });
+
+  it('npm run dev restarts on a change of a source, a Lua script included', async () => {
+    await start('npm', ['run', '--silent', 'dev']);
+    await hasListened(1);
+    let times = 1;
+    for (const file of ['server/topics/topics.ts', 'server/storage/redis/lua/append.lua']) {
+      const path = join(root, file);
+      const { atime, mtime } = statSync(path);
+      try {
+        utimesSync(path, atime, new Date());
+        times += 1;
+        await hasListened(times);
+      } finally {
+        utimesSync(path, atime, mtime);
+        // Putting the time back is a change too.
+        times += 1;
+        await hasListened(times);
+      }
+    }
+    // Written for the eye.
+    assert.throws(() => JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
+  });
+
+  it('all have source maps on', () => {
+    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: { start: string };
+    };
+    assert.match(manifest.scripts.start, /--enable-source-maps/);
+    const pm2 = readFileSync(join(root, 'ecosystem.config.js'), 'utf8');
+    assert.match(pm2, /node_args: '--enable-source-maps'/);
+    const directory = mkdtempSync(join(tmpdir(), 'rtc-bin-'));
+    try {
+      // As npm installs a command: a link. The script that is loaded after it asks whether source maps are on.
+      const link = join(directory, 'rtc');
+      symlinkSync(join(root, 'dist/server/cli/rtc.js'), link);
+      const probe = join(directory, 'probe.cjs');
+      writeFileSync(probe, `process.on('exit', () => console.log(process.sourceMapsEnabled))`);
+      const { stdout: output } = spawnSync(process.execPath, ['--require', probe, link, 'config'], {
+        encoding: 'utf8',
+      });
+      assert.match(output, /\ntrue\n$/);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
