@@ -3,12 +3,12 @@ import { connect } from 'node:net';
 import type { Socket as ServerSocket } from 'socket.io';
 import type { Service } from '../../server/index.js';
 import { connectClient, emit, JsonClient } from '../support/clients.js';
-import { startService } from '../support/local-service.js';
+import { startEmbedded } from '../support/embedded-service.js';
 import { PacketClient } from '../support/packet-client.js';
 import { TestRedis } from '../support/redis.js';
 import { until } from '../support/wait.js';
 
-type Started = Awaited<ReturnType<typeof startService>>;
+type Started = Awaited<ReturnType<typeof startEmbedded>>;
 
 /** A `/ws` client that has joined, and how it was closed. */
 class JoinedClient extends JsonClient {
@@ -41,8 +41,8 @@ describe('[WIRE] what is broadcast by Socket.IO, to a /ws client', () => {
 
   before(async () => {
     redis = await TestRedis.start();
-    a = await startService({ REDIS_URL: redis.url, REPLICA_ID: 'a' });
-    b = await startService({ REDIS_URL: redis.url, REPLICA_ID: 'b' });
+    a = await startEmbedded({ REDIS_URL: redis.url, REPLICA_ID: 'a' });
+    b = await startEmbedded({ REDIS_URL: redis.url, REPLICA_ID: 'b' });
     client = await JoinedClient.open(a.webSocketUrl, 'ann');
     socket = a.service.io.sockets.sockets.get(client.connectionId)!;
     await socket.join('room');
@@ -142,7 +142,7 @@ describe('[WIRE] a /ws client that is disconnected', () => {
   ];
 
   beforeEach(async () => {
-    started = await startService();
+    started = await startEmbedded();
     client = await JoinedClient.open(started.webSocketUrl, 'eve');
     reader = await JoinedClient.open(started.webSocketUrl, 'reader');
     await reader.subscribe('t');
@@ -203,7 +203,7 @@ describe('[WIRE] a /ws client that is disconnected', () => {
 
 describe('[P8] a replica that stops', () => {
   it('closes WebSockets of both kinds with 1012, and is closed soon', async () => {
-    const { service, url, webSocketUrl } = await startService();
+    const { service, url, webSocketUrl } = await startEmbedded();
     const json = await JoinedClient.open(webSocketUrl, 'ann');
     const packets = await PacketClient.open(url);
     await packets.join('bob');
@@ -222,7 +222,7 @@ describe('[P8] a replica that stops', () => {
   });
 
   it('does not wait for clients that do not answer the close frame', async () => {
-    const { service, url, webSocketUrl } = await startService();
+    const { service, url, webSocketUrl } = await startEmbedded();
     const json = await JoinedClient.open(webSocketUrl, 'ann');
     json.webSocket.pause();
     const packets = await PacketClient.open(url);
@@ -236,7 +236,7 @@ describe('[P8] a replica that stops', () => {
   });
 
   it('closes a /ws client that has not joined yet, too', async () => {
-    const { service, webSocketUrl } = await startService();
+    const { service, webSocketUrl } = await startEmbedded();
     let waiting = false;
     service.io.use(() => (waiting = true));
     const client = new JsonClient(webSocketUrl, 'ann');
@@ -249,7 +249,7 @@ describe('[P8] a replica that stops', () => {
   });
 
   it('does not wait for a request that never ends', async () => {
-    const { service, url } = await startService();
+    const { service, url } = await startEmbedded();
     const tcp = connect(Number(new URL(url).port), '127.0.0.1', () => tcp.write('GET / HTTP/1.1\r\n'));
     tcp.on('error', () => {});
     await new Promise((resolve) => service.http.once('connection', resolve));
@@ -261,7 +261,7 @@ describe('[P8] a replica that stops', () => {
 
   it('answers commands until the close frame comes', async () => {
     const redis = await TestRedis.start();
-    const { service, webSocketUrl } = await startService({
+    const { service, webSocketUrl } = await startEmbedded({
       REDIS_URL: redis.url,
       RTC_SERVER_SHUTDOWN_TIMEOUT_MS: '4000',
     });

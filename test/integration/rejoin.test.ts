@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Service } from '../../server/index.js';
 import { connectClient, emit } from '../support/clients.js';
-import { startService } from '../support/local-service.js';
+import { startEmbedded } from '../support/embedded-service.js';
 import { PacketClient } from '../support/packet-client.js';
 import { tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
@@ -43,7 +43,7 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
   };
 
   beforeEach(async () => {
-    ({ service, url } = await startService({ RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '1' }));
+    ({ service, url } = await startEmbedded({ RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '1' }));
     client = await PacketClient.open(url);
   });
   afterEach(async () => {

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import { Socket as TcpSocket } from 'node:net';
+import type { Socket as TcpSocket } from 'node:net';
 import type { Socket } from 'socket.io';
 import { acksOf } from './acknowledgements.js';
 import { LazyAckTable } from './lazy-ack-table.js';
@@ -58,7 +58,6 @@ export function makeSlim(socket: Socket): boolean {
   if (webSocket === undefined || tcp === undefined || tcp === null) return false;
   dropUpgradeListener(webSocket);
   dropResponseListener(tcp);
-  dropListenerWrappers(tcp);
   trimLists(socket);
   // Asked of the system again if somebody wants to know.
   Object.assign(tcp, { _peername: undefined });
@@ -102,12 +101,6 @@ function dropResponseListener(tcp: TcpSocket): void {
     if (listener.name === '' && String(listener).includes('this.emit("close")'))
       tcp.off('close', listener as () => void);
   }
-}
-
-/** node:http gives each socket listener methods of its own, which watch for readers until the upgrade. */
-function dropListenerWrappers(tcp: TcpSocket): void {
-  const { on, addListener, prependListener } = TcpSocket.prototype;
-  Object.assign(tcp, { on, addListener, prependListener });
 }
 
 /** Lists that were filled and emptied, or will not grow any more, keep room for 17 items; copies have just what they need. */

@@ -1,0 +1,297 @@
+/**
+ * The canary of `server/gateway/engine-internals`: it fails when an upgrade of engine.io, socket.io, ws or Node takes away something that this
+ * service touches inside them, and when a way past them is not taken any more.
+ *
+ * Tried by hand, one by one, and seen to fail here:
+ *   - a private name renamed in our code: `_socket`, `_sender`, `writeBuffer`, `fns`, `ondata`, `acks`, `_ids`, `_query`, `clients`, `res`,
+ *     `_handle`, `sockets`, `nsps`, `_peername`, `cleanupFn`
+ *   - a method of `SmallTable` or `LazyAckTable` missing
+ *   - fast publishing switched off (`takePublish` returns false)
+ *   - direct writes switched off (`writeDirectly` returns false)
+ *   - slim connections switched off (`makeSlim` returns at once)
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import { Socket as TcpSocket } from 'node:net';
+import { join } from 'node:path';
+import type { Socket as ServerSocket } from 'socket.io';
+import type { Socket } from 'socket.io-client';
+import { WebSocket } from 'ws';
+import { acksOf } from '../../server/gateway/engine-internals/acknowledgements.js';
+import { engineOf } from '../../server/gateway/engine-internals/engine-connection.js';
+import { belongsToTransport, responseOf } from '../../server/gateway/engine-internals/engine-server.js';
+import { LazyAckTable } from '../../server/gateway/engine-internals/lazy-ack-table.js';
+import { startReading, stopReading } from '../../server/gateway/engine-internals/reading.js';
+import { SmallTable } from '../../server/gateway/engine-internals/small-table.js';
+import { CodedWebSocketServer } from '../../server/gateway/engine-internals/web-socket-server.js';
+import { firstSharedAckId } from '../../server/protocol/ack-ids.js';
+import { connectClient, emit, JsonClient } from '../support/clients.js';
+import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
+import { root } from '../support/root.js';
+import { until } from '../support/wait.js';
+
+type Fields = Record<string, unknown>;
+
+/** The kinds of values that private names have. */
+const kinds = {
+  function: (value: unknown) => typeof value === 'function',
+  array: Array.isArray,
+  map: (value: unknown) => value instanceof Map,
+  number: (value: unknown) => typeof value === 'number',
+  boolean: (value: unknown) => typeof value === 'boolean',
+  text: (value: unknown) => typeof value === 'string',
+  object: (value: unknown) => typeof value === 'object' && value !== null,
+};
+
+describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function () {
+  let plain: EmbeddedService;
+  let slim: EmbeddedService;
+  let polling: Socket;
+  let webSocket: Socket;
+  let json: JsonClient;
+
+  before(async () => {
+    plain = await startEmbedded();
+    slim = await startEmbedded({}, { slimConnections: true });
+    polling = await connectClient(slim.url, 'polling', { transports: ['polling'] });
+    webSocket = await connectClient(slim.url, 'websocket');
+    json = new JsonClient(slim.webSocketUrl, 'json');
+    await until(() => json.of('Status').length === 1, 'the /ws client is connected');
+  });
+  after(async () => {
+    for (const client of [polling, webSocket, json]) client.close();
+    await plain.service.close();
+    await slim.service.close();
+  });
+
+  const counts = () => slim.service.metrics.document().optimizations;
+  const socketOf = ({ service }: EmbeddedService, id: string): ServerSocket =>
+    service.io.of('/').sockets.get(id)!;
+  /** The server's side of the `/ws` client. */
+  const jsonSocket = () =>
+    [...slim.service.io.of('/').sockets.values()].find(({ id }) => id !== polling.id && id !== webSocket.id)!;
+
+  it('have every private name, of the kind that is expected', async () => {
+    const client = await connectClient(plain.url, 'ann');
+    const socket = socketOf(plain, client.id!) as unknown as Fields & { conn: Fields; client: Fields };
+    const transport = socket.conn['transport'] as Fields;
+    const its = transport['socket'] as Fields;
+    const tcp = its['_socket'] as Fields;
+    const { io } = plain.service;
+    const expected: [string, object, Readonly<Record<string, keyof typeof kinds>>][] = [
+      ['Socket of socket.io', socket, { acks: 'map', fns: 'array', _anyListeners: 'array' }],
+      ['Client of socket.io', socket.client, { sockets: 'map', nsps: 'map', ondata: 'function' }],
+      ['Namespace of socket.io', io.of('/'), { _ids: 'number' }],
+      [
+        'Socket of engine.io',
+        socket.conn,
+        { writeBuffer: 'array', cleanupFn: 'array', sentCallbackFn: 'array' },
+      ],
+      ['Transport of engine.io', transport, { writable: 'boolean', name: 'text', socket: 'object' }],
+      ['Server of engine.io', io.engine as unknown as object, { clients: 'object' }],
+      ['WebSocket of ws', its, { _socket: 'object', _sender: 'object' }],
+      ['Sender of ws', its['_sender'] as object, { sendFrame: 'function' }],
+      ['Socket of Node', tcp, { _handle: 'object', _events: 'object', writableLength: 'number' }],
+      [
+        'handle of Node',
+        tcp['_handle'] as object,
+        { reading: 'boolean', readStop: 'function', readStart: 'function' },
+      ],
+    ];
+    const readme = readFileSync(join(root, 'server/gateway/engine-internals/README.md'), 'utf8');
+    for (const [what, object, names] of expected) {
+      for (const [name, kind] of Object.entries(names)) {
+        const value = (object as Fields)[name];
+        assert.ok(kinds[kind](value), `${name} of the ${what} is a ${kind}, not ${String(value)}`);
+        assert.ok(readme.includes(name), `the README says of ${name} why it is touched`);
+      }
+    }
+    client.close();
+  });
+
+  it('let publishes be read before they are decoded, on WebSocket and on polling', async () => {
+    for (const client of [webSocket, polling]) {
+      const { fast_publishes: before } = counts();
+      for (let n = 0; n < 3; n++)
+        assert.ok((await emit(client, 'publish', { topic: 'canary.fast', payload: n })).ok);
+      assert.equal(counts().fast_publishes - before, 3);
+    }
+  });
+
+  it('let frames be written straight to TCP sockets', async () => {
+    const got: number[] = [];
+    await emit(webSocket, 'subscribe', { topics: ['canary.direct'] });
+    webSocket.on('message', ({ payload }: { payload: number }) => got.push(payload));
+    json.send({ type: 'Subscribe', data: { topics: ['canary.direct'] }, id: 1 });
+    await until(() => json.of('Status').length === 2, 'the /ws client is subscribed');
+    const { direct_writes: before } = counts();
+    for (let n = 0; n < 5; n++) {
+      await emit(polling, 'publish', { topic: 'canary.direct', payload: n });
+      await until(() => got.length > n && json.received.messages.length > n, 'both got it');
+    }
+    // One write for each of the two clients and messages; the answers to the publisher come beside.
+    assert.ok(counts().direct_writes - before >= 10, `${counts().direct_writes - before} writes`);
+    assert.deepEqual(got, [0, 1, 2, 3, 4]);
+  });
+
+  it('let WebSocket connections be made slim, and others go on', async () => {
+    await until(() => counts().slim_connections === 2, 'two WebSockets are slim');
+    for (const socket of [socketOf(slim, webSocket.id!), jsonSocket()]) {
+      const { client, conn } = socket as unknown as { client: Fields; conn: Fields };
+      const its = (conn['transport'] as Fields)['socket'] as WebSocket & { _socket: TcpSocket & Fields };
+      const tcp = its._socket;
+      assert.ok(client['sockets'] instanceof SmallTable);
+      assert.ok(client['nsps'] instanceof SmallTable);
+      assert.ok((acksOf(socket) as unknown) instanceof LazyAckTable);
+      assert.deepEqual(Object.keys(socket.handshake.headers), []);
+      assert.deepEqual(Object.keys(socket.request.headers), []);
+      for (const emitter of [tcp, its, conn, socket]) {
+        const events = (emitter as unknown as { _events: object })._events;
+        assert.notEqual(Object.getPrototypeOf(events), null, 'its listeners are in a compact table');
+      }
+      assert.equal(tcp['_peername'], undefined);
+      assert.ok(!its.listeners('error').some(({ name }) => name === 'onUpgradeError'));
+      assert.ok(!tcp.listeners('close').some((listener) => String(listener).includes('this.emit("close")')));
+    }
+    const { cleanupFn } = engineOf(socketOf(slim, webSocket.id!)) as unknown as { cleanupFn: unknown[] };
+    assert.ok(cleanupFn.length > 0);
+    // The names that slimming goes by exist before it.
+    const client = await connectClient(plain.url, 'ann');
+    const { transport } = engineOf(socketOf(plain, client.id!));
+    const its = transport.socket as unknown as WebSocket & { _socket: TcpSocket & Fields };
+    assert.ok(its.listeners('error').some(({ name }) => name === 'onUpgradeError'));
+    assert.ok(
+      its._socket.listeners('close').some((listener) => String(listener).includes('this.emit("close")')),
+    );
+    assert.ok('_peername' in its._socket);
+    client.close();
+  });
+
+  it('call nothing on their tables that the tables put in their place do not have', () => {
+    const sources = ['socket.io/dist', 'socket.io-adapter/dist', '@socket.io/redis-adapter/dist'].flatMap(
+      (folder) =>
+        [
+          'client.js',
+          'socket.js',
+          'broadcast-operator.js',
+          'in-memory-adapter.js',
+          'namespace.js',
+          'index.js',
+        ]
+          .map((file) => join(root, 'node_modules', folder, file))
+          .flatMap((file) => {
+            try {
+              return [readFileSync(file, 'utf8')];
+            } catch {
+              return [];
+            }
+          }),
+    );
+    const called = (pattern: RegExp, texts: readonly string[]) =>
+      new Set(texts.flatMap((text) => [...text.matchAll(pattern)].map((match) => match[1]!)));
+    const client = readFileSync(join(root, 'node_modules/socket.io/dist/client.js'), 'utf8');
+    const tables: [object, Set<string>, number][] = [
+      [new SmallTable([]), called(/this\.(?:sockets|nsps)\.(\w+)/g, [client]), 7],
+      [new LazyAckTable(), called(/\.acks\.(\w+)/g, sources), 3],
+    ];
+    for (const [table, names, least] of tables) {
+      assert.ok(names.size >= least, `found ${[...names].join(', ')}`);
+      for (const name of names) assert.ok(name in table, `${table.constructor.name} has ${name}`);
+    }
+    const one = new SmallTable([['a', 1]]);
+    one.set('b', 2).set('a', 3);
+    assert.deepEqual(
+      [[...one], one.size, one.has('b'), one.get('a')],
+      [
+        [
+          ['a', 3],
+          ['b', 2],
+        ],
+        2,
+        true,
+        3,
+      ],
+    );
+    assert.deepEqual([one.delete('a'), one.delete('a'), [...one.values()]], [true, false, [2]]);
+    one.clear();
+    assert.equal(one.size, 0);
+  });
+
+  it('let a TCP socket stop and start reading', async () => {
+    const socket = socketOf(slim, webSocket.id!);
+    const tcp = stopReading(engineOf(socket));
+    assert.ok(tcp instanceof TcpSocket);
+    const answer = emit(webSocket, 'ping', {});
+    const first = await Promise.race([answer, emit(polling, 'ping', {}).then(() => 'the other')]);
+    assert.equal(first, 'the other', 'nothing is read meanwhile');
+    startReading(tcp);
+    assert.ok((await answer).ok);
+    assert.equal(stopReading(engineOf(socketOf(slim, polling.id!))), undefined);
+  });
+
+  it('tell requests of a transport from handshakes, and leave the response on a request', async () => {
+    const { http, io } = slim.service;
+    const seen: { request: IncomingMessage; response: unknown }[] = [];
+    const look = (request: IncomingMessage) => seen.push({ request, response: responseOf(request) });
+    http.on('request', look);
+    const seenWith = (text: string) => seen.find(({ request: { url } }) => url?.includes(text));
+    await emit(polling, 'ping', {});
+    const { request, response } = seenWith('sid=')!;
+    assert.ok(belongsToTransport(request, io));
+    assert.ok(response instanceof ServerResponse);
+    await fetch(`${slim.url}/socket.io/?EIO=4&transport=polling&sid=invented`);
+    assert.ok(!belongsToTransport(seenWith('invented')!.request, io));
+    http.off('request', look);
+  });
+
+  it('answer a refused polling handshake by the response on its request', async () => {
+    const response = await fetch(`${slim.url}/socket.io/?EIO=4&transport=polling`, {
+      headers: { origin: 'http://elsewhere.example' },
+    });
+    assert.equal(response.status, 200, 'any origin is allowed here');
+    const strict = await startEmbedded({ RTC_WEBSOCKET_ALLOWED_ORIGINS: 'https://app.example' });
+    const refused = await fetch(`${strict.url}/socket.io/?EIO=4&transport=polling`, {
+      headers: { origin: 'http://elsewhere.example' },
+    });
+    assert.equal(refused.status, 403);
+    assert.equal(((await refused.json()) as { error: { code: string } }).error.code, 'forbidden');
+    await strict.service.close();
+  });
+
+  it('count acknowledgement ids from 0 again below those of the service', () => {
+    const counter = slim.service.io.of('/') as unknown as { _ids: number };
+    const before = counter._ids;
+    counter._ids = firstSharedAckId - 1;
+    assert.deepEqual([counter._ids++, counter._ids++, counter._ids], [firstSharedAckId - 1, 0, 1]);
+    counter._ids = before;
+  });
+
+  it('take acknowledgements of packets that were written past socket.io', async () => {
+    const asked = once(webSocket as unknown as NodeJS.EventEmitter, 'direct');
+    const answer = emit(polling, 'direct', { to: 'websocket', payload: 1 });
+    const [, acknowledge] = (await asked) as [unknown, () => void];
+    acknowledge();
+    assert.equal((await answer)['delivered'], 1);
+  });
+
+  it('run one version of ws', () => {
+    const { ws } = slim.service.io.engine as unknown as { ws: object };
+    assert.ok(ws instanceof CodedWebSocketServer);
+    const its = (engineOf(socketOf(slim, webSocket.id!)).transport as { socket: object }).socket;
+    assert.ok(its instanceof WebSocket);
+  });
+
+  it('send a close frame with a code to every WebSocket when the service closes', async () => {
+    const closing = await startEmbedded();
+    const client = await connectClient(closing.url, 'ann');
+    const engine = client.io.engine as unknown as { transport: { ws: WebSocket } };
+    const code = new Promise<number>((resolve) => engine.transport.ws.once('close', resolve));
+    const raw = new JsonClient(closing.webSocketUrl, 'bob');
+    const rawCode = new Promise<number>((resolve) => raw.webSocket.once('close', resolve));
+    await once(raw.webSocket, 'message');
+    await closing.service.close();
+    assert.deepEqual(await Promise.all([code, rawCode]), [1012, 1012]);
+  });
+});
