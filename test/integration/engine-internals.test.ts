@@ -4,11 +4,12 @@
  *
  * Tried by hand, one by one, and seen to fail here:
  *   - a private name renamed in our code: `_socket`, `_sender`, `writeBuffer`, `fns`, `ondata`, `acks`, `_ids`, `_query`, `clients`, `res`,
- *     `_handle`, `sockets`, `nsps`, `_peername`, `cleanupFn`
- *   - a method of `SmallTable` or `LazyAckTable` missing
- *   - fast publishing switched off (`takePublish` returns false)
- *   - direct writes switched off (`writeDirectly` returns false)
- *   - slim connections switched off (`makeSlim` returns at once)
+ *     `_handle`, `sockets`, `nsps`, `_peername`, `cleanupFn`, `_events`, and the marks of the two listeners that slimming removes
+ *   - a method missing that a library calls: `SmallTable.values`, `SmallTable.clear`, `LazyAckTable.delete`
+ *   - fast publishing switched off: `takePublish` returns false
+ *   - direct writes switched off: `writeFrames` does not try `writeDirectly`
+ *   - slim connections switched off: `makeSlim` returns at once
+ *   - the `wsEngine` option left out
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
