@@ -83,6 +83,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   });
   const commands = new CommandQueue({
     run: (connection, name, request) => router.run(connection, name, request),
+    isExpensive: (name) => router.isExpensive(name),
     isConnected: (connection) => registry.connection(connection.id) === connection,
     clock: systemClock,
   });
@@ -97,6 +98,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       direct,
       restore: new SubscriptionRestore({ registry, topics, sessions, permissions, mode, log }),
       commands,
+      router,
       fastPublish,
       revalidate: (attempt) => pipeline.revalidate(attempt),
       onConnected: () => metrics.connects++,

@@ -18,13 +18,13 @@ export function commandAdmission({
   control,
   limiter,
 }: CommandAdmissionDependencies): CommandRouterDependencies['admit'] {
-  return (connection, name) => {
+  return (connection, command) => {
     if (isDraining()) {
       throw new RefusalError('shutting_down', 'the replica is shutting down', {
         retryAfterMs: drainingRetryMs,
       });
     }
-    control.checkCommand(name);
+    control.checkCommand(command);
     return limiter.admit(connection);
   };
 }

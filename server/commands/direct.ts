@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Permissions } from '../auth/permissions.js';
 import type { Connection } from '../protocol/connection.js';
 import type { DirectAnswer, DirectSender } from '../direct/direct-sender.js';
-import type { Command } from './command.js';
+import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
 import type { MessageTrace, MessageTracer } from '../tracing/message-tracer.js';
@@ -31,6 +31,8 @@ export function directCommand(
   return {
     name: 'direct',
     schema,
+    frame: { type: 'Direct', answer: (answer, { id }) => (id === undefined ? [] : [ackFrame(answer)]) },
+    refusedIn: ['read_only', 'maintenance'],
     async run(connection, request) {
       const id = newId();
       const trace = tracer.begin(connection, 'direct', id, request.to, request.trace === true);

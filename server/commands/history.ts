@@ -7,7 +7,7 @@ import { epochAt } from '../log/lineage.js';
 import type { Topics } from '../topics/topics.js';
 import type { History } from '../log/history.js';
 import type { Wire } from '../protocol/connection.js';
-import type { Command } from './command.js';
+import { ackFrame, type Command } from './command.js';
 import { positionField } from '../protocol/request-fields.js';
 
 /** The entries of a history answer, as messages for one wire. */
@@ -35,6 +35,9 @@ export function historyCommand(
   return {
     name: 'history',
     schema,
+    frame: { type: 'GetHistory', answer: (answer) => [ackFrame(answer)] },
+    isExpensive: true,
+    refusedIn: ['maintenance'],
     async run(connection, request) {
       const topic = readTopicName(request.topic, 'topic');
       permissions.check(connection.identity, 'history', topic);

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Message } from '../../shared/message.js';
 import type { Permissions } from '../auth/permissions.js';
+import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
-import type { Command } from './command.js';
+import { ackFrame, statusFrame, type RequestFrame, type Command } from './command.js';
 import { messagesOf } from './history.js';
 
 interface MissedDependencies {
@@ -47,6 +48,9 @@ export function missedCommand(
   return {
     name: 'missed',
     schema,
+    frame: { type: 'GetMissedMessages', answer: missedFrames },
+    isExpensive: true,
+    refusedIn: ['maintenance'],
     async run(connection, request) {
       const ofSession =
         request.session_id === undefined || request.session_id === null
@@ -60,6 +64,14 @@ export function missedCommand(
       return { messages: messages.slice(0, limit), complete };
     },
   };
+}
+
+/** Without an id, the messages come as if they were live, then a `Status` that ends them. */
+function missedFrames(answer: MissedAnswer, { id }: RequestFrame): ServerFrame[] {
+  if (id !== undefined) return [ackFrame(answer)];
+  const { messages, complete } = answer;
+  const frames = messages.map((message): ServerFrame => ({ type: 'Broadcast', data: message }));
+  return [...frames, statusFrame('missed', { count: messages.length, complete })];
 }
 
 /** Merges the topics by id, keeping each topic's own order. */

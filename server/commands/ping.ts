@@ -8,6 +8,8 @@ export function pingCommand(now: () => number): Command<z.output<typeof schema>>
   return {
     name: 'ping',
     schema,
+    frame: { type: 'Ping', answer: (answer) => [{ type: 'Pong', data: answer }] },
+    refusedIn: [],
     run: (_connection, request) => ({ timestamp: request.timestamp ?? null, server_time: now() }),
   };
 }

@@ -14,6 +14,14 @@ export function presenceCommand(dependencies: {
   return {
     name: 'presence',
     schema,
+    frame: {
+      type: 'GetPresence',
+      answer: (answer, { data }) => [
+        { type: 'Presence', data: { ...answer, topic: (data as { topic: string }).topic } },
+      ],
+    },
+    isExpensive: true,
+    refusedIn: ['maintenance'],
     run(connection, request) {
       const topic = readTopicName(request.topic, 'topic');
       dependencies.permissions.check(connection.identity, 'presence', topic);

@@ -4,7 +4,7 @@ import type { Permissions } from '../auth/permissions.js';
 import type { Durability, AppendReceipt } from '../log/broker.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
-import type { Command } from './command.js';
+import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
 import type { MessageTracer } from '../tracing/message-tracer.js';
@@ -78,6 +78,13 @@ export function publishCommand(
   return {
     name: 'publish',
     schema,
+    frame: {
+      type: 'Broadcast',
+      answer: (answer, { id }) =>
+        // Without an id no answer is asked for: the message itself comes back to subscribers.
+        id === undefined ? [] : [ackFrame(answer)],
+    },
+    refusedIn: ['read_only', 'maintenance'],
     async run(connection, request) {
       const startedAt = performance.now();
       const id = newId();

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { Connection } from '../protocol/connection.js';
-import type { Command } from './command.js';
+import { statusFrame, type Command } from './command.js';
 
 const schema = z.strictObject({ token: z.string().min(1).max(16_384) });
 
@@ -14,6 +14,8 @@ export function refreshCommand(dependencies: {
   return {
     name: 'refresh',
     schema,
+    frame: { type: 'RefreshToken', answer: (answer) => [statusFrame('token_refreshed', answer)] },
+    refusedIn: [],
     run(connection, request) {
       const identity = dependencies.verify(request.token);
       if (identity.userId !== connection.identity.userId) {

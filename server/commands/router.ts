@@ -11,7 +11,7 @@ export interface CommandRouterDependencies {
   readonly commands: readonly Command[];
   readonly log: Log;
   /** Called before a command runs; throws or rejects to refuse it (limits, modes). If it returns a promise, the command waits for it. */
-  readonly admit: (connection: Connection, name: string) => void | Promise<void>;
+  readonly admit: (connection: Connection, command: Command) => void | Promise<void>;
   /** Called for each refused command. */
   readonly onRefused: (refusal: RefusedCommand) => void;
 }
@@ -30,12 +30,24 @@ export interface RefusedCommand {
 /** Validates, admits and runs commands, and converts every outcome into an answer. */
 export class CommandRouter {
   private readonly commands = new Map<string, { command: Command; fields: readonly string[] }>();
+  private readonly byFrame = new Map<string, Command>();
 
   constructor(private readonly dependencies: CommandRouterDependencies) {
     for (const command of dependencies.commands) {
       const { shape } = command.schema as unknown as { shape?: object };
       this.commands.set(command.name, { command, fields: Object.keys(shape ?? {}) });
+      this.byFrame.set(command.frame.type, command);
     }
+  }
+
+  /** The command that a frame of `/ws` asks for. */
+  commandOfFrame(type: string): Command | undefined {
+    return this.byFrame.get(type);
+  }
+
+  /** Whether the answer of a command can be large. */
+  isExpensive(name: string): boolean {
+    return this.commands.get(name)?.command.isExpensive === true;
   }
 
   /** Never throws and never rejects. */
@@ -45,7 +57,7 @@ export class CommandRouter {
       const known = this.commands.get(name);
       if (known === undefined)
         throw new RefusalError('unknown_type', `there is no command ${JSON.stringify(name.slice(0, 50))}`);
-      const admitted = this.dependencies.admit(connection, name);
+      const admitted = this.dependencies.admit(connection, known.command);
       if (admitted !== undefined) await admitted;
       const parsed = known.command.schema.safeParse(request ?? {});
       if (!parsed.success) throw requestError(parsed.error, known.fields);

@@ -3,9 +3,10 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import type { Position } from '../../shared/position.js';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
+import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
-import type { Command } from './command.js';
+import { statusFrame, type Command } from './command.js';
 import { positionsField, topicsField } from '../protocol/request-fields.js';
 
 interface SubscribeDependencies {
@@ -73,6 +74,8 @@ export function subscribeCommand(
   return {
     name: 'subscribe',
     schema,
+    frame: { type: 'Subscribe', answer: subscribedFrames },
+    refusedIn: ['maintenance'],
     async run(connection, request) {
       const answer: SubscribeAnswer = { topics: [], rejected: [] };
       const names = [...new Set(request.topics)];
@@ -92,4 +95,10 @@ export function subscribeCommand(
       return answer;
     },
   };
+}
+
+function subscribedFrames({ topics, rejected }: SubscribeAnswer): ServerFrame[] {
+  return [
+    statusFrame('subscribed', { topics: topics.map(({ topic }) => topic), positions: topics, rejected }),
+  ];
 }

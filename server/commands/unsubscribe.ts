@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
-import type { Command } from './command.js';
+import { statusFrame, type Command } from './command.js';
 import { topicsField } from '../protocol/request-fields.js';
 
 const schema = z.strictObject({ topics: topicsField });
@@ -20,6 +20,8 @@ export function unsubscribeCommand(dependencies: {
   return {
     name: 'unsubscribe',
     schema,
+    frame: { type: 'Unsubscribe', answer: (answer) => [statusFrame('unsubscribed', answer)] },
+    refusedIn: [],
     run(connection, request) {
       const { topics, sessions } = dependencies;
       const left = [...new Set(request.topics)].filter((topic) => {

@@ -8,7 +8,7 @@ import type { CommandRates } from '../limits/command-limiter.js';
  */
 export const modes = ['normal', 'read_only', 'maintenance'] as const;
 
-type Mode = (typeof modes)[number];
+export type Mode = (typeof modes)[number];
 
 /** Operator, time (milliseconds since 1970) and reason of a change. */
 export interface Switched {
@@ -47,13 +47,6 @@ const frozenPrefix = 'frozen:';
 const rateFields = { connectionRps: 'connection_rps', userRps: 'user_rps' } as const;
 const retryAfterMs = 5000;
 
-/** Commands that are refused in each mode. */
-const refused: Readonly<Record<Mode, ReadonlySet<string>>> = {
-  normal: new Set(),
-  read_only: new Set(['publish', 'direct']),
-  maintenance: new Set(['publish', 'direct', 'subscribe', 'history', 'missed', 'presence']),
-};
-
 /**
  * The runtime control: what operators change while the service runs, the same on all replicas. It is stored, so it survives restarts, and
  * every replica holds it in memory, so reading costs nothing and works while the store is unreachable.
@@ -89,8 +82,8 @@ export class ControlState {
   }
 
   /** @throws RefusalError `read_only` if the mode forbids the command */
-  checkCommand(name: string): void {
-    if (this.mode === 'normal' || !refused[this.mode].has(name)) return;
+  checkCommand({ name, refusedIn }: { readonly name: string; readonly refusedIn: readonly Mode[] }): void {
+    if (!refusedIn.includes(this.mode)) return;
     throw new RefusalError('read_only', `the service is in mode ${this.mode}: ${name} is switched off`, {
       retryAfterMs,
     });

@@ -5,8 +5,6 @@ import type { ClientConnection } from './client-connection.js';
 import { engineOf } from './engine-internals/engine-connection.js';
 import { pauseWebSocket } from './engine-internals/reading.js';
 
-/** Commands whose answers can be large. */
-const expensive: ReadonlySet<string> = new Set(['history', 'missed', 'presence']);
 /**
  * With this many waiting a WebSocket is not read any more. Not from the first on: the client's signs of life would not be read either, and who
  * reads a long answer over a slow line would count as gone.
@@ -34,6 +32,8 @@ export interface CommandQueueDependencies {
   readonly run: RunCommand;
   /** Whether a connection has joined and not left: nothing is run for any other. */
   readonly isConnected: (connection: ClientConnection) => boolean;
+  /** Whether the answer of a command can be large. */
+  readonly isExpensive: (command: string) => boolean;
   readonly clock: Clock;
 }
 
@@ -70,13 +70,13 @@ export class CommandQueue {
   }
 
   private isFree(connection: ClientConnection, command: string): boolean {
-    if (expensive.has(command) && this.running.has(connection)) return false;
+    if (this.dependencies.isExpensive(command) && this.running.has(connection)) return false;
     return !connection.outbox.isOverfull;
   }
 
   private start(connection: ClientConnection, command: string, request: unknown): Promise<Answer> {
     const answer = this.dependencies.run(connection, command, request);
-    if (!expensive.has(command)) return answer;
+    if (!this.dependencies.isExpensive(command)) return answer;
     this.running.add(connection);
     // Never rejects. The answer is written before the turn is over.
     void answer.then(() =>

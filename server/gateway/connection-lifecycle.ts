@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'socket.io';
 import { toWireError } from '../../shared/errors.js';
 import type { SendBufferBudget } from '../fanout/outbox.js';
+import type { CommandRouter } from '../commands/router.js';
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 import { ClientConnection, connectionOn, transportTaken } from './client-connection.js';
@@ -23,6 +24,7 @@ export interface ConnectionLifecycleDependencies {
   readonly direct: { add(connection: ClientConnection): Promise<void>; remove(connection: Connection): void };
   readonly restore: SubscriptionRestore;
   readonly commands: CommandQueue;
+  readonly router: CommandRouter;
   readonly fastPublish: FastPublish;
   /** @throws RefusalError if a client that was authorized may not connect any more */
   readonly revalidate: (attempt: ConnectionAttempt) => void;
@@ -51,12 +53,12 @@ export class ConnectionLifecycle {
     private readonly dependencies: ConnectionLifecycleDependencies,
     private readonly settings: ConnectionLifecycleSettings,
   ) {
-    const { commands, registry, log } = dependencies;
+    const { commands, router, registry, log } = dependencies;
     this.onCommand = commandListener(
       (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
       log,
     );
-    this.frames = new FrameReceiver({ commands, log }, settings);
+    this.frames = new FrameReceiver({ commands, router, log }, settings);
   }
 
   /** Whether another client has joined on the transport of a socket. */

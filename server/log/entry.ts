@@ -100,11 +100,18 @@ export function payloadOf(payloadJson: string, attachments: readonly Buffer[]): 
   return attachments.length === 0 ? payload : putBinary(payload, attachments, 'buffer');
 }
 
+/** Headers that were parsed, as long as their entries are in memory: several parts look at the header of an entry on its way. */
+const headers = new WeakMap<Buffer, EntryHeader>();
+
 /** The header of an entry, for those that have one. */
 export function viewHeader(entry: Buffer): EntryHeader | null {
-  return entry[0] === quote
-    ? null
-    : (JSON.parse(entry.toString('utf8', 0, entry.indexOf(newline))) as EntryHeader);
+  if (entry[0] === quote) return null;
+  let header = headers.get(entry);
+  if (header === undefined) {
+    header = JSON.parse(entry.toString('utf8', 0, entry.indexOf(newline))) as EntryHeader;
+    headers.set(entry, header);
+  }
+  return header;
 }
 
 /** Takes an entry apart. Entries are written by {@link encodeEntry} only, so a malformed one is a bug and throws. */

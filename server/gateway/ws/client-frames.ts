@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { RefusalError, type WireError } from '../../../shared/errors.js';
-import type { Message } from '../../../shared/message.js';
+import type { Command } from '../../commands/command.js';
 import type { Answer } from '../../commands/router.js';
-import type { ServerFrame } from './translate.js';
+import type { ServerFrame } from '../../protocol/server-frame.js';
 
 /** A frame that a client sent. */
 interface ClientFrame {
@@ -13,6 +13,8 @@ interface ClientFrame {
 
 /** What runs the commands of one connection. */
 export interface FrameTarget {
+  /** The command that a frame asks for; undefined: there is none. */
+  commandOfFrame(type: string): Command | undefined;
   run(command: string, request: unknown): Promise<Answer>;
   /** The client acknowledged a message. False when nothing awaited that. */
   acknowledge(messageId: string): boolean;
@@ -26,18 +28,6 @@ export interface FrameSettings {
 
 /** Room for type, topic, key and the like around a payload. */
 const envelopeBytes = 4096;
-
-const commands: Readonly<Record<string, string>> = {
-  Ping: 'ping',
-  Subscribe: 'subscribe',
-  Unsubscribe: 'unsubscribe',
-  Broadcast: 'publish',
-  Direct: 'direct',
-  GetMissedMessages: 'missed',
-  GetHistory: 'history',
-  GetPresence: 'presence',
-  RefreshToken: 'refresh',
-};
 
 /** Handles one frame of a client: every wrong one is answered by an `Error` frame, and the connection goes on. */
 export async function handleFrame(
@@ -54,12 +44,15 @@ export async function handleFrame(
       acknowledge(frame, target);
       return;
     }
-    const command = Object.hasOwn(commands, frame.type) ? commands[frame.type] : undefined;
+    const command = target.commandOfFrame(frame.type);
     if (command === undefined)
       throw new RefusalError('unknown_type', `there is no type ${JSON.stringify(frame.type.slice(0, 50))}`);
-    const answer = await target.run(command, frame.data);
-    for (const reply of answer.ok ? answers(frame, answer) : [errorFrame(answer.error)])
-      target.send(withId(reply, id));
+    const answered = await target.run(command.name, frame.data);
+    if (!answered.ok) target.send(withId(errorFrame(answered.error), id));
+    else {
+      const { ok: _, ...answer } = answered;
+      for (const reply of command.frame.answer(answer, frame)) target.send(withId(reply, id));
+    }
   } catch (error) {
     if (!(error instanceof RefusalError)) throw error;
     target.send(withId(errorFrame(error.toWire()), id));
@@ -116,46 +109,6 @@ function acknowledge(frame: ClientFrame, target: FrameTarget): void {
 
 function errorFrame(error: WireError): ServerFrame {
   return { type: 'Error', data: error };
-}
-
-/** The frames that answer a command which succeeded. */
-function answers(frame: ClientFrame, { ok: _, ...answer }: Answer & { ok: true }): ServerFrame[] {
-  const result = answer as Record<string, unknown>;
-  switch (frame.type) {
-    case 'Subscribe': {
-      const positions = result['topics'] as { topic: string }[];
-      const details = {
-        topics: positions.map(({ topic }) => topic),
-        positions,
-        rejected: result['rejected'],
-      };
-      return [{ type: 'Status', data: { status: 'subscribed', details } }];
-    }
-    case 'Unsubscribe':
-      return [{ type: 'Status', data: { status: 'unsubscribed', details: result } }];
-    case 'RefreshToken':
-      return [{ type: 'Status', data: { status: 'token_refreshed', details: result } }];
-    case 'Ping':
-      return [{ type: 'Pong', data: result }];
-    case 'GetPresence':
-      return [{ type: 'Presence', data: { ...result, topic: (frame.data as { topic: string }).topic } }];
-    case 'GetMissedMessages':
-      if (frame.id !== undefined) return [{ type: 'Ack', data: result }];
-      return missedFrames(result as { messages: Message[]; complete: boolean });
-    case 'GetHistory':
-      return [{ type: 'Ack', data: result }];
-    default:
-      // A publish without an id asks for no answer: the message itself comes back to those who subscribed.
-      return frame.id === undefined ? [] : [{ type: 'Ack', data: result }];
-  }
-}
-
-function missedFrames({ messages, complete }: { messages: Message[]; complete: boolean }): ServerFrame[] {
-  const frames = messages.map((message): ServerFrame => ({ type: 'Broadcast', data: message }));
-  return [
-    ...frames,
-    { type: 'Status', data: { status: 'missed', details: { count: messages.length, complete } } },
-  ];
 }
 
 function withId(frame: ServerFrame, id: string | number | undefined): ServerFrame {

@@ -1,4 +1,5 @@
 import { toWireError } from '../../../shared/errors.js';
+import type { CommandRouter } from '../../commands/router.js';
 import type { Log } from '../../logging/log.js';
 import type { ClientConnection } from '../client-connection.js';
 import type { CommandQueue } from '../command-queue.js';
@@ -8,14 +9,19 @@ import type { WsConnection } from './ws-connection.js';
 /** Runs the frames that `/ws` clients send. */
 export class FrameReceiver {
   constructor(
-    private readonly dependencies: { readonly commands: CommandQueue; readonly log: Log },
+    private readonly dependencies: {
+      readonly commands: CommandQueue;
+      readonly router: Pick<CommandRouter, 'commandOfFrame'>;
+      readonly log: Log;
+    },
     private readonly settings: FrameSettings,
   ) {}
 
   /** Begins with the frames that came before the client had its `Status`. */
   receive(transport: WsConnection, connection: ClientConnection): void {
-    const { commands, log } = this.dependencies;
+    const { commands, router, log } = this.dependencies;
     const target = {
+      commandOfFrame: (type: string) => router.commandOfFrame(type),
       run: (command: string, request: unknown) => commands.run(connection, command, request),
       acknowledge: (messageId: string) => connection.acknowledged(messageId),
       send: (frame: object) => transport.writeJson(frame),

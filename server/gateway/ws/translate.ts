@@ -1,23 +1,5 @@
 import { base64Key } from '../../../shared/message.js';
-
-/** A frame to a `/ws` client. */
-export interface ServerFrame {
-  readonly type: string;
-  readonly data: unknown;
-  readonly id?: string | number;
-}
-
-/** Events of the service and the frame types they have on `/ws`. */
-export const frameTypes: Readonly<Record<string, string>> = {
-  message: 'Broadcast',
-  direct: 'Direct',
-  presence: 'Presence',
-  status: 'Status',
-  system_notification: 'SystemNotification',
-  gap: 'Gap',
-  token_expiring: 'TokenExpiring',
-  error: 'Error',
-};
+import { frameTypes, type ServerFrame } from '../../protocol/server-frame.js';
 
 /** `2` event, optional attachments count, optional namespace, optional acknowledgement id, then JSON (Socket.IO protocol v5). */
 const eventPacket = /^[25](?:(\d+)-)?(?:\/[^,]*,)?\d*(\[.*)$/s;

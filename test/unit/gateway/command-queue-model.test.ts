@@ -52,6 +52,7 @@ class Run {
         this.running.push({ command, request, number, caller: its, end: resolve }),
       );
     },
+    isExpensive: (command) => ['history', 'missed', 'presence'].includes(command),
     isConnected: (connection) => !this.left.has(connection as unknown as FakeCaller),
     clock: this.clock,
   });

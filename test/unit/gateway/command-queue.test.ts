@@ -25,6 +25,7 @@ describe('[P7] CommandQueue', () => {
     queue = new CommandQueue({
       run: (_connection, command, request) =>
         new Promise((resolve) => started.push({ command, request, end: resolve })),
+      isExpensive: (command) => ['history', 'missed', 'presence'].includes(command),
       isConnected: () => true,
       clock,
     });
