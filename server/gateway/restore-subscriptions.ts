@@ -58,9 +58,10 @@ export class SubscriptionRestore {
     );
     // From here on the session keeps each of them until it is subscribed, whatever becomes of the connection.
     sessions.connected(connection, session.createdAt, new Map(allowed));
+    // Before the subscriptions, because nothing may come between them and the status: it is sent before the missed messages.
+    await withTimeout(inbox, inboxLimitMs).catch(() => {});
     const subscribed = await Promise.all(allowed.map(([topic]) => this.subscribe(connection, topic)));
     const topics = subscribed.filter((one) => one !== undefined);
-    await withTimeout(inbox, inboxLimitMs).catch(() => {});
     const mode = this.dependencies.mode();
     connection.emit('status', {
       status: 'connected',

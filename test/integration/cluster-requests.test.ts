@@ -21,8 +21,8 @@ describe("[CLUSTER] Socket.IO's requests to all replicas", function () {
 
   before(async () => {
     redis = await TestRedis.start();
-    one = await startEmbedded({ REDIS_URL: redis.url, REPLICA_ID: 'one' });
-    two = await startEmbedded({ REDIS_URL: redis.url, REPLICA_ID: 'two' });
+    one = await startEmbedded({ REDIS_URL: redis.url, REPLICA_ID: 'one' }, { slimConnections: true });
+    two = await startEmbedded({ REDIS_URL: redis.url, REPLICA_ID: 'two' }, { slimConnections: true });
     await until(
       async () => (await one.service.io.of('/').adapter.serverCount()) === 2,
       'both replicas are counted',

@@ -17,6 +17,7 @@ const tools: Record<string, string> = {
   '@types/cli-progress': 'types of a dependency',
   '@types/jsonwebtoken': 'types of a dependency',
   '@types/ws': 'types of a dependency',
+  '@types/express-session': 'types of a dependency',
   c8: 'npm run coverage',
   'dependency-cruiser': 'npm run lint',
   eslint: 'npm run lint',
