@@ -44,9 +44,12 @@ describe('[PACKAGE] what npm pack makes', function () {
 
   it('holds what users need and nothing else', () => {
     const files = installedFiles();
-    const scripts = readdirSync(join(root, 'server/storage/redis/lua')).map(
-      (file) => `dist/server/storage/redis/lua/${file}`,
-    );
+    const scripts = readdirSync(join(root, 'server/storage/redis/lua'), {
+      recursive: true,
+      encoding: 'utf8',
+    })
+      .filter((file) => file.endsWith('.lua'))
+      .map((file) => `dist/server/storage/redis/lua/${file}`);
     const { bin } = readJson<{ bin: Record<string, string> }>(root, 'package.json');
     const needed = [
       ...['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'config.example.toml', 'package.json'],
