@@ -8,7 +8,7 @@ import jwt from 'jsonwebtoken';
 import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 
 /** What a side is. */
-export type SideName = 'rtc' | 'rtc-alone' | 'plain' | 'ws' | 'uws';
+export type SideName = 'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'ws' | 'uws';
 
 const secret = 'a secret for benchmarks';
 const ticksPerSec = 100;
@@ -20,11 +20,15 @@ export class Side {
   private directory: string | undefined;
   readonly ports: number[] = [];
 
-  private constructor(readonly name: SideName) {}
+  private constructor(
+    readonly name: SideName,
+    private readonly before: string,
+  ) {}
 
-  static async start(name: SideName, inspect = false): Promise<Side> {
-    const side = new Side(name);
-    const alone = name === 'rtc-alone' || name === 'uws';
+  /** @param before root of another checkout of this project, built: what the sides `…-before` run */
+  static async start(name: SideName, inspect = false, before = root): Promise<Side> {
+    const side = new Side(name, before);
+    const alone = name.startsWith('rtc-alone') || name === 'uws';
     const redisUrl = alone ? undefined : await side.startRedis();
     for (let replica = 0; replica < (alone ? 1 : 2); replica++)
       await side.startServer(replica, redisUrl, inspect);
@@ -108,11 +112,13 @@ export class Side {
   private async startServer(replica: number, redisUrl: string | undefined, inspect: boolean): Promise<void> {
     const port = await freePort();
     const scripts: Record<SideName, string> = {
-      rtc: 'dist/server/main.js',
-      'rtc-alone': 'dist/server/main.js',
-      plain: 'dist/bench/sides/plain-socketio.js',
-      ws: 'dist/bench/sides/plain-ws.js',
-      uws: 'dist/bench/sides/uws.js',
+      rtc: join(root, 'dist/server/main.js'),
+      'rtc-alone': join(root, 'dist/server/main.js'),
+      'rtc-before': join(this.before, 'dist/server/main.js'),
+      'rtc-alone-before': join(this.before, 'dist/server/main.js'),
+      plain: join(root, 'dist/bench/sides/plain-socketio.js'),
+      ws: join(root, 'dist/bench/sides/plain-ws.js'),
+      uws: join(root, 'dist/bench/sides/uws.js'),
     };
     const execArgv = ['--max-semi-space-size=16'];
     if (inspect) {
@@ -123,7 +129,7 @@ export class Side {
     const profile = process.env['BENCH_CPU_PROFILE'];
     if (profile !== undefined) execArgv.push('--cpu-prof', `--cpu-prof-dir=${profile}`);
     const { PATH, HOME } = process.env;
-    const child = fork(join(root, scripts[this.name]), [], {
+    const child = fork(scripts[this.name], [], {
       execArgv,
       env: {
         PATH,
@@ -165,7 +171,7 @@ export type Work = Omit<LoadPlan, 'ports' | 'wire' | 'path' | 'tokens'>;
 
 /** Runs a plan against a side. */
 export async function measure(side: Side, work: Work, onStart?: () => Promise<void>): Promise<Measurement> {
-  const socketio = side.name === 'rtc' || side.name === 'rtc-alone' || side.name === 'plain';
+  const socketio = side.name.startsWith('rtc') || side.name === 'plain';
   const tokens = Array.from({ length: 100 }, (_, n) =>
     jwt.sign({ sub: `user-${n}`, roles: ['user'] }, secret, { expiresIn: '1h' }),
   );

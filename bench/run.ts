@@ -116,21 +116,48 @@ interface Outcome {
   readonly figures: { readonly ours: number; readonly theirs: number };
 }
 
-async function runRow(row: Row, quick: boolean, pairs: number): Promise<Outcome> {
+/** How a run is made. */
+interface Run {
+  readonly quick: boolean;
+  /** Measurements of each side. */
+  readonly pairs: number;
+  /** Root of an earlier checkout of this project, built, that this one is compared with. */
+  readonly before: string | undefined;
+}
+
+/** The rows of a comparison with an earlier checkout: those of this service, each once. */
+function rowsAgainst(all: readonly Row[]): Row[] {
+  return all
+    .filter(({ sides }) => sides[1] !== 'ws')
+    .map((row) => ({
+      ...row,
+      name: row.name.replace(', against uWebSockets.js', ''),
+      sides: row.sides[0] === 'rtc-alone' ? ['rtc-alone', 'rtc-alone-before'] : ['rtc', 'rtc-before'],
+      target: row.figure === 'deliveries per CPU second' ? 'at least 0.9' : 'at most 1.1',
+    }));
+}
+
+async function runRow(row: Row, { quick, pairs, before }: Run): Promise<Outcome> {
   const shorter = quick ? { warmUpMs: 1000, windowMs: 2000 } : {};
   const work = { ...row.work, ...shorter };
   const [ourName, theirName] = row.sides;
   const ours: Measurement[] = [];
   const theirs: Measurement[] = [];
   const values: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
-  for (let pair = 0; pair < (quick || row.figure.startsWith('memory') ? 1 : pairs); pair++) {
-    for (const [name, into, figures] of [
+  for (
+    let pair = 0;
+    pair < (quick || (before === undefined && row.figure.startsWith('memory')) ? 1 : pairs);
+    pair++
+  ) {
+    const sides = [
       [ourName, ours, values.ours],
       [theirName, theirs, values.theirs],
-    ] as const) {
+    ] as const;
+    // Each side goes first in every other pair.
+    for (const [name, into, figures] of pair % 2 === 0 ? sides : [sides[1], sides[0]]) {
       if (name === undefined) continue;
       process.stderr.write(`${row.name}: ${name} …`);
-      const { measurement, figure } = await runSide(name, work, row.figure);
+      const { measurement, figure } = await runSide(name, work, row.figure, before);
       into.push(measurement);
       figures.push(figure);
       const load = ((measurement.offered / measurement.windowMs) * 1000).toFixed(0);
@@ -159,8 +186,9 @@ async function runSide(
   name: SideName,
   work: Work,
   figure: Figure,
+  before: string | undefined,
 ): Promise<{ measurement: Measurement; figure: number }> {
-  const side = await Side.start(name, figure === 'memory per connection');
+  const side = await Side.start(name, figure === 'memory per connection', before);
   current = side;
   try {
     if (figure !== 'memory per connection') {
@@ -225,7 +253,7 @@ function table(outcomes: readonly Outcome[]): string {
   ].join('\n');
 }
 
-function report(outcomes: readonly Outcome[]): string {
+function report(outcomes: readonly Outcome[], before: string | undefined): string {
   const packages = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>;
   };
@@ -236,7 +264,17 @@ function report(outcomes: readonly Outcome[]): string {
     `Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB. Node ${process.version}. ${redis.split(' sha')[0]}.`,
     `socket.io ${packages.dependencies['socket.io']}, @socket.io/redis-adapter ${packages.dependencies['@socket.io/redis-adapter']}, ws ${packages.dependencies['ws']}.`,
     '',
-    `Command: \`npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}\``,
+    `Command: \`npm run bench${
+      process.argv.length > 2
+        ? ` -- ${process.argv
+            .slice(2)
+            .join(' ')
+            .replace(before ?? '\0', 'DIR')}`
+        : ''
+    }\``,
+    ...(before === undefined
+      ? []
+      : ['', `Compared: commit ${commitOf('.')} (this) with ${commitOf(before)} (before).`]),
     '',
     'Servers and load share the processors; sides alternate; ratios are the median over pairs. CPU is that of all server processes and Redis, from the operating',
     'system’s accounting, within the window. `rtc` is this service (two replicas and Redis), `rtc-alone` one process; `plain` is Socket.IO with its Redis adapter (two',
@@ -247,14 +285,23 @@ function report(outcomes: readonly Outcome[]): string {
   ].join('\n');
 }
 
+/** The commit that is checked out in a directory. */
+function commitOf(directory: string): string {
+  return spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: directory }).stdout.toString().trim();
+}
+
+function option(name: string): string | undefined {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick');
-  const onlyAt = process.argv.indexOf('--only');
-  const only = onlyAt < 0 ? undefined : process.argv[onlyAt + 1];
-  const pairsAt = process.argv.indexOf('--pairs');
-  const pairs = pairsAt < 0 ? 2 : Number(process.argv[pairsAt + 1]);
-  const noUws = obtainUws();
-  const chosen = rows.filter((row) =>
+  const only = option('--only');
+  const before = option('--against');
+  const pairs = Number(option('--pairs') ?? (before === undefined ? 2 : 5));
+  const noUws = before === undefined ? obtainUws() : undefined;
+  const chosen = (before === undefined ? rows : rowsAgainst(rows)).filter((row) =>
     only === undefined ? !(quick && row.slow === true) : row.name.includes(only),
   );
   const outcomes: Outcome[] = [];
@@ -263,14 +310,15 @@ async function main(): Promise<void> {
       process.stderr.write(`${row.name}: left out: ${noUws}\n`);
       continue;
     }
-    outcomes.push(await runRow(row, quick, pairs));
+    outcomes.push(await runRow(row, { quick, pairs, before }));
   }
-  const text = report(outcomes);
+  const text = report(outcomes, before);
   process.stdout.write(`\n${text}`);
   if (only !== undefined || quick) return;
   const directory = join(__dirname, '..', '..', 'bench', 'results');
   mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, `${new Date().toISOString().slice(0, 10)}.md`), text);
+  const name = new Date().toISOString().slice(0, 10) + (before === undefined ? '' : '-against-before');
+  writeFileSync(join(directory, `${name}.md`), text);
 }
 
 main().catch((error: unknown) => {
