@@ -17,12 +17,15 @@ export class PositionList {
     return this.topics.includes(topic);
   }
 
-  set(topic: string, position: Position): void {
+  set(topic: string, { epoch, sequence }: Position): void {
+    // A position of its own: what is given may be an answer, with more fields.
+    const position = { epoch, sequence };
     const at = this.topics.indexOf(topic);
     if (at >= 0) this.positions[at] = position;
     else {
-      this.topics.push(topic);
-      this.positions.push(position);
+      // Not by `push`, after which a list keeps room for 17 items.
+      this.topics = this.topics.concat(topic);
+      this.positions = this.positions.concat(position);
     }
   }
 

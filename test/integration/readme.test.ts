@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Server } from 'socket.io';
 import type { Service } from '../../server/index.js';
-import { startService } from '../support/local-service.js';
+import { startEmbedded } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
 import { root } from '../support/root.js';
 import { until } from '../support/wait.js';
@@ -56,7 +56,7 @@ describe('[DOCS] the programs of README.md', function () {
 
   before(async () => {
     symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-    ({ service, url } = await startService({ LOG_LEVEL: 'off' }));
+    ({ service, url } = await startEmbedded({ LOG_LEVEL: 'off' }));
   });
 
   afterEach(() => {

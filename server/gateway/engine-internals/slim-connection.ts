@@ -85,7 +85,12 @@ Listeners.prototype = Object.create(null) as object;
 /** Node's listener tables are hash tables from the start, of some 330 bytes each. */
 function compactListeners(emitter: object): void {
   const { _events: events } = emitter as { _events?: object };
-  if (events !== undefined) Object.assign(emitter, { _events: Object.assign(new Listeners(), events) });
+  if (events === undefined) return;
+  const compact = new Listeners() as Record<string, unknown>;
+  // A list of listeners that has grown keeps room for 17 more.
+  for (const [event, listeners] of Object.entries(events))
+    compact[event] = Array.isArray(listeners) ? listeners.slice() : listeners;
+  Object.assign(emitter, { _events: compact });
 }
 
 /** engine.io leaves a listener on the WebSocket that served the upgrade only, in whose scope the request lives. The transport has its own. */
