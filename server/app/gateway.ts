@@ -12,6 +12,7 @@ import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
 import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
+import { CommandListener } from '../gateway/socketio/command-listener.js';
 import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.js';
 import { FastPublish } from '../gateway/socketio/fast-publish.js';
 import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
@@ -88,7 +89,11 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     clock: systemClock,
   });
   const budget = new SendBufferBudget({ clock: systemClock }, settings.outbox);
-  const fastPublish = new FastPublish({ run: commands.run });
+  const commandListener = new CommandListener({
+    run: (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
+    log,
+  });
+  const fastPublish = new FastPublish({ run: commands.run, commandListener });
   const mode = () => control.state.mode;
   const lifecycle = new ConnectionLifecycle(
     {
@@ -99,6 +104,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       restore: new SubscriptionRestore({ registry, topics, sessions, permissions, mode, log }),
       commands,
       router,
+      commandListener,
       fastPublish,
       revalidate: (attempt) => pipeline.revalidate(attempt),
       onConnected: () => metrics.connects++,

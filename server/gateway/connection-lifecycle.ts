@@ -13,7 +13,7 @@ import type { ConnectionRegistry } from './connection-registry.js';
 import { engineOf, type EngineConnection } from './engine-internals/engine-connection.js';
 import type { SubscriptionRestore } from './restore-subscriptions.js';
 import type { FastPublish } from './socketio/fast-publish.js';
-import { commandListener } from './socketio/command-listener.js';
+import type { CommandListener } from './socketio/command-listener.js';
 import { FrameReceiver } from './ws/frame-receiver.js';
 import { WsConnection } from './ws/ws-connection.js';
 
@@ -25,6 +25,7 @@ export interface ConnectionLifecycleDependencies {
   readonly restore: SubscriptionRestore;
   readonly commands: CommandQueue;
   readonly router: CommandRouter;
+  readonly commandListener: CommandListener;
   readonly fastPublish: FastPublish;
   /** @throws RefusalError if a client that was authorized may not connect any more */
   readonly revalidate: (attempt: ConnectionAttempt) => void;
@@ -46,18 +47,13 @@ export interface ConnectionLifecycleSettings {
 export class ConnectionLifecycle {
   /** Connections that were made slim. */
   slimConnections = 0;
-  private readonly onCommand: ReturnType<typeof commandListener>;
   private readonly frames: FrameReceiver;
 
   constructor(
     private readonly dependencies: ConnectionLifecycleDependencies,
     private readonly settings: ConnectionLifecycleSettings,
   ) {
-    const { commands, router, registry, log } = dependencies;
-    this.onCommand = commandListener(
-      (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
-      log,
-    );
+    const { commands, router, log } = dependencies;
     this.frames = new FrameReceiver({ commands, router, log }, settings);
   }
 
@@ -92,7 +88,7 @@ export class ConnectionLifecycle {
     );
     registry.add(connection);
     onConnected();
-    socket.onAny(this.onCommand);
+    this.dependencies.commandListener.attach(socket);
     socket.on('disconnecting', this.onLeaving);
     socket.on('disconnect', this.onLeft);
     socket.conn.on('heartbeat', this.onHeartbeat);

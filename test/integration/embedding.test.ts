@@ -169,6 +169,13 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       assert.deepEqual(outgoing, ['greeting', 'broadcast']);
       assert.ok(packets.in >= 1);
       assert.ok(packets.out >= 2);
+      // Removes all of them; the service goes on.
+      socket.offAny();
+      socket.offAnyOutgoing();
+      await ask(client, 'echo', 2);
+      assert.equal(incoming.length, 2);
+      if (kind === 'the service')
+        assert.equal((await ask<{ ok: boolean }>(client, 'publish', { topic: 'any', payload: 1 })).ok, true);
     });
 
     it('has namespaces of its own on the same transport, joined at once or later', async () => {

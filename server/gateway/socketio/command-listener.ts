@@ -5,35 +5,52 @@ import type { Log } from '../../logging/log.js';
 /** A Socket.IO acknowledgement callback. */
 type Reply = (answer: object) => void;
 
-/** Runs one command and resolves to its answer, never rejecting. */
-export type RunCommand = (socket: Socket, name: string, request: unknown) => Promise<object>;
+export interface CommandListenerDependencies {
+  /** Runs one command and resolves to its answer, never rejecting. */
+  readonly run: (socket: Socket, name: string, request: unknown) => Promise<object>;
+  readonly log: Log;
+}
 
 /**
- * Makes the one listener that all sockets share: every event is a command, answered through its acknowledgement, or by an `error` event
- * when it has none.
+ * The listener that all sockets share: every event is a command, answered through its acknowledgement, or by an `error` event when it has
+ * none. Events that an embedding program listens to are left to the program.
  */
-export function commandListener(
-  run: RunCommand,
-  log: Log,
-): (this: Socket, event: unknown, ...args: unknown[]) => void {
-  return function (event, ...args) {
+export class CommandListener {
+  constructor(private readonly dependencies: CommandListenerDependencies) {}
+
+  attach(socket: Socket): void {
+    socket.onAny(this.onEvent);
+  }
+
+  /** Attaches again where a program has called `socket.offAny()`, which removes all listeners of its kind. */
+  keepAttached(socket: Socket): void {
+    if (!socket.listenersAny().includes(this.onEvent)) this.attach(socket);
+  }
+
+  // `this` is the socket.
+  private readonly onEvent = ((listener: CommandListener) =>
+    function (this: Socket, event: unknown, ...args: unknown[]): void {
+      listener.answer(this, String(event), args);
+    })(this);
+
+  private answer(socket: Socket, name: string, args: unknown[]): void {
+    const { run, log } = this.dependencies;
     const last = args[args.length - 1];
     const reply = typeof last === 'function' ? (last as Reply) : undefined;
     if (reply !== undefined) args.pop();
-    const name = String(event);
-    // The embedding application's own events are its own.
-    if (this.listenerCount(name) > 0) return;
-    run(this, name, args[0])
+    if (socket.listenerCount(name) > 0) return;
+    const fields = { connection_id: socket.id, command: name };
+    run(socket, name, args[0])
       .catch((error: unknown) => {
-        log.error('Command failed', { connection_id: this.id, command: name, error });
+        log.error('Command failed', { ...fields, error });
         return { ok: false, error: toWireError(error) };
       })
       .then(
         (answer) => {
           if (reply !== undefined) reply(answer);
-          else if ('error' in answer) this.emit('error', answer.error);
+          else if ('error' in answer) socket.emit('error', answer.error);
         },
-        (error: unknown) => log.error('Answer failed', { connection_id: this.id, command: name, error }),
+        (error: unknown) => log.error('Answer failed', { ...fields, error }),
       );
-  };
+  }
 }

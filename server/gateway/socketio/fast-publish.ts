@@ -8,6 +8,7 @@ import {
   tapPackets,
   untapPackets,
 } from '../engine-internals/packet-tap.js';
+import type { CommandListener } from './command-listener.js';
 import { ReplyWriter } from './reply-writer.js';
 
 /** `2`: an event. */
@@ -33,6 +34,7 @@ interface OnTheWay {
 export interface FastPublishDependencies {
   /** Runs a command; never rejects. */
   readonly run: (connection: ClientConnection, command: 'publish', request: unknown) => Promise<Answer>;
+  readonly commandListener: CommandListener;
 }
 
 /**
@@ -107,6 +109,7 @@ export class FastPublish {
     const way = slow.get(connection) ?? { packets: 0, parts: 0, behindLeaving: undefined };
     slow.set(connection, way);
     if (data === leavePacket) way.behindLeaving = [];
+    this.dependencies.commandListener.keepAttached(connection.socket);
     passOn(connection.socket, data);
     if (typeof data === 'string') {
       way.packets++;
