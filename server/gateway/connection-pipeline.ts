@@ -20,11 +20,7 @@ export interface ConnectionPipelineDependencies {
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Undefined where connections of users are not limited. */
   readonly acquireUserSlot: (userId: string) => Promise<Release> | undefined;
-  readonly openSession: (
-    userId: string,
-    sessionId: unknown,
-    positions: Positions,
-  ) => Promise<OpenedSession>;
+  readonly openSession: (userId: string, sessionId: unknown, positions: Positions) => Promise<OpenedSession>;
   /** @throws RefusalError `token_revoked` */
   readonly checkRevoked: (identity: Identity) => void;
   /** Called with each attempt that a step refuses. */
