@@ -307,7 +307,7 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       level: setting(
         z.string().refine(isLogFilter, logFilterRule).default('info'),
-        'Log filter: a level, or `realtime_communication::routing=debug,…` per module.',
+        'Log filter: a level, or levels by module such as `routing=debug,info`.',
       ),
       format: setting(z.enum(['json', 'pretty']).default('json'), '`pretty` is easier to read for people.'),
     })

@@ -159,10 +159,11 @@ describe('[CONF] settings', () => {
     );
   });
 
-  it('read the log filter of the guide and refuse what is none', () => {
+  it('read log filters by module, in short and as in the guide, and refuse what is none', () => {
     const directives =
       'realtime_communication::actor=trace,realtime_communication::routing=debug,actix_web=info';
     assert.equal(loadSettings({ RUST_LOG: directives }).logging.level, directives);
+    assert.equal(loadSettings({ LOG_LEVEL: 'routing=debug,info' }).logging.level, 'routing=debug,info');
     assert.equal(loadSettings({ RUST_LOG: 'warn', LOG_LEVEL: 'debug' }).logging.level, 'debug');
     for (const wrong of ['verbose', 'routing=loud', 'a=b=c'])
       assert.match(
