@@ -2,6 +2,7 @@
 import './cli/process-start.js';
 import { tokenIssuer } from './app/tokens.js';
 import type { TokenIssuer } from './auth/token-issuer.js';
+import { greeting } from './cli/greeting.js';
 import { loadSettings, SettingsError } from './config/load.js';
 import { Service } from './app/service.js';
 
@@ -41,25 +42,10 @@ async function main(): Promise<void> {
   if (service.developmentSecret !== undefined) greet(port, tokenIssuer(settings, service.developmentSecret));
 }
 
-/** Without a secret of its own, a development run prints how to try it: on stderr, since stdout is the log. */
+/** On standard error, since standard output is the log. */
 function greet(port: number, issuer: TokenIssuer): void {
   const token = issuer.access({ userId: 'developer', roles: ['user', 'admin'] }, 12 * 3600);
-  process.stderr.write(
-    [
-      '',
-      `No JWT_SECRET is set: a secret was made for this run. A token that is good for 12 hours:`,
-      '',
-      `  ${token}`,
-      '',
-      'Try it:',
-      '',
-      `  npx wscat -c "ws://localhost:${port}/ws?token=${token}"`,
-      '  > {"type":"Subscribe","data":{"topics":["news"]}}',
-      '  > {"type":"Broadcast","data":{"topic":"news","payload":{"hi":1}}}',
-      '',
-      '',
-    ].join('\n'),
-  );
+  process.stderr.write(greeting(port, token));
 }
 
 main().catch((error: unknown) => {

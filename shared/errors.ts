@@ -35,7 +35,7 @@ export const errorTable = {
   message_too_large: row(
     413,
     'after_change',
-    'The message exceeds the limit; `limit` and `size` are in bytes.',
+    'The message exceeds the limit; `limit` and `size` are in bytes. A frame above `websocket.transport_limit_bytes` is not answered: its WebSocket is closed with code 1009.',
   ),
   unauthorized: row(
     401,

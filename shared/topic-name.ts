@@ -3,6 +3,8 @@ import { RefusalError } from './errors.js';
 /** Longest topic name, in characters. */
 export const topicNameLimit = 200;
 
+/** Names that begin with this belong to the service. */
+const servicePrefix = '$';
 const allowed = /^[A-Za-z0-9_.:/@+=~-]+$/;
 /** Positions are told and stored as an object by topic, in which JavaScript keeps no such key. */
 const reserved = '__proto__';
@@ -24,6 +26,13 @@ export function readTopicName(value: unknown, field: string): string {
       size: value.length,
     });
   }
+  if (value.startsWith(servicePrefix)) {
+    throw new RefusalError(
+      'invalid_topic',
+      `${field} must not begin with ${servicePrefix}: such names are reserved for the service`,
+      { field },
+    );
+  }
   if (!allowed.test(value)) {
     throw new RefusalError(
       'invalid_topic',
@@ -31,8 +40,11 @@ export function readTopicName(value: unknown, field: string): string {
       { field },
     );
   }
-  if (value === reserved)
-    throw new RefusalError('invalid_topic', `${field} must not be ${reserved}`, { field });
+  if (value === reserved) {
+    throw new RefusalError('invalid_topic', `${field} must not be ${reserved}: this name is reserved`, {
+      field,
+    });
+  }
   return value;
 }
 

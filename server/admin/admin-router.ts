@@ -10,7 +10,7 @@ import type { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import { withTimeout, TimeLimitError } from '../primitives/with-timeout.js';
-import { requestError } from '../protocol/request-error.js';
+import { parseRequest } from '../protocol/parse-request.js';
 import type { Log } from '../logging/log.js';
 import { bearerOf } from '../http/api.js';
 import { sendError, wireErrorOf } from '../http/errors.js';
@@ -155,11 +155,7 @@ function readRequest(
 }
 
 function read(schema: z.ZodType | undefined, value: unknown): unknown {
-  if (schema === undefined) return undefined;
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const { shape } = schema as unknown as { shape?: object };
-  throw requestError(parsed.error, Object.keys(shape ?? {}));
+  return schema === undefined ? undefined : parseRequest(schema, value);
 }
 
 /** The body parser of express as a promise. */

@@ -113,10 +113,15 @@ export function assembleGateway(parts: GatewayParts): Gateway {
         hooks.disconnected({ connectionId, userId, reason });
       },
       onRefused: refusals.note,
+      countRefused: (code) => metrics.countRefused(code),
       log,
       now: Date.now,
     },
-    { maxMessageBytes: websocket.maxMessageBytes, slimConnections: parts.slimConnections },
+    {
+      maxMessageBytes: websocket.maxMessageBytes,
+      transportLimitBytes: websocket.transportLimitBytes,
+      slimConnections: parts.slimConnections,
+    },
   );
   listenTo(http, io, (request) => pipeline.admit(request));
   guardUpgrades(http, io.engine);

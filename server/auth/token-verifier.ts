@@ -4,6 +4,7 @@ import { isTopicPattern } from '../../shared/topic-name.js';
 import type { Identity } from '../protocol/identity.js';
 import { refreshType } from './token-issuer.js';
 import type { TokenKey } from './token-keys.js';
+import { notJwt, tokenProblem } from './token-problem.js';
 
 interface TokenVerifierSettings {
   readonly keys: readonly TokenKey[];
@@ -45,7 +46,11 @@ export class TokenVerifier {
    */
   verify(token: string): Identity {
     const claims = this.claimsOf(token);
-    if (isRefresh(claims)) throw new RefusalError('unauthorized', 'the token is a refresh token');
+    if (isRefresh(claims))
+      throw new RefusalError(
+        'unauthorized',
+        'the token is not valid: it is a refresh token, and connecting takes an access token',
+      );
     return this.unlessRevoked(this.issued(readClaims(claims)));
   }
 
@@ -95,11 +100,8 @@ export class TokenVerifier {
       });
     } catch (error) {
       if (error instanceof jwt.TokenExpiredError)
-        throw new RefusalError('token_expired', 'the token has expired');
-      throw new RefusalError(
-        'unauthorized',
-        `the token is not valid: ${error instanceof jwt.JsonWebTokenError ? error.message : 'it cannot be read'}`,
-      );
+        throw new RefusalError('token_expired', 'the token has expired (claim exp): get a new one');
+      throw invalid(tokenProblem(error));
     }
   }
 
@@ -110,10 +112,7 @@ export class TokenVerifier {
     const named = keys.find((key) => key.keyId !== undefined && key.keyId === header.kid);
     const fitting = named ?? keys.find((key) => key.keyId === undefined && key.algorithm === header.alg);
     if (fitting !== undefined && fitting.algorithm === header.alg) return fitting;
-    throw new RefusalError(
-      'unauthorized',
-      'the token is not valid: this service has no key for its algorithm and key id',
-    );
+    throw invalid('this service has no key for its algorithm and key id (header alg and kid)');
   }
 }
 
@@ -125,7 +124,11 @@ function headerOf(token: string): { alg?: unknown; kid?: unknown } {
   } catch {
     // The error is thrown below.
   }
-  throw new RefusalError('unauthorized', 'the token is not valid: it is not a JWT');
+  throw invalid(notJwt);
+}
+
+function invalid(problem: string): RefusalError {
+  return new RefusalError('unauthorized', `the token is not valid: ${problem}`);
 }
 
 function isRefresh(claims: unknown): boolean {

@@ -2,7 +2,7 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
-import { requestError } from '../protocol/request-error.js';
+import { parseRequest } from '../protocol/parse-request.js';
 
 /** The answer of every command. */
 export type Answer = ({ readonly ok: true } & object) | { readonly ok: false; readonly error: WireError };
@@ -29,15 +29,13 @@ export interface RefusedCommand {
 
 /** Validates, admits and runs commands, and converts every outcome into an answer. */
 export class CommandRouter {
-  private readonly commands = new Map<string, { command: Command; fields: readonly string[] }>();
-  private readonly byFrame = new Map<string, Command>();
+  private readonly commands: ReadonlyMap<string, Command>;
+  private readonly byFrame: ReadonlyMap<string, Command>;
 
   constructor(private readonly dependencies: CommandRouterDependencies) {
-    for (const command of dependencies.commands) {
-      const { shape } = command.schema as unknown as { shape?: object };
-      this.commands.set(command.name, { command, fields: Object.keys(shape ?? {}) });
-      this.byFrame.set(command.frame.type, command);
-    }
+    const { commands } = dependencies;
+    this.commands = new Map(commands.map((command) => [command.name, command]));
+    this.byFrame = new Map(commands.map((command) => [command.frame.type, command]));
   }
 
   /** The command that a frame of `/ws` asks for. */
@@ -47,22 +45,21 @@ export class CommandRouter {
 
   /** Whether the answer of a command can be large. */
   isExpensive(name: string): boolean {
-    return this.commands.get(name)?.command.isExpensive === true;
+    return this.commands.get(name)?.isExpensive === true;
   }
 
   /** Never throws and never rejects. */
   async run(connection: Connection, name: string, request: unknown): Promise<Answer> {
     let ran = false;
     try {
-      const known = this.commands.get(name);
-      if (known === undefined)
+      const command = this.commands.get(name);
+      if (command === undefined)
         throw new RefusalError('unknown_type', `there is no command ${JSON.stringify(name.slice(0, 50))}`);
-      const admitted = this.dependencies.admit(connection, known.command);
+      const admitted = this.dependencies.admit(connection, command);
       if (admitted !== undefined) await admitted;
-      const parsed = known.command.schema.safeParse(request ?? {});
-      if (!parsed.success) throw requestError(parsed.error, known.fields);
+      const parsed = parseRequest(command.schema, request ?? {});
       ran = true;
-      return { ok: true, ...(await known.command.run(connection, parsed.data)) };
+      return { ok: true, ...(await command.run(connection, parsed)) };
     } catch (error) {
       return this.refuse({ connection, name, request, error, ran });
     }

@@ -3,6 +3,7 @@ import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
 import { fileVariable, readEnvironment } from './environment.js';
 import { didYouMean } from '../primitives/did-you-mean.js';
+import { schemaRule } from '../primitives/schema-rule.js';
 import { settingsSchema, type Settings, type WrittenSettings } from './schema.js';
 import { settingList } from './setting-list.js';
 
@@ -52,7 +53,7 @@ function loadWritten(
       if (isTable(table)) given[setting.section] = { ...table, [setting.key]: value };
     }
   }
-  const parsed = settingsSchema.safeParse(given);
+  const parsed = settingsSchema.safeParse(given, { error: schemaRule });
   const problems = [
     ...unknownVariables,
     ...(parsed.error?.issues ?? []).flatMap((issue) => explain(issue, sources)),

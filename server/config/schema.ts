@@ -20,6 +20,10 @@ const redisAddress = z
     (url) => URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol),
     'must be redis://[[user]:password@]host[:port][/database], or rediss:// for TLS',
   );
+const webAddress = z.url({
+  protocol: /^https?$/,
+  error: 'must be an address that begins with http:// or https://',
+});
 const actions = ['subscribe', 'publish', 'history', 'presence', 'direct'] as const;
 
 const permission = z.strictObject({
@@ -279,10 +283,7 @@ export const settingsSchema = z.strictObject({
         positive(2000, 60_000),
         'A replica that does not answer a call within this time is listed in `silent_replicas`.',
       ),
-      alert_webhook_url: setting(
-        z.url({ protocol: /^https?$/ }).optional(),
-        'Alerts are posted here as JSON.',
-      ),
+      alert_webhook_url: setting(webAddress.optional(), 'Alerts are posted here as JSON.'),
     })
     .prefault({}),
   tracing: z
@@ -297,7 +298,7 @@ export const settingsSchema = z.strictObject({
       ),
       ring_size: setting(positive(10_000, 1_000_000), 'Trace events kept per replica.'),
       otlp_endpoint: setting(
-        z.url({ protocol: /^https?$/ }).optional(),
+        webAddress.optional(),
         'OpenTelemetry collector (OTLP over HTTP) that traces are sent to.',
       ),
     })
@@ -306,7 +307,7 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       level: setting(
         z.string().refine(isLogFilter, logFilterRule).default('info'),
-        'Log filter: a level, or `realtime_communication::routing=debug,…` per module.',
+        'Log filter: a level, or levels by module such as `routing=debug,info`.',
       ),
       format: setting(z.enum(['json', 'pretty']).default('json'), '`pretty` is easier to read for people.'),
     })

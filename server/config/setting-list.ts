@@ -9,7 +9,7 @@ export interface SettingDescription {
   readonly key: string | undefined;
   /** `RTC_SERVER_PORT` */
   readonly variable: string;
-  /** Other variables of the same meaning: `PORT`. {@link variable} overrides them. */
+  /** Other variables of the same meaning: `PORT`. {@link variable} overrides them, and the first one those after it. */
   readonly shortVariables: readonly string[];
   readonly kind: 'text' | 'number' | 'texts' | 'tables';
   readonly default: unknown;
@@ -53,7 +53,8 @@ function describe(section: string, key: string | undefined, schema: JsonSchema):
     variable: variablePrefix + name.replace('.', '_').toUpperCase(),
     shortVariables: Object.entries(shortNames)
       .filter(([, [itsSection, itsKey]]) => itsSection === section && itsKey === key)
-      .map(([variable]) => variable),
+      .map(([variable]) => variable)
+      .reverse(),
     kind: kindOf(schema),
     default: schema.default,
     limits: limitsOf(schema),

@@ -7,9 +7,11 @@ export const closeReasons = {
   disconnected: [1000, 'disconnected by the service'],
   /** Refused after the upgrade; an `Error` frame says why. */
   refused: [1008, 'refused'],
+  /** The client sent a frame above `websocket.transport_limit_bytes`. */
+  tooLarge: (limitBytes: number): CloseReason => [1009, `a frame may have at most ${limitBytes} bytes`],
   /** The client should connect again, to another replica. */
   shuttingDown: [1012, 'the replica is shutting down'],
-} as const satisfies Readonly<Record<string, CloseReason>>;
+} as const satisfies Readonly<Record<string, CloseReason | ((limit: number) => CloseReason)>>;
 
 /** How long a client has to answer a close frame, in milliseconds. */
 export const closeTimeoutMs = 1000;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'socket.io';
-import { toWireError } from '../../shared/errors.js';
+import { toWireError, type ErrorCode } from '../../shared/errors.js';
 import type { SendBufferBudget } from '../fanout/outbox.js';
 import type { CommandRouter } from '../commands/router.js';
 import type { Log } from '../logging/log.js';
@@ -11,6 +11,7 @@ import type { CommandQueue } from './command-queue.js';
 import type { ConnectionAttempt } from './connection-attempt.js';
 import type { ConnectionRegistry } from './connection-registry.js';
 import { engineOf, type EngineConnection } from './engine-internals/engine-connection.js';
+import { isClosedAsTooLarge } from './engine-internals/web-socket-server.js';
 import type { SubscriptionRestore } from './restore-subscriptions.js';
 import type { FastPublish } from './socketio/fast-publish.js';
 import type { CommandListener } from './socketio/command-listener.js';
@@ -32,6 +33,8 @@ export interface ConnectionLifecycleDependencies {
   readonly onConnected: () => void;
   readonly onDisconnected: (connection: Connection, reason: string) => void;
   readonly onRefused: (error: unknown, request: IncomingMessage) => void;
+  /** Called with what a connection was closed for sending. */
+  readonly countRefused: (code: ErrorCode) => void;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -39,6 +42,8 @@ export interface ConnectionLifecycleDependencies {
 
 export interface ConnectionLifecycleSettings {
   readonly maxMessageBytes: number;
+  /** Largest frame; a larger one closes the connection. */
+  readonly transportLimitBytes: number;
   /** Whether connections let go of what they do not need when idle; see `websocket.slim_connections`. */
   readonly slimConnections: boolean;
 }
@@ -112,6 +117,13 @@ export class ConnectionLifecycle {
     if (connection.makeSlim()) this.slimConnections++;
   }
 
+  private noteTooLarge({ id, identity, wire }: ClientConnection): void {
+    const { countRefused, log } = this.dependencies;
+    countRefused('message_too_large');
+    const fields = { connection_id: id, user_id: identity.userId, wire };
+    log.warn('Frame too large', { ...fields, limit: this.settings.transportLimitBytes });
+  }
+
   // Listeners that all connections share; `this` is the emitter.
 
   private readonly onLeaving = ((lifecycle: ConnectionLifecycle) =>
@@ -135,6 +147,7 @@ export class ConnectionLifecycle {
       commands.left(connection);
       closeTransport(this, reason);
       const { id, identity } = connection;
+      if (isClosedAsTooLarge(engineOf(this))) lifecycle.noteTooLarge(connection);
       log.info('Connection closed', { connection_id: id, user_id: identity.userId, reason });
       onDisconnected(connection, reason);
     })(this);

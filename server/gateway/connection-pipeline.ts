@@ -20,11 +20,7 @@ export interface ConnectionPipelineDependencies {
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Undefined where connections of users are not limited. */
   readonly acquireUserSlot: (userId: string) => Promise<Release> | undefined;
-  readonly openSession: (
-    userId: string,
-    sessionId: string | undefined,
-    positions: Positions,
-  ) => Promise<OpenedSession>;
+  readonly openSession: (userId: string, sessionId: unknown, positions: Positions) => Promise<OpenedSession>;
   /** @throws RefusalError `token_revoked` */
   readonly checkRevoked: (identity: Identity) => void;
   /** Called with each attempt that a step refuses. */
@@ -33,9 +29,6 @@ export interface ConnectionPipelineDependencies {
 
 /** One step. Throws or rejects with a RefusalError to refuse the client; what the attempt holds is released then. */
 type Step<Subject> = (subject: Subject) => void | Promise<void>;
-
-/** A session id is a UUID of ours; anything longer cannot be one. */
-const sessionIdLimit = 100;
 
 /**
  * How a client gets in, the same for both wires. The steps are in two parts, because a Socket.IO client opens its transport before it gives its
@@ -115,15 +108,13 @@ export class ConnectionPipeline {
 
   private async openSession(attempt: ConnectionAttempt): Promise<void> {
     const { sessionId, positions } = attempt.credentials;
-    const requested =
-      typeof sessionId === 'string' && sessionId.length <= sessionIdLimit ? sessionId : undefined;
     const parsed = positionsField.safeParse(positions ?? {});
     if (!parsed.success) {
       throw new RefusalError('invalid_message', 'auth.positions must map topics to { epoch, sequence }', {
         field: 'auth.positions',
       });
     }
-    attempt.session = await this.dependencies.openSession(attempt.identity!.userId, requested, parsed.data);
+    attempt.session = await this.dependencies.openSession(attempt.identity!.userId, sessionId, parsed.data);
   }
 }
 

@@ -69,10 +69,12 @@ export class SubscriptionRestore {
         connection_id: connection.id,
         session_id: connection.sessionId,
         user_id: connection.identity.userId,
-        recovered:
-          session.resumed &&
-          topics.length === allowed.length &&
-          topics.every((topic) => topic.recovered || !session.topics.has(topic.topic)),
+        ...(session.resumed !== undefined && {
+          recovered:
+            session.resumed &&
+            topics.length === allowed.length &&
+            topics.every((topic) => topic.recovered === true || !session.topics.has(topic.topic)),
+        }),
         ...(mode !== 'normal' && { mode }),
         topics,
       },

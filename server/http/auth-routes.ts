@@ -2,7 +2,7 @@ import { json, Router } from 'express';
 import { z } from 'zod';
 import type { RefreshService } from '../auth/refresh-service.js';
 import type { TokenPair } from '../auth/token-issuer.js';
-import { requestError } from '../protocol/request-error.js';
+import { parseRequest } from '../protocol/parse-request.js';
 
 const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
 
@@ -23,9 +23,8 @@ export function authRouter(refreshes: RefreshService, now: () => number): Router
   const router = Router();
   // curl sends JSON as a form unless told otherwise.
   router.post('/auth/refresh', json({ limit: 65_536, type: () => true }), async (request, response) => {
-    const parsed = schema.safeParse(request.body ?? {});
-    if (!parsed.success) throw requestError(parsed.error, Object.keys(schema.shape));
-    const pair = await refreshes.refresh(parsed.data.refresh_token);
+    const { refresh_token: token } = parseRequest(schema, request.body ?? {});
+    const pair = await refreshes.refresh(token);
     response.set('Cache-Control', 'no-store').json(pairAnswer(pair, now()));
   });
   return router;

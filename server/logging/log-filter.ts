@@ -3,7 +3,7 @@ export const logLevels = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, 
 
 export type LogLevel = keyof typeof logLevels;
 
-/** The root of every target: the targets and filters of the guide use it. */
+/** The root of every target. A filter may leave it out. */
 export const targetRoot = 'realtime_communication';
 
 interface Directive {
@@ -12,8 +12,8 @@ interface Directive {
 }
 
 /**
- * A filter in the form of `RUST_LOG`: `debug`, or `realtime_communication::routing=debug,warn`. The longest matching target decides;
- * targets that are not ours are allowed and match nothing.
+ * A level, or directives by module: `debug`, or `routing=debug,info`. The longest matching module decides; modules that do not exist are
+ * allowed and match nothing. The form of `RUST_LOG` means the same: `realtime_communication::routing=debug,info`.
  */
 export class LogFilter {
   private readonly directives: readonly Directive[];
@@ -38,7 +38,7 @@ export class LogFilter {
 }
 
 /** What a filter looks like, for whoever gave a wrong one. */
-export const logFilterRule = `must be a level (${Object.keys(logLevels).join(', ')}), or directives such as ${targetRoot}::routing=debug,warn`;
+export const logFilterRule = `must be a level (${Object.keys(logLevels).join(', ')}), or directives by module such as routing=debug,info`;
 
 /** Whether a text can be given to {@link LogFilter}. */
 export function isLogFilter(text: string): boolean {
@@ -64,10 +64,19 @@ function parseDirective(text: string): Directive | undefined {
   };
   if (levelName !== undefined) {
     const level = levelOf(levelName);
-    return level === undefined || !/^[\w:]+$/.test(target) ? undefined : { target, level };
+    return level === undefined || !/^[\w:]+$/.test(target)
+      ? undefined
+      : { target: fullTarget(target), level };
   }
   const level = levelOf(target);
   if (level !== undefined) return { target: '', level };
   // A target alone means all of its lines. One plain word is rather a misspelt level.
-  return /^\w+(_|::)\w[\w:]*$/.test(target) ? { target, level: logLevels.trace } : undefined;
+  return /^\w+(_|::)\w[\w:]*$/.test(target)
+    ? { target: fullTarget(target), level: logLevels.trace }
+    : undefined;
+}
+
+/** A target as it is in the log, where the filter may name the module alone. */
+function fullTarget(name: string): string {
+  return name === targetRoot || name.startsWith(`${targetRoot}::`) ? name : `${targetRoot}::${name}`;
 }

@@ -30,7 +30,7 @@ const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
  */
 export function readPayload(value: unknown, wire: Wire, limits: PayloadLimits): ReadPayload {
   if (value === undefined)
-    throw new RefusalError('invalid_message', 'payload is missing', { field: 'payload' });
+    throw new RefusalError('invalid_message', 'payload: is required', { field: 'payload' });
   const findings: Findings = { binary: false, placeholder: false };
   if (typeof value === 'object' && value !== null) walk(value, wire, limits.maxDepth, findings);
   const attachments: Buffer[] = [];

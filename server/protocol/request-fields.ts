@@ -10,7 +10,10 @@ export const positionField = z.strictObject({
 export const positionsField = z.record(z.string(), positionField);
 
 /** Topic names of one request. Each name is checked on its own, so that one invalid name does not fail the others. */
-export const topicsField = z.array(z.string()).min(1).max(100);
+export const topicsField = z
+  .array(z.string().meta({ title: 'name' }))
+  .min(1)
+  .max(100);
 
 export const keyField = z.string().min(1).max(200);
 

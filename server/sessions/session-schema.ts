@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
+import { schemaRule } from '../primitives/schema-rule.js';
 import { positionField } from '../protocol/request-fields.js';
 import type { StoredSession } from './session-store.js';
 
@@ -45,7 +46,7 @@ export interface SessionProblem {
 export function readSession(
   value: unknown,
 ): { readonly session: StoredSession } | { readonly problem: SessionProblem } {
-  const parsed = storedSessionSchema.safeParse(value);
+  const parsed = storedSessionSchema.safeParse(value, { error: schemaRule });
   if (parsed.success) return { session: parsed.data };
   const { path, message } = mostTelling(parsed.error.issues[0]!, value);
   return { problem: { field: path.join('.'), rule: message } };

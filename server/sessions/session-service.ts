@@ -16,13 +16,15 @@ interface SessionServiceDependencies {
 /** The session of a new connection. */
 export interface OpenedSession {
   readonly id: string;
-  /** Whether it resumes an earlier session. */
-  readonly resumed: boolean;
+  /** Whether it resumes the requested session; undefined: none was requested. */
+  readonly resumed: boolean | undefined;
   /** Subscriptions to restore, each from its position. */
   readonly topics: ReadonlyMap<string, Position | undefined>;
   readonly createdAt: number;
 }
 
+/** A session id is a UUID of ours; anything longer cannot be one. */
+const sessionIdLimit = 100;
 /** Changed sessions are written this often, in milliseconds. */
 const saveMs = 200;
 /** Sessions whose positions move are written at least this often. */
@@ -48,15 +50,20 @@ export class SessionService {
     this.timer.unref();
   }
 
-  /** Finds the session to resume, or creates a new one. Never rejects: if the store is unreachable, the session is new. */
-  async open(userId: string, requestedId: string | undefined, positions: Positions): Promise<OpenedSession> {
+  /**
+   * Finds the session to resume, or creates a new one. Never rejects: if the store is unreachable, the session is new.
+   *
+   * @param requestedId as the client sent it; null and the empty text request none
+   */
+  async open(userId: string, requestedId: unknown, positions: Positions): Promise<OpenedSession> {
     const now = this.dependencies.now();
-    const stored = requestedId === undefined ? undefined : await this.find(requestedId, userId);
+    const isRequested = requestedId !== undefined && requestedId !== null && requestedId !== '';
+    const stored = isSessionId(requestedId) ? await this.find(requestedId, userId) : undefined;
     const topics = new Map<string, Position | undefined>(Object.entries(stored?.topics ?? {}));
     for (const [topic, position] of Object.entries(positions)) topics.set(topic, position);
     return {
       id: stored?.id ?? randomUUID(),
-      resumed: stored !== undefined,
+      resumed: isRequested ? stored !== undefined : undefined,
       topics,
       createdAt: stored?.created_at ?? now,
     };
@@ -186,4 +193,8 @@ export class SessionService {
       return undefined;
     }
   }
+}
+
+function isSessionId(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= sessionIdLimit;
 }

@@ -321,7 +321,7 @@ export class TopicHub implements Topics, BrokerListener {
       return { ...at, recovered: true, missed: sequence - recovery.since.sequence };
     }
     if (!alreadyIn) audience.join(subscriber.id, topic.name);
-    if (recovery === undefined) return { ...at, recovered: alreadyIn, missed: 0 };
+    if (recovery === undefined) return at;
     return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
   }
 

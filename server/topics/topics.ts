@@ -5,12 +5,13 @@ import type { PublishRequest } from '../log/publish-request.js';
 import type { Position } from '../../shared/position.js';
 import type { Connection } from '../protocol/connection.js';
 
-/** Where a subscription starts. `recovered` says whether everything after `since` follows without a gap. */
+/** Where a subscription starts. Without a `since` there is nothing to recover, so `recovered` and `missed` are left out. */
 export interface Subscribed extends Position {
   readonly topic: string;
-  readonly recovered: boolean;
+  /** Whether everything after `since` follows without a gap. */
+  readonly recovered?: boolean;
   /** Messages after `since`: on their way if `recovered`, lost to this subscriber if not. */
-  readonly missed: number;
+  readonly missed?: number;
 }
 
 /**

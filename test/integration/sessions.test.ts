@@ -301,7 +301,7 @@ describe('[SESSION] sessions on two replicas', () => {
 
   it('begin anew where the client says null', async () => {
     const socket = await connect(a, 'ann', { session_id: null, positions: null });
-    assert.deepEqual([statusOf(socket).recovered, statusOf(socket).topics], [false, []]);
+    assert.deepEqual([statusOf(socket).recovered, statusOf(socket).topics], [undefined, []]);
     await emit(socket, 'subscribe', { topics: ['null'] });
     await publish('null', 1);
     const history = await emit(socket, 'history', { topic: 'null' });

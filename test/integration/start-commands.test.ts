@@ -3,6 +3,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { io } from 'socket.io-client';
 import { root } from '../support/root.js';
 import { freePort, until } from '../support/wait.js';
 
@@ -52,6 +53,26 @@ describe('[START] commands that start the service', () => {
     await until(() => stderr.includes('npx wscat'), 'it says how to try it');
     for (const line of stdout.trim().split('\n'))
       assert.equal(typeof (JSON.parse(line) as { timestamp: unknown }).timestamp, 'string', line);
+  });
+
+  it('without a JWT_SECRET, say where the token comes from and how to use it, also with Socket.IO', async () => {
+    await start(process.execPath, ['dist/server/main.js']);
+    await until(() => stderr.includes('set JWT_SECRET'), 'it says how to try it');
+    const lines = stderr.trim().split('\n');
+    assert.ok(lines.length <= 8, `${lines.length} lines`);
+    assert.match(lines[0]!, /^No JWT_SECRET is set: .*made a secret for this run/);
+    const token = /export TOKEN=(\S+)/.exec(stderr)?.[1];
+    const url = /io\('([^']+)'/.exec(stderr)?.[1];
+    const socket = io(url!, { auth: { token } });
+    try {
+      const { details } = await new Promise<{ details: { user_id: string } }>((resolve, reject) => {
+        socket.once('status', resolve);
+        socket.once('connect_error', reject);
+      });
+      assert.equal(details.user_id, 'developer');
+    } finally {
+      socket.close();
+    }
   });
 
   it('npm run dev restarts on a change of a source, a Lua script included', async () => {

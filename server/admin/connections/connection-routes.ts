@@ -101,7 +101,12 @@ export function connectionRoutes({
       role: 'operator',
       summary: 'End subscriptions of a connection; the client receives a status event.',
       params: z.object({ id: z.string() }),
-      body: z.strictObject({ topics: z.array(z.string()).min(1).max(1000) }),
+      body: z.strictObject({
+        topics: z
+          .array(z.string().meta({ title: 'name' }))
+          .min(1)
+          .max(1000),
+      }),
       answer: z.object({ unsubscribed: z.array(z.string()) }),
       run: async ({ params: { id }, body }) => {
         const topics = body.topics.map((topic, i) => readTopicName(topic, `topics[${i}]`));

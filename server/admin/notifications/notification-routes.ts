@@ -17,7 +17,11 @@ const notificationSchema = z.strictObject({
     message: z.string().min(1).max(2000),
   }),
   /** Only to these users. */
-  users: z.array(z.string()).min(1).max(1000).optional(),
+  users: z
+    .array(z.string().meta({ title: 'name' }))
+    .min(1)
+    .max(1000)
+    .optional(),
   /** Only to the subscribers of this topic. */
   topic: z.string().optional(),
 });

@@ -4,7 +4,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
 import type { WorkPool } from '../../supervision/work-pool.js';
-import { requestError } from '../../protocol/request-error.js';
+import { parseRequest } from '../../protocol/parse-request.js';
 import { BackupError } from '../../sessions/backup/backup-reader.js';
 import { backupOf } from '../../sessions/backup/backup-writer.js';
 import { SessionRestore } from '../../sessions/backup/session-restore.js';
@@ -141,11 +141,10 @@ export function sessionRoutes({
           .describe('The first invalid sessions.'),
       }),
       stream: async (request, response) => {
-        const query = restoreQuery.safeParse(request.query);
-        if (!query.success) throw requestError(query.error, Object.keys(restoreQuery.shape));
+        const query = parseRequest(restoreQuery, request.query);
         const restore = new SessionRestore(
           { putMany: (sessions, options) => store.putMany(sessions, options) },
-          { overwrite: query.data.overwrite === 'true' },
+          { overwrite: query.overwrite === 'true' },
         );
         try {
           await pool.run(() => restore.run(bodyOf(request)), limitMs);

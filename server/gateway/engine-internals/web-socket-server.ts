@@ -1,18 +1,41 @@
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
 import { closeReasons, closeTimeoutMs } from '../close-codes.js';
+import type { EngineConnection } from './engine-connection.js';
 
-/** A WebSocket whose close frame always has a code: engine.io closes without one. */
+/** The code by which ws closes a connection after a frame above its `maxPayload` (RFC 6455, 7.4.1). */
+const tooBig = 1009;
+
+/**
+ * A WebSocket whose close frame always has a code and a text: engine.io closes without a code, and ws without a text where a frame is too
+ * large.
+ */
 class CodedWebSocket extends WebSocket {
+  /** Largest frame of a server's clients. It belongs to the class, so that no connection has to hold it. */
+  static readonly limitBytes: number = 0;
+  /** Set only where it is so: connections are many. */
+  declare isClosedAsTooLarge?: true;
+
   override close(code?: number, text?: string | Buffer): void {
     if (code === undefined) super.close(...closeReasons.disconnected);
-    else super.close(code, text);
+    else if (code === tooBig && text === undefined) {
+      this.isClosedAsTooLarge = true;
+      super.close(...closeReasons.tooLarge((this.constructor as typeof CodedWebSocket).limitBytes));
+    } else super.close(code, text);
   }
 }
 
 /** The WebSocket server of both wires: engine.io makes one by its `wsEngine` option. A client that does not answer the close frame is cut off. */
 export class CodedWebSocketServer extends WebSocketServer<typeof CodedWebSocket> {
-  constructor(options: ServerOptions<typeof CodedWebSocket>) {
-    const all = { closeTimeout: closeTimeoutMs, ...options, WebSocket: CodedWebSocket };
+  constructor(options: ServerOptions<typeof CodedWebSocket> & { readonly maxPayload: number }) {
+    const LimitedWebSocket = class extends CodedWebSocket {
+      static override readonly limitBytes = options.maxPayload;
+    };
+    const all = { closeTimeout: closeTimeoutMs, ...options, WebSocket: LimitedWebSocket };
     super(all);
   }
+}
+
+/** Whether a connection was closed because the client sent a frame above the limit. */
+export function isClosedAsTooLarge({ transport: { socket } }: EngineConnection): boolean {
+  return socket instanceof CodedWebSocket && socket.isClosedAsTooLarge === true;
 }

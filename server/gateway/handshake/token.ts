@@ -3,15 +3,22 @@ import type { Socket } from 'socket.io';
 import { RefusalError } from '../../../shared/errors.js';
 import { bearerToken } from '../../protocol/bearer-token.js';
 
-/** The token of a Socket.IO client: `auth.token`, else `Authorization: Bearer`, else `?token=`. @throws RefusalError `unauthorized` */
-export function tokenOfSocket({ handshake: { auth, headers, query } }: Socket): string {
-  if (typeof auth['token'] === 'string') return auth['token'].replace(/^Bearer /i, '');
+/**
+ * The token of a Socket.IO client: `auth.token`, else `Authorization: Bearer`, else `?token=`. One that is null or empty is none.
+ *
+ * @throws RefusalError `unauthorized`
+ */
+export function tokenOfSocket({ handshake: { auth, headers, query } }: Pick<Socket, 'handshake'>): string {
+  const given = (auth['token'] ?? '') as unknown;
+  if (typeof given !== 'string')
+    throw new RefusalError('unauthorized', 'auth.token must be a string', { field: 'auth.token' });
+  if (given !== '') return given.replace(/^Bearer /i, '');
   const bearer = bearerToken(headers.authorization);
   if (bearer !== undefined) return bearer;
-  if (typeof query['token'] === 'string') return query['token'];
+  if (typeof query['token'] === 'string' && query['token'] !== '') return query['token'];
   throw new RefusalError(
     'unauthorized',
-    'no token: give it as auth.token, as an Authorization header or as ?token=',
+    'no token: give it as auth.token (io(url, { auth: { token } })), as an Authorization header or as ?token=',
   );
 }
 

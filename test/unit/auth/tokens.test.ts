@@ -119,6 +119,56 @@ describe('[AUTH] TokenVerifier', () => {
     );
   });
 
+  describe('says by itself what is wrong, without what the settings expect', () => {
+    const strict = new TokenVerifier({
+      keys: readKeys({ jwtSecret: secret }),
+      leewaySecs: 60,
+      issuer: 'issuer-of-settings',
+      audience: 'audience-of-settings',
+    });
+    const fitting = { sub: 'a', iss: 'issuer-of-settings', aud: 'audience-of-settings' };
+    const sign = (claims: object, key = secret) => jwt.sign({ ...fitting, ...claims }, key);
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const now = Math.floor(Date.now() / 1000);
+    /** As sign, but with claims that the library would not sign. */
+    const forced = (claims: object) => {
+      const content = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ ...fitting, ...claims })}`;
+      return `${content}.${createHmac('sha256', secret).update(content).digest('base64url')}`;
+    };
+    const cases: [token: string, message: string][] = [
+      [
+        sign({}, 'another secret'),
+        'the token is not valid: it is signed with another secret or key than that of this service',
+      ],
+      [sign({ aud: 'other' }), 'the token is not valid: it is for another audience (claim aud)'],
+      [sign({ iss: 'other' }), 'the token is not valid: it is from another issuer (claim iss)'],
+      [sign({ nbf: now + 1000 }), 'the token is not valid: its time has not begun (claim nbf)'],
+      [forced({ nbf: 'soon' }), 'the token is not valid: its claim nbf must be a number'],
+      [forced({ exp: 'late' }), 'the token is not valid: its claim exp must be a number'],
+      [sign({ exp: now - 1000 }), 'the token has expired (claim exp): get a new one'],
+      [
+        sign({ typ: 'refresh' }),
+        'the token is not valid: it is a refresh token, and connecting takes an access token',
+      ],
+      [`${part({ alg: 'HS256' })}.${part(fitting)}.`, 'the token is not valid: it is not signed'],
+      [
+        jwt.sign(fitting, secret, { algorithm: 'HS512' }),
+        'the token is not valid: this service has no key for its algorithm and key id (header alg and kid)',
+      ],
+      ...['no-token', 'a.b.c', `${part({ alg: 'HS256' })}.x`].map((text): [string, string] => [
+        text,
+        'the token is not valid: it is not a JWT: three parts of base64url text, joined by dots',
+      ]),
+    ];
+    for (const [token, message] of cases)
+      it(message, () => {
+        assert.throws(
+          () => strict.verify(token),
+          (error: Error) => error.message === message && !error.message.includes('of-settings'),
+        );
+      });
+  });
+
   it('never tells the token in its error', () => {
     const token = jwt.sign({ sub: 'a' }, 'another secret');
     assert.throws(

@@ -90,6 +90,44 @@ describe('[CONF] settings', () => {
     assert.match(problems({}, file('a = [')).join(), /rtc\.toml/);
   });
 
+  it('refuse wrong values with the whole rule, in plain words', () => {
+    const cases: [content: string, message: string][] = [
+      ['[server]\nport = "http"', 'server.port: must be a whole number from 0 to 65535'],
+      ['[server]\nport = 70000', 'server.port: must be a whole number from 0 to 65535'],
+      ['[server]\nport = 80.5', 'server.port: must be a whole number from 0 to 65535'],
+      ['[server]\nhost = 5', 'server.host: must be a string'],
+      ['[server]\nreplica_id = ""', 'server.replica_id: must be a string of at least 1 character'],
+      ['[server]\nenvironment = "prod"', 'server.environment: must be "development", "production" or "test"'],
+      ['[websocket]\nallowed_origins = 5', 'websocket.allowed_origins: must be a list'],
+      ['server = 5', 'server: must be an object'],
+      ['[[permissions]]\nrole = "a"\nallow = ["publish"]', 'permissions[0].topics: is required'],
+      [
+        '[[permissions]]\nrole = "a"\nallow = ["publish"]\ntopics = []',
+        'permissions[0].topics: must be a list of at least 1 item',
+      ],
+      [
+        '[[permissions]]\nrole = "a"\nallow = ["read"]\ntopics = ["*"]',
+        'permissions[0].allow[0]: must be "subscribe", "publish", "history", "presence" or "direct"',
+      ],
+      [
+        '[[topics.rules]]\npattern = "a"\nhistory_ttl_secs = 0',
+        'topics.rules[0].history_ttl_secs: must be a whole number of at least 1',
+      ],
+      [
+        '[admin]\nalert_webhook_url = "ftp://alerts"',
+        'admin.alert_webhook_url: must be an address that begins with http:// or https://',
+      ],
+      [
+        '[tracing]\notlp_endpoint = 5',
+        'tracing.otlp_endpoint: must be an address that begins with http:// or https://',
+      ],
+    ];
+    for (const [content, message] of cases) {
+      const path = file(content);
+      assert.deepEqual(problems({}, path), [`${message} (file ${path})`]);
+    }
+  });
+
   it('never show the lines of a broken file: they may hold a secret', () => {
     const told = problems({}, file('[auth]\njwt_secret = "top secret"\nissuer = \n')).join('\n');
     assert.match(told, /rtc\.toml, line 3: /);
@@ -121,10 +159,11 @@ describe('[CONF] settings', () => {
     );
   });
 
-  it('read the log filter of the guide and refuse what is none', () => {
+  it('read log filters by module, in short and as in the guide, and refuse what is none', () => {
     const directives =
       'realtime_communication::actor=trace,realtime_communication::routing=debug,actix_web=info';
     assert.equal(loadSettings({ RUST_LOG: directives }).logging.level, directives);
+    assert.equal(loadSettings({ LOG_LEVEL: 'routing=debug,info' }).logging.level, 'routing=debug,info');
     assert.equal(loadSettings({ RUST_LOG: 'warn', LOG_LEVEL: 'debug' }).logging.level, 'debug');
     for (const wrong of ['verbose', 'routing=loud', 'a=b=c'])
       assert.match(

@@ -56,6 +56,32 @@ describe('[LOG] the log', () => {
     );
   });
 
+  it('is filtered by modules, with or without the root of their targets', () => {
+    const levels = [
+      'routing=debug,info',
+      'realtime_communication::routing=debug,realtime_communication=info,warn',
+      'routing::batch=debug,realtime_communication::routing=debug,info',
+      'INFO,routing=DEBUG,no_such_module=trace',
+    ];
+    for (const level of levels) {
+      const { factory, lines } = recorded({ level });
+      for (const module of ['routing', 'routings', 'actor']) {
+        factory.log(module).debug('debug');
+        factory.log(module).info('info');
+      }
+      assert.deepEqual(
+        lines().map(({ target, message }) => [String(target).split('::')[1], message]),
+        [
+          ['routing', 'debug'],
+          ['routing', 'info'],
+          ['routings', 'info'],
+          ['actor', 'info'],
+        ],
+        level,
+      );
+    }
+  });
+
   it('changes its filter at run time, also for loggers that exist', () => {
     const { factory, lines } = recorded({ level: 'error' });
     const log = factory.log('routing');

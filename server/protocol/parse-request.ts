@@ -1,17 +1,29 @@
 import type { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
 import { didYouMean } from '../primitives/did-you-mean.js';
+import { schemaRule } from '../primitives/schema-rule.js';
 
-/** Converts the first problem that a schema found into one sentence with the field and the rule. */
-export function requestError(error: z.ZodError, known: readonly string[]): RefusalError {
+/**
+ * Reads a request by its schema.
+ *
+ * @throws RefusalError `invalid_message` with the first problem: the field and its whole rule in plain words
+ */
+export function parseRequest<Value>(schema: z.ZodType<Value>, value: unknown): Value {
+  const parsed = schema.safeParse(value, { error: schemaRule });
+  if (parsed.success) return parsed.data;
+  const { shape } = schema as unknown as { shape?: object };
+  throw requestError(parsed.error, Object.keys(shape ?? {}));
+}
+
+/** @param known the fields of the request itself */
+function requestError(error: z.ZodError, known: readonly string[]): RefusalError {
   const issue = error.issues[0]!;
   const field = pathOf(issue.path);
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
     const name = field === '' ? key : `${field}.${key}`;
-    return new RefusalError('invalid_message', `unknown field ${name}${didYouMean(key, known, 2)}`, {
-      field: name,
-    });
+    const hint = field === '' ? didYouMean(key, known, 2) : '';
+    return new RefusalError('invalid_message', `unknown field ${name}${hint}`, { field: name });
   }
   const limit =
     'maximum' in issue ? Number(issue.maximum) : 'minimum' in issue ? Number(issue.minimum) : undefined;

@@ -1,0 +1,20 @@
+/**
+ * How to try a service that has no secret of its own and made one for this run.
+ *
+ * @param token signed with that secret
+ */
+export function greeting(port: number, token: string): string {
+  return [
+    '',
+    'No JWT_SECRET is set: the service made a secret for this run, and signed this token with it.',
+    'It is for the user developer, with the roles user and admin, and is good for 12 hours or until the next start:',
+    `  export TOKEN=${token}`,
+    'Try it by WebSocket, or in a program with socket.io-client:',
+    `  npx wscat -c "ws://localhost:${port}/ws?token=${token}"`,
+    '  > {"type":"Subscribe","data":{"topics":["news"]}}',
+    `  io('http://localhost:${port}', { auth: { token: process.env.TOKEN } }).on('status', console.log)`,
+    'For tokens that stay good, set JWT_SECRET and make them by: node dist/server/cli/rtc.js token --user ann',
+    '',
+    '',
+  ].join('\n');
+}
