@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'socket.io-client';
 import { connectClient, emit, JsonClient } from '../support/clients.js';
-import { startService } from '../support/local-service.js';
+import { startEmbedded } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
 
-type Started = Awaited<ReturnType<typeof startService>>;
+type Started = Awaited<ReturnType<typeof startEmbedded>>;
 type Topic = Record<string, unknown> & { epoch: string; sequence: number };
 
 describe('[P2] recovered and missed', () => {
@@ -13,7 +13,7 @@ describe('[P2] recovered and missed', () => {
   const sockets: { close(): unknown }[] = [];
 
   before(async () => {
-    started = await startService();
+    started = await startEmbedded();
   });
   afterEach(() => {
     for (const socket of sockets.splice(0)) socket.close();
