@@ -8,7 +8,7 @@ export interface FollowRoomsDependencies {
   readonly presence: PresenceService;
 }
 
-/** Socket.IO's rooms decide which topics are active here, and which users are present in them. */
+/** Derives the active topics of this replica, and the presence of its users, from Socket.IO's rooms. */
 export function followRooms({ registry, topics, presence }: FollowRoomsDependencies): void {
   const userOf = (id: string) => registry.connection(id)?.identity.userId;
   registry.follow({

@@ -23,31 +23,38 @@ export interface AdmissionSettings {
   readonly handshakesPerSec: number;
 }
 
-/** A transport as admission sees it: engine.io's socket, or the one that stands in for it on `/ws`. */
+/** A transport as admission uses it: engine.io's socket, or the one that replaces it on `/ws`. */
 export interface AdmittedTransport {
   readonly request: IncomingMessage;
   on(event: 'close', listener: () => void): unknown;
 }
 
-/** The client of a handshake went away while it waited for its turn: there is nobody to answer. */
+/** The client disconnected while its handshake waited: there is no one to answer. */
 export class ClientGoneError extends Error {
   override readonly name = 'ClientGoneError';
 }
 
-/** A handshake waits this long at most; clients give up after 20 seconds (socket.io-client's default). */
+/**
+ * A handshake waits at most this long, in milliseconds. Clients time out after 20 seconds (socket.io-client's
+ * default).
+ */
 const longestWaitMs = 10_000;
 
 /**
- * Decides on handshakes before anything is spent on them: capacity, address, pace, and whether the replica is stopping. A handshake holds a
- * place from the moment it is admitted, also while it waits; its transport takes the place over and gives it back when it closes.
+ * Admits or refuses handshakes before they cost anything, by capacity, address, rate and whether the replica
+ * is stopping. A handshake holds a connection slot from its admission on, also while it waits. The slot
+ * passes to its transport and is released when the transport closes.
  */
 export class HandshakeAdmission {
   private readonly pace: TokenBucket | undefined;
   private draining = false;
   private taken = 0;
-  /** Handshakes that are not transports yet, and how to stop watching whether their client goes away. */
+  /**
+   * Admitted handshakes without a transport yet, each with a function that stops watching for a disconnect of
+   * the client.
+   */
   private readonly waiting = new WeakMap<IncomingMessage, () => void>();
-  /** Only where addresses count connections. */
+  /** Addresses of transports; used only if connections of addresses are limited. */
   private readonly addresses = new WeakMap<object, string>();
 
   constructor(
@@ -60,16 +67,17 @@ export class HandshakeAdmission {
         : undefined;
   }
 
-  /** Admits nobody from now on. */
+  /** Refuses all handshakes from now on. */
   stop(): void {
     this.draining = true;
   }
 
   /**
-   * Admits a handshake, or throws. Returns the milliseconds to wait before it is answered: a storm of clients is let in at a steady pace
-   * instead of stalling everybody who is connected already.
+   * Admits a handshake, or throws. Returns the milliseconds to wait before it is answered: when many clients
+   * connect at once, they are admitted at a steady rate, so that clients already connected are not delayed.
    *
-   * @throws RefusalError `at_capacity`, `rate_limited` or `shutting_down`, with the time after which to try again
+   * @throws RefusalError `at_capacity`, `rate_limited` or `shutting_down`, with the time after which to try
+   * again
    */
   admit(request: IncomingMessage): number {
     if (this.draining)
@@ -94,7 +102,7 @@ export class HandshakeAdmission {
   }
 
   /**
-   * Admits a handshake and waits for its turn.
+   * Admits a handshake and waits until it may be answered.
    *
    * @throws RefusalError as {@link admit}; rejects with ClientGoneError
    */
@@ -103,12 +111,12 @@ export class HandshakeAdmission {
     return waitMs === 0 ? undefined : this.waitForTurn(request, waitMs);
   }
 
-  /** Whether the client of a handshake that was admitted, and has waited, is still there. */
+  /** Whether the client of an admitted handshake is still connected after the wait. */
   isWaiting(request: IncomingMessage): boolean {
     return this.waiting.has(request);
   }
 
-  /** To be called with each new transport, in the turn in which it is made. */
+  /** Must be called with each new transport, in the turn in which it is created. */
   readonly entered = (transport: AdmittedTransport): void => {
     const { request } = transport;
     const unwatch = this.waiting.get(request);
@@ -118,7 +126,7 @@ export class HandshakeAdmission {
     const { addresses, addressOf } = this.dependencies;
     if (addresses.countsConnections) this.addresses.set(transport, addressOf(request));
     else if (this.settings.maxConnections === 0) {
-      // Nobody counts: an idle connection is to be small.
+      // No limit needs a count here; without a listener an idle connection stays small.
       this.taken--;
       return;
     }
@@ -135,7 +143,7 @@ export class HandshakeAdmission {
     const { addresses } = this.dependencies;
     const counted = addresses.countsConnections ? address : undefined;
     if (counted !== undefined) addresses.entered(counted);
-    // A handshake of long-polling ends with its response, that of a WebSocket with its connection.
+    // A handshake of long-polling ends with its response, a handshake of a WebSocket with its connection.
     const { res: response } = request as IncomingMessage & { res?: NodeJS.EventEmitter };
     const watched = response ?? request.socket;
     const gone = () => {
@@ -145,7 +153,7 @@ export class HandshakeAdmission {
     watched.once('close', gone);
   }
 
-  // A listener that all transports share; `this` is the transport.
+  // One listener shared by all transports; `this` is the transport.
   private readonly onClosed = ((admission: HandshakeAdmission) =>
     function (this: object): void {
       admission.giveBack(admission.addresses.get(this));

@@ -3,7 +3,11 @@ import type { Socket } from 'socket.io';
 import { RefusalError } from '../../../shared/errors.js';
 import { bearerToken } from '../../protocol/bearer-token.js';
 
-/** The token of a Socket.IO client: `auth.token`, else `Authorization: Bearer`, else `?token=`. @throws RefusalError `unauthorized` */
+/**
+ * The token of a Socket.IO client: `auth.token`, else `Authorization: Bearer`, else `?token=`.
+ *
+ * @throws RefusalError `unauthorized`
+ */
 export function tokenOfSocket({ handshake: { auth, headers, query } }: Socket): string {
   if (typeof auth['token'] === 'string') return auth['token'].replace(/^Bearer /i, '');
   const bearer = bearerToken(headers.authorization);
@@ -15,7 +19,11 @@ export function tokenOfSocket({ handshake: { auth, headers, query } }: Socket): 
   );
 }
 
-/** The token of a `/ws` client: `?token=`, else `Authorization: Bearer`. @throws RefusalError `unauthorized` */
+/**
+ * The token of a `/ws` client: `?token=`, else `Authorization: Bearer`.
+ *
+ * @throws RefusalError `unauthorized`
+ */
 export function tokenOfUpgrade(request: IncomingMessage, url: URL): string {
   const token = url.searchParams.get('token') ?? bearerToken(request.headers.authorization);
   if (token !== undefined && token !== '') return token;

@@ -5,12 +5,12 @@ import type { Log } from '../../logging/log.js';
 /** A Socket.IO acknowledgement callback. */
 type Reply = (answer: object) => void;
 
-/** Runs one command and resolves to its answer, never rejecting. */
+/** Runs one command and resolves to its answer. Never rejects. */
 export type RunCommand = (socket: Socket, name: string, request: unknown) => Promise<object>;
 
 /**
- * Makes the one listener that all sockets share: every event is a command, answered through its acknowledgement, or by an `error` event
- * when it has none.
+ * Makes the listener that all sockets share. Each event is a command, answered through its acknowledgement,
+ * or by an `error` event if it has none.
  */
 export function commandListener(
   run: RunCommand,
@@ -21,7 +21,7 @@ export function commandListener(
     const reply = typeof last === 'function' ? (last as Reply) : undefined;
     if (reply !== undefined) args.pop();
     const name = String(event);
-    // The embedding application's own events are its own.
+    // Events of the embedding application are not commands.
     if (this.listenerCount(name) > 0) return;
     run(this, name, args[0])
       .catch((error: unknown) => {

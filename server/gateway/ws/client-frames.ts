@@ -11,20 +11,20 @@ interface ClientFrame {
   readonly id?: string | number;
 }
 
-/** What runs the commands of one connection. */
+/** Runs the commands of one connection. */
 export interface FrameTarget {
   run(command: string, request: unknown): Promise<Answer>;
-  /** The client acknowledged a message. False when nothing awaited that. */
+  /** Called when the client acknowledges a message. False if no acknowledgement of it was awaited. */
   acknowledge(messageId: string): boolean;
   send(frame: ServerFrame): void;
 }
 
 export interface FrameSettings {
-  /** Largest payload; a frame may be this much and its own envelope. */
+  /** Largest payload, in bytes. A frame may have this size and its envelope. */
   readonly maxMessageBytes: number;
 }
 
-/** Room for type, topic, key and the like around a payload. */
+/** Bytes for type, topic, key and other fields around a payload. */
 const envelopeBytes = 4096;
 
 const commands: Readonly<Record<string, string>> = {
@@ -39,7 +39,10 @@ const commands: Readonly<Record<string, string>> = {
   RefreshToken: 'refresh',
 };
 
-/** Handles one frame of a client: every wrong one is answered by an `Error` frame, and the connection goes on. */
+/**
+ * Handles one frame of a client. An invalid frame is answered by an `Error` frame, and the connection stays
+ * open.
+ */
 export async function handleFrame(
   content: Buffer,
   isBinary: boolean,
@@ -118,7 +121,7 @@ function errorFrame(error: WireError): ServerFrame {
   return { type: 'Error', data: error };
 }
 
-/** The frames that answer a command which succeeded. */
+/** The frames that answer a successful command. */
 function answers(frame: ClientFrame, { ok: _, ...answer }: Answer & { ok: true }): ServerFrame[] {
   const result = answer as Record<string, unknown>;
   switch (frame.type) {
@@ -145,7 +148,8 @@ function answers(frame: ClientFrame, { ok: _, ...answer }: Answer & { ok: true }
     case 'GetHistory':
       return [{ type: 'Ack', data: result }];
     default:
-      // A publish without an id asks for no answer: the message itself comes back to those who subscribed.
+      // A publish without an id requests no answer. Subscribers, and the publisher if subscribed, receive the
+      // message itself.
       return frame.id === undefined ? [] : [{ type: 'Ack', data: result }];
   }
 }
