@@ -112,7 +112,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   );
   listenTo(http, io, (request) => pipeline.admit(request));
   guardUpgrades(http, io.engine);
-  io.engine.on('connection', admission.entered);
+  io.engine.on('connection', admission.transportOpened);
   new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
   const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));

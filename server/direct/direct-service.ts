@@ -5,7 +5,7 @@ import { inboxPrefix } from './inbox-name.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
-import { epochAt, isPlaceIn } from '../log/lineage.js';
+import { epochAt, isPositionIn } from '../log/lineage.js';
 import type { Topics } from '../topics/topics.js';
 import type { Feed } from '../log/feed.js';
 import type { Connection } from '../protocol/connection.js';
@@ -149,7 +149,7 @@ export class DirectService implements DirectSender {
         const { sent } = recipient;
         const slice = await this.dependencies.broker.read(inbox.topic, sent?.sequence ?? 0, readSize);
         if (!isThere()) return;
-        if (sent !== undefined && !isPlaceIn(slice.end, sent)) {
+        if (sent !== undefined && !isPositionIn(slice.end, sent)) {
           // Another log by now: it is read from its beginning.
           recipient.sent = undefined;
           continue;

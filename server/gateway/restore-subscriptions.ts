@@ -11,7 +11,7 @@ import type { Connection } from '../protocol/connection.js';
 import type { ConnectionRegistry } from './connection-registry.js';
 
 /** Sessions as the restoring of subscriptions uses them; see `sessions/session-service.ts`. */
-export interface WelcomeSessions {
+export interface RestoredSessions {
   connected(
     connection: Connection,
     createdAt: number,
@@ -26,7 +26,7 @@ export interface WelcomeSessions {
 export interface SubscriptionRestoreDependencies {
   readonly registry: ConnectionRegistry;
   readonly topics: Topics;
-  readonly sessions: WelcomeSessions;
+  readonly sessions: RestoredSessions;
   readonly permissions: Permissions;
   /** The current mode of the service. Included in the `status` if it is not `normal`. */
   readonly mode: () => string;

@@ -15,7 +15,7 @@ import {
 } from '../fanout/active-topic.js';
 import { LogFeed, type Feed, type FeedSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
-import { isPlaceIn } from '../log/lineage.js';
+import { isPositionIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
 import { readHistory, type History } from '../log/history.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
@@ -300,7 +300,7 @@ export class TopicHub implements Topics, BrokerListener {
       return { since, recovered: true, missed: 0 };
     }
     const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
-    const inside = isPlaceIn(end, since);
+    const inside = isPositionIn(end, since);
     const recovered = inside && since.sequence + 1 >= end.firstSequence;
     return { since, recovered, missed: inside ? end.sequence - since.sequence : lostAtLeast(end) };
   }

@@ -48,7 +48,7 @@ const longestWaitMs = 10_000;
 export class HandshakeAdmission {
   private readonly pace: TokenBucket | undefined;
   private draining = false;
-  private taken = 0;
+  private slotsInUse = 0;
   /**
    * Admitted handshakes without a transport yet, each with a function that stops watching for a disconnect of
    * the client.
@@ -83,7 +83,7 @@ export class HandshakeAdmission {
     if (this.draining)
       throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
     const { maxConnections } = this.settings;
-    if (maxConnections > 0 && this.taken >= maxConnections) {
+    if (maxConnections > 0 && this.slotsInUse >= maxConnections) {
       throw new RefusalError('at_capacity', `the replica holds ${maxConnections} connections`, {
         retryAfterMs: 5000,
         limit: maxConnections,
@@ -117,7 +117,7 @@ export class HandshakeAdmission {
   }
 
   /** Must be called with each new transport, in the turn in which it is created. */
-  readonly entered = (transport: AdmittedTransport): void => {
+  readonly transportOpened = (transport: AdmittedTransport): void => {
     const { request } = transport;
     const unwatch = this.waiting.get(request);
     if (unwatch === undefined) return;
@@ -127,7 +127,7 @@ export class HandshakeAdmission {
     if (addresses.countsConnections) this.addresses.set(transport, addressOf(request));
     else if (this.settings.maxConnections === 0) {
       // No limit needs a count here; without a listener an idle connection stays small.
-      this.taken--;
+      this.slotsInUse--;
       return;
     }
     transport.on('close', this.onClosed);
@@ -139,7 +139,7 @@ export class HandshakeAdmission {
   }
 
   private take(request: IncomingMessage, address: string): void {
-    this.taken++;
+    this.slotsInUse++;
     const { addresses } = this.dependencies;
     const counted = addresses.countsConnections ? address : undefined;
     if (counted !== undefined) addresses.entered(counted);
@@ -160,7 +160,7 @@ export class HandshakeAdmission {
     })(this);
 
   private giveBack(address: string | undefined): void {
-    this.taken--;
+    this.slotsInUse--;
     if (address !== undefined) this.dependencies.addresses.left(address);
   }
 }

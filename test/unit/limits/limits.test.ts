@@ -385,7 +385,7 @@ describe('[LIMITS] HandshakeAdmission', () => {
       const request = requestFrom('a', polling);
       admission.admit(request);
       const transport = transportOf(request);
-      admission.entered(transport);
+      admission.transportOpened(transport);
       (polling ? request.res : request.socket).emit('close');
       assert.equal(refusalOf(() => admission.admit(requestFrom('b')))?.code, 'at_capacity');
       transport.emit('close');

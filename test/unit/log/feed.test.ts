@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { LogFeed } from '../../../server/log/feed.js';
-import { sharedPlace } from '../../../server/log/lineage.js';
+import { sharedSequence } from '../../../server/log/lineage.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingSink } from '../../support/recording-sink.js';
@@ -223,8 +223,8 @@ describe('[P5] the place that two states of a log share', () => {
       [lineage('e2', 7, ['e1', 5]), lineage('e3', 9, ['e2', 6], ['e1', 5]), 6],
       [lineage('e1', 7), lineage('e2', 7), undefined],
     ] as const) {
-      assert.equal(sharedPlace(one, other), expected);
-      assert.equal(sharedPlace(other, one), expected, 'whichever is asked');
+      assert.equal(sharedSequence(one, other), expected);
+      assert.equal(sharedSequence(other, one), expected, 'whichever is asked');
     }
   });
 });
