@@ -1,8 +1,8 @@
 // Compiles shared/, server/, bench/ and test/ into dist/, copies the files that the compiler does not copy
 // (Lua scripts, pages), and deletes compiled files whose source is gone, so that no package contains them.
 //
-//   node scripts/build.cjs               builds node scripts/build.cjs --if-needed   builds only if a source
-// has changed since the last build
+//   node scripts/build.cjs               builds
+//   node scripts/build.cjs --if-needed   builds only if a source has changed since the last build
 const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');

@@ -1,8 +1,9 @@
 // Runs the tests on every supported line of Node. The binaries come from npm's `node-<platform>-<arch>`
 // packages and are kept in .tmp/nodes/.
 //
-//   npm run test:nodes                              all tests on each npm run test:nodes -- 22 24
-// on these only npm run test:nodes -- 24 -- test/unit/x.test.ts the rest goes to scripts/test.cjs
+//   npm run test:nodes                              all tests on each
+//   npm run test:nodes -- 22 24                     on these only
+//   npm run test:nodes -- 24 -- test/unit/x.test.ts the rest is passed to scripts/test.cjs
 const { spawnSync } = require('node:child_process');
 const { existsSync, mkdirSync, writeFileSync } = require('node:fs');
 const { delimiter, dirname, join } = require('node:path');

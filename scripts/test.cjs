@@ -2,8 +2,9 @@
 // line is "N passed, N failed". The exit code is 0 only if each stage ran at least one test and nothing
 // failed, including the loading of files.
 //
-//   node scripts/test.cjs                          all node scripts/test.cjs --unit                   unit
-// tests only; needs no build node scripts/test.cjs test/unit/x.test.ts …    these only; arguments for mocha
+//   node scripts/test.cjs                          all
+//   node scripts/test.cjs --unit                   unit tests only; needs no build
+//   node scripts/test.cjs test/unit/x.test.ts …    these only; passed to mocha
 const { spawnSync } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
