@@ -2,7 +2,7 @@ import { loadSettings, Service } from '../../server/index.js';
 import { secret } from './replica.js';
 import { freePort } from './wait.js';
 
-/** The service inside the process of a test, as a program embeds it. */
+/** The service in the process of a test, as a program embeds it. */
 export interface EmbeddedService {
   readonly service: Service;
   readonly url: string;

@@ -2,7 +2,7 @@ import { loadSettings, Service, type ServiceOptions } from '../../server/index.j
 import { secret } from './replica.js';
 import { freePort } from './wait.js';
 
-/** A service in the process of the test, as a program embeds it: what it does to sockets can be done here. */
+/** A service in the process of the test, as a program embeds it, so that the test can access its sockets. */
 export async function startService(
   environment: NodeJS.ProcessEnv = {},
   options: ServiceOptions = {},

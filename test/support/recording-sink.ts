@@ -5,14 +5,14 @@ import type { LogEntry } from '../../server/log/broker.js';
 import type { ScriptedLog } from './scripted-log.js';
 
 /**
- * Takes what a feed delivers of a {@link ScriptedLog} and fails where it breaks its promise: every message once and in order, or a gap that says
- * from where to where.
+ * Receives what a feed delivers of a {@link ScriptedLog}, and fails if the feed breaks its contract: every
+ * message once and in order, or a gap with the range of lost messages.
  */
 export class RecordingSink implements OrderedSink {
   position: Position = { epoch: '', sequence: 0 };
   readonly delivered: string[] = [];
   readonly gaps: { from: Position; to: Position; reason: GapReason }[] = [];
-  /** What a sink throws may be swallowed by the code under test. */
+  /** The code under test may catch what a sink throws. */
   private failure: unknown;
 
   constructor(private readonly log: ScriptedLog) {}
@@ -46,10 +46,10 @@ export class RecordingSink implements OrderedSink {
     });
   }
 
-  /** @throws what was wrong, if anything was */
+  /** @throws the first failure, if any */
   verify(): void {
     if (this.failure !== undefined) throw this.failure as Error;
-    // Where a log forgets the oldest of its epochs, its messages cannot be told from new ones.
+    // When a log drops its oldest epoch, messages of it look like new ones.
     if (this.log.epochCount <= 8)
       assert.equal(new Set(this.delivered).size, this.delivered.length, `twice: ${this.delivered.join()}`);
   }

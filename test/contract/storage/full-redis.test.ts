@@ -39,7 +39,7 @@ describe('[P7] a Redis whose memory is full', function () {
     await redis.stop();
   });
 
-  it('refuses the first messages of new topics, and keeps nothing of them', async () => {
+  it('refuses the first messages of new topics, and stores nothing of them', async () => {
     await fill();
     await assert.rejects(broker.append('new', [entry('a')]), isRefused);
     await assert.rejects(broker.append('keyed', [entry('a', 'key'), entry('b')]), isRefused);
@@ -49,7 +49,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.deepEqual([receipt!.sequence, receipt!.duplicate], [1, false]);
   });
 
-  it('refuses messages of topics whose meta data is lost, and leaves what is left of the log', async () => {
+  it('refuses messages of topics whose metadata is lost, and keeps the rest of the log', async () => {
     await broker.append('t', [entry('a'), entry('b')]);
     await call('DEL', 'rtc:{t}:meta');
     await fill();
@@ -66,7 +66,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.equal(entries.length, 1);
   });
 
-  it('refuses messages of topics that have some, and keeps nothing of them', async () => {
+  it('refuses messages of existing topics, and stores nothing of them', async () => {
     await broker.append('t', [entry('a')]);
     await fill();
     await assert.rejects(broker.append('t', [entry('b', 'key')]), isRefused);
@@ -74,7 +74,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.equal(await call('HGET', 'rtc:{t}:meta', 's'), '1');
   });
 
-  it('is not written to by a script that begins with a removal', async () => {
+  it('changes nothing by a script that begins with a removal', async () => {
     await call('HSET', 'presence', 'ann', 'a=1');
     await call('HSET', 'rate', '1', '1');
     await fill();
@@ -89,7 +89,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.deepEqual(await call('HGETALL', 'rate'), ['1', '1']);
   });
 
-  it('lets users go whose last connection leaves', async () => {
+  it('removes users whose last connection closes', async () => {
     await call('HSET', 'presence', 'ann', 'a=1');
     await fill();
     const left = await new RedisScript('presence').run(link, ['presence'], ['a', '1000', 'ann', '0']);
@@ -97,7 +97,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.deepEqual(await keys(), []);
   });
 
-  it('is met by each script with a write that it can refuse, before any other write', () => {
+  it('refuses the first write of each script, before any other write', () => {
     for (const name of readdirSync(scripts)) {
       const source = readFileSync(join(scripts, name), 'utf8').replace(/--.*$/gm, '');
       const writes = [...source.matchAll(/call\('([A-Z]+)'/g)].map((match) => match[1]!);
@@ -108,6 +108,9 @@ describe('[P7] a Redis whose memory is full', function () {
   });
 });
 
-/** Commands of ours that Redis refuses when its memory is full, and those that it allows although they write. */
+/**
+ * Commands of the scripts that Redis refuses when its memory is full, and those that it allows although they
+ * write.
+ */
 const needsMemory = new Set(['SET', 'HSET', 'HINCRBY', 'XADD', 'ZADD']);
 const removes = new Set(['DEL', 'HDEL', 'XDEL', 'ZREM', 'ZREMRANGEBYSCORE', 'PEXPIRE', 'EXPIRE', 'XTRIM']);

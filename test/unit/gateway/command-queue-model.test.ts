@@ -81,7 +81,7 @@ class Run {
     }
   }
 
-  /** All read, and every command ends: whoever has stayed gets every answer. */
+  /** All clients read, and every command ends: every connected client gets every answer. */
   async finish(): Promise<void> {
     for (let n = 0; n < 200; n++) {
       for (const one of this.callers) one.drain();
@@ -125,10 +125,10 @@ class Run {
   }
 }
 
-describe(`[P1] [P7] whatever clients ask and read (seed ${seed})`, function () {
+describe(`[P1] [P7] clients with random commands and reads (seed ${seed})`, function () {
   this.timeout(60_000);
 
-  it('commands start in their order, expensive ones one at a time, and each is answered', async () => {
+  it('get their commands started in order, expensive ones one at a time, and each answered', async () => {
     const steps = fc.array(step, { minLength: 1, maxLength: 60, size: 'max' });
     const property = fc.asyncProperty(steps, async (some) => {
       const run = new Run();
