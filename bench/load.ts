@@ -206,7 +206,7 @@ class Load {
     const { plan } = this;
     const subscribers = await this.connectAll(plan.subscribers, 0, true);
     const publishers = await this.connectAll(plan.publishers, plan.subscribers, false);
-    tell({ at: 'ready' });
+    report({ at: 'ready' });
     const startedAt = performance.now();
     let sent = 0;
     let stopped = false;
@@ -222,13 +222,13 @@ class Load {
     const stalled = subscribers.slice(0, plan.stalled);
     for (const { socket } of stalled) socket!.pause();
     this.measuring = true;
-    tell({ at: 'start' });
+    report({ at: 'start' });
     const sentAtStart = sent;
     const windowFromMs = performance.now();
     await sleep(plan.windowMs);
     const windowMs = performance.now() - windowFromMs;
     this.measuring = false;
-    tell({ at: 'end' });
+    report({ at: 'end' });
     const delivered = this.delivered;
     const offered = sent - sentAtStart;
     for (const { socket } of stalled) socket!.resume();
@@ -350,14 +350,14 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-function tell(message: LoadMessage): void {
+function report(message: LoadMessage): void {
   process.send!(message);
 }
 
 async function main(): Promise<void> {
   const plan = JSON.parse(process.argv[2]!) as LoadPlan;
   const result = await new Load(plan).run();
-  tell({ at: 'done', result });
+  report({ at: 'done', result });
   setTimeout(() => process.exit(0), 100);
 }
 

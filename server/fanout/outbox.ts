@@ -234,7 +234,7 @@ export class Outbox {
     if (this.closed) return;
     if (this.transport.isObserved)
       for (const message of batch.messages()) this.transport.observe(batch.event, message);
-    // The usual case: the transport is idle and sends this at once. Only a write behind another one has to
+    // The usual case: the transport is idle and sends this at once. Only a write after another one has to
     // wait.
     if (isIdle) this.reset();
     this.messages += batch.count;

@@ -70,10 +70,10 @@ export class ConnectionRegistry implements Audience {
     const { adapter } = this.namespace;
     const topicOf = (room: string) =>
       room.startsWith(roomPrefix) ? room.slice(roomPrefix.length) : undefined;
-    const on = (event: string, tell: (topic: string, id: string) => void) =>
+    const on = (event: string, notify: (topic: string, id: string) => void) =>
       adapter.on(event, (room: string, id: string) => {
         const topic = topicOf(room);
-        if (topic !== undefined) tell(topic, id);
+        if (topic !== undefined) notify(topic, id);
       });
     on('create-room', (topic) => listener.onRoomCreated(topic));
     on('delete-room', (topic) => listener.onRoomDeleted(topic));

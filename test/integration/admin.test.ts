@@ -74,8 +74,8 @@ for (const storage of ['redis', 'memory'] as const) {
 
     it('switch both replicas to read-only through one of them within a second, and clients are notified', async () => {
       const [one, two] = [await connect(a, 'ann'), await connect(b, 'bob')];
-      const told: Record<string, unknown>[] = [];
-      two.on('system_notification', (notice: Record<string, unknown>) => told.push(notice));
+      const received: Record<string, unknown>[] = [];
+      two.on('system_notification', (notice: Record<string, unknown>) => received.push(notice));
       await emit(two, 'subscribe', { topics: ['news'] });
       await ok(a, 'POST', '/emergency-mode', { mode: 'read_only', reason: 'drill' });
       await until(
@@ -85,7 +85,7 @@ for (const storage of ['redis', 'memory'] as const) {
       );
       assert.equal(await codeOf(emit(one, 'publish', { topic: 'news', payload: 1 })), 'read_only');
       assert.equal(await codeOf(emit(one, 'direct', { to: 'bob', payload: 1 })), 'read_only');
-      assert.equal(await codeOf(emit(one, 'history', { topic: 'news' })), 'ok', 'reading goes on');
+      assert.equal(await codeOf(emit(one, 'history', { topic: 'news' })), 'ok', 'reading still works');
       assert.equal((await b.json<Json>('/health'))['mode'], 'read_only');
       await ok(b, 'POST', '/emergency-mode', { mode: 'normal' });
       await until(
@@ -93,9 +93,9 @@ for (const storage of ['redis', 'memory'] as const) {
         'a is back',
         1000,
       );
-      await until(() => told.length === 2, 'clients of the other replica are notified');
+      await until(() => received.length === 2, 'clients of the other replica are notified');
       assert.deepEqual(
-        told.map(({ kind, mode, level }) => [kind, mode, level]),
+        received.map(({ kind, mode, level }) => [kind, mode, level]),
         [
           ['mode', 'read_only', 'warning'],
           ['mode', 'normal', 'info'],
@@ -172,9 +172,11 @@ for (const storage of ['redis', 'memory'] as const) {
       const clients = [await connect(a, 'ann'), await connect(b, 'bob')];
       const json = new JsonClient(b.webSocketUrl, 'cleo');
       await until(() => json.of('Status').length > 0, 'the client is connected');
-      const told: string[] = [];
+      const received: string[] = [];
       clients.forEach((socket, i) =>
-        socket.on('system_notification', ({ message }: { message: string }) => told.push(`${i} ${message}`)),
+        socket.on('system_notification', ({ message }: { message: string }) =>
+          received.push(`${i} ${message}`),
+        ),
       );
       await emit(clients[1]!, 'subscribe', { topics: ['news'] });
       const all = await ok(a, 'POST', '/broadcast', {
@@ -185,8 +187,8 @@ for (const storage of ['redis', 'memory'] as const) {
       const users = await ok(a, 'POST', '/broadcast', { data: { message: 'bob' }, users: ['bob'] });
       const topic = await ok(a, 'POST', '/broadcast', { data: { message: 'news' }, topic: 'news' });
       assert.deepEqual([users['notified'], topic['notified']], [1, 1]);
-      await until(() => told.length === 4, 'they arrive');
-      assert.deepEqual(told.sort(), ['0 all', '1 all', '1 bob', '1 news']);
+      await until(() => received.length === 4, 'they arrive');
+      assert.deepEqual(received.sort(), ['0 all', '1 all', '1 bob', '1 news']);
       await until(() => json.of('SystemNotification').length === 1, 'it is a frame on /ws');
       assert.equal(json.of('SystemNotification')[0]!.data['message'], 'all');
       json.close();
@@ -221,15 +223,15 @@ for (const storage of ['redis', 'memory'] as const) {
         ],
       );
       assert.equal((await ok(a, 'GET', `/topics/${encodeURIComponent('x/1')}`))['topic'], 'x/1');
-      const told: string[] = [];
-      one.on('status', ({ status }: { status: string }) => told.push(status));
+      const received: string[] = [];
+      one.on('status', ({ status }: { status: string }) => received.push(status));
       assert.deepEqual(
         (await ok(b, 'POST', `/connections/${one.id}/unsubscribe`, { topics: ['x/2', 'other'] }))[
           'unsubscribed'
         ],
         ['x/2'],
       );
-      await until(() => told.includes('unsubscribed'), 'the client is notified');
+      await until(() => received.includes('unsubscribed'), 'the client is notified');
       const reasons: string[] = [];
       one.on('error', ({ message }: { message: string }) => reasons.push(message));
       assert.equal(
@@ -364,9 +366,9 @@ for (const storage of ['redis', 'memory'] as const) {
       );
       await until(async () => {
         const { records } = (await ok(b, 'GET', '/audit?limit=5')) as { records: Record<string, string>[] };
-        const told = records.map(({ action, result }) => `${action} ${result}`).reverse();
+        const received = records.map(({ action, result }) => `${action} ${result}`).reverse();
         return (
-          told.join() ===
+          received.join() ===
           [
             'POST /admin/topics/%ff/freeze invalid_message',
             'POST /admin/emergency-mode invalid_message',
@@ -461,7 +463,7 @@ for (const storage of ['redis', 'memory'] as const) {
         const { records } = (await ok(a, 'GET', '/audit?limit=20')) as { records: { result: string }[] };
         assert.ok(
           records.some(({ result }) => result === 'unavailable'),
-          'what was refused meanwhile is on record too',
+          'changes refused meanwhile are recorded too',
         );
       });
 

@@ -22,7 +22,7 @@ describe('[BUILD] scripts/build.cjs', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [at('scripts', 'build.cjs'), ...args], {
       encoding: 'utf8',
     });
-    assert.equal(stdout, '', 'standard output is left to the log');
+    assert.equal(stdout, '', 'nothing is written to stdout');
     return { status, stderr };
   };
   const built = { status: 0, stderr: 'building dist/ …\n' };

@@ -117,7 +117,7 @@ class Cluster {
     const acknowledged = new Map(
       this.publishers.flatMap((one) => one.acknowledged.map(({ answer }) => [answer.id!, answer.sequence!])),
     );
-    assert.equal(acknowledged.size, total, 'every publish was acknowledged with an id of its own');
+    assert.equal(acknowledged.size, total, 'every publish was acknowledged with its own id');
     const [first] = this.all;
     for (const received of this.all) {
       assert.deepEqual(
@@ -128,7 +128,7 @@ class Cluster {
       assert.deepEqual(
         received.messages,
         first!.messages,
-        'everybody has the same content in the same order',
+        'all subscribers have the same content in the same order',
       );
     }
     for (const { id, sequence } of first!.messages)
@@ -205,7 +205,7 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     assert.deepEqual(
       cluster.subscribers.map(({ socket }) => socket.id),
       connectedBefore,
-      'connections have stayed',
+      'connections stay open',
     );
   });
 
@@ -227,8 +227,8 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     await cluster.arrived(10_001);
     cluster.check(10_001);
     const epochs = new Set(cluster.all[0]!.messages.map(({ epoch }) => epoch));
-    assert.equal(epochs.size, 2, 'another Redis process is another epoch');
-    assert.deepEqual(cluster.all[0]!.gaps, [], 'nothing was lost, so no gap is told');
+    assert.equal(epochs.size, 2, 'another Redis process means another epoch');
+    assert.deepEqual(cluster.all[0]!.gaps, [], 'nothing was lost, so no gap is announced');
   });
 
   it('[P5] announce a new epoch when Redis comes back without its data', async () => {

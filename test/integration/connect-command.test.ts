@@ -65,9 +65,9 @@ describe('[CLI] rtc connect', () => {
   });
 
   it('ends with 1 if there is no answer, or the service closes the connection', async () => {
-    const nobody = await run({}, `http://127.0.0.1:${await freePort()}`);
-    assert.equal(nobody.code, 1);
-    assert.match(nobody.stderr, /no connection: .*ECONNREFUSED/);
+    const unanswered = await run({}, `http://127.0.0.1:${await freePort()}`);
+    assert.equal(unanswered.code, 1);
+    assert.match(unanswered.stderr, /no connection: .*ECONNREFUSED/);
     const closed = run({ token: tokenOf('mallory'), subscribe: ['news'] });
     const admin = { Authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` };
     await until(async () => {

@@ -202,14 +202,14 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
         await until(() => !a.io.of('/').sockets.has(id!) && !client.connected, 'the client has left');
         client.connect();
         await once(client as unknown as NodeJS.EventEmitter, 'connect');
-        const heard: string[] = [];
+        const received: string[] = [];
         const [main, other] = [a.socketOf(client.id!), a.socketOf(own.id!, '/own')];
-        main.on('once', () => heard.push('/'));
-        other.on('once', () => heard.push('/own'));
+        main.on('once', () => received.push('/'));
+        other.on('once', () => received.push('/own'));
         client.emit('once');
         own.emit('once');
         await Promise.all([ask(client, 'echo'), ask(own, 'echo')]);
-        assert.deepEqual(heard.sort(), ['/', '/own']);
+        assert.deepEqual(received.sort(), ['/', '/own']);
         main.removeAllListeners('once');
         other.removeAllListeners('once');
       }
@@ -251,9 +251,9 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
     });
 
     it('emits to other servers, with and without acknowledgement', async () => {
-      const heard = new Promise((resolve) => b.io.once('news', resolve));
+      const received = new Promise((resolve) => b.io.once('news', resolve));
       a.io.serverSideEmit('news', { n: 1 });
-      assert.deepEqual(await heard, { n: 1 });
+      assert.deepEqual(await received, { n: 1 });
       b.io.once('count', (n: number, reply: (answer: number) => void) => reply(n + 1));
       assert.deepEqual(await a.io.serverSideEmitWithAck('count', 1), [2]);
     });

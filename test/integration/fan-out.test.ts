@@ -47,7 +47,7 @@ async function publishUntil(
   for (let sent = each; ; sent += each) {
     await publishMany(publisher, each, 4000);
     if (await noticed()) return sent;
-    assert.ok(sent < 12_000, 'the stall is noticed');
+    assert.ok(sent < 12_000, 'the stall is detected');
   }
 }
 
@@ -280,12 +280,12 @@ describe('[P7] slow readers', function () {
       );
       assert.deepEqual(live.sequences, numbers(total));
       const lost = total - stalled.sequences.length;
-      const told = stalled.gaps.reduce(
+      const announced = stalled.gaps.reduce(
         (sum, gap) => sum + (gap.dropped ?? gap.sequence - gap.previous!.sequence),
         0,
       );
       assert.ok(lost > 0);
-      assert.equal(told, lost);
+      assert.equal(announced, lost);
       assert.deepEqual(
         stalled.sequences,
         [...stalled.sequences].sort((a, b) => a - b),

@@ -503,7 +503,7 @@ describe('[LIMITS] over two replicas', function () {
       assert.match(response.headers.get('ratelimit')!, /remaining=9/);
     }
     await redis.command('SCRIPT FLUSH');
-    assert.equal((await ask(a!, ann)).status, 429, 'scripts that Redis has forgotten are sent again');
+    assert.equal((await ask(a!, ann)).status, 429, 'scripts missing in Redis are sent again');
     await redis.signal('SIGKILL');
     await until(
       async () => (await ask(a!, ann)).status === 404,

@@ -107,10 +107,10 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
       assert.equal(id, session);
       assert.deepEqual(positions.map(({ topic }) => topic as string).sort(), topics);
       const [topic] = topics;
-      const heard = new Promise<Json>((resolve) => socket.once('message', resolve));
+      const received = new Promise<Json>((resolve) => socket.once('message', resolve));
       const answer = (await socket.emitWithAck('publish', { topic, payload: session })) as TestAnswer;
       assert.equal(answer.ok, true);
-      assert.equal((await heard)['payload'], session, 'it is subscribed indeed');
+      assert.equal((await received)['payload'], session, 'it is subscribed');
       socket.disconnect();
     }
   };

@@ -121,7 +121,7 @@ describe('[SESSION] sessions on two replicas', () => {
       for (let n = 0; n < 3; n++) {
         const { updated_at: last } = (await storedOf(session))!;
         const client = new ResumedClient(b.url, 'ann', session);
-        await client.entered;
+        await client.connected;
         client.terminate();
         await until(async () => (await storedOf(session))!.updated_at > last, 'the close is stored');
         assert.deepEqual((await storedOf(session))!.topics, before.topics);
@@ -134,7 +134,7 @@ describe('[SESSION] sessions on two replicas', () => {
       const topics = Array.from({ length: 300 }, (_, i) => `stall.${i}`);
       const session = await sessionOf('ann', topics);
       const client = new ResumedClient(b.url, 'ann', session);
-      await client.entered;
+      await client.connected;
       await redis.signal('SIGSTOP');
       client.terminate();
       await alone(b);
@@ -323,7 +323,7 @@ class ResumedClient {
   /** Number of answered pings. */
   pings = 0;
   /** Resolves when the client is connected. */
-  readonly entered: Promise<void>;
+  readonly connected: Promise<void>;
   readonly webSocket: WebSocket;
   private readonly answers = new Map<number, (answer: Record<string, unknown>) => void>();
 
@@ -331,7 +331,7 @@ class ResumedClient {
     this.webSocket = new WebSocket(`${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
     this.webSocket.on('error', () => {});
     ResumedClient.open.add(this);
-    this.entered = new Promise((resolve) => {
+    this.connected = new Promise((resolve) => {
       this.webSocket.on('message', (data: Buffer) => {
         const packet = data.toString();
         if (packet.startsWith('0{')) {

@@ -131,7 +131,7 @@ for (const storage of ['redis', 'memory'] as const) {
       );
       await until(() => codes.length === 4, 'they get the reason');
       assert.deepEqual(new Set(codes), new Set(['token_revoked']));
-      assert.ok(other.connected, 'others stay');
+      assert.ok(other.connected, 'other users stay connected');
       other.disconnect();
 
       for (const replica of [a, b]) {
@@ -144,7 +144,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal((await refresh(b, pair['refresh_token'])).body['error'].code, 'token_revoked');
       await nextSecond();
       for (const replica of [a, b])
-        assert.equal(await refusalOf(replica, tokenOf('eve')), undefined, 'a new login is let in');
+        assert.equal(await refusalOf(replica, tokenOf('eve')), undefined, 'a new login is accepted');
     });
 
     it('are refused if they were revoked while their handshake waited', async () => {

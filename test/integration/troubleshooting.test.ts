@@ -148,9 +148,9 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
 
   describe('the commands of the guide', () => {
     it('the emergency script works unchanged, with the token on each call, on both replicas', async () => {
-      const heard: Record<string, unknown>[] = [];
+      const received: Record<string, unknown>[] = [];
       for (const socket of sockets)
-        socket.on('system_notification', (notice: Record<string, unknown>) => heard.push(notice));
+        socket.on('system_notification', (notice: Record<string, unknown>) => received.push(notice));
       // Options for curl as in a user's own file, so that the script stays unchanged.
       writeFileSync(join(directory, '.curlrc'), 'silent\nwrite-out = "\\nstatus %{http_code}\\n"\n');
       const script = guideScript
@@ -180,7 +180,7 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
           const refused = await fetch(`${replica.url}/socket.io/?EIO=4&transport=polling`);
           assert.equal(refused.status, 503);
         }
-        const ofHand = () => heard.filter(({ message }) => String(message).includes('degraded mode'));
+        const ofHand = () => received.filter(({ message }) => String(message).includes('degraded mode'));
         await until(() => ofHand().length === 2, 'clients of both replicas are notified');
         assert.deepEqual(new Set(ofHand().map(({ level }) => level)), new Set(['warning']));
       } finally {

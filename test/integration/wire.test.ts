@@ -217,7 +217,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       const now = await ask(ann, 'direct', { to: 'bob', payload: { hello: 1 } });
       assert.deepEqual([now.ok, now['delivered'], now['queued'], now['recipients']], [true, 1, false, 1]);
       assert.deepEqual([got[0]!.payload, got[0]!.sender, got[0]!.id], [{ hello: 1 }, 'ann', now.id]);
-      const user = `away-${transport}`;
+      const user = `offline-${transport}`;
       const kept = [
         await ask(ann, 'direct', { to: user, payload: 1, key: 'k' }),
         await ask(ann, 'direct', { to: user, payload: 1, key: 'k' }),
@@ -386,9 +386,9 @@ for (const transport of ['websocket', 'polling'] as const) {
         ['fine'],
       );
       assert.equal((rejected['rejected'] as { error: { code: string } }[])[0]!.error.code, 'invalid_topic');
-      const told = new Promise<{ code: string }>((resolve) => ann.once('error', resolve));
+      const refusal = new Promise<{ code: string }>((resolve) => ann.once('error', resolve));
       ann.emit('nonsense');
-      assert.equal((await told).code, 'unknown_type');
+      assert.equal((await refusal).code, 'unknown_type');
       assert.equal((await ask(ann, 'publish', { topic: 't', payload: 'x'.repeat(65_534) })).ok, true);
     });
 

@@ -55,7 +55,10 @@ export async function ok(replica: TestReplica, method: string, path: string, bod
   const operation = find(await openApiOf(replica), method, path);
   const schema = z.fromJSONSchema(operation.responses['200'].content['application/json'].schema);
   const parsed = schema.safeParse(answer.body);
-  assert.ok(parsed.success, `${method} ${path} answers other than documented: ${parsed.error?.message}`);
+  assert.ok(
+    parsed.success,
+    `${method} ${path} answers differently than documented: ${parsed.error?.message}`,
+  );
   return answer.body;
 }
 
@@ -72,6 +75,6 @@ function find({ paths }: OpenApi, method: string, path: string): Operation {
     // The path with the fewest parameters matches: /connections/disable-new, not /connections/{id}.
     .sort((a, b) => a.split('{').length - b.split('{').length);
   const found = candidates[0];
-  assert.ok(found !== undefined, `the document does not know ${method} ${path}`);
+  assert.ok(found !== undefined, `the document lacks ${method} ${path}`);
   return paths[found]![method.toLowerCase()]!;
 }

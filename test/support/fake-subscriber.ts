@@ -85,7 +85,7 @@ export class FakeSubscriber implements Subscriber {
     // Messages in flight when it left a topic still arrive.
     if (at === undefined) return;
     assert.equal(sequence, at.sequence + 1, `${this.id} gets the next message of ${topic}`);
-    assert.ok(payload.startsWith(`${epoch}:${sequence} `), 'the message of that place');
+    assert.ok(payload.startsWith(`${epoch}:${sequence} `), 'the message of that position');
     this.positions.set(topic, { epoch, sequence });
   }
 
@@ -96,7 +96,7 @@ export class FakeSubscriber implements Subscriber {
       assert.equal(
         gap.previous.sequence,
         at.sequence,
-        `${this.id} is told where its gap in ${gap.topic} begins`,
+        `${this.id} gets the start of its gap in ${gap.topic}`,
       );
     if (gap.dropped !== undefined)
       assert.equal(gap.sequence, at.sequence + gap.dropped, 'as many as were dropped');

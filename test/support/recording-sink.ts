@@ -23,10 +23,10 @@ export class RecordingSink implements OrderedSink {
 
   deliver(epoch: string, entries: readonly LogEntry[]): void {
     this.check(() => {
-      assert.ok(entries.length > 0, 'there is something in it');
+      assert.ok(entries.length > 0, 'a delivery is not empty');
       for (const { sequence, entry } of entries) {
-        assert.equal(sequence, this.position.sequence + 1, 'the next one');
-        assert.equal(entry.toString(), `${epoch}:${sequence}`, 'the message of that place');
+        assert.equal(sequence, this.position.sequence + 1, 'messages are consecutive');
+        assert.equal(entry.toString(), `${epoch}:${sequence}`, 'the message of that position');
         this.position = { epoch, sequence };
         this.delivered.push(entry.toString());
       }
@@ -35,11 +35,11 @@ export class RecordingSink implements OrderedSink {
 
   gap(from: Position, to: Position, reason: GapReason): void {
     this.check(() => {
-      assert.equal(from.sequence, this.position.sequence, 'a gap begins where delivery has got to');
+      assert.equal(from.sequence, this.position.sequence, 'a gap begins at the delivered position');
       if (reason === 'history_trimmed') {
         assert.ok(to.sequence > from.sequence, 'something is missing');
         for (let sequence = from.sequence + 1; sequence <= to.sequence; sequence++)
-          assert.ok(!this.log.alwaysHeld(to.epoch, sequence), `${sequence} can be had`);
+          assert.ok(!this.log.alwaysHeld(to.epoch, sequence), `${sequence} is lost`);
       } else assert.notEqual(to.epoch, from.epoch);
       this.gaps.push({ from: { ...this.position }, to: { epoch: to.epoch, sequence: to.sequence }, reason });
       this.position = { epoch: to.epoch, sequence: to.sequence };

@@ -7,8 +7,8 @@ import { TokenBucket } from '../../primitives/token-bucket.js';
 interface Addresses {
   readonly countsConnections: boolean;
   admit(address: string): void;
-  entered(address: string): void;
-  left(address: string): void;
+  connected(address: string): void;
+  disconnected(address: string): void;
 }
 
 export interface AdmissionDependencies {
@@ -97,7 +97,7 @@ export class HandshakeAdmission {
         retryAfterMs: longestWaitMs,
       });
     }
-    this.take(request, address);
+    this.acquireSlot(request, address);
     return waitMs;
   }
 
@@ -138,16 +138,16 @@ export class HandshakeAdmission {
     if (!this.isWaiting(request)) throw new ClientGoneError();
   }
 
-  private take(request: IncomingMessage, address: string): void {
+  private acquireSlot(request: IncomingMessage, address: string): void {
     this.slotsInUse++;
     const { addresses } = this.dependencies;
     const counted = addresses.countsConnections ? address : undefined;
-    if (counted !== undefined) addresses.entered(counted);
+    if (counted !== undefined) addresses.connected(counted);
     // A handshake of long-polling ends with its response, a handshake of a WebSocket with its connection.
     const { res: response } = request as IncomingMessage & { res?: NodeJS.EventEmitter };
     const watched = response ?? request.socket;
     const gone = () => {
-      if (this.waiting.delete(request)) this.giveBack(counted);
+      if (this.waiting.delete(request)) this.releaseSlot(counted);
     };
     this.waiting.set(request, () => watched.off('close', gone));
     watched.once('close', gone);
@@ -156,11 +156,11 @@ export class HandshakeAdmission {
   // One listener shared by all transports; `this` is the transport.
   private readonly onClosed = ((admission: HandshakeAdmission) =>
     function (this: object): void {
-      admission.giveBack(admission.addresses.get(this));
+      admission.releaseSlot(admission.addresses.get(this));
     })(this);
 
-  private giveBack(address: string | undefined): void {
+  private releaseSlot(address: string | undefined): void {
     this.slotsInUse--;
-    if (address !== undefined) this.dependencies.addresses.left(address);
+    if (address !== undefined) this.dependencies.addresses.disconnected(address);
   }
 }

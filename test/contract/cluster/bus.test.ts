@@ -16,10 +16,10 @@ describe('traffic between replicas', function () {
   this.timeout(60_000);
   let redis: TestRedis;
   const closing = new Closing();
-  const heardBy = (bus: Bus) => {
-    const heard: string[] = [];
-    bus.on('note', (data, from) => heard.push(`${from}: ${JSON.stringify(data)}`));
-    return heard;
+  const receivedBy = (bus: Bus) => {
+    const received: string[] = [];
+    bus.on('note', (data, from) => received.push(`${from}: ${JSON.stringify(data)}`));
+    return received;
   };
   const open = async (replicaId: string) => {
     const link = new RedisLink(
@@ -43,7 +43,7 @@ describe('traffic between replicas', function () {
 
   it('sends a message to one replica, to itself, or to all others', async () => {
     const [{ bus: a }, { bus: b }] = [await open('a'), await open('b')];
-    const [byA, byB] = [heardBy(a), heardBy(b)];
+    const [byA, byB] = [receivedBy(a), receivedBy(b)];
     a.send('b', 'note', { n: 1 });
     a.send('a', 'note', 2);
     a.broadcast('note', ['3']);
@@ -59,7 +59,7 @@ describe('traffic between replicas', function () {
     b.on('bad', () => {
       throw new Error('a bug');
     });
-    const byB = heardBy(b);
+    const byB = receivedBy(b);
     await redis.command('PUBLISH rtc:bus {');
     a.broadcast('bad', 1);
     a.broadcast('note', 2);
@@ -77,29 +77,29 @@ describe('traffic between replicas', function () {
     assert.deepEqual((await a.replicas()).sort(), ['a', 'c']);
     await linkOfC.close();
     await until(async () => (await a.replicas()).join() === 'a', 'the crashed one is removed');
-    assert.ok((await c.replicas()).includes('c'), 'without Redis the last known list is told');
+    assert.ok((await c.replicas()).includes('c'), 'without Redis the last known list is returned');
   });
 
   it('receives messages again after a restart of Redis', async () => {
     const [{ bus: a, link }, { bus: b }] = [await open('a'), await open('b')];
-    const byB = heardBy(b);
+    const byB = receivedBy(b);
     await redis.signal('SIGKILL');
     await until(() => link.state === 'down', 'the link reports the loss');
     a.broadcast('note', 'lost');
     await redis.run();
     await until(async () => (await a.replicas()).sort().join() === 'a,b', 'both are connected again');
-    a.broadcast('note', 'heard');
+    a.broadcast('note', 'received');
     await until(() => byB.length > 0, 'the message arrives');
-    assert.deepEqual(byB, ['a: "heard"']);
+    assert.deepEqual(byB, ['a: "received"']);
   });
 
   it('sends only to itself in memory', async () => {
     const bus = new MemoryBus('a');
-    const heard = heardBy(bus);
+    const received = receivedBy(bus);
     bus.send('a', 'note', 1);
     bus.send('b', 'note', 2);
     bus.broadcast();
-    assert.deepEqual(heard, ['a: 1']);
+    assert.deepEqual(received, ['a: 1']);
     assert.deepEqual(await bus.replicas(), ['a']);
   });
 
@@ -124,13 +124,13 @@ describe('traffic between replicas', function () {
       return { io, clients };
     });
     const [one, two] = [servers[0]!, servers[1]!];
-    let heard = 0;
-    two.io.on('note', () => heard++);
+    let received = 0;
+    two.io.on('note', () => received++);
     const reaches = async () => {
-      const before = heard;
+      const before = received;
       one.io.serverSideEmit('note');
       await sleep(50);
-      return heard > before;
+      return received > before;
     };
     await until(reaches, 'the other replica is reached');
     await redis.signal('SIGKILL');

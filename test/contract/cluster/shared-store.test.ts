@@ -197,15 +197,15 @@ for (const storage of ['memory', 'redis'] as const) {
     });
 
     it('keeps a removal that other replicas made after a restore, when a replica reconnects with the old value', async () => {
-      const [a, away] = mapsOf('lost', 'a', 'away') as [ReplicatedMap, ReplicatedMap];
+      const [a, absent] = mapsOf('lost', 'a', 'absent') as [ReplicatedMap, ReplicatedMap];
       await a.set({ mode: 'x' });
-      for (const map of [a, away]) await map.read();
-      away.close();
+      for (const map of [a, absent]) await map.read();
+      absent.close();
       await store.delete('lost');
       await until(async () => (await valueOf('lost', 'mode')) === 'x', 'a has restored it');
       await a.set({ mode: undefined });
-      await away.read();
-      assert.deepEqual([away.get('mode'), await valueOf('lost', 'mode')], [undefined, undefined]);
+      await absent.read();
+      assert.deepEqual([absent.get('mode'), await valueOf('lost', 'mode')], [undefined, undefined]);
       a.close();
     });
 
@@ -257,7 +257,7 @@ for (const storage of ['memory', 'redis'] as const) {
       const fresh = quietMap('older');
       await fresh.read();
       for (const map of [a, b, fresh]) assert.deepEqual(Object.fromEntries(map.entries()), expected);
-      assert.deepEqual(changes, [], 'nobody saw anything of it');
+      assert.deepEqual(changes, [], 'no listener is notified');
       for (const map of [a, b, fresh]) map.close();
     });
 
@@ -269,7 +269,7 @@ for (const storage of ['memory', 'redis'] as const) {
       await a.set({ mode: undefined });
       await store.delete('twice');
       await b.read();
-      assert.equal(await valueOf('twice', 'mode'), 'x', 'b has not heard of the removal yet');
+      assert.equal(await valueOf('twice', 'mode'), 'x', 'b has not received the removal yet');
       await a.read();
       await b.read();
       for (const map of [a, b]) assert.deepEqual([...map.entries()], [['kept', 'y']]);
@@ -363,7 +363,7 @@ for (const storage of ['memory', 'redis'] as const) {
       maps.forEach((map, i) => {
         assert.equal(map.get('mode'), stored);
         assert.equal(changes[i]!.at(-1), stored);
-        assert.equal(new Set(changes[i]).size, changes[i]!.length, 'none comes back');
+        assert.equal(new Set(changes[i]).size, changes[i]!.length, 'no tombstone is restored');
       });
       for (const map of maps) map.close();
     });
@@ -456,7 +456,7 @@ for (const storage of ['memory', 'redis'] as const) {
         assert.deepEqual(codes, [...Array<string>(7).fill('outcome_unknown'), 'unavailable', 'unavailable']);
         await redis!.signal('SIGCONT');
         assert.ok(await link!.whenUp(5000));
-        assert.equal(await valueOf('stalled', 'a'), '1', 'which it is: Redis ran what it was sent');
+        assert.equal(await valueOf('stalled', 'a'), '1', 'Redis has run the write');
       });
     }
   });

@@ -29,13 +29,13 @@ const texts = (entries: readonly { entry: Buffer }[]) =>
 
 /** Collects the batches that a broker receives. */
 export function listen(broker: Broker): { batches: Batch[]; resyncs: number } {
-  const heard = { batches: [] as Batch[], resyncs: 0 };
+  const received = { batches: [] as Batch[], resyncs: 0 };
   broker.setListener({
-    onBatch: (batch) => heard.batches.push(batch),
+    onBatch: (batch) => received.batches.push(batch),
     onState: () => {},
-    onResync: () => heard.resyncs++,
+    onResync: () => received.resyncs++,
   });
-  return heard;
+  return received;
 }
 
 /** The contract of `server/log/broker.ts`, the same for every driver. */
@@ -83,15 +83,15 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
     });
 
     it('delivers each batch to followers whole, in order, without duplicates', async () => {
-      const heard = listen(broker);
+      const received = listen(broker);
       await broker.follow('t');
       await broker.append('t', [entry('a', 'k'), entry('b')]);
       await broker.append('t', [entry('a', 'k'), entry('c')]);
       await broker.append('t', [entry('a', 'k')]);
       await broker.append('t', [entry('d')]);
-      await until(() => heard.batches.length >= 3, 'three batches arrive');
+      await until(() => received.batches.length >= 3, 'three batches arrive');
       assert.deepEqual(
-        heard.batches.map(({ firstSequence, entries }) => [
+        received.batches.map(({ firstSequence, entries }) => [
           firstSequence,
           texts(entries.map((one) => ({ entry: one }))),
         ]),
@@ -104,27 +104,27 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
     });
 
     it('delivers nothing of a topic that is no longer followed', async () => {
-      const heard = listen(broker);
+      const received = listen(broker);
       await broker.follow('t');
       await broker.follow('u');
       await broker.unfollow('t');
       await broker.append('t', [entry('a')]);
       await broker.append('u', [entry('b')]);
-      await until(() => heard.batches.length > 0, 'a batch arrives');
+      await until(() => received.batches.length > 0, 'a batch arrives');
       assert.deepEqual(
-        heard.batches.map(({ topic }) => topic),
+        received.batches.map(({ topic }) => topic),
         ['u'],
       );
     });
 
     it('delivers a topic that is followed again at once', async () => {
-      const heard = listen(broker);
+      const received = listen(broker);
       await broker.follow('t');
       const left = broker.unfollow('t');
       await broker.follow('t');
       await left;
       await broker.append('t', [entry('a')]);
-      await until(() => heard.batches.length > 0, 'a batch arrives', 2000);
+      await until(() => received.batches.length > 0, 'a batch arrives', 2000);
     });
 
     it('keeps the newest messages of a batch that is larger than the history', async () => {
@@ -163,13 +163,13 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
 
     it('orders, dedupes and publishes without a history', async () => {
       fixture.retention = { ...fixture.retention, historySize: 0 };
-      const heard = listen(broker);
+      const received = listen(broker);
       await broker.follow('t');
       const [first] = await broker.append('t', [entry('a', 'k')]);
       const [again] = await broker.append('t', [entry('a', 'k')]);
       const [second] = await broker.append('t', [entry('b')]);
       assert.deepEqual([first!.sequence, again!.sequence, second!.sequence], [1, 1, 2]);
-      await until(() => heard.batches.length === 2, 'both arrive');
+      await until(() => received.batches.length === 2, 'both arrive');
       const { end, entries } = await broker.read('t', 0, 10);
       assert.deepEqual([entries.length, end.sequence, end.firstSequence], [0, 2, 3]);
     });
@@ -233,17 +233,17 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual(
         end!.previous,
         [{ epoch: before!.epoch, sequence: 1 }],
-        'who has seen everything has missed nothing',
+        'a position at the end of the old epoch has missed nothing',
       );
       const [again] = await broker.append('t', [entry('a', 'k')]);
-      assert.equal(again!.duplicate, false, 'the key is forgotten after its window');
+      assert.equal(again!.duplicate, false, 'the key expires after its window');
       assert.deepEqual([again!.epoch, again!.sequence], [end!.epoch, 2]);
     });
 
     it('keeps one order for appends of several brokers, and delivers all of them to each', async () => {
       const other = await fixture.open();
       if (other === undefined) return;
-      const heard = [listen(broker), listen(other)];
+      const received = [listen(broker), listen(other)];
       await Promise.all([broker.follow('t'), other.follow('t')]);
       const appends = [];
       for (let i = 0; i < 50; i++)
@@ -253,7 +253,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
         receipts.map(({ sequence }) => sequence).sort((a, b) => a - b),
         Array.from({ length: 100 }, (_, n) => n + 1),
       );
-      for (const { batches } of heard) {
+      for (const { batches } of received) {
         await until(() => batches.length === 100, 'all batches arrive');
         assert.deepEqual(
           batches.map(({ firstSequence }) => firstSequence),

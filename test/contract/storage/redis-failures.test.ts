@@ -169,8 +169,11 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
     await until(() => broker.state === 'up', 'Redis is reachable again');
     const [end] = await broker.ends(['t']);
     assert.deepEqual([end!.sequence, end!.previous], [2, [{ epoch: stored!.epoch, sequence: 2 }]]);
-    assert.ok(isPositionIn(end!, { epoch: stored!.epoch, sequence: 2 }), 'who saw what is stored goes on');
-    assert.ok(!isPositionIn(end!, lost!), 'who saw the lost tail is told');
+    assert.ok(
+      isPositionIn(end!, { epoch: stored!.epoch, sequence: 2 }),
+      'a position before the loss is in the log',
+    );
+    assert.ok(!isPositionIn(end!, lost!), 'a position in the lost tail is not');
     const [other] = await broker.append('t', [entry('d')]);
     assert.equal(other!.sequence, 3);
     assert.notEqual(other!.epoch, lost!.epoch, 'another message never has the position of a lost one');
@@ -194,15 +197,15 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
 
   it('announces that live messages may have been missed', async () => {
     await begin('aof');
-    const heard = listen(broker);
+    const received = listen(broker);
     await broker.follow('t');
     await broker.append('t', [entry('a')]);
-    await until(() => heard.batches.length === 1, 'a batch arrives');
+    await until(() => received.batches.length === 1, 'a batch arrives');
     await redis.signal('SIGKILL');
     await until(() => broker.state === 'down', 'the broker reports the loss');
     await redis.run();
-    await until(() => broker.state === 'up' && heard.resyncs > 0, 'the resync is announced');
+    await until(() => broker.state === 'up' && received.resyncs > 0, 'the resync is announced');
     await broker.append('t', [entry('b')]);
-    await until(() => heard.batches.length === 2, 'batches arrive again');
+    await until(() => received.batches.length === 2, 'batches arrive again');
   });
 });

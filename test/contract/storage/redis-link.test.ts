@@ -57,7 +57,7 @@ describe('RedisLink', function () {
       if (wasUp && !ended) refusedWhileUp++;
       return ended;
     }, 'Redis has loaded');
-    assert.equal(refusedWhileUp, 0, 'up means that Redis serves');
+    assert.equal(refusedWhileUp, 0, 'it is up only when Redis answers commands');
   });
 
   it('refuses a Redis replica as the log, and continues when it is promoted', async () => {
@@ -82,12 +82,12 @@ describe('RedisLink', function () {
     closing.add(() => proxy.stop());
     const { link, broker } = open(proxy.url);
     await link.whenUp(5000);
-    const heard = listen(broker);
+    const received = listen(broker);
     await broker.follow('t');
     proxy.hold('subscriptions');
-    await until(() => heard.resyncs > 0, 'the resync is announced', 15_000);
+    await until(() => received.resyncs > 0, 'the resync is announced', 15_000);
     await broker.append('t', [entry('a')]);
-    await until(() => heard.batches.length === 1, 'batches arrive again');
+    await until(() => received.batches.length === 1, 'batches arrive again');
   });
 
   it('[P3] reports `replicated` only for data that replicas have, also when Redis has lost the script', async () => {

@@ -6,10 +6,10 @@ import { silentLog } from '../../../server/logging/log.js';
 
 /** A store that can become unreachable. */
 class FlakyStore extends MemorySharedStore {
-  away = false;
+  unreachable = false;
 
   override append(...args: Parameters<MemorySharedStore['append']>): Promise<string> {
-    if (this.away) return Promise.reject(new RefusalError('unavailable', 'away'));
+    if (this.unreachable) return Promise.reject(new RefusalError('unavailable', 'unreachable'));
     return super.append(...args);
   }
 }
@@ -60,9 +60,9 @@ describe('[ADMIN] the audit log', () => {
 
   it('keeps records in order until an unreachable store is back', async () => {
     const { store, audit } = newAudit();
-    store.away = true;
+    store.unreachable = true;
     for (let n = 0; n < 1005; n++) await audit.add(caller, `POST /admin/${n}`, {}, 'unavailable');
-    store.away = false;
+    store.unreachable = false;
     await audit.store();
     await audit.add(caller, 'POST /admin/last', {}, 'ok');
     const actions = (await audit.latest(2000)).map(({ action }) => action);

@@ -63,7 +63,7 @@ describe('[AUTH] refresh tokens', () => {
     for (const { accessToken } of [first, second, third])
       assert.throws(() => verifier.verify(accessToken), refused('token_revoked'));
     await assert.rejects(refreshes.refresh(third.refreshToken), refused('token_revoked'));
-    assert.equal(verifier.verify(other.accessToken).userId, 'ann', 'another login of the user goes on');
+    assert.equal(verifier.verify(other.accessToken).userId, 'ann', 'another login of the user stays valid');
   });
 
   it('return the same pair again for ten seconds', async () => {

@@ -55,7 +55,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
   it('does not collect more than a mebibyte', async () => {
     await make('catch_up');
     for (let n = 0; n < 10; n++) harness.publish(topic, 500);
-    assert.equal(harness.counts.flushes, 1, 'before the turn is over');
+    assert.equal(harness.counts.flushes, 1, 'flushed within the turn');
   });
 
   it('encodes bytes once for all subscribers of a wire', async () => {
@@ -129,7 +129,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.equal(
       stoppedAt,
       reader.transport.waitingMessages,
-      'what it was not given is not counted as delivered',
+      'messages that were not written are not counted',
     );
     assert.equal(harness.counts.disconnected, 1);
   });

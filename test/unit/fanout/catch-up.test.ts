@@ -113,7 +113,7 @@ describe('[P2] [P7] CatchUp', () => {
       await harness.clock.advance(50);
       harness.join(between!, topic, 62);
       await harness.clock.advance(50);
-      assert.equal(positionOf('between'), 62, 'it does not wait for the old reading');
+      assert.equal(positionOf('between'), 62, 'it does not wait for the old read');
       reading!.early();
       await publishFlushed(2);
       await harness.clock.advance(50);

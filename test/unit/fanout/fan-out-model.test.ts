@@ -154,11 +154,15 @@ class Run {
       for (const one of this.topics) {
         if (!harness.isMember(each, one)) continue;
         const { epoch, sequence } = one.log.end;
-        assert.deepEqual(each.positions.get(one.name), { epoch, sequence }, `${each.id} got to the end`);
-        assert.equal(one.active.positionOf(each.id).sequence, one.log.end.sequence, 'and the service knows');
+        assert.deepEqual(each.positions.get(one.name), { epoch, sequence }, `${each.id} has every message`);
+        assert.equal(
+          one.active.positionOf(each.id).sequence,
+          one.log.end.sequence,
+          'and the service has its position',
+        );
       }
     }
-    assert.equal(harness.budget.waitingBytes, 0, 'nothing waits, and the budget knows');
+    assert.equal(harness.budget.waitingBytes, 0, 'nothing waits, and the budget is 0');
     assert.deepEqual([harness.budget.slowCount, harness.clock.pendingTimers], [0, 0]);
     harness.close();
   }

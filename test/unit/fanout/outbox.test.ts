@@ -125,11 +125,7 @@ describe('[P7] Outbox', () => {
       .map((text) => (JSON.parse(text.slice(2)) as [string, { topic: string; dropped: number }])[1]);
     assert.deepEqual(gaps.map(({ topic }) => topic).sort(), ['a', 'b']);
     const messages = transport.received.filter((text) => text.startsWith('42["message"')).length;
-    assert.equal(
-      messages + gaps.reduce((sum, { dropped }) => sum + dropped, 0),
-      1001,
-      'all are accounted for',
-    );
+    assert.equal(messages + gaps.reduce((sum, { dropped }) => sum + dropped, 0), 1001, 'all are counted');
   });
 
   it('does not watch a closed connection', async () => {

@@ -90,8 +90,8 @@ class Run {
     }
     this.asked.forEach((asked, number) => {
       if (asked.started)
-        assert.deepEqual(asked.answer, { ok: true, number }, 'what has run is answered, as itself');
-      else assert.ok(this.left.has(asked.caller), 'only a connection that leaves may lose what waits');
+        assert.deepEqual(asked.answer, { ok: true, number }, 'a command that ran gets its own answer');
+      else assert.ok(this.left.has(asked.caller), 'only a closed connection may lose waiting commands');
     });
   }
 
@@ -117,7 +117,7 @@ class Run {
     const earlier = this.asked.slice(0, number).filter((asked) => asked.caller === its);
     assert.ok(
       earlier.every(({ started }) => started),
-      'in the order of asking',
+      'in the order of arrival',
     );
     const others = this.running.filter((one) => one.caller === its && expensive.has(one.command));
     assert.ok(!expensive.has(command) || others.length === 0, 'one expensive command at a time');

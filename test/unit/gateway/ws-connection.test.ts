@@ -52,7 +52,7 @@ describe('[SESSION] heartbeats of /ws', () => {
     let pings = 0;
     connection.on('ping', () => pings++);
     await until(() => pings >= 3, 'the service has sent a ping while they wait');
-    assert.ok(connection.writeBuffer.length >= 2, 'they wait indeed');
+    assert.ok(connection.writeBuffer.length >= 2, 'they wait');
     stopAsking();
     const before = heartbeats;
     connection.on('heartbeat', () => {

@@ -195,8 +195,10 @@ describe('[LIMITS] UserLimiter', () => {
   });
 
   it('counts locally, at the same rate, while the store is unreachable', async () => {
-    const away: UserRateStore = { take: () => Promise.reject(new RefusalError('unavailable', 'away')) };
-    const limiter = limiterOn(away);
+    const unreachable: UserRateStore = {
+      take: () => Promise.reject(new RefusalError('unavailable', 'unreachable')),
+    };
+    const limiter = limiterOn(unreachable);
     const before = counts.localFallbacks;
     const outcomes = await Promise.allSettled(
       Array.from({ length: 30 }, () => Promise.resolve(limiter.admit('ann', 10))),
@@ -341,11 +343,11 @@ describe('[LIMITS] AddressLimiter', () => {
 
   it('limits the number of concurrent connections of an address', () => {
     const { limiter } = limiterWith(0, 2);
-    limiter.entered('192.0.2.1');
-    limiter.entered('192.0.2.1');
+    limiter.connected('192.0.2.1');
+    limiter.connected('192.0.2.1');
     assert.equal(refusalOf(() => limiter.admit('192.0.2.1'))?.code, 'at_capacity');
     limiter.admit('192.0.2.2');
-    limiter.left('192.0.2.1');
+    limiter.disconnected('192.0.2.1');
     limiter.admit('192.0.2.1');
   });
 });
@@ -440,8 +442,8 @@ describe('[LIMITS] UserConnections', () => {
   });
 
   it('counts the connections of this replica while the store is unreachable', async () => {
-    const away = () => Promise.reject(new RefusalError('unavailable', 'away'));
-    const store = { set: away, elsewhere: away, replace: away, close: async () => {} };
+    const unreachable = () => Promise.reject(new RefusalError('unavailable', 'unreachable'));
+    const store = { set: unreachable, elsewhere: unreachable, replace: unreachable, close: async () => {} };
     const counts = newLimitCounts();
     const connections = new UserConnections({ store, counts, log: silentLog }, { maxConnections: 1 });
     const release = await connections.acquireSlot('ann')!;

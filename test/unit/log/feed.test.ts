@@ -224,7 +224,7 @@ describe('[P5] the sequence shared by two states of a log', () => {
       [lineage('e1', 7), lineage('e2', 7), undefined],
     ] as const) {
       assert.equal(sharedSequence(one, other), expected);
-      assert.equal(sharedSequence(other, one), expected, 'whichever is asked');
+      assert.equal(sharedSequence(other, one), expected, 'in both directions');
     }
   });
 });

@@ -128,8 +128,8 @@ describe('[METRIC] quantiles', () => {
     const some = quantiles();
     for (let ms = 1; ms <= 1000; ms++) some.observe(ms);
     for (const share of [0.01, 0.5, 0.95, 0.99, 1]) {
-      const told = some.quantile(share);
-      assert.ok(told >= share * 1000 && told <= share * 1000 * 1.091, `${share}: ${told}`);
+      const estimated = some.quantile(share);
+      assert.ok(estimated >= share * 1000 && estimated <= share * 1000 * 1.091, `${share}: ${estimated}`);
     }
     assert.equal(some.summary().count, 1000);
   });

@@ -151,7 +151,7 @@ describe('[P1] [P7] the actor of a topic', () => {
         await clock.settle();
       } else assert.equal(actor.health.state, 'stopped');
       const rejected = (await results).filter(({ status }) => status === 'rejected');
-      assert.equal(rejected.length, n < 2 ? 10 : 11, 'the eleventh waits, unless nothing will come of it');
+      assert.equal(rejected.length, n < 2 ? 10 : 11, 'the eleventh waits');
     }
     await assert.rejects(actor.append(newEntry()), { code: 'unavailable' });
     supervisor.restart(actorIdOf('t'));

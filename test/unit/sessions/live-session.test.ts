@@ -41,7 +41,7 @@ describe('[SESSION] a live session', () => {
     assert.deepEqual(
       stored(session),
       { a: at(3), slow: at(0) },
-      'the ping may have gone before the messages',
+      'the ping may have been sent before the messages',
     );
     session.heartbeat(handed({ a: at(12), slow: at(4) }));
     assert.deepEqual(stored(session), { a: at(9), slow: at(4) });
@@ -63,7 +63,7 @@ describe('[SESSION] a live session', () => {
     session.follow(handed({ new: at(9), given: at(9) }));
     assert.deepEqual(stored(session), { new: at(7), given: at(2) });
     session.subscribed('new', undefined, at(9));
-    assert.deepEqual(stored(session).new, at(7), 'subscribing again proves nothing');
+    assert.deepEqual(stored(session).new, at(7), 'a second subscription confirms nothing');
   });
 
   it('does not take a heartbeat as confirmation of what was subscribed since the last one', () => {

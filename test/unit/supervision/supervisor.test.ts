@@ -85,7 +85,7 @@ describe('[ACTOR] Supervisor', () => {
     make({ maxRestarts: 1 });
     await running(supervisor.failed('z', new Error('no')));
     supervisor.restart('z');
-    assert.equal(supervisor.failed('z', new Error('no')).state, 'restarting', 'it counts anew');
+    assert.equal(supervisor.failed('z', new Error('no')).state, 'restarting', 'the count restarts');
   });
 
   it('supervises each child separately', () => {

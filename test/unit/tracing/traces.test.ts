@@ -101,9 +101,17 @@ describe('[TRACE] MessageTracer', () => {
     const tracer = make(0);
     wanted.add('topic:news').add('user:bob');
     assert.ok(tracer.begin(caller, 'publish', 'm', 'news', false));
-    assert.equal(tracer.begin(caller, 'publish', 'm', 'bob', false), undefined, 'a topic is no user');
+    assert.equal(
+      tracer.begin(caller, 'publish', 'm', 'bob', false),
+      undefined,
+      'a topic rule does not match a user',
+    );
     assert.ok(tracer.begin(caller, 'direct', 'm', 'bob', false));
-    assert.equal(tracer.begin(caller, 'direct', 'm', 'news', false), undefined, 'a user is no topic');
+    assert.equal(
+      tracer.begin(caller, 'direct', 'm', 'news', false),
+      undefined,
+      'a user rule does not match a topic',
+    );
     assert.ok(tracer.begin({ ...caller, identity: { userId: 'bob' } }, 'publish', 'm', 'other', false));
   });
 
