@@ -14,7 +14,7 @@ import type { Log } from '../logging/log.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Confirmations } from '../fanout/confirmations.js';
 
-export interface DirectServiceDependencies {
+interface DirectServiceDependencies {
   readonly topics: Topics;
   readonly broker: Broker;
   readonly confirmations: Confirmations;

@@ -33,7 +33,7 @@ export interface AckCollector {
   nextAckId(): number;
 }
 
-export interface ActiveTopicDependencies {
+interface ActiveTopicDependencies {
   readonly audience: Audience;
   readonly blocks: LogBlocks;
   readonly counts: DeliveryCounts;
@@ -47,7 +47,7 @@ export interface ActiveTopicDependencies {
   readonly schedule: (topic: ActiveTopic, delayMs: number) => void;
 }
 
-export interface ActiveTopicSettings {
+interface ActiveTopicSettings {
   readonly window: FlushWindowSettings;
   readonly overflow: OutboxOverflow;
 }

@@ -16,7 +16,7 @@ export interface CatchUpTopic {
   onDelivered(reader: CatchUp, batch: DeliveryBatch): void;
 }
 
-export interface CatchUpDependencies {
+interface CatchUpDependencies {
   readonly blocks: LogBlocks;
   readonly log: Log;
   readonly clock: Clock;

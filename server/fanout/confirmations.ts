@@ -26,7 +26,7 @@ interface Sent {
 }
 
 /** The result for the publisher. */
-export interface Confirmed {
+interface Confirmed {
   delivered: number;
   expected: number;
 }

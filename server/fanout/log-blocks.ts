@@ -9,7 +9,7 @@ import { epochAt } from '../log/lineage.js';
 const blockSize = 64;
 
 /** The next block for a subscriber that is catching up. */
-export interface NextBlock {
+interface NextBlock {
   /** Messages between the reader's position and `lostUpTo` are no longer in the log. */
   readonly lostUpTo?: Position;
   readonly batch?: DeliveryBatch;

@@ -13,7 +13,7 @@ import type { Subscriber } from '../fanout/subscriber.js';
 const awaitedLimit = 1000;
 
 /** The parts of a new connection. */
-export interface NewConnection {
+interface NewConnection {
   readonly socket: Socket;
   readonly wire: Wire;
   readonly identity: Identity;

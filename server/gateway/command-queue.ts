@@ -32,9 +32,9 @@ interface Queue {
   paused: { resume(): void } | undefined;
 }
 
-export type RunCommand = (connection: ClientConnection, command: string, request: unknown) => Promise<Answer>;
+type RunCommand = (connection: ClientConnection, command: string, request: unknown) => Promise<Answer>;
 
-export interface CommandQueueDependencies {
+interface CommandQueueDependencies {
   readonly run: RunCommand;
   /** Whether a connection has joined and not left. Commands of other connections are refused. */
   readonly isConnected: (connection: ClientConnection) => boolean;

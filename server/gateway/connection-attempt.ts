@@ -8,7 +8,7 @@ import type { OpenedSession } from '../sessions/session-service.js';
 export type Release = () => void;
 
 /** Credentials of a client. Each part is read in the step that needs it. */
-export interface ClientCredentials {
+interface ClientCredentials {
   /** @throws RefusalError `unauthorized` if there is no token */
   token(): string;
   /** The session to resume, not validated yet. */

@@ -16,7 +16,7 @@ import { commandListener } from './socketio/command-listener.js';
 import { FrameReceiver } from './ws/frame-receiver.js';
 import { WsConnection } from './ws/ws-connection.js';
 
-export interface ConnectionLifecycleDependencies {
+interface ConnectionLifecycleDependencies {
   readonly registry: ConnectionRegistry;
   readonly budget: SendBufferBudget;
   readonly sessions: { onHeartbeat(connection: Connection): void; left(connection: Connection): void };
@@ -34,7 +34,7 @@ export interface ConnectionLifecycleDependencies {
   readonly now: () => number;
 }
 
-export interface ConnectionLifecycleSettings {
+interface ConnectionLifecycleSettings {
   readonly maxMessageBytes: number;
   /** Whether idle connections free what they do not need; see `websocket.slim_connections`. */
   readonly slimConnections: boolean;

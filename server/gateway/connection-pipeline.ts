@@ -7,7 +7,7 @@ import { positionsField } from '../protocol/request-fields.js';
 import type { OpenedSession } from '../sessions/session-service.js';
 import type { ConnectionAttempt, Release } from './connection-attempt.js';
 
-export interface ConnectionPipelineDependencies {
+interface ConnectionPipelineDependencies {
   /** @throws RefusalError `forbidden` */
   readonly checkOrigin: (request: IncomingMessage) => void;
   /** Whether operators currently allow connections. @throws RefusalError */

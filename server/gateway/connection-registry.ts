@@ -11,7 +11,7 @@ export function roomOf(topic: string): string {
 }
 
 /** Receives changes of topic rooms. */
-export interface RoomListener {
+interface RoomListener {
   onRoomCreated(topic: string): void;
   onRoomDeleted(topic: string): void;
   onJoined(topic: string, id: string): void;

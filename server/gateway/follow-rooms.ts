@@ -2,7 +2,7 @@ import type { PresenceService } from '../presence/presence-service.js';
 import type { TopicHub } from '../topics/topic-hub.js';
 import type { ConnectionRegistry } from './connection-registry.js';
 
-export interface FollowRoomsDependencies {
+interface FollowRoomsDependencies {
   readonly registry: ConnectionRegistry;
   readonly topics: TopicHub;
   readonly presence: PresenceService;

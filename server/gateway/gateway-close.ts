@@ -6,7 +6,7 @@ import { closeReasons, closeTimeoutMs } from './close-codes.js';
 import { closeWebSockets } from './engine-internals/engine-server.js';
 import type { WsUpgrade } from './ws/upgrade.js';
 
-export interface GatewayCloseDependencies {
+interface GatewayCloseDependencies {
   readonly http: HttpServer;
   readonly io: SocketIoServer;
   readonly upgrades: WsUpgrade;

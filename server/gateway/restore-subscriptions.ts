@@ -11,7 +11,7 @@ import type { Connection } from '../protocol/connection.js';
 import type { ConnectionRegistry } from './connection-registry.js';
 
 /** Sessions as the restoring of subscriptions uses them; see `sessions/session-service.ts`. */
-export interface RestoredSessions {
+interface RestoredSessions {
   connected(
     connection: Connection,
     createdAt: number,
@@ -23,7 +23,7 @@ export interface RestoredSessions {
   forget(connection: Connection, topic: string): boolean;
 }
 
-export interface SubscriptionRestoreDependencies {
+interface SubscriptionRestoreDependencies {
   readonly registry: ConnectionRegistry;
   readonly topics: Topics;
   readonly sessions: RestoredSessions;

@@ -9,7 +9,7 @@ import { MicroBatcher } from '../primitives/micro-batcher.js';
 import { serviceLogPrefix, type PublishRequest } from '../log/publish-request.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
 
-export interface TopicPublisherDependencies {
+interface TopicPublisherDependencies {
   readonly broker: Broker;
   readonly supervisor: Supervisor;
   /** Receives each message before it is stored and may change it; undefined if there is no hook. */

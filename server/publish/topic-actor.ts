@@ -6,7 +6,7 @@ import type { ActorState, SupervisedChild, Supervisor } from '../supervision/sup
 import { SlidingWindow } from '../primitives/sliding-window.js';
 import type { AppendEntry, AppendReceipt, Broker } from '../log/broker.js';
 
-export interface TopicActorDependencies {
+interface TopicActorDependencies {
   readonly broker: Broker;
   readonly supervisor: Supervisor;
   /**
@@ -19,7 +19,7 @@ export interface TopicActorDependencies {
   readonly clock: Clock;
 }
 
-export interface TopicActorSettings {
+interface TopicActorSettings {
   readonly mailboxCapacity: number;
   readonly overflowStrategy: MailboxOverflow;
   /** Maximum number of messages in one append. */
@@ -27,7 +27,7 @@ export interface TopicActorSettings {
 }
 
 /** Makes an entry when it is its turn. Errors other than RefusalError count as failures of the actor. */
-export type PrepareEntry = () => Promise<AppendEntry>;
+type PrepareEntry = () => Promise<AppendEntry>;
 
 interface Waiting {
   /** Undefined until prepared. */

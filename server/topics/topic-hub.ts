@@ -22,7 +22,7 @@ import { TopicPublisher, type TopicPublisherSettings } from '../publish/publishe
 import type { Subscribed, Topics } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
-export interface TopicHubDependencies {
+interface TopicHubDependencies {
   readonly broker: Broker;
   readonly audience: Audience;
   readonly acks: AckCollector;
@@ -38,7 +38,7 @@ export interface TopicHubDependencies {
   readonly clock: Clock;
 }
 
-export interface TopicHubSettings extends TopicPublisherSettings {
+interface TopicHubSettings extends TopicPublisherSettings {
   readonly fanoutWindowMs: number;
   readonly fanoutWindowMaxMs: number;
   readonly positionCheckMs: number;

@@ -11,12 +11,12 @@ interface Addresses {
   disconnected(address: string): void;
 }
 
-export interface AdmissionDependencies {
+interface AdmissionDependencies {
   readonly addresses: Addresses;
   readonly addressOf: (request: IncomingMessage) => string;
 }
 
-export interface AdmissionSettings {
+interface AdmissionSettings {
   /** 0: no limit. */
   readonly maxConnections: number;
   /** 0: no limit. */
@@ -24,7 +24,7 @@ export interface AdmissionSettings {
 }
 
 /** A transport as admission uses it: engine.io's socket, or the one that replaces it on `/ws`. */
-export interface AdmittedTransport {
+interface AdmittedTransport {
   readonly request: IncomingMessage;
   on(event: 'close', listener: () => void): unknown;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { toWireError, type ErrorCode } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 
-export interface RefusalLogDependencies {
+interface RefusalLogDependencies {
   readonly log: Log;
   readonly count: (code: ErrorCode) => void;
   readonly addressOf: (request: IncomingMessage) => string;

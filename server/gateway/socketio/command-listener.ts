@@ -6,7 +6,7 @@ import type { Log } from '../../logging/log.js';
 type Reply = (answer: object) => void;
 
 /** Runs one command and resolves to its answer. Never rejects. */
-export type RunCommand = (socket: Socket, name: string, request: unknown) => Promise<object>;
+type RunCommand = (socket: Socket, name: string, request: unknown) => Promise<object>;
 
 /**
  * Makes the listener that all sockets share. Each event is a command, answered through its acknowledgement,

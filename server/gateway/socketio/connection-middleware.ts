@@ -9,7 +9,7 @@ import type { ConnectionPipeline } from '../connection-pipeline.js';
 import { tokenOfSocket } from '../handshake/token.js';
 import { WsConnection } from '../ws/ws-connection.js';
 
-export interface ConnectionMiddlewareDependencies {
+interface ConnectionMiddlewareDependencies {
   readonly pipeline: ConnectionPipeline;
   readonly lifecycle: ConnectionLifecycle;
   readonly addressOf: (request: IncomingMessage) => string;

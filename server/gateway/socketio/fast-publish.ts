@@ -35,7 +35,7 @@ interface OnTheWay {
   behindLeaving: unknown[] | undefined;
 }
 
-export interface FastPublishDependencies {
+interface FastPublishDependencies {
   /** Runs a command. Never rejects. */
   readonly run: (connection: ClientConnection, command: 'publish', request: unknown) => Promise<Answer>;
 }

@@ -7,7 +7,7 @@ import { wrapSocketIoAckIds } from '../engine-internals/acknowledgements.js';
 import { belongsToTransport } from '../engine-internals/engine-server.js';
 import { CodedWebSocketServer } from '../engine-internals/web-socket-server.js';
 
-export interface SocketIoSettings {
+interface SocketIoSettings {
   readonly heartbeatIntervalMs: number;
   readonly clientTimeoutMs: number;
   readonly connectTimeoutMs: number;

@@ -12,7 +12,7 @@ interface ClientFrame {
 }
 
 /** Runs the commands of one connection. */
-export interface FrameTarget {
+interface FrameTarget {
   run(command: string, request: unknown): Promise<Answer>;
   /** Called when the client acknowledges a message. False if no acknowledgement of it was awaited. */
   acknowledge(messageId: string): boolean;

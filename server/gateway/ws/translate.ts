@@ -8,7 +8,7 @@ export interface ServerFrame {
 }
 
 /** Events of the service and their frame types on `/ws`. */
-export const frameTypes: Readonly<Record<string, string>> = {
+const frameTypes: Readonly<Record<string, string>> = {
   message: 'Broadcast',
   direct: 'Direct',
   presence: 'Presence',

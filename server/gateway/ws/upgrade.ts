@@ -12,14 +12,14 @@ import { endUpgradeGuard } from '../handshake/upgrade-guard.js';
 import { engineIoPath, wsPath } from '../paths.js';
 import { WsConnection, type WsConnectionSettings } from './ws-connection.js';
 
-export interface WsUpgradeDependencies {
+interface WsUpgradeDependencies {
   readonly pipeline: ConnectionPipeline;
   readonly addressOf: (request: IncomingMessage) => string;
   /** Called with each client that has passed the pipeline. */
   readonly onConnection: (connection: WsConnection) => void;
 }
 
-export interface WsUpgradeSettings extends WsConnectionSettings {
+interface WsUpgradeSettings extends WsConnectionSettings {
   readonly transportLimitBytes: number;
 }
 

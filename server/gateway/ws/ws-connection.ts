@@ -14,7 +14,7 @@ export interface WsConnectionSettings {
 }
 
 /** The parts of a new `/ws` connection. */
-export interface NewWsConnection {
+interface NewWsConnection {
   readonly id: string;
   readonly webSocket: WebSocket;
   /** The attempt that was authorized before the upgrade. */
