@@ -138,7 +138,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     else this.pending.push({ epoch, entries });
     for (const item of entries) {
       this.pendingBytes += item.entry.length;
-      if (isTraced(item.entry)) this.dependencies.tracer.queued(messageIdOf(item.entry), this.traceFields(item));
+      if (isTraced(item.entry))
+        this.dependencies.tracer.queued(messageIdOf(item.entry), this.traceFields(item));
     }
     if (this.pendingBytes >= pendingBytesMax) this.flush();
     else if (this.dueAt === undefined)

@@ -114,7 +114,8 @@ export class LogFeed {
   /** Compares the position with the log's end, read by the caller, and reads what is missing. */
   check(end: LogEnd): void {
     if (!this.opened || this.closed) return;
-    if (this.lineage.epoch === end.epoch && this.lineage.sequence >= end.sequence && !this.holePending) return;
+    if (this.lineage.epoch === end.epoch && this.lineage.sequence >= end.sequence && !this.holePending)
+      return;
     this.fillInBackground();
   }
 
