@@ -10,7 +10,10 @@ interface AddressLimiterSettings {
   readonly maxConnections: number;
 }
 
-/** Addresses with a bucket at one time. Past this number the address that was idle for longest loses its bucket. */
+/**
+ * Addresses with a bucket at one time. Past this number the address that was idle for longest loses its
+ * bucket.
+ */
 const bucketLimit = 100_000;
 /** After this time a bucket is full again, so it need not be kept. */
 const fullAfterMs = 1000;

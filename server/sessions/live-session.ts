@@ -2,16 +2,19 @@ import type { Position } from '../../shared/position.js';
 import type { Connection } from '../protocol/connection.js';
 import { PositionList } from './position-list.js';
 
-/** A subscription that is still to be taken up again; undefined `since`: it begins where the topic is by then. */
+/**
+ * A subscription that is still to be taken up again; undefined `since`: it begins where the topic is by then.
+ */
 export interface AwaitedTopic {
   readonly since: Position | undefined;
 }
 
 /**
- * A session while its client is connected: its topics, and up to where the client has proved to have received each of them.
+ * A session while its client is connected: its topics, and up to where the client has proved to have received
+ * each of them.
  *
- * What was handed to the transport proves nothing: the connection may be dead already. Only these move a position: the client named it,
- * or the client answered a heartbeat that was sent after the messages.
+ * What was handed to the transport proves nothing: the connection may be dead already. Only these move a
+ * position: the client named it, or the client answered a heartbeat that was sent after the messages.
  */
 export class LiveSession {
   /** When it was last written, in milliseconds since 1970. */
@@ -19,9 +22,15 @@ export class LiveSession {
   /** Something differs from what was last written. */
   changed = true;
   private readonly proved = new PositionList();
-  /** Topics not subscribed yet; undefined when there are none, as nearly always. They stay in the session meanwhile. */
+  /**
+   * Topics not subscribed yet; undefined when there are none, as nearly always. They stay in the session
+   * meanwhile.
+   */
   private waiting: Map<string, Position | undefined> | undefined;
-  /** What was handed to the transport when the last heartbeat was answered: the answer to the next one proves it. */
+  /**
+   * What was handed to the transport when the last heartbeat was answered: the answer to the next one proves
+   * it.
+   */
   private noted: Map<string, Position> | undefined;
 
   constructor(
@@ -48,8 +57,9 @@ export class LiveSession {
   }
 
   /**
-   * The connection is subscribed: from `since` if the client, or the session, named a position, else from `at`. The session goes on at
-   * `since` also where it could not be recovered: until the client is known to have heard of that, it has to be told again.
+   * The connection is subscribed: from `since` if the client, or the session, named a position, else from
+   * `at`. The session goes on at `since` also where it could not be recovered: until the client is known to
+   * have heard of that, it has to be told again.
    */
   subscribed(topic: string, since: Position | undefined, at: Position): void {
     this.forget(topic);
@@ -75,8 +85,8 @@ export class LiveSession {
   }
 
   /**
-   * The client answered a heartbeat that was sent after the previous call: it has what had been handed to its transport by then.
-   * `handed` is what has been handed by now.
+   * The client answered a heartbeat that was sent after the previous call: it has what had been handed to its
+   * transport by then. `handed` is what has been handed by now.
    */
   heartbeat(handed: Map<string, Position>): void {
     if (this.noted !== undefined && this.proved.advance(this.noted)) this.changed = true;

@@ -27,15 +27,18 @@ export interface OpenedSession {
 const saveMs = 200;
 /** Sessions whose positions move are written at least this often. */
 const movingMs = 10_000;
-/** A session that is as it was written this short ago need not be written again when its connection leaves. */
+/**
+ * A session that is as it was written this short ago need not be written again when its connection leaves.
+ */
 const freshMs = 1000;
 
 /**
  * Sessions: the subscriptions and positions that a client gets back when it reconnects, to any replica.
  *
- * Positions from the client are exact. Without them a session goes on where the client has proved to have been, however its connection
- * ended: see {@link LiveSession}. So messages may come twice then, in order, but none is skipped. Topics that a connection has not got
- * back yet stay in the session, whatever becomes of the connection.
+ * Positions from the client are exact. Without them a session goes on where the client has proved to have
+ * been, however its connection ended: see {@link LiveSession}. So messages may come twice then, in order, but
+ * none is skipped. Topics that a connection has not got back yet stay in the session, whatever becomes of the
+ * connection.
  */
 export class SessionService {
   private readonly live = new Map<string, LiveSession>();
@@ -48,7 +51,10 @@ export class SessionService {
     this.timer.unref();
   }
 
-  /** Finds the session to resume, or creates a new one. Never rejects: if the store is unreachable, the session is new. */
+  /**
+   * Finds the session to resume, or creates a new one. Never rejects: if the store is unreachable, the
+   * session is new.
+   */
   async open(userId: string, requestedId: string | undefined, positions: Positions): Promise<OpenedSession> {
     const now = this.dependencies.now();
     const stored = requestedId === undefined ? undefined : await this.find(requestedId, userId);
@@ -67,7 +73,10 @@ export class SessionService {
     return Object.keys((await this.find(sessionId, userId))?.topics ?? {});
   }
 
-  /** A connection begins with these topics, none of them subscribed yet; undefined position: from where the topic is by then. */
+  /**
+   * A connection begins with these topics, none of them subscribed yet; undefined position: from where the
+   * topic is by then.
+   */
   connected(
     connection: Connection,
     createdAt: number,
@@ -88,7 +97,10 @@ export class SessionService {
     return this.live.get(connection.id)?.holds(topic) ?? false;
   }
 
-  /** The connection is subscribed to a topic: from `since`, if given, else from `at`. To be called before anything more is delivered. */
+  /**
+   * The connection is subscribed to a topic: from `since`, if given, else from `at`. To be called before
+   * anything more is delivered.
+   */
   subscribed(connection: Connection, topic: string, since: Position | undefined, at: Position): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
@@ -112,7 +124,10 @@ export class SessionService {
     this.dirty.add(live);
   }
 
-  /** The client answered a heartbeat that was sent, behind everything that was written before it, since the last call. */
+  /**
+   * The client answered a heartbeat that was sent, behind everything that was written before it, since the
+   * last call.
+   */
   onHeartbeat(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
