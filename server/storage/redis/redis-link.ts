@@ -141,7 +141,7 @@ export class RedisLink {
 
   unavailable(cause?: unknown): RefusalError {
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
-    return new RefusalError('unavailable', `Redis cannot be reached${reason}`, { retryAfterMs: 1000 });
+    return new RefusalError('unavailable', `Redis is unreachable${reason}`, { retryAfterMs: 1000 });
   }
 
   /**

@@ -1,16 +1,17 @@
--- Appends batches to the logs of one or more topics in one atomic step: finds duplicates by key, assigns sequences,
--- stores and publishes. One call takes several topics, because the call itself costs as much as the work for one
--- topic. Each topic is appended or refused independently of the others.
+-- Appends batches to the logs of one or more topics in one atomic step: finds duplicates by key, assigns
+-- sequences, stores and publishes. One call takes several topics, because the call itself costs as much as
+-- the work for one topic. Each topic is appended or refused independently of the others.
 --
--- KEYS for each topic: log stream, meta hash, then one idempotency key for each message that has one, in order
--- ARGV[1] id of the Redis process, as the caller read it on connecting; writer (one process of a replica); now, ms;
---         a fresh epoch. If a topic needs it, its index in this call is added to it.
---     [2] one line for each topic: index of its retention; batch number, ascending per writer; bytes; number of
---         idempotency keys; then the length of each entry in bytes. A few long arguments are cheaper than many.
+-- KEYS for each topic: log stream, meta hash, then the idempotency keys of the messages that have one, in order
+-- ARGV[1] id of the Redis process, as the caller read it on connecting; writer (one process of a replica);
+--         now, ms; a fresh epoch. If a topic needs it, the topic's index in this call is added to it.
+--     [2] one line for each topic: index of its retention; batch number, ascending per writer; bytes;
+--         number of idempotency keys; then the length of each entry in bytes. A few long arguments are cheaper
+--         than many short ones.
 --     [3] the entries of all topics, one after the other
 --     [4] one line for each topic with idempotency keys: "<index from 1>:<id> " for each message with a key
---     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages with
---         which the log is full, or 0
+--     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages
+--         with which the log is full, or 0
 -- Result: for each topic one of
 --     "stale"         this batch number was cancelled or has been used
 --     "full"          the log is full; nothing of the batch is stored
@@ -18,9 +19,9 @@
 --     "<epoch> <receivers> <first new sequence>", and if there are duplicates, for each message " +", or
 --                     " <sequence>:<epoch>:<id>" for a duplicate
 --
--- The meta hash: e epoch, s sequence, r Redis process of the last write, p earlier epochs "epoch:sequence,..." newest
--- first, at most 8, x time of the last expiry update, w:<writer> "<batch number> <ms> <result>" for the last batch
--- applied from that writer.
+-- The meta hash: e epoch, s sequence, r Redis process of the last write, p earlier epochs "epoch:sequence,..."
+-- newest first, at most 8, x time of the last expiry update, w:<writer> "<batch number> <ms> <result>" for the last
+-- batch applied from that writer.
 --- @include "includes/epoch"
 local call = redis.call
 local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
@@ -42,8 +43,8 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
   if not epoch then
     epoch, sequence, previous = freshEpoch .. '.' .. number, 0, ''
     if call('EXISTS', logKey) == 1 then
-      -- DEL must not be the first write of the script: Redis allows it without a check of maxmemory, and checks no
-      -- later write of the same script.
+      -- DEL must not be the first write of the script: Redis allows it without a check of maxmemory, and
+      -- checks no later write of the same script.
       call('HSET', metaKey, 'e', epoch, 's', 0, 'r', process, 'p', '')
       call('DEL', logKey)
     end
@@ -99,8 +100,8 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
   local receivers = 0
   if sequence >= first then
     if size > 0 then
-      -- Messages that this batch itself would trim are not stored, and only the last call trims. The resulting log is
-      -- the same, with less work.
+      -- Messages that this batch itself would trim are not stored, and only the last call trims. The
+      -- resulting log is the same, with less work.
       for i = math.max(1, #kept - size + 1), #kept - 1 do
         call('XADD', logKey, (first + i - 1) .. '-0', 'm', kept[i])
       end
@@ -116,9 +117,9 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
   local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
   local applied = batch .. ' ' .. now .. ' ' .. answer
 
-  -- The expiry is extended only from time to time, by a tenth more: this saves two calls for most batches. The
-  -- difference is absolute, because the clock of another writer may be ahead. A log created by this batch has no
-  -- expiry yet.
+  -- The expiry is extended only from time to time, by a tenth more: this saves two calls for most batches.
+  -- The difference is absolute, because the clock of another writer may be ahead. A log created by this batch
+  -- has no expiry yet.
   local slack = math.floor(retention.historyTtl / 10)
   if epoch ~= meta[1] or not meta[6] or math.abs(now - meta[6]) >= slack or (size > 0 and not stored) then
     call('HSET', metaKey, 'e', epoch, 's', sequence, 'r', process, 'p', previous, 'x', now, mark, applied)

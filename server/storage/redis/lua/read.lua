@@ -1,6 +1,6 @@
--- Reads a log's end and, if requested, a range of its messages, in one atomic step. A log that does not exist gets an
--- epoch. A log that another Redis process wrote, or whose history has expired since its last epoch began, continues
--- under a new epoch (see append.lua).
+-- Reads a log's end and, if requested, a range of its messages, in one atomic step. A log that does not exist
+-- gets an epoch. A log that another Redis process wrote, or whose history has expired since its last epoch
+-- began, continues under a new epoch (see append.lua).
 --
 -- KEYS[1] log stream, [2] meta hash
 -- ARGV[1] id of the Redis process   [2] a fresh epoch   [3] meta TTL ms   [4] "end", "after" or "last"

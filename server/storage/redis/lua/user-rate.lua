@@ -1,5 +1,5 @@
--- Takes commands from the sliding window of a user: ten slots of 100 ms. Uses the clock of Redis, because the clocks of
--- replicas may differ.
+-- Takes commands from the sliding window of a user: ten slots of 100 ms. Uses the clock of Redis, because the
+-- clocks of replicas may differ.
 --
 -- KEYS[1] hash of the user: number of a slot, commands granted in it
 -- ARGV[1] commands per second   [2] commands wanted
@@ -28,7 +28,8 @@ if granted > 0 then
   call('HINCRBY', key, string.format('%d', slot), granted)
   call('PEXPIRE', key, 2000)
 end
--- HDEL comes after the writes that Redis refuses when its memory is full: after HDEL it would no longer check that.
+-- HDEL comes after the writes that Redis refuses when its memory is full: after HDEL it would no longer check
+-- that.
 if #past > 0 then call('HDEL', key, unpack(past)) end
 if granted >= want then return { granted, 0 } end
 return { granted, (oldest + 10) * 100 - now }

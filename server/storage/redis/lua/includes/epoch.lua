@@ -1,8 +1,8 @@
 -- The epoch rule, for the scripts that read or write a log.
 
--- Whether the log may have lost messages since its last write: another Redis process answers than at that write, which
--- may have lost the last writes, or the stored messages have expired or were deleted, and no epoch has ended at this
--- sequence yet.
+-- Whether the log may have lost messages since its last write: another Redis process answers than at that
+-- write, which may have lost the last writes, or the stored messages have expired or were deleted, and no
+-- epoch has ended at this sequence yet.
 local function mustEndEpoch(process, lastProcess, sequence, isEmpty, previous)
   return lastProcess ~= process
     or (sequence > 0 and isEmpty and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence))
