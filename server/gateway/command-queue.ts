@@ -61,7 +61,7 @@ export class CommandQueue {
     request: unknown,
   ): Promise<Answer> => {
     if (connection === undefined || !this.dependencies.isConnected(connection))
-      return Promise.resolve({ ok: false, error: hasLeft().toWire() });
+      return Promise.resolve({ ok: false, error: connectionClosed().toWire() });
     const queue = this.queues.get(connection);
     if (queue === undefined && this.isFree(connection, command))
       return this.start(connection, command, request);
@@ -105,7 +105,7 @@ export class CommandQueue {
     if (queue.commands.length > waitingLimit) {
       this.left(connection);
       connection.disconnect(
-        new RefusalError('slow_consumer', 'the connection asks for more than it reads', {
+        new RefusalError('slow_consumer', 'the client does not read the answers to its commands', {
           limit: waitingLimit,
         }),
       );
@@ -131,6 +131,6 @@ export class CommandQueue {
   }
 }
 
-function hasLeft(): RefusalError {
+function connectionClosed(): RefusalError {
   return new RefusalError('conflict', 'the connection has closed');
 }

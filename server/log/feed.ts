@@ -234,10 +234,10 @@ export class LogFeed {
         flush(epoch);
         this.skipTo(item.sequence - 1, end);
       }
-      const itsEpoch = epochAt(end, item.sequence);
-      if (itsEpoch !== epoch) {
+      const entryEpoch = epochAt(end, item.sequence);
+      if (entryEpoch !== epoch) {
         flush(epoch);
-        epoch = itsEpoch;
+        epoch = entryEpoch;
       }
       run.push(item);
     }

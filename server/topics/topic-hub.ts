@@ -108,8 +108,8 @@ export class TopicHub implements Topics, BrokerListener {
 
   async subscribe(connection: Connection, topic: string, since?: Position): Promise<Subscribed> {
     const { audience, onSubscribe } = this.dependencies;
-    const asked = onSubscribe?.(connection, topic);
-    if (asked !== undefined) await asked;
+    const hookResult = onSubscribe?.(connection, topic);
+    if (hookResult !== undefined) await hookResult;
     const activation = this.activate(topic);
     activation.pending++;
     try {

@@ -46,7 +46,7 @@ const longestWaitMs = 10_000;
  * passes to its transport and is released when the transport closes.
  */
 export class HandshakeAdmission {
-  private readonly pace: TokenBucket | undefined;
+  private readonly handshakeRate: TokenBucket | undefined;
   private draining = false;
   private slotsInUse = 0;
   /**
@@ -61,7 +61,7 @@ export class HandshakeAdmission {
     private readonly dependencies: AdmissionDependencies,
     private readonly settings: AdmissionSettings,
   ) {
-    this.pace =
+    this.handshakeRate =
       settings.handshakesPerSec > 0
         ? new TokenBucket(settings.handshakesPerSec, performance.now())
         : undefined;
@@ -91,7 +91,8 @@ export class HandshakeAdmission {
     }
     const address = this.dependencies.addressOf(request);
     this.dependencies.addresses.admit(address);
-    const waitMs = this.pace === undefined ? 0 : this.pace.reserve(performance.now(), longestWaitMs);
+    const waitMs =
+      this.handshakeRate === undefined ? 0 : this.handshakeRate.reserve(performance.now(), longestWaitMs);
     if (waitMs === undefined) {
       throw new RefusalError('at_capacity', 'too many clients connect at once', {
         retryAfterMs: longestWaitMs,
@@ -146,11 +147,11 @@ export class HandshakeAdmission {
     // A handshake of long-polling ends with its response, a handshake of a WebSocket with its connection.
     const { res: response } = request as IncomingMessage & { res?: NodeJS.EventEmitter };
     const watched = response ?? request.socket;
-    const gone = () => {
+    const onClientClose = () => {
       if (this.waiting.delete(request)) this.releaseSlot(counted);
     };
-    this.waiting.set(request, () => watched.off('close', gone));
-    watched.once('close', gone);
+    this.waiting.set(request, () => watched.off('close', onClientClose));
+    watched.once('close', onClientClose);
   }
 
   // One listener shared by all transports; `this` is the transport.

@@ -59,7 +59,7 @@ export async function handleFrame(
     }
     const command = Object.hasOwn(commands, frame.type) ? commands[frame.type] : undefined;
     if (command === undefined)
-      throw new RefusalError('unknown_type', `there is no type ${JSON.stringify(frame.type.slice(0, 50))}`);
+      throw new RefusalError('unknown_type', `unknown type ${JSON.stringify(frame.type.slice(0, 50))}`);
     const answer = await target.run(command, frame.data);
     for (const reply of answer.ok ? answers(frame, answer) : [errorFrame(answer.error)])
       target.send(withId(reply, id));
@@ -94,7 +94,7 @@ function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings):
     );
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new RefusalError('invalid_message', 'a frame is an object with type, data and, if you like, id');
+    throw new RefusalError('invalid_message', 'a frame is an object with type, data and, optionally, id');
   }
   const { type, data, id } = value as Record<string, unknown>;
   if (typeof type !== 'string')

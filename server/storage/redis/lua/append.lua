@@ -2,12 +2,12 @@
 -- sequences, stores and publishes. One call takes several topics, because the call itself costs as much as
 -- the work for one topic. Each topic is appended or refused independently of the others.
 --
--- KEYS for each topic: log stream, meta hash, then the idempotency keys of the messages that have one, in order
+-- KEYS for each topic: log stream, meta hash, then the idempotency keys of its messages, in order
 -- ARGV[1] id of the Redis process, as the caller read it on connecting; writer (one process of a replica);
 --         now, ms; a fresh epoch. If a topic needs it, the topic's index in this call is added to it.
 --     [2] one line for each topic: index of its retention; batch number, ascending per writer; bytes;
---         number of idempotency keys; then the length of each entry in bytes. A few long arguments are cheaper
---         than many short ones.
+--         number of idempotency keys; then the length of each entry in bytes. A few long arguments are
+--         cheaper than many short ones.
 --     [3] the entries of all topics, one after the other
 --     [4] one line for each topic with idempotency keys: "<index from 1>:<id> " for each message with a key
 --     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages
@@ -19,9 +19,9 @@
 --     "<epoch> <receivers> <first new sequence>", and if there are duplicates, for each message " +", or
 --                     " <sequence>:<epoch>:<id>" for a duplicate
 --
--- The meta hash: e epoch, s sequence, r Redis process of the last write, p earlier epochs "epoch:sequence,..."
--- newest first, at most 8, x time of the last expiry update, w:<writer> "<batch number> <ms> <result>" for the last
--- batch applied from that writer.
+-- The meta hash: e epoch, s sequence, r Redis process of the last write, x time of the last expiry update,
+-- p earlier epochs "epoch:sequence,..." newest first, at most 8, w:<writer> "<batch number> <ms> <result>" for the
+-- last batch applied from that writer.
 --- @include "includes/epoch"
 local call = redis.call
 local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
