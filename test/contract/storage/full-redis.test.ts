@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RedisLink } from '../../../server/storage/redis/redis-link.js';
+import { luaSource } from '../../../server/storage/redis/lua-source.js';
 import { RedisScript } from '../../../server/storage/redis/redis-script.js';
 import type { Broker } from '../../../server/log/broker.js';
 import { RefusalError } from '../../../shared/errors.js';
@@ -97,13 +98,13 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.deepEqual(await keys(), []);
   });
 
-  it('refuses the first write of each script, before any other write', () => {
-    for (const name of readdirSync(scripts)) {
-      const source = readFileSync(join(scripts, name), 'utf8').replace(/--.*$/gm, '');
+  it('can refuse each script, because a write that needs memory comes before any removal', () => {
+    for (const file of readdirSync(scripts).filter((name) => name.endsWith('.lua'))) {
+      const source = luaSource(scripts, file.slice(0, -'.lua'.length)).replace(/--.*$/gm, '');
       const writes = [...source.matchAll(/call\('([A-Z]+)'/g)].map((match) => match[1]!);
       const first = writes.findIndex((command) => needsMemory.has(command));
       const removal = writes.findIndex((command) => removes.has(command));
-      assert.ok(first < 0 || removal < 0 || first < removal, `${name}: ${writes.join(' ')}`);
+      assert.ok(first < 0 || removal < 0 || first < removal, `${file}: ${writes.join(' ')}`);
     }
   });
 });

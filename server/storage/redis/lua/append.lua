@@ -20,8 +20,8 @@
 --                     " <sequence>:<epoch>:<id>" for a duplicate
 --
 -- The meta hash: e epoch, s sequence, r Redis process of the last write, x time of the last expiry update,
--- p earlier epochs "epoch:sequence,..." newest first, at most 8, w:<writer> "<batch number> <ms> <result>" for the
--- last batch applied from that writer.
+-- p earlier epochs "epoch:sequence,..." newest first, at most 8, w:<writer> "<batch number> <ms> <result>"
+-- for the last batch applied from that writer.
 --- @include "includes/epoch"
 local call = redis.call
 local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
