@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { clientFrame, eachFrame, type BenchWire } from './wire.js';
 
-/** What the load process is told to do; one JSON argument. */
+/** The plan of the load process, passed as one JSON argument. */
 export interface LoadPlan {
   readonly ports: readonly number[];
   readonly wire: BenchWire;
@@ -16,17 +16,17 @@ export interface LoadPlan {
   readonly ratePerSec: number;
   readonly warmUpMs: number;
   readonly windowMs: number;
-  /** Subscribers that stop reading at the window's start and go on at its end. */
+  /** Number of subscribers that stop reading at the window's start and continue at its end. */
   readonly stalled: number;
-  /** Connections are opened in groups of this many. */
+  /** Number of connections that are opened at the same time. */
   readonly connectGroup: number;
 }
 
-/** What the load process reports. */
+/** The report of the load process. */
 export interface LoadResult {
   readonly offered: number;
   readonly published: number;
-  /** Publishes that were answered, and those of them that were refused: nobody is to get these. */
+  /** Publishes that were answered, and the refused ones among them, which must not be delivered. */
   readonly acknowledged: number;
   readonly refused: number;
   /** Deliveries within the window. */
@@ -35,14 +35,14 @@ export interface LoadResult {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
-  /** After everything has drained: deliveries that are missing, or out of order. */
+  /** After the end of all deliveries: those that are missing, or out of order. */
   readonly missing: number;
   readonly disorder: number;
   readonly announced: number;
   readonly drainMs: number;
 }
 
-/** Messages to and from the process that started this one. */
+/** Messages between this process and its parent. */
 export type LoadMessage =
   | { readonly at: 'ready' }
   | { readonly at: 'start' | 'end' }
@@ -60,7 +60,7 @@ class Client {
   rest: Buffer | undefined;
   open = false;
   ready: (() => void) | undefined;
-  /** Last number heard per publisher. */
+  /** Last number received per publisher. */
   readonly last: number[] = [];
   received = 0;
   announced = 0;
@@ -110,7 +110,7 @@ class Client {
   }
 }
 
-/** Drives one side and checks what comes back: complete, in order, and when. */
+/** Puts load on one side and checks the result: completeness, order and latency. */
 class Load {
   private readonly latencies = new Uint32Array(latencyMaxMs);
   private sampled = 0;
@@ -128,7 +128,7 @@ class Load {
   onFrame(client: Client, chunk: Buffer, start: number, end: number, hello: string | undefined): void {
     const { plan } = this;
     if (plan.wire === 'json') {
-      // `{"a` begins an acknowledgement; everything else is a message.
+      // An acknowledgement begins with `{"a`; everything else is a message.
       if (chunk[start + 2] === 0x61) this.onAck(client, '');
       else this.onMessage(client, chunk, end);
       return;
@@ -140,7 +140,7 @@ class Load {
       const second = chunk[start + 1];
       if (second === 0x33) this.onAck(client, chunk.toString('latin1', start + 2, Math.min(end, start + 24)));
       else if (second === 0x30) client.ready?.();
-      // 42["message" as against "status", "gap" and the like.
+      // 42["message", not "status", "gap" or another event.
       else if (chunk[start + 4] === 0x6d) this.onMessage(client, chunk, end);
       else if (chunk[start + 4] === 0x67) this.onGap(client, chunk.toString('utf8', start + 2, end));
     }
@@ -166,7 +166,7 @@ class Load {
     client.announced += gap.sequence - (gap.previous?.sequence ?? gap.sequence);
   }
 
-  /** The payload stands last and ends `"p":<publisher>,"n":<number>}` and brackets. */
+  /** The payload comes last and ends with `"p":<publisher>,"n":<number>}` and brackets. */
   private onMessage(client: Client, chunk: Buffer, end: number): void {
     let at = end - 1;
     while (chunk[at]! < zero || chunk[at]! > nine) at--;
@@ -206,7 +206,7 @@ class Load {
     const { plan } = this;
     const subscribers = await this.connectAll(plan.subscribers, 0, true);
     const publishers = await this.connectAll(plan.publishers, plan.subscribers, false);
-    tell({ at: 'ready' });
+    report({ at: 'ready' });
     const startedAt = performance.now();
     let sent = 0;
     let stopped = false;
@@ -222,13 +222,13 @@ class Load {
     const stalled = subscribers.slice(0, plan.stalled);
     for (const { socket } of stalled) socket!.pause();
     this.measuring = true;
-    tell({ at: 'start' });
+    report({ at: 'start' });
     const sentAtStart = sent;
     const windowFromMs = performance.now();
     await sleep(plan.windowMs);
     const windowMs = performance.now() - windowFromMs;
     this.measuring = false;
-    tell({ at: 'end' });
+    report({ at: 'end' });
     const delivered = this.delivered;
     const offered = sent - sentAtStart;
     for (const { socket } of stalled) socket!.resume();
@@ -302,13 +302,13 @@ class Load {
     for (let i = from; i < to; i++) {
       const which = i % publishers.length;
       const client = publishers[which]!;
-      // The publisher's topics are its own share, so that its numbers ascend on each of them.
+      // Each publisher has its own topics, so that its numbers ascend on each of them.
       const share = Math.max(1, Math.floor(plan.topics / publishers.length));
       const n = (this.sentBy[which] = (this.sentBy[which] ?? 0) + 1);
       const topic = `t${plan.topics >= publishers.length ? (which * share + (n % share)) % plan.topics : 0}`;
       this.sentTo.set(topic, (this.sentTo.get(topic) ?? 0) + 1);
       this.topics[i] = topic;
-      // Numbers ascend per publisher on one topic, or per topic where each topic has one publisher.
+      // Numbers ascend per publisher on one topic, or per topic if each topic has one publisher.
       const stream = plan.topics >= publishers.length ? topic.slice(1) : which;
       const payload = `{"text":"some words, as people write them","t":${now},"p":${stream},"n":${n}}`;
       const text =
@@ -323,7 +323,7 @@ class Load {
   }
 
   private readonly sentTo = new Map<string, number>();
-  /** Topics of the publishes, by their packet ids. */
+  /** Topics of the publishes, by packet id. */
   private readonly topics: string[] = [];
 
   private expected(subscribers: readonly Client[]): number {
@@ -350,14 +350,14 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-function tell(message: LoadMessage): void {
+function report(message: LoadMessage): void {
   process.send!(message);
 }
 
 async function main(): Promise<void> {
   const plan = JSON.parse(process.argv[2]!) as LoadPlan;
   const result = await new Load(plan).run();
-  tell({ at: 'done', result });
+  report({ at: 'done', result });
   setTimeout(() => process.exit(0), 100);
 }
 

@@ -35,7 +35,7 @@ export class Side {
     return side;
   }
 
-  /** Processor seconds that servers and Redis have used, as the operating system accounts them. */
+  /** Processor seconds used by servers and Redis, as reported by the operating system. */
   cpuSecs(only: 'all' | 'servers' = 'all'): number {
     let ticks = 0;
     for (const { pid } of only === 'all' ? this.children : this.servers) {
@@ -54,7 +54,7 @@ export class Side {
     );
   }
 
-  /** Lets the servers collect their garbage (they were started with an inspector for this). */
+  /** Runs the garbage collector of the servers (they were started with an inspector for this). */
   async collectGarbage(): Promise<void> {
     const { WebSocket } = await import('ws');
     for (const port of this.inspectPorts) {
@@ -75,7 +75,7 @@ export class Side {
     return this.children.every(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
   }
 
-  /** Calls back if a server ends by itself. */
+  /** Calls back if a server ends unexpectedly. */
   onServerEnd(listener: (error: Error) => void): void {
     for (const child of this.servers)
       child.once('exit', (code) => listener(new Error(`a server of ${this.name} ended with ${code}`)));
@@ -83,7 +83,7 @@ export class Side {
 
   async stop(): Promise<void> {
     for (const child of this.children) child.removeAllListeners('exit');
-    // Servers before their Redis.
+    // Servers stop before their Redis.
     for (const child of [...this.children].reverse()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -155,13 +155,13 @@ export class Side {
   }
 }
 
-/** What one measurement gave. */
+/** The result of one measurement. */
 export interface Measurement extends LoadResult {
   readonly cpuSecs: number;
-  /** The part of the servers, without Redis. */
+  /** Processor seconds of the servers, without Redis. */
   readonly serverCpuSecs: number;
   readonly memoryBytes: number;
-  /** Memory when the window began, and the most within it. */
+  /** Memory at the start of the window, and the maximum within it, in bytes. */
   readonly memoryAtStart: number;
   readonly memoryPeak: number;
 }
@@ -224,7 +224,10 @@ const uwsVersion = '20.30.0-unofficial.0';
 const uwsHome = join(root, '.tmp', 'uws');
 const uwsDirectory = join(uwsHome, 'node_modules', '@trufflesuite', 'uws-js-unofficial');
 
-/** Installs uWebSockets.js for the comparison, outside the project's own packages. Returns why not, if it cannot be had. */
+/**
+ * Installs uWebSockets.js for the comparison, outside the project's own packages. Returns the reason if that
+ * is not possible.
+ */
 export function obtainUws(): string | undefined {
   if (!existsSync(uwsDirectory)) {
     mkdirSync(uwsHome, { recursive: true });

@@ -9,10 +9,10 @@ interface Row {
   readonly name: string;
   readonly sides: readonly [ours: SideName, theirs: SideName | undefined];
   readonly work: Work;
-  /** The figure that is compared, and how. */
+  /** The compared figure, and how it is compared. */
   readonly figure: Figure;
   readonly target: string;
-  /** Left out of `--quick`. */
+  /** Skipped with `--quick`. */
   readonly slow?: boolean;
 }
 
@@ -24,7 +24,7 @@ const base: Work = {
   topicsPerSubscriber: 1,
   publishers: 2,
   ratePerSec: 1000,
-  // Long enough for the compiler: cold code costs several times as much, on every side.
+  // Long enough for the compiler: code that is not optimised yet costs several times as much, on every side.
   warmUpMs: 6000,
   windowMs: 6000,
   stalled: 0,
@@ -173,7 +173,7 @@ async function runRow(row: Row, { quick, pairs, before }: Run): Promise<Outcome>
   return { row, ours, theirs, ratios, figures: { ours: median(values.ours), theirs: median(values.theirs) } };
 }
 
-/** The side under measurement, to be stopped if this run is. */
+/** The side under measurement, stopped if this run is interrupted. */
 let current: Side | undefined;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

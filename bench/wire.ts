@@ -1,7 +1,10 @@
-/** How a side is spoken to: the Socket.IO protocol over Engine.IO, or bare JSON text frames. */
+/** The protocol of a side: Socket.IO over Engine.IO, or plain JSON text frames. */
 export type BenchWire = 'socketio' | 'json';
 
-/** A WebSocket client frame. The mask is zero, which is a mask like any other (RFC 6455, 5.3), so that text need not be copied twice. */
+/**
+ * A WebSocket client frame. The mask is zero, which is a valid mask (RFC 6455, 5.3), so that the text need
+ * not be copied twice.
+ */
 export function clientFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);
   const head = length < 126 ? 6 : 8;
@@ -16,7 +19,10 @@ export function clientFrame(text: string): Buffer {
   return frame;
 }
 
-/** Calls back with the place of each text frame's payload in a chunk; returns how many bytes at the end are not a whole frame yet. */
+/**
+ * Calls back with the start and end of each text frame's payload in a chunk. Returns the number of bytes at
+ * the end that are not a complete frame yet.
+ */
 export function eachFrame(chunk: Buffer, onFrame: (start: number, end: number) => void): number {
   const { length } = chunk;
   let at = 0;

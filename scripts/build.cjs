@@ -1,5 +1,5 @@
-// Compiles shared/, server/, bench/ and test/ into dist/, copies what the compiler leaves behind (Lua scripts, pages), and deletes compiled
-// files whose source is gone, so that a package never holds them.
+// Compiles shared/, server/, bench/ and test/ into dist/, copies the files that the compiler does not copy
+// (Lua scripts, pages), and deletes compiled files whose source is gone, so that no package contains them.
 //
 //   node scripts/build.cjs               builds
 //   node scripts/build.cjs --if-needed   builds only if a source has changed since the last build
@@ -21,7 +21,10 @@ const filesBelow = (folder) =>
         .map((entry) => join(entry.parentPath, entry.name))
     : [];
 
-/** Names, times and sizes of all sources: a checkout of an older version is noticed too, whatever its times. */
+/**
+ * Names, times and sizes of all sources. A change to an older version is detected too, because times are
+ * compared for equality.
+ */
 function fingerprint() {
   const hash = createHash('sha256');
   const files = [
@@ -58,7 +61,7 @@ if (!process.argv.includes('--if-needed') || !isBuilt(current)) {
   console.error('building dist/ …');
   rmSync(recordFile, { force: true });
   const compiler = require.resolve('typescript/bin/tsc');
-  // Nothing of the compiler goes to standard output: what `npm start` prints there is the log.
+  // The compiler writes nothing to standard output, because `npm start` prints only the log there.
   const { status } = spawnSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.json')], {
     stdio: ['ignore', 2, 2],
   });

@@ -1,4 +1,4 @@
-// Mocha's usual report; the counts also go to the file that TEST_COUNTS_FILE names.
+// Mocha's usual report. The counts are also written to the file named by TEST_COUNTS_FILE.
 const { writeFileSync } = require('node:fs');
 const { Spec } = require('mocha').reporters;
 

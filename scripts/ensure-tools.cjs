@@ -1,5 +1,5 @@
-// Makes sure that the tests find the programs they run (redis-server, curl and jq; a Chromium, where one is asked for): on the PATH, else
-// from Debian's packages.
+// Makes sure that the programs that the tests run are installed (redis-server, curl and jq; Chromium, if
+// requested): on the PATH, or else from Debian's packages.
 const { spawnSync } = require('node:child_process');
 
 const wanted = [
@@ -17,7 +17,7 @@ if (missing.length > 0) {
   const packages = missing.map((one) => one.package);
   const canInstall = has('apt-get') && process.getuid?.() === 0;
   if (canInstall) {
-    // The tests start their own server: keep the package from starting a system service.
+    // The tests start their own server: the package must not start a system service.
     const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
     const run = (args) =>
       spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'], env: environment }).status === 0;

@@ -1,8 +1,9 @@
-// Runs the tests on every supported line of Node. The binaries come from npm's `node-<platform>-<arch>` packages and are kept in .tmp/nodes/.
+// Runs the tests on every supported line of Node. The binaries come from npm's `node-<platform>-<arch>`
+// packages and are kept in .tmp/nodes/.
 //
 //   npm run test:nodes                              all tests on each
 //   npm run test:nodes -- 22 24                     on these only
-//   npm run test:nodes -- 24 -- test/unit/x.test.ts the rest goes to scripts/test.cjs
+//   npm run test:nodes -- 24 -- test/unit/x.test.ts the rest is passed to scripts/test.cjs
 const { spawnSync } = require('node:child_process');
 const { existsSync, mkdirSync, writeFileSync } = require('node:fs');
 const { delimiter, dirname, join } = require('node:path');
@@ -17,14 +18,14 @@ const separator = args.indexOf('--');
 const chosen = separator === -1 ? args : args.slice(0, separator);
 const testArguments = separator === -1 ? [] : args.slice(separator + 1);
 
-/** The path of a Node binary, or undefined when npm has none for this platform or cannot be reached. */
+/** The path of a Node binary; undefined if npm has none for this platform or is unreachable. */
 function binaryOf(line) {
   const directory = join(root, '.tmp', 'nodes', line);
   const program = process.platform === 'win32' ? 'node.exe' : 'node';
   const binary = join(directory, 'node_modules', binaries, 'bin', program);
   if (existsSync(binary)) return binary;
   mkdirSync(directory, { recursive: true });
-  // A manifest of its own: npm must not take the checkout's.
+  // With its own manifest, because npm must not use the manifest of the checkout.
   writeFileSync(join(directory, 'package.json'), '{ "private": true }\n');
   const install = ['install', '--silent', '--ignore-scripts', '--no-audit', '--no-fund'];
   spawnSync('npm', [...install, `${binaries}@${line}`], { cwd: directory, stdio: 'ignore' });
@@ -39,7 +40,7 @@ const results = (chosen.length > 0 ? chosen : supported).map((line) => {
   const { status } = spawnSync(binary, [join(__dirname, 'test.cjs'), ...testArguments], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    // Programs that a test starts by name run on the same Node.
+    // Programs that a test starts by name also run on this Node.
     env: { ...process.env, PATH: `${dirname(binary)}${delimiter}${process.env.PATH}` },
   });
   return { line, text: `${version}: ${status === 0 ? 'passed' : 'failed'}`, passed: status === 0 };

@@ -1,9 +1,10 @@
-// Runs the tests: unit and contract tests in parallel, then integration tests one after the other. Ends with "N passed, N failed" on a
-// line of its own. The exit code is 0 only if each stage ran at least one test and nothing failed, the loading of a file included.
+// Runs the tests: unit and contract tests in parallel, then integration tests one after the other. The last
+// line is "N passed, N failed". The exit code is 0 only if each stage ran at least one test and nothing
+// failed, including the loading of files.
 //
 //   node scripts/test.cjs                          all
 //   node scripts/test.cjs --unit                   unit tests only; needs no build
-//   node scripts/test.cjs test/unit/x.test.ts …    what is given, as arguments of mocha
+//   node scripts/test.cjs test/unit/x.test.ts …    these only; passed to mocha
 const { spawnSync } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
@@ -30,7 +31,8 @@ stages.forEach((stage, index) => {
   });
   const counts = countsOf(countsFile);
   passed += counts.passed;
-  // A file that cannot be loaded, or no test at all, is no failed test to mocha: it counts as one here.
+  // Mocha does not count a file that cannot be loaded, or a run without tests, as a failed test. Here it
+  // counts as one.
   failed += status === 0 ? counts.failed : Math.max(1, counts.failed);
 });
 rmSync(directory, { recursive: true });

@@ -6,20 +6,21 @@ import { greeting } from './cli/greeting.js';
 import { loadSettings, SettingsError } from './config/load.js';
 import { Service } from './app/service.js';
 
-/** Exit codes: settings that cannot be used, and a start that failed (port taken). */
+/** Exit codes: for invalid settings, and for a failed start (port in use). */
 const exitCodes = { settings: 2, start: 1 } as const;
 
 async function main(): Promise<void> {
   const settings = loadSettings(process.env);
   const service = new Service(settings, { slimConnections: true });
   const log = service.logger.log('process');
-  // A bug in a handler must not end the process: every other client goes on.
+  // A bug in a handler must not end the process and disconnect all other clients.
   process.on('unhandledRejection', (error) => log.error('Unhandled rejection', { error }));
   process.on('uncaughtException', (error) => log.error('Uncaught exception', { error }));
 
   let stopping = false;
   const stop = (signal: string) => {
-    // Some senders signal twice (npm beside the terminal, timeout): the second must not cut the first short.
+    // Some senders signal twice (npm and the terminal, timeout). The second signal must not interrupt the
+    // shutdown.
     if (stopping) return;
     stopping = true;
     log.info('Stopping', { signal });
@@ -32,7 +33,7 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
-  // PM2 on systems without signals, and its `shutdown_with_message`.
+  // PM2 on systems without signals, and with its option `shutdown_with_message`.
   process.on('message', (message) => {
     if (message === 'shutdown') stop('shutdown');
   });

@@ -1,8 +1,8 @@
-/** What a client may do after an error: try the same again, change something first, or stop. */
+/** What a client can do after an error: repeat the request, change something first, or stop. */
 export type Retry = 'yes' | 'after_change' | 'no';
 
 interface ErrorRow {
-  /** HTTP status under which the same refusal is answered on the HTTP routes. */
+  /** HTTP status of the same refusal on the HTTP routes. */
   readonly http: number;
   readonly retry: Retry;
   readonly meaning: string;
@@ -10,10 +10,7 @@ interface ErrorRow {
 
 const row = (http: number, retry: Retry, meaning: string): ErrorRow => ({ http, retry, meaning });
 
-/**
- * Every error code of every wire, in one place. `docs/errors.md` lists exactly these rows;
- * a test compares the two.
- */
+/** All error codes of all wires. `docs/errors.md` lists exactly these rows; a test compares the two. */
 export const errorTable = {
   invalid_json: row(400, 'after_change', 'The frame or body is not JSON, or not UTF-8 text.'),
   invalid_message: row(
@@ -93,15 +90,15 @@ export type ErrorCode = keyof typeof errorTable;
 export interface WireError {
   code: ErrorCode;
   message: string;
-  /** Wait at least this long before repeating, in milliseconds. */
+  /** Wait at least this long before a repetition, in milliseconds. */
   retry_after_ms?: number;
-  /** The field of the request that is wrong, as a path: `payload.a.b`, `topics[2]`. */
+  /** The invalid field of the request, as a path: `payload.a.b`, `topics[2]`. */
   field?: string;
   limit?: number;
   size?: number;
 }
 
-/** Facts that some codes carry; camelCase inside, snake_case on the wire. */
+/** Details of some codes: camelCase in the code, snake_case on the wire. */
 export interface ErrorDetails {
   retryAfterMs?: number;
   field?: string;
@@ -110,8 +107,7 @@ export interface ErrorDetails {
 }
 
 /**
- * An expected refusal. Everything that is not one of these is a bug: it is logged with its stack and
- * answered as `internal`.
+ * An expected refusal. Every other error is a bug: it is logged with its stack and answered as `internal`.
  */
 export class RefusalError extends Error {
   override readonly name = 'RefusalError';
@@ -137,7 +133,7 @@ export class RefusalError extends Error {
   }
 }
 
-/** What a client is told of any thrown value: refusals as they are, bugs as `internal` without their text. */
+/** The error object for any thrown value: refusals unchanged, bugs as `internal` without their text. */
 export function toWireError(error: unknown): WireError {
   if (error instanceof RefusalError) return error.toWire();
   return { code: 'internal', message: 'internal error' };

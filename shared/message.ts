@@ -1,9 +1,9 @@
 /** Any JSON value; on Socket.IO also with `Buffer`s (binary parts) anywhere inside. */
 export type Payload = unknown;
 
-/** A message as every client sees it. */
+/** A message in the form that clients receive. */
 export interface Message {
-  /** UUIDv7 given by the service. */
+  /** UUIDv7 made by the service. */
   readonly id: string;
   readonly topic: string;
   readonly sequence: number;
@@ -11,11 +11,11 @@ export interface Message {
   readonly payload: Payload;
   /** User id of the publisher; null for the service itself. */
   readonly sender: string | null;
-  /** Milliseconds since 1970, of the replica that took the message. */
+  /** When the message was accepted, in milliseconds since 1970, on the clock of that replica. */
   readonly timestamp: number;
-  /** Present and true when the publisher waits for this message to be acknowledged. */
+  /** Present and true if the publisher waits for acknowledgements of this message. */
   readonly confirm?: true;
 }
 
-/** Key under which a binary part appears, as base64, where the wire is JSON text: `{ "$base64": "AAEC" }`. */
+/** Key of a binary part, as base64, on wires with JSON text: `{ "$base64": "AAEC" }`. */
 export const base64Key = '$base64';

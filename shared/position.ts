@@ -1,10 +1,10 @@
 /**
- * A place in the log of one topic. Sequences are consecutive within an epoch; the epoch changes when the log was
- * lost, or when it may have lost its tail.
+ * A position in the log of one topic. Sequences are consecutive within an epoch. The epoch changes when the
+ * log was lost, or may have lost its last messages.
  */
 export interface Position {
   readonly epoch: string;
-  /** Sequence of the last message seen; 0 before the first one. */
+  /** Sequence of the last message received; 0 before the first one. */
   readonly sequence: number;
 }
 

@@ -1,4 +1,7 @@
-/** Plain Socket.IO with @socket.io/redis-adapter, wired as its documentation does it. Alone without REDIS_URL. */
+/**
+ * Plain Socket.IO with @socket.io/redis-adapter, set up as its documentation shows. One replica without
+ * REDIS_URL.
+ */
 import { createServer } from 'node:http';
 import { createAdapter } from '@socket.io/redis-adapter';
 import jwt from 'jsonwebtoken';

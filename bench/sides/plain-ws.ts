@@ -1,4 +1,4 @@
-/** Plain ws with Redis publish/subscribe: what one writes by hand. */
+/** Plain ws with Redis publish/subscribe: the usual handwritten solution. */
 import { createClient } from 'redis';
 import { WebSocketServer, type WebSocket } from 'ws';
 

@@ -1,4 +1,7 @@
-/** uWebSockets.js' own publish/subscribe, in one process. UWS names the directory of the package, which is installed for the comparison only. */
+/**
+ * The publish/subscribe of uWebSockets.js, in one process. UWS is the directory of the package, which is
+ * installed only for the comparison.
+ */
 interface UwsSocket {
   subscribe(topic: string): void;
   send(text: string): void;
@@ -10,7 +13,7 @@ interface UwsApp {
   listen(host: string, port: number, listening: (token: unknown) => void): void;
 }
 
-// eslint-disable-next-line @typescript-eslint/no-require-imports -- its place is known at run time only
+// eslint-disable-next-line @typescript-eslint/no-require-imports -- its directory is known only at run time
 const { App } = require(process.env['UWS']!) as { App: () => UwsApp };
 
 const app = App();

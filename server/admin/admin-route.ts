@@ -22,8 +22,9 @@ export interface AdminRequest<Params, Query, Body> {
 }
 
 /**
- * One operation of `/admin`. It defines the required role, the request and the answer; the router, the audit log and the OpenAPI document
- * are made from it. Every operation except GET is written to the audit log, and refused while the store is unreachable.
+ * One operation of `/admin`. It defines the required role, the request and the answer; the router, the audit
+ * log and the OpenAPI document are made from it. Every operation except GET is written to the audit log, and
+ * refused while the store is unreachable.
  */
 export interface AdminRoute {
   readonly method: 'get' | 'post' | 'put' | 'delete';
@@ -37,7 +38,10 @@ export interface AdminRoute {
   readonly body: z.ZodType | undefined;
   readonly answer: z.ZodType;
   readonly run: (request: AdminRequest<never, never, never>) => Promise<unknown> | unknown;
-  /** Instead of `run`, for content that is too large for memory: reads the body and writes the response itself. */
+  /**
+   * Instead of `run`, for content that is too large for memory: reads the body and writes the response
+   * itself.
+   */
   readonly stream?: AdminStream;
 }
 

@@ -34,8 +34,8 @@ interface AdminRouterDependencies {
 }
 
 /**
- * Serves the admin routes. It checks token and role before it reads the request, validates the request by the schemas of the route, and
- * writes every change, also a refused one, to the audit log.
+ * Serves the admin routes. It checks token and role before it reads the request, validates the request by the
+ * schemas of the route, and writes every change, also a refused one, to the audit log.
  */
 export function adminRouter(
   dependencies: AdminRouterDependencies,

@@ -34,8 +34,8 @@ const waitingLimit = 1000;
 type Fields = Readonly<Record<string, string>>;
 
 /**
- * The changes of operators, with address and result: a stream in the store, and a line in the log. Records that cannot be stored wait
- * until the store is reachable.
+ * The changes of operators, with address and result: a stream in the store, and a line in the log. Records
+ * that cannot be stored wait until the store is reachable.
  */
 export class AuditLog {
   private readonly waiting: Fields[] = [];
@@ -84,7 +84,11 @@ export class AuditLog {
     }
   }
 
-  /** The newest first; with `before`, those older than the record of that id. @throws RefusalError `unavailable` */
+  /**
+   * The newest first; with `before`, those older than the record of that id.
+   *
+   * @throws RefusalError `unavailable`
+   */
   async latest(limit: number, before?: string): Promise<AuditRecord[]> {
     const records = await this.dependencies.store.latest(key, limit, before);
     return records.map(({ id, fields }) => ({

@@ -1,8 +1,9 @@
 import type { ReplicaAnswer, ReplicaCalls } from '../cluster/replica-calls.js';
 
 /**
- * An operation that every replica answers: its name on the bus, with the types of the request and the answer. Both sides use the same
- * value, so that they agree. Replicas of different versions run together: names stay, and fields are only added.
+ * An operation that every replica answers: its name on the bus, with the types of the request and the answer.
+ * Both sides use the same value, so that they agree. Replicas of different versions run together: names stay,
+ * and fields are only added.
  */
 export interface Operation<Asked, Answer> {
   readonly name: string;

@@ -25,7 +25,7 @@ import type { Messaging } from './messaging.js';
 
 type AdminParts = Foundation & Messaging;
 
-/** Puts `/admin` together, subject by subject: the answers of this replica, then the routes. */
+/** Assembles `/admin`, subject by subject: the answers of this replica, then the routes. */
 export function assembleAdmin(parts: AdminParts): Router {
   serveOperations(parts);
   const { settings, storage, logger, replicaId, tokens } = parts;

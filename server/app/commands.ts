@@ -48,7 +48,7 @@ interface CommandParts {
   readonly admit: CommandRouterDependencies['admit'];
 }
 
-/** Puts the commands of clients together. */
+/** Assembles the commands of clients. */
 export function assembleCommands(parts: CommandParts): CommandRouter {
   const { settings, topics, permissions, confirmations, presence, sessions, metrics, tracer, presenceRooms } =
     parts;

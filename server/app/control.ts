@@ -12,7 +12,7 @@ interface ControlParts {
   readonly logger: LoggerFactory;
 }
 
-/** The runtime control that all replicas share, and operations that all replicas answer. */
+/** The runtime control, shared by all replicas, and the operations that all replicas answer. */
 export interface Control {
   readonly map: ReplicatedMap;
   readonly state: ControlState;
@@ -22,7 +22,7 @@ export interface Control {
 /** A replica that misses the message about a change finds the change within this time, in milliseconds. */
 const controlCheckMs = 500;
 
-/** Puts the runtime control together. */
+/** Assembles the runtime control. */
 export function assembleControl({ settings, storage, logger }: ControlParts): Control {
   const { shared: store, bus } = storage;
   const map = new ReplicatedMap(

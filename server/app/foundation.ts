@@ -12,14 +12,14 @@ import { assembleSupervision, type Supervision } from './supervision.js';
 import { assembleTokens, type Tokens } from './tokens.js';
 import { assembleTracing, type Tracing } from './tracing.js';
 
-/** Parts that know nothing of connections and messages; all others are built on them. */
+/** Parts that do not depend on connections and messages. All other parts are built on them. */
 export interface Foundation {
   readonly settings: Settings;
   readonly replicaId: string;
   readonly logger: LoggerFactory;
   readonly logOf: LoggerFactory['log'];
   readonly metrics: Metrics;
-  /** The secret that was generated for this run, if the settings have none. */
+  /** The secret generated for this run if the settings have none. */
   readonly generatedSecret: string | undefined;
   readonly storage: Storage;
   readonly tokens: Tokens;
@@ -30,7 +30,7 @@ export interface Foundation {
   readonly addresses: ClientAddresses;
 }
 
-/** @throws SettingsError if the settings do not fit together */
+/** @throws SettingsError if the settings are inconsistent */
 export function assembleFoundation(
   settings: Settings,
   replicaId: string,

@@ -28,18 +28,21 @@ interface GatewayParts extends Foundation, Messaging {
   readonly slimConnections: boolean;
 }
 
-/** How clients get in, on both wires. */
+/** The gateway of both wires. */
 export interface Gateway {
   readonly budget: SendBufferBudget;
   readonly fastPublish: FastPublish;
   readonly lifecycle: ConnectionLifecycle;
-  /** Admits no client from now on; those that are connected stay. */
+  /** Admits no client from now on. Connected clients stay connected. */
   stop(): void;
-  /** Closes every connection, and the HTTP server. What is open after a short time is cut off. */
+  /** Closes every connection and the HTTP server. Sockets still open after a short time are destroyed. */
   close(): Promise<void>;
 }
 
-/** Makes the Socket.IO server. With Redis, what embedding programs and the Admin UI emit reaches the clients of all replicas. */
+/**
+ * Makes the Socket.IO server. With Redis, events of embedding programs and of the Admin UI reach the clients
+ * of all replicas.
+ */
 export function assembleSocketIo({ settings, storage: { adapter } }: Foundation): SocketIoServer {
   const io = createSocketIo({
     ...transportSettings(settings),
@@ -53,7 +56,7 @@ export function assembleSocketIo({ settings, storage: { adapter } }: Foundation)
   return io;
 }
 
-/** Puts the gateway together and begins to serve clients. */
+/** Assembles the gateway and starts to serve clients. */
 export function assembleGateway(parts: GatewayParts): Gateway {
   const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
   const { registry, topics, sessions, direct, permissions, router } = parts;
@@ -125,7 +128,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   );
   listenTo(http, io, (request) => pipeline.admit(request));
   guardUpgrades(http, io.engine);
-  io.engine.on('connection', admission.entered);
+  io.engine.on('connection', admission.transportOpened);
   new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
   const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));

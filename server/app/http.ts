@@ -11,15 +11,15 @@ import type { Messaging } from './messaging.js';
 
 interface HttpParts extends Foundation, Messaging {
   readonly phase: () => 'starting' | 'running' | 'draining';
-  /** By the monotonic clock. */
+  /** On the monotonic clock, in milliseconds. */
   readonly startedAt: number;
   /** The routes under `/admin`. */
   readonly admin: Router;
 }
 
 /**
- * Puts the HTTP routes together: health, metrics, `/api`, `/admin`. The function that it returns adds the answer to all other addresses: it is
- * called when an embedding program has added its own routes.
+ * Assembles the HTTP routes: health, metrics, `/api`, `/admin`. Returns a function that adds the response to
+ * all other paths. It must be called after an embedding program has added its own routes.
  */
 export function assembleHttp(app: Express, parts: HttpParts): () => void {
   const { settings, storage, metrics, limits, tokens, router, control, registry, logOf } = parts;

@@ -26,7 +26,7 @@ export interface Limits {
   close(): void;
 }
 
-/** Puts the limits together. */
+/** Assembles the limits. */
 export function assembleLimits({ settings, storage, logOf, rates }: LimitParts): Limits {
   const { limits, websocket } = settings;
   const counts = newLimitCounts();

@@ -32,7 +32,7 @@ interface MessagingParts extends Foundation {
   readonly isDraining: () => boolean;
 }
 
-/** Puts together what happens to messages, from the command to the fan-out. */
+/** Assembles the path of messages, from the command to the fan-out. */
 export function assembleMessaging(parts: MessagingParts): Messaging {
   const { settings, storage, metrics, tracing, tokens, control, limits, logOf, io, isDraining } = parts;
   const registry = new ConnectionRegistry(io.of('/'));

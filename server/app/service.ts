@@ -21,8 +21,9 @@ export interface ServiceOptions {
   /** Hooks of the program; see {@link Hooks}. */
   readonly hooks?: Hooks;
   /**
-   * What the setting `websocket.slim_connections` means by `auto`: whether idle connections release their handshake and request, which makes
-   * them much smaller. Default `false`: an embedding program sees them as in plain Socket.IO.
+   * The meaning of `auto` in the setting `websocket.slim_connections`: whether idle connections release their
+   * handshake and request, which makes them much smaller. Default `false`: an embedding program sees them as
+   * in plain Socket.IO.
    */
   readonly slimConnections?: boolean;
 }
@@ -30,14 +31,14 @@ export interface ServiceOptions {
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
   readonly replicaId: string;
-  /** Listens once the service is started. */
+  /** Listens when the service is started. */
   readonly http: HttpServer;
-  /** Serves plain HTTP requests; routes of an embedding program may be added to it before the service is started. */
+  /** Serves plain HTTP requests. An embedding program can add its own routes before it starts the service. */
   readonly app: Express;
   readonly io: SocketIoServer;
   readonly metrics: Metrics;
   readonly logger: LoggerFactory;
-  /** The secret that was generated for this run, if the settings have none. */
+  /** The secret generated for this run if the settings have none. */
   readonly developmentSecret: string | undefined;
   private readonly foundation: Foundation;
   private readonly messaging: Messaging;
@@ -47,7 +48,7 @@ export class Service {
   private phase: 'starting' | 'running' | 'draining' = 'starting';
   private closing: Promise<void> | undefined;
 
-  /** @throws SettingsError if the settings do not fit together */
+  /** @throws SettingsError if the settings are inconsistent */
   constructor(
     private readonly settings: Settings,
     options: ServiceOptions = {},
@@ -74,7 +75,9 @@ export class Service {
     this.metrics.setSources(metricSources({ ...parts, gateway: this.gateway }));
   }
 
-  /** Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable. */
+  /**
+   * Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable.
+   */
   async start(): Promise<number> {
     const { storage, control, tokens, tracing, logOf } = this.foundation;
     this.openHttp();
@@ -96,7 +99,10 @@ export class Service {
     return address.port;
   }
 
-  /** Stops in order: no new connections, unfinished publishes complete, clients are disconnected, then the stores are closed. */
+  /**
+   * Stops in order: no new connections, unfinished publishes complete, clients are disconnected, then the
+   * stores are closed.
+   */
   close(): Promise<void> {
     this.closing ??= this.shutDown();
     return this.closing;
@@ -111,7 +117,7 @@ export class Service {
     limits.close();
     control.map.close();
     await topics.settle(this.settings.server.shutdownTimeoutMs / 2);
-    // Before the clients are sent away, because they come back elsewhere at once.
+    // Before clients are disconnected, because they reconnect to other replicas at once.
     await sessions.saveAll();
     await this.gateway.close();
     await sessions.close();

@@ -17,7 +17,7 @@ interface SupervisionParts {
   readonly storage: Storage;
   /** Hooks of the embedding program. */
   readonly hooks: Hooks;
-  /** Notifies the operators who are connected. */
+  /** Notifies connected operators. */
   readonly announce: (alert: Alert) => void;
   readonly logOf: LogFactory;
 }
@@ -35,7 +35,7 @@ const poolCapacity = 1000;
 const taskLimitMs = 10_000;
 const webhookRetryMs = 1000;
 
-/** Puts supervision together: restarts of failed actors, alerts to operators, a pool for slow work, hooks. */
+/** Assembles supervision: restarts of failed actors, alerts to operators, a pool for slow work, hooks. */
 export function assembleSupervision(parts: SupervisionParts): Supervision {
   const { settings, replicaId, storage, logOf } = parts;
   const { actorSystem, websocket, admin } = settings;

@@ -25,7 +25,7 @@ interface TokenParts {
 /** Issues, verifies, refreshes and revokes tokens. */
 export interface Tokens {
   readonly authenticate: (token: string) => Identity;
-  /** Undefined if there is no secret to sign with. */
+  /** Undefined without a secret to sign with. */
   readonly issuer: TokenIssuer | undefined;
   readonly verifier: TokenVerifier;
   readonly refreshes: RefreshService;
@@ -34,12 +34,15 @@ export interface Tokens {
   checkRevoked(identity: Identity): void;
   /** Reads the revocations from the store. */
   read(): Promise<void>;
-  /** Begins to check the tokens of live connections. */
+  /** Starts to check the tokens of live connections. */
   watch(connections: () => Iterable<Connection>): void;
   close(): void;
 }
 
-/** A replica that misses the message about a revocation finds the revocation within this time, in milliseconds. */
+/**
+ * A replica that misses the message about a revocation finds the revocation within this time, in
+ * milliseconds.
+ */
 const revocationCheckMs = 500;
 
 /** The token issuer for these settings. */
@@ -55,7 +58,7 @@ export function tokenIssuer({ auth }: Settings, secret: string): TokenIssuer {
   );
 }
 
-/** Puts the token parts together. @throws SettingsError if a key cannot be used */
+/** Assembles the token parts. @throws SettingsError if a key cannot be used */
 export function assembleTokens({ settings, secret, storage, logOf }: TokenParts): Tokens {
   const { auth } = settings;
   const now = Date.now;

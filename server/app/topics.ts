@@ -21,7 +21,7 @@ interface TopicParts {
   readonly logOf: LogFactory;
 }
 
-/** Puts the topics of a replica together. */
+/** Assembles the topics of a replica. */
 export function assembleTopics(parts: TopicParts): TopicHub {
   const { settings, storage, supervision, tracing, metrics } = parts;
   const { topics, outbox, actorSystem } = settings;

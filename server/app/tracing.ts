@@ -22,7 +22,7 @@ export interface Tracing {
   readonly spans: CollectorExport;
 }
 
-/** Puts message traces together. */
+/** Assembles message traces. */
 export function assembleTracing({ settings, replicaId, switches, logOf }: TracingParts): Tracing {
   const { samplePerSec, forcedPerSec, ringSize, otlpEndpoint: endpoint } = settings.tracing;
   const monotonicNow = () => performance.now();

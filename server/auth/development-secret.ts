@@ -2,11 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 
-/**
- * A secret for this run, where the settings name no key; undefined where they do.
- *
- * @throws SettingsError in production, which needs a key
- */
+/** A secret for this run if the settings name no key; otherwise undefined. */
 export function developmentSecret({ auth, server }: Settings): string | undefined {
   if (auth.jwtSecret !== undefined || auth.publicKeyFile !== undefined || auth.jwksFile !== undefined)
     return undefined;

@@ -17,8 +17,8 @@ const never: Matcher = () => false;
 const cacheLimit = 1000;
 
 /**
- * Checks actions on topics against the rules. Compiled rules are kept per set of roles: a check on the hot path is one lookup and one
- * match.
+ * Checks actions on topics against the rules. Compiled rules are kept per set of roles: a check on the hot
+ * path is one lookup and one match.
  */
 export class Permissions {
   private readonly compiled = new Map<string, ReadonlyMap<Action, Matcher>>();

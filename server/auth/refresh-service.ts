@@ -23,12 +23,15 @@ interface Used {
   readonly answeredMs?: number;
 }
 
-/** A repetition within this time returns the same pair again, because the first response may have been lost (RFC 9700, section 4.14.2). */
+/**
+ * A repetition within this time returns the same pair again, because the first response may have been lost
+ * (RFC 9700, section 4.14.2).
+ */
 const graceMs = 10_000;
 
 /**
- * Exchanges refresh tokens for new pairs. Each can be used once. A second use means that the token was copied, so all tokens of that
- * login are revoked.
+ * Exchanges refresh tokens for new pairs. Each can be used once. A second use means that the token was
+ * copied, so all tokens of that login are revoked.
  */
 export class RefreshService {
   /** Refresh tokens used again after the grace period. */
@@ -36,7 +39,10 @@ export class RefreshService {
 
   constructor(private readonly dependencies: RefreshServiceDependencies) {}
 
-  /** @throws RefusalError `unauthorized`, `token_expired`, `token_revoked`, `conflict` if this service cannot sign, `unavailable` */
+  /**
+   * @throws RefusalError `unauthorized`, `token_expired`, `token_revoked`, `conflict` if this service cannot
+   * sign, `unavailable`
+   */
   async refresh(token: string): Promise<TokenPair> {
     const { issuer, verifier, store, now } = this.dependencies;
     if (issuer === undefined) throw cannotSign();
@@ -51,8 +57,8 @@ export class RefreshService {
       return this.reused(identity);
     const { seed, answeredMs } = earlier ?? used;
     if (answeredMs === undefined) {
-      // Not awaited: if this write fails, the token can be repeated for longer, but a user whose response was lost in a failure of Redis
-      // stays logged in.
+      // Not awaited: if this write fails, the token can be repeated for longer, but a user whose response was
+      // lost in a failure of Redis stays logged in.
       store.set(key, JSON.stringify({ seed, answeredMs: now() } satisfies Used), keepMs).catch(() => {});
     }
     return issuer.pair(identity, seed);

@@ -20,7 +20,10 @@ interface RevocationsDependencies {
 }
 
 interface RevocationsSettings {
-  /** Records are kept for this long, in seconds, if the expiry of the token is not known: the longest lifetime of a token. */
+  /**
+   * Records are kept for this long, in seconds, if the expiry of the token is not known: the longest lifetime
+   * of a token.
+   */
   readonly keepSecs: number;
   readonly leewaySecs: number;
 }
@@ -28,8 +31,9 @@ interface RevocationsSettings {
 const cleanUpMs = 60_000;
 
 /**
- * Revoked tokens, the same on all replicas and kept over restarts: single tokens, families of refreshed tokens, and all tokens that a
- * user was issued up to a time. A check reads only memory, so it also works while the store is unreachable.
+ * Revoked tokens, the same on all replicas and kept over restarts: single tokens, families of refreshed
+ * tokens, and all tokens that a user was issued up to a time. A check reads only memory, so it also works
+ * while the store is unreachable.
  */
 export class Revocations {
   private readonly records = new Map<string, Stored>();
@@ -52,9 +56,9 @@ export class Revocations {
   }
 
   /**
-   * Whether a token is revoked. The time of issue has whole seconds: tokens issued in the second of the revocation count as issued before
-   * it. So a user who logs in again within that second may have to log in once more. A token without a time of issue counts as issued
-   * before.
+   * Whether a token is revoked. The time of issue has whole seconds: tokens issued in the second of the
+   * revocation count as issued before it. So a user who logs in again within that second may have to log in
+   * once more. A token without a time of issue counts as issued before.
    */
   readonly isRevoked = ({ userId, tokenId, familyId, issuedAt }: Identity): boolean => {
     if (this.records.size === 0) return false;

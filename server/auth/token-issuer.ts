@@ -8,7 +8,10 @@ interface TokenGrant {
   readonly topics?: readonly string[];
 }
 
-/** An access token and a refresh token. Pairs of one login share a family; each refresh token can be used once. */
+/**
+ * An access token and a refresh token. Pairs of one login share a family; each refresh token can be used
+ * once.
+ */
 export interface TokenPair {
   readonly accessToken: string;
   /** Seconds since 1970. */
@@ -43,7 +46,9 @@ interface TokenIssuerSettings {
 /** Value of the claim `typ` of refresh tokens. */
 export const refreshType = 'refresh';
 
-/** Signs tokens (HS256) that this service accepts: access tokens, and refresh tokens to get new pairs with. */
+/**
+ * Signs tokens (HS256) that this service accepts: access tokens, and refresh tokens to get new pairs with.
+ */
 export class TokenIssuer {
   constructor(
     private readonly dependencies: TokenIssuerDependencies,

@@ -49,7 +49,9 @@ function readPem(file: string): TokenKey {
   return asymmetric(createPublicKey(readFileSync(file)));
 }
 
-/** The signature keys of a key set (RFC 7517) that are for one of our algorithms; key sets hold others too. */
+/**
+ * The signature keys of a key set (RFC 7517) that are for one of our algorithms; key sets hold others too.
+ */
 function readJwks(file: string): TokenKey[] {
   const { keys } = JSON.parse(readFileSync(file, 'utf8')) as { keys?: readonly PublishedKey[] };
   if (!Array.isArray(keys)) throw new Error('there is no list "keys"');

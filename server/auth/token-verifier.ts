@@ -65,12 +65,20 @@ export class TokenVerifier {
     return { ...identity, tokenId, familyId, expiresAt };
   }
 
-  /** Reads any token with a valid signature, also one that has expired or is revoked. @throws RefusalError `unauthorized` */
+  /**
+   * Reads any token with a valid signature, also one that has expired or is revoked.
+   *
+   * @throws RefusalError `unauthorized`
+   */
   read(token: string): Identity {
     return readClaims(this.claimsOf(token, true));
   }
 
-  /** The identity of a token that was verified before. @throws RefusalError `token_revoked` if it has been revoked since */
+  /**
+   * The identity of a token that was verified before.
+   *
+   * @throws RefusalError `token_revoked` if it has been revoked since
+   */
   unlessRevoked(identity: Identity): Identity {
     if (this.dependencies.isRevoked?.(identity) === true)
       throw new RefusalError('token_revoked', 'the token has been revoked');

@@ -14,8 +14,9 @@ interface TokenWatchSettings {
 }
 
 /**
- * Checks the tokens of live connections. Clients receive `token_expiring` when it is time to send `refresh`. A connection is closed when
- * its token has been expired for longer than the leeway. One sweep checks all connections.
+ * Checks the tokens of live connections. Clients receive `token_expiring` when it is time to send `refresh`.
+ * A connection is closed when its token has been expired for longer than the leeway. One sweep checks all
+ * connections.
  */
 export class TokenWatch {
   /** The expiry (seconds) that a connection was last notified of. */

@@ -31,7 +31,7 @@ export async function sessionsInRedis(
   link.start();
   if (!(await link.whenUp(redisLimitMs))) {
     await link.close();
-    throw new Error('Redis cannot be reached');
+    throw new Error('Redis is unreachable');
   }
   return {
     batchSize: 1000,

@@ -2,15 +2,19 @@
 export type BusHandler = (data: unknown, from: string) => void;
 
 /**
- * Small messages between replicas: confirmations, operator commands, revocations. They are not ordered relative to topics and are
- * delivered at most once; a caller that needs certainty asks again. The memory driver has no peers.
+ * Small messages between replicas: confirmations, operator commands, revocations. They are not ordered
+ * relative to topics and are delivered at most once; a caller that needs certainty asks again. The memory
+ * driver has no peers.
  */
 export interface Bus {
   /** Id of this replica, unique among the live ones. */
   readonly replicaId: string;
   /** Sets the handler of a kind; there is one per kind. An error of the handler is logged, not thrown. */
   on(kind: string, handler: BusHandler): void;
-  /** Sends to one replica; a message to this replica itself is delivered directly. Lost while Redis is unreachable. */
+  /**
+   * Sends to one replica; a message to this replica itself is delivered directly. Lost while Redis is
+   * unreachable.
+   */
   send(replicaId: string, kind: string, data: unknown): void;
   /** Sends to every other replica. */
   broadcast(kind: string, data: unknown): void;

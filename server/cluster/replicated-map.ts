@@ -26,19 +26,23 @@ const tombstoneKeptMs = 86_400_000;
 const forgetEveryMs = 600_000;
 
 /**
- * A map of text that every replica holds in memory, so reading it costs nothing. A change is written to the store and broadcast to all
- * replicas. A replica that misses the broadcast finds the change within `checkMs`.
+ * A map of text that every replica holds in memory, so reading it costs nothing. A change is written to the
+ * store and broadcast to all replicas. A replica that misses the broadcast finds the change within `checkMs`.
  *
- * The last write of a field wins, by the clock of the store: each value has the timestamp of its write, and a removal leaves a tombstone
- * with a timestamp for a day. So the map survives restarts of replicas. It also survives a store that comes back empty or in an older
- * state: a replica restores every field that the store lacks, or has with a smaller timestamp, and does not mistake a removal for a loss.
- * Only a replica that has not reached the store for more than that day may restore a field that was removed in the meantime.
+ * The last write of a field wins, by the clock of the store: each value has the timestamp of its write, and a
+ * removal leaves a tombstone with a timestamp for a day. So the map survives restarts of replicas. It also
+ * survives a store that comes back empty or in an older state: a replica restores every field that the store
+ * lacks, or has with a smaller timestamp, and does not mistake a removal for a loss. Only a replica that has
+ * not reached the store for more than that day may restore a field that was removed in the meantime.
  */
 export class ReplicatedMap {
   private readonly values = new Map<string, string>();
   /** The timestamps of all fields; a field without a value is a tombstone. */
   private readonly timestamps = new Map<string, number>();
-  /** The version at which the store was last known to hold everything that this replica holds; `undefined`: not known. */
+  /**
+   * The version at which the store was last known to hold everything that this replica holds; `undefined`:
+   * not known.
+   */
   private synced: { readonly version: string | undefined } | undefined;
   private hasRead = false;
   private lossLogged = false;
@@ -57,8 +61,8 @@ export class ReplicatedMap {
   }
 
   /**
-   * For decisions that need the content of the map; `what` names the unknown in the error message. @throws RefusalError `unavailable`
-   * until the map was read once
+   * For decisions that need the content of the map; `what` names the unknown in the error message. @throws
+   * RefusalError `unavailable` until the map was read once
    */
   checkKnown(what: string): void {
     if (this.hasRead) return;
@@ -90,7 +94,8 @@ export class ReplicatedMap {
   /**
    * Writes fields to the store, then applies them here.
    *
-   * @throws RefusalError `unavailable`: nothing is changed; `outcome_unknown`: the change may be made, and then reaches all replicas
+   * @throws RefusalError `unavailable`: nothing is changed; `outcome_unknown`: the change may be made, and
+   * then reaches all replicas
    */
   async set(fields: Readonly<Record<string, string | undefined>>): Promise<void> {
     const { store, bus } = this.dependencies;
@@ -160,8 +165,8 @@ export class ReplicatedMap {
   }
 
   /**
-   * The entries that have not changed since `held` was copied, before the read: the store must have had them. Newer ones may rightly be
-   * missing.
+   * The entries that have not changed since `held` was copied, before the read: the store must have had them.
+   * Newer ones may rightly be missing.
    */
   private unchanged(held: ReadonlyMap<string, number>): TimestampedEntry[] {
     return [...held]

@@ -3,8 +3,9 @@ import type { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { CommandRates } from '../limits/command-limiter.js';
 
 /**
- * Mode of the service. `normal`: everything is allowed. `read_only`: no publishes and no direct messages; connected clients can still
- * read, subscribe and acknowledge. `maintenance`: only commands that keep a client connected; messages in the logs are still delivered.
+ * Mode of the service. `normal`: everything is allowed. `read_only`: no publishes and no direct messages;
+ * connected clients can still read, subscribe and acknowledge. `maintenance`: only commands that keep a
+ * client connected; messages in the logs are still delivered.
  */
 export const modes = ['normal', 'read_only', 'maintenance'] as const;
 
@@ -48,8 +49,9 @@ const rateFields = { connectionRps: 'connection_rps', userRps: 'user_rps' } as c
 const retryAfterMs = 5000;
 
 /**
- * The runtime control: what operators change while the service runs, the same on all replicas. It is stored, so it survives restarts, and
- * every replica holds it in memory, so reading costs nothing and works while the store is unreachable.
+ * The runtime control: what operators change while the service runs, the same on all replicas. It is stored,
+ * so it survives restarts, and every replica holds it in memory, so reading costs nothing and works while the
+ * store is unreachable.
  */
 export class ControlState {
   private currentMode: Mode = 'normal';
@@ -95,7 +97,10 @@ export class ControlState {
     throw new RefusalError('topic_frozen', `an operator has frozen topic ${topic}`, { retryAfterMs });
   }
 
-  /** @throws RefusalError `at_capacity` while new connections are switched off; `unavailable` until it is known whether they are */
+  /**
+   * @throws RefusalError `at_capacity` while new connections are switched off; `unavailable` until it is
+   * known whether they are
+   */
   checkConnect(): void {
     this.map.checkKnown('what is switched off');
     if (this.accepted) return;

@@ -17,14 +17,14 @@ export interface DirectRequest {
 export interface DirectAnswer {
   id: string;
   sequence: number;
-  /** Number of connections that acknowledged. */
+  /** Number of connections that acknowledged the message. */
   delivered: number;
-  /** True until a connection acknowledges: the message waits in the inbox of the user. */
+  /** True until a connection acknowledges the message: it waits in the inbox of the user. */
   queued: boolean;
-  /** Number of connections of the user that it was sent to. */
+  /** Number of the user's connections to which the message was sent. */
   recipients: number;
   duplicate?: true;
-  /** If a trace was requested: whether there is one. */
+  /** Set if a trace was requested: whether the message is traced. */
   traced?: boolean;
 }
 

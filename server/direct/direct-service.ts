@@ -5,7 +5,7 @@ import { inboxPrefix } from './inbox-name.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
-import { epochAt, isPlaceIn } from '../log/lineage.js';
+import { epochAt, isPositionIn } from '../log/lineage.js';
 import type { Topics } from '../topics/topics.js';
 import type { Feed } from '../log/feed.js';
 import type { Connection } from '../protocol/connection.js';
@@ -14,7 +14,7 @@ import type { Log } from '../logging/log.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Confirmations } from '../fanout/confirmations.js';
 
-export interface DirectServiceDependencies {
+interface DirectServiceDependencies {
   readonly topics: Topics;
   readonly broker: Broker;
   readonly confirmations: Confirmations;
@@ -23,20 +23,21 @@ export interface DirectServiceDependencies {
   readonly onStored: () => void;
 }
 
-/** Messages of an inbox that are read at a time. */
+/** Number of inbox messages per read. */
 const readSize = 50;
 
-/** Wait before an inbox that could not be opened is tried again, in milliseconds. */
+/** Delay before an inbox that could not be opened is tried again, in milliseconds. */
 const retryMs = 1000;
 
 interface Recipient {
   readonly connection: Subscriber;
   /**
-   * `loading`: it is given what was in the inbox before it came. `live`: it is given what comes. `stalled`: it does not read, and is given what has
-   * come meanwhile when it does; until then that is in the inbox.
+   * `loading`: receives the messages that were in the inbox when it connected. `live`: receives messages as
+   * they arrive. `stalled`: reads too slowly; newer messages wait in the inbox and are sent when it has
+   * drained.
    */
   state: 'loading' | 'live' | 'stalled';
-  /** What it was sent last. */
+  /** Position of the last message sent to it. */
   sent: Position | undefined;
 }
 
@@ -53,9 +54,9 @@ interface Inbox {
 }
 
 /**
- * Direct messages. Each user has a log, which is the inbox: a message that any of the user's connections acknowledged is removed from it,
- * and what is still there is sent to each new connection. So a message is delivered at least once, in order, and waits while the user is
- * away.
+ * Direct messages. Each user has a log, the inbox. A message that one of the user's connections has
+ * acknowledged is removed from it; the remaining messages are sent to each new connection. So a message is
+ * delivered at least once, in order, and waits while the user is offline.
  */
 export class DirectService implements DirectSender {
   private readonly inboxes = new Map<string, Inbox>();
@@ -100,8 +101,8 @@ export class DirectService implements DirectSender {
   }
 
   /**
-   * Sends a new connection of a user what waits in the inbox, then what comes. Resolves when direct messages reach it, or when the inbox could
-   * not be opened, which is tried again.
+   * Sends a new connection of a user the waiting messages of the inbox, then the live ones. Resolves when
+   * direct messages reach the connection, or when the inbox could not be opened; then it is tried again.
    */
   add(connection: Subscriber): Promise<void> {
     const { userId } = connection.identity;
@@ -131,7 +132,7 @@ export class DirectService implements DirectSender {
     this.inboxes.clear();
   }
 
-  /** Sends what waits in the inbox, as fast as it is read, then lets live messages through. */
+  /** Sends the waiting messages of the inbox, as fast as the client reads them, then starts live delivery. */
   private async serve(userId: string, inbox: Inbox, recipient: Recipient): Promise<void> {
     const isThere = () =>
       !this.closed &&
@@ -149,8 +150,8 @@ export class DirectService implements DirectSender {
         const { sent } = recipient;
         const slice = await this.dependencies.broker.read(inbox.topic, sent?.sequence ?? 0, readSize);
         if (!isThere()) return;
-        if (sent !== undefined && !isPlaceIn(slice.end, sent)) {
-          // Another log by now: it is read from its beginning.
+        if (sent !== undefined && !isPositionIn(slice.end, sent)) {
+          // The log has been replaced: it is read from its beginning.
           recipient.sent = undefined;
           continue;
         }
@@ -168,7 +169,7 @@ export class DirectService implements DirectSender {
     }
   }
 
-  /** False if the recipient does not read, and something is left. */
+  /** False if the recipient does not read and messages are left. */
   private sendWaiting(inbox: Inbox, recipient: Recipient, { end, entries }: LogSlice): boolean {
     for (const item of entries) {
       if (recipient.connection.outbox.isOverfull) return false;
@@ -210,11 +211,11 @@ export class DirectService implements DirectSender {
         }
       }
     }
-    // With somebody still loading, the report is made when it has been sent to them too.
+    // If some connections are still loading, the report follows when the message has been sent to them too.
     if (loading === 0 || ready.length > 0) this.deliver(inbox, ready, live);
   }
 
-  /** `isWaiting`: it was in the inbox before the recipient came. */
+  /** `isWaiting`: the message was in the inbox before the recipient connected. */
   private deliver(
     inbox: Inbox,
     recipients: readonly Recipient[],
@@ -250,7 +251,7 @@ export class DirectService implements DirectSender {
     }
   }
 
-  /** Acknowledged messages leave the inbox, many at a time. */
+  /** Acknowledged messages are removed from the inbox, many at a time. */
   private acknowledged(topic: string, sequence: number): void {
     const sequences = this.done.get(topic);
     if (sequences === undefined) this.done.set(topic, [sequence]);
@@ -268,7 +269,7 @@ export class DirectService implements DirectSender {
       try {
         await this.dependencies.broker.remove(topic, sequences);
       } catch {
-        // They stay in the inbox and are sent again: at least once.
+        // They stay in the inbox and are sent again: delivery is at least once.
       }
     }
   }

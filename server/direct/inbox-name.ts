@@ -1,2 +1,5 @@
-/** Names of the logs that hold the direct messages of users: the prefix and the user id. Clients cannot name these topics. */
+/**
+ * Prefix of the logs that hold the direct messages of users; the user id follows. Clients cannot use these
+ * topic names.
+ */
 export const inboxPrefix = '$user/';

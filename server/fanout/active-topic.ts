@@ -13,10 +13,10 @@ import { isTraced, messageIdOf, timestampOf, viewHeader } from '../log/entry.js'
 import { FlushWindow, type FlushWindowSettings } from './flush-window.js';
 import type { LogBlocks } from './log-blocks.js';
 
-/** What happens to a connection whose outbox is full. */
+/** What happens when the outbox of a connection is full. */
 export type OutboxOverflow = 'catch_up' | 'drop_oldest' | 'drop_newest' | 'disconnect';
 
-/** Counts of the fan-out; plain numbers, read by the metrics. */
+/** Counters of the fan-out; plain numbers, read by the metrics. */
 export interface DeliveryCounts {
   delivered: number;
   flushes: number;
@@ -26,50 +26,50 @@ export interface DeliveryCounts {
   gaps: number;
 }
 
-/** Expects acknowledgements of messages whose publisher waits for them. */
+/** Collects acknowledgements of messages whose publisher waits for them. */
 export interface AckCollector {
-  /** Called once per message and flush, with those it was written to. */
+  /** Called once per message and flush, with the subscribers it was written to. */
   expectAcks(item: LogEntry, ackId: number, subscribers: readonly Subscriber[]): void;
   nextAckId(): number;
 }
 
-export interface ActiveTopicDependencies {
+interface ActiveTopicDependencies {
   readonly audience: Audience;
   readonly blocks: LogBlocks;
   readonly counts: DeliveryCounts;
   readonly acks: AckCollector;
-  /** Called with each flush: milliseconds since its oldest message was accepted. */
+  /** Called with each flush: milliseconds from the acceptance of its oldest message. */
   readonly onDelivered: (latencyMs: number) => void;
   readonly tracer: DeliveryTracer;
   readonly clock: Clock;
   readonly log: Log;
-  /** Asks for {@link ActiveTopic.flush} after that many milliseconds. */
+  /** Requests a call of {@link ActiveTopic.flush} after a number of milliseconds. */
   readonly schedule: (topic: ActiveTopic, delayMs: number) => void;
 }
 
-export interface ActiveTopicSettings {
+interface ActiveTopicSettings {
   readonly window: FlushWindowSettings;
   readonly overflow: OutboxOverflow;
 }
 
-/** A pending batch is written at once when it grows past this. */
+/** A pending batch is written at once when it grows larger than this, in bytes. */
 const pendingBytesMax = 1024 * 1024;
 
 /**
- * A topic with subscribers on this replica: gathers what its feed delivers, writes it to the live ones as one batch, and keeps those
- * that are behind apart.
+ * A topic with subscribers on this replica. Collects what its feed delivers and writes it to the live
+ * subscribers as one batch. Subscribers that are catching up are handled separately.
  */
 export class ActiveTopic implements OrderedSink, CatchUpTopic {
   private pending: Segment[] = [];
   private pendingBytes = 0;
   private readonly window: FlushWindow;
   private readonly readers = new Map<string, CatchUp>();
-  /** Subscribers that lost messages under `drop_newest`, and where their gap begins. */
+  /** Subscribers that lost messages under `drop_newest`, each with the position where its gap begins. */
   private readonly dropping = new Map<string, Position>();
-  /** Subscribers about to be disconnected, and where they stopped. */
+  /** Subscribers that will be disconnected, each with the position it had reached. */
   private readonly leaving = new Map<string, Position>();
   private writtenTo: Position = { epoch: '', sequence: 0 };
-  /** When the next flush is due, on the monotonic clock; undefined when none is planned. Kept by the flusher. */
+  /** When the next flush is due, on the monotonic clock; undefined if none is planned. Set by the flusher. */
   dueAt: number | undefined;
 
   constructor(
@@ -89,27 +89,27 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     return this.window.currentMs;
   }
 
-  /** Subscribers that are behind. */
+  /** Number of subscribers that are catching up. */
   get behind(): number {
     return this.readers.size;
   }
 
-  /** The feed has opened here: subscribers that join now are live from this position. */
+  /** Called when the feed has opened at this position: subscribers that join now are live from it. */
   startAt(position: Position): void {
     this.writtenTo = { epoch: position.epoch, sequence: position.sequence };
   }
 
-  /** Position up to which messages were handed to a subscriber's transport. */
+  /** Position up to which messages were passed to a subscriber's transport. */
   positionOf(id: string): Position {
     return this.readers.get(id)?.position ?? this.dropping.get(id) ?? this.leaving.get(id) ?? this.writtenTo;
   }
 
-  /** Lets a subscriber read on from an earlier position before it is live. */
+  /** Makes a subscriber catch up from an earlier position before it is live. */
   catchUpFrom(subscriber: Subscriber, position: Position): CatchUp {
     const reader = new CatchUp(this.dependencies, this, subscriber, position);
     this.readers.get(subscriber.id)?.stop();
     this.readers.set(subscriber.id, reader);
-    // What was lost behind that position is read again.
+    // What was lost after that position is read again.
     this.dropping.delete(subscriber.id);
     return reader;
   }
@@ -129,7 +129,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     this.pending = [];
   }
 
-  // From the feed.
+  // Calls of the feed.
 
   deliver(epoch: string, entries: readonly LogEntry[]): void {
     const last = this.pending[this.pending.length - 1];
@@ -138,7 +138,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     else this.pending.push({ epoch, entries });
     for (const item of entries) {
       this.pendingBytes += item.entry.length;
-      if (isTraced(item.entry)) this.dependencies.tracer.queued(messageIdOf(item.entry), this.placeOf(item));
+      if (isTraced(item.entry))
+        this.dependencies.tracer.queued(messageIdOf(item.entry), this.traceFields(item));
     }
     if (this.pendingBytes >= pendingBytesMax) this.flush();
     else if (this.dueAt === undefined)
@@ -154,7 +155,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
       if (this.readers.has(id) || this.leaving.has(id)) continue;
       const subscriber = audience.connection(id);
       if (subscriber === undefined) continue;
-      // A subscriber that lost messages before gets one gap for both losses.
+      // A subscriber that already lost messages gets one gap for both losses.
       this.onLost(subscriber, this.dropping.get(id) ?? from, to, reason);
       this.dropping.delete(id);
     }
@@ -168,8 +169,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   // Writing.
 
   /**
-   * Writes what is pending to every live subscriber. With `staged`, writes that could be shared with other topics are left to the caller,
-   * who gets the outboxes concerned.
+   * Writes what is pending to every live subscriber. With `staged`, writes that can be combined with those of
+   * other topics are only staged: their outboxes are added to the list, and the caller writes them.
    */
   flush(staged?: Outbox[]): void {
     this.dueAt = undefined;
@@ -243,17 +244,17 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     const behind = this.readers.size;
     for (const item of batch.traced) {
       const id = messageIdOf(item.entry);
-      // Those who are behind get it from the log later.
-      if (written > 0) tracer.delivered(id, { ...this.placeOf(item), connections: written, behind });
-      if (dropped > 0) tracer.lost(id, { ...this.placeOf(item), reason: 'outbox_overflow' });
+      // Subscribers that are catching up read the message from the log later.
+      if (written > 0) tracer.delivered(id, { ...this.traceFields(item), connections: written, behind });
+      if (dropped > 0) tracer.lost(id, { ...this.traceFields(item), reason: 'outbox_overflow' });
     }
   }
 
-  private placeOf({ sequence }: LogEntry): { topic: string; sequence: number } {
+  private traceFields({ sequence }: LogEntry): { topic: string; sequence: number } {
     return { topic: this.name, sequence };
   }
 
-  /** Messages whose publisher waits for confirmation, each with an acknowledgement id; usually none. */
+  /** Messages whose publisher waits for confirmation, each with an acknowledgement id. Usually none. */
   private awaited(segments: readonly Segment[]): Map<LogEntry, number> | undefined {
     let awaited: Map<LogEntry, number> | undefined;
     for (const { entries } of segments) {
@@ -282,15 +283,15 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
         counts.dropped += dropped;
         if (dropped > 0) counts.gaps++;
         if (subscriber.outbox.hasRoom()) return true;
-        // All that waits is under way already.
+        // Everything that waits is already being written.
         this.dropNewest(subscriber, previous, messages);
         return false;
       }
       case 'disconnect':
         counts.disconnected++;
-        // Writing on would leave a hole; its session begins here when it comes back.
+        // Another write would leave a hole. The session resumes at this position when the client reconnects.
         this.leaving.set(subscriber.id, previous);
-        // Not inside the loop over the room, which it changes.
+        // Not during the loop over the room, because a disconnect changes the room.
         this.dependencies.clock.setImmediate(() =>
           subscriber.disconnect(new RefusalError('slow_consumer', 'the connection read too slowly')),
         );
@@ -298,7 +299,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     }
   }
 
-  /** A batch, of whatever topic, was taken out of an outbox. */
+  /** Called for each batch, of any topic, that was removed from an outbox. */
   private traceDropped({ topic, traced }: DeliveryBatch): void {
     for (const { entry, sequence } of traced)
       this.dependencies.tracer.lost(messageIdOf(entry), { topic, sequence, reason: 'outbox_overflow' });
@@ -318,7 +319,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     if (upTo.sequence > from.sequence) this.onLost(subscriber, from, upTo, 'outbox_overflow');
   }
 
-  // From readers that are behind.
+  // Calls of subscribers that are catching up.
 
   onCaughtUp(reader: CatchUp): void {
     if (this.readers.get(reader.subscriber.id) === reader) this.readers.delete(reader.subscriber.id);
@@ -328,7 +329,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     const { counts, tracer } = this.dependencies;
     counts.delivered += batch.count;
     for (const item of batch.traced) {
-      const details = { ...this.placeOf(item), connections: 1, connection_id: reader.subscriber.id };
+      const details = { ...this.traceFields(item), connections: 1, connection_id: reader.subscriber.id };
       tracer.caughtUp(messageIdOf(item.entry), details);
     }
   }

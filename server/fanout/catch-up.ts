@@ -5,29 +5,30 @@ import type { Subscriber } from './subscriber.js';
 import type { Log } from '../logging/log.js';
 import type { LogBlocks } from './log-blocks.js';
 
-/** What a reader that is behind needs to know of its topic. */
+/** The topic, as a subscriber that is catching up uses it. */
 export interface CatchUpTopic {
   readonly name: string;
-  /** Position up to which live subscribers have been written to. */
+  /** Position up to which messages were written to live subscribers. */
   readonly written: Position;
-  /** The reader has reached `written` and is live from now on. */
+  /** Called when the reader has reached `written`; it is live from now on. */
   onCaughtUp(reader: CatchUp): void;
   onLost(subscriber: Subscriber, from: Position, to: Position): void;
   onDelivered(reader: CatchUp, batch: DeliveryBatch): void;
 }
 
-export interface CatchUpDependencies {
+interface CatchUpDependencies {
   readonly blocks: LogBlocks;
   readonly log: Log;
   readonly clock: Clock;
 }
 
-/** Wait before the log is asked again after it could not be read, in milliseconds. */
+/** Delay before the next attempt after the log could not be read, in milliseconds. */
 const retryMs = 500;
 
 /**
- * A subscriber that is behind its topic: newly recovered, or paused because it read too slowly. It reads on from the log at its own
- * pace, one block at a time, and joins the live ones at the position up to which they have been written to.
+ * A subscriber that is catching up with its topic: it was restored, or it read too slowly. It reads from the
+ * log at its own speed, one block at a time. It becomes live when it reaches the position up to which
+ * messages were written to the live subscribers.
  */
 export class CatchUp {
   private stopped = false;
@@ -41,25 +42,25 @@ export class CatchUp {
     private cursor: Position,
   ) {}
 
-  /** Messages up to here were handed to the connection's transport. */
+  /** Position up to which messages were passed to the connection's transport. */
   get position(): Position {
     return this.cursor;
   }
 
-  /** Reads on as soon as the transport has taken what it holds. */
+  /** Continues to read when the transport has drained. */
   resumeWhenDrained(): void {
     if (this.stopped) return;
     if (this.subscriber.outbox.drained) this.proceed();
     else this.subscriber.outbox.onceDrained(() => this.proceed());
   }
 
-  /** The log lost messages: go on from there. */
+  /** Continues from this position, after the log has lost messages. */
   moveTo(position: Position): void {
     this.topic.onLost(this.subscriber, this.cursor, position);
     this.cursor = position;
   }
 
-  /** The log has changed, though not before this position: what is being read now is of no use. */
+  /** The log has changed, but only after this position: the result of a running read is discarded. */
   readAgain(): void {
     this.cursor = { ...this.cursor };
   }
@@ -83,7 +84,7 @@ export class CatchUp {
       });
   };
 
-  /** Sends one block, or as many gaps as there are before one. */
+  /** Sends one block, or all gaps before the next block. */
   private async step(): Promise<void> {
     let empty = 0;
     while (!this.stopped) {
@@ -102,14 +103,15 @@ export class CatchUp {
       if (this.cursor !== before) continue;
       if (lostUpTo !== undefined) this.moveTo(lostUpTo);
       if (batch === undefined) {
-        // A reading shared with another reader can be too old once; a log that stays behind its feed is being repaired.
+        // A shared read can be out of date once. If the log stays shorter than its feed, it is being
+        // repaired.
         if (lostUpTo === undefined && ++empty > 2)
           throw new Error('the log ends before the position of its feed');
         continue;
       }
       this.cursor = { epoch: batch.lastEpoch, sequence: batch.lastSequence };
       this.topic.onDelivered(this, batch);
-      // The next block follows once this one has left the process.
+      // The next block follows when this one has left the process.
       this.subscriber.outbox.write(batch, this.whenTaken);
       return;
     }

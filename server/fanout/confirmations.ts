@@ -5,28 +5,28 @@ import { messageIdOf, viewHeader } from '../log/entry.js';
 import { SharedAckIds } from '../protocol/ack-ids.js';
 import type { Subscriber } from './subscriber.js';
 
-/** What came back of a message so far. */
+/** Acknowledgements of one message, collected so far. */
 interface Awaited {
   readonly reported: Set<string>;
   sent: number;
   acknowledged: number;
-  /** Connections that left without acknowledging. */
+  /** Connections that closed without an acknowledgement. */
   left: number;
-  /** Looks whether the waiting is over. */
+  /** Ends the wait if everything has arrived. */
   check: () => void;
 }
 
-/** A message sent here, for which another replica (or this one) awaits acknowledgements. */
+/** A message sent by this replica, for which another replica (or this one) awaits acknowledgements. */
 interface Sent {
   readonly origin: string;
   readonly waiting: Set<string>;
-  /** Of the packet that its connections were sent. */
+  /** Acknowledgement id of the packet that was sent to its connections. */
   readonly ackId: number;
   readonly expiresAt: number;
 }
 
-/** What a publisher is told. */
-export interface Confirmed {
+/** The result for the publisher. */
+interface Confirmed {
   delivered: number;
   expected: number;
 }
@@ -34,19 +34,20 @@ export interface Confirmed {
 type Report = { id: string; sent: number } | { id: string; acknowledged: number; left: number };
 
 const kind = 'confirmation';
-/** A receiver's memory of what it sent; longer than any time-out. */
+/** Sent messages are kept this long, in milliseconds; longer than any timeout of a publisher. */
 const keptMs = 61_000;
 
 /**
- * Delivery confirmations across replicas: the replica that took the message counts what the replicas that delivered it report. Each
- * reports first to how many connections it sent the message, then who acknowledged; a connection that leaves is reported too, so that it
- * does not cost the whole time-out.
+ * Delivery confirmations across replicas. The replica that accepted the message counts what the delivering
+ * replicas report. Each of them first reports to how many connections it sent the message, then the
+ * acknowledgements. It also reports a connection that closes, so that the publisher does not wait for it
+ * until the timeout.
  */
 export class Confirmations implements AckCollector {
   private readonly awaited = new Map<string, Awaited>();
   private readonly sent = new Map<string, Sent>();
   private readonly byConnection = new Map<string, Set<string>>();
-  /** Acknowledgement ids of messages that are still waited for. */
+  /** Acknowledgement ids of messages that still await an acknowledgement. */
   private readonly usedAckIds = new Set<number>();
 
   constructor(
@@ -60,7 +61,7 @@ export class Confirmations implements AckCollector {
     return this.bus.replicaId;
   }
 
-  // For the publisher.
+  // On the replica of the publisher.
 
   expect(messageId: string): void {
     this.awaited.set(messageId, { reported: new Set(), sent: 0, acknowledged: 0, left: 0, check: () => {} });
@@ -70,7 +71,10 @@ export class Confirmations implements AckCollector {
     this.awaited.delete(messageId);
   }
 
-  /** Resolves when all connections have acknowledged or left (`until: "sent"`: when it is known how many there are), or after the time. */
+  /**
+   * Resolves when all connections have acknowledged or closed (with `until: "sent"`: when their number is
+   * known), or after the time limit.
+   */
   async wait(
     receipt: AppendReceipt,
     timeoutMs: number,
@@ -94,13 +98,13 @@ export class Confirmations implements AckCollector {
     return { delivered: awaited.acknowledged, expected: awaited.sent };
   }
 
-  // For the replica that delivers.
+  // On the replica that delivers.
 
   nextAckId(): number {
     return this.ackIds.take((id) => this.usedAckIds.has(id));
   }
 
-  /** A message was written to these connections of the fan-out. */
+  /** Called when the fan-out has written a message to these connections. */
   expectAcks(item: LogEntry, ackId: number, subscribers: readonly Subscriber[]): void {
     const id = messageIdOf(item.entry);
     this.sentTo(
@@ -114,7 +118,10 @@ export class Confirmations implements AckCollector {
     }
   }
 
-  /** A message was sent to these connections; tells its origin how many. */
+  /**
+   * Records that a message was sent to these connections, and reports their number to the replica of its
+   * publisher.
+   */
   sentTo(id: string, origin: string | undefined, connections: readonly string[], ackId: number): void {
     if (origin === undefined) return;
     this.forgetOld();
@@ -135,7 +142,7 @@ export class Confirmations implements AckCollector {
     this.settle(id, connection, { id, acknowledged: 1, left: 0 });
   }
 
-  /** A connection is gone: whoever awaits its acknowledgements need not wait for it. */
+  /** Reports that a connection has closed, so that no publisher waits for its acknowledgements. */
   onLeft(connection: string): void {
     for (const id of this.byConnection.get(connection) ?? [])
       this.settle(id, connection, { id, acknowledged: 0, left: 1 });
@@ -163,7 +170,7 @@ export class Confirmations implements AckCollector {
     awaited.check();
   }
 
-  /** Messages are kept in order of time: the old ones are in front. */
+  /** Messages are ordered by time: the oldest come first. */
   private forgetOld(): void {
     const now = performance.now();
     for (const [id, sent] of this.sent) {

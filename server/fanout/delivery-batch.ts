@@ -10,14 +10,14 @@ export interface Segment {
 }
 
 /**
- * Messages of one topic on their way to many connections. Each wire's bytes are made once, when the first connection of that kind needs
- * them, and shared by all.
+ * Messages of one topic that are delivered to many connections. The bytes of each wire are encoded once, when
+ * the first connection of that wire needs them, and shared by all.
  */
 export class DeliveryBatch {
   readonly count: number;
-  /** Bytes of the log entries: what an outbox accounts for. */
+  /** Bytes of the log entries. Outboxes count these. */
   readonly bytes: number;
-  /** This batch as a list of one, for writes that hold nothing else. */
+  /** A list with only this batch, for writes without other batches. */
   readonly alone: readonly DeliveryBatch[] = [this];
   private frames: Buffer | undefined;
   private packets: (string | Buffer)[] | undefined;
@@ -40,7 +40,7 @@ export class DeliveryBatch {
     this.bytes = bytes;
   }
 
-  /** Those of its messages that are being traced; usually none. */
+  /** The messages of this batch that are being traced; usually none. */
   get traced(): readonly LogEntry[] {
     return (this.marked ??= tracedOf(this.segments));
   }
@@ -58,7 +58,7 @@ export class DeliveryBatch {
     return this.segments[this.segments.length - 1]!.epoch;
   }
 
-  /** The messages as objects: for those who listen to what goes out, never for the delivery itself. */
+  /** The messages as objects: only for listeners to outgoing events, never for the delivery itself. */
   *messages(): Iterable<Message> {
     for (const { epoch, entries } of this.segments)
       for (const { entry, sequence } of entries) yield entryToMessage(entry, sequence, epoch, 'buffer');

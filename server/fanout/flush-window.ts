@@ -1,20 +1,20 @@
 export interface FlushWindowSettings {
-  /** A busy topic gathers messages for at least this long. */
+  /** Minimum time in which a busy topic collects messages, in milliseconds. */
   readonly windowMs: number;
-  /** Never longer than this. */
+  /** Maximum of that time, in milliseconds. */
   readonly maxWindowMs: number;
 }
 
 /**
- * The time between flushes is this many times what a flush costs: from `few`, where a flush carries few messages and waiting gains little, to
- * `many`, where each write saved serves many.
+ * The time between flushes is the cost of a flush times one of these factors: from `few`, where a flush has
+ * few messages and waiting gains little, to `many`, where each saved write serves many.
  */
 const lingerPerCost = { few: 2, many: 24 } as const;
 
 /**
- * Decides when a topic's gathered messages are written. A quiet topic flushes at the end of the turn. A busy one waits for its window,
- * which grows with what a flush costs (a write per connection), so that a topic with many subscribers spends a bounded share of the
- * processor on system calls.
+ * Computes when a topic's collected messages are written. A quiet topic flushes at the end of the turn. A
+ * busy one flushes once per window, which grows with the cost of a flush (a write per connection). So a topic
+ * with many subscribers spends a bounded share of the processor on system calls.
  */
 export class FlushWindow {
   private lastFlushAt = -Infinity;

@@ -3,20 +3,23 @@ import type { ActiveTopic } from './active-topic.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 import { MicroBatcher } from '../primitives/micro-batcher.js';
 
-/** Flushes of many topics happen together: connections that listen to several of them get one write instead of one for each. */
+/**
+ * Flushes of many topics run together: a connection that subscribes to several of them gets one write instead
+ * of one for each.
+ */
 const flushBatching = { lingerFromPerSec: 1000, tickMs: 10 };
 
 /** Topics due within this time of each other are flushed together, in milliseconds. */
 const togetherMs = 1;
 
 /**
- * Runs the flushes of all topics: at the end of the turn for quiet ones, by one timer for the others. Topics that are due together share
- * one write per connection.
+ * Runs the flushes of all topics: those of quiet topics at the end of the turn, those of others by one timer.
+ * Topics that are due together share one write per connection.
  */
 export class Flusher {
   private readonly waiting = new Set<ActiveTopic>();
   private readonly batcher: MicroBatcher;
-  /** A batch of flushes is scheduled. */
+  /** Whether a batch of flushes is scheduled. */
   private scheduled = false;
   private timer: Timer | undefined;
   private timerDueAt = Infinity;
@@ -25,7 +28,7 @@ export class Flusher {
     this.batcher = new MicroBatcher(dependencies, flushBatching);
   }
 
-  /** Plans a flush; the topic has none planned. */
+  /** Plans a flush of a topic that has none planned. */
   readonly schedule = (topic: ActiveTopic, delayMs: number): void => {
     const now = this.dependencies.clock.now();
     topic.dueAt = now + delayMs;

@@ -1,7 +1,7 @@
 import type { LogEntry } from '../log/broker.js';
 import { entryToMessage, viewEntry } from '../log/entry.js';
 
-/** The event a log entry is delivered as. */
+/** The event that delivers a log entry. */
 export type DeliveryEvent = 'message' | 'direct';
 
 /** The acknowledgement id of an entry for which the publisher awaits confirmations. */
@@ -39,7 +39,7 @@ export function pingFrame(payload: string): Buffer {
   return Buffer.from([ping, payload.length, ...Buffer.from(payload, 'latin1')]);
 }
 
-/** One frame to be written: an ASCII prefix and suffix around bytes that are copied as they are. */
+/** The plan of one frame: an ASCII prefix and suffix around bytes that are copied unchanged. */
 interface FramePlan {
   readonly opcode: number;
   readonly prefix: string;
@@ -62,7 +62,9 @@ function writePlans(plans: readonly FramePlan[]): Buffer {
   return target;
 }
 
-/** `2["message",` or, with attachments and an acknowledgement id, `51-7["message",` (Socket.IO protocol v5). */
+/**
+ * `2["message",` or, with attachments and an acknowledgement id, `51-7["message",` (Socket.IO protocol v5).
+ */
 function packetPrefix(event: DeliveryEvent, attachments: number, ackId: number | undefined): string {
   const type = attachments === 0 ? '2' : `5${attachments}-`;
   return `${type}${ackId ?? ''}["${event}",{"sequence":`;
@@ -127,8 +129,8 @@ export function jsonFrames(event: DeliveryEvent, epoch: string, entries: readonl
 }
 
 /**
- * The event that stands in for messages that were dropped, as a Socket.IO packet. It tells the last dropped message's position and how
- * many there were.
+ * The event that replaces dropped messages, as a Socket.IO packet. It holds the position of the last dropped
+ * message and the number of dropped ones.
  */
 export function dropNotice(topic: string, epoch: string, sequence: number, dropped: number): string {
   return `2${JSON.stringify(['gap', { topic, epoch, sequence, dropped, reason: 'outbox_overflow' }])}`;

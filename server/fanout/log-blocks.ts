@@ -3,27 +3,30 @@ import { DeliveryBatch, type Segment } from './delivery-batch.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { epochAt } from '../log/lineage.js';
 
-/** Sequences in one block: what a reader that is behind takes in one write, at most. */
+/**
+ * Sequences in one block: at most this many messages are written at once to a subscriber that is catching up.
+ */
 const blockSize = 64;
 
-/** What a reader that is behind gets next. */
-export interface NextBlock {
-  /** Messages between the reader's position and `lostUpTo` are not in the log any more. */
+/** The next block for a subscriber that is catching up. */
+interface NextBlock {
+  /** Messages between the reader's position and `lostUpTo` are no longer in the log. */
   readonly lostUpTo?: Position;
   readonly batch?: DeliveryBatch;
 }
 
-/** A reading that those who need the same block wait for. */
+/** A running read, shared by all readers that need the same block. */
 interface Reading {
   readonly topic: string;
   readonly slice: Promise<LogSlice>;
-  /** The log has changed since: what it brings may be lost. */
+  /** The log has changed since the read began: its result is not kept. */
   stale: boolean;
 }
 
 /**
- * Reads logs for connections that are behind. Many of them read the same stretch at about the same time (a stalled crowd, a replica's
- * clients after a restart), so the log is read in aligned blocks, each once, and complete blocks are kept encoded for a while.
+ * Reads logs for subscribers that are catching up. Many of them read the same part at about the same time
+ * (after a stall of many clients, or a restart of a replica). So the log is read in aligned blocks, each
+ * once, and complete blocks are kept encoded for a while.
  */
 export class LogBlocks {
   private readonly kept = new Map<string, DeliveryBatch>();
@@ -48,7 +51,7 @@ export class LogBlocks {
     const reading = this.read(name, topic, start);
     const slice = await reading.slice;
     if (reading.stale) return {};
-    // A shared reading may be older than `upTo`: what it does not show yet is for the next call.
+    // A shared read may be older than `upTo`: the next call returns what it does not contain.
     const end = Math.min(start + blockSize, upTo, slice.end.sequence);
     if (end <= after) return {};
     const entries = slice.entries.filter((item) => item.sequence > after && item.sequence <= end);
@@ -61,7 +64,7 @@ export class LogBlocks {
     return { ...(lost && { lostUpTo: lost }), ...(batch && { batch }) };
   }
 
-  /** Forgets a topic: its log was lost, or nobody carries it any more. */
+  /** Discards the blocks of a topic: its log was lost, or the topic is no longer active. */
   forget(topic: string): void {
     for (const [name, batch] of this.kept) {
       if (batch.topic === topic) this.drop(name, batch);
@@ -86,7 +89,7 @@ export class LogBlocks {
 
   private keep(name: string, batch: DeliveryBatch): void {
     this.kept.set(name, batch);
-    // Entries and one encoding of them.
+    // Counts the entries and one encoding of them.
     this.keptBytes += batch.bytes * 2;
     for (const [oldest, its] of this.kept) {
       if (this.keptBytes <= this.limitBytes) break;

@@ -5,21 +5,21 @@ import { dropNotice, textFrames } from './frames.js';
 import type { OutboxTransport } from './outbox-transport.js';
 
 export interface OutboxSettings {
-  /** Messages and bytes that may wait for one connection. */
+  /** Limits of what may wait for one connection: messages, and bytes. */
   readonly limitMessages: number;
   readonly limitBytes: number;
-  /** Bytes that may wait on the whole replica. */
+  /** Most bytes that may wait for all connections of the replica. */
   readonly totalBytes: number;
 }
 
-/** How often outboxes with something waiting are looked at, in milliseconds. */
+/** Interval of the check of outboxes with waiting data, in milliseconds. */
 const sweepMs = 50;
 
-/** All outboxes of a replica: the common limit, and one timer that notices when transports have drained. */
+/** The common limit of all outboxes of a replica, with one timer that detects drained transports. */
 export class SendBufferBudget {
-  /** Bytes waiting behind slow readers. */
+  /** Bytes that wait for slow readers. */
   waitingBytes = 0;
-  /** Writes that went to TCP sockets directly. */
+  /** Number of writes that went to TCP sockets directly. */
   directWrites = 0;
   private readonly slow = new Set<Outbox>();
   private timer: Timer | undefined;
@@ -57,13 +57,14 @@ export class SendBufferBudget {
 }
 
 /**
- * What waits for one connection. Nothing is copied: the outbox counts what the transport has not taken yet and says when there is no
- * room, so that the topic stops writing and the connection is caught up from the log later.
+ * The data that waits for one connection. Nothing is copied: the outbox counts what the transport has not
+ * sent yet and reports when there is no room. Then the topic stops writing, and the connection catches up
+ * from the log later.
  */
 export class Outbox {
   private messages = 0;
   private bytes = 0;
-  /** Part of `bytes` that the budget of the replica includes. */
+  /** The part of `bytes` that is included in the budget of the replica. */
   private budgeted = 0;
   private drainListeners: (() => void)[] | undefined;
   private staged: DeliveryBatch[] | undefined;
@@ -75,22 +76,25 @@ export class Outbox {
     private readonly budget: SendBufferBudget,
   ) {}
 
-  /** True when the transport has taken everything that was written. */
+  /** True if the transport has sent everything that was written. */
   get drained(): boolean {
     return this.transport.isDrained;
   }
 
-  /** Bytes written that the transport has not taken. */
+  /** Bytes written that the transport has not sent. */
   get waitingBytes(): number {
     return this.drained ? 0 : this.bytes;
   }
 
-  /** Whether another batch may be written. A transport that has drained always has room for one batch, however large. */
+  /** Whether another batch may be written. A drained transport always has room for one batch of any size. */
   hasRoom(): boolean {
     return this.isIdle() || !this.isFull();
   }
 
-  /** Whether so much waits, answers to commands among it, that the connection should not ask for more. */
+  /**
+   * Whether so much data waits, including answers to commands, that no further command of the connection
+   * should run.
+   */
   get isOverfull(): boolean {
     const { transport } = this;
     if (transport.isDrained) return false;
@@ -98,7 +102,7 @@ export class Outbox {
     return transport.waitingWrites > 2 * limitMessages || transport.waitingBytes() > 2 * limitBytes;
   }
 
-  /** Writes a batch if there is room. False: nothing was written. */
+  /** Writes a batch if there is room. False if there is none and nothing was written. */
   offer(batch: DeliveryBatch): boolean {
     const isIdle = this.isIdle();
     if (!isIdle && this.isFull()) return false;
@@ -107,19 +111,24 @@ export class Outbox {
     return true;
   }
 
-  /** Hands a batch to the transport. `whenTaken` is called once everything up to it has left this process. */
+  /**
+   * Passes a batch to the transport. `whenTaken` is called when everything up to it has left this process.
+   */
   write(batch: DeliveryBatch, whenTaken?: () => void): void {
     this.add(batch, this.isIdle());
     this.handOver(batch, whenTaken);
   }
 
-  /** Writes Socket.IO packets that are no messages, in one go. */
+  /** Writes Socket.IO packets that are not messages, in one write. */
   writeTexts(packets: readonly string[]): void {
     if (this.transport.takesFrames) this.writeFrames(textFrames(packets.map((packet) => `4${packet}`)));
     else this.transport.writePackets(packets);
   }
 
-  /** As {@link write}, but shares one write with the other batches staged in this turn; ended by {@link writeStaged}. True for the first. */
+  /**
+   * As {@link write}, but combined into one write with the other batches staged in this turn, by
+   * {@link writeStaged}. True for the first of them.
+   */
   stage(batch: DeliveryBatch): boolean {
     if (!this.takesFrames) {
       this.write(batch);
@@ -143,8 +152,9 @@ export class Outbox {
   }
 
   /**
-   * Makes room by taking the longest waiting messages out of the transport's queue; one `gap` event for each topic stands in their place. Returns
-   * the number of messages dropped. On long-polling nothing is taken: the poll that is under way empties the queue at once.
+   * Makes room by removing the longest waiting messages from the transport's queue; one `gap` event for each
+   * topic replaces them. Returns the number of dropped messages. On long-polling nothing is removed: the
+   * pending poll takes the whole queue at once.
    */
   dropOldest(onDropped: (batch: DeliveryBatch) => void): number {
     let dropped = 0;
@@ -162,15 +172,15 @@ export class Outbox {
     return dropped;
   }
 
-  /** Calls back once the transport has drained; never, if the connection has closed. */
+  /** Calls back when the transport has drained; never if the connection has closed. */
   onceDrained(listener: () => void): void {
-    // A closed transport never drains: watching it would keep it for ever.
+    // A closed transport never drains: a watch on it would keep it in memory for ever.
     if (this.closed) return;
     (this.drainListeners ??= []).push(listener);
     this.budget.watch(this);
   }
 
-  /** Looks whether the transport has drained and, if so, calls back those who wait for that. */
+  /** Checks whether the transport has drained and, if so, calls the waiting listeners. */
   settle(): void {
     if (!this.drained) return;
     this.reset();
@@ -185,7 +195,10 @@ export class Outbox {
     this.drainListeners = undefined;
   }
 
-  /** Whether nothing waits, and nothing is staged: what is staged counts already, although the transport does not hold it yet. */
+  /**
+   * Whether nothing waits and nothing is staged. A staged batch counts already, although the transport does
+   * not hold it yet.
+   */
   private isIdle(): boolean {
     return this.staged === undefined && this.transport.isDrained;
   }
@@ -221,7 +234,8 @@ export class Outbox {
     if (this.closed) return;
     if (this.transport.isObserved)
       for (const message of batch.messages()) this.transport.observe(batch.event, message);
-    // The usual case: the transport is idle and takes this at once. Only a write behind another one makes a queue.
+    // The usual case: the transport is idle and sends this at once. Only a write after another one has to
+    // wait.
     if (isIdle) this.reset();
     this.messages += batch.count;
     this.bytes += batch.bytes;

@@ -9,25 +9,34 @@ import { SocketTransport } from './engine-internals/socket-transport.js';
 import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 
-/** Acknowledgements awaited from one client; past it the oldest is given up. */
+/** Acknowledgements awaited from one client at most; past this number the oldest is no longer awaited. */
 const awaitedLimit = 1000;
 
-/** What a new connection is made of. */
-export interface NewConnection {
+/** The parts of a new connection. */
+interface NewConnection {
   readonly socket: Socket;
   readonly wire: Wire;
   readonly identity: Identity;
   readonly sessionId: string;
   readonly address: string;
   readonly connectedAt: number;
-  /** Gives back the slot of the connection among those of its user; undefined where they are not limited. */
+  /**
+   * Releases the connection's slot in the limit of its user; undefined if connections of users are not
+   * limited.
+   */
   readonly release: (() => void) | undefined;
 }
 
-/** Under this key an Engine.IO connection knows its client, so that all connections can share their listeners. */
+/**
+ * The key under which an Engine.IO connection refers to its client, so that all connections can share their
+ * listeners.
+ */
 const owner = Symbol('connection');
 
-/** The client of an Engine.IO connection that has joined and not left; for listeners, whose `this` it is. */
+/**
+ * The connected client of an Engine.IO connection; undefined if none has joined or it has left. For
+ * listeners, whose `this` is the Engine.IO connection.
+ */
 export function connectionOn(engine: EngineConnection): ClientConnection | undefined {
   return ownedBy(engine)[owner];
 }
@@ -36,12 +45,12 @@ function ownedBy(engine: EngineConnection): { [owner]?: ClientConnection; readon
   return engine;
 }
 
-/** The refusal of a client that joins while it has joined already. */
+/** The refusal of a second join on a transport that already has a connection. */
 export function transportTaken(): RefusalError {
   return new RefusalError('conflict', 'this transport has a connection already');
 }
 
-/** A client that has authenticated: a Socket.IO socket, its outbox, and who it is. */
+/** An authenticated client: its Socket.IO socket, its outbox and its identity. */
 export class ClientConnection implements Subscriber {
   readonly id: string;
   readonly wire: Wire;
@@ -51,9 +60,15 @@ export class ClientConnection implements Subscriber {
   identity: Identity;
   sessionId: string;
   readonly socket: Socket;
-  /** When it last published, by the monotonic clock; see {@link import('./read-throttle.js').ReadThrottle}. */
+  /**
+   * Time of its last publish on the monotonic clock, in milliseconds; see
+   * {@link import('./read-throttle.js').ReadThrottle}.
+   */
   lastPublishedAt = -Infinity;
-  /** Packet ids (Socket.IO) or message ids (`/ws`) whose acknowledgement is awaited, oldest first; made when first needed. */
+  /**
+   * Packet ids (Socket.IO) or message ids (`/ws`) whose acknowledgement is awaited, oldest first. Created
+   * when first needed.
+   */
   private awaited: Map<number | string, () => void> | undefined;
   private readonly release: (() => void) | undefined;
 
@@ -83,7 +98,9 @@ export class ClientConnection implements Subscriber {
     acksOf(this.socket).set(ackId, () => this.answered(ackId, onAck));
   }
 
-  /** A `/ws` client acknowledged a message. False when nothing was awaited under this id. */
+  /**
+   * Called when a `/ws` client acknowledges a message. False if no acknowledgement was awaited under this id.
+   */
   acknowledged(messageId: string): boolean {
     const onAck = this.awaited?.get(messageId);
     if (onAck === undefined) return false;
@@ -95,11 +112,14 @@ export class ClientConnection implements Subscriber {
   disconnect(reason: RefusalError): void {
     this.socket.emit('error', reason.toWire());
     this.socket.disconnect(true);
-    // What it has not read would hold the transport open.
+    // Data that the client has not read would keep the transport open.
     if (reason.code === 'slow_consumer') this.socket.conn.close(true);
   }
 
-  /** The client has left. Its transport may stay open: another namespace may use it, or the client may join again. */
+  /**
+   * The client has left. Its transport may stay open: another namespace may use it, or the client may join
+   * again.
+   */
   closed(): void {
     this.release?.();
     this.outbox.close();
@@ -109,12 +129,12 @@ export class ClientConnection implements Subscriber {
     if (engine.readyState === 'open') keepAddress(this.socket, this.address);
   }
 
-  /** Lets go of what an idle connection does not need, see {@link makeSlim}. */
+  /** Frees what an idle connection does not need, see {@link makeSlim}. */
   makeSlim(): boolean {
     return this.socket.connected && makeSlim(this.socket);
   }
 
-  /** The id may be given again from now on. */
+  /** From now on the packet id can be used again. */
   private answered(packetId: number, onAck: () => void): void {
     this.awaited?.delete(packetId);
     onAck();
@@ -122,7 +142,7 @@ export class ClientConnection implements Subscriber {
 
   private await(id: number | string, onAck: () => void): void {
     this.awaited ??= new Map();
-    // One that was awaited under the same id is given up; the new one is the youngest.
+    // An older wait under the same id ends. The new one goes to the end of the order.
     this.awaited.delete(id);
     this.awaited.set(id, onAck);
     if (this.awaited.size <= awaitedLimit) return;

@@ -1,11 +1,14 @@
-/** Why a WebSocket is closed: a close code (RFC 6455, 7.4.1, and its registry) and a text for people. */
+/** Reason for closing a WebSocket: a close code (RFC 6455, 7.4.1, and its registry) and a readable text. */
 export type CloseReason = readonly [code: number, text: string];
 
-/** Close frames of the service. None is empty: some clients wait after an empty one until the TCP connection ends. */
+/**
+ * Close frames of the service. Each has a code: after a frame without one, some clients wait until the TCP
+ * connection ends.
+ */
 export const closeReasons = {
-  /** Disconnected for good, as `io server disconnect` of Socket.IO: the client is not asked to come back. */
+  /** A final disconnect, like `io server disconnect` of Socket.IO: the client should not reconnect. */
   disconnected: [1000, 'disconnected by the service'],
-  /** Refused after the upgrade; an `Error` frame says why. */
+  /** Refused after the upgrade; an `Error` frame gives the reason. */
   refused: [1008, 'refused'],
   /** The client sent a frame above `websocket.transport_limit_bytes`. */
   tooLarge: (limitBytes: number): CloseReason => [1009, `a frame may have at most ${limitBytes} bytes`],
@@ -13,5 +16,5 @@ export const closeReasons = {
   shuttingDown: [1012, 'the replica is shutting down'],
 } as const satisfies Readonly<Record<string, CloseReason | ((limit: number) => CloseReason)>>;
 
-/** How long a client has to answer a close frame, in milliseconds. */
+/** Time limit for a client's answer to a close frame, in milliseconds. */
 export const closeTimeoutMs = 1000;

@@ -6,11 +6,15 @@ import { engineOf } from './engine-internals/engine-connection.js';
 import { pauseWebSocket } from './engine-internals/reading.js';
 
 /**
- * With this many waiting a WebSocket is not read any more. Not from the first on: the client's signs of life would not be read either, and who
- * reads a long answer over a slow line would count as gone.
+ * With this many commands waiting, the service stops reading the WebSocket. It does not stop at the first
+ * one: pongs would not be read either, and a client that reads a long answer over a slow line would be taken
+ * for dead.
  */
 const pausedFrom = 100;
-/** Past this a connection is closed; what was read before the pause is far less. */
+/**
+ * With more commands waiting than this, the connection is closed. What is read before the pause takes effect
+ * is far less.
+ */
 const waitingLimit = 10_000;
 
 interface WaitingCommand {
@@ -19,18 +23,18 @@ interface WaitingCommand {
   readonly resolve: (answer: Promise<Answer>) => void;
 }
 
-/** Commands of one connection that wait. */
+/** Waiting commands of one connection. */
 interface Queue {
   readonly commands: WaitingCommand[];
-  /** Its WebSocket, while it is not read. */
+  /** The paused WebSocket of the connection; undefined while it is read. */
   paused: { resume(): void } | undefined;
 }
 
-export type RunCommand = (connection: ClientConnection, command: string, request: unknown) => Promise<Answer>;
+type RunCommand = (connection: ClientConnection, command: string, request: unknown) => Promise<Answer>;
 
-export interface CommandQueueDependencies {
+interface CommandQueueDependencies {
   readonly run: RunCommand;
-  /** Whether a connection has joined and not left: nothing is run for any other. */
+  /** Whether a connection has joined and not left. Commands of other connections are refused. */
   readonly isConnected: (connection: ClientConnection) => boolean;
   /** Whether the answer of a command can be large. */
   readonly isExpensive: (command: string) => boolean;
@@ -38,8 +42,8 @@ export interface CommandQueueDependencies {
 }
 
 /**
- * Lets nobody ask for more than is read: what a connection asks waits while the answers it has not taken are too much for its outbox, and of
- * commands with large answers one is run at a time. Commands keep their order.
+ * Limits the answers that wait for a slow reader. Commands of a connection wait while its outbox is overfull,
+ * and commands with large answers run one at a time. Commands keep their order.
  */
 export class CommandQueue {
   private readonly queues = new Map<ClientConnection, Queue>();
@@ -47,25 +51,28 @@ export class CommandQueue {
 
   constructor(private readonly dependencies: CommandQueueDependencies) {}
 
-  /** Runs a command when its turn comes. Never rejects. `connection` is undefined for a client that has left. */
+  /**
+   * Runs a command, after the waiting ones. Never rejects. `connection` is undefined for a client that has
+   * left.
+   */
   readonly run = (
     connection: ClientConnection | undefined,
     command: string,
     request: unknown,
   ): Promise<Answer> => {
     if (connection === undefined || !this.dependencies.isConnected(connection))
-      return Promise.resolve({ ok: false, error: hasLeft().toWire() });
+      return Promise.resolve({ ok: false, error: connectionClosed().toWire() });
     const queue = this.queues.get(connection);
     if (queue === undefined && this.isFree(connection, command))
       return this.start(connection, command, request);
     return new Promise((resolve) => this.wait(connection, queue, { command, request, resolve }));
   };
 
-  /** The connection has gone; what it asked has no answer. */
+  /** Called when the connection has closed. Its waiting commands get no answer. */
   left(connection: ClientConnection): void {
     const queue = this.queues.get(connection);
     this.queues.delete(connection);
-    // The transport may stay open without it.
+    // The transport may stay open after the connection has left.
     queue?.paused?.resume();
   }
 
@@ -78,7 +85,7 @@ export class CommandQueue {
     const answer = this.dependencies.run(connection, command, request);
     if (!this.dependencies.isExpensive(command)) return answer;
     this.running.add(connection);
-    // Never rejects. The answer is written before the turn is over.
+    // `answer` never rejects. It is written before the next command runs.
     void answer.then(() =>
       this.dependencies.clock.setImmediate(() => {
         this.running.delete(connection);
@@ -98,7 +105,7 @@ export class CommandQueue {
     if (queue.commands.length > waitingLimit) {
       this.left(connection);
       connection.disconnect(
-        new RefusalError('slow_consumer', 'the connection asks for more than it reads', {
+        new RefusalError('slow_consumer', 'the client does not read the answers to its commands', {
           limit: waitingLimit,
         }),
       );
@@ -112,7 +119,7 @@ export class CommandQueue {
     if (queue === undefined) return;
     for (let next = queue.commands[0]; next !== undefined; next = queue.commands[0]) {
       if (!this.isFree(connection, next.command)) {
-        // Otherwise a command is at work, and goes on here when it is done.
+        // Otherwise a command with a large answer is running; its end calls this function again.
         if (connection.outbox.isOverfull) connection.outbox.onceDrained(() => this.proceed(connection));
         return;
       }
@@ -124,6 +131,6 @@ export class CommandQueue {
   }
 }
 
-function hasLeft(): RefusalError {
+function connectionClosed(): RefusalError {
   return new RefusalError('conflict', 'the connection has closed');
 }

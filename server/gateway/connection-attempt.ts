@@ -4,20 +4,23 @@ import type { Wire } from '../protocol/connection.js';
 import type { Identity } from '../protocol/identity.js';
 import type { OpenedSession } from '../sessions/session-service.js';
 
-/** Gives back something that was acquired; harmless when called again. */
+/** Releases an acquired slot; further calls do nothing. */
 export type Release = () => void;
 
-/** What a client brings along, each part read when its step comes. */
-export interface ClientCredentials {
+/** Credentials of a client. Each part is read in the step that needs it. */
+interface ClientCredentials {
   /** @throws RefusalError `unauthorized` if there is no token */
   token(): string;
-  /** The session to resume, unchecked. */
+  /** The session to resume, not validated yet. */
   readonly sessionId: unknown;
-  /** Positions of the session's topics, unchecked. */
+  /** Positions of the session's topics, not validated yet. */
   readonly positions: unknown;
 }
 
-/** A client on its way through the steps of the {@link import('./connection-pipeline.js').ConnectionPipeline}. */
+/**
+ * A client that is passing through the steps of the
+ * {@link import('./connection-pipeline.js').ConnectionPipeline}.
+ */
 export class ConnectionAttempt {
   /** Set by the step `authenticate`. */
   identity: Identity | undefined;
@@ -30,11 +33,11 @@ export class ConnectionAttempt {
     readonly request: IncomingMessage,
     readonly address: string,
     readonly credentials: ClientCredentials,
-    /** Emits `close` when the client goes away before it is connected. */
+    /** Emits `close` if the client disconnects before it is connected. */
     private readonly transport: EventEmitter,
   ) {}
 
-  /** Whether there is something to release. */
+  /** Whether there is a slot to release. */
   get holds(): boolean {
     return this.releaseSlot !== undefined;
   }
@@ -50,6 +53,6 @@ export class ConnectionAttempt {
     transport.on('close', this.release);
   }
 
-  /** Gives back what the attempt holds. */
+  /** Releases the slot, if the attempt has one. */
   readonly release = (): void => this.releaseSlot?.();
 }

@@ -18,7 +18,7 @@ import type { CommandListener } from './socketio/command-listener.js';
 import { FrameReceiver } from './ws/frame-receiver.js';
 import { WsConnection } from './ws/ws-connection.js';
 
-export interface ConnectionLifecycleDependencies {
+interface ConnectionLifecycleDependencies {
   readonly registry: ConnectionRegistry;
   readonly budget: SendBufferBudget;
   readonly sessions: { onHeartbeat(connection: Connection): void; left(connection: Connection): void };
@@ -28,7 +28,7 @@ export interface ConnectionLifecycleDependencies {
   readonly router: CommandRouter;
   readonly commandListener: CommandListener;
   readonly fastPublish: FastPublish;
-  /** @throws RefusalError if a client that was authorized may not connect any more */
+  /** @throws RefusalError if the client is no longer allowed to connect */
   readonly revalidate: (attempt: ConnectionAttempt) => void;
   readonly onConnected: () => void;
   readonly onDisconnected: (connection: Connection, reason: string) => void;
@@ -40,7 +40,7 @@ export interface ConnectionLifecycleDependencies {
   readonly now: () => number;
 }
 
-export interface ConnectionLifecycleSettings {
+interface ConnectionLifecycleSettings {
   readonly maxMessageBytes: number;
   /** Largest frame; a larger one closes the connection. */
   readonly transportLimitBytes: number;
@@ -48,7 +48,7 @@ export interface ConnectionLifecycleSettings {
   readonly slimConnections: boolean;
 }
 
-/** Connections from the moment in which a client has passed all checks to the one in which it has left: attached, restored, detached. */
+/** The life of a connection after all checks have passed: attach, restore, detach. */
 export class ConnectionLifecycle {
   /** Connections that were made slim. */
   slimConnections = 0;
@@ -68,7 +68,7 @@ export class ConnectionLifecycle {
     return present !== undefined && this.dependencies.registry.connection(present.id) === present;
   }
 
-  /** Connects a client that was authorized, unless it may not connect any more. */
+  /** Connects an authorized client, unless it is no longer allowed to connect. */
   connect(socket: Socket, attempt: ConnectionAttempt): void {
     try {
       this.dependencies.revalidate(attempt);
@@ -99,12 +99,15 @@ export class ConnectionLifecycle {
     socket.conn.on('heartbeat', this.onHeartbeat);
     if (wire === 'socketio') fastPublish.attach(connection);
     log.info('Connection opened', { connection_id: connection.id, user_id: identity!.userId, wire });
-    // Once the connection listeners of an embedding application have run.
+    // After the `connection` listeners of an embedding application have run.
     if (this.settings.slimConnections) setImmediate(() => this.makeSlim(connection));
     return connection;
   }
 
-  /** Restores the session of a new connection, then sends its `status`. Commands of a `/ws` client wait until then. */
+  /**
+   * Restores the session of a new connection, then sends its `status`. Commands of a `/ws` client wait until
+   * then.
+   */
   private restore(connection: ClientConnection, { session }: ConnectionAttempt): void {
     const inbox = this.dependencies.direct.add(connection);
     void this.dependencies.restore.run(connection, session!, inbox).finally(() => {
@@ -159,7 +162,7 @@ export class ConnectionLifecycle {
     })(this);
 }
 
-/** A `/ws` client is in the main namespace only: without it, it cannot do anything any more. */
+/** A `/ws` client is only in the main namespace. Once it has left that, its transport has no use. */
 function closeTransport({ conn }: Socket, reason: string): void {
   const transport = conn as unknown;
   if (!(transport instanceof WsConnection)) return;

@@ -7,39 +7,47 @@ import { positionsField } from '../protocol/request-fields.js';
 import type { OpenedSession } from '../sessions/session-service.js';
 import type { ConnectionAttempt, Release } from './connection-attempt.js';
 
-export interface ConnectionPipelineDependencies {
+interface ConnectionPipelineDependencies {
   /** @throws RefusalError `forbidden` */
   readonly checkOrigin: (request: IncomingMessage) => void;
-  /** Whether operators allow connections at present. @throws RefusalError */
+  /** Whether operators currently allow connections. @throws RefusalError */
   readonly checkConnectionsEnabled: () => void;
-  /** Acquires a connection slot, and waits for the handshake's turn. @throws RefusalError `at_capacity`, `rate_limited`, `shutting_down` */
+  /**
+   * Acquires a connection slot, then delays the handshake if too many arrive at once.
+   *
+   * @throws RefusalError `at_capacity`, `rate_limited`, `shutting_down`
+   */
   readonly admit: (request: IncomingMessage) => void | Promise<void>;
   /** Verifies a token. @throws RefusalError `unauthorized`, `token_expired`, `token_revoked` */
   readonly authenticate: (token: string) => Identity;
-  /** Undefined where no hook is there to be asked. */
+  /** Returns undefined if no hook is configured. */
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
-  /** Undefined where connections of users are not limited. */
+  /** Returns undefined if connections of users are not limited. */
   readonly acquireUserSlot: (userId: string) => Promise<Release> | undefined;
   readonly openSession: (userId: string, sessionId: unknown, positions: Positions) => Promise<OpenedSession>;
   /** @throws RefusalError `token_revoked` */
   readonly checkRevoked: (identity: Identity) => void;
-  /** Called with each attempt that a step refuses. */
+  /** Called for each attempt that a step refuses. */
   readonly onRefused: (error: unknown, request: IncomingMessage) => void;
 }
 
-/** One step. Throws or rejects with a RefusalError to refuse the client; what the attempt holds is released then. */
+/**
+ * One step. It throws or rejects with a RefusalError to refuse the client; the attempt's slot is then
+ * released.
+ */
 type Step<Subject> = (subject: Subject) => void | Promise<void>;
 
 /**
- * How a client gets in, the same for both wires. The steps are in two parts, because a Socket.IO client opens its transport before it gives its
- * token:
+ * The steps before a client is connected, the same for both wires. They are in two parts, because a Socket.IO
+ * client opens its transport before it sends its token:
  *
  * | part | Socket.IO | `/ws` |
  * |---|---|---|
  * | {@link beforeTransport} | HTTP request of the handshake | HTTP request of the upgrade |
  * | {@link beforeConnection} | packet by which the client joins | the same request |
  *
- * A client that has passed them is attached: see {@link import('./connection-lifecycle.js').ConnectionLifecycle}.
+ * After the steps the client is attached: see
+ * {@link import('./connection-lifecycle.js').ConnectionLifecycle}.
  */
 export class ConnectionPipeline {
   constructor(private readonly dependencies: ConnectionPipelineDependencies) {}
@@ -58,7 +66,11 @@ export class ConnectionPipeline {
     (attempt) => this.revalidate(attempt),
   ];
 
-  /** Runs the steps before a transport is opened. Without a wait it is done at once. @throws RefusalError, or rejects with one */
+  /**
+   * Runs the steps before a transport is opened. Synchronous if no step has to wait.
+   *
+   * @throws RefusalError, or rejects with one
+   */
   admit(request: IncomingMessage): void | Promise<void> {
     const refuse = (error: unknown): never => {
       this.dependencies.onRefused(error, request);
@@ -83,9 +95,10 @@ export class ConnectionPipeline {
   }
 
   /**
-   * Time has passed since the token was verified: hooks, the session store, and middleware of an embedding program were waited for.
+   * Checks again what may have changed since the token was verified: hooks, the session store and middleware
+   * of an embedding program take time.
    *
-   * @throws RefusalError if the client may not connect any more
+   * @throws RefusalError if the client is no longer allowed to connect
    */
   revalidate({ identity }: ConnectionAttempt): void {
     this.dependencies.checkConnectionsEnabled();
@@ -118,7 +131,7 @@ export class ConnectionPipeline {
   }
 }
 
-/** Runs steps one after the other; gives a promise only where one of them has to be waited for. */
+/** Runs steps one after the other. Returns a promise only if a step is asynchronous. */
 function run<Subject>(steps: readonly Step<Subject>[], subject: Subject): Promise<void> | undefined {
   for (let i = 0; i < steps.length; i++) {
     const waiting = steps[i]!(subject);

@@ -2,7 +2,7 @@ import type { Namespace } from 'socket.io';
 import type { ClientConnection } from './client-connection.js';
 import type { Audience } from '../fanout/subscriber.js';
 
-/** Rooms of topics carry this prefix, so that no topic can be mistaken for a connection's own room. */
+/** Prefix of topic rooms, so that no topic has the name of a connection's own room. */
 const roomPrefix = 'topic:';
 
 /** The Socket.IO room of a topic. */
@@ -10,15 +10,18 @@ export function roomOf(topic: string): string {
   return roomPrefix + topic;
 }
 
-/** What follows the rooms of topics. */
-export interface RoomListener {
+/** Receives changes of topic rooms. */
+interface RoomListener {
   onRoomCreated(topic: string): void;
   onRoomDeleted(topic: string): void;
   onJoined(topic: string, id: string): void;
   onLeft(topic: string, id: string): void;
 }
 
-/** The connections of this replica, and the rooms they are in. The rooms are Socket.IO's own: there is no second index. */
+/**
+ * The connections of this replica and their rooms. The rooms are those of Socket.IO: there is no second
+ * index.
+ */
 export class ConnectionRegistry implements Audience {
   private readonly connections = new Map<string, ClientConnection>();
 
@@ -62,15 +65,15 @@ export class ConnectionRegistry implements Audience {
     void this.namespace.sockets.get(id)?.leave(roomPrefix + topic);
   }
 
-  /** Tells a listener what happens to the rooms of topics. */
+  /** Notifies a listener of changes of topic rooms. */
   follow(listener: RoomListener): void {
     const { adapter } = this.namespace;
     const topicOf = (room: string) =>
       room.startsWith(roomPrefix) ? room.slice(roomPrefix.length) : undefined;
-    const on = (event: string, tell: (topic: string, id: string) => void) =>
+    const on = (event: string, notify: (topic: string, id: string) => void) =>
       adapter.on(event, (room: string, id: string) => {
         const topic = topicOf(room);
-        if (topic !== undefined) tell(topic, id);
+        if (topic !== undefined) notify(topic, id);
       });
     on('create-room', (topic) => listener.onRoomCreated(topic));
     on('delete-room', (topic) => listener.onRoomDeleted(topic));

@@ -2,13 +2,13 @@ import type { PresenceService } from '../presence/presence-service.js';
 import type { TopicHub } from '../topics/topic-hub.js';
 import type { ConnectionRegistry } from './connection-registry.js';
 
-export interface FollowRoomsDependencies {
+interface FollowRoomsDependencies {
   readonly registry: ConnectionRegistry;
   readonly topics: TopicHub;
   readonly presence: PresenceService;
 }
 
-/** Socket.IO's rooms decide which topics are active here, and which users are present in them. */
+/** Derives the active topics of this replica, and the presence of its users, from Socket.IO's rooms. */
 export function followRooms({ registry, topics, presence }: FollowRoomsDependencies): void {
   const userOf = (id: string) => registry.connection(id)?.identity.userId;
   registry.follow({

@@ -6,15 +6,21 @@ import { closeReasons, closeTimeoutMs } from './close-codes.js';
 import { closeWebSockets } from './engine-internals/engine-server.js';
 import type { WsUpgrade } from './ws/upgrade.js';
 
-export interface GatewayCloseDependencies {
+interface GatewayCloseDependencies {
   readonly http: HttpServer;
   readonly io: SocketIoServer;
   readonly upgrades: WsUpgrade;
 }
 
-/** Closes all connections of a replica: each WebSocket gets a close frame with a code, and what is open after a short time is cut off. */
+/**
+ * Closes all connections of a replica: each WebSocket gets a close frame with a code, and sockets still open
+ * after a short time are destroyed.
+ */
 export class GatewayClose {
-  /** The TCP sockets of the HTTP server, upgraded ones too: Node loses sight of a socket that was upgraded. */
+  /**
+   * The TCP sockets of the HTTP server, upgraded ones included: Node no longer tracks a socket after its
+   * upgrade.
+   */
   private readonly open = new Set<Socket>();
 
   constructor(private readonly dependencies: GatewayCloseDependencies) {
@@ -26,7 +32,7 @@ export class GatewayClose {
 
   async close(): Promise<void> {
     const { io, upgrades } = this.dependencies;
-    // The answers of this turn are written first.
+    // First the answers of this turn are written.
     await setImmediate();
     const limit = setTimeout(() => this.cutOff(), closeTimeoutMs);
     upgrades.close(closeReasons.shuttingDown);
@@ -39,7 +45,7 @@ export class GatewayClose {
     for (const socket of this.open) socket.destroy();
   }
 
-  // A listener that all sockets share; `this` is the socket.
+  // One listener shared by all sockets; `this` is the socket.
   private readonly onClosed = ((closing: GatewayClose) =>
     function (this: Socket): void {
       closing.open.delete(this);

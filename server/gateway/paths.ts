@@ -1,5 +1,5 @@
-/** Requests whose address begins with this are engine.io's. */
+/** Paths with this prefix belong to engine.io. */
 export const engineIoPath = '/socket.io/';
 
-/** WebSockets with JSON frames. */
+/** Path of WebSockets with JSON frames. */
 export const wsPath = '/ws';

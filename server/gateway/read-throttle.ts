@@ -4,18 +4,28 @@ import type { ClientConnection } from './client-connection.js';
 import { engineOf } from './engine-internals/engine-connection.js';
 import { startReading, stopReading } from './engine-internals/reading.js';
 
-/** A client that has published within this time, in milliseconds, is likely to do so again before the append. */
+/**
+ * A client that has published within this time, in milliseconds, will probably publish again before the
+ * append.
+ */
 const busyWithinMs = 50;
-/** Less is not worth stopping for. */
+/** For a shorter time, in milliseconds, a stop is not worth its cost. */
 const leastMs = 3;
-/** However long the topic gathers publishes, other commands of the connection wait no longer than this. */
+/**
+ * Longest stop, in milliseconds: other commands of the connection wait no longer, even if the topic lingers
+ * for longer.
+ */
 const longestMs = 25;
-/** Reading goes on this long before the append, so that what has come meanwhile is part of it. */
+/**
+ * Reading resumes this long before the append, in milliseconds, so that it includes what has arrived
+ * meanwhile.
+ */
 const aheadMs = 2;
 
 /**
- * Lets the bytes of busy publishers wait in the kernel while their topic gathers publishes for its next append: many messages then cost one
- * wake-up and one read. They would have waited in the mailbox otherwise; nobody is answered later for it.
+ * Delays reading from busy publishers until shortly before the next append of their topic, so that many
+ * messages cost one wake-up and one read. Without the delay they would wait in the mailbox, so no answer is
+ * later because of it.
  */
 export class ReadThrottle {
   private readonly stopped = new Set<TcpSocket>();
@@ -24,9 +34,12 @@ export class ReadThrottle {
 
   constructor(private readonly dependencies: { readonly clock: Clock }) {}
 
-  /** A publish of a connection waits for its append. `appendAt` is the time of the append, by the monotonic clock; 0: at once. */
+  /**
+   * Called when a publish of a connection waits for its append. `appendAt` is the time of the append on the
+   * monotonic clock, in milliseconds; 0: at once.
+   */
   published(connection: ClientConnection | undefined, appendAt: number): void {
-    // A publish over HTTP has no connection.
+    // A publish over HTTP comes without a connection.
     if (connection === undefined) return;
     const { clock } = this.dependencies;
     const now = clock.now();

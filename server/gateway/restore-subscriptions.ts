@@ -10,8 +10,8 @@ import type { ClientConnection } from './client-connection.js';
 import type { Connection } from '../protocol/connection.js';
 import type { ConnectionRegistry } from './connection-registry.js';
 
-/** The session of a connection while its topics are given back; see `sessions/session-service.ts`. */
-export interface WelcomeSessions {
+/** Sessions as the restoring of subscriptions uses them; see `sessions/session-service.ts`. */
+interface RestoredSessions {
   connected(
     connection: Connection,
     createdAt: number,
@@ -23,30 +23,32 @@ export interface WelcomeSessions {
   forget(connection: Connection, topic: string): boolean;
 }
 
-export interface SubscriptionRestoreDependencies {
+interface SubscriptionRestoreDependencies {
   readonly registry: ConnectionRegistry;
   readonly topics: Topics;
-  readonly sessions: WelcomeSessions;
+  readonly sessions: RestoredSessions;
   readonly permissions: Permissions;
-  /** The mode that the service is in; told while it is not `normal`. */
+  /** The current mode of the service. Included in the `status` if it is not `normal`. */
   readonly mode: () => string;
   readonly log: Log;
 }
 
-/** The `status` waits this long for the inbox, in milliseconds. */
+/** The `status` waits at most this long for the inbox, in milliseconds. */
 const inboxLimitMs = 1000;
 
-/** Wait before a subscription of the service's own making is tried again, in milliseconds. */
+/** Delay before a failed subscription is tried again, in milliseconds. */
 const retryMs = 1000;
 
-/** What a connection gets when it has entered: its subscriptions, and the `status` that begins everything. */
+/** Restores the subscriptions of a new connection and sends `status`, its first event. */
 export class SubscriptionRestore {
   constructor(private readonly dependencies: SubscriptionRestoreDependencies) {}
 
   /**
-   * Restores the session's subscriptions and those the token asks for, then sends `status`. Never rejects.
+   * Restores the subscriptions of the session and those that the token requests, then sends `status`. Never
+   * rejects.
    *
-   * @param inbox resolves when direct messages reach the connection: a client that has its status can be reached
+   * @param inbox resolves when direct messages reach the connection, so that a client with a `status` can
+   * receive them
    */
   async run(connection: ClientConnection, session: OpenedSession, inbox: Promise<void>): Promise<void> {
     const { sessions, permissions } = this.dependencies;
@@ -56,7 +58,8 @@ export class SubscriptionRestore {
     const allowed = [...wanted].filter(
       ([topic]) => isTopicName(topic) && permissions.allows(connection.identity, 'subscribe', topic),
     );
-    // From here on the session keeps each of them until it is subscribed, whatever becomes of the connection.
+    // From here on the session keeps each of these topics until it is subscribed, even if the connection
+    // closes.
     sessions.connected(connection, session.createdAt, new Map(allowed));
     // Before the subscriptions, because nothing may come between them and the status: it is sent before the missed messages.
     await withTimeout(inbox, inboxLimitMs).catch(() => {});
@@ -81,11 +84,14 @@ export class SubscriptionRestore {
     });
   }
 
-  /** Takes up a subscription that the session awaits: while the log is away it is tried again. Undefined: not now, or not any more. */
+  /**
+   * Subscribes to a topic that the session still awaits. While the log is unreachable, the subscription is
+   * tried again later. Undefined: not subscribed now, or no longer awaited.
+   */
   private async subscribe(connection: ClientConnection, topic: string): Promise<Subscribed | undefined> {
     const { topics, sessions, log } = this.dependencies;
     const awaited = sessions.awaited(connection, topic);
-    // The client has subscribed or unsubscribed by itself meanwhile.
+    // Meanwhile the client itself has subscribed or unsubscribed.
     if (awaited === undefined) return undefined;
     const { since } = awaited;
     try {
@@ -94,12 +100,12 @@ export class SubscriptionRestore {
         sessions.subscribed(connection, topic, since, subscribed);
         return subscribed;
       }
-      // The client has unsubscribed while this was under way.
+      // The client has unsubscribed while the subscription was in progress.
       topics.unsubscribe(connection, topic);
       return undefined;
     } catch (error) {
       log.debug('Subscription not restored yet', { connection_id: connection.id, topic, error });
-      // What a hook has refused for good is not asked again.
+      // A final refusal by a hook is not retried.
       const isForGood = error instanceof RefusalError && errorTable[error.code].retry !== 'yes';
       if (isForGood) sessions.forget(connection, topic);
       else this.subscribeLater(connection, topic);

@@ -16,7 +16,7 @@ export interface HookRunnerDependencies {
   readonly supervisor: Supervisor;
   /** The payload of a request as an object, with binary parts as `Buffer`s. */
   readonly decode: (request: PublishRequest) => unknown;
-  /** Checks and encodes a payload that a hook has given. @throws RefusalError if it is none */
+  /** Validates and encodes a payload returned by a hook. @throws RefusalError if it is not a valid payload */
   readonly encode: (payload: unknown) => Pick<PublishRequest, 'payloadJson' | 'attachments'>;
 }
 
@@ -28,8 +28,8 @@ export class HookRunner {
   ) {}
 
   /**
-   * Lets `onPublish` see and change a message; undefined without such a hook. Its failures are those of the topic's actor, which calls it: they
-   * are thrown as they are.
+   * Passes a message to `onPublish`, which may change it; undefined without such a hook. Errors are thrown
+   * unchanged, because they count as failures of the topic's actor, which calls this function.
    */
   get publish(): ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined {
     const { hooks, decode, encode } = this.dependencies;
@@ -51,12 +51,15 @@ export class HookRunner {
     };
   }
 
-  /** @throws RefusalError the hook's own; `internal` if it fails, `unavailable` after it has failed */
+  /**
+   * @throws RefusalError the hook's own; `internal` if the hook fails, `unavailable` if it was stopped after
+   * failures
+   */
   readonly subscribing = ({ id, identity }: Connection, topic: string): Promise<void> | undefined => {
     const { hooks } = this.dependencies;
     if (hooks.onSubscribe === undefined) return undefined;
     const event: SubscribeEvent = { topic, connectionId: id, userId: identity.userId };
-    // By topic: a hook that fails for one must not shut the others.
+    // Supervised per topic: a hook that fails for one topic must not block the others.
     return this.supervised(`hook:onSubscribe:${topic}`, 'onSubscribe', () => hooks.onSubscribe!(event));
   };
 

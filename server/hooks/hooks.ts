@@ -4,13 +4,13 @@ import { RefusalError } from '../../shared/errors.js';
 export interface PublishEvent {
   readonly id: string;
   readonly topic: string;
-  /** As the client sent it; binary parts are `Buffer`s. Parsed when first looked at. */
+  /** The payload from the client; binary parts are `Buffer`s. Parsed on first access. */
   readonly payload: unknown;
   /** User id; null for the service. */
   readonly sender: string | null;
 }
 
-/** A client that asks to be let in; its connection has no id yet. */
+/** A client that asks to connect. It has no connection id yet. */
 export interface ConnectEvent {
   readonly userId: string;
   readonly roles: readonly string[];
@@ -18,7 +18,7 @@ export interface ConnectEvent {
   readonly wire: 'socketio' | 'json';
 }
 
-/** A connection that has ended. */
+/** A closed connection. */
 export interface DisconnectEvent {
   readonly connectionId: string;
   readonly userId: string;
@@ -33,27 +33,28 @@ export interface SubscribeEvent {
 }
 
 /**
- * What an embedding program adds. Each hook may take `actor_system.hook_timeout_ms`. To refuse what is asked, throw a `RefusalError`: it is
- * the client's answer. Anything else that is thrown, and being late, is a failure: the client is answered `internal`, and what fails again and
- * again is stopped until an operator restarts it. All topics have their own actor, so a topic whose hook fails does not disturb the others.
+ * Hooks of an embedding program. Each may take `actor_system.hook_timeout_ms`. To refuse a request, throw a
+ * `RefusalError`: it is sent to the client. Any other error, and a timeout, is a failure: the client gets
+ * `internal`, and a hook that fails repeatedly is stopped until an operator restarts it. Each topic has its
+ * own actor, so a hook that fails for one topic does not affect the others.
  */
 export interface Hooks {
   /**
-   * Before a message is stored. May return another payload. Messages keep their order, whatever a hook takes; hooks of messages that wait
-   * together run at the same time.
+   * Before a message is stored. May return another payload. Messages keep their order, however long a hook
+   * takes; hooks of messages that wait together run at the same time.
    */
   onPublish?(
     event: PublishEvent,
   ): void | { readonly payload: unknown } | Promise<void | { readonly payload: unknown }>;
   /** Before a connection is subscribed to a topic, also by its session or token. */
   onSubscribe?(event: SubscribeEvent): void | Promise<void>;
-  /** After a connection has authenticated, before it is let in. */
+  /** After a client has authenticated, before it is connected. */
   onConnect?(event: ConnectEvent): void | Promise<void>;
-  /** After a connection has left; refusing means nothing. */
+  /** After a connection has closed. An error has no effect on the client. */
   onDisconnect?(event: DisconnectEvent): void | Promise<void>;
 }
 
-/** What a client is told of a failure: that there was one, not which. */
+/** The refusal sent to a client after a failure of a hook. It does not contain the cause. */
 export function hookFailed(name: keyof Hooks): RefusalError {
   return new RefusalError('internal', `the hook ${name} has failed`);
 }

@@ -18,7 +18,7 @@ export function apiRouter(
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
-  // curl sends JSON as a form unless told otherwise.
+  // By default curl sends JSON with the content type of a form.
   api.use(json({ limit: settings.bodyLimitBytes, type: () => true }));
 
   const run = async (request: Request, response: Response, command: string, body: unknown) => {
@@ -57,7 +57,7 @@ function historyQuery({ query }: Request): object {
   };
 }
 
-/** A caller without a connection: it asks and is answered, nothing can be sent to it. */
+/** A caller without a connection: it gets an answer, and no events. */
 class HttpCaller implements Connection {
   readonly id = 'http';
   readonly wire = 'json';

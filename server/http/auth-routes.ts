@@ -6,7 +6,10 @@ import { parseRequest } from '../protocol/parse-request.js';
 
 const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
 
-/** A pair as it is answered, with the names of OAuth 2 (RFC 6749, section 5.1); `…_at` are milliseconds since 1970. */
+/**
+ * A pair in the form of an answer, with the names of OAuth 2 (RFC 6749, section 5.1); `…_at` are milliseconds
+ * since 1970.
+ */
 export function pairAnswer(pair: TokenPair, now: number) {
   return {
     access_token: pair.accessToken,
@@ -18,10 +21,10 @@ export function pairAnswer(pair: TokenPair, now: number) {
   };
 }
 
-/** `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which is good once. */
+/** `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which can be used once. */
 export function authRouter(refreshes: RefreshService, now: () => number): Router {
   const router = Router();
-  // curl sends JSON as a form unless told otherwise.
+  // By default curl sends JSON with the content type of a form.
   router.post('/auth/refresh', json({ limit: 65_536, type: () => true }), async (request, response) => {
     const { refresh_token: token } = parseRequest(schema, request.body ?? {});
     const pair = await refreshes.refresh(token);

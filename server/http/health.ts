@@ -6,13 +6,13 @@ export interface HealthSources {
   readonly version: string;
   readonly uptimeSecs: () => number;
   readonly connections: () => number;
-  /** `none`: the service runs alone, in memory. */
+  /** `none`: the service runs as one replica, in memory. */
   readonly redis: () => {
     readonly state: 'up' | 'down' | 'none';
     readonly reconnects: number;
     readonly adapter_failures: number;
   };
-  /** What operators have switched. */
+  /** The runtime control as set by operators. */
   readonly control: () => ControlSnapshot;
   readonly phase: () => 'starting' | 'running' | 'draining';
 }

@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import type { Metrics } from '../metrics/metrics.js';
 
-/** `/metrics`: JSON, or Prometheus text for whoever prefers it. */
+/** `/metrics`: JSON, or Prometheus text for clients that prefer it. */
 export function metricsRouter(metrics: Metrics): Router {
   const router = Router();
   router.get('/metrics', async (request, response) => {
@@ -15,8 +15,9 @@ export function metricsRouter(metrics: Metrics): Router {
 }
 
 /**
- * Scrapers ask for plain text or OpenMetrics and never for JSON. Their types carry parameters (`version`, `escaping`) that change from
- * release to release, which express' negotiation takes for other types.
+ * Scrapers request plain text or OpenMetrics, never JSON. Their types have parameters (`version`, `escaping`)
+ * that change between releases, and the content negotiation of express does not match types with other
+ * parameters.
  */
 function prefersText(accept = ''): boolean {
   return /text\/plain|application\/openmetrics-text/i.test(accept) && !/application\/json/i.test(accept);

@@ -18,7 +18,7 @@ import { sendError } from './errors.js';
 interface HttpRateLimitDependencies {
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
-  /** Counts for all replicas; undefined: this replica counts by itself. */
+  /** Counts for all replicas; undefined: this replica counts only its own requests. */
   readonly store: Store | undefined;
   readonly counts: LimitCounts;
   readonly log: Log;
@@ -33,8 +33,9 @@ interface HttpRateLimitSettings {
 const storeLimitMs = 500;
 
 /**
- * Limits the requests of a caller: the user of a valid token, else the address (IPv6 by /56). Every answer tells by `RateLimit` headers
- * (draft 7 of the IETF) how much is left; past the limit it is 429 with `Retry-After`. While Redis is away everything passes.
+ * Limits the requests of a caller: the user of a valid token, or else the address (IPv6 by /56). Every answer
+ * has `RateLimit` headers (draft 7 of the IETF) with the remaining number; above the limit it is 429 with
+ * `Retry-After`. While Redis is unreachable, all requests pass.
  */
 export function httpRateLimit(
   { authenticate, addressOf, store, counts, log }: HttpRateLimitDependencies,
@@ -70,7 +71,9 @@ function userOf(request: Request, authenticate: (token: string) => Identity): st
   }
 }
 
-/** Lets requests pass while the store cannot be reached: `/api` is not to fail because it cannot be counted. */
+/**
+ * Lets requests pass while the store is unreachable: `/api` must not fail because requests cannot be counted.
+ */
 class PassingStore implements Store {
   private windowMs = 0;
 

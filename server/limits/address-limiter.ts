@@ -10,7 +10,10 @@ interface AddressLimiterSettings {
   readonly maxConnections: number;
 }
 
-/** Addresses with a bucket at one time. Past this number the address that was idle for longest loses its bucket. */
+/**
+ * Addresses with a bucket at one time. Past this number the address that was idle for longest loses its
+ * bucket.
+ */
 const bucketLimit = 100_000;
 /** After this time a bucket is full again, so it need not be kept. */
 const fullAfterMs = 1000;
@@ -28,7 +31,7 @@ export class AddressLimiter {
     private readonly settings: AddressLimiterSettings,
   ) {}
 
-  /** Whether connections have to be counted, by {@link entered} and {@link left}. */
+  /** Whether connections have to be counted, by {@link connected} and {@link disconnected}. */
   get countsConnections(): boolean {
     return this.settings.maxConnections > 0;
   }
@@ -54,12 +57,12 @@ export class AddressLimiter {
     });
   }
 
-  entered(address: string): void {
+  connected(address: string): void {
     const key = keyOf(address);
     this.connections.set(key, (this.connections.get(key) ?? 0) + 1);
   }
 
-  left(address: string): void {
+  disconnected(address: string): void {
     const key = keyOf(address);
     const rest = (this.connections.get(key) ?? 0) - 1;
     if (rest > 0) this.connections.set(key, rest);

@@ -21,11 +21,16 @@ interface CommandLimiterDependencies {
 }
 
 interface CommandLimiterSettings {
-  /** A connection refused as `rate_limited` more often than this within ten seconds is closed; 0 for never. */
+  /**
+   * A connection refused as `rate_limited` more often than this within ten seconds is closed; 0 for never.
+   */
   readonly abuseRefusals: number;
 }
 
-/** Limits the commands of each connection and of each user, and closes connections that continue after many refusals. */
+/**
+ * Limits the commands of each connection and of each user, and closes connections that continue after many
+ * refusals.
+ */
 export class CommandLimiter {
   private readonly buckets = new WeakMap<Connection, TokenBucket>();
   private readonly refusals = new WeakMap<Connection, SlidingWindow>();
@@ -38,8 +43,8 @@ export class CommandLimiter {
   ) {}
 
   /**
-   * Admits a command: at once, or when the promise resolves. An HTTP caller has no connection, so each of its requests starts with a full
-   * bucket; the rate of its user applies as well.
+   * Admits a command: at once, or when the promise resolves. An HTTP caller has no connection, so each of its
+   * requests starts with a full bucket; the rate of its user applies as well.
    *
    * @throws RefusalError `rate_limited`, or rejects with it
    */

@@ -20,7 +20,10 @@ type ReleaseSlot = () => void;
 
 const storeLimitMs = 500;
 
-/** Limits the connections of a user. While the store is unreachable, only the connections of this replica count. */
+/**
+ * Limits the connections of a user. While the store is unreachable, only the connections of this replica
+ * count.
+ */
 export class UserConnections {
   private readonly held = new Map<string, number>();
 
@@ -30,8 +33,8 @@ export class UserConnections {
   ) {}
 
   /**
-   * Acquires a connection slot for the user. Resolves to the function that releases it; `undefined` if there is no limit. The number is
-   * raised before it is checked, so that simultaneous connects count each other.
+   * Acquires a connection slot for the user. Resolves to the function that releases it; `undefined` if there
+   * is no limit. The number is raised before it is checked, so that simultaneous connects count each other.
    *
    * Rejects with RefusalError `at_capacity`.
    */

@@ -32,7 +32,10 @@ interface Allowance {
   waiting: Waiting[];
 }
 
-/** A grant is a twentieth of the rate. Commands that one replica does not use are missing on the others for at most a second. */
+/**
+ * A grant is a twentieth of the rate. Commands that one replica does not use are missing on the others for at
+ * most a second.
+ */
 const grantsPerSec = 20;
 const grantValidMs = 1000;
 const waitingLimit = 1000;
@@ -41,8 +44,9 @@ const sweepMs = 5000;
 const idleMs = 2000;
 
 /**
- * Limits the commands of each user over all replicas. A replica takes small grants from a shared window and spends them without a
- * request. A denial is kept until it ends, so that a flood costs no round trips. Commands that arrive during a request wait, in order.
+ * Limits the commands of each user over all replicas. A replica takes small grants from a shared window and
+ * spends them without a request. A denial is kept until it ends, so that a flood costs no round trips.
+ * Commands that arrive during a request wait, in order.
  */
 export class UserLimiter {
   private readonly allowances = new Map<string, Allowance>();

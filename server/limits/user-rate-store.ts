@@ -13,10 +13,14 @@ export const rateSlotMs = 100;
 export const rateSlots = 10;
 
 /**
- * Counts the commands of users on all replicas together, in a sliding window: at most `ratePerSec` are granted in any ten consecutive
- * slots of 100 ms. A second that does not begin with a slot touches eleven slots, so it may contain one slot more.
+ * Counts the commands of users on all replicas together, in a sliding window: at most `ratePerSec` are
+ * granted in any ten consecutive slots of 100 ms. A second that does not begin with a slot touches eleven
+ * slots, so it may contain one slot more.
  */
 export interface UserRateStore {
-  /** Takes up to `want` commands. Rejects while the store is unreachable; the rejection says nothing about the rate. */
+  /**
+   * Takes up to `want` commands. Rejects while the store is unreachable; the rejection says nothing about the
+   * rate.
+   */
   take(userId: string, ratePerSec: number, want: number): Promise<Grant>;
 }

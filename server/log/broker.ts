@@ -9,27 +9,31 @@ export interface AppendEntry {
   readonly id: string;
   /** The encoded entry; every replica gets exactly these bytes. */
   readonly entry: Buffer;
-  /** Idempotency key, unique per topic; a repetition answers with the first one's position. */
+  /** Idempotency key, unique per topic. A repetition gets the position of the first message. */
   readonly key?: string;
 }
 
-/** What became of one {@link AppendEntry}. */
+/** The result of one {@link AppendEntry}. */
 export interface AppendReceipt extends Position {
-  /** Id of the message in the log: the first one's where `duplicate`. */
+  /** Id of the message in the log; of the first message if this is a `duplicate`. */
   readonly id: string;
   readonly duplicate: boolean;
   readonly durability: Durability;
-  /** Replicas that carried the topic when the batch was published, if the driver knows. */
+  /**
+   * Number of replicas on which the topic was active when the batch was published, if the driver can count
+   * them.
+   */
   readonly receivers?: number;
 }
 
-/** The end of a log, and what is still in it. */
+/** The end of a log, and the range of messages still stored. */
 export interface LogEnd extends Position {
-  /** Sequence of the oldest message still stored; `sequence + 1` when none is. */
+  /** Sequence of the oldest message still stored; `sequence + 1` if none is stored. */
   readonly firstSequence: number;
   /**
-   * Ends of the earlier epochs that this log continues, newest first, at most 8. A position `{epoch: e, sequence: n}` is a
-   * place in this log if `e` is the current epoch and `n <= sequence`, or if `{epoch: e, sequence: m}` is listed here and `n <= m`.
+   * Ends of the earlier epochs that this log continues, newest first, at most 8. A position
+   * `{epoch: e, sequence: n}` is in this log if `e` is the current epoch and `n <= sequence`, or if
+   * `{epoch: e, sequence: m}` is listed here and `n <= m`.
    */
   readonly previous: readonly Position[];
 }
@@ -49,52 +53,64 @@ export interface LogEntry {
   readonly entry: Buffer;
 }
 
-/** An answer of {@link Broker.read}: consistent with `end`, which was read in the same atomic step. */
+/** The result of {@link Broker.read}, consistent with `end`, which was read in the same atomic step. */
 export interface LogSlice {
   readonly end: LogEnd;
   /** In order of sequence. Sequences may be missing only where messages were removed or trimmed. */
   readonly entries: readonly LogEntry[];
 }
 
-/** How long a topic's log keeps what. */
+/** How much of a topic's log is kept, and for how long. */
 export interface Retention {
-  /** Newest messages kept. 0 keeps none (positions and order remain). */
+  /** Number of newest messages kept. 0 keeps none (positions and order remain). */
   readonly historySize: number;
-  /** With this many stored, appends are refused with `busy`, so that nothing is lost that nobody has read. 0: the oldest make room. */
+  /**
+   * With this many messages stored, appends are refused with `busy`, so that no unread message is lost. 0:
+   * the oldest messages are removed instead.
+   */
   readonly fullAt: number;
   /** The log expires this long after the last append. */
   readonly historyTtlMs: number;
-  /** How long an idempotency key is remembered. */
+  /** An idempotency key is kept for this long. */
   readonly idempotencyMs: number;
 }
 
-/** `up`: commands are answered. `down`: not connected, or connected but not answering (stalled). */
+/** `up`: commands are answered. `down`: not connected, or connected without answers (stalled). */
 export type BrokerState = 'up' | 'down';
 
-/** What a broker tells its one user, the topic hub. */
+/** Receives the events of a broker. The only implementation is the topic hub. */
 export interface BrokerListener {
   /**
-   * A batch of a followed topic. Batches of one topic come in log order, each at most once while the connection holds;
-   * after an interruption some may be missing, which {@link onResync} announces.
+   * A batch of a followed topic. Batches of one topic arrive in log order, each at most once on one
+   * connection to the store. After an interruption some may be missing; then {@link onResync} is called.
    */
   onBatch(batch: Batch): void;
   onState(state: BrokerState): void;
-  /** Live traffic may have been missed: every followed topic's position has to be compared with the log's end. */
+  /**
+   * Live batches may have been missed: the position of every followed topic must be compared with the log's
+   * end.
+   */
   onResync(): void;
 }
 
 /**
- * The contract of the ordered log. `test/contract/broker.ts` runs the same suite on every driver.
+ * The contract of the ordered log. `test/contract/log/broker.test.ts` runs the same tests on every driver.
  *
- * Ordering: appends of one topic, from all replicas, form one order, without holes, counted by `sequence` from 1 within a new
- * log. A log that survived with a possible loss of its tail (another Redis process answers than at the last append) goes on under a
- * new epoch, at the next sequence, and lists the old epoch in `previous`; a log that is gone begins a new epoch at 1.
+ * Ordering: appends of one topic, from all replicas, form one order without holes, counted by `sequence` from
+ * 1 in a new log. A log that survived but may have lost its tail (another Redis process answers than at the
+ * last append) continues under a new epoch, at the next sequence, and lists the old epoch in `previous`. A
+ * log that is gone begins a new epoch at 1.
  *
- * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step. `append` settles only
- * when its outcome is certain: it resolves when all of it is in the log; it rejects with
- * `RefusalError('unavailable')` only when nothing of it is or ever will be there; and with `RefusalError('outcome_unknown')` when
- * the outcome could not be learned within the limit; with `busy` where the log is full (`Retention.fullAt`), and nothing is stored. There is at most one append per topic in flight from one replica: the topic
- * actor's duty.
+ * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step.
+ * `append` settles only when its outcome is certain:
+ *
+ * - It resolves when the whole batch is in the log.
+ * - It rejects with `RefusalError('unavailable')` only if nothing of the batch is in the log or ever will be.
+ * - It rejects with `RefusalError('outcome_unknown')` if the outcome could not be determined within the time
+ *   limit.
+ * - It rejects with `RefusalError('busy')` if the log is full (`Retention.fullAt`); nothing is stored.
+ *
+ * The topic actor makes sure that each replica has at most one append per topic in progress.
  */
 export interface Broker {
   readonly state: BrokerState;
@@ -104,14 +120,17 @@ export interface Broker {
   read(topic: string, after: number, limit: number): Promise<LogSlice>;
   /** The newest `limit` messages, oldest first. */
   readLast(topic: string, limit: number): Promise<LogSlice>;
-  /** Ends of several logs in one round trip. A log that does not exist is given an epoch, at sequence 0. */
+  /** Ends of several logs in one round trip. A log that does not exist gets an epoch, at sequence 0. */
   ends(topics: readonly string[]): Promise<LogEnd[]>;
-  /** Begins to receive a topic's batches; resolved once none published from now on can be missed. Idempotent. */
+  /**
+   * Begins to receive a topic's batches. Resolves when no batch published from now on can be missed.
+   * Idempotent.
+   */
   follow(topic: string): Promise<void>;
   unfollow(topic: string): Promise<void>;
-  /** Takes single messages out of the log; their sequences stay used. */
+  /** Removes single messages from the log; their sequences stay used. */
   remove(topic: string, sequences: readonly number[]): Promise<number>;
-  /** Empties the log; the position stays. Resolves to the number of messages removed. */
+  /** Empties the log; the position stays. Resolves to the number of removed messages. */
   purge(topic: string): Promise<number>;
   close(): Promise<void>;
 }

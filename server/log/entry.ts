@@ -3,42 +3,44 @@ import { base64Key, type Message } from '../../shared/message.js';
 /**
  * The encoding of one message in the log and between replicas.
  *
- * A replica must never parse and re-encode a payload to deliver it. So an entry holds the *inside* of the message's JSON
- * object, without the two fields that only the log knows: `"id":"…","topic":"…",…,"payload":…`. Any wire's JSON of the message is
+ * A replica must never parse and re-encode a payload to deliver it. So an entry holds the *inside* of the
+ * message's JSON object, without the two fields that only the log can set:
+ * `"id":"…","topic":"…",…,"payload":…`. On every wire, the JSON of the message is
  * `{"sequence":5,"epoch":"…",` + body + `}`.
  *
- * An entry begins with `"` when it is only a body. Otherwise it begins with a one-line JSON {@link EntryHeader}, then the body,
- * then the binary parts, which the body refers to as Socket.IO does: `{"_placeholder":true,"num":0}`.
+ * An entry that consists of a body only begins with `"`. Any other entry begins with a one-line JSON
+ * {@link EntryHeader}, then the body, then the binary parts. The body refers to these as Socket.IO does:
+ * `{"_placeholder":true,"num":0}`.
  */
 interface EntryHeader {
-  /** Bytes of the body. */
+  /** Length of the body, in bytes. */
   readonly body: number;
-  /** Bytes of each binary part. */
+  /** Length of each binary part, in bytes. */
   readonly attachments?: readonly number[];
   /** Replica that waits for delivery confirmations of this message. */
   readonly origin?: string;
-  /** The message is being traced: replicas that deliver it note what happens to it. */
+  /** The message is being traced: replicas that deliver it record its events. */
   readonly traced?: true;
 }
 
-/** An entry taken apart, without copying. */
+/** The parts of an entry, without copies. */
 interface EntryView {
   readonly header: EntryHeader | null;
   readonly body: Buffer;
   readonly attachments: readonly Buffer[];
 }
 
-/** What {@link encodeEntry} needs of a message. */
+/** The input of {@link encodeEntry}. */
 interface NewMessage {
   readonly id: string;
-  /** Undefined for a direct message: its recipient does not see the name of the inbox. */
+  /** Undefined for a direct message, because the name of the inbox is not shown to its recipient. */
   readonly topic: string | undefined;
-  /** JSON text of the payload, with placeholders where `attachments` belong. */
+  /** JSON text of the payload, with placeholders for `attachments`. */
   readonly payloadJson: string;
   readonly attachments: readonly Buffer[];
   readonly sender: string | null;
   readonly timestamp: number;
-  /** Replica to which receivers report that clients acknowledged the message. */
+  /** Replica to which receivers report acknowledgements of the message. */
   readonly confirmTo?: string;
   readonly traced?: boolean;
 }
@@ -46,7 +48,7 @@ interface NewMessage {
 const quote = 0x22;
 const newline = 0x0a;
 const timestampMark = '"timestamp":';
-/** Of a time between 2001 and 2286. */
+/** Digits of a time in milliseconds between 2001 and 2286. */
 const timestampDigits = 13;
 const noAttachments: readonly Buffer[] = [];
 
@@ -55,7 +57,7 @@ export function encodeEntry(message: NewMessage): Buffer {
   const sender = message.sender === null ? 'null' : JSON.stringify(message.sender);
   const isDirect = message.topic === undefined;
   const topic = isDirect ? '' : `"topic":"${message.topic}",`;
-  // A direct message is always to be acknowledged: it says nothing of it.
+  // Direct messages always need an acknowledgement, so their entry has no `confirm` field.
   const confirm = message.confirmTo === undefined || isDirect ? '' : '"confirm":true,';
   const body = `"id":"${message.id}",${topic}"sender":${sender},"timestamp":${message.timestamp},${confirm}"payload":${message.payloadJson}`;
   const traced = message.traced === true;
@@ -70,14 +72,19 @@ export function encodeEntry(message: NewMessage): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n${body}`), ...message.attachments]);
 }
 
-/** What an entry of version 0.1 says of an inbox, and of the acknowledgement that every direct message asks for. */
+/**
+ * The fields in inbox entries of version 0.1: the name of the inbox, and the request for an acknowledgement.
+ */
 const inboxFields =
   /^("id":"[^"]*",)"topic":"[^"]*",("sender":(?:null|"(?:[^"\\]|\\.)*"),"timestamp":\d+,)(?:"confirm":true,)?/;
 const topicMark = '"topic":';
-/** Where the topic of a message begins in the body: behind `"id":"…",`. */
+/** Index in the body at which the topic of a message begins: after `"id":"…",`. */
 const topicAt = 44;
 
-/** The entry of a direct message as its recipients get it. Entries in inboxes written by version 0.1 name the inbox as their topic. */
+/**
+ * The entry of a direct message as sent to its recipients. In entries written by version 0.1 the topic is the
+ * name of the inbox.
+ */
 export function directEntry(entry: Buffer): Buffer {
   const start = entry[0] === quote ? 0 : entry.indexOf(newline) + 1;
   if (entry.toString('latin1', start + topicAt, start + topicAt + topicMark.length) !== topicMark)
@@ -114,7 +121,10 @@ export function viewHeader(entry: Buffer): EntryHeader | null {
   return header;
 }
 
-/** Takes an entry apart. Entries are written by {@link encodeEntry} only, so a malformed one is a bug and throws. */
+/**
+ * Splits an entry into its parts. Only {@link encodeEntry} writes entries, so a malformed one is a bug and
+ * throws.
+ */
 export function viewEntry(entry: Buffer): EntryView {
   if (entry[0] === quote) return { header: null, body: entry, attachments: noAttachments };
   const end = entry.indexOf(newline);
@@ -124,20 +134,20 @@ export function viewEntry(entry: Buffer): EntryView {
   return { header, body: entry.subarray(end + 1, end + 1 + header.body), attachments };
 }
 
-/** Id of the message of an entry; without parsing it. */
+/** Id of an entry's message, found without parsing. */
 export function messageIdOf(entry: Buffer): string {
   const body = entry[0] === quote ? 0 : entry.indexOf(newline) + 1;
   return entry.toString('latin1', body + 6, body + 42);
 }
 
-/** Milliseconds since 1970 at which the message of an entry was accepted; without parsing it. */
+/** Time at which an entry's message was accepted, in milliseconds since 1970, found without parsing. */
 export function timestampOf(entry: Buffer): number {
-  // Inside the sender, which comes before, quotation marks are escaped.
+  // In the sender, which comes before, quotation marks are escaped.
   const at = entry.indexOf(timestampMark) + timestampMark.length;
   return Number(entry.toString('latin1', at, at + timestampDigits));
 }
 
-/** Where binary parts go when an entry becomes an object. */
+/** Form of binary parts when an entry becomes an object. */
 type BinaryForm = 'buffer' | 'base64';
 
 /** The message of an entry as an object: for answers of `history` and `missed`, never for live delivery. */

@@ -2,25 +2,25 @@ import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { Clock } from '../primitives/clock.js';
 import type { Batch, Broker, LogEnd, LogEntry } from './broker.js';
-import { epochAt, isPlaceIn, sharedPlace, type Lineage } from './lineage.js';
+import { epochAt, isPositionIn, sharedSequence, type Lineage } from './lineage.js';
 
-/** Why messages are missing from a feed. */
+/** Reasons for messages missing from a feed. */
 export type GapReason = 'log_lost' | 'log_rolled_back' | 'history_trimmed';
 
-/** Receives a log in order: every message once, or a gap that says from where to where nothing can be had. */
+/** Receives a log in order: every message once, or a gap with the range of messages that are lost. */
 export interface OrderedSink {
   /** Consecutive or ascending entries of one epoch. */
   deliver(epoch: string, entries: readonly LogEntry[]): void;
-  /** Messages after `from` are lost to this feed; it goes on after `to`. */
+  /** Messages after `from`, up to `to`, are lost to this feed. It continues after `to`. */
   gap(from: Position, to: Position, reason: GapReason): void;
 }
 
 /** Consecutive entries of a followed log, in order, each once. */
 export type FeedSink = (epoch: string, entries: readonly LogEntry[]) => void;
 
-/** A followed log that is not a topic of subscribers (a user's inbox). */
+/** A followed log that is not a topic with subscribers (a user's inbox). */
 export interface Feed {
-  /** Position up to which the sink was given everything. */
+  /** Position up to which the sink has received everything. */
   readonly position: Position;
   close(): void;
 }
@@ -31,29 +31,32 @@ interface FeedDependencies {
   readonly clock: Clock;
 }
 
-/** How a feed is to treat sequences missing in the middle of its log. */
+/** How a feed handles sequences missing in the middle of its log. */
 interface FeedOptions {
-  /** Entries are removed one by one (an inbox): a missing one is no gap. */
+  /** Entries are removed one by one (an inbox): a missing one is not a gap. */
   readonly sparse: boolean;
-  /** Begin after this sequence rather than at the log's end. */
+  /** Begin after this sequence, not at the log's end. */
   readonly after?: number;
 }
 
-/** Batches kept while a hole is filled; past it they are dropped and read from the log instead. */
+/**
+ * Number of batches kept while a hole is filled. Past this number they are dropped and read from the log
+ * instead.
+ */
 const waitingLimit = 1000;
 const fillChunk = 500;
 
 /**
- * Follows one log: takes the batches that the broker receives live and passes them on in order, filling holes from the log before
- * anything later is delivered.
+ * Follows one log: receives the live batches of the broker and passes them on in order. A hole is filled from
+ * the log before later messages are delivered.
  */
 export class LogFeed {
   private lineage: Lineage = { epoch: '', sequence: 0, previous: [] };
   private waiting: Batch[] = [];
   private waitingEntries = 0;
   private filling = false;
-  /** A hole is known that could not be filled yet. */
-  private behind = false;
+  /** A detected hole could not be filled yet. */
+  private holePending = false;
   private opened = false;
   private closed = false;
   private lastTrafficAt = 0;
@@ -65,7 +68,7 @@ export class LogFeed {
     private readonly options: FeedOptions,
   ) {}
 
-  /** Everything up to here was given to the sink. */
+  /** Everything up to this position was passed to the sink. */
   get position(): Lineage {
     return this.lineage;
   }
@@ -74,14 +77,14 @@ export class LogFeed {
     return this.opened && !this.closed;
   }
 
-  /** Milliseconds on the monotonic clock when the last batch arrived. */
+  /** When the last batch arrived, on the monotonic clock, in milliseconds. */
   get lastTraffic(): number {
     return this.lastTrafficAt;
   }
 
   /**
-   * Follows the topic and finds its end. `onStart` is told the position before anything is delivered. Rejects with `unavailable` when
-   * the log cannot be reached; may be called again.
+   * Follows the topic and reads its end. `onStart` is called with the position before anything is delivered.
+   * Rejects with `unavailable` if the log is unreachable; may be called again.
    */
   async open(onStart?: (position: Position) => void): Promise<void> {
     const { broker } = this.dependencies;
@@ -108,10 +111,11 @@ export class LogFeed {
     if (this.opened) this.fillInBackground();
   }
 
-  /** Compares with the log's end, as read by someone else, and fills what is missing. */
+  /** Compares the position with the log's end, read by the caller, and reads what is missing. */
   check(end: LogEnd): void {
     if (!this.opened || this.closed) return;
-    if (this.lineage.epoch === end.epoch && this.lineage.sequence >= end.sequence && !this.behind) return;
+    if (this.lineage.epoch === end.epoch && this.lineage.sequence >= end.sequence && !this.holePending)
+      return;
     this.fillInBackground();
   }
 
@@ -158,12 +162,12 @@ export class LogFeed {
   private fillInBackground(): void {
     if (this.filling) return;
     this.fill().catch((error: unknown) => {
-      this.behind = true;
+      this.holePending = true;
       this.dependencies.log.warn('Hole not filled yet', { topic: this.topic, error });
     });
   }
 
-  /** Reads on from the log until nothing is missing before the live batches. */
+  /** Reads from the log until nothing is missing before the live batches. */
   private async fill(): Promise<void> {
     this.filling = true;
     try {
@@ -171,7 +175,7 @@ export class LogFeed {
         const before = new Set(this.waiting);
         const slice = await this.dependencies.broker.read(this.topic, this.lineage.sequence, fillChunk);
         if (this.closed) return;
-        // A batch that came before this answer and is of another epoch belongs to a log that has ended.
+        // A batch of another epoch that arrived before this response belongs to a log that has ended.
         this.waiting = this.waiting.filter((batch) => batch.epoch === slice.end.epoch || !before.has(batch));
         this.waitingEntries = this.waiting.reduce((sum, batch) => sum + batch.entries.length, 0);
         const restarted = this.adopt(slice.end);
@@ -181,23 +185,23 @@ export class LogFeed {
         if (complete) this.skipTrimmed(slice.end);
         if (this.drainWaiting() && this.lineage.sequence >= slice.end.sequence) break;
         if (complete && this.waiting.length > 0 && this.waiting[0]!.epoch === this.lineage.epoch) {
-          // What was appended after this reading may be had by the next one.
+          // The next read may return what was appended after this one.
           this.skipTo(Math.min(slice.end.sequence, this.waiting[0]!.firstSequence - 1), slice.end);
           this.drainWaiting();
         }
         if (this.waiting.length === 0 && this.lineage.sequence >= slice.end.sequence) break;
       }
-      this.behind = false;
+      this.holePending = false;
     } finally {
       this.filling = false;
     }
   }
 
-  /** Takes over a new epoch. True when the position moved, so that what was read does not belong to it. */
+  /** Changes to a new epoch. True if the position moved, so that the read result does not belong to it. */
   private adopt(end: LogEnd): boolean {
     const old = this.lineage;
     if (end.epoch === old.epoch && old.sequence <= end.sequence) return false;
-    if (isPlaceIn(end, old)) {
+    if (isPositionIn(end, old)) {
       this.lineage = {
         epoch: epochAt(end, old.sequence + 1),
         sequence: old.sequence,
@@ -205,7 +209,7 @@ export class LogFeed {
       };
       return false;
     }
-    const shared = sharedPlace(old, end);
+    const shared = sharedSequence(old, end);
     const sequence = shared ?? 0;
     this.lineage = { epoch: end.epoch, sequence, previous: end.previous };
     const reason = shared === undefined ? 'log_lost' : 'log_rolled_back';
@@ -230,10 +234,10 @@ export class LogFeed {
         flush(epoch);
         this.skipTo(item.sequence - 1, end);
       }
-      const itsEpoch = epochAt(end, item.sequence);
-      if (itsEpoch !== epoch) {
+      const entryEpoch = epochAt(end, item.sequence);
+      if (entryEpoch !== epoch) {
         flush(epoch);
-        epoch = itsEpoch;
+        epoch = entryEpoch;
       }
       run.push(item);
     }
@@ -241,7 +245,7 @@ export class LogFeed {
     if (this.lineage.sequence >= end.sequence) this.lineage = { ...end, sequence: this.lineage.sequence };
   }
 
-  /** What the log's end counts but the log does not hold any more is gone, unless a live batch brings it. */
+  /** Messages counted by the log's end but no longer stored are lost, unless a live batch contains them. */
   private skipTrimmed(end: LogEnd): void {
     const next = this.waiting.find((batch) => batch.epoch === end.epoch);
     const reachable = next === undefined ? end.sequence : Math.min(end.sequence, next.firstSequence - 1);

@@ -1,11 +1,11 @@
 import { RefusalError } from '../../shared/errors.js';
 
-/** Those who wait for room cannot know when there is some. */
+/** Suggested delay in milliseconds: a client cannot detect when there is room. */
 const retryAfterMs = 5000;
 
-/** The refusal of a log that takes no more until something is removed from it; see `Retention.fullAt`. */
+/** The refusal of a log that accepts no more messages until some are removed; see `Retention.fullAt`. */
 export function logIsFull(): RefusalError {
-  return new RefusalError('busy', 'the inbox is full: its messages have to be acknowledged first', {
+  return new RefusalError('busy', 'the inbox is full: its messages must be acknowledged first', {
     retryAfterMs,
   });
 }

@@ -1,19 +1,22 @@
 import type { Position } from '../../shared/position.js';
 import type { Broker, LogEntry } from './broker.js';
-import { isPlaceIn } from './lineage.js';
+import { isPositionIn } from './lineage.js';
 
-/** An answer of `history`: entries as they are in the log. */
+/** The answer of `history`: entries as they are in the log. */
 export interface History extends Position {
   readonly entries: readonly LogEntry[];
   /** Ends of the earlier epochs of this log, newest first. */
   readonly previous: readonly Position[];
-  /** Sequence of the oldest message still stored; `sequence + 1` when none is. */
+  /** Sequence of the oldest message still stored; `sequence + 1` if none is stored. */
   readonly firstSequence: number;
-  /** False when `since` is not a place in this log any more: the entries then are the oldest stored. */
+  /** False if `since` is no longer a position in this log: then the entries are the oldest stored. */
   readonly continuous: boolean;
 }
 
-/** Reads a log for `history`: after `since` oldest first, else the newest `limit` messages; always in log order. */
+/**
+ * Reads a log for `history`: messages after `since`, or else the newest `limit` messages; always in log
+ * order.
+ */
 export async function readHistory(
   broker: Broker,
   topic: string,
@@ -24,7 +27,7 @@ export async function readHistory(
     return { ...end, entries, continuous: true };
   }
   const slice = await broker.read(topic, since.sequence, limit);
-  if (isPlaceIn(slice.end, since)) {
+  if (isPositionIn(slice.end, since)) {
     const continuous = since.sequence + 1 >= slice.end.firstSequence;
     return { ...slice.end, entries: slice.entries, continuous };
   }

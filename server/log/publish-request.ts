@@ -1,20 +1,20 @@
-/** Names of the service's own logs (inboxes) begin with this; clients cannot use them. */
+/** Prefix of the service's own logs (inboxes). Clients cannot use such names. */
 export const serviceLogPrefix = '$';
 
-/** A message on its way into a topic; the payload has been read and checked (see `protocol/payload.ts`). */
+/** A message to be published in a topic. Its payload is already validated (see `protocol/payload.ts`). */
 export interface PublishRequest {
   readonly topic: string;
-  /** JSON text of the payload, with Socket.IO placeholders where `attachments` belong. */
+  /** JSON text of the payload, with Socket.IO placeholders for `attachments`. */
   readonly payloadJson: string;
   readonly attachments: readonly Buffer[];
   /** User id; null for the service. */
   readonly sender: string | null;
-  /** Idempotency key as the client gave it. */
+  /** Idempotency key from the client. */
   readonly key?: string;
   /** Replica to which delivery confirmations are reported. */
   readonly confirmTo?: string;
-  /** Given when the caller needs the id beforehand; otherwise made here. */
+  /** Set if the caller needs the id beforehand; otherwise it is made here. */
   readonly id?: string;
-  /** The message is being traced; `routed` is called when it is given to the log. */
+  /** The message is being traced; `routed` is called when it is passed to the log. */
   readonly trace?: { readonly routed: () => void };
 }

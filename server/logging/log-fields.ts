@@ -1,20 +1,20 @@
 import type { LogFields } from './log.js';
 
-/** The id of a token is no secret: it is what one revokes it by. */
+/** Key names of secrets. The id of a token is not one: operators revoke tokens by it. */
 const secretKey =
   /token(?!_?id$)|secret|pass(word|wd|phrase)|pwd|authorization|cookie|jwt|credential|(api|private|signing)[-_]?key/i;
-/** Numbers under other secret names are counts and times. */
+/** Numbers under other secret key names are counts and times. */
 const secretNumber = /pass|pwd|secret$/i;
-/** What a signed token looks like, wherever it stands in a text. */
+/** The form of a signed token, anywhere in a text. */
 const signedToken = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
-/** The user and password of an address. */
+/** The user and password in a URL. */
 const credentials = /(\w:\/\/)[^\s/]*@/g;
-/** Names the log gives itself; a field of such a name gets an underscore. */
+/** Field names used by the log itself. A field with such a name gets an underscore. */
 const ownNames: readonly string[] = ['level', 'timestamp', 'target', 'message'];
 const depthLimit = 4;
 const itemLimit = 100;
 
-/** Makes fields fit for the log: without secrets, bounded in depth and length, errors with their stack. */
+/** Prepares fields for the log: without secrets, with bounded depth and length, errors with their stack. */
 export function cleanFields(fields: LogFields | undefined): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields ?? {}).map(([key, value]) => [
@@ -24,12 +24,15 @@ export function cleanFields(fields: LogFields | undefined): Record<string, unkno
   );
 }
 
-/** Takes tokens and the passwords of addresses out of a text. */
+/** Removes tokens, and passwords in URLs, from a text. */
 export function cleanText(text: string): string {
   return text.replace(signedToken, '[redacted]').replace(credentials, '$1[redacted]@');
 }
 
-/** A value as it may be shown: without secrets, also where `key` names one, and bounded in depth and length. */
+/**
+ * A value that is safe to show: secrets are removed, also if `key` names one, and depth and length are
+ * bounded.
+ */
 export function cleanValue(key: string, value: unknown, depthLeft = depthLimit): unknown {
   if (typeof value === 'number' ? secretNumber.test(key) : typeof value !== 'boolean' && secretKey.test(key))
     return '[redacted]';
@@ -49,7 +52,7 @@ export function cleanValue(key: string, value: unknown, depthLeft = depthLimit):
   );
 }
 
-/** With what else the error carries: `code`, `cause`. */
+/** Includes the other properties of the error: `code`, `cause`. */
 function cleanError(error: Error, depthLeft: number): Record<string, unknown> {
   const { name, message, stack, cause } = error;
   return {

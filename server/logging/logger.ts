@@ -11,8 +11,9 @@ export interface LoggerSettings {
 }
 
 /**
- * Writes the service's log: one JSON object a line with `level` in upper case, `timestamp`, `target` and `message` first. Values under
- * keys that name secrets, and anything that looks like a token, never reach it.
+ * Writes the service's log: one JSON object per line that begins with `level` (in upper case), `timestamp`,
+ * `target` and `message`. Values under keys that name secrets, and all texts that look like tokens, are never
+ * written.
  */
 export class LoggerFactory {
   private filter: LogFilter;
@@ -34,12 +35,12 @@ export class LoggerFactory {
     );
   }
 
-  /** The filter in force. */
+  /** The current filter. */
   get directives(): string {
     return this.filter.text;
   }
 
-  /** Changes the filter of every logger at once. @throws Error as {@link LogFilter} */
+  /** Changes the filter of all loggers at once. @throws Error as {@link LogFilter} */
   setFilter(directives: string): void {
     this.filter = new LogFilter(directives);
   }
@@ -69,7 +70,7 @@ export class LoggerFactory {
     };
   };
 
-  /** Writes what is still buffered. */
+  /** Writes all buffered lines. */
   flush(): void {
     this.base.flush();
   }

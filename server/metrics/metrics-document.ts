@@ -8,7 +8,10 @@ export interface LatencySummary {
   readonly count: number;
 }
 
-/** The JSON answer of `/metrics`: the metrics of one replica, counted since its start. `docs/telemetry.md` explains every field. */
+/**
+ * The JSON answer of `/metrics`: the metrics of one replica, counted since its start. `docs/telemetry.md`
+ * explains every field.
+ */
 export interface MetricsDocument {
   readonly replica_id: string;
   readonly uptime_secs: number;
@@ -52,8 +55,9 @@ export interface MetricsDocument {
     readonly disconnected: number;
   };
   /**
-   * How often the ways past the libraries were taken since the start: publishes read before Socket.IO decodes them, writes straight to a TCP
-   * socket, connections made slim. A rate of 0 under load means that another version of a library has other internals.
+   * How often the ways past the libraries were taken since the start: publishes read before Socket.IO decodes
+   * them, writes straight to a TCP socket, connections made slim. A rate of 0 under load means that another
+   * version of a library has other internals.
    */
   readonly optimizations: {
     readonly fast_publishes: number;
@@ -66,7 +70,9 @@ export interface MetricsDocument {
     readonly failed: number;
     readonly rejected: number;
   };
-  /** `failures`, `restarts` and `stops` since the start; `stopped`: those that only an operator can restart. */
+  /**
+   * `failures`, `restarts` and `stops` since the start; `stopped`: those that only an operator can restart.
+   */
   readonly actors: {
     readonly failures: number;
     readonly restarts: number;

@@ -121,7 +121,10 @@ export class Metrics {
     };
   }
 
-  /** The same in the text format of Prometheus. The registry exists for one answer only, because the numbers are kept here. */
+  /**
+   * The same in the text format of Prometheus. The registry exists for one answer only, because the numbers
+   * are kept here.
+   */
   async prometheus(): Promise<string> {
     const document = this.document();
     const registry = new Registry();

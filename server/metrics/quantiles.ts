@@ -8,7 +8,10 @@ const buckets = 20 * perDoubling;
 /** Each set of buckets is filled for this long. Quantiles use the current set and the one before. */
 const periodMs = 60_000;
 
-/** Quantiles of the durations of the last one to two minutes. To record one is a single addition, under any load. */
+/**
+ * Quantiles of the durations of the last one to two minutes. To record one is a single addition, under any
+ * load.
+ */
 export class Quantiles {
   private current = new Uint32Array(buckets);
   private previous = new Uint32Array(buckets);

@@ -17,8 +17,8 @@ const kind = 'presence';
 const lingerMs = 50;
 
 /**
- * Maintains the users subscribed to each topic, for the whole cluster. Changes within a short time are written together; reading costs
- * one round trip.
+ * Maintains the users subscribed to each topic, for the whole cluster. Changes within a short time are
+ * written together; reading costs one round trip.
  */
 export class PresenceService implements PresenceReader {
   private readonly here = new Map<string, Map<string, number>>();
@@ -41,7 +41,10 @@ export class PresenceService implements PresenceReader {
     this.count(topic, userId, -1);
   }
 
-  /** Switches presence off, to reduce the load on the store, or on again: changes made in the meantime are written then. */
+  /**
+   * Switches presence off, to reduce the load on the store, or on again: changes made in the meantime are
+   * written then.
+   */
   setShed(shed: boolean): void {
     if (shed === this.shed) return;
     this.shed = shed;

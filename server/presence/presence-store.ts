@@ -13,7 +13,10 @@ export interface PresenceTransition {
 
 /** The subscribers of topics, on all replicas. Each replica writes only its own counts. */
 export interface PresenceStore {
-  /** Sets this replica's counts. Resolves to the users whose first connection in the cluster came, or whose last one ended. */
+  /**
+   * Sets this replica's counts. Resolves to the users whose first connection in the cluster came, or whose
+   * last one ended.
+   */
   apply(topic: string, changes: readonly PresenceChange[]): Promise<PresenceTransition[]>;
   /** Connections per user, of live replicas. */
   read(topic: string): Promise<Map<string, number>>;

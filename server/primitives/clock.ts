@@ -1,25 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A timer that has been set. */
+/** A timer of a {@link Clock}. */
 export interface Timer {
-  /** Lets the process end although the timer is still set. */
+  /** Allows the process to end while the timer is set. */
   unref(): unknown;
 }
 
 /** A function that will be called at the end of the turn. */
 export type Immediate = object;
 
-/** Time as the core sees it. Tests give it a clock that they move by hand. */
+/** The clock of the core. Tests use one that they move by hand. */
 export interface Clock {
   /** Monotonic, in milliseconds: for durations and due times. */
   now(): number;
-  /** Milliseconds since 1970: for timestamps that leave the process. May jump. */
+  /** Milliseconds since 1970, for timestamps that leave the process. May jump. */
   wallTime(): number;
   setTimeout(run: () => void, delayMs: number): Timer;
   setInterval(run: () => void, everyMs: number): Timer;
   /** Stops a timeout or an interval. */
   clearTimer(timer: Timer | undefined): void;
-  /** Resolves after that time. */
+  /** Resolves after this many milliseconds. */
   sleep(ms: number): Promise<void>;
   setImmediate(run: () => void): Immediate;
   clearImmediate(immediate: Immediate | undefined): void;

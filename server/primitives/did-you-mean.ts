@@ -1,8 +1,8 @@
 import { closest, distance } from 'fastest-levenshtein';
 
 /**
- * `; did you mean …?`, if a known name is close to the given one; else nothing. Close means: within half of the name's length, or
- * within `leastDistance` edits for short names.
+ * `; did you mean …?` if a known name is close to the given one; otherwise an empty text. Close means: within
+ * half of the name's length, or within `leastDistance` edits for short names.
  */
 export function didYouMean(name: string, known: readonly string[], leastDistance: number): string {
   if (known.length === 0) return '';

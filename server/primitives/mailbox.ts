@@ -1,7 +1,7 @@
-/** What a full mailbox does with one message more: refuse it, or refuse the one that has waited longest. */
+/** The item that a full mailbox refuses when another one is offered: the new one, or the oldest. */
 export type MailboxOverflow = 'reject' | 'drop_oldest';
 
-/** A bounded queue in front of an actor. Taking from it is O(1) amortised. */
+/** A bounded queue before an actor. Taking from it is O(1) amortised. */
 export class Mailbox<Item> {
   private items: Item[] = [];
   private head = 0;
@@ -15,7 +15,10 @@ export class Mailbox<Item> {
     return this.items.length - this.head;
   }
 
-  /** Queues an item. Returns the item that is refused for lack of room: this one, the oldest, or none. */
+  /**
+   * Queues an item. Returns the item that is refused because the mailbox is full: this one, the oldest, or
+   * undefined for none.
+   */
   offer(item: Item): Item | undefined {
     if (this.size < this.capacity) {
       this.items.push(item);

@@ -1,18 +1,19 @@
 import type { Clock, Immediate, Timer } from './clock.js';
 
 interface MicroBatcherSettings {
-  /** From this many starts a second on, starts gather. */
+  /** From this rate of starts per second on, starts are batched. */
   readonly lingerFromPerSec: number;
-  /** Then they happen together this often, in milliseconds. */
+  /** Time between two batches, in milliseconds. */
   readonly tickMs: number;
 }
 
-/** The rate is taken over this time, in milliseconds. */
+/** The rate is measured over this time, in milliseconds. */
 const measureMs = 50;
 
 /**
- * Starts work of all topics of a replica. While there is little of it, each start comes at the end of the turn. With many topics in traffic
- * they come together every few milliseconds: a system call, here and at the other end, then serves many topics instead of one.
+ * Starts work of all topics of a replica. At a low rate, each start runs at the end of the turn. When many
+ * topics are busy, starts run together every few milliseconds: then one system call, here and at the other
+ * end, serves many topics.
  */
 export class MicroBatcher {
   private waiting: (() => void)[] = [];
@@ -28,7 +29,7 @@ export class MicroBatcher {
     private readonly settings: MicroBatcherSettings,
   ) {}
 
-  /** Calls `start` when its turn has come. */
+  /** Calls `start` with the next batch. */
   schedule(start: () => void): void {
     this.waiting.push(start);
     if (this.immediate !== undefined || this.timer !== undefined) return;

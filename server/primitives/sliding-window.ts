@@ -1,6 +1,6 @@
-/** Counts what happened in the last `slots` slots of `slotMs` each, the current one included. */
+/** Counts events in the last `slots` slots of `slotMs` milliseconds each, including the current one. */
 export class SlidingWindow {
-  /** Slots with something in them, oldest first. */
+  /** Slots with events, oldest first. */
   private readonly counts: { readonly slot: number; count: number }[] = [];
 
   constructor(
@@ -13,7 +13,7 @@ export class SlidingWindow {
     const last = this.counts[this.counts.length - 1];
     if (last?.slot === slot) last.count += count;
     else {
-      // Who only ever adds must not keep the past either.
+      // Old slots must also be removed if only `add` is ever called.
       this.forget(now);
       this.counts.push({ slot, count });
     }
@@ -24,7 +24,7 @@ export class SlidingWindow {
     return this.counts.reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** Milliseconds until the oldest slot leaves the window; 0 if it is empty. */
+  /** Milliseconds until the oldest slot leaves the window; 0 if the window is empty. */
   nextFreeMs(now: number): number {
     this.forget(now);
     const oldest = this.counts[0];

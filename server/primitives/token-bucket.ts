@@ -1,4 +1,4 @@
-/** A token bucket: `ratePerSec` on average, up to one second's worth at once. */
+/** A token bucket: `ratePerSec` tokens per second on average, and at most those of one second at once. */
 export class TokenBucket {
   private tokens: number;
   private filledAt: number;
@@ -15,7 +15,7 @@ export class TokenBucket {
     return this.rate;
   }
 
-  /** Goes on at another rate with the tokens there are, as far as they fit. */
+  /** Changes the rate. The present tokens stay, up to the new maximum. */
   changeRate(ratePerSec: number, now: number): void {
     this.fill(now);
     this.rate = ratePerSec;
@@ -23,8 +23,8 @@ export class TokenBucket {
   }
 
   /**
-   * Takes a token, in advance if there is none. Returns the milliseconds after which it is due, or `undefined`, and takes none, if that is
-   * longer than `limitMs`.
+   * Takes a token, in advance if there is none. Returns the milliseconds until it is available. If that is
+   * longer than `limitMs`, takes none and returns `undefined`.
    */
   reserve(now: number, limitMs: number): number | undefined {
     this.fill(now);
@@ -34,7 +34,7 @@ export class TokenBucket {
     return waitMs;
   }
 
-  /** Takes a token. Returns 0, or the milliseconds after which there will be one. */
+  /** Takes a token. Returns 0, or the milliseconds until there is one. */
   take(now: number): number {
     this.fill(now);
     if (this.tokens >= 1) {

@@ -1,11 +1,14 @@
 import { systemClock, type Clock } from './clock.js';
 
-/** An answer that was not there in time; it may come yet. */
+/** An answer did not arrive in time. It may still arrive later. */
 export class TimeLimitError extends Error {
   override readonly name = 'TimeLimitError';
 }
 
-/** Settles as `answer` does, or rejects with {@link TimeLimitError} after `limitMs`: who hangs on a store is worse off than without it. */
+/**
+ * Settles as `answer` does, or rejects with {@link TimeLimitError} after `limitMs`. A wait without limit
+ * would block the caller if a store stalls.
+ */
 export function withTimeout<Value>(
   answer: Promise<Value>,
   limitMs: number,

@@ -9,12 +9,12 @@ import { MicroBatcher } from '../primitives/micro-batcher.js';
 import { serviceLogPrefix, type PublishRequest } from '../log/publish-request.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
 
-export interface TopicPublisherDependencies {
+interface TopicPublisherDependencies {
   readonly broker: Broker;
   readonly supervisor: Supervisor;
-  /** Sees, and may change, a message before it is stored; undefined: nobody does. */
+  /** Receives each message before it is stored and may change it; undefined if there is no hook. */
   readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
-  /** How long publishes of a topic gather before they are appended, in milliseconds; 0: not at all. */
+  /** Minimum time between two appends of a busy topic, in milliseconds; 0: no wait. */
   readonly lingerMs: (topic: string) => number;
   readonly clock: Clock;
 }
@@ -23,14 +23,17 @@ export interface TopicPublisherSettings {
   readonly mailboxCapacity: number;
   readonly mailboxOverflow: MailboxOverflow;
   readonly batchMax: number;
-  /** An actor without work for this long is let go. */
+  /** An actor without work is removed after this time, in milliseconds. */
   readonly actorIdleMs: number;
 }
 
-/** Appends of many topics go to the log together: the publishers wait a little longer, and each call serves several. */
+/**
+ * Appends of many topics are sent to the log together: each waits a little longer, and one call serves
+ * several topics.
+ */
 const appendBatching = { lingerFromPerSec: 1000, tickMs: 4 };
 
-/** What is published on this replica, on its way into the logs: an actor for each topic with traffic. */
+/** The publishing side of a replica: an actor for each topic with traffic appends its messages to the log. */
 export class TopicPublisher {
   private readonly actors = new Map<string, TopicActor>();
   private readonly batcher: MicroBatcher;
@@ -51,13 +54,13 @@ export class TopicPublisher {
     const { onPublish } = this.dependencies;
     const actor = this.actor(request.topic);
     const onRouted = request.trace?.routed;
-    // Direct messages do not pass the hook.
+    // Direct messages do not run the hook.
     if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
       return actor.append(this.appendEntry(request, id), onRouted);
     return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
   }
 
-  /** When the publishes that wait on a topic will be appended, by the monotonic clock; 0: at once. */
+  /** When the waiting publishes of a topic will be appended, on the monotonic clock; 0: at once. */
   appendAt(topic: string): number {
     return this.actors.get(topic)?.appendAt ?? 0;
   }
@@ -67,12 +70,12 @@ export class TopicPublisher {
     return new Map([...this.actors].map(([topic, actor]) => [topic, actor.health]));
   }
 
-  /** Refuses everything that waits; what is in flight keeps its own outcome. */
+  /** Refuses everything that waits. Appends in progress keep their own outcome. */
   refuseWaiting(error: RefusalError): void {
     for (const actor of this.actors.values()) actor.refuseWaiting(error);
   }
 
-  /** Resolves when no publish is under way any more, or after the time. */
+  /** Resolves when no publish is in progress any more, or after the time limit. */
   async settle(limitMs: number): Promise<void> {
     const { clock } = this.dependencies;
     const until = clock.now() + limitMs;

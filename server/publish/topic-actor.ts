@@ -6,28 +6,31 @@ import type { ActorState, SupervisedChild, Supervisor } from '../supervision/sup
 import { SlidingWindow } from '../primitives/sliding-window.js';
 import type { AppendEntry, AppendReceipt, Broker } from '../log/broker.js';
 
-export interface TopicActorDependencies {
+interface TopicActorDependencies {
   readonly broker: Broker;
   readonly supervisor: Supervisor;
-  /** Milliseconds between two appends at least, while publishes come fast; see {@link TopicActor.delayMs}. */
+  /**
+   * Minimum time between two appends while publishes arrive fast, in milliseconds; see
+   * {@link TopicActor.delayMs}.
+   */
   readonly lingerMs: (topic: string) => number;
   /** Calls back when the next append may start. */
   readonly schedule: (start: () => void) => void;
   readonly clock: Clock;
 }
 
-export interface TopicActorSettings {
+interface TopicActorSettings {
   readonly mailboxCapacity: number;
   readonly overflowStrategy: MailboxOverflow;
-  /** Messages in one append at most. */
+  /** Maximum number of messages in one append. */
   readonly batchMax: number;
 }
 
-/** Makes an entry when its turn has come; what it throws that is no RefusalError is a failure of the actor. */
-export type PrepareEntry = () => Promise<AppendEntry>;
+/** Makes an entry when it is its turn. Errors other than RefusalError count as failures of the actor. */
+type PrepareEntry = () => Promise<AppendEntry>;
 
 interface Waiting {
-  /** Undefined until it has been prepared. */
+  /** Undefined until prepared. */
   entry: AppendEntry | undefined;
   readonly prepare: PrepareEntry | undefined;
   readonly onRouted: (() => void) | undefined;
@@ -39,17 +42,17 @@ interface Ready extends Waiting {
   readonly entry: AppendEntry;
 }
 
-/** An append has this many bytes at most, unless a single message is larger. */
+/** Maximum size of an append in bytes, unless a single message is larger. */
 const batchBytesMax = 1024 * 1024;
 
-/** Failures are told as a share of the last minute's publishes. */
+/** The error rate is the share of failed publishes in the last minute. */
 const recently = { slotMs: 10_000, slots: 6 };
 
-/** The health of an actor, as `/admin/actors` shows it. */
+/** The health of an actor, as shown by `/admin/actors`. */
 export interface ActorHealth {
   readonly state: ActorState;
   readonly mailboxSize: number;
-  /** Mean time of a batch, the latest ones counting most. */
+  /** Average time of a batch; recent batches have more weight. */
   readonly processingMs: number;
   readonly processed: number;
   readonly failed: number;
@@ -59,14 +62,14 @@ export interface ActorHealth {
   readonly lastError: string | null;
 }
 
-/** Name under which the actor of a topic is supervised. */
+/** The name under which the actor of a topic is supervised. */
 export function actorIdOf(topic: string): string {
   return `topic:${topic}`;
 }
 
 /**
- * Serialises the publishes of one topic on this replica: one batch is in flight at a time and the next one gathers meanwhile. That
- * keeps each publisher's order and raises the throughput under load.
+ * Serialises the publishes of one topic on this replica: one batch is in progress at a time, and the next one
+ * is collected meanwhile. This keeps the order of each publisher and raises the throughput under load.
  */
 export class TopicActor {
   private readonly mailbox: Mailbox<Waiting>;
@@ -81,7 +84,7 @@ export class TopicActor {
   private lastError: string | null = null;
   private readonly processedLately = new SlidingWindow(recently.slotMs, recently.slots);
   private readonly failedLately = new SlidingWindow(recently.slotMs, recently.slots);
-  /** Where it has failed: what the supervisor says. */
+  /** Set after a failure: the state that the supervisor keeps. */
   private child: SupervisedChild | undefined;
   lastUsedAt = 0;
 
@@ -115,9 +118,10 @@ export class TopicActor {
   }
 
   /**
-   * Appends in the order of the calls. `onRouted` is called when the entry is given to the log.
+   * Appends in the order of the calls. `onRouted` is called when the entry is passed to the log.
    *
-   * @throws RefusalError `busy` when the mailbox is full, `unavailable` when the log is, or when the actor was stopped.
+   * @throws RefusalError `busy` if the mailbox is full, `unavailable` if the log is unreachable or the actor
+   * was stopped
    */
   append(entry: AppendEntry | PrepareEntry, onRouted?: () => void): Promise<AppendReceipt> {
     return new Promise((resolve, reject) => {
@@ -135,17 +139,20 @@ export class TopicActor {
     });
   }
 
-  /** When what waits will be appended, by the monotonic clock; 0: at the end of a turn, or when the append before it is done. */
+  /**
+   * When the waiting publishes will be appended, on the monotonic clock; 0: at the end of a turn, or after
+   * the append in progress.
+   */
   get appendAt(): number {
     return this.dueAt;
   }
 
-  /** Refuses everything that waits; what is in flight keeps its own outcome. */
+  /** Refuses everything that waits. An append in progress keeps its own outcome. */
   refuseWaiting(error: RefusalError): void {
     for (const item of this.mailbox.take(this.mailbox.size)) item.reject(error);
   }
 
-  /** The mean time of a batch is what a refused publisher has to wait for room. */
+  /** A refused publisher should retry after the average time of a batch. */
   private busy(): RefusalError {
     const retryAfterMs = Math.max(20, Math.ceil(this.processingMs * 2));
     return new RefusalError('busy', `the mailbox of topic ${this.topic} is full`, {
@@ -161,7 +168,7 @@ export class TopicActor {
   private schedule(): void {
     if (this.inFlight || this.isHeld) return;
     if (this.scheduled) {
-      // A full batch gains nothing by waiting, and the mailbox is not for ever.
+      // A full batch gains nothing from waiting, and the mailbox is bounded.
       if (this.lingering !== undefined && this.mailbox.size >= this.settings.batchMax) this.endLinger();
       return;
     }
@@ -182,15 +189,15 @@ export class TopicActor {
     this.dependencies.schedule(this.start);
   }
 
-  /** At the end of a turn: everything read from the sockets in it goes into one batch. */
+  /** Runs at the end of a turn: everything read from the sockets in it goes into one batch. */
   private readonly start = (): void => {
     this.scheduled = false;
     if (!this.isHeld) void this.run();
   };
 
   /**
-   * A quiet topic appends at once. On one whose messages wait for a shared flush anyway, publishes gather a little too: one append and one
-   * message between the replicas then serve many.
+   * A quiet topic appends at once. If the messages of a topic wait for a shared flush anyway, its publishes
+   * also linger: then one append, and one message between the replicas, serve many.
    */
   private delayMs(): number {
     if (this.mailbox.size >= this.settings.batchMax) return 0;
@@ -202,7 +209,7 @@ export class TopicActor {
     this.inFlight = true;
     this.startedAt = this.dependencies.clock.now();
     const batch = this.mailbox.take(this.settings.batchMax);
-    // All entries of a topic are prepared, or none.
+    // Either all entries of a topic are prepared, or none.
     const ready = batch[0]?.prepare === undefined ? batch : await this.prepare(batch);
     if (ready.length > 0)
       for (const part of splitByBytes(ready as readonly Ready[])) await this.appendBatch(part);
@@ -211,7 +218,10 @@ export class TopicActor {
     if (this.mailbox.size > 0) this.schedule();
   }
 
-  /** Prepares all of a batch at the same time. What is refused or fails is answered, the others go on in their order. */
+  /**
+   * Prepares all entries of a batch at the same time. Refused and failed ones are answered; the others
+   * continue in their order.
+   */
   private async prepare(batch: readonly Waiting[]): Promise<Waiting[]> {
     const failures: unknown[] = [];
     await Promise.all(
@@ -228,12 +238,15 @@ export class TopicActor {
         }
       }),
     );
-    // However many fail together: the actor has failed once.
+    // Several failures in one batch count as one failure of the actor.
     if (failures.length > 0) this.onFailure(failures[0], failures.length);
     return batch.filter(({ entry }) => entry !== undefined);
   }
 
-  /** It is restarted after a wait, during which publishes wait too; or it is stopped, and they are refused. */
+  /**
+   * The actor is restarted after a delay, during which publishes wait, or it is stopped, and they are
+   * refused.
+   */
   private onFailure(error: unknown, publishes: number): void {
     this.note(error, publishes);
     const child = this.dependencies.supervisor.failed(actorIdOf(this.topic), error);
@@ -268,7 +281,7 @@ export class TopicActor {
       this.processedLately.add(this.dependencies.clock.now(), batch.length);
     } catch (error) {
       for (const item of batch) item.reject(error);
-      // A log that is away is no failure of the actor.
+      // An unreachable log is not a failure of the actor.
       if (error instanceof RefusalError) this.note(error, batch.length);
       else this.onFailure(error, batch.length);
     }

@@ -2,26 +2,35 @@ import type { Position } from '../../shared/position.js';
 import type { Connection } from '../protocol/connection.js';
 import { PositionList } from './position-list.js';
 
-/** A subscription that is still to be taken up again; undefined `since`: it begins where the topic is by then. */
+/**
+ * A subscription that must still be restored. Undefined `since`: it starts at the topic's current position.
+ */
 export interface AwaitedTopic {
   readonly since: Position | undefined;
 }
 
 /**
- * A session while its client is connected: its topics, and up to where the client has proved to have received each of them.
+ * A session while its client is connected: its topics, each with the position up to which the client has
+ * confirmed the receipt.
  *
- * What was handed to the transport proves nothing: the connection may be dead already. Only these move a position: the client named it,
- * or the client answered a heartbeat that was sent after the messages.
+ * Messages passed to the transport are not confirmed, because the connection may be broken already. A
+ * position moves only when the client names it, or answers a heartbeat that was sent after the messages.
  */
 export class LiveSession {
   /** When it was last written, in milliseconds since 1970. */
   savedAt = 0;
-  /** Something differs from what was last written. */
+  /** Whether the session differs from the stored one. */
   changed = true;
   private readonly proved = new PositionList();
-  /** Topics not subscribed yet; undefined when there are none, as nearly always. They stay in the session meanwhile. */
+  /**
+   * Topics not subscribed yet; undefined if there are none, as nearly always. They stay in the session
+   * meanwhile.
+   */
   private waiting: Map<string, Position | undefined> | undefined;
-  /** What was handed to the transport when the last heartbeat was answered: the answer to the next one proves it. */
+  /**
+   * Positions passed to the transport when the last heartbeat was answered. The answer to the next one
+   * confirms them.
+   */
   private noted: Map<string, Position> | undefined;
 
   constructor(
@@ -32,7 +41,7 @@ export class LiveSession {
     if (topics.size > 0) this.waiting = new Map(topics);
   }
 
-  /** Topics as they are to be stored, each with the position from which it goes on. */
+  /** Topics as stored, each with the position to continue from. */
   *topics(): Iterable<[topic: string, position: Position]> {
     for (const [topic, since] of this.waiting ?? []) if (since !== undefined) yield [topic, since];
     yield* this.proved.entries();
@@ -48,8 +57,9 @@ export class LiveSession {
   }
 
   /**
-   * The connection is subscribed: from `since` if the client, or the session, named a position, else from `at`. The session goes on at
-   * `since` also where it could not be recovered: until the client is known to have heard of that, it has to be told again.
+   * Called when the connection is subscribed: from `since` if the client, or the session, named a position,
+   * or else from `at`. The session continues at `since` also if it could not be recovered: until the client
+   * has confirmed the gap, the gap must be announced again.
    */
   subscribed(topic: string, since: Position | undefined, at: Position): void {
     this.forget(topic);
@@ -59,7 +69,7 @@ export class LiveSession {
     this.changed = true;
   }
 
-  /** The topic is not to be subscribed any more. True if it was awaited. */
+  /** Drops a topic that should no longer be subscribed. True if it was awaited. */
   forget(topic: string): boolean {
     if (this.waiting?.delete(topic) !== true) return false;
     if (this.waiting.size === 0) this.waiting = undefined;
@@ -67,7 +77,7 @@ export class LiveSession {
     return true;
   }
 
-  /** The connection's subscriptions are these, at these positions. */
+  /** Sets the present subscriptions of the connection, with their positions. */
   follow(current: ReadonlyMap<string, Position>): void {
     this.proved.follow(current);
     for (const topic of this.noted?.keys() ?? []) if (!current.has(topic)) this.noted!.delete(topic);
@@ -75,8 +85,8 @@ export class LiveSession {
   }
 
   /**
-   * The client answered a heartbeat that was sent after the previous call: it has what had been handed to its transport by then.
-   * `handed` is what has been handed by now.
+   * The client answered a heartbeat that was sent after the previous call, which confirms everything passed
+   * to its transport by then. `handed` holds the positions passed by now.
    */
   heartbeat(handed: Map<string, Position>): void {
     if (this.noted !== undefined && this.proved.advance(this.noted)) this.changed = true;

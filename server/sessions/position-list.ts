@@ -1,6 +1,9 @@
 import type { Position } from '../../shared/position.js';
 
-/** Positions by topic, in a flat list: there are many connections, and most have few topics. (An empty `Map` costs about 200 bytes.) */
+/**
+ * Positions by topic, in a flat list: there are many connections, and most have few topics. (An empty `Map`
+ * costs about 200 bytes.)
+ */
 export class PositionList {
   private topics: string[] = [];
   private positions: Position[] = [];

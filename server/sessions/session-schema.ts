@@ -5,8 +5,8 @@ import { positionField } from '../protocol/request-fields.js';
 import type { StoredSession } from './session-store.js';
 
 /**
- * The position of a subscription if only the topic is known. No log has this position, so a client that resumes from it is notified that
- * messages may be missing.
+ * The position of a subscription if only the topic is known. No log has this position, so a client that
+ * resumes from it is notified that messages may be missing.
  */
 const unknownPosition = { epoch: 'unknown', sequence: 0 } as const;
 
@@ -19,7 +19,10 @@ const topicName = z.string().superRefine((name, context) => {
 });
 const time = z.number().min(0).default(0);
 
-/** A session as stored and as restored. In backups of other origin, topics may be a plain list, and times may be missing. */
+/**
+ * A session as stored and as restored. In backups of other origin, topics may be a plain list, and times may
+ * be missing.
+ */
 const storedSessionSchema = z.object({
   id: z.string().min(1).max(100),
   user_id: z.string().min(1).max(200),

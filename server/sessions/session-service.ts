@@ -29,15 +29,18 @@ const sessionIdLimit = 100;
 const saveMs = 200;
 /** Sessions whose positions move are written at least this often. */
 const movingMs = 10_000;
-/** A session that is as it was written this short ago need not be written again when its connection leaves. */
+/**
+ * A session that was written this recently, in milliseconds, and has not changed is not written again when
+ * its connection closes.
+ */
 const freshMs = 1000;
 
 /**
- * Sessions: the subscriptions and positions that a client gets back when it reconnects, to any replica.
+ * Sessions: the subscriptions and positions that are restored when a client reconnects, to any replica.
  *
- * Positions from the client are exact. Without them a session goes on where the client has proved to have been, however its connection
- * ended: see {@link LiveSession}. So messages may come twice then, in order, but none is skipped. Topics that a connection has not got
- * back yet stay in the session, whatever becomes of the connection.
+ * Positions from the client are exact. Without them a session continues at the positions that the client has
+ * confirmed, however its connection ended: see {@link LiveSession}. So messages may arrive twice, in order,
+ * but none is skipped. Topics that are not restored yet stay in the session, even if the connection closes.
  */
 export class SessionService {
   private readonly live = new Map<string, LiveSession>();
@@ -69,12 +72,15 @@ export class SessionService {
     };
   }
 
-  /** Topics of a session of this user; none when there is no such session. */
+  /** Topics of a session of this user; empty if there is no such session. */
   async topicsOf(sessionId: string, userId: string): Promise<string[]> {
     return Object.keys((await this.find(sessionId, userId))?.topics ?? {});
   }
 
-  /** A connection begins with these topics, none of them subscribed yet; undefined position: from where the topic is by then. */
+  /**
+   * Starts the session of a connection with these topics, none of them subscribed yet. Undefined position:
+   * the topic's current one.
+   */
   connected(
     connection: Connection,
     createdAt: number,
@@ -85,7 +91,7 @@ export class SessionService {
     this.dirty.add(live);
   }
 
-  /** A topic that the connection is still to get; undefined if it has it, or is not to get it any more. */
+  /** A topic that is not restored yet; undefined if it is, or should not be any more. */
   awaited(connection: Connection, topic: string): AwaitedTopic | undefined {
     return this.live.get(connection.id)?.awaited(topic);
   }
@@ -95,7 +101,10 @@ export class SessionService {
     return this.live.get(connection.id)?.holds(topic) ?? false;
   }
 
-  /** The connection is subscribed to a topic: from `since`, if given, else from `at`. To be called before anything more is delivered. */
+  /**
+   * Called when the connection is subscribed to a topic: from `since` if given, or else from `at`. Must be
+   * called before anything more is delivered.
+   */
   subscribed(connection: Connection, topic: string, since: Position | undefined, at: Position): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
@@ -103,7 +112,7 @@ export class SessionService {
     this.dirty.add(live);
   }
 
-  /** The connection is not to get an awaited topic any more. False if it was not awaited. */
+  /** Drops an awaited topic of the connection. False if it was not awaited. */
   forget(connection: Connection, topic: string): boolean {
     const live = this.live.get(connection.id);
     if (live?.forget(topic) !== true) return false;
@@ -119,7 +128,10 @@ export class SessionService {
     this.dirty.add(live);
   }
 
-  /** The client answered a heartbeat that was sent, behind everything that was written before it, since the last call. */
+  /**
+   * Called when the client answered a heartbeat that was sent, after everything written before it, since the
+   * last call.
+   */
   onHeartbeat(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
@@ -128,7 +140,7 @@ export class SessionService {
     if ((live.changed && sinceSavedMs > movingMs) || sinceSavedMs > movingMs * 30) this.dirty.add(live);
   }
 
-  /** The connection is about to leave its rooms. How it ends proves nothing of what has arrived. */
+  /** Called when the connection is about to leave its rooms. Its close does not confirm what has arrived. */
   left(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
@@ -138,13 +150,13 @@ export class SessionService {
     void this.save();
   }
 
-  /** Writes the sessions of all connections; they may change yet. Resolves when they are written. */
+  /** Writes the sessions of all connections, which may still change. Resolves when they are written. */
   async saveAll(): Promise<void> {
     for (const live of this.live.values()) this.dirty.add(live);
     await this.save();
   }
 
-  /** Writes what has changed. Resolves when nothing is being written any more. */
+  /** Writes all changed sessions. Resolves when no write is in progress. */
   async close(): Promise<void> {
     clearInterval(this.timer);
     await this.save();

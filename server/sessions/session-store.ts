@@ -37,19 +37,24 @@ export interface SessionStore {
   get(id: string): Promise<StoredSession | undefined>;
   put(session: StoredSession): Promise<void>;
   /**
-   * Writes many sessions, each with the full time to live. The number of calls in flight is limited. A stored session with a later
-   * `updated_at` is kept, unless `overwrite`; the comparison and the write are one atomic step.
+   * Writes many sessions, each with the full time to live. The number of calls in flight is limited. A stored
+   * session with a later `updated_at` is kept, unless `overwrite`; the comparison and the write are one
+   * atomic step.
    */
   putMany(sessions: readonly StoredSession[], options: { readonly overwrite: boolean }): Promise<PutResult>;
   /** As `get`, with its remaining time. */
   find(id: string): Promise<KeptSession | undefined>;
   /** False if there was no session. */
   delete(id: string): Promise<boolean>;
-  /** Approximate number of entries: those added or removed during the count may be included or not. The time grows with the number. */
+  /**
+   * Approximate number of entries: those added or removed during the count may be included or not. The time
+   * grows with the number.
+   */
   count(): Promise<number>;
   /**
-   * About `size` sessions, from the cursor of an earlier page. A session that exists during the whole walk is returned at least once. It
-   * may be returned again on a later page, and a page may be empty without being the last.
+   * About `size` sessions, from the cursor of an earlier page. A session that exists during the whole walk is
+   * returned at least once. It may be returned again on a later page, and a page may be empty without being
+   * the last.
    */
   page(cursor: string | undefined, size: number): Promise<SessionPage>;
 }

@@ -27,7 +27,10 @@ import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
 
-/** All storage and messaging drivers of a replica: in memory if it runs alone, in Redis if it is one of several. */
+/**
+ * All storage and messaging drivers of a replica: in memory if it runs alone, in Redis if it is one of
+ * several.
+ */
 export interface Storage {
   readonly broker: Broker;
   readonly bus: Bus;
@@ -141,7 +144,10 @@ function redisStorage(
   };
 }
 
-/** The retention of a topic: the first rule whose pattern matches, else the general settings. Results are cached per topic. */
+/**
+ * The retention of a topic: the first rule whose pattern matches, else the general settings. Results are
+ * cached per topic.
+ */
 function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string) => Retention {
   const rules = topics.rules.map((rule) => ({ rule, matches: compileTopicPattern(rule.pattern) }));
   const common: Retention = {

@@ -50,7 +50,10 @@ const kept = 1000;
 const keptHere = 100;
 const attempts = 5;
 
-/** Alerts are logged, counted, listed for operators on every replica, and posted to a webhook until it accepts them. */
+/**
+ * Alerts are logged, counted, listed for operators on every replica, and posted to a webhook until it accepts
+ * them.
+ */
 export class Alerts {
   readonly counts: AlertCounts = { raised: 0, delivered: 0, undelivered: 0 };
   /** The newest alerts of this replica, for when the store is unreachable. */
@@ -108,7 +111,9 @@ export class Alerts {
     }
   }
 
-  /** Posts until the webhook accepts the alert; the receiver recognises a repetition by the id. Never rejects. */
+  /**
+   * Posts until the webhook accepts the alert; the receiver recognises a repetition by the id. Never rejects.
+   */
   private async post(alert: Alert): Promise<void> {
     const { webhookUrl: url } = this.settings;
     if (url === undefined) return;

@@ -2,14 +2,20 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 
-/** `restarting`: it failed and restarts after a wait. `stopped`: it failed too often; an operator can restart it. */
+/**
+ * `restarting`: it failed and restarts after a wait. `stopped`: it failed too often; an operator can restart
+ * it.
+ */
 export type ActorState = 'running' | 'restarting' | 'stopped';
 
 interface SupervisorSettings {
   /** Failures within the window after which a child is stopped. */
   readonly maxRestarts: number;
   readonly windowMs: number;
-  /** Wait before the first restart; it doubles with each failure in the window, up to {@link longestBackoffMs}. */
+  /**
+   * Wait before the first restart; it doubles with each failure in the window, up to
+   * {@link longestBackoffMs}.
+   */
   readonly backoffMs: number;
 }
 
@@ -129,8 +135,9 @@ export class SupervisedChild {
 }
 
 /**
- * Supervises actors and hooks that may fail because of a bug, each independently (one for one). It restarts them after a growing wait,
- * and stops those that fail repeatedly. So one broken topic neither stops the others nor uses up the processor.
+ * Supervises actors and hooks that may fail because of a bug, each independently (one for one). It restarts
+ * them after a growing wait, and stops those that fail repeatedly. So one broken topic neither stops the
+ * others nor uses up the processor.
  */
 export class Supervisor {
   readonly counts: SupervisorCounts = { failures: 0, restarts: 0, stops: 0 };

@@ -20,8 +20,8 @@ interface Waiting {
 }
 
 /**
- * Runs slow work (webhooks, backups) a few tasks at a time, so that it does not slow down the hot path. Further tasks wait in a bounded
- * queue.
+ * Runs slow work (webhooks, backups) a few tasks at a time, so that it does not slow down the hot path.
+ * Further tasks wait in a bounded queue.
  */
 export class WorkPool {
   failures = 0;
@@ -38,7 +38,10 @@ export class WorkPool {
     return { running: this.running, waiting: this.waiting.size, failures: this.failures };
   }
 
-  /** Runs a task when a slot is free. Rejects as the task does, with `busy` if too many tasks wait, with `timeout` after the time limit. */
+  /**
+   * Runs a task when a slot is free. Rejects as the task does, with `busy` if too many tasks wait, with
+   * `timeout` after the time limit.
+   */
   run<Result>(task: Task<Result>, limitMs = this.settings.limitMs): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.closed) {

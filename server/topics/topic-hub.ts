@@ -15,30 +15,30 @@ import {
 } from '../fanout/active-topic.js';
 import { LogFeed, type Feed, type FeedSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
-import { isPlaceIn } from '../log/lineage.js';
+import { isPositionIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
 import { readHistory, type History } from '../log/history.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
 import type { Subscribed, Topics } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
-export interface TopicHubDependencies {
+interface TopicHubDependencies {
   readonly broker: Broker;
   readonly audience: Audience;
   readonly acks: AckCollector;
   readonly supervisor: Supervisor;
-  /** Sees, and may change, a message before it is stored; undefined: nobody does. */
+  /** Receives each message before it is stored and may change it; undefined if there is no hook. */
   readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
-  /** Asked before a connection is subscribed; rejects to refuse it. Undefined: everybody may. */
+  /** Called before a connection is subscribed; rejects to refuse it. Undefined if there is no hook. */
   readonly onSubscribe?: ((connection: Connection, topic: string) => Promise<void> | undefined) | undefined;
-  /** Called with each flush: milliseconds since its oldest message was accepted. */
+  /** Called with each flush: milliseconds from the acceptance of its oldest message. */
   readonly onDelivered: (latencyMs: number) => void;
   readonly tracer: DeliveryTracer;
   readonly log: Log;
   readonly clock: Clock;
 }
 
-export interface TopicHubSettings extends TopicPublisherSettings {
+interface TopicHubSettings extends TopicPublisherSettings {
   readonly fanoutWindowMs: number;
   readonly fanoutWindowMaxMs: number;
   readonly positionCheckMs: number;
@@ -51,16 +51,16 @@ interface Activation {
   readonly topic: ActiveTopic;
   readonly feed: LogFeed;
   opening: Promise<void> | undefined;
-  /** Subscriptions under way, which keep the topic from being dropped. */
+  /** Subscriptions in progress. While there are some, the topic stays active. */
   pending: number;
 }
 
-/** Publishers refused because the log is away are told to come back after this. */
+/** Suggested delay for publishers that are refused because the log is unreachable, in milliseconds. */
 const unavailableRetryMs = 1000;
 
 /**
- * All topics of this replica: which ones are active, who publishes to them and how they are read. The rooms of Socket.IO decide who
- * listens; the hub only follows the logs of rooms that have somebody in them.
+ * All topics of this replica: which are active, who publishes to them, and how they are read. Socket.IO's
+ * rooms hold the subscribers; the hub follows the logs of rooms that are not empty.
  */
 export class TopicHub implements Topics, BrokerListener {
   readonly counts: DeliveryCounts = {
@@ -75,7 +75,7 @@ export class TopicHub implements Topics, BrokerListener {
   private readonly feeds = new Map<string, LogFeed>();
   private readonly flusher: Flusher;
   private readonly blocks: LogBlocks;
-  /** What is published on this replica. */
+  /** The publishing side of this replica. */
   readonly publisher: TopicPublisher;
   private readonly timer: Timer;
   private closed = false;
@@ -108,8 +108,8 @@ export class TopicHub implements Topics, BrokerListener {
 
   async subscribe(connection: Connection, topic: string, since?: Position): Promise<Subscribed> {
     const { audience, onSubscribe } = this.dependencies;
-    const asked = onSubscribe?.(connection, topic);
-    if (asked !== undefined) await asked;
+    const hookResult = onSubscribe?.(connection, topic);
+    if (hookResult !== undefined) await hookResult;
     const activation = this.activate(topic);
     activation.pending++;
     try {
@@ -148,7 +148,7 @@ export class TopicHub implements Topics, BrokerListener {
     }
   }
 
-  /** Topics with subscribers here, with how many subscribers are behind. */
+  /** Topics with subscribers on this replica, each with the number of subscribers that are catching up. */
   *activeTopics(): Iterable<{ name: string; subscribers: number; behind: number; position: Position }> {
     for (const [name, { topic, feed }] of this.active) {
       const { epoch, sequence } = feed.position;
@@ -190,13 +190,13 @@ export class TopicHub implements Topics, BrokerListener {
     };
   }
 
-  // From the rooms.
+  // Calls from the rooms.
 
-  /** Somebody entered an empty room: activate its topic. */
+  /** A room has its first member: activates the topic. */
   onRoomCreated(topic: string): void {
     const activation = this.activate(topic);
     this.opened(activation).catch(() => {
-      // Tried again when the log is back.
+      // Tried again when the log is reachable.
     });
   }
 
@@ -209,7 +209,7 @@ export class TopicHub implements Topics, BrokerListener {
     this.active.get(topic)?.topic.left(id);
   }
 
-  // From the broker.
+  // Calls from the broker.
 
   onBatch(batch: Batch): void {
     (this.active.get(batch.topic)?.feed ?? this.feeds.get(batch.topic))?.onBatch(batch);
@@ -227,7 +227,7 @@ export class TopicHub implements Topics, BrokerListener {
     void this.checkPositions(0);
   }
 
-  /** Resolves when no publish is under way any more, or after the time. */
+  /** Resolves when no publish is in progress any more, or after the time limit. */
   async settle(limitMs: number): Promise<void> {
     await this.publisher.settle(limitMs);
     for (const { topic } of this.active.values()) topic.flush();
@@ -293,19 +293,22 @@ export class TopicHub implements Topics, BrokerListener {
     activation.feed.close();
   }
 
-  /** Whether everything after `since` can still be read, and how much it is. */
+  /** Whether everything after `since` can still be read, and the number of those messages. */
   private async recoverable(activation: Activation, since: Position): Promise<Recovery> {
     const { written } = activation.topic;
     if (since.epoch === written.epoch && since.sequence === written.sequence) {
       return { since, recovered: true, missed: 0 };
     }
     const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
-    const inside = isPlaceIn(end, since);
+    const inside = isPositionIn(end, since);
     const recovered = inside && since.sequence + 1 >= end.firstSequence;
     return { since, recovered, missed: inside ? end.sequence - since.sequence : lostAtLeast(end) };
   }
 
-  /** Joins in one turn: from here on nothing can fall between what is read from the log and what comes live. */
+  /**
+   * Joins within one turn, so that no message can be lost between the read from the log and the live
+   * messages.
+   */
   private join(activation: Activation, subscriber: Subscriber, recovery: Recovery | undefined): Subscribed {
     const { topic } = activation;
     const { audience } = this.dependencies;
@@ -316,7 +319,7 @@ export class TopicHub implements Topics, BrokerListener {
     if (recovery?.recovered === true && recovery.since.sequence < sequence) {
       const reader = topic.catchUpFrom(subscriber, recovery.since);
       if (!alreadyIn) audience.join(subscriber.id, topic.name);
-      // After this turn, so that the answer to the command goes first.
+      // After this turn, so that the answer to the command is sent first.
       this.dependencies.clock.setImmediate(() => reader.resumeWhenDrained());
       return { ...at, recovered: true, missed: sequence - recovery.since.sequence };
     }
@@ -325,13 +328,13 @@ export class TopicHub implements Topics, BrokerListener {
     return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
   }
 
-  /** A quarter of the time that subscribers here wait for a flush; nothing where a flush costs little. */
+  /** A quarter of the time that subscribers here wait for a flush; 0 if a flush costs little. */
   private readonly lingerMs = (topic: string): number => {
     const windowMs = this.active.get(topic)?.topic.windowMs ?? 0;
     return windowMs > this.settings.fanoutWindowMs ? windowMs / 4 : 0;
   };
 
-  /** Compares followed logs that have been quiet with the ends of their logs. */
+  /** Compares the positions of quiet followed logs with the ends of their logs. */
   private async checkPositions(quietMs: number): Promise<void> {
     const before = this.dependencies.clock.now() - quietMs;
     const feeds = [...this.feeds.values(), ...[...this.active.values()].map(({ feed }) => feed)];
@@ -353,7 +356,7 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   private unavailable(): RefusalError {
-    return new RefusalError('unavailable', 'the message log cannot be reached', {
+    return new RefusalError('unavailable', 'the message log is unreachable', {
       retryAfterMs: unavailableRetryMs,
     });
   }
@@ -365,7 +368,10 @@ interface Recovery {
   readonly missed: number;
 }
 
-/** A position of another log says nothing of how much was missed; what this log counts is told. */
+/**
+ * A position of another log does not show how many messages were missed. The number of messages in this log
+ * is the least.
+ */
 function lostAtLeast(end: LogEnd): number {
   return end.sequence;
 }

@@ -15,20 +15,22 @@ export interface Subscribed extends Position {
 }
 
 /**
- * The topics of this replica: the only way to publish, subscribe and read. Refusals are `RefusalError`s: `busy`, `unavailable`,
- * `outcome_unknown`.
+ * The topics of this replica: the only interface to publish, subscribe and read. Refusals are
+ * `RefusalError`s: `busy`, `unavailable`, `outcome_unknown`.
  */
 export interface Topics {
   publish(request: PublishRequest): Promise<AppendReceipt>;
-  /** Subscribes a connection. With `since`, what it missed is sent to it first, once the current turn is over. */
+  /**
+   * Subscribes a connection. With `since`, the missed messages are sent to it first, after the current turn.
+   */
   subscribe(connection: Connection, topic: string, since?: Position): Promise<Subscribed>;
   /** True if the connection was subscribed. */
   unsubscribe(connection: Connection, topic: string): boolean;
-  /** Topics of a connection, with the position up to which messages were handed to its transport. */
+  /** Returns true if the connection was subscribed. */
   positions(connection: Connection): Map<string, Position>;
-  /** Connections of this replica subscribed to a topic. */
+  /** Topics of a connection, each with the position up to which messages were passed to its transport. */
   subscribers(topic: string): Iterable<Connection>;
-  /** After `since` oldest first, else the newest `limit` messages; always in log order. */
+  /** Messages after `since`, oldest first, or else the newest `limit` messages; always in log order. */
   history(topic: string, options: { readonly since?: Position; readonly limit: number }): Promise<History>;
   /** Follows a log from `after` (a sequence; undefined: from its end) in order and without holes. */
   follow(topic: string, sink: FeedSink, after?: number): Promise<Feed>;

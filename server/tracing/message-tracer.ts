@@ -68,10 +68,10 @@ export interface MessageTrace {
 }
 
 /**
- * Traces single messages from the command to the sockets. The replica that receives a message decides whether to trace it: a few samples
- * per second, all messages of a topic or user that an operator has selected, or a message whose sender requests it. The trace mark is
- * part of the log entry, so every delivering replica adds its own events. Each replica keeps its own events; a query collects them from
- * all.
+ * Traces single messages from the command to the sockets. The replica that receives a message decides whether
+ * to trace it: a few samples per second, all messages of a topic or user that an operator has selected, or a
+ * message whose sender requests it. The trace mark is part of the log entry, so every delivering replica adds
+ * its own events. Each replica keeps its own events; a query collects them from all.
  */
 export class MessageTracer {
   readonly counts: TraceCounts = { sampled: 0, forced: 0, skipped: 0 };
@@ -99,8 +99,8 @@ export class MessageTracer {
   }
 
   /**
-   * Starts a trace, if the message is to be traced. `target` is the topic or user in the request; `requested`: the sender requests a
-   * trace.
+   * Starts a trace, if the message is to be traced. `target` is the topic or user in the request;
+   * `requested`: the sender requests a trace.
    */
   begin(
     caller: TraceCaller,
@@ -149,7 +149,10 @@ export class MessageTracer {
     this.sink?.delivered({ messageId, startAt, endAt: at, details });
   }
 
-  /** A traced message was read from the log for a client that catches up; at most a hundred events per second are recorded. */
+  /**
+   * A traced message was read from the log for a client that catches up; at most a hundred events per second
+   * are recorded.
+   */
   caughtUp(messageId: string, details: TraceEvent['details']): void {
     if (this.catchUps.take(this.dependencies.monotonicNow()) > 0) return;
     this.record(messageId, 'Delivered', { ...details, from_log: true });

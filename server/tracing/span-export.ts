@@ -33,8 +33,8 @@ const exportTimeoutMs = 5000;
 const exportSucceeded = 0;
 
 /**
- * Exports traced messages to OpenTelemetry. The id of a message, a UUID, is the trace id, and its second half is the id of the first
- * span. So the spans of all replicas join one trace without a propagated context.
+ * Exports traced messages to OpenTelemetry. The id of a message, a UUID, is the trace id, and its second half
+ * is the id of the first span. So the spans of all replicas join one trace without a propagated context.
  */
 export class SpanExport implements SpanSink {
   readonly counts: SpanExportCounts = { exported: 0, failed: 0 };

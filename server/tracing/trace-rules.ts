@@ -24,7 +24,7 @@ export const traceRulesLimit = 100;
 const field = /^trace:(topic|user):(.+)$/s;
 const sweepMs = 30_000;
 
-/** The trace rules of operators, the same on all replicas. Each rule ends by itself. */
+/** The trace rules of operators, the same on all replicas. Each rule expires. */
 export class TraceRules {
   private readonly byField = new Map<string, TraceRule>();
   private readonly timer: NodeJS.Timeout;

@@ -4,11 +4,11 @@ import { firstSharedAckId, ackIdEnd } from '../../server/protocol/ack-ids.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 
-describe('[P6] the acknowledgement ids of what is confirmed', function () {
+describe('[P6] acknowledgement ids of confirmed messages', function () {
   let embedded: EmbeddedService;
   let ann: Socket;
   let bob: Socket;
-  /** Ids of the packets that bob was asked to acknowledge. */
+  /** Packet ids that bob was asked to acknowledge. */
   const ids: number[] = [];
 
   before(async () => {
@@ -28,7 +28,7 @@ describe('[P6] the acknowledgement ids of what is confirmed', function () {
     await embedded.service.close();
   });
 
-  it('are below 2^31 for direct messages, and apart from those that an embedding program awaits', async () => {
+  it('are below 2^31 for direct messages, and separate from those that an embedding program awaits', async () => {
     const counter = embedded.service.io.of('/') as unknown as { _ids: number };
     const socket = [...embedded.service.io.of('/').sockets.values()].find(({ id }) => id === bob.id)!;
     const direct = () => emit(ann, 'direct', { to: 'bob', payload: 1, confirm: 'delivered' });
@@ -42,17 +42,17 @@ describe('[P6] the acknowledgement ids of what is confirmed', function () {
     );
     for (let n = 0; n < 3; n++) assert.equal((await direct())['delivered'], 1);
     assert.equal(ids.length, 4);
-    // The question, then the direct messages.
+    // The packet of the program, then the direct messages.
     assert.equal(ids.shift(), 0);
     for (const id of ids) assert.ok(id >= firstSharedAckId && id < ackIdEnd, String(id));
     assert.deepEqual(own, []);
     (await question)(7);
-    // Behind the answer.
+    // After the answer.
     await emit(bob, 'ping', { timestamp: 1 });
     assert.deepEqual(own, [7]);
   });
 
-  it('are below 2^31 for confirmed publishes, and apart from those of Socket.IO', async () => {
+  it('are below 2^31 for confirmed publishes, and separate from those of Socket.IO', async () => {
     await emit(bob, 'subscribe', { topics: ['news'] });
     bob.on('message', (_message: unknown, acknowledge: () => void) => acknowledge());
     for (let n = 0; n < 3; n++) {

@@ -15,10 +15,10 @@ import { TestWebhook } from '../support/webhook.js';
 const publish = (socket: Socket, topic: string, payload: unknown = 1): Promise<TestAnswer> =>
   socket.timeout(10_000).emitWithAck('publish', { topic, payload }) as Promise<TestAnswer>;
 
-describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
+describe('[ACTOR] failing actors and hooks, on two replicas', () => {
   const directory = mkdtempSync(join(tmpdir(), 'rtc-faults-'));
   const file = join(directory, 'faults');
-  /** The fault switch: what fails from now on. */
+  /** The fault switch: sets what fails from now on. */
   const failing = (...what: string[]) => writeFileSync(file, what.join('\n'));
   let redis: TestRedis;
   let webhook: TestWebhook;
@@ -68,7 +68,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it('restart, stop after more than five failures in a minute, alert once, come back by REST; other topics never notice', async () => {
+  it('restart, stop after more than five failures in a minute, alert once and restart by REST, without effect on other topics', async () => {
     await reader.emitWithAck('subscribe', { topics: ['broken', 'fine'] });
     const operator = await connect(b, 'olga', { token: tokenOf('olga', { roles: ['operator'] }) });
     const notices: Json[] = [];
@@ -92,7 +92,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
     for (let i = 0; i < 8; i++) codes.push((await publish(publisher, 'broken', i)).error?.code ?? 'ok');
     traffic = false;
     await others;
-    // Six failures, with a restart after each of the first five; then nobody is let near it.
+    // Six failures, with a restart after each of the first five. After that every publish is refused.
     assert.deepEqual(codes, [...Array<string>(6).fill('internal'), 'unavailable', 'unavailable']);
     await until(() => received.get('fine')?.messages.length === fine, 'the other topic is complete');
     assert.ok(fine > 0);
@@ -101,7 +101,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
       Array.from({ length: fine }, (_, i) => i + 1),
     );
 
-    await until(() => webhook.posts.length > 0, 'the webhook is told');
+    await until(() => webhook.posts.length > 0, 'the webhook gets the alert');
     const { body, headers } = webhook.posts[0]!;
     assert.deepEqual(
       [body['severity'], body['kind'], body['replica_id'], body['message']],
@@ -113,13 +113,13 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
       [details['actor_id'], details['restart_count'], details['last_error']],
       ['topic:broken', 5, 'made to fail on broken'],
     );
-    await until(() => notices.length > 0, 'operators who are connected are told');
+    await until(() => notices.length > 0, 'connected operators get the alert');
     assert.deepEqual(
       notices.map(({ to, level, kind }) => [to, level, kind]),
       [['operator', 'error', 'alert']],
     );
 
-    // Asked of the other replica.
+    // From the other replica.
     const { actors } = await ok(b, 'GET', '/actors?state=stopped');
     const [stopped] = actors as Json[];
     assert.deepEqual(
@@ -146,7 +146,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
     assert.equal(logged.filter(({ message }) => message === 'Actor failed').length, 6);
     assert.equal(logged.filter(({ message }) => message === 'Actor stopped').length, 1);
 
-    // It stays stopped when the fault is gone, until somebody restarts it.
+    // It stays stopped after the fault is gone, until an operator restarts it.
     failing();
     assert.equal((await publish(publisher, 'broken')).error?.code, 'unavailable');
     const { restarted } = await ok(b, 'POST', '/actors/topic%3Abroken/restart');
@@ -158,7 +158,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
     assert.equal((await call(a, 'POST', '/actors/topic%3Anobody/restart')).status, 404);
   });
 
-  it('let publishes wait while they restart, in their order', async () => {
+  it('let publishes wait during a restart, and keep their order', async () => {
     await reader.emitWithAck('subscribe', { topics: ['waits'] });
     assert.equal((await publish(publisher, 'waits', 'first')).ok, true);
     failing('waits');
@@ -170,7 +170,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
       answers.map(({ sequence }) => sequence),
       [2, 3, 4],
     );
-    await until(() => received.get('waits')?.messages.length === 4, 'all have come');
+    await until(() => received.get('waits')?.messages.length === 4, 'all arrive');
     assert.deepEqual(
       received.get('waits')!.messages.map(({ payload }) => payload),
       ['first', 'x', 'y', 'z'],
@@ -182,7 +182,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
     );
   });
 
-  it('post an alert again, under the same id, until the webhook has taken it', async () => {
+  it('post an alert again, with the same id, until the webhook accepts it', async () => {
     webhook.failNext(2);
     const alert = await ok(a, 'POST', '/alerts/test');
     await until(() => webhook.posts.length === 3, 'three attempts', 15_000);
@@ -190,21 +190,21 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
       webhook.posts.map(({ body }) => body['id']),
       [alert['id'], alert['id'], alert['id']],
     );
-    await until(async () => (await a.json<Json>('/metrics'))['work_pool']['running'] === 0, 'it is done');
+    await until(async () => (await a.json<Json>('/metrics'))['work_pool']['running'] === 0, 'it is accepted');
     const { alerts, work_pool: pool } = await a.json<Json>('/metrics');
     assert.deepEqual([alerts['undelivered'], pool['failures'] >= 2], [0, true]);
   });
 
-  it('let hooks change a message, with its binary parts', async () => {
+  it('let hooks change a message and its binary parts', async () => {
     await reader.emitWithAck('subscribe', { topics: ['stamped'] });
     const bytes = Buffer.from([0, 1, 2, 255]);
     assert.equal((await publish(publisher, 'stamped', { bytes })).ok, true);
-    await until(() => received.get('stamped')?.messages.length === 1, 'it has come');
+    await until(() => received.get('stamped')?.messages.length === 1, 'it arrives');
     assert.deepEqual(received.get('stamped')!.messages[0]!.payload, { original: { bytes }, stamped: true });
     assert.equal((await publish(publisher, 'too.large')).error?.code, 'message_too_large');
   });
 
-  it('let hooks refuse with their own answer, which is no failure', async () => {
+  it('let hooks refuse with their own error, which is not a failure', async () => {
     const refused = await publish(publisher, 'forbidden');
     assert.deepEqual([refused.error?.code, refused.error?.message], ['forbidden', 'no messages of ann']);
     for (let i = 0; i < 8; i++)
@@ -222,7 +222,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
     assert.deepEqual(actors, []);
   });
 
-  it('give a hook its time and no more', async () => {
+  it('stop waiting for a hook after its time limit', async () => {
     const startedAt = Date.now();
     assert.equal((await publish(publisher, 'hanging')).error?.code, 'internal');
     const tookMs = Date.now() - startedAt;
@@ -235,14 +235,14 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
       Array.from({ length: 10 }, (_, n) => publish(publisher, 'uneven', { n })),
     );
     assert.ok(answers.every((answer) => answer.ok));
-    await until(() => received.get('uneven')?.messages.length === 10, 'all have come');
+    await until(() => received.get('uneven')?.messages.length === 10, 'all arrive');
     assert.deepEqual(
       received.get('uneven')!.messages.map(({ payload }) => (payload as { n: number }).n),
       Array.from({ length: 10 }, (_, n) => n),
     );
   });
 
-  it('stop a failing onSubscribe for its topic only', async () => {
+  it('stop a failing onSubscribe only for its topic', async () => {
     failing('subscribe shaky');
     const codes: string[] = [];
     const subscribe = async (topic: string) => {
@@ -264,7 +264,7 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
     assert.equal(await subscribe('shaky'), 'ok');
   });
 
-  it('ask onConnect on both wires, and tell onDisconnect', async () => {
+  it('call onConnect on both wires, and onDisconnect afterwards', async () => {
     await assert.rejects(connectClient(a.url, 'banned'), (error: { data?: Json }) => {
       assert.deepEqual([error.data?.['code'], error.data?.['message']], ['forbidden', 'you are banned']);
       return true;
@@ -278,6 +278,6 @@ describe('[ACTOR] actors and hooks that fail, on two replicas', () => {
     assert.equal(status, 403);
     const passing = await connect(a, 'passing');
     passing.disconnect();
-    await until(() => a.output.includes('left: passing: client namespace disconnect'), 'the hook is told');
+    await until(() => a.output.includes('left: passing: client namespace disconnect'), 'the hook is called');
   });
 });

@@ -24,13 +24,13 @@ for (const storage of ['redis', 'memory'] as const) {
       ({ a, b, redis } = pair);
     });
     afterEach(async () => {
-      // Whatever failed: the next test finds everybody let in.
+      // Even after a failed test, the next one can connect.
       await call(a, 'POST', '/connections/enable-new');
       pair.disconnectAll();
     });
     after(() => pair.stop());
 
-    it('are let in with a token of sufficient role only, and nothing changes otherwise', async () => {
+    it('need a token with a sufficient role; otherwise nothing changes', async () => {
       const { paths } = await openApiOf(a);
       const ranks = ['user', 'viewer', 'operator', 'admin'];
       let looked = 0;
@@ -63,7 +63,7 @@ for (const storage of ['redis', 'memory'] as const) {
       );
     });
 
-    it('can read everything that needs no name, as documented', async () => {
+    it('can read all routes without parameters, as documented', async () => {
       const { paths } = await openApiOf(b);
       const plain = Object.keys(paths).filter(
         (path) => paths[path]!['get'] !== undefined && !path.includes('{') && !path.endsWith('/backup'),
@@ -72,10 +72,10 @@ for (const storage of ['redis', 'memory'] as const) {
       for (const path of plain) await ok(b, 'GET', path.replace('/admin', ''));
     });
 
-    it('switch to read-only on one replica, for both, within a second; clients are told', async () => {
+    it('switch both replicas to read-only through one of them within a second, and clients are notified', async () => {
       const [one, two] = [await connect(a, 'ann'), await connect(b, 'bob')];
-      const told: Record<string, unknown>[] = [];
-      two.on('system_notification', (notice: Record<string, unknown>) => told.push(notice));
+      const received: Record<string, unknown>[] = [];
+      two.on('system_notification', (notice: Record<string, unknown>) => received.push(notice));
       await emit(two, 'subscribe', { topics: ['news'] });
       await ok(a, 'POST', '/emergency-mode', { mode: 'read_only', reason: 'drill' });
       await until(
@@ -85,7 +85,7 @@ for (const storage of ['redis', 'memory'] as const) {
       );
       assert.equal(await codeOf(emit(one, 'publish', { topic: 'news', payload: 1 })), 'read_only');
       assert.equal(await codeOf(emit(one, 'direct', { to: 'bob', payload: 1 })), 'read_only');
-      assert.equal(await codeOf(emit(one, 'history', { topic: 'news' })), 'ok', 'reading goes on');
+      assert.equal(await codeOf(emit(one, 'history', { topic: 'news' })), 'ok', 'reading still works');
       assert.equal((await b.json<Json>('/health'))['mode'], 'read_only');
       await ok(b, 'POST', '/emergency-mode', { mode: 'normal' });
       await until(
@@ -93,9 +93,9 @@ for (const storage of ['redis', 'memory'] as const) {
         'a is back',
         1000,
       );
-      await until(() => told.length === 2, 'clients of the other replica are told');
+      await until(() => received.length === 2, 'clients of the other replica are notified');
       assert.deepEqual(
-        told.map(({ kind, mode, level }) => [kind, mode, level]),
+        received.map(({ kind, mode, level }) => [kind, mode, level]),
         [
           ['mode', 'read_only', 'warning'],
           ['mode', 'normal', 'info'],
@@ -103,7 +103,7 @@ for (const storage of ['redis', 'memory'] as const) {
       );
     });
 
-    it('tell clients who come while the service is not normal', async () => {
+    it('have the mode sent to clients that connect while it is not normal', async () => {
       await ok(a, 'POST', '/emergency-mode', { mode: 'read_only' });
       await until(
         async () => (await b.json<Json>('/health'))['mode'] === 'read_only',
@@ -116,7 +116,7 @@ for (const storage of ['redis', 'memory'] as const) {
       await until(async () => (await b.json<Json>('/health'))['mode'] === 'normal', 'b is back', 1000);
     });
 
-    it('switch new connections off and on; who is connected stays', async () => {
+    it('disable and enable new connections; existing ones stay connected', async () => {
       const one = await connect(b, 'ann');
       await ok(a, 'POST', '/connections/disable-new');
       const refused = () =>
@@ -131,7 +131,7 @@ for (const storage of ['redis', 'memory'] as const) {
       await until(async () => (await refused())[0] === 200, 'connections are admitted again', 1000);
     });
 
-    it('freeze a topic, and only that', async () => {
+    it('freeze one topic without effect on others', async () => {
       const one = await connect(b, 'ann');
       await ok(a, 'POST', '/topics/ice/freeze');
       await until(
@@ -144,12 +144,12 @@ for (const storage of ['redis', 'memory'] as const) {
       await ok(a, 'POST', '/topics/ice/unfreeze');
       await until(
         async () => (await codeOf(emit(one, 'publish', { topic: 'ice', payload: 1 }))) === 'ok',
-        'it is open',
+        'it is writable again',
         1000,
       );
     });
 
-    it('shed presence and restore it, and it knows what happened meanwhile', async () => {
+    it('shed presence and restore it, with the changes made meanwhile', async () => {
       const one = await connect(b, 'ann');
       await emit(one, 'subscribe', { topics: ['hall'] });
       await ok(a, 'POST', '/presence/shed');
@@ -163,18 +163,20 @@ for (const storage of ['redis', 'memory'] as const) {
       await ok(a, 'POST', '/presence/restore');
       await until(
         async () => (await emit(one, 'presence', { topic: 'hall' }))['count'] === 2,
-        'both are seen',
+        'both are present',
         2000,
       );
     });
 
-    it('send notifications to all, to users and to the subscribers of a topic', async () => {
+    it('send notifications to all users, to some users and to the subscribers of a topic', async () => {
       const clients = [await connect(a, 'ann'), await connect(b, 'bob')];
       const json = new JsonClient(b.webSocketUrl, 'cleo');
       await until(() => json.of('Status').length > 0, 'the client is connected');
-      const told: string[] = [];
+      const received: string[] = [];
       clients.forEach((socket, i) =>
-        socket.on('system_notification', ({ message }: { message: string }) => told.push(`${i} ${message}`)),
+        socket.on('system_notification', ({ message }: { message: string }) =>
+          received.push(`${i} ${message}`),
+        ),
       );
       await emit(clients[1]!, 'subscribe', { topics: ['news'] });
       const all = await ok(a, 'POST', '/broadcast', {
@@ -185,14 +187,14 @@ for (const storage of ['redis', 'memory'] as const) {
       const users = await ok(a, 'POST', '/broadcast', { data: { message: 'bob' }, users: ['bob'] });
       const topic = await ok(a, 'POST', '/broadcast', { data: { message: 'news' }, topic: 'news' });
       assert.deepEqual([users['notified'], topic['notified']], [1, 1]);
-      await until(() => told.length === 4, 'they arrive');
-      assert.deepEqual(told.sort(), ['0 all', '1 all', '1 bob', '1 news']);
+      await until(() => received.length === 4, 'they arrive');
+      assert.deepEqual(received.sort(), ['0 all', '1 all', '1 bob', '1 news']);
       await until(() => json.of('SystemNotification').length === 1, 'it is a frame on /ws');
       assert.equal(json.of('SystemNotification')[0]!.data['message'], 'all');
       json.close();
     });
 
-    it('see connections, users and topics of all replicas, and part from them', async () => {
+    it('list connections, users and topics of all replicas, and disconnect or unsubscribe them', async () => {
       const [one, two] = [await connect(a, 'ann'), await connect(b, 'ann')];
       await emit(one, 'subscribe', { topics: ['x/1', 'x/2'] });
       await emit(two, 'subscribe', { topics: ['x/1'] });
@@ -221,15 +223,15 @@ for (const storage of ['redis', 'memory'] as const) {
         ],
       );
       assert.equal((await ok(a, 'GET', `/topics/${encodeURIComponent('x/1')}`))['topic'], 'x/1');
-      const told: string[] = [];
-      one.on('status', ({ status }: { status: string }) => told.push(status));
+      const received: string[] = [];
+      one.on('status', ({ status }: { status: string }) => received.push(status));
       assert.deepEqual(
         (await ok(b, 'POST', `/connections/${one.id}/unsubscribe`, { topics: ['x/2', 'other'] }))[
           'unsubscribed'
         ],
         ['x/2'],
       );
-      await until(() => told.includes('unsubscribed'), 'the client is told');
+      await until(() => received.includes('unsubscribed'), 'the client is notified');
       const reasons: string[] = [];
       one.on('error', ({ message }: { message: string }) => reasons.push(message));
       assert.equal(
@@ -243,7 +245,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal((await call(a, 'GET', `/connections/${one.id}`)).status, 404);
     });
 
-    it('read and empty the log of a topic; its positions go on', async () => {
+    it('read and empty the log of a topic, which keeps its position', async () => {
       const one = await connect(a, 'ann');
       for (const payload of [1, 2, 3]) await emit(one, 'publish', { topic: 'diary', payload });
       const before = await ok(b, 'GET', '/topics/diary/history?limit=2');
@@ -257,7 +259,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal(next.sequence, 4);
     });
 
-    it('change the log filter of both replicas, live', async () => {
+    it('change the log filter of both replicas at run time', async () => {
       await ok(a, 'PUT', '/config/log', { filter: 'realtime_communication::routing=debug,warn' });
       await until(
         async () =>
@@ -273,7 +275,7 @@ for (const storage of ['redis', 'memory'] as const) {
       await until(async () => (await ok(b, 'GET', '/config/log'))['filter'] === 'warn', 'b is back', 1000);
     });
 
-    it('see the whole cluster', async () => {
+    it('see the state of the whole cluster', async () => {
       await connect(b, 'ann');
       const cluster = await ok(a, 'GET', '/cluster');
       const totals = cluster['totals'] as Record<string, number>;
@@ -282,7 +284,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.deepEqual(cluster['silent_replicas'], []);
     });
 
-    it('leave a record of every change, with who, what, from where and the result', async () => {
+    it('leave an audit record of every change, with operator, operation, address and result', async () => {
       await call(a, 'POST', '/emergency-mode', { mode: 'funny' });
       await call(
         a,
@@ -327,7 +329,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal(older[0]!.id, records[2]!.id);
     });
 
-    it('are told that a body is not JSON, or too large, and it is recorded', async () => {
+    it('get an error for a body that is invalid JSON or too large, with an audit record', async () => {
       const post = (body: string) =>
         fetch(`${a.url}/admin/broadcast`, {
           method: 'POST',
@@ -343,7 +345,7 @@ for (const storage of ['redis', 'memory'] as const) {
       );
     });
 
-    it('are told what no route can read, and it is recorded if it is not a GET', async () => {
+    it('get an error for a request that no route can parse, with an audit record if it is not a GET', async () => {
       const send = (method: string, path: string, headers: Record<string, string> = {}) =>
         fetch(`${a.url}/admin${path}`, {
           method,
@@ -364,9 +366,9 @@ for (const storage of ['redis', 'memory'] as const) {
       );
       await until(async () => {
         const { records } = (await ok(b, 'GET', '/audit?limit=5')) as { records: Record<string, string>[] };
-        const told = records.map(({ action, result }) => `${action} ${result}`).reverse();
+        const received = records.map(({ action, result }) => `${action} ${result}`).reverse();
         return (
-          told.join() ===
+          received.join() ===
           [
             'POST /admin/topics/%ff/freeze invalid_message',
             'POST /admin/emergency-mode invalid_message',
@@ -375,10 +377,10 @@ for (const storage of ['redis', 'memory'] as const) {
             'POST /admin/nowhere not_found',
           ].join()
         );
-      }, 'all are on record');
+      }, 'all are recorded');
     });
 
-    it('who break off an upload leave a record that says so', async () => {
+    it('leave an audit record of an aborted upload', async () => {
       const { port } = new URL(a.url);
       const upload = connectTcp(Number(port), '127.0.0.1');
       const token = tokenOf('olga', { roles: ['admin'] });
@@ -392,12 +394,12 @@ for (const storage of ['redis', 'memory'] as const) {
       await until(async () => {
         const { records } = (await ok(b, 'GET', '/audit?limit=1')) as { records: Record<string, string>[] };
         return records[0]?.['action'] === 'POST /admin/sessions/restore';
-      }, 'it is on record');
+      }, 'it is recorded');
       const { records } = (await ok(b, 'GET', '/audit?limit=1')) as { records: Record<string, string>[] };
       assert.equal(records[0]!['result'], 'invalid_message');
     });
 
-    it('are told what is wrong with a request, and nothing changes', async () => {
+    it('get an error for an invalid request, and nothing changes', async () => {
       const table: [string, string, object | undefined, RegExp][] = [
         ['POST', '/emergency-mode', {}, /mode/],
         [
@@ -424,7 +426,7 @@ for (const storage of ['redis', 'memory'] as const) {
     });
 
     if (storage === 'redis') {
-      it('find their switches again after a restart of all replicas', async () => {
+      it('keep their switches over a restart of all replicas', async () => {
         await ok(a, 'POST', '/emergency-mode', { mode: 'maintenance' });
         await ok(a, 'POST', '/topics/ice/freeze');
         await ok(a, 'PUT', '/config/rate-limits', { connection_rps: 77 });
@@ -440,11 +442,11 @@ for (const storage of ['redis', 'memory'] as const) {
         await ok(a, 'DELETE', '/config/rate-limits');
       });
 
-      it('can still look while Redis is away; changes are refused, and work again when it is back', async () => {
+      it('can read while Redis is unreachable; changes are refused, and work again when it is reachable', async () => {
         await redis!.signal('SIGSTOP');
         await until(
           async () => (await a.json<Json>('/health'))['redis']!['state'] === 'down',
-          'a notices',
+          'a detects it',
           10_000,
         );
         assert.equal((await call(a, 'GET', '/emergency-mode')).status, 200);
@@ -461,11 +463,11 @@ for (const storage of ['redis', 'memory'] as const) {
         const { records } = (await ok(a, 'GET', '/audit?limit=20')) as { records: { result: string }[] };
         assert.ok(
           records.some(({ result }) => result === 'unavailable'),
-          'what was refused meanwhile is on record too',
+          'changes refused meanwhile are recorded too',
         );
       });
 
-      it('are told in time that a change may have been made, when Redis stalls right then; it is made, and on record', async () => {
+      it('get an answer in time that a change may have been made if Redis stalls during it; the change is made and recorded', async () => {
         await redis!.signal('SIGSTOP');
         const startAt = performance.now();
         const [looked, changed] = await Promise.all([
@@ -480,7 +482,7 @@ for (const storage of ['redis', 'memory'] as const) {
         for (const replica of [a, b])
           await until(
             async () => (await replica.json<Json>('/health'))['mode'] === 'read_only',
-            'Redis has run what it was sent, and all replicas know',
+            'Redis has run the waiting commands, and all replicas have the change',
           );
         await until(async () => {
           const { body } = await call(b, 'GET', '/audit?limit=10');
@@ -488,19 +490,19 @@ for (const storage of ['redis', 'memory'] as const) {
           return records.some(
             ({ result, request }) => result === 'outcome_unknown' && request.reason === 'stalled',
           );
-        }, 'the record is there');
+        }, 'the record is stored');
         await ok(a, 'POST', '/emergency-mode', { mode: 'normal' });
       });
 
-      it('find what they have switched in force when Redis comes back empty', async () => {
+      it('keep their switches when Redis comes back empty', async () => {
         await ok(a, 'POST', '/emergency-mode', { mode: 'read_only' });
         await ok(a, 'POST', '/topics/ice/freeze');
-        await until(async () => (await b.json<Json>('/health'))['mode'] === 'read_only', 'b knows');
+        await until(async () => (await b.json<Json>('/health'))['mode'] === 'read_only', 'b has it');
         await redis!.signal('SIGKILL');
         await redis!.run();
         await until(
           async () => (await redis!.command('HEXISTS rtc:control mode')) === ':1',
-          'it is given back',
+          'it is restored',
         );
         await Promise.all([a.end('SIGKILL'), b.end('SIGKILL')]);
         await Promise.all([a.run(), b.run()]);

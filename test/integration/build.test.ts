@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../support/root.js';
 
-/** A checkout in small: the build script and the settings of the compiler are the real ones. */
+/** A small checkout with the real build script and compiler settings. */
 describe('[BUILD] scripts/build.cjs', () => {
   let directory: string;
   const at = (...path: string[]) => join(directory, ...path);
@@ -22,7 +22,7 @@ describe('[BUILD] scripts/build.cjs', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [at('scripts', 'build.cjs'), ...args], {
       encoding: 'utf8',
     });
-    assert.equal(stdout, '', 'standard output is left to the log');
+    assert.equal(stdout, '', 'nothing is written to stdout');
     return { status, stderr };
   };
   const built = { status: 0, stderr: 'building dist/ …\n' };
@@ -42,7 +42,7 @@ describe('[BUILD] scripts/build.cjs', () => {
 
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('builds what has never been built, and with --if-needed only what has changed', () => {
+  it('builds a new checkout, and with --if-needed only after a change', () => {
     assert.deepEqual(build('--if-needed'), built);
     assert.ok(existsSync(at('dist/server/storage/redis/lua/one.lua')));
     assert.deepEqual(build('--if-needed'), upToDate);
@@ -52,7 +52,7 @@ describe('[BUILD] scripts/build.cjs', () => {
     assert.deepEqual(build(), built);
   });
 
-  it('deletes what was compiled from a source that is gone', () => {
+  it('deletes compiled files whose source is gone', () => {
     build();
     assert.ok(existsSync(at('dist/server/other.js')));
     rmSync(at('server', 'other.ts'));
@@ -63,7 +63,7 @@ describe('[BUILD] scripts/build.cjs', () => {
     assert.ok(existsSync(at('dist/server/main.js')));
   });
 
-  it('fails where the compiler does, and builds again next time', () => {
+  it('fails if the compiler fails, and builds again next time', () => {
     writeFileSync(at('server', 'other.ts'), "export const other: number = '';\n");
     for (let time = 0; time < 2; time++) {
       const { status, stderr } = build('--if-needed');

@@ -39,12 +39,12 @@ describe("[CLUSTER] Socket.IO's requests to all replicas", function () {
     await redis.stop();
   });
 
-  it('finds the sockets of other replicas, with the handshake of each as plain data', async () => {
+  it('finds the sockets of other replicas, each with its handshake as plain data', async () => {
     await connect(two.url, 'ann');
     const json = new JsonClient(two.webSocketUrl, 'bob');
     clients.push(json);
     await until(() => json.of('Status').length > 0, 'a /ws client is connected');
-    // What a connection does not need is let go in the turn after it has joined.
+    // What a connection does not need is released in the turn after it has joined.
     await new Promise(setImmediate);
     const sockets = await one.service.io.fetchSockets();
     assert.equal(sockets.length, 2);
@@ -81,7 +81,7 @@ describe("[CLUSTER] Socket.IO's requests to all replicas", function () {
     two.service.io.off('question', answer);
   });
 
-  it('ends by an error that says what is missing when a replica dies in the meantime', async () => {
+  it('fails with an error that names what is missing when a replica dies during the request', async () => {
     victim = await TestReplica.start({ REDIS_URL: redis.url, REPLICA_ID: 'victim' });
     const { io } = one.service;
     await until(async () => (await io.of('/').adapter.serverCount()) === 3, 'the third replica is counted');
@@ -97,7 +97,7 @@ describe("[CLUSTER] Socket.IO's requests to all replicas", function () {
       ),
       assert.rejects(io.timeout(2000).emitWithAck('question'), /operation has timed out/),
     ]);
-    // All of them wait by then: they have counted the replicas.
+    // All requests wait now, because the replicas have been counted.
     await io.of('/').adapter.serverCount();
     await victim.end('SIGKILL');
     await requests;
@@ -107,7 +107,7 @@ describe("[CLUSTER] Socket.IO's requests to all replicas", function () {
   });
 
   for (const trouble of ['SIGSTOP', 'SIGKILL'] as const) {
-    it(`ends by an error when Redis does not answer (${trouble})`, async () => {
+    it(`fails with an error when Redis does not answer (${trouble})`, async () => {
       const { io } = one.service;
       await redis.signal(trouble);
       const startedAt = performance.now();

@@ -47,7 +47,7 @@ class Cluster {
     }
   }
 
-  /** Each publisher sends its share; several ways at once, so that batches form. */
+  /** Each publisher publishes its part, with several publishes at once, so that batches form. */
   async publish(publishers: number, each: number): Promise<void> {
     const lanes = 25;
     for (let p = 0; p < publishers; p++) {
@@ -58,23 +58,29 @@ class Cluster {
     await Promise.all(this.publishers.map((publisher) => publisher.publish(1, each / lanes)));
   }
 
-  /** Resolves when health tells that Redis is away. */
+  /** Resolves when /health reports that Redis is unreachable. */
   async degraded(): Promise<void> {
     await until(
       async () => (await this.replicas[0]!.json<{ status: string }>('/health')).status === 'degraded',
-      'health tells that Redis is down',
+      '/health reports that Redis is down',
       8000,
     );
   }
 
-  /** Somebody who is connected, and publishes when told to: not behind the many, who may all be in flight together when Redis goes away. */
+  /**
+   * A connected publisher that publishes only on request. The other publishers may all have a publish in
+   * progress when Redis becomes unreachable.
+   */
   latecomer(): SteadyPublisher {
     const publisher = new SteadyPublisher(this.urls(0), 'latecomer', topic);
     this.publishers.push(publisher);
     return publisher;
   }
 
-  /** Publishes while Redis is away; resolves when that has been refused. What is returned publishes it in the end. */
+  /**
+   * Publishes while Redis is unreachable; resolves when that was refused. `published` resolves when a
+   * repetition was accepted.
+   */
   async refusedMeanwhile(publisher: SteadyPublisher): Promise<{ readonly published: Promise<void> }> {
     await this.degraded();
     const published = publisher.publish(1, 1);
@@ -89,7 +95,7 @@ class Cluster {
   async arrived(count: number, limitMs = 30_000): Promise<void> {
     await until(
       () => this.all.every(({ messages }) => messages.length >= count),
-      `everybody has ${count} messages`,
+      `every subscriber has ${count} messages`,
       limitMs,
     ).catch((error: unknown) => {
       throw new Error(
@@ -104,12 +110,14 @@ class Cluster {
     await this.redis.stop();
   }
 
-  /** Everything acknowledged arrived once, in one order, each publisher's messages in its own order. */
+  /**
+   * Every acknowledged message arrived once, in one order, and each publisher's messages in its own order.
+   */
   check(total: number): void {
     const acknowledged = new Map(
       this.publishers.flatMap((one) => one.acknowledged.map(({ answer }) => [answer.id!, answer.sequence!])),
     );
-    assert.equal(acknowledged.size, total, 'every publish was acknowledged with an id of its own');
+    assert.equal(acknowledged.size, total, 'every publish was acknowledged with its own id');
     const [first] = this.all;
     for (const received of this.all) {
       assert.deepEqual(
@@ -120,7 +128,7 @@ class Cluster {
       assert.deepEqual(
         received.messages,
         first!.messages,
-        'everybody has the same content in the same order',
+        'all subscribers have the same content in the same order',
       );
     }
     for (const { id, sequence } of first!.messages)
@@ -152,7 +160,7 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     cluster.check(10_000);
   });
 
-  it('do the same through HTTP long-polling', async () => {
+  it('do the same over HTTP long-polling', async () => {
     cluster = await Cluster.start();
     await cluster.subscribe(4, ['polling']);
     await cluster.publish(4, 500);
@@ -160,13 +168,13 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     cluster.check(2000);
   });
 
-  it('lose nothing acknowledged and repeat nothing when a replica is killed in mid-stream', async () => {
+  it('lose and repeat no acknowledged message when a replica is killed during a stream', async () => {
     cluster = await Cluster.start();
     await cluster.subscribe(4);
     const publishing = cluster.publish(4, 2500);
     await until(
       () => cluster.subscribers[1]!.received.messages.length > 2000,
-      'the stream is under way',
+      'the stream is running',
       30_000,
     );
     await cluster.replicas[0]!.end('SIGKILL');
@@ -175,14 +183,14 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     cluster.check(10_000);
   });
 
-  it('resume by themselves when Redis was stopped for 10 seconds: what was refused never appears', async () => {
+  it('resume without help after Redis was stopped for 10 seconds; refused messages never appear', async () => {
     cluster = await Cluster.start();
     await cluster.subscribe(4);
     await cluster.subscribeJson();
     const publishing = cluster.publish(4, 2500);
     await until(
       () => cluster.subscribers[1]!.received.messages.length > 2000,
-      'the stream is under way',
+      'the stream is running',
       30_000,
     );
     const latecomer = cluster.latecomer();
@@ -197,18 +205,18 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     assert.deepEqual(
       cluster.subscribers.map(({ socket }) => socket.id),
       connectedBefore,
-      'connections have stayed',
+      'connections stay open',
     );
   });
 
-  it('keep everything acknowledged when Redis is killed and restarted with its data', async () => {
+  it('keep every acknowledged message when Redis is killed and restarted with its data', async () => {
     cluster = await Cluster.start('aof');
     await cluster.subscribe(4);
     await cluster.subscribeJson();
     const publishing = cluster.publish(4, 2500);
     await until(
       () => cluster.subscribers[1]!.received.messages.length > 2000,
-      'the stream is under way',
+      'the stream is running',
       30_000,
     );
     const latecomer = cluster.latecomer();
@@ -219,11 +227,11 @@ describe('[P1] [P2] [P3] [P4] two replicas and one Redis', function () {
     await cluster.arrived(10_001);
     cluster.check(10_001);
     const epochs = new Set(cluster.all[0]!.messages.map(({ epoch }) => epoch));
-    assert.equal(epochs.size, 2, 'another Redis process is another epoch');
-    assert.deepEqual(cluster.all[0]!.gaps, [], 'nothing was lost, so no gap is told');
+    assert.equal(epochs.size, 2, 'another Redis process means another epoch');
+    assert.deepEqual(cluster.all[0]!.gaps, [], 'nothing was lost, so no gap is announced');
   });
 
-  it('[P5] tell a new epoch when Redis comes back without its data', async () => {
+  it('[P5] announce a new epoch when Redis comes back without its data', async () => {
     cluster = await Cluster.start('none');
     await cluster.subscribe(2);
     await cluster.publish(1, 100);

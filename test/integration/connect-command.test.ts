@@ -28,7 +28,7 @@ describe('[CLI] rtc connect', () => {
     return { code, frames, stderr: messages.join('\n') };
   }
 
-  it('subscribes, publishes JSON and texts, and ends when as many messages came as it was told', async () => {
+  it('subscribes, publishes JSON and text, and ends after the requested number of messages', async () => {
     const json = await run({ subscribe: ['news'], publish: ['news', '{"hi":1}'], count: 1 });
     const text = await run({ subscribe: ['news'], publish: ['news', 'hi there'], count: 1 });
     for (const { code, frames } of [json, text]) {
@@ -42,18 +42,18 @@ describe('[CLI] rtc connect', () => {
     );
   });
 
-  it('ends when a publish alone is acknowledged', async () => {
+  it('ends when its only publish is acknowledged', async () => {
     const { code, frames } = await run({ publish: ['news', '1'] });
     assert.deepEqual([code, frames.at(-1)!.type], [0, 'Ack']);
   });
 
-  it('ends with 1 when fewer messages came in time, and with 0 when none were asked for', async () => {
+  it('ends with 1 if fewer messages arrive in time, and with 0 if no number was requested', async () => {
     const few = await run({ subscribe: ['quiet'], for: 200, count: 2 });
     assert.deepEqual([few.code, few.stderr], [1, '0 of 2 messages came']);
     assert.equal((await run({ subscribe: ['quiet'], for: 200 })).code, 0);
   });
 
-  it('ends with 1 and the refusal, of the connection, of a topic and of a publish', async () => {
+  it('ends with 1 and the refusal if the connection, a topic or a publish is refused', async () => {
     const token = await run({ token: 'bad' });
     assert.equal(token.code, 1);
     assert.match(token.stderr, /^refused: 401 .*"unauthorized"/);
@@ -64,10 +64,10 @@ describe('[CLI] rtc connect', () => {
     assert.equal((await run({ publish: ['news'] })).code, 1);
   });
 
-  it('ends with 1 when nobody answers, or the service closes the connection', async () => {
-    const nobody = await run({}, `http://127.0.0.1:${await freePort()}`);
-    assert.equal(nobody.code, 1);
-    assert.match(nobody.stderr, /no connection: .*ECONNREFUSED/);
+  it('ends with 1 if there is no answer, or the service closes the connection', async () => {
+    const unanswered = await run({}, `http://127.0.0.1:${await freePort()}`);
+    assert.equal(unanswered.code, 1);
+    assert.match(unanswered.stderr, /no connection: .*ECONNREFUSED/);
     const closed = run({ token: tokenOf('mallory'), subscribe: ['news'] });
     const admin = { Authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` };
     await until(async () => {
@@ -77,7 +77,7 @@ describe('[CLI] rtc connect', () => {
         init,
       );
       return disconnected === 1;
-    }, 'the connection is there');
+    }, 'the client is connected');
     assert.equal((await closed).code, 1);
   });
 

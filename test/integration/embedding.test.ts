@@ -9,7 +9,7 @@ import { until } from '../support/wait.js';
 type Options = Partial<ManagerOptions & SocketOptions>;
 type Fields = Record<string, unknown>;
 
-// The same program and the same tests, on plain Socket.IO and on this service.
+// The same program and tests, on plain Socket.IO and on this service.
 for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
   describe(`[EMBED] a program on ${kind}, two replicas`, function () {
     let redis: TestRedis;
@@ -21,7 +21,7 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       redis = await TestRedis.start();
       a = await EmbeddingProgram.start(kind, redis.url);
       b = await EmbeddingProgram.start(kind, redis.url);
-      // Both know of each other.
+      // The adapters of both have found each other.
       await until(
         async () => (await a.io.fetchSockets().catch(() => undefined)) !== undefined,
         'the adapters',
@@ -47,7 +47,7 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
         ...options,
       });
       clients.push(client);
-      // The service greets its clients by an event of its own.
+      // The service sends its own event to new clients.
       const first = kind === 'the service' && namespace === '/' ? 'status' : 'connect';
       await new Promise<void>((resolve, reject) => {
         client.once(first, () => resolve());
@@ -70,12 +70,12 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       extraHeaders: { 'x-tenant': 'north', cookie: 'taste=sweet' },
     };
 
-    it('answers its own events, also those registered later than the connection', async () => {
+    it('answers its own events, including those registered after the connection', async () => {
       const client = await connect(a);
       assert.deepEqual(await ask(client, 'echo', { n: 1 }, 'two'), [{ n: 1 }, 'two']);
       await until(
         () => a.socketOf(client.id!).listenerCount('registered later') === 1,
-        'the late listener is there',
+        'the late listener is registered',
       );
       await ask(client, 'registered later');
     });
@@ -83,7 +83,7 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
     it('reads the whole handshake at any time: headers, query, auth, address, time', async () => {
       const client = await connect(a, withTenant);
       assert.deepEqual(await ask(client, 'at connection'), { tenant: 'north', hasSession: true });
-      // A round trip later, and again.
+      // After a round trip, and once more.
       for (let n = 0; n < 2; n++) {
         const handshake = await ask<Fields & { headers: Fields; query: Fields; auth: Fields }>(
           client,
@@ -109,13 +109,13 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       assert.match(request.url, /EIO=4/);
     });
 
-    it('has the session of its Express middleware, and saves it', async () => {
+    it('reads and saves the session of its Express middleware', async () => {
       const client = await connect(a);
       assert.equal(await ask(client, 'visits'), 1);
       assert.equal(await ask(client, 'visits'), 2);
     });
 
-    it('sees responses of its Engine.IO middleware end, and sets headers of handshakes', async () => {
+    it('gets the end of responses in its Engine.IO middleware, and sets headers of handshakes', async () => {
       const url = `http://127.0.0.1:${a.port}/socket.io/?EIO=4&transport=polling`;
       const response = await fetch(url);
       assert.equal(response.headers.get('x-initial'), '1');
@@ -151,7 +151,7 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       assert.deepEqual(errors, ['not this one']);
     });
 
-    it('listens to everything that comes in and goes out', async () => {
+    it('listens to all incoming and outgoing events', async () => {
       const client = await connect(a);
       const socket = a.socketOf(client.id!);
       const incoming: string[] = [];
@@ -178,7 +178,7 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
         assert.equal((await ask<{ ok: boolean }>(client, 'publish', { topic: 'any', payload: 1 })).ok, true);
     });
 
-    it('has namespaces of its own on the same transport, joined at once or later', async () => {
+    it('has its own namespaces on the same transport, joined at once or later', async () => {
       const client = await connect(a, withTenant);
       const own = await join(client, '/own');
       assert.equal(await ask(own, 'namespace'), '/own');
@@ -200,7 +200,7 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       await assert.rejects(connect(a, {}, '/unknown'), /Invalid namespace/);
     });
 
-    it('hears each event once after its client has left a namespace and joined it again', async () => {
+    it('receives each event once after its client has left a namespace and joined it again', async () => {
       const client = await connect(a);
       const own = await join(client, '/own');
       for (const leave of [() => client.disconnect(), () => a.socketOf(client.id!).disconnect()]) {
@@ -209,20 +209,20 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
         await until(() => !a.io.of('/').sockets.has(id!) && !client.connected, 'the client has left');
         client.connect();
         await once(client as unknown as NodeJS.EventEmitter, 'connect');
-        const heard: string[] = [];
+        const received: string[] = [];
         const [main, other] = [a.socketOf(client.id!), a.socketOf(own.id!, '/own')];
-        main.on('once', () => heard.push('/'));
-        other.on('once', () => heard.push('/own'));
+        main.on('once', () => received.push('/'));
+        other.on('once', () => received.push('/own'));
         client.emit('once');
         own.emit('once');
         await Promise.all([ask(client, 'echo'), ask(own, 'echo')]);
-        assert.deepEqual(heard.sort(), ['/', '/own']);
+        assert.deepEqual(received.sort(), ['/', '/own']);
         main.removeAllListeners('once');
         other.removeAllListeners('once');
       }
     });
 
-    it('asks a client and a room across replicas for acknowledgements', async () => {
+    it('requests acknowledgements of a client and of a room across replicas', async () => {
       const [here, there] = [await connect(a), await connect(b)];
       for (const client of [here, there])
         client.on('question', (reply: (id: string) => void) => reply(client.id!));
@@ -230,7 +230,7 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       assert.equal(await socket.timeout(3000).emitWithAck('question'), here.id);
       await assert.rejects(socket.timeout(50).emitWithAck('nobody answers'));
       a.io.in([here.id!, there.id!]).socketsJoin('asked');
-      await until(() => b.socketOf(there.id!).rooms.has('asked'), 'the room has both');
+      await until(() => b.socketOf(there.id!).rooms.has('asked'), 'the room has both clients');
       const answers = (await a.io.timeout(3000).to('asked').emitWithAck('question')) as string[];
       assert.deepEqual(answers.sort(), [here.id!, there.id!].sort());
     });
@@ -258,14 +258,14 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
     });
 
     it('emits to other servers, with and without acknowledgement', async () => {
-      const heard = new Promise((resolve) => b.io.once('news', resolve));
+      const received = new Promise((resolve) => b.io.once('news', resolve));
       a.io.serverSideEmit('news', { n: 1 });
-      assert.deepEqual(await heard, { n: 1 });
+      assert.deepEqual(await received, { n: 1 });
       b.io.once('count', (n: number, reply: (answer: number) => void) => reply(n + 1));
       assert.deepEqual(await a.io.serverSideEmitWithAck('count', 1), [2]);
     });
 
-    it('sends and gets binary parts, in order with everything else', async () => {
+    it('sends and receives binary parts, in order with everything else', async () => {
       const client = await connect(a);
       const socket = a.socketOf(client.id!);
       const order: number[] = [];
@@ -279,20 +279,23 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       socket.emit('binary', { deep: new Uint8Array([3]) });
       socket.volatile.emit('binary', 'volatile');
       a.io.local.emit('binary', 'local');
-      await until(() => got.length >= 3, 'they have come');
+      await until(() => got.length >= 3, 'they arrive');
       assert.deepEqual(got.slice(0, 2), [Buffer.from([1, 2]), { deep: Buffer.from([3]) }]);
     });
 
-    it('keeps events whole while a client goes from polling to WebSocket', async () => {
+    it('keeps events whole during an upgrade from polling to WebSocket', async () => {
       const client = await connect(a, { transports: ['polling', 'websocket'] });
       const socket = a.socketOf(client.id!);
       const got: number[] = [];
       client.on('n', (n: number) => got.push(n));
       let sent = 0;
       const timer = setInterval(() => socket.emit('n', sent++), 1);
-      await until(() => client.io.engine.transport.name === 'websocket' && sent > 50, 'it is upgraded');
+      await until(
+        () => client.io.engine.transport.name === 'websocket' && sent > 50,
+        'the transport is upgraded',
+      );
       clearInterval(timer);
-      await until(() => got.length === sent, 'all have come');
+      await until(() => got.length === sent, 'all arrive');
       assert.deepEqual(got, [...Array(sent).keys()]);
     });
 

@@ -13,7 +13,7 @@ type Client = Awaited<ReturnType<typeof connectClient>>;
 
 const topic = 'busy';
 
-/** Publishes one message and sees it acknowledged, however often it has to be repeated. */
+/** Publishes one message, repeated until it is acknowledged. */
 async function publish(publisher: Client, payload: object): Promise<void> {
   for (;;) {
     const answer = (await publisher.emitWithAck('publish', { topic, payload })) as TestAnswer;
@@ -36,7 +36,9 @@ async function publishMany(publisher: Client, count: number, bytes: number): Pro
   );
 }
 
-/** How much the kernel takes before the service notices a stall differs; so messages are published until it has. */
+/**
+ * Publishes until the service detects a stall. The kernel buffers differ, so the number of messages does too.
+ */
 async function publishUntil(
   publisher: Client,
   each: number,
@@ -45,7 +47,7 @@ async function publishUntil(
   for (let sent = each; ; sent += each) {
     await publishMany(publisher, each, 4000);
     if (await noticed()) return sent;
-    assert.ok(sent < 12_000, 'the stall is noticed');
+    assert.ok(sent < 12_000, 'the stall is detected');
   }
 }
 
@@ -77,7 +79,7 @@ describe('[P7] slow readers', function () {
     await redis.stop();
   });
 
-  it('that stall at the TCP level cost bounded memory, disturb nobody, and are complete and in order afterwards', async () => {
+  it('use bounded memory while stalled at the TCP level, do not delay others, and get everything in order afterwards', async () => {
     const limitBytes = 65_536;
     const cacheBytes = 8_388_608;
     await start({
@@ -87,7 +89,7 @@ describe('[P7] slow readers', function () {
     const live = await open(200, 'live');
     const stalled = await open(200, 'stalled');
     await publishMany(publisher, 50, 4000);
-    await until(() => readers.every(({ sequences }) => sequences.length === 50), 'everybody reads');
+    await until(() => readers.every(({ sequences }) => sequences.length === 50), 'all are reading');
     const memory = async () =>
       (await replica.json<{ memory: { rss_bytes: number } }>('/metrics')).memory.rss_bytes;
     const before = await memory();
@@ -111,7 +113,7 @@ describe('[P7] slow readers', function () {
     await publishMany(publisher, 10, 4000);
     await until(
       () => readers.every(({ sequences }) => sequences.length >= total + 10),
-      'the stalled ones have read on',
+      'the stalled ones have caught up',
       60_000,
     );
     for (const { sequences, gaps } of readers) assert.deepEqual([sequences, gaps], [numbers(total + 10), []]);
@@ -126,7 +128,7 @@ describe('[P7] slow readers', function () {
   const growthLimitBytes = 64 * 1024 * 1024;
 
   for (const wire of ['Socket.IO', '/ws'] as const) {
-    it(`cannot ask for more than they read, on ${wire}: memory stays bounded, and in the end all is answered in order`, async () => {
+    it(`cannot request more than they read on ${wire}: memory stays bounded, and all commands are answered in order`, async () => {
       await start({});
       await publishMany(publisher, 200, 20_000);
       const url = replica.url.replace('http', 'ws');
@@ -149,7 +151,7 @@ describe('[P7] slow readers', function () {
           answers.push(Number(id ?? /"id":(\d+)/.exec(head)?.[1]));
         }
       });
-      await until(() => isIn, 'it is in');
+      await until(() => isIn, 'the client is connected');
       const before = await rssBytes();
       const tcp = (webSocket as unknown as { _socket: { pause(): void; resume(): void } })._socket;
       tcp.pause();
@@ -162,7 +164,7 @@ describe('[P7] slow readers', function () {
             : `42${n}${JSON.stringify(['history', asked])}`,
         );
       }
-      // Unbounded, these answers are 600 MB.
+      // Without a limit these answers take 600 MB.
       let highest = 0;
       for (let n = 0; n < 40; n++) {
         highest = Math.max(highest, (await rssBytes()) - before);
@@ -171,20 +173,20 @@ describe('[P7] slow readers', function () {
       assert.ok(highest < growthLimitBytes, `memory grew by ${Math.round(highest / 2 ** 20)} MiB`);
       await publish(publisher, { others: 'are not disturbed' });
       tcp.resume();
-      await until(() => answers.length === count, 'all is answered', 60_000);
+      await until(() => answers.length === count, 'all commands are answered', 60_000);
       assert.deepEqual(answers, numbers(count));
       webSocket.terminate();
     });
   }
 
-  it('are told of no loss under drop_newest that they have read again', async () => {
+  it('get no gap under drop_newest for messages that they have read again', async () => {
     await start({
       RTC_OUTBOX_LIMIT_BYTES: '65536',
       RTC_OUTBOX_OVERFLOW_STRATEGY: 'drop_newest',
       RTC_TOPICS_HISTORY_SIZE: '20000',
     });
     const reader = new JsonClient(replica.webSocketUrl, 'reader');
-    await until(() => reader.of('Status').length === 1, 'it is in');
+    await until(() => reader.of('Status').length === 1, 'it is connected');
     reader.send({ type: 'Subscribe', data: { topics: [topic] } });
     await until(() => reader.of('Status').length === 2, 'it is subscribed');
     await publishMany(publisher, 3, 4000);
@@ -202,12 +204,12 @@ describe('[P7] slow readers', function () {
     const before = reader.received.messages.length;
     reader.send({ type: 'Subscribe', data: { topics: [topic], since: { [topic]: since } } });
     const behind = async () => (await replica.json<{ topics: { behind: number } }>('/metrics')).topics.behind;
-    await until(async () => (await behind()) === 1, 'it is read on for');
+    await until(async () => (await behind()) === 1, 'it catches up');
     tcp.resume();
-    await until(() => reader.received.last!.sequence === total, 'everything is there', 30_000);
+    await until(() => reader.received.last!.sequence === total, 'all messages arrive', 30_000);
     await until(async () => (await behind()) === 0, 'it is live again');
     await publish(publisher, { after: true });
-    await until(() => reader.received.last!.sequence === total! + 1, 'what comes later is there');
+    await until(() => reader.received.last!.sequence === total! + 1, 'later messages arrive');
     assert.deepEqual(reader.of('Gap'), []);
     const again = reader.received.sequences.slice(before);
     const from = again.lastIndexOf(since.sequence + 1);
@@ -215,7 +217,7 @@ describe('[P7] slow readers', function () {
     reader.close();
   });
 
-  it('leave their direct messages in the inbox until they read, and get them in order, each once', async () => {
+  it('leave their direct messages in the inbox until they read, and get each once and in order', async () => {
     await start({ RTC_DIRECT_INBOX_SIZE: '5000' });
     const webSocket = new WebSocket(`${replica.webSocketUrl}?token=${tokenOf('stalled')}`);
     const got: number[] = [];
@@ -227,7 +229,7 @@ describe('[P7] slow readers', function () {
       got.push((content.payload as { n: number }).n);
       webSocket.send(JSON.stringify({ type: 'Ack', data: { message_id: content.id } }));
     });
-    await until(() => isIn, 'it is in');
+    await until(() => isIn, 'it is connected');
     const before = await rssBytes();
     const tcp = (webSocket as unknown as { _socket: { pause(): void; resume(): void } })._socket;
     tcp.pause();
@@ -248,7 +250,7 @@ describe('[P7] slow readers', function () {
       assert.ok(answers.every(({ ok }) => ok));
     }
     const growth = (await rssBytes()) - before;
-    // Unbounded it is some 300 MiB; what has passed through on its way to Redis waits for the garbage collector.
+    // Without a limit it is about 300 MiB; data already sent to Redis waits for the garbage collector.
     assert.ok(growth < 2 * growthLimitBytes, `memory grew by ${Math.round(growth / 2 ** 20)} MiB`);
     tcp.resume();
     await until(() => got.length >= count, 'all arrive', 60_000);
@@ -260,7 +262,7 @@ describe('[P7] slow readers', function () {
   });
 
   for (const strategy of ['drop_oldest', 'drop_newest'] as const) {
-    it(`lose messages under ${strategy}, in the right place, and are told which`, async () => {
+    it(`lose messages under ${strategy} at the right position, and get a gap for them`, async () => {
       await start({ RTC_OUTBOX_LIMIT_BYTES: '65536', RTC_OUTBOX_OVERFLOW_STRATEGY: strategy });
       const [stalled, live] = [(await open(1, 'stalled'))[0]!, (await open(1, 'live'))[0]!];
       stalled.stall();
@@ -268,8 +270,8 @@ describe('[P7] slow readers', function () {
         (await replica.json<{ outboxes: { dropped: number } }>('/metrics')).outboxes.dropped;
       const total = 1 + (await publishUntil(publisher, 2000, async () => (await dropped()) > 0));
       stalled.resume();
-      // The gap is told when there is room again.
-      await until(() => stalled.gaps.length > 0, 'the gap is told', 30_000);
+      // The gap is sent when there is room again.
+      await until(() => stalled.gaps.length > 0, 'the gap arrives', 30_000);
       await publish(publisher, { end: true });
       await until(
         () => stalled.sequences.at(-1) === total && live.sequences.length === total,
@@ -278,12 +280,12 @@ describe('[P7] slow readers', function () {
       );
       assert.deepEqual(live.sequences, numbers(total));
       const lost = total - stalled.sequences.length;
-      const told = stalled.gaps.reduce(
+      const announced = stalled.gaps.reduce(
         (sum, gap) => sum + (gap.dropped ?? gap.sequence - gap.previous!.sequence),
         0,
       );
       assert.ok(lost > 0);
-      assert.equal(told, lost);
+      assert.equal(announced, lost);
       assert.deepEqual(
         stalled.sequences,
         [...stalled.sequences].sort((a, b) => a - b),
@@ -291,7 +293,7 @@ describe('[P7] slow readers', function () {
     });
   }
 
-  it('are closed under disconnect, and everybody else goes on', async () => {
+  it('are closed under disconnect, without effect on others', async () => {
     await start({ RTC_OUTBOX_LIMIT_BYTES: '65536', RTC_OUTBOX_OVERFLOW_STRATEGY: 'disconnect' });
     const [stalled, live] = [(await open(1, 'stalled'))[0]!, (await open(1, 'live'))[0]!];
     stalled.stall();
@@ -323,7 +325,7 @@ describe('[P2] batches', function () {
     await redis.stop();
   });
 
-  it('are read right by every kind of client, with upgrades from polling to WebSocket in mid-stream', async () => {
+  it('are decoded by every kind of client, also during upgrades from polling to WebSocket', async () => {
     const publisher = await connectClient(replica.url, 'publisher');
     open.push(publisher);
     const all: Received[] = [];
@@ -333,7 +335,7 @@ describe('[P2] batches', function () {
       const socket = io(replica.url, { forceNew: true, transports, auth: { token: tokenOf('reader') } });
       open.push(socket);
       socket.on('message', (message: Message) => received.add(message));
-      // Everything from the beginning, so that all can be compared.
+      // All messages from the first one on, so that all can be compared.
       await new Promise<void>((resolve) => socket.once('connect', resolve));
       const since = start === undefined ? {} : { since: { [topic]: start } };
       await socket.emitWithAck('subscribe', { topics: [topic], ...since });
@@ -363,7 +365,7 @@ describe('[P2] batches', function () {
         }
       }),
     );
-    // They join, and upgrade, while the stream is running.
+    // They join and upgrade during the stream.
     for (let n = 0; n < 5; n++) {
       await Promise.all([
         subscribe(['polling', 'websocket']),
@@ -375,7 +377,7 @@ describe('[P2] batches', function () {
     await publishing;
     await until(
       () => all.every(({ messages }) => messages.length >= 4000),
-      'everybody has everything',
+      'every client has every message',
       30_000,
     );
     const expected = numbers(4001).slice(1);

@@ -34,7 +34,7 @@ function statusOf(url: string, path: string, headers: Record<string, string> = {
   });
 }
 
-describe('[LIMITS] a handshake is known by the session id that engine.io reads', function () {
+describe('[LIMITS] a handshake is identified by the session id that engine.io reads', function () {
   let held: EmbeddedService;
   let client: Socket;
   const atCapacity = 503;
@@ -48,11 +48,11 @@ describe('[LIMITS] a handshake is known by the session id that engine.io reads',
     await held.service.close();
   });
 
-  it('lets the one connection that is allowed go over to a WebSocket', async () => {
+  it('upgrades the only allowed connection to a WebSocket', async () => {
     await until(() => client.io.engine.transport.name === 'websocket', 'the transport is upgraded');
   });
 
-  it('counts a handshake however a session id is written into its address', async () => {
+  it('counts a handshake however the session id is written in its URL', async () => {
     const sid = client.io.engine.id!;
     for (const query of [
       '',
@@ -86,7 +86,7 @@ describe('[LIMITS] a handshake is known by the session id that engine.io reads',
     );
   });
 
-  it('gives a request that means /ws, but is written as one to engine.io, to engine.io alone', async () => {
+  it('leaves a request for /ws in the form of an engine.io path to engine.io', async () => {
     const path = `/socket.io/../ws?token=${tokenOf('bob')}`;
     let written = 0;
     held.service.http.once('upgrade', (_request: IncomingMessage, socket: Duplex) => {
@@ -108,7 +108,7 @@ describe('[WIRE] the WebSockets of both wires', function () {
   });
   after(() => embedded.service.close());
 
-  it('are those of one version of ws, which bounds the pongs that wait for a client', async () => {
+  it('use one version of ws, which limits the waiting pongs', async () => {
     const client = await connectClient(embedded.url, 'ann');
     const json = new WebSocket(`${embedded.webSocketUrl}?token=${tokenOf('bob')}`);
     await new Promise((resolve) => json.once('message', resolve));
@@ -117,7 +117,7 @@ describe('[WIRE] the WebSockets of both wires', function () {
     for (const { conn } of embedded.service.io.of('/').sockets.values()) {
       const { socket: webSocket } = conn.transport as unknown as { socket: unknown };
       assert.ok(webSocket instanceof WebSocket);
-      // Nothing leaves any more, as to a client that does not read.
+      // From now on no data is sent, as to a client that does not read.
       const { _socket: tcp } = webSocket as unknown as { _socket: TcpSocket };
       tcp.cork();
     }
@@ -131,7 +131,7 @@ describe('[WIRE] the WebSockets of both wires', function () {
     }
   });
 
-  it('have no listener left of the time before they were answered', async () => {
+  it('have no listener left from the time before the upgrade was answered', async () => {
     const client = await connectClient(embedded.url, 'ann');
     const [socket] = embedded.service.io.of('/').sockets.values();
     const { socket: webSocket } = socket!.conn.transport as unknown as { socket: { _socket: TcpSocket } };

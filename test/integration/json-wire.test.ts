@@ -10,7 +10,7 @@ import { until } from '../support/wait.js';
 
 type Started = Awaited<ReturnType<typeof startEmbedded>>;
 
-/** A `/ws` client that has joined, and how it was closed. */
+/** A connected `/ws` client that records how it was closed. */
 class JoinedClient extends JsonClient {
   closed: { readonly code: number; readonly reason: string } | undefined;
 
@@ -32,7 +32,7 @@ class JoinedClient extends JsonClient {
   }
 }
 
-describe('[WIRE] what is broadcast by Socket.IO, to a /ws client', () => {
+describe('[WIRE] a broadcast of Socket.IO to a /ws client', () => {
   let redis: TestRedis;
   let a: Started;
   let b: Started;
@@ -81,11 +81,11 @@ describe('[WIRE] what is broadcast by Socket.IO, to a /ws client', () => {
     ],
   ];
   for (const [title, send, args] of cases) {
-    it(`comes as an Event frame: ${title}`, async () => {
+    it(`arrives as an Event frame: ${title}`, async () => {
       const event = `made by ${title}`;
       const frames = () => client.of('Event').filter((frame) => frame.data['event'] === event);
       send(event);
-      await until(() => frames().length > 0, 'the frame comes');
+      await until(() => frames().length > 0, 'the frame arrives');
       assert.deepEqual(
         frames().map((frame) => frame.data['args']),
         [args],
@@ -93,25 +93,25 @@ describe('[WIRE] what is broadcast by Socket.IO, to a /ws client', () => {
     });
   }
 
-  it('comes as an Event frame: socket.broadcast.emit', async () => {
+  it('arrives as an Event frame: socket.broadcast.emit', async () => {
     const other = await connectClient(a.url, 'bob');
     a.service.io.sockets.sockets.get(other.id!)!.broadcast.emit('from bob', 1);
-    await until(() => client.of('Event').some((frame) => frame.data['event'] === 'from bob'), 'it comes');
+    await until(() => client.of('Event').some((frame) => frame.data['event'] === 'from bob'), 'it arrives');
     other.disconnect();
   });
 
-  it('comes to Socket.IO clients unchanged at the same time', async () => {
+  it('arrives at Socket.IO clients unchanged at the same time', async () => {
     const other = await connectClient(a.url, 'bob');
     const got: unknown[] = [];
     other.on('both', (...args: unknown[]) => got.push(args));
     a.service.io.emit('both', 'text');
     a.service.io.emit('both', Buffer.from([7]));
-    await until(() => got.length === 2, 'both events come');
+    await until(() => got.length === 2, 'both events arrive');
     assert.deepEqual(got, [['text'], [Buffer.from([7])]]);
     other.disconnect();
   });
 
-  it('comes as frames of their own type: events of the service', async () => {
+  it('arrives as a frame of its own type if it is an event of the service', async () => {
     await client.subscribe('watched', true);
     const bob = await connectClient(b.url, 'bob');
     await emit(bob, 'subscribe', { topics: ['watched'] });
@@ -125,7 +125,7 @@ describe('[WIRE] what is broadcast by Socket.IO, to a /ws client', () => {
       ['leave', 'bob'],
     ]);
     a.service.io.emit('system_notification', { text: 'soon' });
-    await until(() => client.of('SystemNotification').length === 1, 'the notification comes');
+    await until(() => client.of('SystemNotification').length === 1, 'the notification arrives');
     assert.deepEqual(client.of('SystemNotification')[0]!.data, { text: 'soon' });
   });
 });
@@ -154,15 +154,15 @@ describe('[WIRE] a /ws client that is disconnected', () => {
   });
 
   for (const [title, disconnect] of ways) {
-    it(`${title} is closed, and nothing it sends is run`, async () => {
+    it(`${title} is closed, and commands that it sends are not run`, async () => {
       disconnect(started.service, client.connectionId);
-      // On the way before the client knows.
+      // In flight before the client receives the close.
       client.send({ type: 'Broadcast', id: 1, data: { topic: 't', payload: 'late' } });
       await until(() => client.closed !== undefined, 'it is closed');
       assert.deepEqual(client.closed, { code: 1000, reason: 'disconnected by the service' });
       assert.equal(client.of('Ack').length, 0);
       reader.send({ type: 'Broadcast', id: 2, data: { topic: 't', payload: 'next' } });
-      await until(() => reader.received.messages.length > 0, 'the next message comes');
+      await until(() => reader.received.messages.length > 0, 'the next message arrives');
       assert.deepEqual(
         reader.received.messages.map((message) => message.payload),
         ['next'],
@@ -170,7 +170,7 @@ describe('[WIRE] a /ws client that is disconnected', () => {
     });
   }
 
-  it('is cut off when it does not answer the close frame', async () => {
+  it('is terminated when it does not answer the close frame', async () => {
     const { http, io } = started.service;
     const connections = () => new Promise((resolve) => http.getConnections((_, count) => resolve(count)));
     client.webSocket.pause();
@@ -182,7 +182,7 @@ describe('[WIRE] a /ws client that is disconnected', () => {
     );
   });
 
-  it('gets what was written before as well as the close frame', async () => {
+  it('gets earlier messages and then the close frame', async () => {
     const socket = started.service.io.sockets.sockets.get(client.connectionId)!;
     for (let n = 0; n < 20; n++) socket.emit('n', n);
     socket.disconnect(true);
@@ -190,7 +190,7 @@ describe('[WIRE] a /ws client that is disconnected', () => {
     assert.equal(client.of('Event').length, 20);
   });
 
-  it('is told why when a middleware of the embedding program refuses it', async () => {
+  it('gets the reason when a middleware of the embedding program refuses it', async () => {
     started.service.io.use((_socket, next) => next(new Error('not today')));
     const refused = new JsonClient(started.webSocketUrl, 'bob');
     let code: number | undefined;
@@ -216,7 +216,7 @@ describe('[P8] a replica that stops', () => {
     await until(() => notJoined.closeCode !== undefined && pollingEnd !== undefined, 'the others are closed');
     assert.deepEqual(json.closed, { code: 1012, reason: 'the replica is shutting down' });
     assert.deepEqual([packets.closeCode, notJoined.closeCode], [1012, 1012]);
-    // Stock clients connect again after these reasons, and not after `io server disconnect`.
+    // Unmodified clients reconnect after these reasons, but not after `io server disconnect`.
     assert.match(pollingEnd!, /^transport (close|error)$/);
     assert.equal(packets.of('41').length, 0);
   });
@@ -242,7 +242,7 @@ describe('[P8] a replica that stops', () => {
     const client = new JsonClient(webSocketUrl, 'ann');
     let code: number | undefined;
     client.webSocket.on('close', (given) => (code = given));
-    await until(() => waiting, 'a middleware of the embedding program has it');
+    await until(() => waiting, 'a middleware of the embedding program holds it');
     await service.close();
     await until(() => code !== undefined, 'it is closed');
     assert.equal(code, 1012);
@@ -259,7 +259,7 @@ describe('[P8] a replica that stops', () => {
     tcp.destroy();
   });
 
-  it('answers commands until the close frame comes', async () => {
+  it('answers commands until the close frame is sent', async () => {
     const redis = await TestRedis.start();
     const { service, webSocketUrl } = await startEmbedded({
       REDIS_URL: redis.url,
@@ -267,7 +267,7 @@ describe('[P8] a replica that stops', () => {
     });
     const client = await JoinedClient.open(webSocketUrl, 'ann');
     await client.subscribe('t');
-    // A publish under way: the replica waits for it.
+    // A publish in progress: the replica waits for it.
     await redis.signal('SIGSTOP');
     client.send({ type: 'Broadcast', id: 'first', data: { topic: 't', payload: 1 } });
     client.send({ type: 'Ping', id: 'before' });

@@ -9,7 +9,7 @@ import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
 
-/** A connection that publishes without a break, and counts what is acknowledged. */
+/** A connection that publishes without pause and counts the acknowledged publishes. */
 class Flood {
   acknowledged = 0;
   readonly refusals: WireError[] = [];
@@ -19,7 +19,8 @@ class Flood {
     private readonly socket: Socket,
     private readonly topic: string,
   ) {
-    // Several under way at a time, each followed by the next after a breath: some hundred attempts a second.
+    // Several publishes in progress, each followed by the next after a short pause: some hundred attempts per
+    // second.
     for (let n = 0; n < 3; n++) void this.run();
   }
 
@@ -40,7 +41,7 @@ class Flood {
   }
 }
 
-/** The HTTP answer to an upgrade that is refused. */
+/** The HTTP response to a refused upgrade. */
 function upgradeAnswer(url: string, headers: Record<string, string> = {}) {
   return new Promise<{ status: number; retryAfter: string | undefined; error: WireError } | 'open'>(
     (resolve, reject) => {
@@ -99,10 +100,10 @@ describe('[LIMITS] over two replicas', function () {
     await redis.stop();
   });
 
-  it('lets 50 ± 10 % messages a second through of a user with user_rps = 50 on 5 connections', async () => {
+  it('accepts 50 ± 10 % messages per second from a user with user_rps = 50 on 5 connections', async () => {
     await start({ RTC_LIMITS_USER_RPS: '50', RTC_LIMITS_ABUSE_REFUSALS: '0' });
     const all = await floods('ann');
-    await until(() => sum(all) >= 50, 'the first second’s worth is through');
+    await until(() => sum(all) >= 50, 'the first second’s messages are accepted');
     await sleep(1000);
     const perSec = await acknowledgedPerSec(all, 8000);
     for (const flood of all) flood.stop();
@@ -115,7 +116,7 @@ describe('[LIMITS] over two replicas', function () {
     }
   });
 
-  it('takes rates that an operator changes on both replicas within a second', async () => {
+  it('applies rates changed by an operator on both replicas within a second', async () => {
     await start({ RTC_LIMITS_USER_RPS: '50', RTC_LIMITS_ABUSE_REFUSALS: '0' });
     const all = await floods('ann');
     const put = async (rates: object) => {
@@ -141,14 +142,14 @@ describe('[LIMITS] over two replicas', function () {
     for (const flood of all) flood.stop();
   });
 
-  it('goes on at the same rate for each replica while Redis is away', async () => {
+  it('applies the same rate per replica while Redis is unreachable', async () => {
     await start({ RTC_LIMITS_USER_RPS: '20', RTC_LIMITS_ABUSE_REFUSALS: '0' }, 1);
     const socket = await client(replicas[0]!, 'ann');
     await redis.signal('SIGKILL');
     await until(async () => {
       const health = await replicas[0]!.json<{ status: string }>('/health');
       return health.status !== 'healthy';
-    }, 'the replica has noticed');
+    }, 'the replica has detected it');
     await sleep(1000);
     const answers: TestAnswer[] = [];
     for (let n = 0; n < 60; n++)
@@ -158,7 +159,7 @@ describe('[LIMITS] over two replicas', function () {
     assert.ok(answers.every(({ ok, error }) => ok || error!.code === 'rate_limited'));
   });
 
-  it('counts callers over HTTP against the rate of their user', async () => {
+  it('counts HTTP requests in the rate of their user', async () => {
     const [a] = await start({ RTC_LIMITS_USER_RPS: '5' }, 1);
     const headers = { authorization: `Bearer ${tokenOf('ann')}`, 'content-type': 'application/json' };
     const body = JSON.stringify({ topic: 't', payload: 1 });
@@ -172,7 +173,7 @@ describe('[LIMITS] over two replicas', function () {
     assert.ok(statuses.filter((status) => status === 429).length >= 5, String(statuses));
   });
 
-  it('closes a connection that takes no notice of refusals, and says why first', async () => {
+  it('closes a connection that continues after refusals, and sends the reason first', async () => {
     await start({ RTC_LIMITS_CONNECTION_RPS: '1', RTC_LIMITS_ABUSE_REFUSALS: '20' }, 1);
     const socket = await client(replicas[0]!, 'ann');
     const errors: WireError[] = [];
@@ -186,14 +187,14 @@ describe('[LIMITS] over two replicas', function () {
 
     const json = new JsonClient(replicas[0]!.webSocketUrl, 'bob');
     open.push(json);
-    await until(() => json.of('Status').length === 1, 'the JSON client is in');
+    await until(() => json.of('Status').length === 1, 'the JSON client is connected');
     for (let n = 0; n < 100; n++) json.send({ type: 'Ping', data: {} });
     await until(() => json.webSocket.readyState === WebSocket.CLOSED, 'the JSON connection is closed');
     const last = json.of('Error').at(-1)!.data;
     assert.deepEqual([last['code'], last['limit']], ['rate_limited', 20]);
   });
 
-  it('refuses connects of an address that are too fast by 429, on both wires, by the address of a local proxy', async () => {
+  it('refuses too fast connects of an address with 429, on both wires, by the address behind a local proxy', async () => {
     const [a] = await start({ RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '2' }, 1);
     const socketIoUrl = `${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
     const jsonUrl = `${a!.webSocketUrl}?token=${tokenOf('ann')}`;
@@ -221,14 +222,14 @@ describe('[LIMITS] over two replicas', function () {
     assert.equal(((await limited[0]!.json()) as { error: WireError }).error.code, 'rate_limited');
   });
 
-  it('refuses connections past those of an address, and of the replica, by 503', async () => {
+  it('refuses connections above the limit of an address, and of the replica, with 503', async () => {
     const [a] = await start(
       { RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '2', RTC_WEBSOCKET_MAX_CONNECTIONS: '3' },
       1,
     );
     const [one, two] = [await client(a!, 'ann'), new JsonClient(a!.webSocketUrl, 'ann')];
     open.push(two);
-    await until(() => two.of('Status').length === 1, 'the JSON client is in');
+    await until(() => two.of('Status').length === 1, 'the JSON client is connected');
     const jsonUrl = `${a!.webSocketUrl}?token=${tokenOf('bob')}`;
     const socketIoUrl = `${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
     for (const url of [jsonUrl, socketIoUrl]) {
@@ -244,10 +245,10 @@ describe('[LIMITS] over two replicas', function () {
     assert.deepEqual([full.status, full.error.code, full.error.limit], [503, 'at_capacity', 3]);
     one.close();
     third.close();
-    await until(async () => (await upgradeAnswer(jsonUrl)) === 'open', 'there is room again');
+    await until(async () => (await upgradeAnswer(jsonUrl)) === 'open', 'a slot is free again');
   });
 
-  it('holds the limit of the replica against a burst on any transport, whoever has not said who they are', async () => {
+  it('keeps the limit of the replica during a burst on any transport, also for clients without a token yet', async () => {
     const [a] = await start(
       { RTC_WEBSOCKET_MAX_CONNECTIONS: '5', RTC_WEBSOCKET_CONNECT_TIMEOUT_SECS: '3' },
       1,
@@ -276,26 +277,26 @@ describe('[LIMITS] over two replicas', function () {
       [burst.filter((one) => one === 'open').length, burst.filter((one) => one === 503).length],
       [5, 25],
     );
-    // Those who never say who they are do not keep their place.
+    // Clients that never send a token do not keep their slot.
     for (const one of open.splice(0)) one.close();
     await until(
       async () => {
         const answers = await Promise.all(Array.from({ length: 5 }, () => upgradeAnswer(jsonUrl)));
         return answers.every((answer) => answer === 'open');
       },
-      'all places are free again',
+      'all slots are free again',
       20_000,
     );
   });
 
-  it('lets one connection in on a transport, however many ask at once', async () => {
+  it('accepts one connection per transport, even for concurrent joins', async () => {
     const [a] = await start({ RTC_WEBSOCKET_MAX_CONNECTIONS: '1' }, 1);
     const webSocket = new WebSocket(`${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
     open.push(webSocket);
     const packets: string[] = [];
     webSocket.on('message', (data: Buffer) => packets.push(data.toString()));
     await until(() => packets.length === 1, 'the transport is open');
-    // In one packet: Socket.IO itself closes a transport on which one has joined already.
+    // In one packet, because Socket.IO itself closes a transport after a first join has completed.
     const tcp = (webSocket as unknown as { _socket: { cork(): void; uncork(): void } })._socket;
     tcp.cork();
     for (let n = 0; n < 20; n++) webSocket.send(`40${JSON.stringify({ token: tokenOf(`user-${n}`) })}`);
@@ -304,7 +305,7 @@ describe('[LIMITS] over two replicas', function () {
       () => packets.filter((packet) => packet.startsWith('44')).length === 19,
       'others are refused',
     );
-    await until(() => packets.some((packet) => packet.startsWith('40')), 'one is in');
+    await until(() => packets.some((packet) => packet.startsWith('40')), 'one has joined');
     assert.equal(packets.filter((packet) => packet.startsWith('40')).length, 1);
     assert.ok(
       packets.filter((packet) => packet.startsWith('44')).every((packet) => packet.includes('conflict')),
@@ -313,7 +314,7 @@ describe('[LIMITS] over two replicas', function () {
     assert.equal(connections, 1);
   });
 
-  it('counts handshakes that wait for their turn, and forgets those whose client has gone meanwhile', async () => {
+  it('counts waiting handshakes, and removes those whose client has disconnected', async () => {
     const [a] = await start({ RTC_WEBSOCKET_MAX_CONNECTIONS: '4', RTC_WEBSOCKET_HANDSHAKES_PER_SEC: '1' }, 1);
     const pollUrl = `${a!.url}/socket.io/?EIO=4&transport=polling`;
     const abort = new AbortController();
@@ -322,13 +323,13 @@ describe('[LIMITS] over two replicas', function () {
       const { status, headers } = await fetch(pollUrl, { signal: abort.signal });
       if (status === 503) retries.push(headers.get('retry-after'));
     });
-    // One is in, three wait for up to three seconds.
+    // One is connected, three wait for up to three seconds.
     await until(() => retries.length === 4, 'the others are refused', 2000);
     assert.deepEqual(new Set(retries), new Set(['5']));
     abort.abort();
     await Promise.allSettled(waiting);
     const jsonUrl = `${a!.webSocketUrl}?token=${tokenOf('ann')}`;
-    await until(async () => (await upgradeAnswer(jsonUrl)) === 'open', 'their places are free', 20_000);
+    await until(async () => (await upgradeAnswer(jsonUrl)) === 'open', 'their slots are free', 20_000);
   });
 
   it('keeps both of two rates that are changed on two replicas at the same time', async () => {
@@ -340,17 +341,17 @@ describe('[LIMITS] over two replicas', function () {
         await until(async () => {
           const { rate_limits: rates } = await replica.json<{ rate_limits: object }>('/health');
           return JSON.stringify(rates) === JSON.stringify({ connection_rps: 200 + n, user_rps: 100 + n });
-        }, 'both rates are in force');
+        }, 'both rates apply');
       }
     }
     await ok(b!, 'DELETE', '/config/rate-limits');
     await until(async () => {
       const { rate_limits: rates } = await a!.json<{ rate_limits: { user_rps: number } }>('/health');
       return rates.user_rps === 0;
-    }, 'both are those of the settings again');
+    }, 'both rates are those of the settings again');
   });
 
-  it('limits the connections of a user over both replicas, and forgets those of a killed one', async () => {
+  it('limits the connections of a user over both replicas, and does not count those of a killed one', async () => {
     const [a, b] = await start({ RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '3' });
     const refusalOf = (replica: TestReplica) =>
       new Promise<WireError | 'connected'>((resolve) => {
@@ -372,7 +373,7 @@ describe('[LIMITS] over two replicas', function () {
     await client(b!, 'ann');
     const json = new JsonClient(b!.webSocketUrl, 'ann');
     open.push(json);
-    await until(() => json.of('Status').length === 1, 'the JSON client is in');
+    await until(() => json.of('Status').length === 1, 'the JSON client is connected');
     for (const replica of [a!, b!]) {
       const refusal = await refusalOf(replica);
       assert.ok(refusal !== 'connected');
@@ -384,7 +385,7 @@ describe('[LIMITS] over two replicas', function () {
     assert.equal(await upgradeAnswer(`${a!.webSocketUrl}?token=${tokenOf('bob')}`), 'open');
 
     first.disconnect();
-    await until(async () => (await refusalOf(b!)) === 'connected', 'a place that was given back is free');
+    await until(async () => (await refusalOf(b!)) === 'connected', 'a released slot is free');
     await b!.end('SIGKILL');
     await until(
       async () => {
@@ -394,14 +395,14 @@ describe('[LIMITS] over two replicas', function () {
       'the connections of the killed replica do not count',
       20_000,
     );
-    // A stampede does not slip past the limit.
+    // Many clients at once do not exceed the limit.
     const stampede = await Promise.all(
       Array.from({ length: 20 }, async () => client(a!, 'eve').catch(() => undefined)),
     );
     assert.ok(stampede.filter((socket) => socket !== undefined).length <= 3);
   });
 
-  it('gives the place of a user back however a connection ends', async () => {
+  it('releases the slot of a user however a connection ends', async () => {
     const [a] = await start(
       {
         RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '2',
@@ -412,7 +413,7 @@ describe('[LIMITS] over two replicas', function () {
     );
     const socketIoUrl = `${a!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
     const connect = `40${JSON.stringify({ token: tokenOf('ann') })}`;
-    /** A bare Socket.IO client that has its transport, and keeps what it is sent. */
+    /** A bare Socket.IO client with an open transport, which records what it receives. */
     const bare = async () => {
       const webSocket = new WebSocket(socketIoUrl);
       const packets: string[] = [];
@@ -428,13 +429,13 @@ describe('[LIMITS] over two replicas', function () {
           socket?.disconnect();
           return socket !== undefined;
         },
-        'there is a place',
+        'there is a slot',
         3000,
       );
 
     for (let n = 0; n < 5; n++) {
       const json = new JsonClient(a!.webSocketUrl, 'ann');
-      await until(() => json.of('Status').length === 1, 'a JSON client is in again');
+      await until(() => json.of('Status').length === 1, 'a JSON client is connected again');
       const closed = new Promise((resolve) => json.webSocket.once('close', resolve));
       if (n % 2 === 0) json.close();
       else json.webSocket.terminate();
@@ -442,7 +443,7 @@ describe('[LIMITS] over two replicas', function () {
       await isFree();
     }
     for (let n = 0; n < 3; n++) {
-      // Refused after the place was taken; the transport stays.
+      // Refused after its slot was acquired; the transport stays open.
       const { webSocket, packets } = await bare();
       webSocket.send(`40${JSON.stringify({ token: tokenOf('ann'), positions: 5 })}`);
       await until(() => packets.length === 2, 'an answer');
@@ -451,14 +452,14 @@ describe('[LIMITS] over two replicas', function () {
     }
     const { webSocket, packets } = await bare();
     for (let n = 0; n < 5; n++) {
-      // Leaves the namespace and comes again on the same transport.
+      // Leaves the namespace and joins again on the same transport.
       packets.length = 0;
       webSocket.send(connect);
-      await until(() => packets.some((packet) => packet.startsWith('42["status"')), 'it is in');
+      await until(() => packets.some((packet) => packet.startsWith('42["status"')), 'it has joined');
       webSocket.send('41');
       await isFree();
     }
-    // Gone after the place was taken and before they have entered: Redis keeps them waiting in between.
+    // Closed after its slot was acquired and before it has joined: Redis delays it in between.
     const hasty = [await bare(), await bare()];
     const fallbacks = async () => {
       const metrics = await a!.json<{ rate_limit_stats: { local_fallbacks: number } }>('/metrics');
@@ -468,15 +469,15 @@ describe('[LIMITS] over two replicas', function () {
     await redis.signal('SIGSTOP');
     const resume = `40${JSON.stringify({ token: tokenOf('ann'), session_id: 'looked for' })}`;
     for (const one of hasty) one.webSocket.send(resume);
-    await until(async () => (await fallbacks()) >= before + hasty.length, 'their places are taken');
+    await until(async () => (await fallbacks()) >= before + hasty.length, 'their slots are acquired');
     for (const one of hasty) one.webSocket.terminate();
-    // Answered after what came before it was read: that they are gone.
+    // An answer shows that earlier data was read, including the close.
     for (let n = 0; n < 3; n++) await fallbacks();
     await redis.signal('SIGCONT');
     await isFree();
   });
 
-  it('limits requests to /api over both replicas, tells by RateLimit headers, and passes while Redis is away', async () => {
+  it('limits requests to /api over both replicas, sends RateLimit headers, and accepts requests while Redis is unreachable', async () => {
     const [a, b] = await start({ RTC_LIMITS_HTTP_REQUESTS: '10', RTC_LIMITS_HTTP_WINDOW_SECS: '600' });
     const ask = (replica: TestReplica, headers: Record<string, string>) =>
       fetch(`${replica.url}/api/endpoint`, { headers });
@@ -495,15 +496,18 @@ describe('[LIMITS] over two replicas', function () {
       assert.deepEqual([error.code, error.limit], ['rate_limited', 10]);
       assert.ok(error.retry_after_ms! <= 600_000);
     }
-    // Others are counted by themselves: a user by the token, whoever has none by the address.
+    // Other clients are counted separately: users by their token, clients without a token by their address.
     assert.equal((await ask(a!, { authorization: `Bearer ${tokenOf('bob')}` })).status, 404);
     for (const address of ['203.0.113.1', '203.0.113.2']) {
       const response = await ask(a!, { authorization: 'Bearer rubbish', 'x-forwarded-for': address });
       assert.match(response.headers.get('ratelimit')!, /remaining=9/);
     }
     await redis.command('SCRIPT FLUSH');
-    assert.equal((await ask(a!, ann)).status, 429, 'scripts that Redis has forgotten are sent again');
+    assert.equal((await ask(a!, ann)).status, 429, 'scripts missing in Redis are sent again');
     await redis.signal('SIGKILL');
-    await until(async () => (await ask(a!, ann)).status === 404, 'requests pass while Redis is away');
+    await until(
+      async () => (await ask(a!, ann)).status === 404,
+      'requests are accepted while Redis is unreachable',
+    );
   });
 });

@@ -7,7 +7,7 @@ import { root } from '../support/root.js';
 
 const programs = join(root, 'test', 'support', 'package-users');
 
-/** Runs a program; its output is part of the failure. */
+/** Runs a program. Its output is part of the failure. */
 function run(cwd: string, program: string, args: readonly string[]): string {
   try {
     return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -19,7 +19,7 @@ function run(cwd: string, program: string, args: readonly string[]): string {
 
 const readJson = <Type>(...path: string[]) => JSON.parse(readFileSync(join(...path), 'utf8')) as Type;
 
-describe('[PACKAGE] what npm pack makes', function () {
+describe('[PACKAGE] the package made by npm pack', function () {
   this.timeout(180_000);
   const directory = mkdtempSync(join(tmpdir(), 'rtc-package-'));
   const installed = join(directory, 'node_modules', 'realtime-communication');
@@ -42,7 +42,7 @@ describe('[PACKAGE] what npm pack makes', function () {
 
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  it('holds what users need and nothing else', () => {
+  it('contains what users need and nothing else', () => {
     const files = installedFiles();
     const scripts = readdirSync(join(root, 'server/storage/redis/lua'), {
       recursive: true,
@@ -67,7 +67,7 @@ describe('[PACKAGE] what npm pack makes', function () {
     }
   });
 
-  it('holds source maps that carry their source', () => {
+  it('contains source maps with their sources', () => {
     const maps = installedFiles().filter((file) => file.endsWith('.map'));
     assert.ok(maps.length > 0);
     for (const map of maps) {
@@ -79,7 +79,7 @@ describe('[PACKAGE] what npm pack makes', function () {
     }
   });
 
-  it('has every document that its README links to', () => {
+  it('contains every document that its README links to', () => {
     const files = installedFiles();
     const text = readFileSync(join(installed, 'README.md'), 'utf8');
     const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
@@ -95,11 +95,11 @@ describe('[PACKAGE] what npm pack makes', function () {
     assert.equal(run(directory, process.execPath, ['program.cjs']), 'got {"hi":1}\n');
   });
 
-  it('has types that a strict program passes with, ESM and CommonJS, without skipLibCheck', () => {
+  it('has types that pass in a strict program, ESM and CommonJS, without skipLibCheck', () => {
     run(directory, process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory]);
   });
 
-  it('has types that refuse what is wrong', () => {
+  it('has types that refuse wrong code', () => {
     const wrong = readFileSync(join(programs, 'typed.mts'), 'utf8').replace(
       "topic === 'orders'",
       'topic === 1',

@@ -12,7 +12,10 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
   let client: PacketClient;
   let id = 0;
 
-  /** A command on the transport; resolves to the packets that answer it, once a later command has been answered too. */
+  /**
+   * Sends a command on the transport. Resolves to the packets that answer it, after a later command was
+   * answered too.
+   */
   const answersTo = async (command: string, request: object): Promise<string[]> => {
     const [asked, after] = [++id, ++id];
     client.send(`42${asked}${JSON.stringify([command, request])}`);
@@ -25,7 +28,7 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
     client.send('41');
     await until(() => service.io.sockets.sockets.size === 0, 'the client has left');
   };
-  /** How many listeners each event of the transport has. */
+  /** The number of listeners of each event of the transport. */
   const listeners = (): [string, number][] => {
     const { clients } = service.io.engine as unknown as { clients: Record<string, NodeJS.EventEmitter> };
     const [transport] = Object.values(clients);
@@ -37,7 +40,7 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
     const history = await answersTo('history', { topic });
     const { messages } = (JSON.parse(history[0]!.replace(/^43\d+/, '')) as [{ messages: unknown[] }])[0];
     assert.equal(messages.length, 1, 'stored once');
-    await until(() => client.of('42["message"').length > 0, 'the message comes');
+    await until(() => client.of('42["message"').length > 0, 'the message arrives');
     await answersTo('ping', {});
     assert.equal(client.of('42["message"').length, 1, 'delivered once');
   };
@@ -51,7 +54,7 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
     await service.close();
   });
 
-  it('has every command run once, and every message delivered once', async () => {
+  it('gets every command run once, and every message delivered once', async () => {
     await client.join('ann');
     await answersTo('publish', { topic: 'before', payload: 1 });
     for (let n = 0; n < 3; n++) {
@@ -61,7 +64,7 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
     await expectOncePerCommand('t');
   });
 
-  it('leaves no listener behind, however often it joins', async () => {
+  it('leaves no listener, however often it joins', async () => {
     await client.join('ann');
     const once = listeners();
     for (let n = 0; n < 12; n++) {
@@ -71,7 +74,7 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
     assert.deepEqual(listeners(), once);
   });
 
-  it('is let in again when it leaves and joins in one go', async () => {
+  it('is connected again when it leaves and joins in one packet', async () => {
     await client.join('ann');
     client.send('41', PacketClient.joining('ann'));
     await until(() => client.of('42["status"').length === 2, 'it has joined again');
@@ -94,7 +97,7 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
     );
   });
 
-  it('is refused with the reason when it joins without having left', async () => {
+  it('is refused with a reason when it joins without leaving first', async () => {
     await client.join('ann');
     client.send(PacketClient.joining('ann'));
     await until(() => client.closeCode !== undefined, 'the transport is closed');
@@ -102,7 +105,7 @@ describe('[WIRE] a client that leaves the namespace and joins it again on the sa
     assert.equal(client.of('42["status"').length, 1);
   });
 
-  it('has nothing run after it was disconnected, though the transport is open', async () => {
+  it('gets no command run after a disconnect, even though the transport is open', async () => {
     await client.join('ann');
     service.io.disconnectSockets();
     await until(() => client.of('41').length === 1, 'it is disconnected');

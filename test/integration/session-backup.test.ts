@@ -15,10 +15,10 @@ import { root } from '../support/root.js';
 
 const cli = join(root, 'dist', 'server', 'cli', 'rtc.js');
 const count = 100_000;
-/** What a backup or restore may hold of all that at a time. */
+/** Limit of the memory that a backup or restore may use. */
 const memoryLimitBytes = 96 * 1024 * 1024;
 
-/** Runs `rtc` to its end, or to a signal once it has written something. */
+/** Runs `rtc` to its end, or to a signal after its first output. */
 function rtc(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
@@ -48,7 +48,7 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
   let redis: TestRedis;
   let a: TestReplica;
   let b: TestReplica;
-  /** Sessions of clients who were there, with what they were subscribed to. */
+  /** Sessions of clients that were connected, with their subscriptions. */
   const clients: { user: string; session: string; topics: string[] }[] = [];
   const sockets: Socket[] = [];
 
@@ -88,7 +88,7 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
   };
   const rss = async (replica: TestReplica) =>
     (await replica.json<Json>('/metrics'))['memory']['rss_bytes'] as number;
-  /** The most that a replica's memory grows while something is done. */
+  /** The maximum growth of a replica's memory during some work. */
   const growthDuring = async (replica: TestReplica, work: Promise<unknown>): Promise<number> => {
     const before = await rss(replica);
     let peak = before;
@@ -107,10 +107,10 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
       assert.equal(id, session);
       assert.deepEqual(positions.map(({ topic }) => topic as string).sort(), topics);
       const [topic] = topics;
-      const heard = new Promise<Json>((resolve) => socket.once('message', resolve));
+      const received = new Promise<Json>((resolve) => socket.once('message', resolve));
       const answer = (await socket.emitWithAck('publish', { topic, payload: session })) as TestAnswer;
       assert.equal(answer.ok, true);
-      assert.equal((await heard)['payload'], session, 'it is subscribed indeed');
+      assert.equal((await received)['payload'], session, 'it is subscribed');
       socket.disconnect();
     }
   };
@@ -177,7 +177,7 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
     assert.ok((records as Json[]).some(({ action }) => String(action).includes('/admin/sessions/restore')));
   });
 
-  it('are backed up and restored by rtc, while the service is down too', async () => {
+  it('are backed up and restored by rtc, also while the service is down', async () => {
     const environment = { REDIS_URL: redis.url };
     const backup = await rtc(['sessions', 'backup', file('cli.json')], environment);
     assert.equal(backup.code, 0, backup.output);
@@ -193,7 +193,7 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
     await resumed();
   });
 
-  it('go on where an interrupted restore ended', async () => {
+  it('continue a restore at the point of its interruption', async () => {
     await emptied();
     const environment = { REDIS_URL: redis.url };
     const interrupted = await rtc(['sessions', 'restore', file('cli.json')], environment, {
@@ -205,7 +205,7 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
     assert.ok(there >= 25_000 && there < count, String(there));
     const rest = await rtc(['sessions', 'restore', file('cli.json'), '--resume'], environment);
     assert.equal(rest.code, 0, rest.output);
-    // A client that has just left may have written its session since.
+    // A client that has just left may have stored its session since.
     const [, restored, kept] = /(\d+) sessions restored, (\d+) kept/.exec(rest.output) ?? [];
     assert.equal(Number(restored) + Number(kept), count + 5, rest.output);
     assert.ok(Number(kept) <= clients.length, rest.output);
@@ -213,7 +213,7 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
     assert.ok((await stored()) >= count + 5);
   });
 
-  it('leave no half file behind, and say what is wrong with one', async () => {
+  it('leave no incomplete file, and report what is wrong with one', async () => {
     const environment = { REDIS_URL: redis.url };
     const interrupted = await rtc(['sessions', 'backup', file('half.json')], environment, {
       when: /25\d{3} sessions/,
@@ -230,7 +230,7 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
     assert.ok(!existsSync(file('never.json')));
   });
 
-  it('go through the admin API of a replica, which knows the secret of tokens', async () => {
+  it('are saved and restored through the admin API of a replica, with the same secret', async () => {
     const token = { TOKEN: tokenOf('olga', { roles: ['admin'] }), JWT_SECRET: secret };
     const backup = await rtc(['sessions', 'backup', file('url.json'), '--url', b.url], token);
     assert.equal(backup.code, 0, backup.output);

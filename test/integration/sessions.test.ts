@@ -28,7 +28,7 @@ type Client = Awaited<ReturnType<typeof connectClient>>;
 describe('[SESSION] sessions on two replicas', () => {
   const directory = mkdtempSync(join(tmpdir(), 'rtc-sessions-'));
   const file = join(directory, 'faults');
-  /** Topics whose subscription fails from now on, as it does while their log is away. */
+  /** Topics whose subscription fails from now on, as with an unreachable log. */
   const failing = (...topics: string[]) =>
     writeFileSync(file, topics.map((topic) => `subscribe ${topic}`).join('\n'));
   const sockets: Socket[] = [];
@@ -56,7 +56,7 @@ describe('[SESSION] sessions on two replicas', () => {
     return socket;
   };
   const statusOf = (socket: Client) => socket.status as unknown as Status;
-  /** Resumes a session with a client that keeps what it is sent from the first packet on. */
+  /** Resumes a session with a client that records everything from the first packet on. */
   const resume = async (replica: TestReplica, user: string, session: string, positions?: object) => {
     const client = new ResumedClient(replica.url, user, session, positions);
     await until(() => client.status !== undefined, 'the session is resumed');
@@ -80,7 +80,7 @@ describe('[SESSION] sessions on two replicas', () => {
       async () => (await replica.json<{ connections: number }>('/health')).connections === count,
       'the others are gone',
     );
-  /** A session of these topics, whose client has gone. */
+  /** A session with these topics, whose client has disconnected. */
   const sessionOf = async (user: string, topics: readonly string[]) => {
     const socket = await connect(a, user);
     for (let i = 0; i < topics.length; i += 100)
@@ -113,28 +113,28 @@ describe('[SESSION] sessions on two replicas', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  describe('whose connection ends before it has its topics back', () => {
-    it('keep them all when the client is cut off at once', async () => {
+  describe('whose connection closes before its topics are restored', () => {
+    it('keep all topics when the connection closes at once', async () => {
       const topics = Array.from({ length: 300 }, (_, i) => `cut.${i}`);
       const session = await sessionOf('ann', topics);
       const before = (await storedOf(session))!;
       for (let n = 0; n < 3; n++) {
         const { updated_at: last } = (await storedOf(session))!;
         const client = new ResumedClient(b.url, 'ann', session);
-        await client.entered;
+        await client.connected;
         client.terminate();
-        await until(async () => (await storedOf(session))!.updated_at > last, 'its end is written');
+        await until(async () => (await storedOf(session))!.updated_at > last, 'the close is stored');
         assert.deepEqual((await storedOf(session))!.topics, before.topics);
       }
       const { status } = await resume(a, 'ann', session);
       assert.deepEqual([status!.recovered, status!.topics.length], [true, topics.length]);
     });
 
-    it('keep them all when Redis stalls meanwhile', async () => {
+    it('keep all topics when Redis stalls meanwhile', async () => {
       const topics = Array.from({ length: 300 }, (_, i) => `stall.${i}`);
       const session = await sessionOf('ann', topics);
       const client = new ResumedClient(b.url, 'ann', session);
-      await client.entered;
+      await client.connected;
       await redis.signal('SIGSTOP');
       client.terminate();
       await alone(b);
@@ -142,12 +142,12 @@ describe('[SESSION] sessions on two replicas', () => {
       await until(async () => {
         const { status } = await b.json<{ status: string }>('/health');
         return status === 'ok';
-      }, 'Redis is back');
+      }, 'Redis is reachable again');
       const { status } = await resume(b, 'ann', session);
       assert.deepEqual([status!.recovered, status!.topics.length], [true, topics.length]);
     });
 
-    it('keep a topic that is still being tried again, and give it back later', async () => {
+    it('keep a topic whose restore is retried, and restore it later', async () => {
       const session = await sessionOf('ann', ['good', 'late']);
       await publish('late', 1, 2);
       failing('late');
@@ -162,11 +162,11 @@ describe('[SESSION] sessions on two replicas', () => {
       const second = await resume(b, 'ann', session);
       assert.equal(second.status!.topics.length, 1);
       failing();
-      await until(() => second.payloads('late').length === 2, 'it is given back');
+      await until(() => second.payloads('late').length === 2, 'it is restored');
       assert.deepEqual(second.payloads('late'), [1, 2]);
     });
 
-    it('keep it when the replica is stopped in the middle', async () => {
+    it('keep such a topic when the replica stops meanwhile', async () => {
       const session = await sessionOf('ann', ['stays', 'stopped']);
       await publish('stopped', 1);
       const c = await startReplica('c');
@@ -179,7 +179,7 @@ describe('[SESSION] sessions on two replicas', () => {
     });
   });
 
-  it('let the client give up a topic that is still being tried again', async () => {
+  it('let the client unsubscribe from such a topic', async () => {
     const session = await sessionOf('ann', ['given.up', 'waited.for']);
     failing('given.up', 'waited.for');
     const client = await resume(b, 'ann', session);
@@ -187,15 +187,15 @@ describe('[SESSION] sessions on two replicas', () => {
     assert.deepEqual(answer['topics'], ['given.up']);
     await isStored(session, 1);
     failing();
-    await until(() => client.subscribed.length > 0, 'the other one comes');
+    await until(() => client.subscribed.length > 0, 'the other one arrives');
     await publish('given.up', 1);
     await publish('waited.for', 1);
-    await until(() => client.payloads('waited.for').length === 1, 'its message comes');
+    await until(() => client.payloads('waited.for').length === 1, 'its message arrives');
     assert.deepEqual([client.subscribed, client.payloads('given.up')], [['waited.for'], []]);
     assert.deepEqual(Object.keys((await storedOf(session))!.topics), ['waited.for']);
   });
 
-  it('go on where they were when the client subscribes by itself to what is still being tried again', async () => {
+  it('continue at their position when the client itself subscribes to such a topic', async () => {
     const session = await sessionOf('ann', ['own']);
     await publish('own', 1, 2, 3);
     failing('own');
@@ -216,21 +216,21 @@ describe('[SESSION] sessions on two replicas', () => {
       ['closes without a code', (client) => client.webSocket.close()],
     ];
     dead.forEach(([how, end], i) => {
-      it(`send again, in order, what nobody has proved to have received, after a client that ${how}`, async () => {
+      it(`send again, in order, what is not confirmed as received, after a client that ${how}`, async () => {
         const topic = `unproved.${i}`;
         const session = await sessionOf('ann', [topic]);
         await publish(topic, 1, 2, 3);
         const first = await resume(b, 'ann', session);
-        await until(() => first.payloads(topic).length === 3, 'they are on their way');
+        await until(() => first.payloads(topic).length === 3, 'they are sent');
         end(first);
         await alone(b);
         const second = await resume(a, 'ann', session);
-        await until(() => second.payloads(topic).length >= 3, 'they come again');
+        await until(() => second.payloads(topic).length >= 3, 'they arrive again');
         assert.deepEqual([second.status!.recovered, second.payloads(topic)], [true, [1, 2, 3]]);
       });
     });
 
-    it('send nothing again that the client has proved to have received', async () => {
+    it('do not send again what the client has confirmed as received', async () => {
       const session = await sessionOf('ann', ['proved']);
       await publish('proved', 1, 2, 3);
       const first = new ResumedClient(b.url, 'ann', session);
@@ -242,11 +242,11 @@ describe('[SESSION] sessions on two replicas', () => {
       await alone(b);
       await publish('proved', 4);
       const second = await resume(a, 'ann', session);
-      await until(() => second.payloads('proved').length >= 1, 'the next one comes');
+      await until(() => second.payloads('proved').length >= 1, 'the next one arrives');
       assert.deepEqual(second.payloads('proved'), [4]);
     });
 
-    it('send nothing again that the client names as received', async () => {
+    it('do not send again what the client reports as received', async () => {
       const session = await sessionOf('ann', ['named']);
       await publish('named', 1, 2, 3);
       const first = await resume(b, 'ann', session);
@@ -255,15 +255,15 @@ describe('[SESSION] sessions on two replicas', () => {
       first.terminate();
       await alone(b);
       const second = await resume(a, 'ann', session, { named: { epoch, sequence } });
-      await until(() => second.payloads('named').length >= 1, 'the rest comes');
+      await until(() => second.payloads('named').length >= 1, 'the rest arrives');
       second.terminate();
       await alone(a, 1);
       const third = await resume(b, 'ann', session);
-      await until(() => third.payloads('named').length >= 1, 'the rest comes again');
+      await until(() => third.payloads('named').length >= 1, 'the rest arrives again');
       assert.deepEqual([second.payloads('named'), third.payloads('named')], [[3], [3]]);
     });
 
-    it('say again that messages are missing to who may not have heard of it', async () => {
+    it('announce a gap again to a client that may not have received the first announcement', async () => {
       const session = await sessionOf('ann', ['lost']);
       await publish('lost', 1);
       const first = await resume(b, 'ann', session, { lost: { epoch: 'gone', sequence: 5 } });
@@ -273,14 +273,14 @@ describe('[SESSION] sessions on two replicas', () => {
       assert.equal((await resume(a, 'ann', session)).status!.recovered, false);
     });
 
-    it('on /ws send again what was confirmed only by pongs that nobody asked for', async () => {
+    it('on /ws, send again what was confirmed only by unsolicited pongs', async () => {
       const open = async (query = '') => {
         const client = new JsonClient(b.webSocketUrl, 'ann', query);
-        await until(() => client.of('Status').length > 0, 'the client is in');
+        await until(() => client.of('Status').length > 0, 'the client is connected');
         return client;
       };
       const first = await open();
-      // Nor does it answer those that are asked for.
+      // It does not answer pings of the service either.
       (first.webSocket as unknown as { _autoPong: boolean })._autoPong = false;
       const { session_id: session } = first.of('Status')[0]!.data['details'] as Status;
       first.send({ type: 'Subscribe', id: 1, data: { topics: ['pongs'] } });
@@ -293,13 +293,13 @@ describe('[SESSION] sessions on two replicas', () => {
       first.webSocket.close(1001);
       await alone(b);
       const second = await open(`&session_id=${session}`);
-      await until(() => second.received.messages.length >= 3, 'they come again');
+      await until(() => second.received.messages.length >= 3, 'they arrive again');
       assert.deepEqual(second.received.sequences, [1, 2, 3]);
       second.close();
     });
   });
 
-  it('begin anew where the client says null', async () => {
+  it('start anew for positions that the client sends as null', async () => {
     const socket = await connect(a, 'ann', { session_id: null, positions: null });
     assert.deepEqual([statusOf(socket).recovered, statusOf(socket).topics], [undefined, []]);
     await emit(socket, 'subscribe', { topics: ['null'] });
@@ -311,19 +311,19 @@ describe('[SESSION] sessions on two replicas', () => {
   });
 });
 
-/** A Socket.IO client on a bare WebSocket, which can end in any way and sees each packet. */
+/** A Socket.IO client on a bare WebSocket, which can close in any way and records each packet. */
 class ResumedClient {
   private static readonly open = new Set<ResumedClient>();
   readonly messages: Message[] = [];
-  /** Topics that were given back later than the others. */
+  /** Topics that were restored later than the others. */
   readonly subscribed: string[] = [];
   status: Status | undefined;
-  /** Whether it answers pings, and so proves what it has received. */
+  /** Whether it answers pings, and so confirms what it has received. */
   answersPings = false;
-  /** Pings answered. */
+  /** Number of answered pings. */
   pings = 0;
-  /** Resolves when the service has let the client in. */
-  readonly entered: Promise<void>;
+  /** Resolves when the client is connected. */
+  readonly connected: Promise<void>;
   readonly webSocket: WebSocket;
   private readonly answers = new Map<number, (answer: Record<string, unknown>) => void>();
 
@@ -331,7 +331,7 @@ class ResumedClient {
     this.webSocket = new WebSocket(`${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
     this.webSocket.on('error', () => {});
     ResumedClient.open.add(this);
-    this.entered = new Promise((resolve) => {
+    this.connected = new Promise((resolve) => {
       this.webSocket.on('message', (data: Buffer) => {
         const packet = data.toString();
         if (packet.startsWith('0{')) {

@@ -12,7 +12,7 @@ describe('[START] commands that start the service', () => {
   let stdout = '';
   let stderr = '';
 
-  /** Starts a program in a process group of its own, so that all of it can be stopped. */
+  /** Starts a program in its own process group, so that all of its processes can be stopped. */
   const start = async (program: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}) => {
     const port = String(await freePort());
     const { HOME, PATH } = process.env;
@@ -35,7 +35,7 @@ describe('[START] commands that start the service', () => {
         assert.equal(child?.exitCode, null, `it has ended: ${stdout}${stderr}`);
         return listened() >= times;
       },
-      `it listens for the ${times}. time`,
+      `it listens for time ${times}`,
       25_000,
     );
 
@@ -47,10 +47,10 @@ describe('[START] commands that start the service', () => {
     child = undefined;
   });
 
-  it('npm start --silent writes nothing but the log to standard output, how to try it to the other', async () => {
+  it('npm start --silent writes only the log to stdout, and how to try it to stderr', async () => {
     await start('npm', ['start', '--silent']);
     await hasListened(1);
-    await until(() => stderr.includes('npx wscat'), 'it says how to try it');
+    await until(() => stderr.includes('npx wscat'), 'it prints how to try it');
     for (const line of stdout.trim().split('\n'))
       assert.equal(typeof (JSON.parse(line) as { timestamp: unknown }).timestamp, 'string', line);
   });
@@ -88,16 +88,16 @@ describe('[START] commands that start the service', () => {
         await hasListened(times);
       } finally {
         utimesSync(path, atime, mtime);
-        // Putting the time back is a change too.
+        // An older time is a change too.
         times += 1;
         await hasListened(times);
       }
     }
-    // Written for the eye.
+    // The log is in the readable format, not JSON.
     assert.throws(() => JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
   });
 
-  it('all have source maps on', () => {
+  it('all have source maps enabled', () => {
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: { start: string };
     };
@@ -106,7 +106,7 @@ describe('[START] commands that start the service', () => {
     assert.match(pm2, /node_args: '--enable-source-maps'/);
     const directory = mkdtempSync(join(tmpdir(), 'rtc-bin-'));
     try {
-      // As npm installs a command: a link. The script that is loaded after it asks whether source maps are on.
+      // A link, as npm installs a command. A script loaded after it checks whether source maps are enabled.
       const link = join(directory, 'rtc');
       symlinkSync(join(root, 'dist/server/cli/rtc.js'), link);
       const probe = join(directory, 'probe.cjs');

@@ -10,7 +10,7 @@ import { secret, TestReplica, tokenOf } from '../support/replica.js';
 import { ReplicaPair, titleOf } from '../support/replica-pair.js';
 import { until } from '../support/wait.js';
 
-/** Asks for a new pair as curl does: JSON under the type of a form. */
+/** Requests a new pair as curl does: JSON with the content type of a form. */
 async function refresh(replica: TestReplica, token: unknown): Promise<{ status: number; body: Json }> {
   const response = await fetch(`${replica.url}/api/auth/refresh`, {
     method: 'POST',
@@ -20,7 +20,7 @@ async function refresh(replica: TestReplica, token: unknown): Promise<{ status: 
   return { status: response.status, body: (await response.json()) as Json };
 }
 
-/** The refusal of a connection with a token; undefined if it is let in. */
+/** The refusal of a connection with a token; undefined if it is accepted. */
 async function refusalOf(replica: TestReplica, token: string): Promise<WireError | undefined> {
   const socket = io(replica.url, {
     forceNew: true,
@@ -31,7 +31,7 @@ async function refusalOf(replica: TestReplica, token: string): Promise<WireError
   try {
     return await new Promise((resolve) => {
       socket.once('connect', () => resolve(undefined));
-      // Of a handshake that HTTP refuses, the client tells no more than that.
+      // For a handshake refused by HTTP, the client reports no more than that.
       socket.once('connect_error', (error: Error & { data?: WireError }) =>
         resolve(error.data ?? { code: 'internal', message: error.message }),
       );
@@ -47,7 +47,7 @@ const nextSecond = async () => {
 };
 
 for (const storage of ['redis', 'memory'] as const) {
-  describe(`[AUTH] tokens in life, with ${titleOf(storage)}`, () => {
+  describe(`[AUTH] issued tokens, with ${titleOf(storage)}`, () => {
     let pair: ReplicaPair;
     let redis: TestRedis | undefined;
     let a: TestReplica;
@@ -59,11 +59,14 @@ for (const storage of ['redis', 'memory'] as const) {
     after(() => pair.stop());
     const isBack = async () => {
       for (const replica of [a, b])
-        await until(async () => (await replica.json<Json>('/health'))['redis'].state === 'up', 'it is back');
+        await until(
+          async () => (await replica.json<Json>('/health'))['redis'].state === 'up',
+          'it is reachable again',
+        );
     };
     const issue = async (body: object): Promise<Json> => ok(a, 'POST', '/tokens', body);
 
-    it('are issued in pairs, of which one connects and one gets the next pair, on any replica', async () => {
+    it('come in pairs: one connects, and the other gets the next pair from any replica', async () => {
       const pair = await issue({ user_id: 'ann', roles: ['user'], topics: ['news'] });
       const socket = await connectClient(b.url, 'ann', { auth: { token: pair['access_token'] } });
       assert.deepEqual(
@@ -81,7 +84,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.ok(Math.abs((next.body['expires_in'] as number) - 900) <= 1);
     });
 
-    it('are the same pair for a repetition of a moment ago, whose answer may have been lost', async () => {
+    it('are the same pair for a repetition within a short time, because the first response may be lost', async () => {
       const pair = await issue({ user_id: 'ann' });
       const answers = await Promise.all(
         [a, b, a, b].map((replica) => refresh(replica, pair['refresh_token'])),
@@ -93,7 +96,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal(new Set(answers.map(({ body }) => body['refresh_token'] as string)).size, 1);
     });
 
-    it('are refused with the reason where they are wrong', async () => {
+    it('are refused with a reason if they are invalid', async () => {
       for (const token of ['', 'x', 7, undefined])
         assert.ok([400, 401].includes((await refresh(a, token)).status));
       const foreign = jwt.sign({ sub: 'ann', typ: 'refresh', jti: 'j', fam: 'f' }, 'another secret', {
@@ -104,7 +107,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal((await refresh(a, old)).body['error'].code, 'token_expired');
     });
 
-    it('of a user are revoked: every connection on every replica is closed within a second, and stays out', async () => {
+    it('of a revoked user close every connection on every replica within a second, and are refused from then on', async () => {
       const token = tokenOf('eve', { iat: Math.floor(Date.now() / 1000) });
       const pair = await issue({ user_id: 'eve' });
       const sockets: Socket[] = [];
@@ -126,9 +129,9 @@ for (const storage of ['redis', 'memory'] as const) {
         'all are closed',
         1000,
       );
-      await until(() => codes.length === 4, 'they are told why');
+      await until(() => codes.length === 4, 'they get the reason');
       assert.deepEqual(new Set(codes), new Set(['token_revoked']));
-      assert.ok(other.connected, 'others stay');
+      assert.ok(other.connected, 'other users stay connected');
       other.disconnect();
 
       for (const replica of [a, b]) {
@@ -141,10 +144,10 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal((await refresh(b, pair['refresh_token'])).body['error'].code, 'token_revoked');
       await nextSecond();
       for (const replica of [a, b])
-        assert.equal(await refusalOf(replica, tokenOf('eve')), undefined, 'a new login is let in');
+        assert.equal(await refusalOf(replica, tokenOf('eve')), undefined, 'a new login is accepted');
     });
 
-    it('are not let in if they were revoked while their handshake waited for its turn', async () => {
+    it('are refused if they were revoked while their handshake waited', async () => {
       const environment = redis === undefined ? {} : { REDIS_URL: redis.url };
       const slow = await TestReplica.start({
         ...environment,
@@ -175,7 +178,7 @@ for (const storage of ['redis', 'memory'] as const) {
       }
     });
 
-    it('are revoked one by one, by id or whole', async () => {
+    it('can be revoked one by one, by id or by the whole token', async () => {
       const [one, two] = [tokenOf('max', { jti: 'one' }), tokenOf('max', { jti: 'two' })];
       const sockets = [
         await connectClient(b.url, 'max', { auth: { token: one } }),
@@ -199,7 +202,7 @@ for (const storage of ['redis', 'memory'] as const) {
         assert.ok(subjects.includes(subject), subject);
     });
 
-    it('of tomorrow are refused: they would outlive what revokes those of today', async () => {
+    it('issued in the future are refused, because they would remain valid after a revocation', async () => {
       const early = tokenOf('zoe', { iat: Math.floor(Date.now() / 1000) + 3600 });
       const refusal = await refusalOf(a, early);
       assert.deepEqual([refusal?.code, refusal?.field], ['unauthorized', 'iat']);
@@ -210,18 +213,18 @@ for (const storage of ['redis', 'memory'] as const) {
     });
 
     if (storage === 'redis') {
-      it('stay revoked when all replicas and Redis have been restarted, and while Redis is away', async () => {
+      it('stay revoked after a restart of all replicas and Redis, and while Redis is unreachable', async () => {
         const token = tokenOf('kim', { jti: 'kim-1' });
         await ok(b, 'POST', '/tokens/revoke', { token_id: 'kim-1' });
         await Promise.all([a.end('SIGKILL'), b.end('SIGKILL')]);
-        // The file of the log is written once a second.
+        // The log file is written once per second.
         await redis!.command('CONFIG SET appendfsync always');
         await redis!.signal('SIGTERM');
         await redis!.run();
         await Promise.all([a.run(), b.run()]);
         assert.equal((await refusalOf(a, token))!.code, 'token_revoked');
         await redis!.signal('SIGKILL');
-        await until(async () => (await b.json<Json>('/health'))['redis'].state === 'down', 'b notices');
+        await until(async () => (await b.json<Json>('/health'))['redis'].state === 'down', 'b detects it');
         assert.equal((await refusalOf(b, token))!.code, 'token_revoked');
         await redis!.run();
         await isBack();
@@ -230,18 +233,18 @@ for (const storage of ['redis', 'memory'] as const) {
       it('stay revoked when Redis comes back empty', async () => {
         const token = tokenOf('lea', { jti: 'lea-1' });
         await ok(b, 'POST', '/tokens/revoke', { token_id: 'lea-1' });
-        await until(async () => (await refusalOf(a, token)) !== undefined, 'a knows it');
+        await until(async () => (await refusalOf(a, token)) !== undefined, 'a has it');
         await redis!.command('FLUSHALL');
         await until(
           async () => (await redis!.command('HEXISTS rtc:revocations token:lea-1')) === ':1',
-          'it is given back',
+          'it is restored',
         );
         await b.end('SIGKILL');
         await b.run();
         for (const replica of [a, b]) assert.equal((await refusalOf(replica, token))?.code, 'token_revoked');
       });
 
-      it('are not believed by a replica that was started while Redis is away, until it knows', async () => {
+      it('are refused by a replica that started while Redis was unreachable, until it has read the revocations', async () => {
         const token = tokenOf('mia', { jti: 'mia-1' });
         await ok(a, 'POST', '/tokens/revoke', { token_id: 'mia-1' });
         await redis!.command('CONFIG SET appendfsync always');
@@ -261,11 +264,11 @@ for (const storage of ['redis', 'memory'] as const) {
         assert.equal((await fetch(`${b.url}/health`)).status, 200);
         await redis!.run();
         await isBack();
-        await until(async () => (await refusalOf(b, tokenOf('ann'))) === undefined, 'it lets in');
+        await until(async () => (await refusalOf(b, tokenOf('ann'))) === undefined, 'it accepts clients');
         assert.equal((await refusalOf(b, token))?.code, 'token_revoked');
       });
 
-      it('are not used up while Redis is away', async () => {
+      it('are not used up while Redis is unreachable', async () => {
         const pair = await issue({ user_id: 'ann' });
         await redis!.signal('SIGSTOP');
         const refused = await refresh(a, pair['refresh_token']);

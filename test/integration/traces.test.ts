@@ -14,7 +14,7 @@ interface Event {
   details: Json;
 }
 
-/** The trace of a message, once it has come to a stage. */
+/** The trace of a message, after it has reached a stage. */
 async function traceOf(replica: TestReplica, id: unknown, stage: string): Promise<Event[]> {
   let events: Event[] = [];
   await until(async () => {
@@ -28,21 +28,21 @@ async function traceOf(replica: TestReplica, id: unknown, stage: string): Promis
 const stagesOf = (events: readonly Event[]) => events.map(({ stage }) => stage);
 
 for (const storage of ['redis', 'memory'] as const) {
-  describe(`[TRACE] messages, with ${titleOf(storage)}`, () => {
+  describe(`[TRACE] traced messages, with ${titleOf(storage)}`, () => {
     let pair: ReplicaPair;
     let a: TestReplica;
     let b: TestReplica;
     const connect = (replica: TestReplica, user: string) => pair.connect(replica, user);
 
     before(async () => {
-      // Only what is asked for: sampling has a test of its own.
+      // Only requested traces: sampling has its own test.
       pair = await ReplicaPair.start(storage, { RTC_TRACING_SAMPLE_PER_SEC: '0' });
       ({ a, b } = pair);
     });
     afterEach(() => pair.disconnectAll());
     after(() => pair.stop());
 
-    it('are traced from the command to the sockets, told by any replica in order of time', async () => {
+    it('have a trace from the command to the sockets, returned by any replica in order of time', async () => {
       const publisher = await connect(a, 'ann');
       const readers = [await connect(b, 'bob'), await connect(b, 'carl')];
       for (const reader of readers) await emit(reader, 'subscribe', { topics: ['traced'] });
@@ -74,7 +74,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.deepEqual(await traceOf(b, answer.id, 'Delivered'), events, 'the same from the other replica');
     });
 
-    it('look the same to clients as others do', async () => {
+    it('look like other messages to clients', async () => {
       const reader = await connect(b, 'bob');
       const json = new JsonClient(b.webSocketUrl, 'carl');
       await until(() => json.of('Status').length > 0, 'connected');
@@ -87,7 +87,7 @@ for (const storage of ['redis', 'memory'] as const) {
       const bytes = Buffer.from('bytes');
       for (const trace of [true, false])
         await emit(publisher, 'publish', { topic: 'plain', payload: { bytes }, trace });
-      await until(() => got.length === 2 && json.received.messages.length === 2, 'both have come');
+      await until(() => got.length === 2 && json.received.messages.length === 2, 'both arrive');
       assert.deepEqual(Object.keys(got[0]!), Object.keys(got[1]!));
       assert.deepEqual([got[0]!['payload'], got[1]!['payload']], [{ bytes }, { bytes }]);
       assert.deepEqual(
@@ -97,13 +97,13 @@ for (const storage of ['redis', 'memory'] as const) {
       json.close();
     });
 
-    it('are traced by topic and by user while an operator wants it, on all replicas', async () => {
+    it('are selected by topic and by user on all replicas while a rule of an operator is in force', async () => {
       await ok(b, 'POST', '/trace-rules', { topic: 'watched', for_secs: 60, reason: 'a test' });
       await ok(b, 'POST', '/trace-rules', { user: 'dora' });
       let rules: Json[] = [];
       await until(
         async () => (rules = (await ok(a, 'GET', '/trace-rules'))['rules'] as Json[]).length === 2,
-        'the rules are in force on the other replica',
+        'the rules apply on the other replica',
         1000,
       );
       assert.deepEqual(
@@ -133,12 +133,12 @@ for (const storage of ['redis', 'memory'] as const) {
       await until(async () => {
         const { id } = await emit(ann, 'publish', { topic: 'watched', payload: 2 });
         return (await call(a, 'GET', `/messages/${id}/trace`)).status === 404;
-      }, 'the rule is gone');
+      }, 'the rule is removed');
       assert.equal((await call(a, 'DELETE', '/trace-rules?topic=watched')).status, 404);
       assert.equal((await call(a, 'POST', '/trace-rules', { topic: 'x', user: 'y' })).status, 400);
     });
 
-    it('end a rule by itself', async () => {
+    it('are no longer selected when a rule has expired', async () => {
       await ok(a, 'POST', '/trace-rules', { topic: 'briefly', for_secs: 1 });
       await until(
         async () => ((await ok(a, 'GET', '/trace-rules'))['rules'] as Json[]).length === 0,
@@ -149,7 +149,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.equal((await call(a, 'GET', `/messages/${id}/trace`)).status, 404);
     });
 
-    it('show where and why they failed, also before the command was run', async () => {
+    it('show where and why they failed, also before the command ran', async () => {
       const ann = await connect(a, 'ann');
       await ok(a, 'POST', '/topics/icy/freeze');
       await ok(a, 'POST', '/trace-rules', { topic: 'icy' });
@@ -176,11 +176,11 @@ for (const storage of ['redis', 'memory'] as const) {
       await ok(a, 'DELETE', '/trace-rules?topic=icy');
     });
 
-    it('are traced to the user who acknowledges them', async () => {
+    it('show which user acknowledged them', async () => {
       const ann = await connect(a, 'ann');
       const bob = await connect(b, 'bob');
       bob.on('direct', (_message: unknown, acknowledge: () => void) => acknowledge());
-      // Whatever is stored before the inbox of a newcomer is open comes from the log.
+      // Messages stored before the inbox of a new user is open are read from the log.
       await until(
         async () => (await emit(ann, 'direct', { to: 'bob', payload: 'there?' }))['delivered'] === 1,
         'the inbox is open',
@@ -198,7 +198,7 @@ for (const storage of ['redis', 'memory'] as const) {
       assert.deepEqual(events.at(-1)!.details, { acknowledged: 1, expected: 1 });
     });
 
-    it('are traced to those who get them from the log', async () => {
+    it('show the delivery to clients that read them from the log', async () => {
       const ann = await connect(a, 'ann');
       const bob = await connect(b, 'bob');
       const first = await emit(ann, 'publish', { topic: 'late', payload: 1 });
@@ -213,7 +213,7 @@ for (const storage of ['redis', 'memory'] as const) {
 }
 
 describe('[TRACE] sampling and export', () => {
-  it('samples so many messages a second, however many there are', async () => {
+  it('samples a limited number of messages per second at any rate', async () => {
     const replica = await TestReplica.start({ RTC_TRACING_SAMPLE_PER_SEC: '5' });
     const ann = await connectClient(replica.url, 'ann');
     try {
@@ -224,7 +224,7 @@ describe('[TRACE] sampling and export', () => {
         );
       const secs = (Date.now() - startedAt) / 1000;
       const { traces } = await replica.json<Json>('/metrics');
-      // A second's worth at once, then the rate.
+      // The number of one second at once, then the rate.
       assert.ok(
         traces['sampled'] >= 10 && traces['sampled'] <= 5 * (secs + 1) + 1,
         String(traces['sampled']),
@@ -237,7 +237,7 @@ describe('[TRACE] sampling and export', () => {
     }
   });
 
-  it('lets a flood of wishes through up to a limit, and says who got none', async () => {
+  it('traces a flood of requests up to a limit, and reports which got no trace', async () => {
     const replica = await TestReplica.start({ RTC_TRACING_FORCED_PER_SEC: '10' });
     const ann = await connectClient(replica.url, 'ann');
     try {
@@ -253,7 +253,7 @@ describe('[TRACE] sampling and export', () => {
     }
   });
 
-  it('exports spans of all replicas that find together, and goes on while the collector is away', async () => {
+  it('exports spans of all replicas to one trace, and continues while the collector is unreachable', async () => {
     const redis = await TestRedis.start();
     const collector = await TestWebhook.start();
     const environment = { REDIS_URL: redis.url, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
@@ -272,7 +272,7 @@ describe('[TRACE] sampling and export', () => {
         );
       const traceId = id!.replaceAll('-', '');
       const own = () => spans().filter((span) => span['traceId'] === traceId);
-      await until(() => own().length === 2, 'both spans have come', 15_000);
+      await until(() => own().length === 2, 'both spans arrive', 15_000);
       const published = own().find(({ name }) => name === 'publish spans')!;
       const delivered = own().find(({ name }) => name === 'deliver spans')!;
       assert.equal(delivered['parentSpanId'], published['spanId']);
@@ -294,7 +294,7 @@ describe('[TRACE] sampling and export', () => {
         'lost spans are counted',
         20_000,
       );
-      await until(() => a.output.includes('Spans not exported'), 'and logged');
+      await until(() => a.output.includes('Spans not exported'), 'the log reports them');
       assert.equal(await a.end('SIGTERM'), 0, 'it stops as usual');
     } finally {
       ann.disconnect();

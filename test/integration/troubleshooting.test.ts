@@ -17,10 +17,13 @@ import { root } from '../support/root.js';
 const page = readFileSync(join(root, 'docs', 'troubleshooting.md'), 'utf8');
 const blocks = readBlocks(page);
 const preambles = blocks.filter(({ mark }) => mark === 'preamble');
-/** Longest that one block may take. */
+/** Time limit of one block, in milliseconds. */
 const limitMs = 45_000;
 
-/** The emergency script of the guide, as it stands there; `URL` is put in the place of its address, and the token on each call. */
+/**
+ * The emergency script of the guide, unchanged; its address is replaced by `URL`, and each call gets the
+ * token.
+ */
 const guideScript = `#!/bin/bash
 # emergency-mode.sh
 
@@ -47,7 +50,7 @@ curl -X POST http://localhost:8081/admin/broadcast \\
   }'
 `;
 
-/** The queries of the guide, as they stand there. */
+/** The queries of the guide, unchanged. */
 const guideQueries = {
   errors: `jq 'select(.level == "ERROR" and .target == "realtime_communication::connection")' logs.json`,
   connection: `jq 'select(.connection_id == "550e8400-e29b-41d4-a716-446655440000")' logs.json`,
@@ -78,7 +81,7 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
 
   before(async () => {
     redis = await TestRedis.start();
-    // The guide's filter, and what is said to be in the log with it.
+    // The filter of the guide, and the events that it should log.
     const shared = {
       REDIS_URL: redis.url,
       LOG_LEVEL: '',
@@ -125,7 +128,7 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it('begins with one block that gives a reader all that the others need', async () => {
+  it('begins with a block that defines what all others need', async () => {
     assert.equal(preambles.length, 1);
     assert.equal(blocks[0], preambles[0]);
     const { code, output } = await runnerWith({}).bash(
@@ -144,11 +147,11 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
   }
 
   describe('the commands of the guide', () => {
-    it('the emergency script is accepted as it stands, with the token on each call, and is in force on both replicas', async () => {
-      const heard: Record<string, unknown>[] = [];
+    it('the emergency script works unchanged, with the token on each call, on both replicas', async () => {
+      const received: Record<string, unknown>[] = [];
       for (const socket of sockets)
-        socket.on('system_notification', (notice: Record<string, unknown>) => heard.push(notice));
-      // What curl is told here it would be told by its user's own file: the script stays as it is.
+        socket.on('system_notification', (notice: Record<string, unknown>) => received.push(notice));
+      // Options for curl as in a user's own file, so that the script stays unchanged.
       writeFileSync(join(directory, '.curlrc'), 'silent\nwrite-out = "\\nstatus %{http_code}\\n"\n');
       const script = guideScript
         .replaceAll('http://localhost:8081', a.url)
@@ -171,14 +174,14 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
                 rate_limits.user_rps === 50
               );
             },
-            'the switches are in force',
+            'the switches are on',
             1000,
           );
           const refused = await fetch(`${replica.url}/socket.io/?EIO=4&transport=polling`);
           assert.equal(refused.status, 503);
         }
-        const ofHand = () => heard.filter(({ message }) => String(message).includes('degraded mode'));
-        await until(() => ofHand().length === 2, 'clients of both replicas are told');
+        const ofHand = () => received.filter(({ message }) => String(message).includes('degraded mode'));
+        await until(() => ofHand().length === 2, 'clients of both replicas are notified');
         assert.deepEqual(new Set(ofHand().map(({ level }) => level)), new Set(['warning']));
       } finally {
         rmSync(join(directory, '.curlrc'));
@@ -194,11 +197,11 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
       return output;
     };
 
-    it('the query for errors of connections finds those that were refused', async () => {
+    it('the query for errors of connections finds the refused ones', async () => {
       assert.match(await jq(guideQueries.errors), /"message": "Connection refused"/);
     });
 
-    it('the query for a connection finds its lines, under its id', async () => {
+    it('the query for a connection finds its lines by id', async () => {
       assert.equal(await jq(guideQueries.connection), '');
       const ours = guideQueries.connection.replace('550e8400-e29b-41d4-a716-446655440000', sockets[0]!.id!);
       const output = await jq(ours);
@@ -214,7 +217,7 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
     });
   });
 
-  it('names settings and metrics that there are', async () => {
+  it('names only existing settings and metrics', async () => {
     const settings = settingList.map(({ name }) => name);
     const sections = [...new Set(settingList.map(({ section }) => section))].join('|');
     const fields = Object.entries(await a.json<Json>('/metrics')).flatMap(([section, value]) =>
@@ -228,7 +231,7 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
     const pattern = new RegExp(`\`((?:${sections}|${metricSections})\\.[a-z0-9_]+)\``, 'g');
     const named = [...page.matchAll(pattern)].map(([, name]) => name!);
     assert.ok(named.length > 20);
-    // Codes are left out of `refused` until they occur.
+    // Codes are missing in `refused` until they occur.
     assert.deepEqual(
       named.filter((name) => !known.has(name) && !name.startsWith('refused.')),
       [],
@@ -248,7 +251,7 @@ describe('[OPS] docs/troubleshooting.md, executed with two replicas', function (
 });
 
 describe('[OPS] docs/troubleshooting.md', () => {
-  it('has settings that the service takes', () => {
+  it('has settings that the service accepts', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'rtc-settings-')), 'rtc.toml');
     const tomls = [...page.matchAll(/```toml\n([\s\S]*?)```/g)].map(([, text]) => text!);
     assert.ok(tomls.length >= 3);
@@ -259,7 +262,7 @@ describe('[OPS] docs/troubleshooting.md', () => {
     rmSync(join(file, '..'), { recursive: true });
   });
 
-  it('links to sections and files that there are', () => {
+  it('links to existing sections and files', () => {
     const anchors = new Set(
       [...page.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
         title!

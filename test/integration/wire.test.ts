@@ -45,7 +45,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       await redis.stop();
     });
 
-    it('[P4] stores a publish that is repeated with one key over both replicas once', async () => {
+    it('[P4] stores a publish once that is repeated with one key over both replicas', async () => {
       const [one, two] = [await client(a, 'ann'), await client(b, 'ann')];
       const messages = messagesOf(two);
       await ask(two, 'subscribe', { topics: ['once'] });
@@ -104,7 +104,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       );
     });
 
-    it('tells what cannot be recovered, and the position from which it goes on', async () => {
+    it('reports what cannot be recovered, and the position at which it continues', async () => {
       const one = await client(a, 'ann');
       const { epoch } = await ask(one, 'publish', { topic: 'gone', payload: 1 });
       const wrongEpoch = await ask(one, 'subscribe', {
@@ -122,7 +122,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       }
     });
 
-    it('[P2] gives back a session on the other replica: subscriptions and what was missed', async () => {
+    it('[P2] restores a session on the other replica: subscriptions and missed messages', async () => {
       const publisher = await client(a, 'ann');
       const first = await client(a, 'bob');
       const before = messagesOf(first);
@@ -132,7 +132,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       first.disconnect();
       await until(
         async () => (await redis.command(`EXISTS session:${String(first.status['session_id'])}`)) === ':1',
-        'the session is kept',
+        'the session is stored',
       );
       await sleep(300);
       for (let n = 6; n <= 9; n++) await ask(publisher, 'publish', { topic: 'session', payload: n });
@@ -154,22 +154,22 @@ for (const transport of ['websocket', 'polling'] as const) {
       };
       const after = await resume({});
       await ask(publisher, 'publish', { topic: 'session', payload: 10 });
-      await until(() => after.length >= 10, 'the missed ones and the live one arrive');
-      // How it left proves nothing, and no heartbeat was answered: the first five come again, in their place.
+      await until(() => after.length >= 10, 'the missed messages and the live one arrive');
+      // Its close confirms nothing, and no heartbeat was answered: the first five arrive again, in order.
       assert.deepEqual(
         after.map(({ payload }) => payload),
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
       );
       const { epoch, sequence } = before[4]!;
       const exact = await resume({ positions: { session: { epoch, sequence } } });
-      await until(() => exact.length >= 5, 'the missed ones arrive');
+      await until(() => exact.length >= 5, 'the missed messages arrive');
       assert.deepEqual(
         exact.map(({ payload }) => payload),
         [6, 7, 8, 9, 10],
       );
     });
 
-    it('gives nobody the session of another user', async () => {
+    it('does not restore the session of another user', async () => {
       const first = await client(a, 'bob');
       await ask(first, 'subscribe', { topics: ['private'] });
       await sleep(300);
@@ -198,16 +198,16 @@ for (const transport of ['websocket', 'polling'] as const) {
       );
     });
 
-    it('tells by an error event what is wrong with a publish that asked for no acknowledgement', async () => {
+    it('sends an error event for an invalid publish without acknowledgement', async () => {
       const publisher = await client(a, 'publisher');
       const errors: { code: string }[] = [];
       publisher.on('error', (error: { code: string }) => errors.push(error));
       publisher.emit('publish', { topic: 'no such topic', payload: 1 });
-      await until(() => errors.length === 1, 'it is told');
+      await until(() => errors.length === 1, 'the error arrives');
       assert.equal(errors[0]!.code, 'invalid_topic');
     });
 
-    it('[P6] confirms a direct message, keeps it for a user who is away, and delivers it later', async () => {
+    it('[P6] confirms a direct message, keeps it for an offline user, and delivers it later', async () => {
       const [ann, bob] = [await client(a, 'ann'), await client(b, 'bob')];
       const got: Message[] = [];
       bob.on('direct', (message: Message, acknowledge: () => void) => {
@@ -217,7 +217,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       const now = await ask(ann, 'direct', { to: 'bob', payload: { hello: 1 } });
       assert.deepEqual([now.ok, now['delivered'], now['queued'], now['recipients']], [true, 1, false, 1]);
       assert.deepEqual([got[0]!.payload, got[0]!.sender, got[0]!.id], [{ hello: 1 }, 'ann', now.id]);
-      const user = `away-${transport}`;
+      const user = `offline-${transport}`;
       const kept = [
         await ask(ann, 'direct', { to: user, payload: 1, key: 'k' }),
         await ask(ann, 'direct', { to: user, payload: 1, key: 'k' }),
@@ -241,7 +241,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       assert.deepEqual(inbox, [1, 2]);
       await until(
         async () => (await redis.command(`XLEN rtc:{$user/${user}}:log`)) === ':0',
-        'acknowledged messages leave the inbox',
+        'acknowledged messages are removed from the inbox',
       );
     });
 
@@ -269,7 +269,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       assert.ok(Date.now() - startedAt < 4000, 'it does not wait longer than needed');
     });
 
-    it('tells who is present in the whole cluster, and who comes and goes', async () => {
+    it('reports the users present in the whole cluster, and every join and leave', async () => {
       const [ann, bob] = [await client(a, 'ann'), await client(b, 'bob')];
       const events: { event: string; user_id: string }[] = [];
       ann.on('presence', (event: { event: string; user_id: string }) => events.push(event));
@@ -292,12 +292,12 @@ for (const transport of ['websocket', 'polling'] as const) {
       again.disconnect();
       await until(
         () => events.some(({ event, user_id }) => event === 'leave' && user_id === 'bob'),
-        'the leaving is told',
+        'the leave is announced',
       );
       assert.equal(events.filter(({ event, user_id }) => event === 'join' && user_id === 'bob').length, 1);
     });
 
-    it('gives the messages after one that was received last', async () => {
+    it('returns the messages after the last received one', async () => {
       const ann = await client(a, 'ann');
       await ask(ann, 'subscribe', { topics: ['m1', 'm2'] });
       const ids: string[] = [];
@@ -330,7 +330,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       assert.deepEqual(messages, []);
     });
 
-    it('answers every wrong request with its code and field, and goes on', async () => {
+    it('answers every invalid request with its code and field, and continues', async () => {
       const ann = await client(a, 'ann');
       let deep: unknown = 1;
       for (let n = 0; n < 500; n++) deep = [deep];
@@ -386,13 +386,13 @@ for (const transport of ['websocket', 'polling'] as const) {
         ['fine'],
       );
       assert.equal((rejected['rejected'] as { error: { code: string } }[])[0]!.error.code, 'invalid_topic');
-      const told = new Promise<{ code: string }>((resolve) => ann.once('error', resolve));
+      const refusal = new Promise<{ code: string }>((resolve) => ann.once('error', resolve));
       ann.emit('nonsense');
-      assert.equal((await told).code, 'unknown_type');
+      assert.equal((await refusal).code, 'unknown_type');
       assert.equal((await ask(ann, 'publish', { topic: 't', payload: 'x'.repeat(65_534) })).ok, true);
     });
 
-    it('refuses wrong tokens with the reason', async () => {
+    it('refuses invalid tokens with a reason', async () => {
       for (const [token, code] of [
         [undefined, 'unauthorized'],
         ['rubbish', 'unauthorized'],
@@ -423,7 +423,7 @@ describe('[WIRE] /ws', function () {
   const client = async (userId = 'ann', query = ''): Promise<JsonClient> => {
     const made = new JsonClient(replica.webSocketUrl, userId, query);
     open.push(made);
-    await until(() => made.of('Status').length > 0, 'the connection is told');
+    await until(() => made.of('Status').length > 0, 'the connection gets its status');
     return made;
   };
   const answer = async (made: JsonClient, frame: object, id: string | number = Math.random()) => {
@@ -442,18 +442,18 @@ describe('[WIRE] /ws', function () {
   });
   after(() => replica.end());
 
-  it('answers Subscribe by Status and a Broadcast by the message itself', async () => {
+  it('answers Subscribe with Status and a Broadcast with the message itself', async () => {
     const ann = await client();
     assert.deepEqual(ann.frames[0]!.data['status'], 'connected');
     ann.send({ type: 'Subscribe', data: { topics: ['news'] } });
-    await until(() => ann.of('Status').length === 2, 'the subscription is told');
+    await until(() => ann.of('Status').length === 2, 'the subscription is confirmed');
     const { status, details } = ann.of('Status')[1]!.data as {
       status: string;
       details: { topics: string[] };
     };
     assert.deepEqual([status, details.topics], ['subscribed', ['news']]);
     ann.send({ type: 'Broadcast', data: { topic: 'news', payload: { hi: 1 } } });
-    await until(() => ann.received.messages.length === 1, 'the message comes back');
+    await until(() => ann.received.messages.length === 1, 'the message arrives');
     assert.deepEqual(ann.received.messages[0]!.payload, { hi: 1 });
     assert.equal(ann.of('Ack').length, 0);
   });
@@ -467,7 +467,7 @@ describe('[WIRE] /ws', function () {
       7,
     );
     assert.deepEqual([published.type, published.data['sequence']], ['Ack', 1]);
-    await until(() => ann.received.messages.length === 1, 'the message comes back');
+    await until(() => ann.received.messages.length === 1, 'the message arrives');
     assert.deepEqual(ann.received.messages[0]!.payload, { $base64: 'AQI=' });
     assert.equal((await answer(ann, { type: 'Ping', data: { timestamp: 1 } })).type, 'Pong');
     const history = await answer(ann, { type: 'GetHistory', data: { topic: 't' } });
@@ -487,13 +487,16 @@ describe('[WIRE] /ws', function () {
     assert.equal((await answer(ann, { type: 'Nonsense' })).type, 'Error');
   });
 
-  it('sends what was missed as Broadcast frames when nobody asked for an answer', async () => {
+  it('sends missed messages as Broadcast frames if no answer was requested', async () => {
     const ann = await client();
     await answer(ann, { type: 'Subscribe', data: { topics: ['q'] } });
     for (let n = 0; n < 3; n++) await answer(ann, { type: 'Broadcast', data: { topic: 'q', payload: n } });
     await until(() => ann.received.messages.length === 3, 'all arrive');
     ann.send({ type: 'GetMissedMessages', data: { since: ann.received.ids[0], session_id: 'none' } });
-    await until(() => ann.of('Status').some(({ data }) => data['status'] === 'missed'), 'the end is told');
+    await until(
+      () => ann.of('Status').some(({ data }) => data['status'] === 'missed'),
+      'the end is announced',
+    );
     assert.deepEqual(ann.received.sequences, [1, 2, 3, 2, 3]);
   });
 
@@ -505,7 +508,7 @@ describe('[WIRE] /ws', function () {
     assert.deepEqual([(await sending).data['delivered'], (await sending).data['queued']], [1, false]);
   });
 
-  it('resumes a session named in the address', async () => {
+  it('resumes a session named in the URL', async () => {
     const [ann, bob] = [await client('ann'), await client('bob')];
     const session = (bob.frames[0]!.data['details'] as { session_id: string }).session_id;
     await answer(bob, { type: 'Subscribe', data: { topics: ['s'] } });
@@ -513,11 +516,11 @@ describe('[WIRE] /ws', function () {
     await until(() => bob.webSocket.readyState === WebSocket.CLOSED, 'it is closed');
     for (let n = 0; n < 3; n++) await answer(ann, { type: 'Broadcast', data: { topic: 's', payload: n } });
     const again = await client('bob', `&session_id=${session}`);
-    await until(() => again.received.messages.length === 3, 'what was missed arrives');
+    await until(() => again.received.messages.length === 3, 'the missed messages arrive');
     assert.deepEqual(again.received.sequences, [1, 2, 3]);
   });
 
-  it('answers wrong frames with an Error and goes on', async () => {
+  it('answers invalid frames with an Error and continues', async () => {
     const ann = await client();
     const wrong: [Buffer | string, string][] = [
       ['{bad', 'invalid_json'],
@@ -545,7 +548,7 @@ describe('[WIRE] /ws', function () {
     assert.equal((await answer(ann, { type: 'Ping', data: {} })).type, 'Pong');
   });
 
-  it('answers text that is not UTF-8 with an Error and goes on', async () => {
+  it('answers text that is not UTF-8 with an Error and continues', async () => {
     const ann = await client();
     const { _socket: socket } = ann.webSocket as unknown as { _socket: { write(data: Buffer): void } };
     // A masked text frame (mask 0) with a lone continuation byte.
@@ -555,7 +558,7 @@ describe('[WIRE] /ws', function () {
     assert.equal((await answer(ann, { type: 'Ping', data: {} })).type, 'Pong');
   });
 
-  it('refuses wrong tokens at the upgrade with 401 and a JSON body', async () => {
+  it('refuses invalid tokens at the upgrade with 401 and a JSON body', async () => {
     const refusal = await new Promise<{ status: number; body: string }>((resolve) => {
       const webSocket = new WebSocket(`${replica.webSocketUrl}?token=wrong`);
       webSocket.on('error', () => {});
@@ -569,13 +572,13 @@ describe('[WIRE] /ws', function () {
     assert.equal((JSON.parse(refusal.body) as { error: { code: string } }).error.code, 'unauthorized');
   });
 
-  it('survives connections that say nothing or rubbish', async () => {
+  it('survives connections that send nothing or garbage', async () => {
     for (const start of [
       '',
       'GET /ws HTTP/1.1\r\n',
       '\u0000\u0001\u0002',
       'GET /ws?token=x HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
-      // A request line that is no address.
+      // A request target that is not a URL.
       'GET // HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
       'GET http://[ HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
     ]) {
@@ -605,7 +608,7 @@ for (const storage of ['redis', 'memory'] as const) {
       await redis?.stop();
     });
 
-    it('that is full refuses more, loses nothing, and takes more when something was acknowledged', async () => {
+    it('refuses more messages when it is full, loses none, and accepts more after an acknowledgement', async () => {
       const ann = await connectClient(replica.url, 'ann');
       const send = (n: number) =>
         ann.emitWithAck('direct', { to: 'bob', payload: n, confirm: 'stored' }) as Promise<TestAnswer>;
@@ -619,10 +622,10 @@ for (const storage of ['redis', 'memory'] as const) {
         got.push(payload);
         acknowledgements.push(acknowledge);
       });
-      // What came before the listener is still in the inbox, for the next connection.
+      // Messages that arrived before the listener are still in the inbox, for the next connection.
       bob.disconnect();
       bob.connect();
-      await until(() => got.length === 3, 'the inbox is sent');
+      await until(() => got.length === 3, 'the inbox arrives');
       assert.deepEqual(got, [1, 2, 3]);
       acknowledgements[0]!();
       await until(async () => (await send(4)).ok, 'there is room', 8000);
@@ -664,7 +667,7 @@ describe('[AUTH] server-side subscriptions and permissions', function () {
     socket.close();
   });
 
-  it('allows what role and token allow, and nothing else', async () => {
+  it('allows exactly what role and token allow', async () => {
     const codeOf = async (socket: Client, command: string, request: object) =>
       ((await socket.emitWithAck(command, request)) as TestAnswer).error?.code;
     const user = await connectClient(replica.url, 'ann');
@@ -692,7 +695,7 @@ describe('[AUTH] tokens of live connections', function () {
   });
   after(() => replica.end());
 
-  it('are told to be expiring, can be refreshed, and close the connection when they are not', async () => {
+  it('get a warning before they expire, can be refreshed, and otherwise close the connection', async () => {
     const soon = Math.floor(Date.now() / 1000) + 3;
     const open = () => connectClient(replica.url, 'ann', { auth: { token: tokenOf('ann', { exp: soon }) } });
     const [kept, lost] = [await open(), await open()];
@@ -729,7 +732,7 @@ describe('[HTTP] health, metrics and /api', function () {
     socket.close();
   });
 
-  it('takes publishes of backends, also as curl sends them, and answers errors with their status', async () => {
+  it('accepts publishes of backends, also as curl sends them, and answers errors with their status', async () => {
     const post = (body: string, headers: Record<string, string> = bearer) =>
       fetch(`${replica.url}/api/publish`, {
         method: 'POST',
@@ -762,7 +765,7 @@ describe('[HTTP] health, metrics and /api', function () {
     );
   });
 
-  it('makes a secret and prints a token to try in development', async () => {
+  it('generates a secret and prints a token to try in development', async () => {
     const other = await TestReplica.start({ JWT_SECRET: '' });
     await until(
       () => /npx wscat -c "ws:\/\/localhost:\d+\/ws\?token=(\S+)"/.test(other.output),

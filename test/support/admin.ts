@@ -12,7 +12,7 @@ interface Operation {
   };
 }
 
-/** The document that a replica serves about its own `/admin`. */
+/** A replica's OpenAPI document of its own `/admin`. */
 export interface OpenApi {
   paths: Record<string, Record<string, Operation>>;
 }
@@ -29,7 +29,7 @@ export async function openApiOf(replica: TestReplica): Promise<OpenApi> {
   return document;
 }
 
-/** Calls `/admin` as curl does: JSON under the type of a form. */
+/** Calls `/admin` as curl does: JSON with the content type of a form. */
 export async function request(
   replica: TestReplica,
   method: string,
@@ -48,14 +48,17 @@ export async function request(
   return { status: response.status, body: (await response.json()) as Json };
 }
 
-/** Calls a route that has to succeed, and compares its answer with what the served document says about it. */
+/** Calls a route that must succeed, and compares its answer with the served OpenAPI document. */
 export async function ok(replica: TestReplica, method: string, path: string, body?: object): Promise<Json> {
   const answer = await request(replica, method, path, body);
   assert.equal(answer.status, 200, `${method} ${path}: ${JSON.stringify(answer.body)}`);
   const operation = find(await openApiOf(replica), method, path);
   const schema = z.fromJSONSchema(operation.responses['200'].content['application/json'].schema);
   const parsed = schema.safeParse(answer.body);
-  assert.ok(parsed.success, `${method} ${path} answers other than documented: ${parsed.error?.message}`);
+  assert.ok(
+    parsed.success,
+    `${method} ${path} answers differently than documented: ${parsed.error?.message}`,
+  );
   return answer.body;
 }
 
@@ -69,9 +72,9 @@ function find({ paths }: OpenApi, method: string, path: string): Operation {
   };
   const candidates = Object.keys(paths)
     .filter((template) => fits(template) && paths[template]![method.toLowerCase()] !== undefined)
-    // The most literal one is meant: /connections/disable-new, not /connections/{id}.
+    // The path with the fewest parameters matches: /connections/disable-new, not /connections/{id}.
     .sort((a, b) => a.split('{').length - b.split('{').length);
   const found = candidates[0];
-  assert.ok(found !== undefined, `the document does not know ${method} ${path}`);
+  assert.ok(found !== undefined, `the document lacks ${method} ${path}`);
   return paths[found]![method.toLowerCase()]!;
 }

@@ -6,7 +6,7 @@ import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import { tokenOf } from './replica.js';
 
-/** Any answer of a command, with the fields tests look at. */
+/** Any answer of a command, with the fields that tests read. */
 export interface TestAnswer {
   ok: boolean;
   error?: WireError;
@@ -16,7 +16,7 @@ export interface TestAnswer {
   [field: string]: unknown;
 }
 
-/** One command, as any client sends it. */
+/** Sends one command, as any client does. */
 export function emit(socket: Socket, command: string, request: object): Promise<TestAnswer> {
   return socket.timeout(10_000).emitWithAck(command, request) as Promise<TestAnswer>;
 }
@@ -42,7 +42,7 @@ export async function connectClient(
   return Object.assign(socket, { status: status.details });
 }
 
-/** What one subscriber received on one topic, in the order in which it came. */
+/** The messages that one subscriber received on one topic, in order. */
 export class Received {
   readonly messages: Message[] = [];
   readonly gaps: { epoch: string; sequence: number; reason: string }[] = [];
@@ -62,7 +62,7 @@ export class Received {
   }
 }
 
-/** A Socket.IO subscriber that reconnects by itself, to whichever replica, and goes on at its position. */
+/** A Socket.IO subscriber that reconnects by itself, to any replica, and continues at its position. */
 export class SteadySubscriber {
   readonly received = new Received();
   socket: Socket;
@@ -128,7 +128,7 @@ export class SteadySubscriber {
   }
 }
 
-/** A raw JSON client. */
+/** A client with plain JSON frames. */
 export class JsonClient {
   readonly frames: { type: string; data: Record<string, unknown>; id?: unknown }[] = [];
   readonly received = new Received();
@@ -191,7 +191,7 @@ export class SteadyPublisher {
     return socket;
   }
 
-  /** Publishes numbers `from`..`to`, one after the other, so that their order is told. */
+  /** Publishes numbers `from`..`to`, one after the other, so that their order is certain. */
   async publish(from: number, to: number): Promise<void> {
     for (let n = from; n <= to; n++) await this.one(n);
   }

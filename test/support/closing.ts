@@ -1,4 +1,4 @@
-/** What a test has opened; closed newest first, all of it, whatever fails on the way. */
+/** Resources opened by a test. All are closed, newest first, even if one fails to close. */
 export class Closing {
   private readonly parts: (() => Promise<unknown>)[] = [];
 

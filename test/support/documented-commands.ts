@@ -2,13 +2,13 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a marked block has to do when it is executed. */
+/** The expected result of a marked block. */
 export interface Expected {
-  /** Exit code; undefined: any. */
+  /** Exit code; undefined for any. */
   readonly exit: number | undefined;
-  /** What its output (both streams) has to match. */
+  /** Expressions that the output (both streams) must match. */
   readonly output: readonly RegExp[];
-  /** Repeat it until its output matches: for what takes effect within a moment. */
+  /** Repeat the block until its output matches, for effects that take a moment. */
   readonly until: RegExp | undefined;
 }
 
@@ -18,30 +18,31 @@ export interface DocumentedBlock {
   readonly code: string;
   /** Line of the fence, from 1. */
   readonly line: number;
-  /** The headings it stands under. */
+  /** The headings above it. */
   readonly section: string;
-  /** `preamble`: stands before each other block. A text: why it is not executed. */
+  /** `preamble`: runs before each other block. A text: the reason why it is not executed. */
   readonly mark: 'preamble' | { readonly expected: Expected } | { readonly notRun: string };
 }
 
-/** What a finished command has written. */
+/** The output of a finished command. */
 export interface CommandResult {
   readonly code: number | null;
   readonly output: string;
 }
 
 /**
- * Reads the executable blocks (bash and js) of a Markdown document. Comments right before a fence tell what to do with it:
+ * Reads the executable blocks (bash and js) of a Markdown document. Comments right before a fence set what to
+ * do with it:
  *
  *     <!-- run: exit 0 -->            it ends with this code
  *     <!-- run: expect <regex> -->    its output matches; may be repeated
  *     <!-- run: until <regex> -->     it is repeated until its output matches
- *     <!-- run: before each -->       it stands before every other block
+ *     <!-- run: before each -->       it runs before every other block
  *     <!-- not run: <why> -->
  *
- * A block with expectations has to end with 0 unless `exit` says otherwise.
+ * A block with expectations must end with 0 unless `exit` sets another code.
  *
- * @throws Error naming the line of a block without a mark, or of a mark that cannot be read.
+ * @throws Error with the line of a block without a mark, or of an invalid mark
  */
 export function readBlocks(markdown: string): DocumentedBlock[] {
   const blocks: DocumentedBlock[] = [];
@@ -67,18 +68,20 @@ export function readBlocks(markdown: string): DocumentedBlock[] {
         const code = lines.slice(i + 1, end).join('\n');
         const section = headings.slice(1).join(': ');
         blocks.push({ language, code, line: i + 1, section, mark: readMarks(marks, i + 1) });
-      } else if (marks.length > 0) throw new Error(`line ${i + 1}: a mark before what is not executed`);
+      } else if (marks.length > 0)
+        throw new Error(`line ${i + 1}: a mark before a block that is not executed`);
       marks = [];
       i = end;
     } else if (line.trim() !== '' && marks.length > 0)
-      throw new Error(`line ${i + 1}: a mark stands right before its block`);
+      throw new Error(`line ${i + 1}: a mark must be directly before its block`);
   }
   return blocks;
 }
 
 function readMarks(marks: readonly string[], line: number): DocumentedBlock['mark'] {
   const [first] = marks;
-  if (first === undefined) throw new Error(`line ${line}: the block is neither executed nor says why not`);
+  if (first === undefined)
+    throw new Error(`line ${line}: the block has no mark, neither to run it nor with a reason not to`);
   const notRun = /^not run: (.+)$/.exec(first)?.[1];
   if (notRun !== undefined && marks.length === 1) return { notRun };
   if (first === 'run: before each' && marks.length === 1) return 'preamble';
@@ -87,7 +90,7 @@ function readMarks(marks: readonly string[], line: number): DocumentedBlock['mar
   const output: RegExp[] = [];
   for (const mark of marks) {
     const [, kind, text] = /^run: (exit|expect|until) (.+)$/.exec(mark) ?? [];
-    if (kind === undefined || text === undefined) throw new Error(`line ${line}: cannot read "${mark}"`);
+    if (kind === undefined || text === undefined) throw new Error(`line ${line}: invalid mark "${mark}"`);
     if (kind === 'exit') exit = Number(text);
     else if (kind === 'expect') output.push(new RegExp(text, 'm'));
     else until = new RegExp(text, 'm');
@@ -95,19 +98,19 @@ function readMarks(marks: readonly string[], line: number): DocumentedBlock['mar
   return { expected: { exit, output, until } };
 }
 
-/** Runs blocks with bash, as a reader would who pastes them, in one directory. */
+/** Runs blocks in bash, like a reader who pastes them, in one directory. */
 export class CommandRunner {
   constructor(
     private readonly settings: {
       readonly directory: string;
       readonly environment: NodeJS.ProcessEnv;
-      /** Stands before each block. */
+      /** Runs before each block. */
       readonly preamble: string;
       readonly limitMs: number;
     },
   ) {}
 
-  /** Runs a block until it does what is expected. @throws Error with its output if it does not. */
+  /** Runs a block until it has the expected result. @throws Error with its output if it has not */
   async check(block: DocumentedBlock, { exit, output, until }: Expected): Promise<void> {
     const deadline = Date.now() + this.settings.limitMs;
     const wanted = [...output, ...(until === undefined ? [] : [until])];
@@ -133,7 +136,7 @@ export class CommandRunner {
     return this.bash(`${preamble}\nnode ${file}\n`);
   }
 
-  /** Runs a script; what it leaves running is ended with it. */
+  /** Runs a script. Its background processes are ended with it. */
   bash(script: string): Promise<CommandResult> {
     const { directory: cwd, environment: env, limitMs } = this.settings;
     return new Promise((resolve, reject) => {
@@ -141,14 +144,14 @@ export class CommandRunner {
         cwd,
         env,
         stdio: ['ignore', 'pipe', 'pipe'],
-        // A group of its own, so that all of it can be ended.
+        // Its own process group, so that all of its processes can be ended.
         detached: true,
       });
       const end = () => {
         try {
           process.kill(-child.pid!, 'SIGKILL');
         } catch {
-          // Nothing is left of it.
+          // No process of the group is left.
         }
       };
       const limit = setTimeout(end, limitMs);

@@ -9,10 +9,10 @@ import { loadSettings, Service } from '../../server/index.js';
 import { freePort } from './wait.js';
 import { secret } from './replica.js';
 
-/** What a program embeds: Socket.IO as it is, or this service. */
+/** The server that a program embeds: plain Socket.IO, or this service. */
 export type ProgramKind = 'plain Socket.IO' | 'the service';
 
-/** What both kinds have. */
+/** The common interface of both kinds. */
 interface Embedded {
   readonly io: Server;
   readonly port: number;
@@ -43,7 +43,7 @@ function ownEvents(socket: Socket): void {
   socket.on('namespace', (reply: (answer: string) => void) => reply(socket.nsp.name));
 }
 
-/** A program as one writes it on Socket.IO: sessions of Express, middleware, namespaces, events of its own. */
+/** A typical program on Socket.IO: sessions of Express, middleware, namespaces, its own events. */
 export class EmbeddingProgram {
   /** Responses of the Engine.IO middleware that have ended. */
   endedResponses = 0;
@@ -63,7 +63,7 @@ export class EmbeddingProgram {
     return program;
   }
 
-  /** The server's side of a client. */
+  /** The server side of a client. */
   socketOf(id: string, namespace = '/'): Socket {
     const socket = this.io.of(namespace).sockets.get(id);
     if (socket === undefined) throw new Error(`there is no socket ${id} in ${namespace}`);

@@ -1,17 +1,20 @@
 import type { Answer } from '../../server/commands/router.js';
 import type { ClientConnection } from '../../server/gateway/client-connection.js';
 
-/** A command that was started, and waits for the test to end it. */
+/** A started command, which the test ends. */
 export interface StartedCommand {
   readonly command: string;
   readonly request: unknown;
   readonly end: (answer: Answer) => void;
 }
 
-/** A connection as the command queue sees it: an outbox that is overfull when the test says so, and a WebSocket that can be paused. */
+/**
+ * A connection for the command queue: an outbox that the test makes overfull, and a WebSocket that can be
+ * paused.
+ */
 export class FakeCaller {
   isOverfull = false;
-  /** Whether its WebSocket is not read. */
+  /** Whether its WebSocket is paused. */
   paused = false;
   disconnectedFor: string | undefined;
   private drainListeners: (() => void)[] = [];
@@ -32,7 +35,7 @@ export class FakeCaller {
     return { conn: { transport: { socket } } };
   }
 
-  /** The client has read everything. */
+  /** Simulates that the client has read everything. */
   drain(): void {
     this.isOverfull = false;
     const listeners = this.drainListeners;

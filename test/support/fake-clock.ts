@@ -8,18 +8,18 @@ interface FakeTimer extends Timer {
   dueAt: number;
 }
 
-/** More turns than this without time passing: the code under test plans work for ever. */
+/** With more turns than this at one time, the code under test plans work for ever. */
 const turnsMax = 10_000;
 
 /**
- * A clock that stands still until a test moves it. Timers fire in the order of their time, equal ones in the order in which they were set;
- * immediates run in rounds, as in Node; promises settle in between.
+ * A clock that a test moves. Timers fire in order of time, equal ones in the order in which they were set.
+ * Immediates run in rounds, as in Node, and promises settle in between.
  */
 export class FakeClock implements Clock {
   private readonly timers = new Set<FakeTimer>();
   private immediates = new Map<Immediate, () => void>();
 
-  /** The first reading is not 0, so that a start value that was forgotten shows. */
+  /** The start is not 0, so that a missing start value is detected. */
   constructor(
     private time = 5_000,
     private readonly epochMs = 1_700_000_000_000,
@@ -59,7 +59,7 @@ export class FakeClock implements Clock {
     if (immediate !== undefined) this.immediates.delete(immediate);
   }
 
-  /** Timers that are set: 0 when nothing would keep the process alive. */
+  /** Number of timers that are set; with 0 nothing keeps the process alive. */
   get pendingTimers(): number {
     return this.timers.size;
   }
@@ -68,12 +68,15 @@ export class FakeClock implements Clock {
     return this.immediates.size;
   }
 
-  /** Lets time pass inside a turn, as work does that keeps the processor busy: nothing fires. */
+  /** Lets time pass within a turn, as work of the processor does. Nothing fires. */
   work(ms: number): void {
     this.time += ms;
   }
 
-  /** Ends the turn: runs the immediates planned so far, not those that they plan, and lets promises settle. */
+  /**
+   * Ends the turn: runs the immediates planned so far, without those that they plan, and lets promises
+   * settle.
+   */
   async runImmediates(): Promise<void> {
     await turnOfNode();
     const round = this.immediates;
@@ -82,7 +85,7 @@ export class FakeClock implements Clock {
     await turnOfNode();
   }
 
-  /** Ends turns until nothing is left to do at this time. */
+  /** Ends turns until no work is left at this time. */
   async settle(): Promise<void> {
     await turnOfNode();
     for (let turns = 0; this.immediates.size > 0; turns++) {
@@ -91,7 +94,7 @@ export class FakeClock implements Clock {
     }
   }
 
-  /** Moves the time forward, and does what falls due on the way. */
+  /** Moves the time forward, and runs the timers that are due. */
   async advance(ms: number): Promise<void> {
     const end = this.time + ms;
     await this.settle();
@@ -117,7 +120,7 @@ export class FakeClock implements Clock {
     const timer: FakeTimer = {
       run,
       everyMs,
-      // Node takes less than a millisecond for one.
+      // In Node a delay is at least one millisecond.
       dueAt: this.time + Math.max(1, delayMs),
       unref: () => timer,
     };

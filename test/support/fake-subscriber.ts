@@ -13,7 +13,10 @@ interface Gap extends Position {
   readonly reason: string;
 }
 
-/** A subscriber on a {@link FakeTransport}. Its client fails where it gets a message twice, out of order, or misses one without a gap. */
+/**
+ * A subscriber on a {@link FakeTransport}. Its client fails if it gets a message twice or out of order, or
+ * misses one without a gap.
+ */
 export class FakeSubscriber implements Subscriber {
   readonly outbox: Outbox;
   readonly transport: FakeTransport;
@@ -21,13 +24,13 @@ export class FakeSubscriber implements Subscriber {
   readonly address = '127.0.0.1';
   readonly connectedAt = 0;
   readonly identity = { userId: 'ann' } as Subscriber['identity'];
-  /** Why the service has closed it. */
+  /** The reason for which the service has closed it. */
   disconnectedFor: string | undefined;
-  /** Where the client has got to in its topics. */
+  /** Position of the client in each of its topics. */
   readonly positions = new Map<string, Position>();
   readonly gaps: Gap[] = [];
   private read = 0;
-  /** Called when the service closes it. */
+  /** Called when the service closes the connection. */
   onDisconnect = (): void => {};
 
   constructor(
@@ -40,7 +43,7 @@ export class FakeSubscriber implements Subscriber {
     this.outbox = new Outbox(this.transport.forOutbox(), wire, dependencies.budget);
   }
 
-  /** Listens to a topic, from what it has of it. */
+  /** Starts to listen to a topic, from its last position there. */
   startAt(topic: string, { epoch, sequence }: Position): void {
     this.positions.set(topic, { epoch, sequence });
   }
@@ -58,7 +61,7 @@ export class FakeSubscriber implements Subscriber {
     this.outbox.close();
   }
 
-  /** Takes note of what has arrived. */
+  /** Checks what has arrived. */
   takeReceived(): void {
     const { received } = this.transport;
     while (this.read < received.length) this.take(received[this.read++]!);
@@ -79,10 +82,10 @@ export class FakeSubscriber implements Subscriber {
     payload,
   }: Position & { topic: string; payload: string }): void {
     const at = this.positions.get(topic);
-    // What was under way when it left a topic still comes.
+    // Messages in flight when it left a topic still arrive.
     if (at === undefined) return;
     assert.equal(sequence, at.sequence + 1, `${this.id} gets the next message of ${topic}`);
-    assert.ok(payload.startsWith(`${epoch}:${sequence} `), 'the message of that place');
+    assert.ok(payload.startsWith(`${epoch}:${sequence} `), 'the message of that position');
     this.positions.set(topic, { epoch, sequence });
   }
 
@@ -93,7 +96,7 @@ export class FakeSubscriber implements Subscriber {
       assert.equal(
         gap.previous.sequence,
         at.sequence,
-        `${this.id} is told where its gap in ${gap.topic} begins`,
+        `${this.id} gets the start of its gap in ${gap.topic}`,
       );
     if (gap.dropped !== undefined)
       assert.equal(gap.sequence, at.sequence + gap.dropped, 'as many as were dropped');

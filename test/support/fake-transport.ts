@@ -9,24 +9,25 @@ import type {
 import { SocketTransport } from '../../server/gateway/engine-internals/socket-transport.js';
 import type { FakeClock } from './fake-clock.js';
 
-/** Something on its way to the client. */
+/** Data in flight to the client. */
 interface Sent {
   readonly texts: readonly string[];
   bytes: number;
 }
 
 /**
- * An Engine.IO connection whose client reads when the test says so. As in engine.io, the transport takes all of `writeBuffer` at once, is not
- * writable until the kernel has taken it, and calls back then; the TCP socket can be written to directly.
+ * An Engine.IO connection whose client reads when the test says so. As in engine.io, the transport takes the
+ * whole `writeBuffer` at once, is not writable until the kernel has taken it, and then calls back. The TCP
+ * socket can be written to directly.
  */
 export class FakeTransport implements EngineConnection {
   readonly id: string;
   readonly request = {} as IncomingMessage;
   readyState = 'open';
   writeBuffer: WaitingPacket[] = [];
-  /** The client reads at once, whatever comes. */
+  /** Whether the client reads everything at once. */
   reading = true;
-  /** What the client has read. */
+  /** The data that the client has read. */
   readonly received: string[] = [];
   readonly transport: EngineConnection['transport'] & { writable: boolean };
   private readonly tcp = {
@@ -49,7 +50,7 @@ export class FakeTransport implements EngineConnection {
     ) as FakeTransport['transport'];
   }
 
-  /** As an outbox writes to it. */
+  /** The interface for an outbox. */
   forOutbox(): OutboxTransport {
     return new SocketTransport({ conn: this, listenersAnyOutgoing: () => [] } as unknown as Socket);
   }
@@ -58,7 +59,7 @@ export class FakeTransport implements EngineConnection {
     return 0;
   }
 
-  /** Messages (not other events) that the client has not read. */
+  /** Number of messages (without other events) that the client has not read. */
   get waitingMessages(): number {
     const inTransport = this.sent.flatMap(({ texts }) => texts);
     const inBuffer = this.writeBuffer.flatMap(textsOfPacket);
@@ -107,7 +108,7 @@ export class FakeTransport implements EngineConnection {
       const texts = textsOfPacket(packet);
       this.send(texts, texts.join('').length + 1);
     }
-    // A real one calls back in a later turn, however fast it is.
+    // A real transport calls back in a later turn, however fast it is.
     if (this.sent.length === 0) this.clock.setImmediate(() => this.onTaken());
   }
 

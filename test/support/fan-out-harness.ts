@@ -14,7 +14,7 @@ import { FakeClock } from './fake-clock.js';
 import { FakeSubscriber } from './fake-subscriber.js';
 import { ScriptedLog } from './scripted-log.js';
 
-/** A topic with all that supplies it. */
+/** A topic with its log and feed. */
 export interface HarnessTopic {
   readonly name: string;
   readonly log: ScriptedLog;
@@ -30,7 +30,10 @@ export interface FanOutHarnessSettings {
 
 const noTrace: DeliveryTracer = { queued() {}, delivered() {}, lost() {}, caughtUp() {} };
 
-/** The fan-out of a replica, from the logs to the clients, on a fake clock: real topics, outboxes and flusher between scripted ends. */
+/**
+ * The fan-out of a replica, from the logs to the clients, on a fake clock: real topics, outboxes and flusher
+ * between scripted ends.
+ */
 export class FanOutHarness {
   readonly clock = new FakeClock();
   readonly budget: SendBufferBudget;
@@ -98,7 +101,10 @@ export class FanOutHarness {
     return this.rooms.get(topic.name)!.has(subscriber.id);
   }
 
-  /** As the topic hub does; `missed`: it has missed this many messages, and gets them first if the log has them all. */
+  /**
+   * Subscribes as the topic hub does. With `missed`, it has missed this many messages, and gets them first if
+   * the log has them all.
+   */
   join(subscriber: FakeSubscriber, topic: HarnessTopic, missed = 0): void {
     const { active, log } = topic;
     active.flush();
@@ -122,7 +128,7 @@ export class FanOutHarness {
     subscriber.positions.delete(topic.name);
   }
 
-  /** The transport of a subscriber has closed. */
+  /** Simulates that the transport of a subscriber has closed. */
   closeSubscriber(subscriber: FakeSubscriber): void {
     subscriber.transport.close();
     subscriber.outbox.close();
@@ -134,7 +140,7 @@ export class FanOutHarness {
     topic.feed.onBatch(topic.log.append(count));
   }
 
-  /** Lets the clients look at what they have read. */
+  /** Lets the clients check what they have read. */
   takeReceived(): void {
     for (const subscriber of this.subscribers.values()) subscriber.takeReceived();
   }

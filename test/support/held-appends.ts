@@ -2,16 +2,19 @@ import type { AppendEntry, AppendReceipt, Broker } from '../../server/log/broker
 
 let made = 0;
 
-/** An entry with an id of its own. */
+/** An entry with a new id. */
 export function newEntry(bytes = 10): AppendEntry {
   return { id: `id-${++made}`, entry: Buffer.alloc(bytes) };
 }
 
-/** A log whose appends are answered when the test says so. It fails a test that appends while an append is in flight. */
+/**
+ * A log whose appends are answered when the test says so. It fails a test that appends during an append in
+ * progress.
+ */
 export class HeldAppends {
-  /** What was appended, successfully or not. */
+  /** All appended batches, including failed ones. */
   readonly batches: (readonly AppendEntry[])[] = [];
-  /** What is in the log. */
+  /** The entries in the log. */
   readonly stored: AppendEntry[] = [];
   answersAtOnce = false;
   private held: { resolve: (receipts: AppendReceipt[]) => void; reject: (error: Error) => void } | undefined;

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadSettings, RefusalError, Service, type Hooks } from '../../server/index.js';
 
 /**
- * A program that embeds the service with hooks, for tests. The fault switch: `onPublish` throws for the topics that are listed, a line each, in
- * the file that `FAULTS` names, and `onSubscribe` for those after `subscribe `.
+ * A program that embeds the service with hooks, for tests. The fault switch: `onPublish` throws for the
+ * topics listed in the file `FAULTS`, one per line, and `onSubscribe` for those after `subscribe `.
  */
 const faultsFile = process.env['FAULTS'] ?? '';
 const faults = (): string[] =>
@@ -23,7 +23,7 @@ const hooks: Hooks = {
       case 'too.large':
         return { payload: 'x'.repeat(100_000) };
       case 'uneven':
-        // The later ones are the faster ones.
+        // Later messages take less time.
         await sleep(40 - 4 * Number((payload as { n: number }).n));
     }
     return undefined;

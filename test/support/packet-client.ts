@@ -9,7 +9,10 @@ interface Tcp {
   pause(): void;
 }
 
-/** A bare WebSocket at `/socket.io/` that sends and receives Engine.IO packets as text: for clients that do what stock ones do not. */
+/**
+ * A bare WebSocket at `/socket.io/` that sends and receives Engine.IO packets as text, for clients that
+ * behave unusually.
+ */
 export class PacketClient {
   readonly packets: string[] = [];
   closeCode: number | undefined;
@@ -50,12 +53,12 @@ export class PacketClient {
     await until(() => this.of('42["status"').length > before, `${userId} has joined`);
   }
 
-  /** The packets received that begin like this. */
+  /** The received packets with this prefix. */
   of(prefix: string): string[] {
     return this.packets.filter((packet) => packet.startsWith(prefix));
   }
 
-  /** Reads nothing any more, the close frame neither. */
+  /** From now on reads nothing, not even the close frame. */
   stall(): void {
     this.tcp.pause();
   }

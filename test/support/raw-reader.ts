@@ -1,14 +1,17 @@
 import WebSocket from 'ws';
 import { tokenOf } from './replica.js';
 
-/** A gap that the service announced. */
+/** A gap announced by the service. */
 export interface AnnouncedGap {
   readonly sequence: number;
   readonly dropped?: number;
   readonly previous?: { readonly sequence: number };
 }
 
-/** A Socket.IO subscriber on a bare WebSocket, which can stop reading at the TCP level. It keeps what it needs to check order. */
+/**
+ * A Socket.IO subscriber on a bare WebSocket, which can stop reading at the TCP level. It stores what is
+ * needed to check the order.
+ */
 export class RawReader {
   readonly sequences: number[] = [];
   readonly gaps: AnnouncedGap[] = [];
@@ -32,7 +35,7 @@ export class RawReader {
     return reader;
   }
 
-  /** Stops reading from the TCP socket: kernel buffers fill, then the service's. */
+  /** Stops reading from the TCP socket: first the kernel buffers fill, then those of the service. */
   stall(): void {
     this.tcp.pause();
   }

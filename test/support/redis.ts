@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, until } from './wait.js';
 
-/** How a test's Redis keeps its data. */
+/** Persistence of a test's Redis. */
 export type Persistence = 'none' | 'aof';
 
-/** The server ended before it was ready: its port was taken, most likely. */
+/** The server ended before it was ready, most likely because its port was taken. */
 class RedisEndedError extends Error {}
 
-/** A Redis of a test's own: a free port, its own directory, real signals. */
+/** A Redis for one test: a free port, its own directory, real signals. */
 export class TestRedis {
   private child: ChildProcess | undefined;
   private failure: Error | undefined;
@@ -31,7 +31,7 @@ export class TestRedis {
         await redis.run();
         return redis;
       } catch (error) {
-        // Another process, such as that of a test file that runs in parallel, may have taken the port meanwhile.
+        // Another process, such as a parallel test file, may have taken the port meanwhile.
         if (!(error instanceof RedisEndedError) || attempt === 5) throw error;
       }
     }
@@ -41,7 +41,7 @@ export class TestRedis {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts the server again on the same port, with the data of its directory. */
+  /** Starts the server again on the same port, with the data in its directory. */
   async run(): Promise<void> {
     await this.launch();
     await until(
@@ -49,7 +49,7 @@ export class TestRedis {
         if (this.failure !== undefined)
           throw new Error(`redis-server cannot be started: ${this.failure.message}`);
         if (this.child?.exitCode !== null) throw new RedisEndedError('redis-server ended while it started');
-        // An answer alone might come from a server of someone else that has the port.
+        // A server of another process on the port could answer too.
         return this.isReady && (await this.command('PING')) === '+PONG';
       },
       'redis-server answers',
@@ -57,7 +57,7 @@ export class TestRedis {
     );
   }
 
-  /** Starts the server with further arguments, and does not wait until it answers. */
+  /** Starts the server with further arguments, without waiting for an answer. */
   async launch(more: readonly string[] = []): Promise<void> {
     const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.directory, '--save', ''];
     args.push(
@@ -80,7 +80,7 @@ export class TestRedis {
     child.once('error', (error) => (this.failure = error));
   }
 
-  /** Sends a signal to the server; with SIGKILL, resolves when it is gone. */
+  /** Sends a signal to the server; with SIGKILL, resolves when it has ended. */
   async signal(name: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
     const { child } = this;
     if (child === undefined) return;
@@ -90,7 +90,7 @@ export class TestRedis {
     this.child = undefined;
   }
 
-  /** One inline command; resolves to the first line of the answer, or to undefined when there is none. */
+  /** Sends one inline command. Resolves to the first line of the answer, or to undefined if there is none. */
   command(line: string): Promise<string | undefined> {
     return new Promise((resolve) => {
       const socket = connect(this.port, '127.0.0.1', () => socket.write(`${line}\r\n`));

@@ -3,14 +3,17 @@ import { connectClient } from './clients.js';
 import { TestRedis, type Persistence } from './redis.js';
 import { TestReplica } from './replica.js';
 
-/** Where replicas keep what they share. */
+/** Where replicas store shared state. */
 export type TestStorage = 'redis' | 'memory';
 
-/** Names the replicas of a pair in the title of a test. */
+/** The replicas of a pair in a test title. */
 export const titleOf = (storage: TestStorage): string =>
   storage === 'redis' ? 'two replicas' : 'one replica in memory';
 
-/** Replicas `a` and `b` over a Redis of their own, or the same one twice in memory; and the clients that were connected to them. */
+/**
+ * Replicas `a` and `b` with their own Redis, or one replica under both names in memory, with the clients
+ * connected to them.
+ */
 export class ReplicaPair {
   private readonly sockets: Socket[] = [];
 

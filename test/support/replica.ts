@@ -4,7 +4,7 @@ import jwt from 'jsonwebtoken';
 import { freePort, until } from './wait.js';
 import { root } from './root.js';
 
-/** The secret of every test's tokens. */
+/** The secret for tokens in all tests. */
 export const secret = 'a secret for tests';
 
 /** A token of a user. */
@@ -14,15 +14,15 @@ export function tokenOf(userId: string, claims: object = {}): string {
 }
 
 const dist = join(root, 'dist');
-/** What `npm start` runs, and a program that embeds the service with hooks. */
+/** The program of `npm start`, and a program that embeds the service with hooks. */
 const programs = {
   main: join(dist, 'server', 'main.js'),
   hooked: join(dist, 'test', 'support', 'hooked-replica.js'),
 };
 
 /**
- * The young generation of V8 as it is by default up to Node 22; from Node 24 on its default is twice that. Tests bound the memory of the
- * process, and a bound that is right for one default is too low, or too high to notice anything, with the other.
+ * The default young generation of V8 up to Node 22; from Node 24 on the default is twice that. Tests limit
+ * the memory of the process, and a limit that is right for one default is too low or too high for the other.
  */
 const youngGeneration = '--max-semi-space-size=16';
 
@@ -93,12 +93,12 @@ export class TestReplica {
     return (await response.json()) as Body;
   }
 
-  /** Halts the process, or lets it go on. */
+  /** Stops or continues the process. */
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
     this.child?.kill(name);
   }
 
-  /** Sends a signal; resolves to the exit code when the process is gone. */
+  /** Sends a signal. Resolves to the exit code when the process has ended. */
   async end(name: 'SIGKILL' | 'SIGTERM' = 'SIGTERM'): Promise<number | null> {
     const { child } = this;
     if (child === undefined) return null;

@@ -9,11 +9,11 @@ interface LogState {
   readonly entries: readonly LogEntry[];
 }
 
-/** A call that waits for the test to answer it. */
+/** A call that waits for an answer from the test. */
 interface HeldCall {
-  /** With what the log held at the time of the call. */
+  /** Answers with the state of the log at the time of the call. */
   readonly early: () => void;
-  /** With what the log holds now. */
+  /** Answers with the present state of the log. */
   readonly late: () => void;
   readonly fail: (error: Error) => void;
 }
@@ -21,22 +21,23 @@ interface HeldCall {
 const previousMax = 8;
 
 /**
- * A log of one topic that does what a log in Redis may do: answer late or not at all, be trimmed, lose its tail, be lost as a whole. What it
- * publishes goes to {@link published}, from where the test passes it on, or does not.
+ * A log of one topic that can do what a log in Redis can: answer late or not at all, be trimmed, lose its
+ * last messages, or lose everything. What it publishes goes to {@link published}; the test decides whether it
+ * is passed on.
  */
 export class ScriptedLog {
   readonly published: Batch[] = [];
   readonly calls: HeldCall[] = [];
-  /** Calls are answered when the test says so, not at once. */
+  /** Whether calls are answered only when the test says so. */
   holdsCalls = false;
   private epochs = 1;
   private state: LogState = { epoch: 'e1', previous: [], sequence: 0, entries: [] };
-  /** Earlier states, which a Redis that is restored goes back to. */
+  /** Earlier states, to which a restored Redis returns. */
   private readonly earlier: LogState[] = [];
-  /** Messages that were missing for a time; a Redis that is restored may have them again. */
+  /** Messages that were missing for a time; a restored Redis may have them again. */
   private readonly removed = new Set<string>();
 
-  /** `entryOf` makes the entry of a message; its text is `epoch:sequence` unless something else is needed. */
+  /** `entryOf` makes the entry of a message; by default its text is `epoch:sequence`. */
   constructor(
     readonly topic = 't',
     private readonly entryOf = (epoch: string, sequence: number): Buffer =>
@@ -53,7 +54,7 @@ export class ScriptedLog {
     } as unknown as Broker;
   }
 
-  /** Epochs there have been. */
+  /** Number of epochs so far. */
   get epochCount(): number {
     return this.epochs;
   }
@@ -63,7 +64,7 @@ export class ScriptedLog {
     return { epoch, sequence, previous, firstSequence: entries[0]?.sequence ?? sequence + 1 };
   }
 
-  /** Whether the log has held this message ever since it was appended: whoever reads it must find it. */
+  /** Whether the log has held this message since its append, so that every read must find it. */
   alwaysHeld(epoch: string, sequence: number): boolean {
     const { entries } = this.state;
     const held = entries.some((item) => item.sequence === sequence) && epochAt(this.end, sequence) === epoch;
@@ -88,7 +89,7 @@ export class ScriptedLog {
     return batch;
   }
 
-  /** Keeps the newest messages only. */
+  /** Keeps only the newest messages. */
   trim(keep: number): void {
     const { entries } = this.state;
     const first = Math.max(0, entries.length - keep);
@@ -100,7 +101,7 @@ export class ScriptedLog {
     this.keep((item) => item.sequence !== sequence);
   }
 
-  /** The last appends are lost, and with them what else has changed since; the log goes on under a new epoch. */
+  /** Loses the last appends and all other changes since; the log continues under a new epoch. */
   rollBack(appends: number): void {
     const at = Math.max(0, this.earlier.length - appends);
     const restored = appends === 0 ? this.state : (this.earlier[at] ?? this.state);
@@ -113,7 +114,7 @@ export class ScriptedLog {
     };
   }
 
-  /** The whole log is lost. */
+  /** Loses the whole log. */
   lose(): void {
     this.earlier.length = 0;
     this.state = { epoch: this.nextEpoch(), previous: [], sequence: 0, entries: [] };

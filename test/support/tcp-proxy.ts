@@ -5,11 +5,11 @@ interface Pair {
   readonly client: Socket;
   readonly redis: Socket;
   subscriber: boolean;
-  /** What the client sent and Redis has not been given, while the path is held. */
+  /** Data from the client that has not reached Redis, while the path is held. */
   held: Buffer[] | undefined;
 }
 
-/** A network path to Redis that can hang, as real ones do: nothing passes and nobody is told. */
+/** A network path to Redis that can hang like a real one: no data passes, and no error occurs. */
 export class TcpProxy {
   private readonly pairs: Pair[] = [];
 
@@ -30,12 +30,15 @@ export class TcpProxy {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** From now on nothing passes on the connections of this kind that are open; new ones work. */
+  /** From now on no data passes on the open connections of this kind; new ones work. */
   hold(kind: 'commands' | 'subscriptions'): void {
     for (const pair of this.pairs) if (pair.subscriber === (kind === 'subscriptions')) pair.held ??= [];
   }
 
-  /** Gives Redis, late, what was sent on the held connections. Resolves to how many bytes there were, once Redis has closed them. */
+  /**
+   * Passes the data of the held connections to Redis, late. Resolves to its number of bytes, after Redis has
+   * closed the connections.
+   */
   async release(): Promise<number> {
     let bytes = 0;
     for (const { redis, held } of this.pairs) {

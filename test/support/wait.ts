@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-/** Waits until a condition holds, and fails with `what` if it does not in time. */
+/** Waits until a condition holds, or fails with `what` after the limit. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,

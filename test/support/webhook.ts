@@ -1,13 +1,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Something that was posted to a test's webhook. */
+/** A post received by a test's webhook. */
 export interface Posted {
   readonly body: Record<string, unknown>;
   readonly headers: Record<string, unknown>;
 }
 
-/** An HTTP server that takes what is posted to it, and fails the first few times if it is told to. */
+/** An HTTP server that receives posts, and refuses some of them if requested. */
 export class TestWebhook {
   readonly posts: Posted[] = [];
   private readonly server: Server;
@@ -35,7 +35,7 @@ export class TestWebhook {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** The next `count` posts are answered by 500. */
+  /** Answers the next `count` posts with 500. */
   failNext(count: number): void {
     this.failing = count;
   }

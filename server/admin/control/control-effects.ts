@@ -14,7 +14,10 @@ interface ControlEffectsDependencies {
   readonly now: () => number;
 }
 
-/** Applies the changes of operators to this replica, and notifies its clients. Other effects read {@link ControlState} when they need it. */
+/**
+ * Applies the changes of operators to this replica, and notifies its clients. Other effects read
+ * {@link ControlState} when they need it.
+ */
 export function applyControlChanges(dependencies: ControlEffectsDependencies): void {
   const { control, setPresenceShed, setLogFilter, notify, log, now } = dependencies;
   control.onChange((change: ControlChange) => {

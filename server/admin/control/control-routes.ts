@@ -25,7 +25,10 @@ const onlyReason = z.strictObject({ reason: reasonField });
 const topicParam = z.object({ topic: z.string() });
 const rate = z.int().min(0).max(1_000_000);
 
-/** Runtime control: mode, connections, rates, topics, presence, log filter. A change applies to all replicas within a second. */
+/**
+ * Runtime control: mode, connections, rates, topics, presence, log filter. A change applies to all replicas
+ * within a second.
+ */
 export function controlRoutes({ control, logFilter, now }: ControlRouteDependencies): readonly AdminRoute[] {
   const accept = (accepted: boolean) => ({
     method: 'post' as const,

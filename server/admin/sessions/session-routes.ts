@@ -187,7 +187,10 @@ export function sessionRoutes({
   ];
 }
 
-/** The body as chunks. If reading stops early the connection stays open, so that the client can read the error. */
+/**
+ * The body as chunks. If reading stops early the connection stays open, so that the client can read the
+ * error.
+ */
 function bodyOf(request: Request): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
 }

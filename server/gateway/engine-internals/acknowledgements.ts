@@ -1,7 +1,7 @@
 import type { Namespace, Socket } from 'socket.io';
 import { firstSharedAckId } from '../../protocol/ack-ids.js';
 
-/** Socket.IO's own counter of acknowledgement ids, one for each namespace. */
+/** Socket.IO's counter of acknowledgement ids, one for each namespace. */
 interface AckCounter {
   _ids: number;
 }
@@ -13,14 +13,15 @@ export interface AckTable {
   delete(id: number): boolean;
 }
 
-/** The acknowledgements that a socket awaits, by the id of the packet that asked for them. */
+/** The acknowledgements that a socket awaits, by packet id. */
 export function acksOf(socket: Socket): AckTable {
   return (socket as unknown as { readonly acks: AckTable }).acks;
 }
 
 /**
- * Makes Socket.IO's counter of a namespace begin again at 0 when it reaches {@link firstSharedAckId}; by itself it counts on for ever. An
- * acknowledgement that an embedding program has awaited for that many packets is given up then.
+ * Restarts Socket.IO's counter of a namespace at 0 when it reaches {@link firstSharedAckId}; Socket.IO itself
+ * never restarts it. An acknowledgement that an embedding program has awaited for that many packets is no
+ * longer awaited then.
  */
 export function wrapSocketIoAckIds(namespace: Namespace): void {
   const counter = namespace as unknown as AckCounter;

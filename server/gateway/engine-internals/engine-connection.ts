@@ -3,20 +3,23 @@ import type { Socket as TcpSocket } from 'node:net';
 import type { Socket } from 'socket.io';
 import type { DeliveryBatch } from '../../fanout/delivery-batch.js';
 
-/** Options of a write, which engine.io passes through to the transport. */
+/** Options of a write. engine.io passes them to the transport. */
 export interface WriteOptions {
   compress?: boolean;
-  /** Complete WebSocket frames in one buffer. A WebSocket transport writes them as they are. */
+  /** Complete WebSocket frames in one buffer. A WebSocket transport writes them unchanged. */
   wsPreEncodedFrame?: Buffer[];
-  /** The batches in those frames: ours, engine.io ignores it. */
+  /** The batches in those frames. Only this service uses them; engine.io ignores the field. */
   batches?: readonly DeliveryBatch[];
-  /** The messages that this packet stands in for: a notice that they were dropped. */
+  /** The dropped messages that this packet, a notice, replaces. */
   dropped?: { readonly topic: string; readonly count: number };
-  /** The packet of a Socket.IO broadcast as a `/ws` frame: encoded once, because all receivers share the options. */
+  /**
+   * The packet of a Socket.IO broadcast as a `/ws` frame: encoded once, because all receivers share the
+   * options.
+   */
   jsonFrame?: Buffer;
 }
 
-/** A packet that waits in an Engine.IO connection. */
+/** A packet in the write buffer of an Engine.IO connection. */
 export interface WaitingPacket {
   readonly type?: string;
   readonly data?: unknown;
@@ -26,13 +29,13 @@ export interface WaitingPacket {
 /** The WebSocket of a transport. */
 export interface TransportSocket {
   readonly readyState: number;
-  /** The TCP socket below it. */
+  /** The TCP socket of the WebSocket. */
   readonly _socket?: TcpSocket | null;
   pause(): void;
   resume(): void;
 }
 
-/** A transport of an Engine.IO connection. Only that of a WebSocket has a `socket`. */
+/** A transport of an Engine.IO connection. Only WebSocket transports have a `socket`. */
 export interface EngineTransport {
   readonly name: string;
   readonly writable: boolean;
@@ -40,8 +43,8 @@ export interface EngineTransport {
 }
 
 /**
- * What this service uses of an Engine.IO connection: engine.io's own `Socket`, or the one that takes its place for `/ws`. `writeBuffer` and
- * `transport.writable` show what a slow reader has not taken.
+ * What this service uses of an Engine.IO connection: engine.io's own `Socket`, or the one that replaces it
+ * for `/ws`. `writeBuffer` and `transport.writable` show what a slow reader has not read.
  */
 export interface EngineConnection {
   readonly id: string;

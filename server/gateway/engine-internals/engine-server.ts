@@ -10,8 +10,8 @@ type EngineClients = Readonly<
 >;
 
 /**
- * Whether a request belongs to a transport that exists. The session id is the one that engine.io has read from the query and goes by: the
- * address itself can be written in many ways.
+ * Whether a request belongs to an existing transport. Uses the session id that engine.io itself has read from
+ * the query, because one address can be written in many ways.
  */
 export function belongsToTransport(request: IncomingMessage, io: Server): boolean {
   const { _query: query } = request as IncomingMessage & {
@@ -20,25 +20,25 @@ export function belongsToTransport(request: IncomingMessage, io: Server): boolea
   return query?.['sid'] !== undefined && Object.hasOwn(clientsOf(io), query['sid']);
 }
 
-/** The response of a long-polling request: engine.io leaves it on the request. Undefined for an upgrade. */
+/** The response of a long-polling request, which engine.io keeps on the request. Undefined for an upgrade. */
 export function responseOf(request: IncomingMessage): ServerResponse | undefined {
   return (request as IncomingMessage & { readonly res?: ServerResponse }).res;
 }
 
-/** Sends a close frame to every Socket.IO client that has a WebSocket. Long-polling ends with the server. */
+/** Sends a close frame to every Socket.IO client on a WebSocket. Long-polling ends with the server. */
 export function closeWebSockets(io: Server, reason: CloseReason): void {
   for (const { transport } of Object.values(clientsOf(io)))
     if (transport.name === 'websocket') transport.socket?.close(...reason);
 }
 
-/** A transport that stands in for one of engine.io's. */
+/** A transport that replaces one of engine.io's. */
 export interface ForeignTransport extends EventEmitter {
   readonly id: string;
 }
 
-/** Gives a transport that is not engine.io's own to Socket.IO, and joins the main namespace on it. */
+/** Passes a transport that is not engine.io's own to Socket.IO, and joins the main namespace on it. */
 export function joinWith(io: Server, transport: ForeignTransport): void {
-  // `Server.onconnection` of Socket.IO is the listener of this event.
+  // Socket.IO's `Server.onconnection` listens to this event.
   io.engine.emit('connection', transport);
   transport.emit('data', '0');
 }

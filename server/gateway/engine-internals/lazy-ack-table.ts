@@ -1,6 +1,9 @@
 import type { AckTable } from './acknowledgements.js';
 
-/** Socket.IO's table of awaited acknowledgements, made when the first is awaited: most connections never need it. */
+/**
+ * Socket.IO's table of awaited acknowledgements, created with the first entry: most connections never need
+ * it.
+ */
 export class LazyAckTable implements AckTable {
   private table: Map<number, (...args: unknown[]) => void> | undefined;
 

@@ -2,20 +2,21 @@ import type { Socket as TcpSocket } from 'node:net';
 import { tcpSocketOf, type EngineConnection, type TransportSocket } from './engine-connection.js';
 
 /**
- * The native side of a TCP socket. `tcp.pause()` does not do: Node goes on reading into its own buffer. A version of Node without these
- * methods reads everything as it comes.
+ * The native handle of a TCP socket. `tcp.pause()` is not enough: Node continues to read into its own buffer.
+ * If a version of Node lacks these methods, reading is never stopped.
  */
 interface ReadHandle {
-  /** False while Node itself does not read, because somebody has paused the socket. */
+  /** False while Node itself does not read, because the socket is paused. */
   readonly reading?: boolean;
   readStop?(): unknown;
   readStart?(): unknown;
 }
 
 /**
- * Stops reading a WebSocket: what its client sends waits in the kernel.
+ * Stops reading a WebSocket, so that the client's bytes wait in the kernel.
  *
- * @returns the TCP socket for {@link startReading}; undefined where nothing was stopped: somebody has paused it, or it is no WebSocket
+ * @returns the TCP socket for {@link startReading}; undefined if nothing was stopped, because the socket is
+ * paused already or is not a WebSocket
  */
 export function stopReading(engine: EngineConnection): TcpSocket | undefined {
   const tcp = tcpSocketOf(engine);
@@ -32,9 +33,10 @@ export function startReading(tcp: TcpSocket): void {
 }
 
 /**
- * Pauses the WebSocket of a connection. Long-polling has nothing to pause: it brings what it has in requests, one at a time and of bounded size.
+ * Pauses the WebSocket of a connection. Long-polling needs no pause: its packets arrive in requests, one at a
+ * time and of bounded size.
  *
- * @returns what is to be resumed
+ * @returns the WebSocket to resume
  */
 export function pauseWebSocket(engine: EngineConnection): Pick<TransportSocket, 'resume'> | undefined {
   const { socket } = engine.transport;

@@ -7,14 +7,15 @@ import { SmallTable } from './small-table.js';
 
 const nothing: Readonly<Record<string, never>> = Object.freeze({});
 
-/** Stands in for requests that were let go. */
+/** Replaces requests that were released. */
 const released = Object.freeze({ headers: nothing, url: '', connection: nothing, socket: nothing });
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * What stays of a handshake: what code of an embedding application may still ask for, without the token and the headers. All of it is own
- * fields, because the adapter and the Admin UI copy handshakes field by field, and send them to other replicas as JSON.
+ * What remains of a handshake: the parts that an embedding application may still read, without the token and
+ * the headers. All are own properties, because the adapter and the Admin UI copy handshakes field by field
+ * and send them to other replicas as JSON.
  */
 class ReleasedHandshake {
   readonly headers = nothing;
@@ -43,23 +44,23 @@ function withoutToken(given: Fields): Fields {
 }
 
 /**
- * Lets go of what a connection that has joined does not need any more: its headers, its token, the request object and what refers to it, and
- * room that lists and tables keep for nothing. These are a large part of what an idle connection costs. What is done here only frees memory:
- * where another version of a library has other internals, it finds nothing to do.
+ * Frees what a connected client does not need: its headers, its token, the request object and references to
+ * it, and spare capacity of lists and tables. These are a large part of the memory of an idle connection.
+ * This function only frees memory: if another version of a library has other internals, it does nothing.
  *
- * @returns whether it was a WebSocket, of which most is let go
+ * @returns whether the transport is a WebSocket, where most of the memory is freed
  */
 export function makeSlim(socket: Socket): boolean {
   Object.assign(socket, { handshake: new ReleasedHandshake(socket.handshake) });
   Object.assign(socket.conn, { request: released });
-  // Long-polling goes on with requests of its own.
+  // Long-polling still needs its requests.
   const { socket: webSocket } = socket.conn.transport as { socket?: EventEmitter & { _socket?: TcpSocket } };
   const tcp = webSocket?._socket;
   if (webSocket === undefined || tcp === undefined || tcp === null) return false;
   dropUpgradeListener(webSocket);
   dropResponseListener(tcp);
   trimLists(socket);
-  // Asked of the system again if somebody wants to know.
+  // Node reads the address from the system again if it is needed.
   Object.assign(tcp, { _peername: undefined });
   const { size } = acksOf(socket) as Map<number, unknown>;
   if (size === 0) Object.assign(socket, { acks: new LazyAckTable() });
@@ -71,18 +72,23 @@ export function makeSlim(socket: Socket): boolean {
   return true;
 }
 
-/** Puts the address into a request that was let go: a client that joins again on the same transport still comes from there. */
+/**
+ * Puts the address into a released request. If the client joins again on the same transport, its address is
+ * needed.
+ */
 export function keepAddress({ conn }: Socket, remoteAddress: string): void {
   const peer = { remoteAddress };
   if ((conn.request as unknown) === released)
     Object.assign(conn, { request: { ...released, connection: peer, socket: peer } });
 }
 
-/** A table of listeners without inherited names. Unlike `{ __proto__: null }`, V8 keeps its instances compact. */
+/**
+ * A table of listeners without inherited names. Unlike `{ __proto__: null }`, V8 keeps its instances compact.
+ */
 const Listeners = function () {} as unknown as { new (): object; prototype: object };
 Listeners.prototype = Object.create(null) as object;
 
-/** Node's listener tables are hash tables from the start, of some 330 bytes each. */
+/** Node's listener tables are hash tables from the start, about 330 bytes each. */
 function compactListeners(emitter: object): void {
   const { _events: events } = emitter as { _events?: object };
   if (events === undefined) return;
@@ -93,14 +99,20 @@ function compactListeners(emitter: object): void {
   Object.assign(emitter, { _events: compact });
 }
 
-/** engine.io leaves a listener on the WebSocket that served the upgrade only, in whose scope the request lives. The transport has its own. */
+/**
+ * engine.io leaves a listener on the WebSocket, used only during the upgrade, whose closure holds the
+ * request. The transport has its own.
+ */
 function dropUpgradeListener(webSocket: EventEmitter): void {
   for (const listener of webSocket.listeners('error')) {
     if (listener.name === 'onUpgradeError') webSocket.off('error', listener as () => void);
   }
 }
 
-/** engine.io tells its HTTP middleware of the end of the connection, through a response object that holds the request. There is no middleware. */
+/**
+ * engine.io notifies its HTTP middleware of the end of the connection, through a response object that holds
+ * the request. There is no middleware.
+ */
 function dropResponseListener(tcp: TcpSocket): void {
   for (const listener of tcp.listeners('close')) {
     if (listener.name === '' && String(listener).includes('this.emit("close")'))
@@ -111,7 +123,7 @@ function dropResponseListener(tcp: TcpSocket): void {
 /** Lists that were filled and emptied, or will not grow any more, keep room for 17 items; copies have just what they need. */
 function trimLists(socket: Socket): void {
   const { conn } = socket as unknown as { conn: Partial<Record<'cleanupFn' | 'sentCallbackFn', unknown[]>> };
-  // A connection of `/ws` has neither.
+  // A `/ws` connection has neither.
   if (conn.cleanupFn !== undefined) conn.cleanupFn = conn.cleanupFn.slice();
   if (conn.sentCallbackFn?.length === 0) conn.sentCallbackFn = [];
   Object.assign(socket, { _anyListeners: socket.listenersAny().slice() });

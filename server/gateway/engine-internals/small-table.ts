@@ -1,11 +1,13 @@
-/** The sockets of one client, by name: nearly always one, for which a `Map` is ten times too large. */
+/**
+ * The sockets of one client, by name. Nearly always there is one, for which a `Map` is ten times too large.
+ */
 export class SmallTable {
   private readonly names: string[];
   private readonly items: unknown[];
 
   constructor(from: Iterable<[string, unknown]>) {
     const entries = [...from];
-    // Made with their length: lists that are pushed to keep room for 17.
+    // Created with their final length: lists that grow by `push` keep capacity for 17 items.
     this.names = entries.map(([name]) => name);
     this.items = entries.map(([, item]) => item);
   }

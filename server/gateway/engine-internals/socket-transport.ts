@@ -6,7 +6,10 @@ import { engineOf, tcpSocketOf, type EngineConnection, type WaitingPacket } from
 /** `readyState` of a WebSocket that is open. */
 const webSocketOpen = 1;
 
-/** The transport of a socket as its outbox writes to it: what waits in engine.io, in ws and in Node's TCP socket is one queue. */
+/**
+ * The transport of a socket, as its outbox uses it. What waits in engine.io, in ws and in Node's TCP socket
+ * counts as one queue.
+ */
 export class SocketTransport implements OutboxTransport {
   private readonly engine: EngineConnection;
 
@@ -60,7 +63,7 @@ export class SocketTransport implements OutboxTransport {
   ): void {
     const queue = this.engine.writeBuffer;
     const kept: WaitingPacket[] = [];
-    /** Where in `kept` the notice of a topic is, as far as only notices come after it. */
+    /** Index in `kept` of the notice of each topic, since the last packet that is not a notice. */
     const notices = new Map<string, number>();
     let taken = 0;
     for (; taken < queue.length && goOn(); taken++) {
@@ -90,9 +93,10 @@ export class SocketTransport implements OutboxTransport {
   }
 
   /**
-   * Writes to the TCP socket itself while nothing waits on the way to it: the bookkeeping of engine.io and ws costs as much as the system
-   * call. What the socket does not take at once counts as waiting, so the next write goes the usual way and queues behind it. A program that
-   * listens to engine.io's `packetCreate` gets its events: then nothing is written directly.
+   * Writes to the TCP socket directly if nothing waits before it, because the bookkeeping of engine.io and ws
+   * costs as much as the system call. What the socket does not accept at once counts as waiting, so the next
+   * write takes the normal path and queues after it. If a program listens to engine.io's `packetCreate`,
+   * nothing is written directly, so that it gets its events.
    */
   private writeDirectly(frames: Buffer): boolean {
     const { engine } = this;

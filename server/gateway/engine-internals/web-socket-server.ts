@@ -24,7 +24,10 @@ class CodedWebSocket extends WebSocket {
   }
 }
 
-/** The WebSocket server of both wires: engine.io makes one by its `wsEngine` option. A client that does not answer the close frame is cut off. */
+/**
+ * The WebSocket server of both wires; engine.io creates it through its `wsEngine` option. The connection of a
+ * client that does not answer the close frame is terminated.
+ */
 export class CodedWebSocketServer extends WebSocketServer<typeof CodedWebSocket> {
   constructor(options: ServerOptions<typeof CodedWebSocket> & { readonly maxPayload: number }) {
     const LimitedWebSocket = class extends CodedWebSocket {

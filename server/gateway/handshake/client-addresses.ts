@@ -3,8 +3,9 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 import { proxyNetworks } from '../../config/proxies.js';
 
 /**
- * Tells the address of the client behind a request: the TCP peer, or, where that is a proxy that is trusted, the last address in its
- * `X-Forwarded-For` that is not such a proxy's. What others write into the header is not believed. IPv4 in the notation of IPv6 is IPv4.
+ * Finds the address of the client of a request. It is the TCP peer, or, if that is a trusted proxy, the last
+ * address in its `X-Forwarded-For` that is not a trusted proxy. Header values from other peers are ignored.
+ * IPv4 addresses in IPv6 notation count as IPv4.
  */
 export class ClientAddresses {
   private readonly trusted = new BlockList();
@@ -33,7 +34,7 @@ export class ClientAddresses {
     return address;
   };
 
-  /** Whether this is the address of a proxy that is believed. */
+  /** Whether this is the address of a trusted proxy. */
   readonly isTrusted = (address: string): boolean =>
     isIP(plain(address)) !== 0 &&
     this.trusted.check(plain(address), isIPv6(plain(address)) ? 'ipv6' : 'ipv4');

@@ -7,75 +7,83 @@ import { TokenBucket } from '../../primitives/token-bucket.js';
 interface Addresses {
   readonly countsConnections: boolean;
   admit(address: string): void;
-  entered(address: string): void;
-  left(address: string): void;
+  connected(address: string): void;
+  disconnected(address: string): void;
 }
 
-export interface AdmissionDependencies {
+interface AdmissionDependencies {
   readonly addresses: Addresses;
   readonly addressOf: (request: IncomingMessage) => string;
 }
 
-export interface AdmissionSettings {
+interface AdmissionSettings {
   /** 0: no limit. */
   readonly maxConnections: number;
   /** 0: no limit. */
   readonly handshakesPerSec: number;
 }
 
-/** A transport as admission sees it: engine.io's socket, or the one that stands in for it on `/ws`. */
-export interface AdmittedTransport {
+/** A transport as admission uses it: engine.io's socket, or the one that replaces it on `/ws`. */
+interface AdmittedTransport {
   readonly request: IncomingMessage;
   on(event: 'close', listener: () => void): unknown;
 }
 
-/** The client of a handshake went away while it waited for its turn: there is nobody to answer. */
+/** The client disconnected while its handshake waited: there is no one to answer. */
 export class ClientGoneError extends Error {
   override readonly name = 'ClientGoneError';
 }
 
-/** A handshake waits this long at most; clients give up after 20 seconds (socket.io-client's default). */
+/**
+ * A handshake waits at most this long, in milliseconds. Clients time out after 20 seconds (socket.io-client's
+ * default).
+ */
 const longestWaitMs = 10_000;
 
 /**
- * Decides on handshakes before anything is spent on them: capacity, address, pace, and whether the replica is stopping. A handshake holds a
- * place from the moment it is admitted, also while it waits; its transport takes the place over and gives it back when it closes.
+ * Admits or refuses handshakes before they cost anything, by capacity, address, rate and whether the replica
+ * is stopping. A handshake holds a connection slot from its admission on, also while it waits. The slot
+ * passes to its transport and is released when the transport closes.
  */
 export class HandshakeAdmission {
-  private readonly pace: TokenBucket | undefined;
+  private readonly handshakeRate: TokenBucket | undefined;
   private draining = false;
-  private taken = 0;
-  /** Handshakes that are not transports yet, and how to stop watching whether their client goes away. */
+  private slotsInUse = 0;
+  /**
+   * Admitted handshakes without a transport yet, each with a function that stops watching for a disconnect of
+   * the client.
+   */
   private readonly waiting = new WeakMap<IncomingMessage, () => void>();
-  /** Only where addresses count connections. */
+  /** Addresses of transports; used only if connections of addresses are limited. */
   private readonly addresses = new WeakMap<object, string>();
 
   constructor(
     private readonly dependencies: AdmissionDependencies,
     private readonly settings: AdmissionSettings,
   ) {
-    this.pace =
+    this.handshakeRate =
       settings.handshakesPerSec > 0
         ? new TokenBucket(settings.handshakesPerSec, performance.now())
         : undefined;
   }
 
-  /** Admits nobody from now on. */
+  /** Refuses all handshakes from now on. */
   stop(): void {
     this.draining = true;
   }
 
   /**
-   * Admits a handshake, or throws. Returns the milliseconds to wait before it is answered: a storm of clients is let in at a steady pace
-   * instead of stalling everybody who is connected already.
+   * Admits a handshake, or throws. Returns the milliseconds to wait before it is answered: when many clients
+   * connect at once, they are admitted at a steady rate, so that clients already connected are not delayed.
    *
-   * @throws RefusalError `at_capacity`, `rate_limited` or `shutting_down`, with the time after which to try again
+   * @throws RefusalError `at_capacity`, `rate_limited` or `shutting_down`, with the time after which to try
+   * again
    */
   admit(request: IncomingMessage): number {
     if (this.draining)
       throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
     const { maxConnections } = this.settings;
-    if (maxConnections > 0 && this.taken >= maxConnections) {
+    if (maxConnections > 0 && this.slotsInUse >= maxConnections) {
       throw new RefusalError('at_capacity', `the replica holds ${maxConnections} connections`, {
         retryAfterMs: 5000,
         limit: maxConnections,
@@ -83,18 +91,19 @@ export class HandshakeAdmission {
     }
     const address = this.dependencies.addressOf(request);
     this.dependencies.addresses.admit(address);
-    const waitMs = this.pace === undefined ? 0 : this.pace.reserve(performance.now(), longestWaitMs);
+    const waitMs =
+      this.handshakeRate === undefined ? 0 : this.handshakeRate.reserve(performance.now(), longestWaitMs);
     if (waitMs === undefined) {
       throw new RefusalError('at_capacity', 'too many clients connect at once', {
         retryAfterMs: longestWaitMs,
       });
     }
-    this.take(request, address);
+    this.acquireSlot(request, address);
     return waitMs;
   }
 
   /**
-   * Admits a handshake and waits for its turn.
+   * Admits a handshake and waits until it may be answered.
    *
    * @throws RefusalError as {@link admit}; rejects with ClientGoneError
    */
@@ -103,13 +112,13 @@ export class HandshakeAdmission {
     return waitMs === 0 ? undefined : this.waitForTurn(request, waitMs);
   }
 
-  /** Whether the client of a handshake that was admitted, and has waited, is still there. */
+  /** Whether the client of an admitted handshake is still connected after the wait. */
   isWaiting(request: IncomingMessage): boolean {
     return this.waiting.has(request);
   }
 
-  /** To be called with each new transport, in the turn in which it is made. */
-  readonly entered = (transport: AdmittedTransport): void => {
+  /** Must be called with each new transport, in the turn in which it is created. */
+  readonly transportOpened = (transport: AdmittedTransport): void => {
     const { request } = transport;
     const unwatch = this.waiting.get(request);
     if (unwatch === undefined) return;
@@ -118,8 +127,8 @@ export class HandshakeAdmission {
     const { addresses, addressOf } = this.dependencies;
     if (addresses.countsConnections) this.addresses.set(transport, addressOf(request));
     else if (this.settings.maxConnections === 0) {
-      // Nobody counts: an idle connection is to be small.
-      this.taken--;
+      // No limit needs a count here; without a listener an idle connection stays small.
+      this.slotsInUse--;
       return;
     }
     transport.on('close', this.onClosed);
@@ -130,29 +139,29 @@ export class HandshakeAdmission {
     if (!this.isWaiting(request)) throw new ClientGoneError();
   }
 
-  private take(request: IncomingMessage, address: string): void {
-    this.taken++;
+  private acquireSlot(request: IncomingMessage, address: string): void {
+    this.slotsInUse++;
     const { addresses } = this.dependencies;
     const counted = addresses.countsConnections ? address : undefined;
-    if (counted !== undefined) addresses.entered(counted);
-    // A handshake of long-polling ends with its response, that of a WebSocket with its connection.
+    if (counted !== undefined) addresses.connected(counted);
+    // A handshake of long-polling ends with its response, a handshake of a WebSocket with its connection.
     const { res: response } = request as IncomingMessage & { res?: NodeJS.EventEmitter };
     const watched = response ?? request.socket;
-    const gone = () => {
-      if (this.waiting.delete(request)) this.giveBack(counted);
+    const onClientClose = () => {
+      if (this.waiting.delete(request)) this.releaseSlot(counted);
     };
-    this.waiting.set(request, () => watched.off('close', gone));
-    watched.once('close', gone);
+    this.waiting.set(request, () => watched.off('close', onClientClose));
+    watched.once('close', onClientClose);
   }
 
-  // A listener that all transports share; `this` is the transport.
+  // One listener shared by all transports; `this` is the transport.
   private readonly onClosed = ((admission: HandshakeAdmission) =>
     function (this: object): void {
-      admission.giveBack(admission.addresses.get(this));
+      admission.releaseSlot(admission.addresses.get(this));
     })(this);
 
-  private giveBack(address: string | undefined): void {
-    this.taken--;
-    if (address !== undefined) this.dependencies.addresses.left(address);
+  private releaseSlot(address: string | undefined): void {
+    this.slotsInUse--;
+    if (address !== undefined) this.dependencies.addresses.disconnected(address);
   }
 }

@@ -2,7 +2,10 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import { errorTable, toWireError, type WireError } from '../../../shared/errors.js';
 
-/** Answers an upgrade that is refused: an HTTP status, `Retry-After` where there is one, and the error object of every wire. */
+/**
+ * Answers a refused upgrade with an HTTP status, `Retry-After` if the error has one, and the same error
+ * object as all wires.
+ */
 export function refuseUpgrade(socket: Duplex, error: unknown): void {
   const { status, headers, body } = answerTo(toWireError(error));
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -11,9 +14,9 @@ export function refuseUpgrade(socket: Duplex, error: unknown): void {
   );
 }
 
-/** Answers a handshake of Socket.IO that is refused, by long-polling or by an upgrade, in the same way. */
+/** Answers a refused Socket.IO handshake, in the same way for long-polling and upgrades. */
 export function refuseHandshake(request: IncomingMessage, error: unknown): void {
-  // engine.io leaves the response of a plain request on it.
+  // engine.io keeps the response of a plain request on the request.
   const { res: response } = request as IncomingMessage & { res?: ServerResponse };
   if (response === undefined) {
     refuseUpgrade(request.socket, error);

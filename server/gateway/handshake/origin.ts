@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../../../shared/errors.js';
 
 /**
- * Makes the check of a browser's `Origin`. Requests without one do not come from a browser.
+ * Makes the check of the `Origin` header. Requests without one do not come from a browser.
  *
- * @param allowed origins as the settings give them; `*` for any
+ * @param allowed origins from the settings; `*` for any
  * @returns a function that throws RefusalError `forbidden`
  */
 export function originCheck(allowed: readonly string[]): (request: IncomingMessage) => void {

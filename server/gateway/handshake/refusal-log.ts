@@ -2,18 +2,21 @@ import type { IncomingMessage } from 'node:http';
 import { toWireError, type ErrorCode } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 
-export interface RefusalLogDependencies {
+interface RefusalLogDependencies {
   readonly log: Log;
   readonly count: (code: ErrorCode) => void;
   readonly addressOf: (request: IncomingMessage) => string;
-  /** Monotonic, in milliseconds. */
+  /** Monotonic clock, in milliseconds. */
   readonly now: () => number;
 }
 
-/** Lines in one second at most: whoever knocks in a loop must not fill the disk. */
+/** Log lines per second at most: a client that retries in a loop must not fill the disk. */
 const linesPerSec = 20;
 
-/** Counts connections that were refused, and writes why; past a number of lines a second, how many were left out. */
+/**
+ * Counts refused connections and logs the reasons. Above a number of lines per second it logs only how many
+ * were left out.
+ */
 export class RefusalLog {
   private second = -1;
   private lines = 0;
@@ -37,7 +40,7 @@ export class RefusalLog {
       code,
       reason: message,
       address: this.dependencies.addressOf(request),
-      // Without the query, which may hold a token.
+      // Without the query, which can contain a token.
       path: request.url?.split('?', 1)[0],
       ...(this.leftOut > 0 && { left_out: this.leftOut }),
     };

@@ -22,7 +22,11 @@ export function tokenOfSocket({ handshake: { auth, headers, query } }: Pick<Sock
   );
 }
 
-/** The token of a `/ws` client: `?token=`, else `Authorization: Bearer`. @throws RefusalError `unauthorized` */
+/**
+ * The token of a `/ws` client: `?token=`, else `Authorization: Bearer`.
+ *
+ * @throws RefusalError `unauthorized`
+ */
 export function tokenOfUpgrade(request: IncomingMessage, url: URL): string {
   const token = url.searchParams.get('token') ?? bearerToken(request.headers.authorization);
   if (token !== undefined && token !== '') return token;

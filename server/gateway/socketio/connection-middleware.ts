@@ -9,7 +9,7 @@ import type { ConnectionPipeline } from '../connection-pipeline.js';
 import { tokenOfSocket } from '../handshake/token.js';
 import { WsConnection } from '../ws/ws-connection.js';
 
-export interface ConnectionMiddlewareDependencies {
+interface ConnectionMiddlewareDependencies {
   readonly pipeline: ConnectionPipeline;
   readonly lifecycle: ConnectionLifecycle;
   readonly addressOf: (request: IncomingMessage) => string;
@@ -17,8 +17,8 @@ export interface ConnectionMiddlewareDependencies {
 }
 
 /**
- * Authorizes the sockets of the main namespace, on transports of both wires, and connects those that pass. A `/ws` client was authorized before
- * its upgrade.
+ * Authorizes the sockets of the main namespace, on transports of both wires, and connects them. A `/ws`
+ * client was already authorized before its upgrade.
  */
 export class ConnectionMiddleware {
   private readonly attempts = new WeakMap<Socket, ConnectionAttempt>();
@@ -76,8 +76,8 @@ export class ConnectionMiddleware {
   }
 
   /**
-   * One transport, one connection: connections are counted, and their sending is paced, by transport. (Socket.IO itself refuses a second join
-   * only once the first is complete.)
+   * Allows one connection per transport, because limits count connections by transport and send buffers
+   * belong to a transport. (Socket.IO itself refuses a second join only once the first is complete.)
    *
    * @throws RefusalError `conflict`
    */
@@ -89,7 +89,7 @@ export class ConnectionMiddleware {
   }
 }
 
-/** An error that Socket.IO sends as `connect_error`, with the wire's error object as `data`. */
+/** An error that Socket.IO sends as `connect_error`, with the error object of the wire as `data`. */
 function connectError(error: unknown): Error & { data: unknown } {
   const wire = toWireError(error);
   return Object.assign(new Error(wire.message), { data: wire });

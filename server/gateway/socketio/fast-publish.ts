@@ -13,57 +13,63 @@ import { ReplyWriter } from './reply-writer.js';
 
 /** `2`: an event. */
 const eventType = 0x32;
-/** `2<id>["publish",{…}]`: an event of the main namespace without binary parts; without an id it asks for no acknowledgement. */
+/**
+ * `2<id>["publish",{…}]`: an event of the main namespace without binary parts; without an id it requests no
+ * acknowledgement.
+ */
 const publishPacket = /^2(\d*)\["publish",/;
 /** `0` or `0{…}`: the client joins the main namespace. */
 const joinPacket = /^0(?:\{|$)/;
 /** `1`: the client leaves the main namespace. */
 const leavePacket = '1';
-/** `5<n>-…` and `6<n>-…`: an event, or an acknowledgement, that is complete when n binary parts have followed. */
+/** `5<n>-…` and `6<n>-…`: an event or an acknowledgement with n binary parts, which follow it. */
 const binaryPacket = /^[56](\d+)-/;
 
-/** Packets of a connection that are on Socket.IO's way to their listener. */
+/** Packets of a connection that Socket.IO has not passed to their listener yet. */
 interface OnTheWay {
   packets: number;
-  /** Binary parts that the last of them still waits for. */
+  /** Binary parts that the last of these packets still waits for. */
   parts: number;
-  /** What came behind the packet by which the client leaves; it may be the one by which it joins again. */
+  /**
+   * Packets after the one by which the client leaves. One of them may be the packet by which it joins again.
+   */
   behindLeaving: unknown[] | undefined;
 }
 
-export interface FastPublishDependencies {
-  /** Runs a command; never rejects. */
+interface FastPublishDependencies {
+  /** Runs a command. Never rejects. */
   readonly run: (connection: ClientConnection, command: 'publish', request: unknown) => Promise<Answer>;
   readonly commandListener: CommandListener;
 }
 
 /**
- * Takes `publish` packets at the transport, past Socket.IO's decoder, its event dispatch (three turns of the tick queue) and its single
- * acknowledgement packets: on the hot path these cost more than storing the message. Everything else, and every socket that an embedding
- * application has given middleware or listeners of its own, goes the usual way. As long as something of a connection is on that way,
- * everything behind it follows, so that no packet overtakes another.
+ * Reads `publish` packets at the transport, without Socket.IO's decoder, its event dispatch (three turns of
+ * the tick queue) and its single acknowledgement packets: on the hot path these cost more than storing the
+ * message. All other packets, and all sockets on which an embedding application has its own middleware or
+ * listeners, take the normal path. While a packet of a connection is on the normal path, all later packets
+ * follow it there, so that none overtakes another.
  */
 export class FastPublish {
-  /** Publishes that were taken. */
+  /** Number of publishes that were read here. */
   taken = 0;
   private readonly replies = new ReplyWriter();
-  /** Only connections that have something on Socket.IO's way. */
+  /** Only connections with packets on the normal path. */
   private readonly slow = new WeakMap<ClientConnection, OnTheWay>();
 
   constructor(private readonly dependencies: FastPublishDependencies) {}
 
-  /** Begins to read the packets of a connection, as long as its client is in the main namespace. */
+  /** Starts reading the packets of a connection, until its client leaves the main namespace. */
   attach({ socket }: ClientConnection): void {
     tapPackets(socket, this.onPacket);
   }
 
   detach(connection: ClientConnection): void {
-    // The transport may stay open, for another namespace or to join this one again.
+    // The transport may stay open: another namespace may use it, or the client may join again.
     if (!untapPackets(connection.socket, this.onPacket)) return;
     for (const data of this.slow.get(connection)?.behindLeaving ?? []) passOn(connection.socket, data);
   }
 
-  // A listener that all transports share; `this` is the transport.
+  // One listener shared by all transports; `this` is the transport.
   private readonly onPacket = ((fast: FastPublish) =>
     function (this: EngineConnection, data: unknown): void {
       const connection = connectionOn(this);
@@ -86,7 +92,7 @@ export class FastPublish {
     this.pass(connection, data);
   }
 
-  /** False if it is no publish, or one that others listen to. */
+  /** False if the packet is not a publish, or if a program listens to publishes of this socket. */
   private takePublish(connection: ClientConnection, data: string): boolean {
     if (data.charCodeAt(0) !== eventType) return false;
     const packet = publishPacket.exec(data);
@@ -96,7 +102,7 @@ export class FastPublish {
     if (args === undefined) return false;
     this.taken++;
     void this.dependencies.run(connection, 'publish', (args as unknown[])[1]).then((answer) => {
-      // What follows on the transport may be another connection's.
+      // Later packets of the transport may belong to another connection.
       if (!connection.socket.connected) return;
       if (packetId !== '') this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`);
       else if (!answer.ok) connection.emit('error', answer.error);
@@ -122,7 +128,7 @@ export class FastPublish {
   }
 }
 
-/** Undefined for malformed text: Socket.IO knows what to do with a malformed packet. */
+/** Undefined for malformed text. Socket.IO then handles the packet. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -10,7 +10,7 @@ export class PresenceRooms {
   readonly unwatch = ({ id }: { readonly id: string }, topic: string): void =>
     void this.io.of('/').sockets.get(id)?.leave(roomOf(topic));
 
-  /** Sends an event to those of this replica. */
+  /** Sends an event to those connections on this replica. */
   readonly notify = (topic: string, event: object): void =>
     void this.io.local.to(roomOf(topic)).emit('presence', event);
 }

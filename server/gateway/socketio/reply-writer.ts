@@ -1,6 +1,8 @@
 import type { Outbox } from '../../fanout/outbox.js';
 
-/** Gathers the answers of a turn, so that a connection with many commands under way gets them in one write. */
+/**
+ * Collects the answers of one turn, so that a connection with many running commands gets them in one write.
+ */
 export class ReplyWriter {
   private readonly waiting = new Map<Outbox, string[]>();
   private scheduled = false;

@@ -7,17 +7,20 @@ import { wrapSocketIoAckIds } from '../engine-internals/acknowledgements.js';
 import { belongsToTransport } from '../engine-internals/engine-server.js';
 import { CodedWebSocketServer } from '../engine-internals/web-socket-server.js';
 
-export interface SocketIoSettings {
+interface SocketIoSettings {
   readonly heartbeatIntervalMs: number;
   readonly clientTimeoutMs: number;
   readonly connectTimeoutMs: number;
-  /** Hard limit of one frame; above it the transport closes the connection. */
+  /** Hard limit of one frame, in bytes. The transport closes the connection on a larger one. */
   readonly transportLimitBytes: number;
   /** Origins of browsers that may connect; `*` for any. */
   readonly allowedOrigins: readonly string[];
 }
 
-/** Makes the Socket.IO server, with limits that its defaults leave open. No client can connect before {@link listenTo}. */
+/**
+ * Makes the Socket.IO server, with limits that its defaults do not set. Clients can connect only after
+ * {@link listenTo}.
+ */
 export function createSocketIo(settings: SocketIoSettings): Server {
   const anyOrigin = settings.allowedOrigins.includes('*');
   const io = new Server({
@@ -28,10 +31,11 @@ export function createSocketIo(settings: SocketIoSettings): Server {
     maxHttpBufferSize: settings.transportLimitBytes,
     perMessageDeflate: false,
     httpCompression: false,
-    // One version of ws for both wires: the one that engine.io brings along does not bound the pongs that wait for a client.
+    // One version of ws for both wires. The version bundled with engine.io does not limit the pongs that wait
+    // for a client.
     wsEngine: CodedWebSocketServer,
     allowEIO3: false,
-    // Upgrades that are not its own, at `/ws`, may wait for their turn.
+    // Upgrades at `/ws`, which are not engine.io's, may wait for admission.
     destroyUpgradeTimeout: 20_000,
     cors: { origin: anyOrigin ? true : [...settings.allowedOrigins], credentials: true },
   });
@@ -42,7 +46,8 @@ export function createSocketIo(settings: SocketIoSettings): Server {
 /**
  * Serves Socket.IO clients on an HTTP server.
  *
- * @param admit the steps before a transport is opened; see {@link import('../connection-pipeline.js').ConnectionPipeline.admit}
+ * @param admit the steps before a transport is opened; see
+ * {@link import('../connection-pipeline.js').ConnectionPipeline.admit}
  */
 export function listenTo(
   http: HttpServer,
@@ -53,7 +58,8 @@ export function listenTo(
     allowRequest: (request, decide) => {
       const accept = () => decide(null, true);
       const refuse = (error: unknown) => {
-        // Not by `decide`, which knows no status but 403: the answer is complete, and nothing waits for the decision.
+        // Not by `decide`, which supports only status 403: here the answer is complete, and `decide` is never
+        // called.
         if (!(error instanceof ClientGoneError)) refuseHandshake(request, error);
       };
       if (belongsToTransport(request, io)) {

@@ -16,17 +16,17 @@ export interface FrameTarget {
   /** The command that a frame asks for; undefined: there is none. */
   commandOfFrame(type: string): Command | undefined;
   run(command: string, request: unknown): Promise<Answer>;
-  /** The client acknowledged a message. False when nothing awaited that. */
+  /** Called when the client acknowledges a message. False if no acknowledgement of it was awaited. */
   acknowledge(messageId: string): boolean;
   send(frame: ServerFrame): void;
 }
 
 export interface FrameSettings {
-  /** Largest payload; a frame may be this much and its own envelope. */
+  /** Largest payload, in bytes. A frame may have this size and its envelope. */
   readonly maxMessageBytes: number;
 }
 
-/** Room for type, topic, key and the like around a payload. */
+/** Bytes for type, topic, key and other fields around a payload. */
 const envelopeBytes = 4096;
 
 /** Handles one frame of a client: every wrong one is answered by an `Error` frame, and the connection goes on. */
@@ -84,7 +84,7 @@ function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings):
     );
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new RefusalError('invalid_message', 'a frame is an object with type, data and, if you like, id');
+    throw new RefusalError('invalid_message', 'a frame is an object with type, data and, optionally, id');
   }
   const { type, data, id } = value as Record<string, unknown>;
   if (typeof type !== 'string')

@@ -17,7 +17,7 @@ export class FrameReceiver {
     private readonly settings: FrameSettings,
   ) {}
 
-  /** Begins with the frames that came before the client had its `Status`. */
+  /** Starts with the frames that arrived before the client got its `Status`. */
   receive(transport: WsConnection, connection: ClientConnection): void {
     const { commands, router, log } = this.dependencies;
     const target = {

@@ -1,12 +1,15 @@
 import { base64Key } from '../../../shared/message.js';
 import { frameTypes, type ServerFrame } from '../../protocol/server-frame.js';
 
-/** `2` event, optional attachments count, optional namespace, optional acknowledgement id, then JSON (Socket.IO protocol v5). */
+/**
+ * `2` event, optional attachments count, optional namespace, optional acknowledgement id, then JSON
+ * (Socket.IO protocol v5).
+ */
 const eventPacket = /^[25](?:(\d+)-)?(?:\/[^,]*,)?\d*(\[.*)$/s;
 /** `4` the connection is refused, optional namespace, then JSON. */
 const refusalPacket = /^4(?:\/[^,]*,)?(\{.*)$/s;
 
-/** An event whose binary parts have not all been written yet. */
+/** An event with binary parts that have not been written yet. */
 interface OpenEvent {
   readonly content: unknown[];
   readonly parts: Buffer[];
@@ -14,9 +17,10 @@ interface OpenEvent {
 }
 
 /**
- * Translates the packets that Socket.IO writes to one connection into frames. Events that are not the service's own (an embedding
- * application's) become `Event` frames, a refused connection an `Error` frame. Packets without a counterpart on `/ws` give none.
- * Socket.IO writes the binary parts of an event behind it: the frame is complete with the last of them, and holds them as base64 text.
+ * Translates the packets that Socket.IO writes to one connection into frames. Events that are not the
+ * service's own (an embedding application's) become `Event` frames, and a refused connection becomes an
+ * `Error` frame. Packets without an equivalent on `/ws` become no frame. Socket.IO writes the binary parts of
+ * an event after it: the frame is complete with the last part and contains the parts as base64 text.
  */
 export class PacketTranslator {
   private open: OpenEvent | undefined;
@@ -58,7 +62,7 @@ function eventFrame([event, ...args]: readonly unknown[]): ServerFrame {
   return type === undefined ? { type: 'Event', data: { event, args } } : { type, data: args[0] ?? null };
 }
 
-/** A value of a packet with its binary parts, as base64 text, in place of what stands for them. */
+/** A value of a packet, with its placeholders replaced by the binary parts as base64 text. */
 function withParts(value: unknown, parts: readonly Buffer[]): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map((item) => withParts(item, parts));

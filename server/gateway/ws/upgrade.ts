@@ -12,18 +12,20 @@ import { endUpgradeGuard } from '../handshake/upgrade-guard.js';
 import { engineIoPath, wsPath } from '../paths.js';
 import { WsConnection, type WsConnectionSettings } from './ws-connection.js';
 
-export interface WsUpgradeDependencies {
+interface WsUpgradeDependencies {
   readonly pipeline: ConnectionPipeline;
   readonly addressOf: (request: IncomingMessage) => string;
   /** Called with each client that has passed the pipeline. */
   readonly onConnection: (connection: WsConnection) => void;
 }
 
-export interface WsUpgradeSettings extends WsConnectionSettings {
+interface WsUpgradeSettings extends WsConnectionSettings {
   readonly transportLimitBytes: number;
 }
 
-/** Accepts WebSockets at `/ws`. A request that is refused gets an HTTP status and a JSON body, and no socket. */
+/**
+ * Accepts WebSockets at `/ws`. A refused request gets an HTTP status and a JSON body instead of a WebSocket.
+ */
 export class WsUpgrade {
   private readonly connections = new Set<WsConnection>();
   private readonly server: CodedWebSocketServer;
@@ -37,7 +39,7 @@ export class WsUpgrade {
       noServer: true,
       maxPayload: settings.transportLimitBytes,
       perMessageDeflate: false,
-      // Bad UTF-8 is answered by an error frame; ws would close the connection.
+      // The service answers invalid UTF-8 with an error frame; ws would close the connection.
       skipUTF8Validation: true,
       clientTracking: false,
     });
@@ -45,13 +47,13 @@ export class WsUpgrade {
     http.on('upgrade', this.onUpgrade);
   }
 
-  /** Accepts no client from now on. */
+  /** Accepts no new client from now on. */
   stop(): void {
     this.http.off('upgrade', this.onUpgrade);
     this.server.close();
   }
 
-  /** Closes every connection, also those that have not joined yet. */
+  /** Closes every connection, including those that have not joined yet. */
   close(reason: CloseReason): void {
     for (const connection of this.connections) connection.end(reason);
   }
@@ -89,19 +91,20 @@ export class WsUpgrade {
     });
   }
 
-  // A listener that all connections share; `this` is the connection.
+  // One listener shared by all connections; `this` is the connection.
   private readonly onClosed = ((upgrade: WsUpgrade) =>
     function (this: WsConnection): void {
       upgrade.connections.delete(this);
     })(this);
 }
 
-/** The address of an upgrade request if it is for `/ws`. */
+/** The URL of an upgrade request if it is for `/ws`. */
 function urlOf(request: IncomingMessage): URL | undefined {
   const target = request.url ?? '/';
-  // `/socket.io/../ws` is the same address as `/ws`, but engine.io goes by how it is written and answers it.
+  // As a URL, `/socket.io/../ws` equals `/ws`, but engine.io compares the text of the path and answers it
+  // itself.
   if (target.startsWith(engineIoPath)) return undefined;
-  // Not every request line is an address.
+  // Not every request target is a valid URL.
   if (!URL.canParse(target, 'http://localhost')) return undefined;
   const url = new URL(target, 'http://localhost');
   return url.pathname === wsPath || url.pathname === `${wsPath}/` ? url : undefined;

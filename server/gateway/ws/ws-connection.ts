@@ -13,23 +13,24 @@ export interface WsConnectionSettings {
   readonly clientTimeoutMs: number;
 }
 
-/** What a new `/ws` connection is made of. */
-export interface NewWsConnection {
+/** The parts of a new `/ws` connection. */
+interface NewWsConnection {
   readonly id: string;
   readonly webSocket: WebSocket;
-  /** It was authorized before the upgrade. */
+  /** The attempt that was authorized before the upgrade. */
   readonly attempt: ConnectionAttempt;
 }
 
-/** With this many frames from a client that has not joined yet, its WebSocket is not read any more until it has. */
+/** After this many frames from a client that has not joined yet, its WebSocket is not read until it joins. */
 const earlyLimit = 16;
 
 /** The packet type by which Socket.IO refuses a connection to a namespace. */
 const connectError = '4';
 
 /**
- * A `/ws` client as an Engine.IO connection, so that Socket.IO's rooms, admin operations and limits see it like any other. It stands in
- * for engine.io's `Socket`: what Socket.IO writes to it is translated to JSON frames; what the client sends goes to `onFrame`.
+ * A `/ws` client as an Engine.IO connection, so that Socket.IO's rooms, admin operations and limits apply to
+ * it like to any other. It replaces engine.io's `Socket`: what Socket.IO writes to it is translated to JSON
+ * frames, and what the client sends is passed to `onFrame`.
  */
 export class WsConnection extends EventEmitter implements EngineConnection {
   readonly protocol = 4;
@@ -41,16 +42,16 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   writeBuffer: WaitingPacket[] = [];
   readonly transport: { readonly name: 'websocket'; writable: boolean; readonly socket: WebSocket };
   private receiver: ((content: Buffer, isBinary: boolean) => void) | undefined;
-  /** Frames that came before there was a receiver: the few that a client sends in the turn of its handshake. */
+  /** Frames that arrived before there was a receiver: the few that a client sends during its handshake. */
   private early: [Buffer, boolean][] = [];
   private readonly webSocket: WebSocket;
   private readonly heartbeat: NodeJS.Timeout;
   private lastReceivedAt = performance.now();
   private sent: (() => void)[] = [];
   private pings = 0;
-  /** The ping whose pong proves what has arrived; undefined: none is under way. */
+  /** The ping whose pong confirms delivery; undefined if none is in progress. */
   private provingPing: string | undefined;
-  /** That ping is still in the queue. */
+  /** Whether that ping is still in the queue. */
   private isPingQueued = false;
   private readonly translator = new PacketTranslator();
 
@@ -67,14 +68,14 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     const { webSocket } = this;
     webSocket.on('message', (content: Buffer, isBinary: boolean) => {
       this.lastReceivedAt = performance.now();
-      // Nothing is run any more for a client that has been disconnected.
+      // Commands of a disconnected client are not run.
       if (this.readyState !== 'open') return;
       if (this.receiver !== undefined) this.receiver(content, isBinary);
       else if (this.early.push([content, isBinary]) >= earlyLimit) webSocket.pause();
     });
     webSocket.on('pong', (data: Buffer) => {
       this.lastReceivedAt = performance.now();
-      // Some clients send pongs that nobody asked for: a sign of life, and no more.
+      // Some clients send pongs without a ping. They count only as a sign of life.
       if (this.provingPing === undefined || data.toString('latin1') !== this.provingPing) return;
       this.provingPing = undefined;
       this.emit('heartbeat');
@@ -85,7 +86,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     webSocket.on('error', () => this.closed('transport error'));
   }
 
-  /** Sets what handles the client's frames. */
+  /** Sets the receiver of the client's frames. */
   receive(receiver: (content: Buffer, isBinary: boolean) => void): void {
     this.receiver = receiver;
     const { early } = this;
@@ -94,7 +95,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     for (const [content, isBinary] of early) if (this.readyState === 'open') receiver(content, isBinary);
   }
 
-  /** Writes a Socket.IO packet; or, with an empty one, ready-made frames of this service. */
+  /** Writes a Socket.IO packet or, if `data` is empty, pre-encoded frames of this service. */
   write(data: string | Buffer, options?: WriteOptions, callback?: () => void): this {
     if (this.readyState !== 'open') return this;
     if (callback !== undefined) this.sent.push(callback);
@@ -108,7 +109,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     return this.write(data, options, callback);
   }
 
-  /** Writes one JSON frame behind what waits already. */
+  /** Writes one JSON frame after all waiting ones. */
   writeJson(frame: object): void {
     this.write('', { wsPreEncodedFrame: [textFrames([JSON.stringify(frame)])] });
   }
@@ -122,7 +123,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     return this;
   }
 
-  /** Closes with a close frame, behind everything that has been written. */
+  /** Closes with a close frame, after everything written so far. */
   end([code, text]: CloseReason): void {
     if (this.readyState !== 'open') return;
     this.handOver();
@@ -135,7 +136,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     if (this.transport.writable && this.readyState === 'open') this.handOver();
   }
 
-  /** Gives everything that waits to the WebSocket. */
+  /** Passes everything that waits to the WebSocket. */
   private handOver(): void {
     if (this.writeBuffer.length === 0) return;
     const packets = this.writeBuffer;
@@ -159,7 +160,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   }
 
   private framesOf({ data, options }: WaitingPacket): readonly Buffer[] {
-    // Beside a packet, the ready-made frame is Socket.IO's: the packet as Socket.IO clients read it.
+    // With a packet, the pre-encoded frame is Socket.IO's: the packet in the form for Socket.IO clients.
     if (data === '') return options?.wsPreEncodedFrame ?? [];
     if (options?.jsonFrame !== undefined) return [options.jsonFrame];
     const frame = this.translator.translate(data as string | Buffer);
@@ -176,12 +177,15 @@ export class WsConnection extends EventEmitter implements EngineConnection {
       return;
     }
     this.emit('ping');
-    // A sign of life has not to wait for what a slow reader has not taken.
+    // A heartbeat must not wait for data that a slow reader has not read.
     if (!this.transport.writable) this.webSocket.ping();
     this.askForProof();
   }
 
-  /** Sends a ping behind everything written before it: its pong, and no earlier one, says that all that has arrived. */
+  /**
+   * Sends a ping after everything written before it. Only the pong of this ping confirms that all of it has
+   * arrived.
+   */
   private askForProof(): void {
     if (this.isPingQueued) return;
     this.isPingQueued = true;

@@ -13,10 +13,11 @@ const sessionLimitBytes = 16 * 1024 * 1024;
 const nestingLimit = 32;
 
 /**
- * The sessions of a backup, in order, parsed but not validated. Reads the output of `backupOf`, and plain arrays of sessions. The source
- * is read in chunks, only as far as needed, and closed at the end.
+ * The sessions of a backup, in order, parsed but not validated. Reads the output of `backupOf`, and plain
+ * arrays of sessions. The source is read in chunks, only as far as needed, and closed at the end.
  *
- * @throws BackupError if the file is damaged or ends early, after all sessions before that place; errors of the source unchanged.
+ * @throws BackupError if the file is damaged or ends early, after all sessions before that place; errors of
+ * the source unchanged.
  */
 export async function* readBackup(source: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
   let reader: BackupReader | undefined;

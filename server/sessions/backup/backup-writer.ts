@@ -20,8 +20,8 @@ interface BackupCounts {
 }
 
 /**
- * The text of a backup of all sessions, in pieces: one JSON document with one session per line. The number of sessions is at the end, so
- * that a truncated file is recognised. `counts` is updated on the way.
+ * The text of a backup of all sessions, in pieces: one JSON document with one session per line. The number of
+ * sessions is at the end, so that a truncated file is recognised. `counts` is updated on the way.
  */
 export async function* backupOf(
   store: Pick<SessionStore, 'page'>,
@@ -29,7 +29,8 @@ export async function* backupOf(
   counts: BackupCounts = { sessions: 0, malformed: 0 },
 ): AsyncGenerator<string> {
   const head = { format: backupFormat, version: backupVersion, created_at: createdAt, replica_id: replicaId };
-  // Read before the first piece is returned: if the store is unreachable, this fails before anything is written.
+  // Read before the first piece is returned: if the store is unreachable, this fails before anything is
+  // written.
   const pages = allSessions(store, (malformed) => (counts.malformed += malformed));
   let page = await pages.next();
   yield `${JSON.stringify(head).slice(0, -1)},"sessions":[`;

@@ -46,7 +46,10 @@ const listedMax = 20;
 
 const nothing: RestoreProgress = { handled: 0, restored: 0, kept: 0, invalid: 0, errors: [] };
 
-/** Restores the sessions of a backup in batches: valid ones are written, invalid ones reported. It can be repeated safely. */
+/**
+ * Restores the sessions of a backup in batches: valid ones are written, invalid ones reported. It can be
+ * repeated safely.
+ */
 export class SessionRestore {
   private done: RestoreProgress;
   private stopped = false;
@@ -71,7 +74,8 @@ export class SessionRestore {
   /**
    * Resolves to true when the whole file was read, to false if stopped before.
    *
-   * @throws BackupError if the file is damaged, after the sessions before that place were written; errors of store and source.
+   * @throws BackupError if the file is damaged, after the sessions before that place were written; errors of
+   * store and source.
    */
   async run(source: AsyncIterable<Uint8Array>): Promise<boolean> {
     const { batchSize = 1000 } = this.settings;

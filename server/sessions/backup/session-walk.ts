@@ -4,8 +4,9 @@ import type { KeptSession, SessionStore } from '../session-store.js';
 const pageSize = 1000;
 
 /**
- * All sessions, page by page, each once: a store may return one again while it grows or shrinks. This keeps the ids of returned sessions,
- * about 100 bytes each. `onMalformed` receives the number of entries of a page that are not sessions.
+ * All sessions, page by page, each once: a store may return one again while it grows or shrinks. This keeps
+ * the ids of returned sessions, about 100 bytes each. `onMalformed` receives the number of entries of a page
+ * that are not sessions.
  */
 export async function* allSessions(
   store: Pick<SessionStore, 'page'>,

@@ -207,7 +207,10 @@ function newEpoch(): string {
   return randomBytes(8).toString('hex').slice(0, 10);
 }
 
-/** Drops the oldest entries. The array is compacted only from time to time, so that trimming stays O(1) per message. */
+/**
+ * Drops the oldest entries. The array is compacted only from time to time, so that trimming stays O(1) per
+ * message.
+ */
 function trim(log: MemoryLog, size: number): void {
   while (log.entries.length - log.head > size) log.entries[log.head++] = undefined;
   if (log.head > 1024 && log.head > log.entries.length / 2) {

@@ -1,6 +1,9 @@
 import type { Bus, BusHandler } from '../../cluster/bus.js';
 
-/** The bus of a replica that runs alone. Messages to itself are delivered; there are no others to receive the rest. */
+/**
+ * The bus of a replica that runs alone. Messages to itself are delivered; there are no others to receive the
+ * rest.
+ */
 export class MemoryBus implements Bus {
   private readonly handlers = new Map<string, BusHandler>();
 

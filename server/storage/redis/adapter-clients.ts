@@ -3,18 +3,19 @@ import { withTimeout } from '../../primitives/with-timeout.js';
 import { destroy, newRedisClient, type RedisClient as Client } from './redis-client.js';
 
 /**
- * What `PUBSUB NUMSUB`, the one command of the adapter, is answered with where Redis does not answer: no number. The adapter then waits for
- * replies until its time-out and reports that to the caller. A rejection would reach nobody: a broadcast leaves that promise to itself, and
- * a server-side event would never be answered.
+ * What `PUBSUB NUMSUB`, the one command of the adapter, is answered with where Redis does not answer: no
+ * number. The adapter then waits for replies until its time-out and reports that to the caller. A rejection
+ * would reach nobody: a broadcast leaves that promise to itself, and a server-side event would never be
+ * answered.
  */
 const unknownCount: readonly string[] = ['', 'unknown'];
 
 type Listener = (message: Buffer, channel: Buffer) => void;
 
 /**
- * The two Redis clients for `@socket.io/redis-adapter`. The adapter does not handle rejections of its calls: with plain clients, an
- * unreachable Redis would end the process by an unhandled rejection. These clients count failures instead, and repeat failed
- * subscriptions after a reconnection.
+ * The two Redis clients for `@socket.io/redis-adapter`. The adapter does not handle rejections of its calls:
+ * with plain clients, an unreachable Redis would end the process by an unhandled rejection. These clients
+ * count failures instead, and repeat failed subscriptions after a reconnection.
  */
 export class AdapterClients {
   failures = 0;

@@ -4,8 +4,9 @@ import type { Batch } from '../../log/broker.js';
 const newline = 0x0a;
 
 /**
- * Reads a batch as `append.lua` publishes it: `<epoch> <first sequence> <earlier epochs or -> <length> <length> …\n`, then the entries,
- * one after the other. Nothing is copied: the entries are views of `message`.
+ * Reads a batch as `append.lua` publishes it:
+ * `<epoch> <first sequence> <earlier epochs or -> <length> <length> …\n`, then the entries, one after the
+ * other. Nothing is copied: the entries are views of `message`.
  */
 export function decodeBatch(topic: string, message: Buffer): Batch {
   const headerEnd = message.indexOf(newline);

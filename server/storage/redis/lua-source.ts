@@ -4,8 +4,8 @@ import { join } from 'node:path';
 const includeLine = /^--- @include "([^"\n]+)"$/gm;
 
 /**
- * The text of a Lua script, `<name>.lua` in the directory. A line `--- @include "name"` is replaced by that file, which may include
- * others; each file is included once. This is the include syntax of BullMQ's scripts.
+ * The text of a Lua script, `<name>.lua` in the directory. A line `--- @include "name"` is replaced by that
+ * file, which may include others; each file is included once. This is the include syntax of BullMQ's scripts.
  *
  * @throws Error if a file is missing
  */

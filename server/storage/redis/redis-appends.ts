@@ -22,7 +22,10 @@ interface RedisAppendsSettings {
   readonly outcomeLimitMs: number;
   /** Redis replicas that must hold an append before it is acknowledged; 0: none. */
   readonly waitReplicas: number;
-  /** The meta hash is kept longer than the log by this, so that positions remain valid for a while after the history. */
+  /**
+   * The meta hash is kept longer than the log by this, so that positions remain valid for a while after the
+   * history.
+   */
   readonly metaGraceMs: number;
 }
 
@@ -38,13 +41,16 @@ interface Append {
 
 const resolveRetryMs = 50;
 const waitReplicasMs = 1000;
-/** A call of the script blocks Redis for about 25 µs per topic: these limits keep a call to a few milliseconds. */
+/**
+ * A call of the script blocks Redis for about 25 µs per topic: these limits keep a call to a few
+ * milliseconds.
+ */
 const topicsPerCall = 50;
 const bytesPerCall = 512 * 1024;
 
 /**
- * Appends to the logs in Redis, see `lua/append.lua`. All appends that start in the same turn, of any topics, share one call of the
- * script. One Redis holds all topics; a Redis Cluster would need one call per topic.
+ * Appends to the logs in Redis, see `lua/append.lua`. All appends that start in the same turn, of any topics,
+ * share one call of the script. One Redis holds all topics; a Redis Cluster would need one call per topic.
  */
 export class RedisAppends {
   private readonly appendScript = new RedisScript('append');
@@ -100,7 +106,8 @@ export class RedisAppends {
     }
     const call = this.callOf(appends, redis.runId);
     let reached: Promise<boolean> | undefined;
-    // WAIT follows the script in the same pipeline. If the script is sent twice, the last WAIT counts: it follows the call that ran.
+    // WAIT follows the script in the same pipeline. If the script is sent twice, the last WAIT counts: it
+    // follows the call that ran.
     const afterSending =
       this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
     let answers: string[];
@@ -209,7 +216,8 @@ function readReceipts(
   let next = Number(first);
   return entries.map(({ id }, i): AppendReceipt => {
     const word = words[i];
-    // Written out on purpose: a spread of the common fields costs several times as much as the rest of this function.
+    // Written out on purpose: a spread of the common fields costs several times as much as the rest of this
+    // function.
     if (word === undefined || word === '+')
       return { id, epoch: epoch!, sequence: next++, duplicate: false, durability, receivers };
     const [sequence, earlierEpoch, firstId] = word.split(':');

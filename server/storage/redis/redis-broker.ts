@@ -33,13 +33,18 @@ interface RedisBrokerSettings {
   readonly waitReplicas: number;
 }
 
-/** The meta hash is kept longer than the log by this, so that positions remain valid for a while after the history. */
+/**
+ * The meta hash is kept longer than the log by this, so that positions remain valid for a while after the
+ * history.
+ */
 const metaGraceMs = 60_000;
 
 /**
- * The log in Redis: one Lua script per batch, see `lua/append.lua`. All keys of a topic share the hash tag `{topic}`.
+ * The log in Redis: one Lua script per batch, see `lua/append.lua`. All keys of a topic share the hash tag
+ * `{topic}`.
  *
- * An epoch is bound to a Redis process: if another process wrote last, the script continues under a new epoch.
+ * An epoch is bound to a Redis process: if another process wrote last, the script continues under a new
+ * epoch.
  */
 export class RedisBroker implements Broker {
   private readonly readScript = new RedisScript('read');
@@ -129,8 +134,8 @@ export class RedisBroker implements Broker {
   }
 
   /**
-   * Proposes an epoch that was never proposed before: a random prefix for this process, then a counter. Epochs are compared for equality,
-   * never ordered.
+   * Proposes an epoch that was never proposed before: a random prefix for this process, then a counter.
+   * Epochs are compared for equality, never ordered.
    */
   private freshEpoch(): string {
     return this.epochPrefix + (this.epochNumber++).toString(36);
@@ -171,7 +176,10 @@ export class RedisBroker implements Broker {
     }
   }
 
-  /** Converts an error for the caller. An error of Redis itself (out of memory, read-only replica) also means that nothing was stored. */
+  /**
+   * Converts an error for the caller. An error of Redis itself (out of memory, read-only replica) also means
+   * that nothing was stored.
+   */
   private refusal(error: unknown): unknown {
     if (error instanceof RefusalError) return error;
     this.dependencies.log.warn('Redis refused a command', { error });

@@ -26,7 +26,10 @@ const goneAfterMs = 5000;
 /** A request for the list returns the last known one after this time. */
 const listLimitMs = 1000;
 
-/** The bus over Redis publish/subscribe. Replicas register in a sorted set, by the time of their last heartbeat. */
+/**
+ * The bus over Redis publish/subscribe. Replicas register in a sorted set, by the time of their last
+ * heartbeat.
+ */
 export class RedisBus implements Bus {
   readonly replicaId: string;
   private readonly handlers = new Map<string, BusHandler>();

@@ -1,8 +1,8 @@
 import { createClient } from 'redis';
 
 /**
- * A client with one connection. It reconnects for ever, never queues a command that cannot be sent, and leaves time limits to its owner.
- * It uses RESP 2, because a subscription then has its own connection.
+ * A client with one connection. It reconnects for ever, never queues a command that cannot be sent, and
+ * leaves time limits to its owner. It uses RESP 2, because a subscription then has its own connection.
  */
 export function newRedisClient(url: string) {
   return createClient({
@@ -22,10 +22,15 @@ export function newRedisClient(url: string) {
 
 export type RedisClient = ReturnType<typeof newRedisClient>;
 
-/** A connection attempt without any event for this long hangs: it is longer than every timeout and every pause between attempts. */
+/**
+ * A connection attempt without any event for this long hangs: it is longer than every timeout and every pause
+ * between attempts.
+ */
 export const connectLimitMs = 10_000;
 
-/** Commands that may be unanswered on one connection: far more than a replica sends before it detects a stall. */
+/**
+ * Commands that may be unanswered on one connection: far more than a replica sends before it detects a stall.
+ */
 const queueMax = 50_000;
 
 /** Closes the connection; unanswered commands reject. */

@@ -7,7 +7,10 @@ const ttlMs = 3600 * 1000;
 const keepMs = ttlMs / 4;
 const usersPerCall = 500;
 
-/** Connections of users in Redis: one hash per replica, from user to number. Only hashes of live replicas count. */
+/**
+ * Connections of users in Redis: one hash per replica, from user to number. Only hashes of live replicas
+ * count.
+ */
 export class RedisConnectionCountStore implements ConnectionCountStore {
   private readonly timer: NodeJS.Timeout;
   private used = false;

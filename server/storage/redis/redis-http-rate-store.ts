@@ -5,8 +5,9 @@ import { ErrorReply } from 'redis';
 import type { RedisLink } from './redis-link.js';
 
 /**
- * The request counts of HTTP callers in Redis. The library loads its scripts only once, when it is constructed. Here the scripts are kept
- * and sent again if Redis does not have them, so Redis may be unreachable at the start, or restart empty.
+ * The request counts of HTTP callers in Redis. The library loads its scripts only once, when it is
+ * constructed. Here the scripts are kept and sent again if Redis does not have them, so Redis may be
+ * unreachable at the start, or restart empty.
  */
 export function redisHttpRateStore(link: RedisLink, settings: { readonly keyPrefix: string }): Store {
   const sources = new Map<string, string>();

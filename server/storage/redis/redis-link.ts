@@ -24,7 +24,9 @@ interface LinkCounts {
 
 export type RedisArgument = string | Buffer;
 
-/** A command was sent and the connection was lost before the response: the command may or may not have run. */
+/**
+ * A command was sent and the connection was lost before the response: the command may or may not have run.
+ */
 export class ResponseLostError extends Error {
   override readonly name = 'ResponseLostError';
 }
@@ -36,8 +38,9 @@ const loadingRetryMs = 100;
 const identifyRetryMs = 1000;
 
 /**
- * The connections to one Redis: one for commands, one for subscriptions. The link reconnects for ever, reports whether Redis is
- * unreachable, stalled or a read-only replica, and never queues a command that cannot be sent.
+ * The connections to one Redis: one for commands, one for subscriptions. The link reconnects for ever,
+ * reports whether Redis is unreachable, stalled or a read-only replica, and never queues a command that
+ * cannot be sent.
  */
 export class RedisLink {
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
@@ -112,7 +115,8 @@ export class RedisLink {
   /**
    * Sends a command now, or throws.
    *
-   * @throws RefusalError `unavailable` if it was not sent; {@link ResponseLostError} if it was sent and no response came.
+   * @throws RefusalError `unavailable` if it was not sent; {@link ResponseLostError} if it was sent and no
+   * response came.
    */
   async call<Reply>(args: RedisArgument[], form: 'strings' | 'buffers' = 'strings'): Promise<Reply> {
     if (this.current === 'down') throw this.unavailable();
@@ -120,8 +124,8 @@ export class RedisLink {
   }
 
   /**
-   * Subscribes one channel; resolves once it is live. The subscription is kept over reconnections; after a rejection it is made with the
-   * next connection.
+   * Subscribes one channel; resolves once it is live. The subscription is kept over reconnections; after a
+   * rejection it is made with the next connection.
    */
   async subscribe(channel: string, listener: (message: Buffer) => void): Promise<void> {
     try {
@@ -137,10 +141,13 @@ export class RedisLink {
 
   unavailable(cause?: unknown): RefusalError {
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
-    return new RefusalError('unavailable', `Redis cannot be reached${reason}`, { retryAfterMs: 1000 });
+    return new RefusalError('unavailable', `Redis is unreachable${reason}`, { retryAfterMs: 1000 });
   }
 
-  /** The error for a change that was sent and not answered. Redis runs every command that has reached it, even after a stall. */
+  /**
+   * The error for a change that was sent and not answered. Redis runs every command that has reached it, even
+   * after a stall.
+   */
   outcomeUnknown(cause: Error): RefusalError {
     return new RefusalError(
       'outcome_unknown',
@@ -321,5 +328,8 @@ export class RedisLink {
   }
 }
 
-/** Error replies of a Redis that does not serve the log, or not yet. In older versions they appear inside the error of a script. */
+/**
+ * Error replies of a Redis that does not serve the log, or not yet. In older versions they appear inside the
+ * error of a script.
+ */
 const cannotServe = /\b(READONLY|LOADING|MASTERDOWN)\b/;

@@ -6,7 +6,10 @@ import { RedisScript } from './redis-script.js';
 const ttlMs = 24 * 3600 * 1000;
 const usersPerCall = 500;
 
-/** Presence in Redis: one hash per topic, see `lua/presence.lua`. Counts of replicas that are no longer live are ignored, and removed. */
+/**
+ * Presence in Redis: one hash per topic, see `lua/presence.lua`. Counts of replicas that are no longer live
+ * are ignored, and removed.
+ */
 export class RedisPresenceStore implements PresenceStore {
   private readonly script = new RedisScript('presence');
 

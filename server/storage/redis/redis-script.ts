@@ -4,7 +4,10 @@ import { ErrorReply } from 'redis';
 import { luaSource } from './lua-source.js';
 import type { RedisArgument, RedisLink } from './redis-link.js';
 
-/** A Lua script of `lua/`, called by its digest. The text is sent only if Redis does not have the script in its cache. */
+/**
+ * A Lua script of `lua/`, called by its digest. The text is sent only if Redis does not have the script in
+ * its cache.
+ */
 export class RedisScript {
   private readonly source: string;
   private readonly digest: string;
@@ -15,8 +18,8 @@ export class RedisScript {
   }
 
   /**
-   * Runs the script. Errors as {@link RedisLink.call}. `afterSending` is called right after each sending, to send commands that must
-   * follow the script on the connection.
+   * Runs the script. Errors as {@link RedisLink.call}. `afterSending` is called right after each sending, to
+   * send commands that must follow the script on the connection.
    */
   async run<Reply>(
     link: RedisLink,

@@ -13,7 +13,10 @@ import { RedisScript } from './redis-script.js';
 /** The field that holds the version of a last-write-wins map. */
 const versionField = '#version';
 
-/** Shared state in Redis: strings, hashes and streams. `write-fields.lua` describes the hash of a last-write-wins map. */
+/**
+ * Shared state in Redis: strings, hashes and streams. `write-fields.lua` describes the hash of a
+ * last-write-wins map.
+ */
 export class RedisSharedStore implements SharedStore {
   private readonly writeScript = new RedisScript('write-fields');
   private readonly restoreScript = new RedisScript('restore-fields');

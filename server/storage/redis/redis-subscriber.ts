@@ -51,7 +51,10 @@ export class RedisSubscriber {
     });
   }
 
-  /** Subscribes a channel; resolves once it is live. After a rejection the channel is subscribed with the next connection. */
+  /**
+   * Subscribes a channel; resolves once it is live. After a rejection the channel is subscribed with the next
+   * connection.
+   */
   async subscribe(channel: string, listener: ChannelListener): Promise<void> {
     this.channels.set(channel, listener);
     if (!this.client.isReady) throw new Error('not connected');
@@ -62,7 +65,8 @@ export class RedisSubscriber {
     this.channels.delete(channel);
     try {
       if (!this.client.isReady) throw new Error('not connected');
-      // The listener must be passed: without it the client drops a SUBSCRIBE that follows at once as redundant.
+      // The listener must be passed: without it the client drops a SUBSCRIBE that follows at once as
+      // redundant.
       await this.client.unsubscribe(channel, this.onMessage, true);
     } catch {
       this.strays.add(channel);
@@ -130,7 +134,8 @@ export class RedisSubscriber {
   }
 
   /**
-   * The client restores its own subscriptions. This restores the ones that had failed, and ends the ones whose unsubscription had failed.
+   * The client restores its own subscriptions. This restores the ones that had failed, and ends the ones
+   * whose unsubscription had failed.
    */
   private async restore(client: RedisClient): Promise<void> {
     const current = () => client === this.client && client.isReady && !this.closed;

@@ -1,4 +1,7 @@
-/** The keys of a topic in Redis. All share the hash tag `{topic}`, so that they are on one node of a Redis Cluster. */
+/**
+ * The keys of a topic in Redis. All share the hash tag `{topic}`, so that they are on one node of a Redis
+ * Cluster.
+ */
 export class TopicKeys {
   constructor(private readonly prefix: string) {}
 

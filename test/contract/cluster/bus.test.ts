@@ -16,10 +16,10 @@ describe('traffic between replicas', function () {
   this.timeout(60_000);
   let redis: TestRedis;
   const closing = new Closing();
-  const heardBy = (bus: Bus) => {
-    const heard: string[] = [];
-    bus.on('note', (data, from) => heard.push(`${from}: ${JSON.stringify(data)}`));
-    return heard;
+  const receivedBy = (bus: Bus) => {
+    const received: string[] = [];
+    bus.on('note', (data, from) => received.push(`${from}: ${JSON.stringify(data)}`));
+    return received;
   };
   const open = async (replicaId: string) => {
     const link = new RedisLink(
@@ -41,32 +41,32 @@ describe('traffic between replicas', function () {
   });
   afterEach(() => closing.close());
 
-  it('goes to one replica, to itself, or to all others', async () => {
+  it('sends a message to one replica, to itself, or to all others', async () => {
     const [{ bus: a }, { bus: b }] = [await open('a'), await open('b')];
-    const [byA, byB] = [heardBy(a), heardBy(b)];
+    const [byA, byB] = [receivedBy(a), receivedBy(b)];
     a.send('b', 'note', { n: 1 });
     a.send('a', 'note', 2);
     a.broadcast('note', ['3']);
     a.broadcast('unknown', null);
     b.broadcast('note', 4);
-    await until(() => byB.length === 2 && byA.length === 2, 'all has arrived');
+    await until(() => byB.length === 2 && byA.length === 2, 'all messages arrive');
     assert.deepEqual(byB, ['a: {"n":1}', 'a: ["3"]']);
     assert.deepEqual(byA, ['a: 2', 'b: 4']);
   });
 
-  it('is unharmed by a handler that throws and by what is no message', async () => {
+  it('continues after a handler that throws, and ignores invalid messages', async () => {
     const [{ bus: a }, { bus: b }] = [await open('a'), await open('b')];
     b.on('bad', () => {
       throw new Error('a bug');
     });
-    const byB = heardBy(b);
+    const byB = receivedBy(b);
     await redis.command('PUBLISH rtc:bus {');
     a.broadcast('bad', 1);
     a.broadcast('note', 2);
     await until(() => byB.length === 1, 'the next one arrives');
   });
 
-  it('lists the live replicas: those that left at once without, those that died after a while', async () => {
+  it('lists the live replicas: a replica that stops is removed at once, one that crashes after a while', async () => {
     const [{ bus: a }, { bus: b }, { bus: c, link: linkOfC }] = [
       await open('a'),
       await open('b'),
@@ -76,34 +76,34 @@ describe('traffic between replicas', function () {
     await b.close();
     assert.deepEqual((await a.replicas()).sort(), ['a', 'c']);
     await linkOfC.close();
-    await until(async () => (await a.replicas()).join() === 'a', 'the dead one is gone');
-    assert.ok((await c.replicas()).includes('c'), 'without Redis the last known list is told');
+    await until(async () => (await a.replicas()).join() === 'a', 'the crashed one is removed');
+    assert.ok((await c.replicas()).includes('c'), 'without Redis the last known list is returned');
   });
 
-  it('is heard again after Redis was restarted', async () => {
+  it('receives messages again after a restart of Redis', async () => {
     const [{ bus: a, link }, { bus: b }] = [await open('a'), await open('b')];
-    const byB = heardBy(b);
+    const byB = receivedBy(b);
     await redis.signal('SIGKILL');
-    await until(() => link.state === 'down', 'the loss is noticed');
+    await until(() => link.state === 'down', 'the link reports the loss');
     a.broadcast('note', 'lost');
     await redis.run();
-    await until(async () => (await a.replicas()).sort().join() === 'a,b', 'both are back');
-    a.broadcast('note', 'heard');
-    await until(() => byB.length > 0, 'the message is heard');
-    assert.deepEqual(byB, ['a: "heard"']);
+    await until(async () => (await a.replicas()).sort().join() === 'a,b', 'both are connected again');
+    a.broadcast('note', 'received');
+    await until(() => byB.length > 0, 'the message arrives');
+    assert.deepEqual(byB, ['a: "received"']);
   });
 
-  it('in memory goes to itself only', async () => {
+  it('sends only to itself in memory', async () => {
     const bus = new MemoryBus('a');
-    const heard = heardBy(bus);
+    const received = receivedBy(bus);
     bus.send('a', 'note', 1);
     bus.send('b', 'note', 2);
     bus.broadcast();
-    assert.deepEqual(heard, ['a: 1']);
+    assert.deepEqual(received, ['a: 1']);
     assert.deepEqual(await bus.replicas(), ['a']);
   });
 
-  it("of Socket.IO's adapter survives Redis: nothing is thrown, and it works again afterwards", async () => {
+  it("keeps Socket.IO's adapter working through a restart of Redis, without an exception", async () => {
     const unhandled: unknown[] = [];
     const onUnhandled = (error: unknown) => unhandled.push(error);
     const others = process.listeners('unhandledRejection');
@@ -114,7 +114,7 @@ describe('traffic between replicas', function () {
     });
     const servers = [1, 2].map(() => {
       const clients = new AdapterClients({ log: silentLog }, { url: redis.url, answerLimitMs: 1000 });
-      // Handed over before there is a connection, as a replica does that starts without Redis.
+      // Passed before there is a connection, as in a replica that starts without Redis.
       const io = new Server({ adapter: createAdapter(clients.publisher, clients.subscriber) });
       clients.start();
       closing.add(async () => {
@@ -124,13 +124,13 @@ describe('traffic between replicas', function () {
       return { io, clients };
     });
     const [one, two] = [servers[0]!, servers[1]!];
-    let heard = 0;
-    two.io.on('note', () => heard++);
+    let received = 0;
+    two.io.on('note', () => received++);
     const reaches = async () => {
-      const before = heard;
+      const before = received;
       one.io.serverSideEmit('note');
       await sleep(50);
-      return heard > before;
+      return received > before;
     };
     await until(reaches, 'the other replica is reached');
     await redis.signal('SIGKILL');

@@ -34,7 +34,7 @@ for (const storage of ['memory', 'redis'] as const) {
       await redis?.stop();
     });
 
-    it('keeps values, until they expire', async () => {
+    it('keeps values until they expire', async () => {
       assert.equal(await store.get('a'), undefined);
       await store.set('a', '1');
       await store.set('b', '2', 40);
@@ -46,7 +46,7 @@ for (const storage of ['memory', 'redis'] as const) {
       );
     });
 
-    it('lets the first of several win', async () => {
+    it('stores only the first of several concurrent values', async () => {
       const won = await Promise.all([1, 2, 3, 4].map((n) => store.setIfAbsent('race', String(n), 10_000)));
       assert.deepEqual(won, [true, false, false, false]);
       assert.equal(await store.get('race'), '1');
@@ -79,7 +79,7 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.equal(await store.fieldsVersion('nothing'), undefined);
     });
 
-    it('gives timestamps above what the caller knows of, and what it has restored, however slow its own clock', async () => {
+    it('makes timestamps greater than those the caller has seen or restored, even if its own clock is slow', async () => {
       const aheadMicros = (Date.now() + 60_000) * 1000;
       const timestamp = await store.writeFields('ahead', { a: '1' }, aheadMicros);
       assert.equal(timestamp, aheadMicros + 1);
@@ -88,7 +88,7 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.ok((await store.writeFields('restored', { a: '2' })) > aheadMicros);
     });
 
-    it('restores fields that are absent or older, and has another version only if there were some', async () => {
+    it('restores absent and older fields, and makes a new version only if there were some', async () => {
       const timestamp = await store.writeFields('some', { kept: '1', removed: undefined });
       const older = [
         { field: 'kept', timestamp: timestamp - 1, value: 'x' },
@@ -114,7 +114,7 @@ for (const storage of ['memory', 'redis'] as const) {
       );
     });
 
-    it('forgets fields that still have the timestamp they are known with', async () => {
+    it('deletes tombstones that still have the given timestamp', async () => {
       const timestamp = await store.writeFields('past', { a: undefined, b: undefined, c: '1' });
       const later = await store.writeFields('past', { b: '2' });
       await store.forgetFields('past', [
@@ -130,7 +130,7 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.equal(await store.fieldsVersion('past'), String(later));
     });
 
-    it('keeps about the newest records of a list, newest first, by pages', async () => {
+    it('keeps about the newest records of a list, and returns them newest first, in pages', async () => {
       const ids: string[] = [];
       for (let n = 0; n < 5; n++) ids.push(await store.append('list', { n: String(n) }, 1000));
       assert.deepEqual(ids, [...ids].sort());
@@ -151,14 +151,14 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.equal(kept[0]!.fields['n'], '999');
     });
 
-    /** Replicas that do not hear of each other: no message arrives. */
+    /** Replicas that do not receive each other's messages. */
     const mapsOf = (name: string, ...replicas: string[]) =>
       replicas.map(
         (replica) =>
           new ReplicatedMap({ store, bus: new MemoryBus(replica), log: silentLog }, { name, checkMs: 20 }),
       );
 
-    it('is mirrored by every replica, also by one that does not hear of a change', async () => {
+    it('is mirrored by every replica, even if a replica misses the message about a change', async () => {
       const changes: string[] = [];
       const maps = mapsOf('switches', 'a', 'b');
       maps[1]!.onChange((field, value) => changes.push(`${field}=${value}`));
@@ -172,7 +172,7 @@ for (const storage of ['memory', 'redis'] as const) {
       for (const map of maps) map.close();
     });
 
-    it('is given back what the replicas hold when it has lost it, and nothing they do not hold', async () => {
+    it('is restored from the replicas after a loss, with exactly the fields that they hold', async () => {
       const [a, b, late] = mapsOf('kept', 'a', 'b', 'late') as [ReplicatedMap, ReplicatedMap, ReplicatedMap];
       assert.throws(() => a.checkKnown('what is set'), { code: 'unavailable' });
       await a.read();
@@ -181,35 +181,35 @@ for (const storage of ['memory', 'redis'] as const) {
       await a.set({ gone: undefined });
       await until(() => b.get('mode') === 'x', 'b has it');
       await store.delete('kept');
-      // Somebody who held nothing writes first.
+      // A replica that holds nothing writes first.
       await late.set({ other: 'z' });
       for (const map of [a, b, late])
-        await until(() => map.get('mode') === 'x' && map.get('other') === 'z', 'all is there again');
+        await until(() => map.get('mode') === 'x' && map.get('other') === 'z', 'all fields are restored');
       await store.delete('kept');
-      await until(async () => (await valueOf('kept', 'mode')) === 'x', 'it is given back by itself');
-      // What is ended after that stays ended.
+      await until(async () => (await valueOf('kept', 'mode')) === 'x', 'it is restored without a write');
+      // A removal after that is final.
       await until(() => [a, b, late].every((map) => map.get('mode') === 'x'), 'all have it');
       await a.set({ mode: undefined });
-      for (const map of [a, b, late]) await until(() => map.get('mode') === undefined, 'it is ended');
+      for (const map of [a, b, late]) await until(() => map.get('mode') === undefined, 'it is removed');
       for (const map of [a, b, late]) await map.read();
       assert.equal(await valueOf('kept', 'mode'), undefined);
       for (const map of [a, b, late]) map.close();
     });
 
-    it('is not written by a replica that was away while others gave back what was lost, and ended it', async () => {
-      const [a, away] = mapsOf('lost', 'a', 'away') as [ReplicatedMap, ReplicatedMap];
+    it('keeps a removal that other replicas made after a restore, when a replica reconnects with the old value', async () => {
+      const [a, absent] = mapsOf('lost', 'a', 'absent') as [ReplicatedMap, ReplicatedMap];
       await a.set({ mode: 'x' });
-      for (const map of [a, away]) await map.read();
-      away.close();
+      for (const map of [a, absent]) await map.read();
+      absent.close();
       await store.delete('lost');
-      await until(async () => (await valueOf('lost', 'mode')) === 'x', 'a has given it back');
+      await until(async () => (await valueOf('lost', 'mode')) === 'x', 'a has restored it');
       await a.set({ mode: undefined });
-      await away.read();
-      assert.deepEqual([away.get('mode'), await valueOf('lost', 'mode')], [undefined, undefined]);
+      await absent.read();
+      assert.deepEqual([absent.get('mode'), await valueOf('lost', 'mode')], [undefined, undefined]);
       a.close();
     });
 
-    /** As {@link mapsOf}, and they look at the store only when told to. */
+    /** As {@link mapsOf}, but they check the store only when the test says so. */
     const quietMapsOf = (name: string, ...replicas: string[]) =>
       replicas.map((replica) => quietMap(name, { replica }));
     const quietMap = (name: string, given: { replica?: string; log?: Log } = {}) =>
@@ -217,13 +217,13 @@ for (const storage of ['memory', 'redis'] as const) {
         { store, bus: new MemoryBus(given.replica ?? 'a'), log: given.log ?? silentLog },
         { name, checkMs: 3_600_000 },
       );
-    /** Makes the store hold what it held before, as a restart from a snapshot does. */
+    /** Puts the store back to earlier entries, as a restart from a snapshot does. */
     const backTo = async (key: string, entries: readonly TimestampedEntry[]) => {
       await store.delete(key);
       await store.restoreFields(key, entries);
     };
 
-    it('keeps a removal that is made right after it was emptied, although others hold the value', async () => {
+    it('keeps a removal made right after the store was emptied, although other replicas hold the value', async () => {
       const maps = quietMapsOf('emptied', 'a', 'b', 'c') as [ReplicatedMap, ReplicatedMap, ReplicatedMap];
       const [a, b, c] = maps;
       await a.set({ mode: 'x', other: 'y' });
@@ -242,7 +242,7 @@ for (const storage of ['memory', 'redis'] as const) {
       for (const map of [...maps, fresh]) map.close();
     });
 
-    it('is given newer values and removals back when it returns in an older state', async () => {
+    it('restores newer values and removals when the store comes back in an older state', async () => {
       const [a, b] = mapsOf('older', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
       await a.set({ changed: 'old', removed: 'old', same: '' });
       await until(() => b.size === 3, 'b has it');
@@ -252,16 +252,16 @@ for (const storage of ['memory', 'redis'] as const) {
       const changes: string[] = [];
       for (const map of [a, b]) map.onChange((field, value) => changes.push(`${field}=${value}`));
       await backTo('older', snapshot);
-      await until(async () => (await valueOf('older', 'added')) === 'new', 'it is given back');
+      await until(async () => (await valueOf('older', 'added')) === 'new', 'it is restored');
       const expected = { changed: 'new', same: '', added: 'new' };
       const fresh = quietMap('older');
       await fresh.read();
       for (const map of [a, b, fresh]) assert.deepEqual(Object.fromEntries(map.entries()), expected);
-      assert.deepEqual(changes, [], 'nobody saw anything of it');
+      assert.deepEqual(changes, [], 'no listener is notified');
       for (const map of [a, b, fresh]) map.close();
     });
 
-    it('loses nothing and brings nothing back when it is emptied twice in a row', async () => {
+    it('loses no value and restores no removed one when the store is emptied twice in a row', async () => {
       const [a, b] = quietMapsOf('twice', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
       await a.set({ mode: 'x', kept: 'y' });
       await b.read();
@@ -269,7 +269,7 @@ for (const storage of ['memory', 'redis'] as const) {
       await a.set({ mode: undefined });
       await store.delete('twice');
       await b.read();
-      assert.equal(await valueOf('twice', 'mode'), 'x', 'b has not heard of the removal yet');
+      assert.equal(await valueOf('twice', 'mode'), 'x', 'b has not received the removal yet');
       await a.read();
       await b.read();
       for (const map of [a, b]) assert.deepEqual([...map.entries()], [['kept', 'y']]);
@@ -283,7 +283,7 @@ for (const storage of ['memory', 'redis'] as const) {
       for (const map of [a, b]) map.close();
     });
 
-    it('is given back what only one replica has heard of, also when another was first', async () => {
+    it('restores a value that only one replica received, even if another replica restores first', async () => {
       const [a, b] = quietMapsOf('alone', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
       await a.set({ mode: 'old', removed: 'old' });
       await b.read();
@@ -298,7 +298,7 @@ for (const storage of ['memory', 'redis'] as const) {
       for (const map of [a, b]) map.close();
     });
 
-    it('is given back what it lost at a later check when that fails, and one warning is written', async () => {
+    it('repeats a failed restore at a later check, and logs one warning', async () => {
       const warnings: string[] = [];
       const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
       const a = new ReplicatedMap({ store, bus: new MemoryBus('a'), log }, { name: 'refusing', checkMs: 20 });
@@ -313,12 +313,12 @@ for (const storage of ['memory', 'redis'] as const) {
       } finally {
         store.restoreFields = restore;
       }
-      await until(async () => (await valueOf('refusing', 'mode')) === 'x', 'it is given back');
+      await until(async () => (await valueOf('refusing', 'mode')) === 'x', 'it is restored');
       assert.equal(warnings.length, 1);
       a.close();
     });
 
-    it('is not taken for emptied by a change that a reading under way does not have', async () => {
+    it('does not take a change during a read for an emptied store', async () => {
       const warnings: string[] = [];
       const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
       const a = quietMap('under way', { log });
@@ -337,7 +337,7 @@ for (const storage of ['memory', 'redis'] as const) {
       a.close();
     });
 
-    it('lets what is set win on a clock that is behind the one of the store before', async () => {
+    it('lets a new value win although the clock is behind that of the previous store', async () => {
       const [a, b] = quietMapsOf('behind', 'a', 'b') as [ReplicatedMap, ReplicatedMap];
       await store.restoreFields('behind', [
         { field: 'mode', timestamp: (Date.now() + 60_000) * 1000, value: 'x' },
@@ -351,7 +351,7 @@ for (const storage of ['memory', 'redis'] as const) {
       for (const map of [a, b]) map.close();
     });
 
-    it('has one value on all replicas after several have set it at once, and tells listeners of each once', async () => {
+    it('has the same value on all replicas after several concurrent writes, and notifies listeners once of each', async () => {
       const maps = mapsOf('at once', 'a', 'b', 'c');
       const changes: string[][] = maps.map(() => []);
       maps.forEach((map, i) => map.onChange((_, value) => changes[i]!.push(String(value))));
@@ -363,12 +363,12 @@ for (const storage of ['memory', 'redis'] as const) {
       maps.forEach((map, i) => {
         assert.equal(map.get('mode'), stored);
         assert.equal(changes[i]!.at(-1), stored);
-        assert.equal(new Set(changes[i]).size, changes[i]!.length, 'none comes back');
+        assert.equal(new Set(changes[i]).size, changes[i]!.length, 'no tombstone is restored');
       });
       for (const map of maps) map.close();
     });
 
-    it('forgets a removal after a day, and no replica writes it back then', async () => {
+    it('deletes a tombstone after a day, and no replica writes the value back then', async () => {
       let passedMs = 0;
       const now = () => Date.now() + passedMs;
       const mapAt = (replica: string, checkMs: number) =>
@@ -384,16 +384,16 @@ for (const storage of ['memory', 'redis'] as const) {
       const has = async () => (await store.readFields('day')).fields.has('gone');
       passedMs = 86_000_000;
       await store.delete('day');
-      await until(has, 'it is written back before');
+      await until(has, 'before that, it is written back');
       await holds.read();
       passedMs = 86_400_000 + 600_000;
-      await until(async () => !(await has()), 'it is forgotten');
+      await until(async () => !(await has()), 'it is deleted');
       const version = await store.fieldsVersion('day');
       await holds.read();
       assert.deepEqual([await has(), await store.fieldsVersion('day')], [false, version]);
       await store.delete('day');
       await holds.read();
-      await until(async () => (await valueOf('day', 'kept')) === 'y', 'the rest is given back');
+      await until(async () => (await valueOf('day', 'kept')) === 'y', 'the rest is restored');
       assert.ok(!(await has()));
       for (const map of [a, holds]) {
         await map.read();
@@ -403,7 +403,7 @@ for (const storage of ['memory', 'redis'] as const) {
     });
 
     if (storage === 'redis') {
-      it('takes over what was written before there were timestamps, older than all that has one', async () => {
+      it('reads values written without timestamps, as older than all others', async () => {
         const stored = ['mode', '{"value":1}', '#version', 'a-1-0', '#origin', 'a-1-0'];
         await link!.call(['HSET', 'test:unstamped', ...stored]);
         const a = quietMap('unstamped');
@@ -417,14 +417,14 @@ for (const storage of ['memory', 'redis'] as const) {
         for (const map of [a, fresh]) map.close();
       });
 
-      it('is given back what is newer when its very hash returns as it was', async () => {
+      it('restores newer values when the same old hash comes back', async () => {
         const maps = mapsOf('snapshot', 'a', 'b');
         await maps[0]!.set({ mode: 'x' });
         await link!.call(['COPY', 'test:snapshot', 'test:snapshot before']);
         await maps[0]!.set({ mode: undefined, 'token:1': 'revoked' });
         await until(() => maps.every((map) => map.get('token:1') === 'revoked'), 'all have it');
         await link!.call(['RENAME', 'test:snapshot before', 'test:snapshot']);
-        await until(async () => (await valueOf('snapshot', 'token:1')) === 'revoked', 'it is given back');
+        await until(async () => (await valueOf('snapshot', 'token:1')) === 'revoked', 'it is restored');
         assert.equal(await valueOf('snapshot', 'mode'), undefined);
         for (const map of maps) {
           await map.read();
@@ -433,7 +433,7 @@ for (const storage of ['memory', 'redis'] as const) {
         }
       });
 
-      it('answers in time that the outcome of a change is unknown, and what is read unavailable', async () => {
+      it('answers in time that the outcome of a change is unknown, and that reads are unavailable', async () => {
         await redis!.signal('SIGSTOP');
         const codeOf = (asked: Promise<unknown>) =>
           asked.then(
@@ -456,7 +456,7 @@ for (const storage of ['memory', 'redis'] as const) {
         assert.deepEqual(codes, [...Array<string>(7).fill('outcome_unknown'), 'unavailable', 'unavailable']);
         await redis!.signal('SIGCONT');
         assert.ok(await link!.whenUp(5000));
-        assert.equal(await valueOf('stalled', 'a'), '1', 'which it is: Redis ran what it was sent');
+        assert.equal(await valueOf('stalled', 'a'), '1', 'Redis has run the write');
       });
     }
   });

@@ -6,7 +6,7 @@ import { silentLog } from '../../../server/logging/log.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 
-/** What of a replica counts connections. */
+/** The parts of a replica that count connections. */
 interface Replica {
   readonly link: RedisLink;
   readonly bus: RedisBus;
@@ -40,7 +40,7 @@ describe('[LIMITS] RedisConnectionCountStore', function () {
     await redis.stop();
   });
 
-  it('tells each replica what the others hold', async () => {
+  it('reports the counts of the other replicas to each replica', async () => {
     await a.store.set('ann', 2);
     await b.store.set('ann', 3);
     await b.store.set('bob', 1);
@@ -51,7 +51,7 @@ describe('[LIMITS] RedisConnectionCountStore', function () {
     assert.equal(await a.store.elsewhere('ann'), 0);
   });
 
-  it('lets at least one of two replicas see both that count at the same time', async () => {
+  it('shows concurrent counts of two replicas to at least one of them', async () => {
     for (let n = 0; n < 100; n++) {
       const user = `user-${n}`;
       const raise = async ({ store }: Replica) =>
@@ -61,23 +61,23 @@ describe('[LIMITS] RedisConnectionCountStore', function () {
     }
   });
 
-  it('replaces what a replica has set', async () => {
+  it('replaces the earlier counts of a replica', async () => {
     await a.store.set('ann', 2);
     await a.store.replace(new Map(Array.from({ length: 1200 }, (_, n) => [`user-${n}`, 1])));
     assert.equal(await b.store.elsewhere('ann'), 0);
     assert.equal(await b.store.elsewhere('user-1199'), 1);
   });
 
-  it('does not count what a replica left behind that was killed, and lets it expire', async () => {
+  it('does not include the counts of a killed replica, and lets them expire', async () => {
     await b.store.set('ann', 5);
-    // Without a farewell, as by SIGKILL.
+    // Without a clean shutdown, as after SIGKILL.
     await b.link.close();
-    await until(async () => (await a.store.elsewhere('ann')) === 0, 'the dead replica does not count');
+    await until(async () => (await a.store.elsewhere('ann')) === 0, 'the killed replica does not count');
     const ttlMs = Number((await redis.command('PTTL rtc:connections:b'))!.slice(1));
     assert.ok(ttlMs > 0 && ttlMs <= 3_600_000, String(ttlMs));
   });
 
-  it('takes everything back when it is closed', async () => {
+  it('removes its counts when it is closed', async () => {
     await b.store.set('ann', 5);
     await b.store.close();
     assert.equal(await a.store.elsewhere('ann'), 0);

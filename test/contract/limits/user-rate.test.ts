@@ -8,14 +8,14 @@ import { rateSlotMs, rateSlots, type UserRateStore } from '../../../server/limit
 import { silentLog } from '../../../server/logging/log.js';
 import { TestRedis } from '../../support/redis.js';
 
-/** Stores that count together, as one per replica would. */
+/** Stores that count together, like one per replica. */
 interface RateFixture {
   readonly stores: readonly [UserRateStore, ...UserRateStore[]];
 }
 
 const now = () => performance.now();
 
-/** One caller of a random run: waits, then wants. */
+/** One caller of a random run: waits, then requests. */
 const step = fc.record({ waitMs: fc.nat(250), want: fc.integer({ min: 1, max: 12 }) });
 const callers = fc.array(fc.array(step, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 5 });
 
@@ -25,7 +25,7 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
     let users = 0;
     const newUser = () => `${driver}-${++users}`;
 
-    it('grants what is wanted up to the rate, then nothing until a slot leaves the window', async () => {
+    it('grants requested commands up to the rate, then none until a slot leaves the window', async () => {
       const { stores } = fixture();
       const user = newUser();
       const other = stores[stores.length - 1]!;
@@ -39,7 +39,7 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
       assert.ok((await other.take(user, 10, 10)).granted >= 4);
     });
 
-    it('grants everything again after a second of silence', async () => {
+    it('grants the full rate again after a second without commands', async () => {
       const { stores } = fixture();
       const user = newUser();
       await stores[0].take(user, 5, 5);
@@ -47,14 +47,14 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
       assert.deepEqual(await stores[0].take(user, 5, 5), { granted: 5, retryAfterMs: 0 });
     });
 
-    it('keeps users apart', async () => {
+    it('counts each user separately', async () => {
       const { stores } = fixture();
       const [one, two] = [newUser(), newUser()];
       await stores[0].take(one, 3, 3);
       assert.equal((await stores[0].take(two, 3, 3)).granted, 3);
     });
 
-    it('takes another rate at once: more is granted, or nothing until the window is below it', async () => {
+    it('uses a new rate at once: grants more, or nothing until the count is below it', async () => {
       const { stores } = fixture();
       const user = newUser();
       await stores[0].take(user, 10, 10);
@@ -62,7 +62,7 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
       assert.equal((await stores[0].take(user, 5, 1)).granted, 0);
     });
 
-    it('never grants more than the rate within a window, whoever asks when (a failure prints its seed)', async () => {
+    it('never grants more than the rate within a window, for random callers (a failure prints its seed)', async () => {
       const { stores } = fixture();
       const ratePerSec = 20;
       const property = fc.asyncProperty(callers, async (plans) => {
@@ -81,7 +81,7 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
             }
           }),
         );
-        // What was asked and answered within nine slots was counted in ten slots at most.
+        // Grants within nine slots were counted in ten slots at most.
         for (const { fromMs } of grants) {
           const endAt = fromMs + (rateSlots - 1) * rateSlotMs;
           const within = grants.filter((grant) => grant.fromMs >= fromMs && grant.toMs <= endAt);
@@ -89,7 +89,7 @@ function userRateContract(driver: string, fixture: () => RateFixture): void {
           assert.ok(sum <= ratePerSec, `${sum} in a window`);
         }
       });
-      // Each run takes real seconds: they run side by side.
+      // Each run takes real seconds, so the runs are parallel.
       await Promise.all(Array.from({ length: 12 }, () => fc.assert(property, { numRuns: 3 })));
     });
   });
@@ -123,13 +123,13 @@ describe('with a Redis of its own', () => {
   }));
 
   describe('[LIMITS] RedisUserRateStore', () => {
-    it('leaves nothing behind', async () => {
+    it('leaves no keys in Redis', async () => {
       await storeOn(links[0]!).take('passing', 10, 1);
       const ttlMs = Number((await redis.command('PTTL rtc:rate:{passing}'))!.slice(1));
       assert.ok(ttlMs > 1000 && ttlMs <= 2000, String(ttlMs));
     });
 
-    it('counts by the clock of Redis, and forgets slots of the future after the clock was set back', async () => {
+    it('counts by the clock of Redis, and ignores future slots after the clock was set back', async () => {
       await redis.command('HSET rtc:rate:{back} 99999999999 10');
       assert.equal((await storeOn(links[0]!).take('back', 10, 10)).granted, 10);
     });

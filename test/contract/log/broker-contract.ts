@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import type { AppendEntry, Batch, Broker, Retention } from '../../../server/log/broker.js';
 import { until } from '../../support/wait.js';
 
-/** A driver under test: brokers that share one log, and ways to harm it. */
+/** A driver under test: brokers that share one log, and functions that damage it. */
 export interface BrokerFixture {
-  /** Another broker on the same log; drivers of a single process return undefined. */
+  /** Opens another broker on the same log. Drivers of a single process return undefined. */
   open(): Promise<Broker | undefined>;
-  /** Loses everything that is stored. */
+  /** Deletes all stored data. */
   flush?(): Promise<void>;
   retention: Retention;
   close(): Promise<void>;
@@ -27,15 +27,15 @@ export function entry(text: string, key?: string): AppendEntry {
 const texts = (entries: readonly { entry: Buffer }[]) =>
   entries.map((item) => (JSON.parse(`{${item.entry.toString()}}`) as { text: string }).text);
 
-/** Collects what a broker receives live. */
+/** Collects the batches that a broker receives. */
 export function listen(broker: Broker): { batches: Batch[]; resyncs: number } {
-  const heard = { batches: [] as Batch[], resyncs: 0 };
+  const received = { batches: [] as Batch[], resyncs: 0 };
   broker.setListener({
-    onBatch: (batch) => heard.batches.push(batch),
+    onBatch: (batch) => received.batches.push(batch),
     onState: () => {},
-    onResync: () => heard.resyncs++,
+    onResync: () => received.resyncs++,
   });
-  return heard;
+  return received;
 }
 
 /** The contract of `server/log/broker.ts`, the same for every driver. */
@@ -49,7 +49,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
     });
     afterEach(() => fixture.close());
 
-    it('counts appends from 1, without holes, and stores them in that order', async () => {
+    it('numbers appends from 1 without holes, and stores them in that order', async () => {
       const first = await broker.append('t', [entry('a'), entry('b')]);
       const second = await broker.append('t', [entry('c')]);
       assert.deepEqual(
@@ -66,14 +66,14 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.equal(end.epoch, first[0]!.epoch);
     });
 
-    it('keeps topics apart', async () => {
+    it('keeps topics separate', async () => {
       await broker.append('t', [entry('a')]);
       const [receipt] = await broker.append('u', [entry('b')]);
       assert.equal(receipt!.sequence, 1);
       assert.deepEqual(texts((await broker.read('u', 0, 10)).entries), ['b']);
     });
 
-    it('answers a repeated key with the first position and stores it once, in one batch and in several', async () => {
+    it('answers a repeated key with the first position and stores the message once, in one batch and in several', async () => {
       const [first, again] = await broker.append('t', [entry('a', 'k'), entry('a', 'k')]);
       assert.deepEqual([first!.duplicate, again!.duplicate], [false, true]);
       const [later, other] = await broker.append('t', [entry('a', 'k'), entry('b')]);
@@ -82,16 +82,16 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual(texts((await broker.read('t', 0, 10)).entries), ['a', 'b']);
     });
 
-    it('gives followers each batch whole, in order, without the duplicates', async () => {
-      const heard = listen(broker);
+    it('delivers each batch to followers whole, in order, without duplicates', async () => {
+      const received = listen(broker);
       await broker.follow('t');
       await broker.append('t', [entry('a', 'k'), entry('b')]);
       await broker.append('t', [entry('a', 'k'), entry('c')]);
       await broker.append('t', [entry('a', 'k')]);
       await broker.append('t', [entry('d')]);
-      await until(() => heard.batches.length >= 3, 'three batches are heard');
+      await until(() => received.batches.length >= 3, 'three batches arrive');
       assert.deepEqual(
-        heard.batches.map(({ firstSequence, entries }) => [
+        received.batches.map(({ firstSequence, entries }) => [
           firstSequence,
           texts(entries.map((one) => ({ entry: one }))),
         ]),
@@ -103,31 +103,31 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       );
     });
 
-    it('gives nothing of a topic that is no longer followed', async () => {
-      const heard = listen(broker);
+    it('delivers nothing of a topic that is no longer followed', async () => {
+      const received = listen(broker);
       await broker.follow('t');
       await broker.follow('u');
       await broker.unfollow('t');
       await broker.append('t', [entry('a')]);
       await broker.append('u', [entry('b')]);
-      await until(() => heard.batches.length > 0, 'a batch is heard');
+      await until(() => received.batches.length > 0, 'a batch arrives');
       assert.deepEqual(
-        heard.batches.map(({ topic }) => topic),
+        received.batches.map(({ topic }) => topic),
         ['u'],
       );
     });
 
-    it('hears a topic that is followed again at once', async () => {
-      const heard = listen(broker);
+    it('delivers a topic that is followed again at once', async () => {
+      const received = listen(broker);
       await broker.follow('t');
       const left = broker.unfollow('t');
       await broker.follow('t');
       await left;
       await broker.append('t', [entry('a')]);
-      await until(() => heard.batches.length > 0, 'a batch is heard', 2000);
+      await until(() => received.batches.length > 0, 'a batch arrives', 2000);
     });
 
-    it('keeps the newest of a batch that is larger than the history', async () => {
+    it('keeps the newest messages of a batch that is larger than the history', async () => {
       fixture.retention = { ...fixture.retention, historySize: 2 };
       await broker.append('t', [entry('0')]);
       const receipts = await broker.append(
@@ -142,7 +142,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual([texts(entries), end.firstSequence, end.sequence], [['d', 'e'], 5, 6]);
     });
 
-    it('keeps the newest messages of the history and tells where it begins', async () => {
+    it('keeps the newest messages of the history and returns its first sequence', async () => {
       fixture.retention = { ...fixture.retention, historySize: 3 };
       for (const text of ['a', 'b', 'c', 'd', 'e']) await broker.append('t', [entry(text)]);
       const { end, entries } = await broker.read('t', 0, 10);
@@ -150,7 +150,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual([end.firstSequence, end.sequence], [3, 5]);
     });
 
-    it('refuses where a log is full, without touching it, until there is room', async () => {
+    it('refuses appends to a full log without a change, until there is room', async () => {
       fixture.retention = { ...fixture.retention, historySize: 10, fullAt: 3 };
       await broker.append('t', [entry('a'), entry('b')]);
       await broker.append('t', [entry('c'), entry('d')]);
@@ -161,20 +161,20 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual([receipt!.sequence, receipt!.duplicate], [5, false]);
     });
 
-    it('orders, dedupes and publishes without a history too', async () => {
+    it('orders, dedupes and publishes without a history', async () => {
       fixture.retention = { ...fixture.retention, historySize: 0 };
-      const heard = listen(broker);
+      const received = listen(broker);
       await broker.follow('t');
       const [first] = await broker.append('t', [entry('a', 'k')]);
       const [again] = await broker.append('t', [entry('a', 'k')]);
       const [second] = await broker.append('t', [entry('b')]);
       assert.deepEqual([first!.sequence, again!.sequence, second!.sequence], [1, 1, 2]);
-      await until(() => heard.batches.length === 2, 'both are heard');
+      await until(() => received.batches.length === 2, 'both arrive');
       const { end, entries } = await broker.read('t', 0, 10);
       assert.deepEqual([entries.length, end.sequence, end.firstSequence], [0, 2, 3]);
     });
 
-    it('reads after a position, up to a limit, and the newest', async () => {
+    it('reads after a position up to a limit, and reads the newest messages', async () => {
       await broker.append(
         't',
         ['a', 'b', 'c', 'd', 'e'].map((text) => entry(text)),
@@ -191,7 +191,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual([receipt!.epoch, receipt!.sequence], [end!.epoch, 1]);
     });
 
-    it('tells the ends of many logs at once', async () => {
+    it('returns the ends of many logs at once', async () => {
       await broker.append('t', [entry('a'), entry('b')]);
       await broker.append('u', [entry('c')]);
       assert.deepEqual(
@@ -200,7 +200,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       );
     });
 
-    it('takes single messages out and leaves the others where they are', async () => {
+    it('removes single messages and leaves the others in place', async () => {
       await broker.append(
         't',
         ['a', 'b', 'c'].map((text) => entry(text)),
@@ -210,7 +210,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual([texts(entries), end.sequence], [['a', 'c'], 3]);
     });
 
-    it('empties a log and goes on counting', async () => {
+    it('empties a log and continues its sequence', async () => {
       const [before] = await broker.append(
         't',
         ['a', 'b'].map((text) => entry(text)),
@@ -221,7 +221,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.equal((await broker.read('t', 0, 10)).end.firstSequence, 3);
     });
 
-    it('[P5] goes on under a new epoch when the history has expired; keys are forgotten in their time', async () => {
+    it('[P5] continues under a new epoch when the history has expired, and deletes keys when their time is over', async () => {
       fixture.retention = { historySize: 10, historyTtlMs: 50, idempotencyMs: 50, fullAt: 0 };
       const [before] = await broker.append('t', [entry('a', 'k')]);
       await until(
@@ -233,17 +233,17 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual(
         end!.previous,
         [{ epoch: before!.epoch, sequence: 1 }],
-        'who has seen everything has missed nothing',
+        'a position at the end of the old epoch has missed nothing',
       );
       const [again] = await broker.append('t', [entry('a', 'k')]);
-      assert.equal(again!.duplicate, false, 'the key is forgotten after its window');
+      assert.equal(again!.duplicate, false, 'the key expires after its window');
       assert.deepEqual([again!.epoch, again!.sequence], [end!.epoch, 2]);
     });
 
-    it('keeps one order for appends of several brokers, and lets each hear all', async () => {
+    it('keeps one order for appends of several brokers, and delivers all of them to each', async () => {
       const other = await fixture.open();
       if (other === undefined) return;
-      const heard = [listen(broker), listen(other)];
+      const received = [listen(broker), listen(other)];
       await Promise.all([broker.follow('t'), other.follow('t')]);
       const appends = [];
       for (let i = 0; i < 50; i++)
@@ -253,8 +253,8 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
         receipts.map(({ sequence }) => sequence).sort((a, b) => a - b),
         Array.from({ length: 100 }, (_, n) => n + 1),
       );
-      for (const { batches } of heard) {
-        await until(() => batches.length === 100, 'all batches are heard');
+      for (const { batches } of received) {
+        await until(() => batches.length === 100, 'all batches arrive');
         assert.deepEqual(
           batches.map(({ firstSequence }) => firstSequence),
           Array.from({ length: 100 }, (_, n) => n + 1),
@@ -262,7 +262,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       }
     });
 
-    it('begins a new epoch at 1 when everything stored is lost', async () => {
+    it('begins a new epoch at 1 after all stored data is lost', async () => {
       if (fixture.flush === undefined) return;
       const [before] = await broker.append('t', [entry('a')]);
       await fixture.flush();

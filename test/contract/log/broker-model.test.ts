@@ -31,7 +31,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('purge' as const) }),
 );
 
-/** What a log is, in the plainest words. */
+/** A simple model of a log. */
 class Model {
   sequence = 0;
   stored: { sequence: number; id: string }[] = [];
@@ -105,7 +105,7 @@ async function run(broker: Broker, topic: string, steps: readonly Step[]): Promi
   }
 }
 
-describe('[LOG] whatever is done in whatever order, a log is as its model (a failure prints its seed)', function () {
+describe('[LOG] a log behaves like its model under random operations (a failure prints its seed)', function () {
   this.timeout(120_000);
   let redis: TestRedis;
   before(async () => {
@@ -121,13 +121,13 @@ describe('[LOG] whatever is done in whatever order, a log is as its model (a fai
     await fc.assert(property, { numRuns: 200 });
   };
 
-  it('MemoryBroker', async () => {
+  it('matches MemoryBroker', async () => {
     const broker = new MemoryBroker({ retentionOf: () => retention, now: Date.now });
     await check(broker);
     await broker.close();
   });
 
-  it('RedisBroker', async () => {
+  it('matches RedisBroker', async () => {
     const fixture = await redisBrokers(redis);
     fixture.retention = retention;
     await check((await fixture.open())!);

@@ -56,7 +56,7 @@ for (const storage of ['memory', 'redis'] as const) {
     });
     after(() => redis?.stop());
 
-    it('gives back what was put, and tells how long it stays', async () => {
+    it('returns stored sessions, and their time to live', async () => {
       await store.put(session('a'));
       assert.deepEqual(await store.get('a'), session('a'));
       const found = await store.find('a');
@@ -65,7 +65,7 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.deepEqual([await store.get('b'), await store.find('b')], [undefined, undefined]);
     });
 
-    it('forgets what expires, everywhere', async () => {
+    it('removes expired sessions everywhere', async () => {
       const short = await open(40);
       await short.put(session('a'));
       await short.putMany([session('b')], { overwrite: false });
@@ -75,13 +75,13 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.equal(await short.delete('a'), false);
     });
 
-    it('deletes', async () => {
+    it('deletes sessions', async () => {
       await store.put(session('a'));
       assert.deepEqual([await store.delete('a'), await store.delete('a')], [true, false]);
       assert.equal(await store.get('a'), undefined);
     });
 
-    it('walks over all of them, each once, in pages of about the size asked for', async () => {
+    it('lists all sessions once each, in pages of about the requested size', async () => {
       assert.deepEqual(await walk(store), []);
       assert.deepEqual(await store.putMany(many(3210), { overwrite: false }), { written: 3210, kept: 0 });
       assert.equal(await store.count(), 3210);
@@ -93,7 +93,7 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.notEqual(next, undefined);
     });
 
-    it('walks over those that stay, whatever is written and deleted meanwhile', async () => {
+    it('lists every session that stays, despite concurrent writes and deletions', async () => {
       await store.putMany(many(2000), { overwrite: false });
       const stay = new Set(many(2000).map(({ id }) => id));
       let cursor: string | undefined;
@@ -104,7 +104,8 @@ for (const storage of ['memory', 'redis'] as const) {
         for (const { id } of page.sessions) seen.add(id);
         cursor = page.next;
         if (++round > 15) continue;
-        // Grows and shrinks, so that Redis moves its table; what was seen moves to the end of a list.
+        // The number grows and shrinks, so that Redis resizes its table; listed sessions move to the end of a
+        // list.
         for (let i = 0; i < 20; i++) await store.put(session(`s${round * 20 + i}`));
         await store.putMany(
           Array.from({ length: 500 }, (_, i) => session(`new-${round}-${i}`)),
@@ -118,7 +119,7 @@ for (const storage of ['memory', 'redis'] as const) {
       for (const id of stay) assert.ok(seen.has(id), `${id} was there all the time`);
     });
 
-    it('keeps the newer one of two, unless told to overwrite', async () => {
+    it('keeps the newer of two sessions, unless overwriting is requested', async () => {
       await store.putMany([session('a', { updated_at: 50 }), session('b', { updated_at: 50 })], {
         overwrite: false,
       });
@@ -133,14 +134,14 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.deepEqual(await store.putMany([], { overwrite: false }), { written: 0, kept: 0 });
     });
 
-    it('gives what is written in bulk the whole time to live', async () => {
+    it('gives sessions written in bulk the full time to live', async () => {
       await store.putMany([session('a')], { overwrite: false });
       assert.ok((await store.find('a'))!.expires_in_secs! > 3590);
     });
   });
 }
 
-describe('[SESSION STORE] a Redis that others write to', () => {
+describe('[SESSION STORE] a Redis with keys of other programs', () => {
   let redis: TestRedis;
   let link: RedisLink;
   let store: RedisSessionStore;
@@ -158,7 +159,7 @@ describe('[SESSION STORE] a Redis that others write to', () => {
   });
   beforeEach(() => redis.command('FLUSHALL'));
 
-  it('counts and skips what is no session', async () => {
+  it('counts and skips values that are not sessions', async () => {
     await store.put(session('good'));
     await link.call(['SET', 'session:text', 'hello']);
     await link.call(['SET', 'session:empty', '{}']);
@@ -178,7 +179,7 @@ describe('[SESSION STORE] a Redis that others write to', () => {
     assert.deepEqual(await store.get('list'), session('list'));
   });
 
-  it('reads sessions that list their topics only, and those that never expire', async () => {
+  it('reads sessions that have only a list of topics, and sessions without expiry', async () => {
     await link.call(['SET', 'session:x', JSON.stringify({ id: 'x', user_id: 'bob', topics: ['news'] })]);
     assert.deepEqual(await store.find('x'), {
       id: 'x',
@@ -190,7 +191,7 @@ describe('[SESSION STORE] a Redis that others write to', () => {
     });
   });
 
-  it('says that Redis is away, also when it goes in the middle', async () => {
+  it('reports that Redis is unreachable, also during a listing', async () => {
     const outcome = store.putMany(many(20_000), { overwrite: false }).then(
       () => 'written',
       (error: { code?: string }) => error.code,

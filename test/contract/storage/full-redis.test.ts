@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RedisLink } from '../../../server/storage/redis/redis-link.js';
+import { luaSource } from '../../../server/storage/redis/lua-source.js';
 import { RedisScript } from '../../../server/storage/redis/redis-script.js';
 import type { Broker } from '../../../server/log/broker.js';
 import { RefusalError } from '../../../shared/errors.js';
 import { TestRedis } from '../../support/redis.js';
 import { entry, type BrokerFixture } from '../log/broker-contract.js';
 import { redisBrokers } from '../log/broker.test.js';
-import { luaSource } from '../../../server/storage/redis/lua-source.js';
 import { root } from '../../support/root.js';
 
 const scripts = join(root, 'server', 'storage', 'redis', 'lua');
@@ -40,7 +40,7 @@ describe('[P7] a Redis whose memory is full', function () {
     await redis.stop();
   });
 
-  it('refuses the first messages of new topics, and keeps nothing of them', async () => {
+  it('refuses the first messages of new topics, and stores nothing of them', async () => {
     await fill();
     await assert.rejects(broker.append('new', [entry('a')]), isRefused);
     await assert.rejects(broker.append('keyed', [entry('a', 'key'), entry('b')]), isRefused);
@@ -50,7 +50,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.deepEqual([receipt!.sequence, receipt!.duplicate], [1, false]);
   });
 
-  it('refuses messages of topics whose meta data is lost, and leaves what is left of the log', async () => {
+  it('refuses messages of topics whose metadata is lost, and keeps the rest of the log', async () => {
     await broker.append('t', [entry('a'), entry('b')]);
     await call('DEL', 'rtc:{t}:meta');
     await fill();
@@ -67,7 +67,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.equal(entries.length, 1);
   });
 
-  it('refuses messages of topics that have some, and keeps nothing of them', async () => {
+  it('refuses messages of existing topics, and stores nothing of them', async () => {
     await broker.append('t', [entry('a')]);
     await fill();
     await assert.rejects(broker.append('t', [entry('b', 'key')]), isRefused);
@@ -75,7 +75,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.equal(await call('HGET', 'rtc:{t}:meta', 's'), '1');
   });
 
-  it('is not written to by a script that begins with a removal', async () => {
+  it('changes nothing by a script that begins with a removal', async () => {
     await call('HSET', 'presence', 'ann', 'a=1');
     await call('HSET', 'rate', '1', '1');
     await fill();
@@ -90,7 +90,7 @@ describe('[P7] a Redis whose memory is full', function () {
     assert.deepEqual(await call('HGETALL', 'rate'), ['1', '1']);
   });
 
-  it('lets users go whose last connection leaves', async () => {
+  it('removes users whose last connection closes', async () => {
     await call('HSET', 'presence', 'ann', 'a=1');
     await fill();
     const left = await new RedisScript('presence').run(link, ['presence'], ['a', '1000', 'ann', '0']);
@@ -111,6 +111,9 @@ describe('[P7] a Redis whose memory is full', function () {
   });
 });
 
-/** Commands of ours that Redis refuses when its memory is full, and those that it allows although they write. */
+/**
+ * Commands of the scripts that Redis refuses when its memory is full, and those that it allows although they
+ * write.
+ */
 const needsMemory = new Set(['SET', 'HSET', 'HINCRBY', 'XADD', 'ZADD']);
 const removes = new Set(['DEL', 'HDEL', 'XDEL', 'ZREM', 'ZREMRANGEBYSCORE', 'PEXPIRE', 'EXPIRE', 'XTRIM']);

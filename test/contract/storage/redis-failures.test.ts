@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Broker } from '../../../server/log/broker.js';
-import { isPlaceIn } from '../../../server/log/lineage.js';
+import { isPositionIn } from '../../../server/log/lineage.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 import { entry, listen, type BrokerFixture } from '../log/broker-contract.js';
@@ -24,20 +24,20 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
   });
   const isUnavailable = (error: unknown) => error instanceof RefusalError && error.code === 'unavailable';
 
-  it('settles an append under way when a stalled Redis goes on, and refuses new ones meanwhile', async () => {
+  it('settles an append in progress when a stalled Redis continues, and refuses new ones meanwhile', async () => {
     await begin('none');
     await broker.append('t', [entry('a')]);
     await redis.signal('SIGSTOP');
     const underWay = broker.append('t', [entry('b')]);
-    await until(() => broker.state === 'down', 'the stall is noticed');
+    await until(() => broker.state === 'down', 'the broker reports the stall');
     await assert.rejects(broker.append('t', [entry('c')]), isUnavailable);
     await redis.signal('SIGCONT');
     assert.equal((await underWay)[0]!.sequence, 2);
-    await until(() => broker.state === 'up', 'Redis is up again');
+    await until(() => broker.state === 'up', 'Redis is reachable again');
     assert.equal((await broker.ends(['t']))[0]!.sequence, 2);
   });
 
-  it('stores or refuses the batches of many topics, begun in one turn, each by itself', async () => {
+  it('stores or refuses the batches of many topics, begun in one turn, independently of each other', async () => {
     await begin('none');
     const topics = ['broken', ...Array.from({ length: 120 }, (_, n) => `t${n}`), 'broken2'];
     for (const topic of ['broken', 'broken2']) {
@@ -72,7 +72,7 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
     }
   });
 
-  it('gives up a connection that is stalled for long, and an append refused then never appears', async () => {
+  it('closes a connection that is stalled for long, and never stores an append that was refused then', async () => {
     await begin('none');
     await broker.append('t', [entry('a')]);
     await redis.signal('SIGSTOP');
@@ -83,21 +83,22 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
         return { stored: false, sequence: 0 };
       },
     );
-    // Longer than the stall limit: the connection is given up while its command waits in the socket of the stopped server.
+    // Longer than the stall limit: the connection is closed while its command waits in the socket of the
+    // stopped server.
     await sleep(4000);
     await redis.signal('SIGCONT');
     const outcome = await underWay;
-    await until(() => broker.state === 'up', 'Redis is up again');
-    // Commands of the connection that was given up would have been run by now.
+    await until(() => broker.state === 'up', 'Redis is reachable again');
+    // By now Redis would have run commands of the closed connection.
     await sleep(500);
     const { end, entries } = await broker.read('t', 0, 10);
     assert.equal(end.sequence, outcome.stored ? 2 : 1);
     assert.equal(entries.length, outcome.stored ? 2 : 1);
   });
 
-  it('knows the outcome of appends that were under way when Redis was killed', async () => {
+  it('resolves the outcome of appends that were in progress when Redis was killed', async () => {
     await begin('aof');
-    // One append per topic is in flight from one broker: the contract's rule, which topic actors keep.
+    // Each broker has at most one append per topic in progress: a rule of the contract, kept by topic actors.
     const topics = Array.from({ length: 50 }, (_, n) => `t${n}`);
     const outcomes = new Map<string, (number | undefined)[]>();
     let acknowledged = 0;
@@ -113,16 +114,16 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
         } catch (error) {
           assert.ok(isUnavailable(error), String(error));
           own.push(undefined);
-          await until(() => broker.state === 'up', 'Redis is up again');
+          await until(() => broker.state === 'up', 'Redis is reachable again');
         }
       }
     });
-    await until(() => acknowledged > 2000, 'the stream is under way');
+    await until(() => acknowledged > 2000, 'the stream is running');
     await redis.signal('SIGKILL');
     await redis.run();
-    await until(() => broker.state === 'up', 'Redis is up again');
+    await until(() => broker.state === 'up', 'Redis is reachable again');
     const before = acknowledged;
-    await until(() => acknowledged > before + 1000, 'the stream goes on');
+    await until(() => acknowledged > before + 1000, 'the stream continues');
     stop = true;
     await Promise.all(publishing);
     let refused = 0;
@@ -142,13 +143,13 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
     assert.ok(refused > 0, 'some were refused');
   });
 
-  it('goes on under a new epoch, at the next sequence, when another Redis process answers', async () => {
+  it('continues under a new epoch, at the next sequence, when another Redis process answers', async () => {
     await begin('aof');
     const [before] = await broker.append('t', [entry('a'), entry('b')]);
     await redis.signal('SIGKILL');
-    await until(() => broker.state === 'down', 'the loss is noticed');
+    await until(() => broker.state === 'down', 'the broker reports the loss');
     await redis.run();
-    await until(() => broker.state === 'up', 'Redis is up again');
+    await until(() => broker.state === 'up', 'Redis is reachable again');
     const [end] = await broker.ends(['t']);
     assert.notEqual(end!.epoch, before!.epoch);
     assert.deepEqual([end!.sequence, end!.previous], [2, [{ epoch: before!.epoch, sequence: 2 }]]);
@@ -156,26 +157,29 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
     assert.deepEqual([after!.epoch, after!.sequence], [end!.epoch, 3]);
   });
 
-  it('tells by the epochs that a restored Redis has lost a tail', async () => {
+  it('shows by its epochs that a restored Redis has lost its last messages', async () => {
     await begin('none');
     const [stored] = await broker.append('t', [entry('a'), entry('b')]);
     await redis.command('SAVE');
     const [lost] = await broker.append('t', [entry('c')]);
     assert.deepEqual([lost!.epoch, lost!.sequence], [stored!.epoch, 3]);
     await redis.signal('SIGKILL');
-    await until(() => broker.state === 'down', 'the loss is noticed');
+    await until(() => broker.state === 'down', 'the broker reports the loss');
     await redis.run();
-    await until(() => broker.state === 'up', 'Redis is up again');
+    await until(() => broker.state === 'up', 'Redis is reachable again');
     const [end] = await broker.ends(['t']);
     assert.deepEqual([end!.sequence, end!.previous], [2, [{ epoch: stored!.epoch, sequence: 2 }]]);
-    assert.ok(isPlaceIn(end!, { epoch: stored!.epoch, sequence: 2 }), 'who saw what is stored goes on');
-    assert.ok(!isPlaceIn(end!, lost!), 'who saw the lost tail is told');
+    assert.ok(
+      isPositionIn(end!, { epoch: stored!.epoch, sequence: 2 }),
+      'a position before the loss is in the log',
+    );
+    assert.ok(!isPositionIn(end!, lost!), 'a position in the lost tail is not');
     const [other] = await broker.append('t', [entry('d')]);
     assert.equal(other!.sequence, 3);
     assert.notEqual(other!.epoch, lost!.epoch, 'another message never has the position of a lost one');
   });
 
-  it('lets a log that was deleted and made anew expire', async () => {
+  it('sets an expiry on a log that was deleted and created again', async () => {
     await begin('none');
     await broker.append('t', [entry('a')]);
     await redis.command('DEL rtc:{t}:log');
@@ -191,17 +195,17 @@ describe('[P3] [P5] RedisBroker when Redis fails', function () {
     assert.equal(await redis.command('EXISTS rtc:{t}:log rtc:{t}:meta rtc:{t}:k:k'), ':3');
   });
 
-  it('says that live traffic may have been missed', async () => {
+  it('announces that live messages may have been missed', async () => {
     await begin('aof');
-    const heard = listen(broker);
+    const received = listen(broker);
     await broker.follow('t');
     await broker.append('t', [entry('a')]);
-    await until(() => heard.batches.length === 1, 'a batch is heard');
+    await until(() => received.batches.length === 1, 'a batch arrives');
     await redis.signal('SIGKILL');
-    await until(() => broker.state === 'down', 'the loss is noticed');
+    await until(() => broker.state === 'down', 'the broker reports the loss');
     await redis.run();
-    await until(() => broker.state === 'up' && heard.resyncs > 0, 'the resync is told');
+    await until(() => broker.state === 'up' && received.resyncs > 0, 'the resync is announced');
     await broker.append('t', [entry('b')]);
-    await until(() => heard.batches.length === 2, 'batches are heard again');
+    await until(() => received.batches.length === 2, 'batches arrive again');
   });
 });

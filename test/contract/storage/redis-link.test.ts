@@ -43,7 +43,7 @@ describe('RedisLink', function () {
     for (let i = 0; i < 60; i++) await broker.append(`t${i}`, [entry('a')]);
     await redis.command('SAVE');
     await redis.signal('SIGKILL');
-    await until(() => link.state === 'down', 'the loss is noticed');
+    await until(() => link.state === 'down', 'the link reports the loss');
     // 20 ms for each key.
     await redis.launch(['--key-load-delay', '20000', '--loading-process-events-interval-bytes', '1024']);
     await until(async () => (await redis.command('PING'))?.startsWith('-LOADING') === true, 'Redis loads');
@@ -57,10 +57,10 @@ describe('RedisLink', function () {
       if (wasUp && !ended) refusedWhileUp++;
       return ended;
     }, 'Redis has loaded');
-    assert.equal(refusedWhileUp, 0, 'up means that Redis serves');
+    assert.equal(refusedWhileUp, 0, 'it is up only when Redis answers commands');
   });
 
-  it('does not take a replica of Redis for the log, and goes on when it is promoted', async () => {
+  it('refuses a Redis replica as the log, and continues when it is promoted', async () => {
     const [first, second] = [await startRedis(), await startRedis()];
     const { link, broker } = open(first.url);
     await link.whenUp(5000);
@@ -76,21 +76,21 @@ describe('RedisLink', function () {
     await broker.append('t', [entry('c')]);
   });
 
-  it('replaces a subscription connection on which nothing comes any more', async () => {
+  it('replaces a subscription connection that receives nothing any more', async () => {
     const redis = await startRedis();
     const proxy = await TcpProxy.start(redis.port);
     closing.add(() => proxy.stop());
     const { link, broker } = open(proxy.url);
     await link.whenUp(5000);
-    const heard = listen(broker);
+    const received = listen(broker);
     await broker.follow('t');
     proxy.hold('subscriptions');
-    await until(() => heard.resyncs > 0, 'the resync is told', 15_000);
+    await until(() => received.resyncs > 0, 'the resync is announced', 15_000);
     await broker.append('t', [entry('a')]);
-    await until(() => heard.batches.length === 1, 'batches are heard again');
+    await until(() => received.batches.length === 1, 'batches arrive again');
   });
 
-  it('[P3] says replicated only of what replicas have, also when Redis has forgotten the script', async () => {
+  it('[P3] reports `replicated` only for data that replicas have, also when Redis has lost the script', async () => {
     const [redis, replica] = [await startRedis(), await startRedis()];
     await replica.command(`REPLICAOF 127.0.0.1 ${redis.port}`);
     const { link, broker } = open(redis.url, 1);
@@ -106,7 +106,7 @@ describe('RedisLink', function () {
     assert.equal(receipt!.durability, 'stored');
   });
 
-  it('[P3] refuses an append that reaches Redis after it was given up', async () => {
+  it('[P3] refuses an append that reaches Redis after its caller has timed out', async () => {
     const redis = await startRedis();
     const proxy = await TcpProxy.start(redis.port);
     closing.add(() => proxy.stop());
@@ -123,7 +123,7 @@ describe('RedisLink', function () {
     assert.equal((await broker.append('t', [entry('c')]))[0]!.sequence, 2);
   });
 
-  it('leaves nothing behind that keeps the process alive, and may be closed twice', async () => {
+  it('leaves nothing that keeps the process alive, and may be closed twice', async () => {
     const redis = await startRedis();
     const script = `
       const { RedisLink } = require('./server/storage/redis/redis-link.ts');
@@ -156,7 +156,7 @@ describe('RedisLink', function () {
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (data: Buffer) => (output += data.toString()));
     closing.add(async () => void child.kill('SIGKILL'));
-    await until(() => child.exitCode !== null, 'the process ends by itself', 20_000);
+    await until(() => child.exitCode !== null, 'the process ends without a signal', 20_000);
     assert.deepEqual([output, child.exitCode], ['closed\n', 0]);
   });
 });

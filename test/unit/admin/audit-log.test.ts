@@ -4,12 +4,12 @@ import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-
 import { AuditLog } from '../../../server/admin/audit-log.js';
 import { silentLog } from '../../../server/logging/log.js';
 
-/** A store that can go away. */
+/** A store that can become unreachable. */
 class FlakyStore extends MemorySharedStore {
-  away = false;
+  unreachable = false;
 
   override append(...args: Parameters<MemorySharedStore['append']>): Promise<string> {
-    if (this.away) return Promise.reject(new RefusalError('unavailable', 'away'));
+    if (this.unreachable) return Promise.reject(new RefusalError('unavailable', 'unreachable'));
     return super.append(...args);
   }
 }
@@ -24,7 +24,7 @@ function newAudit() {
 }
 
 describe('[ADMIN] the audit log', () => {
-  it('holds no secret, wherever it stands', async () => {
+  it('contains no secret, in any field', async () => {
     const { audit } = newAudit();
     const secrets = {
       token: [jwt, 'opaque-1'],
@@ -46,23 +46,23 @@ describe('[ADMIN] the audit log', () => {
     assert.equal((record!.request as { reason: string }).reason, 'x');
   });
 
-  it('names the token that was revoked by its id', async () => {
+  it('names a revoked token by its id', async () => {
     const { audit } = newAudit();
     await audit.add(caller, 'POST /admin/tokens/revoke', { token_id: 'one' }, 'ok');
     assert.deepEqual((await audit.latest(1))[0]!.request, { token_id: 'one' });
   });
 
-  it('takes a request that is nested too deeply to be written', async () => {
+  it('records a request that is nested too deeply to be written', async () => {
     const { audit } = newAudit();
     await audit.add(caller, 'DELETE /admin/x', JSON.parse('['.repeat(50_000) + ']'.repeat(50_000)), 'ok');
     assert.equal((await audit.latest(1))[0]!.action, 'DELETE /admin/x');
   });
 
-  it('keeps what cannot be stored until the store is back, in order', async () => {
+  it('keeps records in order until an unreachable store is back', async () => {
     const { store, audit } = newAudit();
-    store.away = true;
+    store.unreachable = true;
     for (let n = 0; n < 1005; n++) await audit.add(caller, `POST /admin/${n}`, {}, 'unavailable');
-    store.away = false;
+    store.unreachable = false;
     await audit.store();
     await audit.add(caller, 'POST /admin/last', {}, 'ok');
     const actions = (await audit.latest(2000)).map(({ action }) => action);

@@ -17,7 +17,7 @@ import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 describe('operations of the cluster', () => {
   const double = operation<{ readonly value: number }, number>('double');
 
-  it('returns the answers of the replicas that answer', async () => {
+  it('return the answers of the replicas that answer', async () => {
     const cluster = new ClusterOperations(new ReplicaCalls(new MemoryBus('one'), { timeoutMs: 1000 }));
     cluster.answer(double, ({ value }) => value * 2);
     assert.deepEqual(await cluster.ask(double, { value: 4 }), {
@@ -26,12 +26,12 @@ describe('operations of the cluster', () => {
     });
   });
 
-  it('lists a replica that does not know an operation as unresponsive', async () => {
+  it('list a replica that does not support an operation as unresponsive', async () => {
     const cluster = new ClusterOperations(new ReplicaCalls(new MemoryBus('one'), { timeoutMs: 1000 }));
     assert.deepEqual(await cluster.ask(double, { value: 4 }), { answers: [], unresponsive: ['one'] });
   });
 
-  it('keeps the names on the bus, so that replicas of different versions understand each other', () => {
+  it('keep their names on the bus, so that replicas of different versions can work together', () => {
     const names = [
       listConnections,
       disconnectConnections,

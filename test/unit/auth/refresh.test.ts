@@ -52,7 +52,7 @@ describe('[AUTH] refresh tokens', () => {
   const login = (): TokenPair => issuer.pair({ userId: 'ann', roles: ['user'] });
   const refused = (code: string) => (error: unknown) => error instanceof RefusalError && error.code === code;
 
-  it('are good once; a second use revokes everything that goes back to the same login', async () => {
+  it('can be used once; a second use revokes all tokens of the same login', async () => {
     const first = login();
     const other = login();
     const second = await refreshes.refresh(first.refreshToken);
@@ -63,10 +63,10 @@ describe('[AUTH] refresh tokens', () => {
     for (const { accessToken } of [first, second, third])
       assert.throws(() => verifier.verify(accessToken), refused('token_revoked'));
     await assert.rejects(refreshes.refresh(third.refreshToken), refused('token_revoked'));
-    assert.equal(verifier.verify(other.accessToken).userId, 'ann', 'another login of the user goes on');
+    assert.equal(verifier.verify(other.accessToken).userId, 'ann', 'another login of the user stays valid');
   });
 
-  it('give the same pair again for ten seconds', async () => {
+  it('return the same pair again for ten seconds', async () => {
     const first = login();
     const answers = [await refreshes.refresh(first.refreshToken)];
     now += 9_999;
@@ -77,7 +77,7 @@ describe('[AUTH] refresh tokens', () => {
 
   it('are not lost by an attempt that was stored and never answered', async () => {
     const first = login();
-    // Redis has stored it, and the replica was gone before it could answer.
+    // Redis has stored it, and the replica failed before it could answer.
     const set = store.set.bind(store);
     store.set = (key, value, ttlMs) =>
       value.includes('answeredMs') ? Promise.reject(new Error('gone')) : set(key, value, ttlMs);
@@ -90,7 +90,7 @@ describe('[AUTH] refresh tokens', () => {
     await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
   });
 
-  it('of a user whose tokens were revoked are of no use; those of a login in the next second are', async () => {
+  it('of a user whose tokens were revoked are refused; those of a login in the next second are accepted', async () => {
     const before = login();
     await revocations.revokeUser('ann');
     await assert.rejects(refreshes.refresh(before.refreshToken), refused('token_revoked'));
@@ -98,7 +98,7 @@ describe('[AUTH] refresh tokens', () => {
     assert.ok(await refreshes.refresh(login().refreshToken));
   });
 
-  it('are told from access tokens', async () => {
+  it('are distinguished from access tokens', async () => {
     const { accessToken, refreshToken } = login();
     assert.throws(() => verifier.verify(refreshToken), refused('unauthorized'));
     await assert.rejects(refreshes.refresh(accessToken), refused('unauthorized'));

@@ -47,7 +47,7 @@ describe('[AUTH] TokenVerifier', () => {
     assert.equal(verifier.verify(jwt.sign({ user_id: 'bob' }, secret)).userId, 'bob');
   });
 
-  it('allows a minute of clock difference, and no more', () => {
+  it('allows a clock difference of one minute, and no more', () => {
     const now = secondsNow();
     assert.equal(
       codeOf(() => verifier.verify(jwt.sign({ sub: 'a', exp: now - 50 }, secret))),
@@ -67,7 +67,7 @@ describe('[AUTH] TokenVerifier', () => {
     );
   });
 
-  it('refuses what is not signed by the key, and malformed claims', () => {
+  it('refuses tokens without a valid signature, and malformed claims', () => {
     const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{"sub":"a"}').toString('base64url')}.`;
     const wrong = [
       'rubbish',
@@ -90,7 +90,7 @@ describe('[AUTH] TokenVerifier', () => {
       );
   });
 
-  it('names the claim that is wrong', () => {
+  it('names the invalid claim', () => {
     const claimOf = (claims: object) => {
       try {
         verifier.verify(jwt.sign(claims, secret));
@@ -177,7 +177,7 @@ describe('[AUTH] TokenVerifier', () => {
     );
   });
 
-  it('checks issuer and audience where they are set', () => {
+  it('checks issuer and audience if they are set', () => {
     const strict = new TokenVerifier({
       keys: readKeys({ jwtSecret: secret }),
       leewaySecs: 60,
@@ -202,7 +202,7 @@ describe('[AUTH] TokenVerifier', () => {
     ['RS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
     ['ES256', generateKeyPairSync('ec', { namedCurve: 'prime256v1' })],
   ] as const) {
-    it(`verifies ${algorithm} by a public key, and cannot be tricked into HS256 with it`, () => {
+    it(`verifies ${algorithm} with a public key, and refuses HS256 with it`, () => {
       const pem = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString();
       const path = join(directory, `${algorithm}.pem`);
       writeFileSync(path, pem);
@@ -240,7 +240,7 @@ describe('[AUTH] TokenVerifier', () => {
     };
     const rsa = (bits: number) => generateKeyPairSync('rsa', { modulusLength: bits }).publicKey;
 
-    it('takes from a key set only what is for signatures of RS256 and ES256', () => {
+    it('uses only keys for signatures with RS256 and ES256 from a key set', () => {
       const jwk = rsa(2048).export({ format: 'jwk' });
       const ed25519 = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
       const keys = [
@@ -257,7 +257,7 @@ describe('[AUTH] TokenVerifier', () => {
       );
     });
 
-    it('names the file that holds no usable key', () => {
+    it('names the file that contains no usable key', () => {
       const p384 = generateKeyPairSync('ec', { namedCurve: 'secp384r1' }).publicKey;
       const pem = (key: typeof p384) => key.export({ type: 'spki', format: 'pem' }).toString();
       const wrong = [
@@ -292,7 +292,7 @@ describe('[AUTH] Permissions', () => {
     ...(topics && { topics }),
   });
 
-  it('allow by role and pattern, and nothing that no rule allows', () => {
+  it('allow by role and pattern, and nothing without a rule', () => {
     assert.equal(permissions.allows(who([]), 'subscribe', 'public.a'), true);
     assert.equal(permissions.allows(who([]), 'subscribe', 'public'), false);
     assert.equal(permissions.allows(who([]), 'publish', 'public.a'), false);
@@ -304,13 +304,13 @@ describe('[AUTH] Permissions', () => {
     );
   });
 
-  it('are narrowed by the topics of the token, never widened', () => {
+  it('are restricted by the topics of the token, never extended', () => {
     assert.equal(permissions.allows(who(['writer'], ['news']), 'publish', 'news'), true);
     assert.equal(permissions.allows(who(['writer'], ['news']), 'publish', 'public.a'), false);
     assert.equal(permissions.allows(who([], ['news']), 'publish', 'news'), false);
   });
 
-  it('tell lists of roles apart, whatever the roles are called', () => {
+  it('distinguish role lists, whatever characters the names contain', () => {
     const rules = new Permissions([{ role: 'a', topics: ['*'], allow: ['publish'] }]);
     assert.equal(rules.allows(who(['a', 'b']), 'publish', 't'), true);
     for (const role of ['a\nb', 'a,b', '["a","b"]'])

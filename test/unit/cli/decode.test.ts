@@ -4,14 +4,14 @@ import { decode } from '../../../server/cli/decode.js';
 import { loadSettings } from '../../../server/config/load.js';
 
 describe('[CLI] rtc decode', () => {
-  // Not the clock's time: every part of the answer has to speak of the one that is given.
+  // A fixed time, not that of the clock: every part of the answer must use it.
   const now = Date.UTC(2026, 0, 1);
   const nowSecs = Math.floor(now / 1000);
   const secret = 'a secret of the command line';
   const withSecret = (more: NodeJS.ProcessEnv = {}) => loadSettings({ JWT_SECRET: secret, ...more });
   const tokenOf = (claims: object, key = secret) => jwt.sign({ sub: 'ann', iat: nowSecs, ...claims }, key);
 
-  it('shows header, payload and time left of a good token', () => {
+  it('shows header, payload and remaining time of a valid token', () => {
     const decoded = decode(tokenOf({ exp: nowSecs + 90 }), withSecret, now);
     assert.deepEqual(decoded, {
       header: { alg: 'HS256', typ: 'JWT' },
@@ -22,7 +22,7 @@ describe('[CLI] rtc decode', () => {
     });
   });
 
-  it('shows as much without a key, and with settings that cannot be used', () => {
+  it('shows the same without a key, and with invalid settings', () => {
     const token = tokenOf({ exp: nowSecs + 90 });
     const alone = decode(token, () => loadSettings({}), now);
     assert.deepEqual([alone.expiry, alone.verdict], ['expires in 90 s', 'not checked']);
@@ -32,7 +32,7 @@ describe('[CLI] rtc decode', () => {
     assert.match(wrong.signature, /not checked: .*RTC_SERVER_PROT/);
   });
 
-  it('tells an expired token from one that is signed with another secret', () => {
+  it('distinguishes an expired token from one that is signed with another secret', () => {
     const old = decode(tokenOf({ exp: nowSecs - 100 }), withSecret, now);
     assert.deepEqual([old.expiry, old.signature], ['expired since 100 s', 'valid']);
     assert.match(old.verdict, /^token_expired/);
@@ -41,7 +41,7 @@ describe('[CLI] rtc decode', () => {
     assert.match(foreign.verdict, /^unauthorized/);
   });
 
-  it('takes what the service takes: leeway, issuer and claims', () => {
+  it('accepts what the service accepts: leeway, issuer and claims', () => {
     const late = tokenOf({ exp: nowSecs - 30 });
     assert.equal(decode(late, withSecret, now).verdict, 'accepted');
     const strict = decode(late, () => withSecret({ RTC_AUTH_LEEWAY_SECS: '0' }), now);
@@ -51,7 +51,7 @@ describe('[CLI] rtc decode', () => {
     assert.match(issued.verdict, /^unauthorized: .*issuer/);
   });
 
-  it('says so when it is no token', () => {
+  it('reports a text that is not a token', () => {
     for (const text of ['', 'abc', 'a.b.c', '...']) {
       const decoded = decode(text, withSecret, now);
       assert.deepEqual([decoded.header, decoded.payload], [null, null], text);

@@ -20,7 +20,7 @@ function rtc(environment: NodeJS.ProcessEnv, ...given: string[]) {
 describe('[CLI] rtc', () => {
   const secret = 'a secret of the command line';
 
-  it('prints a token that the service takes', () => {
+  it('prints a token that the service accepts', () => {
     const given = ['token', '--user', 'ann', '--role', 'operator', 'user', '--topic', 'news', 'chat.*'];
     const { stdout } = rtc({ JWT_SECRET: secret }, ...given, '--expires', '5m');
     const verifier = new TokenVerifier({ keys: readKeys({ jwtSecret: secret }), leewaySecs: 0 });
@@ -29,21 +29,21 @@ describe('[CLI] rtc', () => {
     assert.equal(expiresAt! - issuedAt!, 300);
   });
 
-  it('prints a token that fits issuer and audience, where they are set', () => {
+  it('prints a token that matches issuer and audience, if they are set', () => {
     const environment = { JWT_SECRET: secret, RTC_AUTH_ISSUER: 'us', RTC_AUTH_AUDIENCE: 'rtc' };
     const { stdout } = rtc(environment, 'token', '--user', 'ann');
     const settings = { keys: readKeys({ jwtSecret: secret }), leewaySecs: 0, issuer: 'us', audience: 'rtc' };
     assert.equal(new TokenVerifier(settings).verify(stdout.trim()).userId, 'ann');
   });
 
-  it('says what is missing or wrong and ends with code 2', () => {
+  it('reports a missing or invalid argument and ends with code 2', () => {
     const missing = rtc({}, 'token', '--user', 'ann');
     assert.deepEqual([missing.status, /JWT_SECRET/.test(missing.stderr)], [2, true]);
     const wrong = rtc({ RTC_SERVER_PROT: '1' }, 'config');
     assert.deepEqual([wrong.status, /did you mean RTC_SERVER_PORT/.test(wrong.stderr)], [2, true]);
   });
 
-  it('prints the settings in force without their secrets', () => {
+  it('prints the current settings without their secrets', () => {
     const { stdout } = rtc(
       { JWT_SECRET: secret, REDIS_URL: 'redis://user:h@ush@host/1', PORT: '9000' },
       'config',

@@ -42,7 +42,7 @@ describe('[CONF] settings', () => {
     assert.equal(settings.limits.connectionRps, 0);
   });
 
-  it('come from the file, and from the environment before the file', () => {
+  it('come from the environment, or else from the file', () => {
     const path = file(
       '[websocket]\nheartbeat_interval_secs = 60\nclient_timeout_secs = 120\n[actor_system]\nmailbox_capacity = 5000\noverflow_strategy = "drop_oldest"\n',
     );
@@ -71,7 +71,7 @@ describe('[CONF] settings', () => {
     assert.equal(loadSettings({ JWT_SECRET: '12345' }).auth.jwtSecret, '12345');
   });
 
-  it('refuse unknown names and tell the nearest known one and where it stands', () => {
+  it('refuse unknown names with the nearest known name and the source', () => {
     const path = file('[websocket]\nheartbeat_interval = 60\n[actor_sistem]\nx = 1\n');
     const told = problems({ RTC_LIMITS_CONECTION_RPS: '1' }, path).join('\n');
     assert.match(
@@ -82,7 +82,7 @@ describe('[CONF] settings', () => {
     assert.match(told, /variable RTC_LIMITS_CONECTION_RPS; did you mean RTC_LIMITS_CONNECTION_RPS\?/);
   });
 
-  it('refuse wrong values, naming setting and source', () => {
+  it('refuse invalid values with the name of the setting and the source', () => {
     const told = problems({ PORT: '70000', RTC_OUTBOX_OVERFLOW_STRATEGY: 'drop_all' }).join('\n');
     assert.match(told, /server\.port: .*65535.*\(variable PORT\)/);
     assert.match(told, /outbox\.overflow_strategy: .*"catch_up".*\(variable RTC_OUTBOX_OVERFLOW_STRATEGY\)/);
@@ -134,13 +134,13 @@ describe('[CONF] settings', () => {
     assert.doesNotMatch(told, /top secret/);
   });
 
-  it('never show a secret that is refused', () => {
+  it('never show a refused secret', () => {
     const told = problems({ REDIS_URL: 'http://user:hidden-password@host' }).join('\n');
     assert.match(told, /redis\.url: must be redis:.*\(variable REDIS_URL\)/);
     assert.doesNotMatch(told, /hidden-password/);
   });
 
-  it('refuse values that do not fit together', () => {
+  it('refuse inconsistent values', () => {
     assert.match(
       problems({ RTC_WEBSOCKET_CLIENT_TIMEOUT_SECS: '30' })[0]!,
       /^websocket\.client_timeout_secs: must be longer than heartbeat_interval_secs \(variable RTC_/,
@@ -151,7 +151,7 @@ describe('[CONF] settings', () => {
     );
   });
 
-  it('refuse a section that is no table, and name the element of a list that is wrong', () => {
+  it('refuse a section that is not a table, and name the invalid element of a list', () => {
     assert.match(problems({ PORT: '9000' }, file('server = 5'))[0]!, /^server: .*object.*\(variable|file/);
     assert.match(
       problems({}, file('[[topics.rules]]\npattern = "ok.*"\n[[topics.rules]]\npattern = "not ok"\n'))[0]!,
@@ -172,7 +172,7 @@ describe('[CONF] settings', () => {
       );
   });
 
-  it('take an empty variable as not set, and the long name before the short one', () => {
+  it('treat an empty variable as not set, and prefer the long name to the short one', () => {
     const settings = loadSettings({
       RTC_REDIS_URL: '',
       RTC_TOPICS_HISTORY_SIZE: '',
@@ -183,7 +183,7 @@ describe('[CONF] settings', () => {
     assert.equal(loadSettings({ RTC_SERVER_PORT: '1', PORT: '2' }).server.port, 1);
   });
 
-  it('all come from the environment', () => {
+  it('can all be set in the environment', () => {
     const environment: NodeJS.ProcessEnv = {};
     const examples: Record<string, string> = {
       'redis.url': 'redis://r',
@@ -227,7 +227,7 @@ describe('[CONF] settings', () => {
     assert.throws(() => (settings.permissions as unknown[]).push(1), TypeError);
   });
 
-  it('are all described in docs/config.md, as they are', () => {
+  it('are all described in docs/config.md, with the same text', () => {
     const page = readFileSync(join(root, 'docs', 'config.md'), 'utf8');
     assert.ok(page.includes(settingsTable()), 'the table of docs/config.md is that of `rtc config-table`');
     assert.ok(settingList.every(({ meaning }) => meaning !== ''));

@@ -25,7 +25,7 @@ describe('[METRIC] the dashboard', () => {
   const targets = panels.flatMap(({ title, targets: some = [] }) => some.map((one) => ({ title, ...one })));
   const metricsOf = (text: string) => [...text.matchAll(/\brtc_\w+/g)].map(([name]) => name);
 
-  it('asks for metrics that there are, in every panel', () => {
+  it('queries only existing metrics, in every panel', () => {
     assert.ok(targets.length > 30);
     for (const { title, expr } of targets) {
       const names = metricsOf(expr);
@@ -35,7 +35,7 @@ describe('[METRIC] the dashboard', () => {
     for (const name of metricsOf(JSON.stringify(templating))) assert.ok(table.has(name), name);
   });
 
-  it('takes rates of counters, and values of gauges', () => {
+  it('uses rates of counters, and values of gauges', () => {
     for (const { title, expr } of targets) {
       for (const name of metricsOf(expr)) {
         const isRate = new RegExp(`rate\\(${name}\\b`).test(expr);
@@ -44,7 +44,7 @@ describe('[METRIC] the dashboard', () => {
     }
   });
 
-  it('tells values apart by labels that the metrics have', () => {
+  it('distinguishes values by labels that the metrics have', () => {
     for (const { title, expr, legendFormat } of targets) {
       const known = ['job', 'instance', ...metricsOf(expr).map((name) => table.get(name)!.label)];
       const asked = [
@@ -56,7 +56,7 @@ describe('[METRIC] the dashboard', () => {
     }
   });
 
-  it('can be narrowed to one replica everywhere', () => {
+  it('can be filtered to one replica everywhere', () => {
     assert.deepEqual(
       templating.list.map(({ name }) => name),
       ['datasource', 'job', 'instance'],
@@ -69,7 +69,7 @@ describe('[METRIC] the dashboard', () => {
       );
   });
 
-  it('has panels that do not cover each other', () => {
+  it('has panels that do not overlap', () => {
     assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
     const taken = new Set<string>();
     for (const { title, gridPos } of panels) {

@@ -30,20 +30,20 @@ describe('[OPS] commands of a document', () => {
     ]);
   });
 
-  it('have to be marked, with a mark that can be read, right before them', () => {
+  it('must have a valid mark directly before them', () => {
     const wrong: [string, RegExp][] = [
-      [fenced('bash', 'ls'), /line 1: .*neither executed nor says why/],
-      [fenced('js', '1'), /neither executed/],
+      [fenced('bash', 'ls'), /line 1: the block has no mark/],
+      [fenced('js', '1'), /has no mark/],
       [fenced('sh', 'ls'), /write bash or js/],
-      [`<!-- run: expects x -->\n${fenced('bash', 'ls')}`, /cannot read "run: expects x"/],
-      [`<!-- run: exit 0 -->\ntext\n${fenced('bash', 'ls')}`, /right before its block/],
+      [`<!-- run: expects x -->\n${fenced('bash', 'ls')}`, /invalid mark "run: expects x"/],
+      [`<!-- run: exit 0 -->\ntext\n${fenced('bash', 'ls')}`, /directly before its block/],
       [`<!-- run: exit 0 -->\n${fenced('toml', 'a = 1')}`, /not executed/],
       ['```bash\nls', /does not end/],
     ];
     for (const [page, message] of wrong) assert.throws(() => readBlocks(page), message);
   });
 
-  it('fail when they do something else than is expected, and are ended when they hang', async () => {
+  it('fail on an unexpected result, and are ended when they hang', async () => {
     const runner = new CommandRunner({
       directory: tmpdir(),
       environment: { PATH: process.env['PATH'] },
@@ -63,7 +63,7 @@ describe('[OPS] commands of a document', () => {
     await assert.rejects(check('exit 2', 'exit 0'), /ended with 2/);
     await assert.rejects(check('echo never', 'until ever and ever'), /does not match/);
     await assert.rejects(check('sleep 60', 'exit 0'), /ended with null/);
-    // What is left in the background goes with it.
+    // Background processes are ended with it.
     await check('sleep 60 & echo $!', 'expect ^\\d+$');
   });
 });

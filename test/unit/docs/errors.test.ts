@@ -7,7 +7,7 @@ import { root } from '../../support/root.js';
 const page = (name: string) => readFileSync(join(root, 'docs', name), 'utf8');
 
 describe('[DOCS] the documentation', () => {
-  it('lists exactly the error codes there are, as they are', () => {
+  it('lists exactly the error codes of the code, with the same values', () => {
     const rows = page('errors.md')
       .split('\n')
       .filter((line) => line.startsWith('| `'));

@@ -16,14 +16,14 @@ describe('[WIRE] acknowledgement ids', () => {
     assert.deepEqual([last.take(notAwaited), last.take(notAwaited)], [ackIdEnd - 1, firstSharedAckId]);
   });
 
-  it('of shared packets are not given again while they are awaited', () => {
+  it('of shared packets are not used again while they are awaited', () => {
     const awaited = new Set([ackIdEnd - 1, firstSharedAckId, firstSharedAckId + 2]);
     const ids = new SharedAckIds(ackIdEnd - 2);
     const given = [1, 2, 3].map(() => ids.take((id) => awaited.has(id)));
     assert.deepEqual(given, [ackIdEnd - 2, firstSharedAckId + 1, firstSharedAckId + 3]);
   });
 
-  it('of Socket.IO begin again at 0 before they reach the shared ones', () => {
+  it('of Socket.IO restart at 0 before they reach the shared ones', () => {
     const namespace = new Server().of('/');
     wrapSocketIoAckIds(namespace);
     const counter = namespace as unknown as { _ids: number };
@@ -32,7 +32,7 @@ describe('[WIRE] acknowledgement ids', () => {
     assert.deepEqual([counter._ids++, counter._ids++, counter._ids], [firstSharedAckId - 1, 0, 1]);
   });
 
-  it('of confirmed messages are free again when all connections have answered or left', () => {
+  it('of confirmed messages are free again when all connections have answered or closed', () => {
     const ids = new SharedAckIds(ackIdEnd - 1);
     const confirmations = new Confirmations(new MemoryBus('a'), ids);
     const ackId = confirmations.nextAckId();

@@ -24,7 +24,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     harness.takeReceived();
     return reader.positions.get('t')!.sequence;
   };
-  /** Publishes one by one to a reader that has stalled, each flushed by itself. */
+  /** Publishes one message at a time to a stalled reader, each with its own flush. */
   const overflow = async (count: number) => {
     reader.transport.reading = false;
     for (let n = 0; n < count; n++) {
@@ -39,7 +39,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
   const gaps = () =>
     reader.gaps.map(({ previous, sequence, reason }) => [previous?.sequence, sequence, reason]);
 
-  it('writes what comes in one turn as one batch, and what follows after its window', async () => {
+  it('writes the messages of one turn as one batch, and later ones after its window', async () => {
     await make('catch_up');
     for (let n = 0; n < 3; n++) harness.publish(topic);
     assert.equal(position(), 0);
@@ -52,13 +52,13 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.equal(position(), 4);
   });
 
-  it('does not gather more than a mebibyte', async () => {
+  it('does not collect more than a mebibyte', async () => {
     await make('catch_up');
     for (let n = 0; n < 10; n++) harness.publish(topic, 500);
-    assert.equal(harness.counts.flushes, 1, 'before the turn is over');
+    assert.equal(harness.counts.flushes, 1, 'flushed within the turn');
   });
 
-  it('makes the same bytes once for all subscribers of a wire', async () => {
+  it('encodes bytes once for all subscribers of a wire', async () => {
     await make('catch_up');
     const others = [
       harness.addSubscriber('json', 'json'),
@@ -71,7 +71,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     for (const { positions } of [reader, ...others]) assert.equal(positions.get('t')!.sequence, 2);
   });
 
-  it('catch_up: pauses a slow reader, and reads on from the log when it has drained', async () => {
+  it('catch_up: pauses a slow reader, and continues from the log when it has drained', async () => {
     await make('catch_up');
     await overflow(20);
     assert.deepEqual([harness.counts.paused, topic.active.behind], [1, 1]);
@@ -80,7 +80,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.deepEqual([position(), topic.active.behind, gaps()], [20, 0, []]);
   });
 
-  it('drop_newest: announces one gap, and goes on live', async () => {
+  it('drop_newest: announces one gap, and continues live', async () => {
     await make('drop_newest');
     await overflow(20);
     const held = reader.transport.waitingMessages;
@@ -90,7 +90,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.equal(harness.counts.dropped, 20 - held);
   });
 
-  it('drop_newest: one gap names what the outbox and the log have lost, from where the reader has got to', async () => {
+  it("drop_newest: announces one gap for losses of the outbox and of the log, from the reader's position", async () => {
     await make('drop_newest');
     await overflow(10);
     const held = reader.transport.waitingMessages;
@@ -105,7 +105,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     ]);
   });
 
-  it('drop_oldest: what has waited longest makes room for what is new', async () => {
+  it('drop_oldest: removes the longest waiting messages to make room for new ones', async () => {
     await make('drop_oldest');
     await overflow(30);
     await resume();
@@ -115,7 +115,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.ok(dropped > 20 && reader.gaps.length === 1);
   });
 
-  it('disconnect: closes a slow reader, and its session begins where it stopped', async () => {
+  it('disconnect: closes a slow reader, whose session resumes at its last position', async () => {
     await make('disconnect');
     reader.transport.reading = false;
     let stoppedAt = -1;
@@ -129,12 +129,12 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.equal(
       stoppedAt,
       reader.transport.waitingMessages,
-      'what it was not given is not counted as delivered',
+      'messages that were not written are not counted',
     );
     assert.equal(harness.counts.disconnected, 1);
   });
 
-  it('disconnect: writes nothing more before it closes, though there is room again', async () => {
+  it('disconnect: writes nothing more before it closes, although there is room again', async () => {
     await make('disconnect');
     await overflow(4);
     harness.publish(topic);
@@ -148,7 +148,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.equal(reader.disconnectedFor, 'slow_consumer');
   });
 
-  it('tells its subscribers of a log that lost its tail, those who are behind too', async () => {
+  it('announces a log that lost its last messages to all subscribers, also those that are catching up', async () => {
     await make('catch_up');
     const live = harness.addSubscriber('live');
     harness.join(live, topic);
@@ -164,7 +164,7 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     );
   });
 
-  it('forgets a subscriber that leaves', async () => {
+  it('removes a subscriber that leaves', async () => {
     await make('catch_up');
     await overflow(10);
     harness.closeSubscriber(reader);

@@ -25,7 +25,7 @@ describe('[P2] [P7] CatchUp', () => {
     await harness.clock.settle();
   };
 
-  it('sends what was missed before what comes live', async () => {
+  it('sends missed messages before live ones', async () => {
     await publishFlushed(10);
     const late = harness.addSubscriber('late');
     harness.join(late, topic, 7);
@@ -35,7 +35,7 @@ describe('[P2] [P7] CatchUp', () => {
     assert.deepEqual([positionOf('late'), topic.active.behind, late.gaps], [12, 0, []]);
   });
 
-  it('has one block under way to a slow reader, however much it has missed', async () => {
+  it('has only one block in progress to a slow reader, however much it has missed', async () => {
     await publishFlushed(300);
     const slow = harness.addSubscriber('slow');
     harness.join(slow, topic, 300);
@@ -47,7 +47,7 @@ describe('[P2] [P7] CatchUp', () => {
     assert.equal(positionOf('slow'), 300);
   });
 
-  it('reads a block once for all who need it', async () => {
+  it('reads a block once for all readers that need it', async () => {
     await publishFlushed(200);
     let reads = 0;
     const { broker } = topic.log;
@@ -63,7 +63,7 @@ describe('[P2] [P7] CatchUp', () => {
     assert.equal(reads, 4);
   });
 
-  it('names what was trimmed meanwhile, and goes on after it', async () => {
+  it('announces what was trimmed meanwhile, and continues after it', async () => {
     await publishFlushed(10);
     const late = harness.addSubscriber('late');
     harness.join(late, topic, 8);
@@ -91,8 +91,8 @@ describe('[P2] [P7] CatchUp', () => {
     assert.equal(positionOf('late'), 4);
   });
 
-  describe('of a log that has lost its tail', () => {
-    /** One whole block, of which the log then loses the last three messages. */
+  describe('of a log that has lost its last messages', () => {
+    /** One complete block, whose last three messages the log then loses. */
     beforeEach(async () => {
       for (let n = 0; n < 64; n++) await publishFlushed(1);
     });
@@ -113,7 +113,7 @@ describe('[P2] [P7] CatchUp', () => {
       await harness.clock.advance(50);
       harness.join(between!, topic, 62);
       await harness.clock.advance(50);
-      assert.equal(positionOf('between'), 62, 'it does not wait for the old reading');
+      assert.equal(positionOf('between'), 62, 'it does not wait for the old read');
       reading!.early();
       await publishFlushed(2);
       await harness.clock.advance(50);
@@ -124,14 +124,14 @@ describe('[P2] [P7] CatchUp', () => {
       assert.deepEqual([early!.gaps, late!.gaps, topic.active.behind], [[], [], 0]);
     });
 
-    it('does not deliver what was kept, though it was found just before', async () => {
+    it('does not deliver cached messages, although they were found just before', async () => {
       harness.join(harness.addSubscriber('first'), topic, 64);
       await harness.clock.advance(50);
       topic.log.holdsCalls = true;
       rollBack();
       const [reading] = topic.log.calls.splice(0);
       topic.log.holdsCalls = false;
-      // The feed gets its answer in the turn in which the reader looks for its block.
+      // The feed gets its answer in the turn in which the reader requests its block.
       harness.clock.setImmediate(() => reading!.late());
       harness.join(harness.addSubscriber('second'), topic, 64);
       await harness.clock.advance(50);
@@ -139,7 +139,7 @@ describe('[P2] [P7] CatchUp', () => {
     });
   });
 
-  it('stops when its subscriber leaves before it has begun, or while it reads', async () => {
+  it('stops when its subscriber leaves before the start, or during a read', async () => {
     await publishFlushed(4);
     for (const id of ['at once', 'reading']) {
       const late = harness.addSubscriber(id);

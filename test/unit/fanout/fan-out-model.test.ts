@@ -6,7 +6,7 @@ import type { FakeSubscriber } from '../../support/fake-subscriber.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const limits = { limitMessages: 8, limitBytes: 4000, totalBytes: 12_000 };
-/** A reader that is behind takes this many messages in one write, at most. */
+/** A subscriber that is catching up gets at most this many messages in one write. */
 const blockSize = 64;
 
 type Step =
@@ -91,7 +91,7 @@ class Run {
         if (this.isOpen(reader) && !harness.isMember(reader, its)) harness.join(reader, its, one.missed);
         break;
       case 'leave':
-        // Of what is still under way to it the client would not know to which of its two subscriptions it belongs.
+        // The client could not assign messages in flight to one of its two subscriptions.
         if (reader.outbox.drained) harness.leave(reader, its);
         break;
       case 'stall':
@@ -136,7 +136,7 @@ class Run {
     this.check();
   }
 
-  /** Everybody reads, and the log answers: all get to the end. */
+  /** All clients read, and the log answers: all reach the end. */
   async finish(): Promise<void> {
     const { harness } = this;
     for (const { log, feed } of this.topics) {
@@ -154,11 +154,15 @@ class Run {
       for (const one of this.topics) {
         if (!harness.isMember(each, one)) continue;
         const { epoch, sequence } = one.log.end;
-        assert.deepEqual(each.positions.get(one.name), { epoch, sequence }, `${each.id} got to the end`);
-        assert.equal(one.active.positionOf(each.id).sequence, one.log.end.sequence, 'and the service knows');
+        assert.deepEqual(each.positions.get(one.name), { epoch, sequence }, `${each.id} has every message`);
+        assert.equal(
+          one.active.positionOf(each.id).sequence,
+          one.log.end.sequence,
+          'and the service has its position',
+        );
       }
     }
-    assert.equal(harness.budget.waitingBytes, 0, 'nothing waits, and the budget knows');
+    assert.equal(harness.budget.waitingBytes, 0, 'nothing waits, and the budget is 0');
     assert.deepEqual([harness.budget.slowCount, harness.clock.pendingTimers], [0, 0]);
     harness.close();
   }
@@ -172,7 +176,8 @@ class Run {
     harness.takeReceived();
     for (const { active, log } of this.topics)
       this.largestBatch = Math.max(this.largestBatch, log.end.sequence - active.written.sequence);
-    // One batch may come on top of a queue that is nearly full, and each topic may stage one for an idle transport.
+    // One batch may be added to a queue that is nearly full, and each topic may stage one for an idle
+    // transport.
     const bound = limits.limitMessages + 2 * this.largestBatch;
     for (const { id, transport } of harness.subscribers.values()) {
       const { waitingMessages, writeBuffer } = transport;
@@ -182,11 +187,11 @@ class Run {
   }
 }
 
-describe(`[P1] [P2] [P7] however subscribers read (seed ${seed})`, function () {
+describe(`[P1] [P2] [P7] subscribers that read in random ways (seed ${seed})`, function () {
   this.timeout(60_000);
 
   for (const overflow of ['catch_up', 'drop_oldest', 'drop_newest', 'disconnect'] as const) {
-    it(`each gets every message once and in order, or a gap, in bounded memory: ${overflow}`, async () => {
+    it(`get every message once and in order, or a gap, in bounded memory: ${overflow}`, async () => {
       const steps = fc.array(step, { minLength: 1, maxLength: 60, size: 'max' });
       const property = fc.asyncProperty(steps, async (some) => {
         const run = new Run(overflow);

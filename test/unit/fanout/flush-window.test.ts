@@ -6,26 +6,26 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
 describe(`[HOT] FlushWindow (seed ${seed})`, () => {
   const settings = { windowMs: 5, maxWindowMs: 100 };
-  /** A window after flushes of this cost and size, one after the other. */
+  /** The window after a number of flushes with this cost and size. */
   const after = (flushes: number, costMs: number, messages: number, window = new FlushWindow(settings)) => {
     for (let n = 0; n < flushes; n++) window.flushed(n * 1000, n * 1000 + costMs, messages);
     return window;
   };
 
-  it('flushes a topic that has been quiet at the end of the turn', () => {
+  it('flushes a quiet topic at the end of the turn', () => {
     assert.equal(new FlushWindow(settings).delayMs(0), 0);
     const window = after(1, 0.1, 1);
     assert.equal(window.delayMs(settings.windowMs), 0);
     assert.equal(window.delayMs(60_000), 0);
   });
 
-  it('lets a busy topic wait for the rest of its window', () => {
+  it('delays a busy topic for the rest of its window', () => {
     const window = after(1, 0.1, 1);
     assert.equal(window.delayMs(0), 5);
     assert.equal(window.delayMs(2), 3);
   });
 
-  it('widens with the load and narrows when it falls', () => {
+  it('grows with the load and shrinks when it falls', () => {
     const widths: number[] = [];
     const window = new FlushWindow(settings);
     for (const [costMs, messages] of [
@@ -41,17 +41,17 @@ describe(`[HOT] FlushWindow (seed ${seed})`, () => {
     assert.equal(after(60, 0.05, 1, window).currentMs, settings.windowMs);
   });
 
-  it('waits longer where a flush carries many messages than where it carries few, at the same cost', () => {
+  it('waits longer if a flush has many messages than if it has few, at the same cost', () => {
     assert.ok(after(20, 2, 24).currentMs > 5 * after(20, 2, 1).currentMs);
   });
 
-  it('takes a single slow flush for no trend', () => {
+  it('ignores a single slow flush', () => {
     const window = after(20, 0.1, 10);
     window.flushed(0, 4, 10);
     assert.ok(window.currentMs < 0.5 * after(20, 4, 10).currentMs);
   });
 
-  it('stays between its limits whatever flushes cost, and never waits longer than a window', () => {
+  it('stays between its limits at any cost of flushes, and never waits longer than a window', () => {
     const flush = fc.record({
       costMs: fc.double({ min: 0, max: 1000, noNaN: true }),
       pauseMs: fc.double({ min: 0, max: 1000, noNaN: true }),

@@ -7,12 +7,14 @@ import { FakeClock } from '../../support/fake-clock.js';
 describe('[HOT] Flusher', () => {
   let clock: FakeClock;
   let flusher: Flusher;
-  /** Each flush: the topic, when, and whether it could share writes. */
+  /** Each flush: the topic, its time, and whether it could share writes. */
   let flushes: { name: string; at: number; shared: boolean }[];
   let written: string[];
   const start = 5000;
 
-  /** A topic that does what the flusher relies on: it has no flush planned once it has flushed, and stages a write. */
+  /**
+   * A topic with the properties that the flusher needs: no planned flush after a flush, and one staged write.
+   */
   const topicCalled = (name: string): ActiveTopic => {
     const outbox = { writeStaged: () => written.push(name) } as unknown as Outbox;
     const topic = {
@@ -51,7 +53,7 @@ describe('[HOT] Flusher', () => {
     assert.equal(flushes.length, 1);
   });
 
-  it('lets topics that are due together share their writes, which come after all of them', async () => {
+  it('combines the writes of topics that are due together, after all of their flushes', async () => {
     for (const name of ['a', 'b', 'c']) flusher.schedule(topicCalled(name), 10);
     flusher.schedule(topicCalled('later'), 30);
     await clock.advance(10);
@@ -68,7 +70,7 @@ describe('[HOT] Flusher', () => {
     assert.equal(flushes.at(-1)?.name, 'later');
   });
 
-  it('serves a topic that is due earlier than those before it', async () => {
+  it('flushes a topic that is due earlier than those planned before it', async () => {
     flusher.schedule(topicCalled('slow'), 50);
     flusher.schedule(topicCalled('soon'), 5);
     await clock.advance(5);
@@ -86,7 +88,7 @@ describe('[HOT] Flusher', () => {
     );
   });
 
-  it('does not forget the others when one flush plans the next', async () => {
+  it('flushes the other topics when one flush plans the next', async () => {
     const again = topicCalled('again');
     const { flush } = again;
     let left = 3;
@@ -109,7 +111,7 @@ describe('[HOT] Flusher', () => {
     );
   });
 
-  it('does not flush a topic that was given up, nor anything after it was closed', async () => {
+  it('does not flush a deactivated topic, and no topic after it was closed', async () => {
     const gone = topicCalled('gone');
     for (const delayMs of [0, 10]) {
       flusher.schedule(gone, delayMs);

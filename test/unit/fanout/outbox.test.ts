@@ -31,7 +31,7 @@ describe('[P7] Outbox', () => {
   });
   afterEach(() => budget.close());
 
-  it('has room as long as the transport takes what is written', async () => {
+  it('has room while the transport takes what is written', async () => {
     const { outbox, transport } = subscriber();
     for (let n = 0; n < 20; n++) {
       assert.ok(outbox.hasRoom());
@@ -42,7 +42,7 @@ describe('[P7] Outbox', () => {
     assert.deepEqual([outbox.waitingBytes, budget.waitingBytes, clock.pendingTimers], [0, 0, 0]);
   });
 
-  it('has no room past its messages, its bytes, or the bytes of the replica', () => {
+  it('has no room above its messages, its bytes, or the bytes of the replica', () => {
     const messages = stalled('messages');
     for (let n = 0; n < 5; n++) messages.outbox.write(batchOf(1));
     assert.deepEqual([messages.outbox.hasRoom(), messages.transport.waitingMessages], [false, 5]);
@@ -56,13 +56,13 @@ describe('[P7] Outbox', () => {
     assert.deepEqual([budget.waitingBytes, other.outbox.hasRoom()], [500 + 2 * 9_999, false]);
   });
 
-  it('always has room for one batch when the transport has drained, however large', () => {
+  it('has room for one batch of any size when the transport has drained', () => {
     const { outbox } = subscriber();
     outbox.write(batchOf(50, 1000));
     assert.ok(outbox.hasRoom());
   });
 
-  it('tells when the transport has drained, not before, and once', async () => {
+  it('calls back when the transport has drained, not before, and once', async () => {
     const { outbox, transport } = stalled();
     let drained = 0;
     outbox.write(batchOf(2));
@@ -89,7 +89,7 @@ describe('[P7] Outbox', () => {
     assert.equal(budget.waitingBytes, 300);
   });
 
-  it('keeps count of what is staged for an idle transport: the budget never falls below what waits', async () => {
+  it('counts what is staged for an idle transport, so that the budget is never below what waits', async () => {
     const { outbox, transport } = stalled();
     assert.ok(outbox.hasRoom());
     outbox.stage(batchOf(2, 100, 'a'));
@@ -108,7 +108,7 @@ describe('[P7] Outbox', () => {
   it('drops the longest waiting messages, and puts one gap for each topic in their place', async () => {
     const one = stalled();
     const { outbox, transport } = one;
-    // The first is with the kernel, the second with the transport: both are under way.
+    // The first is in the kernel, the second in the transport: both are in progress.
     outbox.write(batchOf(1, 100, 'a'));
     one.startAt('a', { epoch: 'e', sequence: 1 });
     for (let n = 0; n < 500; n++) {
@@ -125,14 +125,10 @@ describe('[P7] Outbox', () => {
       .map((text) => (JSON.parse(text.slice(2)) as [string, { topic: string; dropped: number }])[1]);
     assert.deepEqual(gaps.map(({ topic }) => topic).sort(), ['a', 'b']);
     const messages = transport.received.filter((text) => text.startsWith('42["message"')).length;
-    assert.equal(
-      messages + gaps.reduce((sum, { dropped }) => sum + dropped, 0),
-      1001,
-      'all are accounted for',
-    );
+    assert.equal(messages + gaps.reduce((sum, { dropped }) => sum + dropped, 0), 1001, 'all are counted');
   });
 
-  it('does not watch a connection that has closed', async () => {
+  it('does not watch a closed connection', async () => {
     const { outbox, transport } = stalled();
     outbox.write(batchOf(2));
     outbox.write(batchOf(2));

@@ -82,7 +82,7 @@ class Run {
     }
   }
 
-  /** All read, and every command ends: whoever has stayed gets every answer. */
+  /** All clients read, and every command ends: every connected client gets every answer. */
   async finish(): Promise<void> {
     for (let n = 0; n < 200; n++) {
       for (const one of this.callers) one.drain();
@@ -91,8 +91,8 @@ class Run {
     }
     this.asked.forEach((asked, number) => {
       if (asked.started)
-        assert.deepEqual(asked.answer, { ok: true, number }, 'what has run is answered, as itself');
-      else assert.ok(this.left.has(asked.caller), 'only a connection that leaves may lose what waits');
+        assert.deepEqual(asked.answer, { ok: true, number }, 'a command that ran gets its own answer');
+      else assert.ok(this.left.has(asked.caller), 'only a closed connection may lose waiting commands');
     });
   }
 
@@ -118,7 +118,7 @@ class Run {
     const earlier = this.asked.slice(0, number).filter((asked) => asked.caller === its);
     assert.ok(
       earlier.every(({ started }) => started),
-      'in the order of asking',
+      'in the order of arrival',
     );
     const others = this.running.filter((one) => one.caller === its && expensive.has(one.command));
     assert.ok(!expensive.has(command) || others.length === 0, 'one expensive command at a time');
@@ -126,10 +126,10 @@ class Run {
   }
 }
 
-describe(`[P1] [P7] whatever clients ask and read (seed ${seed})`, function () {
+describe(`[P1] [P7] clients with random commands and reads (seed ${seed})`, function () {
   this.timeout(60_000);
 
-  it('commands start in their order, expensive ones one at a time, and each is answered', async () => {
+  it('get their commands started in order, expensive ones one at a time, and each answered', async () => {
     const steps = fc.array(step, { minLength: 1, maxLength: 60, size: 'max' });
     const property = fc.asyncProperty(steps, async (some) => {
       const run = new Run();

@@ -31,12 +31,12 @@ describe('[P7] CommandQueue', () => {
     });
   });
 
-  it('runs commands at once, and several at a time, while the client reads', () => {
+  it('runs several commands at once while the client reads', () => {
     for (const command of ['publish', 'ping', 'publish']) void ask(command);
     assert.deepEqual(names(), ['publish', 'ping', 'publish']);
   });
 
-  it('gives each command its own answer', async () => {
+  it('returns to each command its own answer', async () => {
     const answers = Promise.all([ask('ping'), ask('subscribe')]);
     started[1]!.end({ ok: true, of: 'subscribe' } as never);
     started[0]!.end({ ok: true, of: 'ping' } as never);
@@ -46,7 +46,7 @@ describe('[P7] CommandQueue', () => {
     ]);
   });
 
-  it('runs one expensive command at a time, and keeps the order behind it', async () => {
+  it('runs one expensive command at a time, and keeps the order of those after it', async () => {
     for (const command of ['history', 'ping', 'missed', 'publish', 'presence']) void ask(command);
     assert.deepEqual(names(), ['history', 'ping']);
     await end('ping');
@@ -57,7 +57,7 @@ describe('[P7] CommandQueue', () => {
     assert.deepEqual(names(), ['publish', 'presence']);
   });
 
-  it('starts nothing before the answer to the expensive one has had its turn to be written', async () => {
+  it('starts nothing before the answer to the expensive one can be written', async () => {
     void ask('history');
     void ask('missed');
     started.shift()!.end({ ok: true });
@@ -67,7 +67,7 @@ describe('[P7] CommandQueue', () => {
     assert.deepEqual(names(), ['missed']);
   });
 
-  it('lets everything wait while the answers are not read, and goes on in order', () => {
+  it('delays all commands while the answers are not read, and continues in order', () => {
     caller.isOverfull = true;
     for (let n = 0; n < 3; n++) void ask('publish', n);
     assert.deepEqual(names(), []);
@@ -78,7 +78,7 @@ describe('[P7] CommandQueue', () => {
     );
   });
 
-  it('does not let one connection wait for another', () => {
+  it('does not delay other connections', () => {
     caller.isOverfull = true;
     void ask('publish');
     const other = new FakeCaller();
@@ -86,7 +86,7 @@ describe('[P7] CommandQueue', () => {
     assert.deepEqual(names(), ['ping']);
   });
 
-  it('stops reading a WebSocket with a hundred commands waiting, and reads on when they are done', () => {
+  it('stops reading a WebSocket with a hundred waiting commands, and continues when they are done', () => {
     caller.isOverfull = true;
     for (let n = 0; n < 99; n++) void ask('ping');
     assert.equal(caller.paused, false);
@@ -96,7 +96,7 @@ describe('[P7] CommandQueue', () => {
     assert.deepEqual([caller.paused, started.length], [false, 100]);
   });
 
-  it('disconnects who asks for ever and never reads, and keeps nothing of it', () => {
+  it('disconnects a client that sends commands for ever and never reads, and keeps none of them', () => {
     caller.isOverfull = true;
     for (let n = 0; n < 10_000; n++) void ask('ping');
     assert.equal(caller.disconnectedFor, undefined);
@@ -106,7 +106,7 @@ describe('[P7] CommandQueue', () => {
     assert.equal(started.length, 0);
   });
 
-  it('ends what runs when the connection leaves, and runs nothing of what waits', async () => {
+  it('completes the running command when the connection leaves, and runs none of the waiting ones', async () => {
     const running = ask('history');
     void ask('missed');
     void ask('publish');

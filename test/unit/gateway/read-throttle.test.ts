@@ -6,7 +6,7 @@ import { ReadThrottle } from '../../../server/gateway/read-throttle.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { until } from '../../support/wait.js';
 
-/** A connection on a TCP socket, with what the pace looks at. */
+/** A connection on a TCP socket, with the properties that the throttle uses. */
 const connectionOn = (tcp: Socket): ClientConnection =>
   ({
     lastPublishedAt: -Infinity,
@@ -21,7 +21,7 @@ describe('[HOT] reading from busy publishers', () => {
   let clock: FakeClock;
   let pace: ReadThrottle;
   const inMs = (ms: number) => clock.now() + ms;
-  /** Lets the event loop read what has come, if it is let. */
+  /** Lets the event loop read what has arrived, unless it is stopped. */
   const turns = async () => {
     for (let n = 0; n < 50; n++) await turn();
   };
@@ -47,22 +47,22 @@ describe('[HOT] reading from busy publishers', () => {
     server.close();
   });
 
-  it('waits until the append, and then is all there', async () => {
+  it('stops until the append, and then has read all', async () => {
     const connection = connectionOn(tcp);
     pace.published(connection, inMs(20));
     await sendWhole('b');
-    await until(() => heard === 'ab', 'a first publish holds up nothing');
+    await until(() => heard === 'ab', 'a first publish delays nothing');
     pace.published(connection, inMs(20));
     for (const text of ['c', 'd', 'e']) await sendWhole(text);
     await clock.advance(17);
     await turns();
     assert.equal(heard, 'ab');
-    // A little before the append, so that what has come is part of it.
+    // A little before the append, so that it includes what has arrived.
     await clock.advance(1);
     await until(() => heard === 'abcde', 'all is read', 1000);
   });
 
-  it('is never held up for long, nor where the append comes at once', async () => {
+  it('never stops for long, and not at all if the append runs at once', async () => {
     const connection = connectionOn(tcp);
     for (const appendAt of [0, inMs(2), inMs(60_000)]) {
       heard = '';
@@ -74,7 +74,7 @@ describe('[HOT] reading from busy publishers', () => {
     }
   });
 
-  it('leaves alone what somebody else has paused, and what has gone', async () => {
+  it('does not change a socket that is paused by other code, or closed', async () => {
     const connection = connectionOn(tcp);
     pace.published(connection, 0);
     pace.published(connection, inMs(20));

@@ -5,7 +5,7 @@ import { silentLog, type LogFields } from '../../../server/logging/log.js';
 import { RefusalLog } from '../../../server/gateway/handshake/refusal-log.js';
 
 describe('[LOG] refused connections', () => {
-  it('are written with their reason and without their token, and counted; a flood of them leaves bounded lines', () => {
+  it('are logged with their reason and without their token, and counted; a flood of them makes a bounded number of lines', () => {
     const lines: LogFields[] = [];
     const counted: string[] = [];
     let now = 0;

@@ -6,7 +6,7 @@ import { ConnectionAttempt } from '../../../server/gateway/connection-attempt.js
 import { WsConnection } from '../../../server/gateway/ws/ws-connection.js';
 import { until } from '../../support/wait.js';
 
-/** More than the kernel takes for a reader that does not read. */
+/** More bytes than the kernel accepts for a reader that does not read. */
 const large = 'x'.repeat(8 * 1024 * 1024);
 
 describe('[SESSION] heartbeats of /ws', () => {
@@ -15,7 +15,7 @@ describe('[SESSION] heartbeats of /ws', () => {
   let connection: WsConnection;
   let heartbeats: number;
 
-  /** No further ping: the newest stays the newest. */
+  /** Without a further ping the newest one stays the newest. */
   const stopAsking = () => clearInterval((connection as unknown as { heartbeat: NodeJS.Timeout }).heartbeat);
 
   beforeEach(async () => {
@@ -42,31 +42,31 @@ describe('[SESSION] heartbeats of /ws', () => {
     server.close();
   });
 
-  it('prove what was written before, not what still waits in the queue', async () => {
+  it('confirm what was written before, not what still waits in the queue', async () => {
     let received = 0;
     const tooEarly: number[] = [];
     client.on('message', () => received++);
-    // Nothing is read: one frame is under way, two wait.
+    // The client reads nothing: one frame is in progress, two wait.
     client.pause();
     for (let n = 0; n < 3; n++) connection.writeJson({ type: 'Broadcast', data: large });
     let pings = 0;
     connection.on('ping', () => pings++);
-    await until(() => pings >= 3, 'the service has asked while they wait');
-    assert.ok(connection.writeBuffer.length >= 2, 'they wait indeed');
+    await until(() => pings >= 3, 'the service has sent a ping while they wait');
+    assert.ok(connection.writeBuffer.length >= 2, 'they wait');
     stopAsking();
     const before = heartbeats;
     connection.on('heartbeat', () => {
       if (received < 3) tooEarly.push(received);
     });
     client.resume();
-    await until(() => received === 3 && heartbeats > before, 'all is read, and a heartbeat answered');
+    await until(() => received === 3 && heartbeats > before, 'all is read, and a heartbeat is answered');
     assert.deepEqual(tooEarly, [], 'messages received at heartbeats that were answered');
   });
 
-  it('are not proved by pongs that nobody asked for, nor twice by the same', async () => {
+  it('are not confirmed by unsolicited pongs, nor twice by the same one', async () => {
     let pings = 0;
     const clientPong = client.pong.bind(client);
-    // The client does not answer by itself.
+    // The client does not answer automatically.
     (client as unknown as { _autoPong: boolean })._autoPong = false;
     let last: Buffer | undefined;
     client.on('ping', (data: Buffer) => {
@@ -79,7 +79,7 @@ describe('[SESSION] heartbeats of /ws', () => {
     clientPong('unasked');
     await until(() => pings >= 4, 'more pings');
     assert.equal(heartbeats, before);
-    // The rest without further pings: each pong would have to belong to the same one.
+    // The rest without further pings: each pong must belong to the same one.
     stopAsking();
     const end = pings;
     connection.writeJson({ type: 'Pong' });

@@ -17,7 +17,7 @@ import { silentLog } from '../../../server/logging/log.js';
 import { ClientAddresses } from '../../../server/gateway/handshake/client-addresses.js';
 import type { Connection } from '../../../server/protocol/connection.js';
 
-/** A clock that stands until it is moved. */
+/** A clock that a test moves. */
 class Clock {
   ms = 1_000_000;
   readonly now = () => this.ms;
@@ -42,7 +42,7 @@ describe('[LIMITS] TokenBucket', () => {
     return taken;
   };
 
-  it('gives a burst of one second, then its rate, and says when the next is due', () => {
+  it('gives a burst of one second, then its rate, and returns when the next token is due', () => {
     const bucket = new TokenBucket(10, 0);
     assert.equal(takeAll(bucket, 0), 10);
     assert.equal(bucket.take(0), 100);
@@ -50,7 +50,7 @@ describe('[LIMITS] TokenBucket', () => {
     assert.equal(takeAll(bucket, 60_000), 10);
   });
 
-  it('goes on at another rate without a burst for free', () => {
+  it('continues at another rate without an extra burst', () => {
     const bucket = new TokenBucket(10, 0);
     takeAll(bucket, 0);
     bucket.changeRate(100, 0);
@@ -62,7 +62,7 @@ describe('[LIMITS] TokenBucket', () => {
 });
 
 describe('[LIMITS] SlidingWindow', () => {
-  it('is as its model, whatever is added when (a failure prints its seed)', () => {
+  it('equals its model for random additions (a failure prints its seed)', () => {
     const adds = fc.array(fc.record({ waitMs: fc.nat(400), count: fc.integer({ min: 1, max: 9 }) }));
     fc.assert(
       fc.property(adds, (steps) => {
@@ -86,7 +86,7 @@ describe('[LIMITS] SlidingWindow', () => {
   });
 });
 
-/** A store under the test's control, which counts its calls. */
+/** A store that the test controls, which counts its calls. */
 class SteeredStore implements UserRateStore {
   readonly wanted: number[] = [];
   private readonly answers: ((grant: { granted: number; retryAfterMs: number }) => void)[] = [];
@@ -120,7 +120,7 @@ describe('[LIMITS] UserLimiter', () => {
     for (const limiter of open.splice(0)) limiter.close();
   });
 
-  it('spends a grant without asking, for a second at most', async () => {
+  it('uses a grant without further calls, for at most a second', async () => {
     const store = new SteeredStore();
     const limiter = limiterOn(store);
     const first = limiter.admit('ann', 100);
@@ -134,7 +134,7 @@ describe('[LIMITS] UserLimiter', () => {
     await store.answer(5);
   });
 
-  it('lets commands that come meanwhile wait in their order, and asks for all of them at once', async () => {
+  it('keeps commands that arrive meanwhile in order, and requests them all at once', async () => {
     const store = new SteeredStore();
     const limiter = limiterOn(store);
     const order: number[] = [];
@@ -154,7 +154,7 @@ describe('[LIMITS] UserLimiter', () => {
     );
   });
 
-  it('remembers a denial: a flood asks nobody', async () => {
+  it('caches a denial, so that a flood makes no calls', async () => {
     const store = new SteeredStore();
     const limiter = limiterOn(store);
     const waiting = [limiter.admit('ann', 10), limiter.admit('ann', 10)].map((admitted) =>
@@ -173,7 +173,7 @@ describe('[LIMITS] UserLimiter', () => {
     await again;
   });
 
-  it('lets a bounded number wait', async () => {
+  it('bounds the number of waiting commands', async () => {
     const store = new SteeredStore();
     const limiter = limiterOn(store);
     const waiting = Array.from({ length: 1000 }, () => limiter.admit('ann', 100_000));
@@ -182,7 +182,7 @@ describe('[LIMITS] UserLimiter', () => {
     await Promise.all(waiting);
   });
 
-  it('takes another rate at once, and forgets what was denied under the old one', async () => {
+  it('applies another rate at once, and drops denials of the old one', async () => {
     const store = new SteeredStore();
     const limiter = limiterOn(store);
     const denied = assert.rejects(limiter.admit('ann', 10) as Promise<void>, isRateLimited);
@@ -194,9 +194,11 @@ describe('[LIMITS] UserLimiter', () => {
     await admitted;
   });
 
-  it('counts by itself, at the same rate, while the store is away', async () => {
-    const away: UserRateStore = { take: () => Promise.reject(new RefusalError('unavailable', 'away')) };
-    const limiter = limiterOn(away);
+  it('counts locally, at the same rate, while the store is unreachable', async () => {
+    const unreachable: UserRateStore = {
+      take: () => Promise.reject(new RefusalError('unavailable', 'unreachable')),
+    };
+    const limiter = limiterOn(unreachable);
     const before = counts.localFallbacks;
     const outcomes = await Promise.allSettled(
       Array.from({ length: 30 }, () => Promise.resolve(limiter.admit('ann', 10))),
@@ -211,7 +213,7 @@ describe('[LIMITS] UserLimiter', () => {
   });
 });
 
-/** A connection of which the limiter sees who it is, and which notes why it is closed. */
+/** A connection with a user for the limiter, which records the reason of its close. */
 function connectionOf(userId: string): Connection & { closedFor: RefusalError[] } {
   const closedFor: RefusalError[] = [];
   return {
@@ -245,13 +247,13 @@ describe('[LIMITS] CommandLimiter', () => {
   };
   afterEach(() => users.close());
 
-  it('admits everything at once where no rate is set', () => {
+  it('admits everything at once if no rate is set', () => {
     const { limiter } = limiterWith({ connectionRps: 0, userRps: 0 });
     const connection = connectionOf('ann');
     for (let n = 0; n < 10_000; n++) assert.equal(limiter.admit(connection), undefined);
   });
 
-  it('limits each connection by itself, and says when to come again', () => {
+  it('limits each connection separately, and returns when to retry', () => {
     const { limiter, counts } = limiterWith({ connectionRps: 5, userRps: 0 });
     const [one, two] = [connectionOf('ann'), connectionOf('ann')];
     for (let n = 0; n < 5; n++) admitted(limiter, one);
@@ -260,7 +262,7 @@ describe('[LIMITS] CommandLimiter', () => {
     assert.equal(counts.connection, 1);
   });
 
-  it('takes a changed rate at once on connections that are there', () => {
+  it('applies a changed rate at once to existing connections', () => {
     const { limiter, current } = limiterWith({ connectionRps: 5, userRps: 0 });
     const connection = connectionOf('ann');
     for (let n = 0; n < 5; n++) admitted(limiter, connection);
@@ -284,7 +286,7 @@ describe('[LIMITS] CommandLimiter', () => {
     await limiter.admit(connectionOf('bob'));
   });
 
-  it('closes a connection that goes on after too many refusals within ten seconds, once', () => {
+  it('closes a connection once that continues after too many refusals within ten seconds', () => {
     const { limiter, counts } = limiterWith({ connectionRps: 1, userRps: 0 }, 3);
     const connection = connectionOf('ann');
     admitted(limiter, connection);
@@ -300,7 +302,7 @@ describe('[LIMITS] CommandLimiter', () => {
       ['rate_limited'],
     );
     assert.equal(counts.abuseDisconnects, 1);
-    // What it sent before it noticed is refused, whatever has been earned since.
+    // What it sent before the close arrived is refused, even if its rate would allow it.
     clock.ms += 5000;
     assert.ok(isRateLimited(refusalOf(() => limiter.admit(connection))));
   });
@@ -314,7 +316,7 @@ describe('[LIMITS] AddressLimiter', () => {
     return { counts, limiter: new AddressLimiter({ counts, now: clock.now }, settings) };
   };
 
-  it('limits connects of one address, IPv6 by /64, and leaves others alone', () => {
+  it('limits connects of one address, IPv6 by /64, without effect on others', () => {
     const { limiter, counts } = limiterWith(2, 0);
     for (const address of ['192.0.2.1', '2001:db8:1:2::1']) {
       limiter.admit(address);
@@ -329,7 +331,7 @@ describe('[LIMITS] AddressLimiter', () => {
     limiter.admit('192.0.2.1');
   });
 
-  it('keeps the paces of a bounded number of addresses, those quiet for long not at all', () => {
+  it('keeps the buckets of a bounded number of addresses, and none of addresses idle for long', () => {
     const { limiter } = limiterWith(1, 0);
     const buckets = (limiter as unknown as { buckets: Map<string, unknown> }).buckets;
     for (let n = 0; n < 120_000; n++) limiter.admit(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
@@ -339,19 +341,19 @@ describe('[LIMITS] AddressLimiter', () => {
     assert.equal(buckets.size, 1);
   });
 
-  it('limits how many connections of an address there are at one time', () => {
+  it('limits the number of concurrent connections of an address', () => {
     const { limiter } = limiterWith(0, 2);
-    limiter.entered('192.0.2.1');
-    limiter.entered('192.0.2.1');
+    limiter.connected('192.0.2.1');
+    limiter.connected('192.0.2.1');
     assert.equal(refusalOf(() => limiter.admit('192.0.2.1'))?.code, 'at_capacity');
     limiter.admit('192.0.2.2');
-    limiter.left('192.0.2.1');
+    limiter.disconnected('192.0.2.1');
     limiter.admit('192.0.2.1');
   });
 });
 
 describe('[LIMITS] HandshakeAdmission', () => {
-  /** A request as engine.io leaves it for long-polling (with its response) or for an upgrade. */
+  /** A request in the form of engine.io, for long-polling (with its response) or for an upgrade. */
   const requestFrom = (address: string, polling = false) => {
     const [socket, res] = [new EventEmitter(), new EventEmitter()];
     return { socket, address, ...(polling && { res }) } as unknown as IncomingMessage & { res: EventEmitter };
@@ -366,26 +368,26 @@ describe('[LIMITS] HandshakeAdmission', () => {
     return new HandshakeAdmission({ addresses, addressOf }, { maxConnections, handshakesPerSec });
   };
 
-  it('gives a place with the handshake, not only with what comes of it', () => {
+  it('acquires a slot with the handshake, not only with its transport', () => {
     const admission = admissionWith(2);
     assert.equal(admission.admit(requestFrom('a')), 0);
     const second = requestFrom('b', true);
     admission.admit(second);
     assert.deepEqual(refusalOf(() => admission.admit(requestFrom('c')))?.details.limit, 2);
-    // The client has gone before there was a transport; only once.
+    // The client has disconnected before there was a transport; released only once.
     second.res.emit('close');
     second.res.emit('close');
     admission.admit(requestFrom('c'));
     assert.equal(refusalOf(() => admission.admit(requestFrom('d')))?.code, 'at_capacity');
   });
 
-  it('leaves the place to the transport until it closes', () => {
+  it('passes the slot to the transport until it closes', () => {
     for (const polling of [true, false]) {
       const admission = admissionWith(1, 1);
       const request = requestFrom('a', polling);
       admission.admit(request);
       const transport = transportOf(request);
-      admission.entered(transport);
+      admission.transportOpened(transport);
       (polling ? request.res : request.socket).emit('close');
       assert.equal(refusalOf(() => admission.admit(requestFrom('b')))?.code, 'at_capacity');
       transport.emit('close');
@@ -393,7 +395,7 @@ describe('[LIMITS] HandshakeAdmission', () => {
     }
   });
 
-  it('counts by address, also those that wait for their turn', () => {
+  it('counts by address, including waiting handshakes', () => {
     const admission = admissionWith(0, 1, 1);
     const first = requestFrom('a');
     assert.equal(admission.admit(first), 0);
@@ -406,7 +408,7 @@ describe('[LIMITS] HandshakeAdmission', () => {
     admission.admit(requestFrom('b'));
   });
 
-  it('admits nobody while the replica stops', () => {
+  it('refuses all clients while the replica stops', () => {
     const admission = admissionWith(0);
     admission.admit(requestFrom('a'));
     admission.stop();
@@ -419,7 +421,7 @@ describe('[LIMITS] UserConnections', () => {
     for (let n = 0; n < 5; n++) await Promise.resolve();
   };
 
-  it('admits up to the limit, and takes a place back once', async () => {
+  it('admits up to the limit, and releases a slot once', async () => {
     const set: number[] = [];
     const store = {
       set: async (_userId: string, connections: number) => void set.push(connections),
@@ -439,9 +441,9 @@ describe('[LIMITS] UserConnections', () => {
     await connections.acquireSlot('ann');
   });
 
-  it('counts the connections of this replica while the store is away', async () => {
-    const away = () => Promise.reject(new RefusalError('unavailable', 'away'));
-    const store = { set: away, elsewhere: away, replace: away, close: async () => {} };
+  it('counts the connections of this replica while the store is unreachable', async () => {
+    const unreachable = () => Promise.reject(new RefusalError('unavailable', 'unreachable'));
+    const store = { set: unreachable, elsewhere: unreachable, replace: unreachable, close: async () => {} };
     const counts = newLimitCounts();
     const connections = new UserConnections({ store, counts, log: silentLog }, { maxConnections: 1 });
     const release = await connections.acquireSlot('ann')!;
@@ -452,7 +454,7 @@ describe('[LIMITS] UserConnections', () => {
     await settle();
   });
 
-  it('asks nothing where there is no limit', () => {
+  it('makes no call if there is no limit', () => {
     const store = null as never;
     const counts = newLimitCounts();
     const connections = new UserConnections({ store, counts, log: silentLog }, { maxConnections: 0 });
@@ -468,19 +470,19 @@ describe('[LIMITS] the address of a client', () => {
       headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },
     } as unknown as IncomingMessage);
 
-  it('is the TCP peer, IPv4 as IPv4', () => {
+  it('is the TCP peer, with IPv4 as IPv4', () => {
     assert.equal(addressOf('192.0.2.1'), '192.0.2.1');
     assert.equal(addressOf('::ffff:192.0.2.1'), '192.0.2.1');
     assert.equal(addressOf('2001:db8::1'), '2001:db8::1');
   });
 
-  it('believes a proxy on this machine only', () => {
+  it('is read from the header of a proxy on this machine only', () => {
     assert.equal(addressOf('192.0.2.1', '198.51.100.7'), '192.0.2.1');
     for (const proxy of ['127.0.0.1', '::ffff:127.0.0.1', '::1', '127.8.9.10'])
       assert.equal(addressOf(proxy, '198.51.100.7'), '198.51.100.7');
   });
 
-  it('believes the proxies that the settings name', () => {
+  it('is read from the headers of the proxies in the settings', () => {
     const seen = (proxy: string, trusted: string[]) => addressOf(proxy, '198.51.100.7', trusted);
     assert.equal(seen('10.1.2.3', ['private']), '198.51.100.7');
     assert.equal(seen('10.1.2.3', ['10.1.0.0/16']), '198.51.100.7');
@@ -489,7 +491,7 @@ describe('[LIMITS] the address of a client', () => {
     assert.equal(seen('127.0.0.1', []), '127.0.0.1');
   });
 
-  it('takes what the nearest proxy saw, whatever a client has written before it', () => {
+  it('is the one seen by the nearest proxy, whatever the client put into the header', () => {
     assert.equal(addressOf('127.0.0.1', '203.0.113.5, 198.51.100.7'), '198.51.100.7');
     assert.equal(addressOf('127.0.0.1', '203.0.113.5, 198.51.100.7, 127.0.0.1'), '198.51.100.7');
     assert.equal(addressOf('127.0.0.1', 'rubbish'), '127.0.0.1');

@@ -12,7 +12,7 @@ const timestamp = 1_700_000_000_000;
 const message = { id, sender: 'a"b', timestamp, attachments: [] as Buffer[], payloadJson: '{"x":1}' };
 
 describe('[P6] the entry of a direct message', () => {
-  it('says nothing of the inbox that it waits in', () => {
+  it('contains no name of its inbox', () => {
     const entry = encodeEntry({ ...message, topic: undefined, confirmTo: 'replica-1' });
     assert.equal(directEntry(entry), entry);
     assert.deepEqual(entryToMessage(entry, 3, 'e', 'buffer'), {
@@ -27,10 +27,10 @@ describe('[P6] the entry of a direct message', () => {
     assert.equal(timestampOf(entry), timestamp);
   });
 
-  it('is read from an inbox that version 0.1 has written, with binary parts or without', () => {
+  it('is read from an inbox written by version 0.1, with binary parts or without', () => {
     for (const attachments of [[], [Buffer.from([1, 2])]]) {
       const payloadJson = attachments.length === 0 ? '1' : '{"_placeholder":true,"num":0}';
-      // As version 0.1 wrote it: with the name of the inbox, and a mark that it is to be acknowledged.
+      // As written by version 0.1: with the name of the inbox, and a mark that it must be acknowledged.
       const stored = encodeEntry({
         ...message,
         payloadJson,

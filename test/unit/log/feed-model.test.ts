@@ -18,7 +18,7 @@ type Step =
   | { do: 'trim'; keep: number }
   | { do: 'rollBack'; appends: number }
   | { do: 'lose' }
-  /** The log's end is read, and compared with the feed later. */
+  /** The log's end is read now, and compared with the feed later. */
   | { do: 'readEnd' }
   | { do: 'checkEnd' };
 
@@ -27,7 +27,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant('append' as const),
-      // The largest need more than one reading, two of them more than a feed keeps.
+      // The largest need more than one read, and two of them more than a feed keeps.
       count: fc.oneof(
         { weight: 20, arbitrary: fc.integer({ min: 1, max: 3 }) },
         { weight: 1, arbitrary: fc.constant(600) },
@@ -119,7 +119,7 @@ class Run {
     this.sink.verify();
   }
 
-  /** The log works from now on; batches that are still under way arrive after all that. */
+  /** From now on the log works; batches still in flight arrive after that. */
   async finish(): Promise<void> {
     const { log, feed, sink } = this;
     const late = [...log.published];
@@ -154,7 +154,7 @@ class Run {
     }
   }
 
-  /** As the topic hub does: tried again until it is open. */
+  /** Tries again until it is open, as the topic hub does. */
   private open(): void {
     if (this.feed.isOpen || this.opening) return;
     this.opening = true;
@@ -165,10 +165,10 @@ class Run {
   }
 }
 
-describe(`[P1] [P2] [P5] whatever arrives, in whatever order (seed ${seed})`, function () {
+describe(`[P1] [P2] [P5] a feed with batches in random order (seed ${seed})`, function () {
   this.timeout(60_000);
 
-  it('a feed delivers every message once and in order, or names the gap, and ends at the end of its log', async () => {
+  it('delivers every message once and in order, or announces the gap, and ends at the end of its log', async () => {
     const property = fc.asyncProperty(
       fc.nat(3),
       fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { LogFeed } from '../../../server/log/feed.js';
-import { sharedPlace } from '../../../server/log/lineage.js';
+import { sharedSequence } from '../../../server/log/lineage.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingSink } from '../../support/recording-sink.js';
@@ -30,7 +30,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
   });
   afterEach(() => sink.verify());
 
-  it('begins at the end of its log, and delivers what comes live', async () => {
+  it('begins at the end of its log, and delivers live batches', async () => {
     log.append(3);
     await open();
     assert.deepEqual([feed.isOpen, sink.position], [true, { epoch: 'e1', sequence: 3 }]);
@@ -38,7 +38,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.deepEqual(sink.delivered, ['e1:4', 'e1:5']);
   });
 
-  it('tells when the last traffic was', async () => {
+  it('returns the time of the last traffic', async () => {
     await open();
     await clock.advance(70);
     await receive(log.append(1));
@@ -46,7 +46,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.equal(clock.now() - feed.lastTraffic, 30);
   });
 
-  it('fills a hole from the log before anything later is delivered', async () => {
+  it('fills a hole from the log before it delivers later messages', async () => {
     await open();
     log.append(1);
     await receive(log.append(1));
@@ -54,14 +54,14 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.deepEqual(sink.gaps, []);
   });
 
-  it('delivers a batch once, however often it comes', async () => {
+  it('delivers a batch once, however often it arrives', async () => {
     await open();
     const [first, second] = [log.append(1), log.append(2)];
     await receive(first, second, first, second, first);
     assert.deepEqual(sink.delivered, ['e1:1', 'e1:2', 'e1:3']);
   });
 
-  it('names what the log does not hold any more', async () => {
+  it('announces messages that the log no longer has', async () => {
     await open();
     log.append(3);
     log.trim(1);
@@ -72,7 +72,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.deepEqual(sink.delivered, ['e1:3', 'e1:4']);
   });
 
-  it('goes back to what a log that lost its tail still has', async () => {
+  it('goes back to the end of a log that lost its last messages', async () => {
     await open();
     for (let n = 0; n < 4; n++) await receive(log.append(1));
     log.rollBack(2);
@@ -83,7 +83,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.equal(sink.delivered.at(-1), 'e2:3');
   });
 
-  it('does not deliver again what it has, when the log is restored from before the last epoch', async () => {
+  it('does not deliver messages again when the log is restored from before the last epoch', async () => {
     await open();
     await receive(log.append(1));
     await receive(log.append(1));
@@ -98,7 +98,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     );
   });
 
-  it('begins anew with a log that was lost', async () => {
+  it('starts anew with a log that was lost', async () => {
     await open();
     await receive(log.append(2));
     log.lose();
@@ -110,7 +110,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     );
   });
 
-  it('does not take for trimmed what was appended after its reading', async () => {
+  it('does not take messages appended after its read for trimmed', async () => {
     await open();
     log.holdsCalls = true;
     log.append(1);
@@ -124,7 +124,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.deepEqual(sink.delivered, ['e1:1', 'e1:2', 'e1:3']);
   });
 
-  it('fills a hole before what came while it was opening, without waiting for more', async () => {
+  it('fills a hole before what arrived while it was opening, without waiting for more', async () => {
     log.holdsCalls = true;
     const opening = open();
     await turn();
@@ -138,7 +138,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.deepEqual(sink.delivered, ['e1:1', 'e1:2']);
   });
 
-  it('tries again with the next batch, or when its position is checked, after the log could not be read', async () => {
+  it('retries after a failed read with the next batch, or when its position is checked', async () => {
     await open();
     for (const again of ['batch', 'check'] as const) {
       log.holdsCalls = true;
@@ -154,7 +154,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     }
   });
 
-  it('says that it could not open, and may be asked again', async () => {
+  it('reports a failed open, and can be opened again', async () => {
     log.holdsCalls = true;
     const opening = open();
     await turn();
@@ -166,7 +166,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.equal(feed.isOpen, true);
   });
 
-  it('keeps a bounded number of batches while it cannot read, and gets the rest from the log', async () => {
+  it('keeps a bounded number of batches while it cannot read, and reads the rest from the log', async () => {
     await open();
     log.holdsCalls = true;
     log.append(1);
@@ -177,7 +177,7 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.equal(sink.delivered.length, 1501);
   });
 
-  it('takes a message that was removed from an inbox for no gap', async () => {
+  it('does not announce a gap for a message removed from an inbox', async () => {
     log.append(4);
     log.remove(2);
     const delivered: number[] = [];
@@ -207,14 +207,14 @@ describe('[P1] [P2] [P5] LogFeed', () => {
   });
 });
 
-describe('[P5] the place that two states of a log share', () => {
+describe('[P5] the sequence shared by two states of a log', () => {
   const lineage = (epoch: string, sequence: number, ...previous: [string, number][]) => ({
     epoch,
     sequence,
     previous: previous.map(([earlier, end]) => ({ epoch: earlier, sequence: end })),
   });
 
-  it('is the end of the one that knows less of their newest common epoch', () => {
+  it('is the lower end of their newest common epoch', () => {
     for (const [one, other, expected] of [
       [lineage('e1', 7), lineage('e1', 5), 5],
       [lineage('e1', 7), lineage('e2', 9, ['e1', 5]), 5],
@@ -223,8 +223,8 @@ describe('[P5] the place that two states of a log share', () => {
       [lineage('e2', 7, ['e1', 5]), lineage('e3', 9, ['e2', 6], ['e1', 5]), 6],
       [lineage('e1', 7), lineage('e2', 7), undefined],
     ] as const) {
-      assert.equal(sharedPlace(one, other), expected);
-      assert.equal(sharedPlace(other, one), expected, 'whichever is asked');
+      assert.equal(sharedSequence(one, other), expected);
+      assert.equal(sharedSequence(other, one), expected, 'in both directions');
     }
   });
 });

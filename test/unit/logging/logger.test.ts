@@ -5,7 +5,7 @@ import { until } from '../../support/wait.js';
 
 type Line = Record<string, unknown>;
 
-/** A log of which the lines can be read. */
+/** A log whose lines a test can read. */
 function recorded(settings: Partial<LoggerSettings> = {}) {
   const texts: string[] = [];
   const destination = new Writable({
@@ -19,7 +19,7 @@ function recorded(settings: Partial<LoggerSettings> = {}) {
 }
 
 describe('[LOG] the log', () => {
-  it('is one JSON object a line, as the queries of the guide expect it', () => {
+  it('writes one JSON object per line, as the queries of the guide expect', () => {
     const { factory, texts, lines } = recorded();
     factory.log('connection').error('Refused', { connection_id: 'c1', count: 2 });
     assert.ok(texts[0]!.endsWith('\n'));
@@ -35,7 +35,7 @@ describe('[LOG] the log', () => {
     assert.deepEqual(Object.keys(lines()[0]!).slice(0, 4), ['level', 'timestamp', 'target', 'message']);
   });
 
-  it('is filtered by directives, of which the longest matching target decides', () => {
+  it('is filtered by directives, of which the longest matching target applies', () => {
     const level = 'warn,realtime_communication=info,realtime_communication::routing=debug,actix_web=trace';
     const { factory, lines } = recorded({ level });
     for (const module of ['routing', 'routing::batch', 'routings']) {
@@ -100,7 +100,7 @@ describe('[LOG] the log', () => {
     );
   });
 
-  it('never holds a secret, at any depth or in any text', () => {
+  it('never contains a secret, at any depth or in any text', () => {
     const { factory, texts } = recorded();
     const token = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl';
     const hidden = 'do not tell';
@@ -118,7 +118,7 @@ describe('[LOG] the log', () => {
     assert.match(texts[0]!, /redis:\/\/\[redacted\]@host:1/);
   });
 
-  it('tells errors with their stack, code and cause', () => {
+  it('writes errors with their stack, code and cause', () => {
     const { factory, lines } = recorded();
     const cause = Object.assign(new TypeError('inner'), { code: 'E_INNER' });
     factory.log('x').error('Failed', { error: new Error('outer', { cause }) });
@@ -155,7 +155,7 @@ describe('[LOG] the log', () => {
     assert.ok(texts[0]!.length < 2000);
   });
 
-  it('is readable by eye in the pretty format', async () => {
+  it('is readable in the pretty format', async () => {
     const { factory, texts } = recorded({ format: 'pretty' });
     factory.log('routing').warn('Message routed', { message_id: 'm1' });
     await until(() => texts.length > 0, 'the line is written');

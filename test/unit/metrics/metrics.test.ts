@@ -11,7 +11,7 @@ import { Metrics } from '../../../server/metrics/metrics.js';
 import { Quantiles } from '../../../server/metrics/quantiles.js';
 import { root } from '../../support/root.js';
 
-/** Metrics of a service that does nothing but hold a few connections. */
+/** Metrics of a service that only holds a few connections. */
 function someMetrics(): Metrics {
   const metrics = new Metrics();
   metrics.setSources({
@@ -39,7 +39,7 @@ describe('[METRIC] metrics', () => {
   beforeEach(() => (metrics = someMetrics()));
   afterEach(() => metrics.close());
 
-  it('count what happened in the document that the commands of the guide read', () => {
+  it('count events in the document that the commands of the guide read', () => {
     metrics.published = 20;
     metrics.countRefused('rate_limited');
     metrics.countRefused('rate_limited');
@@ -53,7 +53,7 @@ describe('[METRIC] metrics', () => {
     assert.deepEqual(JSON.parse(JSON.stringify(document)), document);
   });
 
-  it('are told to Prometheus completely, each time anew', async () => {
+  it('are exported to Prometheus completely, with current values each time', async () => {
     metrics.published = 5;
     metrics.countRefused('busy');
     await metrics.prometheus();
@@ -67,7 +67,7 @@ describe('[METRIC] metrics', () => {
     }
   });
 
-  it('have names after the rules of Prometheus, each once', () => {
+  it('have names that follow the rules of Prometheus, each once', () => {
     for (const { name, type } of metricTable) {
       assert.match(name, /^rtc_[a-z_]+$/);
       assert.equal(name.endsWith('_total'), type === 'counter', name);
@@ -102,7 +102,7 @@ describe('[METRIC] metrics', () => {
     const typeFor = async (Accept: string) =>
       (await fetch(url, { headers: { Accept } })).headers.get('content-type')!.split(';')[0];
     const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
-    // As Prometheus 2 and 3 ask, and as a program does that takes anything.
+    // As Prometheus 2 and 3 request them, and as a program that accepts any type.
     const scrapers = [
       'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1',
       'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.1',
@@ -128,20 +128,20 @@ describe('[METRIC] quantiles', () => {
     const some = quantiles();
     for (let ms = 1; ms <= 1000; ms++) some.observe(ms);
     for (const share of [0.01, 0.5, 0.95, 0.99, 1]) {
-      const told = some.quantile(share);
-      assert.ok(told >= share * 1000 && told <= share * 1000 * 1.091, `${share}: ${told}`);
+      const estimated = some.quantile(share);
+      assert.ok(estimated >= share * 1000 && estimated <= share * 1000 * 1.091, `${share}: ${estimated}`);
     }
     assert.equal(some.summary().count, 1000);
   });
 
-  it('are 0 when there is nothing to tell, and bounded for absurd durations', () => {
+  it('are 0 without values, and bounded for extreme durations', () => {
     const some = quantiles();
     assert.deepEqual(some.summary(), { p50: 0, p95: 0, p99: 0, count: 0 });
     for (const ms of [0, -1, 1e12, Infinity]) some.observe(ms);
     assert.ok(Number.isFinite(some.quantile(1)));
   });
 
-  it('forget what is older than two minutes, asked or not', () => {
+  it('exclude what is older than two minutes, whether they were read or not', () => {
     const some = quantiles();
     some.observe(1000);
     now = 61_000;

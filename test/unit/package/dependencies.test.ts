@@ -4,20 +4,20 @@ import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 import { root } from '../../support/root.js';
 
-/** Dependencies that no file imports, and why they are there. */
+/** Dependencies that no file imports, with the reason for each. */
 const notImported: Record<string, string> = {
   '@socket.io/admin-ui': 'its page is served from the package',
   '@types/express': 'the types of `Service` name those of express, which has none of its own',
 };
 
-/** Tools that are run by name, or that are types only. */
+/** Tools that are run by name, or that contain only types. */
 const tools: Record<string, string> = {
   '@types/mocha': 'types of tests',
   '@types/node': 'types of Node',
   '@types/cli-progress': 'types of a dependency',
+  '@types/express-session': 'types of a development dependency',
   '@types/jsonwebtoken': 'types of a dependency',
   '@types/ws': 'types of a dependency',
-  '@types/express-session': 'types of a dependency',
   c8: 'npm run coverage',
   'dependency-cruiser': 'npm run lint',
   eslint: 'npm run lint',
@@ -36,7 +36,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 
 const builtin = new Set(builtinModules);
 
-/** The packages that the files of some folders import, in whatever way. */
+/** The packages that the files of some folders import, in any form. */
 function importedBy(folders: readonly string[], extension: RegExp): Set<string> {
   const packages = new Set<string>();
   for (const folder of folders)

@@ -13,7 +13,7 @@ describe('[PACKAGE] the oldest Node', () => {
     assert.equal(readFileSync(join(root, '.nvmrc'), 'utf8').trim(), oldestNode);
   });
 
-  it('is refused below, in one line, and accepted from there on', () => {
+  it('is the first one accepted; older ones are refused in one line', () => {
     for (const version of ['v14.21.3', 'v18.20.8', 'v20.9.0', 'v20.18.9'])
       assert.equal(
         unsupportedNode(version),

@@ -6,7 +6,7 @@ describe('[HOT] MicroBatcher', () => {
   const tickMs = 4;
   let clock: FakeClock;
   let batcher: MicroBatcher;
-  /** When each start ran. */
+  /** The time of each start. */
   let startedAt: number[];
   const schedule = () => batcher.schedule(() => startedAt.push(clock.now()));
   /** Plans starts at this rate for some time. */
@@ -33,7 +33,7 @@ describe('[HOT] MicroBatcher', () => {
     assert.equal(clock.now(), 5000, 'no time has passed');
   });
 
-  it('gathers from the given rate on, and starts together once per tick', async () => {
+  it('batches starts from the given rate on, once per tick', async () => {
     await load(2, 100);
     startedAt = [];
     await load(2, 100);

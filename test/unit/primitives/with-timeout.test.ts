@@ -15,7 +15,7 @@ describe('[LIMIT] withTimeout', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  it('rejects after the time, not before', async () => {
+  it('rejects after the limit, not before', async () => {
     const errors: unknown[] = [];
     withTimeout(new Promise(() => {}), 1000, clock).catch((error: unknown) => errors.push(error));
     await clock.advance(999);
@@ -24,7 +24,7 @@ describe('[LIMIT] withTimeout', () => {
     assert.deepEqual(errors, [new TimeLimitError('no answer within 1000 ms')]);
   });
 
-  it('ignores an answer that comes too late, a rejection too', async () => {
+  it('ignores an answer that is too late, also a rejection', async () => {
     for (const settle of ['resolve', 'reject'] as const) {
       let answer: { resolve: (value: string) => void; reject: (error: Error) => void } | undefined;
       const late = new Promise<string>((resolve, reject) => (answer = { resolve, reject }));
@@ -37,7 +37,7 @@ describe('[LIMIT] withTimeout', () => {
     }
   });
 
-  it('uses the clock of the system unless it is given another', async () => {
+  it('uses the system clock unless it gets another', async () => {
     await assert.rejects(withTimeout(new Promise(() => {}), 1), TimeLimitError);
   });
 });

@@ -28,7 +28,7 @@ const stored = (value: unknown, wire: 'socketio' | 'json' = 'socketio') => {
   });
 };
 
-/** Takes a buffer of unmasked frames apart. */
+/** Splits a buffer of unmasked frames. */
 function frames(bytes: Buffer): { opcode: number; payload: Buffer }[] {
   const found = [];
   for (let at = 0; at < bytes.length;) {
@@ -44,7 +44,7 @@ function frames(bytes: Buffer): { opcode: number; payload: Buffer }[] {
 }
 
 describe(`[PAY] payloads (seed ${seed})`, () => {
-  it('of any JSON come back as they were, through the log, in every encoding', () => {
+  it('of any JSON stay the same through the log, in every encoding', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
         fc.pre(!JSON.stringify(value).includes('__proto__'));
@@ -68,7 +68,7 @@ describe(`[PAY] payloads (seed ${seed})`, () => {
     );
   });
 
-  it('of any size are framed right', () => {
+  it('of any size have correct frames', () => {
     for (const size of [0, 1, 30, 124, 125, 126, 127, 1000, 65_000, 65_400]) {
       const entry = stored('x'.repeat(size));
       const found = frames(
@@ -91,7 +91,7 @@ describe(`[PAY] payloads (seed ${seed})`, () => {
     }
   });
 
-  it('with binary parts keep them, and are base64 where the wire is text', () => {
+  it('keep their binary parts, which are base64 on text wires', () => {
     const value = { a: [Buffer.from([1, 2]), 'x'], b: { c: Buffer.from([3]) } };
     const entry = stored(value);
     assert.deepEqual(entryToMessage(entry, 1, 'e', 'buffer').payload, value);
@@ -114,7 +114,7 @@ describe(`[PAY] payloads (seed ${seed})`, () => {
     );
   });
 
-  it('never make it through with a forbidden key, too deep, too large or ambiguous', () => {
+  it('are refused with a forbidden key, too deep, too large or ambiguous', () => {
     let deep: unknown = 1;
     for (let n = 0; n < 100_000; n++) deep = { a: deep };
     assert.equal(codeOf(deep), 'invalid_payload');

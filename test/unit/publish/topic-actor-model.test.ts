@@ -14,7 +14,7 @@ const capacity = 6;
 const batchMax = 4;
 const batchBytesMax = 1024 * 1024;
 
-/** How a publish is prepared: at once, by a hook that takes this long, or by one that refuses it or breaks. */
+/** How a publish is prepared: at once, by a slow hook, or by one that refuses or fails. */
 type Preparation = 'none' | 'slow' | 'refuses' | 'breaks';
 
 type Step =
@@ -103,7 +103,7 @@ class Run {
     assert.ok(this.actor.health.mailboxSize <= capacity, 'the mailbox is bounded');
   }
 
-  /** Everything works from now on: whatever waits must be answered. */
+  /** From now on everything works: all waiting publishes must be answered. */
   async finish(): Promise<void> {
     for (let n = 0; n < 10; n++) {
       this.supervisor.restart(actorIdOf('t'));
@@ -157,13 +157,13 @@ class Run {
     if (how === 'succeed') this.appends.succeed();
     else
       this.appends.fail(
-        how === 'failBug' ? new Error('bug') : new RefusalError('unavailable', 'the log is away'),
+        how === 'failBug' ? new Error('bug') : new RefusalError('unavailable', 'the log is unreachable'),
       );
     await this.clock.settle();
   }
 }
 
-describe(`[P1] [P3] [P7] whatever happens to the actor of a topic (seed ${seed})`, function () {
+describe(`[P1] [P3] [P7] the actor of a topic under random failures (seed ${seed})`, function () {
   this.timeout(60_000);
 
   it('answers each publish once, in order, in bounded batches', async () => {

@@ -41,10 +41,10 @@ describe('[P1] [P7] the actor of a topic', () => {
   const appendMany = (actor: TopicActor, count: number) =>
     Array.from({ length: count }, () => actor.append(newEntry()));
 
-  it('appends what has gathered together, and tells when', async () => {
+  it('appends waiting publishes together, and returns when', async () => {
     appends.answersAtOnce = true;
     const actor = actorWith(30);
-    // The first is not kept waiting.
+    // The first one does not wait.
     const first = actor.append(newEntry());
     await clock.settle();
     await first;
@@ -59,7 +59,7 @@ describe('[P1] [P7] the actor of a topic', () => {
     assert.equal(actor.appendAt, 0);
   });
 
-  it('does not gather past a full batch: its mailbox would overflow for nothing', async () => {
+  it('does not linger with a full batch, because its mailbox would overflow', async () => {
     appends.answersAtOnce = true;
     const actor = actorWith(60_000);
     void actor.append(newEntry());
@@ -74,7 +74,7 @@ describe('[P1] [P7] the actor of a topic', () => {
     assert.deepEqual(sizes(), [1, 10, 10, 10]);
   });
 
-  it('has one append in flight, and gathers the next batch meanwhile', async () => {
+  it('has one append in progress, and collects the next batch meanwhile', async () => {
     const actor = actorWith();
     const results = appendMany(actor, 2);
     await clock.settle();
@@ -94,7 +94,7 @@ describe('[P1] [P7] the actor of a topic', () => {
     assert.ok(actor.idle);
   });
 
-  it('splits a batch that is large in bytes, not a single large message', async () => {
+  it('splits a batch that is large in bytes, but not a single large message', async () => {
     appends.answersAtOnce = true;
     const actor = actorWith();
     const bytes = [600_000, 600_000, 300_000, 2_000_000, 10];
@@ -104,7 +104,7 @@ describe('[P1] [P7] the actor of a topic', () => {
     assert.deepEqual(sizes(), [1, 2, 1, 1]);
   });
 
-  it('refuses the newest or the oldest when its mailbox is full, and says when to come back', async () => {
+  it('refuses the newest or the oldest when its mailbox is full, and returns when to retry', async () => {
     for (const [strategy, refusedAt] of [
       ['reject', 20],
       ['drop_oldest', 0],
@@ -120,7 +120,7 @@ describe('[P1] [P7] the actor of a topic', () => {
     }
   });
 
-  it('holds what waits until its restart, and appends it then', async () => {
+  it('holds waiting publishes until its restart, and appends them then', async () => {
     const actor = actorWith();
     const failed = assert.rejects(actor.append(newEntry()), /bug/);
     await clock.settle();
@@ -138,7 +138,7 @@ describe('[P1] [P7] the actor of a topic', () => {
     assert.equal(actor.health.errorRate, 0.5);
   });
 
-  it('refuses everything once it was stopped, until an operator restarts it', async () => {
+  it('refuses everything after it was stopped, until an operator restarts it', async () => {
     const actor = actorWith();
     for (let n = 0; n < 3; n++) {
       const results = Promise.allSettled(appendMany(actor, 11));
@@ -151,7 +151,7 @@ describe('[P1] [P7] the actor of a topic', () => {
         await clock.settle();
       } else assert.equal(actor.health.state, 'stopped');
       const rejected = (await results).filter(({ status }) => status === 'rejected');
-      assert.equal(rejected.length, n < 2 ? 10 : 11, 'the eleventh waits, unless nothing will come of it');
+      assert.equal(rejected.length, n < 2 ? 10 : 11, 'the eleventh waits');
     }
     await assert.rejects(actor.append(newEntry()), { code: 'unavailable' });
     supervisor.restart(actorIdOf('t'));
@@ -161,7 +161,7 @@ describe('[P1] [P7] the actor of a topic', () => {
     await again;
   });
 
-  it('takes an unavailable log for no failure of its own', async () => {
+  it('does not count an unreachable log as its own failure', async () => {
     const actor = actorWith();
     const refused = assert.rejects(actor.append(newEntry()), { code: 'unavailable' });
     await clock.settle();
@@ -171,7 +171,7 @@ describe('[P1] [P7] the actor of a topic', () => {
     assert.equal(supervisor.find(actorIdOf('t')), undefined);
   });
 
-  it('keeps the order although some entries take longer to prepare, and answers those that fail', async () => {
+  it('keeps the order if some entries take longer to prepare, and answers failed ones', async () => {
     appends.answersAtOnce = true;
     const actor = actorWith();
     const entries = [newEntry(), newEntry(), newEntry(), newEntry()];

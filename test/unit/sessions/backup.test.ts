@@ -30,7 +30,7 @@ async function textOf(sessions: readonly StoredSession[]): Promise<string> {
   return text;
 }
 
-/** The bytes of a text in pieces of a size. */
+/** The bytes of a text in chunks of a size. */
 async function* bytes(text: string, size = 65_536): AsyncGenerator<Uint8Array> {
   const all = Buffer.from(text);
   for (let i = 0; i < all.length; i += size) yield all.subarray(i, i + size);
@@ -65,7 +65,7 @@ async function restore(
 const withoutTime = ({ expires_in_secs: _secs, ...rest }: KeptSession): StoredSession => rest;
 
 describe('[BACKUP] the file of a backup', () => {
-  it('is one JSON document with a session a line, and their number at its end', async () => {
+  it('is one JSON document with one session per line, and their number at its end', async () => {
     const text = await textOf([session(1), session(2)]);
     const { sessions, ...rest } = JSON.parse(text) as { sessions: KeptSession[] };
     assert.deepEqual(rest, {
@@ -83,7 +83,7 @@ describe('[BACKUP] the file of a backup', () => {
     assert.deepEqual((JSON.parse(await textOf([])) as { sessions: unknown }).sessions, []);
   });
 
-  it('comes back as it was, wherever the bytes are cut', async () => {
+  it('returns the same sessions, wherever the bytes are cut', async () => {
     const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 });
     const stored = fc.record(
       {
@@ -113,7 +113,7 @@ describe('[BACKUP] the file of a backup', () => {
     );
   });
 
-  it('is recognised as cut off at every byte, and gives what stands before', async () => {
+  it('is detected as truncated at every byte, and returns the sessions before that', async () => {
     const whole = await textOf([session(1), session(2), session(3)]);
     const ends = [...whole.matchAll(/"expires_in_secs":\d+\}/g)].map(
       ({ index, 0: found }) => index + found.length,
@@ -151,7 +151,7 @@ describe('[BACKUP] the file of a backup', () => {
     }
   });
 
-  it('is read no further than is asked for', async () => {
+  it('is read no further than requested', async () => {
     let given = 0;
     let closed = false;
     async function* endless(): AsyncGenerator<Uint8Array> {
@@ -171,7 +171,7 @@ describe('[BACKUP] the file of a backup', () => {
     assert.ok(closed, 'the source is closed');
   });
 
-  it('cannot make the reader hold what has no end', async () => {
+  it('cannot make the reader store endless data', async () => {
     async function* endless(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('[{"id":"');
       for (;;) yield Buffer.alloc(65_536, 'x');
@@ -180,7 +180,7 @@ describe('[BACKUP] the file of a backup', () => {
     assert.ok(error instanceof BackupError);
   });
 
-  it('is given up before it is parsed where it is nested without an end', async () => {
+  it('is refused before it is parsed if it is nested without end', async () => {
     let given = 0;
     async function* deep(): AsyncGenerator<Uint8Array> {
       yield Buffer.from(`[${JSON.stringify(session(1))},{"id":"\\"[[[","x":`);
@@ -196,7 +196,7 @@ describe('[BACKUP] the file of a backup', () => {
     assert.deepEqual([sessions, given], [[session(1)], 1]);
   });
 
-  it('may hold brackets in its texts', async () => {
+  it('can contain brackets in its texts', async () => {
     const all = [session(1, { user_id: '[{"\\'.repeat(40) }), session(2)];
     for (const size of [1, 7, 65_536]) {
       const { sessions, error } = await readAll(bytes(JSON.stringify(all), size));
@@ -204,7 +204,7 @@ describe('[BACKUP] the file of a backup', () => {
     }
   });
 
-  it('passes on what is wrong with the source', async () => {
+  it('passes on errors of the source', async () => {
     const broken = new Error('the disk is gone');
     async function* source(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('[{"id":"a"},');
@@ -223,7 +223,7 @@ describe('[BACKUP] a restore', () => {
     assert.deepEqual(await store.get('s2499'), session(2499));
   });
 
-  it('takes a plain array, with topics as positions or as a list of names', async () => {
+  it('accepts a plain array, with topics as positions or as a list of names', async () => {
     const { store, error } = await restore(
       JSON.stringify([session(1), { id: 's2', user_id: 'bob', topics: ['a', 'b'], connection_id: 'old' }]),
     );
@@ -238,7 +238,7 @@ describe('[BACKUP] a restore', () => {
     });
   });
 
-  it('reports what is not valid by place, field and rule, and writes the others', async () => {
+  it('reports invalid sessions by index, field and rule, and writes the others', async () => {
     const bad: [unknown, string][] = [
       ['text', ''],
       [null, ''],
@@ -273,7 +273,7 @@ describe('[BACKUP] a restore', () => {
     assert.equal(work.progress.errors.at(-1)!.index, 19);
   });
 
-  it('keeps what is newer, and overwrites it if told so', async () => {
+  it('keeps newer sessions, and overwrites them if requested', async () => {
     const text = await textOf([session(1), session(2)]);
     const newer = session(1, { updated_at: 3000, user_id: 'newer' });
     const first = await restore(text, {}, await storeOf([newer]));
@@ -284,7 +284,7 @@ describe('[BACKUP] a restore', () => {
     assert.deepEqual(await second.store.get('s1'), session(1));
   });
 
-  it('writes what stands before the damage, and says so', async () => {
+  it('writes the sessions before a damage, and reports it', async () => {
     const text = await textOf(Array.from({ length: 30 }, (_, i) => session(i)));
     const { work, store, error } = await restore(text.slice(0, text.indexOf('"s20"')), { batchSize: 8 });
     assert.ok(error instanceof BackupError);
@@ -292,7 +292,7 @@ describe('[BACKUP] a restore', () => {
     assert.deepEqual([work.progress.restored, await store.count()], [20, 20]);
   });
 
-  it('stops between two batches, and goes on from there', async () => {
+  it('stops between two batches, and continues from there', async () => {
     const sessions = Array.from({ length: 100 }, (_, i) => session(i));
     const text = await textOf(sessions);
     const written: string[] = [];
@@ -315,7 +315,7 @@ describe('[BACKUP] a restore', () => {
     assert.equal(second.progress.restored, 100);
   });
 
-  it('tells how far it came when the store fails', async () => {
+  it('reports its progress when the store fails', async () => {
     const text = await textOf(Array.from({ length: 100 }, (_, i) => session(i)));
     let calls = 0;
     const work = new SessionRestore(

@@ -10,7 +10,7 @@ const stored = (session: LiveSession) => Object.fromEntries(session.topics());
 const handed = (positions: Record<string, Position>) => new Map(Object.entries(positions));
 
 describe('[SESSION] a live session', () => {
-  it('keeps topics that are not subscribed yet, whatever the connection has by now', () => {
+  it('keeps topics that are not subscribed yet, whatever the connection has subscribed by now', () => {
     const session = sessionOf({ a: at(3), b: at(5), token: undefined });
     assert.deepEqual(stored(session), { a: at(3), b: at(5) });
     session.subscribed('a', at(3), at(9));
@@ -24,16 +24,16 @@ describe('[SESSION] a live session', () => {
     );
   });
 
-  it('drops an awaited topic only when it is told to', () => {
+  it('drops an awaited topic only on request', () => {
     const session = sessionOf({ a: at(3), b: at(5) });
     assert.deepEqual([session.forget('a'), session.forget('a'), session.holds('a')], [true, false, false]);
     assert.deepEqual(stored(session), { b: at(5) });
   });
 
-  it('stays where a topic was taken up again until the second heartbeat answered', () => {
+  it('keeps the position of a restored topic until the second answered heartbeat', () => {
     const session = sessionOf({ a: at(3), slow: at(0) });
     session.subscribed('a', at(3), at(9));
-    // All of it was handed to the transport before the last topic is there.
+    // Everything was passed to the transport before the last topic was subscribed.
     session.subscribed('slow', at(0), at(4));
     session.follow(handed({ a: at(9), slow: at(0) }));
     assert.deepEqual(stored(session), { a: at(3), slow: at(0) });
@@ -41,13 +41,13 @@ describe('[SESSION] a live session', () => {
     assert.deepEqual(
       stored(session),
       { a: at(3), slow: at(0) },
-      'the ping may have gone before the messages',
+      'the ping may have been sent before the messages',
     );
     session.heartbeat(handed({ a: at(12), slow: at(4) }));
     assert.deepEqual(stored(session), { a: at(9), slow: at(4) });
   });
 
-  it('stays at a position that could not be recovered until the client has heard of it', () => {
+  it('keeps a position that could not be recovered until the client has received the gap', () => {
     const session = sessionOf({ a: at(3, 'lost') });
     session.subscribed('a', at(3, 'lost'), at(1));
     assert.deepEqual(stored(session), { a: at(3, 'lost') });
@@ -56,17 +56,17 @@ describe('[SESSION] a live session', () => {
     assert.deepEqual(stored(session), { a: at(1) });
   });
 
-  it('begins a new topic where it was joined, or at the position that the client gave', () => {
+  it('starts a new topic at its current position, or at the position from the client', () => {
     const session = sessionOf();
     session.subscribed('new', undefined, at(7));
     session.subscribed('given', at(2), at(7));
     session.follow(handed({ new: at(9), given: at(9) }));
     assert.deepEqual(stored(session), { new: at(7), given: at(2) });
     session.subscribed('new', undefined, at(9));
-    assert.deepEqual(stored(session).new, at(7), 'subscribing again proves nothing');
+    assert.deepEqual(stored(session).new, at(7), 'a second subscription confirms nothing');
   });
 
-  it('takes no heartbeat for a proof of what was subscribed anew since the last one', () => {
+  it('does not take a heartbeat as confirmation of what was subscribed since the last one', () => {
     const session = sessionOf();
     session.subscribed('a', undefined, at(0));
     session.heartbeat(handed({ a: at(9) }));

@@ -10,7 +10,7 @@ import type { Connection } from '../../../server/protocol/connection.js';
 const at = (sequence: number): Position => ({ epoch: 'e', sequence });
 const connection = { id: 'c', sessionId: 's', identity: { userId: 'ann' } } as Connection;
 
-/** A store whose writes are done when they are let through. */
+/** A store whose writes complete when the test says so. */
 class SlowStore extends MemorySessionStore {
   private readonly waiting: (() => void)[] = [];
   isSlow = false;
@@ -43,7 +43,7 @@ describe('[SESSION] the session service', () => {
   });
   afterEach(() => sessions.close());
 
-  it('stores what was subscribed after all were saved for a stop, and waits for writes under way', async () => {
+  it('stores what was subscribed after all were saved for a stop, and waits for writes in progress', async () => {
     sessions.connected(connection, 1, new Map([['one', at(1)]]));
     await sessions.saveAll();
     assert.deepEqual(await stored(), { one: at(1) });
@@ -59,7 +59,7 @@ describe('[SESSION] the session service', () => {
     assert.deepEqual(await stored(), { one: at(1), two: at(2) });
   });
 
-  it('takes no end of a connection for a proof', async () => {
+  it('does not take the close of a connection as confirmation', async () => {
     sessions.connected(connection, 1, new Map([['a', at(1)]]));
     sessions.subscribed(connection, 'a', at(1), at(5));
     handed.set('a', at(5));
@@ -69,7 +69,7 @@ describe('[SESSION] the session service', () => {
     assert.deepEqual(await stored(), { a: at(1) });
   });
 
-  it('knows nothing of a connection that has left', async () => {
+  it('has no data of a connection that has left', async () => {
     sessions.connected(connection, 1, new Map([['a', at(1)]]));
     sessions.left(connection);
     sessions.subscribed(connection, 'a', at(1), at(5));

@@ -5,7 +5,7 @@ import { compileTopicPattern } from '../../../shared/topic-name.js';
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
 describe(`[AUTH] topic patterns (seed ${seed})`, () => {
-  it('match what they would as regular expressions', () => {
+  it('match like the equivalent regular expressions', () => {
     const text = (letters: string[]) => fc.array(fc.constantFrom(...letters), { maxLength: 8 });
     fc.assert(
       fc.property(text(['a', 'b', '.', '*']), text(['a', 'b', '.']), (pattern, topic) => {

@@ -17,7 +17,7 @@ describe('includes of Lua scripts', () => {
     writeFileSync(join(directory, `${name}.lua`), text);
   }
 
-  it('puts the included file in the place of the line', () => {
+  it('puts the included file in place of the line', () => {
     write('script', 'local a = 1\n--- @include "rule"\nreturn rule(a)\n');
     write('rule', 'local function rule(a) return a end');
     assert.equal(

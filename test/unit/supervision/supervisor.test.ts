@@ -22,7 +22,7 @@ describe('[ACTOR] Supervisor', () => {
       { maxRestarts: 5, windowMs: 60_000, backoffMs: 1, ...settings },
     );
   };
-  /** After the wait before the first restarts. */
+  /** After the delay before the first restarts. */
   const running = async (child: SupervisedChild) => {
     await clock.advance(100);
     assert.equal(child.state, 'running');
@@ -35,7 +35,7 @@ describe('[ACTOR] Supervisor', () => {
   });
   afterEach(() => supervisor.close());
 
-  it('restarts a child after each failure, and stops it after more than five in a minute, once', async () => {
+  it('restarts a child after each failure, and stops it once after more than five in a minute', async () => {
     let restarts = 0;
     for (let n = 1; n <= 5; n++) {
       const child = supervisor.failed('x', new Error('no'));
@@ -52,7 +52,7 @@ describe('[ACTOR] Supervisor', () => {
     assert.equal(supervisor.stopped, 1);
   });
 
-  it('forgets failures that are older than the window', async () => {
+  it('drops failures that are older than the window', async () => {
     for (let n = 0; n < 20; n++) {
       const child = supervisor.failed('x', new Error('now and then'));
       await running(child);
@@ -61,7 +61,7 @@ describe('[ACTOR] Supervisor', () => {
     assert.deepEqual(stopped, []);
   });
 
-  it('waits longer with each failure, ten seconds at most, and says how long', () => {
+  it('waits longer after each failure, at most ten seconds, and reports how long', () => {
     make({ maxRestarts: 1000, backoffMs: 50 });
     const waits = Array.from({ length: 12 }, () => {
       const { details } = supervisor.failed('x', new Error('no')).refusal();
@@ -71,7 +71,7 @@ describe('[ACTOR] Supervisor', () => {
     assert.equal(waits.at(-1), longestBackoffMs);
   });
 
-  it('refuses what is asked of a child that does not run, and lets it run with a clean slate by hand', async () => {
+  it('refuses work for a child that does not run, and resets its failures on a manual restart', async () => {
     make({ maxRestarts: 0 });
     const child = supervisor.failed('x', new Error('no'));
     assert.throws(
@@ -85,17 +85,17 @@ describe('[ACTOR] Supervisor', () => {
     make({ maxRestarts: 1 });
     await running(supervisor.failed('z', new Error('no')));
     supervisor.restart('z');
-    assert.equal(supervisor.failed('z', new Error('no')).state, 'restarting', 'it counts anew');
+    assert.equal(supervisor.failed('z', new Error('no')).state, 'restarting', 'the count restarts');
   });
 
-  it('keeps children apart', () => {
+  it('supervises each child separately', () => {
     make({ maxRestarts: 0 });
     supervisor.failed('x', new Error('no'));
     assert.equal(supervisor.find('y'), undefined);
     assert.equal(supervisor.find('x')?.state, 'stopped');
   });
 
-  it('remembers a bounded number of children, and lets those it forgets run', () => {
+  it('keeps a bounded number of children, and lets removed ones run', () => {
     make({ maxRestarts: 0 });
     const first = supervisor.failed('child-0', new Error('no'));
     for (let n = 1; n <= 10_000; n++) supervisor.failed(`child-${n}`, new Error('no'));
@@ -107,7 +107,7 @@ describe('[ACTOR] Supervisor', () => {
 describe('[ACTOR] WorkPool', () => {
   const code = (wanted: string) => (error: unknown) => error instanceof RefusalError && error.code === wanted;
 
-  it('does a few tasks at a time, in their order, and refuses what has no room to wait', async () => {
+  it('runs a few tasks at a time, in order, and refuses more than can wait', async () => {
     const pool = new WorkPool({ size: 2, capacity: 3, limitMs: 10_000 });
     const open: (() => void)[] = [];
     const started: number[] = [];
@@ -128,7 +128,7 @@ describe('[ACTOR] WorkPool', () => {
     pool.close();
   });
 
-  it('tells a task that takes too long to stop, and goes on with the next', async () => {
+  it('aborts a task that takes too long, and continues with the next', async () => {
     const pool = new WorkPool({ size: 1, capacity: 10, limitMs: 20 });
     let aborted = false;
     const hanging = pool.run(
@@ -142,7 +142,7 @@ describe('[ACTOR] WorkPool', () => {
     pool.close();
   });
 
-  it('ends what runs and refuses what waits when it is closed', async () => {
+  it('aborts the running tasks and refuses the waiting ones when it is closed', async () => {
     const pool = new WorkPool({ size: 1, capacity: 10, limitMs: 10_000 });
     const running = pool.run(
       (signal) =>
@@ -160,7 +160,7 @@ describe('[ACTOR] WorkPool', () => {
   });
 });
 
-describe('[ACTOR] a window that is only added to', () => {
+describe('[ACTOR] a window without reads', () => {
   it('keeps its slots and no more', () => {
     const window = new SlidingWindow(10, 6);
     for (let now = 0; now < 100_000; now += 10) window.add(now, 1);

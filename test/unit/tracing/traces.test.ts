@@ -21,7 +21,7 @@ const caller = { id: 'c1', wire: 'json', identity: { userId: 'ann' } };
 const seed = Date.now() % 1_000_000;
 
 describe(`[TRACE] the ring (seed ${seed})`, () => {
-  it('holds the latest events, as its model does', () => {
+  it('holds the latest events, like its model', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20 }), fc.array(fc.integer({ min: 0, max: 9 })), (size, ids) => {
         const ring = new TraceRing(size);
@@ -38,7 +38,7 @@ describe(`[TRACE] the ring (seed ${seed})`, () => {
     );
   });
 
-  it('puts events of several replicas in order of time, then of stage', () => {
+  it('orders events of several replicas by time, then by stage', () => {
     const at = (stage: TraceEvent['stage'], ms: number) => ({ ...event('m', ms), stage });
     const mixed = [
       at('Delivered', 5),
@@ -78,7 +78,7 @@ describe('[TRACE] MessageTracer', () => {
     wanted.clear();
   });
 
-  it('samples at a rate, and those that were asked for beside it', () => {
+  it('samples at a rate, in addition to requested traces', () => {
     const tracer = make(3);
     assert.equal(chosen(tracer, 100), 3);
     assert.equal(chosen(tracer, 10, true), 10);
@@ -87,27 +87,35 @@ describe('[TRACE] MessageTracer', () => {
     assert.deepEqual(tracer.counts, { sampled: 6, forced: 10, skipped: 0 });
   });
 
-  it('traces nothing by itself where the rate is 0', () => {
+  it('traces nothing without a request if the rate is 0', () => {
     assert.equal(chosen(make(0), 100), 0);
   });
 
-  it('serves wishes up to their own rate, and counts the others', () => {
+  it('grants requests up to their own rate, and counts the others', () => {
     const tracer = make(0, 2);
     assert.equal(chosen(tracer, 10, true), 2);
     assert.deepEqual(tracer.counts, { sampled: 0, forced: 2, skipped: 8 });
   });
 
-  it('follows the rules by topic and sender, and of direct messages by recipient', () => {
+  it('applies the rules by topic and sender, and for direct messages by recipient', () => {
     const tracer = make(0);
     wanted.add('topic:news').add('user:bob');
     assert.ok(tracer.begin(caller, 'publish', 'm', 'news', false));
-    assert.equal(tracer.begin(caller, 'publish', 'm', 'bob', false), undefined, 'a topic is no user');
+    assert.equal(
+      tracer.begin(caller, 'publish', 'm', 'bob', false),
+      undefined,
+      'a topic rule does not match a user',
+    );
     assert.ok(tracer.begin(caller, 'direct', 'm', 'bob', false));
-    assert.equal(tracer.begin(caller, 'direct', 'm', 'news', false), undefined, 'a user is no topic');
+    assert.equal(
+      tracer.begin(caller, 'direct', 'm', 'news', false),
+      undefined,
+      'a user rule does not match a topic',
+    );
     assert.ok(tracer.begin({ ...caller, identity: { userId: 'bob' } }, 'publish', 'm', 'other', false));
   });
 
-  it('tells bugs without their text', () => {
+  it('records bugs without their text', () => {
     const tracer = make(0);
     tracer.begin(caller, 'publish', 'm1', 'news', true)!.failed(new Error('secret inside'));
     tracer.begin(caller, 'publish', 'm2', 'news', true)!.failed(new RefusalError('busy', 'full'));
@@ -115,7 +123,7 @@ describe('[TRACE] MessageTracer', () => {
     assert.deepEqual(tracer.ring.of('m2').at(-1)!.details, { code: 'busy', reason: 'full' });
   });
 
-  it('lets a crowd that is caught up push out little', () => {
+  it('keeps other events when many clients catch up', () => {
     const tracer = make(0);
     tracer.queued('m', {});
     for (let n = 0; n < 1000; n++) tracer.caughtUp('m', { connection_id: n });
@@ -126,7 +134,7 @@ describe('[TRACE] MessageTracer', () => {
     assert.equal(tracer.ring.of('m').length, 100);
   });
 
-  it('cuts what clients give as a topic', () => {
+  it('truncates topics from clients', () => {
     const tracer = make(0);
     tracer.begin(caller, 'publish', 'm', 'x'.repeat(10_000), true);
     assert.equal((tracer.ring.of('m')[0]!.details['topic'] as string).length, 200);
@@ -156,7 +164,7 @@ describe('[TRACE] TraceRules', () => {
   const add = (name: string, secs = 10) =>
     rules.add({ kind: 'topic', name, until: now + secs * 1000, by: 'olga', at: now });
 
-  it('are in force until their time', async () => {
+  it('apply until their end time', async () => {
     await add('news');
     assert.deepEqual([rules.has('topic', 'news'), rules.has('user', 'news')], [true, false]);
     now += 10_000;
@@ -170,7 +178,7 @@ describe('[TRACE] TraceRules', () => {
     other.close();
   });
 
-  it('are bounded in number, those that have ended not counted', async () => {
+  it('are limited in number, without expired ones', async () => {
     for (let n = 0; n < traceRulesLimit; n++) await add(`t${n}`);
     await assert.rejects(
       add('one more'),

@@ -1,20 +1,27 @@
--- Appends batches to the logs of one or more topics: dedupes by key, numbers, stores and publishes, in one atomic step. Several topics go
--- into one call because the call itself costs as much as what it does for one topic; each is done, or refused, by itself.
+-- Appends batches to the logs of one or more topics in one atomic step: finds duplicates by key, assigns
+-- sequences, stores and publishes. One call takes several topics, because the call itself costs as much as
+-- the work for one topic. Each topic is appended or refused independently of the others.
 --
--- KEYS for each topic: log stream, meta hash, then one idempotency key for each message that has one, in order
--- ARGV[1] id of the Redis process, as the caller learned it on connecting; writer (one process of a replica); now, ms; a fresh epoch, to which
---         the topic's number in this call is added where one is needed
---     [2] for each topic a line: number of its retention; batch number, ascending per writer; bytes; idempotency keys; then the length of each
---         entry in bytes. Few arguments with much in them are cheaper than many.
+-- KEYS for each topic: log stream, meta hash, then the idempotency keys of its messages, in order
+-- ARGV[1] id of the Redis process, as the caller read it on connecting; writer (one process of a replica);
+--         now, ms; a fresh epoch. If a topic needs it, the topic's index in this call is added to it.
+--     [2] one line for each topic: index of its retention; batch number, ascending per writer; bytes;
+--         number of idempotency keys; then the length of each entry in bytes. A few long arguments are
+--         cheaper than many short ones.
 --     [3] the entries of all topics, one after the other
---     [4] for each topic that has idempotency keys a line: for each message with a key, "<index from 1>:<id> "
---     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages from which on the log is full, or 0
--- Result: for each topic "stale" if this batch number was cancelled or is used up; "full" if the log is, and nothing of the batch is stored; "error <text>" if Redis refused a command, and nothing of
---     the batch is stored; else "<epoch> <receivers> <first new sequence>", followed, if there are duplicates, for each message by " +" or
---     by " <sequence>:<epoch>:<id>" for a duplicate.
+--     [4] one line for each topic with idempotency keys: "<index from 1>:<id> " for each message with a key
+--     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages
+--         with which the log is full, or 0
+-- Result: for each topic one of
+--     "stale"         this batch number was cancelled or has been used
+--     "full"          the log is full; nothing of the batch is stored
+--     "error <text>"  Redis refused a command; nothing of the batch is stored
+--     "<epoch> <receivers> <first new sequence>", and if there are duplicates, for each message " +", or
+--                     " <sequence>:<epoch>:<id>" for a duplicate
 --
--- The meta hash: e epoch, s sequence, r Redis process that wrote last, p earlier epochs "epoch:sequence,..." newest first, at most 8,
--- x time of the last expiry update, w:<writer> "<batch number> <ms> <result>", the last batch applied from that writer.
+-- The meta hash: e epoch, s sequence, r Redis process of the last write, x time of the last expiry update,
+-- p earlier epochs "epoch:sequence,..." newest first, at most 8, w:<writer> "<batch number> <ms> <result>"
+-- for the last batch applied from that writer.
 --- @include "includes/epoch"
 local call = redis.call
 local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
@@ -36,7 +43,8 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
   if not epoch then
     epoch, sequence, previous = freshEpoch .. '.' .. number, 0, ''
     if call('EXISTS', logKey) == 1 then
-      -- Once a script has written, Redis does not look at maxmemory any more, and DEL it allows without looking: not as the first write.
+      -- DEL must not be the first write of the script: Redis allows it without a check of maxmemory, and
+      -- checks no later write of the same script.
       call('HSET', metaKey, 'e', epoch, 's', 0, 'r', process, 'p', '')
       call('DEL', logKey)
     end
@@ -55,7 +63,7 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
       index = tonumber(index)
       new = new + (index - counted)
       counted = index
-      -- Mostly the key is new: one call then.
+      -- Usually the key is new, and one call is enough.
       if not call('SET', KEYS[at], new .. ':' .. epoch .. ':' .. id, 'NX', 'PX', retention.keyTtl) then
         duplicates = duplicates or {}
         duplicates[index] = call('GET', KEYS[at])
@@ -92,7 +100,8 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
   local receivers = 0
   if sequence >= first then
     if size > 0 then
-      -- What this batch itself pushes out is not stored at all, and only the last call trims: the same log afterwards, for less.
+      -- Messages that this batch itself would trim are not stored, and only the last call trims. The
+      -- resulting log is the same, with less work.
       for i = math.max(1, #kept - size + 1), #kept - 1 do
         call('XADD', logKey, (first + i - 1) .. '-0', 'm', kept[i])
       end
@@ -101,15 +110,16 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
     if duplicates then
       lengths, blob = table.concat(keptLengths, ' '), table.concat(kept)
     end
-    -- The channel has the name of the log without its ":log".
+    -- The name of the channel is that of the log without ":log".
     receivers = call('PUBLISH', string.sub(logKey, 1, -5),
       epoch .. ' ' .. first .. ' ' .. (previous ~= '' and previous or '-') .. ' ' .. lengths .. '\n' .. blob)
   end
   local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
   local applied = batch .. ' ' .. now .. ' ' .. answer
 
-  -- The expiry is moved on only now and then, and by so much more: two calls less for most batches. Clocks of writers may differ either way,
-  -- and a log that this batch has created has no expiry yet.
+  -- The expiry is extended only from time to time, by a tenth more: this saves two calls for most batches.
+  -- The difference is absolute, because the clock of another writer may be ahead. A log created by this batch
+  -- has no expiry yet.
   local slack = math.floor(retention.historyTtl / 10)
   if epoch ~= meta[1] or not meta[6] or math.abs(now - meta[6]) >= slack or (size > 0 and not stored) then
     call('HSET', metaKey, 'e', epoch, 's', sequence, 'r', process, 'p', previous, 'x', now, mark, applied)
@@ -132,7 +142,7 @@ for which, batch, bytes, keys, lengths in string.gmatch(ARGV[2], '(%d+) (%d+) (%
     applied = true
   else
     local text = type(answer) == 'table' and answer.err or tostring(answer)
-    -- What is wrong with Redis itself (read-only, out of memory) concerns all topics, and shows with the first one.
+    -- An error of Redis itself (read-only, out of memory) affects all topics, and occurs with the first one.
     if not applied and not string.find(text, 'WRONGTYPE', 1, true) then return redis.error_reply(text) end
     answer = 'error ' .. text
   end

@@ -1,5 +1,5 @@
--- Deletes fields, with their tombstones, from a last-write-wins map (see write-fields.lua), if they still have the given timestamp. The
--- version stays: no visible value has changed.
+-- Deletes fields, with their tombstones, from a last-write-wins map (see write-fields.lua), if they still
+-- have the given timestamp. The version stays, because no visible value has changed.
 --
 -- KEYS[1] hash   ARGV for each field: name, timestamp
 -- Result: number of fields removed

@@ -1,6 +1,7 @@
--- Sets the number of connections of users on a topic, for this replica. Returns the users who became present or absent in the cluster.
+-- Sets the number of connections of users on a topic, for this replica. Returns the users who became present
+-- or absent in the cluster.
 --
--- KEYS[1] hash: field = user, value = "<replica>=<connections>" for each replica that has some, separated by spaces
+-- KEYS[1] hash: field = user, value = "<replica>=<connections>" for each replica with some, space-separated
 -- ARGV[1] replica   [2] TTL ms   then for each user: user id, connections
 -- Result: for each such user: user id, connections in the cluster before, after
 local result, emptied = {}, {}
@@ -26,7 +27,8 @@ for i = 3, #ARGV, 2 do
     result[#result + 1] = after
   end
 end
--- Behind what Redis refuses when its memory is full: after HDEL it would not look at that any more.
+-- HDEL comes after the writes that Redis refuses when its memory is full: after HDEL it would no longer check
+-- that.
 for _, user in ipairs(emptied) do redis.call('HDEL', KEYS[1], user) end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return result

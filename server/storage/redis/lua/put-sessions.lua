@@ -1,10 +1,13 @@
--- Writes sessions, unless the stored session is newer. KEYS: one per session. ARGV: time to live in ms, '1' to overwrite, then for each
--- session its JSON and its updated_at. Result: number of stored sessions that were kept.
+-- Writes sessions, unless the stored session is newer.
+--
+-- KEYS one per session
+-- ARGV[1] time to live in ms   [2] '1' to overwrite   then for each session: its JSON, its updated_at
+-- Result: number of stored sessions that were kept
 local kept = 0
 for i, key in ipairs(KEYS) do
   local newer = false
   if ARGV[2] ~= '1' then
-    -- A value that is no session is not worth keeping.
+    -- A stored value that is not a session is overwritten.
     local stored = redis.pcall('GET', key)
     if type(stored) == 'string' then
       local readable, session = pcall(cjson.decode, stored)

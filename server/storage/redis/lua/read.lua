@@ -1,10 +1,11 @@
--- Reads a log's end and, if asked, a stretch of it, in one atomic step. A log that does not exist is given an epoch; one that another
--- Redis process wrote, or whose history has expired since its last epoch began, goes on under a new one (see append.lua).
+-- Reads a log's end and, if requested, a range of its messages, in one atomic step. A log that does not exist
+-- gets an epoch. A log that another Redis process wrote, or whose history has expired since its last epoch
+-- began, continues under a new epoch (see append.lua).
 --
 -- KEYS[1] log stream, [2] meta hash
 -- ARGV[1] id of the Redis process   [2] a fresh epoch   [3] meta TTL ms   [4] "end", "after" or "last"
 --     [5] sequence after which to read ("after")   [6] limit
---     [7] now, ms: marks of batches older than an hour are removed when there are many
+--     [7] now, ms: batch numbers older than an hour are removed if there are many
 --     [8] history size
 -- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them }
 --- @include "includes/epoch"
@@ -12,7 +13,7 @@ local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
 local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
 if not epoch then
   epoch, sequence, previous = ARGV[2], 0, ''
-  -- In this order: after DEL Redis would not look at maxmemory any more (see append.lua).
+  -- In this order, because after DEL Redis would no longer check maxmemory (see append.lua).
   redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '')
   redis.call('DEL', KEYS[1])
 elseif mustEndEpoch(ARGV[1], meta[3], sequence, tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0, previous) then

@@ -1,4 +1,5 @@
--- Registers a replica as live and lists the live ones. Times are those of Redis, because the clocks of replicas may differ.
+-- Registers a replica as live and lists the live ones. Times are those of Redis, because the clocks of
+-- replicas may differ.
 --
 -- KEYS[1] sorted set of replicas by the time of their last heartbeat, ms
 -- ARGV[1] replica   [2] ms without a heartbeat after which a replica is not live

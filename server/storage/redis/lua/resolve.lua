@@ -1,5 +1,5 @@
--- Returns the outcome of a batch whose response was lost. If the batch was not applied, its number is marked as used, so that it cannot be
--- applied later.
+-- Returns the outcome of a batch whose response was lost. If the batch was not applied, its number is marked
+-- as used, so that it cannot be applied later.
 --
 -- KEYS[1] meta hash
 -- ARGV[1] writer   [2] batch number   [3] now, ms   [4] meta TTL ms

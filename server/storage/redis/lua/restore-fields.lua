@@ -1,5 +1,5 @@
--- Restores fields of a last-write-wins map (see write-fields.lua) with their timestamps, if the map lacks them or has an older value. If
--- anything is written, the map gets a new version.
+-- Restores fields of a last-write-wins map (see write-fields.lua) with their timestamps, if the map lacks
+-- them or has an older value. If a field is written, the map gets a new version.
 --
 -- KEYS[1] hash   ARGV for each field: name, "<timestamp> <value>" or "<timestamp>"
 -- Result: number of fields written

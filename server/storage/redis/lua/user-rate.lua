@@ -1,4 +1,5 @@
--- Takes commands from the sliding window of a user: ten slots of 100 ms. The clock is that of Redis, because those of replicas may differ.
+-- Takes commands from the sliding window of a user: ten slots of 100 ms. Uses the clock of Redis, because the
+-- clocks of replicas may differ.
 --
 -- KEYS[1] hash of the user: number of a slot, commands granted in it
 -- ARGV[1] commands per second   [2] commands wanted
@@ -13,7 +14,7 @@ local fields = call('HGETALL', key)
 local used, oldest, past = 0, slot, {}
 for i = 1, #fields, 2 do
   local number = tonumber(fields[i])
-  -- One of the future: the clock was set back.
+  -- A slot in the future means that the clock was set back.
   if number <= slot - 10 or number > slot then
     past[#past + 1] = fields[i]
   else
@@ -27,7 +28,8 @@ if granted > 0 then
   call('HINCRBY', key, string.format('%d', slot), granted)
   call('PEXPIRE', key, 2000)
 end
--- Behind what Redis refuses when its memory is full: after HDEL it would not look at that any more.
+-- HDEL comes after the writes that Redis refuses when its memory is full: after HDEL it would no longer check
+-- that.
 if #past > 0 then call('HDEL', key, unpack(past)) end
 if granted >= want then return { granted, 0 } end
 return { granted, (oldest + 10) * 100 - now }

@@ -1,7 +1,10 @@
--- Writes fields of a last-write-wins map (see SharedStore) in one step. All get the same new timestamp, which is greater than any in the map.
+-- Writes fields of a last-write-wins map (see SharedStore) in one step. All get the same new timestamp, which
+-- is greater than any in the map.
 --
--- KEYS[1] hash: each field is "<timestamp> <value>", or "<timestamp>" alone for a tombstone; #version is at least the timestamp of any field
--- ARGV[1] the new timestamp must be greater than this   [2] number of fields with a value   then those, each with its value, then removed fields
+-- KEYS[1] hash: each field is "<timestamp> <value>", or "<timestamp>" alone for a tombstone; #version is
+--     at least the timestamp of any field
+-- ARGV[1] the new timestamp must be greater than this   [2] number of fields with a value
+--     then those, each with its value, then removed fields
 -- Result: the timestamp, as text
 local call = redis.call
 local time = call('TIME')

@@ -1,13 +1,14 @@
--- The epoch rule, for the scripts that open a log.
+-- The epoch rule, for the scripts that read or write a log.
 
--- Whether the log may have lost messages since its last write: another Redis process answers than at that write, and it may have lost the
--- last writes. Or the stored messages have expired or were deleted, and no epoch has ended at this sequence yet.
+-- Whether the log may have lost messages since its last write: another Redis process answers than at that
+-- write, which may have lost the last writes, or the stored messages have expired or were deleted, and no
+-- epoch has ended at this sequence yet.
 local function mustEndEpoch(process, lastProcess, sequence, isEmpty, previous)
   return lastProcess ~= process
     or (sequence > 0 and isEmpty and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence))
 end
 
--- The earlier epochs, newest first and at most 8, with the one that ends now.
+-- Adds the epoch that ends now to the earlier epochs, newest first and at most 8.
 local function endEpoch(epoch, sequence, previous)
   previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
   local _, commas = string.gsub(previous, ',', '')
