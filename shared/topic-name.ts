@@ -6,7 +6,7 @@ export const topicNameLimit = 200;
 /** Names that begin with this belong to the service. */
 const servicePrefix = '$';
 const allowed = /^[A-Za-z0-9_.:/@+=~-]+$/;
-/** Positions are told and stored as an object by topic, in which JavaScript keeps no such key. */
+/** Positions are sent and stored as an object by topic, and JavaScript objects cannot hold this key. */
 const reserved = '__proto__';
 const allowedPattern = /^[A-Za-z0-9_.:/@+=~*-]+$/;
 

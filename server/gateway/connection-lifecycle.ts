@@ -44,7 +44,7 @@ interface ConnectionLifecycleSettings {
   readonly maxMessageBytes: number;
   /** Largest frame; a larger one closes the connection. */
   readonly transportLimitBytes: number;
-  /** Whether connections let go of what they do not need when idle; see `websocket.slim_connections`. */
+  /** Whether idle connections free what they do not need; see `websocket.slim_connections`. */
   readonly slimConnections: boolean;
 }
 

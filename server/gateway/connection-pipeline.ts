@@ -5,6 +5,7 @@ import type { ConnectEvent } from '../hooks/hooks.js';
 import type { Identity } from '../protocol/identity.js';
 import { positionsField } from '../protocol/request-fields.js';
 import type { OpenedSession } from '../sessions/session-service.js';
+import { ClientGoneError } from './handshake/handshake-admission.js';
 import type { ConnectionAttempt, Release } from './connection-attempt.js';
 
 interface ConnectionPipelineDependencies {
@@ -69,11 +70,12 @@ export class ConnectionPipeline {
   /**
    * Runs the steps before a transport is opened. Synchronous if no step has to wait.
    *
-   * @throws RefusalError, or rejects with one
+   * @throws RefusalError, or rejects with one; rejects with ClientGoneError
    */
   admit(request: IncomingMessage): void | Promise<void> {
     const refuse = (error: unknown): never => {
-      this.dependencies.onRefused(error, request);
+      // A client that went away was not refused.
+      if (!(error instanceof ClientGoneError)) this.dependencies.onRefused(error, request);
       throw error;
     };
     try {

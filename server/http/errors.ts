@@ -30,7 +30,7 @@ export function errorHandler(log: Log): ErrorRequestHandler {
   };
 }
 
-/** What a caller is told of any error that a route threw. */
+/** Answers any error that a route threw. */
 export function wireErrorOf(error: unknown): WireError {
   return toWireError(fromExpress(error));
 }

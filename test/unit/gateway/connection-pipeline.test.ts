@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { setImmediate as turn } from 'node:timers/promises';
+import { RefusalError } from '../../../shared/errors.js';
+import { ConnectionAttempt } from '../../../server/gateway/connection-attempt.js';
+import { ConnectionPipeline } from '../../../server/gateway/connection-pipeline.js';
+import { ClientGoneError } from '../../../server/gateway/handshake/handshake-admission.js';
+
+/** The steps in the order in which a client passes them. */
+const handshakeSteps = ['origin', 'enabled', 'admit'] as const;
+const connectionSteps = ['authenticate', 'hook', 'user slot', 'session', 'enabled', 'revoked'] as const;
+type StepName = (typeof handshakeSteps)[number] | (typeof connectionSteps)[number];
+
+describe('[GATEWAY] the steps by which a client connects', () => {
+  let passed: StepName[];
+  let refused: unknown[];
+  let released: number;
+  /** The step that fails, and how. */
+  let failing: { readonly step: StepName; readonly error: Error } | undefined;
+  let transport: EventEmitter;
+
+  const request = {} as IncomingMessage;
+  const pass = (step: StepName): void => {
+    if (failing?.step === step) throw failing.error;
+    passed.push(step);
+  };
+  const pipeline = new ConnectionPipeline({
+    checkOrigin: () => pass('origin'),
+    checkConnectionsEnabled: () => pass('enabled'),
+    admit: () => pass('admit'),
+    authenticate: (token) => {
+      pass('authenticate');
+      return { userId: token, roles: [], autoSubscribe: [] };
+    },
+    onConnect: async () => {
+      await turn();
+      pass('hook');
+    },
+    acquireUserSlot: async () => {
+      pass('user slot');
+      await turn();
+      return () => released++;
+    },
+    openSession: (_userId, id) => {
+      pass('session');
+      return Promise.resolve({
+        id: String(id),
+        isRequested: false,
+        resumed: false,
+        topics: new Map(),
+        createdAt: 0,
+      });
+    },
+    checkRevoked: () => pass('revoked'),
+    onRefused: (error) => refused.push(error),
+  });
+  const attemptWith = (positions?: unknown) =>
+    new ConnectionAttempt('json', request, '', { token: () => 'ann', sessionId: 's', positions }, transport);
+
+  beforeEach(() => {
+    passed = [];
+    refused = [];
+    released = 0;
+    failing = undefined;
+    transport = new EventEmitter();
+  });
+
+  it('run in their order, first those of the handshake, at once where none has to wait', async () => {
+    assert.equal(pipeline.admit(request), undefined);
+    assert.deepEqual(passed, handshakeSteps);
+    passed = [];
+    const attempt = attemptWith();
+    await pipeline.authorize(attempt);
+    assert.deepEqual(passed, connectionSteps);
+    assert.equal(attempt.identity?.userId, 'ann');
+    assert.equal(attempt.session?.id, 's');
+    assert.deepEqual([attempt.holds, released, refused], [true, 0, []]);
+  });
+
+  it('refuse at each step: none behind it runs, the slot is released, and it is noted once', async () => {
+    for (const [steps, run] of [
+      [handshakeSteps, () => Promise.resolve().then(() => pipeline.admit(request))],
+      [connectionSteps, () => pipeline.authorize(attemptWith())],
+    ] as const) {
+      for (const [i, step] of steps.entries()) {
+        passed = [];
+        refused = [];
+        released = 0;
+        failing = { step, error: new RefusalError('forbidden', step) };
+        await assert.rejects(run(), failing.error);
+        assert.deepEqual(passed, steps.slice(0, i));
+        assert.deepEqual(refused, [failing.error]);
+        assert.equal(released, (steps.slice(0, i) as StepName[]).includes('user slot') ? 1 : 0, step);
+      }
+    }
+  });
+
+  it('release a slot once, whether the transport closes, the client is refused, or both', async () => {
+    const attempt = attemptWith();
+    await pipeline.authorize(attempt);
+    transport.emit('close');
+    transport.emit('close');
+    attempt.release();
+    assert.equal(released, 1);
+    assert.equal(transport.listenerCount('close'), 0);
+  });
+
+  it('check the positions that a client gives before its session is read', async () => {
+    await assert.rejects(pipeline.authorize(attemptWith({ news: { epoch: 'e', sequence: -1 } })), {
+      code: 'invalid_message',
+    });
+    assert.ok(!passed.includes('session'));
+    assert.equal(released, 1);
+  });
+
+  it('do not note a client that went away while it waited as refused', async () => {
+    failing = { step: 'admit', error: new ClientGoneError() };
+    await assert.rejects(async () => pipeline.admit(request), ClientGoneError);
+    assert.deepEqual(refused, []);
+  });
+});
