@@ -1,6 +1,8 @@
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
+import { responseOf } from '../engine-internals/engine-server.js';
 import { TokenBucket } from '../../primitives/token-bucket.js';
 
 /** The address limits as admission uses them; see {@link AddressLimiter}. */
@@ -145,8 +147,7 @@ export class HandshakeAdmission {
     const counted = addresses.countsConnections ? address : undefined;
     if (counted !== undefined) addresses.connected(counted);
     // A handshake of long-polling ends with its response, a handshake of a WebSocket with its connection.
-    const { res: response } = request as IncomingMessage & { res?: NodeJS.EventEmitter };
-    const watched = response ?? request.socket;
+    const watched: EventEmitter = responseOf(request) ?? request.socket;
     const onClientClose = () => {
       if (this.waiting.delete(request)) this.releaseSlot(counted);
     };

@@ -1,5 +1,6 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { responseOf } from '../engine-internals/engine-server.js';
 import { errorTable, toWireError, type WireError } from '../../../shared/errors.js';
 
 /**
@@ -16,8 +17,7 @@ export function refuseUpgrade(socket: Duplex, error: unknown): void {
 
 /** Answers a refused Socket.IO handshake, in the same way for long-polling and upgrades. */
 export function refuseHandshake(request: IncomingMessage, error: unknown): void {
-  // engine.io keeps the response of a plain request on the request.
-  const { res: response } = request as IncomingMessage & { res?: ServerResponse };
+  const response = responseOf(request);
   if (response === undefined) {
     refuseUpgrade(request.socket, error);
     return;
