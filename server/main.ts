@@ -50,9 +50,15 @@ function greet(port: number, issuer: TokenIssuer): void {
 }
 
 main().catch((error: unknown) => {
-  const isSettings = error instanceof SettingsError;
-  process.stderr.write(
-    `${isSettings ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
-  process.exit(isSettings ? exitCodes.settings : exitCodes.start);
+  process.stderr.write(`${startProblem(error)}\n`);
+  process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
 });
+
+/** What is wrong, in one line where an operator can mend it; else with the stack. */
+function startProblem(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof SettingsError) return error.message;
+  const { code, port } = error as NodeJS.ErrnoException & { readonly port?: number };
+  if (code === 'EADDRINUSE') return `port ${port} is in use by another program: set PORT to a free one`;
+  return error.stack ?? error.message;
+}

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { io } from 'socket.io-client';
@@ -72,6 +74,25 @@ describe('[START] commands that start the service', () => {
       assert.equal(details.user_id, 'developer');
     } finally {
       socket.close();
+    }
+  });
+
+  it('say in one line that the port is in use, and end with exit code 1', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    try {
+      const { status, stderr: problem } = spawnSync(process.execPath, ['dist/server/main.js'], {
+        cwd: root,
+        env: { HOST: '127.0.0.1', PORT: String(port), JWT_SECRET: 'secret' },
+        encoding: 'utf8',
+      });
+      assert.deepEqual(
+        [status, problem],
+        [1, `port ${port} is in use by another program: set PORT to a free one\n`],
+      );
+    } finally {
+      other.close();
     }
   });
 
