@@ -23,6 +23,8 @@ export class ConnectionAttempt {
   identity: Identity | undefined;
   /** Set by the step `session`. */
   session: OpenedSession | undefined;
+  /** Another attempt has taken its place. */
+  isSuperseded = false;
   private releaseSlot: Release | undefined;
 
   constructor(
@@ -48,6 +50,12 @@ export class ConnectionAttempt {
       release();
     };
     transport.on('close', this.release);
+  }
+
+  /** Another attempt on the same transport takes the place of this one, which may not connect any more. */
+  supersede(): void {
+    this.isSuperseded = true;
+    this.release();
   }
 
   /** Gives back what the attempt holds. */

@@ -31,8 +31,8 @@ export function createSocketIo(settings: SocketIoSettings): Server {
     // One version of ws for both wires: the one that engine.io brings along does not bound the pongs that wait for a client.
     wsEngine: CodedWebSocketServer,
     allowEIO3: false,
-    // Upgrades that are not its own, at `/ws`, may wait for their turn.
-    destroyUpgradeTimeout: 20_000,
+    // See `handshake/unserved-upgrades.ts`.
+    destroyUpgrade: false,
     cors: { origin: anyOrigin ? true : [...settings.allowedOrigins], credentials: true },
   });
   wrapSocketIoAckIds(io.of('/'));

@@ -29,7 +29,7 @@ export class WsUpgrade {
   private readonly server: CodedWebSocketServer;
 
   constructor(
-    private readonly http: HttpServer,
+    http: HttpServer,
     private readonly dependencies: WsUpgradeDependencies,
     private readonly settings: WsUpgradeSettings,
   ) {
@@ -45,9 +45,8 @@ export class WsUpgrade {
     http.on('upgrade', this.onUpgrade);
   }
 
-  /** Accepts no client from now on. */
+  /** Accepts no client from now on. Upgrades are still refused with an answer. */
   stop(): void {
-    this.http.off('upgrade', this.onUpgrade);
     this.server.close();
   }
 
@@ -57,7 +56,7 @@ export class WsUpgrade {
   }
 
   private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const url = urlOf(request);
+    const url = wsUrlOf(request);
     if (url === undefined) return;
     const address = this.dependencies.addressOf(request);
     const attempt = new ConnectionAttempt('json', request, address, credentialsOf(request, url), socket);
@@ -97,7 +96,7 @@ export class WsUpgrade {
 }
 
 /** The address of an upgrade request if it is for `/ws`. */
-function urlOf(request: IncomingMessage): URL | undefined {
+export function wsUrlOf(request: IncomingMessage): URL | undefined {
   const target = request.url ?? '/';
   // `/socket.io/../ws` is the same address as `/ws`, but engine.io goes by how it is written and answers it.
   if (target.startsWith(engineIoPath)) return undefined;
