@@ -16,7 +16,8 @@ export function closeUnservedUpgrades(
   { http, isServed }: UnservedUpgradesDependencies,
   { limitMs }: { readonly limitMs: number },
 ): void {
-  http.on('upgrade', (request) => {
+  // Before all others: one of them may answer at once.
+  http.prependListener('upgrade', (request) => {
     if (isServed(request)) return;
     const { socket } = request;
     // Earlier requests of the same connection have been answered.
