@@ -1,4 +1,4 @@
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { createAdapter } from '@socket.io/redis-adapter';
 import type { Server as SocketIoServer } from 'socket.io';
 import { SendBufferBudget } from '../fanout/outbox.js';
@@ -10,13 +10,15 @@ import { GatewayClose } from '../gateway/gateway-close.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
+import { closeUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
+import { engineIoPath } from '../gateway/paths.js';
 import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
 import { CommandListener } from '../gateway/socketio/command-listener.js';
 import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.js';
 import { FastPublish } from '../gateway/socketio/fast-publish.js';
 import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
-import { WsUpgrade } from '../gateway/ws/upgrade.js';
+import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Settings } from '../config/schema.js';
 import type { Foundation } from './foundation.js';
@@ -128,7 +130,9 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   );
   listenTo(http, io, (request) => pipeline.admit(request));
   guardUpgrades(http, io.engine);
+  closeUnservedUpgrades({ http, isServed }, { limitMs: 20_000 });
   io.engine.on('connection', admission.transportOpened);
+  io.engine.on('connection_error', ({ req }: { req: IncomingMessage }) => admission.failed(req));
   new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
   const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));
@@ -143,6 +147,11 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     },
     close: () => closing.close(),
   };
+}
+
+/** Whether an upgrade is answered by one of the two wires. */
+function isServed(request: IncomingMessage): boolean {
+  return request.url?.startsWith(engineIoPath) === true || wsUrlOf(request) !== undefined;
 }
 
 function transportSettings({ websocket }: Settings) {

@@ -26,6 +26,8 @@ export class ConnectionAttempt {
   identity: Identity | undefined;
   /** Set by the step `session`. */
   session: OpenedSession | undefined;
+  /** Another attempt has taken its place. */
+  isSuperseded = false;
   private releaseSlot: Release | undefined;
 
   constructor(
@@ -51,6 +53,12 @@ export class ConnectionAttempt {
       release();
     };
     transport.on('close', this.release);
+  }
+
+  /** Another attempt on the same transport takes the place of this one, which may not connect any more. */
+  supersede(): void {
+    this.isSuperseded = true;
+    this.release();
   }
 
   /** Releases the slot, if the attempt has one. */

@@ -72,7 +72,7 @@ export class ConnectionLifecycle {
   connect(socket: Socket, attempt: ConnectionAttempt): void {
     try {
       this.dependencies.revalidate(attempt);
-      if (this.isTaken(socket)) throw transportTaken();
+      if (attempt.isSuperseded || this.isTaken(socket)) throw transportTaken();
     } catch (error) {
       attempt.release();
       this.dependencies.onRefused(error, attempt.request);

@@ -146,6 +146,23 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       });
       const errors: string[] = [];
       socket.on('error', (error: Error) => errors.push(error.message));
+      if (kind === 'the service') {
+        // The commands of the service pass the same middleware.
+        const publish = (topic: string) => client.timeout(500).emitWithAck('publish', { topic, payload: 1 });
+        socket.use(([event, request], next) => {
+          const { topic } = (request ?? {}) as { topic?: string };
+          if (event === 'publish' && topic === 'changed') (request as Fields)['payload'] = 2;
+          next(event === 'publish' && topic === 'secret' ? new Error('not this topic') : undefined);
+        });
+        await assert.rejects(publish('secret'), 'it has no answer');
+        await publish('changed');
+        const payloads = async (topic: string) =>
+          (await ask<{ messages: Fields[] }>(client, 'history', { topic })).messages.map(
+            ({ payload }) => payload,
+          );
+        assert.deepEqual([await payloads('secret'), await payloads('changed')], [[], [2]]);
+        assert.deepEqual(errors.splice(0), ['not this topic']);
+      }
       client.emit('bad');
       assert.deepEqual(await ask(client, 'echo', 'sent'), ['changed']);
       assert.deepEqual(errors, ['not this one']);

@@ -52,6 +52,28 @@ export function isUnobserved(socket: Socket): boolean {
   );
 }
 
+/** A middleware of a socket: gets an event with its arguments, and may change it. */
+type SocketMiddleware = (event: unknown[], next: (error?: Error) => void) => void;
+
+/**
+ * Calls `run` with the event that is being dispatched once the socket's middleware (`socket.use`) has let it
+ * through. To be called from a catch-all listener: Socket.IO calls those before the middleware, and copies the
+ * list of middleware right after them.
+ *
+ * @returns false if the socket has no middleware; `run` is not called then
+ */
+export function afterMiddleware(socket: Socket, run: (event: unknown[]) => void): boolean {
+  const { fns } = socket as unknown as { readonly fns: SocketMiddleware[] };
+  if (fns.length === 0) return false;
+  const last: SocketMiddleware = (event, next) => {
+    run(event);
+    next();
+  };
+  fns.push(last);
+  process.nextTick(() => fns.splice(fns.indexOf(last), 1));
+  return true;
+}
+
 /**
  * Calls back when Socket.IO has passed all packets that it has read so far to the listeners. Its decoder, its
  * client and its socket each take at most one turn of the tick queue.

@@ -136,6 +136,19 @@ export class HandshakeAdmission {
     transport.on('close', this.onClosed);
   };
 
+  /**
+   * To be called with a handshake that ended without a transport. Its response need not close: one that is queued behind another response never
+   * does if the client goes away.
+   */
+  readonly failed = (request: IncomingMessage): void => {
+    const unwatch = this.waiting.get(request);
+    if (unwatch === undefined) return;
+    this.waiting.delete(request);
+    unwatch();
+    const { addresses, addressOf } = this.dependencies;
+    this.releaseSlot(addresses.countsConnections ? addressOf(request) : undefined);
+  };
+
   private async waitForTurn(request: IncomingMessage, waitMs: number): Promise<void> {
     await sleep(waitMs, undefined, { ref: false });
     if (!this.isWaiting(request)) throw new ClientGoneError();

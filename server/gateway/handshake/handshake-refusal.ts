@@ -10,6 +10,8 @@ import { errorTable, toWireError, type WireError } from '../../../shared/errors.
 export function refuseUpgrade(socket: Duplex, error: unknown): void {
   const { status, headers, body } = answerTo(toWireError(error));
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  // A client that does not close its side would keep the socket, and its connection slot, for ever.
+  socket.once('finish', () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}Connection: close\r\n\r\n${body}`,
   );

@@ -1,5 +1,6 @@
 import type { Socket } from 'socket.io';
 import { toWireError } from '../../../shared/errors.js';
+import { afterMiddleware } from '../engine-internals/packet-tap.js';
 import type { Log } from '../../logging/log.js';
 
 /** A Socket.IO acknowledgement callback. */
@@ -30,7 +31,8 @@ export class CommandListener {
   // `this` is the socket.
   private readonly onEvent = ((listener: CommandListener) =>
     function (this: Socket, event: unknown, ...args: unknown[]): void {
-      listener.answer(this, String(event), args);
+      const answer = ([name, ...rest]: unknown[]) => listener.answer(this, String(name), rest);
+      if (!afterMiddleware(this, answer)) answer([event, ...args]);
     })(this);
 
   private answer(socket: Socket, name: string, args: unknown[]): void {

@@ -24,6 +24,11 @@ export class ConnectionMiddleware {
   private readonly attempts = new WeakMap<Socket, ConnectionAttempt>();
   /** Transports on which a client is being authorized. */
   private readonly authorizing = new WeakSet<object>();
+  /**
+   * By transport, the attempt that was authorized and is not connected yet. Middleware of an embedding program may have refused it, which Socket.IO
+   * does not report: what it holds is released when the client tries again, or when the transport closes.
+   */
+  private readonly pending = new WeakMap<object, ConnectionAttempt>();
 
   constructor(private readonly dependencies: ConnectionMiddlewareDependencies) {}
 
@@ -37,6 +42,7 @@ export class ConnectionMiddleware {
     io.on('connection', (socket) => {
       const attempt = this.attempts.get(socket)!;
       this.attempts.delete(socket);
+      this.pending.delete(socket.conn);
       this.dependencies.lifecycle.connect(socket, attempt);
     });
   }
@@ -49,12 +55,14 @@ export class ConnectionMiddleware {
       this.attempts.set(socket, transport.attempt);
       return;
     }
+    this.pending.get(conn)?.supersede();
     this.authorizing.add(conn);
     try {
       const attempt = this.attemptOf(socket);
       await this.dependencies.pipeline.authorize(attempt);
       if (conn.readyState === 'closed') attempt.release();
       this.attempts.set(socket, attempt);
+      this.pending.set(conn, attempt);
     } finally {
       this.authorizing.delete(conn);
     }

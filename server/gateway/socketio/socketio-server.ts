@@ -35,8 +35,8 @@ export function createSocketIo(settings: SocketIoSettings): Server {
     // for a client.
     wsEngine: CodedWebSocketServer,
     allowEIO3: false,
-    // Upgrades at `/ws`, which are not engine.io's, may wait for admission.
-    destroyUpgradeTimeout: 20_000,
+    // See `handshake/unserved-upgrades.ts`.
+    destroyUpgrade: false,
     cors: { origin: anyOrigin ? true : [...settings.allowedOrigins], credentials: true },
   });
   wrapSocketIoAckIds(io.of('/'));

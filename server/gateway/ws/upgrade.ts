@@ -31,7 +31,7 @@ export class WsUpgrade {
   private readonly server: CodedWebSocketServer;
 
   constructor(
-    private readonly http: HttpServer,
+    http: HttpServer,
     private readonly dependencies: WsUpgradeDependencies,
     private readonly settings: WsUpgradeSettings,
   ) {
@@ -47,9 +47,8 @@ export class WsUpgrade {
     http.on('upgrade', this.onUpgrade);
   }
 
-  /** Accepts no new client from now on. */
+  /** Accepts no client from now on. Upgrades are still refused with an answer. */
   stop(): void {
-    this.http.off('upgrade', this.onUpgrade);
     this.server.close();
   }
 
@@ -59,7 +58,7 @@ export class WsUpgrade {
   }
 
   private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const url = urlOf(request);
+    const url = wsUrlOf(request);
     if (url === undefined) return;
     const address = this.dependencies.addressOf(request);
     const attempt = new ConnectionAttempt('json', request, address, credentialsOf(request, url), socket);
@@ -99,7 +98,7 @@ export class WsUpgrade {
 }
 
 /** The URL of an upgrade request if it is for `/ws`. */
-function urlOf(request: IncomingMessage): URL | undefined {
+export function wsUrlOf(request: IncomingMessage): URL | undefined {
   const target = request.url ?? '/';
   // As a URL, `/socket.io/../ws` equals `/ws`, but engine.io compares the text of the path and answers it
   // itself.

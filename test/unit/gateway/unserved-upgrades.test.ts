@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { closeUnservedUpgrades } from '../../../server/gateway/handshake/unserved-upgrades.js';
+import { until } from '../../support/wait.js';
+
+describe('[WIRE] an upgrade that nobody answers', function () {
+  it('is closed after a time, also if the client never closes its side', async () => {
+    const http = createServer((_request, response) => response.end('first'));
+    const sockets: Duplex[] = [];
+    http.on('upgrade', ({ url }, socket) => {
+      sockets.push(socket);
+      socket.on('error', () => {});
+      if (url === '/answered') socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+    });
+    closeUnservedUpgrades({ http, isServed: ({ url }) => url === '/served' }, { limitMs: 50 });
+    const port = await new Promise<number>((resolve) => {
+      http.listen(0, '127.0.0.1', () => resolve((http.address() as { port: number }).port));
+    });
+    const closed: string[] = [];
+    const clients = ['/nobody', '/served', '/answered'].map((path) => {
+      const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      client.on('end', () => closed.push(path)).resume();
+      // The connection has answered something before.
+      client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      client.once('data', () => {
+        client.write(
+          `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+        );
+      });
+      return client;
+    });
+    const count = () =>
+      new Promise<number>((resolve) => http.getConnections((_error, connections) => resolve(connections)));
+    try {
+      await until(async () => closed.length > 0 && (await count()) === 2, 'the socket is closed');
+      assert.deepEqual(closed, ['/nobody']);
+    } finally {
+      for (const socket of [...clients, ...sockets]) socket.destroy();
+      await new Promise((resolve) => http.close(resolve));
+    }
+  });
+});
