@@ -42,7 +42,8 @@ const giveOne = { error: 'give either topic or user' };
 
 /** Traces of messages, and trace rules. */
 export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): readonly AdminRoute[] {
-  const listed = () => ({ rules: rules.list().map(shown) });
+  /** In the order in which they were added. */
+  const listed = () => ({ rules: [...rules.list()].sort((a, b) => a.at - b.at).map(shown) });
   return [
     adminRoute({
       method: 'get',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { MemoryBroker } from '../../../server/storage/memory/memory-broker.js';
 import type { Broker, LogSlice, Retention } from '../../../server/log/broker.js';
 import { TestRedis } from '../../support/redis.js';
-import { redisBrokers } from './broker.test.js';
+import { redisBrokers } from '../../support/redis-brokers.js';
 
 const historySize = 5;
 const retention: Retention = { historySize, historyTtlMs: 60_000, idempotencyMs: 60_000, fullAt: 0 };

@@ -8,7 +8,7 @@ import type { Broker } from '../../../server/log/broker.js';
 import { RefusalError } from '../../../shared/errors.js';
 import { TestRedis } from '../../support/redis.js';
 import { entry, type BrokerFixture } from '../log/broker-contract.js';
-import { redisBrokers } from '../log/broker.test.js';
+import { redisBrokers } from '../../support/redis-brokers.js';
 import { root } from '../../support/root.js';
 
 const scripts = join(root, 'server', 'storage', 'redis', 'lua');

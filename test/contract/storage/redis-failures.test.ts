@@ -6,7 +6,7 @@ import { isPositionIn } from '../../../server/log/lineage.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 import { entry, listen, type BrokerFixture } from '../log/broker-contract.js';
-import { redisBrokers } from '../log/broker.test.js';
+import { redisBrokers } from '../../support/redis-brokers.js';
 
 describe('[P3] [P5] RedisBroker when Redis fails', function () {
   this.timeout(60_000);
