@@ -9,10 +9,12 @@ import { schemaRule } from '../primitives/schema-rule.js';
  * @throws RefusalError `invalid_message` with the first problem: the field and its whole rule in plain words
  */
 export function parseRequest<Value>(schema: z.ZodType<Value>, value: unknown): Value {
-  const parsed = schema.safeParse(value, { error: schemaRule });
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
+  // Only now, because most requests are valid: the words of the rules cost something.
+  const explained = schema.safeParse(value, { error: schemaRule });
   const { shape } = schema as unknown as { shape?: object };
-  throw requestError(parsed.error, Object.keys(shape ?? {}));
+  throw requestError(explained.error ?? parsed.error, Object.keys(shape ?? {}));
 }
 
 /** @param known the fields of the request itself */
