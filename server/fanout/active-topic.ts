@@ -3,6 +3,7 @@ import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { Clock } from '../primitives/clock.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
+import type { DeliveryCounts } from './delivery-counts.js';
 import { DeliveryBatch, type Segment } from './delivery-batch.js';
 import type { Outbox } from './outbox.js';
 import type { Audience, Subscriber } from './subscriber.js';
@@ -15,16 +16,6 @@ import type { LogBlocks } from './log-blocks.js';
 
 /** What happens when the outbox of a connection is full. */
 export type OutboxOverflow = 'catch_up' | 'drop_oldest' | 'drop_newest' | 'disconnect';
-
-/** Counters of the fan-out; plain numbers, read by the metrics. */
-export interface DeliveryCounts {
-  delivered: number;
-  flushes: number;
-  paused: number;
-  dropped: number;
-  disconnected: number;
-  gaps: number;
-}
 
 /** Collects acknowledgements of messages whose publisher waits for them. */
 export interface AckCollector {

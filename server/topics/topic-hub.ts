@@ -7,12 +7,8 @@ import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Audience, Subscriber } from '../fanout/subscriber.js';
 import type { Batch, Broker, BrokerListener, BrokerState, LogEnd, AppendReceipt } from '../log/broker.js';
-import {
-  ActiveTopic,
-  type AckCollector,
-  type DeliveryCounts,
-  type OutboxOverflow,
-} from '../fanout/active-topic.js';
+import { ActiveTopic, type AckCollector, type OutboxOverflow } from '../fanout/active-topic.js';
+import { newDeliveryCounts } from '../fanout/delivery-counts.js';
 import { LogFeed, type Feed, type FeedSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
 import { isPositionIn } from '../log/lineage.js';
@@ -63,14 +59,7 @@ const unavailableRetryMs = 1000;
  * rooms hold the subscribers; the hub follows the logs of rooms that are not empty.
  */
 export class TopicHub implements Topics, BrokerListener {
-  readonly counts: DeliveryCounts = {
-    delivered: 0,
-    flushes: 0,
-    paused: 0,
-    dropped: 0,
-    disconnected: 0,
-    gaps: 0,
-  };
+  readonly counts = newDeliveryCounts();
   private readonly active = new Map<string, Activation>();
   private readonly feeds = new Map<string, LogFeed>();
   private readonly flusher: Flusher;

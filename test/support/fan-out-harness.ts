@@ -2,7 +2,8 @@ import { encodeEntry } from '../../server/log/entry.js';
 import type { Broker } from '../../server/log/broker.js';
 import { LogFeed } from '../../server/log/feed.js';
 import { silentLog } from '../../server/logging/log.js';
-import { ActiveTopic, type DeliveryCounts, type OutboxOverflow } from '../../server/fanout/active-topic.js';
+import { ActiveTopic, type OutboxOverflow } from '../../server/fanout/active-topic.js';
+import { newDeliveryCounts } from '../../server/fanout/delivery-counts.js';
 import { Flusher } from '../../server/fanout/flusher.js';
 import { LogBlocks } from '../../server/fanout/log-blocks.js';
 import { SendBufferBudget, type OutboxSettings } from '../../server/fanout/outbox.js';
@@ -37,14 +38,7 @@ const noTrace: DeliveryTracer = { queued() {}, delivered() {}, lost() {}, caught
 export class FanOutHarness {
   readonly clock = new FakeClock();
   readonly budget: SendBufferBudget;
-  readonly counts: DeliveryCounts = {
-    delivered: 0,
-    flushes: 0,
-    paused: 0,
-    dropped: 0,
-    disconnected: 0,
-    gaps: 0,
-  };
+  readonly counts = newDeliveryCounts();
   readonly topics = new Map<string, HarnessTopic>();
   readonly subscribers = new Map<string, FakeSubscriber>();
   private readonly rooms = new Map<string, Set<string>>();
