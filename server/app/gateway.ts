@@ -5,7 +5,7 @@ import { SendBufferBudget } from '../fanout/outbox.js';
 import { CommandQueue } from '../gateway/command-queue.js';
 import { ConnectionLifecycle } from '../gateway/connection-lifecycle.js';
 import { ConnectionPipeline } from '../gateway/connection-pipeline.js';
-import { joinWith } from '../gateway/engine-internals/engine-server.js';
+import { joinWith, limitClosing } from '../gateway/engine-internals/engine-server.js';
 import { GatewayClose } from '../gateway/gateway-close.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
 import { originCheck } from '../gateway/handshake/origin.js';
@@ -132,6 +132,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   guardUpgrades(http, io.engine);
   closeUnservedUpgrades({ http, isServed }, { limitMs: 20_000 });
   io.engine.on('connection', admission.transportOpened);
+  io.engine.on('connection', limitClosing);
   io.engine.on('connection_error', ({ req }: { req: IncomingMessage }) => admission.failed(req));
   new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);

@@ -18,3 +18,9 @@ export const closeReasons = {
 
 /** Time limit for a client's answer to a close frame, in milliseconds. */
 export const closeTimeoutMs = 1000;
+
+/**
+ * Time limit for the next poll of a long-polling client that is told the end, in milliseconds. It is longer, because a distant client takes a
+ * while between two polls.
+ */
+export const pollingCloseTimeoutMs = 5000;

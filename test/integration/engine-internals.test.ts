@@ -12,7 +12,7 @@
  *   - the `wsEngine` option left out
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { once, type EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import { Socket as TcpSocket } from 'node:net';
@@ -110,6 +110,20 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
       }
     }
     client.close();
+  });
+
+  it('call every listener of a slim connection, also after one that removes itself', async () => {
+    const { service, url, webSocketUrl } = await startEmbedded({}, { slimConnections: true });
+    let closed = 0;
+    // After Socket.IO's listener, which removes itself.
+    service.io.engine.on('connection', (connection: EventEmitter) => connection.on('close', () => closed++));
+    const client = await connectClient(url, 'websocket');
+    const other = new JsonClient(webSocketUrl, 'json');
+    await until(() => other.of('Status').length === 1, 'the /ws client is connected');
+    client.close();
+    other.close();
+    await until(() => closed === 2, 'both connections tell all listeners that they are closed');
+    await service.close();
   });
 
   it('let publishes be read before they are decoded, on WebSocket and on polling', async () => {

@@ -70,6 +70,24 @@ describe('[LIMITS] a connection slot is released', function () {
   });
 });
 
+describe('[LIMITS] the slot of a long-polling client that has stopped polling', function () {
+  let embedded: EmbeddedService;
+  beforeEach(async () => {
+    embedded = await startEmbedded({
+      LOG_LEVEL: 'off',
+      RTC_WEBSOCKET_MAX_CONNECTIONS: '1',
+      RTC_WEBSOCKET_CONNECT_TIMEOUT_SECS: '1',
+    });
+  });
+  afterEach(() => embedded.service.close());
+
+  it('is released soon after its time to join the main namespace is over', async () => {
+    assert.equal((await fetch(`${embedded.url}/socket.io/?EIO=4&transport=polling`)).status, 200);
+    assert.equal(await canConnect(embedded.url, 'ann'), false);
+    await until(() => canConnect(embedded.url, 'ann'), 'another client can connect', 15_000);
+  });
+});
+
 describe('[LIMITS] the slot of a handshake that fails', function () {
   it('is released, also if its response is queued behind another one and the client resets the connection', async () => {
     const port = await freePort();

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'socket.io';
 import type { WebSocket } from 'ws';
-import type { CloseReason } from '../close-codes.js';
+import { pollingCloseTimeoutMs, type CloseReason } from '../close-codes.js';
 
 /** The transports of engine.io, by session id. */
 type EngineClients = Readonly<
@@ -29,6 +29,11 @@ export function responseOf(request: IncomingMessage): ServerResponse | undefined
 export function closeWebSockets(io: Server, reason: CloseReason): void {
   for (const { transport } of Object.values(clientsOf(io)))
     if (transport.name === 'websocket') transport.socket?.close(...reason);
+}
+
+/** Limits the time that a long-polling transport takes to close. engine.io keeps it, and its slot, for 30 seconds. */
+export function limitClosing({ transport }: { readonly transport: { readonly name: string } }): void {
+  if (transport.name === 'polling') Object.assign(transport, { closeTimeout: pollingCloseTimeoutMs });
 }
 
 /** A transport that replaces one of engine.io's. */

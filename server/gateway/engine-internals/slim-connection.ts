@@ -95,8 +95,18 @@ function compactListeners(emitter: object): void {
   const compact = new Listeners() as Record<string, unknown>;
   // A list of listeners that has grown keeps room for 17 more.
   for (const [event, listeners] of Object.entries(events))
-    compact[event] = Array.isArray(listeners) ? listeners.slice() : listeners;
+    compact[event] = Array.isArray(listeners) ? copyOf(listeners) : listeners;
   Object.assign(emitter, { _events: compact });
+}
+
+/**
+ * Node 24 counts in a symbol of the list how many `emit` calls walk it. Without that count, a listener that removes itself makes `emit` skip the
+ * next one. No call walks the copy.
+ */
+function copyOf(listeners: readonly unknown[]): unknown[] {
+  const copy = listeners.slice();
+  for (const count of Object.getOwnPropertySymbols(listeners)) Object.assign(copy, { [count]: 0 });
+  return copy;
 }
 
 /**
