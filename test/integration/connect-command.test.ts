@@ -92,7 +92,7 @@ describe('[CLI] rtc connect', () => {
   });
 
   it('resumes a session', async () => {
-    const first = await run({ subscribe: ['news'], for: 200 });
+    const first = await run({ subscribe: ['news'], for: 2000 });
     const { session_id: session } = (
       first.frames[0] as unknown as { data: { details: { session_id: string } } }
     ).data.details;
