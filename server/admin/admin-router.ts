@@ -13,6 +13,7 @@ import { withTimeout, TimeLimitError } from '../primitives/with-timeout.js';
 import { parseRequest } from '../protocol/parse-request.js';
 import type { Log } from '../logging/log.js';
 import { bearerOf } from '../http/api.js';
+import type { BoundedResponses } from '../http/bounded-responses.js';
 import { sendError, wireErrorOf } from '../http/errors.js';
 import {
   adminRoles,
@@ -28,6 +29,7 @@ interface AdminRouterDependencies {
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
   readonly audit: AuditLog;
+  readonly responses: BoundedResponses;
   /** Whether changes can be stored: false while Redis is unreachable. */
   readonly canChange: () => boolean;
   readonly log: Log;
@@ -83,7 +85,7 @@ function serve(
   readBody: RequestHandler,
   answerLimitMs: number,
 ): RequestHandler {
-  const { audit, canChange, log } = dependencies;
+  const { audit, responses, canChange, log } = dependencies;
   return async (request, response) => {
     const { caller } = response.locals as { caller: AdminCaller };
     let result = 'ok';
@@ -100,7 +102,13 @@ function serve(
       }
       if (route.method !== 'get') await bodyRead(readBody, request, response);
       const asked = readRequest(route, request, caller) as AdminRequest<never, never, never>;
-      response.json(await withTimeout(Promise.resolve(route.run(asked)), answerLimitMs));
+      const answer = () => withTimeout(Promise.resolve(route.run(asked)), answerLimitMs);
+      if (route.method !== 'get') {
+        response.json(await answer());
+        return;
+      }
+      const hold = await responses.acquire(response, caller.identity.userId);
+      if (hold !== undefined) responses.send(response, hold, await answer());
     } catch (error) {
       const wire = wireErrorOf(error instanceof TimeLimitError ? late(route, error) : error);
       result = wire.code;

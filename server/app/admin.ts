@@ -20,10 +20,11 @@ import { topicRoutes } from '../admin/topics/topic-routes.js';
 import { TraceOperations } from '../admin/traces/trace-operations.js';
 import { traceRoutes } from '../admin/traces/trace-routes.js';
 import { publicSettings } from '../config/describe.js';
+import type { BoundedResponses } from '../http/bounded-responses.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
-type AdminParts = Foundation & Messaging;
+type AdminParts = Foundation & Messaging & { readonly responses: BoundedResponses };
 
 /** Assembles `/admin`, subject by subject: the answers of this replica, then the routes. */
 export function assembleAdmin(parts: AdminParts): Router {
@@ -40,6 +41,7 @@ export function assembleAdmin(parts: AdminParts): Router {
       authenticate: tokens.authenticate,
       addressOf: parts.addresses.of,
       audit,
+      responses: parts.responses,
       canChange: () => storage.redis().state !== 'down',
       log: logger.log('http'),
     },

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { createAdapter } from '@socket.io/redis-adapter';
 import type { Server as SocketIoServer } from 'socket.io';
 import { SendBufferBudget } from '../fanout/outbox.js';
+import { BoundedAnswers } from '../gateway/bounded-answers.js';
 import { CommandQueue } from '../gateway/command-queue.js';
 import { ConnectionLifecycle } from '../gateway/connection-lifecycle.js';
 import { ConnectionPipeline } from '../gateway/connection-pipeline.js';
@@ -87,9 +88,19 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     checkRevoked: (identity) => tokens.checkRevoked(identity),
     onRefused: refusals.note,
   });
+  const isExpensive = (name: string) => router.isExpensive(name);
+  const answers = new BoundedAnswers(
+    {
+      run: (connection, name, request) => router.run(connection, name, request),
+      isExpensive,
+      budget: limits.answers,
+      clock: systemClock,
+    },
+    { answerBytes: settings.topics.maxHistoryAnswerBytes },
+  );
   const commands = new CommandQueue({
-    run: (connection, name, request) => router.run(connection, name, request),
-    isExpensive: (name) => router.isExpensive(name),
+    run: answers.run,
+    isExpensive,
     isConnected: (connection) => registry.connection(connection.id) === connection,
     clock: systemClock,
   });

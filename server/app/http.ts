@@ -1,6 +1,7 @@
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { apiRouter } from '../http/api.js';
+import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
 import { errorHandler, notFound } from '../http/errors.js';
 import { healthRouter } from '../http/health.js';
@@ -15,6 +16,7 @@ interface HttpParts extends Foundation, Messaging {
   readonly startedAt: number;
   /** The routes under `/admin`. */
   readonly admin: Router;
+  readonly responses: BoundedResponses;
 }
 
 /**
@@ -45,7 +47,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     ),
     authRouter(tokens.refreshes, Date.now),
     apiRouter(
-      { router, authenticate, addressOf },
+      { router, authenticate, addressOf, responses: parts.responses },
       { bodyLimitBytes: settings.websocket.transportLimitBytes },
     ),
   );

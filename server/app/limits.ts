@@ -1,5 +1,6 @@
 import type { Settings } from '../config/schema.js';
 import type { Storage } from '../storage/storage.js';
+import { AnswerBudget } from '../limits/answer-budget.js';
 import { AddressLimiter } from '../limits/address-limiter.js';
 import { CommandLimiter, type CommandRates } from '../limits/command-limiter.js';
 import { newLimitCounts, type LimitCounts } from '../limits/limit-counts.js';
@@ -7,6 +8,7 @@ import { LocalUserRates } from '../limits/local-user-rates.js';
 import { UserConnections } from '../limits/user-connections.js';
 import { UserLimiter } from '../limits/user-limiter.js';
 import type { LogFactory } from '../logging/log.js';
+import { systemClock } from '../primitives/clock.js';
 
 /** Parts that the limits need. */
 interface LimitParts {
@@ -23,12 +25,13 @@ export interface Limits {
   readonly commands: CommandLimiter;
   readonly addresses: AddressLimiter;
   readonly userConnections: UserConnections;
+  readonly answers: AnswerBudget;
   close(): void;
 }
 
 /** Assembles the limits. */
 export function assembleLimits({ settings, storage, logOf, rates }: LimitParts): Limits {
-  const { limits, websocket } = settings;
+  const { limits, websocket, outbox } = settings;
   const counts = newLimitCounts();
   const log = logOf('limits');
   const now = () => performance.now();
@@ -39,6 +42,7 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
     { maxConnections: websocket.maxConnectionsPerUser },
   );
   storage.onUp(() => userConnections.rewrite());
+  const answers = new AnswerBudget({ clock: systemClock, log }, { totalBytes: outbox.answerTotalBytes });
   return {
     counts,
     commands: new CommandLimiter({ rates, users, counts, now }, { abuseRefusals: limits.abuseRefusals }),
@@ -50,6 +54,10 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
       },
     ),
     userConnections,
-    close: () => users.close(),
+    answers,
+    close: () => {
+      users.close();
+      answers.close();
+    },
   };
 }

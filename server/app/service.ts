@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import type { Settings } from '../config/schema.js';
+import { BoundedResponses } from '../http/bounded-responses.js';
 import type { Hooks } from '../hooks/hooks.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
@@ -70,8 +71,12 @@ export class Service {
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
     this.gateway = assembleGateway({ ...parts, http, io, slimConnections });
     const phase = () => this.phase;
-    const admin = assembleAdmin(parts);
-    this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt: this.startedAt, admin });
+    const responses = new BoundedResponses(foundation.limits.answers, {
+      answerBytes: settings.topics.maxHistoryAnswerBytes,
+      timeoutMs: settings.outbox.answerTimeoutSecs * 1000,
+    });
+    const admin = assembleAdmin({ ...parts, responses });
+    this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt: this.startedAt, admin, responses });
     this.metrics.setSources(metricSources({ ...parts, gateway: this.gateway }));
   }
 

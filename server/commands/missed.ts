@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { Message } from '../../shared/message.js';
+import type { Position } from '../../shared/position.js';
 import type { Permissions } from '../auth/permissions.js';
+import { positionsField } from '../protocol/request-fields.js';
 import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Topics } from '../topics/topics.js';
-import type { Connection } from '../protocol/connection.js';
+import { messageFor, pageLimits, type AnswerSettings } from './answer-page.js';
 import { ackFrame, statusFrame, type RequestFrame, type Command } from './command.js';
-import { messagesOf } from './history.js';
 
 interface MissedDependencies {
   readonly topics: Topics;
@@ -19,49 +20,47 @@ const schema = z.strictObject({
   since: z.uuid(),
   /** Null is none, as clients have it that do not know theirs yet. */
   session_id: z.string().min(1).max(100).nullish(),
+  /** Positions at which an earlier answer has ended: they count instead of `since`. */
+  positions: positionsField.optional(),
 });
 
 interface MissedAnswer {
   messages: Message[];
   complete: boolean;
+  next?: { readonly positions: Readonly<Record<string, Position>> };
 }
 
 /**
- * `missed`: the messages after a given one, on all topics of the connection (or of its session). On the topic of the given message the
- * answer is exact. On the other topics the ids decide, because they are ordered by time (UUIDv7, RFC 9562). `complete` is false if a log
- * may not reach back far enough.
+ * `missed`: a page of the messages after a given one, on all topics of the connection (or of its session). On the topic of the given
+ * message the answer is exact. On the other topics the ids decide, because they are ordered by time (UUIDv7, RFC 9562). `complete` is
+ * false if a log may not reach back far enough, or if there are further messages; then `next` is given.
  */
 export function missedCommand(
   { topics, permissions, sessionTopics }: MissedDependencies,
-  settings: { readonly maxHistoryAnswer: number },
+  settings: AnswerSettings,
 ): Command<z.output<typeof schema>, MissedAnswer> {
-  const limit = settings.maxHistoryAnswer;
-  const ofTopic = async (connection: Connection, topic: string, since: string): Promise<MissedAnswer> => {
-    const history = await topics.history(topic, { limit });
-    const messages = messagesOf(history, connection.wire);
-    const at = messages.findIndex((message) => message.id === since);
-    if (at >= 0) return { messages: messages.slice(at + 1), complete: true };
-    const after = messages.filter((message) => message.id > since);
-    const reachesBack = after.length < messages.length || history.sequence === messages.length;
-    return { messages: after, complete: reachesBack };
-  };
   return {
     name: 'missed',
     schema,
     frame: { type: 'GetMissedMessages', answer: missedFrames },
     isExpensive: true,
     refusedIn: ['maintenance'],
-    async run(connection, request) {
+    async run(connection, { since, session_id: sessionId, positions = {} }) {
+      const { identity, wire } = connection;
       const ofSession =
-        request.session_id === undefined || request.session_id === null
-          ? []
-          : await sessionTopics(request.session_id, connection.identity.userId);
+        sessionId === undefined || sessionId === null ? [] : await sessionTopics(sessionId, identity.userId);
       const names = new Set([...topics.positions(connection).keys(), ...ofSession]);
-      const allowed = [...names].filter((topic) => permissions.allows(connection.identity, 'history', topic));
-      const answers = await Promise.all(allowed.map((topic) => ofTopic(connection, topic, request.since)));
-      const messages = merge(answers.map((answer) => answer.messages));
-      const complete = answers.every((answer) => answer.complete) && messages.length <= limit;
-      return { messages: messages.slice(0, limit), complete };
+      const allowed = [...names].filter((topic) => permissions.allows(identity, 'history', topic));
+      const { messages, complete, next } = await topics.missed(allowed, {
+        ...pageLimits(wire, settings.maxHistoryAnswer, settings),
+        since,
+        positions: new Map(Object.entries(positions).filter(([topic]) => names.has(topic))),
+      });
+      return {
+        messages: messages.map(({ epoch, item }) => messageFor(wire, item, epoch)),
+        complete,
+        ...(next !== undefined && { next: { positions: Object.fromEntries(next) } }),
+      };
     },
   };
 }
@@ -69,22 +68,8 @@ export function missedCommand(
 /** Without an id, the messages come as if they were live, then a `Status` that ends them. */
 function missedFrames(answer: MissedAnswer, { id }: RequestFrame): ServerFrame[] {
   if (id !== undefined) return [ackFrame(answer)];
-  const { messages, complete } = answer;
+  const { messages, complete, next } = answer;
   const frames = messages.map((message): ServerFrame => ({ type: 'Broadcast', data: message }));
-  return [...frames, statusFrame('missed', { count: messages.length, complete })];
-}
-
-/** Merges the topics by id, keeping each topic's own order. */
-function merge(lists: Message[][]): Message[] {
-  const heads = lists.map(() => 0);
-  const merged: Message[] = [];
-  for (;;) {
-    let first = -1;
-    lists.forEach((list, i) => {
-      const head = list[heads[i]!];
-      if (head !== undefined && (first < 0 || head.id < lists[first]![heads[first]!]!.id)) first = i;
-    });
-    if (first < 0) return merged;
-    merged.push(lists[first]![heads[first]!++]!);
-  }
+  const details = { count: messages.length, complete, ...(next !== undefined && { next }) };
+  return [...frames, statusFrame('missed', details)];
 }

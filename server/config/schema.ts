@@ -187,6 +187,10 @@ export const settingsSchema = z.strictObject({
         positive(1000, 10_000),
         'Largest number of messages in one answer of `history` or `missed`.',
       ),
+      max_history_answer_bytes: setting(
+        positive(1_000_000, 16_777_216),
+        'Largest answer of `history` or `missed`, in bytes; a larger message comes alone. `next` in the answer continues it.',
+      ),
       catch_up_cache_bytes: setting(
         count(33_554_432),
         'Memory for blocks of logs that many slow readers read.',
@@ -202,6 +206,14 @@ export const settingsSchema = z.strictObject({
       limit_messages: setting(positive(1000), 'Messages that may wait for one connection.'),
       limit_bytes: setting(positive(1_048_576), 'Bytes that may wait for one connection.'),
       total_bytes: setting(positive(268_435_456), 'Bytes that may wait for all connections of the replica.'),
+      answer_total_bytes: setting(
+        positive(33_554_432),
+        'Bytes of large answers (`history`, `missed`, `presence`, lists of `/admin`) under way for all callers; one user may have a quarter. Further ones wait up to five seconds, then are refused with `busy`.',
+      ),
+      answer_timeout_secs: setting(
+        positive(60, 3600),
+        'A large HTTP answer that its client has not read within this time is aborted.',
+      ),
       overflow_strategy: setting(
         z.enum(['catch_up', 'drop_oldest', 'drop_newest', 'disconnect']).default('catch_up'),
         'Treatment of slow readers.',

@@ -23,8 +23,9 @@ interface DirectServiceDependencies {
   readonly onStored: () => void;
 }
 
-/** Number of inbox messages per read. */
+/** Inbox messages per read, and their bytes. */
 const readSize = 50;
+const readBytes = 262_144;
 
 /** Delay before an inbox that could not be opened is tried again, in milliseconds. */
 const retryMs = 1000;
@@ -148,14 +149,20 @@ export class DirectService implements DirectSender {
         }
         await this.opened(userId, inbox);
         const { sent } = recipient;
-        const slice = await this.dependencies.broker.read(inbox.topic, sent?.sequence ?? 0, readSize);
+        const slice = await this.dependencies.broker.read(
+          inbox.topic,
+          sent?.sequence ?? 0,
+          readSize,
+          readBytes,
+        );
         if (!isThere()) return;
         if (sent !== undefined && !isPositionIn(slice.end, sent)) {
           // The log has been replaced: it is read from its beginning.
           recipient.sent = undefined;
           continue;
         }
-        if (!this.sendWaiting(inbox, recipient, slice) || slice.entries.length === readSize) continue;
+        const isLast = slice.entries.length < readSize && !slice.truncated;
+        if (!this.sendWaiting(inbox, recipient, slice) || !isLast) continue;
         if (slice.end.sequence < (inbox.feed?.position.sequence ?? 0)) {
           if (slice.entries.length > 0) continue;
           throw new Error('the inbox ends before the position of its feed');

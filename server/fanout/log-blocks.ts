@@ -8,6 +8,9 @@ import { epochAt } from '../log/lineage.js';
  */
 const blockSize = 64;
 
+/** Bytes of a block. A block of large messages ends before its 64 messages. */
+const blockBytes = 262_144;
+
 /** The next block for a subscriber that is catching up. */
 interface NextBlock {
   /** Messages between the reader's position and `lostUpTo` are no longer in the log. */
@@ -40,27 +43,34 @@ export class LogBlocks {
 
   /** The messages after `after` up to the end of their block, and not beyond `upTo`. */
   async next(topic: string, after: number, upTo: number): Promise<NextBlock> {
-    const start = Math.floor(after / blockSize) * blockSize;
-    const name = `${topic}\n${start}`;
-    const known = this.kept.get(name);
-    if (known !== undefined && after === start && known.lastSequence <= upTo) {
-      this.kept.delete(name);
-      this.kept.set(name, known);
+    const known = this.kept.get(nameOf(topic, after));
+    if (known !== undefined && known.lastSequence <= upTo) {
+      this.kept.delete(nameOf(topic, after));
+      this.kept.set(nameOf(topic, after), known);
       return { batch: known };
     }
-    const reading = this.read(name, topic, start);
-    const slice = await reading.slice;
+    const blockEnd = (Math.floor(after / blockSize) + 1) * blockSize;
+    let start = blockEnd - blockSize;
+    let reading = this.read(topic, start, blockEnd);
+    let slice = await reading.slice;
+    if (!reading.stale && lastOf(slice) <= after) {
+      // The messages of the block are so large that the reader has to begin inside it.
+      start = after;
+      reading = this.read(topic, start, blockEnd);
+      slice = await reading.slice;
+    }
     if (reading.stale) return {};
     // A shared read may be older than `upTo`: the next call returns what it does not contain.
-    const end = Math.min(start + blockSize, upTo, slice.end.sequence);
+    const end = Math.min(lastOf(slice), blockEnd, upTo, slice.end.sequence);
     if (end <= after) return {};
     const entries = slice.entries.filter((item) => item.sequence > after && item.sequence <= end);
     const first = entries[0]?.sequence ?? Math.max(end + 1, Math.min(slice.end.firstSequence, upTo + 1));
     const lost =
       first > after + 1 ? { sequence: first - 1, epoch: epochAt(slice.end, first - 1) } : undefined;
     const batch = entries.length === 0 ? undefined : new DeliveryBatch(topic, segmentsOf(slice, entries));
-    if (batch !== undefined && lost === undefined && after === start && batch.count === blockSize)
-      this.keep(name, batch);
+    const isWhole = batch?.count === blockEnd - start || (slice.truncated && end === lastOf(slice));
+    if (batch !== undefined && lost === undefined && after === start && isWhole)
+      this.keep(nameOf(topic, start), batch);
     return { ...(lost && { lostUpTo: lost }), ...(batch && { batch }) };
   }
 
@@ -76,10 +86,11 @@ export class LogBlocks {
     }
   }
 
-  private read(name: string, topic: string, start: number): Reading {
+  private read(topic: string, start: number, end: number): Reading {
+    const name = nameOf(topic, start);
     const under = this.reading.get(name);
     if (under !== undefined) return under;
-    const slice = this.broker.read(topic, start, blockSize).finally(() => {
+    const slice = this.broker.read(topic, start, end - start, blockBytes).finally(() => {
       if (!reading.stale) this.reading.delete(name);
     });
     const reading: Reading = { topic, slice, stale: false };
@@ -88,6 +99,8 @@ export class LogBlocks {
   }
 
   private keep(name: string, batch: DeliveryBatch): void {
+    const before = this.kept.get(name);
+    if (before !== undefined) this.drop(name, before);
     this.kept.set(name, batch);
     // Counts the entries and one encoding of them.
     this.keptBytes += batch.bytes * 2;
@@ -101,6 +114,15 @@ export class LogBlocks {
     this.kept.delete(name);
     this.keptBytes -= batch.bytes * 2;
   }
+}
+
+function nameOf(topic: string, start: number): string {
+  return `${topic}\n${start}`;
+}
+
+/** The sequence at which a truncated read ends; any other reads to the end of its block. */
+function lastOf({ truncated, entries }: LogSlice): number {
+  return truncated ? entries[entries.length - 1]!.sequence : Infinity;
 }
 
 function segmentsOf(slice: LogSlice, entries: readonly LogEntry[]): Segment[] {

@@ -67,6 +67,8 @@ export class Outbox {
   /** The part of `bytes` that is included in the budget of the replica. */
   private budgeted = 0;
   private drainListeners: (() => void)[] | undefined;
+  /** As `drainListeners`, but they are also called when the connection closes. */
+  private takenListeners: (() => void)[] | undefined;
   private staged: DeliveryBatch[] | undefined;
   private closed = false;
 
@@ -79,6 +81,17 @@ export class Outbox {
   /** True if the transport has sent everything that was written. */
   get drained(): boolean {
     return this.transport.isDrained;
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  /**
+   * Bytes that wait in the transport, answers to commands included; undefined: not known, on long-polling.
+   */
+  get bytesInTransport(): number | undefined {
+    return this.transport.takesFrames ? this.transport.waitingBytes() : undefined;
   }
 
   /** Bytes written that the transport has not sent. */
@@ -180,9 +193,20 @@ export class Outbox {
     this.budget.watch(this);
   }
 
+  /** Calls back when the transport has drained, or the connection has closed. */
+  onceTaken(listener: () => void): void {
+    if (this.closed) {
+      listener();
+      return;
+    }
+    (this.takenListeners ??= []).push(listener);
+    this.budget.watch(this);
+  }
+
   /** Checks whether the transport has drained and, if so, calls the waiting listeners. */
   settle(): void {
     if (!this.drained) return;
+    this.callTaken();
     this.reset();
     const listeners = this.drainListeners;
     this.drainListeners = undefined;
@@ -191,8 +215,15 @@ export class Outbox {
 
   close(): void {
     this.closed = true;
+    this.callTaken();
     this.reset();
     this.drainListeners = undefined;
+  }
+
+  private callTaken(): void {
+    const listeners = this.takenListeners;
+    this.takenListeners = undefined;
+    if (listeners !== undefined) for (const listener of listeners) listener();
   }
 
   /**
@@ -256,6 +287,7 @@ export class Outbox {
       this.budget.waitingBytes -= this.budgeted;
       this.budgeted = 0;
     }
-    if (this.drainListeners === undefined || this.closed) this.budget.forget(this);
+    const waits = this.drainListeners !== undefined || this.takenListeners !== undefined;
+    if (!waits || this.closed) this.budget.forget(this);
   }
 }

@@ -4,17 +4,19 @@ import type { Identity } from '../protocol/identity.js';
 import type { CommandRouter } from '../commands/router.js';
 import { bearerToken } from '../protocol/bearer-token.js';
 import type { Connection } from '../protocol/connection.js';
+import type { BoundedResponses } from './bounded-responses.js';
 import { sendError } from './errors.js';
 
 interface ApiDependencies {
   readonly router: CommandRouter;
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
+  readonly responses: BoundedResponses;
 }
 
 /** Commands over HTTP for backends: the same requests and answers as on the sockets. */
 export function apiRouter(
-  { router, authenticate, addressOf }: ApiDependencies,
+  { router, authenticate, addressOf, responses }: ApiDependencies,
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
@@ -23,9 +25,13 @@ export function apiRouter(
 
   const run = async (request: Request, response: Response, command: string, body: unknown) => {
     const caller = new HttpCaller(authenticate(bearerOf(request)), addressOf(request));
+    const isLarge = router.isExpensive(command);
+    const hold = isLarge ? await responses.acquire(response, caller.identity.userId) : undefined;
+    if (isLarge && hold === undefined) return;
     const answer = await router.run(caller, command, body);
     if (!answer.ok) sendError(response, answer.error);
-    else response.json(answer);
+    else if (hold === undefined) response.json(answer);
+    else responses.send(response, hold, answer);
   };
   const withKey = (request: Request) => {
     const key = request.get('idempotency-key');
@@ -49,11 +55,12 @@ export function bearerOf(request: Request): string {
 }
 
 function historyQuery({ query }: Request): object {
-  const { topic, limit, epoch, sequence } = query;
+  const { topic, limit, epoch, sequence, before_epoch: beforeEpoch, before_sequence: beforeSequence } = query;
   return {
     topic,
     ...(limit !== undefined && { limit: Number(limit) }),
     ...(epoch !== undefined && { since: { epoch, sequence: Number(sequence) } }),
+    ...(beforeEpoch !== undefined && { before: { epoch: beforeEpoch, sequence: Number(beforeSequence) } }),
   };
 }
 

@@ -58,7 +58,12 @@ export interface LogSlice {
   readonly end: LogEnd;
   /** In order of sequence. Sequences may be missing only where messages were removed or trimmed. */
   readonly entries: readonly LogEntry[];
+  /** Fewer messages than the limit, because of the limit in bytes: a further read returns more. */
+  readonly truncated: boolean;
 }
+
+/** Limit in bytes of a read that gives none. */
+export const readLimitBytes = 1_048_576;
 
 /** How much of a topic's log is kept, and for how long. */
 export interface Retention {
@@ -116,10 +121,16 @@ export interface Broker {
   readonly state: BrokerState;
   setListener(listener: BrokerListener): void;
   append(topic: string, entries: readonly AppendEntry[]): Promise<AppendReceipt[]>;
-  /** Up to `limit` messages with a sequence greater than `after`, oldest first. */
-  read(topic: string, after: number, limit: number): Promise<LogSlice>;
-  /** The newest `limit` messages, oldest first. */
-  readLast(topic: string, limit: number): Promise<LogSlice>;
+  /**
+   * Up to `limit` messages with a sequence greater than `after`, oldest first. Their entries have at most
+   * `limitBytes` together (default {@link readLimitBytes}); a first message that is larger comes alone.
+   */
+  read(topic: string, after: number, limit: number, limitBytes?: number): Promise<LogSlice>;
+  /**
+   * The newest `limit` messages, or the newest with a sequence smaller than `before`; oldest first. The limit
+   * in bytes applies from the newest one on.
+   */
+  readLast(topic: string, limit: number, limitBytes?: number, before?: number): Promise<LogSlice>;
   /** Ends of several logs in one round trip. A log that does not exist gets an epoch, at sequence 0. */
   ends(topics: readonly string[]): Promise<LogEnd[]>;
   /**

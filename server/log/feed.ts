@@ -181,7 +181,7 @@ export class LogFeed {
         const restarted = this.adopt(slice.end);
         if (restarted) continue;
         this.deliverSlice(slice.entries, slice.end);
-        const complete = slice.entries.length < fillChunk;
+        const complete = slice.entries.length < fillChunk && !slice.truncated;
         if (complete) this.skipTrimmed(slice.end);
         if (this.drainWaiting() && this.lineage.sequence >= slice.end.sequence) break;
         if (complete && this.waiting.length > 0 && this.waiting[0]!.epoch === this.lineage.epoch) {

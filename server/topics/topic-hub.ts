@@ -13,7 +13,8 @@ import { LogFeed, type Feed, type FeedSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
 import { isPositionIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
-import { readHistory, type History } from '../log/history.js';
+import { readHistory, type History, type HistoryRequest } from '../log/history.js';
+import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
 import type { Subscribed, Topics } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
@@ -148,8 +149,12 @@ export class TopicHub implements Topics, BrokerListener {
 
   // Reading.
 
-  history(topic: string, options: { readonly since?: Position; readonly limit: number }): Promise<History> {
-    return readHistory(this.dependencies.broker, topic, options);
+  history(topic: string, request: HistoryRequest): Promise<History> {
+    return readHistory(this.dependencies.broker, topic, request);
+  }
+
+  missed(topics: readonly string[], request: MissedRequest): Promise<Missed> {
+    return readMissed(this.dependencies.broker, topics, request);
   }
 
   async follow(topic: string, sink: FeedSink, after?: number): Promise<Feed> {

@@ -1,6 +1,7 @@
 import type { AppendReceipt } from '../log/broker.js';
 import type { Feed, FeedSink } from '../log/feed.js';
-import type { History } from '../log/history.js';
+import type { History, HistoryRequest } from '../log/history.js';
+import type { Missed, MissedRequest } from '../log/missed.js';
 import type { PublishRequest } from '../log/publish-request.js';
 import type { Position } from '../../shared/position.js';
 import type { Connection } from '../protocol/connection.js';
@@ -30,8 +31,10 @@ export interface Topics {
   positions(connection: Connection): Map<string, Position>;
   /** Topics of a connection, each with the position up to which messages were passed to its transport. */
   subscribers(topic: string): Iterable<Connection>;
-  /** Messages after `since`, oldest first, or else the newest `limit` messages; always in log order. */
-  history(topic: string, options: { readonly since?: Position; readonly limit: number }): Promise<History>;
+  /** A page of a log: messages after `since`, or else the newest ones; always in log order. */
+  history(topic: string, request: HistoryRequest): Promise<History>;
+  /** A page of the messages of several topics that came after a given one. */
+  missed(topics: readonly string[], request: MissedRequest): Promise<Missed>;
   /** Follows a log from `after` (a sequence; undefined: from its end) in order and without holes. */
   follow(topic: string, sink: FeedSink, after?: number): Promise<Feed>;
 }

@@ -133,7 +133,7 @@ export class ScriptedLog {
 
   private slice(after: number, limit: number): LogSlice {
     const entries = this.state.entries.filter(({ sequence }) => sequence > after).slice(0, limit);
-    return { end: this.end, entries };
+    return { end: this.end, entries, truncated: false };
   }
 
   private answer<Value>(read: () => Value): Promise<Value> {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Position } from '../../../shared/position.js';
+import { readLimitBytes } from '../../log/broker.js';
 import type {
   AppendEntry,
   AppendReceipt,
@@ -99,17 +100,33 @@ export class MemoryBroker implements Broker {
     return Promise.resolve(receipts);
   }
 
-  async read(topic: string, after: number, limit: number): Promise<LogSlice> {
+  async read(
+    topic: string,
+    after: number,
+    limit: number,
+    limitBytes: number = readLimitBytes,
+  ): Promise<LogSlice> {
     const log = this.log(topic);
     const from = firstAfter(log, after);
-    const entries = log.entries.slice(from, from + limit).filter((item) => item !== undefined);
-    return { end: endOf(log), entries };
+    const page = takePage(limitBytes, function* () {
+      for (let i = from; i < Math.min(from + limit, log.entries.length); i++) yield log.entries[i]!;
+    });
+    return { end: endOf(log), ...page };
   }
 
-  async readLast(topic: string, limit: number): Promise<LogSlice> {
+  async readLast(
+    topic: string,
+    limit: number,
+    limitBytes: number = readLimitBytes,
+    before = Infinity,
+  ): Promise<LogSlice> {
     const log = this.log(topic);
-    const from = Math.max(log.head, log.entries.length - limit);
-    return { end: endOf(log), entries: log.entries.slice(from).filter((item) => item !== undefined) };
+    const to = before === Infinity ? log.entries.length : firstAfter(log, before - 1);
+    const page = takePage(limitBytes, function* () {
+      for (let i = to - 1; i >= Math.max(log.head, to - limit); i--) yield log.entries[i]!;
+    });
+    page.entries.reverse();
+    return { end: endOf(log), ...page };
   }
 
   async ends(topics: readonly string[]): Promise<LogEnd[]> {
@@ -183,6 +200,18 @@ export class MemoryBroker implements Broker {
       if (log.expireAt <= now && !this.followed.has(topic)) this.logs.delete(topic);
     }
   }
+}
+
+/** The first of some messages, up to a limit in bytes; at least one. */
+function takePage(limitBytes: number, found: () => Iterable<LogEntry>) {
+  const entries: LogEntry[] = [];
+  let bytes = 0;
+  for (const item of found()) {
+    bytes += item.entry.length;
+    if (entries.length > 0 && bytes > limitBytes) return { entries, truncated: true };
+    entries.push(item);
+  }
+  return { entries, truncated: false };
 }
 
 function endOf(log: MemoryLog): LogEnd {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
+import { readLimitBytes } from '../../log/broker.js';
 import type {
   AppendEntry,
   AppendReceipt,
@@ -88,17 +89,22 @@ export class RedisBroker implements Broker {
     return this.appends.append(topic, entries);
   }
 
-  async read(topic: string, after: number, limit: number): Promise<LogSlice> {
-    return this.readLog(topic, 'after', after, limit);
+  read(topic: string, after: number, limit: number, limitBytes: number = readLimitBytes): Promise<LogSlice> {
+    return this.readLog(topic, 'after', after, { limit, limitBytes });
   }
 
-  async readLast(topic: string, limit: number): Promise<LogSlice> {
-    const { end, entries } = await this.readLog(topic, 'last', 0, limit);
-    return { end, entries: [...entries].reverse() };
+  async readLast(
+    topic: string,
+    limit: number,
+    limitBytes: number = readLimitBytes,
+    before?: number,
+  ): Promise<LogSlice> {
+    const { entries, ...slice } = await this.readLog(topic, 'last', before ?? 0, { limit, limitBytes });
+    return { ...slice, entries: [...entries].reverse() };
   }
 
   ends(topics: readonly string[]): Promise<LogEnd[]> {
-    return Promise.all(topics.map(async (topic) => (await this.readLog(topic, 'end', 0, 0)).end));
+    return Promise.all(topics.map(async (topic) => (await this.readLog(topic, 'end', 0, nothing)).end));
   }
 
   follow(topic: string): Promise<void> {
@@ -144,8 +150,8 @@ export class RedisBroker implements Broker {
   private async readLog(
     topic: string,
     what: 'end' | 'after' | 'last',
-    after: number,
-    limit: number,
+    from: number,
+    { limit, limitBytes }: ReadLimits,
   ): Promise<LogSlice> {
     const { link, retentionOf, now } = this.dependencies;
     if (link.redis === undefined) throw link.unavailable();
@@ -155,10 +161,11 @@ export class RedisBroker implements Broker {
       this.freshEpoch(),
       String(retention.historyTtlMs + metaGraceMs),
       what,
-      String(after),
+      String(from),
       String(limit),
       String(now()),
       String(retention.historySize),
+      String(limitBytes),
     ];
     try {
       const keys = [this.keys.log(topic), this.keys.meta(topic)];
@@ -187,9 +194,16 @@ export class RedisBroker implements Broker {
   }
 }
 
-type ReadReply = [Buffer, number, number, Buffer, [Buffer, [Buffer, Buffer]][]];
+interface ReadLimits {
+  readonly limit: number;
+  readonly limitBytes: number;
+}
 
-function readSlice([epoch, sequence, firstSequence, previous, rows]: ReadReply): LogSlice {
+const nothing: ReadLimits = { limit: 0, limitBytes: 0 };
+
+type ReadReply = [Buffer, number, number, Buffer, [Buffer, [Buffer, Buffer]][], number];
+
+function readSlice([epoch, sequence, firstSequence, previous, rows, truncated]: ReadReply): LogSlice {
   const entries = rows.map(([id, fields]): LogEntry => ({
     sequence: parseInt(id.toString('latin1'), 10),
     entry: fields[1],
@@ -197,5 +211,6 @@ function readSlice([epoch, sequence, firstSequence, previous, rows]: ReadReply):
   return {
     end: { epoch: epoch.toString(), sequence, firstSequence, previous: decodePrevious(previous.toString()) },
     entries,
+    truncated: truncated === 1,
   };
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { AppendEntry, Batch, Broker, Retention } from '../../../server/log/broker.js';
+import type { AppendEntry, Batch, Broker, LogSlice, Retention } from '../../../server/log/broker.js';
 import { until } from '../../support/wait.js';
 
 /** A driver under test: brokers that share one log, and functions that damage it. */
@@ -182,6 +182,29 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual(texts((await broker.read('t', 2, 2)).entries), ['c', 'd']);
       assert.deepEqual(texts((await broker.readLast('t', 2)).entries), ['d', 'e']);
       assert.deepEqual((await broker.read('t', 5, 2)).entries, []);
+    });
+
+    it('reads no more bytes than the limit, but always one message, in both directions', async () => {
+      const sizes = [10, 20, 500, 30, 40];
+      await broker.append(
+        't',
+        sizes.map((size, i) => ({ id: `id${i}`, entry: Buffer.alloc(size, String(i)) })),
+      );
+      const lengths = ({ entries, truncated }: LogSlice) => [
+        entries.map((item) => item.entry.length),
+        truncated,
+      ];
+      assert.deepEqual(lengths(await broker.read('t', 0, 10, 30)), [[10, 20], true]);
+      assert.deepEqual(lengths(await broker.read('t', 0, 2, 30)), [[10, 20], false]);
+      assert.deepEqual(lengths(await broker.read('t', 2, 10, 30)), [[500], true]);
+      assert.deepEqual(lengths(await broker.read('t', 3, 10, 70)), [[30, 40], false]);
+      assert.deepEqual(lengths(await broker.readLast('t', 10, 70)), [[30, 40], true]);
+      assert.deepEqual(lengths(await broker.readLast('t', 10, 69)), [[40], true]);
+      assert.deepEqual(lengths(await broker.readLast('t', 10, 70, 4)), [[500], true]);
+      assert.deepEqual(lengths(await broker.readLast('t', 10, 70, 3)), [[10, 20], false]);
+      assert.deepEqual(lengths(await broker.readLast('t', 1, 70, 3)), [[20], false]);
+      assert.deepEqual(lengths(await broker.readLast('t', 10, 70, 1)), [[], false]);
+      assert.deepEqual(lengths(await broker.readLast('t', 10, 1000, 99)), [sizes, false]);
     });
 
     it('gives a log that does not exist an epoch, and keeps it', async () => {

@@ -11,11 +11,12 @@ const retention: Retention = { historySize, historyTtlMs: 60_000, idempotencyMs:
 type Step =
   | { do: 'append'; keys: (string | undefined)[] }
   | { do: 'remove'; sequences: number[] }
-  | { do: 'read'; after: number; limit: number }
-  | { do: 'readLast'; limit: number }
+  | { do: 'read'; after: number; limit: number; limitBytes: number }
+  | { do: 'readLast'; limit: number; limitBytes: number; before: number | undefined }
   | { do: 'purge' };
 
 const sequence = fc.nat(30);
+const limitBytes = fc.integer({ min: 1, max: 30 });
 const key = fc.option(fc.constantFrom('k', 'l', 'm', 'key with spaces 1:x'), { nil: undefined });
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -26,8 +27,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   fc.record({ do: fc.constant('remove' as const), sequences: fc.uniqueArray(sequence, { maxLength: 4 }) }),
-  fc.record({ do: fc.constant('read' as const), after: sequence, limit: fc.integer({ min: 1, max: 8 }) }),
-  fc.record({ do: fc.constant('readLast' as const), limit: fc.integer({ min: 1, max: 8 }) }),
+  fc.record({
+    do: fc.constant('read' as const),
+    after: sequence,
+    limit: fc.integer({ min: 1, max: 8 }),
+    limitBytes,
+  }),
+  fc.record({
+    do: fc.constant('readLast' as const),
+    limit: fc.integer({ min: 1, max: 8 }),
+    limitBytes,
+    before: fc.option(fc.integer({ min: 1, max: 30 }), { nil: undefined }),
+  }),
   fc.record({ do: fc.constant('purge' as const) }),
 );
 
@@ -45,6 +56,13 @@ class Model {
     this.stored.push(item);
     return { ...item, duplicate: false };
   }
+}
+
+/** The first items of a list whose ids have this many bytes together, and at least one. */
+function fitting(items: Model['stored'], limit: number): Model['stored'] {
+  let bytes = 0;
+  const end = items.findIndex(({ id }, i) => (bytes += id.length) > limit && i > 0);
+  return end < 0 ? items : items.slice(0, end);
 }
 
 async function run(broker: Broker, topic: string, steps: readonly Step[]): Promise<void> {
@@ -90,12 +108,24 @@ async function run(broker: Broker, topic: string, steps: readonly Step[]): Promi
       }
       case 'read':
         same(
-          await broker.read(topic, one.after, one.limit),
-          model.stored.filter((item) => item.sequence > one.after).slice(0, one.limit),
+          await broker.read(topic, one.after, one.limit, one.limitBytes),
+          fitting(
+            model.stored.filter((item) => item.sequence > one.after).slice(0, one.limit),
+            one.limitBytes,
+          ),
         );
         break;
       case 'readLast':
-        same(await broker.readLast(topic, one.limit), model.stored.slice(-one.limit));
+        same(
+          await broker.readLast(topic, one.limit, one.limitBytes, one.before),
+          fitting(
+            model.stored
+              .filter((item) => one.before === undefined || item.sequence < one.before)
+              .slice(-one.limit)
+              .reverse(),
+            one.limitBytes,
+          ).reverse(),
+        );
         break;
       case 'purge':
         assert.equal(await broker.purge(topic), model.stored.length);

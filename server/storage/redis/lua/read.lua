@@ -4,10 +4,11 @@
 --
 -- KEYS[1] log stream, [2] meta hash
 -- ARGV[1] id of the Redis process   [2] a fresh epoch   [3] meta TTL ms   [4] "end", "after" or "last"
---     [5] sequence after which to read ("after")   [6] limit
+--     [5] sequence after which to read ("after") or before which ("last"; 0: from the end)   [6] limit
 --     [7] now, ms: batch numbers older than an hour are removed if there are many
---     [8] history size
--- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them }
+--     [8] history size   [9] limit of the entries in bytes; the first one may be larger
+-- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them,
+--     1 if there are fewer entries because of their size }
 --- @include "includes/epoch"
 local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
 local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
@@ -35,10 +36,32 @@ end
 local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
 local first = sequence + 1
 if oldest[1] then first = tonumber(string.match(oldest[1][1], '^%d+')) end
-local entries = {}
-if ARGV[4] == 'after' then
-  entries = redis.call('XRANGE', KEYS[1], (tonumber(ARGV[5]) + 1) .. '-0', '+', 'COUNT', ARGV[6])
-elseif ARGV[4] == 'last' then
-  entries = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[6])
+
+local limit, limitBytes = tonumber(ARGV[6]), tonumber(ARGV[9])
+-- Reads in chunks of about the size that still fits, so that little more than the result is in memory.
+local function readPage(command, from, to, step)
+  local entries, bytes, chunk = {}, 0, 4
+  while #entries < limit do
+    local count = math.min(chunk, limit - #entries)
+    local found = redis.call(command, KEYS[1], from, to, 'COUNT', count)
+    for _, item in ipairs(found) do
+      bytes = bytes + string.len(item[2][2])
+      if #entries > 0 and bytes > limitBytes then return entries, 1 end
+      entries[#entries + 1] = item
+    end
+    if #found < count then break end
+    from = string.format('%.0f-0', tonumber(string.match(found[count][1], '^%d+')) + step)
+    chunk = math.max(1, math.min(chunk * 2, 128, math.floor((limitBytes - bytes) / (bytes / #entries)) + 1))
+  end
+  return entries, 0
 end
-return { epoch, sequence, first, previous, entries }
+
+local entries, truncated = {}, 0
+local place = tonumber(ARGV[5])
+if ARGV[4] == 'after' then
+  entries, truncated = readPage('XRANGE', string.format('%.0f-0', place + 1), '+', 1)
+elseif ARGV[4] == 'last' then
+  local from = place > 0 and string.format('%.0f-0', place - 1) or '+'
+  entries, truncated = readPage('XREVRANGE', from, '-', -1)
+end
+return { epoch, sequence, first, previous, entries, truncated }
