@@ -91,7 +91,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
       { topics, permissions, sessionTopics: (id, userId) => sessions.topicsOf(id, userId) },
       settings.topics,
     ),
-    presenceCommand({ presence, permissions }),
+    presenceCommand({ presence, permissions }, settings.topics),
     refreshCommand({ verify: parts.authenticate, onRefreshed: () => {} }),
     pingCommand(Date.now),
   ] as Command[];

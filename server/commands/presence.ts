@@ -2,15 +2,29 @@ import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { PresenceAnswer, PresenceReader } from '../presence/presence-reader.js';
+import type { AnswerSettings } from './answer-page.js';
 import type { Command } from './command.js';
 
-const schema = z.strictObject({ topic: z.string() });
+/** Most users in one answer. */
+const usersLimit = 10_000;
 
-/** `presence`: the users subscribed to a topic. */
-export function presenceCommand(dependencies: {
-  readonly presence: PresenceReader;
-  readonly permissions: Permissions;
-}): Command<z.output<typeof schema>, PresenceAnswer> {
+const schema = z.strictObject({
+  topic: z.string(),
+  limit: z.int().min(1).max(usersLimit).optional(),
+  cursor: z
+    .string()
+    .regex(/^\d{1,20}$/, 'must be the cursor of an earlier answer')
+    .optional(),
+});
+
+/** `presence`: a page of the users subscribed to a topic. */
+export function presenceCommand(
+  dependencies: {
+    readonly presence: PresenceReader;
+    readonly permissions: Permissions;
+  },
+  settings: Pick<AnswerSettings, 'maxHistoryAnswerBytes'>,
+): Command<z.output<typeof schema>, PresenceAnswer> {
   return {
     name: 'presence',
     schema,
@@ -22,10 +36,14 @@ export function presenceCommand(dependencies: {
     },
     isExpensive: true,
     refusedIn: ['maintenance'],
-    run(connection, request) {
+    run(connection, { limit = usersLimit, cursor, ...request }) {
       const topic = readTopicName(request.topic, 'topic');
       dependencies.permissions.check(connection.identity, 'presence', topic);
-      return dependencies.presence.of(topic);
+      return dependencies.presence.of(topic, {
+        limit,
+        bytes: settings.maxHistoryAnswerBytes,
+        ...(cursor !== undefined && { cursor }),
+      });
     },
   };
 }

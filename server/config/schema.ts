@@ -189,7 +189,7 @@ export const settingsSchema = z.strictObject({
       ),
       max_history_answer_bytes: setting(
         positive(1_000_000, 16_777_216),
-        'Largest answer of `history` or `missed`, in bytes; a larger message comes alone. `next` in the answer continues it.',
+        'Largest answer of `history`, `missed`, `presence` or a list of `/admin`, in bytes; a larger message comes alone. `next` in the answer continues it.',
       ),
       catch_up_cache_bytes: setting(
         count(33_554_432),

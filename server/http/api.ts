@@ -40,9 +40,7 @@ export function apiRouter(
   api.post('/publish', (request, response) => run(request, response, 'publish', withKey(request)));
   api.post('/direct', (request, response) => run(request, response, 'direct', withKey(request)));
   api.get('/history', (request, response) => run(request, response, 'history', historyQuery(request)));
-  api.get('/presence', (request, response) =>
-    run(request, response, 'presence', { topic: request.query['topic'] }),
-  );
+  api.get('/presence', (request, response) => run(request, response, 'presence', presenceQuery(request)));
   return api;
 }
 
@@ -61,6 +59,15 @@ function historyQuery({ query }: Request): object {
     ...(limit !== undefined && { limit: Number(limit) }),
     ...(epoch !== undefined && { since: { epoch, sequence: Number(sequence) } }),
     ...(beforeEpoch !== undefined && { before: { epoch: beforeEpoch, sequence: Number(beforeSequence) } }),
+  };
+}
+
+function presenceQuery({ query }: Request): object {
+  const { topic, limit, cursor } = query;
+  return {
+    topic,
+    ...(limit !== undefined && { limit: Number(limit) }),
+    ...(cursor !== undefined && { cursor }),
   };
 }
 

@@ -1,8 +1,9 @@
-import type { PresenceAnswer, PresenceReader } from './presence-reader.js';
+import { PresencePage } from './presence-page.js';
+import type { PresenceAnswer, PresencePageRequest, PresenceReader } from './presence-reader.js';
 import { RefusalError } from '../../shared/errors.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Log } from '../logging/log.js';
-import type { PresenceChange, PresenceStore, PresenceTransition } from './presence-store.js';
+import type { PresenceChange, PresenceCounts, PresenceStore, PresenceTransition } from './presence-store.js';
 
 interface PresenceDependencies {
   readonly store: PresenceStore;
@@ -52,20 +53,38 @@ export class PresenceService implements PresenceReader {
   }
 
   /** @throws RefusalError `read_only` while presence is switched off */
-  async of(topic: string): Promise<PresenceAnswer> {
+  async of(topic: string, page: PresencePageRequest): Promise<PresenceAnswer> {
     if (this.shed) throw new RefusalError('read_only', 'presence is switched off by an operator');
-    let counts: Map<string, number>;
+    let read: PresenceCounts;
     let partial = false;
     try {
       await this.write(topic);
-      counts = await this.dependencies.store.read(topic);
+      read = await this.dependencies.store.read(topic, page);
     } catch (error) {
       this.dependencies.log.debug('Presence is known in part', { topic, error });
-      counts = this.here.get(topic) ?? new Map();
+      read = this.countsHere(topic, page);
       partial = true;
     }
+    const { counts, total, next } = read;
     const users = [...counts].map(([userId, connections]) => ({ user_id: userId, connections }));
-    return { users, count: users.length, ...(partial && { partial: true as const }) };
+    return {
+      users,
+      count: total,
+      ...(partial && { partial: true as const }),
+      ...((next !== undefined || (partial && total > users.length)) && { truncated: true as const }),
+      ...(next !== undefined && { next: { cursor: next } }),
+    };
+  }
+
+  /** The first users of this replica. They have no cursor: the next page may come from the store again. */
+  private countsHere(topic: string, limits: PresencePageRequest): PresenceCounts {
+    const here = this.here.get(topic) ?? new Map<string, number>();
+    const page = new PresencePage(limits);
+    for (const [userId, connections] of here) {
+      if (!page.isEmpty && !page.fits([userId])) break;
+      page.add(userId, connections);
+    }
+    return { counts: page.counts, total: here.size, next: undefined };
   }
 
   /** Writes everything again, because the store may have lost it. */

@@ -1,16 +1,32 @@
-import type { PresenceChange, PresenceStore, PresenceTransition } from '../../presence/presence-store.js';
+import { PresencePage } from '../../presence/presence-page.js';
+import type { PresencePageRequest } from '../../presence/presence-reader.js';
+import type {
+  PresenceChange,
+  PresenceCounts,
+  PresenceStore,
+  PresenceTransition,
+} from '../../presence/presence-store.js';
+
+interface Present {
+  connections: number;
+  /** Ascends in the order in which users come: the cursor of a page. */
+  readonly serial: number;
+}
 
 /** Presence of a replica that runs alone. */
 export class MemoryPresenceStore implements PresenceStore {
-  private readonly topics = new Map<string, Map<string, number>>();
+  private readonly topics = new Map<string, Map<string, Present>>();
+  private serial = 0;
 
   async apply(topic: string, changes: readonly PresenceChange[]): Promise<PresenceTransition[]> {
-    const users = this.topics.get(topic) ?? new Map<string, number>();
+    const users = this.topics.get(topic) ?? new Map<string, Present>();
     const transitions: PresenceTransition[] = [];
     for (const { userId, connections } of changes) {
-      const before = users.get(userId) ?? 0;
-      if (connections > 0) users.set(userId, connections);
-      else users.delete(userId);
+      const user = users.get(userId);
+      const before = user?.connections ?? 0;
+      if (connections === 0) users.delete(userId);
+      else if (user === undefined) users.set(userId, { connections, serial: ++this.serial });
+      else user.connections = connections;
       if (before === 0 && connections > 0) transitions.push({ userId, event: 'join', connections });
       if (before > 0 && connections === 0) transitions.push({ userId, event: 'leave', connections });
     }
@@ -19,7 +35,18 @@ export class MemoryPresenceStore implements PresenceStore {
     return transitions;
   }
 
-  async read(topic: string): Promise<Map<string, number>> {
-    return new Map(this.topics.get(topic));
+  async read(topic: string, request: PresencePageRequest): Promise<PresenceCounts> {
+    const users = this.topics.get(topic) ?? new Map<string, Present>();
+    const after = Number(request.cursor ?? 0);
+    const page = new PresencePage(request);
+    let last = after;
+    for (const [userId, { connections, serial }] of users) {
+      if (serial <= after) continue;
+      if (!page.isEmpty && !page.fits([userId]))
+        return { counts: page.counts, total: users.size, next: String(last) };
+      page.add(userId, connections);
+      last = serial;
+    }
+    return { counts: page.counts, total: users.size, next: undefined };
   }
 }
