@@ -20,6 +20,7 @@ export function metricSources(parts: MetricParts): MetricSources {
     tokens: () => ({ revocations: tokens.revocations.size, refresh_reuses: tokens.refreshes.reuses }),
     delivery: () => topics.counts,
     outboxes: () => ({ slow: budget.slowCount, waitingBytes: budget.waitingBytes }),
+    answers: () => limits.answers.counts,
     optimizations: () => ({
       fast_publishes: fastPublish.taken,
       direct_writes: budget.directWrites,

@@ -109,6 +109,10 @@ export class AnswerBudget {
     return this.usedBytes;
   }
 
+  get counts(): { bytes: number; refused: number; aborted: number } {
+    return { bytes: this.usedBytes, refused: this.refused, aborted: this.aborted };
+  }
+
   now(): number {
     return this.dependencies.clock.now();
   }

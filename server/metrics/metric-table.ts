@@ -141,6 +141,17 @@ export const metricTable: readonly MetricRow[] = [
     'Connections closed because they read too slowly.',
     ({ outboxes }) => outboxes.disconnected,
   ),
+  gauge('rtc_answer_bytes', 'Bytes of large answers under way.', ({ answers }) => answers.bytes),
+  counter(
+    'rtc_answers_refused_total',
+    'Large answers refused because too many were under way.',
+    ({ answers }) => answers.refused,
+  ),
+  counter(
+    'rtc_answers_aborted_total',
+    'Large answers given up because their clients did not read them.',
+    ({ answers }) => answers.aborted,
+  ),
   counter(
     'rtc_fast_publishes_total',
     'Publishes that were read before Socket.IO decoded them.',

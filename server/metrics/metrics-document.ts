@@ -54,6 +54,8 @@ export interface MetricsDocument {
     readonly dropped: number;
     readonly disconnected: number;
   };
+  /** Large answers under way, and those refused or aborted since the start. */
+  readonly answers: { readonly bytes: number; readonly refused: number; readonly aborted: number };
   /**
    * How often the ways past the libraries were taken since the start: publishes read before Socket.IO decodes
    * them, writes straight to a TCP socket, connections made slim. A rate of 0 under load means that another

@@ -25,6 +25,7 @@ export interface MetricSources {
   readonly limits: () => LimitCounts;
   readonly tokens: () => { revocations: number; refresh_reuses: number };
   readonly outboxes: () => { slow: number; waitingBytes: number };
+  readonly answers: () => MetricsDocument['answers'];
   readonly optimizations: () => MetricsDocument['optimizations'];
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
   readonly actors: () => MetricsDocument['actors'];
@@ -105,6 +106,7 @@ export class Metrics {
         dropped: delivery.dropped,
         disconnected: delivery.disconnected,
       },
+      answers: sources.answers(),
       optimizations: sources.optimizations(),
       mailboxes: { ...sources.mailboxes(), rejected: this.refused.busy ?? 0 },
       actors: sources.actors(),

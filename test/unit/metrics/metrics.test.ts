@@ -22,6 +22,7 @@ function someMetrics(): Metrics {
     limits: () => ({ ...newLimitCounts(), connection: 2 }),
     tokens: () => ({ revocations: 21, refresh_reuses: 22 }),
     outboxes: () => ({ slow: 13, waitingBytes: 14 }),
+    answers: () => ({ bytes: 38, refused: 39, aborted: 40 }),
     optimizations: () => ({ fast_publishes: 1, direct_writes: 2, slim_connections: 3 }),
     mailboxes: () => ({ actors: 15, waiting: 16, failed: 17 }),
     actors: () => ({ failures: 23, restarts: 24, stops: 25, stopped: 26 }),
