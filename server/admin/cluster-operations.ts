@@ -27,6 +27,8 @@ export interface Found<Item> {
   readonly items: readonly Item[];
   /** Number of all items, also those past the limit. */
   readonly total: number;
+  /** Whether there are further items. Replicas of version 0.2 do not send it. */
+  readonly more?: boolean;
 }
 
 /** Calls an operation on all replicas, and registers the answers of this one. */

@@ -9,6 +9,24 @@ export const positionSchema = z.object({ epoch: z.string(), sequence: z.int() })
 export const limitField = (initial: number, max: number) =>
   z.coerce.number().int().min(1).max(max).default(initial).describe(`At most ${max}.`);
 
+/** `?cursor=`: walks a whole list, page by page. */
+export const cursorField = z
+  .string()
+  .max(2000)
+  .regex(/^[\w-]*$/, 'must be empty, or the cursor of an earlier answer')
+  .optional()
+  .describe(
+    'Walks the whole list in a fixed order: empty for the first page, then the cursor of the answer before.',
+  );
+
+/** The answer's part of {@link cursorField}. */
+export const cursorAnswer = z
+  .string()
+  .nullable()
+  .describe('Cursor of the next page; null after the last page, and without a cursor in the request.');
+
+export const truncatedAnswer = z.boolean().describe('There are further items.');
+
 /** The reason of an operator; stored with the change and in the audit log. */
 export const reasonField = z.string().max(500).optional();
 

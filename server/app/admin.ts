@@ -91,28 +91,35 @@ function adminRoutes(parts: AdminParts, audit: AuditLog): readonly AdminRoute[] 
   const { settings, storage, logger, control, supervision, tracing, tokens, replicaId } = parts;
   const { cluster, state } = control;
   const now = Date.now;
+  const pages = { answerBytes: settings.topics.maxHistoryAnswerBytes };
   const routes: readonly AdminRoute[] = [
-    ...clusterRoutes({
-      cluster,
-      control: state,
-      audit,
-      settings: () => publicSettings(settings),
-      routes: () => routes,
-      version,
-    }),
+    ...clusterRoutes(
+      {
+        cluster,
+        control: state,
+        audit,
+        settings: () => publicSettings(settings),
+        routes: () => routes,
+        version,
+      },
+      pages,
+    ),
     ...controlRoutes({ control: state, logFilter: () => logger.directives, now }),
     ...notificationRoutes({ cluster, now }),
-    ...connectionRoutes({ cluster }),
-    ...topicRoutes({ cluster, broker: storage.broker, control: state }),
-    ...actorRoutes({ cluster, alerts: supervision.alerts }),
-    ...traceRoutes({ cluster, rules: tracing.rules, now }),
-    ...sessionRoutes({
-      store: storage.sessions,
-      pool: supervision.pool,
-      replicaId,
-      now,
-      log: logger.log('sessions'),
-    }),
+    ...connectionRoutes({ cluster }, pages),
+    ...topicRoutes({ cluster, broker: storage.broker, control: state }, pages),
+    ...actorRoutes({ cluster, alerts: supervision.alerts }, pages),
+    ...traceRoutes({ cluster, rules: tracing.rules, now }, pages),
+    ...sessionRoutes(
+      {
+        store: storage.sessions,
+        pool: supervision.pool,
+        replicaId,
+        now,
+        log: logger.log('sessions'),
+      },
+      pages,
+    ),
     ...tokenRoutes({
       issuer: tokens.issuer,
       verifier: tokens.verifier,

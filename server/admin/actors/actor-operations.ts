@@ -1,6 +1,7 @@
 import type { ActorState, Supervisor } from '../../supervision/supervisor.js';
 import { actorIdOf, type ActorHealth } from '../../publish/topic-actor.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
+import { compareText, listPage, type ListRequest } from '../list-page.js';
 
 /** An actor, or a hook that has failed, as operators see it. */
 interface ActorInfo {
@@ -20,10 +21,22 @@ interface ActorInfo {
 }
 
 /** Selects actors; each given field has to match. */
-interface ActorQuery {
+interface ActorQuery extends ListRequest {
   readonly prefix?: string | undefined;
   readonly state?: ActorState | undefined;
-  readonly limit: number;
+}
+
+/** Failed actors first, then those with the longest mailboxes. The same actor can be on several replicas. */
+export const actorOrder = {
+  keyOf: ({ actor_id: id, replica_id: replica }: ActorInfo) => `${id}\n${replica}`,
+  rank: (one: ActorInfo, other: ActorInfo) =>
+    stateRank(one) - stateRank(other) ||
+    other.mailbox_size - one.mailbox_size ||
+    compareText(one.actor_id, other.actor_id),
+};
+
+function stateRank({ state }: ActorInfo): number {
+  return state === 'stopped' ? 0 : state === 'restarting' ? 1 : 2;
 }
 
 export const listActors = operation<ActorQuery, Found<ActorInfo>>('actors');
@@ -50,22 +63,23 @@ export class ActorOperations {
     cluster.answer(restartActor, ({ id }) => this.restart(id));
   }
 
-  /** Failed actors first, then those with the longest mailboxes. */
-  private list({ prefix = '', state, limit }: ActorQuery): Found<ActorInfo> {
-    const found = [...this.all()].filter(
-      (actor) => actor.actor_id.startsWith(prefix) && (state === undefined || actor.state === state),
-    );
-    const rank = ({ state: its }: ActorInfo) => (its === 'stopped' ? 0 : its === 'restarting' ? 1 : 2);
-    found.sort(
-      (a, b) => rank(a) - rank(b) || b.mailbox_size - a.mailbox_size || (a.actor_id < b.actor_id ? -1 : 1),
-    );
-    return { items: found.slice(0, limit), total: found.length };
+  private list({ prefix = '', state, ...request }: ActorQuery): Found<ActorInfo> {
+    return listPage(this.matching(prefix, state), request, actorOrder, (actor) => actor);
+  }
+
+  private *matching(prefix: string, state: ActorState | undefined): Iterable<ActorInfo> {
+    for (const actor of this.all())
+      if (actor.actor_id.startsWith(prefix) && (state === undefined || actor.state === state)) yield actor;
   }
 
   private restart(id: string): { known: boolean; restarted: boolean } {
     const restarted = this.dependencies.supervisor.restart(id);
-    const known = restarted || [...this.all()].some((actor) => actor.actor_id === id);
-    return { known, restarted };
+    return { known: restarted || this.isKnown(id), restarted };
+  }
+
+  private isKnown(id: string): boolean {
+    for (const actor of this.all()) if (actor.actor_id === id) return true;
+    return false;
   }
 
   /** Topic actors with traffic; then failed hooks and actors that the supervisor alone lists. */

@@ -3,8 +3,9 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { Alerts } from '../../supervision/alerts.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, unresponsiveField } from '../schemas.js';
-import { listActors, restartActor } from './actor-operations.js';
+import { decodeCursor, mergePages } from '../list-page.js';
+import { cursorAnswer, cursorField, limitField, truncatedAnswer, unresponsiveField } from '../schemas.js';
+import { actorOrder, listActors, restartActor } from './actor-operations.js';
 
 interface ActorRouteDependencies {
   readonly cluster: ClusterOperations;
@@ -37,7 +38,10 @@ const alertSchema = z.object({
 });
 
 /** Actors and their health, manual restarts, and alerts. */
-export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readonly AdminRoute[] {
+export function actorRoutes(
+  { cluster, alerts }: ActorRouteDependencies,
+  { answerBytes }: { readonly answerBytes: number },
+): readonly AdminRoute[] {
   return [
     adminRoute({
       method: 'get',
@@ -49,23 +53,26 @@ export function actorRoutes({ cluster, alerts }: ActorRouteDependencies): readon
         prefix: z.string().optional().describe('Prefix of the actor id, for example topic:news.'),
         state: z.enum(states).optional(),
         limit: limitField(100, 10_000),
+        cursor: cursorField,
       }),
       answer: z.object({
         actors: z.array(actorSchema),
         total: z.int().describe('Number of all actors, also those past the limit.'),
+        truncated: truncatedAnswer,
+        cursor: cursorAnswer,
         silent_replicas: unresponsiveField,
       }),
-      run: async ({ query }) => {
-        const { answers, unresponsive } = await cluster.ask(listActors, query);
-        const order = (state: string) => [...states].reverse().indexOf(state as (typeof states)[number]);
-        return {
-          actors: answers
-            .flatMap(({ answer }) => answer.items)
-            .sort((a, b) => order(a.state) - order(b.state) || b.mailbox_size - a.mailbox_size)
-            .slice(0, query.limit),
-          total: answers.reduce((sum, { answer }) => sum + answer.total, 0),
-          silent_replicas: unresponsive,
+      run: async ({ query: { prefix, state, limit, cursor: from } }) => {
+        const page = {
+          limit,
+          bytes: answerBytes,
+          ...(from !== undefined && { after: decodeCursor(from) }),
         };
+        const { answers, unresponsive } = await cluster.ask(listActors, { prefix, state, ...page });
+        const found = answers.map(({ answer }) => answer);
+        const { items, truncated, cursor } = mergePages(found, page, actorOrder);
+        const total = found.reduce((sum, answer) => sum + answer.total, 0);
+        return { actors: items, total, truncated, cursor, silent_replicas: unresponsive };
       },
     }),
     adminRoute({

@@ -4,6 +4,7 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import type { MetricsDocument } from '../../metrics/metrics-document.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import type { AuditLog } from '../audit-log.js';
+import { withinBytes } from '../list-page.js';
 import { openApiDocument } from '../openapi.js';
 import { limitField, unresponsiveField } from '../schemas.js';
 import { replicaMetrics } from './replica-metrics.js';
@@ -35,7 +36,10 @@ const totalsSchema = z.object({
 });
 
 /** Totals of the cluster, the audit log, the settings, and the OpenAPI document. */
-export function clusterRoutes(dependencies: ClusterRouteDependencies): readonly AdminRoute[] {
+export function clusterRoutes(
+  dependencies: ClusterRouteDependencies,
+  { answerBytes }: { readonly answerBytes: number },
+): readonly AdminRoute[] {
   const { cluster, control, audit, settings, routes, version } = dependencies;
   return [
     adminRoute({
@@ -85,8 +89,17 @@ export function clusterRoutes(dependencies: ClusterRouteDependencies): readonly 
             result: z.string().describe('ok, or the code of the error.'),
           }),
         ),
+        before: z
+          .string()
+          .nullable()
+          .describe('Continues the list with older records; null: there may be none.'),
       }),
-      run: async ({ query }) => ({ records: await audit.latest(query.limit, query.before) }),
+      run: async ({ query: { limit, before } }) => {
+        const latest = await audit.latest(limit, before);
+        const records = withinBytes(latest, answerBytes, (record) => record);
+        const isLast = records.length === latest.length && latest.length < limit;
+        return { records, before: isLast ? null : (records[records.length - 1]?.id ?? null) };
+      },
     }),
     adminRoute({
       method: 'get',

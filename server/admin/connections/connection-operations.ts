@@ -3,6 +3,7 @@ import type { Position } from '../../../shared/position.js';
 import type { Connection } from '../../protocol/connection.js';
 import type { Topics } from '../../topics/topics.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
+import { listPage, type ListRequest } from '../list-page.js';
 
 /** A connection as operators see it. */
 interface ConnectionInfo {
@@ -25,7 +26,12 @@ export interface ConnectionQuery {
   readonly id?: string | undefined;
   readonly user?: string | undefined;
   readonly topic?: string | undefined;
-  readonly limit?: number | undefined;
+}
+
+/** The number of connections of a user. */
+interface UserInfo {
+  readonly user_id: string;
+  readonly connections: number;
 }
 
 interface UnsubscribeAnswer {
@@ -33,7 +39,7 @@ interface UnsubscribeAnswer {
   readonly unsubscribed: readonly string[];
 }
 
-export const listConnections = operation<ConnectionQuery, Found<ConnectionInfo>>('connections');
+export const listConnections = operation<ConnectionQuery & ListRequest, Found<ConnectionInfo>>('connections');
 
 export const disconnectConnections = operation<
   ConnectionQuery & { readonly reason: string },
@@ -45,8 +51,7 @@ export const unsubscribeConnection = operation<
   UnsubscribeAnswer
 >('unsubscribe');
 
-/** Number of connections by user. */
-export const countUsers = operation<null, Readonly<Record<string, number>>>('users');
+export const listUsers = operation<ListRequest, Found<UserInfo>>('list_users');
 
 interface LiveConnection extends Connection {
   readonly outbox: { readonly waitingBytes: number };
@@ -74,25 +79,23 @@ export class ConnectionOperations {
     cluster.answer(listConnections, (query) => this.list(query));
     cluster.answer(disconnectConnections, ({ reason, ...query }) => this.disconnect(query, reason));
     cluster.answer(unsubscribeConnection, ({ id, topics }) => this.unsubscribe(id, topics));
-    cluster.answer(countUsers, () => this.countUsers());
+    cluster.answer(listUsers, (request) => this.listUsers(request));
   }
 
-  private list(query: ConnectionQuery): Found<ConnectionInfo> {
-    const items: ConnectionInfo[] = [];
-    const limit = query.limit ?? Infinity;
-    let total = 0;
-    for (const connection of this.matching(query)) {
-      total++;
-      if (items.length < limit) items.push(this.describe(connection));
-    }
-    return { items, total };
+  private list(query: ConnectionQuery & ListRequest): Found<ConnectionInfo> {
+    const order = { keyOf: ({ id }: LiveConnection) => id };
+    return listPage(this.matching(query), query, order, (connection) => this.describe(connection));
   }
 
-  private countUsers(): Readonly<Record<string, number>> {
+  private listUsers(request: ListRequest): Found<UserInfo> {
     const counts = new Map<string, number>();
     for (const { identity } of this.dependencies.connections())
       counts.set(identity.userId, (counts.get(identity.userId) ?? 0) + 1);
-    return Object.fromEntries(counts);
+    const order = {
+      keyOf: ([userId]: [string, number]) => userId,
+      rank: ([, one]: [string, number], [, other]: [string, number]) => other - one,
+    };
+    return listPage(counts, request, order, ([user_id, connections]) => ({ user_id, connections }));
   }
 
   private disconnect(query: ConnectionQuery, reason: string): { disconnected: number } {

@@ -3,11 +3,20 @@ import { RefusalError } from '../../../shared/errors.js';
 import { readTopicName } from '../../../shared/topic-name.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, positionSchema, reasonField, unresponsiveField } from '../schemas.js';
+import { compareText, decodeCursor, mergePages, type ListRequest } from '../list-page.js';
 import {
-  countUsers,
+  cursorAnswer,
+  cursorField,
+  limitField,
+  positionSchema,
+  reasonField,
+  truncatedAnswer,
+  unresponsiveField,
+} from '../schemas.js';
+import {
   disconnectConnections,
   listConnections,
+  listUsers,
   unsubscribeConnection,
   type ConnectionQuery,
 } from './connection-operations.js';
@@ -29,18 +38,23 @@ const disconnectBody = z.strictObject({ reason: reasonField });
 const byOperator = 'disconnected by an operator';
 
 /** Connections and users of the whole cluster: listing, disconnecting, unsubscribing. */
-export function connectionRoutes({
-  cluster,
-}: {
-  readonly cluster: ClusterOperations;
-}): readonly AdminRoute[] {
-  const list = async (query: ConnectionQuery & { limit: number }) => {
-    const { answers, unresponsive } = await cluster.ask(listConnections, query);
-    return {
-      connections: answers.flatMap(({ answer }) => answer.items).slice(0, query.limit),
-      total: answers.reduce((sum, { answer }) => sum + answer.total, 0),
-      silent_replicas: unresponsive,
-    };
+export function connectionRoutes(
+  { cluster }: { readonly cluster: ClusterOperations },
+  { answerBytes }: { readonly answerBytes: number },
+): readonly AdminRoute[] {
+  const pageOf = ({ limit, cursor }: { limit: number; cursor?: string | undefined }): ListRequest => ({
+    limit,
+    bytes: answerBytes,
+    ...(cursor !== undefined && { after: decodeCursor(cursor) }),
+  });
+  const list = async (query: ConnectionQuery, page: ListRequest) => {
+    const { answers, unresponsive } = await cluster.ask(listConnections, { ...query, ...page });
+    const found = answers.map(({ answer }) => answer);
+    const { items, truncated, cursor } = mergePages(found, page, {
+      keyOf: ({ connection_id: id }) => id,
+    });
+    const total = found.reduce((sum, answer) => sum + answer.total, 0);
+    return { connections: items, total, truncated, cursor, silent_replicas: unresponsive };
   };
   const disconnect = async (query: ConnectionQuery, reason = byOperator) => {
     const { answers, unresponsive } = await cluster.ask(disconnectConnections, { ...query, reason });
@@ -50,6 +64,8 @@ export function connectionRoutes({
   const listAnswer = z.object({
     connections: z.array(connectionSchema),
     total: z.int().describe('Number of all connections, also those past the limit.'),
+    truncated: truncatedAnswer,
+    cursor: cursorAnswer,
     silent_replicas: unresponsiveField,
   });
   const disconnectAnswer = z.object({ disconnected: z.int(), silent_replicas: unresponsiveField });
@@ -63,9 +79,10 @@ export function connectionRoutes({
         user: z.string().optional(),
         topic: z.string().optional(),
         limit: limitField(100, 10_000),
+        cursor: cursorField,
       }),
       answer: listAnswer,
-      run: ({ query }) => list(query),
+      run: ({ query: { user, topic, ...page } }) => list({ user, topic }, pageOf(page)),
     }),
     adminRoute({
       method: 'get',
@@ -75,7 +92,7 @@ export function connectionRoutes({
       params: z.object({ id: z.string() }),
       answer: connectionSchema,
       run: async ({ params: { id } }) => {
-        const [connection] = (await list({ id, limit: 1 })).connections;
+        const [connection] = (await list({ id }, { limit: 1 })).connections;
         if (connection === undefined) throw new RefusalError('not_found', `there is no connection ${id}`);
         return connection;
       },
@@ -121,27 +138,40 @@ export function connectionRoutes({
       path: '/users',
       role: 'viewer',
       summary: 'Users who are connected, those with the most connections first.',
-      query: z.strictObject({ limit: limitField(100, 10_000) }),
+      query: z.strictObject({ limit: limitField(100, 10_000), cursor: cursorField }),
       answer: z.object({
         users: z.array(
           z.object({ user_id: z.string(), connections: z.int(), replicas: z.array(z.string()) }),
         ),
-        total: z.int(),
+        total: z
+          .int()
+          .describe(
+            'Number of all users. If there are several pages, a user of several replicas counts more than once.',
+          ),
+        truncated: truncatedAnswer,
+        cursor: cursorAnswer,
         silent_replicas: unresponsiveField,
       }),
-      run: async ({ query: { limit } }) => {
-        const { answers, unresponsive } = await cluster.ask(countUsers, null);
-        const users = new Map<string, { user_id: string; connections: number; replicas: string[] }>();
-        for (const { replica, answer } of answers) {
-          for (const [id, count] of Object.entries(answer)) {
-            const user = users.get(id) ?? { user_id: id, connections: 0, replicas: [] };
-            users.set(id, user);
-            user.connections += count;
-            user.replicas.push(replica);
-          }
-        }
-        const sorted = [...users.values()].sort((a, b) => b.connections - a.connections);
-        return { users: sorted.slice(0, limit), total: users.size, silent_replicas: unresponsive };
+      run: async ({ query }) => {
+        const page = pageOf(query);
+        const { answers, unresponsive } = await cluster.ask(listUsers, page);
+        const found = answers.map(({ replica, answer: { items, ...rest } }) => ({
+          ...rest,
+          items: items.map((item) => ({ ...item, replicas: [replica] })),
+        }));
+        const { items, truncated, cursor } = mergePages(
+          found,
+          page,
+          { keyOf: ({ user_id: id }) => id, rank: (a, b) => b.connections - a.connections },
+          (same) => ({
+            user_id: same[0]!.user_id,
+            connections: same.reduce((sum, { connections }) => sum + connections, 0),
+            replicas: same.flatMap(({ replicas }) => replicas).sort(compareText),
+          }),
+        );
+        const isWhole = query.cursor === undefined && !truncated;
+        const total = isWhole ? items.length : found.reduce((sum, answer) => sum + answer.total, 0);
+        return { users: items, total, truncated, cursor, silent_replicas: unresponsive };
       },
     }),
     adminRoute({
@@ -150,8 +180,9 @@ export function connectionRoutes({
       role: 'viewer',
       summary: 'Connections of a user.',
       params: z.object({ id: z.string() }),
+      query: z.strictObject({ limit: limitField(10_000, 10_000), cursor: cursorField }),
       answer: listAnswer,
-      run: ({ params: { id } }) => list({ user: id, limit: 10_000 }),
+      run: ({ params: { id }, query }) => list({ user: id }, pageOf(query)),
     }),
     adminRoute({
       method: 'post',

@@ -41,17 +41,16 @@ const restoreQuery = z.strictObject({
 /** Time limit of a backup or a restore, in milliseconds. */
 const limitMs = 3_600_000;
 
-/** Pages that are searched for one answer; after that the answer ends with a cursor. */
-const pagesMax = 100;
+/** Sessions that are read at once. Each can be large. */
+const readSize = 100;
+/** Reads for one answer; after that the answer ends with a cursor. */
+const readsMax = 1000;
 
 /** Sessions: listing, deleting, backup and restore. */
-export function sessionRoutes({
-  store,
-  pool,
-  replicaId,
-  now,
-  log,
-}: SessionRouteDependencies): readonly AdminRoute[] {
+export function sessionRoutes(
+  { store, pool, replicaId, now, log }: SessionRouteDependencies,
+  { answerBytes }: { readonly answerBytes: number },
+): readonly AdminRoute[] {
   return [
     adminRoute({
       method: 'get',
@@ -74,13 +73,17 @@ export function sessionRoutes({
       run: async ({ query }) => {
         const found: KeptSession[] = [];
         let { cursor } = query;
-        for (let pages = 0; pages < pagesMax; pages++) {
-          const page = await store.page(cursor, query.user_id === undefined ? query.limit : 1000);
+        let bytes = 0;
+        const size = query.user_id === undefined ? Math.min(query.limit, readSize) : readSize;
+        for (let reads = 0; reads < readsMax; reads++) {
+          const page = await store.page(cursor, size);
           cursor = page.next;
-          found.push(
-            ...page.sessions.filter(({ user_id: id }) => query.user_id === undefined || id === query.user_id),
-          );
-          if (cursor === undefined || found.length >= query.limit) break;
+          for (const session of page.sessions) {
+            if (query.user_id !== undefined && session.user_id !== query.user_id) continue;
+            found.push(session);
+            bytes += JSON.stringify(session).length;
+          }
+          if (cursor === undefined || found.length >= query.limit || bytes >= answerBytes) break;
         }
         return {
           sessions: found,

@@ -1,5 +1,6 @@
 import type { Position } from '../../../shared/position.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
+import { compareText, listPage, type ListRequest } from '../list-page.js';
 
 /** A topic on one replica. */
 interface TopicInfo {
@@ -10,10 +11,13 @@ interface TopicInfo {
   readonly position: Position;
 }
 
-export const listTopics = operation<
-  { readonly prefix?: string | undefined; readonly limit: number },
-  Found<TopicInfo>
->('topics');
+interface TopicQuery extends ListRequest {
+  readonly prefix?: string | undefined;
+  /** Only this topic. Replicas of version 0.2 do not know this field, and answer by the prefix. */
+  readonly name?: string;
+}
+
+export const listTopics = operation<TopicQuery, Found<TopicInfo>>('topics');
 
 interface TopicOperationsDependencies {
   readonly activeTopics: () => Iterable<{
@@ -30,16 +34,23 @@ export class TopicOperations {
 
   /** Registers the answers of this replica. */
   serve(cluster: ClusterOperations): void {
-    cluster.answer(listTopics, ({ prefix = '', limit }) => this.list(prefix, limit));
+    cluster.answer(listTopics, (request) => this.list(request));
   }
 
   /** Those with the most subscribers first. */
-  private list(prefix: string, limit: number): Found<TopicInfo> {
-    const found: TopicInfo[] = [];
+  private list({ prefix = '', name, ...request }: TopicQuery): Found<TopicInfo> {
+    const order = {
+      keyOf: ({ topic }: TopicInfo) => topic,
+      rank: (one: TopicInfo, other: TopicInfo) =>
+        other.subscribers - one.subscribers || compareText(one.topic, other.topic),
+    };
+    return listPage(this.matching(prefix, name), request, order, (info) => info);
+  }
+
+  private *matching(prefix: string, only: string | undefined): Iterable<TopicInfo> {
     for (const { name, subscribers, behind, position } of this.dependencies.activeTopics()) {
-      if (name.startsWith(prefix)) found.push({ topic: name, subscribers, behind, position });
+      if (only === undefined ? name.startsWith(prefix) : name === only)
+        yield { topic: name, subscribers, behind, position };
     }
-    found.sort((a, b) => b.subscribers - a.subscribers || (a.topic < b.topic ? -1 : 1));
-    return { items: found.slice(0, limit), total: found.length };
   }
 }

@@ -6,7 +6,15 @@ import type { Broker } from '../../log/broker.js';
 import { entryToMessage } from '../../log/entry.js';
 import { epochAt } from '../../log/lineage.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, positionSchema, unresponsiveField } from '../schemas.js';
+import { decodeCursor, mergePages } from '../list-page.js';
+import {
+  cursorAnswer,
+  cursorField,
+  limitField,
+  positionSchema,
+  truncatedAnswer,
+  unresponsiveField,
+} from '../schemas.js';
 import { listTopics } from './topic-operations.js';
 
 interface TopicRouteDependencies {
@@ -18,14 +26,21 @@ interface TopicRouteDependencies {
 const topicParam = z.object({ topic: z.string() });
 
 /** Topics: the replicas on which they are active, the content of their logs, and emptying a log. */
-export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies): readonly AdminRoute[] {
+export function topicRoutes(
+  { cluster, broker, control }: TopicRouteDependencies,
+  { answerBytes }: { readonly answerBytes: number },
+): readonly AdminRoute[] {
   return [
     adminRoute({
       method: 'get',
       path: '/topics',
       role: 'viewer',
       summary: 'Topics with subscribers on any replica, those with the most subscribers first.',
-      query: z.strictObject({ prefix: z.string().optional(), limit: limitField(100, 10_000) }),
+      query: z.strictObject({
+        prefix: z.string().optional(),
+        limit: limitField(100, 10_000),
+        cursor: cursorField,
+      }),
       answer: z.object({
         topics: z.array(
           z.object({
@@ -37,34 +52,32 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
             frozen: z.boolean(),
           }),
         ),
-        truncated: z.boolean().describe('A replica has more active topics than the limit.'),
+        truncated: truncatedAnswer,
+        cursor: cursorAnswer,
         silent_replicas: unresponsiveField,
       }),
-      run: async ({ query }) => {
-        const { answers, unresponsive } = await cluster.ask(listTopics, query);
+      run: async ({ query: { prefix, limit, cursor: from } }) => {
+        const page = {
+          limit,
+          bytes: answerBytes,
+          ...(from !== undefined && { after: decodeCursor(from) }),
+        };
+        const { answers, unresponsive } = await cluster.ask(listTopics, { prefix, ...page });
         const frozen = new Set(control.snapshot().frozen_topics);
-        const topics = new Map<string, TopicSum>();
-        for (const { replica, answer } of answers) {
-          for (const { topic, subscribers, behind, position } of answer.items) {
-            const sum: TopicSum = topics.get(topic) ?? {
-              topic,
-              subscribers: 0,
-              behind: 0,
-              position,
-              replicas: [],
-              frozen: frozen.has(topic),
-            };
-            topics.set(topic, sum);
-            sum.subscribers += subscribers;
-            sum.behind += behind;
-            sum.replicas.push(replica);
-            if (position.sequence > sum.position.sequence) sum.position = position;
-          }
-        }
-        const sorted = [...topics.values()].sort((a, b) => b.subscribers - a.subscribers);
-        const truncated =
-          sorted.length > query.limit || answers.some(({ answer }) => answer.total > answer.items.length);
-        return { topics: sorted.slice(0, query.limit), truncated, silent_replicas: unresponsive };
+        const found = answers.map(({ replica, answer: { items, ...rest } }) => ({
+          ...rest,
+          items: items.map((item): TopicSum => ({
+            ...item,
+            replicas: [replica],
+            frozen: frozen.has(item.topic),
+          })),
+        }));
+        const order = {
+          keyOf: ({ topic }: TopicSum) => topic,
+          rank: (a: TopicSum, b: TopicSum) => b.subscribers - a.subscribers,
+        };
+        const { items, truncated, cursor } = mergePages(found, page, order, sumOf);
+        return { topics: items, truncated, cursor, silent_replicas: unresponsive };
       },
     }),
     adminRoute({
@@ -85,7 +98,7 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
         const topic = readTopicName(params.topic, 'topic');
         const [[end], { answers, unresponsive }] = await Promise.all([
           broker.ends([topic]),
-          cluster.ask(listTopics, { prefix: topic, limit: 10_000 }),
+          cluster.ask(listTopics, { name: topic, prefix: topic, limit: 10_000 }),
         ]);
         const { epoch, sequence, firstSequence } = end!;
         return {
@@ -108,14 +121,32 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
       role: 'operator',
       summary: 'The newest messages of a topic, oldest first, with their payloads.',
       params: topicParam,
-      query: z.strictObject({ limit: limitField(100, 1000) }),
-      answer: z.object({ position: positionSchema, messages: z.array(z.looseObject({ id: z.string() })) }),
+      query: z.strictObject({
+        limit: limitField(100, 1000),
+        before: z.coerce
+          .number()
+          .int()
+          .min(1)
+          .optional()
+          .describe('Only messages with a smaller sequence: `before` of the answer before.'),
+      }),
+      answer: z.object({
+        position: positionSchema,
+        messages: z.array(z.looseObject({ id: z.string() })),
+        before: z.int().nullable().describe('Continues the list with older messages; null: there are none.'),
+      }),
       run: async ({ params, query }) => {
-        const { end, entries } = await broker.readLast(readTopicName(params.topic, 'topic'), query.limit);
+        const topic = readTopicName(params.topic, 'topic');
+        const { end, entries } = await broker.readLast(topic, query.limit, answerBytes, query.before);
         const messages = entries.map(({ entry, sequence }) => ({
           ...entryToMessage(entry, sequence, epochAt(end, sequence), 'base64'),
         }));
-        return { position: { epoch: end.epoch, sequence: end.sequence }, messages };
+        const first = entries[0]?.sequence;
+        return {
+          position: { epoch: end.epoch, sequence: end.sequence },
+          messages,
+          before: first === undefined || first <= end.firstSequence ? null : first,
+        };
       },
     }),
     adminRoute({
@@ -133,11 +164,22 @@ export function topicRoutes({ cluster, broker, control }: TopicRouteDependencies
   ];
 }
 
+/** A topic on one or several replicas. */
 interface TopicSum {
-  topic: string;
-  subscribers: number;
-  behind: number;
-  position: { epoch: string; sequence: number };
-  replicas: string[];
-  frozen: boolean;
+  readonly topic: string;
+  readonly subscribers: number;
+  readonly behind: number;
+  readonly position: { readonly epoch: string; readonly sequence: number };
+  readonly replicas: readonly string[];
+  readonly frozen: boolean;
+}
+
+function sumOf(same: readonly TopicSum[]): TopicSum {
+  return same.reduce((sum, one) => ({
+    ...sum,
+    subscribers: sum.subscribers + one.subscribers,
+    behind: sum.behind + one.behind,
+    position: one.position.sequence > sum.position.sequence ? one.position : sum.position,
+    replicas: [...sum.replicas, ...one.replicas],
+  }));
 }

@@ -1,6 +1,7 @@
 import type { TraceEvent, TraceStage } from '../../tracing/trace-event.js';
 import type { TraceRing } from '../../tracing/trace-ring.js';
 import { operation, type ClusterOperations } from '../cluster-operations.js';
+import { listPage, type ListRequest } from '../list-page.js';
 
 /** A traced message, as the replica that received it describes it. */
 interface TracedMessage {
@@ -20,13 +21,18 @@ interface TracedMessage {
 }
 
 /** Selects messages; each given field has to match. */
-interface TraceQuery {
+interface TraceQuery extends ListRequest {
   readonly topic?: string | undefined;
   /** Sender, or recipient of a direct message. */
   readonly user?: string | undefined;
   readonly failed?: boolean | undefined;
-  readonly limit: number;
 }
+
+/** The newest first: a key that falls with time. */
+export const traceOrder = {
+  keyOf: ({ at, message_id: id }: TracedMessage): string =>
+    `${String(Number.MAX_SAFE_INTEGER - at).padStart(16, '0')} ${id}`,
+};
 
 export const traceOfMessage = operation<{ readonly id: string }, readonly TraceEvent[]>('trace');
 
@@ -42,20 +48,20 @@ export class TraceOperations {
     cluster.answer(listTraces, (query) => this.list(query));
   }
 
-  /** The newest first. */
-  private list(query: TraceQuery): TracedMessage[] {
-    const found: TracedMessage[] = [];
+  private list(query: TraceQuery): readonly TracedMessage[] {
+    const request = { ...query, after: query.after ?? '' };
+    return listPage(this.matching(query), request, traceOrder, (message) => message).items;
+  }
+
+  private *matching(query: TraceQuery): Iterable<TracedMessage> {
     const latest = new Map<string, TraceEvent>();
     for (const event of this.ring.newestFirst()) {
       const last = latest.get(event.message_id) ?? event;
       if (last === event) latest.set(event.message_id, event);
       if (event.stage !== 'Received') continue;
       const message = describe(event, last);
-      if (!fits(message, query)) continue;
-      found.push(message);
-      if (found.length === query.limit) break;
+      if (fits(message, query)) yield message;
     }
-    return found;
   }
 }
 

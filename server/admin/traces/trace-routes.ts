@@ -5,8 +5,9 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import { inOrder, traceStages } from '../../tracing/trace-event.js';
 import { traceRulesLimit, type TraceRule, type TraceRules } from '../../tracing/trace-rules.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
-import { listTraces, traceOfMessage } from './trace-operations.js';
+import { decodeCursor, mergePages } from '../list-page.js';
+import { cursorField, limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
+import { listTraces, traceOfMessage, traceOrder } from './trace-operations.js';
 
 interface TraceRouteDependencies {
   readonly cluster: ClusterOperations;
@@ -41,7 +42,10 @@ const onlyOne = ({ topic, user }: { topic?: string | undefined; user?: string | 
 const giveOne = { error: 'give either topic or user' };
 
 /** Traces of messages, and trace rules. */
-export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): readonly AdminRoute[] {
+export function traceRoutes(
+  { cluster, rules, now }: TraceRouteDependencies,
+  { answerBytes }: { readonly answerBytes: number },
+): readonly AdminRoute[] {
   /** In the order in which they were added. */
   const listed = () => ({ rules: [...rules.list()].sort((a, b) => a.at - b.at).map(shown) });
   return [
@@ -83,6 +87,7 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
           .transform((text) => text === 'true')
           .optional(),
         limit: limitField(100, 1000),
+        cursor: cursorField,
       }),
       answer: z.object({
         messages: z.array(
@@ -97,12 +102,23 @@ export function traceRoutes({ cluster, rules, now }: TraceRouteDependencies): re
             code: z.string().optional().describe('Code of the error, if it failed.'),
           }),
         ),
+        cursor: z.string().nullable().describe('Cursor of the next page; null after the last page.'),
         silent_replicas: unresponsiveField,
       }),
-      run: async ({ query }) => {
-        const { answers, unresponsive } = await cluster.ask(listTraces, query);
-        const messages = answers.flatMap(({ answer }) => answer).sort((a, b) => b.at - a.at);
-        return { messages: messages.slice(0, query.limit), silent_replicas: unresponsive };
+      run: async ({ query: { limit, cursor: from = '', ...selected } }) => {
+        const page = { limit, bytes: answerBytes, after: decodeCursor(from) };
+        const { answers, unresponsive } = await cluster.ask(listTraces, {
+          ...selected,
+          limit,
+          after: page.after,
+        });
+        const found = answers.map(({ answer }) => ({
+          items: answer,
+          total: answer.length,
+          more: answer.length >= limit,
+        }));
+        const { items, cursor } = mergePages(found, page, traceOrder);
+        return { messages: items, cursor, silent_replicas: unresponsive };
       },
     }),
     adminRoute({

@@ -3,9 +3,9 @@ import { listActors, restartActor } from '../../../server/admin/actors/actor-ope
 import { ClusterOperations, operation } from '../../../server/admin/cluster-operations.js';
 import { replicaMetrics } from '../../../server/admin/cluster/replica-metrics.js';
 import {
-  countUsers,
   disconnectConnections,
   listConnections,
+  listUsers,
   unsubscribeConnection,
 } from '../../../server/admin/connections/connection-operations.js';
 import { notifyClients } from '../../../server/admin/notifications/notification-operations.js';
@@ -36,7 +36,7 @@ describe('operations of the cluster', () => {
       listConnections,
       disconnectConnections,
       unsubscribeConnection,
-      countUsers,
+      listUsers,
       listTopics,
       notifyClients,
       replicaMetrics,
@@ -49,7 +49,7 @@ describe('operations of the cluster', () => {
       'connections',
       'disconnect',
       'unsubscribe',
-      'users',
+      'list_users',
       'topics',
       'notify',
       'metrics',

@@ -1,0 +1,135 @@
+import type { Found } from './cluster-operations.js';
+
+/** Which part of a list is asked for. */
+export interface ListRequest {
+  readonly limit: number;
+  /** Bytes of the items. */
+  readonly bytes?: number | undefined;
+  /**
+   * Walks the whole list in the order of its keys, from behind this key; `''` from the beginning. Undefined: the
+   * first ones of the order in which operators read the list.
+   */
+  readonly after?: string | undefined;
+}
+
+interface ListOrder<Item> {
+  /** Unique, and does not change while the item exists. */
+  readonly keyOf: (item: Item) => string;
+  /** The order in which operators read the list; undefined: that in which the items come. */
+  readonly rank?: (one: Item, other: Item) => number;
+}
+
+/** The answer of one replica: its first items. The size of the list does not matter for the memory this takes. */
+export function listPage<Item, Shown>(
+  items: Iterable<Item>,
+  { limit, bytes = Infinity, after }: ListRequest,
+  { keyOf, rank }: ListOrder<Item>,
+  show: (item: Item) => Shown,
+): Found<Shown> {
+  const byKey = (one: Item, other: Item) => compareText(keyOf(one), keyOf(other));
+  const first = new FirstOf<Item>(limit, after === undefined ? rank : byKey);
+  let total = 0;
+  let left = 0;
+  for (const item of items) {
+    total++;
+    if (after !== undefined && keyOf(item) <= after) continue;
+    left++;
+    first.add(item);
+  }
+  const shown = withinBytes(first.items(), bytes, show);
+  return { items: shown, total, more: shown.length < left };
+}
+
+/** The answers of all replicas as one page. `combine` makes one item of those that have the same key. */
+export function mergePages<Item>(
+  answers: readonly Found<Item>[],
+  { limit, bytes = Infinity, after }: ListRequest,
+  { keyOf, rank }: ListOrder<Item>,
+  combine: (same: readonly Item[]) => Item = ([one]) => one!,
+): { items: Item[]; truncated: boolean; cursor: string | null } {
+  const isWalk = after !== undefined;
+  // Behind the last item of a replica that has more, there may be some that it has not sent.
+  let horizon: string | undefined;
+  const byKey = new Map<string, Item[]>();
+  for (const { items, total, more = total > items.length } of answers) {
+    const last = items[items.length - 1];
+    if (more && last !== undefined && (horizon === undefined || keyOf(last) < horizon)) horizon = keyOf(last);
+    for (const item of items) {
+      const key = keyOf(item);
+      const same = byKey.get(key);
+      if (same === undefined) byKey.set(key, [item]);
+      else same.push(item);
+    }
+  }
+  const known = [...byKey].filter(
+    ([key]) => !isWalk || (key > after && (horizon === undefined || key <= horizon)),
+  );
+  const merged = known.map(([, same]) => combine(same));
+  if (isWalk) merged.sort((one, other) => compareText(keyOf(one), keyOf(other)));
+  else if (rank !== undefined) merged.sort(rank);
+  const items = withinBytes(merged.slice(0, limit), bytes, (item) => item);
+  const truncated = horizon !== undefined || items.length < merged.length;
+  const last = items[items.length - 1];
+  return { items, truncated, cursor: isWalk && truncated && last !== undefined ? encode(keyOf(last)) : null };
+}
+
+/** The key in a cursor. */
+export function decodeCursor(cursor: string): string {
+  return Buffer.from(cursor, 'base64url').toString();
+}
+
+function encode(key: string): string {
+  return Buffer.from(key).toString('base64url');
+}
+
+/** The order of texts by their code units: the same on every replica. */
+export function compareText(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** As many items as have these bytes as JSON; at least one. */
+export function withinBytes<Item, Shown>(
+  items: readonly Item[],
+  limitBytes: number,
+  show: (item: Item) => Shown,
+): Shown[] {
+  const shown: Shown[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const one = show(item);
+    if (limitBytes !== Infinity) bytes += Buffer.byteLength(JSON.stringify(one)) + 1;
+    if (shown.length > 0 && bytes > limitBytes) break;
+    shown.push(one);
+  }
+  return shown;
+}
+
+/** Keeps the first items of an order, never more than twice as many as wanted. */
+class FirstOf<Item> {
+  private kept: Item[] = [];
+
+  constructor(
+    private readonly limit: number,
+    private readonly compare: ((one: Item, other: Item) => number) | undefined,
+  ) {}
+
+  add(item: Item): void {
+    if (this.compare === undefined) {
+      if (this.kept.length < this.limit) this.kept.push(item);
+      return;
+    }
+    this.kept.push(item);
+    if (this.kept.length >= 2 * this.limit + 100) this.trim();
+  }
+
+  items(): readonly Item[] {
+    this.trim();
+    return this.kept;
+  }
+
+  private trim(): void {
+    if (this.compare === undefined) return;
+    this.kept.sort(this.compare);
+    this.kept.length = Math.min(this.kept.length, this.limit);
+  }
+}
