@@ -58,7 +58,7 @@ export const errorTable = {
   busy: row(
     503,
     'yes',
-    'The mailbox of the topic, or the inbox of the user, is full; repeat after `retry_after_ms`.',
+    'The mailbox of the topic, or the inbox of the user, is full, or too many large answers are under way; repeat after `retry_after_ms`.',
   ),
   at_capacity: row(503, 'yes', 'The replica, the user or the address holds as many connections as it may.'),
   unavailable: row(

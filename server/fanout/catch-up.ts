@@ -73,7 +73,9 @@ export class CatchUp {
   private readonly proceed = (): void => {
     if (this.running || this.stopped) return;
     this.running = true;
-    this.step()
+    const { blocks } = this.dependencies;
+    blocks.turns
+      .run(this.subscriber.outbox, () => this.step())
       .catch((error: unknown) => {
         const { log, clock } = this.dependencies;
         log.debug('Catch-up waits for the log', { topic: this.topic.name, error });

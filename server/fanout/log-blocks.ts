@@ -1,4 +1,5 @@
 import type { Position } from '../../shared/position.js';
+import { CatchUpTurns } from './catch-up-turns.js';
 import { DeliveryBatch, type Segment } from './delivery-batch.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { epochAt } from '../log/lineage.js';
@@ -32,6 +33,8 @@ interface Reading {
  * once, and complete blocks are kept encoded for a while.
  */
 export class LogBlocks {
+  /** In which the readers take their blocks. */
+  readonly turns = new CatchUpTurns();
   private readonly kept = new Map<string, DeliveryBatch>();
   private readonly reading = new Map<string, Reading>();
   private keptBytes = 0;

@@ -106,13 +106,17 @@ export class Outbox {
 
   /**
    * Whether so much data waits, including answers to commands, that no further command of the connection
-   * should run.
+   * should run: for this connection, or for all of the replica.
    */
   get isOverfull(): boolean {
-    const { transport } = this;
+    const { transport, budget } = this;
     if (transport.isDrained) return false;
-    const { limitMessages, limitBytes } = this.budget.settings;
-    return transport.waitingWrites > 2 * limitMessages || transport.waitingBytes() > 2 * limitBytes;
+    const { limitMessages, limitBytes, totalBytes } = budget.settings;
+    return (
+      transport.waitingWrites > 2 * limitMessages ||
+      budget.waitingBytes >= totalBytes ||
+      transport.waitingBytes() > 2 * limitBytes
+    );
   }
 
   /** Writes a batch if there is room. False if there is none and nothing was written. */

@@ -1,0 +1,70 @@
+import type { Outbox } from './outbox.js';
+
+/** Blocks that are read for one connection at the same time. */
+const perConnection = 4;
+/** Blocks that are read for all connections at the same time. */
+const perReplica = 64;
+
+/** The topics of one connection that are to read their next block. */
+interface Line {
+  readonly outbox: Outbox;
+  running: number;
+  readonly waiting: (() => Promise<void>)[];
+  /** Starts again by itself: the outbox drains, or another connection's read ends. */
+  isHeld: boolean;
+}
+
+/**
+ * Bounds the blocks that are read from logs at the same time, and reads none for a connection whose outbox has
+ * no room. Otherwise a session with a thousand topics would have a thousand blocks in memory when it is
+ * resumed.
+ */
+export class CatchUpTurns {
+  private readonly lines = new WeakMap<Outbox, Line>();
+  private readonly held: Line[] = [];
+  private running = 0;
+
+  /** Runs a step of a reader when it is its turn; it reads one block and writes it. */
+  run(outbox: Outbox, step: () => Promise<void>): Promise<void> {
+    let line = this.lines.get(outbox);
+    if (line === undefined) {
+      line = { outbox, running: 0, waiting: [], isHeld: false };
+      this.lines.set(outbox, line);
+    }
+    const { waiting } = line;
+    const done = new Promise<void>((resolve, reject) => {
+      waiting.push(() => step().then(resolve, reject));
+    });
+    this.start(line);
+    return done;
+  }
+
+  private start(line: Line): void {
+    while (!line.isHeld && line.waiting.length > 0 && line.running < perConnection) {
+      if (!line.outbox.hasRoom()) {
+        line.isHeld = true;
+        line.outbox.onceDrained(() => this.release(line));
+        return;
+      }
+      if (this.running >= perReplica) {
+        line.isHeld = true;
+        this.held.push(line);
+        return;
+      }
+      line.running++;
+      this.running++;
+      void line.waiting.shift()!().finally(() => {
+        line.running--;
+        this.running--;
+        const next = this.held.shift();
+        if (next !== undefined) this.release(next);
+        this.start(line);
+      });
+    }
+  }
+
+  private release(line: Line): void {
+    line.isHeld = false;
+    this.start(line);
+  }
+}
