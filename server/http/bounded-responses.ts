@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Response } from 'express';
 import type { AnswerBudget, AnswerHold } from '../limits/answer-budget.js';
 
@@ -10,6 +11,9 @@ interface BoundedResponseSettings {
 
 /** Sends responses that can be large within the answer budget of the process. */
 export class BoundedResponses {
+  /** What the requests on a connection hold; several if the client sends them without waiting for responses. */
+  private readonly holds = new WeakMap<Socket, Set<AnswerHold>>();
+
   constructor(
     private readonly budget: AnswerBudget,
     private readonly settings: BoundedResponseSettings,
@@ -23,19 +27,38 @@ export class BoundedResponses {
    */
   async acquire(response: Response, userId: string): Promise<AnswerHold | undefined> {
     const hold = await this.budget.acquire(userId, this.settings.answerBytes);
-    if (response.closed || response.socket?.destroyed === true) {
+    const { socket } = response.req;
+    if (response.closed || socket.destroyed) {
       hold.release();
       return undefined;
     }
-    response.once('close', () => hold.release());
+    const held = this.holdsOf(socket);
+    held.add(hold);
+    response.once('close', () => {
+      held.delete(hold);
+      hold.release();
+    });
     return hold;
+  }
+
+  /** A response that waits behind another one on its connection does not emit `close` when that closes. */
+  private holdsOf(socket: Socket): Set<AnswerHold> {
+    let holds = this.holds.get(socket);
+    if (holds === undefined) {
+      holds = new Set();
+      this.holds.set(socket, holds);
+      socket.once('close', () => {
+        for (const hold of this.holds.get(socket) ?? []) hold.release();
+      });
+    }
+    return holds;
   }
 
   /** Sends JSON. */
   send(response: Response, hold: AnswerHold, body: unknown): void {
     // A buffer is outside of the heap while it waits for its client.
     const content = Buffer.from(JSON.stringify(body));
-    const abort = () => response.socket?.destroy();
+    const abort = () => response.req.socket.destroy();
     hold.written(content.length, abort);
     const timer = setTimeout(abort, this.settings.timeoutMs);
     timer.unref();
