@@ -1,11 +1,4 @@
-import {
-  json,
-  Router,
-  type ErrorRequestHandler,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express';
+import { Router, type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
@@ -15,6 +8,7 @@ import type { Log } from '../logging/log.js';
 import { bearerOf } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { sendError, wireErrorOf } from '../http/errors.js';
+import { jsonBody, sendJson } from '../http/json-body.js';
 import {
   adminRoles,
   type AdminCaller,
@@ -48,8 +42,7 @@ export function adminRouter(
   },
 ): Router {
   const router = Router();
-  // curl sends JSON with the content type of a form by default.
-  const readBody = json({ limit: settings.bodyLimitBytes, type: () => true });
+  const readBody = jsonBody(settings.bodyLimitBytes);
   router.use((request, response, next) => {
     response.set('Cache-Control', 'no-store');
     // Without a token a response reveals nothing, not even which routes exist.
@@ -104,7 +97,7 @@ function serve(
       const asked = readRequest(route, request, caller) as AdminRequest<never, never, never>;
       const answer = () => withTimeout(Promise.resolve(route.run(asked)), answerLimitMs);
       if (route.method !== 'get') {
-        response.json(await answer());
+        sendJson(response, await answer());
         return;
       }
       const hold = await responses.acquire(response, caller.identity.userId);

@@ -1,7 +1,9 @@
+import { isUtf8 } from 'node:buffer';
 import jwt from 'jsonwebtoken';
 import { RefusalError } from '../../shared/errors.js';
 import { isTopicPattern } from '../../shared/topic-name.js';
 import type { Identity } from '../protocol/identity.js';
+import { isName, nameRule } from '../protocol/name.js';
 import { refreshType } from './token-issuer.js';
 import type { TokenKey } from './token-keys.js';
 import { notJwt, tokenProblem } from './token-problem.js';
@@ -95,6 +97,9 @@ export class TokenVerifier {
 
   private claimsOf(token: string, expired = false): unknown {
     const { algorithm, key } = this.keyFor(token);
+    // Decoded as text, all invalid bytes become one character: two users could become one.
+    if (!isUtf8(Buffer.from(token.split('.', 2)[1] ?? '', 'base64url')))
+      throw invalid('its payload is not UTF-8 text');
     const { issuer, audience, leewaySecs } = this.settings;
     const { now } = this.dependencies;
     try {
@@ -151,10 +156,16 @@ function readClaims(claims: unknown): Identity {
   if (typeof userId !== 'string' || userId.length === 0 || userId.length > userIdLimit) {
     throw malformed('sub', `(or user_id) must be a string of 1 to ${userIdLimit} characters`);
   }
+  if (!isName(userId)) throw malformed('sub', `(or user_id) ${nameRule}`);
   if (sub !== undefined && userIdClaim !== undefined && sub !== userIdClaim)
     throw malformed('user_id', 'must equal sub');
   // Revocations identify a token by these two claims.
   if (jti !== undefined && typeof jti !== 'string') throw malformed('jti', 'must be a string');
+  for (const [claim, id] of [
+    ['jti', jti],
+    ['fam', fam],
+  ] as const)
+    if (typeof id === 'string' && !isName(id)) throw malformed(claim, nameRule);
   if (iat !== undefined && typeof iat !== 'number') throw malformed('iat', 'must be a number');
   const patterns = topics === undefined ? undefined : strings(topics, 'topics');
   const wrong = patterns?.find((pattern) => !isTopicPattern(pattern));
@@ -175,6 +186,7 @@ function strings(value: unknown, claim: string): string[] {
   if (!Array.isArray(value) || value.length > listLimit || !value.every((item) => typeof item === 'string')) {
     throw malformed(claim, `must be a list of at most ${listLimit} strings`);
   }
+  if (!value.every(isName)) throw malformed(claim, nameRule);
   return value;
 }
 

@@ -2,7 +2,6 @@ import type { Message } from '../../shared/message.js';
 import type { LogEntry } from '../log/broker.js';
 import { entryToMessage } from '../log/entry.js';
 import type { PageLimits } from '../log/page.js';
-import { binaryPartsLimit } from '../protocol/binary-parts.js';
 import type { Wire } from '../protocol/connection.js';
 
 /** Limits of one answer with messages. */
@@ -17,7 +16,6 @@ export function pageLimits(wire: Wire, limit: number, settings: AnswerSettings):
   return {
     limit,
     bytes: settings.maxHistoryAnswerBytes,
-    binaryParts: binaryPartsLimit(wire),
     asText: wire === 'json',
   };
 }

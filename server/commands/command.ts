@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import type { Mode } from '../control/control-state.js';
 import type { Connection } from '../protocol/connection.js';
-import type { ServerFrame } from '../protocol/server-frame.js';
+import type { FrameId, ServerFrame } from '../protocol/server-frame.js';
 
 /** A request as a `/ws` client sends it. */
 export interface RequestFrame {
   readonly data: unknown;
   /** Given by clients that want exactly one answer, with the same id. */
-  readonly id?: string | number | undefined;
+  readonly id?: FrameId | undefined;
 }
 
 /** How a command looks on `/ws`. */

@@ -4,11 +4,11 @@ import type { Connection } from '../protocol/connection.js';
 import type { DirectAnswer, DirectSender } from '../direct/direct-sender.js';
 import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
-import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
+import { confirmField, keyField, timeoutField, traceField, userIdField } from '../protocol/request-fields.js';
 import type { MessageTrace, MessageTracer } from '../tracing/message-tracer.js';
 
 const schema = z.strictObject({
-  to: z.string().min(1).max(200),
+  to: userIdField,
   payload: z.unknown(),
   key: keyField.optional(),
   confirm: confirmField.optional(),

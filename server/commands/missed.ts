@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import type { Permissions } from '../auth/permissions.js';
-import { positionsField } from '../protocol/request-fields.js';
+import { positionsField, sessionIdField } from '../protocol/request-fields.js';
 import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Topics } from '../topics/topics.js';
 import { messageFor, pageLimits, type AnswerSettings } from './answer-page.js';
@@ -18,8 +18,7 @@ interface MissedDependencies {
 const schema = z.strictObject({
   /** Id of the last message that the client received. */
   since: z.uuid(),
-  /** Null is none, as clients have it that do not know theirs yet. */
-  session_id: z.string().min(1).max(100).nullish(),
+  session_id: sessionIdField.optional(),
   /** Positions at which an earlier answer has ended: they count instead of `since`. */
   positions: positionsField.optional(),
 });
@@ -47,8 +46,7 @@ export function missedCommand(
     refusedIn: ['maintenance'],
     async run(connection, { since, session_id: sessionId, positions = {} }) {
       const { identity, wire } = connection;
-      const ofSession =
-        sessionId === undefined || sessionId === null ? [] : await sessionTopics(sessionId, identity.userId);
+      const ofSession = sessionId === undefined ? [] : await sessionTopics(sessionId, identity.userId);
       const names = new Set([...topics.positions(connection).keys(), ...ofSession]);
       const allowed = [...names].filter((topic) => permissions.allows(identity, 'history', topic));
       const { messages, complete, next } = await topics.missed(allowed, {

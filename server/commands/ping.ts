@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { ExactNumber } from '../protocol/exact-json.js';
 import type { Command } from './command.js';
 
-const schema = z.strictObject({ timestamp: z.number().optional() });
+const isNumber = (value: unknown) => Number.isFinite(value) || value instanceof ExactNumber;
+const timestampField = z.custom<number | ExactNumber>(isNumber, 'must be a number');
+const schema = z.strictObject({ timestamp: timestampField.optional() });
 
 /** `ping`: answers with the client's timestamp and the server's clock, both in milliseconds. */
 export function pingCommand(now: () => number): Command<z.output<typeof schema>> {

@@ -2,6 +2,7 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
+import { beginningOf } from '../protocol/name.js';
 import { parseRequest } from '../protocol/parse-request.js';
 
 /** The answer of every command. */
@@ -54,7 +55,10 @@ export class CommandRouter {
     try {
       const command = this.commands.get(name);
       if (command === undefined)
-        throw new RefusalError('unknown_type', `there is no command ${JSON.stringify(name.slice(0, 50))}`);
+        throw new RefusalError(
+          'unknown_type',
+          `there is no command ${JSON.stringify(beginningOf(name, 50))}`,
+        );
       const admitted = this.dependencies.admit(connection, command);
       if (admitted !== undefined) await admitted;
       const parsed = parseRequest(command.schema, request ?? {});

@@ -7,6 +7,7 @@ import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Subscribed, Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
 import { statusFrame, type Command } from './command.js';
+import { beginningOf } from '../protocol/name.js';
 import { positionsField, topicsField } from '../protocol/request-fields.js';
 
 interface SubscribeDependencies {
@@ -88,7 +89,7 @@ export function subscribeCommand(
             answer.topics.push(await one(connection, topic, request, held.size + more.indexOf(name) + 1));
           } catch (error) {
             if (!(error instanceof RefusalError)) throw error;
-            answer.rejected.push({ topic: name.slice(0, 200), error: toWireError(error) });
+            answer.rejected.push({ topic: beginningOf(name, 200), error: toWireError(error) });
           }
         }),
       );

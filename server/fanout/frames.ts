@@ -1,5 +1,6 @@
 import type { LogEntry } from '../log/broker.js';
-import { entryToMessage, viewEntry } from '../log/entry.js';
+import { entryToMessage, isDeliverable, viewEntry } from '../log/entry.js';
+import { stringify } from '../protocol/exact-json.js';
 
 /** The event that delivers a log entry. */
 export type DeliveryEvent = 'message' | 'direct';
@@ -70,6 +71,19 @@ function packetPrefix(event: DeliveryEvent, attachments: number, ackId: number |
   return `${type}${ackId ?? ''}["${event}",{"sequence":`;
 }
 
+const emptyPosition = '{"sequence":0,"epoch":"",';
+
+/** The parts of an entry as they are sent to Socket.IO clients. */
+function deliverable({ entry }: LogEntry): {
+  readonly body: Buffer;
+  readonly attachments: readonly Buffer[];
+} {
+  const view = viewEntry(entry);
+  if (isDeliverable(view)) return view;
+  const text = stringify(entryToMessage(entry, 0, '', 'base64'));
+  return { body: Buffer.from(text.slice(emptyPosition.length, -1)), attachments: [] };
+}
+
 /** WebSocket frames of a segment of entries for Socket.IO clients, in one buffer. */
 export function socketIoFrames(
   event: DeliveryEvent,
@@ -80,7 +94,7 @@ export function socketIoFrames(
   const plans: FramePlan[] = [];
   const rest = `,"epoch":"${epoch}",`;
   for (const item of entries) {
-    const view = viewEntry(item.entry);
+    const view = deliverable(item);
     const ackId = ackIdOf?.(item);
     const prefix = `4${packetPrefix(event, view.attachments.length, ackId)}${item.sequence}${rest}`;
     plans.push({ opcode: text, prefix, body: view.body, suffix: '}]' });
@@ -98,7 +112,7 @@ export function socketIoPackets(
 ): (string | Buffer)[] {
   const packets: (string | Buffer)[] = [];
   for (const item of entries) {
-    const view = viewEntry(item.entry);
+    const view = deliverable(item);
     const ackId = ackIdOf?.(item);
     const prefix = packetPrefix(event, view.attachments.length, ackId);
     packets.push(
@@ -115,7 +129,7 @@ export function jsonFrames(event: DeliveryEvent, epoch: string, entries: readonl
   const plans = entries.map((item): FramePlan => {
     const view = viewEntry(item.entry);
     if (view.attachments.length > 0) {
-      const body = Buffer.from(JSON.stringify(entryToMessage(item.entry, item.sequence, epoch, 'base64')));
+      const body = Buffer.from(stringify(entryToMessage(item.entry, item.sequence, epoch, 'base64')));
       return { opcode: text, prefix: type, body, suffix: '}' };
     }
     return {

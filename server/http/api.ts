@@ -1,4 +1,4 @@
-import { json, Router, type Request, type Response } from 'express';
+import { Router, type Request, type Response } from 'express';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { CommandRouter } from '../commands/router.js';
@@ -6,6 +6,7 @@ import { bearerToken } from '../protocol/bearer-token.js';
 import type { Connection } from '../protocol/connection.js';
 import type { BoundedResponses } from './bounded-responses.js';
 import { sendError } from './errors.js';
+import { jsonBody, sendJson } from './json-body.js';
 
 interface ApiDependencies {
   readonly router: CommandRouter;
@@ -20,8 +21,7 @@ export function apiRouter(
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
-  // By default curl sends JSON with the content type of a form.
-  api.use(json({ limit: settings.bodyLimitBytes, type: () => true }));
+  api.use(jsonBody(settings.bodyLimitBytes));
 
   const run = async (request: Request, response: Response, command: string, body: unknown) => {
     const caller = new HttpCaller(authenticate(bearerOf(request)), addressOf(request));
@@ -30,7 +30,7 @@ export function apiRouter(
     if (isLarge && hold === undefined) return;
     const answer = await router.run(caller, command, body);
     if (!answer.ok) sendError(response, answer.error);
-    else if (hold === undefined) response.json(answer);
+    else if (hold === undefined) sendJson(response, answer);
     else responses.send(response, hold, answer);
   };
   const withKey = (request: Request) => {

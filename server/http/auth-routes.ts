@@ -1,7 +1,8 @@
-import { json, Router } from 'express';
+import { Router } from 'express';
 import { z } from 'zod';
 import type { RefreshService } from '../auth/refresh-service.js';
 import type { TokenPair } from '../auth/token-issuer.js';
+import { jsonBody } from './json-body.js';
 import { parseRequest } from '../protocol/parse-request.js';
 
 const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
@@ -24,8 +25,7 @@ export function pairAnswer(pair: TokenPair, now: number) {
 /** `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which can be used once. */
 export function authRouter(refreshes: RefreshService, now: () => number): Router {
   const router = Router();
-  // By default curl sends JSON with the content type of a form.
-  router.post('/auth/refresh', json({ limit: 65_536, type: () => true }), async (request, response) => {
+  router.post('/auth/refresh', jsonBody(65_536), async (request, response) => {
     const { refresh_token: token } = parseRequest(schema, request.body ?? {});
     const pair = await refreshes.refresh(token);
     response.set('Cache-Control', 'no-store').json(pairAnswer(pair, now()));

@@ -37,6 +37,7 @@ export function wireErrorOf(error: unknown): WireError {
 
 /** express, and its body reader, throw errors of their own, with a status. */
 function fromExpress(error: unknown): unknown {
+  if (error instanceof RefusalError) return error;
   const { type, code, status, limit, length, message } = (error ?? {}) as {
     type?: string;
     code?: string;

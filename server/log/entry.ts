@@ -1,4 +1,6 @@
 import { base64Key, type Message } from '../../shared/message.js';
+import { binaryPartsPerPacket } from '../protocol/binary-parts.js';
+import { ExactNumber, parseExactly } from '../protocol/exact-json.js';
 
 /**
  * The encoding of one message in the log and between replicas.
@@ -134,6 +136,14 @@ export function viewEntry(entry: Buffer): EntryView {
   return { header, body: entry.subarray(end + 1, end + 1 + header.body), attachments };
 }
 
+/**
+ * Whether the message can be sent as a Socket.IO packet. Those with more binary parts, which version 0.1 has
+ * stored, are sent with base64 text instead: the parsers of clients would close the connection.
+ */
+export function isDeliverable({ attachments }: Pick<EntryView, 'attachments'>): boolean {
+  return attachments.length <= binaryPartsPerPacket;
+}
+
 /** Id of an entry's message, found without parsing. */
 export function messageIdOf(entry: Buffer): string {
   const body = entry[0] === quote ? 0 : entry.indexOf(newline) + 1;
@@ -154,14 +164,17 @@ type BinaryForm = 'buffer' | 'base64';
 export function entryToMessage(entry: Buffer, sequence: number, epoch: string, form: BinaryForm): Message {
   const view = viewEntry(entry);
   const json = `{"sequence":${sequence},"epoch":"${epoch}",${view.body.toString()}}`;
-  const message = JSON.parse(json) as Message;
+  const message = parseExactly(json) as Message;
   if (view.attachments.length === 0) return message;
-  return { ...message, payload: putBinary(message.payload, view.attachments, form) };
+  return {
+    ...message,
+    payload: putBinary(message.payload, view.attachments, isDeliverable(view) ? form : 'base64'),
+  };
 }
 
 function putBinary(value: unknown, parts: readonly Buffer[], form: BinaryForm): unknown {
   if (Array.isArray(value)) return value.map((item) => putBinary(item, parts, form));
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return value;
   const object = value as Record<string, unknown>;
   if (object['_placeholder'] === true && typeof object['num'] === 'number') {
     const part = parts[object['num']] ?? Buffer.alloc(0);

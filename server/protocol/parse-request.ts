@@ -2,17 +2,22 @@ import type { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
 import { didYouMean } from '../primitives/did-you-mean.js';
 import { schemaRule } from '../primitives/schema-rule.js';
+import { withoutNulls } from './null-fields.js';
 
 /**
- * Reads a request by its schema.
+ * Reads a request by its schema. Null for an optional field means that it is absent.
  *
- * @throws RefusalError `invalid_message` with the first problem: the field and its whole rule in plain words
+ * @throws RefusalError `invalid_message` with the first problem: the field and its whole rule in plain words; the refusal itself where the
+ * wire gives one in the place of the request
  */
 export function parseRequest<Value>(schema: z.ZodType<Value>, value: unknown): Value {
-  const parsed = schema.safeParse(value);
+  // The text of the request could not be read without loss.
+  if (value instanceof RefusalError) throw value;
+  const request = withoutNulls(schema, value);
+  const parsed = schema.safeParse(request);
   if (parsed.success) return parsed.data;
   // Only now, because most requests are valid: the words of the rules cost something.
-  const explained = schema.safeParse(value, { error: schemaRule });
+  const explained = schema.safeParse(request, { error: schemaRule });
   const { shape } = schema as unknown as { shape?: object };
   throw requestError(explained.error ?? parsed.error, Object.keys(shape ?? {}));
 }

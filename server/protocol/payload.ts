@@ -1,6 +1,8 @@
 import { RefusalError } from '../../shared/errors.js';
 import { base64Key } from '../../shared/message.js';
+import { binaryPartsPerPacket } from './binary-parts.js';
 import type { Wire } from './connection.js';
+import { ExactNumber, jsonText } from './exact-json.js';
 
 export interface PayloadLimits {
   /** Size of the JSON text and the binary parts together. */
@@ -17,8 +19,13 @@ interface ReadPayload {
 
 /** Results of the walk over a payload. */
 interface Findings {
-  binary: boolean;
+  binaryParts: number;
+  /** It has the key `_placeholder`. */
   placeholder: boolean;
+  /** It has numbers that JavaScript cannot hold. */
+  exact: boolean;
+  /** It has objects that give their own JSON value; only payloads of an embedding program can. */
+  custom: boolean;
 }
 
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -26,37 +33,38 @@ const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /**
  * Checks a payload and turns it into text. Binary parts are `Buffer`s on Socket.IO and `{ "$base64": "…" }` on the JSON wires.
  *
+ * Clients' parsers close the connection of a reader where a packet has too many binary parts, or an object
+ * that looks like a placeholder beside binary parts; in the other case the reader would get a part in the
+ * place of that object. So both are refused here.
+ *
  * @throws RefusalError `invalid_payload` naming the place, or `message_too_large` with limit and size.
  */
 export function readPayload(value: unknown, wire: Wire, limits: PayloadLimits): ReadPayload {
   if (value === undefined)
     throw new RefusalError('invalid_message', 'payload: is required', { field: 'payload' });
-  const findings: Findings = { binary: false, placeholder: false };
+  const findings: Findings = { binaryParts: 0, placeholder: false, exact: false, custom: false };
   if (typeof value === 'object' && value !== null) walk(value, wire, limits.maxDepth, findings);
-  const attachments: Buffer[] = [];
-  if (findings.binary && findings.placeholder) {
+  if (findings.custom) return readPayload(plain(value), wire, limits);
+  const { binaryParts } = findings;
+  if (binaryParts > 0 && findings.placeholder)
+    throw invalid('a payload with binary parts may not hold an object with "_placeholder"');
+  if (binaryParts > binaryPartsPerPacket) {
     throw new RefusalError(
       'invalid_payload',
-      'a payload with binary parts may not hold an object with "_placeholder"',
-      {
-        field: 'payload',
-      },
+      `the payload has ${binaryParts} binary parts; the limit is ${binaryPartsPerPacket}`,
+      { field: 'payload', limit: binaryPartsPerPacket, size: binaryParts },
     );
   }
-  const json = JSON.stringify(findings.binary ? takeBinary(value, wire, attachments) : value) as
-    string | undefined;
-  if (json === undefined)
-    throw new RefusalError('invalid_payload', 'the payload is not a JSON value', { field: 'payload' });
+  const attachments: Buffer[] = [];
+  const content = binaryParts > 0 ? takeBinary(value, wire, attachments) : value;
+  const json = findings.exact ? jsonText(content) : (JSON.stringify(content) as string | undefined);
+  if (json === undefined) throw invalid('the payload is not a JSON value');
   const size = byteLength(json, limits.maxBytes) + attachments.reduce((sum, part) => sum + part.length, 0);
   if (size > limits.maxBytes) {
     throw new RefusalError(
       'message_too_large',
       `the payload has ${size} bytes; the limit is ${limits.maxBytes}`,
-      {
-        field: 'payload',
-        limit: limits.maxBytes,
-        size,
-      },
+      { field: 'payload', limit: limits.maxBytes, size },
     );
   }
   return { json, attachments };
@@ -67,47 +75,48 @@ function byteLength(json: string, limitBytes: number): number {
   return json.length * 3 <= limitBytes ? json.length : Buffer.byteLength(json);
 }
 
+function invalid(message: string, field = 'payload'): RefusalError {
+  return new RefusalError('invalid_payload', message, { field });
+}
+
 /** The depth limit bounds the recursion. */
-function walk(value: object, wire: Wire, depthLeft: number, findings: Findings, path = 'payload'): void {
-  if (depthLeft === 0)
-    throw new RefusalError('invalid_payload', 'the payload is nested too deeply', { field: 'payload' });
+function walk(value: object, wire: Wire, depthLeft: number, findings: Findings): void {
+  if (depthLeft === 0) throw invalid('the payload is nested too deeply');
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       const item: unknown = value[i];
-      if (typeof item === 'object' && item !== null) walk(item, wire, depthLeft - 1, findings, path);
+      if (typeof item === 'object' && item !== null) walk(item, wire, depthLeft - 1, findings);
     }
     return;
   }
   if (isBinary(value, wire)) {
-    findings.binary = true;
+    findings.binaryParts++;
+    return;
+  }
+  if (value instanceof ExactNumber) {
+    findings.exact = true;
     return;
   }
   for (const key in value) {
-    if (key === '__proto__') {
-      throw new RefusalError('invalid_payload', `${path} has the forbidden key __proto__`, {
-        field: `${path}.__proto__`,
-      });
-    }
+    if (key === '__proto__') throw invalid('payload has the forbidden key __proto__', 'payload.__proto__');
     if (key === '_placeholder') findings.placeholder = true;
     const item = (value as Record<string, unknown>)[key];
-    if (typeof item === 'object' && item !== null) walk(item, wire, depthLeft - 1, findings, path);
+    if (typeof item === 'object' && item !== null) walk(item, wire, depthLeft - 1, findings);
   }
+  if ('toJSON' in value && typeof value.toJSON === 'function') findings.custom = true;
 }
 
 function isBinary(value: object, wire: Wire): boolean {
-  if (wire === 'socketio') return value instanceof Uint8Array || value instanceof ArrayBuffer;
+  if (wire === 'socketio') return ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
   if (!(base64Key in value)) return false;
   const content = value[base64Key];
   if (Object.keys(value).length === 1 && typeof content === 'string' && base64.test(content)) return true;
-  throw new RefusalError(
-    'invalid_payload',
-    `an object with "${base64Key}" holds base64 text and nothing else`,
-    { field: 'payload' },
-  );
+  throw invalid(`an object with "${base64Key}" holds base64 text and nothing else`);
 }
 
-function takeBinary(value: unknown, wire: Wire, attachments: Buffer[]): unknown {
-  if (typeof value !== 'object' || value === null) return value;
+/** A copy with a placeholder for each binary part. */
+export function takeBinary(value: unknown, wire: Wire, attachments: Buffer[]): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return value;
   if (Array.isArray(value)) return value.map((item) => takeBinary(item, wire, attachments));
   if (isBinary(value, wire)) {
     attachments.push(toBuffer(value));
@@ -118,9 +127,18 @@ function takeBinary(value: unknown, wire: Wire, attachments: Buffer[]): unknown 
   );
 }
 
+/** A copy in which each object that gives its own JSON value (a `Date`) is replaced by that value. */
+function plain(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || isBinary(value, 'socketio')) return value;
+  if (Array.isArray(value)) return value.map(plain);
+  if ('toJSON' in value && typeof value.toJSON === 'function')
+    return plain(JSON.parse(JSON.stringify(value) ?? 'null'));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+}
+
 function toBuffer(value: object): Buffer {
   if (Buffer.isBuffer(value)) return value;
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (value instanceof ArrayBuffer) return Buffer.from(value);
   return Buffer.from((value as Record<string, string>)[base64Key]!, 'base64');
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameField } from './name.js';
 
 /** A position in a log, in requests. */
 export const positionField = z.strictObject({
@@ -15,7 +16,12 @@ export const topicsField = z
   .min(1)
   .max(100);
 
-export const keyField = z.string().min(1).max(200);
+/** A key is written to Redis as UTF-8. */
+export const keyField = nameField(200);
+
+export const userIdField = nameField(200);
+
+export const sessionIdField = nameField(100);
 
 /** Time to wait for confirmations, in milliseconds. */
 export const timeoutField = z.int().min(1).max(60_000);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
 import { schemaRule } from '../primitives/schema-rule.js';
-import { positionField } from '../protocol/request-fields.js';
+import { positionField, sessionIdField, userIdField } from '../protocol/request-fields.js';
 import type { StoredSession } from './session-store.js';
 
 /**
@@ -24,8 +24,8 @@ const time = z.number().min(0).default(0);
  * be missing.
  */
 const storedSessionSchema = z.object({
-  id: z.string().min(1).max(100),
-  user_id: z.string().min(1).max(200),
+  id: sessionIdField,
+  user_id: userIdField,
   topics: z
     .union([
       z.record(topicName, positionField),

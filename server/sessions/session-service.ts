@@ -3,6 +3,7 @@ import type { Position, Positions } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
+import { isName } from '../protocol/name.js';
 import { LiveSession, type AwaitedTopic } from './live-session.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
@@ -208,5 +209,5 @@ export class SessionService {
 }
 
 function isSessionId(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= sessionIdLimit;
+  return typeof value === 'string' && value !== '' && value.length <= sessionIdLimit && isName(value);
 }

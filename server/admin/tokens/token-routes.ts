@@ -5,6 +5,7 @@ import { cannotSign } from '../../auth/refresh-service.js';
 import type { Revocations } from '../../auth/revocations.js';
 import type { TokenIssuer } from '../../auth/token-issuer.js';
 import type { TokenVerifier } from '../../auth/token-verifier.js';
+import { nameField } from '../../protocol/name.js';
 import { pairAnswer } from '../../http/auth-routes.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { reasonField } from '../schemas.js';
@@ -23,7 +24,7 @@ const revocationSchema = z.object({
   reason: z.string().optional(),
 });
 
-const name = z.string().min(1).max(200);
+const name = nameField(200);
 
 /** Tokens: issuing pairs for users, and revocations. */
 export function tokenRoutes({

@@ -5,6 +5,7 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import { inOrder, traceStages } from '../../tracing/trace-event.js';
 import { traceRulesLimit, type TraceRule, type TraceRules } from '../../tracing/trace-rules.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
+import { userIdField } from '../../protocol/request-fields.js';
 import { decodeCursor, mergePages } from '../list-page.js';
 import { cursorField, limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
 import { listTraces, traceOfMessage, traceOrder } from './trace-operations.js';
@@ -35,7 +36,7 @@ const rulesAnswer = z.object({ rules: z.array(ruleSchema) });
 
 const subject = {
   topic: z.string().optional(),
-  user: z.string().min(1).max(200).optional().describe('Sender, or recipient of direct messages.'),
+  user: userIdField.optional().describe('Sender, or recipient of direct messages.'),
 };
 const onlyOne = ({ topic, user }: { topic?: string | undefined; user?: string | undefined }) =>
   (topic === undefined) !== (user === undefined);

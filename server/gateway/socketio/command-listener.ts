@@ -1,5 +1,6 @@
 import type { Socket } from 'socket.io';
 import { toWireError } from '../../../shared/errors.js';
+import { exactRequest } from '../engine-internals/exact-parser.js';
 import { afterMiddleware } from '../engine-internals/packet-tap.js';
 import type { Log } from '../../logging/log.js';
 
@@ -42,7 +43,7 @@ export class CommandListener {
     if (reply !== undefined) args.pop();
     if (socket.listenerCount(name) > 0) return;
     const fields = { connection_id: socket.id, command: name };
-    run(socket, name, args[0])
+    run(socket, name, exactRequest(args[0]))
       .catch((error: unknown) => {
         log.error('Command failed', { ...fields, error });
         return { ok: false, error: toWireError(error) };

@@ -8,6 +8,7 @@ import {
   tapPackets,
   untapPackets,
 } from '../engine-internals/packet-tap.js';
+import { parseExactly } from '../../protocol/exact-json.js';
 import type { CommandListener } from './command-listener.js';
 import { ReplyWriter } from './reply-writer.js';
 
@@ -128,10 +129,10 @@ export class FastPublish {
   }
 }
 
-/** Undefined for malformed text. Socket.IO then handles the packet. */
+/** Undefined for malformed text, and for text with a key twice. Socket.IO then handles the packet. */
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactly(text);
   } catch {
     return undefined;
   }

@@ -4,6 +4,7 @@ import { engineIoPath } from '../paths.js';
 import { refuseHandshake } from '../handshake/handshake-refusal.js';
 import { ClientGoneError } from '../handshake/handshake-admission.js';
 import { wrapSocketIoAckIds } from '../engine-internals/acknowledgements.js';
+import { ExactDecoder, ExactEncoder } from '../engine-internals/exact-parser.js';
 import { belongsToTransport } from '../engine-internals/engine-server.js';
 import { CodedWebSocketServer } from '../engine-internals/web-socket-server.js';
 
@@ -34,12 +35,16 @@ export function createSocketIo(settings: SocketIoSettings): Server {
     // One version of ws for both wires. The version bundled with engine.io does not limit the pongs that wait
     // for a client.
     wsEngine: CodedWebSocketServer,
+    // Clients of Socket.IO 2 have another protocol, in which binary packets are not the same.
     allowEIO3: false,
+    parser: { Encoder: ExactEncoder, Decoder: ExactDecoder },
     // See `handshake/unserved-upgrades.ts`.
     destroyUpgrade: false,
     cors: { origin: anyOrigin ? true : [...settings.allowedOrigins], credentials: true },
   });
   wrapSocketIoAckIds(io.of('/'));
+  // Those of an embedding program, as long as they live.
+  io.on('new_namespace', wrapSocketIoAckIds);
   return io;
 }
 

@@ -2,13 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import { RefusalError, type WireError } from '../../../shared/errors.js';
 import type { Command } from '../../commands/command.js';
 import type { Answer } from '../../commands/router.js';
-import type { ServerFrame } from '../../protocol/server-frame.js';
+import { ExactNumber, exactTwin } from '../../protocol/exact-json.js';
+import { beginningOf } from '../../protocol/name.js';
+import type { FrameId, ServerFrame } from '../../protocol/server-frame.js';
 
 /** A frame that a client sent. */
 interface ClientFrame {
   readonly type: string;
   readonly data: unknown;
-  readonly id?: string | number;
+  readonly id?: FrameId;
 }
 
 /** What runs the commands of one connection. */
@@ -36,7 +38,7 @@ export async function handleFrame(
   target: FrameTarget,
   settings: FrameSettings,
 ): Promise<void> {
-  let id: string | number | undefined;
+  let id: FrameId | undefined;
   try {
     const frame = readFrame(content, isBinary, settings);
     id = frame.id;
@@ -46,7 +48,10 @@ export async function handleFrame(
     }
     const command = target.commandOfFrame(frame.type);
     if (command === undefined)
-      throw new RefusalError('unknown_type', `there is no type ${JSON.stringify(frame.type.slice(0, 50))}`);
+      throw new RefusalError(
+        'unknown_type',
+        `there is no type ${JSON.stringify(beginningOf(frame.type, 50))}`,
+      );
     const answered = await target.run(command.name, frame.data);
     if (!answered.ok) target.send(withId(errorFrame(answered.error), id));
     else {
@@ -74,9 +79,10 @@ function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings):
     );
   }
   if (!isUtf8(content)) throw new RefusalError('invalid_json', 'the frame is not UTF-8 text');
+  const text = content.toString();
   let value: unknown;
   try {
-    value = JSON.parse(content.toString());
+    value = JSON.parse(text);
   } catch (error) {
     throw new RefusalError(
       'invalid_json',
@@ -86,16 +92,33 @@ function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings):
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new RefusalError('invalid_message', 'a frame is an object with type, data and, optionally, id');
   }
-  const { type, data, id } = value as Record<string, unknown>;
+  const { type, data, id } = exact(text, value) as Record<string, unknown>;
   if (typeof type !== 'string')
     throw new RefusalError('invalid_message', 'type must be a string', { field: 'type' });
-  if (id !== undefined && typeof id !== 'string' && typeof id !== 'number') {
+  if (id !== undefined && id !== null && !isFrameId(id)) {
     throw new RefusalError('invalid_message', 'id must be a string or a number', { field: 'id' });
   }
-  return { type, data, ...(id !== undefined && { id }) };
+  return { type, data, ...(id !== undefined && id !== null && { id }) };
+}
+
+/**
+ * The frame with all its numbers. If an object in it has a key twice, the refusal takes the place of `data`: so
+ * it is answered under the frame's id.
+ */
+function exact(text: string, value: object): object {
+  try {
+    return (exactTwin(text, value) as object | undefined) ?? value;
+  } catch (refusal) {
+    return { ...value, data: refusal };
+  }
+}
+
+function isFrameId(id: unknown): id is FrameId {
+  return typeof id === 'string' || typeof id === 'number' || id instanceof ExactNumber;
 }
 
 function acknowledge(frame: ClientFrame, target: FrameTarget): void {
+  if (frame.data instanceof RefusalError) throw frame.data;
   const { message_id: messageId } = (frame.data ?? {}) as Record<string, unknown>;
   if (typeof messageId !== 'string') {
     throw new RefusalError('invalid_message', 'message_id must be the id of a message', {
@@ -111,6 +134,6 @@ function errorFrame(error: WireError): ServerFrame {
   return { type: 'Error', data: error };
 }
 
-function withId(frame: ServerFrame, id: string | number | undefined): ServerFrame {
+function withId(frame: ServerFrame, id: FrameId | undefined): ServerFrame {
   return id === undefined ? frame : { ...frame, id };
 }

@@ -6,6 +6,7 @@ import type { EngineConnection, WaitingPacket, WriteOptions } from '../engine-in
 import { sendFrames } from '../engine-internals/frame-sender.js';
 import type { ConnectionAttempt } from '../connection-attempt.js';
 import { pingFrame, textFrames } from '../../fanout/frames.js';
+import { stringify } from '../../protocol/exact-json.js';
 import { PacketTranslator } from './translate.js';
 
 export interface WsConnectionSettings {
@@ -111,7 +112,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
 
   /** Writes one JSON frame after all waiting ones. */
   writeJson(frame: object): void {
-    this.write('', { wsPreEncodedFrame: [textFrames([JSON.stringify(frame)])] });
+    this.write('', { wsPreEncodedFrame: [textFrames([stringify(frame)])] });
   }
 
   close(discard = false): this {

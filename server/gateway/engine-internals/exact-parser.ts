@@ -1,0 +1,73 @@
+import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser';
+import { RefusalError } from '../../../shared/errors.js';
+import { ExactNumber, exactTwin, jsonText, withExactNumbers } from '../../protocol/exact-json.js';
+import { takeBinary } from '../../protocol/payload.js';
+
+/** The methods of Socket.IO's parser that are extended here. Its types declare them private. */
+interface DecoderMethods {
+  tryParse(text: string): unknown;
+}
+interface EncoderMethods {
+  encodeAsString(packet: Packet): string;
+}
+
+/** By the object of a request: the same with numbers that JavaScript cannot hold, or why it is refused. */
+const twins = new WeakMap<object, unknown>();
+
+/**
+ * Socket.IO's decoder. Listeners of an embedding program get what they get from Socket.IO: the numbers that
+ * JavaScript cannot hold are remembered beside, for {@link exactRequest}.
+ */
+export class ExactDecoder extends Decoder {
+  static {
+    const { tryParse } = Decoder.prototype as unknown as DecoderMethods;
+    (ExactDecoder.prototype as unknown as DecoderMethods).tryParse = function (text) {
+      const value = tryParse.call(this, text);
+      if (Array.isArray(value)) rememberTwin(text, value);
+      return value;
+    };
+  }
+}
+
+/** The request of an event as its client sent it. A `RefusalError` in its place says why it cannot be read. */
+export function exactRequest(request: unknown): unknown {
+  if (typeof request !== 'object' || request === null) return request;
+  const twin = twins.get(request);
+  return twin === undefined || twin instanceof RefusalError
+    ? (twin ?? request)
+    : withExactNumbers(request, twin);
+}
+
+function rememberTwin(text: string, event: readonly unknown[]): void {
+  const request = event[1];
+  if (typeof event[0] !== 'string' || typeof request !== 'object' || request === null) return;
+  try {
+    const twin = exactTwin(text, event) as readonly unknown[] | undefined;
+    if (twin !== undefined) twins.set(request, twin[1]);
+  } catch (refusal) {
+    twins.set(request, refusal);
+  }
+}
+
+/** Socket.IO's encoder, with the numbers of answers as they were sent. */
+export class ExactEncoder extends Encoder {
+  override encode(packet: Packet): unknown[] {
+    const before = ExactNumber.rounded;
+    const encoded = super.encode(packet);
+    return ExactNumber.rounded === before ? encoded : encodeExactly(this, packet);
+  }
+}
+
+function encodeExactly(encoder: Encoder, packet: Packet): unknown[] {
+  const attachments: Buffer[] = [];
+  const data = takeBinary(packet.data, 'socketio', attachments);
+  const isEvent = packet.type === PacketType.EVENT;
+  const binaryType = isEvent ? PacketType.BINARY_EVENT : PacketType.BINARY_ACK;
+  const { encodeAsString } = Encoder.prototype as unknown as EncoderMethods;
+  const head = encodeAsString.call(encoder, {
+    ...packet,
+    data: undefined,
+    ...(attachments.length > 0 && { type: binaryType, attachments: attachments.length }),
+  });
+  return [head + jsonText(data), ...attachments];
+}

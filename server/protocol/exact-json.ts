@@ -1,0 +1,184 @@
+import { RefusalError } from '../../shared/errors.js';
+
+/**
+ * A number of a JSON text that JavaScript's numbers cannot hold: an integer beyond 2^53, more than 15 digits,
+ * `1e400`, `-0`. It is kept as it was written, because readers in other languages may have such numbers.
+ */
+export class ExactNumber {
+  /** How many were written rounded, by `JSON.stringify`. See {@link stringify}. */
+  static rounded = 0;
+
+  constructor(readonly text: string) {}
+
+  toJSON(): number {
+    ExactNumber.rounded++;
+    return Number(this.text);
+  }
+}
+
+/** Longest number, in characters: more than any number of 64 bits has, less than parsers of other languages take. */
+const numberLimit = 1000;
+/** Deeper values are left to the limit of payloads, which is lower. */
+const depthLimit = 1100;
+
+/**
+ * Reads JSON text as `JSON.parse` does, but keeps the numbers that JavaScript cannot hold.
+ *
+ * @throws SyntaxError
+ * @throws RefusalError as {@link exactTwin}
+ */
+export function parseExactly(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  return exactTwin(text, value) ?? value;
+}
+
+/**
+ * The value of a valid JSON text with all its numbers. Undefined if `value`, as `JSON.parse` has read it, lacks
+ * nothing.
+ *
+ * @throws RefusalError `invalid_json` if an object has a key twice (readers would see different values), or if
+ * a number is too long
+ */
+export function exactTwin(text: string, value: unknown): unknown {
+  // What JavaScript clients send.
+  if (JSON.stringify(value) === text) return undefined;
+  const reader = new ExactReader(text);
+  const twin = reader.value(0);
+  return reader.isExact ? twin : undefined;
+}
+
+/** As `JSON.stringify`, with {@link ExactNumber}s as they were written. */
+export function stringify(value: unknown): string {
+  const before = ExactNumber.rounded;
+  const text = JSON.stringify(value);
+  return ExactNumber.rounded === before ? text : jsonText(value);
+}
+
+/** As {@link stringify}, for a JSON value that certainly has such numbers. */
+export function jsonText(value: unknown): string {
+  if (value instanceof ExactNumber) return value.text;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
+  const fields = Object.entries(value).filter(([, item]) => item !== undefined);
+  return `{${fields.map(([key, item]) => `${JSON.stringify(key)}:${jsonText(item)}`).join(',')}}`;
+}
+
+/** `value` with the numbers of its twin, where it still has them rounded: meanwhile a program may have changed it. */
+export function withExactNumbers(value: unknown, twin: unknown): unknown {
+  if (twin instanceof ExactNumber) return Object.is(value, Number(twin.text)) ? twin : value;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  if (typeof twin !== 'object' || twin === null) return value;
+  if (Array.isArray(value))
+    return value.map((item, i) => withExactNumbers(item, (twin as readonly unknown[])[i]));
+  const fields = twin as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, withExactNumbers(item, fields[key])]),
+  );
+}
+
+const space = /[ \t\n\r]*/y;
+const numberToken = /[-+.0-9eE]+/y;
+const literals: Readonly<Record<string, unknown>> = { t: true, f: false, n: null };
+
+/** Reads a text that is known to be valid JSON. */
+class ExactReader {
+  isExact = false;
+  private at = 0;
+
+  constructor(private readonly text: string) {}
+
+  value(depth: number): unknown {
+    if (depth > depthLimit)
+      throw new RefusalError('invalid_payload', 'the payload is nested too deeply', { field: 'payload' });
+    this.skip(space);
+    const first = this.text[this.at]!;
+    if (first === '{') return this.object(depth);
+    if (first === '[') return this.array(depth);
+    if (first === '"') return this.string();
+    if (!(first in literals)) return this.number();
+    this.at += first === 'f' ? 5 : 4;
+    return literals[first];
+  }
+
+  private object(depth: number): object {
+    const fields = {};
+    for (this.open(); !this.closes('}');) {
+      this.skip(space);
+      const key = this.string();
+      if (Object.hasOwn(fields, key))
+        throw new RefusalError(
+          'invalid_json',
+          `an object has the key ${JSON.stringify(key.slice(0, 50))} twice`,
+        );
+      this.skip(space);
+      this.at++;
+      const value = this.value(depth + 1);
+      // An assignment would not define the key `__proto__`.
+      Object.defineProperty(fields, key, { value, enumerable: true, configurable: true, writable: true });
+    }
+    return fields;
+  }
+
+  private array(depth: number): unknown[] {
+    const items: unknown[] = [];
+    for (this.open(); !this.closes(']');) items.push(this.value(depth + 1));
+    return items;
+  }
+
+  private open(): void {
+    this.at++;
+  }
+
+  /** Whether the object or list ends here. Passes the end, or the comma before the next item. */
+  private closes(end: string): boolean {
+    this.skip(space);
+    const isEnd = this.text[this.at] === end;
+    if (isEnd || this.text[this.at] === ',') this.at++;
+    return isEnd;
+  }
+
+  private string(): string {
+    const start = this.at;
+    let end = start;
+    let escapes: number;
+    do {
+      end = this.text.indexOf('"', end + 1);
+      escapes = 0;
+      while (this.text[end - 1 - escapes] === '\\') escapes++;
+    } while (escapes % 2 === 1);
+    this.at = end + 1;
+    return JSON.parse(this.text.slice(start, end + 1)) as string;
+  }
+
+  private number(): number | ExactNumber {
+    const token = this.skip(numberToken);
+    if (token.length > numberLimit)
+      throw new RefusalError('invalid_json', `a number may have ${numberLimit} characters`, {
+        limit: numberLimit,
+        size: token.length,
+      });
+    const rounded = Number(token);
+    if (isHeld(token, rounded)) return rounded;
+    this.isExact = true;
+    return new ExactNumber(token);
+  }
+
+  private skip(token: RegExp): string {
+    token.lastIndex = this.at;
+    const found = token.exec(this.text)?.[0] ?? '';
+    this.at += found.length;
+    return found;
+  }
+}
+
+/** Whether a double holds the number: any with at most 15 digits in its normal range (IEEE 754), and what JavaScript writes itself. */
+function isHeld(token: string, rounded: number): boolean {
+  if (String(rounded) === token) return true;
+  const digits = token
+    .replace(/[eE].*$/, '')
+    .replace(/[-.]/g, '')
+    .replace(/^0+|0+$/g, '');
+  if (digits === '') return !token.startsWith('-');
+  const size = Math.abs(rounded);
+  return digits.length <= 15 && size >= 2 ** -1022 && size < Infinity;
+}

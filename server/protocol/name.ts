@@ -1,0 +1,20 @@
+import { z } from 'zod';
+
+/** Control characters, line and paragraph separators, and lone surrogates, which UTF-8 cannot hold: two names that differ only in them would be stored as one. */
+const forbidden = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u;
+
+/** The rule of names, as what follows the name of a field. */
+export const nameRule = 'must not hold control characters or lone surrogates';
+
+/** Whether a text can be the name of a user, key, role, session or token. Names are compared as they are, without Unicode normalization. */
+export function isName(text: string): boolean {
+  return !forbidden.test(text);
+}
+
+/** A name of 1 to `limit` characters, in requests. */
+export const nameField = (limit: number) => z.string().min(1).max(limit).refine(isName, nameRule);
+
+/** The beginning of a client's text, for messages to it: never with half a character at its end. */
+export function beginningOf(text: string, length: number): string {
+  return text.slice(0, length).replace(/\p{Cs}/gu, '\ufffd');
+}
