@@ -5,7 +5,7 @@ import type { Permissions } from '../auth/permissions.js';
 import { positionsField, sessionIdField } from '../protocol/request-fields.js';
 import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Topics } from '../topics/topics.js';
-import { messageFor, pageLimits, type AnswerSettings } from './answer-page.js';
+import { binaryFormOf, messageOf, pageLimits, type AnswerSettings } from './answer-page.js';
 import { ackFrame, statusFrame, type RequestFrame, type Command } from './command.js';
 
 interface MissedDependencies {
@@ -54,8 +54,12 @@ export function missedCommand(
         since,
         positions: new Map(Object.entries(positions).filter(([topic]) => names.has(topic))),
       });
+      const form = binaryFormOf(
+        wire,
+        messages.map(({ item }) => item),
+      );
       return {
-        messages: messages.map(({ epoch, item }) => messageFor(wire, item, epoch)),
+        messages: messages.map(({ epoch, item }) => messageOf(item, epoch, form)),
         complete,
         ...(next !== undefined && { next: { positions: Object.fromEntries(next) } }),
       };

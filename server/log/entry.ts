@@ -52,6 +52,8 @@ const newline = 0x0a;
 const timestampMark = '"timestamp":';
 /** Digits of a time in milliseconds between 2001 and 2286. */
 const timestampDigits = 13;
+/** As in JSON text, where it cannot be part of a longer string. */
+const placeholderKey = '"_placeholder"';
 const noAttachments: readonly Buffer[] = [];
 
 /** Encodes a message for {@link import('./broker.js').AppendEntry}. */
@@ -144,6 +146,11 @@ export function isDeliverable({ attachments }: Pick<EntryView, 'attachments'>): 
   return attachments.length <= binaryPartsPerPacket;
 }
 
+/** Whether a message without binary parts has what Socket.IO takes for the place of one. */
+export function looksLikePlaceholder(entry: Buffer): boolean {
+  return viewHeader(entry)?.attachments === undefined && entry.includes(placeholderKey);
+}
+
 /** Id of an entry's message, found without parsing. */
 export function messageIdOf(entry: Buffer): string {
   const body = entry[0] === quote ? 0 : entry.indexOf(newline) + 1;
@@ -158,7 +165,7 @@ export function timestampOf(entry: Buffer): number {
 }
 
 /** Form of binary parts when an entry becomes an object. */
-type BinaryForm = 'buffer' | 'base64';
+export type BinaryForm = 'buffer' | 'base64';
 
 /** The message of an entry as an object: for answers of `history` and `missed`, never for live delivery. */
 export function entryToMessage(entry: Buffer, sequence: number, epoch: string, form: BinaryForm): Message {

@@ -1,6 +1,5 @@
 import type { LogEntry } from './broker.js';
 import { viewHeader } from './entry.js';
-import { PacketMeter } from './packet-meter.js';
 
 /** What a page of an answer may hold. One message is always let through, so that a reader gets on. */
 export interface PageLimits {
@@ -8,7 +7,9 @@ export interface PageLimits {
   readonly limit: number;
   /** Bytes of the messages in the answer, about. */
   readonly bytes: number;
-  /** Binary parts become base64 text, which is a third longer. Otherwise the page is one Socket.IO packet. */
+  /** Number of binary parts: a Socket.IO packet may have few. */
+  readonly binaryParts: number;
+  /** Binary parts become base64 text, which is a third longer. */
   readonly asText: boolean;
 }
 
@@ -19,24 +20,22 @@ const fieldsBytes = 64;
 export class PageMeter {
   private messages = 0;
   private bytes = 0;
-  private readonly packet: PacketMeter | undefined;
+  private binaryParts = 0;
 
-  constructor(private readonly limits: PageLimits) {
-    this.packet = limits.asText ? undefined : new PacketMeter();
-  }
+  constructor(private readonly limits: PageLimits) {}
 
   /** Counts a message if it fits; the first one always does. */
-  take(item: LogEntry): boolean {
-    const { entry } = item;
+  take({ entry }: LogEntry): boolean {
     const parts = viewHeader(entry)?.attachments ?? [];
-    const { limit, bytes, asText } = this.limits;
+    const { limit, bytes, binaryParts, asText } = this.limits;
     const longer = asText ? parts.reduce((sum, part) => sum + part, 0) / 3 : 0;
     const size = entry.length + fieldsBytes + longer;
-    const fits = this.messages < limit && this.bytes + size <= bytes;
+    const fits =
+      this.messages < limit && this.bytes + size <= bytes && this.binaryParts + parts.length <= binaryParts;
     if (!fits && this.messages > 0) return false;
-    if (this.packet?.take(item) === false) return false;
     this.messages++;
     this.bytes += size;
+    this.binaryParts += parts.length;
     return true;
   }
 }
