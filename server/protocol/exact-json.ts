@@ -16,8 +16,8 @@ export class ExactNumber {
   }
 }
 
-/** Longest number, in characters: more than any number of 64 bits has, less than parsers of other languages take. */
-const numberLimit = 1000;
+/** Longest number, in characters. A client in Python loses a message with a longer one. */
+const numberLimit = 100;
 /** Deeper values are left to the limit of payloads, which is lower. */
 const depthLimit = 1100;
 
@@ -37,14 +37,27 @@ export function parseExactly(text: string): unknown {
  * nothing.
  *
  * @throws RefusalError `invalid_json` if an object has a key twice (readers would see different values), or if
- * a number is too long
+ * a number is too long; `invalid_payload` if it is nested without end
  */
 export function exactTwin(text: string, value: unknown): unknown {
   // What JavaScript clients send.
-  if (JSON.stringify(value) === text) return undefined;
+  if (isAsWritten(text, value)) return undefined;
   const reader = new ExactReader(text);
   const twin = reader.value(0);
   return reader.isExact ? twin : undefined;
+}
+
+function isAsWritten(text: string, value: unknown): boolean {
+  try {
+    return JSON.stringify(value) === text;
+  } catch {
+    // The value of a JSON text can be written, unless the stack ends first.
+    throw tooDeep();
+  }
+}
+
+function tooDeep(): RefusalError {
+  return new RefusalError('invalid_payload', 'the payload is nested too deeply', { field: 'payload' });
 }
 
 /** As `JSON.stringify`, with {@link ExactNumber}s as they were written. */
@@ -88,8 +101,7 @@ class ExactReader {
   constructor(private readonly text: string) {}
 
   value(depth: number): unknown {
-    if (depth > depthLimit)
-      throw new RefusalError('invalid_payload', 'the payload is nested too deeply', { field: 'payload' });
+    if (depth > depthLimit) throw tooDeep();
     this.skip(space);
     const first = this.text[this.at]!;
     if (first === '{') return this.object(depth);

@@ -45,6 +45,7 @@ function rememberTwin(text: string, event: readonly unknown[]): void {
     const twin = exactTwin(text, event) as readonly unknown[] | undefined;
     if (twin !== undefined) twins.set(request, twin[1]);
   } catch (refusal) {
+    if (!(refusal instanceof RefusalError)) throw refusal;
     twins.set(request, refusal);
   }
 }

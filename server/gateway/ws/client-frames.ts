@@ -109,6 +109,7 @@ function exact(text: string, value: object): object {
   try {
     return (exactTwin(text, value) as object | undefined) ?? value;
   } catch (refusal) {
+    if (!(refusal instanceof RefusalError)) throw refusal;
     return { ...value, data: refusal };
   }
 }

@@ -106,6 +106,38 @@ describe('[AUTH] TokenVerifier', () => {
     assert.equal(claimOf({ sub: 'a', topics: 'news' }), 'topics');
   });
 
+  it('refuses names with control characters or lone surrogates, which would be stored as other names', () => {
+    const signed = (payload: Buffer | string) => {
+      const head = Buffer.from('{"alg":"HS256"}').toString('base64url');
+      const content = `${head}.${Buffer.from(payload).toString('base64url')}`;
+      return `${content}.${createHmac('sha256', secret).update(content).digest('base64url')}`;
+    };
+    const refusal = (claims: string) => {
+      try {
+        verifier.verify(signed(claims));
+      } catch (error) {
+        assert.ok(error instanceof RefusalError);
+        return error.details.field;
+      }
+      throw new Error(`accepted: ${claims}`);
+    };
+    for (const name of ['a\\ud800', '\\udc00', 'a\\u0000', 'a\\nb', '\\u0085', '\\u2028']) {
+      assert.equal(refusal(`{"sub":"${name}"}`), 'sub');
+      assert.equal(refusal(`{"user_id":"${name}"}`), 'sub');
+      assert.equal(refusal(`{"sub":"a","jti":"${name}"}`), 'jti');
+      assert.equal(refusal(`{"sub":"a","fam":"${name}"}`), 'fam');
+      assert.equal(refusal(`{"sub":"a","roles":["${name}"]}`), 'roles');
+    }
+    assert.equal(
+      codeOf(() =>
+        verifier.verify(signed(Buffer.from([...Buffer.from('{"sub":"a'), 0xff, ...Buffer.from('"}')]))),
+      ),
+      'unauthorized',
+    );
+    for (const name of ['Ł\u0301', 'é', 'e\u0301', '😀', '__proto__', 'a b', '\u202e'])
+      assert.equal(verifier.verify(signed(JSON.stringify({ sub: name }))).userId, name);
+  });
+
   it('refuses a revoked token', () => {
     const revoking = new TokenVerifier(
       { keys: readKeys({ jwtSecret: secret }), leewaySecs: 60 },

@@ -109,6 +109,43 @@ describe('[WIRE] a request that is refused', () => {
     });
   }
 
+  it('is not refused for null in a field that may be absent, at any depth', () => {
+    const request = parseRequest(schema, {
+      payload: null,
+      topics: null,
+      topic: null,
+      since: null,
+      session_id: null,
+      key: null,
+      confirm: null,
+      type: null,
+      timeout_ms: null,
+      timestamp: null,
+      trace: null,
+      limit: null,
+      reason: null,
+    });
+    assert.deepEqual(request, { payload: null, session_id: null, type: 'SystemNotification', limit: 100 });
+    const inner = z.strictObject({ level: z.enum(['info', 'error']).default('info'), message: z.string() });
+    const outer = z.strictObject({ data: inner.optional(), users: z.array(z.string()).optional() });
+    assert.deepEqual(parseRequest(outer, { data: { level: null, message: 'm' }, users: null }), {
+      data: { level: 'info', message: 'm' },
+    });
+    assert.throws(() => parseRequest(outer, { data: { message: null } }), /data.message: must be a string/);
+    assert.throws(() => parseRequest(outer, { unknown: null }), /unknown field unknown/);
+  });
+
+  it('names a key with control characters or lone surrogates', () => {
+    for (const key of ['\ud800', 'a\udc00b', '\u0000', 'a\n', '\u009f', '\u2029'])
+      assert.deepEqual(refusalOf({ payload: 1, key }), {
+        code: 'invalid_message',
+        message: 'key: must not hold control characters or lone surrogates',
+        field: 'key',
+      });
+    // Names are compared as they are: these two are different.
+    for (const key of ['é', 'e\u0301', '😀', '\u202e']) parseRequest(schema, { payload: 1, key });
+  });
+
   it('names a field that is missing', () => {
     assert.deepEqual(refusalOf({}), {
       code: 'invalid_message',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { RefusalError } from '../../../shared/errors.js';
 import { readPayload } from '../../../server/protocol/payload.js';
+import { parseExactly } from '../../../server/protocol/exact-json.js';
 import { encodeEntry, entryToMessage, viewEntry } from '../../../server/log/entry.js';
 import { jsonFrames, socketIoFrames, socketIoPackets } from '../../../server/fanout/frames.js';
 
@@ -112,6 +113,76 @@ describe(`[PAY] payloads (seed ${seed})`, () => {
       viewEntry(entry).attachments.map((part) => [...part]),
       [[1, 2], [3]],
     );
+  });
+
+  it('are refused with more than ten binary parts, or with what looks like the place of one beside them', () => {
+    const parts = (count: number) => Array.from({ length: count }, () => Buffer.alloc(0));
+    const texts = (count: number) => Array.from({ length: count }, () => ({ $base64: '' }));
+    for (const [ten, eleven, wire] of [
+      [parts(10), parts(11), 'socketio'],
+      [texts(10), texts(11), 'json'],
+      [Array.from({ length: 10 }, () => new Float32Array(1)), [{ a: parts(5) }, parts(6)], 'socketio'],
+    ] as const) {
+      assert.equal(codeOf(ten, wire), undefined);
+      assert.equal(codeOf(eleven, wire), 'invalid_payload');
+    }
+    const lookalikes = [
+      '{"_placeholder":true,"num":0}',
+      '{"a":[{"num":-1,"\\u005fplaceholder":true}]}',
+      '{"_placeholder":1}',
+    ];
+    for (const lookalike of lookalikes) {
+      const value: unknown = JSON.parse(lookalike);
+      assert.equal(codeOf(value), undefined);
+      assert.equal(codeOf({ value, part: Buffer.alloc(1) }), 'invalid_payload');
+      assert.equal(codeOf({ value, part: { $base64: '' } }, 'json'), 'invalid_payload');
+    }
+  });
+
+  it('of an embedding program are read as JSON writes them', () => {
+    const { json, attachments } = readPayload(
+      { at: new Date(0), part: Buffer.from('x') },
+      'socketio',
+      limits,
+    );
+    assert.equal(json, '{"at":"1970-01-01T00:00:00.000Z","part":{"_placeholder":true,"num":0}}');
+    assert.equal(attachments.length, 1);
+    // What such an object gives is checked too.
+    const hidden = (value: unknown) => ({
+      part: Buffer.alloc(1),
+      toJSON: undefined,
+      value: { toJSON: () => value },
+    });
+    assert.equal(codeOf(hidden({ _placeholder: true, num: 7 })), 'invalid_payload');
+    assert.equal(codeOf(hidden(JSON.parse('{"__proto__":1}'))), 'invalid_payload');
+  });
+
+  it('with numbers that JavaScript cannot hold keep them beside binary parts too', () => {
+    const value = parseExactly('{"id":1152921506151679042,"part":{"$base64":"AQ=="},"list":[1e400,-0]}');
+    const { json, attachments } = readPayload(value, 'json', limits);
+    assert.equal(json, '{"id":1152921506151679042,"part":{"_placeholder":true,"num":0},"list":[1e400,-0]}');
+    assert.equal(attachments.length, 1);
+  });
+
+  it('with more binary parts, as version 0.1 has stored them, are delivered as base64 text', () => {
+    const payloadJson = JSON.stringify(Array.from({ length: 11 }, (_, num) => ({ _placeholder: true, num })));
+    const attachments = Array.from({ length: 11 }, (_, n) => Buffer.from([n]));
+    const entry = encodeEntry({
+      id: '0'.repeat(36),
+      topic: 't',
+      payloadJson,
+      attachments,
+      sender: null,
+      timestamp: 1,
+    });
+    const items = [{ sequence: 3, entry }];
+    const [packet, ...rest] = socketIoPackets('message', 'e', items, undefined);
+    assert.equal(rest.length, 0);
+    const [, message] = JSON.parse((packet as string).slice(1)) as [string, Record<string, unknown>];
+    assert.equal(message['sequence'], 3);
+    assert.deepEqual((message['payload'] as unknown[])[10], { $base64: 'Cg==' });
+    assert.equal(frames(socketIoFrames('message', 'e', items, undefined)).length, 1);
+    assert.deepEqual(entryToMessage(entry, 3, 'e', 'buffer'), message);
   });
 
   it('are refused with a forbidden key, too deep, too large or ambiguous', () => {
