@@ -12,7 +12,11 @@ const row = (http: number, retry: Retry, meaning: string): ErrorRow => ({ http, 
 
 /** All error codes of all wires. `docs/errors.md` lists exactly these rows; a test compares the two. */
 export const errorTable = {
-  invalid_json: row(400, 'after_change', 'The frame or body is not JSON, or not UTF-8 text.'),
+  invalid_json: row(
+    400,
+    'after_change',
+    'The frame or body is not JSON, or not UTF-8 text; or an object in it has a key twice, or a number has more than 100 characters.',
+  ),
   invalid_message: row(
     400,
     'after_change',
@@ -21,7 +25,7 @@ export const errorTable = {
   invalid_payload: row(
     400,
     'after_change',
-    'The payload is nested too deeply, or has a forbidden key or an ambiguous binary part.',
+    'The payload is nested too deeply, or has a forbidden key, an ambiguous binary part or more than ten binary parts.',
   ),
   unknown_type: row(400, 'after_change', 'There is no command of this name.'),
   invalid_topic: row(

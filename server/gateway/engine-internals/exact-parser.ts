@@ -11,6 +11,9 @@ interface EncoderMethods {
   encodeAsString(packet: Packet): string;
 }
 
+/** Up to this many binary parts, a packet is read and refused with an answer. Its sender is closed with more. */
+const maxAttachments = 100;
+
 /** By the object of a request: the same with numbers that JavaScript cannot hold, or why it is refused. */
 const twins = new WeakMap<object, unknown>();
 
@@ -19,6 +22,10 @@ const twins = new WeakMap<object, unknown>();
  * JavaScript cannot hold are remembered beside, for {@link exactRequest}.
  */
 export class ExactDecoder extends Decoder {
+  constructor() {
+    super({ maxAttachments });
+  }
+
   static {
     const { tryParse } = Decoder.prototype as unknown as DecoderMethods;
     (ExactDecoder.prototype as unknown as DecoderMethods).tryParse = function (text) {
