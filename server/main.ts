@@ -9,6 +9,9 @@ import { Service } from './app/service.js';
 /** Exit codes: for invalid settings, and for a failed start (port in use). */
 const exitCodes = { settings: 2, start: 1 } as const;
 
+/** The last lines of the log wait at most this long for a reader that is stalled. */
+const flushLimitMs = 1000;
+
 async function main(): Promise<void> {
   const settings = loadSettings(process.env);
   const service = new Service(settings, { slimConnections: true });
@@ -26,10 +29,10 @@ async function main(): Promise<void> {
     log.info('Stopping', { signal });
     const limit = setTimeout(() => process.exit(0), settings.server.shutdownTimeoutMs);
     limit.unref();
-    void service.close().then(() => {
-      service.logger.flush();
-      process.exit(0);
-    });
+    void service
+      .close()
+      .then(() => service.logger.flushed(flushLimitMs))
+      .finally(() => process.exit(0));
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));

@@ -1,6 +1,7 @@
 import type { SharedStore } from '../cluster/shared-store.js';
 import type { Log } from '../logging/log.js';
-import { cleanText, cleanValue } from '../logging/log-fields.js';
+import { cleanValue } from '../logging/log-fields.js';
+import { cleanText } from '../logging/log-text.js';
 import type { AdminCaller } from './admin-route.js';
 
 /** One change, or attempted change, by an operator. */

@@ -1,65 +1,116 @@
 import type { LogFields } from './log.js';
+import { cleanText, cutText } from './log-text.js';
 
 /** Key names of secrets. The id of a token is not one: operators revoke tokens by it. */
 const secretKey =
   /token(?!_?id$)|secret|pass(word|wd|phrase)|pwd|authorization|cookie|jwt|credential|(api|private|signing)[-_]?key/i;
 /** Numbers under other secret key names are counts and times. */
 const secretNumber = /pass|pwd|secret$/i;
-/** The form of a signed token, anywhere in a text. */
-const signedToken = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
-/** The user and password in a URL. */
-const credentials = /(\w:\/\/)[^\s/]*@/g;
 /** Field names used by the log itself. A field with such a name gets an underscore. */
 const ownNames: readonly string[] = ['level', 'timestamp', 'target', 'message'];
 const depthLimit = 4;
 const itemLimit = 100;
+/** Characters of one text, of a stack, and of a key. */
+const textLimit = 2000;
+const stackLimit = 8000;
+const keyLimit = 100;
+/** Characters of all values together. */
+const totalLimit = 16_000;
 
-/** Prepares fields for the log: without secrets, with bounded depth and length, errors with their stack. */
-export function cleanFields(fields: LogFields | undefined): Record<string, unknown> {
+/**
+ * Prepares fields for the log: without secrets, with bounded depth and length, errors with their stack.
+ *
+ * @param shown applied to each text and key, after it was cut
+ */
+export function cleanFields(
+  fields: LogFields | undefined,
+  shown: (text: string) => string = same,
+): Record<string, unknown> {
+  const cleaner = new Cleaner(shown);
   return Object.fromEntries(
     Object.entries(fields ?? {}).map(([key, value]) => [
       ownNames.includes(key) ? `${key}_` : key,
-      cleanValue(key, value, depthLimit),
+      cleaner.value(key, value, depthLimit),
     ]),
   );
 }
 
-/** Removes tokens, and passwords in URLs, from a text. */
-export function cleanText(text: string): string {
-  return text.replace(signedToken, '[redacted]').replace(credentials, '$1[redacted]@');
+/** A message of the log: without secrets, and bounded. */
+export function cleanMessage(message: string, shown: (text: string) => string = same): string {
+  return shown(cutText(cleanText(message), textLimit));
 }
 
 /**
  * A value that is safe to show: secrets are removed, also if `key` names one, and depth and length are
  * bounded.
  */
-export function cleanValue(key: string, value: unknown, depthLeft = depthLimit): unknown {
-  if (typeof value === 'number' ? secretNumber.test(key) : typeof value !== 'boolean' && secretKey.test(key))
-    return '[redacted]';
-  if (typeof value === 'string') return cleanText(value);
-  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
-  if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Date) return value;
-  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (depthLeft === 0) return '[deep]';
-  if (value instanceof Error) return cleanError(value, depthLeft - 1);
-  if (Array.isArray(value))
-    return value.slice(0, itemLimit).map((item) => cleanValue('', item, depthLeft - 1));
-  return Object.fromEntries(
-    Object.entries(value)
-      .slice(0, itemLimit)
-      .map(([name, item]) => [name, cleanValue(name, item, depthLeft - 1)]),
-  );
+export function cleanValue(key: string, value: unknown): unknown {
+  return new Cleaner(same).value(key, value, depthLimit);
 }
 
-/** Includes the other properties of the error: `code`, `cause`. */
-function cleanError(error: Error, depthLeft: number): Record<string, unknown> {
-  const { name, message, stack, cause } = error;
-  return {
-    ...(cleanValue('', { ...error }, depthLeft) as object),
-    type: name,
-    message: cleanText(message),
-    stack: cleanText(stack ?? ''),
-    ...(cause !== undefined && { cause: cleanValue('cause', cause, depthLeft) }),
-  };
+function same(text: string): string {
+  return text;
+}
+
+/** Cleans the values of one line. */
+class Cleaner {
+  /** Characters that are left of {@link totalLimit}. */
+  private left = totalLimit;
+
+  constructor(private readonly shown: (text: string) => string) {}
+
+  value(key: string, value: unknown, depthLeft: number): unknown {
+    if (
+      typeof value === 'number' ? secretNumber.test(key) : typeof value !== 'boolean' && secretKey.test(key)
+    )
+      return '[redacted]';
+    if (typeof value === 'string') return this.text(value, textLimit);
+    if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+    if (typeof value !== 'object' || value === null) return value;
+    if (value instanceof Date) return value;
+    if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+    if (depthLeft === 0) return '[deep]';
+    if (value instanceof Error) return this.error(value, depthLeft - 1);
+    if (Array.isArray(value))
+      return value.slice(0, itemLimit).map((item) => this.value('', item, depthLeft - 1));
+    return this.object(value, depthLeft);
+  }
+
+  private object(value: object, depthLeft: number): object {
+    const cleaned: [string, unknown][] = [];
+    for (const [name, item] of Object.entries(value).slice(0, itemLimit)) {
+      if (this.left <= 0) break;
+      cleaned.push([this.text(name, keyLimit), this.value(name.slice(0, textLimit), item, depthLeft - 1)]);
+    }
+    return Object.fromEntries(cleaned);
+  }
+
+  /** Includes the other properties of the error: `code`, `cause`. */
+  private error(error: Error, depthLeft: number): Record<string, unknown> {
+    const { name, message, stack, cause } = error;
+    return {
+      ...(this.value('', { ...error }, depthLeft) as object),
+      type: this.text(name, keyLimit),
+      message: this.text(message, textLimit),
+      stack: this.stack(stack ?? '', message),
+      ...(cause !== undefined && { cause: this.value('cause', cause, depthLeft) }),
+    };
+  }
+
+  /** Keeps the ends of its own lines, not those of the message in it. */
+  private stack(stack: string, message: string): string {
+    const at = stack.indexOf(message);
+    const text = at < 0 ? stack : stack.slice(0, at) + this.shown(message) + stack.slice(at + message.length);
+    return this.cut(text, stackLimit).split('\n').map(this.shown).join('\n');
+  }
+
+  private text(text: string, limit: number): string {
+    return this.shown(this.cut(text, limit));
+  }
+
+  private cut(text: string, limit: number): string {
+    const cut = cutText(cleanText(text), Math.max(0, Math.min(limit, this.left)));
+    this.left -= cut.length;
+    return cut;
+  }
 }

@@ -71,7 +71,7 @@ function parseDirective(text: string): Directive | undefined {
   const level = levelOf(target);
   if (level !== undefined) return { target: '', level };
   // A target alone means all of its lines. One plain word is rather a misspelt level.
-  return /^\w+(_|::)\w[\w:]*$/.test(target)
+  return /^\w[\w:]*\w$/.test(target) && /\w(?:_|::)\w/.test(target)
     ? { target: fullTarget(target), level: logLevels.trace }
     : undefined;
 }

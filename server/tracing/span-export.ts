@@ -46,7 +46,7 @@ export class SpanExport implements SpanSink {
     private readonly dependencies: { readonly log: Log; readonly monotonicNow: () => number },
     private readonly settings: SpanExportSettings,
   ) {
-    const url = `${settings.endpoint.replace(/\/+$/, '')}/v1/traces`;
+    const url = `${withoutEndSlashes(settings.endpoint)}/v1/traces`;
     this.provider = new BasicTracerProvider({
       sampler: new AlwaysOnSampler(),
       idGenerator: this.ids,
@@ -170,4 +170,10 @@ function contextOf(messageId: string): Context {
     traceFlags: TraceFlags.SAMPLED,
     isRemote: true,
   });
+}
+
+function withoutEndSlashes(url: string): string {
+  let end = url.length;
+  while (url[end - 1] === '/') end--;
+  return url.slice(0, end);
 }

@@ -162,4 +162,45 @@ describe('[LOG] the log', () => {
     assert.match(texts.join(''), /WARN.*realtime_communication::routing: Message routed/);
     assert.match(texts.join(''), /message_id: "m1"/);
   });
+
+  it('is one line per event in the pretty format, whatever names and texts contain', () => {
+    const { factory, texts } = recorded({ format: 'pretty' });
+    const forged = 'x\n[12:00:00] WARN: forged\r\u001b[2K\u009b1A\u202e';
+    const error = new Error(forged);
+    factory.log('routing').warn(forged, { user_id: forged, nested: { [forged]: [forged] }, error });
+    const shown = texts.join('');
+    assert.doesNotMatch(shown, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    const [first = '', ...rest] = shown.trimEnd().split('\n');
+    assert.match(first, /WARN.*x\\u\{a\}\[12:00:00\] WARN: forged/);
+    for (const line of rest) assert.match(line, /^ /, 'only the first line begins at the margin');
+    assert.ok(rest.every((line) => !/^\s*\[12:00:00\]/.test(line)));
+  });
+
+  it('never holds control characters, also as JSON, and parsers read the original text', () => {
+    const { factory, texts, lines } = recorded();
+    const text = 'a\u001b[2K\u009b\u202e\u2028\ufeff';
+    factory.log('x').info(text, { user_id: text, nested: { [text]: text } });
+    assert.match(texts[0]!, /^[ -~]*\n$/);
+    assert.deepEqual(lines()[0]!['nested'], { [text]: text });
+    assert.equal(lines()[0]!['message'], text);
+  });
+
+  it('has lines of bounded length', () => {
+    const { factory, texts } = recorded();
+    const long = 'long '.repeat(200_000);
+    const wide = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`${n}${long}`, long]));
+    factory.log('x').info(long, { long, wide, list: Array<unknown>(100).fill(wide), error: new Error(long) });
+    assert.ok(texts[0]!.length < 40_000, `${texts[0]!.length} characters`);
+  });
+
+  it('leaves out warnings that repeat too fast, and says how many', async () => {
+    const { factory, lines } = recorded();
+    const log = factory.log('commands');
+    for (let n = 0; n < 500; n++) log.error('Command failed', { n });
+    assert.ok(lines().length < 200, `${lines().length} lines`);
+    await until(() => {
+      log.error('Command failed');
+      return lines().some((line) => Number(line['left_out']) > 300);
+    }, 'the number of the lines left out is written');
+  });
 });
