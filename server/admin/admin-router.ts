@@ -16,7 +16,7 @@ import {
   type AdminRole,
   type AdminRoute,
 } from './admin-route.js';
-import type { AuditLog } from './audit-log.js';
+import type { AuditLog } from './audit/audit-log.js';
 
 interface AdminRouterDependencies {
   readonly routes: readonly AdminRoute[];
@@ -58,7 +58,13 @@ export function adminRouter(
   router.use(((error: unknown, request, response, next) => {
     const { caller } = response.locals as { caller?: AdminCaller };
     if (caller !== undefined && isChange(request.method))
-      void dependencies.audit.add(caller, actionOf(request), request.query, wireErrorOf(error).code);
+      void dependencies.audit.add(caller, {
+        action: actionOf(request),
+        content: request.query,
+        result: wireErrorOf(error).code,
+        // There is no route that names a role.
+        isAllowed: hasRole(caller.identity, 'operator'),
+      });
     next(error);
   }) satisfies ErrorRequestHandler);
   return router;
@@ -115,7 +121,8 @@ function serve(
     } finally {
       if (route.method !== 'get') {
         const asked = { ...request.query, ...(request.body as object | undefined) };
-        await audit.add(caller, actionOf(request), asked, result);
+        const isAllowed = hasRole(caller.identity, route.role);
+        await audit.add(caller, { action: actionOf(request), content: asked, result, isAllowed });
       }
     }
   };
@@ -136,10 +143,17 @@ function callerOf(request: Request, { authenticate, addressOf }: AdminRouterDepe
   return { identity: authenticate(bearerOf(request)), address: addressOf(request) };
 }
 
-function requireRole({ roles }: Identity, needed: AdminRole): void {
-  const rank = adminRoles.indexOf(needed);
-  if (adminRoles.some((role, i) => i >= rank && roles.includes(role))) return;
-  throw new RefusalError('forbidden', `this needs the role ${adminRoles.slice(rank).join(' or ')}`);
+function hasRole({ roles }: Identity, needed: AdminRole): boolean {
+  return sufficientRoles(needed).some((role) => roles.includes(role));
+}
+
+function requireRole(identity: Identity, needed: AdminRole): void {
+  if (hasRole(identity, needed)) return;
+  throw new RefusalError('forbidden', `this needs the role ${sufficientRoles(needed).join(' or ')}`);
+}
+
+function sufficientRoles(needed: AdminRole): readonly AdminRole[] {
+  return adminRoles.slice(adminRoles.indexOf(needed));
 }
 
 function readRequest(

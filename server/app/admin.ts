@@ -4,7 +4,7 @@ import { ActorOperations } from '../admin/actors/actor-operations.js';
 import { actorRoutes } from '../admin/actors/actor-routes.js';
 import type { AdminRoute } from '../admin/admin-route.js';
 import { adminRouter } from '../admin/admin-router.js';
-import { AuditLog } from '../admin/audit-log.js';
+import { AuditLog } from '../admin/audit/audit-log.js';
 import { clusterRoutes } from '../admin/cluster/cluster-routes.js';
 import { replicaMetrics } from '../admin/cluster/replica-metrics.js';
 import { ConnectionOperations } from '../admin/connections/connection-operations.js';
@@ -26,8 +26,15 @@ import type { Messaging } from './messaging.js';
 
 type AdminParts = Foundation & Messaging & { readonly responses: BoundedResponses };
 
+/** The routes under `/admin`. */
+export interface Admin {
+  readonly router: Router;
+  /** Records what is still to be recorded. */
+  close(): Promise<void>;
+}
+
 /** Assembles `/admin`, subject by subject: the answers of this replica, then the routes. */
-export function assembleAdmin(parts: AdminParts): Router {
+export function assembleAdmin(parts: AdminParts): Admin {
   serveOperations(parts);
   const { settings, storage, logger, replicaId, tokens } = parts;
   const audit = new AuditLog(
@@ -35,7 +42,7 @@ export function assembleAdmin(parts: AdminParts): Router {
     { size: settings.admin.auditSize },
   );
   storage.onUp(() => void audit.store());
-  return adminRouter(
+  const router = adminRouter(
     {
       routes: adminRoutes(parts, audit),
       authenticate: tokens.authenticate,
@@ -50,6 +57,7 @@ export function assembleAdmin(parts: AdminParts): Router {
       answerLimitMs: settings.admin.callTimeoutMs + settings.redis.commandTimeoutMs + 1000,
     },
   );
+  return { router, close: () => audit.close() };
 }
 
 function serveOperations(parts: AdminParts): void {

@@ -1,5 +1,6 @@
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
+import { adminRoles } from '../admin/admin-route.js';
 import { apiRouter } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
@@ -51,7 +52,23 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
       { bodyLimitBytes: settings.websocket.transportLimitBytes },
     ),
   );
-  app.use('/admin', parts.admin);
+  const { adminRequests } = settings.limits;
+  app.use(
+    '/admin',
+    httpRateLimit(
+      // Counted by this replica alone: strangers cause no work for Redis, and operators get in while it is unreachable.
+      { authenticate, addressOf, store: undefined, counts: limits.counts, log: logOf('limits') },
+      {
+        requests: adminRequests,
+        windowMs: settings.limits.httpWindowSecs * 1000,
+        requestsOf: (identity) =>
+          adminRoles.some((role) => identity?.roles.includes(role))
+            ? adminRequests
+            : Math.ceil(adminRequests / 10),
+      },
+    ),
+    parts.admin,
+  );
   return () => {
     app.use(notFound);
     app.use(errorHandler(logOf('http')));

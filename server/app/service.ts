@@ -9,7 +9,7 @@ import { BoundedResponses } from '../http/bounded-responses.js';
 import type { Hooks } from '../hooks/hooks.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { assembleAdmin } from './admin.js';
+import { assembleAdmin, type Admin } from './admin.js';
 import { assembleFoundation, type Foundation } from './foundation.js';
 import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
 import { assembleHttp } from './http.js';
@@ -44,6 +44,7 @@ export class Service {
   private readonly foundation: Foundation;
   private readonly messaging: Messaging;
   private readonly gateway: Gateway;
+  private readonly admin: Admin;
   private readonly openHttp: () => void;
   private readonly startedAt = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
@@ -75,7 +76,8 @@ export class Service {
       answerBytes: settings.topics.maxHistoryAnswerBytes,
       timeoutMs: settings.outbox.answerTimeoutSecs * 1000,
     });
-    const admin = assembleAdmin({ ...parts, responses });
+    this.admin = assembleAdmin({ ...parts, responses });
+    const admin = this.admin.router;
     this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt: this.startedAt, admin, responses });
     this.metrics.setSources(metricSources({ ...parts, gateway: this.gateway }));
   }
@@ -132,6 +134,7 @@ export class Service {
     supervision.close();
     tracing.rules.close();
     await tracing.spans.close();
+    await this.admin.close();
     await storage.close();
     this.gateway.budget.close();
     metrics.close();

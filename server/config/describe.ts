@@ -11,7 +11,10 @@ function hideSecret(key: string, value: unknown): unknown {
   if (typeof value !== 'string') return value;
   // The address of a webhook is often its only protection.
   if (key === 'alertWebhookUrl') return new URL(value).origin;
-  return value.replace(/\/\/[^/]*@/, '//[hidden]@');
+  // Keys are also given in the query.
+  return value.includes('://')
+    ? value.replace(/\/\/[^/]*@/, '//[hidden]@').replace(/\?.*$/s, '?[hidden]')
+    : value;
 }
 
 /** The table of `docs/config.md`: every setting with its default, limits, variables and meaning, from the schema. */

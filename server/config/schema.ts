@@ -264,7 +264,14 @@ export const settingsSchema = z.strictObject({
         count(6000),
         'Requests to `/api` per caller and `http_window_secs`; 0 for no limit.',
       ),
-      http_window_secs: setting(positive(60, 3600), 'Requests to `/api` are counted over this time.'),
+      admin_requests: setting(
+        count(6000),
+        'Requests to `/admin` per operator, replica and `http_window_secs`; a tenth of it for every other user, and for an address without a valid token; 0 for no limit.',
+      ),
+      http_window_secs: setting(
+        positive(60, 3600),
+        'Requests to `/api` and `/admin` are counted over this time.',
+      ),
     })
     .prefault({}),
   direct: z
@@ -289,7 +296,7 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       audit_size: setting(
         positive(10_000, 1_000_000),
-        'Approximate number of changes kept in the audit log.',
+        'Approximate number of changes kept in the audit log, and of summed up refusals beside them.',
       ),
       call_timeout_ms: setting(
         positive(2000, 60_000),

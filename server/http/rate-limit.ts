@@ -5,6 +5,7 @@ import {
   rateLimit,
   type ClientRateLimitInfo,
   type Options,
+  type RateLimitInfo,
   type Store,
 } from 'express-rate-limit';
 import { RefusalError } from '../../shared/errors.js';
@@ -28,6 +29,11 @@ interface HttpRateLimitSettings {
   /** Requests per caller and window; 0 for no limit. */
   readonly requests: number;
   readonly windowMs: number;
+  /**
+   * Requests of a caller who is not one of those the routes are for; default: as many. Undefined as identity: a caller without a
+   * valid token.
+   */
+  readonly requestsOf?: (identity: Identity | undefined) => number;
 }
 
 const storeLimitMs = 500;
@@ -39,33 +45,37 @@ const storeLimitMs = 500;
  */
 export function httpRateLimit(
   { authenticate, addressOf, store, counts, log }: HttpRateLimitDependencies,
-  { requests, windowMs }: HttpRateLimitSettings,
+  { requests, windowMs, requestsOf = () => requests }: HttpRateLimitSettings,
 ): RequestHandler {
   if (requests === 0) return (_request, _response, next) => next();
+  const identities = new WeakMap<Request, Identity>();
+  const keyOf = (request: Request) => {
+    const identity = identityOf(request, authenticate);
+    if (identity === undefined) return `address:${ipKeyGenerator(addressOf(request))}`;
+    identities.set(request, identity);
+    return `user:${identity.userId}`;
+  };
   return rateLimit({
     windowMs,
-    limit: requests,
+    limit: (request) => requestsOf(identities.get(request)),
     standardHeaders: 'draft-7',
     legacyHeaders: false,
     store: store === undefined ? new MemoryStore() : new PassingStore(store, { counts, log }),
-    keyGenerator: (request) =>
-      userOf(request, authenticate) ?? `address:${ipKeyGenerator(addressOf(request))}`,
+    keyGenerator: keyOf,
     handler: (request, response) => {
       counts.http++;
-      const { resetTime } = (request as Request & { rateLimit: { resetTime?: Date } }).rateLimit;
+      const { key, limit, used, resetTime } = (request as Request & { rateLimit: RateLimitInfo }).rateLimit;
+      if (used === limit + 1) log.warn('Requests limited', { path: request.baseUrl, caller: key, limit });
       const retryAfterMs = Math.max(1, (resetTime?.getTime() ?? Date.now() + windowMs) - Date.now());
-      const message = `more than ${requests} requests in ${Math.round(windowMs / 1000)} seconds`;
-      sendError(
-        response,
-        new RefusalError('rate_limited', message, { retryAfterMs, limit: requests }).toWire(),
-      );
+      const message = `more than ${limit} requests in ${Math.round(windowMs / 1000)} seconds`;
+      sendError(response, new RefusalError('rate_limited', message, { retryAfterMs, limit }).toWire());
     },
   });
 }
 
-function userOf(request: Request, authenticate: (token: string) => Identity): string | undefined {
+function identityOf(request: Request, authenticate: (token: string) => Identity): Identity | undefined {
   try {
-    return `user:${authenticate(bearerOf(request)).userId}`;
+    return authenticate(bearerOf(request));
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@ import type { ControlState } from '../../control/control-state.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import type { MetricsDocument } from '../../metrics/metrics-document.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import type { AuditLog } from '../audit-log.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import { withinBytes } from '../list-page.js';
 import { openApiDocument } from '../openapi.js';
 import { limitField, unresponsiveField } from '../schemas.js';
@@ -68,12 +68,13 @@ export function clusterRoutes(
       method: 'get',
       path: '/audit',
       role: 'operator',
-      summary: 'Changes by operators, also refused ones, the newest first.',
+      summary:
+        'Changes by operators, also refused ones, the newest first. Requests of users who are no operators are summed up.',
       query: z.strictObject({
         limit: limitField(100, 1000),
         before: z
           .string()
-          .regex(/^\d+-\d+$/, 'must be the id of a record')
+          .regex(/^\d+-\d+(?:-r)?$/, 'must be the id of a record')
           .optional(),
       }),
       answer: z.object({
@@ -87,6 +88,7 @@ export function clusterRoutes(
             action: z.string(),
             request: z.unknown(),
             result: z.string().describe('ok, or the code of the error.'),
+            count: z.int().describe('Number of requests; more than 1 for requests that are summed up.'),
           }),
         ),
         before: z

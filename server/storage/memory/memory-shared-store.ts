@@ -15,6 +15,7 @@ export class MemorySharedStore implements SharedStore {
   >();
   private readonly lists = new Map<string, StoredRecord[]>();
   private lastId = 0;
+  private lastRecordAt = 0;
   /** The last timestamp of any map: timestamps are unique, although the clock counts whole milliseconds. */
   private lastTimestamp = 0;
 
@@ -91,7 +92,8 @@ export class MemorySharedStore implements SharedStore {
   async append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string> {
     const list = this.lists.get(key) ?? [];
     this.lists.set(key, list);
-    const id = `${this.dependencies.now()}-${this.lastId++}`;
+    this.lastRecordAt = Math.max(this.lastRecordAt, this.dependencies.now());
+    const id = `${this.lastRecordAt}-${this.lastId++}`;
     list.push({ id, fields: { ...fields } });
     if (list.length > limit) list.splice(0, list.length - limit);
     return id;
@@ -99,8 +101,12 @@ export class MemorySharedStore implements SharedStore {
 
   async latest(key: string, limit: number, before?: string): Promise<StoredRecord[]> {
     const list = this.lists.get(key) ?? [];
-    const end = before === undefined ? list.length : list.findIndex(({ id }) => id === before);
-    return list.slice(0, Math.max(0, end)).reverse().slice(0, limit);
+    // Ids ascend, also if the clock is set back. As in Redis, `before` need not be the id of a record of this list.
+    const found = before === undefined ? -1 : list.findIndex(({ id }) => !isBefore(id, before));
+    return list
+      .slice(0, found < 0 ? list.length : found)
+      .reverse()
+      .slice(0, limit);
   }
 
   private map(key: string): { version: number; readonly fields: Map<string, TimestampedValue> } {
@@ -119,4 +125,10 @@ export class MemorySharedStore implements SharedStore {
     const kept = this.values.get(key);
     return kept !== undefined && kept.expiresAt > this.dependencies.now() ? kept.value : undefined;
   }
+}
+
+function isBefore(id: string, other: string): boolean {
+  const [at = 0, sequence = 0] = id.split('-').map(Number);
+  const [otherAt = 0, otherSequence = 0] = other.split('-').map(Number);
+  return at < otherAt || (at === otherAt && sequence < otherSequence);
 }
