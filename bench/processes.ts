@@ -10,7 +10,7 @@ import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 /** What a side is. */
 export type SideName = 'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'ws' | 'uws';
 
-const secret = 'a secret for benchmarks';
+const secret = 'a secret for benchmarks, of 32 bytes and more';
 const ticksPerSec = 100;
 const root = join(__dirname, '..', '..');
 
@@ -138,7 +138,8 @@ export class Side {
         JWT_SECRET: secret,
         HOST: '127.0.0.1',
         PORT: String(port),
-        LOG_LEVEL: 'warn',
+        // Without the warnings about settings that are not for the internet.
+        LOG_LEVEL: 'error',
         UWS: uwsDirectory,
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
         ...(this.name.startsWith('rtc') && { REPLICA_ID: `r${replica}` }),

@@ -6,6 +6,7 @@ import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
 import { errorHandler, notFound } from '../http/errors.js';
 import { healthRouter } from '../http/health.js';
+import { metricsAccess } from '../http/metrics-access.js';
 import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
 import type { Foundation } from './foundation.js';
@@ -39,7 +40,11 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
       control: () => control.state.snapshot(),
     }),
   );
-  app.use(metricsRouter(metrics));
+  const access = metricsAccess(
+    { authenticate, addressOf },
+    { access: settings.server.metricsAccess, roles: adminRoles },
+  );
+  app.use(metricsRouter(metrics, access));
   app.use(
     '/api',
     httpRateLimit(

@@ -15,6 +15,7 @@ import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
 import { assembleHttp } from './http.js';
 import { assembleMessaging, type Messaging } from './messaging.js';
 import { metricSources } from './metric-sources.js';
+import { warnOfDangers } from './setting-warnings.js';
 
 /** Parts that an embedding program can provide. */
 export interface ServiceOptions {
@@ -103,6 +104,7 @@ export class Service {
       replica_id: this.replicaId,
       storage: this.settings.redis.url === undefined ? 'memory' : 'redis',
     });
+    warnOfDangers(this.settings, this.developmentSecret !== undefined, logOf('service'));
     return address.port;
   }
 

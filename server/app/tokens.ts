@@ -110,6 +110,8 @@ function makeVerifier(
       {
         keys,
         leewaySecs: auth.leewaySecs,
+        requireExp: auth.requireExp === 'on',
+        maxTtlSecs: auth.maxTokenTtlSecs,
         ...(auth.issuer !== undefined && { issuer: auth.issuer }),
         ...(auth.audience !== undefined && { audience: auth.audience }),
       },

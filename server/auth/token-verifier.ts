@@ -13,6 +13,10 @@ interface TokenVerifierSettings {
   readonly issuer?: string;
   readonly audience?: string;
   readonly leewaySecs: number;
+  /** Whether access tokens without `exp` are refused. */
+  readonly requireExp?: boolean;
+  /** Access tokens that expire later than this, or never, are refused; 0 for no limit. */
+  readonly maxTtlSecs?: number;
 }
 
 /** Dependencies of the verifier. */
@@ -53,7 +57,7 @@ export class TokenVerifier {
         'unauthorized',
         'the token is not valid: it is a refresh token, and connecting takes an access token',
       );
-    return this.unlessRevoked(this.issued(readClaims(claims)));
+    return this.unlessRevoked(this.expiring(this.issued(readClaims(claims))));
   }
 
   /** Verifies a refresh token of this service. @throws RefusalError as {@link verify} */
@@ -95,6 +99,19 @@ export class TokenVerifier {
     return identity;
   }
 
+  /** The settings decide whether a token has to expire, and how soon. */
+  private expiring(identity: Identity): Identity {
+    const { requireExp = false, maxTtlSecs = 0, leewaySecs } = this.settings;
+    const { now = Date.now } = this.dependencies;
+    const { expiresAt } = identity;
+    if (expiresAt === undefined) {
+      if (requireExp || maxTtlSecs > 0)
+        throw malformed('exp', 'is required: this service accepts only tokens that expire');
+    } else if (maxTtlSecs > 0 && expiresAt > now() / 1000 + maxTtlSecs + leewaySecs)
+      throw malformed('exp', `is too late: a token may be valid for at most ${maxTtlSecs} seconds`);
+    return identity;
+  }
+
   private claimsOf(token: string, expired = false): unknown {
     const { algorithm, key } = this.keyFor(token);
     // Decoded as text, all invalid bytes become one character: two users could become one.
@@ -121,6 +138,9 @@ export class TokenVerifier {
   /** The header is read only to select one of our keys. */
   private keyFor(token: string): TokenKey {
     const header = headerOf(token);
+    // RFC 7515, section 4.1.11: extensions that must be understood. This service knows none, and the library ignores them.
+    if (header.crit !== undefined)
+      throw invalid('its header names critical extensions (crit), and this service knows none');
     const { keys } = this.settings;
     const named = keys.find((key) => key.keyId !== undefined && key.keyId === header.kid);
     const fitting = named ?? keys.find((key) => key.keyId === undefined && key.algorithm === header.alg);
@@ -129,7 +149,7 @@ export class TokenVerifier {
   }
 }
 
-function headerOf(token: string): { alg?: unknown; kid?: unknown } {
+function headerOf(token: string): { alg?: unknown; kid?: unknown; crit?: unknown } {
   const first = token.split('.', 1)[0] ?? '';
   try {
     const header: unknown = JSON.parse(Buffer.from(first, 'base64url').toString());

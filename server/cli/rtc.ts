@@ -3,8 +3,9 @@ import './process-start.js';
 import { Command } from 'commander';
 import jwt from 'jsonwebtoken';
 import { loadSettings, SettingsError } from '../config/load.js';
-import { publicSettings, settingsTable } from '../config/describe.js';
+import { settingsTable } from '../config/describe.js';
 import { exampleFile } from '../config/example.js';
+import { configCommand } from './config.js';
 import { connectCommand } from './connect.js';
 import { decodeCommand } from './decode.js';
 import { sessionsCommand } from './sessions.js';
@@ -44,10 +45,7 @@ program
     }
   });
 
-program
-  .command('config')
-  .description('print the settings in force (secrets left out), or say what is wrong with them')
-  .action(() => console.log(JSON.stringify(publicSettings(settings()), null, 2)));
+program.addCommand(configCommand(settings));
 
 program
   .command('config-table')

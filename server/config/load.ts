@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
+import { camelCase } from './camel-case.js';
 import { fileVariable, readEnvironment } from './environment.js';
 import { didYouMean } from '../primitives/did-you-mean.js';
 import { schemaRule } from '../primitives/schema-rule.js';
 import { settingsSchema, type Settings, type WrittenSettings } from './schema.js';
+import { hardenedValues } from './hardened.js';
 import { settingList } from './setting-list.js';
 
 /** Invalid settings; each problem is a line of the message. */
@@ -53,6 +55,7 @@ function loadWritten(
       if (isTable(table)) given[setting.section] = { ...table, [setting.key]: value };
     }
   }
+  applyProfile(given, sources);
   const parsed = settingsSchema.safeParse(given, { error: schemaRule });
   const problems = [
     ...unknownVariables,
@@ -60,6 +63,18 @@ function loadWritten(
   ];
   if (!parsed.success || problems.length > 0) throw new SettingsError(problems);
   return { written: parsed.data, sources };
+}
+
+/** Gives settings that are not set the values of the profile. */
+function applyProfile(given: Table, sources: Sources): void {
+  if (!isTable(given['server']) || given['server']['profile'] !== 'hardened') return;
+  for (const { name, value } of hardenedValues) {
+    const [section = '', key] = name.split('.');
+    const table = given[section] ?? {};
+    if (key === undefined) given[section] ??= value;
+    else if (isTable(table)) given[section] = { ...table, [key]: table[key] ?? value };
+    if (!sources.has(name)) sources.set(name, 'profile hardened');
+  }
 }
 
 function readFile(file: string | undefined, sources: Sources): Table {
@@ -120,12 +135,7 @@ function knownBeside(path: readonly PropertyKey[]): string[] {
 function toCamelCase(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toCamelCase);
   if (!isTable(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [
-      key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-      toCamelCase(item),
-    ]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [camelCase(key), toCamelCase(item)]));
 }
 
 function deepFreeze<Value>(value: Value): Value {

@@ -1,10 +1,14 @@
-import { Router } from 'express';
+import { Router, type RequestHandler } from 'express';
 import type { Metrics } from '../metrics/metrics.js';
 
-/** `/metrics`: JSON, or Prometheus text for clients that prefer it. */
-export function metricsRouter(metrics: Metrics): Router {
+/**
+ * `/metrics`: JSON, or Prometheus text for clients that prefer it.
+ *
+ * @param access refuses callers who may not read it
+ */
+export function metricsRouter(metrics: Metrics, access: RequestHandler): Router {
   const router = Router();
-  router.get('/metrics', async (request, response) => {
+  router.get('/metrics', access, async (request, response) => {
     if (prefersText(request.get('accept'))) {
       response.type('text/plain; version=0.0.4').send(await metrics.prometheus());
       return;

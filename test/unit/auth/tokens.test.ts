@@ -47,6 +47,47 @@ describe('[AUTH] TokenVerifier', () => {
     assert.equal(verifier.verify(jwt.sign({ user_id: 'bob' }, secret)).userId, 'bob');
   });
 
+  it('refuses critical extensions in the header, because it knows none (RFC 7515, section 4.1.11)', () => {
+    for (const crit of [['b64'], ['exp'], [], 'x', null]) {
+      const header = { alg: 'HS256', crit, b64: false } as unknown as jwt.JwtHeader;
+      const token = jwt.sign({ sub: 'a' }, secret, { header });
+      assert.equal(
+        codeOf(() => verifier.verify(token)),
+        'unauthorized',
+        JSON.stringify(crit),
+      );
+      assert.equal(
+        codeOf(() => verifier.verifyRefresh(token)),
+        'unauthorized',
+      );
+    }
+  });
+
+  it('requires an expiry if the settings say so, and one that is not too late', () => {
+    const keys = readKeys({ jwtSecret: secret });
+    const now = secondsNow();
+    const never = jwt.sign({ sub: 'a' }, secret);
+    const inHours = (hours: number) => jwt.sign({ sub: 'a', exp: now + hours * 3600 }, secret);
+    const requiring = new TokenVerifier({ keys, leewaySecs: 60, requireExp: true });
+    assert.throws(() => requiring.verify(never), /claim exp is required/);
+    assert.equal(requiring.verify(inHours(10_000)).userId, 'a');
+    const limiting = new TokenVerifier({ keys, leewaySecs: 60, maxTtlSecs: 3600 });
+    assert.throws(() => limiting.verify(never), /claim exp is required/);
+    assert.throws(() => limiting.verify(inHours(2)), /claim exp is too late: .* at most 3600 seconds/);
+    assert.equal(limiting.verify(inHours(1)).userId, 'a');
+    assert.equal(verifier.verify(never).userId, 'a');
+  });
+
+  it('does not limit refresh tokens by the lifetime of access tokens', () => {
+    const limiting = new TokenVerifier({
+      keys: readKeys({ jwtSecret: secret }),
+      leewaySecs: 60,
+      maxTtlSecs: 3600,
+    });
+    const claims = { sub: 'a', typ: 'refresh', jti: 'j', fam: 'f', exp: secondsNow() + 86_400 };
+    assert.equal(limiting.verifyRefresh(jwt.sign(claims, secret)).tokenId, 'j');
+  });
+
   it('allows a clock difference of one minute, and no more', () => {
     const now = secondsNow();
     assert.equal(

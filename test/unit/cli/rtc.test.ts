@@ -55,4 +55,26 @@ describe('[CLI] rtc', () => {
     assert.equal(rtc({}, '--config', 'absent.toml', 'config').status, 2);
     assert.match(stdout, /redis:\/\/\[hidden\]@host\/1/);
   });
+
+  it('says what a configuration lacks of the profile hardened, one line per setting, with exit code 1', () => {
+    const environment = { RTC_LIMITS_USER_RPS: '1000', RTC_AUTH_REQUIRE_EXP: 'on' };
+    const { status, stdout } = rtc(environment, 'config', 'check', '--profile', 'hardened');
+    assert.equal(status, 1);
+    const lines = stdout.trim().split('\n');
+    assert.ok(
+      lines.every((line) => /^[a-z_.]+: present .+, hardened .+ \(.+\); set /.test(line)),
+      stdout,
+    );
+    assert.ok(lines.some((line) => line.startsWith('limits.user_rps: present 1000, hardened 300 (')));
+    assert.ok(!lines.some((line) => line.startsWith('auth.require_exp')));
+    assert.equal(rtc({}, 'config', 'check').status, 0);
+  });
+
+  it('ends with 0 if nothing is missing of the profile, and with 2 if the settings are invalid', () => {
+    const hardened = { RTC_SERVER_PROFILE: 'hardened', JWT_SECRET: 'x'.repeat(32) };
+    const check = ['config', 'check', '--profile', 'hardened'];
+    assert.equal(rtc(hardened, ...check).status, 0);
+    const short = rtc({ ...hardened, JWT_SECRET: 'short' }, ...check);
+    assert.deepEqual([short.status, /at least 32 bytes/.test(short.stderr)], [2, true]);
+  });
 });

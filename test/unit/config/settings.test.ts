@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { settingsTable } from '../../../server/config/describe.js';
+import { dangersOf, listensToOthers } from '../../../server/config/dangers.js';
+import { publicSettings, settingsTable } from '../../../server/config/describe.js';
 import { exampleFile } from '../../../server/config/example.js';
+import { hardenedValues, presentValue } from '../../../server/config/hardened.js';
 import { loadSettings, SettingsError } from '../../../server/config/load.js';
 import { settingList } from '../../../server/config/setting-list.js';
 import { root } from '../../support/root.js';
@@ -219,6 +221,94 @@ describe('[CONF] settings', () => {
       'the file is the output of `rtc config-example`',
     );
     assert.deepEqual(loadSettings({}, path), loadSettings({}));
+  });
+
+  it('refuse a secret of less than 32 bytes in production only', () => {
+    const short = { JWT_SECRET: 'x'.repeat(31) };
+    assert.equal(loadSettings(short).auth.jwtSecret, short.JWT_SECRET);
+    for (const secret of ['a', '   ', short.JWT_SECRET])
+      assert.deepEqual(problems({ NODE_ENV: 'production', JWT_SECRET: secret }), [
+        'auth.jwt_secret: must have at least 32 bytes in production: make one by openssl rand -base64 32 (variable JWT_SECRET)',
+      ]);
+    const long = { NODE_ENV: 'production', JWT_SECRET: 'ä'.repeat(16) };
+    assert.equal(loadSettings(long).auth.jwtSecret, long.JWT_SECRET);
+  });
+
+  it('have other defaults in the profile hardened, and what is set explicitly wins', () => {
+    const secret = { JWT_SECRET: 'x'.repeat(32) };
+    const profile = { ...secret, RTC_SERVER_PROFILE: 'hardened' };
+    const hardened = loadSettings(profile);
+    for (const { name, value } of hardenedValues) assert.deepEqual(presentValue(hardened, name), value, name);
+    assert.deepEqual(dangersOf(hardened), []);
+    const explicit = loadSettings(
+      { ...profile, RTC_LIMITS_USER_RPS: '0', NODE_ENV: 'test' },
+      file('[auth]\nrequire_exp = "off"\n[[permissions]]\nrole = "a"\ntopics = ["x"]\nallow = ["publish"]\n'),
+    );
+    assert.deepEqual(
+      [explicit.limits.userRps, explicit.auth.requireExp, explicit.server.environment],
+      [0, 'off', 'test'],
+    );
+    assert.equal(explicit.permissions.length, 1);
+    assert.equal(explicit.limits.connectionRps, 100, 'the others come from the profile');
+    const inFile = loadSettings(secret, file('[server]\nprofile = "hardened"\n'));
+    assert.deepEqual(inFile, hardened);
+    assert.match(
+      problems({ RTC_SERVER_PROFILE: 'hardened', JWT_SECRET: 'a' })[0]!,
+      /^auth\.jwt_secret: must have at least 32 bytes/,
+    );
+  });
+
+  it('name each danger with its remedy', () => {
+    const settingsOf = (environment: NodeJS.ProcessEnv) =>
+      dangersOf(loadSettings(environment)).map(({ setting }) => setting);
+    const usual = settingsOf({});
+    for (const setting of [
+      'websocket.allowed_origins',
+      'permissions',
+      'auth.require_exp',
+      'server.metrics_access',
+      'limits.user_rps',
+    ])
+      assert.ok(usual.includes(setting), setting);
+    assert.ok(
+      dangersOf(loadSettings({})).every(
+        ({ risk, remedy, setting }) => risk !== '' && remedy.includes(setting),
+      ),
+    );
+    const redis = (url: string) =>
+      settingsOf({ REDIS_URL: url }).filter((setting) => setting === 'redis.url').length;
+    assert.deepEqual(
+      [
+        'redis://10.0.0.1',
+        'redis://:pw@redis',
+        'rediss://redis',
+        'rediss://:pw@redis',
+        'redis://127.0.0.1',
+        'redis://[::1]:1',
+        'redis://localhost',
+      ].map(redis),
+      [2, 1, 1, 0, 0, 0, 0],
+    );
+    assert.deepEqual(
+      ['0.0.0.0', '::', '192.0.2.1', 'example.org', '127.0.0.1', '127.9.9.9', '::1', 'localhost'].map(
+        (host) => listensToOthers(loadSettings({ HOST: host })),
+      ),
+      [true, true, true, true, false, false, false, false],
+    );
+  });
+
+  it('are shown without what addresses may hold of secrets', () => {
+    const shown = JSON.stringify(
+      publicSettings(
+        loadSettings({
+          JWT_SECRET: 'hidden-1',
+          REDIS_URL: 'rediss://user:hidden-2@host:1/0?password=hidden-3',
+          OTEL_EXPORTER_OTLP_ENDPOINT: 'http://user:hidden-4@collector/x?api_key=hidden-5',
+          RTC_ADMIN_ALERT_WEBHOOK_URL: 'https://hooks.example/hidden-6',
+        }),
+      ),
+    );
+    assert.doesNotMatch(shown, /hidden-\d/);
   });
 
   it('are frozen', () => {

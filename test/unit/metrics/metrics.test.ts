@@ -97,7 +97,9 @@ describe('[METRIC] metrics', () => {
   });
 
   it('are JSON for people and text for scrapers', async () => {
-    const server = express().use(metricsRouter(metrics)).listen(0, '127.0.0.1');
+    const server = express()
+      .use(metricsRouter(metrics, (_request, _response, next) => next()))
+      .listen(0, '127.0.0.1');
     await once(server, 'listening');
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`;
     const typeFor = async (Accept: string) =>
