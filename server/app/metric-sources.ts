@@ -10,7 +10,8 @@ interface MetricParts extends Foundation, Messaging {
 
 /** The sources of the metrics. */
 export function metricSources(parts: MetricParts): MetricSources {
-  const { replicaId, registry, topics, gateway, storage, limits, tokens, supervision, tracing } = parts;
+  const { replicaId, registry, topics, gateway, storage, limits, tokens, supervision, tracing, logger } =
+    parts;
   const { budget, fastPublish, lifecycle } = gateway;
   return {
     replicaId,
@@ -34,6 +35,7 @@ export function metricSources(parts: MetricParts): MetricSources {
       const { exported, failed } = tracing.spans.counts;
       return { ...tracing.tracer.counts, spans_exported: exported, spans_failed: failed };
     },
+    droppedLogLines: () => logger.droppedLines,
     redis: () => storage.redis(),
   };
 }

@@ -230,6 +230,11 @@ export const metricTable: readonly MetricRow[] = [
     ({ redis }) => redis.errors,
   ),
   counter('rtc_redis_stalls_total', 'Times Redis did not answer in time.', ({ redis }) => redis.stalls),
+  counter(
+    'rtc_log_lines_dropped_total',
+    'Log lines that were not written, because their reader was too slow or had gone.',
+    ({ log }) => log.dropped,
+  ),
   gauge(
     'rtc_event_loop_lag_ms',
     'Event-loop delay since the start, in milliseconds.',

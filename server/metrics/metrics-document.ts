@@ -96,6 +96,8 @@ export interface MetricsDocument {
     readonly errors: number;
     readonly stalls: number;
   };
+  /** `dropped`: lines of the log that were not written, because the reader was too slow or had gone. */
+  readonly log: { readonly dropped: number };
   readonly event_loop_lag_ms: { readonly mean: number; readonly p99: number; readonly max: number };
   readonly memory: {
     readonly rss_bytes: number;

@@ -32,6 +32,7 @@ export interface MetricSources {
   readonly alerts: () => MetricsDocument['alerts'];
   readonly workPool: () => MetricsDocument['work_pool'];
   readonly traces: () => MetricsDocument['traces'];
+  readonly droppedLogLines: () => number;
   readonly redis: () => { state: 'up' | 'down' | 'none'; reconnects: number; errors: number; stalls: number };
 }
 
@@ -114,6 +115,7 @@ export class Metrics {
       work_pool: sources.workPool(),
       traces: sources.traces(),
       redis: sources.redis(),
+      log: { dropped: sources.droppedLogLines() },
       event_loop_lag_ms: {
         mean: lagHistogramMs(this.loop.mean),
         p99: lagHistogramMs(this.loop.percentile(99)),

@@ -29,6 +29,7 @@ function someMetrics(): Metrics {
     alerts: () => ({ raised: 27, delivered: 28, undelivered: 29 }),
     workPool: () => ({ running: 30, waiting: 31, failures: 32 }),
     traces: () => ({ sampled: 33, forced: 34, skipped: 35, spans_exported: 36, spans_failed: 37 }),
+    droppedLogLines: () => 38,
     redis: () => ({ state: 'up', reconnects: 18, errors: 19, stalls: 20 }),
   });
   return metrics;
