@@ -74,7 +74,7 @@ describe('[LOG] a reader of standard output', () => {
     it(`that is stalled keeps the service neither from working nor from ending (${through})`, async () => {
       const { port, child } = await start(through);
       child.stdout?.pause();
-      await log(port, 500);
+      await log(port, 300);
       assert.ok(await isUp(port));
       assert.equal(await stop(child), 0);
     });

@@ -13,7 +13,7 @@ interface AuditLogDependencies {
 }
 
 /** A request to record. */
-export interface AuditedRequest {
+interface AuditedRequest {
   /** Method and path, as called. */
   readonly action: string;
   readonly content: unknown;
