@@ -4,6 +4,8 @@ import WebSocket from 'ws';
 import type { Message } from '../../shared/message.js';
 import { connectClient, emit, JsonClient, type TestAnswer } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
+import { ok, type Json } from '../support/admin.js';
+import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
 
@@ -25,7 +27,7 @@ const payloads = (pages: readonly TestAnswer[]) =>
   pages.flatMap((page) => (page['messages'] as Message[]).map(({ payload }) => payload));
 
 describe('[P7] answers in pages', function () {
-  this.timeout(30_000);
+  this.timeout(90_000);
   let embedded: EmbeddedService;
   const open: { close(): unknown }[] = [];
   const client = async (userId: string): Promise<Client> => {
@@ -149,6 +151,89 @@ describe('[P7] answers in pages', function () {
       users,
       Array.from({ length: 60 }, (_, n) => `user-${n}`),
     );
+  });
+});
+
+describe('[P7] [A4] lists of /admin', function () {
+  this.timeout(120_000);
+  let redis: TestRedis;
+  const replicas: TestReplica[] = [];
+  const clients: Client[] = [];
+
+  before(async () => {
+    redis = await TestRedis.start();
+    for (const id of ['a', 'b'])
+      replicas.push(await TestReplica.start({ REDIS_URL: redis.url, REPLICA_ID: id }));
+    for (let n = 0; n < 9; n++) {
+      const one = await connectClient(replicas[n % 2]!.url, `user-${n % 5}`);
+      clients.push(one);
+      await emit(one, 'subscribe', { topics: [`list.${n % 4}`, `list.of.${n}`] });
+    }
+  });
+  after(async () => {
+    for (const one of clients) one.close();
+    for (const replica of replicas) await replica.end();
+    await redis.stop();
+  });
+
+  const all = async (path: string, list: string, keyOf: (item: Json) => string) => {
+    const keys: string[] = [];
+    let pages = 0;
+    for (let cursor: string | null = ''; cursor !== null; pages++) {
+      const answer: Json = await ok(replicas[pages % 2]!, 'GET', `${path}limit=2&cursor=${cursor}`);
+      const items = answer[list] as Json[];
+      assert.ok(items.length <= 2);
+      keys.push(...items.map(keyOf));
+      cursor = answer['cursor'] as string | null;
+    }
+    return keys;
+  };
+
+  it('are walked by their cursor over both replicas, whichever is asked', async () => {
+    assert.deepEqual(
+      await all('/connections?', 'connections', (item) => String(item['connection_id'])),
+      clients.map(({ id }) => id!).sort(),
+    );
+    assert.deepEqual(await all('/users?', 'users', (item) => `${item['user_id']} ${item['connections']}`), [
+      'user-0 2',
+      'user-1 2',
+      'user-2 2',
+      'user-3 2',
+      'user-4 1',
+    ]);
+    const topics = await all('/topics?prefix=list.&', 'topics', (item) => String(item['topic']));
+    const expected = [...[0, 1, 2, 3].map((n) => `list.${n}`), ...clients.map((_, n) => `list.of.${n}`)];
+    assert.deepEqual(topics, expected.sort());
+  });
+});
+
+describe('[P7] an HTTP answer that is not read', function () {
+  this.timeout(90_000);
+  let embedded: EmbeddedService;
+  before(async () => {
+    embedded = await startEmbedded({
+      RTC_TOPICS_MAX_HISTORY_ANSWER_BYTES: '16777216',
+      RTC_OUTBOX_ANSWER_TIMEOUT_SECS: '1',
+    });
+  });
+  after(() => embedded.service.close());
+
+  it('is aborted after its time, also while nobody waits for room', async () => {
+    const ann = await connectClient(embedded.url, 'ann');
+    const payload = 'z'.repeat(60_000);
+    for (let n = 0; n < 250; n += 50)
+      await Promise.all(Array.from({ length: 50 }, () => emit(ann, 'publish', { topic: 'large', payload })));
+    ann.close();
+    const bytes = () => embedded.service.metrics.document().answers.bytes;
+    const socket = connect(Number(new URL(embedded.url).port), '127.0.0.1');
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write(
+      `GET /api/history?topic=large&limit=1000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tokenOf('ann')}\r\n\r\n`,
+    );
+    await until(() => bytes() > 0, 'the answer is under way');
+    await until(() => bytes() === 0, 'the answer is aborted');
+    socket.destroy();
   });
 });
 

@@ -51,6 +51,12 @@ export const unsubscribeConnection = operation<
   UnsubscribeAnswer
 >('unsubscribe');
 
+/** What replicas of version 0.2 ask instead of {@link listUsers}: the number of connections by user. */
+export const countUsers = operation<null, Readonly<Record<string, number>>>('users');
+
+/** Users in the answer to a replica of version 0.2. */
+const countedUsersLimit = 10_000;
+
 export const listUsers = operation<ListRequest, Found<UserInfo>>('list_users');
 
 interface LiveConnection extends Connection {
@@ -80,6 +86,10 @@ export class ConnectionOperations {
     cluster.answer(disconnectConnections, ({ reason, ...query }) => this.disconnect(query, reason));
     cluster.answer(unsubscribeConnection, ({ id, topics }) => this.unsubscribe(id, topics));
     cluster.answer(listUsers, (request) => this.listUsers(request));
+    cluster.answer(countUsers, () => {
+      const { items } = this.listUsers({ limit: countedUsersLimit });
+      return Object.fromEntries(items.map(({ user_id: id, connections }) => [id, connections]));
+    });
   }
 
   private list(query: ConnectionQuery & ListRequest): Found<ConnectionInfo> {

@@ -3,6 +3,7 @@ import { listActors, restartActor } from '../../../server/admin/actors/actor-ope
 import { ClusterOperations, operation } from '../../../server/admin/cluster-operations.js';
 import { replicaMetrics } from '../../../server/admin/cluster/replica-metrics.js';
 import {
+  countUsers,
   disconnectConnections,
   listConnections,
   listUsers,
@@ -36,6 +37,7 @@ describe('operations of the cluster', () => {
       listConnections,
       disconnectConnections,
       unsubscribeConnection,
+      countUsers,
       listUsers,
       listTopics,
       notifyClients,
@@ -49,6 +51,7 @@ describe('operations of the cluster', () => {
       'connections',
       'disconnect',
       'unsubscribe',
+      'users',
       'list_users',
       'topics',
       'notify',
