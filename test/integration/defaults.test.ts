@@ -20,7 +20,7 @@ const production = { NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32) };
 
 describe('[CONF] the standard settings', () => {
   it('are warned of in production, each once, with the setting and its remedy', async () => {
-    const warnings = await warningsOf(production);
+    const warnings = await warningsOf({ ...production, RTC_LIMITS_USER_RPS: '100000' });
     assert.ok(warnings.every(({ message }) => message === 'Dangerous setting'));
     const settings = warnings.map(({ setting }) => setting);
     assert.equal(new Set(settings).size, settings.length);
@@ -31,6 +31,8 @@ describe('[CONF] the standard settings', () => {
       'server.metrics_access',
     ])
       assert.ok(settings.includes(name), name);
+    assert.ok(settings.includes('limits.connection_rps'));
+    assert.ok(!settings.includes('limits.user_rps'), 'a limit that is set is no danger');
     for (const { setting, risk, remedy } of warnings) {
       assert.ok(
         hardenedValues.some(({ name }) => name === setting),
