@@ -61,7 +61,7 @@ export function assembleAdmin(parts: AdminParts): Admin {
 }
 
 function serveOperations(parts: AdminParts): void {
-  const { settings, logger, control, registry, topics, presence, sessions, replicaId } = parts;
+  const { settings, logger, control, registry, topics, presence, gate, replicaId } = parts;
   const { supervision, tracing, metrics } = parts;
   const { cluster } = control;
   const connections = () => registry.all();
@@ -75,7 +75,7 @@ function serveOperations(parts: AdminParts): void {
     connections,
     connection: (id) => registry.connection(id),
     topics,
-    sessions,
+    gate,
   }).serve(cluster);
   new TopicOperations({ activeTopics: () => topics.activeTopics() }).serve(cluster);
   new ActorOperations({

@@ -17,19 +17,19 @@ import { subscribeCommand } from '../commands/subscribe.js';
 import { unsubscribeCommand } from '../commands/unsubscribe.js';
 import type { Settings } from '../config/schema.js';
 import type { Confirmations } from '../fanout/confirmations.js';
-import type { PresenceRooms } from '../gateway/socketio/presence-rooms.js';
 import type { DirectService } from '../direct/direct-service.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import type { SessionService } from '../sessions/session-service.js';
 import type { LogFactory } from '../logging/log.js';
 import type { MessageTracer } from '../tracing/message-tracer.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { SubscriptionGate } from '../topics/subscription-gate.js';
 import type { Topics } from '../topics/topics.js';
 
 /** Parts that the commands need. */
 interface CommandParts {
   readonly settings: Settings;
-  readonly presenceRooms: PresenceRooms;
+  readonly gate: SubscriptionGate;
   readonly topics: Topics;
   readonly direct: DirectService;
   readonly presence: PresenceService;
@@ -37,6 +37,8 @@ interface CommandParts {
   readonly permissions: Permissions;
   readonly confirmations: Confirmations;
   readonly authenticate: (token: string) => Identity;
+  /** Called when a connection has a new identity, with the one that it had. */
+  readonly onRefreshed: (connection: Connection, former: Identity) => Promise<void>;
   readonly metrics: Metrics;
   readonly tracer: MessageTracer;
   /** Refuses publishes to a topic that an operator has frozen. */
@@ -50,28 +52,15 @@ interface CommandParts {
 
 /** Assembles the commands of clients. */
 export function assembleCommands(parts: CommandParts): CommandRouter {
-  const { settings, topics, permissions, confirmations, presence, sessions, metrics, tracer, presenceRooms } =
-    parts;
+  const { settings, gate, topics, permissions, confirmations, presence, sessions, metrics, tracer } = parts;
   const limits = {
     maxBytes: settings.websocket.maxMessageBytes,
     maxDepth: settings.websocket.maxPayloadDepth,
     confirmTimeoutMs: settings.direct.confirmTimeoutMs,
   };
   const commands = [
-    subscribeCommand(
-      {
-        topics,
-        permissions,
-        watchPresence: presenceRooms.watch,
-        sessions,
-      },
-      { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
-    ),
-    unsubscribeCommand({
-      topics,
-      unwatchPresence: presenceRooms.unwatch,
-      sessions,
-    }),
+    subscribeCommand({ gate }),
+    unsubscribeCommand({ gate }),
     publishCommand(
       {
         topics,
@@ -92,7 +81,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
       settings.topics,
     ),
     presenceCommand({ presence, permissions }, settings.topics),
-    refreshCommand({ verify: parts.authenticate, onRefreshed: () => {} }),
+    refreshCommand({ verify: parts.authenticate, onRefreshed: parts.onRefreshed }),
     pingCommand(Date.now),
   ] as Command[];
   const traceRefused = refusedTrace(tracer, uuidV7);

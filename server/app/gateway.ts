@@ -14,7 +14,6 @@ import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { closeUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
 import { engineIoPath } from '../gateway/paths.js';
-import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
 import { CommandListener } from '../gateway/socketio/command-listener.js';
 import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.js';
 import { FastPublish } from '../gateway/socketio/fast-publish.js';
@@ -62,7 +61,7 @@ export function assembleSocketIo({ settings, storage: { adapter } }: Foundation)
 /** Assembles the gateway and starts to serve clients. */
 export function assembleGateway(parts: GatewayParts): Gateway {
   const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
-  const { registry, topics, sessions, direct, permissions, router } = parts;
+  const { registry, sessions, direct, router } = parts;
   const { websocket } = settings;
   const { hooks } = supervision;
   const addressOf = addresses.of;
@@ -110,14 +109,13 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     log,
   });
   const fastPublish = new FastPublish({ run: commands.run, commandListener });
-  const mode = () => control.state.mode;
   const lifecycle = new ConnectionLifecycle(
     {
       registry,
       budget,
       sessions,
       direct,
-      restore: new SubscriptionRestore({ registry, topics, sessions, permissions, mode, log }),
+      restore: parts.restore,
       commands,
       router,
       commandListener,

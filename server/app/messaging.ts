@@ -2,15 +2,18 @@ import type { Server as SocketIoServer } from 'socket.io';
 import { Permissions } from '../auth/permissions.js';
 import { commandAdmission } from '../commands/command-admission.js';
 import type { CommandRouter } from '../commands/router.js';
+import { subscribing } from '../commands/subscribe.js';
 import { DirectService } from '../direct/direct-service.js';
 import { Confirmations } from '../fanout/confirmations.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
 import { followRooms } from '../gateway/follow-rooms.js';
 import { ReadThrottle } from '../gateway/read-throttle.js';
+import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
 import { PresenceRooms } from '../gateway/socketio/presence-rooms.js';
 import { PresenceService } from '../presence/presence-service.js';
 import { systemClock } from '../primitives/clock.js';
 import { SessionService } from '../sessions/session-service.js';
+import { SubscriptionGate } from '../topics/subscription-gate.js';
 import type { TopicHub } from '../topics/topic-hub.js';
 import { assembleCommands } from './commands.js';
 import type { Foundation } from './foundation.js';
@@ -24,6 +27,8 @@ export interface Messaging {
   readonly presence: PresenceService;
   readonly sessions: SessionService;
   readonly direct: DirectService;
+  readonly gate: SubscriptionGate;
+  readonly restore: SubscriptionRestore;
   readonly router: CommandRouter;
 }
 
@@ -34,7 +39,8 @@ interface MessagingParts extends Foundation {
 
 /** Assembles the path of messages, from the command to the fan-out. */
 export function assembleMessaging(parts: MessagingParts): Messaging {
-  const { settings, storage, metrics, tracing, tokens, control, limits, logOf, io, isDraining } = parts;
+  const { settings, storage, metrics, tracing, tokens, control, limits, supervision, logOf, io, isDraining } =
+    parts;
   const registry = new ConnectionRegistry(io.of('/'));
   const permissions = new Permissions(settings.permissions);
   const confirmations = new Confirmations(storage.bus);
@@ -61,10 +67,31 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     log: logOf('direct'),
     onStored: () => metrics.direct++,
   });
+  const gate = new SubscriptionGate(
+    {
+      topics,
+      permissions,
+      sessions,
+      presence: presenceRooms,
+      checkMode: () => control.state.checkCommand(subscribing),
+      onSubscribe: supervision.hooks.subscribing,
+    },
+    { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
+  );
+  const admit = commandAdmission({ isDraining, control: control.state, limiter: limits.commands });
+  const restore = new SubscriptionRestore({
+    isConnected: (connection) => registry.connection(connection.id) === connection,
+    gate,
+    sessions,
+    permissions,
+    admit: (connection) => admit(connection, subscribing),
+    mode: () => control.state.mode,
+    log: logOf('sessions'),
+  });
   const reads = new ReadThrottle({ clock: systemClock });
   const router = assembleCommands({
     settings,
-    presenceRooms,
+    gate,
     topics,
     direct,
     presence,
@@ -77,10 +104,14 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     logOf,
     checkTopic: (topic) => control.state.checkTopic(topic),
     onQueued: ({ id }, topic) => reads.published(registry.connection(id), topics.publisher.appendAt(topic)),
-    admit: commandAdmission({ isDraining, control: control.state, limiter: limits.commands }),
+    admit,
+    onRefreshed: async (connection, former) => {
+      gate.identityChanged(connection, former);
+      await restore.subscribeToken(connection);
+    },
   });
   tokens.watch(() => registry.all());
-  followRooms({ registry, topics, presence });
+  followRooms({ registry, topics, presence, sessions });
   storage.onUp(() => presence.rewrite());
-  return { registry, permissions, topics, presence, sessions, direct, router };
+  return { registry, permissions, topics, presence, sessions, direct, gate, restore, router };
 }

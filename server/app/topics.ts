@@ -32,7 +32,6 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       acks: parts.confirmations,
       supervisor: supervision.supervisor,
       onPublish: supervision.hooks.publish,
-      onSubscribe: supervision.hooks.subscribing,
       tracer: tracing.tracer,
       onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
       log: parts.logOf('routing'),

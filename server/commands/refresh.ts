@@ -6,23 +6,32 @@ import { statusFrame, type Command } from './command.js';
 
 const schema = z.strictObject({ token: z.string().min(1).max(16_384) });
 
-/** `refresh`: replaces the token by a new one of the same user, without a reconnection. */
-export function refreshCommand(dependencies: {
+interface RefreshDependencies {
   readonly verify: (token: string) => Identity;
-  readonly onRefreshed: (connection: Connection) => void;
-}): Command<z.output<typeof schema>, { expires_at: number | null }> {
+  /** Called when a connection has a new identity, with the one that it had. Resolves when its topics fit it. */
+  readonly onRefreshed: (connection: Connection, former: Identity) => Promise<void>;
+}
+
+/**
+ * `refresh`: replaces the token by a new one of the same user, without a reconnection. Topics that the new
+ * token does not allow end before the answer.
+ */
+export function refreshCommand({
+  verify,
+  onRefreshed,
+}: RefreshDependencies): Command<z.output<typeof schema>, { expires_at: number | null }> {
   return {
     name: 'refresh',
     schema,
     frame: { type: 'RefreshToken', answer: (answer) => [statusFrame('token_refreshed', answer)] },
     refusedIn: [],
-    run(connection, request) {
-      const identity = dependencies.verify(request.token);
-      if (identity.userId !== connection.identity.userId) {
+    async run(connection, request) {
+      const identity = verify(request.token);
+      const former = connection.identity;
+      if (identity.userId !== former.userId)
         throw new RefusalError('forbidden', 'the new token belongs to another user');
-      }
       connection.identity = identity;
-      dependencies.onRefreshed(connection);
+      await onRefreshed(connection, former);
       return { expires_at: identity.expiresAt === undefined ? null : identity.expiresAt * 1000 };
     },
   };

@@ -12,7 +12,10 @@ export interface CommandRouterDependencies {
   readonly commands: readonly Command[];
   readonly log: Log;
   /** Called before a command runs; throws or rejects to refuse it (limits, modes). If it returns a promise, the command waits for it. */
-  readonly admit: (connection: Connection, command: Command) => void | Promise<void>;
+  readonly admit: (
+    connection: Connection,
+    command: Pick<Command, 'name' | 'refusedIn'>,
+  ) => void | Promise<void>;
   /** Called for each refused command. */
   readonly onRefused: (refusal: RefusedCommand) => void;
 }

@@ -1,35 +1,16 @@
 import { z } from 'zod';
-import { RefusalError, toWireError, type WireError } from '../../shared/errors.js';
-import type { Position } from '../../shared/position.js';
-import { readTopicName } from '../../shared/topic-name.js';
-import type { Permissions } from '../auth/permissions.js';
+import { RefusalError, type WireError } from '../../shared/errors.js';
 import type { ServerFrame } from '../protocol/server-frame.js';
-import type { Subscribed, Topics } from '../topics/topics.js';
-import type { Connection } from '../protocol/connection.js';
+import { rejectionOf, type SubscriptionGate } from '../topics/subscription-gate.js';
+import { readPosition } from '../topics/start-position.js';
+import type { Subscribed } from '../topics/topics.js';
 import { statusFrame, type Command } from './command.js';
-import { beginningOf } from '../protocol/name.js';
-import { positionsField, topicsField } from '../protocol/request-fields.js';
-
-interface SubscribeDependencies {
-  readonly topics: Topics;
-  readonly permissions: Permissions;
-  /** Starts to send `presence` events of a topic to the connection. */
-  readonly watchPresence: (connection: Connection, topic: string) => void;
-  readonly sessions: {
-    /** A topic that the session of the connection is still to get back. */
-    awaited(connection: Connection, topic: string): { readonly since: Position | undefined } | undefined;
-    /** The connection is subscribed: from `since`, if given, else from `at`. */
-    subscribed(connection: Connection, topic: string, since: Position | undefined, at: Position): void;
-  };
-}
-
-interface SubscribeSettings {
-  readonly maxTopicsPerConnection: number;
-}
+import { topicsField } from '../protocol/request-fields.js';
 
 const schema = z.strictObject({
   topics: topicsField,
-  since: positionsField.optional(),
+  /** Positions by topic. Each is read by itself: a wrong one costs its topic the recovery, nothing more. */
+  since: z.record(z.string(), z.unknown()).optional(),
   /** Also send `presence` events of these topics. */
   presence: z.boolean().optional(),
 });
@@ -39,60 +20,34 @@ interface SubscribeAnswer {
   rejected: { topic: string; error: WireError }[];
 }
 
+/** What operators switch off together with this command, whatever subscribes. */
+export const subscribing = { name: 'subscribe', refusedIn: ['maintenance'] } as const;
+
 /** `subscribe`: each topic succeeds or is rejected by itself. */
-export function subscribeCommand(
-  { topics, permissions, watchPresence, sessions }: SubscribeDependencies,
-  settings: SubscribeSettings,
-): Command<z.output<typeof schema>, SubscribeAnswer> {
-  const one = async (
-    connection: Connection,
-    topic: string,
-    request: z.output<typeof schema>,
-    held: number,
-  ) => {
-    if (held > settings.maxTopicsPerConnection) {
-      throw new RefusalError(
-        'too_many_topics',
-        `a connection may hold ${settings.maxTopicsPerConnection} topics`,
-        {
-          limit: settings.maxTopicsPerConnection,
-        },
-      );
-    }
-    permissions.check(connection.identity, 'subscribe', topic);
-    const given =
-      request.since !== undefined && Object.hasOwn(request.since, topic) ? request.since[topic] : undefined;
-    // A topic that the session has not got back yet goes on where the session was.
-    const since = given ?? sessions.awaited(connection, topic)?.since;
-    const subscribed = await topics.subscribe(connection, topic, since);
-    sessions.subscribed(connection, topic, since, subscribed);
-    if (request.presence === true) {
-      permissions.check(connection.identity, 'presence', topic);
-      watchPresence(connection, topic);
-    }
-    return subscribed;
-  };
+export function subscribeCommand({
+  gate,
+}: {
+  readonly gate: Pick<SubscriptionGate, 'subscribe'>;
+}): Command<z.output<typeof schema>, SubscribeAnswer> {
   return {
     name: 'subscribe',
     schema,
     frame: { type: 'Subscribe', answer: subscribedFrames },
-    refusedIn: ['maintenance'],
-    async run(connection, request) {
+    refusedIn: subscribing.refusedIn,
+    async run(connection, { topics, since, presence = false }) {
+      const requests = [...new Set(topics)].map((topic, i) => ({
+        topic,
+        field: `topics[${i}]`,
+        since: since !== undefined && Object.hasOwn(since, topic) ? readPosition(since[topic]) : undefined,
+        presence,
+      }));
       const answer: SubscribeAnswer = { topics: [], rejected: [] };
-      const names = [...new Set(request.topics)];
-      const held = topics.positions(connection);
-      const more = names.filter((name) => !held.has(name));
-      await Promise.all(
-        names.map(async (name, i) => {
-          try {
-            const topic = readTopicName(name, `topics[${i}]`);
-            answer.topics.push(await one(connection, topic, request, held.size + more.indexOf(name) + 1));
-          } catch (error) {
-            if (!(error instanceof RefusalError)) throw error;
-            answer.rejected.push({ topic: beginningOf(name, 200), error: toWireError(error) });
-          }
-        }),
-      );
+      for (const outcome of await gate.subscribe(connection, requests)) {
+        if ('subscribed' in outcome) answer.topics.push(outcome.subscribed);
+        else if (outcome.error instanceof RefusalError)
+          answer.rejected.push(rejectionOf(outcome.topic, outcome.error));
+        else throw outcome.error;
+      }
       return answer;
     },
   };

@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { RefusalError } from '../../shared/errors.js';
-import type { Positions } from '../../shared/position.js';
+import type { Position } from '../../shared/position.js';
 import type { ConnectEvent } from '../hooks/hooks.js';
 import type { Identity } from '../protocol/identity.js';
-import { positionsField } from '../protocol/request-fields.js';
 import type { OpenedSession } from '../sessions/session-service.js';
+import { readPositions } from '../topics/start-position.js';
 import { ClientGoneError } from './handshake/handshake-admission.js';
 import type { ConnectionAttempt, Release } from './connection-attempt.js';
 
@@ -25,7 +24,11 @@ interface ConnectionPipelineDependencies {
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Returns undefined if connections of users are not limited. */
   readonly acquireUserSlot: (userId: string) => Promise<Release> | undefined;
-  readonly openSession: (userId: string, sessionId: unknown, positions: Positions) => Promise<OpenedSession>;
+  readonly openSession: (
+    userId: string,
+    sessionId: unknown,
+    positions: ReadonlyMap<string, Position>,
+  ) => Promise<OpenedSession>;
   /** @throws RefusalError `token_revoked` */
   readonly checkRevoked: (identity: Identity) => void;
   /** Called for each attempt that a step refuses. */
@@ -123,13 +126,11 @@ export class ConnectionPipeline {
 
   private async openSession(attempt: ConnectionAttempt): Promise<void> {
     const { sessionId, positions } = attempt.credentials;
-    const parsed = positionsField.safeParse(positions ?? {});
-    if (!parsed.success) {
-      throw new RefusalError('invalid_message', 'auth.positions must map topics to { epoch, sequence }', {
-        field: 'auth.positions',
-      });
-    }
-    attempt.session = await this.dependencies.openSession(attempt.identity!.userId, sessionId, parsed.data);
+    attempt.session = await this.dependencies.openSession(
+      attempt.identity!.userId,
+      sessionId,
+      readPositions(positions, 'auth.positions'),
+    );
   }
 }
 

@@ -1,4 +1,5 @@
 import type { PresenceService } from '../presence/presence-service.js';
+import type { SessionService } from '../sessions/session-service.js';
 import type { TopicHub } from '../topics/topic-hub.js';
 import type { ConnectionRegistry } from './connection-registry.js';
 
@@ -6,10 +7,14 @@ interface FollowRoomsDependencies {
   readonly registry: ConnectionRegistry;
   readonly topics: TopicHub;
   readonly presence: PresenceService;
+  readonly sessions: Pick<SessionService, 'drop'>;
 }
 
-/** Derives the active topics of this replica, and the presence of its users, from Socket.IO's rooms. */
-export function followRooms({ registry, topics, presence }: FollowRoomsDependencies): void {
+/**
+ * Derives the active topics of this replica, the presence of its users, and what their sessions lose, from
+ * Socket.IO's rooms.
+ */
+export function followRooms({ registry, topics, presence, sessions }: FollowRoomsDependencies): void {
   const userOf = (id: string) => registry.connection(id)?.identity.userId;
   registry.follow({
     onRoomCreated: (topic) => topics.onRoomCreated(topic),
@@ -20,8 +25,12 @@ export function followRooms({ registry, topics, presence }: FollowRoomsDependenc
     },
     onLeft: (topic, id) => {
       topics.onLeft(topic, id);
-      const userId = userOf(id);
-      if (userId !== undefined) presence.left(topic, userId);
+      const connection = registry.connection(id);
+      if (connection === undefined) return;
+      presence.left(topic, connection.identity.userId);
+      // Also if a program has removed the socket from the room. Of a connection that closes, the session was
+      // taken before.
+      sessions.drop(connection, topic);
     },
   });
 }

@@ -1,46 +1,58 @@
-import { errorTable, RefusalError } from '../../shared/errors.js';
+import { errorTable, RefusalError, type WireError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
-import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Log } from '../logging/log.js';
+import type { Connection } from '../protocol/connection.js';
 import { withTimeout } from '../primitives/with-timeout.js';
 import type { OpenedSession } from '../sessions/session-service.js';
-import type { Subscribed, Topics } from '../topics/topics.js';
-import type { ClientConnection } from './client-connection.js';
-import type { Connection } from '../protocol/connection.js';
-import type { ConnectionRegistry } from './connection-registry.js';
+import { startOf } from '../topics/start-position.js';
+import { rejectionOf, type GateSessions, type SubscriptionGate } from '../topics/subscription-gate.js';
+import type { Subscribed } from '../topics/topics.js';
 
 /** Sessions as the restoring of subscriptions uses them; see `sessions/session-service.ts`. */
-interface RestoredSessions {
+interface RestoredSessions extends Pick<GateSessions, 'awaited' | 'awaitedTopics' | 'drop'> {
   connected(
     connection: Connection,
     createdAt: number,
     topics: ReadonlyMap<string, Position | undefined>,
   ): void;
-  awaited(connection: Connection, topic: string): { readonly since: Position | undefined } | undefined;
-  holds(connection: Connection, topic: string): boolean;
-  subscribed(connection: Connection, topic: string, since: Position | undefined, at: Position): void;
-  forget(connection: Connection, topic: string): boolean;
+  /** Adds a topic that is not subscribed yet. */
+  await(connection: Connection, topic: string): void;
 }
 
 interface SubscriptionRestoreDependencies {
-  readonly registry: ConnectionRegistry;
-  readonly topics: Topics;
+  /** Whether a connection has not left. */
+  readonly isConnected: (connection: Connection) => boolean;
+  readonly gate: Pick<SubscriptionGate, 'subscribe' | 'whyNot' | 'heldBy'>;
   readonly sessions: RestoredSessions;
-  readonly permissions: Permissions;
+  readonly permissions: Pick<Permissions, 'allows'>;
+  /** Admits a command for up to {@link topicsPerCommand} topics: restoring is limited as subscribing is. */
+  readonly admit: (connection: Connection) => void | Promise<void>;
   /** The current mode of the service. Included in the `status` if it is not `normal`. */
   readonly mode: () => string;
   readonly log: Log;
 }
 
-/** The `status` waits at most this long for the inbox, in milliseconds. */
-const inboxLimitMs = 1000;
+type Rejected = { topic: string; error: WireError };
 
-/** Delay before a failed subscription is tried again, in milliseconds. */
+/** The `status` waits at most this long for the inbox, and the answer of `refresh` for topics, in milliseconds. */
+const patienceMs = 1000;
+
+/** Delay before failed subscriptions are tried again, in milliseconds. It grows while a bug is the reason. */
 const retryMs = 1000;
+const retryMaxMs = 30_000;
 
-/** Restores the subscriptions of a new connection and sends `status`, its first event. */
+/** As many as in one `subscribe`. */
+const topicsPerCommand = 100;
+
+/** A `status` lists this many rejected topics at most. */
+const rejectedLimit = 100;
+
+/** Subscribes connections to the topics of their session and token, and sends `status`, their first event. */
 export class SubscriptionRestore {
+  /** Connections that will try again. */
+  private readonly planned = new WeakSet<Connection>();
+
   constructor(private readonly dependencies: SubscriptionRestoreDependencies) {}
 
   /**
@@ -50,22 +62,15 @@ export class SubscriptionRestore {
    * @param inbox resolves when direct messages reach the connection, so that a client with a `status` can
    * receive them
    */
-  async run(connection: ClientConnection, session: OpenedSession, inbox: Promise<void>): Promise<void> {
-    const { sessions, permissions } = this.dependencies;
-    const wanted = new Map(session.topics);
-    for (const topic of connection.identity.autoSubscribe)
-      if (!wanted.has(topic)) wanted.set(topic, undefined);
-    const allowed = [...wanted].filter(
-      ([topic]) => isTopicName(topic) && permissions.allows(connection.identity, 'subscribe', topic),
-    );
+  async run(connection: Connection, session: OpenedSession, inbox: Promise<void>): Promise<void> {
+    const { sessions, mode } = this.dependencies;
+    const { allowed, rejected } = this.admissible(connection, session);
     // From here on the session keeps each of these topics until it is subscribed, even if the connection
     // closes.
-    sessions.connected(connection, session.createdAt, new Map(allowed));
+    sessions.connected(connection, session.createdAt, allowed);
     // Before the subscriptions, because nothing may come between them and the status: it is sent before the missed messages.
-    await withTimeout(inbox, inboxLimitMs).catch(() => {});
-    const subscribed = await Promise.all(allowed.map(([topic]) => this.subscribe(connection, topic)));
-    const topics = subscribed.filter((one) => one !== undefined);
-    const mode = this.dependencies.mode();
+    await withTimeout(inbox, patienceMs).catch(() => {});
+    const topics = await this.attempt(connection, [...allowed.keys()], rejected);
     connection.emit('status', {
       status: 'connected',
       details: {
@@ -75,63 +80,147 @@ export class SubscriptionRestore {
         ...(session.resumed !== undefined && {
           recovered:
             session.resumed &&
-            topics.length === allowed.length &&
-            topics.every((topic) => topic.recovered === true || !session.topics.has(topic.topic)),
+            topics.length === allowed.size &&
+            !rejected.some(({ error }) => error.code === 'too_many_topics') &&
+            topics.every(({ topic, recovered }) => recovered === true || !isResumed(session, topic)),
         }),
-        ...(mode !== 'normal' && { mode }),
+        ...(mode() !== 'normal' && { mode: mode() }),
         topics,
+        ...(rejected.length > 0 && { rejected: rejected.slice(0, rejectedLimit) }),
       },
     });
   }
 
   /**
-   * Subscribes to a topic that the session still awaits. While the log is unreachable, the subscription is
-   * tried again later. Undefined: not subscribed now, or no longer awaited.
+   * Subscribes a connection to the topics that its token requests. Resolves after the first attempt, or when
+   * that takes long. A `status` follows.
    */
-  private async subscribe(connection: ClientConnection, topic: string): Promise<Subscribed | undefined> {
-    const { topics, sessions, log } = this.dependencies;
-    const awaited = sessions.awaited(connection, topic);
-    // Meanwhile the client itself has subscribed or unsubscribed.
-    if (awaited === undefined) return undefined;
-    const { since } = awaited;
-    try {
-      const subscribed = await topics.subscribe(connection, topic, since);
-      if (sessions.holds(connection, topic)) {
-        sessions.subscribed(connection, topic, since, subscribed);
-        return subscribed;
-      }
-      // The client has unsubscribed while the subscription was in progress.
-      topics.unsubscribe(connection, topic);
-      return undefined;
-    } catch (error) {
-      log.debug('Subscription not restored yet', { connection_id: connection.id, topic, error });
-      // A final refusal by a hook is not retried.
-      const isForGood = error instanceof RefusalError && errorTable[error.code].retry !== 'yes';
-      if (isForGood) sessions.forget(connection, topic);
-      else this.subscribeLater(connection, topic);
-      return undefined;
+  async subscribeToken(connection: Connection): Promise<void> {
+    const { gate, sessions } = this.dependencies;
+    const held = gate.heldBy(connection);
+    const rejected: Rejected[] = [];
+    const added: string[] = [];
+    for (const topic of connection.identity.autoSubscribe) {
+      if (held.has(topic)) continue;
+      const error = gate.whyNot(connection, topic, held);
+      if (error === undefined) added.push(topic);
+      else rejected.push(rejectionOf(topic, error));
     }
+    for (const topic of added) sessions.await(connection, topic);
+    if (added.length + rejected.length === 0) return;
+    await withTimeout(this.attemptLater(connection, added, rejected), patienceMs).catch(() => {});
   }
 
-  private subscribeLater(connection: ClientConnection, topic: string): void {
-    setTimeout(() => {
-      if (this.dependencies.registry.connection(connection.id) !== connection) return;
-      void this.subscribe(connection, topic).then((subscribed) => {
-        if (subscribed === undefined) return;
-        connection.emit('status', {
-          status: 'subscribed',
-          details: { topics: [topic], positions: [subscribed] },
-        });
-      });
-    }, retryMs).unref();
+  /** The topics of a session that the connection may have, each with its start, and the others. */
+  private admissible(
+    connection: Connection,
+    session: OpenedSession,
+  ): { allowed: Map<string, Position | undefined>; rejected: Rejected[] } {
+    const { gate, permissions } = this.dependencies;
+    const allowed = new Map<string, Position | undefined>();
+    const rejected: Rejected[] = [];
+    const held = new Set<string>();
+    const { identity } = connection;
+    for (const topic of new Set([
+      ...session.topics.keys(),
+      ...session.positions.keys(),
+      ...identity.autoSubscribe,
+    ])) {
+      const error = gate.whyNot(connection, topic, held);
+      if (error === undefined) {
+        const mayReadHistory = permissions.allows(identity, 'history', topic);
+        allowed.set(topic, startOf(session.positions.get(topic), session.topics.get(topic), mayReadHistory));
+      } else if (rejected.length < rejectedLimit) rejected.push(rejectionOf(topic, error));
+    }
+    return { allowed, rejected };
+  }
+
+  /**
+   * Subscribes to topics that the session still awaits. What is refused for good leaves the session; the rest
+   * is tried again later.
+   */
+  private async attempt(
+    connection: Connection,
+    names: readonly string[],
+    rejected: Rejected[],
+    retries = 0,
+  ): Promise<Subscribed[]> {
+    const { admit, gate, sessions, log } = this.dependencies;
+    const subscribed: Subscribed[] = [];
+    const failures: unknown[] = [];
+    for (let i = 0; i < names.length; i += topicsPerCommand) {
+      // Meanwhile the client itself may have subscribed or unsubscribed.
+      const some = names
+        .slice(i, i + topicsPerCommand)
+        .filter((topic) => sessions.awaited(connection, topic) !== undefined);
+      if (some.length === 0) continue;
+      try {
+        await admit(connection);
+      } catch (error) {
+        failures.push(error);
+        break;
+      }
+      const requests = some.map((topic) => ({ topic, field: 'topic' }));
+      for (const outcome of await gate.subscribe(connection, requests)) {
+        if ('subscribed' in outcome) subscribed.push(outcome.subscribed);
+        else if (!isForGood(outcome.error)) failures.push(outcome.error);
+        else if (sessions.drop(connection, outcome.topic))
+          rejected.push(rejectionOf(outcome.topic, outcome.error));
+      }
+    }
+    if (failures.length > 0) {
+      const fields = { connection_id: connection.id, error: failures[0] };
+      if (failures[0] instanceof RefusalError) log.debug('Subscriptions not restored yet', fields);
+      else log.error('Subscriptions not restored yet', fields);
+      this.plan(connection, failures, retries);
+    }
+    return subscribed;
+  }
+
+  private plan(connection: Connection, failures: readonly unknown[], retries: number): void {
+    if (this.planned.has(connection)) return;
+    this.planned.add(connection);
+    const isBug = failures.some((error) => !(error instanceof RefusalError) || error.code === 'internal');
+    const asked = failures.map((error) =>
+      error instanceof RefusalError ? (error.details.retryAfterMs ?? 0) : 0,
+    );
+    const delayMs = Math.max(retryMs * (isBug ? 2 ** Math.min(retries, 5) : 1), ...asked);
+    setTimeout(
+      () => {
+        this.planned.delete(connection);
+        const { isConnected, sessions } = this.dependencies;
+        if (!isConnected(connection)) return;
+        void this.attemptLater(connection, [...sessions.awaitedTopics(connection)], [], retries + 1);
+      },
+      Math.min(delayMs, retryMaxMs),
+    ).unref();
+  }
+
+  /** As {@link attempt}, for a connection that has its first `status`: the result comes in another one. */
+  private async attemptLater(
+    connection: Connection,
+    names: readonly string[],
+    rejected: Rejected[],
+    retries = 0,
+  ): Promise<void> {
+    const positions = await this.attempt(connection, names, rejected, retries);
+    if (positions.length + rejected.length === 0) return;
+    connection.emit('status', {
+      status: 'subscribed',
+      details: {
+        topics: positions.map(({ topic }) => topic),
+        positions,
+        ...(rejected.length > 0 && { rejected: rejected.slice(0, rejectedLimit) }),
+      },
+    });
   }
 }
 
-function isTopicName(name: string): boolean {
-  try {
-    readTopicName(name, 'topic');
-    return true;
-  } catch {
-    return false;
-  }
+function isResumed({ topics, positions }: OpenedSession, topic: string): boolean {
+  return topics.has(topic) || positions.has(topic);
+}
+
+/** A refusal that a repetition does not change. */
+function isForGood(error: unknown): boolean {
+  return error instanceof RefusalError && errorTable[error.code].retry !== 'yes';
 }

@@ -7,9 +7,6 @@ export const positionField = z.strictObject({
   sequence: z.int().min(0),
 });
 
-/** Positions by topic. */
-export const positionsField = z.record(z.string(), positionField);
-
 /** Topic names of one request. Each name is checked on its own, so that one invalid name does not fail the others. */
 export const topicsField = z
   .array(z.string().meta({ title: 'name' }))

@@ -69,19 +69,31 @@ export class LiveSession {
     this.changed = true;
   }
 
+  /** Topics not subscribed yet. */
+  get awaitedTopics(): Iterable<string> {
+    return this.waiting?.keys() ?? [];
+  }
+
+  /** Adds a topic to be subscribed, unless the session has it. */
+  await(topic: string): void {
+    if (this.holds(topic)) return;
+    (this.waiting ??= new Map()).set(topic, undefined);
+    this.changed = true;
+  }
+
+  /** Removes a topic, subscribed or awaited. True if it was awaited. */
+  drop(topic: string): boolean {
+    if (this.proved.delete(topic)) this.changed = true;
+    this.noted?.delete(topic);
+    return this.forget(topic);
+  }
+
   /** Drops a topic that should no longer be subscribed. True if it was awaited. */
-  forget(topic: string): boolean {
+  private forget(topic: string): boolean {
     if (this.waiting?.delete(topic) !== true) return false;
     if (this.waiting.size === 0) this.waiting = undefined;
     this.changed = true;
     return true;
-  }
-
-  /** Sets the present subscriptions of the connection, with their positions. */
-  follow(current: ReadonlyMap<string, Position>): void {
-    this.proved.follow(current);
-    for (const topic of this.noted?.keys() ?? []) if (!current.has(topic)) this.noted!.delete(topic);
-    this.changed = true;
   }
 
   /**

@@ -32,11 +32,13 @@ export class PositionList {
     }
   }
 
-  /** Adds new topics and removes missing ones; the others keep their positions. */
-  follow(current: ReadonlyMap<string, Position>): void {
-    const known = new Map(this.entries());
-    this.topics = Array.from(current.keys());
-    this.positions = Array.from(current, ([topic, position]) => known.get(topic) ?? position);
+  /** True if the topic was in the list. */
+  delete(topic: string): boolean {
+    const at = this.topics.indexOf(topic);
+    if (at < 0) return false;
+    this.topics = this.topics.filter((_, i) => i !== at);
+    this.positions = this.positions.filter((_, i) => i !== at);
+    return true;
   }
 
   /** Moves known topics to these positions. True if any has moved. */

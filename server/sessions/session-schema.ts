@@ -2,13 +2,8 @@ import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
 import { schemaRule } from '../primitives/schema-rule.js';
 import { positionField, sessionIdField, userIdField } from '../protocol/request-fields.js';
+import { unknownPosition } from '../topics/start-position.js';
 import type { StoredSession } from './session-store.js';
-
-/**
- * The position of a subscription if only the topic is known. No log has this position, so a client that
- * resumes from it is notified that messages may be missing.
- */
-const unknownPosition = { epoch: 'unknown', sequence: 0 } as const;
 
 const topicName = z.string().superRefine((name, context) => {
   try {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Position, Positions } from '../../shared/position.js';
+import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
@@ -19,8 +19,10 @@ export interface OpenedSession {
   readonly id: string;
   /** Whether it resumes the requested session; undefined: none was requested. */
   readonly resumed: boolean | undefined;
-  /** Subscriptions to restore, each from its position. */
-  readonly topics: ReadonlyMap<string, Position | undefined>;
+  /** Its subscriptions, each with the position of the session. */
+  readonly topics: ReadonlyMap<string, Position>;
+  /** The positions that the client gives. */
+  readonly positions: ReadonlyMap<string, Position>;
   readonly createdAt: number;
 }
 
@@ -59,16 +61,19 @@ export class SessionService {
    *
    * @param requestedId as the client sent it; null and the empty text request none
    */
-  async open(userId: string, requestedId: unknown, positions: Positions): Promise<OpenedSession> {
+  async open(
+    userId: string,
+    requestedId: unknown,
+    positions: ReadonlyMap<string, Position>,
+  ): Promise<OpenedSession> {
     const now = this.dependencies.now();
     const isRequested = requestedId !== undefined && requestedId !== null && requestedId !== '';
     const stored = isSessionId(requestedId) ? await this.find(requestedId, userId) : undefined;
-    const topics = new Map<string, Position | undefined>(Object.entries(stored?.topics ?? {}));
-    for (const [topic, position] of Object.entries(positions)) topics.set(topic, position);
     return {
       id: stored?.id ?? randomUUID(),
       resumed: isRequested ? stored !== undefined : undefined,
-      topics,
+      topics: new Map(Object.entries(stored?.topics ?? {})),
+      positions,
       createdAt: stored?.created_at ?? now,
     };
   }
@@ -113,20 +118,26 @@ export class SessionService {
     this.dirty.add(live);
   }
 
-  /** Drops an awaited topic of the connection. False if it was not awaited. */
-  forget(connection: Connection, topic: string): boolean {
-    const live = this.live.get(connection.id);
-    if (live?.forget(topic) !== true) return false;
-    this.dirty.add(live);
-    return true;
+  /** The topics that are not restored yet. */
+  awaitedTopics(connection: Connection): Iterable<string> {
+    return this.live.get(connection.id)?.awaitedTopics ?? [];
   }
 
-  /** Called when the subscriptions of a connection have changed. */
-  onChanged(connection: Connection): void {
+  /** Adds a topic that the service is to subscribe the connection to, from its current position. */
+  await(connection: Connection, topic: string): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
-    live.follow(this.dependencies.topics.positions(connection));
+    live.await(topic);
     this.dirty.add(live);
+  }
+
+  /** Removes a topic of the connection, subscribed or awaited. False if it was not awaited. */
+  drop(connection: Connection, topic: string): boolean {
+    const live = this.live.get(connection.id);
+    if (live === undefined) return false;
+    const wasAwaited = live.drop(topic);
+    this.dirty.add(live);
+    return wasAwaited;
   }
 
   /**

@@ -16,6 +16,7 @@ import { LogBlocks } from '../fanout/log-blocks.js';
 import { readHistory, type History, type HistoryRequest } from '../log/history.js';
 import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
+import { isHopeless } from './start-position.js';
 import type { Subscribed, Topics } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
@@ -26,8 +27,6 @@ interface TopicHubDependencies {
   readonly supervisor: Supervisor;
   /** Receives each message before it is stored and may change it; undefined if there is no hook. */
   readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
-  /** Called before a connection is subscribed; rejects to refuse it. Undefined if there is no hook. */
-  readonly onSubscribe?: ((connection: Connection, topic: string) => Promise<void> | undefined) | undefined;
   /** Called with each flush: milliseconds from the acceptance of its oldest message. */
   readonly onDelivered: (latencyMs: number) => void;
   readonly tracer: DeliveryTracer;
@@ -96,10 +95,13 @@ export class TopicHub implements Topics, BrokerListener {
 
   // Subscribing.
 
-  async subscribe(connection: Connection, topic: string, since?: Position): Promise<Subscribed> {
-    const { audience, onSubscribe } = this.dependencies;
-    const hookResult = onSubscribe?.(connection, topic);
-    if (hookResult !== undefined) await hookResult;
+  async subscribe(
+    connection: Connection,
+    topic: string,
+    since: Position | undefined,
+    confirm: () => void,
+  ): Promise<Subscribed> {
+    const { audience } = this.dependencies;
     const activation = this.activate(topic);
     activation.pending++;
     try {
@@ -107,6 +109,7 @@ export class TopicHub implements Topics, BrokerListener {
       const recovery = since === undefined ? undefined : await this.recoverable(activation, since);
       const subscriber = audience.connection(connection.id);
       if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
+      confirm();
       return this.join(activation, subscriber, recovery);
     } finally {
       activation.pending--;
@@ -119,6 +122,10 @@ export class TopicHub implements Topics, BrokerListener {
     const subscribed = audience.members(topic)?.has(connection.id) ?? false;
     if (subscribed) audience.leave(connection.id, topic);
     return subscribed;
+  }
+
+  topicsOf(connection: Connection): Iterable<string> {
+    return this.dependencies.audience.topicsOf(connection.id);
   }
 
   positions(connection: Connection): Map<string, Position> {
@@ -292,6 +299,9 @@ export class TopicHub implements Topics, BrokerListener {
     const { written } = activation.topic;
     if (since.epoch === written.epoch && since.sequence === written.sequence) {
       return { since, recovered: true, missed: 0 };
+    }
+    if (isHopeless(since, written)) {
+      return { since, recovered: false, missed: written.sequence };
     }
     const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
     const inside = isPositionIn(end, since);

@@ -23,13 +23,22 @@ export interface Topics {
   publish(request: PublishRequest): Promise<AppendReceipt>;
   /**
    * Subscribes a connection. With `since`, the missed messages are sent to it first, after the current turn.
+   * Only the {@link import('./subscription-gate.js').SubscriptionGate} calls this: it makes the checks.
+   *
+   * @param confirm called in the turn in which the connection joins, right before that; may throw to prevent it
    */
-  subscribe(connection: Connection, topic: string, since?: Position): Promise<Subscribed>;
-  /** True if the connection was subscribed. */
-  unsubscribe(connection: Connection, topic: string): boolean;
+  subscribe(
+    connection: Connection,
+    topic: string,
+    since: Position | undefined,
+    confirm: () => void,
+  ): Promise<Subscribed>;
   /** Returns true if the connection was subscribed. */
-  positions(connection: Connection): Map<string, Position>;
+  unsubscribe(connection: Connection, topic: string): boolean;
+  /** The topics that a connection is subscribed to. */
+  topicsOf(connection: Connection): Iterable<string>;
   /** Topics of a connection, each with the position up to which messages were passed to its transport. */
+  positions(connection: Connection): Map<string, Position>;
   subscribers(topic: string): Iterable<Connection>;
   /** A page of a log: messages after `since`, or else the newest ones; always in log order. */
   history(topic: string, request: HistoryRequest): Promise<History>;

@@ -1,6 +1,7 @@
 import { RefusalError } from '../../../shared/errors.js';
 import type { Position } from '../../../shared/position.js';
 import type { Connection } from '../../protocol/connection.js';
+import type { SubscriptionGate } from '../../topics/subscription-gate.js';
 import type { Topics } from '../../topics/topics.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
 import { listPage, type ListRequest } from '../list-page.js';
@@ -68,12 +69,7 @@ interface ConnectionOperationsDependencies {
   readonly connections: () => Iterable<LiveConnection>;
   readonly connection: (id: string) => LiveConnection | undefined;
   readonly topics: Topics;
-  readonly sessions: {
-    /** Removes a topic that the session is still to restore. False if it was not to be restored. */
-    forget(connection: Connection, topic: string): boolean;
-    /** Called when the subscriptions of a connection have changed. */
-    onChanged(connection: Connection): void;
-  };
+  readonly gate: Pick<SubscriptionGate, 'unsubscribe'>;
 }
 
 /** Answers of this replica about its connections. */
@@ -119,13 +115,8 @@ export class ConnectionOperations {
   private unsubscribe(id: string, names: readonly string[]): UnsubscribeAnswer {
     const connection = this.dependencies.connection(id);
     if (connection === undefined) return { found: false, unsubscribed: [] };
-    const { topics, sessions } = this.dependencies;
-    const unsubscribed = names.filter((topic) => {
-      const wasAwaited = sessions.forget(connection, topic);
-      return topics.unsubscribe(connection, topic) || wasAwaited;
-    });
+    const unsubscribed = this.dependencies.gate.unsubscribe(connection, names);
     if (unsubscribed.length > 0) {
-      sessions.onChanged(connection);
       connection.emit('status', {
         status: 'unsubscribed',
         details: { topics: unsubscribed, by: 'operator' },

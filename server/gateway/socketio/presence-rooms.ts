@@ -1,5 +1,7 @@
 import type { Server as SocketIoServer } from 'socket.io';
 
+const prefix = 'presence:';
+
 /** The rooms of the connections that receive the presence events of a topic. */
 export class PresenceRooms {
   constructor(private readonly io: SocketIoServer) {}
@@ -10,11 +12,16 @@ export class PresenceRooms {
   readonly unwatch = ({ id }: { readonly id: string }, topic: string): void =>
     void this.io.of('/').sockets.get(id)?.leave(roomOf(topic));
 
+  readonly watchedBy = ({ id }: { readonly id: string }): string[] =>
+    [...(this.io.of('/').adapter.sids.get(id) ?? [])]
+      .filter((room) => room.startsWith(prefix))
+      .map((room) => room.slice(prefix.length));
+
   /** Sends an event to those connections on this replica. */
   readonly notify = (topic: string, event: object): void =>
     void this.io.local.to(roomOf(topic)).emit('presence', event);
 }
 
 function roomOf(topic: string): string {
-  return `presence:${topic}`;
+  return prefix + topic;
 }

@@ -207,6 +207,14 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual(lengths(await broker.readLast('t', 10, 1000, 99)), [sizes, false]);
     });
 
+    it('reads nothing after a position far beyond its end, up to the largest one', async () => {
+      await broker.append('t', [entry('a')]);
+      for (const after of [1e13, 1e14, 1e15, Number.MAX_SAFE_INTEGER]) {
+        const { end, entries } = await broker.read('t', after, 10);
+        assert.deepEqual([end.sequence, entries], [1, []]);
+      }
+    });
+
     it('gives a log that does not exist an epoch, and keeps it', async () => {
       const [end] = await broker.ends(['t']);
       assert.deepEqual([end!.sequence, end!.firstSequence, end!.previous], [0, 1, []]);

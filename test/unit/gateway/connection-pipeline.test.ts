@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
 import { ConnectionAttempt } from '../../../server/gateway/connection-attempt.js';
 import { ConnectionPipeline } from '../../../server/gateway/connection-pipeline.js';
+import { unknownPosition } from '../../../server/topics/start-position.js';
 import { ClientGoneError } from '../../../server/gateway/handshake/handshake-admission.js';
 
 /** The steps in the order in which a client passes them. */
@@ -42,13 +43,13 @@ describe('[GATEWAY] the steps by which a client connects', () => {
       await turn();
       return () => released++;
     },
-    openSession: (_userId, id) => {
+    openSession: (_userId, id, positions) => {
       pass('session');
       return Promise.resolve({
         id: String(id),
-        isRequested: false,
         resumed: false,
         topics: new Map(),
+        positions,
         createdAt: 0,
       });
     },
@@ -106,12 +107,26 @@ describe('[GATEWAY] the steps by which a client connects', () => {
     assert.equal(transport.listenerCount('close'), 0);
   });
 
-  it('check the positions that a client gives before its session is read', async () => {
-    await assert.rejects(pipeline.authorize(attemptWith({ news: { epoch: 'e', sequence: -1 } })), {
-      code: 'invalid_message',
-    });
+  it('refuse positions that are not an object, before the session is read', async () => {
+    await assert.rejects(pipeline.authorize(attemptWith(['news'])), { code: 'invalid_message' });
     assert.ok(!passed.includes('session'));
     assert.equal(released, 1);
+  });
+
+  it('read what cannot be a position as an unknown one, and null as none', async () => {
+    const attempt = attemptWith({
+      news: { epoch: 'e', sequence: -1 },
+      none: null,
+      good: { epoch: 'e', sequence: 3 },
+    });
+    await pipeline.authorize(attempt);
+    assert.deepEqual(
+      [...attempt.session!.positions],
+      [
+        ['news', unknownPosition],
+        ['good', { epoch: 'e', sequence: 3 }],
+      ],
+    );
   });
 
   it('do not note a client that went away while it waited as refused', async () => {

@@ -6,7 +6,7 @@ import { parseRequest } from '../../../server/protocol/parse-request.js';
 import {
   confirmField,
   keyField,
-  positionsField,
+  positionField,
   timeoutField,
   topicsField,
   traceField,
@@ -18,7 +18,7 @@ const schema = z
     payload: z.unknown(),
     topics: topicsField.optional(),
     topic: z.string().optional(),
-    since: positionsField.optional(),
+    since: z.record(z.string(), positionField).optional(),
     since_id: z.uuid().optional(),
     session_id: z.string().min(1).max(100).nullish(),
     key: keyField.optional(),

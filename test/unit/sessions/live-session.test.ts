@@ -14,7 +14,6 @@ describe('[SESSION] a live session', () => {
     const session = sessionOf({ a: at(3), b: at(5), token: undefined });
     assert.deepEqual(stored(session), { a: at(3), b: at(5) });
     session.subscribed('a', at(3), at(9));
-    session.follow(handed({ a: at(7) }));
     session.heartbeat(handed({ a: at(9) }));
     session.heartbeat(handed({ a: at(9) }));
     assert.deepEqual(stored(session), { a: at(9), b: at(5) });
@@ -26,8 +25,18 @@ describe('[SESSION] a live session', () => {
 
   it('drops an awaited topic only on request', () => {
     const session = sessionOf({ a: at(3), b: at(5) });
-    assert.deepEqual([session.forget('a'), session.forget('a'), session.holds('a')], [true, false, false]);
+    assert.deepEqual([session.drop('a'), session.drop('a'), session.holds('a')], [true, false, false]);
     assert.deepEqual(stored(session), { b: at(5) });
+  });
+
+  it('loses a subscribed topic that is dropped, also what a heartbeat would have confirmed of it', () => {
+    const session = sessionOf({ a: at(3) });
+    session.subscribed('a', at(3), at(9));
+    session.subscribed('b', undefined, at(1));
+    session.heartbeat(handed({ a: at(9), b: at(2) }));
+    assert.equal(session.drop('a'), false, 'it was not awaited');
+    session.heartbeat(handed({ b: at(2) }));
+    assert.deepEqual(stored(session), { b: at(2) });
   });
 
   it('keeps the position of a restored topic until the second answered heartbeat', () => {
@@ -35,7 +44,6 @@ describe('[SESSION] a live session', () => {
     session.subscribed('a', at(3), at(9));
     // Everything was passed to the transport before the last topic was subscribed.
     session.subscribed('slow', at(0), at(4));
-    session.follow(handed({ a: at(9), slow: at(0) }));
     assert.deepEqual(stored(session), { a: at(3), slow: at(0) });
     session.heartbeat(handed({ a: at(9), slow: at(4) }));
     assert.deepEqual(
@@ -60,7 +68,6 @@ describe('[SESSION] a live session', () => {
     const session = sessionOf();
     session.subscribed('new', undefined, at(7));
     session.subscribed('given', at(2), at(7));
-    session.follow(handed({ new: at(9), given: at(9) }));
     assert.deepEqual(stored(session), { new: at(7), given: at(2) });
     session.subscribed('new', undefined, at(9));
     assert.deepEqual(stored(session).new, at(7), 'a second subscription confirms nothing');
@@ -73,7 +80,7 @@ describe('[SESSION] a live session', () => {
     session.subscribed('a', at(4), at(9));
     session.heartbeat(handed({ a: at(6) }));
     assert.deepEqual(stored(session), { a: at(4) });
-    session.follow(new Map());
+    session.drop('a');
     session.subscribed('a', undefined, at(20));
     session.heartbeat(handed({ a: at(20) }));
     assert.deepEqual(stored(session), { a: at(20) });

@@ -73,9 +73,8 @@ describe('[SESSION] the session service', () => {
     sessions.connected(connection, 1, new Map([['a', at(1)]]));
     sessions.left(connection);
     sessions.subscribed(connection, 'a', at(1), at(5));
-    sessions.onChanged(connection);
     assert.deepEqual(
-      [sessions.awaited(connection, 'a'), sessions.holds(connection, 'a'), sessions.forget(connection, 'a')],
+      [sessions.awaited(connection, 'a'), sessions.holds(connection, 'a'), sessions.drop(connection, 'a')],
       [undefined, false, false],
     );
     await sessions.close();
