@@ -3,6 +3,8 @@ export { Service, type ServiceOptions } from './app/service.js';
 export type { ConnectEvent, DisconnectEvent, Hooks, PublishEvent, SubscribeEvent } from './hooks/hooks.js';
 export { loadSettings, SettingsError } from './config/load.js';
 export type { Settings } from './config/schema.js';
+export type { NamespaceMiddleware } from './gateway/engine-internals/namespace-middleware.js';
+export type { SocketUser } from './gateway/socket-user.js';
 export { roomOf } from './gateway/connection-registry.js';
 export { RefusalError, errorTable, type ErrorCode } from '../shared/errors.js';
 export type { Message } from '../shared/message.js';

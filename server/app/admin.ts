@@ -61,7 +61,7 @@ export function assembleAdmin(parts: AdminParts): Admin {
 }
 
 function serveOperations(parts: AdminParts): void {
-  const { settings, logger, control, registry, topics, presence, gate, replicaId } = parts;
+  const { settings, logger, control, registry, members, topics, presence, gate, replicaId } = parts;
   const { supervision, tracing, metrics } = parts;
   const { cluster } = control;
   const connections = () => registry.all();
@@ -74,6 +74,7 @@ function serveOperations(parts: AdminParts): void {
     replicaId,
     connections,
     connection: (id) => registry.connection(id),
+    members: () => members.all(),
     topics,
     gate,
   }).serve(cluster);

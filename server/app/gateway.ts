@@ -14,10 +14,12 @@ import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { closeUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
 import { engineIoPath } from '../gateway/paths.js';
+import { NamespaceGuard } from '../gateway/namespaces/namespace-guard.js';
 import { CommandListener } from '../gateway/socketio/command-listener.js';
 import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.js';
 import { FastPublish } from '../gateway/socketio/fast-publish.js';
 import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
+import { UserSlots } from '../gateway/user-slots.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Settings } from '../config/schema.js';
@@ -28,6 +30,7 @@ interface GatewayParts extends Foundation, Messaging {
   readonly http: HttpServer;
   readonly io: SocketIoServer;
   readonly slimConnections: boolean;
+  readonly publicNamespaces: readonly (string | RegExp)[];
 }
 
 /** The gateway of both wires. */
@@ -35,6 +38,7 @@ export interface Gateway {
   readonly budget: SendBufferBudget;
   readonly fastPublish: FastPublish;
   readonly lifecycle: ConnectionLifecycle;
+  readonly namespaces: NamespaceGuard;
   /** Admits no client from now on. Connected clients stay connected. */
   stop(): void;
   /** Closes every connection and the HTTP server. Sockets still open after a short time are destroyed. */
@@ -76,13 +80,14 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     addressOf,
     now: () => performance.now(),
   });
+  const userSlots = new UserSlots((userId) => limits.userConnections.acquireSlot(userId));
   const pipeline = new ConnectionPipeline({
     checkOrigin: originCheck(websocket.allowedOrigins),
     checkConnectionsEnabled: () => control.state.checkConnect(),
     admit: (request) => admission.admitInTurn(request),
     authenticate: tokens.authenticate,
     onConnect: (event) => hooks.connecting(event),
-    acquireUserSlot: (userId) => limits.userConnections.acquireSlot(userId),
+    acquireUserSlot: (userId, transport) => userSlots.acquire(transport, userId),
     openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
     checkRevoked: (identity) => tokens.checkRevoked(identity),
     onRefused: refusals.note,
@@ -143,7 +148,23 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   io.engine.on('connection', admission.transportOpened);
   io.engine.on('connection', limitClosing);
   io.engine.on('connection_error', ({ req }: { req: IncomingMessage }) => admission.failed(req));
-  new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
+  const middleware = new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note });
+  const namespaces = new NamespaceGuard(
+    {
+      members: parts.members,
+      authenticate: tokens.authenticate,
+      mainIdentity: middleware.identityOn,
+      onConnect: (event) => hooks.connecting(event),
+      acquireUserSlot: (transport, userId) => userSlots.acquire(transport, userId),
+      revalidate: (identity) => pipeline.revalidate({ identity }),
+      addressOf,
+      onRefused: refusals.note,
+      log,
+    },
+    { publicNamespaces: parts.publicNamespaces },
+  );
+  namespaces.install(io);
+  middleware.install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
   const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));
   const closing = new GatewayClose({ http, io, upgrades });
@@ -151,6 +172,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     budget,
     fastPublish,
     lifecycle,
+    namespaces,
     stop: () => {
       admission.stop();
       upgrades.stop();

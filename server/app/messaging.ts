@@ -7,6 +7,7 @@ import { DirectService } from '../direct/direct-service.js';
 import { Confirmations } from '../fanout/confirmations.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
 import { followRooms } from '../gateway/follow-rooms.js';
+import { NamespaceMembers } from '../gateway/namespaces/namespace-members.js';
 import { ReadThrottle } from '../gateway/read-throttle.js';
 import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
 import { PresenceRooms } from '../gateway/socketio/presence-rooms.js';
@@ -22,6 +23,8 @@ import { assembleTopics } from './topics.js';
 /** Topics, sessions, presence and direct messages of a replica, and the commands that use them. */
 export interface Messaging {
   readonly registry: ConnectionRegistry;
+  /** Sockets in namespaces of the program. */
+  readonly members: NamespaceMembers;
   readonly permissions: Permissions;
   readonly topics: TopicHub;
   readonly presence: PresenceService;
@@ -88,6 +91,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     mode: () => control.state.mode,
     log: logOf('sessions'),
   });
+  const members = new NamespaceMembers();
   const reads = new ReadThrottle({ clock: systemClock });
   const router = assembleCommands({
     settings,
@@ -107,11 +111,16 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     admit,
     onRefreshed: async (connection, former) => {
       gate.identityChanged(connection, former);
+      const socket = registry.connection(connection.id)?.socket;
+      if (socket !== undefined) members.refreshed(socket.conn, connection.identity);
       await restore.subscribeToken(connection);
     },
   });
-  tokens.watch(() => registry.all());
+  tokens.watch(function* () {
+    yield* registry.all();
+    yield* members.all();
+  });
   followRooms({ registry, topics, presence, sessions });
   storage.onUp(() => presence.rewrite());
-  return { registry, permissions, topics, presence, sessions, direct, gate, restore, router };
+  return { registry, members, permissions, topics, presence, sessions, direct, gate, restore, router };
 }

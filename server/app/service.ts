@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import type { Settings } from '../config/schema.js';
+import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
 import type { Hooks } from '../hooks/hooks.js';
 import type { LoggerFactory } from '../logging/logger.js';
@@ -28,6 +29,11 @@ export interface ServiceOptions {
    * in plain Socket.IO.
    */
   readonly slimConnections?: boolean;
+  /**
+   * Namespaces of the program that clients may join without a token, by name or expression. All others refuse
+   * a client without a valid token.
+   */
+  readonly publicNamespaces?: readonly (string | RegExp)[];
 }
 
 /** The service of one replica: constructs all parts, starts and stops them. */
@@ -71,7 +77,8 @@ export class Service {
     const { http, io } = this;
     const { slimConnections: slim } = settings.websocket;
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
-    this.gateway = assembleGateway({ ...parts, http, io, slimConnections });
+    const { publicNamespaces = [] } = options;
+    this.gateway = assembleGateway({ ...parts, http, io, slimConnections, publicNamespaces });
     const phase = () => this.phase;
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,
@@ -106,6 +113,14 @@ export class Service {
     });
     warnOfDangers(this.settings, this.developmentSecret !== undefined, logOf('service'));
     return address.port;
+  }
+
+  /**
+   * Middleware that refuses sockets without a valid token: `service.io.of('/app').use(service.authenticated())`.
+   * Namespaces that are not public have it already, as the first one.
+   */
+  authenticated(): NamespaceMiddleware {
+    return this.gateway.namespaces.middleware;
   }
 
   /**

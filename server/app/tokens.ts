@@ -12,7 +12,7 @@ import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { LogFactory } from '../logging/log.js';
-import type { Connection } from '../protocol/connection.js';
+import type { TokenHolder } from '../protocol/connection.js';
 
 interface TokenParts {
   readonly settings: Settings;
@@ -35,7 +35,7 @@ export interface Tokens {
   /** Reads the revocations from the store. */
   read(): Promise<void>;
   /** Starts to check the tokens of live connections. */
-  watch(connections: () => Iterable<Connection>): void;
+  watch(connections: () => Iterable<TokenHolder>): void;
   close(): void;
 }
 

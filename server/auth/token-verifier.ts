@@ -202,12 +202,13 @@ function readClaims(claims: unknown): Identity {
   };
 }
 
-function strings(value: unknown, claim: string): string[] {
+function strings(value: unknown, claim: string): readonly string[] {
   if (!Array.isArray(value) || value.length > listLimit || !value.every((item) => typeof item === 'string')) {
     throw malformed(claim, `must be a list of at most ${listLimit} strings`);
   }
   if (!value.every(isName)) throw malformed(claim, nameRule);
-  return value;
+  // Programs get these lists.
+  return Object.freeze(value);
 }
 
 function malformed(claim: string, rule: string): RefusalError {

@@ -1,8 +1,8 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { Connection } from '../protocol/connection.js';
+import type { TokenHolder } from '../protocol/connection.js';
 
 interface TokenWatchDependencies {
-  readonly connections: () => Iterable<Connection>;
+  readonly connections: () => Iterable<TokenHolder>;
   readonly now: () => number;
 }
 
@@ -20,7 +20,7 @@ interface TokenWatchSettings {
  */
 export class TokenWatch {
   /** The expiry (seconds) that a connection was last notified of. */
-  private readonly notified = new WeakMap<Connection, number>();
+  private readonly notified = new WeakMap<TokenHolder, number>();
   private readonly timer: NodeJS.Timeout;
 
   constructor(

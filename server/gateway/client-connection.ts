@@ -5,6 +5,7 @@ import type { ServerEvent, Wire } from '../protocol/connection.js';
 import { acksOf } from './engine-internals/acknowledgements.js';
 import { engineOf, type EngineConnection } from './engine-internals/engine-connection.js';
 import { keepAddress, makeSlim } from './engine-internals/slim-connection.js';
+import { setSocketUser } from './socket-user.js';
 import { SocketTransport } from './engine-internals/socket-transport.js';
 import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';
@@ -57,7 +58,7 @@ export class ClientConnection implements Subscriber {
   readonly address: string;
   readonly connectedAt: number;
   readonly outbox: Outbox;
-  identity: Identity;
+  private currentIdentity: Identity;
   sessionId: string;
   readonly socket: Socket;
   /**
@@ -76,13 +77,23 @@ export class ClientConnection implements Subscriber {
     this.socket = made.socket;
     this.id = made.socket.id;
     this.wire = made.wire;
-    this.identity = made.identity;
+    this.currentIdentity = made.identity;
     this.sessionId = made.sessionId;
     this.address = made.address;
     this.connectedAt = made.connectedAt;
     this.release = made.release;
     this.outbox = new Outbox(new SocketTransport(made.socket), made.wire, budget);
     ownedBy(engineOf(made.socket))[owner] = this;
+  }
+
+  get identity(): Identity {
+    return this.currentIdentity;
+  }
+
+  /** The program sees a new identity as `socket.data.user`. */
+  set identity(identity: Identity) {
+    this.currentIdentity = identity;
+    setSocketUser(this.socket, identity);
   }
 
   emit(event: ServerEvent, data: unknown): void {

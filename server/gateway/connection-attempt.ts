@@ -36,7 +36,7 @@ export class ConnectionAttempt {
     readonly address: string,
     readonly credentials: ClientCredentials,
     /** Emits `close` if the client disconnects before it is connected. */
-    private readonly transport: EventEmitter,
+    readonly transport: EventEmitter,
   ) {}
 
   /** Whether there is a slot to release. */

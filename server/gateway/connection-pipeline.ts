@@ -23,7 +23,7 @@ interface ConnectionPipelineDependencies {
   /** Returns undefined if no hook is configured. */
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Returns undefined if connections of users are not limited. */
-  readonly acquireUserSlot: (userId: string) => Promise<Release> | undefined;
+  readonly acquireUserSlot: (userId: string, transport: object) => Promise<Release> | undefined;
   readonly openSession: (
     userId: string,
     sessionId: unknown,
@@ -105,7 +105,7 @@ export class ConnectionPipeline {
    *
    * @throws RefusalError if the client is no longer allowed to connect
    */
-  revalidate({ identity }: ConnectionAttempt): void {
+  revalidate({ identity }: Pick<ConnectionAttempt, 'identity'>): void {
     this.dependencies.checkConnectionsEnabled();
     this.dependencies.checkRevoked(identity!);
   }
@@ -120,7 +120,7 @@ export class ConnectionPipeline {
   }
 
   private acquireUserSlot(attempt: ConnectionAttempt): Promise<void> | undefined {
-    const acquired = this.dependencies.acquireUserSlot(attempt.identity!.userId);
+    const acquired = this.dependencies.acquireUserSlot(attempt.identity!.userId, attempt.transport);
     return acquired?.then((release) => attempt.hold(release));
   }
 

@@ -16,6 +16,8 @@ export interface ConnectEvent {
   readonly roles: readonly string[];
   readonly address: string;
   readonly wire: 'socketio' | 'json';
+  /** The namespace of the program that it joins; undefined for the main one. */
+  readonly namespace?: string;
 }
 
 /** A closed connection. */

@@ -24,3 +24,6 @@ export interface Connection {
   /** Sends the reason to the client, as an `error` event, then closes the transport. */
   disconnect(reason: RefusalError): void;
 }
+
+/** What has a token that can expire or be revoked: a connection, or a socket of another namespace. */
+export type TokenHolder = Pick<Connection, 'identity' | 'emit' | 'disconnect'>;

@@ -1,6 +1,6 @@
 import { RefusalError } from '../../../shared/errors.js';
 import type { Position } from '../../../shared/position.js';
-import type { Connection } from '../../protocol/connection.js';
+import type { Connection, TokenHolder } from '../../protocol/connection.js';
 import type { SubscriptionGate } from '../../topics/subscription-gate.js';
 import type { Topics } from '../../topics/topics.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
@@ -68,6 +68,8 @@ interface ConnectionOperationsDependencies {
   readonly replicaId: string;
   readonly connections: () => Iterable<LiveConnection>;
   readonly connection: (id: string) => LiveConnection | undefined;
+  /** Sockets in namespaces of the program. */
+  readonly members: () => Iterable<TokenHolder & { readonly id: string }>;
   readonly topics: Topics;
   readonly gate: Pick<SubscriptionGate, 'unsubscribe'>;
 }
@@ -109,7 +111,9 @@ export class ConnectionOperations {
     const matching = [...this.matching(query)];
     const error = new RefusalError('disconnected', reason);
     for (const connection of matching) connection.disconnect(error);
-    return { disconnected: matching.length };
+    const members = query.topic === undefined ? [...this.dependencies.members()].filter(matches(query)) : [];
+    for (const member of members) member.disconnect(error);
+    return { disconnected: matching.length + members.length };
   }
 
   private unsubscribe(id: string, names: readonly string[]): UnsubscribeAnswer {
@@ -160,4 +164,9 @@ export class ConnectionOperations {
       ),
     };
   }
+}
+
+function matches({ id, user }: ConnectionQuery) {
+  return (one: TokenHolder & { readonly id: string }): boolean =>
+    (id === undefined || one.id === id) && (user === undefined || one.identity.userId === user);
 }

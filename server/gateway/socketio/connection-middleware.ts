@@ -1,12 +1,15 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'socket.io';
-import { toWireError } from '../../../shared/errors.js';
-import { transportTaken } from '../client-connection.js';
+import type { Identity } from '../../protocol/identity.js';
+import { connectionOn, transportTaken } from '../client-connection.js';
 import { ConnectionAttempt } from '../connection-attempt.js';
 import type { ConnectionLifecycle } from '../connection-lifecycle.js';
 import type { ConnectionPipeline } from '../connection-pipeline.js';
+import { engineOf } from '../engine-internals/engine-connection.js';
+import { connectError } from '../handshake/connect-error.js';
 import { tokenOfSocket } from '../handshake/token.js';
+import { setSocketUser } from '../socket-user.js';
 import { WsConnection } from '../ws/ws-connection.js';
 
 interface ConnectionMiddlewareDependencies {
@@ -23,7 +26,7 @@ interface ConnectionMiddlewareDependencies {
 export class ConnectionMiddleware {
   private readonly attempts = new WeakMap<Socket, ConnectionAttempt>();
   /** Transports on which a client is being authorized. */
-  private readonly authorizing = new WeakSet<object>();
+  private readonly authorizing = new WeakMap<object, Promise<void>>();
   /**
    * By transport, the attempt that was authorized and is not connected yet. Middleware of an embedding program may have refused it, which Socket.IO
    * does not report: what it holds is released when the client tries again, or when the transport closes.
@@ -47,22 +50,34 @@ export class ConnectionMiddleware {
     });
   }
 
+  /**
+   * The identity of the client that has joined, or is joining, on the transport of a socket of another
+   * namespace; undefined if there is none.
+   */
+  readonly identityOn = async (socket: Socket): Promise<Identity | undefined> => {
+    await this.authorizing.get(socket.conn)?.catch(() => {});
+    return connectionOn(engineOf(socket))?.identity ?? this.pending.get(socket.conn)?.identity;
+  };
+
   private async authorize(socket: Socket): Promise<void> {
     this.requireFreeTransport(socket);
     const { conn } = socket;
     const transport = conn as unknown;
     if (transport instanceof WsConnection) {
       this.attempts.set(socket, transport.attempt);
+      setSocketUser(socket, transport.attempt.identity!);
       return;
     }
     this.pending.get(conn)?.supersede();
-    this.authorizing.add(conn);
+    const attempt = this.attemptOf(socket);
+    const authorized = this.dependencies.pipeline.authorize(attempt);
+    this.authorizing.set(conn, authorized);
     try {
-      const attempt = this.attemptOf(socket);
-      await this.dependencies.pipeline.authorize(attempt);
+      await authorized;
       if (conn.readyState === 'closed') attempt.release();
       this.attempts.set(socket, attempt);
       this.pending.set(conn, attempt);
+      setSocketUser(socket, attempt.identity!);
     } finally {
       this.authorizing.delete(conn);
     }
@@ -95,10 +110,4 @@ export class ConnectionMiddleware {
     this.dependencies.onRefused(error, socket.request);
     throw error;
   }
-}
-
-/** An error that Socket.IO sends as `connect_error`, with the error object of the wire as `data`. */
-function connectError(error: unknown): Error & { data: unknown } {
-  const wire = toWireError(error);
-  return Object.assign(new Error(wire.message), { data: wire });
 }

@@ -1,0 +1,165 @@
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { Namespace, Server, Socket } from 'socket.io';
+import { RefusalError } from '../../../shared/errors.js';
+import type { ConnectEvent } from '../../hooks/hooks.js';
+import type { Log } from '../../logging/log.js';
+import type { Identity } from '../../protocol/identity.js';
+import type { Release } from '../connection-attempt.js';
+import {
+  guardMiddleware,
+  useFirst,
+  type NamespaceMiddleware,
+} from '../engine-internals/namespace-middleware.js';
+import { connectError } from '../handshake/connect-error.js';
+import { tokenOfSocket } from '../handshake/token.js';
+import { setSocketUser } from '../socket-user.js';
+import type { NamespaceMembers } from './namespace-members.js';
+
+interface NamespaceGuardDependencies {
+  readonly members: NamespaceMembers;
+  /** Verifies a token. @throws RefusalError */
+  readonly authenticate: (token: string) => Identity;
+  /** The identity of the client of the main namespace on the transport of a socket. Waits while it joins. */
+  readonly mainIdentity: (socket: Socket) => Promise<Identity | undefined>;
+  /** Undefined if no hook is configured. */
+  readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
+  /** Undefined if connections of users are not limited. */
+  readonly acquireUserSlot: (transport: object, userId: string) => Promise<Release> | undefined;
+  /** @throws RefusalError if a client with this identity may not connect now */
+  readonly revalidate: (identity: Identity) => void;
+  readonly addressOf: (request: IncomingMessage) => string;
+  readonly onRefused: (error: unknown, request: IncomingMessage) => void;
+  readonly log: Log;
+}
+
+interface NamespaceGuardSettings {
+  /** Namespaces that clients may join without a token. */
+  readonly publicNamespaces: readonly (string | RegExp)[];
+}
+
+/** What a socket holds between its authentication and its connection. */
+interface Authenticated {
+  readonly identity: Identity;
+  release: Release | undefined;
+}
+
+/** A frame of the package @socket.io/admin-ui in a stack trace. */
+const adminUi = /@socket\.io[\\/]admin-ui[\\/]/;
+
+/**
+ * Authenticates the sockets of namespaces that a program adds. Without a valid token none is joined, except
+ * those that the program has declared public, and that of Socket.IO's Admin UI, which has its own login.
+ */
+export class NamespaceGuard {
+  private readonly authenticated = new WeakMap<Socket, Authenticated>();
+  /** Sockets whose authentication is under way, so that it runs once. */
+  private readonly running = new WeakMap<Socket, Promise<void>>();
+
+  constructor(
+    private readonly dependencies: NamespaceGuardDependencies,
+    private readonly settings: NamespaceGuardSettings,
+  ) {}
+
+  install(io: Server): void {
+    this.watch(io.of('/'));
+    io.on('new_namespace', (namespace: Namespace) => {
+      this.watch(namespace);
+      namespace.on('connection', (socket) => this.connected(socket));
+      if (!this.isPublic(namespace.name) && !isMadeByAdminUi()) useFirst(namespace, this.middleware);
+    });
+  }
+
+  /** Refuses a socket without a valid token. A second call for the same socket does nothing. */
+  readonly middleware: NamespaceMiddleware = (socket, next) => {
+    let waiting = this.running.get(socket);
+    if (waiting === undefined) {
+      waiting = this.authorize(socket);
+      this.running.set(socket, waiting);
+    }
+    waiting.then(
+      () => next(),
+      (error: unknown) => next(connectError(error)),
+    );
+  };
+
+  private watch(namespace: Namespace): void {
+    guardMiddleware(namespace, (error) => {
+      this.dependencies.log.error('Middleware failed', { namespace: namespace.name, error });
+      return connectError(error);
+    });
+  }
+
+  private isPublic(name: string): boolean {
+    return this.settings.publicNamespaces.some((one) =>
+      typeof one === 'string'
+        ? one === name
+        : new RegExp(one.source, one.flags.replace(/[gy]/g, '')).test(name),
+    );
+  }
+
+  private async authorize(socket: Socket): Promise<void> {
+    // The main namespace has authenticated its sockets.
+    if (socket.nsp.name === '/') return;
+    const { acquireUserSlot, revalidate, onRefused } = this.dependencies;
+    let held: Authenticated | undefined;
+    try {
+      const identity = await this.identify(socket);
+      held = { identity, release: await acquireUserSlot(socket.conn, identity.userId) };
+      revalidate(identity);
+      this.authenticated.set(socket, held);
+      const { release } = held;
+      if (release !== undefined) (socket.conn as unknown as EventEmitter).once('close', release);
+      // It may have closed in the meantime.
+      if (socket.conn.readyState === 'closed') release?.();
+      setSocketUser(socket, identity);
+    } catch (error) {
+      held?.release?.();
+      onRefused(error, socket.request);
+      throw error;
+    }
+  }
+
+  /** By a token of its own, else by the client of the main namespace on the same transport, else by the token of the handshake. */
+  private async identify(socket: Socket): Promise<Identity> {
+    const { authenticate, mainIdentity, onConnect, addressOf } = this.dependencies;
+    const token: unknown = socket.handshake.auth['token'];
+    if (token === undefined || token === null || token === '') {
+      const identity = await mainIdentity(socket);
+      if (identity !== undefined) return identity;
+    }
+    const identity = authenticate(tokenOfSocket(socket));
+    const { userId, roles } = identity;
+    const address = addressOf(socket.request);
+    await onConnect({ userId, roles, address, wire: 'socketio', namespace: socket.nsp.name });
+    return identity;
+  }
+
+  private connected(socket: Socket): void {
+    const held = this.authenticated.get(socket);
+    if (held === undefined) return;
+    this.authenticated.delete(socket);
+    const { members, revalidate, onRefused } = this.dependencies;
+    const { identity, release } = held;
+    socket.on('disconnect', () => {
+      members.delete(socket);
+      if (release === undefined) return;
+      (socket.conn as unknown as EventEmitter).off('close', release);
+      release();
+    });
+    members.add(socket, identity);
+    try {
+      // Middleware of the program took its time.
+      revalidate(identity);
+    } catch (error) {
+      onRefused(error, socket.request);
+      const reason = error instanceof RefusalError ? error : new RefusalError('internal', 'internal error');
+      for (const member of members.all()) if (member.socket === socket) member.disconnect(reason);
+    }
+  }
+}
+
+/** Whether the namespace that was just created is that of Socket.IO's Admin UI: its `instrument` creates it. */
+function isMadeByAdminUi(): boolean {
+  return adminUi.test(new Error().stack ?? '');
+}

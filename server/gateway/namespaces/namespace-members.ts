@@ -1,0 +1,66 @@
+import type { Socket } from 'socket.io';
+import type { RefusalError } from '../../../shared/errors.js';
+import type { ServerEvent } from '../../protocol/connection.js';
+import type { Identity } from '../../protocol/identity.js';
+import { closeIfUnused } from '../engine-internals/client-sockets.js';
+import { setSocketUser } from '../socket-user.js';
+
+/** An authenticated socket of a namespace of the program. */
+export class NamespaceMember {
+  constructor(
+    readonly socket: Socket,
+    private current: Identity,
+  ) {}
+
+  get id(): string {
+    return this.socket.id;
+  }
+
+  get identity(): Identity {
+    return this.current;
+  }
+
+  set identity(identity: Identity) {
+    this.current = identity;
+    setSocketUser(this.socket, identity);
+  }
+
+  emit(event: ServerEvent, data: unknown): void {
+    this.socket.emit(event, data);
+  }
+
+  /** Sends the reason and ends this socket. Other sockets of the transport may belong to another user. */
+  disconnect(reason: RefusalError): void {
+    this.socket.emit('error', reason.toWire());
+    this.socket.disconnect();
+    closeIfUnused(this.socket);
+  }
+}
+
+/**
+ * The authenticated sockets in namespaces of the program, so that revocations, the expiry of tokens and the
+ * disconnects of operators reach them.
+ */
+export class NamespaceMembers {
+  private readonly members = new Map<Socket, NamespaceMember>();
+
+  add(socket: Socket, identity: Identity): void {
+    this.members.set(socket, new NamespaceMember(socket, identity));
+  }
+
+  delete(socket: Socket): void {
+    this.members.delete(socket);
+  }
+
+  all(): Iterable<NamespaceMember> {
+    return this.members.values();
+  }
+
+  /** The client has a new token: its sockets on the same transport get the new identity. */
+  refreshed(conn: unknown, identity: Identity): void {
+    for (const member of this.members.values()) {
+      if ((member.socket.conn as unknown) === conn && member.identity.userId === identity.userId)
+        member.identity = identity;
+    }
+  }
+}

@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { instrument } from '@socket.io/admin-ui';
+import type { Namespace } from 'socket.io';
+import { io as connectTo, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
+import { loadSettings, RefusalError, Service, type SocketUser } from '../../server/index.js';
+import { emit } from '../support/clients.js';
+import { TestRedis } from '../support/redis.js';
+import { secret, tokenOf } from '../support/replica.js';
+import { freePort, until } from '../support/wait.js';
+
+type Options = Partial<ManagerOptions & SocketOptions>;
+type Refused = Error & { data?: { code: string } };
+
+describe("[EMBED] a program's own namespaces", () => {
+  let redis: TestRedis;
+  const services: Service[] = [];
+  const urls: string[] = [];
+  const clients: Socket[] = [];
+  const connects: { userId: string; namespace?: string }[] = [];
+
+  const start = async () => {
+    const port = await freePort();
+    const service = new Service(
+      loadSettings({
+        JWT_SECRET: secret,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        LOG_LEVEL: 'off',
+        REDIS_URL: redis.url,
+        RTC_AUTH_LEEWAY_SECS: '0',
+        RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '2',
+      }),
+      {
+        publicNamespaces: ['/lobby', /^\/open-/g],
+        hooks: {
+          onConnect: ({ userId, namespace }) => {
+            connects.push({ userId, ...(namespace !== undefined && { namespace }) });
+            if (userId === 'blocked') throw new RefusalError('forbidden', 'you are blocked');
+          },
+        },
+      },
+    );
+    const { io } = service;
+    const middleware = (namespace: Namespace) =>
+      namespace.use((socket, next) => {
+        const { fail } = socket.handshake.auth as { fail?: string };
+        if (fail === 'throw') throw new Error('of the program');
+        if (fail === 'reject') return Promise.reject(new Error('of the program')) as unknown as void;
+        (socket.data as { seen?: unknown }).seen = (socket.data as { user?: SocketUser }).user?.userId;
+        next();
+      });
+    const answers = (namespace: {
+      on(event: 'connection', listener: (socket: import('socket.io').Socket) => void): unknown;
+    }) =>
+      namespace.on('connection', (socket) => {
+        socket.on('data', (reply: (data: unknown) => void) => reply(socket.data));
+      });
+    for (const name of ['/app', '/lobby']) {
+      answers(io.of(name));
+      middleware(io.of(name));
+    }
+    middleware(io.of('/'));
+    answers(io.of('/'));
+    answers(io.of(/^\/(room|open)-\d+$/));
+    answers(io.of('/open-explicit').use(service.authenticated()));
+    instrument(io, {
+      auth: {
+        type: 'basic',
+        username: 'olga',
+        password: '$2a$04$NwEaUp9R6DB3mCBJisOoNut/VrGNqx706S2IHqWjB5y0j/nhdLVaa',
+      },
+      namespaceName: '/console',
+      mode: 'production',
+    });
+    await service.start();
+    services.push(service);
+    urls.push(`http://127.0.0.1:${port}`);
+  };
+
+  before(async () => {
+    redis = await TestRedis.start();
+    await start();
+    await start();
+    await until(async () => {
+      const [one, two] = services;
+      return (await one!.io.fetchSockets().catch(() => undefined)) !== undefined && two !== undefined;
+    }, 'the adapters have found each other');
+  });
+  beforeEach(() => connects.splice(0));
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.disconnect();
+    await until(() => services.every(({ io }) => io.engine.clientsCount === 0), 'all transports are closed');
+  });
+  after(async () => {
+    for (const service of services) await service.close();
+    await redis.stop();
+  });
+
+  const open = (namespace: string, auth: object = {}, options: Options = {}, replica = 0) => {
+    const client = connectTo(urls[replica] + namespace, {
+      forceNew: true,
+      reconnection: false,
+      transports: ['websocket'],
+      auth,
+      ...options,
+    });
+    clients.push(client);
+    return client;
+  };
+  const joined = (client: Socket) =>
+    new Promise<Socket>((resolve, reject) => {
+      if (client.connected) resolve(client);
+      client.once('connect', () => resolve(client));
+      client.once('connect_error', reject);
+    });
+  const join = (namespace: string, auth?: object, options?: Options, replica?: number) =>
+    joined(open(namespace, auth, options, replica));
+  const refusedWith = (code: string) => (error: Refused) => {
+    assert.equal(error.data?.code, code);
+    return true;
+  };
+  const dataOf = (client: Socket) =>
+    client.timeout(3000).emitWithAck('data') as Promise<{ user?: SocketUser; seen?: string }>;
+  const admin = async (path: string, body: object = {}) => {
+    const response = await fetch(`${urls[1]}/admin${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` },
+      body: JSON.stringify(body),
+    });
+    assert.equal(response.status, 200);
+    return (await response.json()) as Record<string, unknown>;
+  };
+  const ended = async (client: Socket) => {
+    const reasons: { code: string }[] = [];
+    client.on('error', (error: { code: string }) => reasons.push(error));
+    await new Promise((resolve) => client.once('disconnect', resolve));
+    return reasons.map(({ code }) => code);
+  };
+
+  for (const namespace of ['/app', '/room-7', '/open-explicit']) {
+    it(`${namespace} refuses clients without a valid token, and knows the user of the others`, async () => {
+      await assert.rejects(join(namespace), refusedWith('unauthorized'));
+      await assert.rejects(join(namespace, { token: 'x' }), refusedWith('unauthorized'));
+      await assert.rejects(join(namespace, { token: 5 }), refusedWith('unauthorized'));
+      await assert.rejects(
+        join(namespace, { token: tokenOf('ann', { exp: 1 }) }),
+        refusedWith('token_expired'),
+      );
+      await assert.rejects(join(namespace, { token: tokenOf('blocked') }), refusedWith('forbidden'));
+      const client = await join(namespace, {
+        token: tokenOf('ann', { roles: ['user', 'vip'], jti: 'secret' }),
+      });
+      const { user } = await dataOf(client);
+      assert.equal(typeof user!.expiresAt, 'number');
+      assert.deepEqual({ ...user, expiresAt: 0 }, { userId: 'ann', roles: ['user', 'vip'], expiresAt: 0 });
+      const byHeader = await join(
+        namespace,
+        {},
+        { extraHeaders: { authorization: `Bearer ${tokenOf('bob')}` } },
+      );
+      assert.equal((await dataOf(byHeader)).user!.userId, 'bob');
+      assert.deepEqual(connects.at(-1), { userId: 'bob', namespace });
+    });
+  }
+
+  it('have the user before middleware of the program runs', async () => {
+    assert.equal((await dataOf(await join('/app', { token: tokenOf('ann') }))).seen, 'ann');
+    assert.equal((await dataOf(await join('/', { token: tokenOf('ann') }))).seen, 'ann');
+  });
+
+  it('are open to everybody if they are declared public', async () => {
+    for (const namespace of ['/lobby', '/open-5', '/open-6'])
+      assert.equal((await dataOf(await join(namespace))).user, undefined);
+  });
+
+  it('leave the Admin UI its own login', async () => {
+    await assert.rejects(join('/console', { username: 'olga', password: 'wrong' }), /invalid credentials/);
+    // Its middleware rejects without a password.
+    await assert.rejects(join('/console', { username: 'olga' }), refusedWith('internal'));
+    await join('/console', { username: 'olga', password: 'secret' });
+  });
+
+  it('know the client of the main namespace on the same transport, also if both are joined at once', async () => {
+    const main = open('/', { token: tokenOf('ann') });
+    const app = main.io.socket('/app', { auth: {} });
+    clients.push(app);
+    await Promise.all([joined(main), joined(app)]);
+    assert.equal((await dataOf(app)).user!.userId, 'ann');
+    assert.deepEqual(connects, [{ userId: 'ann' }], 'the hook is asked once');
+    await emit(main, 'refresh', { token: tokenOf('ann', { roles: ['less'] }) });
+    assert.deepEqual((await dataOf(app)).user!.roles, ['less']);
+    assert.deepEqual((await dataOf(main)).user!.roles, ['less']);
+  });
+
+  it('show the user of remote sockets too', async () => {
+    const far = await join('/app', { token: tokenOf('far') }, {}, 1);
+    const main = await join('/', { token: tokenOf('main') }, {}, 1);
+    const userOf = async (namespace: string, id: string) =>
+      (
+        (await services[0]!.io.of(namespace).fetchSockets()).find((socket) => socket.id === id)!.data as {
+          user: SocketUser;
+        }
+      ).user.userId;
+    assert.deepEqual([await userOf('/app', far.id!), await userOf('/', main.id!)], ['far', 'main']);
+  });
+
+  it('lose sockets whose token is revoked, or expires, and those that an operator disconnects', async () => {
+    const iat = Math.floor(Date.now() / 1000) - 10;
+    const revoked = await join('/app', { token: tokenOf('eve', { iat }) });
+    const closed = ended(revoked);
+    await admin('/users/eve/revoke-tokens');
+    assert.deepEqual(await closed, ['token_revoked']);
+    await assert.rejects(join('/app', { token: tokenOf('eve', { iat }) }), refusedWith('token_revoked'));
+
+    const short = await join('/app', { token: tokenOf('short', { exp: Math.floor(Date.now() / 1000) + 2 }) });
+    const notices: unknown[] = [];
+    short.on('token_expiring', (notice) => notices.push(notice));
+    assert.deepEqual(await ended(short), ['token_expired']);
+    assert.ok(notices.length <= 1);
+
+    const kicked = [
+      await join('/app', { token: tokenOf('kim') }),
+      await join('/room-1', { token: tokenOf('kim') }, {}, 1),
+    ];
+    const both = Promise.all(kicked.map(ended));
+    assert.equal((await admin('/users/kim/disconnect', { reason: 'enough' }))['disconnected'], 2);
+    assert.deepEqual(await both, [['disconnected'], ['disconnected']]);
+    await until(
+      () => services.every(({ io }) => io.engine.clientsCount === 0),
+      'their transports are closed',
+    );
+  }).timeout(15_000);
+
+  it('count for the connections of a user: one for each transport, whatever it has joined', async () => {
+    const token = tokenOf('many');
+    const app = await join('/app', { token });
+    const main = app.io.socket('/', { auth: { token } });
+    clients.push(main);
+    await joined(main);
+    await join('/app', { token }, {}, 1);
+    await assert.rejects(join('/app', { token }), refusedWith('at_capacity'));
+    await assert.rejects(join('/', { token }), refusedWith('at_capacity'));
+    app.disconnect();
+    await until(() => !services[0]!.io.of('/app').sockets.has(app.id ?? ''), 'it has left');
+    await assert.rejects(join('/', { token }), refusedWith('at_capacity'), 'the transport is still counted');
+    main.disconnect();
+    await until(
+      () =>
+        join('/app', { token }).then(
+          () => true,
+          () => false,
+        ),
+      'the slot is free',
+    );
+  }).timeout(15_000);
+
+  it('refuse a client whose middleware in the program throws or rejects, and the program goes on', async () => {
+    for (const namespace of ['/app', '/lobby', '/']) {
+      for (const fail of ['throw', 'reject'])
+        await assert.rejects(join(namespace, { token: tokenOf('ann'), fail }), refusedWith('internal'));
+    }
+    await join('/app', { token: tokenOf('ann') });
+  });
+});
