@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'socket.io';
-import { toWireError, type ErrorCode } from '../../shared/errors.js';
+import { RefusalError, toWireError, type ErrorCode } from '../../shared/errors.js';
 import type { SendBufferBudget } from '../fanout/outbox.js';
 import type { CommandRouter } from '../commands/router.js';
 import type { Log } from '../logging/log.js';
@@ -73,14 +73,16 @@ export class ConnectionLifecycle {
     try {
       this.dependencies.revalidate(attempt);
       if (attempt.isSuperseded || this.isTaken(socket)) throw transportTaken();
+      this.restore(this.attach(socket, attempt), attempt);
     } catch (error) {
+      // A bug must not reach Socket.IO: there it would end the program.
+      if (!(error instanceof RefusalError))
+        this.dependencies.log.error('Connection failed', { connection_id: socket.id, error });
       attempt.release();
       this.dependencies.onRefused(error, attempt.request);
       socket.emit('error', toWireError(error));
       socket.disconnect(true);
-      return;
     }
-    this.restore(this.attach(socket, attempt), attempt);
   }
 
   private attach(socket: Socket, attempt: ConnectionAttempt): ClientConnection {

@@ -67,7 +67,7 @@ export function startOf(
   mayReadHistory: boolean,
 ): Position | undefined {
   if (given === undefined) return own;
-  if (mayReadHistory) return given;
+  if (mayReadHistory || given === unknownPosition) return given;
   if (own === undefined) return unknownPosition;
   return given.epoch === own.epoch && given.sequence > own.sequence ? given : own;
 }

@@ -26,8 +26,8 @@ export function isRefusedByHook(topic: string): boolean {
   return topic.endsWith('.no');
 }
 
-/** Outcome of one topic in a model: undefined if it is subscribed, else the code of the refusal. */
-export type Refusal = 'forbidden' | 'too_many_topics' | 'conflict' | undefined;
+/** Outcome of one topic in the model: undefined if it is subscribed, else the code of the refusal. */
+type Refusal = 'forbidden' | 'too_many_topics' | undefined;
 
 /**
  * Rights, limit and subscriptions of one client, by rules as plain as possible. The real gate, with its hooks,
@@ -45,15 +45,26 @@ export class SubscriptionModel {
     this.roles = roles;
   }
 
-  /** What a `subscribe` is answered for one topic, if nothing else is under way. */
-  subscribe(topic: string, presence: boolean): Refusal {
-    if (!allows(this.roles, 'subscribe', topic)) return 'forbidden';
-    if (presence && !allows(this.roles, 'presence', topic)) return 'forbidden';
-    if (!this.subscribed.has(topic) && this.subscribed.size >= this.limit) return 'too_many_topics';
-    if (isRefusedByHook(topic)) return 'forbidden';
+  /**
+   * What a `subscribe` is answered for each topic, if nothing else is under way. A topic that the hook refuses
+   * counts for the limit until then.
+   */
+  subscribe(topics: readonly string[], presence: boolean): Refusal[] {
+    const held = new Set(this.subscribed);
+    return topics.map((topic) => {
+      if (!allows(this.roles, 'subscribe', topic)) return 'forbidden';
+      if (presence && !allows(this.roles, 'presence', topic)) return 'forbidden';
+      if (!held.has(topic) && held.size >= this.limit) return 'too_many_topics';
+      held.add(topic);
+      if (isRefusedByHook(topic)) return 'forbidden';
+      this.accepted(topic, presence);
+      return undefined;
+    });
+  }
+
+  accepted(topic: string, presence: boolean): void {
     this.subscribed.add(topic);
     if (presence) this.watched.add(topic);
-    return undefined;
   }
 
   unsubscribe(topic: string): boolean {

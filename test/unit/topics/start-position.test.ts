@@ -68,6 +68,7 @@ describe('[GATE] a position from a client', () => {
     assert.deepEqual(startOf(at(7), at(3), false), at(7));
     assert.deepEqual(startOf(at(7, 'other'), at(3), false), at(3));
     assert.equal(startOf(at(7), undefined, false), unknownPosition);
+    assert.equal(startOf(unknownPosition, at(3), false), unknownPosition);
     assert.equal(startOf(undefined, undefined, true), undefined);
   });
 });
