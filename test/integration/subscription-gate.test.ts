@@ -157,6 +157,22 @@ for (const storage of ['memory', 'Redis'] as const) {
       assert.deepEqual(rooms(client.id!), []);
     });
 
+    it('that wait for a hook are refused if presence, or the mode, is not allowed any more', async () => {
+      const client = await connect(['live', 'watcher']);
+      const watching = emit(client, 'subscribe', { topics: ['b.held'], presence: true });
+      await until(() => held.length === 1, 'the hook runs');
+      await client.refresh({ roles: ['live'] });
+      held.splice(0)[0]!();
+      assert.deepEqual(rejected(await watching), [['b.held', 'forbidden']]);
+      const late = emit(client, 'subscribe', { topics: ['b.held'] });
+      await until(() => held.length === 1, 'the hook runs again');
+      await setMode('maintenance');
+      held.splice(0)[0]!();
+      assert.deepEqual(rejected(await late), [['b.held', 'read_only']]);
+      await setMode('normal');
+      assert.deepEqual(rooms(client.id!), []);
+    });
+
     it('that wait for a hook are ended by unsubscribe, and leave nothing if the hook fails or the client goes', async () => {
       const client = await connect(['reader']);
       const first = emit(client, 'subscribe', { topics: ['a.held'] });
