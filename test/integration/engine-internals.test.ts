@@ -84,7 +84,7 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
     const expected: [string, object, Readonly<Record<string, keyof typeof kinds>>][] = [
       ['Socket of socket.io', socket, { acks: 'map', fns: 'array', _anyListeners: 'array' }],
       ['Client of socket.io', socket.client, { sockets: 'map', nsps: 'map', ondata: 'function' }],
-      ['Namespace of socket.io', io.of('/'), { _ids: 'number' }],
+      ['Namespace of socket.io', io.of('/'), { _ids: 'number', _fns: 'array' }],
       [
         'Socket of engine.io',
         socket.conn,

@@ -21,10 +21,13 @@ export function useFirst(namespace: Namespace, middleware: NamespaceMiddleware):
 
 /**
  * Catches what middleware of a namespace throws or rejects with: in plain Socket.IO that is an unhandled
- * rejection, which ends the program. The client is refused with `onFailed(error)` instead. Applies to
+ * rejection, which ends the program. The client is refused with the error of `onFailed` instead. Applies to
  * middleware that the namespace has, and to what is added later.
  */
-export function guardMiddleware(namespace: Namespace, onFailed: (error: unknown) => Error): void {
+export function guardMiddleware(
+  namespace: Namespace,
+  onFailed: (error: unknown, socket: Socket) => Error,
+): void {
   const guarded =
     (middleware: NamespaceMiddleware): NamespaceMiddleware =>
     (socket, next) => {
@@ -34,7 +37,7 @@ export function guardMiddleware(namespace: Namespace, onFailed: (error: unknown)
         settled = true;
         next(error);
       };
-      const failed = (error: unknown) => once(onFailed(error));
+      const failed = (error: unknown) => once(onFailed(error, socket));
       try {
         // Middleware may be an async function.
         const result: unknown = middleware(socket, once);

@@ -55,6 +55,8 @@ export class NamespaceGuard {
   private readonly authenticated = new WeakMap<Socket, Authenticated>();
   /** Sockets whose authentication is under way, so that it runs once. */
   private readonly running = new WeakMap<Socket, Promise<void>>();
+  /** On the monotonic clock, in milliseconds. */
+  private failureLoggedAt = -Infinity;
 
   constructor(
     private readonly dependencies: NamespaceGuardDependencies,
@@ -84,10 +86,19 @@ export class NamespaceGuard {
   };
 
   private watch(namespace: Namespace): void {
-    guardMiddleware(namespace, (error) => {
-      this.dependencies.log.error('Middleware failed', { namespace: namespace.name, error });
+    guardMiddleware(namespace, (error, socket) => {
+      this.dependencies.onRefused(error, socket.request);
+      this.logFailure(namespace.name, error);
       return connectError(error);
     });
+  }
+
+  /** At most one line a second: clients that know how to make it fail must not fill the disk. */
+  private logFailure(namespace: string, error: unknown): void {
+    const now = performance.now();
+    if (now - this.failureLoggedAt < 1000) return;
+    this.failureLoggedAt = now;
+    this.dependencies.log.error('Middleware failed', { namespace, error });
   }
 
   private isPublic(name: string): boolean {
