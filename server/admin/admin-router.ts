@@ -1,5 +1,4 @@
 import {
-  json,
   Router,
   type ErrorRequestHandler,
   type Request,
@@ -14,6 +13,8 @@ import { parseRequest } from '../protocol/parse-request.js';
 import type { Log } from '../logging/log.js';
 import { bearerOf } from '../http/api.js';
 import { sendError, wireErrorOf } from '../http/errors.js';
+import { requestBody } from '../http/request-body.js';
+import type { BodyBudget } from '../limits/body-budget.js';
 import {
   adminRoles,
   type AdminCaller,
@@ -28,6 +29,7 @@ interface AdminRouterDependencies {
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
   readonly audit: AuditLog;
+  readonly bodies: Pick<BodyBudget, 'open'>;
   /** Whether changes can be stored: false while Redis is unreachable. */
   readonly canChange: () => boolean;
   readonly log: Log;
@@ -46,8 +48,13 @@ export function adminRouter(
   },
 ): Router {
   const router = Router();
-  // curl sends JSON with the content type of a form by default.
-  const readBody = json({ limit: settings.bodyLimitBytes, type: () => true });
+  const readBody = requestBody(
+    {
+      bodies: dependencies.bodies,
+      callerOf: ({ res }: Request) => `user:${(res!.locals as { caller: AdminCaller }).caller.identity.userId}`,
+    },
+    { limitBytes: settings.bodyLimitBytes },
+  );
   router.use((request, response, next) => {
     response.set('Cache-Control', 'no-store');
     // Without a token a response reveals nothing, not even which routes exist.

@@ -40,6 +40,7 @@ export function assembleAdmin(parts: AdminParts): Router {
       authenticate: tokens.authenticate,
       addressOf: parts.addresses.of,
       audit,
+      bodies: parts.limits.bodies,
       canChange: () => storage.redis().state !== 'down',
       log: logger.log('http'),
     },

@@ -6,6 +6,10 @@ import { CommandQueue } from '../gateway/command-queue.js';
 import { ConnectionLifecycle } from '../gateway/connection-lifecycle.js';
 import { ConnectionPipeline } from '../gateway/connection-pipeline.js';
 import { joinWith, limitClosing } from '../gateway/engine-internals/engine-server.js';
+import { countBodies } from '../gateway/engine-internals/polling-bodies.js';
+import { connectionOn } from '../gateway/client-connection.js';
+import type { EngineConnection } from '../gateway/engine-internals/engine-connection.js';
+import { refuseRequest } from '../gateway/handshake/handshake-refusal.js';
 import { GatewayClose } from '../gateway/gateway-close.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
 import { originCheck } from '../gateway/handshake/origin.js';
@@ -133,6 +137,13 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   closeUnservedUpgrades({ http, isServed }, { limitMs: 20_000 });
   io.engine.on('connection', admission.transportOpened);
   io.engine.on('connection', limitClosing);
+  io.engine.on('connection', (transport: EngineConnection) =>
+    countBodies(transport, {
+      bodies: limits.bodies,
+      callerOf: (engine, request) => connectionOn(engine)?.identity.userId ?? addressOf(request),
+      refuse: refuseRequest,
+    }),
+  );
   io.engine.on('connection_error', ({ req }: { req: IncomingMessage }) => admission.failed(req));
   new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);

@@ -1,5 +1,6 @@
 import type { Settings } from '../config/schema.js';
 import type { Storage } from '../storage/storage.js';
+import { BodyBudget } from '../limits/body-budget.js';
 import { AddressLimiter } from '../limits/address-limiter.js';
 import { CommandLimiter, type CommandRates } from '../limits/command-limiter.js';
 import { newLimitCounts, type LimitCounts } from '../limits/limit-counts.js';
@@ -23,6 +24,7 @@ export interface Limits {
   readonly commands: CommandLimiter;
   readonly addresses: AddressLimiter;
   readonly userConnections: UserConnections;
+  readonly bodies: BodyBudget;
   close(): void;
 }
 
@@ -50,6 +52,7 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
       },
     ),
     userConnections,
+    bodies: new BodyBudget({ counts }, { limitBytes: limits.httpBodiesBytes }),
     close: () => users.close(),
   };
 }

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type Server as HttpServer } from 'node:http';
+import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import type { Settings } from '../config/schema.js';
 import type { Hooks } from '../hooks/hooks.js';
+import { createHttpServer } from '../http/http-server.js';
+import { guardRequests } from '../http/request-guard.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { assembleAdmin } from './admin.js';
@@ -27,6 +29,9 @@ export interface ServiceOptions {
    */
   readonly slimConnections?: boolean;
 }
+
+/** Paths whose bodies are limited in time: those of the service, without backups, which are of any length. */
+const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)/;
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -60,7 +65,7 @@ export class Service {
     this.logger = foundation.logger;
     this.developmentSecret = foundation.generatedSecret;
     this.app = express().disable('x-powered-by').set('trust proxy', foundation.addresses.isTrusted);
-    this.http = createServer(this.app);
+    this.http = createHttpServer(this.app, settings.server);
     this.io = assembleSocketIo(foundation);
     const isDraining = () => this.phase === 'draining';
     this.messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
@@ -69,6 +74,10 @@ export class Service {
     const { slimConnections: slim } = settings.websocket;
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
     this.gateway = assembleGateway({ ...parts, http, io, slimConnections });
+    guardRequests(http, {
+      bodyTimeoutMs: settings.server.bodyTimeoutSecs * 1000,
+      isTimed: ({ url = '' }) => timedPaths.test(url),
+    });
     const phase = () => this.phase;
     const admin = assembleAdmin(parts);
     this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt: this.startedAt, admin });

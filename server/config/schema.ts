@@ -67,6 +67,26 @@ export const settingsSchema = z.strictObject({
         'Proxies whose `X-Forwarded-For` is trusted: addresses, networks, `loopback`, `private`.',
       ),
       shutdown_timeout_ms: setting(positive(10_000), 'After SIGTERM the process ends within this time.'),
+      keep_alive_secs: setting(
+        positive(75, 3600),
+        'Idle HTTP connections are kept for this long. Set it above the idle timeout of the load balancer in front, which is usually 60 seconds.',
+      ),
+      header_timeout_secs: setting(
+        positive(10, 300),
+        'A connection whose request headers have not arrived within this time is closed, also one that sends nothing.',
+      ),
+      body_timeout_secs: setting(
+        positive(30, 3600),
+        'A request body for the service has to arrive within this time. Backups that are restored are exempt.',
+      ),
+      max_header_bytes: setting(
+        z.int().min(4096).max(1_048_576).default(16_384),
+        'Largest request headers, address and cookies included; larger ones get 431.',
+      ),
+      max_tcp_connections: setting(
+        count(100_000),
+        'TCP connections of this replica, WebSockets included; further ones are closed at once; 0 for no limit.',
+      ),
     })
     .prefault({}),
   websocket: z
@@ -253,6 +273,10 @@ export const settingsSchema = z.strictObject({
         'Requests to `/api` per caller and `http_window_secs`; 0 for no limit.',
       ),
       http_window_secs: setting(positive(60, 3600), 'Requests to `/api` are counted over this time.'),
+      http_bodies_bytes: setting(
+        count(67_108_864),
+        'Bytes of unfinished request bodies, all requests of this replica together; one caller may hold a quarter of it; 0 for no limit.',
+      ),
     })
     .prefault({}),
   direct: z

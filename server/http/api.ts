@@ -1,29 +1,39 @@
-import { json, Router, type Request, type Response } from 'express';
+import { Router, type Request, type RequestHandler, type Response } from 'express';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { CommandRouter } from '../commands/router.js';
 import { bearerToken } from '../protocol/bearer-token.js';
 import type { Connection } from '../protocol/connection.js';
+import type { BodyBudget } from '../limits/body-budget.js';
 import { sendError } from './errors.js';
+import { requestBody } from './request-body.js';
 
 interface ApiDependencies {
   readonly router: CommandRouter;
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
+  readonly bodies: Pick<BodyBudget, 'open'>;
 }
 
-/** Commands over HTTP for backends: the same requests and answers as on the sockets. */
+/**
+ * Commands over HTTP for backends: the same requests and answers as on the sockets. The body of a request is read once the caller is known.
+ */
 export function apiRouter(
-  { router, authenticate, addressOf }: ApiDependencies,
+  { router, authenticate, addressOf, bodies }: ApiDependencies,
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
-  // By default curl sends JSON with the content type of a form.
-  api.use(json({ limit: settings.bodyLimitBytes, type: () => true }));
+  const identify: RequestHandler = (request, response, next) => {
+    response.locals['caller'] = new HttpCaller(authenticate(bearerOf(request)), addressOf(request));
+    next();
+  };
+  const readBody = requestBody(
+    { bodies, callerOf: ({ res }: Request) => `user:${callerOf(res!).identity.userId}` },
+    { limitBytes: settings.bodyLimitBytes },
+  );
 
-  const run = async (request: Request, response: Response, command: string, body: unknown) => {
-    const caller = new HttpCaller(authenticate(bearerOf(request)), addressOf(request));
-    const answer = await router.run(caller, command, body);
+  const run = async (_request: Request, response: Response, command: string, body: unknown) => {
+    const answer = await router.run(callerOf(response), command, body);
     if (!answer.ok) sendError(response, answer.error);
     else response.json(answer);
   };
@@ -31,10 +41,16 @@ export function apiRouter(
     const key = request.get('idempotency-key');
     return { ...(request.body as object), ...(key !== undefined && { key }) };
   };
-  api.post('/publish', (request, response) => run(request, response, 'publish', withKey(request)));
-  api.post('/direct', (request, response) => run(request, response, 'direct', withKey(request)));
-  api.get('/history', (request, response) => run(request, response, 'history', historyQuery(request)));
-  api.get('/presence', (request, response) =>
+  api.post('/publish', identify, readBody, (request, response) =>
+    run(request, response, 'publish', withKey(request)),
+  );
+  api.post('/direct', identify, readBody, (request, response) =>
+    run(request, response, 'direct', withKey(request)),
+  );
+  api.get('/history', identify, (request, response) =>
+    run(request, response, 'history', historyQuery(request)),
+  );
+  api.get('/presence', identify, (request, response) =>
     run(request, response, 'presence', { topic: request.query['topic'] }),
   );
   return api;
@@ -46,6 +62,10 @@ export function bearerOf(request: Request): string {
   if (token === undefined)
     throw new RefusalError('unauthorized', 'no token: give it as an Authorization: Bearer header');
   return token;
+}
+
+function callerOf(response: Response): HttpCaller {
+  return (response.locals as { readonly caller: HttpCaller }).caller;
 }
 
 function historyQuery({ query }: Request): object {

@@ -1,10 +1,23 @@
-import { json, Router } from 'express';
+import { Router, type Request } from 'express';
 import { z } from 'zod';
 import type { RefreshService } from '../auth/refresh-service.js';
 import type { TokenPair } from '../auth/token-issuer.js';
+import type { BodyBudget } from '../limits/body-budget.js';
 import { parseRequest } from '../protocol/parse-request.js';
+import { requestBody } from './request-body.js';
 
 const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
+
+/** The body of a caller who is not known yet: a token and its envelope. */
+const bodyLimitBytes = 20_000;
+
+interface AuthRouterDependencies {
+  readonly refreshes: RefreshService;
+  readonly addressOf: (request: Request) => string;
+  readonly bodies: Pick<BodyBudget, 'open'>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
 
 /**
  * A pair in the form of an answer, with the names of OAuth 2 (RFC 6749, section 5.1); `…_at` are milliseconds
@@ -22,10 +35,10 @@ export function pairAnswer(pair: TokenPair, now: number) {
 }
 
 /** `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which can be used once. */
-export function authRouter(refreshes: RefreshService, now: () => number): Router {
+export function authRouter({ refreshes, addressOf, bodies, now }: AuthRouterDependencies): Router {
   const router = Router();
-  // By default curl sends JSON with the content type of a form.
-  router.post('/auth/refresh', json({ limit: 65_536, type: () => true }), async (request, response) => {
+  const readBody = requestBody({ bodies, callerOf: addressOf }, { limitBytes: bodyLimitBytes });
+  router.post('/auth/refresh', readBody, async (request, response) => {
     const { refresh_token: token } = parseRequest(schema, request.body ?? {});
     const pair = await refreshes.refresh(token);
     response.set('Cache-Control', 'no-store').json(pairAnswer(pair, now()));
