@@ -11,7 +11,13 @@ import { connectionOn } from '../gateway/client-connection.js';
 import type { EngineConnection } from '../gateway/engine-internals/engine-connection.js';
 import { refuseRequest } from '../gateway/handshake/handshake-refusal.js';
 import { GatewayClose } from '../gateway/gateway-close.js';
+import { AddressPolicy } from '../gateway/handshake/address-policy.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
+import { HandshakeQueue } from '../gateway/handshake/handshake-queue.js';
+import { hideToken } from '../gateway/engine-internals/hidden-token.js';
+import { onNewNamespace } from '../gateway/engine-internals/namespaces.js';
+import { TransportEnd } from '../gateway/transport-end.js';
+import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { closeUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
@@ -70,9 +76,26 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const { hooks } = supervision;
   const addressOf = addresses.of;
   const log = logOf('connection');
+  const policy = new AddressPolicy(
+    { addresses, log },
+    {
+      exemptsLoopback: settings.server.environment === 'development',
+      exemptsForwarders: settings.limits.untrustedForwarders === 'exempt',
+    },
+  );
+  new TcpConnections(
+    { http, policy, counts: limits.counts, log },
+    // A client of long-polling has two TCP connections.
+    { limitPerAddress: 2 * websocket.maxConnectionsPerAddress },
+  );
   const admission = new HandshakeAdmission(
-    { addresses: limits.addresses, addressOf },
-    { maxConnections: websocket.maxConnections, handshakesPerSec: websocket.handshakesPerSec },
+    {
+      addresses: limits.addresses,
+      addressOf,
+      limitedAddressOf: policy.of,
+      queue: handshakeQueue(websocket.handshakesPerSec),
+    },
+    { maxConnections: websocket.maxConnections },
   );
   const refusals = new RefusalLog({
     log,
@@ -83,7 +106,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const pipeline = new ConnectionPipeline({
     checkOrigin: originCheck(websocket.allowedOrigins),
     checkConnectionsEnabled: () => control.state.checkConnect(),
-    admit: (request) => admission.admitInTurn(request),
+    admit: (request) => admission.admit(request),
     authenticate: tokens.authenticate,
     onConnect: (event) => hooks.connecting(event),
     acquireUserSlot: (userId) => limits.userConnections.acquireSlot(userId),
@@ -104,6 +127,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   });
   const fastPublish = new FastPublish({ run: commands.run, commandListener });
   const mode = () => control.state.mode;
+  const ends = new TransportEnd();
   const lifecycle = new ConnectionLifecycle(
     {
       registry,
@@ -116,6 +140,12 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       commandListener,
       fastPublish,
       revalidate: (attempt) => pipeline.revalidate(attempt),
+      onJoined: (socket) => {
+        admission.joined(socket.conn);
+        // After the `connection` listeners of an embedding program have run.
+        process.nextTick(() => hideToken(socket, io));
+      },
+      onSocketLeft: ends.left,
       onConnected: () => metrics.connects++,
       onDisconnected: ({ id: connectionId, identity: { userId } }, reason) => {
         metrics.disconnects++;
@@ -145,6 +175,13 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     }),
   );
   io.engine.on('connection_error', ({ req }: { req: IncomingMessage }) => admission.failed(req));
+  // Namespaces of an embedding program.
+  onNewNamespace(io, (namespace) =>
+    namespace.on('connection', (socket) => {
+      admission.joined(socket.conn);
+      socket.on('disconnect', () => ends.left(socket));
+    }),
+  );
   new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
   const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));
@@ -159,6 +196,18 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     },
     close: () => closing.close(),
   };
+}
+
+/**
+ * A handshake waits at most this long, in milliseconds. Clients time out after 20 seconds (socket.io-client's
+ * default).
+ */
+const longestWaitMs = 10_000;
+
+function handshakeQueue(ratePerSec: number): HandshakeQueue | undefined {
+  return ratePerSec === 0
+    ? undefined
+    : new HandshakeQueue({ clock: systemClock }, { ratePerSec, longestWaitMs });
 }
 
 /** Whether an upgrade is answered by one of the two wires. */

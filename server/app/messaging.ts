@@ -79,7 +79,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     onQueued: ({ id }, topic) => reads.published(registry.connection(id), topics.publisher.appendAt(topic)),
     admit: commandAdmission({ isDraining, control: control.state, limiter: limits.commands }),
   });
-  tokens.watch(() => registry.all());
+  tokens.watch(() => registry.authenticated());
   followRooms({ registry, topics, presence });
   storage.onUp(() => presence.rewrite());
   return { registry, permissions, topics, presence, sessions, direct, router };

@@ -56,7 +56,10 @@ export class CommandRouter {
       if (command === undefined)
         throw new RefusalError('unknown_type', `there is no command ${JSON.stringify(name.slice(0, 50))}`);
       const admitted = this.dependencies.admit(connection, command);
-      if (admitted !== undefined) await admitted;
+      if (admitted !== undefined) {
+        await admitted;
+        if (connection.isClosed === true) throw new RefusalError('conflict', 'the connection has closed');
+      }
       const parsed = parseRequest(command.schema, request ?? {});
       ran = true;
       return { ok: true, ...(await command.run(connection, parsed)) };

@@ -116,7 +116,7 @@ export const settingsSchema = z.strictObject({
       max_payload_depth: setting(positive(32, 1000), 'Deepest nesting of a payload.'),
       handshakes_per_sec: setting(
         count(500),
-        'Handshakes admitted per second; further ones wait up to ten seconds, then are refused; 0 for no limit.',
+        'Handshakes admitted per second; further ones wait up to ten seconds, addresses in turns, then are refused; 0 for no limit.',
       ),
       max_connections: setting(count(0), 'Largest number of connections of this replica; 0 for no limit.'),
       max_connections_per_user: setting(
@@ -124,8 +124,12 @@ export const settingsSchema = z.strictObject({
         'Largest number of connections of one user on all replicas together; 0 for no limit.',
       ),
       max_connections_per_address: setting(
-        count(0),
-        'Largest number of connections of this replica from one address; 0 for no limit.',
+        count(5000),
+        'Largest number of connections of this replica from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
+      ),
+      max_unjoined_per_address: setting(
+        count(1000),
+        'Largest number of connections from one address that have not authenticated yet, and at most half of `max_connections`; 0 for no limit.',
       ),
       slim_connections: setting(
         z.enum(['auto', 'on', 'off']).default('auto'),
@@ -267,7 +271,14 @@ export const settingsSchema = z.strictObject({
         count(1000),
         'A connection refused as `rate_limited` this often within ten seconds is closed; 0 for never.',
       ),
-      address_connects_per_sec: setting(count(0), 'Handshakes per second from one address; 0 for no limit.'),
+      address_connects_per_sec: setting(
+        count(500),
+        'Handshakes per second from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
+      ),
+      untrusted_forwarders: setting(
+        z.enum(['exempt', 'limit']).default('exempt'),
+        'Peers that send `X-Forwarded-For` without being in `server.trusted_proxies`: `exempt` from limits by address, because a proxy is shared by many users; `limit`: limited like any other, which keeps clients from using the header to get around the limits.',
+      ),
       http_requests: setting(
         count(6000),
         'Requests to `/api` per caller and `http_window_secs`; 0 for no limit.',

@@ -59,6 +59,7 @@ export class ClientConnection implements Subscriber {
   readonly outbox: Outbox;
   identity: Identity;
   sessionId: string;
+  isClosed = false;
   readonly socket: Socket;
   /**
    * Time of its last publish on the monotonic clock, in milliseconds; see
@@ -121,6 +122,7 @@ export class ClientConnection implements Subscriber {
    * again.
    */
   closed(): void {
+    this.isClosed = true;
     this.release?.();
     this.outbox.close();
     this.awaited = undefined;

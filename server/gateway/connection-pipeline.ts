@@ -18,7 +18,7 @@ interface ConnectionPipelineDependencies {
    *
    * @throws RefusalError `at_capacity`, `rate_limited`, `shutting_down`
    */
-  readonly admit: (request: IncomingMessage) => void | Promise<void>;
+  readonly admit: (request: IncomingMessage) => undefined | Promise<void>;
   /** Verifies a token. @throws RefusalError `unauthorized`, `token_expired`, `token_revoked` */
   readonly authenticate: (token: string) => Identity;
   /** Returns undefined if no hook is configured. */
@@ -37,6 +37,7 @@ interface ConnectionPipelineDependencies {
  * released.
  */
 type Step<Subject> = (subject: Subject) => void | Promise<void>;
+type Handshake = Step<IncomingMessage>;
 
 /**
  * The steps before a client is connected, the same for both wires. They are in two parts, because a Socket.IO
@@ -47,13 +48,15 @@ type Step<Subject> = (subject: Subject) => void | Promise<void>;
  * | {@link beforeTransport} | HTTP request of the handshake | HTTP request of the upgrade |
  * | {@link beforeConnection} | packet by which the client joins | the same request |
  *
+ * The token of a `/ws` client is verified before it waits for its turn, so that clients without one take no turns from others.
+ *
  * After the steps the client is attached: see
  * {@link import('./connection-lifecycle.js').ConnectionLifecycle}.
  */
 export class ConnectionPipeline {
   constructor(private readonly dependencies: ConnectionPipelineDependencies) {}
 
-  private readonly beforeTransport: readonly Step<IncomingMessage>[] = [
+  private readonly beforeTransport: readonly [Origin: Handshake, Enabled: Handshake, Admit: Handshake] = [
     (request) => this.dependencies.checkOrigin(request),
     () => this.dependencies.checkConnectionsEnabled(),
     (request) => this.dependencies.admit(request),
@@ -73,13 +76,27 @@ export class ConnectionPipeline {
    * @throws RefusalError, or rejects with one; rejects with ClientGoneError
    */
   admit(request: IncomingMessage): void | Promise<void> {
+    return this.runBeforeTransport(request, this.beforeTransport);
+  }
+
+  /** As {@link admit}, for a client whose request has its token. */
+  admitAuthenticated(attempt: ConnectionAttempt): void | Promise<void> {
+    const [checkOrigin, checkEnabled, admit] = this.beforeTransport;
+    const authenticate = () => this.authenticate(attempt);
+    return this.runBeforeTransport(attempt.request, [checkOrigin, checkEnabled, authenticate, admit]);
+  }
+
+  private runBeforeTransport(
+    request: IncomingMessage,
+    steps: readonly Step<IncomingMessage>[],
+  ): void | Promise<void> {
     const refuse = (error: unknown): never => {
       // A client that went away was not refused.
       if (!(error instanceof ClientGoneError)) this.dependencies.onRefused(error, request);
       throw error;
     };
     try {
-      return run(this.beforeTransport, request)?.catch(refuse);
+      return run(steps, request)?.catch(refuse);
     } catch (error) {
       return refuse(error);
     }
@@ -108,7 +125,7 @@ export class ConnectionPipeline {
   }
 
   private authenticate(attempt: ConnectionAttempt): void {
-    attempt.identity = this.dependencies.authenticate(attempt.credentials.token());
+    attempt.identity ??= this.dependencies.authenticate(attempt.credentials.token());
   }
 
   private askHook({ identity, address, wire }: ConnectionAttempt): Promise<void> | undefined {
