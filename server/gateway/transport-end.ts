@@ -8,20 +8,20 @@ import { closeTransport, joinedNamespaces } from './engine-internals/namespaces.
  * not read what was written before the end. Socket.IO keeps both, the first for ever and the second until its heartbeat fails.
  */
 export class TransportEnd {
-  /** Transports that will be checked. */
-  private readonly checked = new WeakSet();
+  /** Of transports that will be checked. */
+  private readonly timers = new WeakMap<object, NodeJS.Timeout>();
 
   /** To be called with each socket that has left its namespace. */
   readonly left = (socket: Socket): void => {
     const engine = engineOf(socket);
-    if (engine.readyState === 'closed' || this.checked.has(engine)) return;
-    this.checked.add(engine);
-    setTimeout(() => this.check(socket), leftTransportMs).unref();
+    if (engine.readyState === 'closed') return;
+    // The client may join and leave several times: the time begins anew.
+    clearTimeout(this.timers.get(engine));
+    this.timers.set(engine, setTimeout(() => this.check(socket), leftTransportMs).unref());
   };
 
   private check(socket: Socket): void {
     const engine = engineOf(socket);
-    this.checked.delete(engine);
     if (engine.readyState === 'closed') return;
     if (engine.readyState === 'open') {
       // Meanwhile the client has joined again, or is in another namespace.

@@ -25,6 +25,11 @@ export class TcpClient {
     this.socket.write(text);
   }
 
+  /** Writes one byte for each character. */
+  writeBytes(text: string): void {
+    this.socket.write(text, 'latin1');
+  }
+
   get(path: string, headers = ''): void {
     this.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`);
   }
