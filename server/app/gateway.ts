@@ -170,7 +170,12 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   io.engine.on('connection', (transport: EngineConnection) =>
     countBodies(transport, {
       bodies: limits.bodies,
-      callerOf: (engine, request) => connectionOn(engine)?.identity.userId ?? addressOf(request),
+      callerOf: (engine, request) => {
+        const connection = connectionOn(engine);
+        return connection === undefined
+          ? `address:${addressOf(request)}`
+          : `user:${connection.identity.userId}`;
+      },
       refuse: refuseRequest,
     }),
   );

@@ -110,6 +110,8 @@ export class ConnectionPipeline {
       attempt.release();
       this.dependencies.onRefused(error, attempt.request);
       throw error;
+    } finally {
+      attempt.forgetCredentials();
     }
   }
 

@@ -37,7 +37,10 @@ export function pairAnswer(pair: TokenPair, now: number) {
 /** `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which can be used once. */
 export function authRouter({ refreshes, addressOf, bodies, now }: AuthRouterDependencies): Router {
   const router = Router();
-  const readBody = requestBody({ bodies, callerOf: addressOf }, { limitBytes: bodyLimitBytes });
+  const readBody = requestBody(
+    { bodies, callerOf: (request: Request) => `address:${addressOf(request)}` },
+    { limitBytes: bodyLimitBytes },
+  );
   router.post('/auth/refresh', readBody, async (request, response) => {
     const { refresh_token: token } = parseRequest(schema, request.body ?? {});
     const pair = await refreshes.refresh(token);

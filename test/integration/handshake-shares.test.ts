@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { connectClient } from '../support/clients.js';
+import type { Socket } from 'socket.io';
+import { connectClient, JsonClient } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { TcpClient } from '../support/tcp-client.js';
@@ -193,6 +194,17 @@ describe('[AUTH] the token of a connection', function () {
       assert.ok(!JSON.stringify(remote.map((one) => one.handshake)).includes(token));
       client.disconnect();
     }
+  });
+
+  it('of a /ws client leaves its handshake and its request too', async () => {
+    const client = new JsonClient(embedded.webSocketUrl, 'ann', '&own=kept');
+    await until(() => client.of('Status').length === 1, 'it is connected');
+    const [{ handshake, request }] = [...embedded.service.io.of('/').sockets.values()] as [Socket];
+    const rest = JSON.stringify([handshake, request.url, request.headers, request.rawHeaders]);
+    // The beginning of every JWT.
+    assert.ok(!rest.includes('eyJ'), rest);
+    assert.ok(rest.includes('own=kept'));
+    client.close();
   });
 
   it('stays in the request while the program has namespaces of its own, which may authenticate by it', async () => {

@@ -53,6 +53,21 @@ describe('[LIMITS] HTTP', function () {
     }
   });
 
+  it('reads no body of a path that takes none, or of a transport that there is not', async () => {
+    await start();
+    for (const [path, status] of [
+      ['/nothing', 404],
+      ['/health', 404],
+      ['/socket.io/?EIO=4&transport=polling', 400],
+      ['/socket.io/?EIO=4&transport=polling&sid=nope', 400],
+    ] as const) {
+      const client = open();
+      client.post(path, 900_000, 'a'.repeat(100_000));
+      await until(() => client.received.startsWith(`HTTP/1.1 ${status} `), `${path} is answered`);
+      await until(() => client.ended || client.closed, `${path} is closed`);
+    }
+  });
+
   it('tells a caller with a token, too, that a body is too slow', async () => {
     await start({ RTC_SERVER_BODY_TIMEOUT_SECS: '1' });
     const api = open();

@@ -33,11 +33,11 @@ export function hideToken(socket: Socket, io: Server): void {
       ...(hasBearer && { authorization: `Bearer ${hiddenToken}` }),
       ...(hasProtocol && { [protocols]: keptProtocols }),
     };
-  const hasQuery = query['token'] !== undefined;
-  if (hasQuery) {
-    handshake.query = { ...query, token: hiddenToken };
-    handshake.url = withoutToken(handshake.url, hiddenToken);
-  }
+  if (query['token'] !== undefined) handshake.query = { ...query, token: hiddenToken };
+  // Of `/ws` only the address is known.
+  const url = withoutToken(handshake.url, hiddenToken);
+  const hasQuery = url !== handshake.url;
+  handshake.url = url;
   if ((hasBearer || hasProtocol || hasQuery) && !hasOwnNamespaces(io)) cleanRequest(socket, keptProtocols);
 }
 

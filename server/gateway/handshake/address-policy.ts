@@ -34,7 +34,8 @@ export class AddressPolicy {
   readonly of = (request: IncomingMessage): string | undefined => {
     const { addresses } = this.dependencies;
     const address = addresses.of(request);
-    if (this.isExemptLoopback(address)) return undefined;
+    // The client has gone: it has no address any more.
+    if (address === '' || this.isExemptLoopback(address)) return undefined;
     if (request.headers['x-forwarded-for'] !== undefined && !addresses.isTrusted(peerOf(request))) {
       this.noteForwarder(address);
       if (this.settings.exemptsForwarders) return undefined;

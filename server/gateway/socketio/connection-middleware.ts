@@ -52,7 +52,7 @@ export class ConnectionMiddleware {
     const { conn } = socket;
     const transport = conn as unknown;
     if (transport instanceof WsConnection) {
-      this.attempts.set(socket, transport.attempt);
+      this.attempts.set(socket, transport.takeAttempt());
       return;
     }
     this.pending.get(conn)?.supersede();
