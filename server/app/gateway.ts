@@ -17,6 +17,7 @@ import { HandshakeQueue } from '../gateway/handshake/handshake-queue.js';
 import { hideToken } from '../gateway/engine-internals/hidden-token.js';
 import { onNewNamespace } from '../gateway/engine-internals/namespaces.js';
 import { TransportEnd } from '../gateway/transport-end.js';
+import { UnjoinedClients } from '../gateway/handshake/unjoined-clients.js';
 import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
@@ -94,6 +95,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       addressOf,
       limitedAddressOf: policy.of,
       queue: handshakeQueue(websocket.handshakesPerSec),
+      unjoined: new UnjoinedClients({ limit: websocket.maxUnjoined }),
     },
     { maxConnections: websocket.maxConnections },
   );
@@ -106,7 +108,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const pipeline = new ConnectionPipeline({
     checkOrigin: originCheck(websocket.allowedOrigins),
     checkConnectionsEnabled: () => control.state.checkConnect(),
-    admit: (request) => admission.admit(request),
+    admit: (request, isKnown) => admission.admit(request, isKnown),
     authenticate: tokens.authenticate,
     onConnect: (event) => hooks.connecting(event),
     acquireUserSlot: (userId) => limits.userConnections.acquireSlot(userId),

@@ -49,17 +49,12 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
       {
         connectsPerSec: limits.addressConnectsPerSec,
         maxConnections: websocket.maxConnectionsPerAddress,
-        maxUnjoined: unjoinedLimit(websocket),
+        // However few connections a replica may hold, one address cannot hold more than half of them without authenticating.
+        maxUnjoined: Math.ceil(websocket.maxConnections / 2),
       },
     ),
     userConnections,
     bodies: new BodyBudget({ counts }, { limitBytes: limits.httpBodiesBytes }),
     close: () => users.close(),
   };
-}
-
-/** However few connections a replica may hold, one address cannot hold more than half of them without authenticating. */
-function unjoinedLimit({ maxConnections, maxUnjoinedPerAddress }: Settings['websocket']): number {
-  if (maxUnjoinedPerAddress === 0 || maxConnections === 0) return maxUnjoinedPerAddress;
-  return Math.min(maxUnjoinedPerAddress, Math.ceil(maxConnections / 2));
 }

@@ -127,9 +127,9 @@ export const settingsSchema = z.strictObject({
         count(5000),
         'Largest number of connections of this replica from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
       ),
-      max_unjoined_per_address: setting(
+      max_unjoined: setting(
         count(1000),
-        'Largest number of connections from one address that have not authenticated yet, and at most half of `max_connections`; 0 for no limit.',
+        'Clients that are connected and have not authenticated yet; half of it for one address. Handshakes of others wait. 0 for no limit.',
       ),
       slim_connections: setting(
         z.enum(['auto', 'on', 'off']).default('auto'),

@@ -14,11 +14,12 @@ interface ConnectionPipelineDependencies {
   /** Whether operators currently allow connections. @throws RefusalError */
   readonly checkConnectionsEnabled: () => void;
   /**
-   * Acquires a connection slot, then delays the handshake if too many arrive at once.
+   * Acquires a connection slot, then delays the handshake if too many arrive at once, or too many are not known yet.
    *
+   * @param isKnown whether the client has authenticated
    * @throws RefusalError `at_capacity`, `rate_limited`, `shutting_down`
    */
-  readonly admit: (request: IncomingMessage) => undefined | Promise<void>;
+  readonly admit: (request: IncomingMessage, isKnown: boolean) => undefined | Promise<void>;
   /** Verifies a token. @throws RefusalError `unauthorized`, `token_expired`, `token_revoked` */
   readonly authenticate: (token: string) => Identity;
   /** Returns undefined if no hook is configured. */
@@ -56,10 +57,10 @@ type Handshake = Step<IncomingMessage>;
 export class ConnectionPipeline {
   constructor(private readonly dependencies: ConnectionPipelineDependencies) {}
 
-  private readonly beforeTransport: readonly [Origin: Handshake, Enabled: Handshake, Admit: Handshake] = [
+  private readonly beforeTransport: readonly [origin: Handshake, enabled: Handshake, admit: Handshake] = [
     (request) => this.dependencies.checkOrigin(request),
     () => this.dependencies.checkConnectionsEnabled(),
-    (request) => this.dependencies.admit(request),
+    (request) => this.dependencies.admit(request, false),
   ];
 
   private readonly beforeConnection: readonly Step<ConnectionAttempt>[] = [
@@ -81,8 +82,9 @@ export class ConnectionPipeline {
 
   /** As {@link admit}, for a client whose request has its token. */
   admitAuthenticated(attempt: ConnectionAttempt): void | Promise<void> {
-    const [checkOrigin, checkEnabled, admit] = this.beforeTransport;
+    const [checkOrigin, checkEnabled] = this.beforeTransport;
     const authenticate = () => this.authenticate(attempt);
+    const admit = () => this.dependencies.admit(attempt.request, true);
     return this.runBeforeTransport(attempt.request, [checkOrigin, checkEnabled, authenticate, admit]);
   }
 

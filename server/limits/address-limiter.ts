@@ -35,8 +35,7 @@ export class AddressLimiter {
     private readonly settings: AddressLimiterSettings,
   ) {}
 
-  /** Whether connections have to be counted, by {@link connected}, {@link joined} and {@link disconnected}. */
-  get countsConnections(): boolean {
+  private get countsConnections(): boolean {
     return this.settings.maxConnections > 0 || this.settings.maxUnjoined > 0;
   }
 

@@ -44,7 +44,7 @@ describe('[LIMITS] a client that goes away at any moment of its handshake', func
         NODE_ENV: 'test',
         RTC_WEBSOCKET_MAX_CONNECTIONS: String(capacity),
         RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: String(capacity),
-        RTC_WEBSOCKET_MAX_UNJOINED_PER_ADDRESS: String(capacity),
+        RTC_WEBSOCKET_MAX_UNJOINED: String(2 * capacity),
         RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '3',
         RTC_WEBSOCKET_HANDSHAKES_PER_SEC: '100',
         RTC_WEBSOCKET_CONNECT_TIMEOUT_SECS: '1',
@@ -52,7 +52,9 @@ describe('[LIMITS] a client that goes away at any moment of its handshake', func
       },
       { hooks: { onConnect: pause } },
     );
-    embedded.service.io.engine.use((_request: unknown, _response: unknown, next: () => void) => void pause().then(next));
+    embedded.service.io.engine.use(
+      (_request: unknown, _response: unknown, next: () => void) => void pause().then(next),
+    );
     embedded.service.io.use((socket, next) => {
       void pause().then(() => next(socket.handshake.auth['refuse'] === true ? new Error('no') : undefined));
     });
@@ -72,7 +74,8 @@ describe('[LIMITS] a client that goes away at any moment of its handshake', func
     const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!;
     pauseMs = () => (random() < 0.5 ? 0 : random() * 40);
     const user = () => `user-${Math.floor(random() * 3)}`;
-    const joining = () => `40${JSON.stringify({ token: tokenOf(user()), ...(random() < 0.3 && { refuse: true }) })}`;
+    const joining = () =>
+      `40${JSON.stringify({ token: tokenOf(user()), ...(random() < 0.3 && { refuse: true }) })}`;
     const begin: readonly ((client: TcpClient) => void)[] = [
       (client) => client.upgrade(`/ws?token=${tokenOf(user())}`),
       (client) => client.upgrade('/ws', `Authorization: Bearer ${tokenOf(user())}\r\n`),

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { keyOf } from '../../limits/address-limiter.js';
 import type { Log } from '../../logging/log.js';
 import type { ClientAddresses } from './client-addresses.js';
 
@@ -30,7 +31,7 @@ export class AddressPolicy {
     private readonly settings: AddressPolicySettings,
   ) {}
 
-  /** The address by which the sender of a request is limited; undefined: by none. */
+  /** The address by which the sender of a request is limited, of IPv6 its /64; undefined: by none. */
   readonly of = (request: IncomingMessage): string | undefined => {
     const { addresses } = this.dependencies;
     const address = addresses.of(request);
@@ -40,7 +41,7 @@ export class AddressPolicy {
       this.noteForwarder(address);
       if (this.settings.exemptsForwarders) return undefined;
     }
-    return address;
+    return keyOf(address);
   };
 
   /** The address by which a TCP connection is limited, before any request; undefined: by none. */

@@ -1,12 +1,13 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../../../shared/errors.js';
+import { keyOf } from '../../limits/address-limiter.js';
 import { responseOf } from '../engine-internals/engine-server.js';
 import type { HandshakeQueue, Turn } from './handshake-queue.js';
+import type { UnjoinedClients } from './unjoined-clients.js';
 
 /** The address limits as admission uses them; see {@link AddressLimiter}. */
 interface Addresses {
-  readonly countsConnections: boolean;
   admit(address: string): void;
   connected(address: string): void;
   joined(address: string): void;
@@ -20,6 +21,7 @@ interface AdmissionDependencies {
   readonly limitedAddressOf: (request: IncomingMessage) => string | undefined;
   /** Undefined: handshakes do not wait. */
   readonly queue: Pick<HandshakeQueue, 'enter'> | undefined;
+  readonly unjoined: UnjoinedClients;
 }
 
 interface AdmissionSettings {
@@ -31,6 +33,7 @@ interface AdmissionSettings {
 interface AdmittedTransport {
   readonly request: IncomingMessage;
   on(event: 'close', listener: () => void): unknown;
+  off(event: 'close', listener: () => void): unknown;
 }
 
 /** The client disconnected while its handshake waited: there is no one to answer. */
@@ -43,6 +46,8 @@ interface Waiting {
   /** The address by which it is counted. */
   readonly address: string | undefined;
   readonly turn: Turn | undefined;
+  /** Whether the client was answered and is not known yet. */
+  isUnjoined: boolean;
   /** Stops watching for a disconnect of the client. */
   unwatch(): void;
 }
@@ -58,8 +63,8 @@ export class HandshakeAdmission {
   private readonly waiting = new WeakMap<IncomingMessage, Waiting>();
   /** Addresses of transports that are counted by address. */
   private readonly addresses = new WeakMap<object, string>();
-  /** Of these, the ones that have joined. */
-  private readonly joinedTransports = new WeakSet();
+  /** Transports whose client has not joined yet. */
+  private readonly unjoinedTransports = new WeakSet();
 
   constructor(
     private readonly dependencies: AdmissionDependencies,
@@ -80,10 +85,11 @@ export class HandshakeAdmission {
    * Admits a handshake, or throws. When many clients connect at once, they are admitted at a steady rate, so that clients already connected
    * are not delayed: the promise resolves when the handshake may be answered. Undefined: at once.
    *
+   * @param isKnown whether the client has authenticated already
    * @throws RefusalError `at_capacity`, `rate_limited` or `shutting_down`, with the time after which to try
    * again; rejects with the same, or with ClientGoneError
    */
-  admit(request: IncomingMessage): Promise<void> | undefined {
+  admit(request: IncomingMessage, isKnown = false): Promise<void> | undefined {
     if (this.draining)
       throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
     if (isUpgradeGone(request)) throw new ClientGoneError();
@@ -94,11 +100,19 @@ export class HandshakeAdmission {
         limit: maxConnections,
       });
     }
-    const { addresses, addressOf, limitedAddressOf, queue } = this.dependencies;
+    const { addresses, addressOf, limitedAddressOf, queue, unjoined } = this.dependencies;
     const address = limitedAddressOf(request);
     if (address !== undefined) addresses.admit(address);
-    const turn = queue?.enter(address ?? addressOf(request));
-    return this.acquireSlot(request, addresses.countsConnections ? address : undefined, turn);
+    const hasRoom = () => isKnown || unjoined.hasRoom(address);
+    if (queue === undefined && !hasRoom())
+      throw new RefusalError('at_capacity', 'too many clients have not joined yet', { retryAfterMs: 5000 });
+    const onServed = () => {
+      if (!isKnown) this.answered(request);
+    };
+    const turn = queue?.enter(address ?? keyOf(addressOf(request)), { hasRoom, onServed });
+    const waits = this.acquireSlot(request, address, turn);
+    if (waits === undefined) onServed();
+    return waits;
   }
 
   /** Whether a handshake holds a slot and has no transport yet. */
@@ -111,20 +125,17 @@ export class HandshakeAdmission {
     const waiting = this.end(transport.request);
     if (waiting === undefined) return;
     if (waiting.address !== undefined) this.addresses.set(transport, waiting.address);
-    else if (this.settings.maxConnections === 0) {
-      // No limit needs a count here; without a listener an idle connection stays small.
-      this.slots--;
-      return;
-    }
     transport.on('close', this.onClosed);
+    if (waiting.isUnjoined) this.unjoinedTransports.add(transport);
+    else this.letGo(transport, waiting.address);
   };
 
   /** To be called when a client has joined a namespace on a transport. */
-  readonly joined = (transport: object): void => {
+  readonly joined = (transport: AdmittedTransport): void => {
+    if (!this.unjoinedTransports.delete(transport)) return;
     const address = this.addresses.get(transport);
-    if (address === undefined || this.joinedTransports.has(transport)) return;
-    this.joinedTransports.add(transport);
-    this.dependencies.addresses.joined(address);
+    this.dependencies.unjoined.remove(address);
+    this.letGo(transport, address);
   };
 
   /**
@@ -135,6 +146,7 @@ export class HandshakeAdmission {
     const waiting = this.end(request);
     if (waiting === undefined) return;
     waiting.turn?.leave();
+    if (waiting.isUnjoined) this.dependencies.unjoined.remove(waiting.address);
     this.releaseSlot(waiting.address, false);
   };
 
@@ -150,15 +162,23 @@ export class HandshakeAdmission {
       this.failed(request);
       notify?.();
     });
-    this.waiting.set(request, { address, turn, unwatch });
+    this.waiting.set(request, { address, turn, unwatch, isUnjoined: false });
     if (turn === undefined) return undefined;
     const gone = new Promise<void>((resolve) => (notify = resolve));
-    return this.waitForTurn(request, turn, gone);
+    return this.waitForTurn(request, Promise.race([turn.served, gone]));
   }
 
-  private async waitForTurn(request: IncomingMessage, turn: Turn, gone: Promise<void>): Promise<void> {
+  /** A client that is not known yet is answered: it counts until it has joined, or gone. */
+  private answered(request: IncomingMessage): void {
+    const waiting = this.waiting.get(request);
+    if (waiting === undefined) return;
+    waiting.isUnjoined = true;
+    this.dependencies.unjoined.add(waiting.address);
+  }
+
+  private async waitForTurn(request: IncomingMessage, servedOrGone: Promise<void>): Promise<void> {
     try {
-      await Promise.race([turn.served, gone]);
+      await servedOrGone;
     } catch (error) {
       this.failed(request);
       throw error;
@@ -178,8 +198,19 @@ export class HandshakeAdmission {
   // One listener shared by all transports; `this` is the transport.
   private readonly onClosed = ((admission: HandshakeAdmission) =>
     function (this: object): void {
-      admission.releaseSlot(admission.addresses.get(this), admission.joinedTransports.has(this));
+      const address = admission.addresses.get(this);
+      const isUnjoined = admission.unjoinedTransports.delete(this);
+      if (isUnjoined) admission.dependencies.unjoined.remove(address);
+      admission.releaseSlot(address, !isUnjoined);
     })(this);
+
+  /** The client of a transport is known. Without a limit that needs a count, an idle connection stays small without a listener. */
+  private letGo(transport: AdmittedTransport, address: string | undefined): void {
+    if (address !== undefined) this.dependencies.addresses.joined(address);
+    if (this.settings.maxConnections > 0 || address !== undefined) return;
+    transport.off('close', this.onClosed);
+    this.slots--;
+  }
 
   private releaseSlot(address: string | undefined, hasJoined: boolean): void {
     this.slots--;

@@ -9,13 +9,27 @@ interface HandshakeQueueSettings {
   readonly longestWaitMs: number;
 }
 
+/** A handshake that enters the queue. */
+export interface Newcomer {
+  /** While this returns false, it waits, and others are served. */
+  readonly hasRoom: () => boolean;
+  /** Called when it is served, if it had to wait. */
+  readonly onServed: () => void;
+}
+
 /** A handshake that waits. */
-interface Entry {
+interface Entry extends Newcomer {
   readonly address: string;
   readonly expiry: Timer;
   readonly serve: () => void;
   readonly refuse: (error: RefusalError) => void;
 }
+
+/** With more handshakes than this, the queue is full whatever its rate: each costs the memory of a TCP connection and a request. */
+const lengthLimit = 2500;
+
+/** While there is no room, the queue looks again after this time, in milliseconds. */
+const roomCheckMs = 20;
 
 /** The place of a handshake in the queue. */
 export interface Turn {
@@ -43,7 +57,8 @@ export class HandshakeQueue {
     private readonly settings: HandshakeQueueSettings,
   ) {
     this.bucket = new TokenBucket(settings.ratePerSec, dependencies.clock.now());
-    this.limit = Math.max(1, Math.floor((settings.ratePerSec * settings.longestWaitMs) / 1000));
+    const servedInTime = Math.floor((settings.ratePerSec * settings.longestWaitMs) / 1000);
+    this.limit = Math.min(lengthLimit, Math.max(1, servedInTime));
   }
 
   /** Handshakes that wait. */
@@ -56,12 +71,13 @@ export class HandshakeQueue {
    *
    * @throws RefusalError `at_capacity`
    */
-  enter(address: string): Turn | undefined {
-    if (this.size === 0 && this.bucket.take(this.dependencies.clock.now()) === 0) return undefined;
+  enter(address: string, newcomer: Newcomer): Turn | undefined {
+    if (this.size === 0 && newcomer.hasRoom() && this.bucket.take(this.dependencies.clock.now()) === 0)
+      return undefined;
     if (this.size >= this.limit) this.makeRoom(address);
     let entry: Entry | undefined;
     const served = new Promise<void>((serve, refuse) => {
-      entry = { address, expiry: this.expiry(() => this.expire(entry!)), serve, refuse };
+      entry = { ...newcomer, address, expiry: this.expiry(() => this.expire(entry!)), serve, refuse };
     });
     this.add(entry!);
     this.schedule();
@@ -113,31 +129,30 @@ export class HandshakeQueue {
   private schedule(): void {
     if (this.timer !== undefined || this.size === 0) return;
     const { clock } = this.dependencies;
-    const waitMs = this.bucket.take(clock.now());
-    // The token is taken: the turn comes in the next step, not in the one that entered the handshake.
-    this.timer = clock.setTimeout(() => this.serve(waitMs === 0), waitMs);
+    const waitMs = this.next() === undefined ? roomCheckMs : this.bucket.wait(clock.now());
+    this.timer = clock.setTimeout(this.serve, waitMs);
     this.timer.unref();
   }
 
-  private serve(hasToken: boolean): void {
+  private readonly serve = (): void => {
     this.timer = undefined;
     const { clock } = this.dependencies;
-    let isPaid = hasToken;
-    while (this.size > 0 && (isPaid || this.bucket.take(clock.now()) === 0)) {
-      isPaid = false;
-      this.serveNext();
+    for (let next = this.next(); next !== undefined; next = this.next()) {
+      if (this.bucket.take(clock.now()) > 0) break;
+      this.remove(next);
+      const { address } = next;
+      const rest = this.waiting.get(address);
+      // To the end of the order.
+      if (rest !== undefined && this.waiting.delete(address)) this.waiting.set(address, rest);
+      next.onServed();
+      next.serve();
     }
     this.schedule();
-  }
+  };
 
-  private serveNext(): void {
-    for (const [address, entries] of this.waiting) {
-      const [next] = entries;
-      this.remove(next!);
-      // To the end of the order.
-      if (this.waiting.delete(address) && entries.size > 0) this.waiting.set(address, entries);
-      next!.serve();
-      return;
-    }
+  /** The handshake that is served next; undefined: there is room for none. */
+  private next(): Entry | undefined {
+    for (const [oldest] of this.waiting.values()) if (oldest!.hasRoom()) return oldest;
+    return undefined;
   }
 }

@@ -7,8 +7,11 @@ describe('[LIMITS] the queue of handshakes', () => {
   let queue: HandshakeQueue;
   let served: string[];
   let refused: string[];
+  /** Addresses for which there is no room. */
+  let full: Set<string>;
+  const newcomer = (address: string) => ({ hasRoom: () => !full.has(address), onServed: () => {} });
   const enter = (address: string, name = address) => {
-    const turn = queue.enter(address);
+    const turn = queue.enter(address, newcomer(address));
     if (turn === undefined) served.push(name);
     else
       turn.served.then(
@@ -19,7 +22,7 @@ describe('[LIMITS] the queue of handshakes', () => {
   };
   const codeOf = (address: string): string | undefined => {
     try {
-      queue.enter(address);
+      queue.enter(address, newcomer(address));
       return undefined;
     } catch (error) {
       return (error as { code: string }).code;
@@ -31,6 +34,7 @@ describe('[LIMITS] the queue of handshakes', () => {
     queue = new HandshakeQueue({ clock }, { ratePerSec: 2, longestWaitMs: 10_000 });
     served = [];
     refused = [];
+    full = new Set();
   });
 
   it('serves a burst at once, and then at its rate, in the order of arrival', async () => {
@@ -64,7 +68,7 @@ describe('[LIMITS] the queue of handshakes', () => {
 
   it('frees the place of a client that has gone, which takes nothing of the rate', async () => {
     for (let n = 0; n < 3; n++) enter('a', `a${n}`);
-    const gone = Array.from({ length: 17 }, () => queue.enter('a')!);
+    const gone = Array.from({ length: 17 }, () => queue.enter('a', newcomer('a'))!);
     for (const turn of gone) turn.leave();
     enter('b');
     await clock.advance(1000);
@@ -83,6 +87,18 @@ describe('[LIMITS] the queue of handshakes', () => {
     assert.equal(queue.length, 0);
     assert.ok(refused.length >= 9);
     await clock.advance(20_000);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('lets a handshake wait while there is no room for its address, and serves others meanwhile', async () => {
+    full.add('a');
+    enter('a');
+    enter('b');
+    await clock.advance(500);
+    assert.deepEqual(served, ['b']);
+    full.clear();
+    await clock.advance(500);
+    assert.deepEqual(served, ['b', 'a']);
     assert.equal(clock.pendingTimers, 0);
   });
 });

@@ -8,6 +8,7 @@ import {
   ClientGoneError,
   HandshakeAdmission,
 } from '../../../server/gateway/handshake/handshake-admission.js';
+import { UnjoinedClients } from '../../../server/gateway/handshake/unjoined-clients.js';
 import { HandshakeQueue } from '../../../server/gateway/handshake/handshake-queue.js';
 import { CommandLimiter, type CommandRates } from '../../../server/limits/command-limiter.js';
 import { newLimitCounts } from '../../../server/limits/limit-counts.js';
@@ -380,7 +381,11 @@ describe('[LIMITS] HandshakeAdmission', () => {
           );
     const limitedAddressOf = (request: IncomingMessage) =>
       addressOf(request) === 'exempt' ? undefined : addressOf(request);
-    return new HandshakeAdmission({ addresses, addressOf, limitedAddressOf, queue }, { maxConnections });
+    const unjoined = new UnjoinedClients({ limit: 0 });
+    return new HandshakeAdmission(
+      { addresses, addressOf, limitedAddressOf, queue, unjoined },
+      { maxConnections },
+    );
   };
 
   it('acquires a slot with the handshake, not only with its transport', () => {
