@@ -20,7 +20,7 @@ const pipelineLimit = 32;
  * A body that is still arriving when its request has been answered is not read any longer than this, in milliseconds. Closing at once would
  * keep the client from reading the answer.
  */
-const lateBodyMs = 2000;
+const lateBodyMs = 1000;
 
 /** Requests under way on a socket. */
 const underWay = Symbol('requests under way');

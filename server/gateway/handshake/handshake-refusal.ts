@@ -30,7 +30,8 @@ export function refuseHandshake(request: IncomingMessage, error: unknown): void 
 /** Answers a refused request of long-polling. */
 export function refuseRequest(response: ServerResponse, error: unknown): void {
   const { status, headers, body } = answerTo(toWireError(error));
-  response.writeHead(status, headers).end(body);
+  // A refused client shall not hold a TCP connection.
+  response.writeHead(status, { ...headers, Connection: 'close' }).end(body);
 }
 
 function answerTo(error: WireError) {
