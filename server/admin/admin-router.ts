@@ -1,10 +1,4 @@
-import {
-  Router,
-  type ErrorRequestHandler,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express';
+import { Router, type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
@@ -51,7 +45,8 @@ export function adminRouter(
   const readBody = requestBody(
     {
       bodies: dependencies.bodies,
-      callerOf: ({ res }: Request) => `user:${(res!.locals as { caller: AdminCaller }).caller.identity.userId}`,
+      callerOf: ({ res }: Request) =>
+        `user:${(res!.locals as { caller: AdminCaller }).caller.identity.userId}`,
     },
     { limitBytes: settings.bodyLimitBytes },
   );

@@ -44,9 +44,12 @@ describe('[WIRE] a client that is disconnected', function () {
     const { pathname, search } = new URL(url);
     upload.post(pathname + search, body.length, body.slice(0, 10));
     const { clients } = embedded.service.io.engine as unknown as {
-      clients: Record<string, { transport: { dataReq?: unknown } }>;
+      clients: Record<string, { transport: { dataReq?: object | null } }>;
     };
-    await until(() => Object.values(clients)[0]!.transport.dataReq != null, 'the body has begun');
+    await until(
+      () => (Object.values(clients)[0]!.transport.dataReq ?? undefined) !== undefined,
+      'the body has begun',
+    );
     assert.equal((await admin('users/ann/disconnect')).status, 200);
     upload.write(body.slice(10));
     await until(() => transports() === 0, 'the transport is closed', 15_000);
@@ -110,7 +113,11 @@ describe('[WIRE] a client that is disconnected', function () {
     it('keeps its transport while it is in another namespace, until its token is revoked', async () => {
       await start();
       embedded.service.io.of('/own').on('connection', () => {});
-      const client = connectTo(embedded.url, { forceNew: true, auth: { token: tokenOf('ann') }, reconnection: false });
+      const client = connectTo(embedded.url, {
+        forceNew: true,
+        auth: { token: tokenOf('ann') },
+        reconnection: false,
+      });
       const own = client.io.socket('/own', {});
       own.connect();
       await until(() => own.connected && client.connected, 'both are joined');
