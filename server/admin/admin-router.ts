@@ -8,7 +8,9 @@ import type { Log } from '../logging/log.js';
 import { bearerOf } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { sendError, wireErrorOf } from '../http/errors.js';
-import { jsonBody, sendJson } from '../http/json-body.js';
+import { sendJson } from '../http/json-body.js';
+import { requestBody } from '../http/request-body.js';
+import type { BodyBudget } from '../limits/body-budget.js';
 import {
   adminRoles,
   type AdminCaller,
@@ -24,6 +26,7 @@ interface AdminRouterDependencies {
   readonly addressOf: (request: Request) => string;
   readonly audit: AuditLog;
   readonly responses: BoundedResponses;
+  readonly bodies: Pick<BodyBudget, 'open'>;
   /** Whether changes can be stored: false while Redis is unreachable. */
   readonly canChange: () => boolean;
   readonly log: Log;
@@ -42,7 +45,14 @@ export function adminRouter(
   },
 ): Router {
   const router = Router();
-  const readBody = jsonBody(settings.bodyLimitBytes);
+  const readBody = requestBody(
+    {
+      bodies: dependencies.bodies,
+      callerOf: ({ res }: Request) =>
+        `user:${(res!.locals as { caller: AdminCaller }).caller.identity.userId}`,
+    },
+    { limitBytes: settings.bodyLimitBytes },
+  );
   router.use((request, response, next) => {
     response.set('Cache-Control', 'no-store');
     // Without a token a response reveals nothing, not even which routes exist.

@@ -49,6 +49,7 @@ export function assembleAdmin(parts: AdminParts): Admin {
       addressOf: parts.addresses.of,
       audit,
       responses: parts.responses,
+      bodies: parts.limits.bodies,
       canChange: () => storage.redis().state !== 'down',
       log: logger.log('http'),
     },

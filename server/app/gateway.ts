@@ -7,8 +7,19 @@ import { CommandQueue } from '../gateway/command-queue.js';
 import { ConnectionLifecycle } from '../gateway/connection-lifecycle.js';
 import { ConnectionPipeline } from '../gateway/connection-pipeline.js';
 import { joinWith, limitClosing } from '../gateway/engine-internals/engine-server.js';
+import { countBodies } from '../gateway/engine-internals/polling-bodies.js';
+import { connectionOn } from '../gateway/client-connection.js';
+import type { EngineConnection } from '../gateway/engine-internals/engine-connection.js';
+import { refuseRequest } from '../gateway/handshake/handshake-refusal.js';
 import { GatewayClose } from '../gateway/gateway-close.js';
+import { AddressPolicy } from '../gateway/handshake/address-policy.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
+import { HandshakeQueue } from '../gateway/handshake/handshake-queue.js';
+import { hideToken } from '../gateway/engine-internals/hidden-token.js';
+import { onNewNamespace } from '../gateway/engine-internals/namespaces.js';
+import { TransportEnd } from '../gateway/transport-end.js';
+import { UnjoinedClients } from '../gateway/handshake/unjoined-clients.js';
+import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { closeUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
@@ -70,9 +81,27 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const { hooks } = supervision;
   const addressOf = addresses.of;
   const log = logOf('connection');
+  const policy = new AddressPolicy(
+    { addresses, log },
+    {
+      exemptsLoopback: settings.server.environment === 'development',
+      exemptsForwarders: settings.limits.untrustedForwarders === 'exempt',
+    },
+  );
+  new TcpConnections(
+    { http, policy, counts: limits.counts, log },
+    // A client of long-polling has two TCP connections.
+    { limitPerAddress: 2 * websocket.maxConnectionsPerAddress },
+  );
   const admission = new HandshakeAdmission(
-    { addresses: limits.addresses, addressOf },
-    { maxConnections: websocket.maxConnections, handshakesPerSec: websocket.handshakesPerSec },
+    {
+      addresses: limits.addresses,
+      addressOf,
+      limitedAddressOf: policy.of,
+      queue: handshakeQueue(websocket.handshakesPerSec),
+      unjoined: new UnjoinedClients({ limit: websocket.maxUnjoined }),
+    },
+    { maxConnections: websocket.maxConnections },
   );
   const refusals = new RefusalLog({
     log,
@@ -84,7 +113,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const pipeline = new ConnectionPipeline({
     checkOrigin: originCheck(websocket.allowedOrigins),
     checkConnectionsEnabled: () => control.state.checkConnect(),
-    admit: (request) => admission.admitInTurn(request),
+    admit: (request, isKnown) => admission.admit(request, isKnown),
     authenticate: tokens.authenticate,
     onConnect: (event) => hooks.connecting(event),
     acquireUserSlot: (userId, transport) => userSlots.acquire(transport, userId),
@@ -114,6 +143,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     log,
   });
   const fastPublish = new FastPublish({ run: commands.run, commandListener });
+  const ends = new TransportEnd();
   const lifecycle = new ConnectionLifecycle(
     {
       registry,
@@ -126,6 +156,12 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       commandListener,
       fastPublish,
       revalidate: (attempt) => pipeline.revalidate(attempt),
+      onJoined: (socket) => {
+        admission.joined(socket.conn);
+        // After the `connection` listeners of an embedding program have run.
+        process.nextTick(() => hideToken(socket, io));
+      },
+      onSocketLeft: ends.left,
       onConnected: () => metrics.connects++,
       onDisconnected: ({ id: connectionId, identity: { userId } }, reason) => {
         metrics.disconnects++;
@@ -147,6 +183,18 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   closeUnservedUpgrades({ http, isServed }, { limitMs: 20_000 });
   io.engine.on('connection', admission.transportOpened);
   io.engine.on('connection', limitClosing);
+  io.engine.on('connection', (transport: EngineConnection) =>
+    countBodies(transport, {
+      bodies: limits.bodies,
+      callerOf: (engine, request) => {
+        const connection = connectionOn(engine);
+        return connection === undefined
+          ? `address:${addressOf(request)}`
+          : `user:${connection.identity.userId}`;
+      },
+      refuse: refuseRequest,
+    }),
+  );
   io.engine.on('connection_error', ({ req }: { req: IncomingMessage }) => admission.failed(req));
   const middleware = new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note });
   const namespaces = new NamespaceGuard(
@@ -164,6 +212,13 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     { publicNamespaces: parts.publicNamespaces },
   );
   namespaces.install(io);
+  // Namespaces of an embedding program.
+  onNewNamespace(io, (namespace) =>
+    namespace.on('connection', (socket) => {
+      admission.joined(socket.conn);
+      socket.on('disconnect', () => ends.left(socket));
+    }),
+  );
   middleware.install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
   const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));
@@ -179,6 +234,18 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     },
     close: () => closing.close(),
   };
+}
+
+/**
+ * A handshake waits at most this long, in milliseconds. Clients time out after 20 seconds (socket.io-client's
+ * default).
+ */
+const longestWaitMs = 10_000;
+
+function handshakeQueue(ratePerSec: number): HandshakeQueue | undefined {
+  return ratePerSec === 0
+    ? undefined
+    : new HandshakeQueue({ clock: systemClock }, { ratePerSec, longestWaitMs });
 }
 
 /** Whether an upgrade is answered by one of the two wires. */

@@ -51,9 +51,9 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
       { authenticate, addressOf, store: storage.httpRates, counts: limits.counts, log: logOf('limits') },
       { requests: settings.limits.httpRequests, windowMs: settings.limits.httpWindowSecs * 1000 },
     ),
-    authRouter(tokens.refreshes, Date.now),
+    authRouter({ refreshes: tokens.refreshes, addressOf, bodies: limits.bodies, now: Date.now }),
     apiRouter(
-      { router, authenticate, addressOf, responses: parts.responses },
+      { router, authenticate, addressOf, bodies: limits.bodies, responses: parts.responses },
       { bodyLimitBytes: settings.websocket.transportLimitBytes },
     ),
   );

@@ -1,6 +1,7 @@
 import type { Settings } from '../config/schema.js';
 import type { Storage } from '../storage/storage.js';
 import { AnswerBudget } from '../limits/answer-budget.js';
+import { BodyBudget } from '../limits/body-budget.js';
 import { AddressLimiter } from '../limits/address-limiter.js';
 import { CommandLimiter, type CommandRates } from '../limits/command-limiter.js';
 import { newLimitCounts, type LimitCounts } from '../limits/limit-counts.js';
@@ -26,6 +27,7 @@ export interface Limits {
   readonly addresses: AddressLimiter;
   readonly userConnections: UserConnections;
   readonly answers: AnswerBudget;
+  readonly bodies: BodyBudget;
   close(): void;
 }
 
@@ -51,10 +53,13 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
       {
         connectsPerSec: limits.addressConnectsPerSec,
         maxConnections: websocket.maxConnectionsPerAddress,
+        // However few connections a replica may hold, one address cannot hold more than half of them without authenticating.
+        maxUnjoined: Math.ceil(websocket.maxConnections / 2),
       },
     ),
     userConnections,
     answers,
+    bodies: new BodyBudget({ counts }, { limitBytes: limits.httpBodiesBytes }),
     close: () => {
       users.close();
       answers.close();

@@ -117,7 +117,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     },
   });
   tokens.watch(function* () {
-    yield* registry.all();
+    yield* registry.authenticated();
     yield* members.all();
   });
   followRooms({ registry, topics, presence, sessions });

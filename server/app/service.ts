@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type Server as HttpServer } from 'node:http';
+import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import express, { type Express } from 'express';
@@ -8,6 +8,8 @@ import type { Settings } from '../config/schema.js';
 import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
 import type { Hooks } from '../hooks/hooks.js';
+import { createHttpServer } from '../http/http-server.js';
+import { guardRequests } from '../http/request-guard.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { assembleAdmin, type Admin } from './admin.js';
@@ -35,6 +37,9 @@ export interface ServiceOptions {
    */
   readonly publicNamespaces?: readonly (string | RegExp)[];
 }
+
+/** Paths whose bodies are limited in time: those of the service, without backups, which are of any length. */
+const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)/;
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -69,7 +74,7 @@ export class Service {
     this.logger = foundation.logger;
     this.developmentSecret = foundation.generatedSecret;
     this.app = express().disable('x-powered-by').set('trust proxy', foundation.addresses.isTrusted);
-    this.http = createServer(this.app);
+    this.http = createHttpServer(this.app, settings.server);
     this.io = assembleSocketIo(foundation);
     const isDraining = () => this.phase === 'draining';
     this.messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
@@ -79,6 +84,10 @@ export class Service {
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
     const { publicNamespaces = [] } = options;
     this.gateway = assembleGateway({ ...parts, http, io, slimConnections, publicNamespaces });
+    guardRequests(http, {
+      bodyTimeoutMs: settings.server.bodyTimeoutSecs * 1000,
+      isTimed: ({ url = '' }) => timedPaths.test(url),
+    });
     const phase = () => this.phase;
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,

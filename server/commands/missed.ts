@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import type { Permissions } from '../auth/permissions.js';
-import { positionsField, sessionIdField } from '../protocol/request-fields.js';
+import { positionField, sessionIdField } from '../protocol/request-fields.js';
 import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Topics } from '../topics/topics.js';
 import { binaryFormOf, messageOf, pageLimits, type AnswerSettings } from './answer-page.js';
@@ -20,7 +20,7 @@ const schema = z.strictObject({
   since: z.uuid(),
   session_id: sessionIdField.optional(),
   /** Positions at which an earlier answer has ended: they count instead of `since`. */
-  positions: positionsField.optional(),
+  positions: z.record(z.string(), positionField).optional(),
 });
 
 interface MissedAnswer {

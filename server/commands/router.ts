@@ -63,7 +63,10 @@ export class CommandRouter {
           `there is no command ${JSON.stringify(beginningOf(name, 50))}`,
         );
       const admitted = this.dependencies.admit(connection, command);
-      if (admitted !== undefined) await admitted;
+      if (admitted !== undefined) {
+        await admitted;
+        if (connection.isClosed === true) throw new RefusalError('conflict', 'the connection has closed');
+      }
       const parsed = parseRequest(command.schema, request ?? {});
       ran = true;
       return { ok: true, ...(await command.run(connection, parsed)) };

@@ -79,6 +79,26 @@ export const settingsSchema = z
           'Who may read `/metrics`: everybody, callers with a token of the role `viewer` or more, or clients on the same machine.',
         ),
         shutdown_timeout_ms: setting(positive(10_000), 'After SIGTERM the process ends within this time.'),
+        keep_alive_secs: setting(
+          positive(75, 3600),
+          'Idle HTTP connections are kept for this long. Set it above the idle timeout of the load balancer in front, which is usually 60 seconds.',
+        ),
+        header_timeout_secs: setting(
+          positive(10, 300),
+          'A connection whose request headers have not arrived within this time is closed, also one that sends nothing.',
+        ),
+        body_timeout_secs: setting(
+          positive(30, 3600),
+          'A request body for the service has to arrive within this time. Backups that are restored are exempt.',
+        ),
+        max_header_bytes: setting(
+          z.int().min(4096).max(1_048_576).default(16_384),
+          'Largest request headers, address and cookies included; larger ones get 431.',
+        ),
+        max_tcp_connections: setting(
+          count(100_000),
+          'TCP connections of this replica, WebSockets included; further ones are closed at once; 0 for no limit.',
+        ),
       })
       .prefault({}),
     websocket: z
@@ -108,7 +128,7 @@ export const settingsSchema = z
         max_payload_depth: setting(positive(32, 1000), 'Deepest nesting of a payload.'),
         handshakes_per_sec: setting(
           count(500),
-          'Handshakes admitted per second; further ones wait up to ten seconds, then are refused; 0 for no limit.',
+          'Handshakes admitted per second; further ones wait up to ten seconds, addresses in turns, then are refused; 0 for no limit.',
         ),
         max_connections: setting(count(0), 'Largest number of connections of this replica; 0 for no limit.'),
         max_connections_per_user: setting(
@@ -116,8 +136,12 @@ export const settingsSchema = z
           'Largest number of connections of one user on all replicas together; 0 for no limit.',
         ),
         max_connections_per_address: setting(
-          count(0),
-          'Largest number of connections of this replica from one address; 0 for no limit.',
+          count(5000),
+          'Largest number of connections of this replica from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
+        ),
+        max_unjoined: setting(
+          count(1000),
+          'Clients that are connected and have not authenticated yet; half of it for one address. Handshakes of others wait. 0 for no limit.',
         ),
         slim_connections: setting(
           z.enum(['auto', 'on', 'off']).default('auto'),
@@ -286,8 +310,12 @@ export const settingsSchema = z
           'A connection refused as `rate_limited` this often within ten seconds is closed; 0 for never.',
         ),
         address_connects_per_sec: setting(
-          count(0),
-          'Handshakes per second from one address; 0 for no limit.',
+          count(500),
+          'Handshakes per second from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
+        ),
+        untrusted_forwarders: setting(
+          z.enum(['exempt', 'limit']).default('exempt'),
+          'Peers that send `X-Forwarded-For` without being in `server.trusted_proxies`: `exempt` from limits by address, because a proxy is shared by many users; `limit`: limited like any other, which keeps clients from using the header to get around the limits.',
         ),
         http_requests: setting(
           count(6000),
@@ -300,6 +328,10 @@ export const settingsSchema = z
         http_window_secs: setting(
           positive(60, 3600),
           'Requests to `/api` and `/admin` are counted over this time.',
+        ),
+        http_bodies_bytes: setting(
+          count(67_108_864),
+          'Bytes of unfinished request bodies, all requests of this replica together; one caller may hold a quarter of it; 0 for no limit.',
         ),
       })
       .prefault({}),

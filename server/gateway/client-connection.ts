@@ -60,6 +60,7 @@ export class ClientConnection implements Subscriber {
   readonly outbox: Outbox;
   private currentIdentity: Identity;
   sessionId: string;
+  isClosed = false;
   readonly socket: Socket;
   /**
    * Time of its last publish on the monotonic clock, in milliseconds; see
@@ -132,6 +133,7 @@ export class ClientConnection implements Subscriber {
    * again.
    */
   closed(): void {
+    this.isClosed = true;
     this.release?.();
     this.outbox.close();
     this.awaited = undefined;

@@ -24,3 +24,12 @@ export const closeTimeoutMs = 1000;
  * while between two polls.
  */
 export const pollingCloseTimeoutMs = 5000;
+
+/**
+ * A transport whose client has left every namespace is closed after this time, in milliseconds, unless the client joins again: clients that
+ * do so send both packets one after the other.
+ */
+export const leftTransportMs = 2000;
+
+/** Time for a client to read what was written before its transport is closed, in milliseconds. */
+export const closeReadLimitMs = 5000;

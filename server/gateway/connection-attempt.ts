@@ -29,15 +29,29 @@ export class ConnectionAttempt {
   /** Another attempt has taken its place. */
   isSuperseded = false;
   private releaseSlot: Release | undefined;
+  private given: ClientCredentials | undefined;
 
   constructor(
     readonly wire: Wire,
     readonly request: IncomingMessage,
     readonly address: string,
-    readonly credentials: ClientCredentials,
+    credentials: ClientCredentials,
     /** Emits `close` if the client disconnects before it is connected. */
     readonly transport: EventEmitter,
-  ) {}
+  ) {
+    this.given = credentials;
+  }
+
+  /** Only until the attempt is authorized or refused. */
+  get credentials(): ClientCredentials {
+    if (this.given === undefined) throw new Error('the credentials of this attempt were used before');
+    return this.given;
+  }
+
+  /** The token and the positions are not kept for the life of the connection. */
+  forgetCredentials(): void {
+    this.given = undefined;
+  }
 
   /** Whether there is a slot to release. */
   get holds(): boolean {

@@ -30,6 +30,10 @@ interface ConnectionLifecycleDependencies {
   readonly fastPublish: FastPublish;
   /** @throws RefusalError if the client is no longer allowed to connect */
   readonly revalidate: (attempt: ConnectionAttempt) => void;
+  /** Called with the socket of each client that has joined. */
+  readonly onJoined: (socket: Socket) => void;
+  /** Called with each socket that has left, whether or not its transport is open. */
+  readonly onSocketLeft: (socket: Socket) => void;
   readonly onConnected: () => void;
   readonly onDisconnected: (connection: Connection, reason: string) => void;
   readonly onRefused: (error: unknown, request: IncomingMessage) => void;
@@ -95,6 +99,7 @@ export class ConnectionLifecycle {
     );
     registry.add(connection);
     onConnected();
+    this.dependencies.onJoined(socket);
     this.dependencies.commandListener.attach(socket);
     socket.on('disconnecting', this.onLeaving);
     socket.on('disconnect', this.onLeft);
@@ -145,12 +150,13 @@ export class ConnectionLifecycle {
       const { registry, fastPublish, commands, onDisconnected, log } = lifecycle.dependencies;
       const connection = registry.connection(this.id);
       if (connection === undefined) return;
-      registry.delete(connection.id);
+      registry.delete(connection);
       this.conn.off('heartbeat', lifecycle.onHeartbeat);
       if (connection.wire === 'socketio') fastPublish.detach(connection);
       connection.closed();
       commands.left(connection);
       closeTransport(this, reason);
+      lifecycle.dependencies.onSocketLeft(this);
       const { id, identity } = connection;
       if (isClosedAsTooLarge(engineOf(this))) lifecycle.noteTooLarge(connection);
       log.info('Connection closed', { connection_id: id, user_id: identity.userId, reason });

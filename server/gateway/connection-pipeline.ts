@@ -13,11 +13,12 @@ interface ConnectionPipelineDependencies {
   /** Whether operators currently allow connections. @throws RefusalError */
   readonly checkConnectionsEnabled: () => void;
   /**
-   * Acquires a connection slot, then delays the handshake if too many arrive at once.
+   * Acquires a connection slot, then delays the handshake if too many arrive at once, or too many are not known yet.
    *
+   * @param isKnown whether the client has authenticated
    * @throws RefusalError `at_capacity`, `rate_limited`, `shutting_down`
    */
-  readonly admit: (request: IncomingMessage) => void | Promise<void>;
+  readonly admit: (request: IncomingMessage, isKnown: boolean) => undefined | Promise<void>;
   /** Verifies a token. @throws RefusalError `unauthorized`, `token_expired`, `token_revoked` */
   readonly authenticate: (token: string) => Identity;
   /** Returns undefined if no hook is configured. */
@@ -40,6 +41,7 @@ interface ConnectionPipelineDependencies {
  * released.
  */
 type Step<Subject> = (subject: Subject) => void | Promise<void>;
+type Handshake = Step<IncomingMessage>;
 
 /**
  * The steps before a client is connected, the same for both wires. They are in two parts, because a Socket.IO
@@ -50,16 +52,18 @@ type Step<Subject> = (subject: Subject) => void | Promise<void>;
  * | {@link beforeTransport} | HTTP request of the handshake | HTTP request of the upgrade |
  * | {@link beforeConnection} | packet by which the client joins | the same request |
  *
+ * The token of a `/ws` client is verified before it waits for its turn, so that clients without one take no turns from others.
+ *
  * After the steps the client is attached: see
  * {@link import('./connection-lifecycle.js').ConnectionLifecycle}.
  */
 export class ConnectionPipeline {
   constructor(private readonly dependencies: ConnectionPipelineDependencies) {}
 
-  private readonly beforeTransport: readonly Step<IncomingMessage>[] = [
+  private readonly beforeTransport: readonly [origin: Handshake, enabled: Handshake, admit: Handshake] = [
     (request) => this.dependencies.checkOrigin(request),
     () => this.dependencies.checkConnectionsEnabled(),
-    (request) => this.dependencies.admit(request),
+    (request) => this.dependencies.admit(request, false),
   ];
 
   private readonly beforeConnection: readonly Step<ConnectionAttempt>[] = [
@@ -76,13 +80,28 @@ export class ConnectionPipeline {
    * @throws RefusalError, or rejects with one; rejects with ClientGoneError
    */
   admit(request: IncomingMessage): void | Promise<void> {
+    return this.runBeforeTransport(request, this.beforeTransport);
+  }
+
+  /** As {@link admit}, for a client whose request has its token. */
+  admitAuthenticated(attempt: ConnectionAttempt): void | Promise<void> {
+    const [checkOrigin, checkEnabled] = this.beforeTransport;
+    const authenticate = () => this.authenticate(attempt);
+    const admit = () => this.dependencies.admit(attempt.request, true);
+    return this.runBeforeTransport(attempt.request, [checkOrigin, checkEnabled, authenticate, admit]);
+  }
+
+  private runBeforeTransport(
+    request: IncomingMessage,
+    steps: readonly Step<IncomingMessage>[],
+  ): void | Promise<void> {
     const refuse = (error: unknown): never => {
       // A client that went away was not refused.
       if (!(error instanceof ClientGoneError)) this.dependencies.onRefused(error, request);
       throw error;
     };
     try {
-      return run(this.beforeTransport, request)?.catch(refuse);
+      return run(steps, request)?.catch(refuse);
     } catch (error) {
       return refuse(error);
     }
@@ -96,6 +115,8 @@ export class ConnectionPipeline {
       attempt.release();
       this.dependencies.onRefused(error, attempt.request);
       throw error;
+    } finally {
+      attempt.forgetCredentials();
     }
   }
 
@@ -111,7 +132,7 @@ export class ConnectionPipeline {
   }
 
   private authenticate(attempt: ConnectionAttempt): void {
-    attempt.identity = this.dependencies.authenticate(attempt.credentials.token());
+    attempt.identity ??= this.dependencies.authenticate(attempt.credentials.token());
   }
 
   private askHook({ identity, address, wire }: ConnectionAttempt): Promise<void> | undefined {

@@ -1,5 +1,8 @@
 import type { Namespace } from 'socket.io';
+import type { Connection } from '../protocol/connection.js';
 import type { ClientConnection } from './client-connection.js';
+import { joinedNamespaces } from './engine-internals/namespaces.js';
+import { LeftConnection } from './left-connection.js';
 import type { Audience } from '../fanout/subscriber.js';
 
 /** Prefix of topic rooms, so that no topic has the name of a connection's own room. */
@@ -24,6 +27,8 @@ interface RoomListener {
  */
 export class ConnectionRegistry implements Audience {
   private readonly connections = new Map<string, ClientConnection>();
+  /** By transport, clients that have left and go on in another namespace. */
+  private readonly left = new Map<object, LeftConnection>();
 
   constructor(private readonly namespace: Namespace) {}
 
@@ -33,10 +38,22 @@ export class ConnectionRegistry implements Audience {
 
   add(connection: ClientConnection): void {
     this.connections.set(connection.id, connection);
+    this.left.delete(connection.socket.conn);
   }
 
-  delete(id: string): void {
-    this.connections.delete(id);
+  /** Removes a connection that has left. */
+  delete(connection: ClientConnection): void {
+    this.connections.delete(connection.id);
+    const { conn } = connection.socket;
+    if (conn.readyState !== 'open' || joinedNamespaces(connection.socket) === 0) return;
+    this.left.set(conn, new LeftConnection(connection));
+    conn.once('close', () => this.left.delete(conn));
+  }
+
+  /** The connections, and the clients that have left and go on in another namespace: those whose token has to stay valid. */
+  *authenticated(): Iterable<Connection> {
+    yield* this.connections.values();
+    yield* this.left.values();
   }
 
   all(): Iterable<ClientConnection> {

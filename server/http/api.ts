@@ -1,30 +1,42 @@
-import { Router, type Request, type Response } from 'express';
+import { Router, type Request, type RequestHandler, type Response } from 'express';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { CommandRouter } from '../commands/router.js';
 import { bearerToken } from '../protocol/bearer-token.js';
 import type { Connection } from '../protocol/connection.js';
+import type { BodyBudget } from '../limits/body-budget.js';
 import type { BoundedResponses } from './bounded-responses.js';
 import { sendError } from './errors.js';
-import { jsonBody, sendJson } from './json-body.js';
+import { sendJson } from './json-body.js';
+import { requestBody } from './request-body.js';
 
 interface ApiDependencies {
   readonly router: CommandRouter;
   readonly authenticate: (token: string) => Identity;
   readonly addressOf: (request: Request) => string;
   readonly responses: BoundedResponses;
+  readonly bodies: Pick<BodyBudget, 'open'>;
 }
 
-/** Commands over HTTP for backends: the same requests and answers as on the sockets. */
+/**
+ * Commands over HTTP for backends: the same requests and answers as on the sockets. The body of a request is read once the caller is known.
+ */
 export function apiRouter(
-  { router, authenticate, addressOf, responses }: ApiDependencies,
+  { router, authenticate, addressOf, bodies, responses }: ApiDependencies,
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
-  api.use(jsonBody(settings.bodyLimitBytes));
+  const identify: RequestHandler = (request, response, next) => {
+    response.locals['caller'] = new HttpCaller(authenticate(bearerOf(request)), addressOf(request));
+    next();
+  };
+  const readBody = requestBody(
+    { bodies, callerOf: ({ res }: Request) => `user:${callerOf(res!).identity.userId}` },
+    { limitBytes: settings.bodyLimitBytes },
+  );
 
-  const run = async (request: Request, response: Response, command: string, body: unknown) => {
-    const caller = new HttpCaller(authenticate(bearerOf(request)), addressOf(request));
+  const run = async (response: Response, command: string, body: unknown) => {
+    const caller = callerOf(response);
     const isLarge = router.isExpensive(command);
     const hold = isLarge ? await responses.acquire(response, caller.identity.userId) : undefined;
     if (isLarge && hold === undefined) return;
@@ -37,10 +49,10 @@ export function apiRouter(
     const key = request.get('idempotency-key');
     return { ...(request.body as object), ...(key !== undefined && { key }) };
   };
-  api.post('/publish', (request, response) => run(request, response, 'publish', withKey(request)));
-  api.post('/direct', (request, response) => run(request, response, 'direct', withKey(request)));
-  api.get('/history', (request, response) => run(request, response, 'history', historyQuery(request)));
-  api.get('/presence', (request, response) => run(request, response, 'presence', presenceQuery(request)));
+  api.post('/publish', identify, readBody, (request, response) => run(response, 'publish', withKey(request)));
+  api.post('/direct', identify, readBody, (request, response) => run(response, 'direct', withKey(request)));
+  api.get('/history', identify, (request, response) => run(response, 'history', historyQuery(request)));
+  api.get('/presence', identify, (request, response) => run(response, 'presence', presenceQuery(request)));
   return api;
 }
 
@@ -50,6 +62,10 @@ export function bearerOf(request: Request): string {
   if (token === undefined)
     throw new RefusalError('unauthorized', 'no token: give it as an Authorization: Bearer header');
   return token;
+}
+
+function callerOf(response: Response): HttpCaller {
+  return (response.locals as { readonly caller: HttpCaller }).caller;
 }
 
 function historyQuery({ query }: Request): object {

@@ -1,11 +1,23 @@
-import { Router } from 'express';
+import { Router, type Request } from 'express';
 import { z } from 'zod';
 import type { RefreshService } from '../auth/refresh-service.js';
 import type { TokenPair } from '../auth/token-issuer.js';
-import { jsonBody } from './json-body.js';
+import type { BodyBudget } from '../limits/body-budget.js';
 import { parseRequest } from '../protocol/parse-request.js';
+import { requestBody } from './request-body.js';
 
 const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
+
+/** The body of a caller who is not known yet: a token and its envelope. */
+const bodyLimitBytes = 20_000;
+
+interface AuthRouterDependencies {
+  readonly refreshes: RefreshService;
+  readonly addressOf: (request: Request) => string;
+  readonly bodies: Pick<BodyBudget, 'open'>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
 
 /**
  * A pair in the form of an answer, with the names of OAuth 2 (RFC 6749, section 5.1); `…_at` are milliseconds
@@ -23,9 +35,13 @@ export function pairAnswer(pair: TokenPair, now: number) {
 }
 
 /** `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which can be used once. */
-export function authRouter(refreshes: RefreshService, now: () => number): Router {
+export function authRouter({ refreshes, addressOf, bodies, now }: AuthRouterDependencies): Router {
   const router = Router();
-  router.post('/auth/refresh', jsonBody(65_536), async (request, response) => {
+  const readBody = requestBody(
+    { bodies, callerOf: (request: Request) => `address:${addressOf(request)}` },
+    { limitBytes: bodyLimitBytes },
+  );
+  router.post('/auth/refresh', readBody, async (request, response) => {
     const { refresh_token: token } = parseRequest(schema, request.body ?? {});
     const pair = await refreshes.refresh(token);
     response.set('Cache-Control', 'no-store').json(pairAnswer(pair, now()));

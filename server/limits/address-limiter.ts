@@ -8,6 +8,8 @@ interface AddressLimiterSettings {
   readonly connectsPerSec: number;
   /** Connections of this replica from one address; 0 for no limit. */
   readonly maxConnections: number;
+  /** Connections from one address that have not joined yet; 0 for no limit. */
+  readonly maxUnjoined: number;
 }
 
 /**
@@ -25,29 +27,25 @@ export class AddressLimiter {
   /** In the order of their last use. */
   private readonly buckets = new Map<string, { readonly bucket: TokenBucket; usedAt: number }>();
   private readonly connections = new Map<string, number>();
+  /** Of these, the ones that have not joined yet. */
+  private readonly unjoined = new Map<string, number>();
 
   constructor(
     private readonly dependencies: { readonly counts: LimitCounts; readonly now: () => number },
     private readonly settings: AddressLimiterSettings,
   ) {}
 
-  /** Whether connections have to be counted, by {@link connected} and {@link disconnected}. */
-  get countsConnections(): boolean {
-    return this.settings.maxConnections > 0;
+  private get countsConnections(): boolean {
+    return this.settings.maxConnections > 0 || this.settings.maxUnjoined > 0;
   }
 
   /** @throws RefusalError `rate_limited` or `at_capacity` */
   admit(address: string): void {
-    const { connectsPerSec, maxConnections } = this.settings;
-    if (connectsPerSec === 0 && maxConnections === 0) return;
+    const { connectsPerSec, maxConnections, maxUnjoined } = this.settings;
+    if (connectsPerSec === 0 && !this.countsConnections) return;
     const key = keyOf(address);
-    if (maxConnections > 0 && (this.connections.get(key) ?? 0) >= maxConnections) {
-      this.dependencies.counts.address++;
-      throw new RefusalError('at_capacity', `the address holds ${maxConnections} connections`, {
-        retryAfterMs: 5000,
-        limit: maxConnections,
-      });
-    }
+    this.check(this.connections.get(key), maxConnections, 'connections');
+    this.check(this.unjoined.get(key), maxUnjoined, 'connections that have not joined yet');
     const retryAfterMs = connectsPerSec === 0 ? 0 : this.takeToken(key);
     if (retryAfterMs === 0) return;
     this.dependencies.counts.address++;
@@ -57,16 +55,31 @@ export class AddressLimiter {
     });
   }
 
+  /** A connection that has not joined yet. */
   connected(address: string): void {
     const key = keyOf(address);
-    this.connections.set(key, (this.connections.get(key) ?? 0) + 1);
+    change(this.connections, key, 1);
+    change(this.unjoined, key, 1);
   }
 
-  disconnected(address: string): void {
+  /** A connection of this address has joined. */
+  joined(address: string): void {
+    change(this.unjoined, keyOf(address), -1);
+  }
+
+  disconnected(address: string, hasJoined: boolean): void {
     const key = keyOf(address);
-    const rest = (this.connections.get(key) ?? 0) - 1;
-    if (rest > 0) this.connections.set(key, rest);
-    else this.connections.delete(key);
+    change(this.connections, key, -1);
+    if (!hasJoined) change(this.unjoined, key, -1);
+  }
+
+  private check(held = 0, limit: number, what: string): void {
+    if (limit === 0 || held < limit) return;
+    this.dependencies.counts.address++;
+    throw new RefusalError('at_capacity', `the address holds ${limit} ${what}`, {
+      retryAfterMs: 5000,
+      limit,
+    });
   }
 
   private takeToken(key: string): number {
@@ -86,6 +99,13 @@ export class AddressLimiter {
   }
 }
 
-function keyOf(address: string): string {
+function change(counts: Map<string, number>, key: string, by: number): void {
+  const count = (counts.get(key) ?? 0) + by;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
+}
+
+/** Addresses that are counted together have the same key. */
+export function keyOf(address: string): string {
   return ipKeyGenerator(address, ipv6Subnet);
 }

@@ -10,6 +10,10 @@ export interface LimitCounts {
   userConnections: number;
   /** Requests to `/api` over the rate of their caller. */
   http: number;
+  /** Requests refused because too many bodies were unfinished. */
+  bodies: number;
+  /** TCP connections closed at once: too many of one address, or of the replica. */
+  tcp: number;
   /** Connections closed because of too many refusals. */
   abuseDisconnects: number;
   /** Decisions made without Redis, because it was unreachable. */
@@ -26,6 +30,8 @@ export function newLimitCounts(): LimitCounts {
     address: 0,
     userConnections: 0,
     http: 0,
+    bodies: 0,
+    tcp: 0,
     abuseDisconnects: 0,
     localFallbacks: 0,
     refills: 0,

@@ -68,8 +68,8 @@ export const metricTable: readonly MetricRow[] = [
   counter(
     'rtc_rate_limited_total',
     'Refusals by the limit that was exceeded.',
-    ({ rate_limit_stats: { connection, user, address, user_connections, http } }) =>
-      Object.entries({ connection, user, address, user_connections, http }),
+    ({ rate_limit_stats: { connection, user, address, user_connections, http, bodies, tcp } }) =>
+      Object.entries({ connection, user, address, user_connections, http, bodies, tcp }),
     'limit',
   ),
   counter(

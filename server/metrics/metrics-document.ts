@@ -39,6 +39,8 @@ export interface MetricsDocument {
     readonly address: number;
     readonly user_connections: number;
     readonly http: number;
+    readonly bodies: number;
+    readonly tcp: number;
     readonly abuse_disconnects: number;
     readonly local_fallbacks: number;
     readonly refills: number;

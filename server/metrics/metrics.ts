@@ -93,6 +93,8 @@ export class Metrics {
         address: limits.address,
         user_connections: limits.userConnections,
         http: limits.http,
+        bodies: limits.bodies,
+        tcp: limits.tcp,
         abuse_disconnects: limits.abuseDisconnects,
         local_fallbacks: limits.localFallbacks,
         refills: limits.refills,

@@ -44,6 +44,12 @@ export class TokenBucket {
     return Math.ceil(((1 - this.tokens) / this.rate) * 1000);
   }
 
+  /** The milliseconds until there is a token. Takes none. */
+  wait(now: number): number {
+    this.fill(now);
+    return this.tokens >= 1 ? 0 : Math.ceil(((1 - this.tokens) / this.rate) * 1000);
+  }
+
   private fill(now: number): void {
     const earned = ((now - this.filledAt) / 1000) * this.rate;
     this.tokens = Math.min(Math.max(1, this.rate), this.tokens + earned);

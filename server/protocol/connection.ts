@@ -19,6 +19,8 @@ export interface Connection {
   readonly address: string;
   /** Milliseconds since 1970. */
   readonly connectedAt: number;
+  /** The client has left, or was disconnected: nothing more that it has sent is run. */
+  readonly isClosed?: boolean;
   /** Sends an event, after all events that were sent before. */
   emit(event: ServerEvent, data: unknown): void;
   /** Sends the reason to the client, as an `error` event, then closes the transport. */

@@ -56,6 +56,7 @@ describe('[LIMITS] a connection slot is released', function () {
       LOG_LEVEL: 'off',
       RTC_WEBSOCKET_MAX_CONNECTIONS: '1',
       RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '1',
+      NODE_ENV: 'test',
     });
   });
   afterEach(() => embedded.service.close());
@@ -99,6 +100,7 @@ describe('[LIMITS] the slot of a handshake that fails', function () {
         LOG_LEVEL: 'off',
         RTC_WEBSOCKET_MAX_CONNECTIONS: '1',
         RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '1',
+        NODE_ENV: 'test',
       }),
     );
     // It never answers.

@@ -39,7 +39,7 @@ class ReleasedHandshake {
 }
 
 function withoutToken(given: Fields): Fields {
-  const { token: _token, EIO: _eio, transport: _transport, t: _t, ...rest } = given;
+  const { token: _token, positions: _positions, EIO: _eio, transport: _transport, t: _t, ...rest } = given;
   return Object.keys(rest).length === 0 ? nothing : rest;
 }
 

@@ -1,5 +1,6 @@
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
 import { closeReasons, closeTimeoutMs } from '../close-codes.js';
+import { selectProtocol } from '../../protocol/token-protocol.js';
 import type { EngineConnection } from './engine-connection.js';
 
 /** The code by which ws closes a connection after a frame above its `maxPayload` (RFC 6455, 7.4.1). */
@@ -33,8 +34,8 @@ export class CodedWebSocketServer extends WebSocketServer<typeof CodedWebSocket>
     const LimitedWebSocket = class extends CodedWebSocket {
       static override readonly limitBytes = options.maxPayload;
     };
-    const all = { closeTimeout: closeTimeoutMs, ...options, WebSocket: LimitedWebSocket };
-    super(all);
+    const own = { closeTimeout: closeTimeoutMs, handleProtocols: selectProtocol };
+    super({ ...own, ...options, WebSocket: LimitedWebSocket });
   }
 }
 

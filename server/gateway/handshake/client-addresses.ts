@@ -38,6 +38,11 @@ export class ClientAddresses {
   readonly isTrusted = (address: string): boolean =>
     isIP(plain(address)) !== 0 &&
     this.trusted.check(plain(address), isIPv6(plain(address)) ? 'ipv6' : 'ipv4');
+
+  /** An address without its IPv6 notation, if it is an IPv4 address. */
+  plain(address: string): string {
+    return plain(address);
+  }
 }
 
 function plain(address: string): string {

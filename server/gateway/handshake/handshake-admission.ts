@@ -1,34 +1,39 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
+import { keyOf } from '../../limits/address-limiter.js';
 import { responseOf } from '../engine-internals/engine-server.js';
-import { TokenBucket } from '../../primitives/token-bucket.js';
+import type { HandshakeQueue, Turn } from './handshake-queue.js';
+import type { UnjoinedClients } from './unjoined-clients.js';
 
 /** The address limits as admission uses them; see {@link AddressLimiter}. */
 interface Addresses {
-  readonly countsConnections: boolean;
   admit(address: string): void;
   connected(address: string): void;
-  disconnected(address: string): void;
+  joined(address: string): void;
+  disconnected(address: string, hasJoined: boolean): void;
 }
 
 interface AdmissionDependencies {
   readonly addresses: Addresses;
   readonly addressOf: (request: IncomingMessage) => string;
+  /** The address by which a client is limited; undefined: by none. */
+  readonly limitedAddressOf: (request: IncomingMessage) => string | undefined;
+  /** Undefined: handshakes do not wait. */
+  readonly queue: Pick<HandshakeQueue, 'enter'> | undefined;
+  readonly unjoined: UnjoinedClients;
 }
 
 interface AdmissionSettings {
   /** 0: no limit. */
   readonly maxConnections: number;
-  /** 0: no limit. */
-  readonly handshakesPerSec: number;
 }
 
 /** A transport as admission uses it: engine.io's socket, or the one that replaces it on `/ws`. */
 interface AdmittedTransport {
   readonly request: IncomingMessage;
   on(event: 'close', listener: () => void): unknown;
+  off(event: 'close', listener: () => void): unknown;
 }
 
 /** The client disconnected while its handshake waited: there is no one to answer. */
@@ -36,11 +41,16 @@ export class ClientGoneError extends Error {
   override readonly name = 'ClientGoneError';
 }
 
-/**
- * A handshake waits at most this long, in milliseconds. Clients time out after 20 seconds (socket.io-client's
- * default).
- */
-const longestWaitMs = 10_000;
+/** A handshake without a transport yet. */
+interface Waiting {
+  /** The address by which it is counted. */
+  readonly address: string | undefined;
+  readonly turn: Turn | undefined;
+  /** Whether the client was answered and is not known yet. */
+  isUnjoined: boolean;
+  /** Stops watching for a disconnect of the client. */
+  unwatch(): void;
+}
 
 /**
  * Admits or refuses handshakes before they cost anything, by capacity, address, rate and whether the replica
@@ -48,25 +58,22 @@ const longestWaitMs = 10_000;
  * passes to its transport and is released when the transport closes.
  */
 export class HandshakeAdmission {
-  private readonly handshakeRate: TokenBucket | undefined;
   private draining = false;
-  private slotsInUse = 0;
-  /**
-   * Admitted handshakes without a transport yet, each with a function that stops watching for a disconnect of
-   * the client.
-   */
-  private readonly waiting = new WeakMap<IncomingMessage, () => void>();
-  /** Addresses of transports; used only if connections of addresses are limited. */
+  private slots = 0;
+  private readonly waiting = new WeakMap<IncomingMessage, Waiting>();
+  /** Addresses of transports that are counted by address. */
   private readonly addresses = new WeakMap<object, string>();
+  /** Transports whose client has not joined yet. */
+  private readonly unjoinedTransports = new WeakSet();
 
   constructor(
     private readonly dependencies: AdmissionDependencies,
     private readonly settings: AdmissionSettings,
-  ) {
-    this.handshakeRate =
-      settings.handshakesPerSec > 0
-        ? new TokenBucket(settings.handshakesPerSec, performance.now())
-        : undefined;
+  ) {}
+
+  /** Slots of transports and of waiting handshakes. Transports are counted only if a limit needs it. */
+  get slotsInUse(): number {
+    return this.slots;
   }
 
   /** Refuses all handshakes from now on. */
@@ -75,65 +82,60 @@ export class HandshakeAdmission {
   }
 
   /**
-   * Admits a handshake, or throws. Returns the milliseconds to wait before it is answered: when many clients
-   * connect at once, they are admitted at a steady rate, so that clients already connected are not delayed.
+   * Admits a handshake, or throws. When many clients connect at once, they are admitted at a steady rate, so that clients already connected
+   * are not delayed: the promise resolves when the handshake may be answered. Undefined: at once.
    *
+   * @param isKnown whether the client has authenticated already
    * @throws RefusalError `at_capacity`, `rate_limited` or `shutting_down`, with the time after which to try
-   * again
+   * again; rejects with the same, or with ClientGoneError
    */
-  admit(request: IncomingMessage): number {
+  admit(request: IncomingMessage, isKnown = false): Promise<void> | undefined {
     if (this.draining)
       throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
+    if (isUpgradeGone(request)) throw new ClientGoneError();
     const { maxConnections } = this.settings;
-    if (maxConnections > 0 && this.slotsInUse >= maxConnections) {
+    if (maxConnections > 0 && this.slots >= maxConnections) {
       throw new RefusalError('at_capacity', `the replica holds ${maxConnections} connections`, {
         retryAfterMs: 5000,
         limit: maxConnections,
       });
     }
-    const address = this.dependencies.addressOf(request);
-    this.dependencies.addresses.admit(address);
-    const waitMs =
-      this.handshakeRate === undefined ? 0 : this.handshakeRate.reserve(performance.now(), longestWaitMs);
-    if (waitMs === undefined) {
-      throw new RefusalError('at_capacity', 'too many clients connect at once', {
-        retryAfterMs: longestWaitMs,
-      });
-    }
-    this.acquireSlot(request, address);
-    return waitMs;
+    const { addresses, addressOf, limitedAddressOf, queue, unjoined } = this.dependencies;
+    const address = limitedAddressOf(request);
+    if (address !== undefined) addresses.admit(address);
+    const hasRoom = () => isKnown || unjoined.hasRoom(address);
+    if (queue === undefined && !hasRoom())
+      throw new RefusalError('at_capacity', 'too many clients have not joined yet', { retryAfterMs: 5000 });
+    const onServed = () => {
+      if (!isKnown) this.answered(request);
+    };
+    const turn = queue?.enter(address ?? keyOf(addressOf(request)), { hasRoom, onServed });
+    const waits = this.acquireSlot(request, address, turn);
+    if (waits === undefined) onServed();
+    return waits;
   }
 
-  /**
-   * Admits a handshake and waits until it may be answered.
-   *
-   * @throws RefusalError as {@link admit}; rejects with ClientGoneError
-   */
-  admitInTurn(request: IncomingMessage): Promise<void> | undefined {
-    const waitMs = this.admit(request);
-    return waitMs === 0 ? undefined : this.waitForTurn(request, waitMs);
-  }
-
-  /** Whether the client of an admitted handshake is still connected after the wait. */
+  /** Whether a handshake holds a slot and has no transport yet. */
   isWaiting(request: IncomingMessage): boolean {
     return this.waiting.has(request);
   }
 
   /** Must be called with each new transport, in the turn in which it is created. */
   readonly transportOpened = (transport: AdmittedTransport): void => {
-    const { request } = transport;
-    const unwatch = this.waiting.get(request);
-    if (unwatch === undefined) return;
-    this.waiting.delete(request);
-    unwatch();
-    const { addresses, addressOf } = this.dependencies;
-    if (addresses.countsConnections) this.addresses.set(transport, addressOf(request));
-    else if (this.settings.maxConnections === 0) {
-      // No limit needs a count here; without a listener an idle connection stays small.
-      this.slotsInUse--;
-      return;
-    }
+    const waiting = this.end(transport.request);
+    if (waiting === undefined) return;
+    if (waiting.address !== undefined) this.addresses.set(transport, waiting.address);
     transport.on('close', this.onClosed);
+    if (waiting.isUnjoined) this.unjoinedTransports.add(transport);
+    else this.letGo(transport, waiting.address);
+  };
+
+  /** To be called when a client has joined a namespace on a transport. */
+  readonly joined = (transport: AdmittedTransport): void => {
+    if (!this.unjoinedTransports.delete(transport)) return;
+    const address = this.addresses.get(transport);
+    this.dependencies.unjoined.remove(address);
+    this.letGo(transport, address);
   };
 
   /**
@@ -141,41 +143,117 @@ export class HandshakeAdmission {
    * does if the client goes away.
    */
   readonly failed = (request: IncomingMessage): void => {
-    const unwatch = this.waiting.get(request);
-    if (unwatch === undefined) return;
-    this.waiting.delete(request);
-    unwatch();
-    const { addresses, addressOf } = this.dependencies;
-    this.releaseSlot(addresses.countsConnections ? addressOf(request) : undefined);
+    const waiting = this.end(request);
+    if (waiting === undefined) return;
+    waiting.turn?.leave();
+    if (waiting.isUnjoined) this.dependencies.unjoined.remove(waiting.address);
+    this.releaseSlot(waiting.address, false);
   };
 
-  private async waitForTurn(request: IncomingMessage, waitMs: number): Promise<void> {
-    await sleep(waitMs, undefined, { ref: false });
-    if (!this.isWaiting(request)) throw new ClientGoneError();
+  private acquireSlot(
+    request: IncomingMessage,
+    address: string | undefined,
+    turn: Turn | undefined,
+  ): Promise<void> | undefined {
+    this.slots++;
+    if (address !== undefined) this.dependencies.addresses.connected(address);
+    let notify: (() => void) | undefined;
+    const unwatch = watchClient(request, () => {
+      this.failed(request);
+      notify?.();
+    });
+    this.waiting.set(request, { address, turn, unwatch, isUnjoined: false });
+    if (turn === undefined) return undefined;
+    const gone = new Promise<void>((resolve) => (notify = resolve));
+    return this.waitForTurn(request, Promise.race([turn.served, gone]));
   }
 
-  private acquireSlot(request: IncomingMessage, address: string): void {
-    this.slotsInUse++;
-    const { addresses } = this.dependencies;
-    const counted = addresses.countsConnections ? address : undefined;
-    if (counted !== undefined) addresses.connected(counted);
-    // A handshake of long-polling ends with its response, a handshake of a WebSocket with its connection.
-    const watched: EventEmitter = responseOf(request) ?? request.socket;
-    const onClientClose = () => {
-      if (this.waiting.delete(request)) this.releaseSlot(counted);
-    };
-    this.waiting.set(request, () => watched.off('close', onClientClose));
-    watched.once('close', onClientClose);
+  /** A client that is not known yet is answered: it counts until it has joined, or gone. */
+  private answered(request: IncomingMessage): void {
+    const waiting = this.waiting.get(request);
+    if (waiting === undefined) return;
+    waiting.isUnjoined = true;
+    this.dependencies.unjoined.add(waiting.address);
+  }
+
+  private async waitForTurn(request: IncomingMessage, servedOrGone: Promise<void>): Promise<void> {
+    try {
+      await servedOrGone;
+    } catch (error) {
+      this.failed(request);
+      throw error;
+    }
+    if (this.isWaiting(request) && !isUpgradeGone(request)) return;
+    this.failed(request);
+    throw new ClientGoneError();
+  }
+
+  private end(request: IncomingMessage): Waiting | undefined {
+    const waiting = this.waiting.get(request);
+    this.waiting.delete(request);
+    waiting?.unwatch();
+    return waiting;
   }
 
   // One listener shared by all transports; `this` is the transport.
   private readonly onClosed = ((admission: HandshakeAdmission) =>
     function (this: object): void {
-      admission.releaseSlot(admission.addresses.get(this));
+      const address = admission.addresses.get(this);
+      const isUnjoined = admission.unjoinedTransports.delete(this);
+      if (isUnjoined) admission.dependencies.unjoined.remove(address);
+      admission.releaseSlot(address, !isUnjoined);
     })(this);
 
-  private releaseSlot(address: string | undefined): void {
-    this.slotsInUse--;
-    if (address !== undefined) this.dependencies.addresses.disconnected(address);
+  /** The client of a transport is known. Without a limit that needs a count, an idle connection stays small without a listener. */
+  private letGo(transport: AdmittedTransport, address: string | undefined): void {
+    if (address !== undefined) this.dependencies.addresses.joined(address);
+    if (this.settings.maxConnections > 0 || address !== undefined) return;
+    transport.off('close', this.onClosed);
+    this.slots--;
   }
+
+  private releaseSlot(address: string | undefined, hasJoined: boolean): void {
+    this.slots--;
+    if (address !== undefined) this.dependencies.addresses.disconnected(address, hasJoined);
+  }
+}
+
+/**
+ * Calls back when the client of a handshake has gone. A handshake of long-polling ends with its response, or with its request where the
+ * response is queued behind another one. A handshake of a WebSocket ends with its connection, also if only the client's side is closed:
+ * it could send nothing any more.
+ */
+function watchClient(request: IncomingMessage, onGone: () => void): () => void {
+  const { socket } = request;
+  const response = responseOf(request);
+  const onAborted = () => {
+    if (socket.destroyed) onGone();
+  };
+  const onHalfClosed = () => {
+    socket.destroy();
+    onGone();
+  };
+  const watched: readonly (readonly [EventEmitter, string, () => void])[] =
+    response === undefined
+      ? [
+          [socket, 'close', onGone],
+          [socket, 'end', onHalfClosed],
+        ]
+      : [
+          [response, 'close', onGone],
+          [request, 'close', onAborted],
+        ];
+  for (const [emitter, event, listener] of watched) emitter.once(event, listener);
+  return () => {
+    for (const [emitter, event, listener] of watched) emitter.off(event, listener);
+  };
+}
+
+/** Whether the client of an upgrade has closed its side already. */
+function isUpgradeGone(request: IncomingMessage): boolean {
+  if (responseOf(request) !== undefined) return false;
+  const { socket } = request;
+  if (!socket.readableEnded && !socket.destroyed) return false;
+  socket.destroy();
+  return true;
 }

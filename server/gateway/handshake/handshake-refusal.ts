@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { responseOf } from '../engine-internals/engine-server.js';
 import { errorTable, toWireError, type WireError } from '../../../shared/errors.js';
@@ -24,8 +24,14 @@ export function refuseHandshake(request: IncomingMessage, error: unknown): void 
     refuseUpgrade(request.socket, error);
     return;
   }
+  refuseRequest(response, error);
+}
+
+/** Answers a refused request of long-polling. */
+export function refuseRequest(response: ServerResponse, error: unknown): void {
   const { status, headers, body } = answerTo(toWireError(error));
-  response.writeHead(status, headers).end(body);
+  // A refused client shall not hold a TCP connection.
+  response.writeHead(status, { ...headers, Connection: 'close' }).end(body);
 }
 
 function answerTo(error: WireError) {

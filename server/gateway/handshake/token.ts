@@ -2,9 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'socket.io';
 import { RefusalError } from '../../../shared/errors.js';
 import { bearerToken } from '../../protocol/bearer-token.js';
+import { tokenOfProtocols } from '../../protocol/token-protocol.js';
 
 /**
- * The token of a Socket.IO client: `auth.token`, else `Authorization: Bearer`, else `?token=`. One that is null or empty is none.
+ * The token of a Socket.IO client: `auth.token`, else `Authorization: Bearer`, else the subprotocol of its WebSocket, else `?token=`. One that
+ * is null or empty is none.
  *
  * @throws RefusalError `unauthorized`
  */
@@ -15,6 +17,8 @@ export function tokenOfSocket({ handshake: { auth, headers, query } }: Pick<Sock
   if (given !== '') return given.replace(/^Bearer /i, '');
   const bearer = bearerToken(headers.authorization);
   if (bearer !== undefined) return bearer;
+  const offered = tokenOfProtocols(headers['sec-websocket-protocol'] as string | undefined);
+  if (offered !== undefined) return offered;
   if (typeof query['token'] === 'string' && query['token'] !== '') return query['token'];
   throw new RefusalError(
     'unauthorized',
@@ -23,12 +27,18 @@ export function tokenOfSocket({ handshake: { auth, headers, query } }: Pick<Sock
 }
 
 /**
- * The token of a `/ws` client: `?token=`, else `Authorization: Bearer`.
+ * The token of a `/ws` client: the subprotocol, else `?token=`, else `Authorization: Bearer`.
  *
  * @throws RefusalError `unauthorized`
  */
 export function tokenOfUpgrade(request: IncomingMessage, url: URL): string {
-  const token = url.searchParams.get('token') ?? bearerToken(request.headers.authorization);
+  const token =
+    tokenOfProtocols(request.headers['sec-websocket-protocol']) ??
+    url.searchParams.get('token') ??
+    bearerToken(request.headers.authorization);
   if (token !== undefined && token !== '') return token;
-  throw new RefusalError('unauthorized', 'no token: give it as ?token= or as an Authorization header');
+  throw new RefusalError(
+    'unauthorized',
+    "no token: give it as a protocol (new WebSocket(url, ['rtc', 'rtc.token.<token>'])), as an Authorization header or as ?token=",
+  );
 }

@@ -64,8 +64,9 @@ export class ConnectionMiddleware {
     const { conn } = socket;
     const transport = conn as unknown;
     if (transport instanceof WsConnection) {
-      this.attempts.set(socket, transport.attempt);
-      setSocketUser(socket, transport.attempt.identity!);
+      const attempt = transport.takeAttempt();
+      this.attempts.set(socket, attempt);
+      setSocketUser(socket, attempt.identity!);
       return;
     }
     this.pending.get(conn)?.supersede();

@@ -72,13 +72,15 @@ export class WsUpgrade {
 
   private async authorize(attempt: ConnectionAttempt): Promise<void> {
     const { pipeline } = this.dependencies;
-    await pipeline.admit(attempt.request);
+    await pipeline.admitAuthenticated(attempt);
     await pipeline.authorize(attempt);
   }
 
   private upgrade(attempt: ConnectionAttempt, socket: Duplex, head: Buffer): void {
-    if (socket.destroyed) {
+    // The client has gone, or has closed its side: it could send nothing any more.
+    if (socket.destroyed || socket.readableEnded) {
       attempt.release();
+      socket.destroy();
       return;
     }
     this.server.handleUpgrade(attempt.request, socket, head, (webSocket) => {

@@ -37,7 +37,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   readonly protocol = 4;
   readonly id: string;
   readonly remoteAddress: string | undefined;
-  readonly attempt: ConnectionAttempt;
+  private attempt: ConnectionAttempt | undefined;
   request: IncomingMessage;
   readyState: 'open' | 'closing' | 'closed' = 'open';
   writeBuffer: WaitingPacket[] = [];
@@ -85,6 +85,14 @@ export class WsConnection extends EventEmitter implements EngineConnection {
       this.closed(code === 1000 || code === 1001 ? 'client closed' : 'transport close'),
     );
     webSocket.on('error', () => this.closed('transport error'));
+  }
+
+  /** The attempt that was authorized before the upgrade. It is not kept: it is needed once, when the client joins. */
+  takeAttempt(): ConnectionAttempt {
+    const { attempt } = this;
+    if (attempt === undefined) throw new Error('the client has joined already');
+    this.attempt = undefined;
+    return attempt;
   }
 
   /** Sets the receiver of the client's frames. */

@@ -11,6 +11,8 @@ import { ClientGoneError } from '../../../server/gateway/handshake/handshake-adm
 /** The steps in the order in which a client passes them. */
 const handshakeSteps = ['origin', 'enabled', 'admit'] as const;
 const connectionSteps = ['authenticate', 'hook', 'user slot', 'session', 'enabled', 'revoked'] as const;
+/** Of a `/ws` client, whose token is in its request. */
+const jsonSteps = ['origin', 'enabled', 'authenticate', 'admit'] as const;
 type StepName = (typeof handshakeSteps)[number] | (typeof connectionSteps)[number];
 
 describe('[GATEWAY] the steps by which a client connects', () => {
@@ -29,7 +31,10 @@ describe('[GATEWAY] the steps by which a client connects', () => {
   const pipeline = new ConnectionPipeline({
     checkOrigin: () => pass('origin'),
     checkConnectionsEnabled: () => pass('enabled'),
-    admit: () => pass('admit'),
+    admit: () => {
+      pass('admit');
+      return undefined;
+    },
     authenticate: (token) => {
       pass('authenticate');
       return { userId: token, roles: [], autoSubscribe: [] };
@@ -79,9 +84,17 @@ describe('[GATEWAY] the steps by which a client connects', () => {
     assert.deepEqual([attempt.holds, released, refused], [true, 0, []]);
   });
 
+  it('verify a token that comes with the request before the client waits for its turn, and only once', async () => {
+    const attempt = attemptWith();
+    assert.equal(pipeline.admitAuthenticated(attempt), undefined);
+    await pipeline.authorize(attempt);
+    assert.deepEqual(passed, [...jsonSteps, ...connectionSteps.slice(1)]);
+  });
+
   it('refuse at each step: none behind it runs, the slot is released, and it is noted once', async () => {
     for (const [steps, run] of [
       [handshakeSteps, () => Promise.resolve().then(() => pipeline.admit(request))],
+      [jsonSteps, () => Promise.resolve().then(() => pipeline.admitAuthenticated(attemptWith()))],
       [connectionSteps, () => pipeline.authorize(attemptWith())],
     ] as const) {
       for (const [i, step] of steps.entries()) {

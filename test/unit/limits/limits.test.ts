@@ -4,7 +4,12 @@ import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { RefusalError } from '../../../shared/errors.js';
 import { AddressLimiter } from '../../../server/limits/address-limiter.js';
-import { HandshakeAdmission } from '../../../server/gateway/handshake/handshake-admission.js';
+import {
+  ClientGoneError,
+  HandshakeAdmission,
+} from '../../../server/gateway/handshake/handshake-admission.js';
+import { UnjoinedClients } from '../../../server/gateway/handshake/unjoined-clients.js';
+import { HandshakeQueue } from '../../../server/gateway/handshake/handshake-queue.js';
 import { CommandLimiter, type CommandRates } from '../../../server/limits/command-limiter.js';
 import { newLimitCounts } from '../../../server/limits/limit-counts.js';
 import { LocalUserRates } from '../../../server/limits/local-user-rates.js';
@@ -16,6 +21,7 @@ import type { UserRateStore } from '../../../server/limits/user-rate-store.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { ClientAddresses } from '../../../server/gateway/handshake/client-addresses.js';
 import type { Connection } from '../../../server/protocol/connection.js';
+import { FakeClock } from '../../support/fake-clock.js';
 
 /** A clock that a test moves. */
 class Clock {
@@ -312,7 +318,7 @@ describe('[LIMITS] AddressLimiter', () => {
   const clock = new Clock();
   const limiterWith = (connectsPerSec: number, maxConnections: number) => {
     const counts = newLimitCounts();
-    const settings = { connectsPerSec, maxConnections };
+    const settings = { connectsPerSec, maxConnections, maxUnjoined: 0 };
     return { counts, limiter: new AddressLimiter({ counts, now: clock.now }, settings) };
   };
 
@@ -347,7 +353,7 @@ describe('[LIMITS] AddressLimiter', () => {
     limiter.connected('192.0.2.1');
     assert.equal(refusalOf(() => limiter.admit('192.0.2.1'))?.code, 'at_capacity');
     limiter.admit('192.0.2.2');
-    limiter.disconnected('192.0.2.1');
+    limiter.disconnected('192.0.2.1', false);
     limiter.admit('192.0.2.1');
   });
 });
@@ -356,28 +362,42 @@ describe('[LIMITS] HandshakeAdmission', () => {
   /** A request in the form of engine.io, for long-polling (with its response) or for an upgrade. */
   const requestFrom = (address: string, polling = false) => {
     const [socket, res] = [new EventEmitter(), new EventEmitter()];
-    return { socket, address, ...(polling && { res }) } as unknown as IncomingMessage & { res: EventEmitter };
+    const request = Object.assign(new EventEmitter(), { socket, address, ...(polling && { res }) });
+    return request as unknown as IncomingMessage & { res: EventEmitter };
   };
   const transportOf = (request: IncomingMessage) => Object.assign(new EventEmitter(), { request });
-  const admissionWith = (maxConnections: number, perAddress = 0, handshakesPerSec = 0) => {
+  const admissionWith = (maxConnections: number, perAddress = 0, handshakesPerSec = 0, maxUnjoined = 0) => {
     const addresses = new AddressLimiter(
       { counts: newLimitCounts(), now: () => 0 },
-      { connectsPerSec: 0, maxConnections: perAddress },
+      { connectsPerSec: 0, maxConnections: perAddress, maxUnjoined },
     );
     const addressOf = (request: IncomingMessage) => (request as unknown as { address: string }).address;
-    return new HandshakeAdmission({ addresses, addressOf }, { maxConnections, handshakesPerSec });
+    const queue =
+      handshakesPerSec === 0
+        ? undefined
+        : new HandshakeQueue(
+            { clock: new FakeClock() },
+            { ratePerSec: handshakesPerSec, longestWaitMs: 10_000 },
+          );
+    const limitedAddressOf = (request: IncomingMessage) =>
+      addressOf(request) === 'exempt' ? undefined : addressOf(request);
+    const unjoined = new UnjoinedClients({ limit: 0 });
+    return new HandshakeAdmission(
+      { addresses, addressOf, limitedAddressOf, queue, unjoined },
+      { maxConnections },
+    );
   };
 
   it('acquires a slot with the handshake, not only with its transport', () => {
     const admission = admissionWith(2);
-    assert.equal(admission.admit(requestFrom('a')), 0);
+    assert.equal(admission.admit(requestFrom('a')), undefined);
     const second = requestFrom('b', true);
-    admission.admit(second);
+    void admission.admit(second);
     assert.deepEqual(refusalOf(() => admission.admit(requestFrom('c')))?.details.limit, 2);
     // The client has disconnected before there was a transport; released only once.
     second.res.emit('close');
     second.res.emit('close');
-    admission.admit(requestFrom('c'));
+    void admission.admit(requestFrom('c'));
     assert.equal(refusalOf(() => admission.admit(requestFrom('d')))?.code, 'at_capacity');
   });
 
@@ -385,32 +405,67 @@ describe('[LIMITS] HandshakeAdmission', () => {
     for (const polling of [true, false]) {
       const admission = admissionWith(1, 1);
       const request = requestFrom('a', polling);
-      admission.admit(request);
+      void admission.admit(request);
       const transport = transportOf(request);
       admission.transportOpened(transport);
       (polling ? request.res : request.socket).emit('close');
       assert.equal(refusalOf(() => admission.admit(requestFrom('b')))?.code, 'at_capacity');
       transport.emit('close');
-      admission.admit(requestFrom('a'));
+      void admission.admit(requestFrom('a'));
     }
   });
 
-  it('counts by address, including waiting handshakes', () => {
+  it('counts by address, including waiting handshakes', async () => {
     const admission = admissionWith(0, 1, 1);
-    const first = requestFrom('a');
-    assert.equal(admission.admit(first), 0);
+    assert.equal(admission.admit(requestFrom('a')), undefined);
     assert.equal(refusalOf(() => admission.admit(requestFrom('a')))?.code, 'at_capacity');
     const second = requestFrom('b');
-    assert.ok(admission.admit(second) > 0);
+    const turn = admission.admit(second);
     assert.ok(admission.isWaiting(second));
     second.socket.emit('close');
     assert.ok(!admission.isWaiting(second));
-    admission.admit(requestFrom('b'));
+    await assert.rejects(turn!, ClientGoneError);
+    void admission.admit(requestFrom('b'))?.catch(() => {});
+  });
+
+  it('releases the slot of an upgrade whose client closes its side while it waits, and destroys its socket', async () => {
+    const waiting = admissionWith(2, 0, 1);
+    void waiting.admit(requestFrom('a'));
+    const request = requestFrom('b');
+    let destroyed = 0;
+    Object.assign(request.socket, { destroy: () => destroyed++ });
+    const turn = waiting.admit(request);
+    assert.equal(waiting.slotsInUse, 2);
+    request.socket.emit('end');
+    await assert.rejects(turn!, ClientGoneError);
+    assert.deepEqual([waiting.slotsInUse, destroyed], [1, 1]);
+  });
+
+  it('limits the connections of an address that have not joined, until they join or close', () => {
+    const admission = admissionWith(0, 0, 0, 2);
+    const transports = ['a', 'a'].map((address) => {
+      const request = requestFrom(address);
+      void admission.admit(request);
+      const transport = transportOf(request);
+      admission.transportOpened(transport);
+      return transport;
+    });
+    assert.equal(refusalOf(() => admission.admit(requestFrom('a')))?.details.limit, 2);
+    void admission.admit(requestFrom('b'));
+    for (let n = 0; n < 3; n++) void admission.admit(requestFrom('exempt'));
+    admission.joined(transports[0]!);
+    admission.joined(transports[0]!);
+    void admission.admit(requestFrom('a'));
+    assert.equal(refusalOf(() => admission.admit(requestFrom('a')))?.code, 'at_capacity');
+    transports[0]!.emit('close');
+    assert.equal(refusalOf(() => admission.admit(requestFrom('a')))?.code, 'at_capacity');
+    transports[1]!.emit('close');
+    void admission.admit(requestFrom('a'));
   });
 
   it('refuses all clients while the replica stops', () => {
     const admission = admissionWith(0);
-    admission.admit(requestFrom('a'));
+    void admission.admit(requestFrom('a'));
     admission.stop();
     assert.equal(refusalOf(() => admission.admit(requestFrom('a')))?.code, 'shutting_down');
   });

@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'socket.io';
+import { connectClient, JsonClient } from '../support/clients.js';
+import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
+import { TcpClient } from '../support/tcp-client.js';
+import { until } from '../support/wait.js';
+
+const pollingPath = '/socket.io/?EIO=4&transport=polling';
+
+describe('[LIMITS] handshakes of one address', function () {
+  let embedded: EmbeddedService | undefined;
+  const open: TcpClient[] = [];
+  const start = async (environment: NodeJS.ProcessEnv) => {
+    embedded = await startEmbedded({ LOG_LEVEL: 'off', NODE_ENV: 'test', ...environment });
+    return embedded;
+  };
+  /** A client whose address is told by a proxy on this machine. */
+  const handshakeFrom = (address: string, path = pollingPath) => {
+    const client = new TcpClient(embedded!.url);
+    open.push(client);
+    const headers = `X-Forwarded-For: ${address}\r\n`;
+    if (path.startsWith('/ws')) client.upgrade(path, headers);
+    else client.get(path, headers);
+    return client;
+  };
+  const isAnswered = ({ received }: TcpClient) => received !== '';
+  afterEach(async () => {
+    for (const client of open.splice(0)) client.reset();
+    await embedded?.service.close();
+    embedded = undefined;
+  });
+
+  it('wait for each other, and not in the way of another address', async () => {
+    await start({ RTC_WEBSOCKET_HANDSHAKES_PER_SEC: '2' });
+    const flood = Array.from({ length: 12 }, () => handshakeFrom('203.0.113.1'));
+    await until(() => flood.filter(isAnswered).length >= 2, 'the first are served at once');
+    const other = handshakeFrom('203.0.113.2');
+    await until(() => isAnswered(other), 'another address is served');
+    assert.match(other.received, /^HTTP\/1\.1 200 /);
+    assert.ok(flood.filter(isAnswered).length <= 8, 'before the rest of the flood');
+  });
+
+  it('take no turns from others if they are of /ws and have no valid token', async () => {
+    await start({ RTC_WEBSOCKET_HANDSHAKES_PER_SEC: '1' });
+    const flood = ['/ws', '/ws?token=wrong'].flatMap((path) =>
+      Array.from({ length: 10 }, () => handshakeFrom('203.0.113.1', path)),
+    );
+    await until(() => flood.every(isAnswered), 'all are refused', 3000);
+    for (const { received } of flood) assert.match(received, /^HTTP\/1\.1 401 /);
+    const first = handshakeFrom('203.0.113.1');
+    await until(() => isAnswered(first), 'the next one is served');
+    assert.match(first.received, /^HTTP\/1\.1 200 /);
+  });
+
+  it('hold half of the places at most until they have joined', async () => {
+    await start({ RTC_WEBSOCKET_MAX_CONNECTIONS: '6' });
+    const flood = Array.from({ length: 10 }, () => handshakeFrom('203.0.113.1'));
+    await until(() => flood.every(isAnswered), 'all are answered');
+    const admitted = flood.filter(({ received }) => received.startsWith('HTTP/1.1 200'));
+    assert.equal(admitted.length, 3);
+    for (const client of flood)
+      if (!admitted.includes(client))
+        assert.match(client.received, /^HTTP\/1\.1 503 [^]*have not joined yet/);
+    const clients = [];
+    for (const user of ['ann', 'bob', 'cid'])
+      clients.push(
+        await connectClient(embedded!.url, user, { extraHeaders: { 'x-forwarded-for': '203.0.113.2' } }),
+      );
+    // Those who have joined do not count.
+    assert.equal((await fetch(embedded!.url + pollingPath)).status, 503);
+    for (const client of clients) client.disconnect();
+  });
+
+  it('are not limited on loopback in development', async () => {
+    const limits = {
+      RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '1',
+      RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '1',
+    };
+    await start({ ...limits, NODE_ENV: 'development' });
+    const clients = await Promise.all(
+      ['ann', 'bob', 'cid'].map((user) => connectClient(embedded!.url, user)),
+    );
+    for (const client of clients) client.disconnect();
+    const outside = [1, 2].map(() => handshakeFrom('203.0.113.1'));
+    await until(() => outside.every(isAnswered), 'both are answered');
+    assert.equal(outside.filter(({ received }) => received.startsWith('HTTP/1.1 200')).length, 1);
+  });
+});
+
+describe('[LIMITS] a peer that sends X-Forwarded-For without being a trusted proxy', function () {
+  const limits = {
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'warn',
+    RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
+    RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '1',
+    RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '1',
+  };
+  const statuses = async (url: string) => {
+    const seen: number[] = [];
+    for (const user of ['198.51.100.1', '198.51.100.2', '198.51.100.3'])
+      seen.push((await fetch(url + pollingPath, { headers: { 'x-forwarded-for': user } })).status);
+    return seen;
+  };
+
+  it('is not limited by address, and the log says once which setting to set', async () => {
+    const replica = await TestReplica.start(limits);
+    try {
+      assert.deepEqual(await statuses(replica.url), [200, 200, 200]);
+      assert.equal(replica.output.split('X-Forwarded-For').length, 2);
+      assert.match(replica.output, /"setting":"server\.trusted_proxies"/);
+    } finally {
+      await replica.end('SIGKILL');
+    }
+  });
+
+  it('is limited like any other where the settings say so', async () => {
+    const replica = await TestReplica.start({ ...limits, RTC_LIMITS_UNTRUSTED_FORWARDERS: 'limit' });
+    try {
+      assert.deepEqual((await statuses(replica.url)).slice(0, 2), [200, 503]);
+    } finally {
+      await replica.end('SIGKILL');
+    }
+  });
+});
+
+describe('[LIMITS] TCP connections of one address', function () {
+  it('are closed above twice its limit of connections', async () => {
+    const { service, url } = await startEmbedded({
+      LOG_LEVEL: 'off',
+      NODE_ENV: 'test',
+      RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
+      RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '2',
+    });
+    const clients: TcpClient[] = [];
+    try {
+      for (let n = 0; n < 6; n++) clients.push(new TcpClient(url));
+      await until(
+        () => clients.filter(({ ended, closed }) => ended || closed).length === 2,
+        'two are closed',
+      );
+      assert.equal(service.metrics.document().rate_limit_stats.tcp, 2);
+      clients.find(({ ended, closed }) => !ended && !closed)!.reset();
+      await until(
+        async () => (await fetch(`${url}/health/live`).catch(() => undefined))?.ok === true,
+        'one is free',
+      );
+    } finally {
+      for (const client of clients) client.reset();
+      await service.close();
+    }
+  });
+});
+
+describe('[AUTH] the token of a connection', function () {
+  let embedded: EmbeddedService;
+  before(async () => {
+    embedded = await startEmbedded({ LOG_LEVEL: 'off' });
+  });
+  after(() => embedded.service.close());
+
+  it('is seen by middleware and connection listeners, and leaves the handshake and the request after them', async () => {
+    const { io } = embedded.service;
+    const seen: string[] = [];
+    const placesOf = (socket: {
+      handshake: { auth: unknown; headers: object; query: object; url: string };
+    }) => JSON.stringify(socket.handshake);
+    io.use((socket, next) => {
+      seen.push(placesOf(socket));
+      next();
+    });
+    io.on('connection', (socket) => seen.push(placesOf(socket)));
+    const token = tokenOf('ann');
+    const ways = [
+      { auth: { token, own: 'kept', positions: {} } },
+      { auth: {}, extraHeaders: { authorization: `Bearer ${token}`, 'x-own': 'kept' } },
+      { auth: {}, query: { token, own: 'kept' } },
+      { auth: {}, protocols: ['rtc', `rtc.token.${token}`], query: { own: 'kept' } },
+    ];
+    for (const way of ways) {
+      seen.length = 0;
+      const client = await connectClient(embedded.url, 'ann', way);
+      assert.equal(seen.length, 2);
+      for (const text of seen) assert.ok(text.includes(token), text);
+      const socket = io.of('/').sockets.get(client.id!)!;
+      const { request, handshake } = socket;
+      const { _query: query } = request as { _query?: object };
+      const rest = JSON.stringify([handshake, request.url, request.headers, request.rawHeaders, query]);
+      assert.ok(!rest.includes(token), rest);
+      assert.ok(rest.includes('kept'));
+      if (way.auth.token !== undefined)
+        assert.deepEqual(handshake.auth, { own: 'kept', token: '[redacted]' });
+      const remote = await io.fetchSockets();
+      assert.ok(!JSON.stringify(remote.map((one) => one.handshake)).includes(token));
+      client.disconnect();
+    }
+  });
+
+  it('of a /ws client leaves its handshake and its request too', async () => {
+    const client = new JsonClient(embedded.webSocketUrl, 'ann', '&own=kept');
+    await until(() => client.of('Status').length === 1, 'it is connected');
+    const [{ handshake, request }] = [...embedded.service.io.of('/').sockets.values()] as [Socket];
+    const rest = JSON.stringify([handshake, request.url, request.headers, request.rawHeaders]);
+    // The beginning of every JWT.
+    assert.ok(!rest.includes('eyJ'), rest);
+    assert.ok(rest.includes('own=kept'));
+    client.close();
+  });
+
+  it('stays in the request while the program has namespaces of its own, which may authenticate by it', async () => {
+    const { io } = embedded.service;
+    const headers: (string | undefined)[] = [];
+    io.of('/own').use((socket, next) => {
+      headers.push(socket.handshake.headers.authorization);
+      next();
+    });
+    const authorization = `Bearer ${tokenOf('ann')}`;
+    const client = await connectClient(embedded.url, 'ann', { auth: {}, extraHeaders: { authorization } });
+    const own = client.io.socket('/own', {});
+    await until(() => own.connected, 'the other namespace is joined');
+    assert.deepEqual(headers, [authorization]);
+    assert.equal(io.of('/').sockets.get(client.id!)!.handshake.headers.authorization, 'Bearer [redacted]');
+    client.disconnect();
+    own.disconnect();
+  });
+});

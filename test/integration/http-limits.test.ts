@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
+import { tokenOf } from '../support/replica.js';
+import { TcpClient } from '../support/tcp-client.js';
+import { until } from '../support/wait.js';
+
+const bearer = (userId: string, claims: object = {}) =>
+  `Authorization: Bearer ${tokenOf(userId, claims)}\r\n`;
+
+describe('[LIMITS] HTTP', function () {
+  let embedded: EmbeddedService | undefined;
+  const clients: TcpClient[] = [];
+  const start = async (environment: NodeJS.ProcessEnv = {}) => {
+    embedded = await startEmbedded({ LOG_LEVEL: 'off', ...environment });
+    return embedded;
+  };
+  const open = (localAddress?: string) => {
+    const client = new TcpClient(embedded!.url, localAddress);
+    clients.push(client);
+    return client;
+  };
+  const publish = (userId: string) =>
+    fetch(`${embedded!.url}/api/publish`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${tokenOf(userId)}` },
+      body: JSON.stringify({ topic: 'news', payload: 1 }),
+    });
+  const pollingPath = async () => {
+    const opened = await fetch(`${embedded!.url}/socket.io/?EIO=4&transport=polling`);
+    const { sid } = JSON.parse((await opened.text()).slice(1)) as { sid: string };
+    return `/socket.io/?EIO=4&transport=polling&sid=${sid}`;
+  };
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.reset();
+    await embedded?.service.close();
+    embedded = undefined;
+  });
+
+  it('answers a request without a token before its body has arrived, and reads the body no longer', async () => {
+    await start();
+    for (const path of [
+      '/api/publish',
+      '/api/direct',
+      '/admin/connections/x/disconnect',
+      '/admin/sessions/restore',
+    ]) {
+      const client = open();
+      client.post(path, 900_000, `"${'a'.repeat(100_000)}`);
+      await until(() => client.received.startsWith('HTTP/1.1 401 '), `${path} is answered`);
+      assert.match(client.received, /"code":"unauthorized"/);
+      await until(() => client.ended || client.closed, `${path} is closed`);
+    }
+  });
+
+  it('reads no body of a path that takes none, or of a transport that there is not', async () => {
+    await start();
+    for (const [path, status] of [
+      ['/nothing', 404],
+      ['/health', 404],
+      ['/socket.io/?EIO=4&transport=polling', 400],
+      ['/socket.io/?EIO=4&transport=polling&sid=nope', 400],
+    ] as const) {
+      const client = open();
+      client.post(path, 900_000, 'a'.repeat(100_000));
+      await until(() => client.received.startsWith(`HTTP/1.1 ${status} `), `${path} is answered`);
+      await until(() => client.ended || client.closed, `${path} is closed`);
+    }
+  });
+
+  it('tells a caller with a token, too, that a body is too slow', async () => {
+    await start({ RTC_SERVER_BODY_TIMEOUT_SECS: '1' });
+    const api = open();
+    api.post('/api/publish', 1000, '{"topic":', bearer('ann'));
+    const refresh = open();
+    refresh.post('/api/auth/refresh', 1000, '{');
+    const polling = open();
+    polling.post(await pollingPath(), 1000, '40');
+    for (const client of [api, refresh, polling]) {
+      await until(() => client.ended || client.closed, 'the connection is closed');
+      assert.match(client.received, /^HTTP\/1\.1 408 [^]*"code":"timeout"/);
+    }
+  });
+
+  it('refuses the unfinished bodies of one caller above a share, and receives those of others', async () => {
+    await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
+    const uploads = Array.from({ length: 5 }, () => {
+      const client = open();
+      client.post('/api/publish', 900_000, `"${'a'.repeat(60_000)}`, bearer('mallory'));
+      return client;
+    });
+    const { metrics } = embedded!.service;
+    await until(() => metrics.document().rate_limit_stats.bodies >= 4, 'the others are refused');
+    assert.equal((await publish('ann')).status, 200);
+    // They give back what they have held.
+    for (const client of uploads) client.reset();
+    await until(async () => (await publish('mallory')).status === 200, 'the caller is received again');
+  });
+
+  it('refuses unfinished POSTs of long-polling in the same way, with an answer', async () => {
+    await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
+    const uploads: TcpClient[] = [];
+    for (let n = 0; n < 5; n++) {
+      const client = open();
+      client.post(await pollingPath(), 900_000, `4${'a'.repeat(60_000)}`);
+      uploads.push(client);
+    }
+    await until(() => uploads.filter(({ received }) => received !== '').length >= 4, 'four are refused');
+    for (const { received } of uploads)
+      if (received !== '') assert.match(received, /^HTTP\/1\.1 503 [^]*"code":"at_capacity"/);
+    assert.equal((await publish('ann')).status, 200);
+    for (const client of uploads) client.reset();
+    await until(() => embedded!.service.io.engine.clientsCount === 0, 'their transports are closed');
+  });
+
+  it('closes connections that send nothing, or half a head, and keeps one that is idle after a request', async () => {
+    await start({ RTC_SERVER_HEADER_TIMEOUT_SECS: '1', RTC_SERVER_KEEP_ALIVE_SECS: '60' });
+    const kept = open();
+    kept.get('/health/live');
+    const silent = [open(), open(), open()];
+    silent[1]!.write('GET / HTTP/1.1\r\nHost: x\r\nX-A: a');
+    silent[2]!.write(
+      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upg',
+    );
+    await until(() => silent.every((client) => client.ended || client.closed), 'they are closed');
+    assert.match(kept.received, /^HTTP\/1\.1 200 [^]*Keep-Alive: timeout=60/);
+    assert.equal(kept.ended, false);
+    kept.get('/health/live');
+    await until(() => kept.received.split('HTTP/1.1 200').length === 3, 'it is answered again');
+  });
+
+  it('answers a few pipelined requests, and closes a connection with very many', async () => {
+    await start();
+    const few = open();
+    const request = 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n';
+    few.write(request.repeat(10));
+    await until(() => few.received.split('HTTP/1.1 200').length === 11, 'ten are answered');
+    const many = open();
+    let seen = 0;
+    embedded!.service.http.prependListener('request', () => seen++);
+    many.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(500));
+    await until(() => many.ended || many.closed, 'the connection is closed');
+    assert.ok(many.received.split('HTTP/1.1').length <= 33, 'no more than 32 are answered');
+    assert.ok(seen > 32);
+  });
+
+  it('closes TCP connections above the limit of the replica at once, and counts them', async () => {
+    await start({ RTC_SERVER_MAX_TCP_CONNECTIONS: '3' });
+    const held = [open(), open(), open()];
+    for (const client of held) client.get('/health/live');
+    await until(() => held.every(({ received }) => received !== ''), 'three are answered');
+    const fourth = open();
+    await until(() => fourth.ended || fourth.closed, 'the fourth is closed');
+    await until(() => embedded!.service.metrics.document().rate_limit_stats.tcp > 0, 'it is counted');
+    held[0]!.reset();
+    await until(
+      async () => (await fetch(`${embedded!.url}/health/live`).catch(() => undefined))?.ok === true,
+      'one is free',
+    );
+  });
+});
