@@ -48,6 +48,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       mailboxOverflow: actorSystem.overflowStrategy,
       batchMax: actorSystem.batchMax,
       actorIdleMs: actorSystem.idleSecs * 1000,
+      idempotencyScope: topics.idempotencyScope,
     },
   );
 }

@@ -174,6 +174,10 @@ export const settingsSchema = z.strictObject({
       history_size: setting(count(10_000, 10_000_000), 'Messages kept per topic.'),
       history_ttl_secs: setting(positive(3600), 'History expires this long after the last message.'),
       idempotency_window_secs: setting(positive(300), 'A repeated `key` is recognised for this long.'),
+      idempotency_scope: setting(
+        z.enum(['sender', 'topic']).default('sender'),
+        'Whom a `key` belongs to: the topic and the sender, or, with `topic`, the topic alone, so that several senders can publish the same message once. Then a sender can take a key away from the others.',
+      ),
       position_check_secs: setting(positive(25, 3600), 'A quiet topic is compared with its log this often.'),
       fanout_window_ms: setting(
         count(5, 1000),

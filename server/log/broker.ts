@@ -9,8 +9,10 @@ export interface AppendEntry {
   readonly id: string;
   /** The encoded entry; every replica gets exactly these bytes. */
   readonly entry: Buffer;
-  /** Idempotency key, unique per topic. A repetition gets the position of the first message. */
+  /** Idempotency key. A repetition gets the position of the first message. */
   readonly key?: string;
+  /** The sender to whom the key belongs: others may use the same one. Undefined: it belongs to the topic. */
+  readonly keyOwner?: string;
 }
 
 /** The result of one {@link AppendEntry}. */

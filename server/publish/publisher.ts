@@ -25,6 +25,8 @@ export interface TopicPublisherSettings {
   readonly batchMax: number;
   /** An actor without work is removed after this time, in milliseconds. */
   readonly actorIdleMs: number;
+  /** Whether an idempotency key belongs to its topic and sender, or to its topic alone. */
+  readonly idempotencyScope: 'sender' | 'topic';
 }
 
 /**
@@ -100,7 +102,11 @@ export class TopicPublisher {
       ...(confirmTo !== undefined && { confirmTo }),
       traced: trace !== undefined,
     });
-    return { id, entry, ...(key !== undefined && { key }) };
+    if (key === undefined) return { id, entry };
+    // A user id is never empty: the keys of the service itself belong to ''.
+    return this.settings.idempotencyScope === 'topic'
+      ? { id, entry, key }
+      : { id, entry, key, keyOwner: sender ?? '' };
   }
 
   private actor(topic: string): TopicActor {

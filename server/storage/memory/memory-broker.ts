@@ -62,7 +62,8 @@ export class MemoryBroker implements Broker {
     const published: Buffer[] = [];
     const receivers = this.followed.has(topic) ? 1 : 0;
     const receipts = entries.map((item): AppendReceipt => {
-      const known = item.key === undefined ? undefined : log.keys.get(item.key);
+      const key = keyOf(item);
+      const known = key === undefined ? undefined : log.keys.get(key);
       if (known !== undefined && known.expireAt > now) return { ...known.receipt, duplicate: true };
       const sequence = ++log.sequence;
       if (retention.historySize > 0) log.entries.push({ sequence, entry: item.entry });
@@ -75,10 +76,10 @@ export class MemoryBroker implements Broker {
         durability: 'memory',
         receivers,
       };
-      if (item.key !== undefined) {
+      if (key !== undefined) {
         // Deleted first, so that the insertion order stays the order of expiry.
-        log.keys.delete(item.key);
-        log.keys.set(item.key, { receipt, expireAt: now + retention.idempotencyMs });
+        log.keys.delete(key);
+        log.keys.set(key, { receipt, expireAt: now + retention.idempotencyMs });
       }
       return receipt;
     });
@@ -183,6 +184,11 @@ export class MemoryBroker implements Broker {
       if (log.expireAt <= now && !this.followed.has(topic)) this.logs.delete(topic);
     }
   }
+}
+
+/** The idempotency key of a message, with its owner if it has one. */
+function keyOf({ key, keyOwner }: AppendEntry): string | undefined {
+  return key === undefined || keyOwner === undefined ? key : `${JSON.stringify(keyOwner)}${key}`;
 }
 
 function endOf(log: MemoryLog): LogEnd {

@@ -139,12 +139,12 @@ export class RedisAppends {
       let keyed = '';
       let keyCount = 0;
       for (let i = 0; i < entries.length; i++) {
-        const { id, entry, key } = entries[i]!;
+        const { id, entry, key, keyOwner } = entries[i]!;
         blobs.push(entry);
         lengths += ` ${entry.length}`;
         if (key === undefined) continue;
         keys.push(names.idempotency(topic, key));
-        keyed += `${i + 1}:${id} `;
+        keyed += keyOwner === undefined ? `${i + 1}:${id} ` : `${i + 1}:${id}:${ownerMark(keyOwner)} `;
         keyCount++;
       }
       if (keyCount > 0) keyedLines += `${keyed}\n`;
@@ -204,6 +204,12 @@ export class RedisAppends {
       () => false,
     );
   }
+}
+
+/** A sender in the form of the script: without spaces and colons, and different for different senders. */
+function ownerMark(sender: string): string {
+  // JSON keeps lone surrogates apart, which UTF-8 does not.
+  return encodeURIComponent(JSON.stringify(sender));
 }
 
 function readReceipts(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppendEntry, Batch, Broker, Retention } from '../../../server/log/broker.js';
 import { until } from '../../support/wait.js';
 
@@ -15,12 +16,13 @@ export interface BrokerFixture {
 let made = 0;
 
 /** A message with this text. */
-export function entry(text: string, key?: string): AppendEntry {
+export function entry(text: string, key?: string, keyOwner?: string): AppendEntry {
   const id = `00000000-0000-7000-8000-${String(++made).padStart(12, '0')}`;
   return {
     id,
     entry: Buffer.from(`"id":"${id}","text":${JSON.stringify(text)}`),
     ...(key !== undefined && { key }),
+    ...(keyOwner !== undefined && { keyOwner }),
   };
 }
 
@@ -80,6 +82,45 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual([later!.sequence, later!.id, later!.duplicate], [1, first!.id, true]);
       assert.equal(other!.sequence, 2);
       assert.deepEqual(texts((await broker.read('t', 0, 10)).entries), ['a', 'b']);
+    });
+
+    it('keeps the equal keys of different senders apart, in one batch and in several', async () => {
+      const senders = ['ann', 'bob', 'a b:c', '', '\ud800', '\ud801', '"', 'null'];
+      const batch = senders.map((sender) => entry(`of ${sender}`, 'order-42', sender));
+      const receipts = await broker.append('t', [...batch, entry('again', 'order-42', 'bob')]);
+      assert.deepEqual(
+        receipts.map(({ sequence, duplicate }) => [sequence, duplicate]),
+        [...senders.map((_, i) => [i + 1, false]), [2, true]],
+      );
+      for (const [i, sender] of senders.entries()) {
+        const [again] = await broker.append('t', [entry('again', 'order-42', sender)]);
+        assert.deepEqual(
+          [again!.id, again!.sequence, again!.epoch, again!.duplicate],
+          [batch[i]!.id, i + 1, receipts[0]!.epoch, true],
+        );
+      }
+      // A key that contains what separates sender and key is another key.
+      const [other] = await broker.append('t', [entry('new', '42', 'ann:order-')]);
+      assert.equal(other!.duplicate, false);
+    });
+
+    it('forgets the keys of each sender after the window, whatever the others do', async () => {
+      fixture.retention = { ...fixture.retention, idempotencyMs: 300 };
+      const of = async (sender: string) =>
+        (await broker.append('t', [entry('a', 'k', sender)]))[0]!.duplicate;
+      const startedAt = Date.now();
+      assert.equal(await of('ann'), false);
+      while (Date.now() < startedAt + 200) await sleep(10);
+      const bobAt = Date.now();
+      assert.equal(await of('bob'), false);
+      while (Date.now() < startedAt + 310) await sleep(10);
+      assert.equal(await of('ann'), false, 'the window of ann is over');
+      // Only if the machine was fast enough for that to mean anything.
+      const bobAgain = await of('bob');
+      if (Date.now() < bobAt + 290) assert.equal(bobAgain, true, 'that of bob is not');
+      const annAgain = Date.now();
+      while (Date.now() < annAgain + 310) await sleep(10);
+      assert.deepEqual([await of('ann'), await of('bob')], [false, false]);
     });
 
     it('delivers each batch to followers whole, in order, without duplicates', async () => {

@@ -9,7 +9,8 @@
 --         number of idempotency keys; then the length of each entry in bytes. A few long arguments are
 --         cheaper than many short ones.
 --     [3] the entries of all topics, one after the other
---     [4] one line for each topic with idempotency keys: "<index from 1>:<id> " for each message with a key
+--     [4] one line for each topic with idempotency keys: "<index from 1>:<id> " for each message with a key, or
+--         "<index from 1>:<id>:<sender> " if its key belongs to the sender
 --     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages
 --         with which the log is full, or 0
 -- Result: for each topic one of
@@ -23,6 +24,7 @@
 -- p earlier epochs "epoch:sequence,..." newest first, at most 8, w:<writer> "<batch number> <ms> <result>"
 -- for the last batch applied from that writer.
 --- @include "includes/epoch"
+--- @include "includes/idempotency"
 local call = redis.call
 local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
 local mark = 'w:' .. writer
@@ -63,10 +65,10 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
       index = tonumber(index)
       new = new + (index - counted)
       counted = index
-      -- Usually the key is new, and one call is enough.
-      if not call('SET', KEYS[at], new .. ':' .. epoch .. ':' .. id, 'NX', 'PX', retention.keyTtl) then
+      local first = storeKey(logKey, KEYS[at], new .. ':' .. epoch .. ':' .. id, retention.keyTtl)
+      if first then
         duplicates = duplicates or {}
-        duplicates[index] = call('GET', KEYS[at])
+        duplicates[index] = first
         new = new - 1
       end
       at = at + 1
