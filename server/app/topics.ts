@@ -5,6 +5,7 @@ import type { LogFactory } from '../logging/log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Storage } from '../storage/storage.js';
 import { systemClock } from '../primitives/clock.js';
+import { PublishQuotas } from '../publish/publish-quotas.js';
 import { TopicHub } from '../topics/topic-hub.js';
 import type { Supervision } from './supervision.js';
 import type { Tracing } from './tracing.js';
@@ -33,6 +34,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       supervisor: supervision.supervisor,
       onPublish: supervision.hooks.publish,
       onSubscribe: supervision.hooks.subscribing,
+      quotas: new PublishQuotas({ memory: storage.memory }),
       tracer: tracing.tracer,
       onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
       log: parts.logOf('routing'),

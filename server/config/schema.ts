@@ -163,6 +163,10 @@ export const settingsSchema = z.strictObject({
         positive(30_000),
         'The outcome of an interrupted publish is looked up for this long.',
       ),
+      reserved_memory_percent: setting(
+        count(10, 40),
+        'Share of the `maxmemory` of Redis that publishes never use, so that changes of operators, revocations and sessions can still be stored. When less than twice this share is free, each user may add only a small part of what is left. 0: publishes may fill Redis.',
+      ),
       wait_replicas: setting(
         count(0, 16),
         'Number of Redis replicas that must hold a message before it is acknowledged.',

@@ -7,6 +7,7 @@ import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
 import { encodeEntry } from '../log/entry.js';
 import { MicroBatcher } from '../primitives/micro-batcher.js';
 import { serviceLogPrefix, type PublishRequest } from '../log/publish-request.js';
+import type { PublishQuotas } from './publish-quotas.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
 
 interface TopicPublisherDependencies {
@@ -16,6 +17,8 @@ interface TopicPublisherDependencies {
   readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
   /** Minimum time between two appends of a busy topic, in milliseconds; 0: no wait. */
   readonly lingerMs: (topic: string) => number;
+  /** What users may store; undefined: there are no limits. */
+  readonly quotas?: Pick<PublishQuotas, 'admit'> | undefined;
   readonly clock: Clock;
 }
 
@@ -50,16 +53,12 @@ export class TopicPublisher {
     this.timer.unref();
   }
 
-  /** @throws RefusalError as {@link TopicActor.append} */
+  /** @throws RefusalError as {@link TopicActor.append} and {@link PublishQuotas.admit} */
   async publish(request: PublishRequest): Promise<AppendReceipt> {
-    const id = request.id ?? uuidV7();
-    const { onPublish } = this.dependencies;
-    const actor = this.actor(request.topic);
-    const onRouted = request.trace?.routed;
-    // Direct messages do not run the hook.
-    if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
-      return actor.append(this.appendEntry(request, id), onRouted);
-    return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
+    const settled = this.dependencies.quotas?.admit(request);
+    const stored = this.append(request);
+    if (settled !== undefined) stored.then(settled, () => settled(undefined));
+    return stored;
   }
 
   /** When the waiting publishes of a topic will be appended, on the monotonic clock; 0: at once. */
@@ -88,6 +87,17 @@ export class TopicPublisher {
   close(): void {
     this.dependencies.clock.clearTimer(this.timer);
     this.batcher.close();
+  }
+
+  private append(request: PublishRequest): Promise<AppendReceipt> {
+    const id = request.id ?? uuidV7();
+    const { onPublish } = this.dependencies;
+    const actor = this.actor(request.topic);
+    const onRouted = request.trace?.routed;
+    // Direct messages do not run the hook.
+    if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
+      return actor.append(this.appendEntry(request, id), onRouted);
+    return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
   }
 
   private appendEntry(request: PublishRequest, id: string): AppendEntry {

@@ -1,5 +1,7 @@
 import type { Store } from 'express-rate-limit';
 import type { ConnectionCountStore } from '../limits/connection-count-store.js';
+import { newQuotaCounts, type QuotaCounts } from '../limits/quota-counts.js';
+import { StoreMemory } from '../limits/store-memory.js';
 import type { UserRateStore } from '../limits/user-rate-store.js';
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { Bus } from '../cluster/bus.js';
@@ -22,6 +24,7 @@ import { RedisBus } from './redis/redis-bus.js';
 import { RedisConnectionCountStore } from './redis/redis-connection-count-store.js';
 import { redisHttpRateStore } from './redis/redis-http-rate-store.js';
 import { RedisLink } from './redis/redis-link.js';
+import { RedisMemory } from './redis/redis-memory.js';
 import { RedisPresenceStore } from './redis/redis-presence-store.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
@@ -44,6 +47,9 @@ export interface Storage {
   readonly connectionCounts: ConnectionCountStore;
   /** Request counts of HTTP callers over all replicas; undefined in memory. */
   readonly httpRates: Store | undefined;
+  /** The memory of Redis; undefined in memory. */
+  readonly memory: StoreMemory | undefined;
+  readonly quotaCounts: QuotaCounts;
   /** Clients for Socket.IO's cluster adapter; undefined in memory. */
   readonly adapter: AdapterClients | undefined;
   /** For `/health` and `/metrics`. */
@@ -53,6 +59,7 @@ export interface Storage {
     errors: number;
     stalls: number;
     adapter_failures: number;
+    memory: StoreMemory['state'] | null;
   };
   /** Called each time the store becomes reachable (again). */
   onUp(listener: () => void): void;
@@ -87,8 +94,17 @@ function memoryStorage({ replicaId, now }: StorageDependencies, settings: Settin
     userRates: undefined,
     connectionCounts: new MemoryConnectionCountStore(),
     httpRates: undefined,
+    memory: undefined,
+    quotaCounts: newQuotaCounts(),
     adapter: undefined,
-    redis: () => ({ state: 'none', reconnects: 0, errors: 0, stalls: 0, adapter_failures: 0 }),
+    redis: () => ({
+      state: 'none',
+      reconnects: 0,
+      errors: 0,
+      stalls: 0,
+      adapter_failures: 0,
+      memory: null,
+    }),
     onUp: () => {},
     start: () => {},
     whenReady: async () => {},
@@ -104,12 +120,19 @@ function redisStorage(
   settings: Settings,
   url: string,
 ): Storage {
-  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas } = settings.redis;
+  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas, reservedMemoryPercent } =
+    settings.redis;
   const log = logOf('cluster');
   const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
   const bus = new RedisBus({ link, log }, { keyPrefix, replicaId });
+  const quotaCounts = newQuotaCounts();
+  const measured = new RedisMemory(
+    { link, counts: quotaCounts, log },
+    { reservedPercent: reservedMemoryPercent },
+  );
+  const memory = measured.guard;
   const broker = new RedisBroker(
-    { link, retentionOf: retentionBy(settings), log, now },
+    { link, retentionOf: retentionBy(settings), memory, log, now },
     { keyPrefix, outcomeLimitMs, waitReplicas },
   );
   const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
@@ -118,13 +141,22 @@ function redisStorage(
     broker,
     bus,
     presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
-    sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }, () =>
+      memory.checkSession(),
+    ),
     shared: new RedisSharedStore(link, { keyPrefix, answerLimitMs: commandTimeoutMs }),
     userRates: new RedisUserRateStore(link, { keyPrefix }),
     connectionCounts,
     httpRates: redisHttpRateStore(link, { keyPrefix }),
+    memory,
+    quotaCounts,
     adapter,
-    redis: () => ({ state: link.state, ...link.counts, adapter_failures: adapter.failures }),
+    redis: () => ({
+      state: link.state,
+      ...link.counts,
+      adapter_failures: adapter.failures,
+      memory: memory.state,
+    }),
     onUp: (listener) =>
       link.onState((state) => {
         if (state === 'up') listener();
@@ -135,6 +167,7 @@ function redisStorage(
     },
     whenReady: async (limitMs) => void (await link.whenUp(limitMs)),
     close: async () => {
+      measured.close();
       await connectionCounts.close();
       await bus.close();
       await broker.close();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { RefusalError } from '../../../shared/errors.js';
+import type { StoreMemory } from '../../limits/store-memory.js';
 import type { Log } from '../../logging/log.js';
 import type {
   AppendEntry,
@@ -21,6 +22,8 @@ import { TopicKeys } from './topic-keys.js';
 interface RedisBrokerDependencies {
   readonly link: RedisLink;
   readonly retentionOf: (topic: string) => Retention;
+  /** The memory of Redis; undefined: it is not observed. */
+  readonly memory?: StoreMemory | undefined;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -147,7 +150,7 @@ export class RedisBroker implements Broker {
     after: number,
     limit: number,
   ): Promise<LogSlice> {
-    const { link, retentionOf, now } = this.dependencies;
+    const { link, retentionOf, memory, now } = this.dependencies;
     if (link.redis === undefined) throw link.unavailable();
     const retention = retentionOf(topic);
     const args = [
@@ -159,10 +162,13 @@ export class RedisBroker implements Broker {
       String(limit),
       String(now()),
       String(retention.historySize),
+      memory?.mayCreate === false ? '0' : '1',
     ];
     try {
       const keys = [this.keys.log(topic), this.keys.meta(topic)];
-      return readSlice(await this.readScript.run<ReadReply>(link, keys, args, 'buffers'));
+      const reply = await this.readScript.run<ReadReply | []>(link, keys, args, 'buffers');
+      if (reply.length === 0) throw memory?.refusal() ?? link.unavailable();
+      return readSlice(reply);
     } catch (error) {
       throw this.refusal(error);
     }
@@ -182,10 +188,18 @@ export class RedisBroker implements Broker {
    */
   private refusal(error: unknown): unknown {
     if (error instanceof RefusalError) return error;
+    const { memory } = this.dependencies;
+    if (memory !== undefined && error instanceof Error && outOfMemory.test(error.message)) {
+      memory.outOfMemory();
+      return memory.refusal();
+    }
     this.dependencies.log.warn('Redis refused a command', { error });
     return this.dependencies.link.unavailable(error);
   }
 }
+
+/** In older versions of Redis it appears inside the error of a script. */
+const outOfMemory = /\bOOM\b/;
 
 type ReadReply = [Buffer, number, number, Buffer, [Buffer, [Buffer, Buffer]][]];
 

@@ -6,12 +6,14 @@
 -- ARGV[1] id of the Redis process   [2] a fresh epoch   [3] meta TTL ms   [4] "end", "after" or "last"
 --     [5] sequence after which to read ("after")   [6] limit
 --     [7] now, ms: batch numbers older than an hour are removed if there are many
---     [8] history size
--- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them }
+--     [8] history size   [9] "1" if a log that does not exist may be created
+-- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them }, or {} if the
+--     log does not exist and may not be created
 --- @include "includes/epoch"
 local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
 local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
 if not epoch then
+  if ARGV[9] ~= '1' then return {} end
   epoch, sequence, previous = ARGV[2], 0, ''
   -- In this order, because after DEL Redis would no longer check maxmemory (see append.lua).
   redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '')
