@@ -37,8 +37,8 @@ interface StoreMemorySettings {
 const levels: readonly MemoryLevel[] = ['ample', 'scarce', 'reserved', 'exhausted'];
 /** A level ends when this share of the memory is free beyond its line. */
 const hysteresis = 0.01;
-/** Memory that a message takes beside its content: its place in the log, its part of the metadata. */
-const messageBytes = 200;
+/** Memory that a message takes beside its content at most: it may be the first one of its topic. */
+const messageBytes = 1500;
 /** The share of one user in what is left, while memory is scarce. */
 const sharePerUser = 1 / 8;
 /** A measurement is made after this share of the memory was written. */
