@@ -1,3 +1,4 @@
+import type { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 
 /** How far an acknowledged message has got; the names are those of promise P3. */
@@ -26,6 +27,11 @@ export interface AppendReceipt extends Position {
    * them.
    */
   readonly receivers?: number;
+  /**
+   * Set if the message was refused by itself and is not in the log; then position and durability mean
+   * nothing.
+   */
+  readonly refusal?: RefusalError;
 }
 
 /** The end of a log, and the range of messages still stored. */
@@ -62,6 +68,15 @@ export interface LogSlice {
   readonly entries: readonly LogEntry[];
 }
 
+/** The room in a log that is never trimmed: appends over it are refused with `quota_exceeded`. */
+export interface InboxShares {
+  readonly bytes: number;
+  /** Messages of one sender. */
+  readonly senderMessages: number;
+  /** Bytes of one sender. */
+  readonly senderBytes: number;
+}
+
 /** How much of a topic's log is kept, and for how long. */
 export interface Retention {
   /** Number of newest messages kept. 0 keeps none (positions and order remain). */
@@ -71,6 +86,8 @@ export interface Retention {
    * the oldest messages are removed instead.
    */
   readonly fullAt: number;
+  /** The same in bytes, and for the messages of one sender. Undefined: no such limits. */
+  readonly shares?: InboxShares;
   /** The log expires this long after the last append. */
   readonly historyTtlMs: number;
   /** An idempotency key is kept for this long. */
@@ -103,7 +120,8 @@ export interface BrokerListener {
  * last append) continues under a new epoch, at the next sequence, and lists the old epoch in `previous`. A
  * log that is gone begins a new epoch at 1.
  *
- * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step.
+ * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step. Only a
+ * message whose sender has used up a share ({@link InboxShares}) is left out; its receipt has a `refusal`.
  * `append` settles only when its outcome is certain:
  *
  * - It resolves when the whole batch is in the log.

@@ -194,6 +194,11 @@ function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string)
     // An inbox is never trimmed, so it needs space for the batch that fills it.
     historySize: direct.inboxSize + actorSystem.batchMax,
     fullAt: direct.inboxSize,
+    shares: {
+      bytes: direct.inboxBytes,
+      senderMessages: Math.ceil((direct.inboxSize * direct.inboxSenderPercent) / 100),
+      senderBytes: Math.ceil((direct.inboxBytes * direct.inboxSenderPercent) / 100),
+    },
     historyTtlMs: direct.inboxTtlSecs * 1000,
   };
   return (topic) => {

@@ -11,7 +11,8 @@ import type {
   LogSlice,
   Retention,
 } from '../../log/broker.js';
-import { logIsFull } from '../../log/full-log.js';
+import { logIsFull, shareIsUsedUp } from '../../log/full-log.js';
+import { SenderShares } from './sender-shares.js';
 
 interface MemoryBrokerDependencies {
   readonly retentionOf: (topic: string) => Retention;
@@ -28,6 +29,8 @@ interface MemoryLog {
   head: number;
   entriesExpireAt: number;
   expireAt: number;
+  /** Undefined if the log has no limits for senders. */
+  readonly shares: SenderShares | undefined;
   readonly keys: Map<string, { receipt: AppendReceipt; expireAt: number }>;
 }
 
@@ -65,6 +68,15 @@ export class MemoryBroker implements Broker {
       const key = keyOf(item);
       const known = key === undefined ? undefined : log.keys.get(key);
       if (known !== undefined && known.expireAt > now) return { ...known.receipt, duplicate: true };
+      if (retention.shares !== undefined && log.shares?.admit(item.entry, retention.shares) === false)
+        return {
+          id: item.id,
+          epoch: log.epoch,
+          sequence: 0,
+          duplicate: false,
+          durability: 'memory',
+          refusal: shareIsUsedUp(retention.shares),
+        };
       const sequence = ++log.sequence;
       if (retention.historySize > 0) log.entries.push({ sequence, entry: item.entry });
       published.push(item.entry);
@@ -129,6 +141,8 @@ export class MemoryBroker implements Broker {
     const log = this.log(topic);
     const removed = new Set(sequences);
     const before = log.entries.length - log.head;
+    for (const item of log.entries)
+      if (item !== undefined && removed.has(item.sequence)) log.shares?.remove(item.entry);
     log.entries = log.entries
       .slice(log.head)
       .filter((item) => item !== undefined && !removed.has(item.sequence));
@@ -141,6 +155,7 @@ export class MemoryBroker implements Broker {
     const removed = log.entries.length - log.head;
     log.entries = [];
     log.head = 0;
+    log.shares?.clear();
     return removed;
   }
 
@@ -164,6 +179,7 @@ export class MemoryBroker implements Broker {
         head: 0,
         entriesExpireAt,
         expireAt: entriesExpireAt + positionGraceMs,
+        shares: retention.shares === undefined ? undefined : new SenderShares(),
         keys: new Map(),
       };
       this.logs.set(topic, log);
@@ -203,6 +219,7 @@ function endOf(log: MemoryLog): LogEnd {
 /** The history has expired: the log continues under a new epoch. */
 function dropHistory(log: MemoryLog): void {
   if (log.head === log.entries.length) return;
+  log.shares?.clear();
   log.entries = [];
   log.head = 0;
   log.previous = [{ epoch: log.epoch, sequence: log.sequence }, ...log.previous].slice(0, previousMax);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, Retention } from '../../log/broker.js';
-import { logIsFull } from '../../log/full-log.js';
+import { logIsFull, shareIsUsedUp } from '../../log/full-log.js';
 import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import type { TopicKeys } from './topic-keys.js';
@@ -159,8 +159,9 @@ export class RedisAppends {
       blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
       keyedLines,
       ...retentions.map(
-        ({ historySize, historyTtlMs, idempotencyMs, fullAt }) =>
-          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + this.settings.metaGraceMs} ${fullAt}`,
+        ({ historySize, historyTtlMs, idempotencyMs, fullAt, shares }) =>
+          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + this.settings.metaGraceMs} ${fullAt} ` +
+          (shares === undefined ? '0 0 0' : `${shares.bytes} ${shares.senderMessages} ${shares.senderBytes}`),
       ),
     ];
     return { keys, args };
@@ -171,7 +172,17 @@ export class RedisAppends {
     if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
     else if (answer === 'full') append.reject(logIsFull());
     else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
-    else append.resolve(readReceipts(answer, append.entries, durability));
+    else append.resolve(this.receipts(append, answer, durability));
+  }
+
+  private receipts({ topic, entries }: Append, answer: string, durability: Durability): AppendReceipt[] {
+    const receipts = readReceipts(answer, entries, durability);
+    if (!answer.includes('!')) return receipts;
+    const words = answer.split(' ').slice(3);
+    const { shares } = this.dependencies.retentionOf(topic);
+    return receipts.map((receipt, i) =>
+      words[i] === '!' && shares !== undefined ? { ...receipt, refusal: shareIsUsedUp(shares) } : receipt,
+    );
   }
 
   /** Looks up the outcome of a batch whose response was lost, until it is known. */

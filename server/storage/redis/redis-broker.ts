@@ -51,6 +51,7 @@ const metaGraceMs = 60_000;
  */
 export class RedisBroker implements Broker {
   private readonly readScript = new RedisScript('read');
+  private readonly removeScript = new RedisScript('inbox-remove');
   private readonly keys: TopicKeys;
   private readonly appends: RedisAppends;
   private readonly epochPrefix = randomBytes(6).readUIntBE(0, 6).toString(36).padStart(7, '0').slice(-7);
@@ -116,6 +117,10 @@ export class RedisBroker implements Broker {
 
   async remove(topic: string, sequences: readonly number[]): Promise<number> {
     if (sequences.length === 0) return 0;
+    if (this.dependencies.retentionOf(topic).shares !== undefined) {
+      const keys = [this.keys.log(topic), this.keys.shares(topic)];
+      return this.answered(this.removeScript.run(this.dependencies.link, keys, sequences.map(String)));
+    }
     return this.command<number>([
       'XDEL',
       this.keys.log(topic),
@@ -175,8 +180,12 @@ export class RedisBroker implements Broker {
   }
 
   private async command<Reply>(args: string[]): Promise<Reply> {
+    return this.answered(this.dependencies.link.call<Reply>(args));
+  }
+
+  private async answered<Reply>(reply: Promise<Reply>): Promise<Reply> {
     try {
-      return await this.dependencies.link.call<Reply>(args);
+      return await reply;
     } catch (error) {
       throw this.refusal(error);
     }

@@ -26,6 +26,13 @@ export function entry(text: string, key?: string, keyOwner?: string): AppendEntr
   };
 }
 
+/** A message of this sender, as an inbox has it. */
+function from(sender: string, text: string, key?: string): AppendEntry {
+  const made = entry(text, key, sender);
+  const timed = `"sender":${JSON.stringify(sender)},"timestamp":1,"text":`;
+  return { ...made, entry: Buffer.from(made.entry.toString().replace('"text":', timed)) };
+}
+
 const texts = (entries: readonly { entry: Buffer }[]) =>
   entries.map((item) => (JSON.parse(`{${item.entry.toString()}}`) as { text: string }).text);
 
@@ -200,6 +207,86 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       await broker.remove('t', [1, 2]);
       const [receipt] = await broker.append('t', [entry('e', 'k')]);
       assert.deepEqual([receipt!.sequence, receipt!.duplicate], [5, false]);
+    });
+
+    describe('with shares for senders', () => {
+      const shares = { bytes: 1_000_000, senderMessages: 2, senderBytes: 500_000 };
+      const use = (changed: Partial<typeof shares> = {}) => {
+        fixture.retention = {
+          ...fixture.retention,
+          historySize: 100,
+          fullAt: 50,
+          shares: { ...shares, ...changed },
+        };
+      };
+      const append = async (...entries: AppendEntry[]) =>
+        (await broker.append('t', entries)).map(({ refusal, duplicate, sequence }) =>
+          refusal === undefined ? `${sequence}${duplicate ? ' again' : ''}` : refusal.code,
+        );
+      const stored = async () => texts((await broker.read('t', 0, 100)).entries);
+
+      it('refuses a sender who has used up the share, alone and in a batch, and serves the others', async () => {
+        use();
+        const received = listen(broker);
+        await broker.follow('t');
+        assert.deepEqual(
+          await append(
+            from('eve', 'a'),
+            from('eve', 'b'),
+            from('ann', 'c'),
+            from('eve', 'd'),
+            from('a","timestamp":1', 'e'),
+          ),
+          ['1', '2', '3', 'quota_exceeded', '4'],
+        );
+        assert.deepEqual(await append(from('eve', 'f')), ['quota_exceeded']);
+        assert.deepEqual(await append(from('ann', 'g')), ['5']);
+        assert.deepEqual(await stored(), ['a', 'b', 'c', 'e', 'g']);
+        await until(() => received.batches.length === 2, 'the stored ones arrive');
+        assert.deepEqual(
+          received.batches.map(({ firstSequence, entries }) => [firstSequence, entries.length]),
+          [
+            [1, 4],
+            [5, 1],
+          ],
+        );
+      });
+
+      it('gives the room back when messages are removed or the log is emptied', async () => {
+        use();
+        await append(from('eve', 'a'), from('eve', 'b'));
+        await broker.remove('t', [1, 1, 7]);
+        assert.deepEqual(await append(from('eve', 'c'), from('eve', 'd')), ['3', 'quota_exceeded']);
+        assert.equal(await broker.purge('t'), 2);
+        assert.deepEqual(await append(from('eve', 'e'), from('eve', 'f'), from('eve', 'g')), [
+          '4',
+          '5',
+          'quota_exceeded',
+        ]);
+      });
+
+      it('limits the bytes of a sender and of the log', async () => {
+        use({ senderMessages: 100, senderBytes: 1000, bytes: 1800 });
+        const large = 'x'.repeat(600);
+        assert.deepEqual(await append(from('eve', large)), ['1']);
+        assert.deepEqual(await append(from('eve', large)), ['quota_exceeded']);
+        assert.deepEqual(await append(from('ann', large)), ['2']);
+        assert.deepEqual(await append(from('bob', large)), ['quota_exceeded']);
+        assert.deepEqual(await append(from('bob', 'small')), ['3']);
+      });
+
+      it('answers a repeated key although the share is used up, and stores no key of a refused message', async () => {
+        use();
+        assert.deepEqual(await append(from('eve', 'a', 'k1'), from('eve', 'b'), from('eve', 'c', 'k2')), [
+          '1',
+          '2',
+          'quota_exceeded',
+        ]);
+        assert.deepEqual(await append(from('eve', 'a', 'k1')), ['1 again']);
+        await broker.remove('t', [1, 2]);
+        assert.deepEqual(await append(from('eve', 'c', 'k2'), from('ann', 'd', 'k2')), ['3', '4']);
+        assert.deepEqual(await append(from('eve', 'c', 'k2')), ['3 again']);
+      });
     });
 
     it('orders, dedupes and publishes without a history', async () => {

@@ -12,27 +12,33 @@
 --     [4] one line for each topic with idempotency keys: "<index from 1>:<id> " for each message with a key, or
 --         "<index from 1>:<id>:<sender> " if its key belongs to the sender
 --     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages
---         with which the log is full, or 0
+--         with which the log is full, or 0; and if it is an inbox: bytes with which it is full; messages and
+--         bytes of one sender, else 0 0 0
 -- Result: for each topic one of
 --     "stale"         this batch number was cancelled or has been used
 --     "full"          the log is full; nothing of the batch is stored
 --     "error <text>"  Redis refused a command; nothing of the batch is stored
 --     "<epoch> <receivers> <first new sequence>", and if there are duplicates, for each message " +", or
---                     " <sequence>:<epoch>:<id>" for a duplicate
+--                     " <sequence>:<epoch>:<id>" for a duplicate, or " !" if the sender has used up its share
 --
 -- The meta hash: e epoch, s sequence, r Redis process of the last write, x time of the last expiry update,
 -- p earlier epochs "epoch:sequence,..." newest first, at most 8, w:<writer> "<batch number> <ms> <result>"
 -- for the last batch applied from that writer.
 --- @include "includes/epoch"
 --- @include "includes/idempotency"
+--- @include "includes/inbox-shares"
 local call = redis.call
 local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
 local mark = 'w:' .. writer
 local nextKeyed = ARGV[4] ~= '' and string.gmatch(ARGV[4], '([^\n]*)\n') or nil
 local retentions = {}
 for i = 5, #ARGV do
-  local size, historyTtl, keyTtl, metaTtl, fullAt = string.match(ARGV[i], '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-  retentions[i - 4] = { size = tonumber(size), historyTtl = tonumber(historyTtl), keyTtl = keyTtl, metaTtl = metaTtl, fullAt = tonumber(fullAt) }
+  local size, historyTtl, keyTtl, metaTtl, fullAt, fullBytes, senderFullAt, senderFullBytes =
+    string.match(ARGV[i], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  retentions[i - 4] = {
+    size = tonumber(size), historyTtl = tonumber(historyTtl), keyTtl = keyTtl, metaTtl = metaTtl, fullAt = tonumber(fullAt),
+    fullBytes = tonumber(fullBytes), senderFullAt = tonumber(senderFullAt), senderFullBytes = tonumber(senderFullBytes)
+  }
 end
 
 local function append(number, logKey, metaKey, firstKey, retention, batch, lengths, blob, keyed)
@@ -58,8 +64,15 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
     end
   end
 
-  local duplicates
-  if keyed then
+  local duplicates, storeShares
+  if retention.senderFullAt > 0 then
+    local keyOf, at = {}, firstKey
+    for index, id in string.gmatch(keyed or '', '(%d+):(%S+) ') do
+      keyOf[tonumber(index)] = { key = KEYS[at], id = id }
+      at = at + 1
+    end
+    duplicates, storeShares = admitByShare(logKey, retention, lengths, blob, keyOf, epoch, sequence)
+  elseif keyed then
     local at, new, counted = firstKey, sequence, 0
     for index, id in string.gmatch(keyed, '(%d+):(%S+) ') do
       index = tonumber(index)
@@ -116,6 +129,7 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
     receivers = call('PUBLISH', string.sub(logKey, 1, -5),
       epoch .. ' ' .. first .. ' ' .. (previous ~= '' and previous or '-') .. ' ' .. lengths .. '\n' .. blob)
   end
+  if storeShares then storeShares(retention.historyTtl + math.floor(retention.historyTtl / 10)) end
   local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
   local applied = batch .. ' ' .. now .. ' ' .. answer
 

@@ -6,6 +6,25 @@
 --
 -- A replica of version 0.1 reads and writes the first form only: beside it, keys belong to the topic, as before.
 
+-- The value of the first message with a key, without its sender; nil if the key is new to this sender.
+-- value: "<id>", or "<id>:<sender>"
+local function findKey(logKey, key, value)
+  local call = redis.call
+  local known = call('GET', key)
+  if not known then return nil end
+  local first, rest = string.match(known, '^([^:]*:[^:]*:[^:]*):?(.*)$')
+  local sender = string.match(value, '^[^:]*:(.+)$')
+  if not sender or rest == '' then return first or known end
+  local knownSender, validUntil = string.match(rest, '^([^:]*):?(%d*)$')
+  if knownSender == sender then
+    local time = call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    return (validUntil == '' or now < tonumber(validUntil)) and first or nil
+  end
+  local own = call('GET', string.sub(logKey, 1, -4) .. 'o:' .. sender .. ':' .. string.sub(key, #logKey))
+  return own and string.match(own, '^[^:]*:[^:]*:[^:]*') or nil
+end
+
 -- Stores a key with the value of a message that is new. If the key is known, stores nothing and returns the
 -- value of the first message, without its sender.
 local function storeKey(logKey, key, value, ttl)

@@ -8,12 +8,13 @@ import { TestRedis } from '../../support/redis.js';
 // A replica of version 0.1 sends no sender: its keys belong to the topic.
 describe('[P4.8] keys while replicas of version 0.1 and of this one share a Redis', () => {
   let redis: TestRedis;
+  let fixture: Awaited<ReturnType<typeof redisBrokers>>;
   let broker: Broker;
   let link: RedisLink;
   let close: () => Promise<void>;
   before(async () => {
     redis = await TestRedis.start();
-    const fixture = await redisBrokers(redis);
+    fixture = await redisBrokers(redis);
     broker = (await fixture.open())!;
     link = fixture.links[0]!;
     close = fixture.close;
@@ -51,5 +52,33 @@ describe('[P4.8] keys while replicas of version 0.1 and of this one share a Redi
     const keys = await link.call<string[]>(['KEYS', 'rtc:{t}:*']);
     assert.equal(keys.length, 5);
     for (const key of keys) assert.ok((await link.call<number>(['PTTL', key])) > 0, key);
+  });
+
+  it('counts what a replica of version 0.1 has put into an inbox or removed from it', async () => {
+    fixture.retention = {
+      ...fixture.retention,
+      fullAt: 100,
+      shares: { bytes: 1e6, senderMessages: 2, senderBytes: 1e6 },
+    };
+    const send = async (sender: string) => {
+      const made = entry('x');
+      const text = `"id":"${made.id}","sender":"${sender}","timestamp":1700000000000,"payload":1`;
+      return (await broker.append('t', [{ ...made, entry: Buffer.from(text) }]))[0]!.refusal?.code ?? 'ok';
+    };
+    assert.deepEqual(
+      [await send('eve'), await send('eve'), await send('eve')],
+      ['ok', 'ok', 'quota_exceeded'],
+    );
+    // As version 0.1 does it, without the shares.
+    await link.call(['XDEL', 'rtc:{t}:log', '1-0']);
+    assert.deepEqual([await send('eve'), await send('eve')], ['ok', 'quota_exceeded']);
+    await link.call(['DEL', 'rtc:{t}:from']);
+    assert.equal(await send('eve'), 'quota_exceeded');
+    await link.call(['XTRIM', 'rtc:{t}:log', 'MAXLEN', '0']);
+    assert.deepEqual(
+      [await send('eve'), await send('eve'), await send('eve')],
+      ['ok', 'ok', 'quota_exceeded'],
+    );
+    assert.ok((await link.call<number>(['PTTL', 'rtc:{t}:from'])) > 0);
   });
 });
