@@ -191,6 +191,10 @@ export const settingsSchema = z.strictObject({
         count(100, 5000),
         'Longest time to collect messages when a write to all subscribers is expensive.',
       ),
+      memory_bytes: setting(
+        positive(268_435_456, 1_000_000_000_000),
+        'Without Redis: memory of all histories and inboxes. When it is used up, the oldest messages of the largest histories are removed early.',
+      ),
       max_history_answer: setting(
         positive(1000, 10_000),
         'Largest number of messages in one answer of `history` or `missed`.',

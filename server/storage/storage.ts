@@ -13,6 +13,7 @@ import type { LogFactory } from '../logging/log.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Broker, Retention } from '../log/broker.js';
 import { AdapterClients } from './redis/adapter-clients.js';
+import { HistoryMemory } from './memory/history-memory.js';
 import { MemoryBroker } from './memory/memory-broker.js';
 import { MemoryBus } from './memory/memory-bus.js';
 import { MemoryConnectionCountStore } from './memory/memory-connection-count-store.js';
@@ -82,8 +83,9 @@ export function openStorage(dependencies: StorageDependencies, settings: Setting
     : redisStorage(dependencies, settings, settings.redis.url);
 }
 
-function memoryStorage({ replicaId, now }: StorageDependencies, settings: Settings): Storage {
-  const broker = new MemoryBroker({ retentionOf: retentionBy(settings), now });
+function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings: Settings): Storage {
+  const memory = new HistoryMemory({ log: logOf('cluster') }, { limitBytes: settings.topics.memoryBytes });
+  const broker = new MemoryBroker({ retentionOf: retentionBy(settings), now, memory });
   const bus = new MemoryBus(replicaId);
   return {
     broker,
