@@ -5,6 +5,7 @@ import { CommandLimiter, type CommandRates } from '../limits/command-limiter.js'
 import { newLimitCounts, type LimitCounts } from '../limits/limit-counts.js';
 import { LocalUserRates } from '../limits/local-user-rates.js';
 import { UserConnections } from '../limits/user-connections.js';
+import { UserQuotas } from '../limits/user-quotas.js';
 import { UserLimiter } from '../limits/user-limiter.js';
 import type { LogFactory } from '../logging/log.js';
 
@@ -23,6 +24,7 @@ export interface Limits {
   readonly commands: CommandLimiter;
   readonly addresses: AddressLimiter;
   readonly userConnections: UserConnections;
+  readonly quotas: UserQuotas;
   close(): void;
 }
 
@@ -39,6 +41,16 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
     { maxConnections: websocket.maxConnectionsPerUser },
   );
   storage.onUp(() => userConnections.rewrite());
+  const quotas = new UserQuotas(
+    { store: storage.userQuotas, counts: storage.quotaCounts, log, now },
+    {
+      connectionBytesPerSec: limits.connectionBytesPerSec,
+      userBytesPerSec: limits.userBytesPerSec,
+      storedBytes: limits.userStoredBytes,
+      newTopics: limits.userNewTopics,
+      windowMs: limits.userQuotaWindowSecs * 1000,
+    },
+  );
   return {
     counts,
     commands: new CommandLimiter({ rates, users, counts, now }, { abuseRefusals: limits.abuseRefusals }),
@@ -50,6 +62,10 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
       },
     ),
     userConnections,
-    close: () => users.close(),
+    quotas,
+    close: () => {
+      users.close();
+      quotas.close();
+    },
   };
 }

@@ -7,6 +7,7 @@ import type { Storage } from '../storage/storage.js';
 import { systemClock } from '../primitives/clock.js';
 import { PublishQuotas } from '../publish/publish-quotas.js';
 import { TopicHub } from '../topics/topic-hub.js';
+import type { Limits } from './limits.js';
 import type { Supervision } from './supervision.js';
 import type { Tracing } from './tracing.js';
 
@@ -17,6 +18,7 @@ interface TopicParts {
   readonly registry: ConnectionRegistry;
   readonly confirmations: Confirmations;
   readonly supervision: Supervision;
+  readonly limits: Limits;
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly logOf: LogFactory;
@@ -34,7 +36,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       supervisor: supervision.supervisor,
       onPublish: supervision.hooks.publish,
       onSubscribe: supervision.hooks.subscribing,
-      quotas: new PublishQuotas({ memory: storage.memory }),
+      quotas: new PublishQuotas({ memory: storage.memory, users: parts.limits.quotas }),
       tracer: tracing.tracer,
       onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
       log: parts.logOf('routing'),

@@ -259,6 +259,26 @@ export const settingsSchema = z.strictObject({
         count(1000),
         'A connection refused as `rate_limited` this often within ten seconds is closed; 0 for never.',
       ),
+      connection_bytes_per_sec: setting(
+        count(0),
+        'Bytes of published payloads per second and connection; 0 for no limit.',
+      ),
+      user_bytes_per_sec: setting(
+        count(0),
+        'Bytes of published payloads per second of one user, all connections on all replicas together, on average over ten seconds; 0 for no limit.',
+      ),
+      user_stored_bytes: setting(
+        count(0, 1_000_000_000_000),
+        'Bytes that one user may store within `user_quota_window_secs`, on all replicas together; 0 for no limit.',
+      ),
+      user_new_topics: setting(
+        count(0),
+        'Topics that one user may create within `user_quota_window_secs`, on all replicas together; 0 for no limit. A topic is created by its first message, and again after its history has expired.',
+      ),
+      user_quota_window_secs: setting(
+        positive(3600, 86_400),
+        'Time of `user_stored_bytes` and `user_new_topics`.',
+      ),
       address_connects_per_sec: setting(count(0), 'Handshakes per second from one address; 0 for no limit.'),
       http_requests: setting(
         count(6000),
@@ -315,6 +335,10 @@ export const settingsSchema = z.strictObject({
       forced_per_sec: setting(
         positive(1000, 100_000),
         'Largest number of messages traced per second and replica on request of an operator or their sender.',
+      ),
+      user_forced_per_sec: setting(
+        positive(10, 100_000),
+        'Largest number of messages traced per second and replica on request of one sender, so that nobody pushes the traces of others out of the ring.',
       ),
       ring_size: setting(positive(10_000, 1_000_000), 'Trace events kept per replica.'),
       otlp_endpoint: setting(

@@ -14,6 +14,11 @@ export interface AppendEntry {
   readonly key?: string;
   /** The sender to whom the key belongs: others may use the same one. Undefined: it belongs to the topic. */
   readonly keyOwner?: string;
+  /**
+   * Set if the message must not be the first one of its log: makes the refusal. It is stored all the same if
+   * another message of its batch creates the log.
+   */
+  readonly noNewTopic?: () => RefusalError;
 }
 
 /** The result of one {@link AppendEntry}. */
@@ -75,6 +80,8 @@ export interface InboxShares {
   readonly senderMessages: number;
   /** Bytes of one sender. */
   readonly senderBytes: number;
+  /** Called with each refusal. */
+  readonly onRefused?: () => void;
 }
 
 /** How much of a topic's log is kept, and for how long. */
@@ -121,7 +128,8 @@ export interface BrokerListener {
  * log that is gone begins a new epoch at 1.
  *
  * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step. Only a
- * message whose sender has used up a share ({@link InboxShares}) is left out; its receipt has a `refusal`.
+ * message whose sender has used up a share ({@link InboxShares}) or may create no log is left out; its receipt
+ * has a `refusal`.
  * `append` settles only when its outcome is certain:
  *
  * - It resolves when the whole batch is in the log.

@@ -5,7 +5,8 @@ import type { InboxShares } from './broker.js';
 const retryAfterMs = 5000;
 
 /** The refusal of a message whose sender has used up the share in a log; see `Retention.shares`. */
-export function shareIsUsedUp({ senderMessages, senderBytes }: InboxShares): RefusalError {
+export function shareIsUsedUp({ senderMessages, senderBytes, onRefused }: InboxShares): RefusalError {
+  onRefused?.();
   return new RefusalError(
     'quota_exceeded',
     `the inbox has no more room for this sender: at most ${senderMessages} messages and ${senderBytes} bytes of one sender wait in it`,

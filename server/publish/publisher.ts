@@ -55,9 +55,9 @@ export class TopicPublisher {
 
   /** @throws RefusalError as {@link TopicActor.append} and {@link PublishQuotas.admit} */
   async publish(request: PublishRequest): Promise<AppendReceipt> {
-    const settled = this.dependencies.quotas?.admit(request);
-    const stored = this.append(request);
-    if (settled !== undefined) stored.then(settled, () => settled(undefined));
+    const admitted = this.dependencies.quotas?.admit(request);
+    const stored = this.append(request, admitted?.noNewTopic);
+    if (admitted !== undefined) stored.then(admitted.settled, () => admitted.settled(undefined));
     return stored;
   }
 
@@ -89,18 +89,21 @@ export class TopicPublisher {
     this.batcher.close();
   }
 
-  private append(request: PublishRequest): Promise<AppendReceipt> {
+  private append(request: PublishRequest, noNewTopic?: () => RefusalError): Promise<AppendReceipt> {
     const id = request.id ?? uuidV7();
     const { onPublish } = this.dependencies;
     const actor = this.actor(request.topic);
     const onRouted = request.trace?.routed;
     // Direct messages do not run the hook.
     if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
-      return actor.append(this.appendEntry(request, id), onRouted);
-    return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
+      return actor.append(this.appendEntry(request, id, noNewTopic), onRouted);
+    return actor.append(
+      async () => this.appendEntry(await onPublish({ ...request, id }), id, noNewTopic),
+      onRouted,
+    );
   }
 
-  private appendEntry(request: PublishRequest, id: string): AppendEntry {
+  private appendEntry(request: PublishRequest, id: string, noNewTopic?: () => RefusalError): AppendEntry {
     const { topic, payloadJson, attachments, sender, confirmTo, key, trace } = request;
     const entry = encodeEntry({
       id,
@@ -112,11 +115,14 @@ export class TopicPublisher {
       ...(confirmTo !== undefined && { confirmTo }),
       traced: trace !== undefined,
     });
-    if (key === undefined) return { id, entry };
+    if (noNewTopic !== undefined) return { id, entry, noNewTopic, ...this.keyOf(request) };
+    return key === undefined ? { id, entry } : { id, entry, ...this.keyOf(request) };
+  }
+
+  private keyOf({ key, sender }: PublishRequest): Pick<AppendEntry, 'key' | 'keyOwner'> {
+    if (key === undefined) return {};
     // A user id is never empty: the keys of the service itself belong to ''.
-    return this.settings.idempotencyScope === 'topic'
-      ? { id, entry, key }
-      : { id, entry, key, keyOwner: sender ?? '' };
+    return this.settings.idempotencyScope === 'topic' ? { key } : { key, keyOwner: sender ?? '' };
   }
 
   private actor(topic: string): TopicActor {

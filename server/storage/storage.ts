@@ -2,6 +2,7 @@ import type { Store } from 'express-rate-limit';
 import type { ConnectionCountStore } from '../limits/connection-count-store.js';
 import { newQuotaCounts, type QuotaCounts } from '../limits/quota-counts.js';
 import { StoreMemory } from '../limits/store-memory.js';
+import type { UserQuotaStore } from '../limits/user-quota-store.js';
 import type { UserRateStore } from '../limits/user-rate-store.js';
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { Bus } from '../cluster/bus.js';
@@ -29,6 +30,7 @@ import { RedisMemory } from './redis/redis-memory.js';
 import { RedisPresenceStore } from './redis/redis-presence-store.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
+import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
 
 /**
@@ -44,6 +46,8 @@ export interface Storage {
   readonly shared: SharedStore;
   /** Command rates of users over all replicas; undefined in memory. */
   readonly userRates: UserRateStore | undefined;
+  /** Quotas of users over all replicas; undefined in memory. */
+  readonly userQuotas: UserQuotaStore | undefined;
   /** Connection counts of users over all replicas. */
   readonly connectionCounts: ConnectionCountStore;
   /** Request counts of HTTP callers over all replicas; undefined in memory. */
@@ -51,6 +55,8 @@ export interface Storage {
   /** The memory of Redis; undefined in memory. */
   readonly memory: StoreMemory | undefined;
   readonly quotaCounts: QuotaCounts;
+  /** Messages removed early for want of memory, without Redis. */
+  historyRemoved(): number;
   /** Clients for Socket.IO's cluster adapter; undefined in memory. */
   readonly adapter: AdapterClients | undefined;
   /** For `/health` and `/metrics`. */
@@ -84,8 +90,9 @@ export function openStorage(dependencies: StorageDependencies, settings: Setting
 }
 
 function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings: Settings): Storage {
+  const quotaCounts = newQuotaCounts();
   const memory = new HistoryMemory({ log: logOf('cluster') }, { limitBytes: settings.topics.memoryBytes });
-  const broker = new MemoryBroker({ retentionOf: retentionBy(settings), now, memory });
+  const broker = new MemoryBroker({ retentionOf: retentionBy(settings, quotaCounts), now, memory });
   const bus = new MemoryBus(replicaId);
   return {
     broker,
@@ -94,10 +101,12 @@ function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings:
     sessions: new MemorySessionStore({ now }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
     shared: new MemorySharedStore({ now }),
     userRates: undefined,
+    userQuotas: undefined,
     connectionCounts: new MemoryConnectionCountStore(),
     httpRates: undefined,
     memory: undefined,
-    quotaCounts: newQuotaCounts(),
+    quotaCounts,
+    historyRemoved: () => memory.removed,
     adapter: undefined,
     redis: () => ({
       state: 'none',
@@ -134,7 +143,7 @@ function redisStorage(
   );
   const memory = measured.guard;
   const broker = new RedisBroker(
-    { link, retentionOf: retentionBy(settings), memory, log, now },
+    { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now },
     { keyPrefix, outcomeLimitMs, waitReplicas },
   );
   const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
@@ -148,10 +157,12 @@ function redisStorage(
     ),
     shared: new RedisSharedStore(link, { keyPrefix, answerLimitMs: commandTimeoutMs }),
     userRates: new RedisUserRateStore(link, { keyPrefix }),
+    userQuotas: new RedisUserQuotaStore(link, { keyPrefix }),
     connectionCounts,
     httpRates: redisHttpRateStore(link, { keyPrefix }),
     memory,
     quotaCounts,
+    historyRemoved: () => 0,
     adapter,
     redis: () => ({
       state: link.state,
@@ -183,7 +194,10 @@ function redisStorage(
  * The retention of a topic: the first rule whose pattern matches, else the general settings. Results are
  * cached per topic.
  */
-function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string) => Retention {
+function retentionBy(
+  { topics, direct, actorSystem }: Settings,
+  counts: QuotaCounts,
+): (topic: string) => Retention {
   const rules = topics.rules.map((rule) => ({ rule, matches: compileTopicPattern(rule.pattern) }));
   const common: Retention = {
     historySize: topics.historySize,
@@ -200,6 +214,7 @@ function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string)
       bytes: direct.inboxBytes,
       senderMessages: Math.ceil((direct.inboxSize * direct.inboxSenderPercent) / 100),
       senderBytes: Math.ceil((direct.inboxBytes * direct.inboxSenderPercent) / 100),
+      onRefused: () => counts.inboxShare++,
     },
     historyTtlMs: direct.inboxTtlSecs * 1000,
   };

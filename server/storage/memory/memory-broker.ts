@@ -1,3 +1,4 @@
+import type { RefusalError } from '../../../shared/errors.js';
 import type {
   AppendEntry,
   AppendReceipt,
@@ -58,6 +59,8 @@ export class MemoryBroker implements Broker {
     const log = this.log(topic, retention);
     const bytesBefore = log.historyBytes + overheadOf(log);
     if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) return Promise.reject(logIsFull());
+    if (log.sequence === 0 && entries.every(({ noNewTopic }) => noNewTopic !== undefined))
+      return Promise.resolve(entries.map(({ id, noNewTopic }) => refused(id, log, noNewTopic!())));
     const firstSequence = log.sequence + 1;
     const published: Buffer[] = [];
     const receivers = this.followed.has(topic) ? 1 : 0;
@@ -66,14 +69,7 @@ export class MemoryBroker implements Broker {
       const known = key === undefined ? undefined : log.keys.get(key);
       if (known !== undefined && known.expireAt > now) return { ...known.receipt, duplicate: true };
       if (retention.shares !== undefined && log.shares?.admit(item.entry, retention.shares) === false)
-        return {
-          id: item.id,
-          epoch: log.epoch,
-          sequence: 0,
-          duplicate: false,
-          durability: 'memory',
-          refusal: shareIsUsedUp(retention.shares),
-        };
+        return refused(item.id, log, shareIsUsedUp(retention.shares));
       const sequence = ++log.sequence;
       if (retention.historySize > 0) {
         const stored = { sequence, entry: item.entry };
@@ -239,6 +235,10 @@ export class MemoryBroker implements Broker {
     };
     return memory.makeRoom(trimmable, now(), topic);
   }
+}
+
+function refused(id: string, { epoch }: MemoryLog, refusal: RefusalError): AppendReceipt {
+  return { id, epoch, sequence: 0, duplicate: false, durability: 'memory', refusal };
 }
 
 /** The idempotency key of a message, with its owner if it has one. */

@@ -151,7 +151,8 @@ export class RedisAppends {
       const retention = retentionOf(topic);
       let which = retentions.indexOf(retention);
       if (which < 0) which = retentions.push(retention) - 1;
-      lines += `${which + 1} ${number} ${bytes} ${keyCount}${lengths}\n`;
+      const mustExist = entries.every(({ noNewTopic }) => noNewTopic !== undefined);
+      lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount}${lengths}\n`;
     }
     const args = [
       `${runId} ${this.writer} ${now()} ${freshEpoch()}`,
@@ -170,6 +171,7 @@ export class RedisAppends {
   private settle(append: Append, answer: string, durability: Durability): void {
     const { link, refusal } = this.dependencies;
     if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
+    else if (answer === 'absent') append.resolve(append.entries.map(absent));
     else if (answer === 'full') append.reject(logIsFull());
     else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
     else append.resolve(this.receipts(append, answer, durability));
@@ -215,6 +217,18 @@ export class RedisAppends {
       () => false,
     );
   }
+}
+
+/** The receipt of a message whose sender may not create its topic. */
+function absent({ id, noNewTopic }: AppendEntry): AppendReceipt {
+  return {
+    id,
+    epoch: '',
+    sequence: 0,
+    duplicate: false,
+    durability: 'memory',
+    ...(noNewTopic && { refusal: noNewTopic() }),
+  };
 }
 
 /** A sender in the form of the script: without spaces and colons, and different for different senders. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppendEntry, Batch, Broker, Retention } from '../../../server/log/broker.js';
+import { RefusalError } from '../../../shared/errors.js';
 import { until } from '../../support/wait.js';
 
 /** A driver under test: brokers that share one log, and functions that damage it. */
@@ -287,6 +288,18 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
         assert.deepEqual(await append(from('eve', 'c', 'k2'), from('ann', 'd', 'k2')), ['3', '4']);
         assert.deepEqual(await append(from('eve', 'c', 'k2')), ['3 again']);
       });
+    });
+
+    it('leaves out messages that may not create their log, unless another one of the batch does', async () => {
+      const refusal = new RefusalError('quota_exceeded', 'no more topics');
+      const bound = (text: string) => ({ ...entry(text), noNewTopic: () => refusal });
+      const outcomes = async (...entries: AppendEntry[]) =>
+        (await broker.append('t', entries)).map((receipt) => receipt.refusal ?? receipt.sequence);
+      assert.deepEqual(await outcomes(bound('a'), bound('b')), [refusal, refusal]);
+      await broker.ends(['t']);
+      assert.deepEqual(await outcomes(bound('c')), [refusal], 'a log that was only read is new too');
+      assert.deepEqual(await outcomes(bound('d'), entry('e')), [1, 2]);
+      assert.deepEqual(await outcomes(bound('f')), [3]);
     });
 
     it('orders, dedupes and publishes without a history', async () => {

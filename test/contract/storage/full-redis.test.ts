@@ -118,6 +118,7 @@ describe('[P7] a Redis whose memory is full', function () {
     ['replicas', ['replicas'], ['a', '1']],
     ['resolve', ['rtc:{t}:meta'], ['w', '7', '1', '1000']],
     ['restore-fields', ['map'], ['field', '9 restored'], 'stored'],
+    ['user-quota', ['quota'], ['1000', '5']],
     ['user-rate', ['rate'], ['10', '5']],
     ['write-fields', ['map'], ['0', '1', 'field', 'written'], 'stored'],
   ];

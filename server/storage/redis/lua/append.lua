@@ -5,7 +5,7 @@
 -- KEYS for each topic: log stream, meta hash, then the idempotency keys of its messages, in order
 -- ARGV[1] id of the Redis process, as the caller read it on connecting; writer (one process of a replica);
 --         now, ms; a fresh epoch. If a topic needs it, the topic's index in this call is added to it.
---     [2] one line for each topic: index of its retention; batch number, ascending per writer; bytes;
+--     [2] one line for each topic: index of its retention, with "!" if the topic must exist; batch number, ascending per writer; bytes;
 --         number of idempotency keys; then the length of each entry in bytes. A few long arguments are
 --         cheaper than many short ones.
 --     [3] the entries of all topics, one after the other
@@ -16,6 +16,7 @@
 --         bytes of one sender, else 0 0 0
 -- Result: for each topic one of
 --     "stale"         this batch number was cancelled or has been used
+--     "absent"        the topic has no message yet, and must exist
 --     "full"          the log is full; nothing of the batch is stored
 --     "error <text>"  Redis refused a command; nothing of the batch is stored
 --     "<epoch> <receivers> <first new sequence>", and if there are duplicates, for each message " +", or
@@ -41,11 +42,12 @@ for i = 5, #ARGV do
   }
 end
 
-local function append(number, logKey, metaKey, firstKey, retention, batch, lengths, blob, keyed)
+local function append(number, logKey, metaKey, firstKey, retention, mustExist, batch, lengths, blob, keyed)
   local size = retention.size
   local meta = call('HMGET', metaKey, 'e', 's', 'r', 'p', mark, 'x')
   local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
   if meta[5] and tonumber(string.match(meta[5], '^%d+')) >= tonumber(batch) then return 'stale' end
+  if mustExist and (not epoch or sequence == 0) then return 'absent' end
   if retention.fullAt > 0 and call('XLEN', logKey) >= retention.fullAt then return 'full' end
   local stored = false
   if not epoch then
@@ -149,10 +151,10 @@ end
 
 local answers, applied = {}, false
 local number, keyAt, byteAt = 0, 1, 1
-for which, batch, bytes, keys, lengths in string.gmatch(ARGV[2], '(%d+) (%d+) (%d+) (%d+) ([%d ]+)\n') do
+for which, mark, batch, bytes, keys, lengths in string.gmatch(ARGV[2], '(%d+)(!?) (%d+) (%d+) (%d+) ([%d ]+)\n') do
   number = number + 1
   bytes, keys = tonumber(bytes), tonumber(keys)
-  local done, answer = pcall(append, number, KEYS[keyAt], KEYS[keyAt + 1], keyAt + 2, retentions[tonumber(which)], batch, lengths,
+  local done, answer = pcall(append, number, KEYS[keyAt], KEYS[keyAt + 1], keyAt + 2, retentions[tonumber(which)], mark == '!', batch, lengths,
     string.sub(ARGV[3], byteAt, byteAt + bytes - 1), keys > 0 and nextKeyed())
   if done then
     applied = true
