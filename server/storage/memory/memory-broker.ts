@@ -6,7 +6,6 @@ import type {
   Broker,
   BrokerListener,
   LogEnd,
-  LogEntry,
   LogSlice,
   Retention,
 } from '../../log/broker.js';
