@@ -59,6 +59,11 @@ export const errorTable = {
     'The connection holds as many topics as it may; `limit` tells how many.',
   ),
   rate_limited: row(429, 'yes', 'Too many commands; repeat after `retry_after_ms`.'),
+  quota_exceeded: row(
+    429,
+    'yes',
+    'The user has stored as much as a user may; `message` names the quota, `limit` is its size. Repeat after `retry_after_ms`.',
+  ),
   busy: row(
     503,
     'yes',

@@ -11,6 +11,7 @@ import { ConnectionOperations } from '../admin/connections/connection-operations
 import { connectionRoutes } from '../admin/connections/connection-routes.js';
 import { applyControlChanges } from '../admin/control/control-effects.js';
 import { controlRoutes } from '../admin/control/control-routes.js';
+import { inboxRoutes } from '../admin/inboxes/inbox-routes.js';
 import { NotificationOperations } from '../admin/notifications/notification-operations.js';
 import { notificationRoutes } from '../admin/notifications/notification-routes.js';
 import { sessionRoutes } from '../admin/sessions/session-routes.js';
@@ -118,6 +119,7 @@ function adminRoutes(parts: AdminParts, audit: AuditLog): readonly AdminRoute[] 
     ...notificationRoutes({ cluster, now }),
     ...connectionRoutes({ cluster }, pages),
     ...topicRoutes({ cluster, broker: storage.broker, control: state }, pages),
+    ...inboxRoutes({ broker: storage.broker }),
     ...actorRoutes({ cluster, alerts: supervision.alerts }, pages),
     ...traceRoutes({ cluster, rules: tracing.rules, now }, pages),
     ...sessionRoutes(

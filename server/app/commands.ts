@@ -20,6 +20,7 @@ import type { Confirmations } from '../fanout/confirmations.js';
 import type { DirectService } from '../direct/direct-service.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import type { SessionService } from '../sessions/session-service.js';
+import type { UserQuotas } from '../limits/user-quotas.js';
 import type { LogFactory } from '../logging/log.js';
 import type { MessageTracer } from '../tracing/message-tracer.js';
 import type { Metrics } from '../metrics/metrics.js';
@@ -43,6 +44,8 @@ interface CommandParts {
   readonly tracer: MessageTracer;
   /** Refuses publishes to a topic that an operator has frozen. */
   readonly checkTopic: (topic: string) => void;
+  /** Counts the bytes of a payload; throws to refuse it. */
+  readonly admitBytes: UserQuotas['admitBytes'];
   /** Called with each publish that waits for its append. */
   readonly onQueued: (connection: Connection, topic: string) => void;
   readonly logOf: LogFactory;
@@ -69,12 +72,16 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         newId: uuidV7,
         tracer,
         checkTopic: parts.checkTopic,
+        admitBytes: parts.admitBytes,
         onQueued: parts.onQueued,
         onPublished: publishRecord(metrics, parts.logOf('routing')),
       },
       limits,
     ),
-    directCommand({ direct: parts.direct, permissions, newId: uuidV7, tracer }, limits),
+    directCommand(
+      { direct: parts.direct, permissions, newId: uuidV7, admitBytes: parts.admitBytes, tracer },
+      limits,
+    ),
     historyCommand({ topics, permissions }, settings.topics),
     missedCommand(
       { topics, permissions, sessionTopics: (id, userId) => sessions.topicsOf(id, userId) },

@@ -7,6 +7,7 @@ import { CommandLimiter, type CommandRates } from '../limits/command-limiter.js'
 import { newLimitCounts, type LimitCounts } from '../limits/limit-counts.js';
 import { LocalUserRates } from '../limits/local-user-rates.js';
 import { UserConnections } from '../limits/user-connections.js';
+import { UserQuotas } from '../limits/user-quotas.js';
 import { UserLimiter } from '../limits/user-limiter.js';
 import type { LogFactory } from '../logging/log.js';
 import { systemClock } from '../primitives/clock.js';
@@ -28,6 +29,7 @@ export interface Limits {
   readonly userConnections: UserConnections;
   readonly answers: AnswerBudget;
   readonly bodies: BodyBudget;
+  readonly quotas: UserQuotas;
   close(): void;
 }
 
@@ -45,6 +47,16 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
   );
   storage.onUp(() => userConnections.rewrite());
   const answers = new AnswerBudget({ clock: systemClock, log }, { totalBytes: outbox.answerTotalBytes });
+  const quotas = new UserQuotas(
+    { store: storage.userQuotas, counts: storage.quotaCounts, log, now },
+    {
+      connectionBytesPerSec: limits.connectionBytesPerSec,
+      userBytesPerSec: limits.userBytesPerSec,
+      storedBytes: limits.userStoredBytes,
+      newTopics: limits.userNewTopics,
+      windowMs: limits.userQuotaWindowSecs * 1000,
+    },
+  );
   return {
     counts,
     commands: new CommandLimiter({ rates, users, counts, now }, { abuseRefusals: limits.abuseRefusals }),
@@ -60,9 +72,11 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
     userConnections,
     answers,
     bodies: new BodyBudget({ counts }, { limitBytes: limits.httpBodiesBytes }),
+    quotas,
     close: () => {
       users.close();
       answers.close();
+      quotas.close();
     },
   };
 }

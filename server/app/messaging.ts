@@ -107,6 +107,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     tracer,
     logOf,
     checkTopic: (topic) => control.state.checkTopic(topic),
+    admitBytes: (connection, json, attachments) => limits.quotas.admitBytes(connection, json, attachments),
     onQueued: ({ id }, topic) => reads.published(registry.connection(id), topics.publisher.appendAt(topic)),
     admit,
     onRefreshed: async (connection, former) => {

@@ -18,6 +18,8 @@ export function metricSources(parts: MetricParts): MetricSources {
     connections: () => sumConnections(registry.all()),
     topics: () => sumTopics(topics.activeTopics()),
     limits: () => limits.counts,
+    quotas: () => storage.quotaCounts,
+    historyRemoved: () => storage.historyRemoved(),
     tokens: () => ({ revocations: tokens.revocations.size, refresh_reuses: tokens.refreshes.reuses }),
     delivery: () => topics.counts,
     outboxes: () => ({ slow: budget.slowCount, waitingBytes: budget.waitingBytes }),

@@ -5,7 +5,9 @@ import type { LogFactory } from '../logging/log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Storage } from '../storage/storage.js';
 import { systemClock } from '../primitives/clock.js';
+import { PublishQuotas } from '../publish/publish-quotas.js';
 import { TopicHub } from '../topics/topic-hub.js';
+import type { Limits } from './limits.js';
 import type { Supervision } from './supervision.js';
 import type { Tracing } from './tracing.js';
 
@@ -16,6 +18,7 @@ interface TopicParts {
   readonly registry: ConnectionRegistry;
   readonly confirmations: Confirmations;
   readonly supervision: Supervision;
+  readonly limits: Limits;
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly logOf: LogFactory;
@@ -32,6 +35,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       acks: parts.confirmations,
       supervisor: supervision.supervisor,
       onPublish: supervision.hooks.publish,
+      quotas: new PublishQuotas({ memory: storage.memory, users: parts.limits.quotas }),
       tracer: tracing.tracer,
       onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
       log: parts.logOf('routing'),
@@ -47,6 +51,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       mailboxOverflow: actorSystem.overflowStrategy,
       batchMax: actorSystem.batchMax,
       actorIdleMs: actorSystem.idleSecs * 1000,
+      idempotencyScope: topics.idempotencyScope,
     },
   );
 }

@@ -24,12 +24,12 @@ export interface Tracing {
 
 /** Assembles message traces. */
 export function assembleTracing({ settings, replicaId, switches, logOf }: TracingParts): Tracing {
-  const { samplePerSec, forcedPerSec, ringSize, otlpEndpoint: endpoint } = settings.tracing;
+  const { samplePerSec, forcedPerSec, userForcedPerSec, ringSize, otlpEndpoint: endpoint } = settings.tracing;
   const monotonicNow = () => performance.now();
   const rules = new TraceRules({ map: switches, now: Date.now });
   const tracer = new MessageTracer(
     { rules, replicaId, now: Date.now, monotonicNow },
-    { samplePerSec, forcedPerSec, ringSize },
+    { samplePerSec, forcedPerSec, userForcedPerSec, ringSize },
   );
   const spans = new CollectorExport(
     { tracer, log: logOf('tracing'), monotonicNow },

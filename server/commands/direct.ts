@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Permissions } from '../auth/permissions.js';
 import type { Connection } from '../protocol/connection.js';
 import type { DirectAnswer, DirectSender } from '../direct/direct-sender.js';
+import type { UserQuotas } from '../limits/user-quotas.js';
 import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField, userIdField } from '../protocol/request-fields.js';
@@ -20,12 +21,14 @@ interface DirectDependencies {
   readonly direct: DirectSender;
   readonly permissions: Permissions;
   readonly newId: () => string;
+  /** Counts the bytes of a payload; throws to refuse it. */
+  readonly admitBytes: UserQuotas['admitBytes'];
   readonly tracer: Pick<MessageTracer, 'begin'>;
 }
 
 /** `direct`: a message to all connections of a user, or to the user's inbox. */
 export function directCommand(
-  { direct, permissions, newId, tracer }: DirectDependencies,
+  { direct, permissions, newId, admitBytes, tracer }: DirectDependencies,
   settings: PayloadLimits & { readonly confirmTimeoutMs: number },
 ): Command<z.output<typeof schema>, DirectAnswer> {
   return {
@@ -55,6 +58,7 @@ export function directCommand(
   ): Promise<DirectAnswer> {
     permissions.check(connection.identity, 'direct', request.to);
     const { json, attachments } = readPayload(request.payload, connection.wire, settings);
+    admitBytes(connection, json, attachments);
     trace?.validated();
     return direct.send({
       id,

@@ -4,6 +4,7 @@ import type { Permissions } from '../auth/permissions.js';
 import type { Durability, AppendReceipt } from '../log/broker.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
+import type { UserQuotas } from '../limits/user-quotas.js';
 import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
@@ -29,6 +30,8 @@ interface PublishDependencies {
   readonly tracer: Pick<MessageTracer, 'begin'>;
   /** Throws to refuse publishes to a topic, for every caller. */
   readonly checkTopic: (topic: string) => void;
+  /** Counts the bytes of a payload; throws to refuse it. */
+  readonly admitBytes: UserQuotas['admitBytes'];
   /** Called with each message that waits for its append. */
   readonly onQueued: (connection: Connection, topic: string) => void;
   /** Called with each stored message. */
@@ -70,6 +73,7 @@ export function publishCommand(
     newId,
     tracer,
     checkTopic,
+    admitBytes,
     onQueued,
     onPublished,
   }: PublishDependencies,
@@ -96,6 +100,7 @@ export function publishCommand(
         permissions.check(connection.identity, 'publish', topic);
         checkTopic(topic);
         const { json, attachments } = readPayload(request.payload, connection.wire, settings);
+        admitBytes(connection, json, attachments);
         trace?.validated();
         if (confirmed) confirmations.expect(id);
         const stored = topics.publish({

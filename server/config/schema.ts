@@ -207,6 +207,10 @@ export const settingsSchema = z
           positive(30_000),
           'The outcome of an interrupted publish is looked up for this long.',
         ),
+        reserved_memory_percent: setting(
+          count(10, 40),
+          'Share of the `maxmemory` of Redis that publishes never use, so that changes of operators, revocations and sessions can still be stored. When less than twice this share is free, each user may add only a small part of what is left. 0: publishes may fill Redis.',
+        ),
         wait_replicas: setting(
           count(0, 16),
           'Number of Redis replicas that must hold a message before it is acknowledged.',
@@ -218,6 +222,10 @@ export const settingsSchema = z
         history_size: setting(count(10_000, 10_000_000), 'Messages kept per topic.'),
         history_ttl_secs: setting(positive(3600), 'History expires this long after the last message.'),
         idempotency_window_secs: setting(positive(300), 'A repeated `key` is recognised for this long.'),
+        idempotency_scope: setting(
+          z.enum(['sender', 'topic']).default('sender'),
+          'Whom a `key` belongs to: the topic and the sender, or, with `topic`, the topic alone, so that several senders can publish the same message once. Then a sender can take a key away from the others.',
+        ),
         position_check_secs: setting(
           positive(25, 3600),
           'A quiet topic is compared with its log this often.',
@@ -229,6 +237,10 @@ export const settingsSchema = z
         fanout_window_max_ms: setting(
           count(100, 5000),
           'Longest time to collect messages when a write to all subscribers is expensive.',
+        ),
+        memory_bytes: setting(
+          positive(268_435_456, 1_000_000_000_000),
+          'Without Redis: memory of all histories and inboxes. When it is used up, the oldest messages of the largest histories are removed early.',
         ),
         max_history_answer: setting(
           positive(1000, 10_000),
@@ -309,6 +321,26 @@ export const settingsSchema = z
           count(1000),
           'A connection refused as `rate_limited` this often within ten seconds is closed; 0 for never.',
         ),
+        connection_bytes_per_sec: setting(
+          count(0),
+          'Bytes of published payloads per second and connection; 0 for no limit.',
+        ),
+        user_bytes_per_sec: setting(
+          count(0),
+          'Bytes of published payloads per second of one user, all connections on all replicas together, on average over ten seconds; 0 for no limit.',
+        ),
+        user_stored_bytes: setting(
+          count(0, 1_000_000_000_000),
+          'Bytes that one user may store within `user_quota_window_secs`, on all replicas together; 0 for no limit.',
+        ),
+        user_new_topics: setting(
+          count(0),
+          'Topics that one user may create within `user_quota_window_secs`, on all replicas together; 0 for no limit. A topic is created by its first message, and again after its history has expired.',
+        ),
+        user_quota_window_secs: setting(
+          positive(3600, 86_400),
+          'Time of `user_stored_bytes` and `user_new_topics`.',
+        ),
         address_connects_per_sec: setting(
           count(500),
           'Handshakes per second from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
@@ -345,6 +377,14 @@ export const settingsSchema = z
           positive(1000),
           'Unacknowledged direct messages kept per user; more are refused.',
         ),
+        inbox_bytes: setting(
+          positive(8_388_608),
+          'Bytes of unacknowledged direct messages kept per user; more are refused.',
+        ),
+        inbox_sender_percent: setting(
+          z.int().min(1).max(100).default(50),
+          'Share of one sender in `inbox_size` and `inbox_bytes`, so that nobody can fill the inbox of another user alone; 100 for no such limit.',
+        ),
         inbox_ttl_secs: setting(
           positive(86_400),
           'The direct messages of a user expire this long after the last one.',
@@ -378,6 +418,10 @@ export const settingsSchema = z
         forced_per_sec: setting(
           positive(1000, 100_000),
           'Largest number of messages traced per second and replica on request of an operator or their sender.',
+        ),
+        user_forced_per_sec: setting(
+          positive(10, 100_000),
+          'Largest number of messages traced per second and replica on request of one sender, so that nobody pushes the traces of others out of the ring.',
         ),
         ring_size: setting(positive(10_000, 1_000_000), 'Trace events kept per replica.'),
         otlp_endpoint: setting(

@@ -1,7 +1,7 @@
 import { DeliveryBatch } from '../fanout/delivery-batch.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
-import { inboxPrefix } from './inbox-name.js';
+import { inboxOf } from './inbox-name.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
@@ -74,7 +74,7 @@ export class DirectService implements DirectSender {
     try {
       const receipt = await topics.publish({
         id,
-        topic: topicOf(request.to),
+        topic: inboxOf(request.to),
         payloadJson: request.payloadJson,
         attachments: request.attachments,
         sender: request.from,
@@ -109,7 +109,7 @@ export class DirectService implements DirectSender {
     const { userId } = connection.identity;
     let inbox = this.inboxes.get(userId);
     if (inbox === undefined) {
-      inbox = { topic: topicOf(userId), recipients: new Map(), feed: undefined, opening: undefined };
+      inbox = { topic: inboxOf(userId), recipients: new Map(), feed: undefined, opening: undefined };
       this.inboxes.set(userId, inbox);
     }
     const recipient: Recipient = { connection, state: 'loading', sent: undefined };
@@ -280,8 +280,4 @@ export class DirectService implements DirectSender {
       }
     }
   }
-}
-
-function topicOf(userId: string): string {
-  return inboxPrefix + encodeURIComponent(userId);
 }

@@ -3,3 +3,8 @@
  * topic names.
  */
 export const inboxPrefix = '$user/';
+
+/** The log that holds the direct messages of a user. */
+export function inboxOf(userId: string): string {
+  return inboxPrefix + encodeURIComponent(userId);
+}

@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import type { ControlSnapshot } from '../control/control-state.js';
+import type { MemoryLevel } from '../limits/store-memory.js';
 
 export interface HealthSources {
   readonly replicaId: string;
@@ -11,6 +12,8 @@ export interface HealthSources {
     readonly state: 'up' | 'down' | 'none';
     readonly reconnects: number;
     readonly adapter_failures: number;
+    /** Null without Redis. */
+    readonly memory: { readonly level: MemoryLevel } | null;
   };
   /** The runtime control as set by operators. */
   readonly control: () => ControlSnapshot;
@@ -24,7 +27,8 @@ export function healthRouter(sources: HealthSources): Router {
     const redis = sources.redis();
     const phase = sources.phase();
     const { mode, accepts_connections, presence, frozen_topics, rate_limits } = sources.control();
-    const limited = mode !== 'normal' || !accepts_connections || presence === 'shed';
+    const isFull = redis.memory !== null && redis.memory.level !== 'ample';
+    const limited = mode !== 'normal' || !accepts_connections || presence === 'shed' || isFull;
     response.json({
       status: redis.state === 'down' || phase !== 'running' || limited ? 'degraded' : 'ok',
       phase,

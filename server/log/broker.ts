@@ -1,3 +1,4 @@
+import type { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 
 /** How far an acknowledged message has got; the names are those of promise P3. */
@@ -9,8 +10,15 @@ export interface AppendEntry {
   readonly id: string;
   /** The encoded entry; every replica gets exactly these bytes. */
   readonly entry: Buffer;
-  /** Idempotency key, unique per topic. A repetition gets the position of the first message. */
+  /** Idempotency key. A repetition gets the position of the first message. */
   readonly key?: string;
+  /** The sender to whom the key belongs: others may use the same one. Undefined: it belongs to the topic. */
+  readonly keyOwner?: string;
+  /**
+   * Set if the message must not be the first one of its log: makes the refusal. It is stored all the same if
+   * another message of its batch creates the log.
+   */
+  readonly noNewTopic?: () => RefusalError;
 }
 
 /** The result of one {@link AppendEntry}. */
@@ -24,6 +32,11 @@ export interface AppendReceipt extends Position {
    * them.
    */
   readonly receivers?: number;
+  /**
+   * Set if the message was refused by itself and is not in the log; then position and durability mean
+   * nothing.
+   */
+  readonly refusal?: RefusalError;
 }
 
 /** The end of a log, and the range of messages still stored. */
@@ -64,6 +77,16 @@ export interface LogSlice {
 
 /** Limit in bytes of a read that gives none. */
 export const readLimitBytes = 1_048_576;
+/** The room in a log that is never trimmed: appends over it are refused with `quota_exceeded`. */
+export interface InboxShares {
+  readonly bytes: number;
+  /** Messages of one sender. */
+  readonly senderMessages: number;
+  /** Bytes of one sender. */
+  readonly senderBytes: number;
+  /** Called with each refusal. */
+  readonly onRefused?: () => void;
+}
 
 /** How much of a topic's log is kept, and for how long. */
 export interface Retention {
@@ -74,6 +97,8 @@ export interface Retention {
    * the oldest messages are removed instead.
    */
   readonly fullAt: number;
+  /** The same in bytes, and for the messages of one sender. Undefined: no such limits. */
+  readonly shares?: InboxShares;
   /** The log expires this long after the last append. */
   readonly historyTtlMs: number;
   /** An idempotency key is kept for this long. */
@@ -106,7 +131,9 @@ export interface BrokerListener {
  * last append) continues under a new epoch, at the next sequence, and lists the old epoch in `previous`. A
  * log that is gone begins a new epoch at 1.
  *
- * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step.
+ * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step. Only a
+ * message whose sender has used up a share ({@link InboxShares}) or may create no log is left out; its receipt
+ * has a `refusal`.
  * `append` settles only when its outcome is certain:
  *
  * - It resolves when the whole batch is in the log.

@@ -49,6 +49,7 @@ interface NewMessage {
 
 const quote = 0x22;
 const newline = 0x0a;
+const senderMark = '"sender":';
 const timestampMark = '"timestamp":';
 /** Digits of a time in milliseconds between 2001 and 2286. */
 const timestampDigits = 13;
@@ -155,6 +156,14 @@ export function looksLikePlaceholder(entry: Buffer): boolean {
 export function messageIdOf(entry: Buffer): string {
   const body = entry[0] === quote ? 0 : entry.indexOf(newline) + 1;
   return entry.toString('latin1', body + 6, body + 42);
+}
+
+/** The sender of an entry's message as JSON text, found without parsing; the empty text if there is none. */
+export function senderOf(entry: Buffer): string {
+  const at = entry.indexOf(senderMark);
+  // In the sender, quotation marks are escaped.
+  const end = at < 0 ? -1 : entry.indexOf(`,${timestampMark}`, at);
+  return end < 0 ? '' : entry.toString('utf8', at + senderMark.length, end);
 }
 
 /** Time at which an entry's message was accepted, in milliseconds since 1970, found without parsing. */

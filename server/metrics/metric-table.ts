@@ -87,6 +87,17 @@ export const metricTable: readonly MetricRow[] = [
     'Grants for users requested from Redis.',
     ({ rate_limit_stats }) => rate_limit_stats.refills,
   ),
+  counter(
+    'rtc_quota_refused_total',
+    'Refusals by the quota that was used up.',
+    ({ quota_refusals }) => Object.entries(quota_refusals),
+    'quota',
+  ),
+  counter(
+    'rtc_history_removed_total',
+    'Messages removed early because `topics.memory_bytes` was reached; without Redis.',
+    ({ history_removed }) => history_removed,
+  ),
   gauge('rtc_revocations', 'Revocations in force.', ({ tokens }) => tokens.revocations),
   counter(
     'rtc_refresh_reuses_total',
@@ -234,6 +245,20 @@ export const metricTable: readonly MetricRow[] = [
     'rtc_log_lines_dropped_total',
     'Log lines that were not written, because their reader was too slow or had gone.',
     ({ log }) => log.dropped,
+  ),
+  gauge(
+    'rtc_redis_memory_bytes',
+    'Memory of Redis; limit: `maxmemory`, 0 for none.',
+    ({ redis: { memory } }) => [
+      ['used', memory?.used_bytes ?? 0],
+      ['limit', memory?.max_bytes ?? 0],
+    ],
+    'kind',
+  ),
+  gauge(
+    'rtc_redis_memory_level',
+    '0: enough; 1: scarce, users have a share; 2: publishes are refused; 3: sessions are refused too.',
+    ({ redis: { memory } }) => ['ample', 'scarce', 'reserved', 'exhausted'].indexOf(memory?.level ?? 'ample'),
   ),
   gauge(
     'rtc_event_loop_lag_ms',

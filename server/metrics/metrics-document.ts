@@ -45,6 +45,18 @@ export interface MetricsDocument {
     readonly local_fallbacks: number;
     readonly refills: number;
   };
+  /** Refusals by the quotas of users, since the start. */
+  readonly quota_refusals: {
+    readonly connection_bytes: number;
+    readonly user_bytes: number;
+    readonly stored_bytes: number;
+    readonly new_topics: number;
+    readonly inbox_share: number;
+    readonly memory_share: number;
+    readonly memory_reserved: number;
+  };
+  /** Messages removed early because `topics.memory_bytes` was reached; without Redis. */
+  readonly history_removed: number;
   /** `revocations`: records in force; `refresh_reuses`: refresh tokens that were used again. */
   readonly tokens: { readonly revocations: number; readonly refresh_reuses: number };
   readonly latency_ms: { readonly publish: LatencySummary; readonly delivery: LatencySummary };
@@ -97,6 +109,12 @@ export interface MetricsDocument {
     readonly reconnects: number;
     readonly errors: number;
     readonly stalls: number;
+    /** Null without Redis. `max_bytes` 0: no limit. */
+    readonly memory: {
+      readonly level: 'ample' | 'scarce' | 'reserved' | 'exhausted';
+      readonly used_bytes: number;
+      readonly max_bytes: number;
+    } | null;
   };
   /** `dropped`: lines of the log that were not written, because the reader was too slow or had gone. */
   readonly log: { readonly dropped: number };

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { ErrorCode } from '../../shared/errors.js';
 import type { LimitCounts } from '../limits/limit-counts.js';
+import type { QuotaCounts } from '../limits/quota-counts.js';
 import { metricTable, type MetricValue } from './metric-table.js';
 import type { MetricsDocument } from './metrics-document.js';
 import { Quantiles } from './quantiles.js';
@@ -23,6 +24,9 @@ export interface MetricSources {
     gaps: number;
   };
   readonly limits: () => LimitCounts;
+  readonly quotas: () => QuotaCounts;
+  /** Messages removed early for want of memory. */
+  readonly historyRemoved: () => number;
   readonly tokens: () => { revocations: number; refresh_reuses: number };
   readonly outboxes: () => { slow: number; waitingBytes: number };
   readonly answers: () => MetricsDocument['answers'];
@@ -33,7 +37,7 @@ export interface MetricSources {
   readonly workPool: () => MetricsDocument['work_pool'];
   readonly traces: () => MetricsDocument['traces'];
   readonly droppedLogLines: () => number;
-  readonly redis: () => { state: 'up' | 'down' | 'none'; reconnects: number; errors: number; stalls: number };
+  readonly redis: () => MetricsDocument['redis'];
 }
 
 /** Counts events in plain numbers. The Prometheus registry is filled only when it is scraped. */
@@ -71,6 +75,7 @@ export class Metrics {
     const connections = sources.connections();
     const delivery = sources.delivery();
     const limits = sources.limits();
+    const quotas = sources.quotas();
     const memory = process.memoryUsage();
     return {
       replica_id: sources.replicaId,
@@ -99,6 +104,16 @@ export class Metrics {
         local_fallbacks: limits.localFallbacks,
         refills: limits.refills,
       },
+      quota_refusals: {
+        connection_bytes: quotas.connectionBytes,
+        user_bytes: quotas.userBytes,
+        stored_bytes: quotas.storedBytes,
+        new_topics: quotas.newTopics,
+        inbox_share: quotas.inboxShare,
+        memory_share: quotas.memoryShare,
+        memory_reserved: quotas.memoryReserved,
+      },
+      history_removed: sources.historyRemoved(),
       tokens: sources.tokens(),
       latency_ms: { publish: this.publishHistogram.summary(), delivery: this.deliveryHistogram.summary() },
       topics: sources.topics(),

@@ -34,14 +34,18 @@ export class TokenBucket {
     return waitMs;
   }
 
-  /** Takes a token. Returns 0, or the milliseconds until there is one. */
-  take(now: number): number {
+  /**
+   * Takes tokens. Returns 0, or the milliseconds until there are enough. More than the bucket can hold are
+   * given by a full bucket, and owed.
+   */
+  take(now: number, count = 1): number {
     this.fill(now);
-    if (this.tokens >= 1) {
-      this.tokens -= 1;
+    const needed = Math.min(count, Math.max(1, this.rate));
+    if (this.tokens >= needed) {
+      this.tokens -= count;
       return 0;
     }
-    return Math.ceil(((1 - this.tokens) / this.rate) * 1000);
+    return Math.ceil(((needed - this.tokens) / this.rate) * 1000);
   }
 
   /** The milliseconds until there is a token. Takes none. */

@@ -7,6 +7,7 @@ import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
 import { encodeEntry } from '../log/entry.js';
 import { MicroBatcher } from '../primitives/micro-batcher.js';
 import { serviceLogPrefix, type PublishRequest } from '../log/publish-request.js';
+import type { PublishQuotas } from './publish-quotas.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
 
 interface TopicPublisherDependencies {
@@ -16,6 +17,8 @@ interface TopicPublisherDependencies {
   readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
   /** Minimum time between two appends of a busy topic, in milliseconds; 0: no wait. */
   readonly lingerMs: (topic: string) => number;
+  /** What users may store; undefined: there are no limits. */
+  readonly quotas?: Pick<PublishQuotas, 'admit'> | undefined;
   readonly clock: Clock;
 }
 
@@ -25,6 +28,8 @@ export interface TopicPublisherSettings {
   readonly batchMax: number;
   /** An actor without work is removed after this time, in milliseconds. */
   readonly actorIdleMs: number;
+  /** Whether an idempotency key belongs to its topic and sender, or to its topic alone. */
+  readonly idempotencyScope: 'sender' | 'topic';
 }
 
 /**
@@ -48,16 +53,12 @@ export class TopicPublisher {
     this.timer.unref();
   }
 
-  /** @throws RefusalError as {@link TopicActor.append} */
+  /** @throws RefusalError as {@link TopicActor.append} and {@link PublishQuotas.admit} */
   async publish(request: PublishRequest): Promise<AppendReceipt> {
-    const id = request.id ?? uuidV7();
-    const { onPublish } = this.dependencies;
-    const actor = this.actor(request.topic);
-    const onRouted = request.trace?.routed;
-    // Direct messages do not run the hook.
-    if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
-      return actor.append(this.appendEntry(request, id), onRouted);
-    return actor.append(async () => this.appendEntry(await onPublish({ ...request, id }), id), onRouted);
+    const admitted = this.dependencies.quotas?.admit(request);
+    const stored = this.append(request, admitted?.noNewTopic);
+    if (admitted !== undefined) stored.then(admitted.settled, () => admitted.settled(undefined));
+    return stored;
   }
 
   /** When the waiting publishes of a topic will be appended, on the monotonic clock; 0: at once. */
@@ -88,7 +89,21 @@ export class TopicPublisher {
     this.batcher.close();
   }
 
-  private appendEntry(request: PublishRequest, id: string): AppendEntry {
+  private append(request: PublishRequest, noNewTopic?: () => RefusalError): Promise<AppendReceipt> {
+    const id = request.id ?? uuidV7();
+    const { onPublish } = this.dependencies;
+    const actor = this.actor(request.topic);
+    const onRouted = request.trace?.routed;
+    // Direct messages do not run the hook.
+    if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
+      return actor.append(this.appendEntry(request, id, noNewTopic), onRouted);
+    return actor.append(
+      async () => this.appendEntry(await onPublish({ ...request, id }), id, noNewTopic),
+      onRouted,
+    );
+  }
+
+  private appendEntry(request: PublishRequest, id: string, noNewTopic?: () => RefusalError): AppendEntry {
     const { topic, payloadJson, attachments, sender, confirmTo, key, trace } = request;
     const entry = encodeEntry({
       id,
@@ -100,7 +115,14 @@ export class TopicPublisher {
       ...(confirmTo !== undefined && { confirmTo }),
       traced: trace !== undefined,
     });
-    return { id, entry, ...(key !== undefined && { key }) };
+    if (noNewTopic !== undefined) return { id, entry, noNewTopic, ...this.keyOf(request) };
+    return key === undefined ? { id, entry } : { id, entry, ...this.keyOf(request) };
+  }
+
+  private keyOf({ key, sender }: PublishRequest): Pick<AppendEntry, 'key' | 'keyOwner'> {
+    if (key === undefined) return {};
+    // A user id is never empty: the keys of the service itself belong to ''.
+    return this.settings.idempotencyScope === 'topic' ? { key } : { key, keyOwner: sender ?? '' };
   }
 
   private actor(topic: string): TopicActor {

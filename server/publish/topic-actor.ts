@@ -276,7 +276,11 @@ export class TopicActor {
         this.topic,
         batch.map((item) => item.entry),
       );
-      for (let i = 0; i < batch.length; i++) batch[i]!.resolve(receipts[i]!);
+      for (let i = 0; i < batch.length; i++) {
+        const receipt = receipts[i]!;
+        if (receipt.refusal === undefined) batch[i]!.resolve(receipt);
+        else batch[i]!.reject(receipt.refusal);
+      }
       this.processed += batch.length;
       this.processedLately.add(this.dependencies.clock.now(), batch.length);
     } catch (error) {

@@ -1,5 +1,8 @@
 import type { Store } from 'express-rate-limit';
 import type { ConnectionCountStore } from '../limits/connection-count-store.js';
+import { newQuotaCounts, type QuotaCounts } from '../limits/quota-counts.js';
+import { StoreMemory } from '../limits/store-memory.js';
+import type { UserQuotaStore } from '../limits/user-quota-store.js';
 import type { UserRateStore } from '../limits/user-rate-store.js';
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { Bus } from '../cluster/bus.js';
@@ -11,6 +14,7 @@ import type { LogFactory } from '../logging/log.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Broker, Retention } from '../log/broker.js';
 import { AdapterClients } from './redis/adapter-clients.js';
+import { HistoryMemory } from './memory/history-memory.js';
 import { MemoryBroker } from './memory/memory-broker.js';
 import { MemoryBus } from './memory/memory-bus.js';
 import { MemoryConnectionCountStore } from './memory/memory-connection-count-store.js';
@@ -22,9 +26,11 @@ import { RedisBus } from './redis/redis-bus.js';
 import { RedisConnectionCountStore } from './redis/redis-connection-count-store.js';
 import { redisHttpRateStore } from './redis/redis-http-rate-store.js';
 import { RedisLink } from './redis/redis-link.js';
+import { RedisMemory } from './redis/redis-memory.js';
 import { RedisPresenceStore } from './redis/redis-presence-store.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
+import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
 
 /**
@@ -40,10 +46,17 @@ export interface Storage {
   readonly shared: SharedStore;
   /** Command rates of users over all replicas; undefined in memory. */
   readonly userRates: UserRateStore | undefined;
+  /** Quotas of users over all replicas; undefined in memory. */
+  readonly userQuotas: UserQuotaStore | undefined;
   /** Connection counts of users over all replicas. */
   readonly connectionCounts: ConnectionCountStore;
   /** Request counts of HTTP callers over all replicas; undefined in memory. */
   readonly httpRates: Store | undefined;
+  /** The memory of Redis; undefined in memory. */
+  readonly memory: StoreMemory | undefined;
+  readonly quotaCounts: QuotaCounts;
+  /** Messages removed early for want of memory, without Redis. */
+  historyRemoved(): number;
   /** Clients for Socket.IO's cluster adapter; undefined in memory. */
   readonly adapter: AdapterClients | undefined;
   /** For `/health` and `/metrics`. */
@@ -53,6 +66,7 @@ export interface Storage {
     errors: number;
     stalls: number;
     adapter_failures: number;
+    memory: StoreMemory['state'] | null;
   };
   /** Called each time the store becomes reachable (again). */
   onUp(listener: () => void): void;
@@ -75,8 +89,10 @@ export function openStorage(dependencies: StorageDependencies, settings: Setting
     : redisStorage(dependencies, settings, settings.redis.url);
 }
 
-function memoryStorage({ replicaId, now }: StorageDependencies, settings: Settings): Storage {
-  const broker = new MemoryBroker({ retentionOf: retentionBy(settings), now });
+function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings: Settings): Storage {
+  const quotaCounts = newQuotaCounts();
+  const memory = new HistoryMemory({ log: logOf('cluster') }, { limitBytes: settings.topics.memoryBytes });
+  const broker = new MemoryBroker({ retentionOf: retentionBy(settings, quotaCounts), now, memory });
   const bus = new MemoryBus(replicaId);
   return {
     broker,
@@ -85,10 +101,21 @@ function memoryStorage({ replicaId, now }: StorageDependencies, settings: Settin
     sessions: new MemorySessionStore({ now }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
     shared: new MemorySharedStore({ now }),
     userRates: undefined,
+    userQuotas: undefined,
     connectionCounts: new MemoryConnectionCountStore(),
     httpRates: undefined,
+    memory: undefined,
+    quotaCounts,
+    historyRemoved: () => memory.removed,
     adapter: undefined,
-    redis: () => ({ state: 'none', reconnects: 0, errors: 0, stalls: 0, adapter_failures: 0 }),
+    redis: () => ({
+      state: 'none',
+      reconnects: 0,
+      errors: 0,
+      stalls: 0,
+      adapter_failures: 0,
+      memory: null,
+    }),
     onUp: () => {},
     start: () => {},
     whenReady: async () => {},
@@ -104,12 +131,19 @@ function redisStorage(
   settings: Settings,
   url: string,
 ): Storage {
-  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas } = settings.redis;
+  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas, reservedMemoryPercent } =
+    settings.redis;
   const log = logOf('cluster');
   const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
   const bus = new RedisBus({ link, log }, { keyPrefix, replicaId });
+  const quotaCounts = newQuotaCounts();
+  const measured = new RedisMemory(
+    { link, counts: quotaCounts, log },
+    { reservedPercent: reservedMemoryPercent },
+  );
+  const memory = measured.guard;
   const broker = new RedisBroker(
-    { link, retentionOf: retentionBy(settings), log, now },
+    { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now },
     { keyPrefix, outcomeLimitMs, waitReplicas },
   );
   const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
@@ -118,13 +152,24 @@ function redisStorage(
     broker,
     bus,
     presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
-    sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }, () =>
+      memory.checkSession(),
+    ),
     shared: new RedisSharedStore(link, { keyPrefix, answerLimitMs: commandTimeoutMs }),
     userRates: new RedisUserRateStore(link, { keyPrefix }),
+    userQuotas: new RedisUserQuotaStore(link, { keyPrefix }),
     connectionCounts,
     httpRates: redisHttpRateStore(link, { keyPrefix }),
+    memory,
+    quotaCounts,
+    historyRemoved: () => 0,
     adapter,
-    redis: () => ({ state: link.state, ...link.counts, adapter_failures: adapter.failures }),
+    redis: () => ({
+      state: link.state,
+      ...link.counts,
+      adapter_failures: adapter.failures,
+      memory: memory.state,
+    }),
     onUp: (listener) =>
       link.onState((state) => {
         if (state === 'up') listener();
@@ -135,6 +180,7 @@ function redisStorage(
     },
     whenReady: async (limitMs) => void (await link.whenUp(limitMs)),
     close: async () => {
+      measured.close();
       await connectionCounts.close();
       await bus.close();
       await broker.close();
@@ -148,7 +194,10 @@ function redisStorage(
  * The retention of a topic: the first rule whose pattern matches, else the general settings. Results are
  * cached per topic.
  */
-function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string) => Retention {
+function retentionBy(
+  { topics, direct, actorSystem }: Settings,
+  counts: QuotaCounts,
+): (topic: string) => Retention {
   const rules = topics.rules.map((rule) => ({ rule, matches: compileTopicPattern(rule.pattern) }));
   const common: Retention = {
     historySize: topics.historySize,
@@ -161,6 +210,12 @@ function retentionBy({ topics, direct, actorSystem }: Settings): (topic: string)
     // An inbox is never trimmed, so it needs space for the batch that fills it.
     historySize: direct.inboxSize + actorSystem.batchMax,
     fullAt: direct.inboxSize,
+    shares: {
+      bytes: direct.inboxBytes,
+      senderMessages: Math.ceil((direct.inboxSize * direct.inboxSenderPercent) / 100),
+      senderBytes: Math.ceil((direct.inboxBytes * direct.inboxSenderPercent) / 100),
+      onRefused: () => counts.inboxShare++,
+    },
     historyTtlMs: direct.inboxTtlSecs * 1000,
   };
   return (topic) => {

@@ -16,6 +16,7 @@ import { LogBlocks } from '../fanout/log-blocks.js';
 import { readHistory, type History, type HistoryRequest } from '../log/history.js';
 import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
+import type { PublishQuotas } from '../publish/publish-quotas.js';
 import { isHopeless } from './start-position.js';
 import type { Subscribed, Topics } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
@@ -29,6 +30,8 @@ interface TopicHubDependencies {
   readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
   /** Called with each flush: milliseconds from the acceptance of its oldest message. */
   readonly onDelivered: (latencyMs: number) => void;
+  /** What users may store; undefined: there are no limits. */
+  readonly quotas?: Pick<PublishQuotas, 'admit'> | undefined;
   readonly tracer: DeliveryTracer;
   readonly log: Log;
   readonly clock: Clock;
@@ -76,9 +79,9 @@ export class TopicHub implements Topics, BrokerListener {
     this.flusher = new Flusher(dependencies);
     this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
     dependencies.broker.setListener(this);
-    const { broker, supervisor, onPublish, clock } = dependencies;
+    const { broker, supervisor, onPublish, quotas, clock } = dependencies;
     this.publisher = new TopicPublisher(
-      { broker, supervisor, onPublish, lingerMs: this.lingerMs, clock },
+      { broker, supervisor, onPublish, lingerMs: this.lingerMs, quotas, clock },
       settings,
     );
     const { positionCheckMs } = settings;

@@ -36,6 +36,8 @@ interface MessageTracerSettings {
   readonly samplePerSec: number;
   /** At most this many messages per second are traced on request of an operator or of their sender. */
   readonly forcedPerSec: number;
+  /** At most this many of them on request of one sender. */
+  readonly userForcedPerSec: number;
   /** Number of events kept. */
   readonly ringSize: number;
 }
@@ -43,13 +45,15 @@ interface MessageTracerSettings {
 interface TraceCounts {
   sampled: number;
   forced: number;
-  /** A trace was requested, but `forcedPerSec` was reached. */
+  /** A trace was requested, but `forcedPerSec` or `userForcedPerSec` was reached. */
   skipped: number;
 }
 
 /** Number of messages whose time of arrival is kept until their delivery. */
 const arrivedLimit = 10_000;
 const targetLimit = 200;
+/** Number of senders whose requests are counted at the same time. */
+const requestersLimit = 10_000;
 /** Many clients that catch up at once must not push all other events out of the ring. */
 const catchUpsPerSec = 100;
 
@@ -79,12 +83,14 @@ export class MessageTracer {
   private readonly sample: TokenBucket | undefined;
   private readonly forced: TokenBucket;
   private readonly catchUps: TokenBucket;
+  /** Of senders who request traces. */
+  private readonly requests = new Map<string, TokenBucket>();
   private readonly arrived = new Map<string, number>();
   private sink: SpanSink | undefined;
 
   constructor(
     private readonly dependencies: MessageTracerDependencies,
-    settings: MessageTracerSettings,
+    private readonly settings: MessageTracerSettings,
   ) {
     const now = dependencies.monotonicNow();
     this.ring = new TraceRing(settings.ringSize);
@@ -109,7 +115,9 @@ export class MessageTracer {
     target: string,
     requested: boolean,
   ): MessageTrace | undefined {
-    if (!this.isChosen(requested || this.isWanted(caller, command, target))) return undefined;
+    const isWanted = this.isWanted(caller, command, target);
+    const isRequested = requested && !isWanted && this.mayRequest(caller.identity.userId);
+    if (!this.isChosen(isWanted || isRequested)) return undefined;
     const { id: connectionId, wire, identity } = caller;
     const start = { id, command, target, userId: identity.userId, connectionId, wire };
     return new LocalTrace(start, this.record, () => this.sink);
@@ -123,7 +131,7 @@ export class MessageTracer {
     target: string,
     error: unknown,
   ): void {
-    if (this.isWanted(caller, command, target)) this.begin(caller, command, id, target, true)?.failed(error);
+    if (this.isWanted(caller, command, target)) this.begin(caller, command, id, target, false)?.failed(error);
   }
 
   // Called on the delivering replicas.
@@ -161,6 +169,24 @@ export class MessageTracer {
   /** A traced message will not reach some client. */
   lost(messageId: string, details: TraceEvent['details']): void {
     this.record(messageId, 'Failed', details);
+  }
+
+  private mayRequest(userId: string): boolean {
+    const now = this.dependencies.monotonicNow();
+    let bucket = this.requests.get(userId);
+    if (bucket === undefined) {
+      // A bucket that was not used for a second is full again, so the oldest can be dropped.
+      for (const oldest of this.requests.keys()) {
+        if (this.requests.size < requestersLimit) break;
+        this.requests.delete(oldest);
+      }
+      bucket = new TokenBucket(this.settings.userForcedPerSec, now);
+    }
+    this.requests.delete(userId);
+    this.requests.set(userId, bucket);
+    if (bucket.take(now) === 0) return true;
+    this.counts.skipped++;
+    return false;
   }
 
   private isChosen(wanted: boolean): boolean {

@@ -21,12 +21,14 @@ export class TestRedis {
     readonly port: number,
     private readonly directory: string,
     private readonly persistence: Persistence,
+    private readonly more: readonly string[],
   ) {}
 
-  static async start(persistence: Persistence = 'none'): Promise<TestRedis> {
+  /** `more`: further arguments of the server. */
+  static async start(persistence: Persistence = 'none', more: readonly string[] = []): Promise<TestRedis> {
     const directory = mkdtempSync(join(tmpdir(), 'rtc-redis-'));
     for (let attempt = 1; ; attempt++) {
-      const redis = new TestRedis(await freePort(), directory, persistence);
+      const redis = new TestRedis(await freePort(), directory, persistence, more);
       try {
         await redis.run();
         return redis;
@@ -43,7 +45,7 @@ export class TestRedis {
 
   /** Starts the server again on the same port, with the data in its directory. */
   async run(): Promise<void> {
-    await this.launch();
+    await this.launch(this.more);
     await until(
       async () => {
         if (this.failure !== undefined)
@@ -91,17 +93,34 @@ export class TestRedis {
   }
 
   /** Sends one inline command. Resolves to the first line of the answer, or to undefined if there is none. */
-  command(line: string): Promise<string | undefined> {
+  async command(line: string): Promise<string | undefined> {
+    const answer = await this.ask(line, (text) => text.includes('\r\n'));
+    return answer === '' ? undefined : answer.split('\r\n')[0];
+  }
+
+  /** The lines of a section of `INFO`, by name. */
+  async info(section: string): Promise<Map<string, string>> {
+    const isWhole = (text: string) => {
+      const bytes = /^\$(\d+)\r\n/.exec(text);
+      return bytes !== null && text.length >= bytes[0].length + Number(bytes[1]);
+    };
+    const lines = (await this.ask(`INFO ${section}`, isWhole)).split('\r\n');
+    return new Map(
+      lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)] as const),
+    );
+  }
+
+  private ask(line: string, isWhole: (answer: string) => boolean): Promise<string> {
     return new Promise((resolve) => {
       const socket = connect(this.port, '127.0.0.1', () => socket.write(`${line}\r\n`));
       let answer = '';
       socket.setTimeout(1000, () => socket.destroy());
       socket.on('data', (data) => {
         answer += data.toString();
-        if (answer.includes('\r\n')) socket.end();
+        if (isWhole(answer)) socket.end();
       });
       socket.on('error', () => {});
-      socket.on('close', () => resolve(answer === '' ? undefined : answer.split('\r\n')[0]));
+      socket.on('close', () => resolve(answer));
     });
   }
 

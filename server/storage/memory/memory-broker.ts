@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import type { Position } from '../../../shared/position.js';
+import type { RefusalError } from '../../../shared/errors.js';
 import { readLimitBytes } from '../../log/broker.js';
 import type {
   AppendEntry,
@@ -8,32 +7,32 @@ import type {
   Broker,
   BrokerListener,
   LogEnd,
-  LogEntry,
   LogSlice,
   Retention,
 } from '../../log/broker.js';
-import { logIsFull } from '../../log/full-log.js';
+import { logIsFull, shareIsUsedUp } from '../../log/full-log.js';
+import {
+  bytesOf,
+  dropHistory,
+  endOf,
+  firstAfter,
+  newEpoch,
+  overheadOf,
+  takePage,
+  trim,
+  type MemoryLog,
+} from './memory-log.js';
+import { HistoryMemory } from './history-memory.js';
+import { SenderShares } from './sender-shares.js';
 
 interface MemoryBrokerDependencies {
   readonly retentionOf: (topic: string) => Retention;
   readonly now: () => number;
-}
-
-interface MemoryLog {
-  epoch: string;
-  /** Ends of earlier epochs, newest first. */
-  previous: Position[];
-  sequence: number;
-  /** In order; entries before `head` have been trimmed. */
-  entries: (LogEntry | undefined)[];
-  head: number;
-  entriesExpireAt: number;
-  expireAt: number;
-  readonly keys: Map<string, { receipt: AppendReceipt; expireAt: number }>;
+  /** The limit of memory; undefined: none. */
+  readonly memory?: HistoryMemory;
 }
 
 const sweepMs = 1000;
-const previousMax = 8;
 /** The position of a log is kept longer than its history by this. */
 const positionGraceMs = 60_000;
 
@@ -57,16 +56,27 @@ export class MemoryBroker implements Broker {
   append(topic: string, entries: readonly AppendEntry[]): Promise<AppendReceipt[]> {
     const retention = this.dependencies.retentionOf(topic);
     const now = this.dependencies.now();
+    if (!this.hasRoom(topic)) return Promise.reject(this.dependencies.memory!.refusal());
     const log = this.log(topic, retention);
+    const bytesBefore = log.historyBytes + overheadOf(log);
     if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) return Promise.reject(logIsFull());
+    if (log.sequence === 0 && entries.every(({ noNewTopic }) => noNewTopic !== undefined))
+      return Promise.resolve(entries.map(({ id, noNewTopic }) => refused(id, log, noNewTopic!())));
     const firstSequence = log.sequence + 1;
     const published: Buffer[] = [];
     const receivers = this.followed.has(topic) ? 1 : 0;
     const receipts = entries.map((item): AppendReceipt => {
-      const known = item.key === undefined ? undefined : log.keys.get(item.key);
+      const key = keyOf(item);
+      const known = key === undefined ? undefined : log.keys.get(key);
       if (known !== undefined && known.expireAt > now) return { ...known.receipt, duplicate: true };
+      if (retention.shares !== undefined && log.shares?.admit(item.entry, retention.shares) === false)
+        return refused(item.id, log, shareIsUsedUp(retention.shares));
       const sequence = ++log.sequence;
-      if (retention.historySize > 0) log.entries.push({ sequence, entry: item.entry });
+      if (retention.historySize > 0) {
+        const stored = { sequence, entry: item.entry };
+        log.entries.push(stored);
+        log.historyBytes += bytesOf(stored);
+      }
       published.push(item.entry);
       const receipt: AppendReceipt = {
         id: item.id,
@@ -76,16 +86,17 @@ export class MemoryBroker implements Broker {
         durability: 'memory',
         receivers,
       };
-      if (item.key !== undefined) {
+      if (key !== undefined) {
         // Deleted first, so that the insertion order stays the order of expiry.
-        log.keys.delete(item.key);
-        log.keys.set(item.key, { receipt, expireAt: now + retention.idempotencyMs });
+        log.keys.delete(key);
+        log.keys.set(key, { receipt, expireAt: now + retention.idempotencyMs });
       }
       return receipt;
     });
     trim(log, retention.historySize);
     log.entriesExpireAt = now + retention.historyTtlMs;
     log.expireAt = log.entriesExpireAt + positionGraceMs;
+    this.dependencies.memory?.changed(log.historyBytes + overheadOf(log) - bytesBefore);
     if (published.length > 0 && receivers > 0) {
       const batch: Batch = {
         topic,
@@ -145,6 +156,12 @@ export class MemoryBroker implements Broker {
     const log = this.log(topic);
     const removed = new Set(sequences);
     const before = log.entries.length - log.head;
+    for (const item of log.entries) {
+      if (item === undefined || !removed.has(item.sequence)) continue;
+      log.shares?.remove(item.entry);
+      log.historyBytes -= bytesOf(item);
+      this.dependencies.memory?.changed(-bytesOf(item));
+    }
     log.entries = log.entries
       .slice(log.head)
       .filter((item) => item !== undefined && !removed.has(item.sequence));
@@ -157,20 +174,30 @@ export class MemoryBroker implements Broker {
     const removed = log.entries.length - log.head;
     log.entries = [];
     log.head = 0;
+    log.shares?.clear();
+    this.dependencies.memory?.changed(-log.historyBytes);
+    log.historyBytes = 0;
     return removed;
   }
 
   async close(): Promise<void> {
     clearInterval(this.sweep);
+    for (const log of this.logs.values())
+      this.dependencies.memory?.changed(-log.historyBytes - overheadOf(log));
     this.logs.clear();
     this.followed.clear();
   }
 
   private log(topic: string, retention = this.dependencies.retentionOf(topic)): MemoryLog {
     const now = this.dependencies.now();
+    const { memory } = this.dependencies;
     let log = this.logs.get(topic);
-    if (log !== undefined && log.expireAt <= now && !this.followed.has(topic)) log = undefined;
+    if (log !== undefined && log.expireAt <= now && !this.followed.has(topic)) {
+      memory?.changed(-log.historyBytes - overheadOf(log));
+      log = undefined;
+    }
     if (log === undefined) {
+      if (!this.hasRoom(topic)) throw memory!.refusal();
       const entriesExpireAt = now + retention.historyTtlMs;
       log = {
         epoch: newEpoch(),
@@ -180,82 +207,58 @@ export class MemoryBroker implements Broker {
         head: 0,
         entriesExpireAt,
         expireAt: entriesExpireAt + positionGraceMs,
+        historyBytes: 0,
+        shares: retention.shares === undefined ? undefined : new SenderShares(),
         keys: new Map(),
       };
       this.logs.set(topic, log);
+      memory?.changed(overheadOf(log));
     }
-    if (log.entriesExpireAt <= now) dropHistory(log);
+    if (log.entriesExpireAt <= now) this.dropHistory(log);
     return log;
   }
 
   private expire(): void {
     const now = this.dependencies.now();
+    const { memory } = this.dependencies;
     for (const [topic, log] of this.logs) {
+      const before = overheadOf(log);
       for (const [key, { expireAt }] of log.keys) {
         // The insertion order is the order of expiry.
         if (expireAt > now) break;
         log.keys.delete(key);
       }
-      if (log.entriesExpireAt <= now) dropHistory(log);
-      if (log.expireAt <= now && !this.followed.has(topic)) this.logs.delete(topic);
+      memory?.changed(overheadOf(log) - before);
+      if (log.entriesExpireAt <= now) this.dropHistory(log);
+      if (log.expireAt > now || this.followed.has(topic)) continue;
+      memory?.changed(-log.historyBytes - overheadOf(log));
+      this.logs.delete(topic);
     }
   }
-}
 
-/** The first of some messages, up to a limit in bytes; at least one. */
-function takePage(limitBytes: number, found: () => Iterable<LogEntry>) {
-  const entries: LogEntry[] = [];
-  let bytes = 0;
-  for (const item of found()) {
-    bytes += item.entry.length;
-    if (entries.length > 0 && bytes > limitBytes) return { entries, truncated: true };
-    entries.push(item);
+  private dropHistory(log: MemoryLog): void {
+    this.dependencies.memory?.changed(-log.historyBytes);
+    dropHistory(log);
   }
-  return { entries, truncated: false };
-}
 
-function endOf(log: MemoryLog): LogEnd {
-  return {
-    epoch: log.epoch,
-    sequence: log.sequence,
-    firstSequence: log.entries[log.head]?.sequence ?? log.sequence + 1,
-    previous: log.previous,
-  };
-}
-
-/** The history has expired: the log continues under a new epoch. */
-function dropHistory(log: MemoryLog): void {
-  if (log.head === log.entries.length) return;
-  log.entries = [];
-  log.head = 0;
-  log.previous = [{ epoch: log.epoch, sequence: log.sequence }, ...log.previous].slice(0, previousMax);
-  log.epoch = newEpoch();
-}
-
-function newEpoch(): string {
-  return randomBytes(8).toString('hex').slice(0, 10);
-}
-
-/**
- * Drops the oldest entries. The array is compacted only from time to time, so that trimming stays O(1) per
- * message.
- */
-function trim(log: MemoryLog, size: number): void {
-  while (log.entries.length - log.head > size) log.entries[log.head++] = undefined;
-  if (log.head > 1024 && log.head > log.entries.length / 2) {
-    log.entries = log.entries.slice(log.head);
-    log.head = 0;
+  /** Makes room in the limit of memory. False if there is none: only unread direct messages and keys are left. */
+  private hasRoom(topic: string): boolean {
+    const { memory, retentionOf, now } = this.dependencies;
+    if (memory === undefined || !memory.isFull) return true;
+    const trimmable = () => {
+      const found: MemoryLog[] = [];
+      for (const [name, log] of this.logs) if (retentionOf(name).fullAt === 0) found.push(log);
+      return found;
+    };
+    return memory.makeRoom(trimmable, now(), topic);
   }
 }
 
-/** Index of the first entry with a sequence greater than `after` (binary search: sequences ascend). */
-function firstAfter({ entries, head }: MemoryLog, after: number): number {
-  let low = head;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (entries[middle]!.sequence > after) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+function refused(id: string, { epoch }: MemoryLog, refusal: RefusalError): AppendReceipt {
+  return { id, epoch, sequence: 0, duplicate: false, durability: 'memory', refusal };
+}
+
+/** The idempotency key of a message, with its owner if it has one. */
+function keyOf({ key, keyOwner }: AppendEntry): string | undefined {
+  return key === undefined || keyOwner === undefined ? key : `${JSON.stringify(keyOwner)}${key}`;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, Retention } from '../../log/broker.js';
-import { logIsFull } from '../../log/full-log.js';
+import { logIsFull, shareIsUsedUp } from '../../log/full-log.js';
 import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import type { TopicKeys } from './topic-keys.js';
@@ -139,19 +139,20 @@ export class RedisAppends {
       let keyed = '';
       let keyCount = 0;
       for (let i = 0; i < entries.length; i++) {
-        const { id, entry, key } = entries[i]!;
+        const { id, entry, key, keyOwner } = entries[i]!;
         blobs.push(entry);
         lengths += ` ${entry.length}`;
         if (key === undefined) continue;
         keys.push(names.idempotency(topic, key));
-        keyed += `${i + 1}:${id} `;
+        keyed += keyOwner === undefined ? `${i + 1}:${id} ` : `${i + 1}:${id}:${ownerMark(keyOwner)} `;
         keyCount++;
       }
       if (keyCount > 0) keyedLines += `${keyed}\n`;
       const retention = retentionOf(topic);
       let which = retentions.indexOf(retention);
       if (which < 0) which = retentions.push(retention) - 1;
-      lines += `${which + 1} ${number} ${bytes} ${keyCount}${lengths}\n`;
+      const mustExist = entries.every(({ noNewTopic }) => noNewTopic !== undefined);
+      lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount}${lengths}\n`;
     }
     const args = [
       `${runId} ${this.writer} ${now()} ${freshEpoch()}`,
@@ -159,8 +160,9 @@ export class RedisAppends {
       blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
       keyedLines,
       ...retentions.map(
-        ({ historySize, historyTtlMs, idempotencyMs, fullAt }) =>
-          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + this.settings.metaGraceMs} ${fullAt}`,
+        ({ historySize, historyTtlMs, idempotencyMs, fullAt, shares }) =>
+          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + this.settings.metaGraceMs} ${fullAt} ` +
+          (shares === undefined ? '0 0 0' : `${shares.bytes} ${shares.senderMessages} ${shares.senderBytes}`),
       ),
     ];
     return { keys, args };
@@ -169,9 +171,20 @@ export class RedisAppends {
   private settle(append: Append, answer: string, durability: Durability): void {
     const { link, refusal } = this.dependencies;
     if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
+    else if (answer === 'absent') append.resolve(append.entries.map(absent));
     else if (answer === 'full') append.reject(logIsFull());
     else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
-    else append.resolve(readReceipts(answer, append.entries, durability));
+    else append.resolve(this.receipts(append, answer, durability));
+  }
+
+  private receipts({ topic, entries }: Append, answer: string, durability: Durability): AppendReceipt[] {
+    const receipts = readReceipts(answer, entries, durability);
+    if (!answer.includes('!')) return receipts;
+    const words = answer.split(' ').slice(3);
+    const { shares } = this.dependencies.retentionOf(topic);
+    return receipts.map((receipt, i) =>
+      words[i] === '!' && shares !== undefined ? { ...receipt, refusal: shareIsUsedUp(shares) } : receipt,
+    );
   }
 
   /** Looks up the outcome of a batch whose response was lost, until it is known. */
@@ -204,6 +217,24 @@ export class RedisAppends {
       () => false,
     );
   }
+}
+
+/** The receipt of a message whose sender may not create its topic. */
+function absent({ id, noNewTopic }: AppendEntry): AppendReceipt {
+  return {
+    id,
+    epoch: '',
+    sequence: 0,
+    duplicate: false,
+    durability: 'memory',
+    ...(noNewTopic && { refusal: noNewTopic() }),
+  };
+}
+
+/** A sender in the form of the script: without spaces and colons, and different for different senders. */
+function ownerMark(sender: string): string {
+  // JSON keeps lone surrogates apart, which UTF-8 does not.
+  return encodeURIComponent(JSON.stringify(sender));
 }
 
 function readReceipts(

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { RefusalError } from '../../../shared/errors.js';
+import type { StoreMemory } from '../../limits/store-memory.js';
 import type { Log } from '../../logging/log.js';
 import { readLimitBytes } from '../../log/broker.js';
 import type {
@@ -22,6 +23,8 @@ import { TopicKeys } from './topic-keys.js';
 interface RedisBrokerDependencies {
   readonly link: RedisLink;
   readonly retentionOf: (topic: string) => Retention;
+  /** The memory of Redis; undefined: it is not observed. */
+  readonly memory?: StoreMemory | undefined;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -49,6 +52,7 @@ const metaGraceMs = 60_000;
  */
 export class RedisBroker implements Broker {
   private readonly readScript = new RedisScript('read');
+  private readonly removeScript = new RedisScript('inbox-remove');
   private readonly keys: TopicKeys;
   private readonly appends: RedisAppends;
   private readonly epochPrefix = randomBytes(6).readUIntBE(0, 6).toString(36).padStart(7, '0').slice(-7);
@@ -119,6 +123,10 @@ export class RedisBroker implements Broker {
 
   async remove(topic: string, sequences: readonly number[]): Promise<number> {
     if (sequences.length === 0) return 0;
+    if (this.dependencies.retentionOf(topic).shares !== undefined) {
+      const keys = [this.keys.log(topic), this.keys.shares(topic)];
+      return this.answered(this.removeScript.run(this.dependencies.link, keys, sequences.map(String)));
+    }
     return this.command<number>([
       'XDEL',
       this.keys.log(topic),
@@ -153,7 +161,7 @@ export class RedisBroker implements Broker {
     from: number,
     { limit, limitBytes }: ReadLimits,
   ): Promise<LogSlice> {
-    const { link, retentionOf, now } = this.dependencies;
+    const { link, retentionOf, memory, now } = this.dependencies;
     if (link.redis === undefined) throw link.unavailable();
     const retention = retentionOf(topic);
     const args = [
@@ -166,18 +174,25 @@ export class RedisBroker implements Broker {
       String(now()),
       String(retention.historySize),
       String(limitBytes),
+      memory?.mayCreate === false ? '0' : '1',
     ];
     try {
       const keys = [this.keys.log(topic), this.keys.meta(topic)];
-      return readSlice(await this.readScript.run<ReadReply>(link, keys, args, 'buffers'));
+      const reply = await this.readScript.run<ReadReply | []>(link, keys, args, 'buffers');
+      if (reply.length === 0) throw memory?.refusal() ?? link.unavailable();
+      return readSlice(reply);
     } catch (error) {
       throw this.refusal(error);
     }
   }
 
   private async command<Reply>(args: string[]): Promise<Reply> {
+    return this.answered(this.dependencies.link.call<Reply>(args));
+  }
+
+  private async answered<Reply>(reply: Promise<Reply>): Promise<Reply> {
     try {
-      return await this.dependencies.link.call<Reply>(args);
+      return await reply;
     } catch (error) {
       throw this.refusal(error);
     }
@@ -189,6 +204,11 @@ export class RedisBroker implements Broker {
    */
   private refusal(error: unknown): unknown {
     if (error instanceof RefusalError) return error;
+    const { memory } = this.dependencies;
+    if (memory !== undefined && error instanceof Error && outOfMemory.test(error.message)) {
+      memory.outOfMemory();
+      return memory.refusal();
+    }
     this.dependencies.log.warn('Redis refused a command', { error });
     return this.dependencies.link.unavailable(error);
   }
@@ -198,6 +218,9 @@ interface ReadLimits {
   readonly limit: number;
   readonly limitBytes: number;
 }
+
+/** In older versions of Redis it appears inside the error of a script. */
+const outOfMemory = /\bOOM\b/;
 
 const nothing: ReadLimits = { limit: 0, limitBytes: 0 };
 

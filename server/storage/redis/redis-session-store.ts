@@ -23,6 +23,8 @@ export class RedisSessionStore implements SessionStore {
   constructor(
     private readonly link: RedisLink,
     private readonly settings: { readonly ttlMs: number },
+    /** Throws if no more sessions are stored, because the memory of Redis is full. */
+    private readonly checkRoom: () => void = () => {},
   ) {}
 
   async get(id: string): Promise<StoredSession | undefined> {
@@ -30,6 +32,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async put(session: StoredSession): Promise<void> {
+    this.checkRoom();
     await this.call(['SET', keyOf(session.id), JSON.stringify(session), 'PX', String(this.settings.ttlMs)]);
   }
 
@@ -37,6 +40,7 @@ export class RedisSessionStore implements SessionStore {
     sessions: readonly StoredSession[],
     { overwrite }: { readonly overwrite: boolean },
   ): Promise<PutResult> {
+    this.checkRoom();
     let kept = 0;
     for (let start = 0; start < sessions.length; start += writeSize * writesMax) {
       const calls: Promise<number>[] = [];

@@ -18,6 +18,11 @@ export class TopicKeys {
     return `${this.prefix}:{${topic}}:k:${key}`;
   }
 
+  /** The shares of senders in an inbox: `lua/includes/inbox-shares.lua` makes the same name. */
+  shares(topic: string): string {
+    return `${this.prefix}:{${topic}}:from`;
+  }
+
   /** The channel on which batches are published. */
   channel(topic: string): string {
     return `${this.prefix}:{${topic}}`;

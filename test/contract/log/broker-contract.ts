@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppendEntry, Batch, Broker, LogSlice, Retention } from '../../../server/log/broker.js';
+import { RefusalError } from '../../../shared/errors.js';
 import { until } from '../../support/wait.js';
 
 /** A driver under test: brokers that share one log, and functions that damage it. */
@@ -15,13 +17,21 @@ export interface BrokerFixture {
 let made = 0;
 
 /** A message with this text. */
-export function entry(text: string, key?: string): AppendEntry {
+export function entry(text: string, key?: string, keyOwner?: string): AppendEntry {
   const id = `00000000-0000-7000-8000-${String(++made).padStart(12, '0')}`;
   return {
     id,
     entry: Buffer.from(`"id":"${id}","text":${JSON.stringify(text)}`),
     ...(key !== undefined && { key }),
+    ...(keyOwner !== undefined && { keyOwner }),
   };
+}
+
+/** A message of this sender, as an inbox has it. */
+function from(sender: string, text: string, key?: string): AppendEntry {
+  const made = entry(text, key, sender);
+  const timed = `"sender":${JSON.stringify(sender)},"timestamp":1,"text":`;
+  return { ...made, entry: Buffer.from(made.entry.toString().replace('"text":', timed)) };
 }
 
 const texts = (entries: readonly { entry: Buffer }[]) =>
@@ -80,6 +90,45 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       assert.deepEqual([later!.sequence, later!.id, later!.duplicate], [1, first!.id, true]);
       assert.equal(other!.sequence, 2);
       assert.deepEqual(texts((await broker.read('t', 0, 10)).entries), ['a', 'b']);
+    });
+
+    it('keeps the equal keys of different senders apart, in one batch and in several', async () => {
+      const senders = ['ann', 'bob', 'a b:c', '', '\ud800', '\ud801', '"', 'null'];
+      const batch = senders.map((sender) => entry(`of ${sender}`, 'order-42', sender));
+      const receipts = await broker.append('t', [...batch, entry('again', 'order-42', 'bob')]);
+      assert.deepEqual(
+        receipts.map(({ sequence, duplicate }) => [sequence, duplicate]),
+        [...senders.map((_, i) => [i + 1, false]), [2, true]],
+      );
+      for (const [i, sender] of senders.entries()) {
+        const [again] = await broker.append('t', [entry('again', 'order-42', sender)]);
+        assert.deepEqual(
+          [again!.id, again!.sequence, again!.epoch, again!.duplicate],
+          [batch[i]!.id, i + 1, receipts[0]!.epoch, true],
+        );
+      }
+      // A key that contains what separates sender and key is another key.
+      const [other] = await broker.append('t', [entry('new', '42', 'ann:order-')]);
+      assert.equal(other!.duplicate, false);
+    });
+
+    it('forgets the keys of each sender after the window, whatever the others do', async () => {
+      fixture.retention = { ...fixture.retention, idempotencyMs: 300 };
+      const of = async (sender: string) =>
+        (await broker.append('t', [entry('a', 'k', sender)]))[0]!.duplicate;
+      const startedAt = Date.now();
+      assert.equal(await of('ann'), false);
+      while (Date.now() < startedAt + 200) await sleep(10);
+      const bobAt = Date.now();
+      assert.equal(await of('bob'), false);
+      while (Date.now() < startedAt + 310) await sleep(10);
+      assert.equal(await of('ann'), false, 'the window of ann is over');
+      // Only if the machine was fast enough for that to mean anything.
+      const bobAgain = await of('bob');
+      if (Date.now() < bobAt + 290) assert.equal(bobAgain, true, 'that of bob is not');
+      const annAgain = Date.now();
+      while (Date.now() < annAgain + 310) await sleep(10);
+      assert.deepEqual([await of('ann'), await of('bob')], [false, false]);
     });
 
     it('delivers each batch to followers whole, in order, without duplicates', async () => {
@@ -159,6 +208,98 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       await broker.remove('t', [1, 2]);
       const [receipt] = await broker.append('t', [entry('e', 'k')]);
       assert.deepEqual([receipt!.sequence, receipt!.duplicate], [5, false]);
+    });
+
+    describe('with shares for senders', () => {
+      const shares = { bytes: 1_000_000, senderMessages: 2, senderBytes: 500_000 };
+      const use = (changed: Partial<typeof shares> = {}) => {
+        fixture.retention = {
+          ...fixture.retention,
+          historySize: 100,
+          fullAt: 50,
+          shares: { ...shares, ...changed },
+        };
+      };
+      const append = async (...entries: AppendEntry[]) =>
+        (await broker.append('t', entries)).map(({ refusal, duplicate, sequence }) =>
+          refusal === undefined ? `${sequence}${duplicate ? ' again' : ''}` : refusal.code,
+        );
+      const stored = async () => texts((await broker.read('t', 0, 100)).entries);
+
+      it('refuses a sender who has used up the share, alone and in a batch, and serves the others', async () => {
+        use();
+        const received = listen(broker);
+        await broker.follow('t');
+        assert.deepEqual(
+          await append(
+            from('eve', 'a'),
+            from('eve', 'b'),
+            from('ann', 'c'),
+            from('eve', 'd'),
+            from('a","timestamp":1', 'e'),
+          ),
+          ['1', '2', '3', 'quota_exceeded', '4'],
+        );
+        assert.deepEqual(await append(from('eve', 'f')), ['quota_exceeded']);
+        assert.deepEqual(await append(from('ann', 'g')), ['5']);
+        assert.deepEqual(await stored(), ['a', 'b', 'c', 'e', 'g']);
+        await until(() => received.batches.length === 2, 'the stored ones arrive');
+        assert.deepEqual(
+          received.batches.map(({ firstSequence, entries }) => [firstSequence, entries.length]),
+          [
+            [1, 4],
+            [5, 1],
+          ],
+        );
+      });
+
+      it('gives the room back when messages are removed or the log is emptied', async () => {
+        use();
+        await append(from('eve', 'a'), from('eve', 'b'));
+        await broker.remove('t', [1, 1, 7]);
+        assert.deepEqual(await append(from('eve', 'c'), from('eve', 'd')), ['3', 'quota_exceeded']);
+        assert.equal(await broker.purge('t'), 2);
+        assert.deepEqual(await append(from('eve', 'e'), from('eve', 'f'), from('eve', 'g')), [
+          '4',
+          '5',
+          'quota_exceeded',
+        ]);
+      });
+
+      it('limits the bytes of a sender and of the log', async () => {
+        use({ senderMessages: 100, senderBytes: 1000, bytes: 1800 });
+        const large = 'x'.repeat(600);
+        assert.deepEqual(await append(from('eve', large)), ['1']);
+        assert.deepEqual(await append(from('eve', large)), ['quota_exceeded']);
+        assert.deepEqual(await append(from('ann', large)), ['2']);
+        assert.deepEqual(await append(from('bob', large)), ['quota_exceeded']);
+        assert.deepEqual(await append(from('bob', 'small')), ['3']);
+      });
+
+      it('answers a repeated key although the share is used up, and stores no key of a refused message', async () => {
+        use();
+        assert.deepEqual(await append(from('eve', 'a', 'k1'), from('eve', 'b'), from('eve', 'c', 'k2')), [
+          '1',
+          '2',
+          'quota_exceeded',
+        ]);
+        assert.deepEqual(await append(from('eve', 'a', 'k1')), ['1 again']);
+        await broker.remove('t', [1, 2]);
+        assert.deepEqual(await append(from('eve', 'c', 'k2'), from('ann', 'd', 'k2')), ['3', '4']);
+        assert.deepEqual(await append(from('eve', 'c', 'k2')), ['3 again']);
+      });
+    });
+
+    it('leaves out messages that may not create their log, unless another one of the batch does', async () => {
+      const refusal = new RefusalError('quota_exceeded', 'no more topics');
+      const bound = (text: string) => ({ ...entry(text), noNewTopic: () => refusal });
+      const outcomes = async (...entries: AppendEntry[]) =>
+        (await broker.append('t', entries)).map((receipt) => receipt.refusal ?? receipt.sequence);
+      assert.deepEqual(await outcomes(bound('a'), bound('b')), [refusal, refusal]);
+      await broker.ends(['t']);
+      assert.deepEqual(await outcomes(bound('c')), [refusal], 'a log that was only read is new too');
+      assert.deepEqual(await outcomes(bound('d'), entry('e')), [1, 2]);
+      assert.deepEqual(await outcomes(bound('f')), [3]);
     });
 
     it('orders, dedupes and publishes without a history', async () => {

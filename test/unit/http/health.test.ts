@@ -34,7 +34,7 @@ describe('[HEALTH] health', () => {
       version: '1.2.3',
       uptimeSecs: () => 7,
       connections: () => 5,
-      redis: () => ({ state, reconnects: 1, adapter_failures: 0 }),
+      redis: () => ({ state, reconnects: 1, adapter_failures: 0, memory: null }),
       control: () => control,
       phase: () => phase,
     });
@@ -70,7 +70,7 @@ describe('[HEALTH] health', () => {
         version: '1.2.3',
         uptime_secs: 7,
         connections: 5,
-        redis: { state, reconnects: 1, adapter_failures: 0 },
+        redis: { state, reconnects: 1, adapter_failures: 0, memory: null },
       });
       assert.equal((await ask('/health/live')).status, 200);
       assert.equal((await ask('/health/ready')).status, ready);

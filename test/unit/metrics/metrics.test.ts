@@ -7,6 +7,7 @@ import express from 'express';
 import { metricsRouter } from '../../../server/http/metrics-route.js';
 import { newLimitCounts } from '../../../server/limits/limit-counts.js';
 import { metricTable } from '../../../server/metrics/metric-table.js';
+import { newQuotaCounts } from '../../../server/limits/quota-counts.js';
 import { Metrics } from '../../../server/metrics/metrics.js';
 import { Quantiles } from '../../../server/metrics/quantiles.js';
 import { root } from '../../support/root.js';
@@ -20,6 +21,8 @@ function someMetrics(): Metrics {
     topics: () => ({ carried: 4, subscriptions: 5, behind: 6 }),
     delivery: () => ({ delivered: 7, flushes: 8, paused: 9, dropped: 10, disconnected: 11, gaps: 12 }),
     limits: () => ({ ...newLimitCounts(), connection: 2 }),
+    quotas: () => ({ ...newQuotaCounts(), newTopics: 38 }),
+    historyRemoved: () => 39,
     tokens: () => ({ revocations: 21, refresh_reuses: 22 }),
     outboxes: () => ({ slow: 13, waitingBytes: 14 }),
     answers: () => ({ bytes: 38, refused: 39, aborted: 40 }),
@@ -30,7 +33,7 @@ function someMetrics(): Metrics {
     workPool: () => ({ running: 30, waiting: 31, failures: 32 }),
     traces: () => ({ sampled: 33, forced: 34, skipped: 35, spans_exported: 36, spans_failed: 37 }),
     droppedLogLines: () => 38,
-    redis: () => ({ state: 'up', reconnects: 18, errors: 19, stalls: 20 }),
+    redis: () => ({ state: 'up', reconnects: 18, errors: 19, stalls: 20, memory: null }),
   });
   return metrics;
 }

@@ -63,10 +63,10 @@ describe('[TRACE] MessageTracer', () => {
     },
     has: (kind: string, name: string) => wanted.has(`${kind}:${name}`),
   };
-  const make = (samplePerSec: number, forcedPerSec = 1000) =>
+  const make = (samplePerSec: number, forcedPerSec = 1000, userForcedPerSec = 1000) =>
     new MessageTracer(
       { rules, replicaId: 'a', now: () => 1, monotonicNow: () => monotonicNow },
-      { samplePerSec, forcedPerSec, ringSize: 100 },
+      { samplePerSec, forcedPerSec, userForcedPerSec, ringSize: 100 },
     );
   const chosen = (tracer: MessageTracer, n: number, asked = false) =>
     Array.from({ length: n }, (_, i) => tracer.begin(caller, 'publish', `m${i}`, 'news', asked)).filter(
@@ -95,6 +95,16 @@ describe('[TRACE] MessageTracer', () => {
     const tracer = make(0, 2);
     assert.equal(chosen(tracer, 10, true), 2);
     assert.deepEqual(tracer.counts, { sampled: 0, forced: 2, skipped: 8 });
+  });
+
+  it('grants each sender a rate of its own, so that none can push out the traces of others', () => {
+    const tracer = make(0, 1000, 3);
+    assert.equal(chosen(tracer, 100, true), 3);
+    assert.ok(tracer.begin({ ...caller, identity: { userId: 'bob' } }, 'publish', 'm', 'news', true));
+    // What an operator asks for is not counted.
+    wanted.add('topic:news');
+    assert.equal(chosen(tracer, 20, true), 20);
+    assert.deepEqual(tracer.counts, { sampled: 0, forced: 24, skipped: 97 });
   });
 
   it('applies the rules by topic and sender, and for direct messages by recipient', () => {

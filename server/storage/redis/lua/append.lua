@@ -5,39 +5,49 @@
 -- KEYS for each topic: log stream, meta hash, then the idempotency keys of its messages, in order
 -- ARGV[1] id of the Redis process, as the caller read it on connecting; writer (one process of a replica);
 --         now, ms; a fresh epoch. If a topic needs it, the topic's index in this call is added to it.
---     [2] one line for each topic: index of its retention; batch number, ascending per writer; bytes;
+--     [2] one line for each topic: index of its retention, with "!" if the topic must exist; batch number, ascending per writer; bytes;
 --         number of idempotency keys; then the length of each entry in bytes. A few long arguments are
 --         cheaper than many short ones.
 --     [3] the entries of all topics, one after the other
---     [4] one line for each topic with idempotency keys: "<index from 1>:<id> " for each message with a key
+--     [4] one line for each topic with idempotency keys: "<index from 1>:<id> " for each message with a key, or
+--         "<index from 1>:<id>:<sender> " if its key belongs to the sender
 --     [5...] retentions: history size; history TTL ms; idempotency window ms; meta TTL ms; number of messages
---         with which the log is full, or 0
+--         with which the log is full, or 0; and if it is an inbox: bytes with which it is full; messages and
+--         bytes of one sender, else 0 0 0
 -- Result: for each topic one of
 --     "stale"         this batch number was cancelled or has been used
+--     "absent"        the topic has no message yet, and must exist
 --     "full"          the log is full; nothing of the batch is stored
 --     "error <text>"  Redis refused a command; nothing of the batch is stored
 --     "<epoch> <receivers> <first new sequence>", and if there are duplicates, for each message " +", or
---                     " <sequence>:<epoch>:<id>" for a duplicate
+--                     " <sequence>:<epoch>:<id>" for a duplicate, or " !" if the sender has used up its share
 --
 -- The meta hash: e epoch, s sequence, r Redis process of the last write, x time of the last expiry update,
 -- p earlier epochs "epoch:sequence,..." newest first, at most 8, w:<writer> "<batch number> <ms> <result>"
 -- for the last batch applied from that writer.
 --- @include "includes/epoch"
+--- @include "includes/idempotency"
+--- @include "includes/inbox-shares"
 local call = redis.call
 local process, writer, now, freshEpoch = string.match(ARGV[1], '^(%S+) (%S+) (%d+) (%S+)$')
 local mark = 'w:' .. writer
 local nextKeyed = ARGV[4] ~= '' and string.gmatch(ARGV[4], '([^\n]*)\n') or nil
 local retentions = {}
 for i = 5, #ARGV do
-  local size, historyTtl, keyTtl, metaTtl, fullAt = string.match(ARGV[i], '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-  retentions[i - 4] = { size = tonumber(size), historyTtl = tonumber(historyTtl), keyTtl = keyTtl, metaTtl = metaTtl, fullAt = tonumber(fullAt) }
+  local size, historyTtl, keyTtl, metaTtl, fullAt, fullBytes, senderFullAt, senderFullBytes =
+    string.match(ARGV[i], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  retentions[i - 4] = {
+    size = tonumber(size), historyTtl = tonumber(historyTtl), keyTtl = keyTtl, metaTtl = metaTtl, fullAt = tonumber(fullAt),
+    fullBytes = tonumber(fullBytes), senderFullAt = tonumber(senderFullAt), senderFullBytes = tonumber(senderFullBytes)
+  }
 end
 
-local function append(number, logKey, metaKey, firstKey, retention, batch, lengths, blob, keyed)
+local function append(number, logKey, metaKey, firstKey, retention, mustExist, batch, lengths, blob, keyed)
   local size = retention.size
   local meta = call('HMGET', metaKey, 'e', 's', 'r', 'p', mark, 'x')
   local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
   if meta[5] and tonumber(string.match(meta[5], '^%d+')) >= tonumber(batch) then return 'stale' end
+  if mustExist and (not epoch or sequence == 0) then return 'absent' end
   if retention.fullAt > 0 and call('XLEN', logKey) >= retention.fullAt then return 'full' end
   local stored = false
   if not epoch then
@@ -56,17 +66,24 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
     end
   end
 
-  local duplicates
-  if keyed then
+  local duplicates, storeShares
+  if retention.senderFullAt > 0 then
+    local keyOf, at = {}, firstKey
+    for index, id in string.gmatch(keyed or '', '(%d+):(%S+) ') do
+      keyOf[tonumber(index)] = { key = KEYS[at], id = id }
+      at = at + 1
+    end
+    duplicates, storeShares = admitByShare(logKey, retention, lengths, blob, keyOf, epoch, sequence)
+  elseif keyed then
     local at, new, counted = firstKey, sequence, 0
     for index, id in string.gmatch(keyed, '(%d+):(%S+) ') do
       index = tonumber(index)
       new = new + (index - counted)
       counted = index
-      -- Usually the key is new, and one call is enough.
-      if not call('SET', KEYS[at], new .. ':' .. epoch .. ':' .. id, 'NX', 'PX', retention.keyTtl) then
+      local first = storeKey(logKey, KEYS[at], new .. ':' .. epoch .. ':' .. id, retention.keyTtl)
+      if first then
         duplicates = duplicates or {}
-        duplicates[index] = call('GET', KEYS[at])
+        duplicates[index] = first
         new = new - 1
       end
       at = at + 1
@@ -114,6 +131,7 @@ local function append(number, logKey, metaKey, firstKey, retention, batch, lengt
     receivers = call('PUBLISH', string.sub(logKey, 1, -5),
       epoch .. ' ' .. first .. ' ' .. (previous ~= '' and previous or '-') .. ' ' .. lengths .. '\n' .. blob)
   end
+  if storeShares then storeShares(retention.historyTtl + math.floor(retention.historyTtl / 10)) end
   local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
   local applied = batch .. ' ' .. now .. ' ' .. answer
 
@@ -133,10 +151,10 @@ end
 
 local answers, applied = {}, false
 local number, keyAt, byteAt = 0, 1, 1
-for which, batch, bytes, keys, lengths in string.gmatch(ARGV[2], '(%d+) (%d+) (%d+) (%d+) ([%d ]+)\n') do
+for which, mark, batch, bytes, keys, lengths in string.gmatch(ARGV[2], '(%d+)(!?) (%d+) (%d+) (%d+) ([%d ]+)\n') do
   number = number + 1
   bytes, keys = tonumber(bytes), tonumber(keys)
-  local done, answer = pcall(append, number, KEYS[keyAt], KEYS[keyAt + 1], keyAt + 2, retentions[tonumber(which)], batch, lengths,
+  local done, answer = pcall(append, number, KEYS[keyAt], KEYS[keyAt + 1], keyAt + 2, retentions[tonumber(which)], mark == '!', batch, lengths,
     string.sub(ARGV[3], byteAt, byteAt + bytes - 1), keys > 0 and nextKeyed())
   if done then
     applied = true

@@ -7,12 +7,14 @@
 --     [5] sequence after which to read ("after") or before which ("last"; 0: from the end)   [6] limit
 --     [7] now, ms: batch numbers older than an hour are removed if there are many
 --     [8] history size   [9] limit of the entries in bytes; the first one may be larger
+--     [10] "1" if a log that does not exist may be created
 -- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them,
---     1 if there are fewer entries because of their size }
+--     1 if there are fewer entries because of their size }, or {} if the log does not exist and may not be created
 --- @include "includes/epoch"
 local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
 local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
 if not epoch then
+  if ARGV[10] ~= '1' then return {} end
   epoch, sequence, previous = ARGV[2], 0, ''
   -- In this order, because after DEL Redis would no longer check maxmemory (see append.lua).
   redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '')

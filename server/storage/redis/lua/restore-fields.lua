@@ -3,6 +3,7 @@
 --
 -- KEYS[1] hash   ARGV for each field: name, "<timestamp> <value>" or "<timestamp>"
 -- Result: number of fields written
+--- @include "includes/operators-first"
 local call = redis.call
 local function timestampOf(text)
   return tonumber(text and (string.match(text, '^(%d+) ') or string.match(text, '^%d+$'))) or 0

@@ -6,6 +6,7 @@
 -- ARGV[1] the new timestamp must be greater than this   [2] number of fields with a value
 --     then those, each with its value, then removed fields
 -- Result: the timestamp, as text
+--- @include "includes/operators-first"
 local call = redis.call
 local time = call('TIME')
 local timestamp = math.max(time[1] * 1000000 + time[2], tonumber(ARGV[1]) + 1)

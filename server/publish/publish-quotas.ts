@@ -1,0 +1,56 @@
+import type { RefusalError } from '../../shared/errors.js';
+import type { StoreMemory } from '../limits/store-memory.js';
+import type { UserQuotas } from '../limits/user-quotas.js';
+import type { AppendReceipt } from '../log/broker.js';
+import type { PublishRequest } from '../log/publish-request.js';
+
+/** An admitted publish. */
+export interface AdmittedPublish {
+  /** Set if the sender may create no more topics: the refusal if the topic does not exist. */
+  readonly noNewTopic?: () => RefusalError;
+  /** Must be called with the outcome; undefined: it was not stored. */
+  readonly settled: (receipt: AppendReceipt | undefined) => void;
+}
+
+interface PublishQuotasDependencies {
+  /** The memory of the store; undefined if it cannot be full. */
+  readonly memory: StoreMemory | undefined;
+  readonly users: UserQuotas;
+}
+
+/** What users may store, checked before a message waits for the log. */
+export class PublishQuotas {
+  constructor(private readonly dependencies: PublishQuotasDependencies) {}
+
+  /**
+   * Admits a message; undefined: there are no limits.
+   *
+   * @throws RefusalError `quota_exceeded` or `unavailable`
+   */
+  admit(request: PublishRequest): AdmittedPublish | undefined {
+    const { memory, users } = this.dependencies;
+    const { sender } = request;
+    const isBounded = memory?.isBounded === true;
+    const isLimited = sender !== null && users.limitsStored;
+    if (!isBounded && !isLimited) return undefined;
+    const bytes = bytesOf(request);
+    if (isLimited) users.admitStored(sender, bytes);
+    // A user id is never empty: '' is the service itself.
+    const settleMemory = isBounded ? memory.admit(sender ?? '', bytes) : undefined;
+    return {
+      ...(isLimited && !users.mayCreate(sender) && { noNewTopic: () => users.noNewTopic(sender) }),
+      settled: (receipt) => {
+        const isStored = receipt?.duplicate === false;
+        settleMemory?.(isStored);
+        if (isLimited && isStored) users.onStored(sender, bytes, receipt.sequence === 1);
+      },
+    };
+  }
+}
+
+/** Approximate size of a message in the log. */
+function bytesOf({ topic, payloadJson, attachments, key = '' }: PublishRequest): number {
+  let bytes = topic.length + Buffer.byteLength(payloadJson) + 2 * key.length;
+  for (const part of attachments) bytes += part.length;
+  return bytes;
+}

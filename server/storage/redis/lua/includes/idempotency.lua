@@ -1,0 +1,55 @@
+-- Idempotency keys. A key is stored at "<prefix>:{<topic>}:k:<key>", its value is "<sequence>:<epoch>:<id>" of
+-- the first message with it. With `topics.idempotency_scope = "sender"` the value continues with ":<sender>",
+-- and the key counts for that sender only. A second sender with the same key stores it at
+-- "<prefix>:{<topic>}:o:<sender>:<key>". The first key then lives on as long as the second, so usually one call
+-- finds out that a key is new; ":<ms>" at its end is the time from which it no longer counts for its own sender.
+--
+-- A replica of version 0.1 reads and writes the first form only: beside it, keys belong to the topic, as before.
+
+-- The value of the first message with a key, without its sender; nil if the key is new to this sender.
+-- value: "<id>", or "<id>:<sender>"
+local function findKey(logKey, key, value)
+  local call = redis.call
+  local known = call('GET', key)
+  if not known then return nil end
+  local first, rest = string.match(known, '^([^:]*:[^:]*:[^:]*):?(.*)$')
+  local sender = string.match(value, '^[^:]*:(.+)$')
+  if not sender or rest == '' then return first or known end
+  local knownSender, validUntil = string.match(rest, '^([^:]*):?(%d*)$')
+  if knownSender == sender then
+    local time = call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    return (validUntil == '' or now < tonumber(validUntil)) and first or nil
+  end
+  local own = call('GET', string.sub(logKey, 1, -4) .. 'o:' .. sender .. ':' .. string.sub(key, #logKey))
+  return own and string.match(own, '^[^:]*:[^:]*:[^:]*') or nil
+end
+
+-- Stores a key with the value of a message that is new. If the key is known, stores nothing and returns the
+-- value of the first message, without its sender.
+local function storeKey(logKey, key, value, ttl)
+  local call = redis.call
+  -- Usually the key is new, and one call is enough.
+  if call('SET', key, value, 'NX', 'PX', ttl) then return nil end
+  local known = call('GET', key)
+  local first, rest = string.match(known, '^([^:]*:[^:]*:[^:]*):?(.*)$')
+  local sender = string.match(value, '^[^:]*:[^:]*:[^:]*:(.+)$')
+  -- One of them belongs to the topic.
+  if not sender or rest == '' then return first or known end
+  local knownSender, validUntil = string.match(rest, '^([^:]*):?(%d*)$')
+  local time = call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  if knownSender == sender then
+    if validUntil == '' or now < tonumber(validUntil) then return first end
+    call('SET', key, value, 'PX', ttl)
+    return nil
+  end
+  -- logKey is "<prefix>:{<topic>}:log".
+  local own = string.sub(logKey, 1, -4) .. 'o:' .. sender .. ':' .. string.sub(key, #logKey)
+  if not call('SET', own, value, 'NX', 'PX', ttl) then
+    return string.match(call('GET', own), '^[^:]*:[^:]*:[^:]*')
+  end
+  if validUntil == '' then known = known .. ':' .. string.format('%.0f', now + call('PTTL', key)) end
+  call('SET', key, known, 'PX', ttl)
+  return nil
+end
