@@ -17,6 +17,9 @@ import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
 import { CommandListener } from '../gateway/socketio/command-listener.js';
 import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.js';
 import { FastPublish } from '../gateway/socketio/fast-publish.js';
+import type { NewAdmission } from '../gateway/engine-internals/web-socket-server.js';
+import type { InboundControl } from '../gateway/inbound/inbound-control.js';
+import { applyBudgets } from '../gateway/inbound/inbound-of.js';
 import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
 import { systemClock } from '../primitives/clock.js';
@@ -28,6 +31,7 @@ interface GatewayParts extends Foundation, Messaging {
   readonly http: HttpServer;
   readonly io: SocketIoServer;
   readonly slimConnections: boolean;
+  readonly inbound: InboundControl;
 }
 
 /** The gateway of both wires. */
@@ -35,6 +39,7 @@ export interface Gateway {
   readonly budget: SendBufferBudget;
   readonly fastPublish: FastPublish;
   readonly lifecycle: ConnectionLifecycle;
+  readonly inbound: InboundControl;
   /** Admits no client from now on. Connected clients stay connected. */
   stop(): void;
   /** Closes every connection and the HTTP server. Sockets still open after a short time are destroyed. */
@@ -45,11 +50,17 @@ export interface Gateway {
  * Makes the Socket.IO server. With Redis, events of embedding programs and of the Admin UI reach the clients
  * of all replicas.
  */
-export function assembleSocketIo({ settings, storage: { adapter } }: Foundation): SocketIoServer {
-  const io = createSocketIo({
-    ...transportSettings(settings),
-    connectTimeoutMs: settings.websocket.connectTimeoutSecs * 1000,
-  });
+export function assembleSocketIo(
+  { settings, storage: { adapter } }: Foundation,
+  { newBudget }: InboundControl,
+): SocketIoServer {
+  const io = createSocketIo(
+    {
+      ...transportSettings(settings),
+      connectTimeoutMs: settings.websocket.connectTimeoutSecs * 1000,
+    },
+    (reader) => newBudget(reader, 'socketio'),
+  );
   if (adapter !== undefined) {
     const key = `${settings.redis.keyPrefix}:io`;
     const options = { key, publishOnSpecificResponseChannel: true };
@@ -61,7 +72,7 @@ export function assembleSocketIo({ settings, storage: { adapter } }: Foundation)
 /** Assembles the gateway and starts to serve clients. */
 export function assembleGateway(parts: GatewayParts): Gateway {
   const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
-  const { registry, topics, sessions, direct, permissions, router } = parts;
+  const { registry, topics, sessions, direct, permissions, router, inbound } = parts;
   const { websocket } = settings;
   const { hooks } = supervision;
   const addressOf = addresses.of;
@@ -129,6 +140,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     },
   );
   listenTo(http, io, (request) => pipeline.admit(request));
+  applyBudgets(io, inbound);
   guardUpgrades(http, io.engine);
   closeUnservedUpgrades({ http, isServed }, { limitMs: 20_000 });
   io.engine.on('connection', admission.transportOpened);
@@ -136,12 +148,18 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   io.engine.on('connection_error', ({ req }: { req: IncomingMessage }) => admission.failed(req));
   new ConnectionMiddleware({ pipeline, lifecycle, addressOf, onRefused: refusals.note }).install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
-  const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));
+  const newAdmission: NewAdmission = (reader) => inbound.newBudget(reader, 'json');
+  const upgrades = new WsUpgrade(
+    http,
+    { pipeline, addressOf, newAdmission, onConnection },
+    transportSettings(settings),
+  );
   const closing = new GatewayClose({ http, io, upgrades });
   return {
     budget,
     fastPublish,
     lifecycle,
+    inbound,
     stop: () => {
       admission.stop();
       upgrades.stop();

@@ -12,6 +12,7 @@ import { assembleAdmin } from './admin.js';
 import { assembleFoundation, type Foundation } from './foundation.js';
 import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
 import { assembleHttp } from './http.js';
+import { assembleInbound } from './inbound.js';
 import { assembleMessaging, type Messaging } from './messaging.js';
 import { metricSources } from './metric-sources.js';
 
@@ -61,14 +62,15 @@ export class Service {
     this.developmentSecret = foundation.generatedSecret;
     this.app = express().disable('x-powered-by').set('trust proxy', foundation.addresses.isTrusted);
     this.http = createServer(this.app);
-    this.io = assembleSocketIo(foundation);
+    const inbound = assembleInbound(foundation);
+    this.io = assembleSocketIo(foundation, inbound);
     const isDraining = () => this.phase === 'draining';
     this.messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
     const parts = { ...foundation, ...this.messaging };
     const { http, io } = this;
     const { slimConnections: slim } = settings.websocket;
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
-    this.gateway = assembleGateway({ ...parts, http, io, slimConnections });
+    this.gateway = assembleGateway({ ...parts, http, io, slimConnections, inbound });
     const phase = () => this.phase;
     const admin = assembleAdmin(parts);
     this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt: this.startedAt, admin });

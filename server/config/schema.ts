@@ -107,6 +107,22 @@ export const settingsSchema = z.strictObject({
         count(0),
         'Largest number of connections of this replica from one address; 0 for no limit.',
       ),
+      max_join_bytes: setting(
+        positive(262_144, 134_217_728),
+        'Bytes that a Socket.IO client may send before it has joined: its token, and the positions of its topics.',
+      ),
+      max_inflight_commands: setting(
+        positive(5000, 1_000_000),
+        'Commands of one connection that may be unanswered; with more it is not read until half of them are answered.',
+      ),
+      max_inflight_bytes: setting(
+        positive(4_194_304),
+        'Bytes of the unanswered commands of one connection; with more it is not read until half of them are answered.',
+      ),
+      total_inflight_bytes: setting(
+        positive(16_777_216),
+        'Bytes of the unanswered commands of all connections; with more, connections that hold much of them are not read.',
+      ),
       slim_connections: setting(
         z.enum(['auto', 'on', 'off']).default('auto'),
         'Whether idle connections release their handshake and request, which makes them much smaller. `auto`: `on` in the standalone service, `off` in a program that embeds it, which then sees them as in plain Socket.IO.',
@@ -248,6 +264,10 @@ export const settingsSchema = z.strictObject({
         'A connection refused as `rate_limited` this often within ten seconds is closed; 0 for never.',
       ),
       address_connects_per_sec: setting(count(0), 'Handshakes per second from one address; 0 for no limit.'),
+      waste_packets_per_sec: setting(
+        count(500),
+        'Packets without use per second and connection: WebSocket pings, unknown, malformed and forbidden commands, acknowledgements that nobody waits for. With more it is not read until the next second; if it goes on for more than five seconds it is closed; 0 for no limit.',
+      ),
       http_requests: setting(
         count(6000),
         'Requests to `/api` per caller and `http_window_secs`; 0 for no limit.',

@@ -6,6 +6,8 @@ import { acksOf } from './engine-internals/acknowledgements.js';
 import { engineOf, type EngineConnection } from './engine-internals/engine-connection.js';
 import { keepAddress, makeSlim } from './engine-internals/slim-connection.js';
 import { SocketTransport } from './engine-internals/socket-transport.js';
+import type { InboundBudget } from './inbound/inbound-budget.js';
+import { inboundOf } from './inbound/inbound-of.js';
 import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 
@@ -60,6 +62,8 @@ export class ClientConnection implements Subscriber {
   identity: Identity;
   sessionId: string;
   readonly socket: Socket;
+  /** What its transport may cost. */
+  readonly inbound: InboundBudget | undefined;
   /**
    * Time of its last publish on the monotonic clock, in milliseconds; see
    * {@link import('./read-throttle.js').ReadThrottle}.
@@ -82,7 +86,9 @@ export class ClientConnection implements Subscriber {
     this.connectedAt = made.connectedAt;
     this.release = made.release;
     this.outbox = new Outbox(new SocketTransport(made.socket), made.wire, budget);
-    ownedBy(engineOf(made.socket))[owner] = this;
+    const engine = engineOf(made.socket);
+    this.inbound = inboundOf(engine);
+    ownedBy(engine)[owner] = this;
   }
 
   emit(event: ServerEvent, data: unknown): void {
@@ -90,6 +96,7 @@ export class ClientConnection implements Subscriber {
   }
 
   expectAck(ackId: number, messageId: string, onAck: () => void): void {
+    this.inbound?.askedForAck();
     if (this.wire === 'json') {
       this.await(messageId, onAck);
       return;
@@ -103,6 +110,7 @@ export class ClientConnection implements Subscriber {
    */
   acknowledged(messageId: string): boolean {
     const onAck = this.awaited?.get(messageId);
+    this.inbound?.acknowledged(onAck !== undefined);
     if (onAck === undefined) return false;
     this.awaited!.delete(messageId);
     onAck();

@@ -26,6 +26,7 @@ export interface MetricSources {
   readonly tokens: () => { revocations: number; refresh_reuses: number };
   readonly outboxes: () => { slow: number; waitingBytes: number };
   readonly optimizations: () => MetricsDocument['optimizations'];
+  readonly inbound: () => MetricsDocument['inbound'];
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
   readonly actors: () => MetricsDocument['actors'];
   readonly alerts: () => MetricsDocument['alerts'];
@@ -106,6 +107,7 @@ export class Metrics {
         disconnected: delivery.disconnected,
       },
       optimizations: sources.optimizations(),
+      inbound: sources.inbound(),
       mailboxes: { ...sources.mailboxes(), rejected: this.refused.busy ?? 0 },
       actors: sources.actors(),
       alerts: sources.alerts(),
