@@ -29,6 +29,9 @@ import { NamespaceGuard } from '../gateway/namespaces/namespace-guard.js';
 import { CommandListener } from '../gateway/socketio/command-listener.js';
 import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.js';
 import { FastPublish } from '../gateway/socketio/fast-publish.js';
+import type { NewAdmission } from '../gateway/engine-internals/web-socket-server.js';
+import type { InboundControl } from '../gateway/inbound/inbound-control.js';
+import { applyBudgets } from '../gateway/inbound/inbound-of.js';
 import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
 import { UserSlots } from '../gateway/user-slots.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
@@ -42,6 +45,7 @@ interface GatewayParts extends Foundation, Messaging {
   readonly io: SocketIoServer;
   readonly slimConnections: boolean;
   readonly publicNamespaces: readonly (string | RegExp)[];
+  readonly inbound: InboundControl;
 }
 
 /** The gateway of both wires. */
@@ -50,6 +54,7 @@ export interface Gateway {
   readonly fastPublish: FastPublish;
   readonly lifecycle: ConnectionLifecycle;
   readonly namespaces: NamespaceGuard;
+  readonly inbound: InboundControl;
   /** Admits no client from now on. Connected clients stay connected. */
   stop(): void;
   /** Closes every connection and the HTTP server. Sockets still open after a short time are destroyed. */
@@ -60,11 +65,17 @@ export interface Gateway {
  * Makes the Socket.IO server. With Redis, events of embedding programs and of the Admin UI reach the clients
  * of all replicas.
  */
-export function assembleSocketIo({ settings, storage: { adapter } }: Foundation): SocketIoServer {
-  const io = createSocketIo({
-    ...transportSettings(settings),
-    connectTimeoutMs: settings.websocket.connectTimeoutSecs * 1000,
-  });
+export function assembleSocketIo(
+  { settings, storage: { adapter } }: Foundation,
+  { newBudget }: InboundControl,
+): SocketIoServer {
+  const io = createSocketIo(
+    {
+      ...transportSettings(settings),
+      connectTimeoutMs: settings.websocket.connectTimeoutSecs * 1000,
+    },
+    (reader) => newBudget(reader, 'socketio'),
+  );
   if (adapter !== undefined) {
     const key = `${settings.redis.keyPrefix}:io`;
     const options = { key, publishOnSpecificResponseChannel: true };
@@ -76,7 +87,7 @@ export function assembleSocketIo({ settings, storage: { adapter } }: Foundation)
 /** Assembles the gateway and starts to serve clients. */
 export function assembleGateway(parts: GatewayParts): Gateway {
   const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
-  const { registry, sessions, direct, router } = parts;
+  const { registry, sessions, direct, router, inbound } = parts;
   const { websocket } = settings;
   const { hooks } = supervision;
   const addressOf = addresses.of;
@@ -179,6 +190,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     },
   );
   listenTo(http, io, (request) => pipeline.admit(request));
+  applyBudgets(io, inbound);
   guardUpgrades(http, io.engine);
   closeUnservedUpgrades({ http, isServed }, { limitMs: 20_000 });
   io.engine.on('connection', admission.transportOpened);
@@ -221,13 +233,19 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   );
   middleware.install(io);
   const onConnection = (connection: Parameters<typeof joinWith>[1]) => joinWith(io, connection);
-  const upgrades = new WsUpgrade(http, { pipeline, addressOf, onConnection }, transportSettings(settings));
+  const newAdmission: NewAdmission = (reader) => inbound.newBudget(reader, 'json');
+  const upgrades = new WsUpgrade(
+    http,
+    { pipeline, addressOf, newAdmission, onConnection },
+    transportSettings(settings),
+  );
   const closing = new GatewayClose({ http, io, upgrades });
   return {
     budget,
     fastPublish,
     lifecycle,
     namespaces,
+    inbound,
     stop: () => {
       admission.stop();
       upgrades.stop();

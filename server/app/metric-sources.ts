@@ -29,6 +29,7 @@ export function metricSources(parts: MetricParts): MetricSources {
       direct_writes: budget.directWrites,
       slim_connections: lifecycle.slimConnections,
     }),
+    inbound: () => gateway.inbound.counts,
     mailboxes: () => sumMailboxes(topics.publisher.health().values()),
     actors: () => ({ ...supervision.supervisor.counts, stopped: supervision.supervisor.stopped }),
     alerts: () => supervision.alerts.counts,

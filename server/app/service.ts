@@ -16,6 +16,7 @@ import { assembleAdmin, type Admin } from './admin.js';
 import { assembleFoundation, type Foundation } from './foundation.js';
 import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
 import { assembleHttp } from './http.js';
+import { assembleInbound } from './inbound.js';
 import { assembleMessaging, type Messaging } from './messaging.js';
 import { metricSources } from './metric-sources.js';
 import { warnOfDangers } from './setting-warnings.js';
@@ -75,7 +76,8 @@ export class Service {
     this.developmentSecret = foundation.generatedSecret;
     this.app = express().disable('x-powered-by').set('trust proxy', foundation.addresses.isTrusted);
     this.http = createHttpServer(this.app, settings.server);
-    this.io = assembleSocketIo(foundation);
+    const inbound = assembleInbound(foundation);
+    this.io = assembleSocketIo(foundation, inbound);
     const isDraining = () => this.phase === 'draining';
     this.messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
     const parts = { ...foundation, ...this.messaging };
@@ -83,7 +85,7 @@ export class Service {
     const { slimConnections: slim } = settings.websocket;
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
     const { publicNamespaces = [] } = options;
-    this.gateway = assembleGateway({ ...parts, http, io, slimConnections, publicNamespaces });
+    this.gateway = assembleGateway({ ...parts, http, io, slimConnections, inbound, publicNamespaces });
     guardRequests(http, {
       bodyTimeoutMs: settings.server.bodyTimeoutSecs * 1000,
       isTimed: ({ url = '' }) => timedPaths.test(url),

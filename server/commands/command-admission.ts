@@ -24,7 +24,7 @@ export function commandAdmission({
         retryAfterMs: drainingRetryMs,
       });
     }
-    control.checkCommand(command);
+    if (command !== undefined) control.checkCommand(command);
     return limiter.admit(connection);
   };
 }

@@ -11,10 +11,13 @@ export type Answer = ({ readonly ok: true } & object) | { readonly ok: false; re
 export interface CommandRouterDependencies {
   readonly commands: readonly Command[];
   readonly log: Log;
-  /** Called before a command runs; throws or rejects to refuse it (limits, modes). If it returns a promise, the command waits for it. */
+  /**
+   * Called before a command runs; throws or rejects to refuse it (limits, modes). If it returns a promise, the command waits for it. Undefined:
+   * there is no such command, and only limits apply.
+   */
   readonly admit: (
     connection: Connection,
-    command: Pick<Command, 'name' | 'refusedIn'>,
+    command: Pick<Command, 'name' | 'refusedIn'> | undefined,
   ) => void | Promise<void>;
   /** Called for each refused command. */
   readonly onRefused: (refusal: RefusedCommand) => void;
@@ -57,16 +60,16 @@ export class CommandRouter {
     let ran = false;
     try {
       const command = this.commands.get(name);
-      if (command === undefined)
-        throw new RefusalError(
-          'unknown_type',
-          `there is no command ${JSON.stringify(beginningOf(name, 50))}`,
-        );
       const admitted = this.dependencies.admit(connection, command);
       if (admitted !== undefined) {
         await admitted;
         if (connection.isClosed === true) throw new RefusalError('conflict', 'the connection has closed');
       }
+      if (command === undefined)
+        throw new RefusalError(
+          'unknown_type',
+          `there is no command ${JSON.stringify(beginningOf(name, 50))}`,
+        );
       const parsed = parseRequest(command.schema, request ?? {});
       ran = true;
       return { ok: true, ...(await command.run(connection, parsed)) };
@@ -75,7 +78,18 @@ export class CommandRouter {
     }
   }
 
-  private refuse(refused: Omit<RefusedCommand, 'code'>): Answer {
+  /** The error for a frame of `/ws` that is no command: it passes the limits like one. Never rejects. */
+  async refuseFrame(connection: Connection, error: RefusalError): Promise<WireError> {
+    const refused = { connection, name: 'none', request: undefined, ran: false };
+    try {
+      await this.dependencies.admit(connection, undefined);
+      return this.refuse({ ...refused, error }).error;
+    } catch (limit) {
+      return this.refuse({ ...refused, error: limit }).error;
+    }
+  }
+
+  private refuse(refused: Omit<RefusedCommand, 'code'>): Answer & { readonly ok: false } {
     const { connection, name, error } = refused;
     const wire = toWireError(error);
     this.dependencies.onRefused({ ...refused, code: wire.code });

@@ -139,6 +139,22 @@ export const settingsSchema = z
           count(5000),
           'Largest number of connections of this replica from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
         ),
+        max_join_bytes: setting(
+          positive(262_144, 134_217_728),
+          'Bytes that a Socket.IO client may send before it has joined: its token, and the positions of its topics.',
+        ),
+        max_inflight_commands: setting(
+          positive(5000, 1_000_000),
+          'Commands of one connection that may be unanswered; with more it is not read until half of them are answered.',
+        ),
+        max_inflight_bytes: setting(
+          positive(4_194_304),
+          'Bytes of the unanswered commands of one connection; with more it is not read until half of them are answered.',
+        ),
+        total_inflight_bytes: setting(
+          positive(16_777_216),
+          'Bytes of the unanswered commands of all connections; with more, connections that hold much of them are not read.',
+        ),
         max_unjoined: setting(
           count(1000),
           'Clients that are connected and have not authenticated yet; half of it for one address. Handshakes of others wait. 0 for no limit.',
@@ -344,6 +360,10 @@ export const settingsSchema = z
         address_connects_per_sec: setting(
           count(500),
           'Handshakes per second from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
+        ),
+        waste_packets_per_sec: setting(
+          count(500),
+          'Packets without use per second and connection: WebSocket pings, unknown, malformed and forbidden commands, acknowledgements that nobody waits for. With more it is not read until the next second; if it goes on for more than five seconds it is closed; 0 for no limit.',
         ),
         untrusted_forwarders: setting(
           z.enum(['exempt', 'limit']).default('exempt'),

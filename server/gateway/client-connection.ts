@@ -7,6 +7,8 @@ import { engineOf, type EngineConnection } from './engine-internals/engine-conne
 import { keepAddress, makeSlim } from './engine-internals/slim-connection.js';
 import { setSocketUser } from './socket-user.js';
 import { SocketTransport } from './engine-internals/socket-transport.js';
+import type { InboundBudget } from './inbound/inbound-budget.js';
+import { inboundOf } from './inbound/inbound-of.js';
 import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 
@@ -62,6 +64,8 @@ export class ClientConnection implements Subscriber {
   sessionId: string;
   isClosed = false;
   readonly socket: Socket;
+  /** What its transport may cost. */
+  readonly inbound: InboundBudget | undefined;
   /**
    * Time of its last publish on the monotonic clock, in milliseconds; see
    * {@link import('./read-throttle.js').ReadThrottle}.
@@ -84,7 +88,9 @@ export class ClientConnection implements Subscriber {
     this.connectedAt = made.connectedAt;
     this.release = made.release;
     this.outbox = new Outbox(new SocketTransport(made.socket), made.wire, budget);
-    ownedBy(engineOf(made.socket))[owner] = this;
+    const engine = engineOf(made.socket);
+    this.inbound = inboundOf(engine);
+    ownedBy(engine)[owner] = this;
   }
 
   get identity(): Identity {
@@ -102,6 +108,7 @@ export class ClientConnection implements Subscriber {
   }
 
   expectAck(ackId: number, messageId: string, onAck: () => void): void {
+    this.inbound?.askedForAck();
     if (this.wire === 'json') {
       this.await(messageId, onAck);
       return;
@@ -115,6 +122,7 @@ export class ClientConnection implements Subscriber {
    */
   acknowledged(messageId: string): boolean {
     const onAck = this.awaited?.get(messageId);
+    this.inbound?.acknowledged(onAck !== undefined);
     if (onAck === undefined) return false;
     this.awaited!.delete(messageId);
     onAck();

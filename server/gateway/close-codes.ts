@@ -10,11 +10,13 @@ export const closeReasons = {
   disconnected: [1000, 'disconnected by the service'],
   /** Refused after the upgrade; an `Error` frame gives the reason. */
   refused: [1008, 'refused'],
+  /** The client sent what no limit allows. The text names the limit; a close frame has room for 123 bytes. */
+  overLimit: (text: string): CloseReason => [1008, text.slice(0, 120)],
   /** The client sent a frame above `websocket.transport_limit_bytes`. */
   tooLarge: (limitBytes: number): CloseReason => [1009, `a frame may have at most ${limitBytes} bytes`],
   /** The client should connect again, to another replica. */
   shuttingDown: [1012, 'the replica is shutting down'],
-} as const satisfies Readonly<Record<string, CloseReason | ((limit: number) => CloseReason)>>;
+} as const satisfies Readonly<Record<string, CloseReason | ((limit: never) => CloseReason)>>;
 
 /** Time limit for a client's answer to a close frame, in milliseconds. */
 export const closeTimeoutMs = 1000;

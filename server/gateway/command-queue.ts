@@ -3,10 +3,11 @@ import type { Clock } from '../primitives/clock.js';
 import type { Answer } from '../commands/router.js';
 import type { ClientConnection } from './client-connection.js';
 import { engineOf } from './engine-internals/engine-connection.js';
-import { pauseWebSocket } from './engine-internals/reading.js';
+import { pauses } from './inbound/inbound-budget.js';
+import { inboundOf } from './inbound/inbound-of.js';
 
 /**
- * With this many commands waiting, the service stops reading the WebSocket. It does not stop at the first
+ * With this many commands waiting, the service stops reading the transport. It does not stop at the first
  * one: pongs would not be read either, and a client that reads a long answer over a slow line would be taken
  * for dead.
  */
@@ -26,8 +27,6 @@ interface WaitingCommand {
 /** Waiting commands of one connection. */
 interface Queue {
   readonly commands: WaitingCommand[];
-  /** The paused WebSocket of the connection; undefined while it is read. */
-  paused: { resume(): void } | undefined;
 }
 
 type RunCommand = (connection: ClientConnection, command: string, request: unknown) => Promise<Answer>;
@@ -68,12 +67,19 @@ export class CommandQueue {
     return new Promise((resolve) => this.wait(connection, queue, { command, request, resolve }));
   };
 
+  /** Does not read the connection while answers that did not go through {@link run} wait for its client. */
+  waitForReader(connection: ClientConnection): void {
+    if (!connection.outbox.isOverfull || this.queues.has(connection)) return;
+    this.queues.set(connection, { commands: [] });
+    inboundOf(engineOf(connection.socket))?.pause(pauses.answers);
+    this.proceed(connection);
+  }
+
   /** Called when the connection has closed. Its waiting commands get no answer. */
   left(connection: ClientConnection): void {
-    const queue = this.queues.get(connection);
     this.queues.delete(connection);
     // The transport may stay open after the connection has left.
-    queue?.paused?.resume();
+    this.read(connection);
   }
 
   private isFree(connection: ClientConnection, command: string): boolean {
@@ -97,7 +103,7 @@ export class CommandQueue {
 
   private wait(connection: ClientConnection, queue: Queue | undefined, waiting: WaitingCommand): void {
     if (queue === undefined) {
-      this.queues.set(connection, { commands: [waiting], paused: undefined });
+      this.queues.set(connection, { commands: [waiting] });
       this.proceed(connection);
       return;
     }
@@ -109,14 +115,18 @@ export class CommandQueue {
           limit: waitingLimit,
         }),
       );
-    } else if (queue.commands.length >= pausedFrom && queue.paused === undefined) {
-      queue.paused = pauseWebSocket(engineOf(connection.socket));
+    } else if (queue.commands.length >= pausedFrom) {
+      inboundOf(engineOf(connection.socket))?.pause(pauses.answers);
     }
   }
 
   private proceed(connection: ClientConnection): void {
     const queue = this.queues.get(connection);
     if (queue === undefined) return;
+    if (connection.outbox.isOverfull) {
+      connection.outbox.onceDrained(() => this.proceed(connection));
+      return;
+    }
     for (let next = queue.commands[0]; next !== undefined; next = queue.commands[0]) {
       if (!this.isFree(connection, next.command)) {
         // Otherwise a command with a large answer is running; its end calls this function again.
@@ -127,7 +137,11 @@ export class CommandQueue {
       next.resolve(this.start(connection, next.command, next.request));
     }
     this.queues.delete(connection);
-    queue.paused?.resume();
+    this.read(connection);
+  }
+
+  private read(connection: ClientConnection): void {
+    inboundOf(engineOf(connection.socket))?.resume(pauses.answers);
   }
 }
 

@@ -178,6 +178,20 @@ export const metricTable: readonly MetricRow[] = [
     'Connections that released what they do not need while idle.',
     ({ optimizations }) => optimizations.slim_connections,
   ),
+  gauge('rtc_inbound_commands', 'Commands that are not answered yet.', ({ inbound }) => inbound.commands),
+  gauge('rtc_inbound_bytes', 'Bytes of commands that are not answered yet.', ({ inbound }) => inbound.bytes),
+  counter(
+    'rtc_inbound_paused_total',
+    'Times a connection was not read because of a limit of what it may send.',
+    ({ inbound }) => inbound.paused,
+  ),
+  counter('rtc_inbound_waste_total', 'Packets without use.', ({ inbound }) => inbound.waste),
+  counter(
+    'rtc_inbound_closed_total',
+    'Connections closed for what they sent, by limit.',
+    ({ inbound }) => Object.entries(inbound.closed),
+    'limit',
+  ),
   gauge('rtc_topic_actors', 'Topics with recent publishes.', ({ mailboxes }) => mailboxes.actors),
   gauge('rtc_mailbox_waiting', 'Publishes waiting in mailboxes.', ({ mailboxes }) => mailboxes.waiting),
   counter(

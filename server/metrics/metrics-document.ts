@@ -80,6 +80,17 @@ export interface MetricsDocument {
     readonly direct_writes: number;
     readonly slim_connections: number;
   };
+  /**
+   * What clients send: unanswered commands and their bytes now; since the start, times a connection was not read because of a limit,
+   * packets without use, and connections closed for what they sent, by limit.
+   */
+  readonly inbound: {
+    readonly commands: number;
+    readonly bytes: number;
+    readonly paused: number;
+    readonly waste: number;
+    readonly closed: Readonly<Record<string, number>>;
+  };
   readonly mailboxes: {
     readonly actors: number;
     readonly waiting: number;

@@ -31,6 +31,7 @@ export interface MetricSources {
   readonly outboxes: () => { slow: number; waitingBytes: number };
   readonly answers: () => MetricsDocument['answers'];
   readonly optimizations: () => MetricsDocument['optimizations'];
+  readonly inbound: () => MetricsDocument['inbound'];
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
   readonly actors: () => MetricsDocument['actors'];
   readonly alerts: () => MetricsDocument['alerts'];
@@ -126,6 +127,7 @@ export class Metrics {
       },
       answers: sources.answers(),
       optimizations: sources.optimizations(),
+      inbound: sources.inbound(),
       mailboxes: { ...sources.mailboxes(), rejected: this.refused.busy ?? 0 },
       actors: sources.actors(),
       alerts: sources.alerts(),

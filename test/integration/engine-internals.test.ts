@@ -10,12 +10,13 @@
  *   - direct writes switched off: `writeFrames` does not try `writeDirectly`
  *   - slim connections switched off: `makeSlim` returns at once
  *   - the `wsEngine` option left out
+ *   - reading not stopped in the middle of a chunk: `stop` does not touch `_loop`; bodies of long-polling decoded at once: `onData` left alone
  */
 import assert from 'node:assert/strict';
 import { once, type EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { ServerResponse, type IncomingMessage } from 'node:http';
-import { Socket as TcpSocket } from 'node:net';
+import { createServer, ServerResponse, type IncomingMessage } from 'node:http';
+import { Socket as TcpSocket, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Socket as ServerSocket } from 'socket.io';
 import type { Socket } from 'socket.io-client';
@@ -25,8 +26,14 @@ import { engineOf } from '../../server/gateway/engine-internals/engine-connectio
 import { belongsToTransport, responseOf } from '../../server/gateway/engine-internals/engine-server.js';
 import { LazyAckTable } from '../../server/gateway/engine-internals/lazy-ack-table.js';
 import { startReading, stopReading } from '../../server/gateway/engine-internals/reading.js';
+import { awaitsPong } from '../../server/gateway/engine-internals/heartbeats.js';
 import { SmallTable } from '../../server/gateway/engine-internals/small-table.js';
-import { CodedWebSocketServer } from '../../server/gateway/engine-internals/web-socket-server.js';
+import {
+  CodedWebSocket,
+  CodedWebSocketServer,
+} from '../../server/gateway/engine-internals/web-socket-server.js';
+import { pauses, type InboundBudget } from '../../server/gateway/inbound/inbound-budget.js';
+import { inboundOf } from '../../server/gateway/inbound/inbound-of.js';
 import { firstSharedAckId } from '../../server/protocol/ack-ids.js';
 import { connectClient, emit, JsonClient } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
@@ -45,6 +52,12 @@ const kinds = {
   text: (value: unknown) => typeof value === 'string',
   object: (value: unknown) => typeof value === 'object' && value !== null,
 };
+
+/** Whether a stopped transport of long-polling holds a body. */
+function hasBody(budget: InboundBudget): boolean {
+  const { reader } = budget as unknown as { readonly reader: { readonly body: string | undefined } };
+  return reader.body !== undefined;
+}
 
 describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function () {
   let plain: EmbeddedService;
@@ -92,7 +105,8 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
       ],
       ['Transport of engine.io', transport, { writable: 'boolean', name: 'text', socket: 'object' }],
       ['Server of engine.io', io.engine as unknown as object, { clients: 'object' }],
-      ['WebSocket of ws', its, { _socket: 'object', _sender: 'object' }],
+      ['WebSocket of ws', its, { _socket: 'object', _sender: 'object', _receiver: 'object' }],
+      ['Receiver of ws', its['_receiver'] as object, { _loop: 'boolean', _maxPayload: 'number' }],
       ['Sender of ws', its['_sender'] as object, { sendFrame: 'function' }],
       ['Socket of Node', tcp, { _handle: 'object', _events: 'object', writableLength: 'number' }],
       [
@@ -244,6 +258,75 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
     startReading(tcp);
     assert.ok((await answer).ok);
     assert.equal(stopReading(engineOf(socketOf(slim, polling.id!))), undefined);
+  });
+
+  it('let a WebSocket stop between two frames of a chunk, go on, and close meanwhile', async () => {
+    const coded = new CodedWebSocketServer({ noServer: true, maxPayload: 1000 });
+    const http = createServer().listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    const { port } = http.address() as AddressInfo;
+    const accepted = new Promise<CodedWebSocket>((resolve) =>
+      http.on('upgrade', (request, socket, head) => coded.handleUpgrade(request, socket, head, resolve)),
+    );
+    const client = new WebSocket(`ws://127.0.0.1:${port}`) as WebSocket & { _socket: TcpSocket };
+    const its = await accepted;
+    await until(() => client.readyState === WebSocket.OPEN, 'the client is open');
+    const got: string[] = [];
+    its.on('message', (content: Buffer) => {
+      got.push(content.toString());
+      if (got.length === 3 || got.length === 5) its.stop();
+    });
+    client._socket.cork();
+    for (let n = 1; n <= 7; n++) client.send(String(n));
+    client._socket.uncork();
+    await until(() => got.length === 3, 'it has stopped');
+    client.send('8');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(got, ['1', '2', '3']);
+    its.start();
+    assert.deepEqual(got, ['1', '2', '3', '4', '5'], 'the rest of the chunk, until it stops again');
+    its.start();
+    await until(() => got.length === 8, 'all is read, in order');
+    assert.deepEqual(got, ['1', '2', '3', '4', '5', '6', '7', '8']);
+    its.stop();
+    client.send('9');
+    const closed = once(client, 'close');
+    its.close(1012, 'bye');
+    assert.equal((await closed)[0], 1012);
+    await until(() => its.readyState === WebSocket.CLOSED, 'the close frame of the client is read');
+    assert.equal(got.length, 8, 'what comes after the close is ignored');
+    http.close();
+  });
+
+  it('let a body of long-polling be decoded in parts, and answered at its end', async () => {
+    const socket = socketOf(slim, polling.id!);
+    const transport = engineOf(socket).transport as unknown as Fields;
+    assert.ok(Object.hasOwn(transport, 'onData'));
+    assert.equal(transport['maxHttpBufferSize'], 1_000_000);
+    const budget = inboundOf(engineOf(socket))!;
+    budget.pause(pauses.answers);
+    const order: string[] = [];
+    const { id: sid } = engineOf(socket);
+    const packets = ['42["publish",{"topic":"canary.body","payload":1}]', '42["ping",{}]'].join('\x1e');
+    const before = counts().fast_publishes;
+    const posted = fetch(`${slim.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, {
+      method: 'POST',
+      body: packets,
+    }).then(async (response) => order.push(await response.text()));
+    // The budget's reader keeps the body; engine.io has taken it for decoded.
+    await until(() => hasBody(budget), 'the body has arrived');
+    assert.deepEqual([order, counts().fast_publishes], [[], before]);
+    budget.resume(pauses.answers);
+    await posted;
+    assert.deepEqual([order, counts().fast_publishes], [['ok'], before + 1]);
+  });
+
+  it('tell pongs that answer a ping from others', async () => {
+    const engine = engineOf(socketOf(slim, webSocket.id!));
+    assert.equal(awaitsPong(engine), false);
+    (engine as unknown as { pingIntervalTimer: { _onTimeout(): void } }).pingIntervalTimer._onTimeout();
+    assert.equal(awaitsPong(engine), true);
+    await until(() => !awaitsPong(engine), 'the client has answered');
   });
 
   it('tell requests of a transport from handshakes, and leave the response on a request', async () => {

@@ -1,5 +1,10 @@
 import type { Answer } from '../../server/commands/router.js';
 import type { ClientConnection } from '../../server/gateway/client-connection.js';
+import type { EngineConnection } from '../../server/gateway/engine-internals/engine-connection.js';
+import { InboundControl } from '../../server/gateway/inbound/inbound-control.js';
+import { setInbound } from '../../server/gateway/inbound/inbound-of.js';
+import type { Clock } from '../../server/primitives/clock.js';
+import { inboundSettings } from './inbound-settings.js';
 
 /** A started command, which the test ends. */
 export interface StartedCommand {
@@ -30,9 +35,17 @@ export class FakeCaller {
     };
   }
 
-  get socket(): unknown {
-    const socket = { pause: () => (this.paused = true), resume: () => (this.paused = false) };
-    return { conn: { transport: { socket } } };
+  readonly socket = { conn: { readyState: 'open' } };
+
+  /** @param clock of the budget of its transport, which is not read while {@link paused} */
+  constructor(clock: Clock) {
+    const reader = {
+      stop: () => void (this.paused = true),
+      start: () => void (this.paused = false),
+      limitFrames: () => {},
+    };
+    const control = new InboundControl({ clock, closeTransport: () => {} }, inboundSettings());
+    setInbound(this.socket.conn as unknown as EngineConnection, control.newBudget(reader, 'json'));
   }
 
   /** Simulates that the client has read everything. */

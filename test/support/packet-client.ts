@@ -40,8 +40,8 @@ export class PacketClient {
     return `40${JSON.stringify({ token: tokenOf(userId) })}`;
   }
 
-  /** Sends packets in one piece, so that they arrive together. */
-  send(...packets: string[]): void {
+  /** Sends packets in one piece, so that they arrive together. Buffers are binary parts. */
+  send(...packets: (string | Buffer)[]): void {
     this.tcp.cork();
     for (const packet of packets) this.webSocket.send(packet);
     this.tcp.uncork();

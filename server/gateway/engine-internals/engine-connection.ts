@@ -31,8 +31,6 @@ export interface TransportSocket {
   readonly readyState: number;
   /** The TCP socket of the WebSocket. */
   readonly _socket?: TcpSocket | null;
-  pause(): void;
-  resume(): void;
 }
 
 /** A transport of an Engine.IO connection. Only WebSocket transports have a `socket`. */
@@ -55,6 +53,8 @@ export interface EngineConnection {
   write(data: string | Buffer, options?: WriteOptions, callback?: () => void): unknown;
   close(discard?: boolean): unknown;
   listenerCount(event: string): number;
+  /** Gives the client its whole time again to show a sign of life. Only `/ws` connections have it. */
+  postponeTimeout?(): void;
 }
 
 /** The Engine.IO connection of a socket. */

@@ -20,6 +20,15 @@ export function belongsToTransport(request: IncomingMessage, io: Server): boolea
   return query?.['sid'] !== undefined && Object.hasOwn(clientsOf(io), query['sid']);
 }
 
+/**
+ * Makes engine.io serve a JSONP request as plain long-polling. No client that the service supports sends one, and its
+ * bodies are decoded at once.
+ */
+export function ignoreJsonp(request: IncomingMessage): void {
+  const { _query: query } = request as IncomingMessage & { readonly _query?: Record<string, unknown> };
+  if (query !== undefined) delete query['j'];
+}
+
 /** The response of a long-polling request, which engine.io keeps on the request. Undefined for an upgrade. */
 export function responseOf(request: IncomingMessage): ServerResponse | undefined {
   return (request as IncomingMessage & { readonly res?: ServerResponse }).res;

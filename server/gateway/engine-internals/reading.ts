@@ -1,5 +1,5 @@
 import type { Socket as TcpSocket } from 'node:net';
-import { tcpSocketOf, type EngineConnection, type TransportSocket } from './engine-connection.js';
+import { tcpSocketOf, type EngineConnection } from './engine-connection.js';
 
 /**
  * The native handle of a TCP socket. `tcp.pause()` is not enough: Node continues to read into its own buffer.
@@ -30,18 +30,6 @@ export function stopReading(engine: EngineConnection): TcpSocket | undefined {
 export function startReading(tcp: TcpSocket): void {
   const handle = handleOf(tcp);
   if (handle?.reading === true) handle.readStart?.();
-}
-
-/**
- * Pauses the WebSocket of a connection. Long-polling needs no pause: its packets arrive in requests, one at a
- * time and of bounded size.
- *
- * @returns the WebSocket to resume
- */
-export function pauseWebSocket(engine: EngineConnection): Pick<TransportSocket, 'resume'> | undefined {
-  const { socket } = engine.transport;
-  socket?.pause?.();
-  return socket;
 }
 
 function handleOf(tcp: TcpSocket | undefined): ReadHandle | null | undefined {

@@ -1,27 +1,107 @@
+import type { IncomingMessage } from 'node:http';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
-import { closeReasons, closeTimeoutMs } from '../close-codes.js';
 import { selectProtocol } from '../../protocol/token-protocol.js';
+import { closeReasons, closeTimeoutMs, type CloseReason } from '../close-codes.js';
 import type { EngineConnection } from './engine-connection.js';
+import type { PacketAdmission, PacketReader } from './packet-reader.js';
 
 /** The code by which ws closes a connection after a frame above its `maxPayload` (RFC 6455, 7.4.1). */
 const tooBig = 1009;
 
+const nothing = Buffer.alloc(0);
+
+/** The receiver of a WebSocket: it takes chunks of bytes and emits frames. */
+interface FrameParser {
+  /** False makes it stop after the present frame; the next write continues. */
+  _loop: boolean;
+  _maxPayload: number;
+  readonly writableEnded: boolean;
+  readonly destroyed: boolean;
+  write(chunk: Buffer): void;
+}
+
+/** Makes what decides on the frames of a new WebSocket. */
+export type NewAdmission = (reader: PacketReader, webSocket: WebSocket) => PacketAdmission;
+
 /**
- * A WebSocket whose close frame always has a code and a text: engine.io closes without a code, and ws without a text where a frame is too
- * large.
+ * A WebSocket of a server, with two additions:
+ *
+ * - Every frame is admitted before it is passed on, and reading stops in the middle of a chunk if it has to: a chunk of 64 KiB can hold ten
+ *   thousand frames.
+ * - Its close frame always has a code and a text: engine.io closes without a code, and ws without a text where a frame is too large.
  */
-class CodedWebSocket extends WebSocket {
-  /** Largest frame of a server's clients. It belongs to the class, so that no connection has to hold it. */
+export class CodedWebSocket extends WebSocket implements PacketReader {
+  /** They belong to the class of one server, so that no connection has to hold them. */
   static readonly limitBytes: number = 0;
-  /** Set only where it is so: connections are many. */
+  static readonly newAdmission: NewAdmission | undefined = undefined;
+  /** Undefined if the server has no {@link NewAdmission}. */
+  declare admission?: PacketAdmission | undefined;
+  // These are set only where it is so: connections are many.
   declare isClosedAsTooLarge?: true;
+  /** Takes the place of the code and text of every close. */
+  declare closeReason?: CloseReason;
+  declare isStopped?: boolean;
+  declare isIgnored?: true;
+
+  // ws emits every frame of a chunk in one turn; there is no event before that.
+  override emit(event: string | symbol, first?: unknown, second?: unknown): boolean {
+    if (event === 'message') {
+      if (!this.admits(first as Buffer, second as boolean)) return true;
+    } else if (event === 'ping' || event === 'pong') {
+      if (this.isStopped === true) this.stop();
+      this.admission?.admitControlFrame();
+    } else if (event === 'open') {
+      this.admission = this.server.newAdmission?.(this, this);
+    }
+    return super.emit(event, first, second);
+  }
 
   override close(code?: number, text?: string | Buffer): void {
-    if (code === undefined) super.close(...closeReasons.disconnected);
+    if (this.closeReason !== undefined) super.close(...this.closeReason);
+    else if (code === undefined) super.close(...closeReasons.disconnected);
     else if (code === tooBig && text === undefined) {
       this.isClosedAsTooLarge = true;
-      super.close(...closeReasons.tooLarge((this.constructor as typeof CodedWebSocket).limitBytes));
+      super.close(...closeReasons.tooLarge(this.parser?._maxPayload ?? this.server.limitBytes));
     } else super.close(code, text);
+    // What the client has sent before it answers the close frame is read, and ignored.
+    this.isIgnored = true;
+    if (this.isStopped === true && this.closeReason === undefined) this.start();
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    if (this.parser !== undefined) this.parser._loop = false;
+    this.pause();
+  }
+
+  start(): void {
+    this.isStopped = false;
+    const { parser } = this;
+    // First the rest of the chunk. It may stop reading again.
+    if (parser !== undefined && !parser.writableEnded && !parser.destroyed) parser.write(nothing);
+    if (!this.isStopped) this.resume();
+  }
+
+  limitFrames(bytes: number): void {
+    if (this.parser !== undefined) this.parser._maxPayload = bytes;
+  }
+
+  private admits(content: Buffer, isBinary: boolean): boolean {
+    // When a stopped socket closes, ws passes on what Node has read meanwhile.
+    if (this.isStopped === true) {
+      this.stop();
+      return false;
+    }
+    const isAdmitted = this.admission?.admitFrame(content, isBinary) !== false;
+    return isAdmitted && this.isIgnored !== true;
+  }
+
+  private get parser(): FrameParser | undefined {
+    return (this as unknown as { readonly _receiver?: FrameParser | null })._receiver ?? undefined;
+  }
+
+  private get server(): typeof CodedWebSocket {
+    return this.constructor as typeof CodedWebSocket;
   }
 }
 
@@ -29,17 +109,37 @@ class CodedWebSocket extends WebSocket {
  * The WebSocket server of both wires; engine.io creates it through its `wsEngine` option. The connection of a
  * client that does not answer the close frame is terminated.
  */
-export class CodedWebSocketServer extends WebSocketServer<typeof CodedWebSocket> {
-  constructor(options: ServerOptions<typeof CodedWebSocket> & { readonly maxPayload: number }) {
+export class CodedWebSocketServer extends WebSocketServer<typeof CodedWebSocket, typeof IncomingMessage> {
+  constructor(
+    options: ServerOptions<typeof CodedWebSocket> & { readonly maxPayload: number },
+    newAdmission?: NewAdmission,
+  ) {
     const LimitedWebSocket = class extends CodedWebSocket {
       static override readonly limitBytes = options.maxPayload;
+      static override readonly newAdmission = newAdmission;
     };
     const own = { closeTimeout: closeTimeoutMs, handleProtocols: selectProtocol };
     super({ ...own, ...options, WebSocket: LimitedWebSocket });
   }
 }
 
+/** The class of WebSocket servers for engine.io, which creates them itself. */
+export function webSocketServerOf(newAdmission: NewAdmission): typeof CodedWebSocketServer {
+  return class extends CodedWebSocketServer {
+    constructor(options: ServerOptions<typeof CodedWebSocket> & { readonly maxPayload: number }) {
+      super(options, newAdmission);
+    }
+  };
+}
+
 /** Whether a connection was closed because the client sent a frame above the limit. */
 export function isClosedAsTooLarge({ transport: { socket } }: EngineConnection): boolean {
   return socket instanceof CodedWebSocket && socket.isClosedAsTooLarge === true;
+}
+
+/** From now on the WebSocket of a connection closes with this reason, whoever closes it. It is not read any more. */
+export function closeOnlyWith({ transport: { socket } }: EngineConnection, reason: CloseReason): void {
+  if (!(socket instanceof CodedWebSocket)) return;
+  socket.closeReason = reason;
+  socket.stop();
 }

@@ -1,15 +1,19 @@
 import type { Socket } from 'socket.io';
-import { toWireError } from '../../../shared/errors.js';
+import { toWireError, type WireError } from '../../../shared/errors.js';
+import { engineOf } from '../engine-internals/engine-connection.js';
 import { exactRequest } from '../engine-internals/exact-parser.js';
 import { afterMiddleware } from '../engine-internals/packet-tap.js';
+import { inboundOf } from '../inbound/inbound-of.js';
 import type { Log } from '../../logging/log.js';
+
+type Answer = object & { readonly error?: WireError };
 
 /** A Socket.IO acknowledgement callback. */
 type Reply = (answer: object) => void;
 
 export interface CommandListenerDependencies {
   /** Runs one command and resolves to its answer, never rejecting. */
-  readonly run: (socket: Socket, name: string, request: unknown) => Promise<object>;
+  readonly run: (socket: Socket, name: string, request: unknown) => Promise<Answer>;
   readonly log: Log;
 }
 
@@ -43,15 +47,20 @@ export class CommandListener {
     if (reply !== undefined) args.pop();
     if (socket.listenerCount(name) > 0) return;
     const fields = { connection_id: socket.id, command: name };
+    const inbound = inboundOf(engineOf(socket));
+    const bytes = inbound?.commandBytes ?? 0;
+    inbound?.commandStarted(bytes);
     run(socket, name, exactRequest(args[0]))
       .catch((error: unknown) => {
         log.error('Command failed', { ...fields, error });
         return { ok: false, error: toWireError(error) };
       })
       .then(
-        (answer) => {
+        (answer: Answer) => {
+          inbound?.commandEnded(bytes);
+          if (answer.error !== undefined) inbound?.refused(answer.error.code, bytes);
           if (reply !== undefined) reply(answer);
-          else if ('error' in answer) socket.emit('error', answer.error);
+          else if (answer.error !== undefined) socket.emit('error', answer.error);
         },
         (error: unknown) => log.error('Answer failed', { ...fields, error }),
       );

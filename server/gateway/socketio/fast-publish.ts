@@ -1,5 +1,6 @@
 import type { Answer } from '../../commands/router.js';
 import { connectionOn, transportTaken, type ClientConnection } from '../client-connection.js';
+import { acksOf } from '../engine-internals/acknowledgements.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import {
   afterDispatch,
@@ -12,13 +13,16 @@ import { parseExactly } from '../../protocol/exact-json.js';
 import type { CommandListener } from './command-listener.js';
 import { ReplyWriter } from './reply-writer.js';
 
-/** `2`: an event. */
+/** `2`: an event. `3`: an acknowledgement. */
 const eventType = 0x32;
+const ackType = 0x33;
 /**
  * `2<id>["publish",{…}]`: an event of the main namespace without binary parts; without an id it requests no
  * acknowledgement.
  */
 const publishPacket = /^2(\d*)\["publish",/;
+/** `3<id>[…]`: an acknowledgement for the main namespace. */
+const ackPacket = /^3(\d+)\[/;
 /** `0` or `0{…}`: the client joins the main namespace. */
 const joinPacket = /^0(?:\{|$)/;
 /** `1`: the client leaves the main namespace. */
@@ -89,6 +93,7 @@ export class FastPublish {
         connection.disconnect(transportTaken());
         return;
       }
+      if (data.charCodeAt(0) === ackType && this.isStrayAck(connection, data)) return;
     }
     this.pass(connection, data);
   }
@@ -102,7 +107,12 @@ export class FastPublish {
     const args = parse(data.slice(1 + packetId.length));
     if (args === undefined) return false;
     this.taken++;
+    const { inbound } = connection;
+    const bytes = data.length;
+    inbound?.commandStarted(bytes);
     void this.dependencies.run(connection, 'publish', (args as unknown[])[1]).then((answer) => {
+      inbound?.commandEnded(bytes);
+      if (!answer.ok) inbound?.refused(answer.error.code, bytes);
       // Later packets of the transport may belong to another connection.
       if (!connection.socket.connected) return;
       if (packetId !== '') this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`);
@@ -111,8 +121,18 @@ export class FastPublish {
     return true;
   }
 
+  /** Whether nobody waits for an acknowledgement, or no longer. Socket.IO would ignore it too. */
+  private isStrayAck(connection: ClientConnection, data: string): boolean {
+    const id = ackPacket.exec(data)?.[1];
+    if (id === undefined) return false;
+    const isAwaited = acksOf(connection.socket).get(Number(id)) !== undefined;
+    connection.inbound?.acknowledged(isAwaited);
+    return !isAwaited;
+  }
+
   private pass(connection: ClientConnection, data: unknown): void {
     const { slow } = this;
+    connection.inbound?.passedOn(sizeOf(data), slow.has(connection));
     const way = slow.get(connection) ?? { packets: 0, parts: 0, behindLeaving: undefined };
     slow.set(connection, way);
     if (data === leavePacket) way.behindLeaving = [];
@@ -127,6 +147,10 @@ export class FastPublish {
       if (--way.packets <= 0) slow.delete(connection);
     });
   }
+}
+
+function sizeOf(data: unknown): number {
+  return typeof data === 'string' || Buffer.isBuffer(data) ? data.length : 0;
 }
 
 /** Undefined for malformed text, and for text with a key twice. Socket.IO then handles the packet. */

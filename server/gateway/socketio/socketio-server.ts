@@ -5,8 +5,8 @@ import { refuseHandshake } from '../handshake/handshake-refusal.js';
 import { ClientGoneError } from '../handshake/handshake-admission.js';
 import { wrapSocketIoAckIds } from '../engine-internals/acknowledgements.js';
 import { ExactDecoder, ExactEncoder } from '../engine-internals/exact-parser.js';
-import { belongsToTransport } from '../engine-internals/engine-server.js';
-import { CodedWebSocketServer } from '../engine-internals/web-socket-server.js';
+import { belongsToTransport, ignoreJsonp } from '../engine-internals/engine-server.js';
+import { webSocketServerOf, type NewAdmission } from '../engine-internals/web-socket-server.js';
 
 interface SocketIoSettings {
   readonly heartbeatIntervalMs: number;
@@ -22,7 +22,7 @@ interface SocketIoSettings {
  * Makes the Socket.IO server, with limits that its defaults do not set. Clients can connect only after
  * {@link listenTo}.
  */
-export function createSocketIo(settings: SocketIoSettings): Server {
+export function createSocketIo(settings: SocketIoSettings, newAdmission: NewAdmission): Server {
   const anyOrigin = settings.allowedOrigins.includes('*');
   const io = new Server({
     path: engineIoPath,
@@ -34,7 +34,7 @@ export function createSocketIo(settings: SocketIoSettings): Server {
     httpCompression: false,
     // One version of ws for both wires. The version bundled with engine.io does not limit the pongs that wait
     // for a client.
-    wsEngine: CodedWebSocketServer,
+    wsEngine: webSocketServerOf(newAdmission),
     // Clients of Socket.IO 2 have another protocol, in which binary packets are not the same.
     allowEIO3: false,
     parser: { Encoder: ExactEncoder, Decoder: ExactDecoder },
@@ -61,6 +61,7 @@ export function listenTo(
 ): void {
   io.attach(http, {
     allowRequest: (request, decide) => {
+      ignoreJsonp(request);
       const accept = () => decide(null, true);
       const refuse = (error: unknown) => {
         // Not by `decide`, which supports only status 403: here the answer is complete, and `decide` is never

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { RefusalError, type WireError } from '../../../shared/errors.js';
+import { RefusalError, type ErrorCode, type WireError } from '../../../shared/errors.js';
 import type { Command } from '../../commands/command.js';
 import type { Answer } from '../../commands/router.js';
 import { ExactNumber, exactTwin } from '../../protocol/exact-json.js';
@@ -18,6 +18,8 @@ export interface FrameTarget {
   /** The command that a frame asks for; undefined: there is none. */
   commandOfFrame(type: string): Command | undefined;
   run(command: string, request: unknown): Promise<Answer>;
+  /** The error for a frame that is no command; it passes the limits like one. */
+  refuse(error: RefusalError): Promise<WireError>;
   /** Called when the client acknowledges a message. False if no acknowledgement of it was awaited. */
   acknowledge(messageId: string): boolean;
   send(frame: ServerFrame): void;
@@ -31,20 +33,27 @@ export interface FrameSettings {
 /** Bytes for type, topic, key and other fields around a payload. */
 const envelopeBytes = 4096;
 
-/** Handles one frame of a client: every wrong one is answered by an `Error` frame, and the connection goes on. */
+/** Longest `id`, in characters: it comes back with every answer. */
+const idLimit = 200;
+
+/**
+ * Handles one frame of a client: every wrong one is answered by an `Error` frame, and the connection goes on.
+ *
+ * @returns the code by which the frame was refused
+ */
 export async function handleFrame(
   content: Buffer,
   isBinary: boolean,
   target: FrameTarget,
   settings: FrameSettings,
-): Promise<void> {
+): Promise<ErrorCode | undefined> {
   let id: FrameId | undefined;
   try {
     const frame = readFrame(content, isBinary, settings);
     id = frame.id;
     if (frame.type === 'Ack') {
       acknowledge(frame, target);
-      return;
+      return undefined;
     }
     const command = target.commandOfFrame(frame.type);
     if (command === undefined)
@@ -53,15 +62,19 @@ export async function handleFrame(
         `there is no type ${JSON.stringify(beginningOf(frame.type, 50))}`,
       );
     const answered = await target.run(command.name, frame.data);
-    if (!answered.ok) target.send(withId(errorFrame(answered.error), id));
-    else {
-      const { ok: _, ...answer } = answered;
-      for (const reply of command.frame.answer(answer, frame)) target.send(withId(reply, id));
-    }
+    if (!answered.ok) return sendError(answered.error, id, target);
+    const { ok: _, ...answer } = answered;
+    for (const reply of command.frame.answer(answer, frame)) target.send(withId(reply, id));
+    return undefined;
   } catch (error) {
     if (!(error instanceof RefusalError)) throw error;
-    target.send(withId(errorFrame(error.toWire()), id));
+    return sendError(await target.refuse(error), id, target);
   }
+}
+
+function sendError(error: WireError, id: FrameId | undefined, target: FrameTarget): ErrorCode {
+  target.send(withId({ type: 'Error', data: error }, id));
+  return error.code;
 }
 
 function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings): ClientFrame {
@@ -98,6 +111,10 @@ function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings):
   if (id !== undefined && id !== null && !isFrameId(id)) {
     throw new RefusalError('invalid_message', 'id must be a string or a number', { field: 'id' });
   }
+  if (typeof id === 'string' && id.length > idLimit) {
+    const text = `id has ${id.length} characters; it may have ${idLimit}`;
+    throw new RefusalError('invalid_message', text, { field: 'id', limit: idLimit, size: id.length });
+  }
   return { type, data, ...(id !== undefined && id !== null && { id }) };
 }
 
@@ -129,10 +146,6 @@ function acknowledge(frame: ClientFrame, target: FrameTarget): void {
   const known = target.acknowledge(messageId);
   if (frame.id !== undefined)
     target.send({ type: 'Ack', data: { message_id: messageId, acknowledged: known }, id: frame.id });
-}
-
-function errorFrame(error: WireError): ServerFrame {
-  return { type: 'Error', data: error };
 }
 
 function withId(frame: ServerFrame, id: FrameId | undefined): ServerFrame {

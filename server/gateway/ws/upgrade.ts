@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { CloseReason } from '../close-codes.js';
 import { ConnectionAttempt } from '../connection-attempt.js';
 import type { ConnectionPipeline } from '../connection-pipeline.js';
-import { CodedWebSocketServer } from '../engine-internals/web-socket-server.js';
+import { CodedWebSocketServer, type NewAdmission } from '../engine-internals/web-socket-server.js';
 import { ClientGoneError } from '../handshake/handshake-admission.js';
 import { refuseUpgrade } from '../handshake/handshake-refusal.js';
 import { tokenOfUpgrade } from '../handshake/token.js';
@@ -15,6 +15,7 @@ import { WsConnection, type WsConnectionSettings } from './ws-connection.js';
 interface WsUpgradeDependencies {
   readonly pipeline: ConnectionPipeline;
   readonly addressOf: (request: IncomingMessage) => string;
+  readonly newAdmission: NewAdmission;
   /** Called with each client that has passed the pipeline. */
   readonly onConnection: (connection: WsConnection) => void;
 }
@@ -35,14 +36,15 @@ export class WsUpgrade {
     private readonly dependencies: WsUpgradeDependencies,
     private readonly settings: WsUpgradeSettings,
   ) {
-    this.server = new CodedWebSocketServer({
+    const options = {
       noServer: true,
       maxPayload: settings.transportLimitBytes,
       perMessageDeflate: false,
       // The service answers invalid UTF-8 with an error frame; ws would close the connection.
       skipUTF8Validation: true,
       clientTracking: false,
-    });
+    };
+    this.server = new CodedWebSocketServer(options, dependencies.newAdmission);
     this.server.on('headers', (_headers, request) => endUpgradeGuard(request));
     http.on('upgrade', this.onUpgrade);
   }

@@ -4,6 +4,8 @@ import type { WebSocket } from 'ws';
 import { closeReasons, type CloseReason } from '../close-codes.js';
 import type { EngineConnection, WaitingPacket, WriteOptions } from '../engine-internals/engine-connection.js';
 import { sendFrames } from '../engine-internals/frame-sender.js';
+import { pauses } from '../inbound/inbound-budget.js';
+import { inboundOf } from '../inbound/inbound-of.js';
 import type { ConnectionAttempt } from '../connection-attempt.js';
 import { pingFrame, textFrames } from '../../fanout/frames.js';
 import { stringify } from '../../protocol/exact-json.js';
@@ -22,8 +24,9 @@ interface NewWsConnection {
   readonly attempt: ConnectionAttempt;
 }
 
-/** After this many frames from a client that has not joined yet, its WebSocket is not read until it joins. */
+/** After this many frames, or bytes, from a client that has not joined yet, its WebSocket is not read until it joins. */
 const earlyLimit = 16;
+const earlyLimitBytes = 65_536;
 
 /** The packet type by which Socket.IO refuses a connection to a namespace. */
 const connectError = '4';
@@ -45,6 +48,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   private receiver: ((content: Buffer, isBinary: boolean) => void) | undefined;
   /** Frames that arrived before there was a receiver: the few that a client sends during its handshake. */
   private early: [Buffer, boolean][] = [];
+  private earlyBytes = 0;
   private readonly webSocket: WebSocket;
   private readonly heartbeat: NodeJS.Timeout;
   private lastReceivedAt = performance.now();
@@ -72,7 +76,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
       // Commands of a disconnected client are not run.
       if (this.readyState !== 'open') return;
       if (this.receiver !== undefined) this.receiver(content, isBinary);
-      else if (this.early.push([content, isBinary]) >= earlyLimit) webSocket.pause();
+      else this.keepEarly(content, isBinary);
     });
     webSocket.on('pong', (data: Buffer) => {
       this.lastReceivedAt = performance.now();
@@ -100,8 +104,12 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     this.receiver = receiver;
     const { early } = this;
     this.early = [];
-    if (this.webSocket.isPaused) this.webSocket.resume();
     for (const [content, isBinary] of early) if (this.readyState === 'open') receiver(content, isBinary);
+    inboundOf(this)?.resume(pauses.joining);
+  }
+
+  postponeTimeout(): void {
+    this.lastReceivedAt = performance.now();
   }
 
   /** Writes a Socket.IO packet or, if `data` is empty, pre-encoded frames of this service. */
@@ -139,6 +147,12 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     this.readyState = 'closing';
     this.early = [];
     this.webSocket.close(code, text);
+  }
+
+  private keepEarly(content: Buffer, isBinary: boolean): void {
+    this.earlyBytes += content.length;
+    if (this.early.push([content, isBinary]) >= earlyLimit || this.earlyBytes >= earlyLimitBytes)
+      inboundOf(this)?.pause(pauses.joining);
   }
 
   private flush(): void {

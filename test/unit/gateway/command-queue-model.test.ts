@@ -38,7 +38,7 @@ interface Asked {
 
 class Run {
   private readonly clock = new FakeClock();
-  private readonly callers = [new FakeCaller(), new FakeCaller(), new FakeCaller()];
+  private readonly callers = [1, 2, 3].map(() => new FakeCaller(this.clock));
   private readonly running: (StartedCommand & { readonly number: number; readonly caller: FakeCaller })[] =
     [];
   private readonly asked: Asked[] = [];

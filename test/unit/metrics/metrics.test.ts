@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import express from 'express';
 import { metricsRouter } from '../../../server/http/metrics-route.js';
+import { newInboundCounts } from '../../../server/gateway/inbound/inbound-counts.js';
 import { newLimitCounts } from '../../../server/limits/limit-counts.js';
 import { metricTable } from '../../../server/metrics/metric-table.js';
 import { newQuotaCounts } from '../../../server/limits/quota-counts.js';
@@ -27,6 +28,7 @@ function someMetrics(): Metrics {
     outboxes: () => ({ slow: 13, waitingBytes: 14 }),
     answers: () => ({ bytes: 38, refused: 39, aborted: 40 }),
     optimizations: () => ({ fast_publishes: 1, direct_writes: 2, slim_connections: 3 }),
+    inbound: () => ({ ...newInboundCounts(), commands: 41, bytes: 42, paused: 43, waste: 44 }),
     mailboxes: () => ({ actors: 15, waiting: 16, failed: 17 }),
     actors: () => ({ failures: 23, restarts: 24, stops: 25, stopped: 26 }),
     alerts: () => ({ raised: 27, delivered: 28, undelivered: 29 }),

@@ -1,0 +1,22 @@
+/** Reads the packets of one transport, as its budget controls it. */
+export interface PacketReader {
+  /** Stops reading at once, also between two packets that arrived in one piece. */
+  stop(): void;
+  /** Undoes {@link stop}. */
+  start(): void;
+  /** Sets the largest frame or body that is read, in bytes. */
+  limitFrames(bytes: number): void;
+}
+
+/**
+ * Decides on what a transport has received, before it is decoded. It may stop the reader; what it is asked about
+ * is passed on then nevertheless.
+ */
+export interface PacketAdmission {
+  /** A text or binary frame of a WebSocket. False: it is not passed on. */
+  admitFrame(content: Buffer, isBinary: boolean): boolean;
+  /** A ping or pong frame of a WebSocket. */
+  admitControlFrame(): void;
+  /** A packet of a long-polling body. False: it is not passed on. */
+  admitPacket(packet: string): boolean;
+}

@@ -1,0 +1,368 @@
+import { errorTable, RefusalError, type ErrorCode } from '../../../shared/errors.js';
+import type { EngineConnection } from '../engine-internals/engine-connection.js';
+import { awaitsPong } from '../engine-internals/heartbeats.js';
+import type { PacketAdmission, PacketReader } from '../engine-internals/packet-reader.js';
+import type { InboundCounts, InboundLimit } from './inbound-counts.js';
+import type { LoopShare } from './loop-share.js';
+import { PartCount } from './part-count.js';
+import { WasteRate } from './waste-rate.js';
+
+export interface InboundSettings {
+  /** Commands of one connection, and their bytes, that may be under way before it is not read for a while. */
+  readonly maxInflightCommands: number;
+  readonly maxInflightBytes: number;
+  /** The same for all connections together. */
+  readonly totalInflightBytes: number;
+  /** Bytes that a client may send before it has joined. */
+  readonly maxJoinBytes: number;
+  /** Largest frame, and largest packet with its binary parts. */
+  readonly transportLimitBytes: number;
+  /** 0: no limit. */
+  readonly wastePacketsPerSec: number;
+  /** Binary parts have to be complete within this time. A transport that is not read stays alive for twice this time. */
+  readonly clientTimeoutMs: number;
+}
+
+/** What the budgets of a replica share; see {@link import('./inbound-control.js').InboundControl}. */
+interface BudgetControl {
+  readonly settings: InboundSettings;
+  readonly counts: InboundCounts;
+  readonly share: LoopShare;
+  /** The monotonic clock, in milliseconds and in seconds. */
+  readonly now: number;
+  readonly second: number;
+  /** A connection with fewer bytes under way is read also while those of all connections are over the limit. */
+  readonly fairBytes: number;
+  waitsForCommands(budget: InboundBudget): void;
+  waitsNoLonger(budget: InboundBudget): void;
+  awaitsParts(budget: InboundBudget): void;
+  awaitsNoParts(budget: InboundBudget): void;
+  resumeNextSecond(budget: InboundBudget): void;
+  forget(budget: InboundBudget): void;
+  close(budget: InboundBudget, reader: PacketReader, limit: InboundLimit, error: RefusalError): void;
+}
+
+/** Why a transport is not read. */
+export const pauses = {
+  /** Its client is being connected. */
+  joining: 1,
+  /** It does not read the answers to its commands. */
+  answers: 2,
+  /** It has too many commands under way. */
+  commands: 4,
+  /** It has sent too many packets without use. */
+  waste: 8,
+  /** It has used its share of the present turn. */
+  turn: 16,
+} as const;
+
+/** Packets that a transport may send before its client has joined. */
+const joinPackets = 32;
+/** A packet by which a client joins or leaves costs as much as this many other packets without use. */
+const joinCost = 10;
+/** After this many units a transport asks whether the turn is used up. A unit is a packet, or 512 bytes. */
+const unitsPerCheck = 64;
+/** Units of one transport in one turn: packets that take the normal path of Socket.IO run after the turn that is measured. */
+const unitsPerTurn = 512;
+/** A packet on the normal path of Socket.IO, and this many bytes of it, is as many units more: a list of a hundred topics is much work. */
+const slowUnits = 4;
+const slowUnitBytes = 16;
+
+// First characters of packets: of Engine.IO, then, behind a `4`, of Socket.IO.
+const binaryPart = 0x62;
+const pong = 0x33;
+const message = 0x34;
+const joining = 0x30;
+const leaving = 0x31;
+const event = 0x32;
+const binaryEvent = 0x35;
+const binaryAck = 0x36;
+
+/**
+ * What one transport may cost, counted before its packets are decoded. The limits are in docs/adr/0009-inbound-budget.md.
+ *
+ * Commands are never refused here: where too many are under way, or the turn is used up, the transport is not read for a
+ * while. Only what no honest client sends closes it.
+ */
+export class InboundBudget implements PacketAdmission {
+  /** The Engine.IO connection of the transport; undefined until it is opened, and for an upgrade that is not complete. */
+  engine: EngineConnection | undefined;
+  private paused = 0;
+  private isClosing = false;
+  private hasJoined = false;
+  private packetsBeforeJoin = 0;
+  private bytesBeforeJoin = 0;
+  private units = 0;
+  private unitsInTurn = 0;
+  private turn = 0;
+  private commands = 0;
+  private largestBytes = 0;
+  private bytes = 0;
+  /** Acknowledgements that the client was asked for and has not sent. */
+  private owedAcks = 0;
+  private pongSecond = -1;
+  // Most transports never need these.
+  private waste: WasteRate | undefined;
+  private parts: PartCount | undefined;
+
+  constructor(
+    private readonly control: BudgetControl,
+    private reader: PacketReader,
+    private readonly wire: 'socketio' | 'json',
+  ) {
+    if (wire === 'json') this.hasJoined = true;
+    else reader.limitFrames(control.settings.maxJoinBytes);
+  }
+
+  /** The transport that the client has upgraded to. */
+  useReader(reader: PacketReader): void {
+    this.reader = reader;
+    if (this.hasJoined) reader.limitFrames(this.control.settings.transportLimitBytes);
+    if (this.paused !== 0) reader.stop();
+  }
+
+  /** The client has joined a namespace. */
+  joined(): void {
+    if (this.hasJoined) return;
+    this.hasJoined = true;
+    this.reader.limitFrames(this.control.settings.transportLimitBytes);
+  }
+
+  admitFrame(content: Buffer, isBinary: boolean): boolean {
+    const { length } = content;
+    this.use(1 + (length >>> 9));
+    if (this.isClosing) return false;
+    if (this.wire === 'json') return true;
+    if (!isBinary && content[0] === message && content[1] === event && this.hasJoined) return true;
+    if (isBinary) return this.admitPart(length);
+    return this.admit(content[0], content[1], length, () => content.toString('latin1', 1, 16));
+  }
+
+  admitPacket(packet: string): boolean {
+    const { length } = packet;
+    this.use(1 + (length >>> 9));
+    if (this.isClosing) return false;
+    const first = packet.charCodeAt(0);
+    if (first === binaryPart) return this.admitPart((length * 3) >>> 2);
+    return this.admit(first, packet.charCodeAt(1), length, () => packet.slice(1, 16));
+  }
+
+  admitControlFrame(): void {
+    this.use(1);
+    if (!this.hasJoined) this.countBeforeJoin(1);
+    this.wasted(1);
+  }
+
+  /**
+   * A packet takes the normal path of Socket.IO, on which the size of a command is lost: it counts with the largest packet that is on the
+   * way together with it.
+   *
+   * @param isBehind whether others are on the way
+   */
+  passedOn(bytes: number, isBehind: boolean): void {
+    this.units += slowUnits + Math.ceil(bytes / slowUnitBytes);
+    if (!isBehind) this.largestBytes = bytes;
+    else if (this.parts !== undefined) this.largestBytes += bytes;
+    else if (bytes > this.largestBytes) this.largestBytes = bytes;
+  }
+
+  /** Upper bound of the size of a command that comes from the normal path. */
+  get commandBytes(): number {
+    return this.largestBytes;
+  }
+
+  /** A command of `bytes` bytes has begun; {@link commandEnded} must follow. */
+  commandStarted(bytes: number): void {
+    const { counts, settings } = this.control;
+    this.commands++;
+    this.bytes += bytes;
+    counts.commands++;
+    counts.bytes += bytes;
+    if (this.commands > settings.maxInflightCommands || this.bytes > settings.maxInflightBytes)
+      this.pause(pauses.commands);
+    else if (counts.bytes > settings.totalInflightBytes && this.bytes > this.control.fairBytes)
+      this.pause(pauses.commands);
+  }
+
+  commandEnded(bytes: number): void {
+    const { counts, settings } = this.control;
+    this.commands--;
+    this.bytes -= bytes;
+    counts.commands--;
+    counts.bytes -= bytes;
+    if ((this.paused & pauses.commands) === 0) return;
+    const isLow =
+      this.commands <= settings.maxInflightCommands / 2 && this.bytes <= settings.maxInflightBytes / 2;
+    if (isLow && (counts.bytes <= settings.totalInflightBytes || this.bytes <= this.control.fairBytes / 2))
+      this.resume(pauses.commands);
+  }
+
+  /** A command was refused. What a repetition cannot mend is waste. */
+  refused(code: ErrorCode, bytes: number): void {
+    if (errorTable[code].retry !== 'yes') this.wasted(1 + (bytes >>> 11));
+  }
+
+  /** The client was asked to acknowledge something. */
+  askedForAck(): void {
+    this.owedAcks++;
+  }
+
+  /** The client has sent an acknowledgement. @param isAwaited false: nobody waits for it, or no longer */
+  acknowledged(isAwaited: boolean): void {
+    if (this.owedAcks > 0) this.owedAcks--;
+    else if (!isAwaited) this.wasted(1);
+  }
+
+  pause(reason: number): void {
+    if ((this.paused & reason) !== 0) return;
+    if (reason === pauses.commands || reason === pauses.waste) this.control.counts.paused++;
+    if (reason === pauses.commands) this.control.waitsForCommands(this);
+    if (this.paused === 0) this.reader.stop();
+    this.paused |= reason;
+  }
+
+  resume(reason: number): void {
+    if ((this.paused & reason) === 0) return;
+    this.paused &= ~reason;
+    if (reason === pauses.commands) this.control.waitsNoLonger(this);
+    if (this.paused === 0) this.goOnLater();
+  }
+
+  /** Whether the binary parts of a packet have been awaited since before an instant on the monotonic clock. */
+  awaitsPartsSince(before: number): boolean {
+    return this.parts !== undefined && this.parts.since < before;
+  }
+
+  /** Closes the transport with a code and an error that names the limit. */
+  close(limit: InboundLimit, error: RefusalError): void {
+    if (this.isClosing) return;
+    this.isClosing = true;
+    this.parts = undefined;
+    this.control.forget(this);
+    this.control.close(this, this.reader, limit, error);
+  }
+
+  private admit(
+    first: number | undefined,
+    second: number | undefined,
+    bytes: number,
+    header: () => string,
+  ): boolean {
+    if (!this.hasJoined) {
+      this.countBeforeJoin(bytes);
+      if (this.isClosing) return false;
+    }
+    if (first === pong) return this.admitPong();
+    if (first !== message) {
+      this.wasted(1);
+      return !this.isClosing;
+    }
+    if (second === joining || second === leaving) {
+      if (this.hasJoined) this.wasted(joinCost);
+    } else if (second === binaryEvent || second === binaryAck) {
+      if (this.hasJoined) this.awaitParts(header(), bytes);
+      else {
+        const error = new RefusalError('conflict', 'a client sends binary packets only after it has joined');
+        this.close('before_join', error);
+      }
+    }
+    return !this.isClosing;
+  }
+
+  /** A pong that answers no ping is passed on once per second: engine.io loses count of its pings during an upgrade. */
+  private admitPong(): boolean {
+    if (this.engine !== undefined && awaitsPong(this.engine)) return true;
+    this.wasted(1);
+    const { second } = this.control;
+    if (this.isClosing || this.pongSecond === second) return false;
+    this.pongSecond = second;
+    return true;
+  }
+
+  private awaitParts(header: string, bytes: number): void {
+    const count = Number.parseInt(header.slice(1), 10);
+    // Socket.IO closes the transport if the header is malformed.
+    if (!(count > 0)) return;
+    this.parts = new PartCount(count, bytes, this.control.now);
+    this.control.awaitsParts(this);
+  }
+
+  private admitPart(bytes: number): boolean {
+    if (!this.hasJoined) this.countBeforeJoin(bytes);
+    const { parts } = this;
+    // Socket.IO closes the transport if it expects none.
+    if (parts === undefined || this.isClosing) return !this.isClosing;
+    const { transportLimitBytes: limit } = this.control.settings;
+    parts.add(bytes);
+    if (parts.bytes > limit) {
+      const text = `a packet and its binary parts may have ${limit} bytes together`;
+      this.close('parts', new RefusalError('message_too_large', text, { limit, size: parts.bytes }));
+    } else if (parts.left === 0) {
+      this.parts = undefined;
+      this.control.awaitsNoParts(this);
+    }
+    return !this.isClosing;
+  }
+
+  private countBeforeJoin(bytes: number): void {
+    const { maxJoinBytes: limit } = this.control.settings;
+    this.packetsBeforeJoin++;
+    this.bytesBeforeJoin += bytes;
+    if (this.packetsBeforeJoin > joinPackets) {
+      const text = `a client may send ${joinPackets} packets before it has joined`;
+      this.close(
+        'before_join',
+        new RefusalError('rate_limited', text, { limit: joinPackets, retryAfterMs: 10_000 }),
+      );
+    } else if (this.bytesBeforeJoin > limit) {
+      const text = `a client may send ${limit} bytes before it has joined`;
+      this.close(
+        'join_bytes',
+        new RefusalError('message_too_large', text, { limit, size: this.bytesBeforeJoin }),
+      );
+    }
+  }
+
+  private wasted(packets: number): void {
+    const { counts, settings, second } = this.control;
+    counts.waste += packets;
+    const limit = settings.wastePacketsPerSec;
+    if (limit === 0 || this.isClosing) return;
+    this.waste ??= new WasteRate();
+    const outcome = this.waste.add(packets, second, limit);
+    if (outcome === 'within') return;
+    if (outcome === 'over') {
+      this.pause(pauses.waste);
+      this.control.resumeNextSecond(this);
+      return;
+    }
+    const text = `more than ${limit} packets without use a second: pings, unknown or malformed commands, acknowledgements that nobody waits for`;
+    this.close('waste', new RefusalError('rate_limited', text, { limit, retryAfterMs: 10_000 }));
+  }
+
+  private use(units: number): void {
+    this.units += units;
+    if (this.units < unitsPerCheck) return;
+    const { share } = this.control;
+    if (this.turn !== share.turn) {
+      this.turn = share.turn;
+      this.unitsInTurn = 0;
+    }
+    this.unitsInTurn += this.units;
+    this.units = 0;
+    if (!share.isUsedUp() && this.unitsInTurn < unitsPerTurn) return;
+    if ((this.paused & pauses.turn) !== 0) return;
+    this.pause(pauses.turn);
+    share.defer(this.goOn);
+  }
+
+  private goOnLater(): void {
+    this.paused |= pauses.turn;
+    this.control.share.defer(this.goOn);
+  }
+
+  private readonly goOn = (): void => {
+    this.paused &= ~pauses.turn;
+    if (this.paused === 0 && !this.isClosing) this.reader.start();
+  };
+}

@@ -1,0 +1,58 @@
+import type { Clock } from '../../primitives/clock.js';
+import { afterDispatch } from '../engine-internals/packet-tap.js';
+
+/**
+ * Time of one turn of the event loop after which busy transports wait for the next turn, in milliseconds. It is well below the 50 ms after
+ * which people notice a delay, because a request takes several turns.
+ */
+const sliceMs = 4;
+
+/**
+ * Divides the event loop between busy transports. One that has read many packets asks here whether the turn is
+ * used up; then it stops, and goes on in a later turn, behind those that stopped before it.
+ */
+export class LoopShare {
+  /** Number of the present turn. */
+  turn = 0;
+  private startedAt: number | undefined;
+  private waiting: (() => void)[] = [];
+
+  constructor(private readonly dependencies: { readonly clock: Clock }) {}
+
+  /** Whether the transports that ask have used up this turn. */
+  isUsedUp(): boolean {
+    const now = this.dependencies.clock.now();
+    if (this.startedAt !== undefined) return now - this.startedAt > sliceMs;
+    this.begin(now);
+    return false;
+  }
+
+  /** Runs something that reads packets, in a later turn. */
+  defer(run: () => void): void {
+    this.waiting.push(run);
+    if (this.startedAt === undefined) this.begin(this.dependencies.clock.now());
+  }
+
+  private begin(now: number): void {
+    this.startedAt = now;
+    this.dependencies.clock.setImmediate(this.next);
+  }
+
+  private readonly next = (): void => {
+    this.turn++;
+    this.startedAt = undefined;
+    if (this.waiting.length === 0) return;
+    this.begin(this.dependencies.clock.now());
+    this.runWaiting(this.waiting.length);
+  };
+
+  /** Runs up to `count` of those that wait, at least one, while the turn is not used up. */
+  private runWaiting(count: number): void {
+    this.waiting.shift()!();
+    if (count === 1) return;
+    // Socket.IO dispatches what was read some ticks later. Only then the time is known that it took.
+    afterDispatch(() => {
+      if (this.waiting.length > 0 && !this.isUsedUp()) this.runWaiting(count - 1);
+    });
+  }
+}

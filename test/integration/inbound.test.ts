@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import WebSocket from 'ws';
+import { connectClient, emit, JsonClient } from '../support/clients.js';
+import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
+import { PacketClient } from '../support/packet-client.js';
+import { PollingClient } from '../support/polling-client.js';
+import { TestRedis } from '../support/redis.js';
+import { tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
+
+const times = <Item>(count: number, make: (n: number) => Item): Item[] =>
+  Array.from({ length: count }, (_, n) => make(n));
+
+describe('[LIMITS] what a client sends', function () {
+  this.timeout(60_000);
+  let embedded: EmbeddedService | undefined;
+  const open: { close(): unknown }[] = [];
+
+  const start = async (environment: NodeJS.ProcessEnv = {}): Promise<EmbeddedService> => {
+    embedded = await startEmbedded({ LOG_LEVEL: 'off', ...environment });
+    return embedded;
+  };
+  const inbound = () => embedded!.service.metrics.document().inbound;
+  const packetClient = async (): Promise<PacketClient> => {
+    const client = await PacketClient.open(embedded!.url);
+    open.push(client);
+    return client;
+  };
+  const jsonClient = async (userId: string): Promise<JsonClient> => {
+    const client = new JsonClient(embedded!.webSocketUrl, userId);
+    open.push(client);
+    await until(() => client.of('Status').length === 1, `${userId} is connected`);
+    return client;
+  };
+  afterEach(async () => {
+    for (const one of open.splice(0)) one.close();
+    await embedded?.service.close();
+    embedded = undefined;
+  });
+
+  describe('before it has joined', () => {
+    it('is 32 packets of long-polling at most, and those behind them are not run', async () => {
+      await start();
+      const client = await PollingClient.open(embedded!.url);
+      const posted = client.post(...times(5000, () => '40{"token":"x"}'));
+      const packets = await client.pollUntil((got) => got.some((packet) => packet.includes('32 packets')));
+      assert.equal((await posted).status, 200);
+      const refused = packets.filter((packet) => packet.includes('unauthorized'));
+      assert.ok(refused.length <= 32, `${refused.length} were tried`);
+      assert.ok(embedded!.service.metrics.document().refused.unauthorized! <= 32);
+      assert.deepEqual(inbound().closed['before_join'], 1);
+      await until(() => embedded!.service.io.engine.clientsCount === 0, 'the transport is closed');
+    });
+
+    it('is 32 packets of a WebSocket at most, with a refusal that names the limit, and code 1008', async () => {
+      await start();
+      const client = await packetClient();
+      client.send(...times(2000, (n) => `40/unknown-${n},`));
+      await until(() => client.closeCode !== undefined, 'it is closed');
+      assert.equal(client.closeCode, 1008);
+      assert.equal(client.of('44/unknown-').length, 32);
+      assert.match(client.of('44{')[0]!, /"code":"rate_limited".*"limit":32/);
+    });
+
+    it('is one token and its positions: a frame that is larger closes the transport', async () => {
+      await start({ RTC_WEBSOCKET_MAX_JOIN_BYTES: '2000' });
+      const client = await packetClient();
+      client.send(`40${JSON.stringify({ token: tokenOf('ann'), junk: 'x'.repeat(2000) })}`);
+      await until(() => client.closeCode !== undefined, 'it is closed');
+      assert.equal(client.closeCode, 1009);
+      const other = await packetClient();
+      await other.join('ann');
+      other.send(`420${JSON.stringify(['publish', { topic: 'a', payload: 'x'.repeat(60_000) }])}`);
+      await until(() => other.of('430[{"ok":true').length === 1, 'a large frame is read after the join');
+    });
+
+    it('waits on /ws when it is much, and is run in order afterwards', async () => {
+      await start();
+      const client = new JsonClient(embedded!.webSocketUrl, 'ann');
+      open.push(client);
+      client.webSocket.on('open', () => {
+        for (let n = 0; n < 2000; n++) client.send({ type: 'Ping', id: n, data: {} });
+      });
+      await until(() => client.of('Pong').length === 2000, 'all are answered');
+      assert.deepEqual(
+        client.of('Pong').map(({ id }) => id),
+        times(2000, (n) => n),
+      );
+    });
+  });
+
+  it('is run in order and answered completely, however much comes in one body', async () => {
+    await start();
+    const client = await PollingClient.open(embedded!.url);
+    await client.post(PacketClient.joining('ann').slice(0));
+    await client.pollUntil((got) => got.some((packet) => packet.startsWith('42["status"')));
+    const count = 3000;
+    const body = times(count, (n) => `42${n}["publish",{"topic":"body.${n % 10}","payload":${n}}]`);
+    const posted = client.post(...body);
+    const answers = (packets: readonly string[]) => packets.filter((packet) => packet.startsWith('43'));
+    const packets = await client.pollUntil((got) => answers(got).length === count);
+    assert.deepEqual(await posted, { status: 200, text: 'ok' });
+    assert.ok(answers(packets).every((packet) => packet.includes('"ok":true')));
+    const history = await emit(await reader(), 'history', { topic: 'body.3', limit: 1000 });
+    assert.deepEqual(
+      (history['messages'] as { payload: number }[]).map(({ payload }) => payload),
+      times(300, (n) => n * 10 + 3),
+    );
+  });
+
+  const reader = async () => {
+    const client = await connectClient(embedded!.url, 'reader');
+    open.push(client);
+    return client;
+  };
+
+  it('has binary parts of limited size together: otherwise an error names the limit, and code 1008', async () => {
+    await start({ RTC_WEBSOCKET_TRANSPORT_LIMIT_BYTES: '100000' });
+    const client = await packetClient();
+    await client.join('ann');
+    client.send('4510-["publish",{}]', ...times(9, () => Buffer.alloc(90_000)));
+    await until(() => client.closeCode !== undefined, 'it is closed');
+    assert.equal(client.closeCode, 1008);
+    assert.match(client.of('42["error"')[0]!, /"code":"message_too_large".*"limit":100000/);
+    assert.equal(inbound().closed['parts'], 1);
+  });
+
+  it('may be binary parts within the limit', async () => {
+    await start();
+    const client = await packetClient();
+    await client.join('ann');
+    const part = '{"_placeholder":true,"num":0}';
+    for (let n = 0; n < 20; n++)
+      client.send(`451-${n}["publish",{"topic":"a","payload":${part}}]`, Buffer.alloc(40_000));
+    await until(() => client.of('43').length === 20, 'all are answered');
+    assert.ok(client.of('43').every((packet) => packet.includes('"ok":true')));
+  });
+
+  it('is counted by the rate of commands also where there is no such command', async () => {
+    await start({ RTC_LIMITS_CONNECTION_RPS: '5' });
+    const client = await packetClient();
+    await client.join('ann');
+    client.send(...times(50, (n) => `42${n}["nothing",{}]`));
+    await until(() => client.of('43').length === 50, 'all are answered');
+    const json = await jsonClient('bob');
+    for (let n = 0; n < 25; n++) {
+      json.webSocket.send('no JSON');
+      json.send({ type: 'Nothing', id: n, data: {} });
+    }
+    await until(() => json.of('Error').length === 50, 'all are answered');
+    const limited = [
+      client.of('43').filter((packet) => packet.includes('rate_limited')).length,
+      json.of('Error').filter(({ data }) => data['code'] === 'rate_limited').length,
+    ];
+    // A second and more may pass meanwhile.
+    for (const count of limited) assert.ok(count >= 20 && count <= 45, `${count} of 50 were over the rate`);
+  });
+
+  it('has no id of more than 200 characters on /ws, which comes back to nobody', async () => {
+    await start();
+    const client = await jsonClient('ann');
+    client.send({ type: 'Ping', id: 'x'.repeat(200), data: {} });
+    client.send({ type: 'Ping', id: 'x'.repeat(201), data: {} });
+    await until(() => client.of('Error').length === 1, 'the longer one is refused');
+    assert.equal(client.of('Pong')[0]!.id, 'x'.repeat(200));
+    const { data, id } = client.of('Error')[0]!;
+    assert.deepEqual(
+      [data['code'], data['field'], data['limit'], id],
+      ['invalid_message', 'id', 200, undefined],
+    );
+  });
+
+  it('is not read while errors and acknowledgements on /ws are not read', async () => {
+    await start({ RTC_LIMITS_WASTE_PACKETS_PER_SEC: '0', RTC_OUTBOX_LIMIT_BYTES: '20000' });
+    const client = await jsonClient('ann');
+    const tcp = (
+      client.webSocket as unknown as { _socket: { pause(): void; resume(): void; bytesWritten: number } }
+    )._socket;
+    tcp.pause();
+    const frame = JSON.stringify({
+      type: 'Ack',
+      id: 'x'.repeat(200),
+      data: { message_id: 'y'.repeat(1000) },
+    });
+    let sent = 0;
+    // Until the kernel's buffers of both directions are full: nobody reads, and nobody is read.
+    const isFull = async () => {
+      for (let n = 0; n < 500; n++) client.webSocket.send(frame);
+      sent += 500;
+      const before = client.webSocket.bufferedAmount;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return before > 0 && client.webSocket.bufferedAmount === before;
+    };
+    await until(isFull, 'the client is not read any more');
+    assert.ok(embedded!.service.io.engine !== undefined);
+    tcp.resume();
+    await until(() => client.of('Ack').length === sent, 'everything is answered in the end');
+  });
+
+  it('ends by heartbeats when a client that is not read goes away', async () => {
+    await start({
+      RTC_WEBSOCKET_MAX_INFLIGHT_COMMANDS: '1',
+      RTC_WEBSOCKET_HEARTBEAT_INTERVAL_SECS: '1',
+      RTC_WEBSOCKET_CLIENT_TIMEOUT_SECS: '2',
+    });
+    const silent = await connectClient(embedded!.url, 'silent');
+    open.push(silent);
+    await emit(silent, 'subscribe', { topics: ['slow'] });
+    const client = new WebSocket(
+      `${embedded!.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`,
+    );
+    client.on('error', () => {});
+    client.on('open', () => client.send(PacketClient.joining('gone')));
+    await until(() => embedded!.service.metrics.document().active_connections === 2, 'both are connected');
+    for (let n = 0; n < 5; n++)
+      client.send(`42${n}["publish",{"topic":"slow","payload":1,"confirm":"delivered","timeout_ms":60000}]`);
+    await until(() => inbound().paused === 1, 'it is not read');
+    // It answers nothing from now on, and does not say that it goes.
+    (client as unknown as { _socket: { pause(): void } })._socket.pause();
+    await until(() => embedded!.service.metrics.document().active_connections === 1, 'it is closed', 20_000);
+    client.terminate();
+  });
+
+  describe('while Redis is stalled', () => {
+    let redis: TestRedis;
+    beforeEach(async () => {
+      redis = await TestRedis.start();
+      await start({
+        REDIS_URL: redis.url,
+        RTC_WEBSOCKET_MAX_INFLIGHT_BYTES: '500000',
+        RTC_REDIS_COMMAND_TIMEOUT_MS: '60000',
+      });
+    });
+    afterEach(async () => {
+      for (const one of open.splice(0)) one.close();
+      await redis.signal('SIGCONT');
+      await embedded?.service.close();
+      embedded = undefined;
+      await redis.stop();
+    });
+
+    const payload = 'x'.repeat(50_000);
+    /** Resolves when the bytes under way do not grow any more. */
+    const isHeld = async () => {
+      const { bytes } = inbound();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return bytes > 0 && inbound().bytes === bytes;
+    };
+
+    it('is a bounded number of bytes from Socket.IO, and is stored afterwards', async () => {
+      const client = await packetClient();
+      await client.join('ann');
+      await redis.signal('SIGSTOP');
+      for (let n = 0; n < 100; n++)
+        client.send(`42${n}["publish",{"topic":"new.${n}","payload":"${payload}"}]`);
+      await until(isHeld, 'the client is not read any more');
+      assert.ok(inbound().bytes <= 600_000, `${inbound().bytes} bytes`);
+      await redis.signal('SIGCONT');
+      await until(() => client.of('43').length === 100, 'all are answered', 20_000);
+      assert.ok(client.of('43').every((packet) => packet.includes('"ok":true')));
+      await until(() => inbound().bytes === 0, 'nothing is under way');
+    });
+
+    it('is a bounded number of bytes from /ws, and is stored afterwards', async () => {
+      const client = await jsonClient('ann');
+      await redis.signal('SIGSTOP');
+      for (let n = 0; n < 100; n++)
+        client.send({ type: 'Broadcast', id: n, data: { topic: `new.${n}`, payload } });
+      await until(isHeld, 'the client is not read any more');
+      assert.ok(inbound().bytes <= 600_000, `${inbound().bytes} bytes`);
+      await redis.signal('SIGCONT');
+      await until(() => client.of('Ack').length === 100, 'all are answered', 20_000);
+      await until(() => inbound().bytes === 0, 'nothing is under way');
+    });
+  });
+});

@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict';
+import type { RefusalError } from '../../../shared/errors.js';
+import type { EngineConnection } from '../../../server/gateway/engine-internals/engine-connection.js';
+import {
+  pauses,
+  type InboundBudget,
+  type InboundSettings,
+} from '../../../server/gateway/inbound/inbound-budget.js';
+import { InboundControl } from '../../../server/gateway/inbound/inbound-control.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { inboundSettings } from '../../support/inbound-settings.js';
+
+/** A transport that a test reads from. */
+class FakeReader {
+  isRead = true;
+  limitBytes: number | undefined;
+
+  stop(): void {
+    this.isRead = false;
+  }
+
+  start(): void {
+    this.isRead = true;
+  }
+
+  limitFrames(bytes: number): void {
+    this.limitBytes = bytes;
+  }
+}
+
+/** An Engine.IO connection whose ping timer counts how often it began again. */
+class FakeEngine {
+  readyState = 'open';
+  begun = 0;
+  pingTimeoutTimer: { refresh(): void } | null = { refresh: () => this.begun++ };
+}
+
+describe('[LIMITS] the inbound budget of a transport', () => {
+  let clock: FakeClock;
+  let control: InboundControl;
+  let reader: FakeReader;
+  let engine: FakeEngine;
+  let budget: InboundBudget;
+  let closed: { limit: string; error: RefusalError }[];
+
+  const start = (changes: Partial<InboundSettings> = {}, wire: 'socketio' | 'json' = 'socketio') => {
+    clock = new FakeClock();
+    closed = [];
+    control = new InboundControl(
+      { clock, closeTransport: (_engine, _reader, limit, error) => closed.push({ limit, error }) },
+      inboundSettings(changes),
+    );
+    reader = new FakeReader();
+    budget = control.newBudget(reader, wire);
+    engine = new FakeEngine();
+    budget.engine = engine as unknown as EngineConnection;
+  };
+  const frame = (text: string) => budget.admitFrame(Buffer.from(text), false);
+  const closedFor = () => closed.map(({ limit, error }) => [limit, error.code, error.details.limit]);
+
+  beforeEach(() => start());
+
+  it('closes a transport that sends more than 32 packets before its client has joined', () => {
+    for (let n = 0; n < 32; n++) assert.ok(frame('40{"token":"x"}'));
+    assert.equal(frame('40{"token":"x"}'), false);
+    assert.deepEqual(closedFor(), [['before_join', 'rate_limited', 32]]);
+    assert.equal(frame('40'), false, 'nothing more is passed on');
+    assert.equal(closed.length, 1);
+  });
+
+  it('counts packets of long-polling, pings and pongs before the join as well', () => {
+    for (let n = 0; n < 16; n++) {
+      budget.admitPacket('40/unknown,');
+      budget.admitControlFrame();
+    }
+    assert.deepEqual(closed, []);
+    budget.admitPacket('3');
+    assert.deepEqual(closedFor(), [['before_join', 'rate_limited', 32]]);
+  });
+
+  it('closes a transport that sends too many bytes before its client has joined, and reads small frames only', () => {
+    start({ maxJoinBytes: 1000 });
+    assert.equal(reader.limitBytes, 1000);
+    assert.ok(frame(`40${'x'.repeat(600)}`));
+    assert.equal(frame(`40${'x'.repeat(600)}`), false);
+    assert.deepEqual(closedFor(), [['join_bytes', 'message_too_large', 1000]]);
+  });
+
+  it('reads large frames after the join, and no longer counts packets', () => {
+    budget.joined();
+    assert.equal(reader.limitBytes, 1_000_000);
+    for (let n = 0; n < 10_000; n++) assert.ok(frame('420["ping",{}]'));
+    assert.deepEqual(closed, []);
+  });
+
+  it('closes a transport that announces binary parts before its client has joined', () => {
+    assert.equal(frame('451-["publish",{"_placeholder":true,"num":0}]'), false);
+    assert.deepEqual(closedFor(), [['before_join', 'conflict', undefined]]);
+  });
+
+  it('lets a transport go on in a later turn when it has used its share of this one', async () => {
+    budget.joined();
+    let read = 0;
+    while (reader.isRead) {
+      frame('420["ping",{}]');
+      read++;
+    }
+    assert.equal(read, 512);
+    await clock.settle();
+    assert.ok(reader.isRead);
+  });
+
+  it('counts bytes as well as packets in a turn', () => {
+    budget.joined();
+    let read = 0;
+    for (; reader.isRead; read++) frame(`42["publish",${'x'.repeat(100_000)}]`);
+    assert.equal(read, 3);
+  });
+
+  it('reads a connection with too many commands under way again when half of them are answered', async () => {
+    start({ maxInflightCommands: 4 });
+    budget.joined();
+    for (let n = 0; n < 4; n++) budget.commandStarted(10);
+    assert.ok(reader.isRead);
+    budget.commandStarted(10);
+    assert.equal(reader.isRead, false);
+    for (let n = 0; n < 2; n++) budget.commandEnded(10);
+    await clock.settle();
+    assert.equal(reader.isRead, false);
+    budget.commandEnded(10);
+    await clock.settle();
+    assert.ok(reader.isRead);
+    assert.deepEqual([control.counts.commands, control.counts.bytes, control.counts.paused], [2, 20, 1]);
+  });
+
+  it('does not read connections with much of the bytes of all, and reads those with little', async () => {
+    start({ maxInflightBytes: 6400, totalInflightBytes: 10_000 });
+    const others = [0, 1].map(() => control.newBudget(new FakeReader(), 'json'));
+    for (const other of others) other.commandStarted(5000);
+    budget.commandStarted(50);
+    assert.ok(reader.isRead);
+    budget.commandStarted(5000);
+    assert.equal(reader.isRead, false);
+    budget.commandEnded(5000);
+    await clock.settle();
+    assert.equal(reader.isRead, true);
+  });
+
+  it('does not read a connection beyond the rate of waste until the next second', async () => {
+    start({ wastePacketsPerSec: 10 }, 'json');
+    for (let n = 0; n < 10; n++) budget.admitControlFrame();
+    assert.ok(reader.isRead);
+    budget.admitControlFrame();
+    assert.equal(reader.isRead, false);
+    await clock.advance(1000);
+    assert.ok(reader.isRead);
+    assert.deepEqual(closed, []);
+  });
+
+  it('closes a connection in the sixth second beyond the rate of waste', async () => {
+    start({ wastePacketsPerSec: 10 }, 'json');
+    for (let second = 0; second < 5; second++) {
+      for (let n = 0; n < 11; n++) budget.refused('unknown_type', 100);
+      await clock.advance(1000);
+    }
+    assert.deepEqual(closed, []);
+    for (let n = 0; n < 11; n++) budget.refused('unknown_type', 100);
+    assert.deepEqual(closedFor(), [['waste', 'rate_limited', 10]]);
+  });
+
+  it('forgets seconds beyond the rate that are long past', async () => {
+    start({ wastePacketsPerSec: 10 }, 'json');
+    for (let n = 0; n < 12; n++) {
+      for (let ping = 0; ping < 11; ping++) budget.admitControlFrame();
+      await clock.advance(11_000);
+    }
+    assert.deepEqual(closed, []);
+  });
+
+  it('counts what a repetition can mend as no waste', () => {
+    start({ wastePacketsPerSec: 10 }, 'json');
+    for (const code of ['busy', 'unavailable', 'rate_limited', 'shutting_down'] as const)
+      for (let n = 0; n < 100; n++) budget.refused(code, 100);
+    assert.equal(control.counts.waste, 0);
+  });
+
+  it('counts acknowledgements as waste only beyond those that the client was asked for', () => {
+    start({ wastePacketsPerSec: 10 }, 'json');
+    for (let n = 0; n < 100; n++) budget.askedForAck();
+    // They come too late: nobody waits any more.
+    for (let n = 0; n < 100; n++) budget.acknowledged(false);
+    assert.equal(control.counts.waste, 0);
+    budget.acknowledged(false);
+    assert.equal(control.counts.waste, 1);
+  });
+
+  it('lets joining and leaving cost ten times as much', () => {
+    start({ wastePacketsPerSec: 100 });
+    budget.joined();
+    for (let n = 0; n < 5; n++) {
+      frame('41');
+      frame('40{"token":"x"}');
+    }
+    assert.equal(control.counts.waste, 100);
+    assert.ok(reader.isRead);
+    frame('41');
+    assert.equal(reader.isRead, false);
+  });
+
+  it('passes on a pong that answers a ping, and others once a second', async () => {
+    budget.joined();
+    for (let n = 0; n < 3; n++) assert.ok(frame('3'));
+    engine.pingTimeoutTimer = null;
+    assert.deepEqual([frame('3'), frame('3'), budget.admitPacket('3')], [true, false, false]);
+    await clock.advance(1000);
+    assert.deepEqual([frame('3'), frame('3')], [true, false]);
+    assert.equal(control.counts.waste, 5);
+  });
+
+  it('closes a transport whose packet and binary parts are too large together', () => {
+    start({ transportLimitBytes: 1000 });
+    budget.joined();
+    frame('4510-["publish",{}]');
+    for (let n = 0; n < 4; n++) assert.ok(budget.admitFrame(Buffer.alloc(240), true));
+    assert.equal(budget.admitFrame(Buffer.alloc(240), true), false);
+    assert.deepEqual(closedFor(), [['parts', 'message_too_large', 1000]]);
+  });
+
+  it('counts each packet with binary parts by itself', () => {
+    start({ transportLimitBytes: 1000 });
+    budget.joined();
+    for (let n = 0; n < 10; n++) {
+      frame('452-["publish",{}]');
+      for (let part = 0; part < 2; part++) assert.ok(budget.admitFrame(Buffer.alloc(400), true));
+    }
+    assert.deepEqual(closed, []);
+  });
+
+  it('closes a transport whose binary parts do not come in time', async () => {
+    budget.joined();
+    frame('452-["publish",{}]');
+    budget.admitFrame(Buffer.alloc(10), true);
+    await clock.advance(59_000);
+    assert.deepEqual(closed, []);
+    await clock.advance(3000);
+    assert.deepEqual(closedFor(), [['parts_time', 'timeout', undefined]]);
+  });
+
+  it('does not let a client that it does not read time out, but not for ever', async () => {
+    start({ maxInflightCommands: 1 });
+    budget.joined();
+    for (let n = 0; n < 2; n++) budget.commandStarted(10);
+    await clock.advance(100_000);
+    assert.ok(engine.begun >= 99, `${engine.begun} times`);
+    await clock.advance(30_000);
+    const { begun } = engine;
+    await clock.advance(30_000);
+    assert.equal(engine.begun, begun);
+  });
+
+  it('stays unread while one reason of several holds', async () => {
+    budget.joined();
+    budget.pause(pauses.joining);
+    budget.pause(pauses.answers);
+    budget.resume(pauses.joining);
+    await clock.settle();
+    assert.equal(reader.isRead, false);
+    budget.resume(pauses.answers);
+    await clock.settle();
+    assert.ok(reader.isRead);
+  });
+
+  it('applies its reasons to the transport that the client upgrades to', () => {
+    budget.joined();
+    budget.pause(pauses.answers);
+    const upgraded = new FakeReader();
+    budget.useReader(upgraded);
+    assert.deepEqual([upgraded.isRead, upgraded.limitBytes], [false, 1_000_000]);
+  });
+});
