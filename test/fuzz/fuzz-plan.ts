@@ -35,6 +35,9 @@ export function corpus<Input>(kind: string): readonly (readonly [name: string, i
 /** So many inputs before the first that failed are written down too. */
 const keptInputs = 50;
 
+/** An input that fails is made smaller for at most this long. */
+const shrinkingMs = 60_000;
+
 /** How long the tests of a fuzzer may take. */
 export function timeLimitMs({ seconds }: Bounds): number {
   // Starting, shrinking an input that fails, and stopping take time too.
@@ -53,31 +56,42 @@ export async function fuzz<Input>(
 ): Promise<void> {
   // The service keeps state: what failed may be the work of earlier inputs.
   const earlier: Input[] = [];
-  let hasFailed = false;
-  const result = await fc.check(
-    fc.asyncProperty(inputs, async (input) => {
-      try {
-        await check(input);
-      } catch (error) {
-        hasFailed = true;
-        throw error;
-      } finally {
-        if (!hasFailed) earlier.push(input);
-        if (earlier.length > keptInputs) earlier.shift();
-      }
-    }),
-    {
-      seed,
-      numRuns: secondsGiven === undefined ? bounds.inputs : 1_000_000_000,
-      interruptAfterTimeLimit: Number(secondsGiven ?? bounds.seconds) * 1000,
-      markInterruptAsFailure: false,
-    },
-  );
-  if (!result.failed) {
+  let failure: { readonly input: Input; readonly error: unknown } | undefined;
+  let underWay = Promise.resolve();
+  const checkOnce = async (input: Input): Promise<void> => {
+    try {
+      await check(input);
+      if (failure === undefined && earlier.push(input) > keptInputs) earlier.shift();
+    } catch (error) {
+      failure ??= { input, error };
+      throw error;
+    }
+  };
+  const property = fc.asyncProperty(inputs, (input) => (underWay = checkOnce(input)));
+  const result = await fc.check(property, {
+    seed,
+    numRuns: secondsGiven === undefined ? bounds.inputs : 1_000_000_000,
+    interruptAfterTimeLimit: Number(secondsGiven ?? bounds.seconds) * 1000,
+    markInterruptAsFailure: false,
+    endOnFailure: true,
+  });
+  // Its time may be over while an input waits for its answers.
+  await underWay.catch(() => {});
+  if (failure === undefined) {
     console.log(`      ${result.numRuns} inputs`);
     return;
   }
-  const [input] = result.counterexample ?? [];
+  const smaller =
+    result.counterexamplePath === null
+      ? undefined
+      : await fc.check(property, {
+          seed,
+          path: result.counterexamplePath,
+          interruptAfterTimeLimit: shrinkingMs,
+          numRuns: result.numRuns + 1,
+        });
+  const input = smaller?.counterexample?.[0] ?? failure.input;
+  const error = smaller?.errorInstance ?? failure.error;
   const directory = join(root, '.tmp', 'fuzz');
   mkdirSync(directory, { recursive: true });
   const file = join(directory, `${kind}-${seed}.json`);
@@ -85,9 +99,9 @@ export async function fuzz<Input>(
   writeFileSync(file.replace('.json', '-earlier.json'), `${JSON.stringify(earlier, null, 2)}\n`);
   assert.fail(
     [
-      `seed ${seed}, input ${result.numRuns}: ${String(result.errorInstance ?? 'failed')}`,
+      `seed ${seed}, input ${result.numRuns}: ${error instanceof Error ? error.stack : String(error)}`,
       `the smallest input found (${file}; move it to test/fuzz/corpus/${kind}/ to keep it as a test; what was sent before is beside it):`,
-      JSON.stringify(input)?.slice(0, 4000),
+      JSON.stringify(input).slice(0, 4000),
     ].join('\n'),
   );
 }

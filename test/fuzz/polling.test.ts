@@ -7,7 +7,7 @@ import { corpus, fuzz, seed, timeLimitMs } from './fuzz-plan.js';
 import { anyText, utf8, weighted } from './generators.js';
 import { PacketOracle, unanswered } from './packet-oracle.js';
 import { binaryPacket, commandPacket, damagedPacket, joinPacket, otherPacket } from './packets.js';
-import { assertAllowedStatus, ServiceUnderFuzz } from './service-under-fuzz.js';
+import { answerLimitMs, assertAllowedStatus, ServiceUnderFuzz } from './service-under-fuzz.js';
 import { WireClient } from './wire-client.js';
 
 /** What a client of long-polling does, one after the other, while it polls. */
@@ -222,7 +222,7 @@ describe(`[FUZZ] long-polling (seed ${seed})`, function () {
     }
     if (!hasJoined()) return;
     const left = () => unanswered(oracle.awaited, packets);
-    await until(() => isClosed || isOdd || left().length === 0, 'answers').catch(() => {
+    await until(() => isClosed || isOdd || left().length === 0, 'answers', answerLimitMs).catch(() => {
       if (!oracle.hasLeft && !oracle.isBroken) assert.fail(`not answered: ${left().join(', ')}`);
     });
     if (isClosed && !isOdd && !oracle.isBroken && !oracle.hasLeft) assert.fail('closed after valid packets');

@@ -21,6 +21,7 @@ const environment = {
   RTC_TOPICS_HISTORY_TTL_SECS: '2',
   RTC_TOPICS_IDEMPOTENCY_WINDOW_SECS: '2',
   RTC_DIRECT_INBOX_SIZE: '10',
+  RTC_DIRECT_CONFIRM_TIMEOUT_MS: '20',
   RTC_DIRECT_INBOX_TTL_SECS: '2',
   RTC_SESSIONS_TTL_SECS: '2',
   RTC_ACTOR_SYSTEM_IDLE_SECS: '2',
@@ -29,6 +30,8 @@ const environment = {
   RTC_ADMIN_CALL_TIMEOUT_MS: '500',
 };
 
+/** A command of a fuzzed client that is not answered within this time counts as not answered. */
+export const answerLimitMs = 5000;
 /** An answer to an honest client that takes longer than this counts as a hang. The machine may be loaded. */
 const hangMs = 10_000;
 /** Memory that may be held more after all inputs than before. */

@@ -5,7 +5,7 @@ import { corpus, fuzz, seed, timeLimitMs } from './fuzz-plan.js';
 import { utf8, weighted } from './generators.js';
 import { PacketOracle, unanswered } from './packet-oracle.js';
 import { binaryPacket, commandPacket, damagedPacket, joinPacket, otherPacket } from './packets.js';
-import { ServiceUnderFuzz } from './service-under-fuzz.js';
+import { answerLimitMs, ServiceUnderFuzz } from './service-under-fuzz.js';
 import { WireClient, type RawBytes, type SentFrame } from './wire-client.js';
 
 /** What one client of Socket.IO on WebSocket does. */
@@ -81,7 +81,7 @@ describe(`[FUZZ] Socket.IO on WebSocket (seed ${seed})`, function () {
       // After `44` a client has not joined, and commands before joining close the connection.
       if (isRefused() && !hasJoined()) return;
       const left = () => unanswered(oracle.awaited, client.texts);
-      await until(() => client.isClosed || left().length === 0, 'answers').catch(() => {
+      await until(() => client.isClosed || left().length === 0, 'answers', answerLimitMs).catch(() => {
         // Whoever has left is not answered any more, and its transport may stay open.
         if (!oracle.hasLeft) assert.fail(`not answered: ${left().join(', ')}`);
       });

@@ -5,7 +5,7 @@ import { tokenOf } from './tokens.js';
 import { requestOf } from './commands.js';
 import { corpus, fuzz, seed, timeLimitMs } from './fuzz-plan.js';
 import { anyJson, anyText, damaged, jsonText, mostly, objectOf, utf8, weighted } from './generators.js';
-import { assertAllowedStatus, ServiceUnderFuzz } from './service-under-fuzz.js';
+import { answerLimitMs, assertAllowedStatus, ServiceUnderFuzz } from './service-under-fuzz.js';
 import { WireClient, type RawBytes, type SentFrame } from './wire-client.js';
 
 /** What one client of `/ws` does. */
@@ -136,7 +136,7 @@ describe(`[FUZZ] /ws (seed ${seed})`, function () {
         }
         return [...left].filter(([, times]) => times > 0).map(([id]) => id);
       };
-      await until(() => client.isClosed || unanswered().length === 0, 'answers').catch(() =>
+      await until(() => client.isClosed || unanswered().length === 0, 'answers', answerLimitMs).catch(() =>
         assert.fail(`not answered: ${unanswered().join(', ')}`),
       );
       if (client.isClosed && !mayCloseWithoutCode) {
