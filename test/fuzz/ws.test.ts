@@ -83,6 +83,8 @@ function queryText(text: string): string {
 
 /** The `id` that the answer to a frame has to have; undefined if the frame needs no such answer. */
 function idOf(text: string): string | undefined {
+  // A frame that is too large is refused without being read.
+  if (Buffer.byteLength(text) > 65_536) return undefined;
   let frame: unknown;
   try {
     frame = JSON.parse(text);
