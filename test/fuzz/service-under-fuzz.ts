@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
 import { connectClient } from '../support/clients.js';
 import { TestReplica } from '../support/replica.js';
@@ -41,6 +42,8 @@ const growthBytes = 32 * 2 ** 20;
 export class ServiceUnderFuzz {
   private checkedOutput = 0;
   private bytesBefore = 0;
+  /** Connections that were admitted at the last attempt to take every slot. */
+  private freeSlots = 0;
 
   private constructor(
     readonly replica: TestReplica,
@@ -91,7 +94,11 @@ export class ServiceUnderFuzz {
     try {
       await this.check();
       await until(async () => (await this.connections()) === 1, 'no connection is left', 30_000);
-      await until(() => this.allSlotsAreFree(), 'every connection slot is free', 30_000);
+      await until(() => this.allSlotsAreFree(), 'every connection slot is free', 30_000).catch(
+        (error: Error) => {
+          throw new Error(`${error.message}: ${this.freeSlots} of ${slots - 1} are`);
+        },
+      );
       let held = 0;
       await until(
         async () => {
@@ -131,6 +138,9 @@ export class ServiceUnderFuzz {
     const admitted = sockets.filter(({ status }) => status === '101');
     const next = await this.upgrade();
     for (const { close } of [...sockets, next]) close();
+    this.freeSlots = admitted.length;
+    // Until the service has seen that these have gone.
+    await sleep(500);
     return admitted.length === slots - 1 && next.status === '503';
   }
 
