@@ -1,4 +1,4 @@
-// Runs the tests: unit and contract tests in parallel, then integration tests one after the other. The last
+// Runs the tests: unit and contract tests in parallel, then integration tests and fuzzers one after the other. The last
 // line is "N passed, N failed". The exit code is 0 only if each stage ran at least one test and nothing
 // failed, including the loading of files.
 //
@@ -13,7 +13,10 @@ const { join } = require('node:path');
 const mocha = require.resolve('mocha/bin/mocha.js');
 const inParallel = ['--parallel', '--jobs', '2'];
 const unit = [...inParallel, 'test/unit/**/*.test.ts'];
-const everything = [[...unit, 'test/contract/**/*.test.ts'], ['test/integration/**/*.test.ts']];
+const everything = [
+  [...unit, 'test/contract/**/*.test.ts'],
+  ['test/integration/**/*.test.ts', 'test/fuzz/*.test.ts'],
+];
 
 const given = process.argv.slice(2);
 const stages = given.length === 0 ? everything : given[0] === '--unit' ? [unit] : [given];

@@ -147,3 +147,12 @@ export function toWireError(error: unknown): WireError {
   if (error instanceof RefusalError) return error.toWire();
   return { code: 'internal', message: 'internal error' };
 }
+
+/** Seconds of `Retry-After` where nothing tells how long a state lasts: an operator's switch, a stop. */
+const usualWaitSecs = 5;
+
+/** The value of `Retry-After` for an error over HTTP, in seconds. Every 503 has one; other statuses need not. */
+export function retryAfterSecs({ code, retry_after_ms: retryAfterMs }: WireError): number | undefined {
+  if (retryAfterMs !== undefined) return Math.ceil(retryAfterMs / 1000);
+  return errorTable[code].http === 503 ? usualWaitSecs : undefined;
+}

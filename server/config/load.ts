@@ -9,12 +9,21 @@ import { settingsSchema, type Settings, type WrittenSettings } from './schema.js
 import { hardenedValues } from './hardened.js';
 import { settingList } from './setting-list.js';
 
+/** A longer problem is cut: it repeats a name from the file, which can be anything. */
+const shownLength = 1000;
+
 /** Invalid settings; each problem is a line of the message. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 
-  constructor(readonly problems: readonly string[]) {
-    super(problems.join('\n'));
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    const shown = problems.map((problem) =>
+      problem.length > shownLength ? `${problem.slice(0, shownLength)} …` : problem,
+    );
+    super(shown.join('\n'));
+    this.problems = shown;
   }
 }
 

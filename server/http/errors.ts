@@ -1,11 +1,17 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
-import { errorTable, RefusalError, toWireError, type WireError } from '../../shared/errors.js';
+import {
+  errorTable,
+  RefusalError,
+  retryAfterSecs,
+  toWireError,
+  type WireError,
+} from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
 
-/** Answers with an error: its status, `Retry-After` where there is one, and the error object of every wire. */
+/** Answers with an error: its status, `Retry-After` where there is one (503 always has it), and the error object of every wire. */
 export function sendError(response: Response, error: WireError): void {
-  if (error.retry_after_ms !== undefined)
-    response.setHeader('Retry-After', Math.ceil(error.retry_after_ms / 1000));
+  const waitSecs = retryAfterSecs(error);
+  if (waitSecs !== undefined) response.setHeader('Retry-After', waitSecs);
   response.status(errorTable[error.code].http).json({ error });
 }
 

@@ -51,6 +51,7 @@ export function healthRouter(sources: HealthSources): Router {
     const redis = sources.redis();
     const phase = sources.phase();
     const ready = phase === 'running' && redis.state !== 'down';
+    if (!ready) response.setHeader('Retry-After', 1);
     response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not_ready', phase, redis });
   });
   return router;

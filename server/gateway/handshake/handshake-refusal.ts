@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { responseOf } from '../engine-internals/engine-server.js';
-import { errorTable, toWireError, type WireError } from '../../../shared/errors.js';
+import { errorTable, retryAfterSecs, toWireError, type WireError } from '../../../shared/errors.js';
 
 /**
  * Answers a refused upgrade with an HTTP status, `Retry-After` if the error has one, and the same error
@@ -36,11 +36,11 @@ export function refuseRequest(response: ServerResponse, error: unknown): void {
 
 function answerTo(error: WireError) {
   const body = JSON.stringify({ error });
-  const { retry_after_ms: retryAfterMs } = error;
+  const waitSecs = retryAfterSecs(error);
   const headers: Record<string, string | number> = {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(body),
-    ...(retryAfterMs !== undefined && { 'Retry-After': Math.ceil(retryAfterMs / 1000) }),
+    ...(waitSecs !== undefined && { 'Retry-After': waitSecs }),
   };
   return { status: errorTable[error.code].http, headers, body };
 }
