@@ -199,11 +199,25 @@ class ExactReader {
 /** Whether a double holds the number: any with at most 15 digits in its normal range (IEEE 754), and what JavaScript writes itself. */
 function isHeld(token: string, rounded: number): boolean {
   if (String(rounded) === token) return true;
-  const digits = token
-    .replace(/[eE].*$/, '')
-    .replace(/[-.]/g, '')
-    .replace(/^0+|0+$/g, '');
-  if (digits === '') return !token.startsWith('-');
+  const digits = significantDigits(token);
+  if (digits === 0) return !token.startsWith('-');
   const size = Math.abs(rounded);
-  return digits.length <= 15 && size >= 2 ** -1022 && size < Infinity;
+  return digits <= 15 && size >= 2 ** -1022 && size < Infinity;
+}
+
+/** The number of digits of a number, without zeros before the first and after the last one that is not zero. */
+function significantDigits(token: string): number {
+  let digits = 0;
+  let zeros = 0;
+  for (const sign of token) {
+    if (sign === 'e' || sign === 'E') break;
+    if (sign === '-' || sign === '.') continue;
+    if (sign === '0') {
+      if (digits > 0) zeros++;
+      continue;
+    }
+    digits += zeros + 1;
+    zeros = 0;
+  }
+  return digits;
 }

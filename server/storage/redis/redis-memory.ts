@@ -2,6 +2,7 @@ import type { QuotaCounts } from '../../limits/quota-counts.js';
 import { StoreMemory, type MemoryUse } from '../../limits/store-memory.js';
 import type { Log } from '../../logging/log.js';
 import type { RedisLink } from './redis-link.js';
+import { infoFields } from './redis-info.js';
 
 interface RedisMemoryDependencies {
   readonly link: RedisLink;
@@ -66,7 +67,8 @@ export class RedisMemory {
 
 /** Reads the answer of `INFO memory`. */
 export function readMemory(info: string): MemoryUse {
-  const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim() ?? '';
+  const fields = infoFields(info);
+  const field = (name: string) => fields(name) ?? '';
   return {
     // As Redis compares it with maxmemory.
     usedBytes: Number(field('used_memory')) - Number(field('mem_not_counted_for_evict')),

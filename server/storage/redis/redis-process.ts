@@ -1,3 +1,5 @@
+import { infoFields } from './redis-info.js';
+
 /** The identity and configuration of the connected Redis process. */
 export interface RedisProcess {
   readonly runId: string;
@@ -10,8 +12,7 @@ type Identified = RedisProcess | 'loading' | 'replica';
 
 /** Identifies the Redis process. Rejects as `call` does. */
 export async function identifyRedis(call: (args: string[]) => Promise<unknown>): Promise<Identified> {
-  const info = String(await call(['INFO']));
-  const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim();
+  const field = infoFields(String(await call(['INFO'])));
   if (field('loading') === '1') return 'loading';
   if (field('role') === 'slave') return 'replica';
   const fsyncAlways = field('aof_enabled') === '1' && (await fsyncsAlways(call));
