@@ -227,7 +227,11 @@ describe('[P7] slow readers', function () {
   });
 
   it('leave their direct messages in the inbox until they read, and get each once and in order', async () => {
-    await start({ RTC_DIRECT_INBOX_SIZE: '5000' });
+    await start({
+      RTC_DIRECT_INBOX_SIZE: '5000',
+      RTC_DIRECT_INBOX_BYTES: '500000000',
+      RTC_DIRECT_INBOX_SENDER_PERCENT: '100',
+    });
     const webSocket = new WebSocket(`${replica.webSocketUrl}?token=${tokenOf('stalled')}`);
     const got: number[] = [];
     let isIn = false;

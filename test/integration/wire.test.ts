@@ -596,6 +596,7 @@ for (const storage of ['redis', 'memory'] as const) {
       replica = await TestReplica.start({
         ...(redis && { REDIS_URL: redis.url }),
         RTC_DIRECT_INBOX_SIZE: '3',
+        RTC_DIRECT_INBOX_SENDER_PERCENT: '100',
       });
     });
     after(async () => {
