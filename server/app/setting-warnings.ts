@@ -1,4 +1,5 @@
-import { dangersOf, listensToOthers } from '../config/dangers.js';
+import { dangersOf, listensToOthers, type Danger } from '../config/dangers.js';
+import { userQuotas } from '../config/hardened.js';
 import type { Settings } from '../config/schema.js';
 import type { Log } from '../logging/log.js';
 
@@ -10,8 +11,7 @@ import type { Log } from '../logging/log.js';
  */
 export function warnOfDangers(settings: Settings, generatedSecret: boolean, log: Log): void {
   const { environment, host } = settings.server;
-  // A limit above that of the profile is no danger yet: rtc config check names it.
-  const dangers = dangersOf(settings).filter(({ present }) => typeof present !== 'number' || present === 0);
+  const dangers = warnedDangers(dangersOf(settings));
   if (environment === 'production') {
     for (const { setting, present, risk, remedy } of dangers)
       log.warn('Dangerous setting', { setting, present, risk, remedy });
@@ -25,3 +25,18 @@ export function warnOfDangers(settings: Settings, generatedSecret: boolean, log:
     remedy: 'set HOST=127.0.0.1; or NODE_ENV=production and what rtc config check --profile hardened says',
   });
 }
+
+/** A limit above that of the profile is no danger yet: rtc config check names it. Missing quotas are one danger together. */
+function warnedDangers(dangers: readonly Danger[]): Danger[] {
+  const present = dangers.filter((danger) => typeof danger.present !== 'number' || danger.present === 0);
+  const others = present.filter(({ setting }) => !userQuotas.includes(setting));
+  if (present.length - others.length < userQuotas.length) return others;
+  return [...others, noUserQuotas];
+}
+
+const noUserQuotas: Danger = {
+  setting: 'limits.user_stored_bytes',
+  present: 0,
+  risk: 'one user can fill the histories and the memory, because no quota of users is set',
+  remedy: `set what one user may do: ${userQuotas.join(', ')}`,
+};

@@ -29,6 +29,14 @@ export function presentValue(settings: Settings, name: string): unknown {
   return key === undefined ? table : (table as Readonly<Record<string, unknown>>)[key];
 }
 
+/** What one user may publish, store and create. All of them are off by default. */
+export const userQuotas: readonly string[] = [
+  'limits.connection_bytes_per_sec',
+  'limits.user_bytes_per_sec',
+  'limits.user_stored_bytes',
+  'limits.user_new_topics',
+];
+
 /** Actions on topics. `direct` is about users. */
 const topicActions = ['subscribe', 'publish', 'history', 'presence'] as const;
 
@@ -75,6 +83,20 @@ export const hardenedValues: readonly HardenedSetting[] = [
   limit('limits.address_connects_per_sec', 50, 'one address can use up all handshakes'),
   limit('limits.connection_rps', 100, 'one connection can keep a replica busy with commands'),
   limit('limits.user_rps', 300, 'one user can keep the replicas busy with commands'),
+  {
+    name: 'limits.untrusted_forwarders',
+    value: 'limit',
+    isWeaker: ({ limits }) => limits.untrustedForwarders !== 'limit',
+    risk: 'a client that sends X-Forwarded-For gets around the limits by address',
+  },
+  limit(
+    'limits.connection_bytes_per_sec',
+    500_000,
+    'one connection can keep a replica busy with large messages',
+  ),
+  limit('limits.user_bytes_per_sec', 1_000_000, 'one user can keep the replicas busy with large messages'),
+  limit('limits.user_stored_bytes', 50_000_000, 'one user can fill the histories, and the memory of Redis'),
+  limit('limits.user_new_topics', 1000, 'one user can fill the memory with topics'),
   limit('limits.http_requests', 6000, 'one caller can keep a replica busy with requests to /api'),
   limit('limits.admin_requests', 6000, 'one caller can keep a replica busy with requests to /admin'),
 ];

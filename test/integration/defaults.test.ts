@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { hardenedValues } from '../../server/config/hardened.js';
+import { hardenedValues, userQuotas } from '../../server/config/hardened.js';
 import { startEmbedded } from '../support/embedded-service.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 
@@ -29,6 +29,7 @@ describe('[CONF] the standard settings', () => {
       'permissions',
       'auth.require_exp',
       'server.metrics_access',
+      'limits.untrusted_forwarders',
     ])
       assert.ok(settings.includes(name), name);
     assert.ok(settings.includes('limits.connection_rps'));
@@ -40,6 +41,15 @@ describe('[CONF] the standard settings', () => {
       );
       assert.ok(risk !== undefined && String(remedy).includes(String(setting)));
     }
+  });
+
+  it('are warned of once for all quotas of users, and not if one of them is set', async () => {
+    const quotasIn = async (environment: NodeJS.ProcessEnv) =>
+      (await warningsOf({ ...production, ...environment }))
+        .map(({ setting }) => String(setting))
+        .filter((setting) => userQuotas.includes(setting));
+    assert.deepEqual(await quotasIn({}), ['limits.user_stored_bytes']);
+    assert.deepEqual(await quotasIn({ RTC_LIMITS_USER_NEW_TOPICS: '1000' }), []);
   });
 
   it('are warned of in one line in development if other machines can connect', async () => {

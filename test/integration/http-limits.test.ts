@@ -129,6 +129,16 @@ describe('[LIMITS] HTTP', function () {
     await until(() => kept.received.split('HTTP/1.1 200').length === 3, 'it is answered again');
   });
 
+  it('refuses request headers that are too large with 431', async () => {
+    await start({ RTC_SERVER_MAX_HEADER_BYTES: '8192' });
+    const [small, large] = [open(), open()];
+    small.get('/health/live', `X-A: ${'a'.repeat(7000)}\r\n`);
+    large.get('/health/live', `X-A: ${'a'.repeat(9000)}\r\n`);
+    await until(() => small.received.startsWith('HTTP/1.1 200 '), 'smaller ones are read');
+    await until(() => large.received.startsWith('HTTP/1.1 431 '), 'larger ones are refused');
+    await until(() => large.ended || large.closed, 'the connection is closed');
+  });
+
   it('answers a few pipelined requests, and closes a connection with very many', async () => {
     await start();
     const few = open();

@@ -194,7 +194,7 @@ for (const storage of ['memory', 'Redis'] as const) {
   });
 }
 
-describe('[P7.14] histories without Redis', () => {
+describe('[P7.21] histories without Redis', () => {
   it('stay within their memory, and a position that was removed early is not recovered', async function () {
     this.timeout(60_000);
     const replica = await TestReplica.start({ RTC_TOPICS_MEMORY_BYTES: '5000000' });

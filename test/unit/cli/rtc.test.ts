@@ -66,6 +66,9 @@ describe('[CLI] rtc', () => {
       stdout,
     );
     assert.ok(lines.some((line) => line.startsWith('limits.user_rps: present 1000, hardened 300 (')));
+    assert.ok(lines.some((line) => line.startsWith('limits.user_new_topics: present 0, hardened 1000 (')));
+    const forwarders = 'limits.untrusted_forwarders: present "exempt", hardened "limit" (';
+    assert.ok(lines.some((line) => line.startsWith(forwarders)));
     assert.ok(!lines.some((line) => line.startsWith('auth.require_exp')));
     assert.equal(rtc({}, 'config', 'check').status, 0);
   });

@@ -268,6 +268,9 @@ describe('[CONF] settings', () => {
       'auth.require_exp',
       'server.metrics_access',
       'limits.user_rps',
+      'limits.untrusted_forwarders',
+      'limits.user_stored_bytes',
+      'limits.user_new_topics',
     ])
       assert.ok(usual.includes(setting), setting);
     assert.ok(
