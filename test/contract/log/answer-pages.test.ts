@@ -109,7 +109,7 @@ function pageContract(
   name: string,
   open: () => Promise<{ broker: Broker; close: () => Promise<unknown> }>,
 ): void {
-  describe(`answers in pages from ${name} (a failure prints its seed)`, function () {
+  describe(`[P7] answers in pages from ${name} (a failure prints its seed)`, function () {
     this.timeout(120_000);
     let opened: Awaited<ReturnType<typeof open>>;
     before(async () => {

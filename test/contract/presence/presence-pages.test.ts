@@ -15,7 +15,7 @@ interface OpenedStore {
 function presenceContract(name: string, open: (replicas: () => string[]) => Promise<OpenedStore>): void {
   const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
-  describe(`pages of the users of a topic in ${name} (seed ${seed})`, function () {
+  describe(`[P7] pages of the users of a topic in ${name} (seed ${seed})`, function () {
     this.timeout(60_000);
     let opened: OpenedStore;
     before(async () => {

@@ -20,7 +20,7 @@ const sum = (same: readonly Entry[]): Entry => ({
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
-describe(`lists of the cluster in pages (seed ${seed})`, () => {
+describe(`[A4] lists of the cluster in pages (seed ${seed})`, () => {
   /** What each replica holds: sizes by name. */
   let replicas: Map<string, number>[];
 

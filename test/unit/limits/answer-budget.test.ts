@@ -4,7 +4,7 @@ import { AnswerBudget, type AnswerHold } from '../../../server/limits/answer-bud
 import { silentLog } from '../../../server/logging/log.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
-describe('AnswerBudget', () => {
+describe('[P7] AnswerBudget', () => {
   let clock: FakeClock;
   let budget: AnswerBudget;
   /** Grants and refusals, in order. */

@@ -3,7 +3,7 @@ import { newQuotaCounts, type QuotaCounts } from '../../../server/limits/quota-c
 import { StoreMemory } from '../../../server/limits/store-memory.js';
 import { silentLog } from '../../../server/logging/log.js';
 
-describe('the memory of a store with a limit', () => {
+describe('[P7] the memory of a store with a limit', () => {
   const maxBytes = 100_000_000;
   let counts: QuotaCounts;
   let measurements: number;

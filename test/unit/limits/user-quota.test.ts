@@ -4,7 +4,7 @@ import { UserQuota } from '../../../server/limits/user-quota.js';
 import type { UserQuotaStore } from '../../../server/limits/user-quota-store.js';
 import { silentLog } from '../../../server/logging/log.js';
 
-describe('a quota of a user', () => {
+describe('[L8] a quota of a user', () => {
   let now: number;
   const quotas: UserQuota[] = [];
   const make = (store?: UserQuotaStore) => {

@@ -5,7 +5,7 @@ import { HistoryMemory } from '../../../server/storage/memory/history-memory.js'
 import { MemoryBroker } from '../../../server/storage/memory/memory-broker.js';
 import { entry } from '../../contract/log/broker-contract.js';
 
-describe('the limit of memory without Redis', () => {
+describe('[P7.21] the limit of memory without Redis', () => {
   const limitBytes = 1_000_000;
   let now = 1000;
   let warnings: string[];
