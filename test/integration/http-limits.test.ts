@@ -97,6 +97,21 @@ describe('[LIMITS] HTTP', function () {
     await until(async () => (await publish('mallory')).status === 200, 'the caller is received again');
   });
 
+  it('answers a POST of long-polling once, also if it is too large and over the budget at the same time', async () => {
+    const uncaught: unknown[] = [];
+    const onUncaught = (error: unknown) => uncaught.push(error);
+    process.on('uncaughtException', onUncaught);
+    await start({ RTC_WEBSOCKET_MAX_JOIN_BYTES: '1000', RTC_LIMITS_HTTP_BODIES_BYTES: '4000' });
+    const client = open();
+    client.post(await pollingPath(), 900_000, `4${'a'.repeat(60_000)}`);
+    await until(() => client.received.startsWith('HTTP/1.1 413 '), 'it is refused');
+    client.write('a'.repeat(60_000));
+    assert.equal((await publish('ann')).status, 200);
+    process.off('uncaughtException', onUncaught);
+    assert.deepEqual(uncaught, []);
+    assert.equal(client.received.match(/HTTP\/1\.1/g)?.length, 1);
+  });
+
   it('refuses unfinished POSTs of long-polling in the same way, with an answer', async () => {
     await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
     const uploads: TcpClient[] = [];

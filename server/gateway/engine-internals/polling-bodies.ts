@@ -33,6 +33,11 @@ export function countBodies(
     if (response.headersSent) return;
     const held = bodies.open(callerOf(engine, request));
     request.on('data', (chunk: Buffer | string) => {
+      // Meanwhile engine.io has refused it as too large. The rest is dropped as it comes.
+      if (response.headersSent) {
+        held.release();
+        return;
+      }
       try {
         held.add(Buffer.byteLength(chunk));
       } catch (error) {
