@@ -263,7 +263,7 @@ export const settingsSchema = z
           'Largest number of messages in one answer of `history` or `missed`.',
         ),
         max_history_answer_bytes: setting(
-          positive(1_000_000, 16_777_216),
+          positive(524_288, 16_777_216),
           'Largest answer of `history`, `missed`, `presence` or a list of `/admin`, in bytes; a larger message comes alone. `next` in the answer continues it.',
         ),
         catch_up_cache_bytes: setting(
@@ -285,7 +285,7 @@ export const settingsSchema = z
           'Bytes that may wait for all connections of the replica.',
         ),
         answer_total_bytes: setting(
-          positive(33_554_432),
+          positive(16_777_216),
           'Bytes of large answers (`history`, `missed`, `presence`, lists of `/admin`) under way for all callers; one user may have a quarter. Further ones wait up to five seconds, then are refused with `busy`.',
         ),
         answer_timeout_secs: setting(

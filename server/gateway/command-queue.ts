@@ -60,7 +60,7 @@ export class CommandQueue {
     request: unknown,
   ): Promise<Answer> => {
     if (connection === undefined || !this.dependencies.isConnected(connection))
-      return Promise.resolve({ ok: false, error: connectionClosed().toWire() });
+      return Promise.resolve(closedAnswer());
     const queue = this.queues.get(connection);
     if (queue === undefined && this.isFree(connection, command))
       return this.start(connection, command, request);
@@ -70,14 +70,18 @@ export class CommandQueue {
   /** Does not read the connection while answers that did not go through {@link run} wait for its client. */
   waitForReader(connection: ClientConnection): void {
     if (!connection.outbox.isOverfull || this.queues.has(connection)) return;
+    if (!this.dependencies.isConnected(connection)) return;
     this.queues.set(connection, { commands: [] });
     inboundOf(engineOf(connection.socket))?.pause(pauses.answers);
     this.proceed(connection);
   }
 
-  /** Called when the connection has closed. Its waiting commands get no answer. */
+  /** Called when the connection has closed. Its waiting commands do not run. */
   left(connection: ClientConnection): void {
+    const queue = this.queues.get(connection);
     this.queues.delete(connection);
+    // What waits for their end, such as the inbound budget, would hold them for ever.
+    for (const { resolve } of queue?.commands ?? []) resolve(Promise.resolve(closedAnswer()));
     // The transport may stay open after the connection has left.
     this.read(connection);
   }
@@ -145,6 +149,6 @@ export class CommandQueue {
   }
 }
 
-function connectionClosed(): RefusalError {
-  return new RefusalError('conflict', 'the connection has closed');
+function closedAnswer(): Answer {
+  return { ok: false, error: new RefusalError('conflict', 'the connection has closed').toWire() };
 }

@@ -197,6 +197,26 @@ describe('[LIMITS] what a client sends', function () {
     await until(() => client.of('Ack').length === sent, 'everything is answered in the end');
   });
 
+  it('holds nothing of the limits any more when its client goes away with commands waiting', async () => {
+    await start({ RTC_OUTBOX_LIMIT_BYTES: '20000' });
+    const writer = await connectClient(embedded!.url, 'writer');
+    open.push(writer);
+    for (let n = 0; n < 100; n++)
+      await emit(writer, 'publish', { topic: 'long', payload: 'x'.repeat(10_000) });
+    const packets = await packetClient();
+    await packets.join('ann');
+    const json = await jsonClient('bea');
+    packets.stall();
+    (json.webSocket as unknown as { _socket: { pause(): void } })._socket.pause();
+    packets.send(...times(300, (n) => `42${n}["history",{"topic":"long","limit":100}]`));
+    for (let n = 0; n < 300; n++)
+      json.webSocket.send(JSON.stringify({ type: 'GetHistory', id: n, data: { topic: 'long', limit: 100 } }));
+    await until(() => inbound().commands > 100, 'commands wait');
+    packets.close();
+    json.webSocket.terminate();
+    await until(() => inbound().commands === 0 && inbound().bytes === 0, 'they hold nothing');
+  });
+
   it('ends by heartbeats when a client that is not read goes away', async () => {
     await start({
       RTC_WEBSOCKET_MAX_INFLIGHT_COMMANDS: '1',

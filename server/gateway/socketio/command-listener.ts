@@ -58,6 +58,8 @@ export class CommandListener {
       .then(
         (answer: Answer) => {
           inbound?.commandEnded(bytes);
+          // Later packets of the transport may belong to another connection.
+          if (!socket.connected) return;
           if (answer.error !== undefined) inbound?.refused(answer.error.code, bytes);
           if (reply !== undefined) reply(answer);
           else if (answer.error !== undefined) socket.emit('error', answer.error);

@@ -112,9 +112,9 @@ export class FastPublish {
     inbound?.commandStarted(bytes);
     void this.dependencies.run(connection, 'publish', (args as unknown[])[1]).then((answer) => {
       inbound?.commandEnded(bytes);
-      if (!answer.ok) inbound?.refused(answer.error.code, bytes);
       // Later packets of the transport may belong to another connection.
       if (!connection.socket.connected) return;
+      if (!answer.ok) inbound?.refused(answer.error.code, bytes);
       if (packetId !== '') this.replies.add(connection.outbox, `3${packetId}[${JSON.stringify(answer)}]`);
       else if (!answer.ok) connection.emit('error', answer.error);
     });
