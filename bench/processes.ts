@@ -140,6 +140,9 @@ export class Side {
         PORT: String(port),
         // Without the warnings about settings that are not for the internet.
         LOG_LEVEL: 'error',
+        // All clients of a benchmark have one address.
+        RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '0',
+        RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '0',
         UWS: uwsDirectory,
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
         ...(this.name.startsWith('rtc') && { REPLICA_ID: `r${replica}` }),

@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
 import { measure, obtainUws, Side, type Measurement, type SideName, type Work } from './processes.js';
 
 /** One line of the comparison. */
@@ -297,16 +298,36 @@ function commitOf(directory: string): string {
   return spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: directory }).stdout.toString().trim();
 }
 
-function option(name: string): string | undefined {
-  const at = process.argv.indexOf(name);
-  return at < 0 ? undefined : process.argv[at + 1];
+const usage = `npm run bench -- [--quick] [--only TEXT] [--against DIR] [--pairs N]
+  --quick        short and inexact, to see that everything runs
+  --only TEXT    lines whose name contains the text
+  --against DIR  compares with an earlier checkout, which has to be built
+  --pairs N      measurements of each side`;
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        only: { type: 'string' },
+        against: { type: 'string' },
+        pairs: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${usage}\n`);
+    process.exit(2);
+  }
 }
 
 async function main(): Promise<void> {
-  const quick = process.argv.includes('--quick');
-  const only = option('--only');
-  const before = option('--against');
-  const pairs = Number(option('--pairs') ?? (before === undefined ? 2 : 5));
+  const { quick, only, against: before, help, ...rest } = readOptions();
+  if (help) {
+    process.stdout.write(`${usage}\n`);
+    return;
+  }
+  const pairs = Number(rest.pairs ?? (before === undefined ? 2 : 5));
   const noUws = before === undefined ? obtainUws() : undefined;
   const chosen = (before === undefined ? rows : rowsAgainst(rows)).filter((row) =>
     only === undefined ? !(quick && row.slow === true) : row.name.includes(only),
