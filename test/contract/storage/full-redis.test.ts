@@ -114,7 +114,7 @@ describe('[P7] a Redis whose memory is full', function () {
     ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from'], ['1'], 'stored'],
     ['presence', ['presence'], ['a', '1000', 'ann', '0', 'bob', '1']],
     ['put-sessions', ['session:a', 'session:b'], ['1000', '1', '{}', '1', '{}', '2']],
-    ['read', ['rtc:{n}:log', 'rtc:{n}:meta'], ['run', 'e', '1000', 'end', '0', '0', '1', '9', '1']],
+    ['read', ['rtc:{n}:log', 'rtc:{n}:meta'], ['run', 'e', '1000', 'end', '0', '0', '1', '9', '1000', '1']],
     ['replicas', ['replicas'], ['a', '1']],
     ['resolve', ['rtc:{t}:meta'], ['w', '7', '1', '1000']],
     ['restore-fields', ['map'], ['field', '9 restored'], 'stored'],
