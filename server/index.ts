@@ -1,5 +1,6 @@
 /** For programs that embed the service. */
-export { Service, type ServiceOptions } from './app/service.js';
+export { Service } from './app/service.js';
+export type { ServiceOptions } from './app/service-options.js';
 export type { ConnectEvent, DisconnectEvent, Hooks, PublishEvent, SubscribeEvent } from './hooks/hooks.js';
 export { loadSettings, SettingsError } from './config/load.js';
 export type { Settings } from './config/schema.js';

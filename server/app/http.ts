@@ -79,3 +79,11 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     app.use(errorHandler(logOf('http')));
   };
 }
+
+/** Paths whose bodies are limited in time: those of the service, without backups, which are of any length. */
+const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)/;
+
+/** Whether the body of a request has to arrive in time. A program's own routes may receive large files. */
+export function hasTimedBody({ url = '' }: { readonly url?: string | undefined }): boolean {
+  return timedPaths.test(url);
+}

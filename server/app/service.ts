@@ -7,7 +7,6 @@ import type { Server as SocketIoServer } from 'socket.io';
 import type { Settings } from '../config/schema.js';
 import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
-import type { Hooks } from '../hooks/hooks.js';
 import { createHttpServer } from '../http/http-server.js';
 import { guardRequests } from '../http/request-guard.js';
 import type { LoggerFactory } from '../logging/logger.js';
@@ -15,32 +14,12 @@ import type { Metrics } from '../metrics/metrics.js';
 import { assembleAdmin, type Admin } from './admin.js';
 import { assembleFoundation, type Foundation } from './foundation.js';
 import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
-import { assembleHttp } from './http.js';
+import { assembleHttp, hasTimedBody } from './http.js';
 import { assembleInbound } from './inbound.js';
 import { assembleMessaging, type Messaging } from './messaging.js';
 import { metricSources } from './metric-sources.js';
+import type { ServiceOptions } from './service-options.js';
 import { warnOfDangers } from './setting-warnings.js';
-
-/** Parts that an embedding program can provide. */
-export interface ServiceOptions {
-  readonly logger?: LoggerFactory;
-  /** Hooks of the program; see {@link Hooks}. */
-  readonly hooks?: Hooks;
-  /**
-   * The meaning of `auto` in the setting `websocket.slim_connections`: whether idle connections release their
-   * handshake and request, which makes them much smaller. Default `false`: an embedding program sees them as
-   * in plain Socket.IO.
-   */
-  readonly slimConnections?: boolean;
-  /**
-   * Namespaces of the program that clients may join without a token, by name or expression. All others refuse
-   * a client without a valid token.
-   */
-  readonly publicNamespaces?: readonly (string | RegExp)[];
-}
-
-/** Paths whose bodies are limited in time: those of the service, without backups, which are of any length. */
-const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)/;
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -86,10 +65,7 @@ export class Service {
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
     const { publicNamespaces = [] } = options;
     this.gateway = assembleGateway({ ...parts, http, io, slimConnections, inbound, publicNamespaces });
-    guardRequests(http, {
-      bodyTimeoutMs: settings.server.bodyTimeoutSecs * 1000,
-      isTimed: ({ url = '' }) => timedPaths.test(url),
-    });
+    guardRequests(http, { bodyTimeoutMs: settings.server.bodyTimeoutSecs * 1000, isTimed: hasTimedBody });
     const phase = () => this.phase;
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,
