@@ -110,7 +110,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       addressOf,
       limitedAddressOf: policy.of,
       queue: handshakeQueue(websocket.handshakesPerSec),
-      unjoined: new UnjoinedClients({ limit: websocket.maxUnjoined }),
+      unjoined: new UnjoinedClients({ now: () => performance.now() }, { limit: websocket.maxUnjoined }),
     },
     { maxConnections: websocket.maxConnections },
   );

@@ -53,6 +53,18 @@ describe('[LIMITS] handshakes of one address', function () {
     assert.match(first.received, /^HTTP\/1\.1 200 /);
   });
 
+  it('lock nobody out, also from several addresses: those that do not join make room', async () => {
+    await start({ RTC_WEBSOCKET_MAX_UNJOINED: '4' });
+    const flood = ['203.0.113.1', '203.0.113.2'].flatMap((address) => [
+      handshakeFrom(address),
+      handshakeFrom(address),
+    ]);
+    await until(() => flood.every(isAnswered), 'all are answered');
+    const other = handshakeFrom('203.0.113.3');
+    await until(() => isAnswered(other), 'another address is served', 5000);
+    assert.match(other.received, /^HTTP\/1\.1 200 /);
+  });
+
   it('hold half of the places at most until they have joined', async () => {
     await start({ RTC_WEBSOCKET_MAX_CONNECTIONS: '6' });
     const flood = Array.from({ length: 10 }, () => handshakeFrom('203.0.113.1'));

@@ -34,6 +34,7 @@ interface AdmittedTransport {
   readonly request: IncomingMessage;
   on(event: 'close', listener: () => void): unknown;
   off(event: 'close', listener: () => void): unknown;
+  close(discard: boolean): unknown;
 }
 
 /** The client disconnected while its handshake waited: there is no one to answer. */
@@ -126,14 +127,17 @@ export class HandshakeAdmission {
     if (waiting === undefined) return;
     if (waiting.address !== undefined) this.addresses.set(transport, waiting.address);
     transport.on('close', this.onClosed);
-    if (waiting.isUnjoined) this.unjoinedTransports.add(transport);
-    else this.letGo(transport, waiting.address);
+    if (waiting.isUnjoined) {
+      this.unjoinedTransports.add(transport);
+      this.dependencies.unjoined.transportOpened(transport, waiting.address);
+    } else this.letGo(transport, waiting.address);
   };
 
   /** To be called when a client has joined a namespace on a transport. */
   readonly joined = (transport: AdmittedTransport): void => {
     if (!this.unjoinedTransports.delete(transport)) return;
     const address = this.addresses.get(transport);
+    this.dependencies.unjoined.forget(transport);
     this.dependencies.unjoined.remove(address);
     this.letGo(transport, address);
   };
@@ -197,10 +201,14 @@ export class HandshakeAdmission {
 
   // One listener shared by all transports; `this` is the transport.
   private readonly onClosed = ((admission: HandshakeAdmission) =>
-    function (this: object): void {
+    function (this: AdmittedTransport): void {
+      const { unjoined } = admission.dependencies;
       const address = admission.addresses.get(this);
       const isUnjoined = admission.unjoinedTransports.delete(this);
-      if (isUnjoined) admission.dependencies.unjoined.remove(address);
+      if (isUnjoined) {
+        unjoined.forget(this);
+        unjoined.remove(address);
+      }
       admission.releaseSlot(address, !isUnjoined);
     })(this);
 

@@ -3,7 +3,7 @@ import { UnjoinedClients } from '../../../server/gateway/handshake/unjoined-clie
 
 describe('[LIMITS] clients that have not joined', () => {
   it('have room for a limited number, and for half of it from one address', () => {
-    const clients = new UnjoinedClients({ limit: 4 });
+    const clients = new UnjoinedClients({ now: () => 0 }, { limit: 4 });
     clients.add('a');
     clients.add('a');
     assert.deepEqual(
@@ -19,8 +19,40 @@ describe('[LIMITS] clients that have not joined', () => {
   });
 
   it('are not limited if the limit is 0', () => {
-    const clients = new UnjoinedClients({ limit: 0 });
+    const clients = new UnjoinedClients({ now: () => 0 }, { limit: 0 });
     for (let n = 0; n < 5000; n++) clients.add('a');
     assert.ok(clients.hasRoom('a'));
+  });
+
+  it('make room for others, the longest waiting first, once they have had time to join', () => {
+    let now = 0;
+    const clients = new UnjoinedClients({ now: () => now }, { limit: 4 });
+    const closed: string[] = [];
+    const open = (name: string, address: string) => {
+      clients.add(address);
+      const transport = {
+        close() {
+          closed.push(name);
+          clients.forget(transport);
+          clients.remove(address);
+        },
+      };
+      clients.transportOpened(transport, address);
+    };
+    open('a1', 'a');
+    now = 100;
+    open('b1', 'b');
+    open('b2', 'b');
+    open('a2', 'a');
+    assert.deepEqual([clients.hasRoom('a'), clients.hasRoom('c')], [false, false]);
+    now = 1050;
+    // One address makes room for itself alone, also where another has waited longer.
+    assert.deepEqual([clients.hasRoom('b'), clients.hasRoom('a'), clients.hasRoom('c')], [false, true, true]);
+    open('c1', 'c');
+    assert.deepEqual(closed, ['a1']);
+    now = 1200;
+    open('b3', 'b');
+    open('c2', 'c');
+    assert.deepEqual(closed, ['a1', 'b1', 'b2']);
   });
 });

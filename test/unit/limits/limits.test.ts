@@ -365,7 +365,7 @@ describe('[LIMITS] HandshakeAdmission', () => {
     const request = Object.assign(new EventEmitter(), { socket, address, ...(polling && { res }) });
     return request as unknown as IncomingMessage & { res: EventEmitter };
   };
-  const transportOf = (request: IncomingMessage) => Object.assign(new EventEmitter(), { request });
+  const transportOf = (request: IncomingMessage) => Object.assign(new EventEmitter(), { request, close: () => {} });
   const admissionWith = (maxConnections: number, perAddress = 0, handshakesPerSec = 0, maxUnjoined = 0) => {
     const addresses = new AddressLimiter(
       { counts: newLimitCounts(), now: () => 0 },
@@ -381,7 +381,7 @@ describe('[LIMITS] HandshakeAdmission', () => {
           );
     const limitedAddressOf = (request: IncomingMessage) =>
       addressOf(request) === 'exempt' ? undefined : addressOf(request);
-    const unjoined = new UnjoinedClients({ limit: 0 });
+    const unjoined = new UnjoinedClients({ now: () => 0 }, { limit: 0 });
     return new HandshakeAdmission(
       { addresses, addressOf, limitedAddressOf, queue, unjoined },
       { maxConnections },
