@@ -8,7 +8,8 @@ import { ConnectionLifecycle } from '../gateway/connection-lifecycle.js';
 import { ConnectionPipeline } from '../gateway/connection-pipeline.js';
 import { joinWith, limitClosing } from '../gateway/engine-internals/engine-server.js';
 import { countBodies } from '../gateway/engine-internals/polling-bodies.js';
-import { connectionOn } from '../gateway/client-connection.js';
+import { connectionOn, type ClientConnection } from '../gateway/client-connection.js';
+import type { RefusalError } from '../../shared/errors.js';
 import type { EngineConnection } from '../gateway/engine-internals/engine-connection.js';
 import { refuseRequest } from '../gateway/handshake/handshake-refusal.js';
 import { GatewayClose } from '../gateway/gateway-close.js';
@@ -153,7 +154,11 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     run: (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
     log,
   });
-  const fastPublish = new FastPublish({ run: commands.run, commandListener });
+  const refuse = (connection: ClientConnection, error: RefusalError) => router.refuseFrame(connection, error);
+  const fastPublish = new FastPublish(
+    { run: commands.run, commandListener, refuse },
+    { maxMessageBytes: websocket.maxMessageBytes },
+  );
   const ends = new TransportEnd();
   const lifecycle = new ConnectionLifecycle(
     {

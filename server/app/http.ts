@@ -1,5 +1,6 @@
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
+import { escapedRequestLimit } from '../protocol/json-cost.js';
 import { adminRoles } from '../admin/admin-route.js';
 import { apiRouter } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
@@ -28,6 +29,7 @@ interface HttpParts extends Foundation, Messaging {
 export function assembleHttp(app: Express, parts: HttpParts): () => void {
   const { settings, storage, metrics, limits, tokens, router, control, registry, logOf } = parts;
   const { authenticate } = tokens;
+  const { maxMessageBytes, transportLimitBytes } = settings.websocket;
   const addressOf = parts.addresses.of;
   app.use(
     healthRouter({
@@ -54,7 +56,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     authRouter({ refreshes: tokens.refreshes, addressOf, bodies: limits.bodies, now: Date.now }),
     apiRouter(
       { router, authenticate, addressOf, bodies: limits.bodies, responses: parts.responses },
-      { bodyLimitBytes: settings.websocket.transportLimitBytes },
+      { bodyLimitBytes: Math.min(escapedRequestLimit(maxMessageBytes), transportLimitBytes) },
     ),
   );
   const { adminRequests } = settings.limits;

@@ -45,8 +45,10 @@ export function apiRouter(
     else if (hold === undefined) sendJson(response, answer);
     else responses.send(response, hold, answer);
   };
-  const withKey = (request: Request) => {
+  const withKey = (request: Request): unknown => {
     const key = request.get('idempotency-key');
+    // A list is no request. It is not copied: it can be long.
+    if (Array.isArray(request.body)) return request.body;
     return { ...(request.body as object), ...(key !== undefined && { key }) };
   };
   api.post('/publish', identify, readBody, (request, response) => run(response, 'publish', withKey(request)));

@@ -19,6 +19,7 @@ export function requestBody(
 ): RequestHandler {
   const read = jsonBody(settings.limitBytes);
   return (request, response, next) => {
+    let done = next;
     if (hasBody(request)) {
       const held = bodies.open(callerOf(request as never));
       const onData = (chunk: Buffer) => {
@@ -32,10 +33,16 @@ export function requestBody(
       };
       // The reader attaches its own listener in this turn, so it misses nothing.
       request.on('data', onData);
-      request.once('end', held.release);
-      request.once('close', held.release);
+      response.once('close', held.release);
+      // A complete body is held until its turn to be parsed.
+      done = (error?: unknown) => {
+        // The reader may have given up on the rest, and listens no longer.
+        request.off('data', onData);
+        held.release();
+        next(error);
+      };
     }
-    void read(request, response, next);
+    void read(request, response, done);
   };
 }
 

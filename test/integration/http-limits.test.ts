@@ -86,7 +86,7 @@ describe('[LIMITS] HTTP', function () {
     await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
     const uploads = Array.from({ length: 5 }, () => {
       const client = open();
-      client.post('/api/publish', 900_000, `"${'a'.repeat(60_000)}`, bearer('mallory'));
+      client.post('/api/publish', 190_000, `"${'a'.repeat(60_000)}`, bearer('mallory'));
       return client;
     });
     const { metrics } = embedded!.service;

@@ -32,10 +32,98 @@ describe('[LIMITS] what a client sends', function () {
     await until(() => client.of('Status').length === 1, `${userId} is connected`);
     return client;
   };
+  const post = (body: string) =>
+    fetch(`${embedded!.url}/api/publish`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${tokenOf('eve')}` },
+      body,
+    });
   afterEach(async () => {
     for (const one of open.splice(0)) one.close();
     await embedded?.service.close();
     embedded = undefined;
+  });
+
+  describe('in pieces', () => {
+    it('is closed with 1008 and an error that names the limit if it has very many fragments', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      client.sendFragments('4', ...times(16_000, () => 'a'));
+      await until(() => client.closeCode !== undefined, 'it is closed');
+      assert.equal(client.closeCode, 1008);
+      assert.match(client.of('42["error"')[0]!, /"code":"message_too_large".*277 fragments.*"limit":277/);
+      assert.equal(inbound().closed['fragments'], 1);
+    });
+
+    it('is read if it has the fragments of a client with a small buffer', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      client.sendFragments(
+        '421["publish",{"topic":"a","payload":"',
+        ...times(15, () => 'x'.repeat(4000)),
+        '"}]',
+      );
+      await until(() => client.of('431[{"ok":true').length === 1, 'it is published');
+    });
+
+    it('is closed with 1008 if one frame comes in very many chunks', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      await client.sendInChunks(`42["x","${'y'.repeat(60_000)}"]`, 4);
+      await until(() => client.closeCode !== undefined, 'it is closed');
+      assert.equal(client.closeCode, 1008);
+      assert.match(client.closeText, /a frame may come in at most 2018 pieces/);
+    });
+  });
+
+  describe('as JSON that is costly to read', () => {
+    const bombs = ['['.repeat(30_000) + ']'.repeat(30_000), `[${times(33_000, () => '1').join(',')}]`];
+
+    it('is refused with an answer on both wires and over HTTP, and the connection goes on', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      const json = await jsonClient('bob');
+      for (const bomb of bombs) {
+        client.send(`421["publish",{"topic":"a","payload":${bomb}}]`);
+        client.send(`422["direct",{"to":"bob","payload":${bomb}}]`);
+        json.sendText(`{"type":"Broadcast","data":{"topic":"a","payload":${bomb}}}`);
+        const answer = await post(`{"topic":"a","payload":${bomb}}`);
+        assert.equal(answer.status, 400);
+        assert.match(await answer.text(), /"code":"invalid_payload"/);
+      }
+      for (const id of ['431', '432'])
+        await until(() => client.of(`${id}[{"ok":false`).length === 2, `${id} is answered`);
+      for (const packet of client.of('43')) assert.match(packet, /"code":"invalid_payload"/);
+      await until(() => json.of('Error').length === 2, 'the frames are answered');
+      client.send('423["ping",{}]');
+      await until(() => client.of('433[').length === 1, 'the connection goes on');
+    });
+
+    it('is not parsed if it is larger than any command', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      const keys = times(40_000, (n) => `"${n}":"twelve letters"`).join(',');
+      for (const command of ['publish', 'subscribe', 'unknown']) client.send(`421["${command}",{${keys}}]`);
+      await until(() => client.of('431[{"ok":false').length === 3, 'they are answered');
+      for (const packet of client.of('431['))
+        assert.match(packet, /"code":"message_too_large".*"limit":65536/);
+      const answer = await post(`{${keys}}`);
+      assert.equal(answer.status, 413);
+      assert.match(await answer.text(), /"code":"message_too_large"/);
+    });
+
+    it('is not a payload of full size, also where its back end escapes everything', async () => {
+      await start();
+      const payload = 'é'.repeat(32_000);
+      const body = JSON.stringify({ topic: 'a', payload }).replaceAll('é', '\\u00e9');
+      assert.ok(body.length > 190_000);
+      assert.equal((await post(body)).status, 200);
+    });
   });
 
   describe('before it has joined', () => {

@@ -78,6 +78,11 @@ const event = 0x32;
 const binaryEvent = 0x35;
 const binaryAck = 0x36;
 
+/** Fragments of one message with at most `bytes` bytes. The smallest that a known client sends have 4 KiB. */
+function fragmentLimit(bytes: number): number {
+  return 32 + Math.ceil(bytes / 4096);
+}
+
 /**
  * What one transport may cost, counted before its packets are decoded. The limits are in docs/adr/0009-inbound-budget.md.
  *
@@ -145,6 +150,16 @@ export class InboundBudget implements PacketAdmission {
     const first = packet.charCodeAt(0);
     if (first === binaryPart) return this.admitPart((length * 3) >>> 2);
     return this.admit(first, packet.charCodeAt(1), length, () => packet.slice(1, 16));
+  }
+
+  /** A fragment costs as much as a packet, and memory until its message is complete. */
+  admitFragment(count: number): void {
+    this.use(1);
+    const { settings } = this.control;
+    const limit = fragmentLimit(this.hasJoined ? settings.transportLimitBytes : settings.maxJoinBytes);
+    if (count <= limit) return;
+    const text = `a message may have ${limit} fragments`;
+    this.close('fragments', new RefusalError('message_too_large', text, { limit, size: count }));
   }
 
   admitControlFrame(): void {

@@ -1,3 +1,4 @@
+import type { RefusalError, WireError } from '../../../shared/errors.js';
 import type { Answer } from '../../commands/router.js';
 import { connectionOn, transportTaken, type ClientConnection } from '../client-connection.js';
 import { acksOf } from '../engine-internals/acknowledgements.js';
@@ -10,7 +11,9 @@ import {
   untapPackets,
 } from '../engine-internals/packet-tap.js';
 import { parseExactly } from '../../protocol/exact-json.js';
+import { escapedRequestLimit } from '../../protocol/json-cost.js';
 import type { CommandListener } from './command-listener.js';
+import { LargeEvents } from './large-events.js';
 import { ReplyWriter } from './reply-writer.js';
 
 /** `2`: an event. `3`: an acknowledgement. */
@@ -45,6 +48,11 @@ interface FastPublishDependencies {
   /** Runs a command. Never rejects. */
   readonly run: (connection: ClientConnection, command: 'publish', request: unknown) => Promise<Answer>;
   readonly commandListener: CommandListener;
+  readonly refuse: (connection: ClientConnection, error: RefusalError) => Promise<WireError>;
+}
+
+interface FastPublishSettings {
+  readonly maxMessageBytes: number;
 }
 
 /**
@@ -61,7 +69,17 @@ export class FastPublish {
   /** Only connections with packets on the normal path. */
   private readonly slow = new WeakMap<ClientConnection, OnTheWay>();
 
-  constructor(private readonly dependencies: FastPublishDependencies) {}
+  private readonly largeEvents: LargeEvents;
+
+  constructor(
+    private readonly dependencies: FastPublishDependencies,
+    { maxMessageBytes }: FastPublishSettings,
+  ) {
+    this.largeEvents = new LargeEvents(
+      { refuse: dependencies.refuse, replies: this.replies },
+      { limitBytes: escapedRequestLimit(maxMessageBytes), maxMessageBytes },
+    );
+  }
 
   /** Starts reading the packets of a connection, until its client leaves the main namespace. */
   attach({ socket }: ClientConnection): void {
@@ -88,6 +106,7 @@ export class FastPublish {
       return;
     }
     if (typeof data === 'string') {
+      if (this.largeEvents.take(connection, data)) return;
       if (way === undefined && this.takePublish(connection, data)) return;
       if (joinPacket.test(data)) {
         connection.disconnect(transportTaken());

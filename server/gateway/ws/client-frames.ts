@@ -3,6 +3,7 @@ import { RefusalError, type ErrorCode, type WireError } from '../../../shared/er
 import type { Command } from '../../commands/command.js';
 import type { Answer } from '../../commands/router.js';
 import { ExactNumber, exactTwin } from '../../protocol/exact-json.js';
+import { checkJsonCost, requestLimit } from '../../protocol/json-cost.js';
 import { beginningOf } from '../../protocol/name.js';
 import type { FrameId, ServerFrame } from '../../protocol/server-frame.js';
 
@@ -29,9 +30,6 @@ export interface FrameSettings {
   /** Largest payload, in bytes. A frame may have this size and its envelope. */
   readonly maxMessageBytes: number;
 }
-
-/** Bytes for type, topic, key and other fields around a payload. */
-const envelopeBytes = 4096;
 
 /** Longest `id`, in characters: it comes back with every answer. */
 const idLimit = 200;
@@ -80,7 +78,7 @@ function sendError(error: WireError, id: FrameId | undefined, target: FrameTarge
 function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings): ClientFrame {
   if (isBinary)
     throw new RefusalError('invalid_message', 'frames are text; send binary parts as { "$base64": "…" }');
-  const limit = settings.maxMessageBytes + envelopeBytes;
+  const limit = requestLimit(settings.maxMessageBytes);
   if (content.length > limit) {
     throw new RefusalError(
       'message_too_large',
@@ -93,6 +91,7 @@ function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings):
   }
   if (!isUtf8(content)) throw new RefusalError('invalid_json', 'the frame is not UTF-8 text');
   const text = content.toString();
+  checkJsonCost(text);
   let value: unknown;
   try {
     value = JSON.parse(text);

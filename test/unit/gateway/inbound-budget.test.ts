@@ -60,6 +60,27 @@ describe('[LIMITS] the inbound budget of a transport', () => {
 
   beforeEach(() => start());
 
+  it('closes a transport whose message has very many fragments, and earlier before its client has joined', () => {
+    start({ maxJoinBytes: 40_960, transportLimitBytes: 409_600 });
+    for (let n = 1; n <= 42; n++) budget.admitFragment(n);
+    assert.deepEqual(closedFor(), []);
+    budget.admitFragment(43);
+    assert.deepEqual(closedFor(), [['fragments', 'message_too_large', 42]]);
+    start({ maxJoinBytes: 40_960, transportLimitBytes: 409_600 });
+    budget.joined();
+    for (let n = 1; n <= 132; n++) budget.admitFragment(n);
+    assert.deepEqual(closedFor(), []);
+    budget.admitFragment(133);
+    assert.deepEqual(closedFor(), [['fragments', 'message_too_large', 132]]);
+  });
+
+  it('counts fragments as packets in the share of a turn', () => {
+    start({ transportLimitBytes: 100_000_000 });
+    budget.joined();
+    for (let n = 1; n <= 600; n++) budget.admitFragment(n);
+    assert.equal(reader.isRead, false);
+  });
+
   it('closes a transport that sends more than 32 packets before its client has joined', () => {
     for (let n = 0; n < 32; n++) assert.ok(frame('40{"token":"x"}'));
     assert.equal(frame('40{"token":"x"}'), false);
