@@ -85,7 +85,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     historyCommand({ topics, permissions }, settings.topics),
     missedCommand(
       { topics, permissions, sessionTopics: (id, userId) => sessions.topicsOf(id, userId) },
-      settings.topics,
+      { ...settings.topics, maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
     ),
     presenceCommand({ presence, permissions }, settings.topics),
     refreshCommand({ verify: parts.authenticate, onRefreshed: parts.onRefreshed }),

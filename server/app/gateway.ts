@@ -38,6 +38,7 @@ import { UserSlots } from '../gateway/user-slots.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Settings } from '../config/schema.js';
+import { RequestSizes } from '../commands/request-sizes.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
@@ -150,13 +151,14 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     clock: systemClock,
   });
   const budget = new SendBufferBudget({ clock: systemClock }, settings.outbox);
+  const sizes = new RequestSizes({ carriesPayload: (command) => router.carriesPayload(command) }, websocket);
   const commandListener = new CommandListener({
     run: (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
     log,
   });
   const refuse = (connection: ClientConnection, error: RefusalError) => router.refuseFrame(connection, error);
   const fastPublish = new FastPublish(
-    { run: commands.run, commandListener, refuse },
+    { run: commands.run, commandListener, refuse, sizes },
     { maxMessageBytes: websocket.maxMessageBytes },
   );
   const ends = new TransportEnd();
@@ -169,6 +171,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       restore: parts.restore,
       commands,
       router,
+      sizes,
       commandListener,
       fastPublish,
       revalidate: (attempt) => pipeline.revalidate(attempt),

@@ -34,6 +34,7 @@ export function directCommand(
   return {
     name: 'direct',
     schema,
+    carriesPayload: true,
     frame: { type: 'Direct', answer: (answer, { id }) => (id === undefined ? [] : [ackFrame(answer)]) },
     refusedIn: ['read_only', 'maintenance'],
     async run(connection, request) {

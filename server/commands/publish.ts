@@ -82,6 +82,7 @@ export function publishCommand(
   return {
     name: 'publish',
     schema,
+    carriesPayload: true,
     frame: {
       type: 'Broadcast',
       answer: (answer, { id }) =>

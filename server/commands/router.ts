@@ -55,6 +55,12 @@ export class CommandRouter {
     return this.commands.get(name)?.isExpensive === true;
   }
 
+  /** Whether the requests of a command have a payload; undefined: there is no such command. */
+  carriesPayload(name: string): boolean | undefined {
+    const command = this.commands.get(name);
+    return command && command.carriesPayload === true;
+  }
+
   /** Never throws and never rejects. */
   async run(connection: Connection, name: string, request: unknown): Promise<Answer> {
     let ran = false;

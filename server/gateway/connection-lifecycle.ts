@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'socket.io';
 import { RefusalError, toWireError, type ErrorCode } from '../../shared/errors.js';
 import type { SendBufferBudget } from '../fanout/outbox.js';
+import type { RequestSizes } from '../commands/request-sizes.js';
 import type { CommandRouter } from '../commands/router.js';
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
@@ -26,6 +27,7 @@ interface ConnectionLifecycleDependencies {
   readonly restore: SubscriptionRestore;
   readonly commands: CommandQueue;
   readonly router: CommandRouter;
+  readonly sizes: RequestSizes;
   readonly commandListener: CommandListener;
   readonly fastPublish: FastPublish;
   /** @throws RefusalError if the client is no longer allowed to connect */
@@ -62,8 +64,8 @@ export class ConnectionLifecycle {
     private readonly dependencies: ConnectionLifecycleDependencies,
     private readonly settings: ConnectionLifecycleSettings,
   ) {
-    const { commands, router, log } = dependencies;
-    this.frames = new FrameReceiver({ commands, router, log }, settings);
+    const { commands, router, sizes, log } = dependencies;
+    this.frames = new FrameReceiver({ commands, router, sizes, log }, settings);
   }
 
   /** Whether another client has joined on the transport of a socket. */

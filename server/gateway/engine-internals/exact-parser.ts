@@ -33,6 +33,7 @@ export class ExactDecoder extends Decoder {
   static {
     const { tryParse } = Decoder.prototype as unknown as DecoderMethods;
     (ExactDecoder.prototype as unknown as DecoderMethods).tryParse = function (text) {
+      if (unread !== undefined) return standIn(unread);
       const refused = refusedEvent(text);
       if (refused !== undefined) return refused;
       const value = tryParse.call(this, text);
@@ -40,6 +41,30 @@ export class ExactDecoder extends Decoder {
       return value;
     };
   }
+}
+
+/** An event that is not read while it passes the decoder. */
+interface UnreadEvent {
+  readonly name: string;
+  readonly refusal: RefusalError;
+}
+
+let unread: UnreadEvent | undefined;
+
+/** Has `pass` pass an event to a decoder, which does not read it: {@link exactRequest} gives the refusal instead of its request. */
+export function passUnread(event: UnreadEvent, pass: () => void): void {
+  unread = event;
+  try {
+    pass();
+  } finally {
+    unread = undefined;
+  }
+}
+
+function standIn({ name, refusal }: UnreadEvent): unknown[] {
+  const request = {};
+  twins.set(request, refusal);
+  return [name, request];
 }
 
 /** The request of an event as its client sent it. A `RefusalError` in its place says why it cannot be read. */

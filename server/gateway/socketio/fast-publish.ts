@@ -10,6 +10,8 @@ import {
   tapPackets,
   untapPackets,
 } from '../engine-internals/packet-tap.js';
+import type { RequestSizes } from '../../commands/request-sizes.js';
+import { passUnread } from '../engine-internals/exact-parser.js';
 import { parseExactly } from '../../protocol/exact-json.js';
 import { escapedRequestLimit } from '../../protocol/json-cost.js';
 import type { CommandListener } from './command-listener.js';
@@ -24,6 +26,8 @@ const ackType = 0x33;
  * acknowledgement.
  */
 const publishPacket = /^2(\d*)\["publish",/;
+/** `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. */
+const eventBeginning = /^(?:2|5\d{1,9}-)\d{0,20}\[\s{0,100}("(?:[^"\\]|\\.){0,200}")/;
 /** `3<id>[…]`: an acknowledgement for the main namespace. */
 const ackPacket = /^3(\d+)\[/;
 /** `0` or `0{…}`: the client joins the main namespace. */
@@ -49,6 +53,7 @@ interface FastPublishDependencies {
   readonly run: (connection: ClientConnection, command: 'publish', request: unknown) => Promise<Answer>;
   readonly commandListener: CommandListener;
   readonly refuse: (connection: ClientConnection, error: RefusalError) => Promise<WireError>;
+  readonly sizes: RequestSizes;
 }
 
 interface FastPublishSettings {
@@ -75,10 +80,9 @@ export class FastPublish {
     private readonly dependencies: FastPublishDependencies,
     { maxMessageBytes }: FastPublishSettings,
   ) {
-    this.largeEvents = new LargeEvents(
-      { refuse: dependencies.refuse, replies: this.replies },
-      { limitBytes: escapedRequestLimit(maxMessageBytes), maxMessageBytes },
-    );
+    const { refuse, sizes } = dependencies;
+    const limitBytes = Math.max(escapedRequestLimit(maxMessageBytes), sizes.short, sizes.withPayload);
+    this.largeEvents = new LargeEvents({ refuse, replies: this.replies }, { limitBytes, maxMessageBytes });
   }
 
   /** Starts reading the packets of a connection, until its client leaves the main namespace. */
@@ -120,6 +124,8 @@ export class FastPublish {
   /** False if the packet is not a publish, or if a program listens to publishes of this socket. */
   private takePublish(connection: ClientConnection, data: string): boolean {
     if (data.charCodeAt(0) !== eventType) return false;
+    // The normal path refuses it.
+    if (data.length > this.dependencies.sizes.least && this.tooLarge(connection, data)) return false;
     const packet = publishPacket.exec(data);
     if (packet === null || !isUnobserved(connection.socket)) return false;
     const packetId = packet[1]!;
@@ -140,6 +146,16 @@ export class FastPublish {
     return true;
   }
 
+  /** The command in a packet that is too large for it, and its refusal. What a program listens to is not looked at. */
+  private tooLarge({ socket }: ClientConnection, data: string) {
+    const written = eventBeginning.exec(data)?.[1];
+    if (written === undefined || !isUnobserved(socket)) return undefined;
+    const name = textOf(written);
+    if (name === undefined || socket.listenerCount(name) > 0) return undefined;
+    const refusal = this.dependencies.sizes.refusalOf(name, data.length);
+    return refusal && { name, refusal };
+  }
+
   /** Whether nobody waits for an acknowledgement, or no longer. Socket.IO would ignore it too. */
   private isStrayAck(connection: ClientConnection, data: string): boolean {
     const id = ackPacket.exec(data)?.[1];
@@ -156,7 +172,11 @@ export class FastPublish {
     slow.set(connection, way);
     if (data === leavePacket) way.behindLeaving = [];
     this.dependencies.commandListener.keepAttached(connection.socket);
-    passOn(connection.socket, data);
+    const { socket } = connection;
+    const isLarge = typeof data === 'string' && data.length > this.dependencies.sizes.least;
+    const unread = isLarge ? this.tooLarge(connection, data) : undefined;
+    if (unread === undefined) passOn(socket, data);
+    else passUnread(unread, () => passOn(socket, data));
     if (typeof data === 'string') {
       way.packets++;
       way.parts = Number(binaryPacket.exec(data)?.[1] ?? 0);
@@ -176,6 +196,14 @@ function sizeOf(data: unknown): number {
 function parse(text: string): unknown {
   try {
     return parseExactly(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function textOf(written: string): string | undefined {
+  try {
+    return JSON.parse(written) as string;
   } catch {
     return undefined;
   }
