@@ -1,6 +1,7 @@
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { adminRoles } from '../admin/admin-route.js';
+import { RequestSizes } from '../commands/request-sizes.js';
 import { apiRouter } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
@@ -45,6 +46,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     { access: settings.server.metricsAccess, roles: adminRoles },
   );
   app.use(metricsRouter(metrics, access));
+  const sizes = new RequestSizes(router, settings.websocket);
   app.use(
     '/api',
     httpRateLimit(
@@ -54,7 +56,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     authRouter({ refreshes: tokens.refreshes, addressOf, bodies: limits.bodies, now: Date.now }),
     apiRouter(
       { router, authenticate, addressOf, bodies: limits.bodies, responses: parts.responses },
-      { bodyLimitBytes: settings.websocket.transportLimitBytes },
+      { bodyLimitBytes: Math.min(settings.websocket.transportLimitBytes, sizes.withPayload) },
     ),
   );
   const { adminRequests } = settings.limits;

@@ -47,7 +47,7 @@ export function apiRouter(
   };
   const withKey = (request: Request) => {
     const key = request.get('idempotency-key');
-    return { ...(request.body as object), ...(key !== undefined && { key }) };
+    return key === undefined ? (request.body as unknown) : { ...(request.body as object), key };
   };
   api.post('/publish', identify, readBody, (request, response) => run(response, 'publish', withKey(request)));
   api.post('/direct', identify, readBody, (request, response) => run(response, 'direct', withKey(request)));
