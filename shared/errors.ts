@@ -36,7 +36,7 @@ export const errorTable = {
   message_too_large: row(
     413,
     'after_change',
-    'The message exceeds the limit; `limit` and `size` are in bytes. A frame above `websocket.transport_limit_bytes` is not answered: its WebSocket is closed with code 1009.',
+    'The message or the request exceeds the limit; `limit` and `size` are in bytes. A frame above `websocket.transport_limit_bytes` is not answered: its WebSocket is closed with code 1009.',
   ),
   unauthorized: row(
     401,

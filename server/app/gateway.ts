@@ -123,17 +123,20 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     now: () => performance.now(),
   });
   const userSlots = new UserSlots((userId) => limits.userConnections.acquireSlot(userId));
-  const pipeline = new ConnectionPipeline({
-    checkOrigin: originCheck(websocket.allowedOrigins),
-    checkConnectionsEnabled: () => control.state.checkConnect(),
-    admit: (request, isKnown) => admission.admit(request, isKnown),
-    authenticate: tokens.authenticate,
-    onConnect: (event) => hooks.connecting(event),
-    acquireUserSlot: (userId, transport) => userSlots.acquire(transport, userId),
-    openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
-    checkRevoked: (identity) => tokens.checkRevoked(identity),
-    onRefused: refusals.note,
-  });
+  const pipeline = new ConnectionPipeline(
+    {
+      checkOrigin: originCheck(websocket.allowedOrigins),
+      checkConnectionsEnabled: () => control.state.checkConnect(),
+      admit: (request, isKnown) => admission.admit(request, isKnown),
+      authenticate: tokens.authenticate,
+      onConnect: (event) => hooks.connecting(event),
+      acquireUserSlot: (userId, transport) => userSlots.acquire(transport, userId),
+      openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
+      checkRevoked: (identity) => tokens.checkRevoked(identity),
+      onRefused: refusals.note,
+    },
+    { maxPositions: 2 * websocket.maxTopicsPerConnection },
+  );
   const isExpensive = (name: string) => router.isExpensive(name);
   const answers = new BoundedAnswers(
     {
@@ -151,7 +154,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     clock: systemClock,
   });
   const budget = new SendBufferBudget({ clock: systemClock }, settings.outbox);
-  const sizes = new RequestSizes({ carriesPayload: (command) => router.carriesPayload(command) }, websocket);
+  const sizes = new RequestSizes(router, websocket);
   const commandListener = new CommandListener({
     run: (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
     log,

@@ -1,7 +1,7 @@
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
-import { escapedRequestLimit } from '../protocol/json-cost.js';
 import { adminRoles } from '../admin/admin-route.js';
+import { RequestSizes } from '../commands/request-sizes.js';
 import { apiRouter } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
@@ -29,7 +29,6 @@ interface HttpParts extends Foundation, Messaging {
 export function assembleHttp(app: Express, parts: HttpParts): () => void {
   const { settings, storage, metrics, limits, tokens, router, control, registry, logOf } = parts;
   const { authenticate } = tokens;
-  const { maxMessageBytes, transportLimitBytes } = settings.websocket;
   const addressOf = parts.addresses.of;
   app.use(
     healthRouter({
@@ -47,6 +46,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     { access: settings.server.metricsAccess, roles: adminRoles },
   );
   app.use(metricsRouter(metrics, access));
+  const sizes = new RequestSizes(router, settings.websocket);
   app.use(
     '/api',
     httpRateLimit(
@@ -56,7 +56,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     authRouter({ refreshes: tokens.refreshes, addressOf, bodies: limits.bodies, now: Date.now }),
     apiRouter(
       { router, authenticate, addressOf, bodies: limits.bodies, responses: parts.responses },
-      { bodyLimitBytes: Math.min(escapedRequestLimit(maxMessageBytes), transportLimitBytes) },
+      { bodyLimitBytes: Math.min(settings.websocket.transportLimitBytes, sizes.withPayload) },
     ),
   );
   const { adminRequests } = settings.limits;

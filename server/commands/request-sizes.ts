@@ -1,7 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 
-/** A payload of one byte per character can be written in six times as many: `\\u0061`. */
-const escapedBytes = 6;
+/** Some clients write letters of two bytes as six characters: `\u00e9`. */
+const escapedTimes = 3;
 /** Bytes for topic, key, token and the other fields of a request, and for the hundred topics that one may name. */
 const envelopeBytes = 32_768;
 /** Bytes of the position of a topic: 200 characters of its name, and an epoch and a sequence of this service. */
@@ -23,12 +23,11 @@ export class RequestSizes {
   readonly withPayload: number;
 
   constructor(
-    /** Undefined: there is no such command. */
-    private readonly dependencies: { readonly carriesPayload: (command: string) => boolean | undefined },
+    private readonly dependencies: { readonly carriesPayload: (command: string) => boolean },
     { maxMessageBytes, maxTopicsPerConnection }: RequestSizesSettings,
   ) {
     this.short = envelopeBytes + positionBytes * maxTopicsPerConnection;
-    this.withPayload = envelopeBytes + escapedBytes * maxMessageBytes;
+    this.withPayload = envelopeBytes + escapedTimes * maxMessageBytes;
   }
 
   /** No request up to this size is refused. */
@@ -38,9 +37,7 @@ export class RequestSizes {
 
   /** The refusal of a request by its size, if it is too large. */
   refusalOf(command: string, bytes: number): RefusalError | undefined {
-    const carriesPayload = this.dependencies.carriesPayload(command);
-    if (carriesPayload === undefined) return undefined;
-    const limit = carriesPayload ? this.withPayload : this.short;
+    const limit = this.dependencies.carriesPayload(command) === true ? this.withPayload : this.short;
     if (bytes <= limit) return undefined;
     return new RefusalError(
       'message_too_large',

@@ -55,10 +55,9 @@ export class CommandRouter {
     return this.commands.get(name)?.isExpensive === true;
   }
 
-  /** Whether the requests of a command have a payload; undefined: there is no such command. */
-  carriesPayload(name: string): boolean | undefined {
-    const command = this.commands.get(name);
-    return command && command.carriesPayload === true;
+  /** Whether the requests of a command have a payload. */
+  carriesPayload(name: string): boolean {
+    return this.commands.get(name)?.carriesPayload === true;
   }
 
   /** Never throws and never rejects. */

@@ -36,6 +36,11 @@ interface ConnectionPipelineDependencies {
   readonly onRefused: (error: unknown, request: IncomingMessage) => void;
 }
 
+interface ConnectionPipelineSettings {
+  /** Most entries of `auth.positions`. More than a connection may have topics: a client may keep those of topics that it has left. */
+  readonly maxPositions: number;
+}
+
 /**
  * One step. It throws or rejects with a RefusalError to refuse the client; the attempt's slot is then
  * released.
@@ -58,7 +63,10 @@ type Handshake = Step<IncomingMessage>;
  * {@link import('./connection-lifecycle.js').ConnectionLifecycle}.
  */
 export class ConnectionPipeline {
-  constructor(private readonly dependencies: ConnectionPipelineDependencies) {}
+  constructor(
+    private readonly dependencies: ConnectionPipelineDependencies,
+    private readonly settings: ConnectionPipelineSettings,
+  ) {}
 
   private readonly beforeTransport: readonly [origin: Handshake, enabled: Handshake, admit: Handshake] = [
     (request) => this.dependencies.checkOrigin(request),
@@ -150,7 +158,7 @@ export class ConnectionPipeline {
     attempt.session = await this.dependencies.openSession(
       attempt.identity!.userId,
       sessionId,
-      readPositions(positions, 'auth.positions'),
+      readPositions(positions, 'auth.positions', this.settings.maxPositions),
     );
   }
 }

@@ -48,8 +48,8 @@ export function apiRouter(
   const withKey = (request: Request): unknown => {
     const key = request.get('idempotency-key');
     // A list is no request. It is not copied: it can be long.
-    if (Array.isArray(request.body)) return request.body;
-    return { ...(request.body as object), ...(key !== undefined && { key }) };
+    if (key === undefined || Array.isArray(request.body)) return request.body as unknown;
+    return { ...(request.body as object), key };
   };
   api.post('/publish', identify, readBody, (request, response) => run(response, 'publish', withKey(request)));
   api.post('/direct', identify, readBody, (request, response) => run(response, 'direct', withKey(request)));

@@ -78,11 +78,11 @@ function recordCheck(schema: z.ZodRecord): Check {
 }
 
 function arrayCheck(schema: z.ZodArray): Check {
-  const { maximum } = schema._zod.bag;
-  const limit = typeof maximum === 'number' ? maximum : entriesLimit;
+  const maximum = maximumOf(schema);
+  const limit = maximum ?? entriesLimit;
   const check = checkOf(schema.element as z.ZodType);
   const rule =
-    typeof maximum === 'number'
+    maximum !== undefined
       ? schemaRule({ code: 'too_big', origin: 'array', maximum, inst: schema, input: [] })
       : `must be a list of at most ${limit} items`;
   return (value, path) => {
@@ -95,6 +95,14 @@ function arrayCheck(schema: z.ZodArray): Check {
     }
     return undefined;
   };
+}
+
+function maximumOf(schema: z.ZodArray): number | undefined {
+  for (const { _zod } of schema.def.checks ?? []) {
+    const { check, maximum } = _zod.def as { readonly check: string; readonly maximum?: unknown };
+    if (check === 'max_length' && typeof maximum === 'number') return maximum;
+  }
+  return undefined;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -244,6 +244,83 @@ describe('[LIMITS] what a client sends', function () {
     for (const count of limited) assert.ok(count >= 20 && count <= 45, `${count} of 50 were over the rate`);
   });
 
+  describe('as one large command', () => {
+    const since = (topics: number, position: unknown) =>
+      Object.fromEntries(times(topics, (n) => [`t${n}`, position]));
+
+    it('on Socket.IO is refused unread, with the limit and its size, however its name is written', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('alice');
+      const request = `{"topics":["a"],"since":${JSON.stringify(since(50_000, 0))}}`;
+      const commands = [
+        `421["subscribe",${request}]`,
+        `422[ "s\\u0075bscribe" , ${request}]`,
+        `451-3["subscribe",{"part":{"_placeholder":true,"num":0},${request.slice(1)}]`,
+        `424["publish",${request}]`,
+      ];
+      for (const [i, command] of commands.entries()) {
+        client.send(command, ...(command.startsWith('45') ? [Buffer.from('part')] : []));
+        await until(() => client.of(`43${i + 1}[`).length === 1, `command ${i} is answered`);
+        const [answer] = JSON.parse(client.of(`43${i + 1}[`)[0]!.slice(3)) as {
+          error: Record<string, unknown>;
+        }[];
+        const { code, limit, size } = answer!.error;
+        assert.deepEqual([code, limit], ['message_too_large', i === 3 ? 229_376 : 288_768]);
+        assert.ok((size as number) > request.length);
+      }
+      client.send('425["subscribe",{"topics":["a"]}]');
+      await until(() => client.of('435[{"ok":true').length === 1, 'a later command runs');
+    });
+
+    it('on /ws is refused with its id, or runs if it has a position for each topic of a connection', async () => {
+      await start();
+      const client = await jsonClient('alice');
+      const position = { epoch: '0123456789', sequence: 1 };
+      const topics = Object.fromEntries(times(1000, (n) => [String(n).padStart(150, 'n'), position]));
+      client.send({ type: 'Subscribe', id: 1, data: { topics: ['a'], since: topics } });
+      await until(() => client.of('Status').some(({ id }) => id === 1), 'it is subscribed');
+      const missed = (positions: object) => ({ since: '00000000-0000-7000-8000-000000000000', positions });
+      client.send({ type: 'GetMissedMessages', id: 2, data: missed(since(2001, position)) });
+      client.send({ type: 'Broadcast', id: 3, data: { topic: 'a', payload: 'x'.repeat(100_000) } });
+      client.send({ type: 'Subscribe', data: { topics: ['a'], since: since(50_000, 0) } });
+      await until(() => client.of('Error').length === 3, 'each of the others is refused');
+      const errors = client
+        .of('Error')
+        .map(({ id, data: { code, field, limit } }) => [id, code, field, limit]);
+      assert.deepEqual(
+        errors.sort(([a], [b]) => Number(a ?? 9) - Number(b ?? 9)),
+        [
+          [2, 'invalid_message', 'positions', 2000],
+          [3, 'message_too_large', undefined, 65_536],
+          [undefined, 'message_too_large', undefined, 65_536],
+        ],
+      );
+    });
+
+    it('over HTTP is refused by the size of its body', async () => {
+      await start();
+      const response = await fetch(`${embedded!.url}/api/publish`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${tokenOf('alice')}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ topic: 'a', payload: 'x'.repeat(300_000) }),
+      });
+      assert.equal(response.status, 413);
+      const { error } = (await response.json()) as { error: { code: string; limit: number } };
+      assert.deepEqual([error.code, error.limit], ['message_too_large', 229_376]);
+    });
+
+    it('cannot be the packet by which a client joins again', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('alice');
+      client.send('41', `40{"positions":${JSON.stringify(since(50_000, 0))}}`);
+      await until(() => client.closeCode !== undefined, 'it is closed');
+      assert.equal(client.closeCode, 1008);
+      assert.deepEqual(inbound().closed['join_bytes'], 1);
+    });
+  });
+
   it('has no id of more than 200 characters on /ws, which comes back to nobody', async () => {
     await start();
     const client = await jsonClient('ann');

@@ -274,6 +274,8 @@ export class InboundBudget implements PacketAdmission {
     }
     if (second === joining || second === leaving) {
       if (this.hasJoined) this.wasted(joinCost);
+      // Also of a client that joins again, or another namespace.
+      if (bytes > this.control.settings.maxJoinBytes) this.tooLargeToJoin(bytes);
     } else if (second === binaryEvent || second === binaryAck) {
       if (this.hasJoined) this.awaitParts(header(), bytes);
       else {
@@ -330,12 +332,14 @@ export class InboundBudget implements PacketAdmission {
         new RefusalError('rate_limited', text, { limit: joinPackets, retryAfterMs: 10_000 }),
       );
     } else if (this.bytesBeforeJoin > limit) {
-      const text = `a client may send ${limit} bytes before it has joined`;
-      this.close(
-        'join_bytes',
-        new RefusalError('message_too_large', text, { limit, size: this.bytesBeforeJoin }),
-      );
+      this.tooLargeToJoin(this.bytesBeforeJoin);
     }
+  }
+
+  private tooLargeToJoin(size: number): void {
+    const { maxJoinBytes: limit } = this.control.settings;
+    const text = `a client may send ${limit} bytes before it has joined`;
+    this.close('join_bytes', new RefusalError('message_too_large', text, { limit, size }));
   }
 
   private wasted(packets: number): void {
