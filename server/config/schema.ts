@@ -418,7 +418,10 @@ export const settingsSchema = z
           count(10_000),
           'Sessions kept of one user whose clients are not connected; of more, the oldest are dropped: they cannot be resumed. 0 for no limit.',
         ),
-        max_bytes_per_user: setting(count(16_777_216), 'The same in bytes, approximately; 0 for no limit.'),
+        max_bytes_per_user: setting(
+          count(16_777_216),
+          'Bytes of these sessions of one user, approximately; of more, the oldest are dropped. 0 for no limit.',
+        ),
         memory_bytes: setting(
           positive(67_108_864, 1_000_000_000_000),
           'Without Redis: memory of all sessions whose clients are not connected, approximately. When it is used up, the oldest sessions of the users with most of it are dropped.',
