@@ -70,14 +70,7 @@ for (const storage of ['memory', 'Redis'] as const) {
       const newest = visits.findLast((id) => left.includes(id))!;
       // This one begins a new session, which takes the place of the oldest.
       assert.equal(await resume('mallory', visits[0]!, 0), false);
-      assert.equal(
-        await resume(
-          'mallory',
-          newest,
-          1,
-        ),
-        true,
-      );
+      assert.equal(await resume('mallory', newest, 1), true);
       assert.equal(await resume('bob', bob, 1), true);
       live.disconnect();
     });
