@@ -97,6 +97,12 @@ export const hardenedValues: readonly HardenedSetting[] = [
   limit('limits.user_bytes_per_sec', 1_000_000, 'one user can keep the replicas busy with large messages'),
   limit('limits.user_stored_bytes', 50_000_000, 'one user can fill the histories, and the memory of Redis'),
   limit('limits.user_new_topics', 1000, 'one user can fill the memory with topics'),
+  limit('sessions.max_per_user', 500, 'one user can fill the memory of Redis with sessions'),
+  limit(
+    'sessions.max_bytes_per_user',
+    4_194_304,
+    'one user can fill the memory of Redis with large sessions',
+  ),
   limit('limits.http_requests', 6000, 'one caller can keep a replica busy with requests to /api'),
   limit('limits.admin_requests', 6000, 'one caller can keep a replica busy with requests to /admin'),
 ];

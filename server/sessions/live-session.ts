@@ -19,6 +19,8 @@ export interface AwaitedTopic {
 export class LiveSession {
   /** When it was last written, in milliseconds since 1970. */
   savedAt = 0;
+  /** Whether it was last written as one whose client is not connected. */
+  savedAsLeft = false;
   /** Whether the session differs from the stored one. */
   changed = true;
   private readonly proved = new PositionList();

@@ -33,8 +33,8 @@ const saveMs = 200;
 /** Sessions whose positions move are written at least this often. */
 const movingMs = 10_000;
 /**
- * A session that was written this recently, in milliseconds, and has not changed is not written again when
- * its connection closes.
+ * A session that was written before a stop, this recently, in milliseconds, and has not changed is not written
+ * again when its connection closes.
  */
 const freshMs = 1000;
 
@@ -50,6 +50,7 @@ export class SessionService {
   private readonly dirty = new Set<LiveSession>();
   private readonly writes = new Set<Promise<void>>();
   private readonly timer: NodeJS.Timeout;
+  private isStopping = false;
 
   constructor(private readonly dependencies: SessionServiceDependencies) {
     this.timer = setInterval(() => void this.save(), saveMs);
@@ -157,13 +158,18 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
     this.live.delete(connection.id);
-    if (!live.changed && this.dependencies.now() - live.savedAt < freshMs) return;
+    const isFresh = this.dependencies.now() - live.savedAt < freshMs;
+    if (live.savedAsLeft && !live.changed && isFresh) return;
     this.dirty.add(live);
     void this.save();
   }
 
-  /** Writes the sessions of all connections, which may still change. Resolves when they are written. */
+  /**
+   * Writes the sessions of all connections, which are about to close and may still change. Resolves when they
+   * are written.
+   */
   async saveAll(): Promise<void> {
+    this.isStopping = true;
     for (const live of this.live.values()) this.dirty.add(live);
     await this.save();
   }
@@ -191,6 +197,8 @@ export class SessionService {
     const now = this.dependencies.now();
     live.savedAt = now;
     live.changed = false;
+    const isConnected = !this.isStopping && this.live.get(connection.id) === live;
+    live.savedAsLeft = !isConnected;
     const session: StoredSession = {
       id: connection.sessionId,
       user_id: connection.identity.userId,
@@ -201,7 +209,7 @@ export class SessionService {
       updated_at: now,
     };
     try {
-      await this.dependencies.store.put(session);
+      await this.dependencies.store.put(session, isConnected);
     } catch (error) {
       live.changed = true;
       this.dependencies.log.debug('Session not saved', { connection_id: connection.id, error });

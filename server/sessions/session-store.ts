@@ -31,11 +31,32 @@ export interface PutResult {
   readonly kept: number;
 }
 
-/** Stores sessions; every entry expires after the time to live of sessions. */
+/** What the sessions of one user may take whose clients are not connected; 0: no limit. */
+export interface SessionLimits {
+  readonly userSessions: number;
+  readonly userBytes: number;
+}
+
+/** Sessions that were dropped, oldest first, because their user, or all users together, had too many. */
+export interface SessionDrops {
+  /** Above the limits of the user. */
+  ofUser(userId: string, count: number): void;
+  /** Above the memory of all sessions. */
+  forRoom(count: number): void;
+}
+
+/**
+ * Stores sessions; every entry expires after the time to live of sessions. Of a user above the limits, the sessions are
+ * dropped whose clients are not connected, the oldest first.
+ */
 export interface SessionStore {
   /** Undefined if there is no session, or it cannot be read. */
   get(id: string): Promise<StoredSession | undefined>;
-  put(session: StoredSession): Promise<void>;
+  /**
+   * Writes a session. While its client is connected it is never dropped: its replica writes it again when the
+   * connection closes.
+   */
+  put(session: StoredSession, isConnected?: boolean): Promise<void>;
   /**
    * Writes many sessions, each with the full time to live. The number of calls in flight is limited. A stored
    * session with a later `updated_at` is kept, unless `overwrite`; the comparison and the write are one

@@ -2,6 +2,8 @@ import { readSession } from '../../sessions/session-schema.js';
 import type {
   KeptSession,
   PutResult,
+  SessionDrops,
+  SessionLimits,
   SessionPage,
   SessionStore,
   StoredSession,
@@ -16,37 +18,56 @@ const writeSize = 100;
 const writesMax = 10;
 const countSize = 5000;
 
-/** Sessions in Redis, as JSON under `session:<id>`. */
+interface RedisSessionStoreDependencies {
+  readonly link: RedisLink;
+  /** Throws if no more sessions are stored, because the memory of Redis is full. */
+  readonly checkRoom?: () => void;
+  readonly drops?: SessionDrops;
+}
+
+interface RedisSessionStoreSettings {
+  readonly keyPrefix: string;
+  readonly ttlMs: number;
+  readonly limits: SessionLimits;
+}
+
+/**
+ * Sessions in Redis, as JSON under `session:<id>`. Those whose clients are not connected are in an index of
+ * their user too, see `lua/put-sessions.lua`. Replicas of version 0.1 write sessions without it.
+ */
 export class RedisSessionStore implements SessionStore {
   private readonly putScript = new RedisScript('put-sessions');
+  private readonly link: RedisLink;
 
   constructor(
-    private readonly link: RedisLink,
-    private readonly settings: { readonly ttlMs: number },
-    /** Throws if no more sessions are stored, because the memory of Redis is full. */
-    private readonly checkRoom: () => void = () => {},
-  ) {}
+    private readonly dependencies: RedisSessionStoreDependencies,
+    private readonly settings: RedisSessionStoreSettings,
+  ) {
+    this.link = dependencies.link;
+  }
 
   async get(id: string): Promise<StoredSession | undefined> {
     return parse(id, await this.call<string | null>(['GET', keyOf(id)]));
   }
 
-  async put(session: StoredSession): Promise<void> {
-    this.checkRoom();
-    await this.call(['SET', keyOf(session.id), JSON.stringify(session), 'PX', String(this.settings.ttlMs)]);
+  async put(session: StoredSession, isConnected = false): Promise<void> {
+    this.dependencies.checkRoom?.();
+    await this.write([session], { overwrite: true, isConnected });
   }
 
   async putMany(
     sessions: readonly StoredSession[],
     { overwrite }: { readonly overwrite: boolean },
   ): Promise<PutResult> {
-    this.checkRoom();
+    this.dependencies.checkRoom?.();
     let kept = 0;
     for (let start = 0; start < sessions.length; start += writeSize * writesMax) {
       const calls: Promise<number>[] = [];
       const end = Math.min(sessions.length, start + writeSize * writesMax);
       for (let i = start; i < end; i += writeSize)
-        calls.push(this.write(sessions.slice(i, Math.min(end, i + writeSize)), overwrite));
+        calls.push(
+          this.write(sessions.slice(i, Math.min(end, i + writeSize)), { overwrite, isConnected: false }),
+        );
       for (const count of await Promise.all(calls)) kept += count;
     }
     return { written: sessions.length - kept, kept };
@@ -102,12 +123,30 @@ export class RedisSessionStore implements SessionStore {
     return { sessions, malformed };
   }
 
-  private write(sessions: readonly StoredSession[], overwrite: boolean): Promise<number> {
-    const keys = sessions.map(({ id }) => keyOf(id));
-    const args = sessions.flatMap((session) => [JSON.stringify(session), String(session.updated_at)]);
-    return this.answered(
-      this.putScript.run(this.link, keys, [String(this.settings.ttlMs), overwrite ? '1' : '0', ...args]),
+  /** Resolves to the number of stored sessions that were kept. */
+  private async write(
+    sessions: readonly StoredSession[],
+    { overwrite, isConnected }: { readonly overwrite: boolean; readonly isConnected: boolean },
+  ): Promise<number> {
+    const { keyPrefix, ttlMs, limits } = this.settings;
+    const keys = sessions.flatMap(({ id, user_id }) => {
+      const index = `${keyPrefix}:sessions:{${user_id}}`;
+      return [keyOf(id), index, `${index}:bytes`];
+    });
+    const args = sessions.flatMap((session) => [
+      session.id,
+      JSON.stringify(session),
+      String(session.updated_at),
+      `"user_id":${JSON.stringify(session.user_id)}`,
+    ]);
+    const settings = [ttlMs, overwrite ? 1 : 0, isConnected ? 1 : 0, limits.userSessions, limits.userBytes];
+    const [kept, ...dropped] = await this.answered(
+      this.putScript.run<number[]>(this.link, keys, [...settings.map(String), prefix, ...args]),
     );
+    dropped.forEach((count, i) => {
+      if (count > 0) this.dependencies.drops?.ofUser(sessions[i]!.user_id, count);
+    });
+    return kept!;
   }
 
   private call<Reply>(args: string[]): Promise<Reply> {

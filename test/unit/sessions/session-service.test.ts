@@ -6,6 +6,7 @@ import type { StoredSession } from '../../../server/sessions/session-store.js';
 import type { Log } from '../../../server/logging/log.js';
 import type { Topics } from '../../../server/topics/topics.js';
 import type { Connection } from '../../../server/protocol/connection.js';
+import { until } from '../../support/wait.js';
 
 const at = (sequence: number): Position => ({ epoch: 'e', sequence });
 const connection = { id: 'c', sessionId: 's', identity: { userId: 'ann' } } as Connection;
@@ -15,9 +16,13 @@ class SlowStore extends MemorySessionStore {
   private readonly waiting: (() => void)[] = [];
   isSlow = false;
 
-  override async put(session: StoredSession): Promise<void> {
+  /** Whether the client was connected, of each write. */
+  readonly writes: boolean[] = [];
+
+  override async put(session: StoredSession, isConnected = false): Promise<void> {
+    this.writes.push(isConnected);
     if (this.isSlow) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    await super.put(session);
+    await super.put(session, isConnected);
   }
 
   letThrough(): void {
@@ -79,5 +84,22 @@ describe('[SESSION] the session service', () => {
     );
     await sessions.close();
     assert.deepEqual(await stored(), { a: at(1) });
+  });
+
+  it('writes a session once more when its connection closes, as one that may be dropped', async () => {
+    sessions.connected(connection, 1, new Map([['a', at(1)]]));
+    await until(() => store.writes.length === 1, 'it is written');
+    // Nothing has changed since, and yet it is not the session of a connected client any more.
+    sessions.left(connection);
+    await sessions.close();
+    assert.deepEqual(store.writes, [true, false]);
+  });
+
+  it('writes a session once if the replica stops', async () => {
+    sessions.connected(connection, 1, new Map([['a', at(1)]]));
+    await sessions.saveAll();
+    sessions.left(connection);
+    await sessions.close();
+    assert.deepEqual(store.writes, [false]);
   });
 });
