@@ -16,6 +16,8 @@ describe("[EMBED] a program's own namespaces", () => {
   const services: Service[] = [];
   const urls: string[] = [];
   const clients: Socket[] = [];
+  /** What the hook waits for. */
+  let hold: Promise<void> | undefined;
   const connects: { userId: string; namespace?: string }[] = [];
 
   const start = async () => {
@@ -33,9 +35,10 @@ describe("[EMBED] a program's own namespaces", () => {
       {
         publicNamespaces: ['/lobby', /^\/open-/g],
         hooks: {
-          onConnect: ({ userId, namespace }) => {
+          onConnect: async ({ userId, namespace }) => {
             connects.push({ userId, ...(namespace !== undefined && { namespace }) });
             if (userId === 'blocked') throw new RefusalError('forbidden', 'you are blocked');
+            await hold;
           },
         },
       },
@@ -90,6 +93,7 @@ describe("[EMBED] a program's own namespaces", () => {
   });
   beforeEach(() => connects.splice(0));
   afterEach(async () => {
+    hold = undefined;
     for (const client of clients.splice(0)) client.disconnect();
     await until(() => services.every(({ io }) => io.engine.clientsCount === 0), 'all transports are closed');
   });
@@ -335,6 +339,24 @@ describe("[EMBED] a program's own namespaces", () => {
     });
     assert.deepEqual(namesOf(name(257)), []);
   });
+
+  for (const transport of ['websocket', 'polling'] as const) {
+    it(`are joined by a client of ${transport} that opens forty at once, while a hook takes its time`, async () => {
+      let release = () => {};
+      hold = new Promise((resolve) => (release = resolve));
+      const options = { autoConnect: false, transports: [transport] };
+      const first = open('/room-1000', { token: tokenOf('ann') }, options);
+      const all = [first];
+      for (let n = 1; n < 40; n++)
+        all.push(first.io.socket(`/room-${1000 + n}`, { auth: { token: tokenOf('ann') } }));
+      clients.push(...all);
+      for (const client of all) client.connect();
+      const both = Promise.all(all.map(joined));
+      await until(() => connects.length === 40, 'all wait for the hook');
+      release();
+      await both;
+    });
+  }
 
   it('refuse a client whose middleware in the program throws or rejects, and the program goes on', async () => {
     for (const namespace of ['/app', '/lobby', '/']) {

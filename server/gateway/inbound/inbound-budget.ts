@@ -56,7 +56,7 @@ export const pauses = {
   turn: 16,
 } as const;
 
-/** Packets that a transport may send before its client has joined. */
+/** Packets that a transport may send before its client has shown a valid token, or has joined. */
 const joinPackets = 32;
 /** A packet by which a client joins or leaves costs as much as this many other packets without use. */
 const joinCost = 10;
@@ -90,6 +90,8 @@ export class InboundBudget implements PacketAdmission {
   private paused = 0;
   private isClosing = false;
   private hasJoined = false;
+  /** Its client has shown a valid token. Hooks may take their time until it joins. */
+  private isKnown = false;
   private packetsBeforeJoin = 0;
   private bytesBeforeJoin = 0;
   private units = 0;
@@ -110,7 +112,7 @@ export class InboundBudget implements PacketAdmission {
     private reader: PacketReader,
     private readonly wire: 'socketio' | 'json',
   ) {
-    if (wire === 'json') this.hasJoined = true;
+    if (wire === 'json') this.hasJoined = this.isKnown = true;
     else reader.limitFrames(control.settings.maxJoinBytes);
   }
 
@@ -121,10 +123,16 @@ export class InboundBudget implements PacketAdmission {
     if (this.paused !== 0) reader.stop();
   }
 
+  /** A token of the client was verified. From now on packets by which it joins count as they do after the join. */
+  authenticated(): void {
+    this.isKnown = true;
+  }
+
   /** The client has joined a namespace. */
   joined(): void {
     if (this.hasJoined) return;
     this.hasJoined = true;
+    this.isKnown = true;
     this.reader.limitFrames(this.control.settings.transportLimitBytes);
   }
 
@@ -149,7 +157,7 @@ export class InboundBudget implements PacketAdmission {
 
   admitControlFrame(): void {
     this.use(1);
-    if (!this.hasJoined) this.countBeforeJoin(1);
+    if (!this.isKnown) this.countBeforeJoin(1);
     this.wasted(1);
   }
 
@@ -248,7 +256,7 @@ export class InboundBudget implements PacketAdmission {
     bytes: number,
     header: () => string,
   ): boolean {
-    if (!this.hasJoined) {
+    if (!this.isKnown) {
       this.countBeforeJoin(bytes);
       if (this.isClosing) return false;
     }
@@ -258,7 +266,7 @@ export class InboundBudget implements PacketAdmission {
       return !this.isClosing;
     }
     if (second === joining || second === leaving) {
-      if (this.hasJoined) this.wasted(joinCost);
+      if (this.isKnown) this.wasted(joinCost);
     } else if (second === binaryEvent || second === binaryAck) {
       if (this.hasJoined) this.awaitParts(header(), bytes);
       else {
@@ -288,7 +296,7 @@ export class InboundBudget implements PacketAdmission {
   }
 
   private admitPart(bytes: number): boolean {
-    if (!this.hasJoined) this.countBeforeJoin(bytes);
+    if (!this.isKnown) this.countBeforeJoin(bytes);
     const { parts } = this;
     // Socket.IO closes the transport if it expects none.
     if (parts === undefined || this.isClosing) return !this.isClosing;
@@ -320,6 +328,10 @@ export class InboundBudget implements PacketAdmission {
         'join_bytes',
         new RefusalError('message_too_large', text, { limit, size: this.bytesBeforeJoin }),
       );
+    } else if (this.packetsBeforeJoin === joinPackets && (this.paused & pauses.turn) === 0) {
+      // A client may join many namespaces in one chunk: its first token is verified before the next turn.
+      this.pause(pauses.turn);
+      this.control.share.defer(this.goOn);
     }
   }
 

@@ -21,6 +21,8 @@ interface NamespaceGuardDependencies {
   readonly members: NamespaceMembers;
   /** Verifies a token. @throws RefusalError */
   readonly authenticate: (token: string) => Identity;
+  /** A token of the client of a transport was verified. */
+  readonly onAuthenticated: (transport: Socket['conn']) => void;
   /** The identity of the client of the main namespace on the transport of a socket. Waits while it joins. */
   readonly mainIdentity: (socket: Pick<Socket, 'conn'>) => Promise<Identity | undefined>;
   /** Undefined if no hook is configured. */
@@ -148,16 +150,18 @@ export class NamespaceGuard {
     const { authenticate, mainIdentity } = this.dependencies;
     if (!hasToken(auth) && (await mainIdentity({ conn })) !== undefined) return;
     authenticate(tokenOfRequest(auth, request));
+    this.dependencies.onAuthenticated(conn);
   }
 
   /** By a token of its own, else by the client of the main namespace on the same transport, else by the token of the handshake. */
   private async identify(socket: Socket): Promise<Identity> {
-    const { authenticate, mainIdentity, onConnect, addressOf } = this.dependencies;
+    const { authenticate, onAuthenticated, mainIdentity, onConnect, addressOf } = this.dependencies;
     if (!hasToken(socket.handshake.auth)) {
       const identity = await mainIdentity(socket);
       if (identity !== undefined) return identity;
     }
     const identity = authenticate(tokenOfSocket(socket));
+    onAuthenticated(socket.conn);
     const { userId, roles } = identity;
     const address = addressOf(socket.request);
     await onConnect({ userId, roles, address, wire: 'socketio', namespace: socket.nsp.name });
