@@ -53,6 +53,6 @@ export function assembleFoundation(
     limits: assembleLimits({ ...parts, rates: () => control.state.rates }),
     supervision: assembleSupervision({ ...parts, hooks: options.hooks ?? {}, announce }),
     tracing: assembleTracing({ ...parts, switches: control.map }),
-    addresses: new ClientAddresses(settings.server.trustedProxies),
+    addresses: new ClientAddresses(settings.server.trustedProxies, logOf('connection')),
   };
 }

@@ -32,7 +32,7 @@ import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.
 import { FastPublish } from '../gateway/socketio/fast-publish.js';
 import type { NewAdmission } from '../gateway/engine-internals/web-socket-server.js';
 import type { InboundControl } from '../gateway/inbound/inbound-control.js';
-import { applyBudgets } from '../gateway/inbound/inbound-of.js';
+import { applyBudgets, inboundOf } from '../gateway/inbound/inbound-of.js';
 import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
 import { UserSlots } from '../gateway/user-slots.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
@@ -123,12 +123,14 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     now: () => performance.now(),
   });
   const userSlots = new UserSlots((userId) => limits.userConnections.acquireSlot(userId));
+  const onAuthenticated = (transport: object) => inboundOf(transport as EngineConnection)?.authenticated();
   const pipeline = new ConnectionPipeline(
     {
       checkOrigin: originCheck(websocket.allowedOrigins),
       checkConnectionsEnabled: () => control.state.checkConnect(),
       admit: (request, isKnown) => admission.admit(request, isKnown),
       authenticate: tokens.authenticate,
+      onAuthenticated,
       onConnect: (event) => hooks.connecting(event),
       acquireUserSlot: (userId, transport) => userSlots.acquire(transport, userId),
       openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
@@ -224,6 +226,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     {
       members: parts.members,
       authenticate: tokens.authenticate,
+      onAuthenticated,
       mainIdentity: middleware.identityOn,
       onConnect: (event) => hooks.connecting(event),
       acquireUserSlot: (transport, userId) => userSlots.acquire(transport, userId),

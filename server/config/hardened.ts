@@ -14,7 +14,7 @@ export interface HardenedSetting {
 }
 
 /** A setting whose number is a limit, and 0 for none. */
-function limit(name: string, value: number, risk: string): HardenedSetting {
+export function limit(name: string, value: number, risk: string): HardenedSetting {
   const isWeaker = (settings: Settings) => {
     const present = presentValue(settings, name);
     return typeof present !== 'number' || present === 0 || present > value;
@@ -39,6 +39,11 @@ export const userQuotas: readonly string[] = [
 
 /** Actions on topics. `direct` is about users. */
 const topicActions = ['subscribe', 'publish', 'history', 'presence'] as const;
+
+/** Whether a pattern names no topic in particular: `*`, `**`, `*.*`. */
+function matchesEverything(pattern: string): boolean {
+  return pattern.includes('*') && !/[\p{L}\p{N}]/u.test(pattern);
+}
 
 /** The profile `hardened`: what is fit for the internet, where the standard default is not. */
 export const hardenedValues: readonly HardenedSetting[] = [
@@ -66,7 +71,9 @@ export const hardenedValues: readonly HardenedSetting[] = [
     isWeaker: ({ permissions }) =>
       permissions.some(
         ({ role, topics, allow }) =>
-          role === '*' && topics.includes('*') && topicActions.some((action) => allow.includes(action)),
+          role === '*' &&
+          topics.some(matchesEverything) &&
+          topicActions.some((action) => allow.includes(action)),
       ),
     risk: 'every user with a valid token may use every topic',
   },

@@ -21,6 +21,8 @@ interface ConnectionPipelineDependencies {
   readonly admit: (request: IncomingMessage, isKnown: boolean) => undefined | Promise<void>;
   /** Verifies a token. @throws RefusalError `unauthorized`, `token_expired`, `token_revoked` */
   readonly authenticate: (token: string) => Identity;
+  /** The token of the client of a transport was verified. */
+  readonly onAuthenticated: (transport: object) => void;
   /** Returns undefined if no hook is configured. */
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Returns undefined if connections of users are not limited. */
@@ -141,6 +143,7 @@ export class ConnectionPipeline {
 
   private authenticate(attempt: ConnectionAttempt): void {
     attempt.identity ??= this.dependencies.authenticate(attempt.credentials.token());
+    this.dependencies.onAuthenticated(attempt.transport);
   }
 
   private askHook({ identity, address, wire }: ConnectionAttempt): Promise<void> | undefined {

@@ -56,7 +56,7 @@ export const pauses = {
   turn: 16,
 } as const;
 
-/** Packets that a transport may send before its client has joined. */
+/** Packets that a transport may send before its client has shown a valid token, or has joined. */
 const joinPackets = 32;
 /** A packet by which a client joins or leaves costs as much as this many other packets without use. */
 const joinCost = 10;
@@ -95,6 +95,8 @@ export class InboundBudget implements PacketAdmission {
   private paused = 0;
   private isClosing = false;
   private hasJoined = false;
+  /** Its client has shown a valid token. Hooks may take their time until it joins. */
+  private isKnown = false;
   private packetsBeforeJoin = 0;
   private bytesBeforeJoin = 0;
   private units = 0;
@@ -115,7 +117,7 @@ export class InboundBudget implements PacketAdmission {
     private reader: PacketReader,
     private readonly wire: 'socketio' | 'json',
   ) {
-    if (wire === 'json') this.hasJoined = true;
+    if (wire === 'json') this.hasJoined = this.isKnown = true;
     else reader.limitFrames(control.settings.maxJoinBytes);
   }
 
@@ -126,10 +128,16 @@ export class InboundBudget implements PacketAdmission {
     if (this.paused !== 0) reader.stop();
   }
 
+  /** A token of the client was verified. From now on packets by which it joins count as they do after the join. */
+  authenticated(): void {
+    this.isKnown = true;
+  }
+
   /** The client has joined a namespace. */
   joined(): void {
     if (this.hasJoined) return;
     this.hasJoined = true;
+    this.isKnown = true;
     this.reader.limitFrames(this.control.settings.transportLimitBytes);
   }
 
@@ -164,7 +172,7 @@ export class InboundBudget implements PacketAdmission {
 
   admitControlFrame(): void {
     this.use(1);
-    if (!this.hasJoined) this.countBeforeJoin(1);
+    if (!this.isKnown) this.countBeforeJoin(1);
     this.wasted(1);
   }
 
@@ -263,7 +271,7 @@ export class InboundBudget implements PacketAdmission {
     bytes: number,
     header: () => string,
   ): boolean {
-    if (!this.hasJoined) {
+    if (!this.isKnown) {
       this.countBeforeJoin(bytes);
       if (this.isClosing) return false;
     }
@@ -273,7 +281,7 @@ export class InboundBudget implements PacketAdmission {
       return !this.isClosing;
     }
     if (second === joining || second === leaving) {
-      if (this.hasJoined) this.wasted(joinCost);
+      if (this.isKnown) this.wasted(joinCost);
       // Also of a client that joins again, or another namespace.
       if (bytes > this.control.settings.maxJoinBytes) this.tooLargeToJoin(bytes);
     } else if (second === binaryEvent || second === binaryAck) {
@@ -305,7 +313,7 @@ export class InboundBudget implements PacketAdmission {
   }
 
   private admitPart(bytes: number): boolean {
-    if (!this.hasJoined) this.countBeforeJoin(bytes);
+    if (!this.isKnown) this.countBeforeJoin(bytes);
     const { parts } = this;
     // Socket.IO closes the transport if it expects none.
     if (parts === undefined || this.isClosing) return !this.isClosing;
@@ -333,6 +341,10 @@ export class InboundBudget implements PacketAdmission {
       );
     } else if (this.bytesBeforeJoin > limit) {
       this.tooLargeToJoin(this.bytesBeforeJoin);
+    } else if (this.packetsBeforeJoin === joinPackets && (this.paused & pauses.turn) === 0) {
+      // A client may join many namespaces in one chunk: its first token is verified before the next turn.
+      this.pause(pauses.turn);
+      this.control.share.defer(this.goOn);
     }
   }
 

@@ -40,6 +40,7 @@ describe('[GATEWAY] the steps by which a client connects', () => {
         pass('authenticate');
         return { userId: token, roles: [], autoSubscribe: [] };
       },
+      onAuthenticated: () => {},
       onConnect: async () => {
         await turn();
         pass('hook');

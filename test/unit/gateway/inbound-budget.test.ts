@@ -89,6 +89,31 @@ describe('[LIMITS] the inbound budget of a transport', () => {
     assert.equal(closed.length, 1);
   });
 
+  it('is not read for a turn after 32 packets, so that a token among them is verified before the next one', async () => {
+    for (let n = 0; n < 32; n++) assert.ok(frame(`40/room-${n},{"token":"x"}`));
+    assert.equal(reader.isRead, false);
+    budget.authenticated();
+    await clock.advance(1);
+    assert.equal(reader.isRead, true);
+    for (let n = 0; n < 18; n++) assert.ok(frame(`40/room-${n},{"token":"x"}`));
+    assert.deepEqual(closed, []);
+  });
+
+  it('counts packets by which a client joins as waste once its token is verified, before it has joined too', async () => {
+    start({ wastePacketsPerSec: 100 });
+    frame('40{"token":"x"}');
+    budget.authenticated();
+    for (let n = 0; n < 10; n++) frame(`40/room-${n},`);
+    assert.equal(reader.isRead, true);
+    frame('40/room-10,');
+    assert.equal(reader.isRead, false);
+    for (let second = 0; second < 8; second++) {
+      for (let n = 0; n < 20; n++) frame(`40/room-${n},`);
+      await clock.advance(1000);
+    }
+    assert.deepEqual(closedFor(), [['waste', 'rate_limited', 100]]);
+  });
+
   it('counts packets of long-polling, pings and pongs before the join as well', () => {
     for (let n = 0; n < 16; n++) {
       budget.admitPacket('40/unknown,');
