@@ -187,6 +187,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       },
       onSocketLeft: ends.left,
       onConnected: () => metrics.connects++,
+      onDismissed: parts.changes.increment,
       onDisconnected: ({ id: connectionId, identity: { userId } }, reason) => {
         metrics.disconnects++;
         hooks.disconnected({ connectionId, userId, reason });

@@ -55,7 +55,14 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     ),
     authRouter({ refreshes: tokens.refreshes, addressOf, bodies: limits.bodies, now: Date.now }),
     apiRouter(
-      { router, authenticate, addressOf, bodies: limits.bodies, responses: parts.responses },
+      {
+        router,
+        authenticate,
+        checkRevoked: (identity) => tokens.checkRevoked(identity),
+        addressOf,
+        bodies: limits.bodies,
+        responses: parts.responses,
+      },
       { bodyLimitBytes: Math.min(settings.websocket.transportLimitBytes, sizes.withPayload) },
     ),
   );

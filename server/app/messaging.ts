@@ -1,6 +1,7 @@
 import type { Server as SocketIoServer } from 'socket.io';
 import { Permissions } from '../auth/permissions.js';
 import { commandAdmission } from '../commands/command-admission.js';
+import { stillAdmitted } from '../commands/still-admitted.js';
 import type { CommandRouter } from '../commands/router.js';
 import { subscribing } from '../commands/subscribe.js';
 import { DirectService } from '../direct/direct-service.js';
@@ -42,8 +43,20 @@ interface MessagingParts extends Foundation {
 
 /** Assembles the path of messages, from the command to the fan-out. */
 export function assembleMessaging(parts: MessagingParts): Messaging {
-  const { settings, storage, metrics, tracing, tokens, control, limits, supervision, logOf, io, isDraining } =
-    parts;
+  const {
+    changes,
+    settings,
+    storage,
+    metrics,
+    tracing,
+    tokens,
+    control,
+    limits,
+    supervision,
+    logOf,
+    io,
+    isDraining,
+  } = parts;
   const registry = new ConnectionRegistry(io.of('/'));
   const permissions = new Permissions(settings.permissions);
   const confirmations = new Confirmations(storage.bus);
@@ -110,7 +123,12 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     admitBytes: (connection, json, attachments) => limits.quotas.admitBytes(connection, json, attachments),
     onQueued: ({ id }, topic) => reads.published(registry.connection(id), topics.publisher.appendAt(topic)),
     admit,
+    stillAdmitted: stillAdmitted({
+      control: control.state,
+      checkRevoked: (identity) => tokens.checkRevoked(identity),
+    }),
     onRefreshed: async (connection, former) => {
+      changes.increment();
       gate.identityChanged(connection, former);
       const socket = registry.connection(connection.id)?.socket;
       if (socket !== undefined) members.refreshed(socket.conn, connection.identity);

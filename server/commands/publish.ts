@@ -5,6 +5,7 @@ import type { Durability, AppendReceipt } from '../log/broker.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
 import type { UserQuotas } from '../limits/user-quotas.js';
+import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
@@ -30,6 +31,8 @@ interface PublishDependencies {
   readonly tracer: Pick<MessageTracer, 'begin'>;
   /** Throws to refuse publishes to a topic, for every caller. */
   readonly checkTopic: (topic: string) => void;
+  /** Checks again whether the client may publish at all. */
+  readonly stillAdmitted: StillAdmitted;
   /** Counts the bytes of a payload; throws to refuse it. */
   readonly admitBytes: UserQuotas['admitBytes'];
   /** Called with each message that waits for its append. */
@@ -50,6 +53,8 @@ const schema = z.strictObject({
   timeout_ms: timeoutField.optional(),
   trace: traceField.optional(),
 });
+
+const publishing = { name: 'publish', refusedIn: ['read_only', 'maintenance'] } as const;
 
 interface PublishAnswer {
   id: string;
@@ -73,6 +78,7 @@ export function publishCommand(
     newId,
     tracer,
     checkTopic,
+    stillAdmitted,
     admitBytes,
     onQueued,
     onPublished,
@@ -89,7 +95,7 @@ export function publishCommand(
         // Without an id no answer is asked for: the message itself comes back to subscribers.
         id === undefined ? [] : [ackFrame(answer)],
     },
-    refusedIn: ['read_only', 'maintenance'],
+    refusedIn: publishing.refusedIn,
     async run(connection, request) {
       const startedAt = performance.now();
       const id = newId();
@@ -98,8 +104,11 @@ export function publishCommand(
       let receipt: AppendReceipt;
       try {
         const topic = readTopicName(request.topic, 'topic');
-        permissions.check(connection.identity, 'publish', topic);
-        checkTopic(topic);
+        const check = () => {
+          permissions.check(connection.identity, 'publish', topic);
+          checkTopic(topic);
+        };
+        check();
         const { json, attachments } = readPayload(request.payload, connection.wire, settings);
         admitBytes(connection, json, attachments);
         trace?.validated();
@@ -110,6 +119,10 @@ export function publishCommand(
           payloadJson: json,
           attachments,
           sender: connection.identity.userId,
+          recheck: () => {
+            stillAdmitted(connection, publishing);
+            check();
+          },
           ...(request.key !== undefined && { key: request.key }),
           ...(confirmed && { confirmTo: confirmations.replicaId }),
           ...(trace && { trace }),

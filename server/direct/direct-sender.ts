@@ -10,6 +10,8 @@ export interface DirectRequest {
   readonly key?: string;
   readonly confirm: 'stored' | 'delivered';
   readonly timeoutMs: number;
+  /** Called right before the message is stored, see `PublishRequest.recheck`. */
+  readonly recheck: () => void;
   readonly trace?: MessageTrace;
 }
 

@@ -37,6 +37,8 @@ interface ConnectionLifecycleDependencies {
   /** Called with each socket that has left, whether or not its transport is open. */
   readonly onSocketLeft: (socket: Socket) => void;
   readonly onConnected: () => void;
+  /** Called when a client was disconnected. */
+  readonly onDismissed: () => void;
   readonly onDisconnected: (connection: Connection, reason: string) => void;
   readonly onRefused: (error: unknown, request: IncomingMessage) => void;
   /** Called with what a connection was closed for sending. */
@@ -53,6 +55,13 @@ interface ConnectionLifecycleSettings {
   /** Whether idle connections free what they do not need; see `websocket.slim_connections`. */
   readonly slimConnections: boolean;
 }
+
+/** Reasons of Socket.IO that mean that the client has not left by itself. */
+const dismissals: ReadonlySet<string> = new Set([
+  'server namespace disconnect',
+  'forced close',
+  'forced server close',
+]);
 
 /** The life of a connection after all checks have passed: attach, restore, detach. */
 export class ConnectionLifecycle {
@@ -149,13 +158,15 @@ export class ConnectionLifecycle {
 
   private readonly onLeft = ((lifecycle: ConnectionLifecycle) =>
     function (this: Socket, reason: string): void {
-      const { registry, fastPublish, commands, onDisconnected, log } = lifecycle.dependencies;
+      const { registry, fastPublish, commands, onDismissed, onDisconnected, log } = lifecycle.dependencies;
       const connection = registry.connection(this.id);
       if (connection === undefined) return;
       registry.delete(connection);
       this.conn.off('heartbeat', lifecycle.onHeartbeat);
       if (connection.wire === 'socketio') fastPublish.detach(connection);
-      connection.closed();
+      const isDismissed = dismissals.has(reason);
+      connection.closed(isDismissed);
+      if (isDismissed) onDismissed();
       commands.left(connection);
       closeTransport(this, reason);
       lifecycle.dependencies.onSocketLeft(this);

@@ -13,6 +13,8 @@ import { requestBody } from './request-body.js';
 interface ApiDependencies {
   readonly router: CommandRouter;
   readonly authenticate: (token: string) => Identity;
+  /** @throws RefusalError `token_revoked` */
+  readonly checkRevoked: (identity: Identity) => void;
   readonly addressOf: (request: Request) => string;
   readonly responses: BoundedResponses;
   readonly bodies: Pick<BodyBudget, 'open'>;
@@ -22,7 +24,7 @@ interface ApiDependencies {
  * Commands over HTTP for backends: the same requests and answers as on the sockets. The body of a request is read once the caller is known.
  */
 export function apiRouter(
-  { router, authenticate, addressOf, bodies, responses }: ApiDependencies,
+  { router, authenticate, checkRevoked, addressOf, bodies, responses }: ApiDependencies,
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
@@ -37,6 +39,8 @@ export function apiRouter(
 
   const run = async (response: Response, command: string, body: unknown) => {
     const caller = callerOf(response);
+    // The body took its time.
+    checkRevoked(caller.identity);
     const isLarge = router.isExpensive(command);
     const hold = isLarge ? await responses.acquire(response, caller.identity.userId) : undefined;
     if (isLarge && hold === undefined) return;

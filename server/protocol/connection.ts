@@ -21,6 +21,8 @@ export interface Connection {
   readonly connectedAt: number;
   /** The client has left, or was disconnected: nothing more that it has sent is run. */
   readonly isClosed?: boolean;
+  /** The service, an operator or the program has disconnected the client: it has not left by itself. */
+  readonly isDismissed?: boolean;
   /** Sends an event, after all events that were sent before. */
   emit(event: ServerEvent, data: unknown): void;
   /** Sends the reason to the client, as an `error` event, then closes the transport. */

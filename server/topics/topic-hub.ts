@@ -2,6 +2,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import type { Supervisor } from '../supervision/supervisor.js';
 import type { Log } from '../logging/log.js';
+import type { ChangeCount } from '../primitives/change-count.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Connection } from '../protocol/connection.js';
@@ -32,6 +33,8 @@ interface TopicHubDependencies {
   readonly onDelivered: (latencyMs: number) => void;
   /** What users may store; undefined: there are no limits. */
   readonly quotas?: Pick<PublishQuotas, 'admit'> | undefined;
+  /** Changes of what decides who may publish. */
+  readonly changes: Pick<ChangeCount, 'value'>;
   readonly tracer: DeliveryTracer;
   readonly log: Log;
   readonly clock: Clock;
@@ -79,9 +82,9 @@ export class TopicHub implements Topics, BrokerListener {
     this.flusher = new Flusher(dependencies);
     this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
     dependencies.broker.setListener(this);
-    const { broker, supervisor, onPublish, quotas, clock } = dependencies;
+    const { broker, supervisor, onPublish, quotas, changes, clock } = dependencies;
     this.publisher = new TopicPublisher(
-      { broker, supervisor, onPublish, lingerMs: this.lingerMs, quotas, clock },
+      { broker, supervisor, onPublish, lingerMs: this.lingerMs, quotas, changes, clock },
       settings,
     );
     const { positionCheckMs } = settings;
