@@ -137,7 +137,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       checkRevoked: (identity) => tokens.checkRevoked(identity),
       onRefused: refusals.note,
     },
-    { maxPositions: 2 * websocket.maxTopicsPerConnection },
+    { maxPositions: Math.max(1000, 2 * websocket.maxTopicsPerConnection) },
   );
   const isExpensive = (name: string) => router.isExpensive(name);
   const answers = new BoundedAnswers(

@@ -28,7 +28,8 @@ export function requestBody(
         } catch (error) {
           request.off('data', onData);
           held.release();
-          stopReading(request, error);
+          // The reader drops what it has, and what still comes.
+          request.emit('error', error);
         }
       };
       // The reader attaches its own listener in this turn, so it misses nothing.
@@ -50,12 +51,4 @@ export function requestBody(
 export function hasBody({ headers }: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': encoding } = headers;
   return encoding !== undefined || (length !== undefined && length !== '0');
-}
-
-/** Makes the reader give up with an error: it drops what it has, and what still comes. */
-function stopReading(request: IncomingMessage, error: unknown): void {
-  const { 'content-encoding': encoding = 'identity' } = request.headers;
-  // The reader of a compressed body listens to the decompressed stream, not to the request.
-  if (encoding.toLowerCase() === 'identity') request.emit('error', error);
-  else request.destroy();
 }
