@@ -27,7 +27,7 @@ const ackType = 0x33;
  */
 const publishPacket = /^2(\d*)\["publish",/;
 /** `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. */
-const eventBeginning = /^(?:2|5\d{1,9}-)\d{0,20}\[\s{0,100}("(?:[^"\\]|\\.){0,200}")/;
+const eventBeginning = /^(?:2|5\d+-)\d*\[\s*("(?:[^"\\]|\\.)*")/;
 /** `3<id>[…]`: an acknowledgement for the main namespace. */
 const ackPacket = /^3(\d+)\[/;
 /** `0` or `0{…}`: the client joins the main namespace. */
