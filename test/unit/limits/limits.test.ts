@@ -365,7 +365,8 @@ describe('[LIMITS] HandshakeAdmission', () => {
     const request = Object.assign(new EventEmitter(), { socket, address, ...(polling && { res }) });
     return request as unknown as IncomingMessage & { res: EventEmitter };
   };
-  const transportOf = (request: IncomingMessage) => Object.assign(new EventEmitter(), { request, close: () => {} });
+  const transportOf = (request: IncomingMessage) =>
+    Object.assign(new EventEmitter(), { request, close: () => {} });
   const admissionWith = (maxConnections: number, perAddress = 0, handshakesPerSec = 0, maxUnjoined = 0) => {
     const addresses = new AddressLimiter(
       { counts: newLimitCounts(), now: () => 0 },
