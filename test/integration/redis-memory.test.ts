@@ -116,9 +116,11 @@ describe('[P7] a Redis with maxmemory that one user fills', function () {
       assert.equal((subscribed['topics'] as unknown[]).length, 1);
       assert.equal(((await emit(bob, 'history', { topic: 'orders' }))['messages'] as unknown[]).length, 51);
 
+      // A token that is issued in a later second would be a new login.
+      const token = tokenOf('mallory');
       await ok(replica, 'POST', '/users/mallory/revoke-tokens', {});
       await until(() => mallory.every((socket) => socket.disconnected), 'mallory is disconnected');
-      await assert.rejects(connectClient(other.url, 'mallory'), /revoked/);
+      await assert.rejects(connectClient(other.url, 'mallory', { auth: { token } }), /revoked/);
       await ok(replica, 'POST', '/emergency-mode', { mode: 'read_only' });
       assert.equal((await emit(ann, 'publish', { topic: 'orders', payload: 0 })).error?.code, 'read_only');
       await ok(replica, 'POST', '/emergency-mode', { mode: 'normal' });
