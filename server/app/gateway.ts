@@ -8,8 +8,7 @@ import { ConnectionLifecycle } from '../gateway/connection-lifecycle.js';
 import { ConnectionPipeline } from '../gateway/connection-pipeline.js';
 import { joinWith, limitClosing } from '../gateway/engine-internals/engine-server.js';
 import { countBodies } from '../gateway/engine-internals/polling-bodies.js';
-import { connectionOn, type ClientConnection } from '../gateway/client-connection.js';
-import type { RefusalError } from '../../shared/errors.js';
+import { connectionOn } from '../gateway/client-connection.js';
 import type { EngineConnection } from '../gateway/engine-internals/engine-connection.js';
 import { refuseRequest } from '../gateway/handshake/handshake-refusal.js';
 import { GatewayClose } from '../gateway/gateway-close.js';
@@ -161,11 +160,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     run: (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
     log,
   });
-  const refuse = (connection: ClientConnection, error: RefusalError) => router.refuseFrame(connection, error);
-  const fastPublish = new FastPublish(
-    { run: commands.run, commandListener, refuse, sizes },
-    { maxMessageBytes: websocket.maxMessageBytes },
-  );
+  const fastPublish = new FastPublish({ run: commands.run, commandListener, sizes });
   const ends = new TransportEnd();
   const lifecycle = new ConnectionLifecycle(
     {

@@ -7,7 +7,6 @@ import { BodyTurns } from './body-turns.js';
 /** A smaller body is read at once: that takes less than a millisecond. */
 const largeBytes = 4096;
 
-const otherCharset = /;\s*charset\s*=\s*"?(?!utf-8["\s;]|utf-8$)/i;
 const byteOrderMark = /^\ufeff/;
 
 /**
@@ -22,7 +21,7 @@ export function jsonBody(limitBytes: number): RequestHandler {
   const read = raw({ limit: limitBytes, type: () => true, inflate: false });
   const turns = new BodyTurns();
   return (request, response, next) => {
-    if (otherCharset.test(request.get('content-type') ?? '')) {
+    if (hasOtherCharset(request.get('content-type') ?? '')) {
       next(new RefusalError('invalid_message', 'the charset of a body must be UTF-8'));
       return;
     }
@@ -47,6 +46,14 @@ export function jsonBody(limitBytes: number): RequestHandler {
       else turns.run(parse);
     });
   };
+}
+
+/** Whether a content type names a charset that is not UTF-8. */
+function hasOtherCharset(contentType: string): boolean {
+  return contentType.split(';').some((parameter) => {
+    const [name = '', value = ''] = parameter.split('=').map((part) => part.trim().toLowerCase());
+    return name === 'charset' && value !== 'utf-8' && value !== '"utf-8"';
+  });
 }
 
 /** @throws RefusalError */

@@ -47,13 +47,6 @@ export function requestLimit(maxMessageBytes: number): number {
   return maxMessageBytes + envelopeBytes;
 }
 
-/**
- * The same where back ends may escape what is not ASCII, as Python does by default: `\u00e9` has three times the bytes of the character.
- */
-export function escapedRequestLimit(maxMessageBytes: number): number {
-  return 3 * maxMessageBytes + envelopeBytes;
-}
-
 /** Refuses a text that is nested without end. */
 export function tooDeep(): RefusalError {
   return new RefusalError('invalid_payload', 'the payload is nested too deeply', { field: 'payload' });

@@ -1,4 +1,3 @@
-import type { RefusalError, WireError } from '../../../shared/errors.js';
 import type { Answer } from '../../commands/router.js';
 import { connectionOn, transportTaken, type ClientConnection } from '../client-connection.js';
 import { acksOf } from '../engine-internals/acknowledgements.js';
@@ -13,9 +12,7 @@ import {
 import type { RequestSizes } from '../../commands/request-sizes.js';
 import { passUnread } from '../engine-internals/exact-parser.js';
 import { parseExactly } from '../../protocol/exact-json.js';
-import { escapedRequestLimit } from '../../protocol/json-cost.js';
 import type { CommandListener } from './command-listener.js';
-import { LargeEvents } from './large-events.js';
 import { ReplyWriter } from './reply-writer.js';
 
 /** `2`: an event. `3`: an acknowledgement. */
@@ -26,8 +23,11 @@ const ackType = 0x33;
  * acknowledgement.
  */
 const publishPacket = /^2(\d*)\["publish",/;
-/** `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. */
-const eventBeginning = /^(?:2|5\d+-)\d*\[\s*("(?:[^"\\]|\\.)*")/;
+/**
+ * `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. The name may be
+ * a number.
+ */
+const eventBeginning = /^(?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+)/;
 /** `3<id>[…]`: an acknowledgement for the main namespace. */
 const ackPacket = /^3(\d+)\[/;
 /** `0` or `0{…}`: the client joins the main namespace. */
@@ -52,12 +52,7 @@ interface FastPublishDependencies {
   /** Runs a command. Never rejects. */
   readonly run: (connection: ClientConnection, command: 'publish', request: unknown) => Promise<Answer>;
   readonly commandListener: CommandListener;
-  readonly refuse: (connection: ClientConnection, error: RefusalError) => Promise<WireError>;
   readonly sizes: RequestSizes;
-}
-
-interface FastPublishSettings {
-  readonly maxMessageBytes: number;
 }
 
 /**
@@ -74,16 +69,7 @@ export class FastPublish {
   /** Only connections with packets on the normal path. */
   private readonly slow = new WeakMap<ClientConnection, OnTheWay>();
 
-  private readonly largeEvents: LargeEvents;
-
-  constructor(
-    private readonly dependencies: FastPublishDependencies,
-    { maxMessageBytes }: FastPublishSettings,
-  ) {
-    const { refuse, sizes } = dependencies;
-    const limitBytes = Math.max(escapedRequestLimit(maxMessageBytes), sizes.short, sizes.withPayload);
-    this.largeEvents = new LargeEvents({ refuse, replies: this.replies }, { limitBytes, maxMessageBytes });
-  }
+  constructor(private readonly dependencies: FastPublishDependencies) {}
 
   /** Starts reading the packets of a connection, until its client leaves the main namespace. */
   attach({ socket }: ClientConnection): void {
@@ -110,7 +96,6 @@ export class FastPublish {
       return;
     }
     if (typeof data === 'string') {
-      if (this.largeEvents.take(connection, data)) return;
       if (way === undefined && this.takePublish(connection, data)) return;
       if (joinPacket.test(data)) {
         connection.disconnect(transportTaken());
@@ -203,7 +188,7 @@ function parse(text: string): unknown {
 
 function textOf(written: string): string | undefined {
   try {
-    return JSON.parse(written) as string;
+    return String(JSON.parse(written));
   } catch {
     return undefined;
   }
