@@ -149,7 +149,12 @@ function redisStorage(
   const memory = measured.guard;
   const broker = new RedisBroker(
     { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now },
-    { keyPrefix, outcomeLimitMs, waitReplicas },
+    {
+      keyPrefix,
+      outcomeLimitMs,
+      waitReplicas,
+      unusedKeepMs: Math.max(120_000, 4000 * settings.topics.positionCheckSecs),
+    },
   );
   const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });

@@ -118,7 +118,11 @@ describe('[P7] a Redis whose memory is full', function () {
       ['session:a', 'index', 'sizes', 'session:b', 'index', 'sizes'],
       ['1000', '1', '0', '1', '0', 'session:', 'a', '{}', '1', 'ann', 'b', '{}', '2', 'ann'],
     ],
-    ['read', ['rtc:{n}:log', 'rtc:{n}:meta'], ['run', 'e', '1000', 'end', '0', '0', '1', '9', '99', '1']],
+    [
+      'read',
+      ['rtc:{n}:log', 'rtc:{n}:meta'],
+      ['run', 'e', '1000', 'end', '0', '0', '1', '9', '99', '1', '1000'],
+    ],
     ['replicas', ['replicas'], ['a', '1']],
     ['resolve', ['rtc:{t}:meta'], ['w', '7', '1', '1000']],
     ['restore-fields', ['map'], ['field', '9 restored'], 'stored'],
