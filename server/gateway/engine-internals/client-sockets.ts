@@ -10,3 +10,8 @@ export function closeIfUnused({ client, conn }: Socket): void {
   const { sockets } = client as unknown as SocketClient;
   if (sockets?.size === 0) conn.close();
 }
+
+/** Whether a program listens to an event of a socket. Socket.IO itself listens to `error`, and does nothing then. */
+export function isHandledByProgram(socket: Socket, event: string): boolean {
+  return socket.listenerCount(event) > (event === 'error' ? 1 : 0);
+}
