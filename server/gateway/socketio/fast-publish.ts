@@ -1,6 +1,7 @@
 import type { Answer } from '../../commands/router.js';
 import { connectionOn, transportTaken, type ClientConnection } from '../client-connection.js';
 import { acksOf } from '../engine-internals/acknowledgements.js';
+import { isHandledByProgram } from '../engine-internals/client-sockets.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import {
   afterDispatch,
@@ -136,7 +137,7 @@ export class FastPublish {
     const written = eventBeginning.exec(data)?.[1];
     if (written === undefined || !isUnobserved(socket)) return undefined;
     const name = textOf(written);
-    if (name === undefined || socket.listenerCount(name) > 0) return undefined;
+    if (name === undefined || isHandledByProgram(socket, name)) return undefined;
     const refusal = this.dependencies.sizes.refusalOf(name, data.length);
     return refusal && { name, refusal };
   }
