@@ -4,7 +4,7 @@ import { RefusalError } from '../../shared/errors.js';
 const envelopeBytes = 4096;
 
 /** Reading a shorter text is cheap, whatever it holds. */
-const checkedFrom = 16_384;
+export const costlyFrom = 16_384;
 /** Deeper values are left to the limit of payloads, which is lower. */
 export const depthLimit = 1100;
 /** A text may hold this many values, or one for each so many characters, whichever is more. */
@@ -27,7 +27,13 @@ const closeObject = 0x7d;
  * @throws RefusalError `invalid_payload`, with the limit
  */
 export function checkJsonCost(text: string): void {
-  if (text.length < checkedFrom) return;
+  const refusal = jsonCostRefusal(text);
+  if (refusal !== undefined) throw refusal;
+}
+
+/** The refusal of JSON text that is costly to read, as {@link checkJsonCost} throws it. */
+export function jsonCostRefusal(text: string): RefusalError | undefined {
+  if (text.length < costlyFrom) return undefined;
   const valueLimit = Math.max(leastValues, Math.floor(text.length / charactersPerValue));
   let depth = 0;
   let values = 0;
@@ -36,10 +42,11 @@ export function checkJsonCost(text: string): void {
     if (sign === quote) at = endOfString(text, at);
     else if (sign === openList || sign === openObject) {
       values++;
-      if (++depth > depthLimit) throw tooDeep();
+      if (++depth > depthLimit) return tooDeep();
     } else if (sign === closeList || sign === closeObject) depth--;
-    else if (sign === comma && ++values > valueLimit) throw tooManyValues(valueLimit);
+    else if (sign === comma && ++values > valueLimit) return tooManyValues(valueLimit);
   }
+  return undefined;
 }
 
 /** Largest request on the JSON wires, in bytes: it holds one payload. */

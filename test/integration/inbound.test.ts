@@ -103,6 +103,28 @@ describe('[LIMITS] what a client sends', function () {
       await until(() => client.of('433[').length === 1, 'the connection goes on');
     });
 
+    it('is refused with an answer on Socket.IO whatever its command, and however it is written', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      for (const bomb of bombs) {
+        const events = [
+          `421["subscribe",{"topics":${bomb}}]`,
+          `42/,1["unsubscribe",${bomb}]`,
+          `421[ "ref\\u0072esh",${bomb}]`,
+          `451-1["publish",{"topic":"a","payload":[${bomb},{"_placeholder":true,"num":0}]}]`,
+        ];
+        for (const event of events)
+          client.send(event, ...(event.startsWith('45') ? [Buffer.from('part')] : []));
+        client.send(`421["unknown",${bomb}]`);
+      }
+      await until(() => client.of('431[{"ok":false').length === 10, 'they are answered');
+      const refused = client.of('431[').filter((packet) => packet.includes('"code":"invalid_payload"'));
+      assert.equal(refused.length, 8);
+      client.send('422["ping",{}]');
+      await until(() => client.of('432[').length === 1, 'the connection goes on');
+    });
+
     it('is not parsed if it is larger than any command', async () => {
       await start();
       const client = await packetClient();

@@ -1,7 +1,6 @@
 import type { Answer } from '../../commands/router.js';
 import { connectionOn, transportTaken, type ClientConnection } from '../client-connection.js';
 import { acksOf } from '../engine-internals/acknowledgements.js';
-import { isHandledByProgram } from '../engine-internals/client-sockets.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import {
   afterDispatch,
@@ -15,6 +14,7 @@ import { passUnread } from '../engine-internals/exact-parser.js';
 import { parseExactly } from '../../protocol/exact-json.js';
 import type { CommandListener } from './command-listener.js';
 import { ReplyWriter } from './reply-writer.js';
+import { unreadEvent } from './unread-events.js';
 
 /** `2`: an event. `3`: an acknowledgement. */
 const eventType = 0x32;
@@ -24,11 +24,6 @@ const ackType = 0x33;
  * acknowledgement.
  */
 const publishPacket = /^2(\d*)\["publish",/;
-/**
- * `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. The name may be
- * a number.
- */
-const eventBeginning = /^(?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+)/;
 /** `3<id>[…]`: an acknowledgement for the main namespace. */
 const ackPacket = /^3(\d+)\[/;
 /** `0` or `0{…}`: the client joins the main namespace. */
@@ -110,8 +105,9 @@ export class FastPublish {
   /** False if the packet is not a publish, or if a program listens to publishes of this socket. */
   private takePublish(connection: ClientConnection, data: string): boolean {
     if (data.charCodeAt(0) !== eventType) return false;
+    const { sizes } = this.dependencies;
     // The normal path refuses it.
-    if (data.length > this.dependencies.sizes.least && this.tooLarge(connection, data)) return false;
+    if (data.length > sizes.least && unreadEvent(connection, data, sizes) !== undefined) return false;
     const packet = publishPacket.exec(data);
     if (packet === null || !isUnobserved(connection.socket)) return false;
     const packetId = packet[1]!;
@@ -132,16 +128,6 @@ export class FastPublish {
     return true;
   }
 
-  /** The command in a packet that is too large for it, and its refusal. What a program listens to is not looked at. */
-  private tooLarge({ socket }: ClientConnection, data: string) {
-    const written = eventBeginning.exec(data)?.[1];
-    if (written === undefined || !isUnobserved(socket)) return undefined;
-    const name = textOf(written);
-    if (name === undefined || isHandledByProgram(socket, name)) return undefined;
-    const refusal = this.dependencies.sizes.refusalOf(name, data.length);
-    return refusal && { name, refusal };
-  }
-
   /** Whether nobody waits for an acknowledgement, or no longer. Socket.IO would ignore it too. */
   private isStrayAck(connection: ClientConnection, data: string): boolean {
     const id = ackPacket.exec(data)?.[1];
@@ -159,8 +145,8 @@ export class FastPublish {
     if (data === leavePacket) way.behindLeaving = [];
     this.dependencies.commandListener.keepAttached(connection.socket);
     const { socket } = connection;
-    const isLarge = typeof data === 'string' && data.length > this.dependencies.sizes.least;
-    const unread = isLarge ? this.tooLarge(connection, data) : undefined;
+    const unread =
+      typeof data === 'string' ? unreadEvent(connection, data, this.dependencies.sizes) : undefined;
     if (unread === undefined) passOn(socket, data);
     else passUnread(unread, () => passOn(socket, data));
     if (typeof data === 'string') {
@@ -182,14 +168,6 @@ function sizeOf(data: unknown): number {
 function parse(text: string): unknown {
   try {
     return parseExactly(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function textOf(written: string): string | undefined {
-  try {
-    return String(JSON.parse(written));
   } catch {
     return undefined;
   }
