@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { EventEmitter } from 'node:events';
 import { instrument } from '@socket.io/admin-ui';
 import type { Namespace } from 'socket.io';
 import { io as connectTo, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
@@ -45,6 +46,7 @@ describe("[EMBED] a program's own namespaces", () => {
       namespace.use((socket, next) => {
         const { fail } = socket.handshake.auth as { fail?: string };
         if (fail === 'throw') throw new Error('of the program');
+        if (fail === 'refuse') return next(new Error('refused by the program'));
         if (fail === 'reject') return Promise.reject(new Error('of the program')) as unknown as void;
         (socket.data as { seen?: unknown }).seen = (socket.data as { user?: SocketUser }).user?.userId;
         next();
@@ -55,7 +57,7 @@ describe("[EMBED] a program's own namespaces", () => {
       namespace.on('connection', (socket) => {
         socket.on('data', (reply: (data: unknown) => void) => reply(socket.data));
       });
-    for (const name of ['/app', '/lobby']) {
+    for (const name of ['/app', '/lobby', '/private']) {
       answers(io.of(name));
       middleware(io.of(name));
     }
@@ -260,5 +262,44 @@ describe("[EMBED] a program's own namespaces", () => {
         await assert.rejects(join(namespace, { token: tokenOf('ann'), fail }), refusedWith('internal'));
     }
     await join('/app', { token: tokenOf('ann') });
+  });
+
+  describe('leave nothing on a transport that stays', () => {
+    const listenersOf = (client: Socket) => {
+      const { conn } = services[0]!.io.of('/app').sockets.get(client.id!)!;
+      return (conn as unknown as EventEmitter).listenerCount('close');
+    };
+
+    it('when its client joins and leaves the main namespace again and again', async () => {
+      const token = tokenOf('ann');
+      const app = await join('/app', { token });
+      const main = app.io.socket('/', { auth: { token } });
+      clients.push(main);
+      const leave = async () => {
+        main.disconnect();
+        await until(() => services[0]!.io.of('/').sockets.size === 0, 'it has left');
+      };
+      await joined(main);
+      await leave();
+      const before = listenersOf(app);
+      for (let n = 0; n < 5; n++) {
+        await joined(main.connect());
+        await leave();
+      }
+      assert.equal(listenersOf(app), before);
+    });
+
+    it('when middleware of the program refuses its client', async () => {
+      const token = tokenOf('ann');
+      const app = await join('/app', { token });
+      const before = listenersOf(app);
+      for (let n = 0; n < 5; n++) {
+        const room = app.io.socket('/private', { auth: { token, fail: 'refuse' } });
+        clients.push(room);
+        await assert.rejects(joined(room.connect()), /refused by the program/);
+        room.removeAllListeners();
+      }
+      assert.equal(listenersOf(app), before);
+    });
   });
 });

@@ -44,8 +44,10 @@ export class NamespaceMember {
 export class NamespaceMembers {
   private readonly members = new Map<Socket, NamespaceMember>();
 
-  add(socket: Socket, identity: Identity): void {
-    this.members.set(socket, new NamespaceMember(socket, identity));
+  add(socket: Socket, identity: Identity): NamespaceMember {
+    const member = new NamespaceMember(socket, identity);
+    this.members.set(socket, member);
+    return member;
   }
 
   delete(socket: Socket): void {
