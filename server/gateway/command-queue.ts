@@ -2,7 +2,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Clock } from '../primitives/clock.js';
 import type { Answer } from '../commands/router.js';
 import type { ClientConnection } from './client-connection.js';
-import { pauses } from './inbound/inbound-budget.js';
+import { pauses } from './inbound/pauses.js';
 
 /**
  * With this many commands waiting, the service stops reading the transport. It does not stop at the first
