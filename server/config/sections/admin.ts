@@ -6,7 +6,7 @@ export const admin = z
   .strictObject({
     audit_size: setting(
       positive(10_000, 1_000_000),
-      'Approximate number of changes kept in the audit log, and of summed up refusals beside them.',
+      'Approximate number of changes kept in the audit log, and of records of refused requests beside them.',
     ),
     call_timeout_ms: setting(
       positive(2000, 60_000),
