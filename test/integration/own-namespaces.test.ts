@@ -3,11 +3,12 @@ import type { EventEmitter } from 'node:events';
 import { instrument } from '@socket.io/admin-ui';
 import type { Namespace } from 'socket.io';
 import { io as connectTo, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import { loadSettings, RefusalError, Service, type SocketUser } from '../../server/index.js';
+import { RefusalError, type Service, type SocketUser } from '../../server/index.js';
 import { emit } from '../support/clients.js';
+import { startEmbedded } from '../support/embedded-service.js';
 import { TestRedis } from '../support/redis.js';
-import { secret, tokenOf } from '../support/replica.js';
-import { freePort, until } from '../support/wait.js';
+import { tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
 
 type Options = Partial<ManagerOptions & SocketOptions>;
 type Refused = Error & { data?: { code: string } };
@@ -19,28 +20,7 @@ describe("[EMBED] a program's own namespaces", () => {
   const clients: Socket[] = [];
   const connects: { userId: string; namespace?: string }[] = [];
 
-  const start = async () => {
-    const port = await freePort();
-    const service = new Service(
-      loadSettings({
-        JWT_SECRET: secret,
-        HOST: '127.0.0.1',
-        PORT: String(port),
-        LOG_LEVEL: 'off',
-        REDIS_URL: redis.url,
-        RTC_AUTH_LEEWAY_SECS: '0',
-        RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '2',
-      }),
-      {
-        publicNamespaces: ['/lobby', /^\/open-/g],
-        hooks: {
-          onConnect: ({ userId, namespace }) => {
-            connects.push({ userId, ...(namespace !== undefined && { namespace }) });
-            if (userId === 'blocked') throw new RefusalError('forbidden', 'you are blocked');
-          },
-        },
-      },
-    );
+  const addNamespaces = (service: Service) => {
     const { io } = service;
     const middleware = (namespace: Namespace) =>
       namespace.use((socket, next) => {
@@ -74,9 +54,29 @@ describe("[EMBED] a program's own namespaces", () => {
       namespaceName: '/console',
       mode: 'production',
     });
-    await service.start();
-    services.push(service);
-    urls.push(`http://127.0.0.1:${port}`);
+  };
+
+  const start = async () => {
+    const embedded = await startEmbedded(
+      {
+        LOG_LEVEL: 'off',
+        REDIS_URL: redis.url,
+        RTC_AUTH_LEEWAY_SECS: '0',
+        RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '2',
+      },
+      {
+        publicNamespaces: ['/lobby', /^\/open-/g],
+        hooks: {
+          onConnect: ({ userId, namespace }) => {
+            connects.push({ userId, ...(namespace !== undefined && { namespace }) });
+            if (userId === 'blocked') throw new RefusalError('forbidden', 'you are blocked');
+          },
+        },
+      },
+      addNamespaces,
+    );
+    services.push(embedded.service);
+    urls.push(embedded.url);
   };
 
   before(async () => {
