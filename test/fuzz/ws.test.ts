@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { until } from '../support/wait.js';
 import { tokenOf } from './tokens.js';
@@ -82,9 +83,13 @@ function queryText(text: string): string {
 }
 
 /** The `id` that the answer to a frame has to have; undefined if the frame needs no such answer. */
-function idOf(text: string): string | undefined {
+function idOf(bytes: string): string | undefined {
+  const binary = Buffer.from(bytes, 'latin1');
+  // Text that is not UTF-8 is refused without being read.
+  if (!isUtf8(binary)) return undefined;
+  const text = binary.toString();
   // A frame that is too large is refused without being read.
-  if (Buffer.byteLength(text) > 65_536) return undefined;
+  if (binary.length > 65_536) return undefined;
   let frame: unknown;
   try {
     frame = JSON.parse(text);
@@ -125,7 +130,7 @@ describe(`[FUZZ] /ws (seed ${seed})`, function () {
         if ('raw' in frame || (frame.opcode ?? 1) !== 1 || frame.fin === false || frame.masked === false)
           isOrdinary = false;
         else if (isOrdinary) {
-          const id = idOf(Buffer.from(frame.bytes, 'latin1').toString());
+          const id = idOf(frame.bytes);
           if (id !== undefined) awaited.set(id, (awaited.get(id) ?? 0) + 1);
         }
       }

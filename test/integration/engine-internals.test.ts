@@ -189,7 +189,10 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
     assert.ok(cleanupFn.length > 0);
     // The names that slimming goes by exist before it.
     const client = await connectClient(plain.url, 'ann');
-    const { transport } = engineOf(socketOf(plain, client.id!));
+    const socket = socketOf(plain, client.id!);
+    // Its own, which does nothing.
+    assert.equal(socket.listenerCount('error'), 1);
+    const { transport } = engineOf(socket);
     const its = transport.socket as unknown as WebSocket & { _socket: TcpSocket & Fields };
     assert.ok(its.listeners('error').some(({ name }) => name === 'onUpgradeError'));
     assert.ok(

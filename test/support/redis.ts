@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endsWithTests } from './ends-with-tests.js';
 import { freePort, until } from './wait.js';
 
 /** Persistence of a test's Redis. */
@@ -71,6 +72,7 @@ export class TestRedis {
       'no',
     );
     const child = spawn('redis-server', [...args, ...more], { stdio: ['ignore', 'pipe', 'ignore'] });
+    endsWithTests(child);
     this.child = child;
     this.failure = undefined;
     this.isReady = false;

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
+import { endsWithTests } from './ends-with-tests.js';
 import { freePort, until } from './wait.js';
 import { root } from './root.js';
 
@@ -70,6 +71,7 @@ export class TestReplica {
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    endsWithTests(child);
     this.child = child;
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (data: Buffer) => {

@@ -1,5 +1,6 @@
 import type { Socket } from 'socket.io';
 import { toWireError, type WireError } from '../../../shared/errors.js';
+import { isHandledByProgram } from '../engine-internals/program-listeners.js';
 import { engineOf } from '../engine-internals/engine-connection.js';
 import { exactRequest } from '../engine-internals/exact-parser.js';
 import { afterMiddleware } from '../engine-internals/packet-tap.js';
@@ -45,7 +46,7 @@ export class CommandListener {
     const last = args[args.length - 1];
     const reply = typeof last === 'function' ? (last as Reply) : undefined;
     if (reply !== undefined) args.pop();
-    if (socket.listenerCount(name) > 0) return;
+    if (isHandledByProgram(socket, name)) return;
     const fields = { connection_id: socket.id, command: name };
     const inbound = inboundOf(engineOf(socket));
     const bytes = inbound?.commandBytes ?? 0;
