@@ -1,10 +1,10 @@
 import { fork, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import jwt from 'jsonwebtoken';
+import { freePort } from './free-port.js';
 import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 
 /** What a side is. */
@@ -253,15 +253,4 @@ export function obtainUws(): string | undefined {
     stdio: 'ignore',
   });
   return status === 0 ? undefined : 'uWebSockets.js does not load on this Node';
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -281,7 +281,7 @@ function report(outcomes: readonly Outcome[], before: string | undefined): strin
         : ''
     }\``,
     ...(before === undefined
-      ? []
+      ? ['', `Commit: ${commitOf('.')}.`]
       : ['', `Compared: commit ${commitOf('.')} (this) with ${commitOf(before)} (before).`]),
     '',
     'Servers and load share the processors; sides alternate; ratios are the median over pairs. CPU is that of all server processes and Redis, from the operating',

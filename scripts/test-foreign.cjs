@@ -8,6 +8,7 @@ const { spawn, spawnSync } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
 const { createServer } = require('node:net');
 const { delimiter, join } = require('node:path');
+const { setTimeout: delay } = require('node:timers/promises');
 const jwt = require('jsonwebtoken');
 
 const root = join(__dirname, '..');
@@ -129,7 +130,7 @@ async function startService() {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const url = `http://127.0.0.1:${port}`;
-  for (const until = Date.now() + startLimitMs; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+  for (const until = Date.now() + startLimitMs; ; await delay(50)) {
     const answer = await fetch(`${url}/health/ready`).catch(() => undefined);
     if (answer?.ok) break;
     if (child.exitCode !== null || Date.now() > until) {

@@ -41,11 +41,15 @@ export const errorTable = {
   unauthorized: row(
     401,
     'after_change',
-    'No token, or a token that is malformed, wrongly signed or for another audience.',
+    'No token, or a token that is malformed, wrongly signed, for another audience, or not as the settings require.',
   ),
   token_expired: row(401, 'after_change', 'The token is past its expiry plus leeway: get a new one.'),
-  token_revoked: row(401, 'after_change', 'The token, or all tokens of its user, were revoked.'),
-  forbidden: row(403, 'no', 'The roles or the token do not allow this on that topic or route.'),
+  token_revoked: row(401, 'after_change', 'The token, or all tokens of its user or login, were revoked.'),
+  forbidden: row(
+    403,
+    'no',
+    'The roles or the token do not allow this on that topic or route, or the origin may not connect.',
+  ),
   not_found: row(404, 'no', 'There is no such thing.'),
   conflict: row(409, 'after_change', 'The state does not allow this now.'),
   disconnected: row(
@@ -58,7 +62,11 @@ export const errorTable = {
     'after_change',
     'The connection holds as many topics as it may; `limit` tells how many.',
   ),
-  rate_limited: row(429, 'yes', 'Too many commands; repeat after `retry_after_ms`.'),
+  rate_limited: row(
+    429,
+    'yes',
+    'Too many commands, requests, handshakes or bytes a second, or more from one transport than it may send; repeat after `retry_after_ms`.',
+  ),
   quota_exceeded: row(
     429,
     'yes',
@@ -67,20 +75,28 @@ export const errorTable = {
   busy: row(
     503,
     'yes',
-    'The mailbox of the topic, or the inbox of the user, is full, or too many large answers are under way; repeat after `retry_after_ms`.',
+    'The mailbox of the topic, or the inbox of the user, is full, or too many large answers or too much slow work is under way; repeat after `retry_after_ms`.',
   ),
-  at_capacity: row(503, 'yes', 'The replica, the user or the address holds as many connections as it may.'),
+  at_capacity: row(
+    503,
+    'yes',
+    'The replica, the user or the address holds as many connections, handshakes or unfinished request bodies as it may, or an operator has switched new connections off.',
+  ),
   unavailable: row(
     503,
     'yes',
-    'The log, or a part that this needs, cannot be reached; nothing was stored. Repeat after `retry_after_ms`.',
+    'The log, or a part that this needs, cannot be reached, is being restarted or stopped after failures, or has no memory left; nothing was stored. Repeat after `retry_after_ms`.',
   ),
   outcome_unknown: row(
     503,
     'yes',
     'The log was lost in mid-write: the message, or the change of an operator, may or may not be stored. Repeat with the same `key`.',
   ),
-  read_only: row(503, 'yes', 'An operator has put the service in a mode that refuses this.'),
+  read_only: row(
+    503,
+    'yes',
+    'An operator has put the service in a mode that refuses this, or has switched presence off.',
+  ),
   topic_frozen: row(503, 'yes', 'An operator has frozen this topic.'),
   shutting_down: row(503, 'yes', 'The replica is draining: connect to another one.'),
   slow_consumer: row(
@@ -88,7 +104,7 @@ export const errorTable = {
     'yes',
     'The connection read too slowly, or asked for more than it read, and was closed.',
   ),
-  timeout: row(504, 'yes', 'The answer did not come in time.'),
+  timeout: row(504, 'yes', 'The answer, or a part of the request, did not come in time.'),
   internal: row(500, 'yes', 'A bug: logged with its stack on the server.'),
 } as const satisfies Record<string, ErrorRow>;
 

@@ -21,7 +21,7 @@ const context: AttackContext = {
   target: { port: order.port, localAddress: '127.0.0.2' },
   attacker: order.attacker,
   token: order.attacker === 'user' ? attackToken('mallory') : invalid,
-  otherToken: order.attacker === 'user' ? attackToken('mallory') : invalid,
+  otherToken: order.attacker === 'user' ? attackToken('mallory', '2h') : invalid,
   endsAt: Date.now() + order.seconds * 1000,
   counts: { opened: 0, refused: 0, closed: 0, sentBytes: 0 },
 };

@@ -9,9 +9,9 @@ export const usersTopic = 'users';
 /** Of the service under attack; long enough for production. */
 export const attackSecret = 'a secret for attacks, at least 32 bytes';
 
-/** A token of role `user`. */
-export function attackToken(userId: string): string {
-  return jwt.sign({ sub: userId, roles: ['user'] }, attackSecret, { expiresIn: '1h' });
+/** A token of role `user`. Tokens of another length of life are different ones. */
+export function attackToken(userId: string, expiresIn: '1h' | '2h' = '1h'): string {
+  return jwt.sign({ sub: userId, roles: ['user'] }, attackSecret, { expiresIn });
 }
 
 /**

@@ -7,6 +7,16 @@ export const adminRoles = ['viewer', 'operator', 'admin'] as const;
 
 export type AdminRole = (typeof adminRoles)[number];
 
+/** The roles that are enough where one is needed. */
+export function sufficientRoles(needed: AdminRole): readonly AdminRole[] {
+  return adminRoles.slice(adminRoles.indexOf(needed));
+}
+
+/** Whether somebody has a role, or one that includes it. Everybody with a role of an operator has `viewer`. */
+export function hasRole({ roles }: Identity, needed: AdminRole): boolean {
+  return sufficientRoles(needed).some((role) => roles.includes(role));
+}
+
 /** The operator who sends a request, and the address. */
 export interface AdminCaller {
   readonly identity: Identity;

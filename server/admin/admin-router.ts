@@ -12,7 +12,8 @@ import { sendJson } from '../http/json-body.js';
 import { requestBody } from '../http/request-body.js';
 import type { BodyBudget } from '../limits/body-budget.js';
 import {
-  adminRoles,
+  hasRole,
+  sufficientRoles,
   type AdminCaller,
   type AdminRequest,
   type AdminRole,
@@ -153,17 +154,9 @@ function callerOf(request: Request, { authenticate, addressOf }: AdminRouterDepe
   return { identity: authenticate(bearerOf(request)), address: addressOf(request) };
 }
 
-function hasRole({ roles }: Identity, needed: AdminRole): boolean {
-  return sufficientRoles(needed).some((role) => roles.includes(role));
-}
-
 function requireRole(identity: Identity, needed: AdminRole): void {
   if (hasRole(identity, needed)) return;
   throw new RefusalError('forbidden', `this needs the role ${sufficientRoles(needed).join(' or ')}`);
-}
-
-function sufficientRoles(needed: AdminRole): readonly AdminRole[] {
-  return adminRoles.slice(adminRoles.indexOf(needed));
 }
 
 function readRequest(

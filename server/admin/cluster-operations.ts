@@ -27,7 +27,7 @@ export interface Found<Item> {
   readonly items: readonly Item[];
   /** Number of all items, also those past the limit. */
   readonly total: number;
-  /** Whether there are further items. Replicas of version 0.2 do not send it. */
+  /** Whether there are further items. Replicas of version 0.1 do not send it. */
   readonly more?: boolean;
 }
 

@@ -12,6 +12,14 @@ export interface ListRequest {
   readonly after?: string | undefined;
 }
 
+/** What a request with `?limit=` and `?cursor=` asks for. */
+export function listRequest(
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+  bytes: number,
+): ListRequest {
+  return { limit, bytes, after: cursor === undefined ? undefined : decodeCursor(cursor) };
+}
+
 interface ListOrder<Item> {
   /** Unique, and does not change while the item exists. */
   readonly keyOf: (item: Item) => string;
@@ -74,7 +82,7 @@ export function mergePages<Item>(
 }
 
 /** The key in a cursor. */
-export function decodeCursor(cursor: string): string {
+function decodeCursor(cursor: string): string {
   return Buffer.from(cursor, 'base64url').toString();
 }
 

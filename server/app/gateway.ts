@@ -16,7 +16,6 @@ import { AddressPolicy } from '../gateway/handshake/address-policy.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
 import { HandshakeQueue } from '../gateway/handshake/handshake-queue.js';
 import { hideToken } from '../gateway/engine-internals/hidden-token.js';
-import { onNewNamespace } from '../gateway/engine-internals/namespaces.js';
 import { TransportEnd } from '../gateway/transport-end.js';
 import { UnjoinedClients } from '../gateway/handshake/unjoined-clients.js';
 import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
@@ -131,7 +130,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       authenticate: tokens.authenticate,
       onAuthenticated,
       onConnect: (event) => hooks.connecting(event),
-      acquireUserSlot: (userId, transport) => userSlots.acquire(transport, userId),
+      acquireUserSlot: userSlots.acquire,
       openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
       checkRevoked: (identity) => tokens.checkRevoked(identity),
       onRefused: refusals.note,
@@ -225,7 +224,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       onAuthenticated,
       mainIdentity: middleware.identityOn,
       onConnect: (event) => hooks.connecting(event),
-      acquireUserSlot: (transport, userId) => userSlots.acquire(transport, userId),
+      acquireUserSlot: userSlots.acquire,
       revalidate: (identity) => pipeline.revalidate({ identity }),
       addressOf,
       onRefused: refusals.note,
@@ -235,7 +234,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   );
   namespaces.install(io);
   // Namespaces of an embedding program.
-  onNewNamespace(io, (namespace) =>
+  io.on('new_namespace', (namespace) =>
     namespace.on('connection', (socket) => {
       admission.joined(socket.conn);
       socket.on('disconnect', () => ends.left(socket));

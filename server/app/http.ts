@@ -1,6 +1,6 @@
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
-import { adminRoles } from '../admin/admin-route.js';
+import { adminRoles, hasRole } from '../admin/admin-route.js';
 import { RequestSizes } from '../commands/request-sizes.js';
 import { apiRouter } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
@@ -76,7 +76,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
         requests: adminRequests,
         windowMs: settings.limits.httpWindowSecs * 1000,
         requestsOf: (identity) =>
-          adminRoles.some((role) => identity?.roles.includes(role))
+          identity !== undefined && hasRole(identity, 'viewer')
             ? adminRequests
             : Math.ceil(adminRequests / 10),
       },

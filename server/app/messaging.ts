@@ -131,7 +131,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
       changes.increment();
       gate.identityChanged(connection, former);
       const socket = registry.connection(connection.id)?.socket;
-      if (socket !== undefined) members.refreshed(socket.conn, connection.identity);
+      if (socket !== undefined) members.refreshed(socket, connection.identity);
       await restore.subscribeToken(connection);
     },
   });

@@ -33,7 +33,7 @@ interface Reading {
  * once, and complete blocks are kept encoded for a while.
  */
 export class LogBlocks {
-  /** In which the readers take their blocks. */
+  /** Bounds the reads of all readers that are catching up. */
   readonly turns = new CatchUpTurns();
   private readonly kept = new Map<string, DeliveryBatch>();
   private readonly reading = new Map<string, Reading>();

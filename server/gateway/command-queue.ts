@@ -2,9 +2,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Clock } from '../primitives/clock.js';
 import type { Answer } from '../commands/router.js';
 import type { ClientConnection } from './client-connection.js';
-import { engineOf } from './engine-internals/engine-connection.js';
-import { pauses } from './inbound/inbound-budget.js';
-import { inboundOf } from './inbound/inbound-of.js';
+import { pauses } from './inbound/pauses.js';
 
 /**
  * With this many commands waiting, the service stops reading the transport. It does not stop at the first
@@ -72,7 +70,7 @@ export class CommandQueue {
     if (!connection.outbox.isOverfull || this.queues.has(connection)) return;
     if (!this.dependencies.isConnected(connection)) return;
     this.queues.set(connection, { commands: [] });
-    inboundOf(engineOf(connection.socket))?.pause(pauses.answers);
+    connection.inbound?.pause(pauses.answers);
     this.proceed(connection);
   }
 
@@ -120,7 +118,7 @@ export class CommandQueue {
         }),
       );
     } else if (queue.commands.length >= pausedFrom) {
-      inboundOf(engineOf(connection.socket))?.pause(pauses.answers);
+      connection.inbound?.pause(pauses.answers);
     }
   }
 
@@ -145,7 +143,7 @@ export class CommandQueue {
   }
 
   private read(connection: ClientConnection): void {
-    inboundOf(engineOf(connection.socket))?.resume(pauses.answers);
+    connection.inbound?.resume(pauses.answers);
   }
 }
 

@@ -26,7 +26,7 @@ interface ConnectionPipelineDependencies {
   /** Returns undefined if no hook is configured. */
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Returns undefined if connections of users are not limited. */
-  readonly acquireUserSlot: (userId: string, transport: object) => Promise<Release> | undefined;
+  readonly acquireUserSlot: (transport: object, userId: string) => Promise<Release> | undefined;
   readonly openSession: (
     userId: string,
     sessionId: unknown,
@@ -152,7 +152,7 @@ export class ConnectionPipeline {
   }
 
   private acquireUserSlot(attempt: ConnectionAttempt): Promise<void> | undefined {
-    const acquired = this.dependencies.acquireUserSlot(attempt.identity!.userId, attempt.transport);
+    const acquired = this.dependencies.acquireUserSlot(attempt.transport, attempt.identity!.userId);
     return acquired?.then((release) => attempt.hold(release));
   }
 

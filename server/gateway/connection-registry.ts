@@ -38,7 +38,8 @@ export class ConnectionRegistry implements Audience {
 
   add(connection: ClientConnection): void {
     this.connections.set(connection.id, connection);
-    this.left.delete(connection.socket.conn);
+    const { conn } = connection.socket;
+    if (this.left.delete(conn)) conn.off('close', this.onTransportClosed);
   }
 
   /** Removes a connection that has left. */
@@ -47,8 +48,14 @@ export class ConnectionRegistry implements Audience {
     const { conn } = connection.socket;
     if (conn.readyState !== 'open' || joinedNamespaces(connection.socket) === 0) return;
     this.left.set(conn, new LeftConnection(connection));
-    conn.once('close', () => this.left.delete(conn));
+    conn.once('close', this.onTransportClosed);
   }
+
+  // One listener shared by all transports; `this` is the transport.
+  private readonly onTransportClosed = ((left: Map<object, LeftConnection>) =>
+    function (this: object): void {
+      left.delete(this);
+    })(this.left);
 
   /** The connections, and the clients that have left and go on in another namespace: those whose token has to stay valid. */
   *authenticated(): Iterable<Connection> {

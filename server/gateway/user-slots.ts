@@ -17,7 +17,7 @@ export class UserSlots {
   constructor(private readonly acquireSlot: (userId: string) => Promise<Release> | undefined) {}
 
   /** Rejects with RefusalError `at_capacity`. Undefined if connections of users are not limited. */
-  acquire(transport: object, userId: string): Promise<Release> | undefined {
+  readonly acquire = (transport: object, userId: string): Promise<Release> | undefined => {
     const ofTransport = this.slots.get(transport) ?? new Map<string, SharedSlot>();
     const known = ofTransport.get(userId);
     if (known !== undefined) {
@@ -30,7 +30,7 @@ export class UserSlots {
     ofTransport.set(userId, slot);
     this.slots.set(transport, ofTransport);
     return this.shared(ofTransport, userId, slot);
-  }
+  };
 
   private async shared(
     ofTransport: Map<string, SharedSlot>,

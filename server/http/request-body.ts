@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import type { BodyBudget } from '../limits/body-budget.js';
 import { jsonBody } from './json-body.js';
@@ -6,7 +6,7 @@ import { jsonBody } from './json-body.js';
 interface RequestBodyDependencies {
   readonly bodies: Pick<BodyBudget, 'open'>;
   /** Who sends a request: a user or an address. */
-  readonly callerOf: (request: never) => string;
+  readonly callerOf: (request: Request) => string;
 }
 
 /**
@@ -21,7 +21,7 @@ export function requestBody(
   return (request, response, next) => {
     let done = next;
     if (hasBody(request)) {
-      const held = bodies.open(callerOf(request as never));
+      const held = bodies.open(callerOf(request));
       const onData = (chunk: Buffer) => {
         try {
           held.add(chunk.length);

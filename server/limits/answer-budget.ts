@@ -66,12 +66,15 @@ export class AnswerHold {
     this.budget.returned(this, held);
   }
 
-  /** Aborts the answer if it was written before that time. */
-  giveUp(before: number): boolean {
-    if (this.released || this.writtenAt > before || this.abort === undefined) return false;
-    this.abort();
+  /** Whether the answer was written before that time and its client has not taken it. */
+  isUnreadSince(before: number): boolean {
+    return !this.released && this.writtenAt <= before;
+  }
+
+  /** Aborts an answer that was written. */
+  giveUp(): void {
+    this.abort?.();
     this.release();
-    return true;
   }
 
   get isReleased(): boolean {
@@ -93,7 +96,8 @@ export class AnswerBudget {
   private readonly usedBy = new Map<string, number>();
   /** Oldest first. */
   private readonly holds = new Set<AnswerHold>();
-  private waiting: WaitingRequest[] = [];
+  /** Oldest first. */
+  private readonly waiting: WaitingRequest[] = [];
   private timer: Timer | undefined;
   /** A request was granted in this turn of the event loop; the next one is in the next turn. */
   private turn: Immediate | undefined;
@@ -199,14 +203,14 @@ export class AnswerBudget {
 
   private sweep(): void {
     const now = this.now();
-    const overdue = this.waiting.filter(({ deadline }) => deadline <= now);
-    if (overdue.length > 0) {
-      this.waiting = this.waiting.filter(({ deadline }) => deadline > now);
-      for (const { reject } of overdue) reject(this.busy());
-    }
+    while (this.waiting[0] !== undefined && this.waiting[0].deadline <= now)
+      this.waiting.shift()!.reject(this.busy());
     for (const hold of this.holds) {
+      if (!hold.isUnreadSince(now - unreadLimitMs)) continue;
       if (this.waiting.some(({ userId, bytes }) => this.hasRoom(userId, bytes))) break;
-      if (this.isInTheWay(hold) && hold.giveUp(now - unreadLimitMs)) this.aborted++;
+      if (!this.isInTheWay(hold)) continue;
+      hold.giveUp();
+      this.aborted++;
     }
     if (this.waiting.length === 0) this.stopTimer();
   }

@@ -49,6 +49,8 @@ const remedy =
   'give Redis a larger maxmemory, or keep less: topics.history_size, topics.history_ttl_secs, direct.inbox_ttl_secs';
 
 type Settle = (isStored: boolean) => void;
+/** Used bytes from which each level holds. */
+type Lines = Readonly<Record<Exclude<MemoryLevel, 'ample'>, number>>;
 
 /**
  * Keeps room in a store with a limit of memory. The store itself would refuse the writes of everybody as soon
@@ -57,6 +59,7 @@ type Settle = (isStored: boolean) => void;
  */
 export class StoreMemory {
   private use: MemoryUse = { usedBytes: 0, maxBytes: 0, policy: '' };
+  private line: Lines = { scarce: 0, reserved: 0, exhausted: 0 };
   private current: MemoryLevel = 'ample';
   private readonly shares = new MemoryShares();
   /** Admitted, but not answered by the store yet. */
@@ -110,11 +113,7 @@ export class StoreMemory {
     };
   }
 
-  /**
-   * Whether a log that does not exist may be created in order to read it.
-   *
-   * @throws RefusalError `unavailable`
-   */
+  /** Whether a log that does not exist may be created in order to read it. */
   get mayCreate(): boolean {
     return this.current === 'ample' || this.current === 'scarce';
   }
@@ -145,6 +144,7 @@ export class StoreMemory {
   measured(use: MemoryUse): void {
     const growth = use.usedBytes - this.use.usedBytes;
     this.use = use;
+    this.line = this.lines();
     this.storedBytes -= this.storedBefore;
     this.storedBefore = 0;
     this.warnOfPolicy();
@@ -159,8 +159,8 @@ export class StoreMemory {
 
   /** True if memory is scarce. */
   private check(userId: string, weight: number): boolean {
+    const { line } = this;
     const estimate = this.use.usedBytes + this.waitingBytes + this.storedBytes + weight;
-    const line = this.lines();
     if (this.current === 'ample' && estimate <= line.scarce) return false;
     if (estimate > line.reserved || !this.mayCreate) {
       this.dependencies.measure();
@@ -184,8 +184,7 @@ export class StoreMemory {
       this.dependencies.measure();
   }
 
-  /** Used bytes from which each level holds. */
-  private lines(): Record<Exclude<MemoryLevel, 'ample'>, number> {
+  private lines(): Lines {
     const { maxBytes } = this.use;
     const reserve = this.settings.reservedPercent / 100;
     return {
@@ -197,8 +196,8 @@ export class StoreMemory {
 
   /** The level of this use; the present one holds a little longer, so that it does not change all the time. */
   private steady(usedBytes: number): MemoryLevel {
+    const { line } = this;
     const levelAt = (bytes: number) => {
-      const line = this.lines();
       if (bytes > line.exhausted) return 'exhausted';
       if (bytes > line.reserved) return 'reserved';
       return bytes > line.scarce ? 'scarce' : 'ample';

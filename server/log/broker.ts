@@ -77,6 +77,7 @@ export interface LogSlice {
 
 /** Limit in bytes of a read that gives none. */
 export const readLimitBytes = 1_048_576;
+
 /** The room in a log that is never trimmed: appends over it are refused with `quota_exceeded`. */
 export interface InboxShares {
   readonly bytes: number;

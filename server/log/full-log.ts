@@ -1,5 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
-import type { InboxShares } from './broker.js';
+import type { AppendReceipt, InboxShares } from './broker.js';
 
 /** Suggested delay in milliseconds: a client cannot detect when there is room. */
 const retryAfterMs = 5000;
@@ -12,6 +12,11 @@ export function shareIsUsedUp({ senderMessages, senderBytes, onRefused }: InboxS
     `the inbox has no more room for this sender: at most ${senderMessages} messages and ${senderBytes} bytes of one sender wait in it`,
     { retryAfterMs, limit: senderMessages },
   );
+}
+
+/** The receipt of a message that was refused by itself, while others of its batch may be stored. */
+export function refusedReceipt(id: string, refusal: RefusalError): AppendReceipt {
+  return { id, epoch: '', sequence: 0, duplicate: false, durability: 'memory', refusal };
 }
 
 /** The refusal of a log that accepts no more messages until some are removed; see `Retention.fullAt`. */

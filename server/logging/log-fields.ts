@@ -71,9 +71,17 @@ class Cleaner {
     if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
     if (depthLeft === 0) return '[deep]';
     if (value instanceof Error) return this.error(value, depthLeft - 1);
-    if (Array.isArray(value))
-      return value.slice(0, itemLimit).map((item) => this.value('', item, depthLeft - 1));
+    if (Array.isArray(value)) return this.list(value, depthLeft);
     return this.object(value, depthLeft);
+  }
+
+  private list(value: readonly unknown[], depthLeft: number): unknown[] {
+    const cleaned: unknown[] = [];
+    for (const item of value.slice(0, itemLimit)) {
+      if (this.left <= 0) break;
+      cleaned.push(this.value('', item, depthLeft - 1));
+    }
+    return cleaned;
   }
 
   private object(value: object, depthLeft: number): object {

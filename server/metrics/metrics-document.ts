@@ -123,11 +123,14 @@ export interface MetricsDocument {
     readonly reconnects: number;
     readonly errors: number;
     readonly stalls: number;
-    /** Null without Redis. `max_bytes` 0: no limit. */
+    /** Failed calls of Socket.IO's cluster adapter. */
+    readonly adapter_failures: number;
+    /** Null without Redis. `max_bytes` 0: no limit; `policy`: the `maxmemory-policy`. */
     readonly memory: {
       readonly level: 'ample' | 'scarce' | 'reserved' | 'exhausted';
       readonly used_bytes: number;
       readonly max_bytes: number;
+      readonly policy: string;
     } | null;
   };
   /** `dropped`: lines of the log that were not written, because the reader was too slow or had gone. */

@@ -10,17 +10,14 @@ export class PresencePage {
 
   constructor(private readonly limits: PresencePageRequest) {}
 
-  get isEmpty(): boolean {
-    return this.counts.size === 0;
-  }
-
   /** How many more users fit. */
   get left(): number {
     return Math.max(0, this.limits.limit - this.counts.size);
   }
 
-  /** Whether some users fit together with those that are there. */
+  /** Whether some users fit together with those that are there. The first ones always do. */
   fits(userIds: readonly string[]): boolean {
+    if (this.counts.size === 0) return true;
     return userIds.length <= this.left && this.bytes + sizeOf(userIds) <= this.limits.bytes;
   }
 

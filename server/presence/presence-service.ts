@@ -81,7 +81,7 @@ export class PresenceService implements PresenceReader {
     const here = this.here.get(topic) ?? new Map<string, number>();
     const page = new PresencePage(limits);
     for (const [userId, connections] of here) {
-      if (!page.isEmpty && !page.fits([userId])) break;
+      if (!page.fits([userId])) break;
       page.add(userId, connections);
     }
     return { counts: page.counts, total: here.size, next: undefined };

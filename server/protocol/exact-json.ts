@@ -167,7 +167,9 @@ class ExactReader {
   }
 
   private number(): number | ExactNumber {
-    const token = this.skip(numberToken);
+    numberToken.lastIndex = this.at;
+    const token = numberToken.exec(this.text)?.[0] ?? '';
+    this.at += token.length;
     if (token.length > numberLimit)
       throw new RefusalError('invalid_json', `a number may have ${numberLimit} characters`, {
         limit: numberLimit,
@@ -182,13 +184,6 @@ class ExactReader {
   /** In valid JSON, no other character up to the space stands between its parts. */
   private skipSpace(): void {
     while (this.text.charCodeAt(this.at) <= space) this.at++;
-  }
-
-  private skip(token: RegExp): string {
-    token.lastIndex = this.at;
-    const found = token.exec(this.text)?.[0] ?? '';
-    this.at += found.length;
-    return found;
   }
 }
 

@@ -3,7 +3,7 @@ import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { Topics } from '../topics/topics.js';
 import type { Connection } from '../protocol/connection.js';
-import { isName } from '../protocol/name.js';
+import { sessionIdField } from '../protocol/request-fields.js';
 import { LiveSession, type AwaitedTopic } from './live-session.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
@@ -26,8 +26,6 @@ export interface OpenedSession {
   readonly createdAt: number;
 }
 
-/** A session id is a UUID of ours; anything longer cannot be one. */
-const sessionIdLimit = 100;
 /** Changed sessions are written this often, in milliseconds. */
 const saveMs = 200;
 /** Sessions whose positions move are written at least this often. */
@@ -228,5 +226,5 @@ export class SessionService {
 }
 
 function isSessionId(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= sessionIdLimit && isName(value);
+  return sessionIdField.safeParse(value).success;
 }

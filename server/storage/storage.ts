@@ -215,14 +215,13 @@ function sessionLimits({
 }
 
 /**
- * The retention of a topic: the first rule whose pattern matches, else the general settings. Results are
- * cached per topic.
+ * The retention of a topic: the first rule whose pattern matches, else the general settings. Topics of one
+ * rule get the same object, so that the drivers can compare retentions.
  */
 function retentionBy(
   { topics, direct, actorSystem }: Settings,
   counts: QuotaCounts,
 ): (topic: string) => Retention {
-  const rules = topics.rules.map((rule) => ({ rule, matches: compileTopicPattern(rule.pattern) }));
   const common: Retention = {
     historySize: topics.historySize,
     historyTtlMs: topics.historyTtlSecs * 1000,
@@ -242,16 +241,18 @@ function retentionBy(
     },
     historyTtlMs: direct.inboxTtlSecs * 1000,
   };
-  return (topic) => {
-    if (topic.startsWith(inboxPrefix)) return inbox;
-    const rule = rules.find(({ matches }) => matches(topic))?.rule;
-    if (rule === undefined) return common;
-    return {
+  const rules = topics.rules.map((rule) => {
+    const retention: Retention = {
       ...common,
       historySize: rule.historySize ?? common.historySize,
       historyTtlMs: rule.historyTtlSecs === undefined ? common.historyTtlMs : rule.historyTtlSecs * 1000,
       idempotencyMs:
         rule.idempotencyWindowSecs === undefined ? common.idempotencyMs : rule.idempotencyWindowSecs * 1000,
     };
-  };
+    return { retention, matches: compileTopicPattern(rule.pattern) };
+  });
+  return (topic) =>
+    topic.startsWith(inboxPrefix)
+      ? inbox
+      : (rules.find(({ matches }) => matches(topic))?.retention ?? common);
 }

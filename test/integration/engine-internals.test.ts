@@ -32,8 +32,9 @@ import {
   CodedWebSocket,
   CodedWebSocketServer,
 } from '../../server/gateway/engine-internals/web-socket-server.js';
-import { pauses, type InboundBudget } from '../../server/gateway/inbound/inbound-budget.js';
+import type { InboundBudget } from '../../server/gateway/inbound/inbound-budget.js';
 import { inboundOf } from '../../server/gateway/inbound/inbound-of.js';
+import { pauses } from '../../server/gateway/inbound/pauses.js';
 import { firstSharedAckId } from '../../server/protocol/ack-ids.js';
 import { connectClient, emit, JsonClient } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';

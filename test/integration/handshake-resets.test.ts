@@ -3,19 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { connectClient } from '../support/clients.js';
 import { tokenOf } from '../support/replica.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { TcpClient } from '../support/tcp-client.js';
 import { until } from '../support/wait.js';
-
-/** Numbers in [0, 1) from a seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A text frame of a client, masked with zeroes. */
 function frame(text: string): string {
@@ -70,7 +60,8 @@ describe('[LIMITS] a client that goes away at any moment of its handshake', func
   it('throws nothing, and leaves no slot of the replica, of its address or of its user', async () => {
     const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
     console.log(`      SEED=${seed}`);
-    const random = randomFrom(seed);
+    const randomBelow = seededRandom(seed);
+    const random = () => randomBelow(2 ** 32) / 2 ** 32;
     const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!;
     pauseMs = () => (random() < 0.5 ? 0 : random() * 40);
     const user = () => `user-${Math.floor(random() * 3)}`;

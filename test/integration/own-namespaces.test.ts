@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import type { EventEmitter } from 'node:events';
 import { instrument } from '@socket.io/admin-ui';
 import type { Namespace } from 'socket.io';
 import { io as connectTo, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import { loadSettings, RefusalError, Service, type SocketUser } from '../../server/index.js';
+import { RefusalError, type Service, type SocketUser } from '../../server/index.js';
 import { emit } from '../support/clients.js';
+import { startEmbedded } from '../support/embedded-service.js';
 import { TestRedis } from '../support/redis.js';
-import { secret, tokenOf } from '../support/replica.js';
-import { freePort, until } from '../support/wait.js';
+import { tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
 
 type Options = Partial<ManagerOptions & SocketOptions>;
 type Refused = Error & { data?: { code: string } };
@@ -20,34 +22,13 @@ describe("[EMBED] a program's own namespaces", () => {
   let hold: Promise<void> | undefined;
   const connects: { userId: string; namespace?: string }[] = [];
 
-  const start = async () => {
-    const port = await freePort();
-    const service = new Service(
-      loadSettings({
-        JWT_SECRET: secret,
-        HOST: '127.0.0.1',
-        PORT: String(port),
-        LOG_LEVEL: 'off',
-        REDIS_URL: redis.url,
-        RTC_AUTH_LEEWAY_SECS: '0',
-        RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '2',
-      }),
-      {
-        publicNamespaces: ['/lobby', /^\/open-/g],
-        hooks: {
-          onConnect: async ({ userId, namespace }) => {
-            connects.push({ userId, ...(namespace !== undefined && { namespace }) });
-            if (userId === 'blocked') throw new RefusalError('forbidden', 'you are blocked');
-            await hold;
-          },
-        },
-      },
-    );
+  const addNamespaces = (service: Service) => {
     const { io } = service;
     const middleware = (namespace: Namespace) =>
       namespace.use((socket, next) => {
         const { fail } = socket.handshake.auth as { fail?: string };
         if (fail === 'throw') throw new Error('of the program');
+        if (fail === 'refuse') return next(new Error('refused by the program'));
         if (fail === 'reject') return Promise.reject(new Error('of the program')) as unknown as void;
         (socket.data as { seen?: unknown }).seen = (socket.data as { user?: SocketUser }).user?.userId;
         next();
@@ -58,7 +39,7 @@ describe("[EMBED] a program's own namespaces", () => {
       namespace.on('connection', (socket) => {
         socket.on('data', (reply: (data: unknown) => void) => reply(socket.data));
       });
-    for (const name of ['/app', '/lobby']) {
+    for (const name of ['/app', '/lobby', '/private']) {
       answers(io.of(name));
       middleware(io.of(name));
     }
@@ -77,9 +58,30 @@ describe("[EMBED] a program's own namespaces", () => {
       namespaceName: '/console',
       mode: 'production',
     });
-    await service.start();
-    services.push(service);
-    urls.push(`http://127.0.0.1:${port}`);
+  };
+
+  const start = async () => {
+    const embedded = await startEmbedded(
+      {
+        LOG_LEVEL: 'off',
+        REDIS_URL: redis.url,
+        RTC_AUTH_LEEWAY_SECS: '0',
+        RTC_WEBSOCKET_MAX_CONNECTIONS_PER_USER: '2',
+      },
+      {
+        publicNamespaces: ['/lobby', /^\/open-/g],
+        hooks: {
+          onConnect: async ({ userId, namespace }) => {
+            connects.push({ userId, ...(namespace !== undefined && { namespace }) });
+            if (userId === 'blocked') throw new RefusalError('forbidden', 'you are blocked');
+            await hold;
+          },
+        },
+      },
+      addNamespaces,
+    );
+    services.push(embedded.service);
+    urls.push(embedded.url);
   };
 
   before(async () => {
@@ -364,5 +366,44 @@ describe("[EMBED] a program's own namespaces", () => {
         await assert.rejects(join(namespace, { token: tokenOf('ann'), fail }), refusedWith('internal'));
     }
     await join('/app', { token: tokenOf('ann') });
+  });
+
+  describe('leave nothing on a transport that stays', () => {
+    const listenersOf = (client: Socket) => {
+      const { conn } = services[0]!.io.of('/app').sockets.get(client.id!)!;
+      return (conn as unknown as EventEmitter).listenerCount('close');
+    };
+
+    it('when its client joins and leaves the main namespace again and again', async () => {
+      const token = tokenOf('ann');
+      const app = await join('/app', { token });
+      const main = app.io.socket('/', { auth: { token } });
+      clients.push(main);
+      const leave = async () => {
+        main.disconnect();
+        await until(() => services[0]!.io.of('/').sockets.size === 0, 'it has left');
+      };
+      await joined(main);
+      await leave();
+      const before = listenersOf(app);
+      for (let n = 0; n < 5; n++) {
+        await joined(main.connect());
+        await leave();
+      }
+      assert.equal(listenersOf(app), before);
+    });
+
+    it('when middleware of the program refuses its client', async () => {
+      const token = tokenOf('ann');
+      const app = await join('/app', { token });
+      const before = listenersOf(app);
+      for (let n = 0; n < 5; n++) {
+        const room = app.io.socket('/private', { auth: { token, fail: 'refuse' } });
+        clients.push(room);
+        await assert.rejects(joined(room.connect()), /refused by the program/);
+        room.removeAllListeners();
+      }
+      assert.equal(listenersOf(app), before);
+    });
   });
 });

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket as TcpSocket } from 'node:net';
 import WebSocket from 'ws';
-import { loadSettings, Service } from '../../server/index.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { PacketClient } from '../support/packet-client.js';
-import { secret, tokenOf } from '../support/replica.js';
-import { freePort, until } from '../support/wait.js';
+import { tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
 
 /** A TCP connection whose client never closes its side, and what it has received. */
 class RawClient {
@@ -91,22 +90,17 @@ describe('[LIMITS] the slot of a long-polling client that has stopped polling', 
 
 describe('[LIMITS] the slot of a handshake that fails', function () {
   it('is released, also if its response is queued behind another one and the client resets the connection', async () => {
-    const port = await freePort();
-    const service = new Service(
-      loadSettings({
-        JWT_SECRET: secret,
-        HOST: '127.0.0.1',
-        PORT: String(port),
+    const { service, url } = await startEmbedded(
+      {
         LOG_LEVEL: 'off',
         RTC_WEBSOCKET_MAX_CONNECTIONS: '1',
         RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '1',
         NODE_ENV: 'test',
-      }),
+      },
+      {},
+      // It never answers.
+      ({ app }) => app.get('/slow', () => {}),
     );
-    // It never answers.
-    service.app.get('/slow', () => {});
-    await service.start();
-    const url = `http://127.0.0.1:${port}`;
     let failed = 0;
     service.io.engine.on('connection_error', () => failed++);
     const client = new RawClient(url);

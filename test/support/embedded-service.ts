@@ -9,9 +9,11 @@ export interface EmbeddedService {
   readonly webSocketUrl: string;
 }
 
+/** @param prepare called before the service starts, as a program adds its routes and namespaces */
 export async function startEmbedded(
   environment: NodeJS.ProcessEnv = {},
   options: ServiceOptions = {},
+  prepare: (service: Service) => void = () => {},
 ): Promise<EmbeddedService> {
   const port = await freePort();
   const settings = loadSettings({
@@ -22,6 +24,7 @@ export async function startEmbedded(
     ...environment,
   });
   const service = new Service(settings, options);
+  prepare(service);
   await service.start();
   return { service, url: `http://127.0.0.1:${port}`, webSocketUrl: `ws://127.0.0.1:${port}/ws` };
 }

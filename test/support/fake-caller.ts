@@ -1,8 +1,7 @@
 import type { Answer } from '../../server/commands/router.js';
 import type { ClientConnection } from '../../server/gateway/client-connection.js';
-import type { EngineConnection } from '../../server/gateway/engine-internals/engine-connection.js';
 import { InboundControl } from '../../server/gateway/inbound/inbound-control.js';
-import { setInbound } from '../../server/gateway/inbound/inbound-of.js';
+import type { InboundBudget } from '../../server/gateway/inbound/inbound-budget.js';
 import type { Clock } from '../../server/primitives/clock.js';
 import { inboundSettings } from './inbound-settings.js';
 
@@ -35,7 +34,7 @@ export class FakeCaller {
     };
   }
 
-  readonly socket = { conn: { readyState: 'open' } };
+  readonly inbound: InboundBudget;
 
   /** @param clock of the budget of its transport, which is not read while {@link paused} */
   constructor(clock: Clock) {
@@ -45,7 +44,7 @@ export class FakeCaller {
       limitFrames: () => {},
     };
     const control = new InboundControl({ clock, closeTransport: () => {} }, inboundSettings());
-    setInbound(this.socket.conn as unknown as EngineConnection, control.newBudget(reader, 'json'));
+    this.inbound = control.newBudget(reader, 'json');
   }
 
   /** Simulates that the client has read everything. */

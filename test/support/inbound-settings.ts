@@ -1,4 +1,4 @@
-import type { InboundSettings } from '../../server/gateway/inbound/inbound-budget.js';
+import type { InboundSettings } from '../../server/gateway/inbound/inbound-settings.js';
 
 /** The default limits of what a transport may send, with changes. */
 export function inboundSettings(changes: Partial<InboundSettings> = {}): InboundSettings {

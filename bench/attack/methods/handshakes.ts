@@ -96,7 +96,7 @@ export const handshakes: readonly Attack[] = [
   },
   {
     name: 'uploads-unfinished',
-    what: '200 bodies of 1 MB to /api that never end, ten new ones each time one is closed',
+    what: '200 bodies of 1 MB to /api that never end; one that is closed is sent again',
     as: ['nobody', 'user'],
     run: (context) => uploads(context, () => Promise.resolve('/api/publish')),
   },

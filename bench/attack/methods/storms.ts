@@ -1,4 +1,4 @@
-import { flood, repeated, type Attack, type AttackContext } from '../attack.js';
+import { flood, repeated, type Attack, type AttackContext, type Flood } from '../attack.js';
 import { attackFrame } from '../raw-client.js';
 
 /** Valid commands at full speed, and what is sent while Redis does not answer. */
@@ -8,10 +8,7 @@ export const storms: readonly Attack[] = [
     what: 'subscribe and unsubscribe to ever new topics',
     as: ['user'],
     run: (context) =>
-      flood(context, {
-        wire: 'socketio',
-        joins: true,
-        reads: true,
+      joinedFlood(context, {
         chunk: (round) =>
           Buffer.concat(
             Array.from({ length: 200 }, (_, n) => {
@@ -29,10 +26,7 @@ export const storms: readonly Attack[] = [
     what: 'refresh with two valid tokens in turn',
     as: ['user'],
     run: (context) =>
-      flood(context, {
-        wire: 'socketio',
-        joins: true,
-        reads: true,
+      joinedFlood(context, {
         chunk: repeated(
           200,
           ...[context.token, context.otherToken].map((token) =>
@@ -59,10 +53,7 @@ export const storms: readonly Attack[] = [
     as: ['user'],
     stallsRedis: true,
     run: (context) =>
-      flood(context, {
-        wire: 'socketio',
-        joins: true,
-        reads: true,
+      joinedFlood(context, {
         chunk: (round) => attackFrame(`421["publish",${publishOf(round)}]`),
       }),
   },
@@ -84,10 +75,7 @@ export const storms: readonly Attack[] = [
     as: ['user'],
     stallsRedis: true,
     run: (context) =>
-      flood(context, {
-        wire: 'socketio',
-        joins: true,
-        reads: true,
+      joinedFlood(context, {
         chunk: repeated(
           50,
           attackFrame('421["history",{"topic":"a"}]'),
@@ -111,6 +99,11 @@ export const storms: readonly Attack[] = [
   },
 ];
 
+/** A flood of clients that have joined with Socket.IO and read their answers. */
+function joinedFlood(context: AttackContext, flooding: Pick<Flood, 'chunk' | 'connections'>): Promise<void> {
+  return flood(context, { wire: 'socketio', joins: true, reads: true, ...flooding });
+}
+
 function publishOf(round: number): string {
   return JSON.stringify({ topic: `n.${round}`, payload: 'q'.repeat(60_000) });
 }
@@ -118,11 +111,8 @@ function publishOf(round: number): string {
 async function both(context: AttackContext, command: string, request: object): Promise<void> {
   const type = command === 'publish' ? 'Broadcast' : 'Direct';
   await Promise.all([
-    flood(context, {
-      wire: 'socketio',
-      joins: true,
+    joinedFlood(context, {
       connections: 2,
-      reads: true,
       chunk: repeated(500, attackFrame(`421${JSON.stringify([command, request])}`)),
     }),
     flood(context, {

@@ -3,7 +3,7 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { Alerts } from '../../supervision/alerts.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { decodeCursor, mergePages } from '../list-page.js';
+import { listRequest, mergePages } from '../list-page.js';
 import { cursorAnswer, cursorField, limitField, truncatedAnswer, unresponsiveField } from '../schemas.js';
 import { actorOrder, listActors, restartActor } from './actor-operations.js';
 
@@ -62,12 +62,8 @@ export function actorRoutes(
         cursor: cursorAnswer,
         silent_replicas: unresponsiveField,
       }),
-      run: async ({ query: { prefix, state, limit, cursor: from } }) => {
-        const page = {
-          limit,
-          bytes: answerBytes,
-          ...(from !== undefined && { after: decodeCursor(from) }),
-        };
+      run: async ({ query: { prefix, state, ...asked } }) => {
+        const page = listRequest(asked, answerBytes);
         const { answers, unresponsive } = await cluster.ask(listActors, { prefix, state, ...page });
         const found = answers.map(({ answer }) => answer);
         const { items, truncated, cursor } = mergePages(found, page, actorOrder);

@@ -1,6 +1,6 @@
 import type { SharedStore } from '../../cluster/shared-store.js';
 import type { Log } from '../../logging/log.js';
-import { adminRoles, type AdminCaller } from '../admin-route.js';
+import { hasRole, type AdminCaller } from '../admin-route.js';
 import { auditFields, readRecord, type AuditFields, type AuditRecord } from './audit-record.js';
 import { AuditStream } from './audit-stream.js';
 import { RefusalTally } from './refusal-tally.js';
@@ -55,7 +55,7 @@ export class AuditLog {
     const { replicaId, now } = this.dependencies;
     const fields = auditFields(caller, request, { at: now(), replicaId });
     if (request.isAllowed) await this.write(this.changes, fields);
-    else if (isOperator(caller)) await this.write(this.refusals, fields);
+    else if (hasRole(caller.identity, 'viewer')) await this.write(this.refusals, fields);
     else await this.tally.add(fields);
   }
 
@@ -93,10 +93,6 @@ export class AuditLog {
     this.dependencies.log.info('Admin request', fields);
     await stream.add(fields);
   }
-}
-
-function isOperator({ identity: { roles } }: AdminCaller): boolean {
-  return adminRoles.some((role) => roles.includes(role));
 }
 
 /** Of two records with the same id, the refusal counts as the newer one: after it comes the change of that id. */

@@ -52,10 +52,10 @@ export const unsubscribeConnection = operation<
   UnsubscribeAnswer
 >('unsubscribe');
 
-/** What replicas of version 0.2 ask instead of {@link listUsers}: the number of connections by user. */
+/** What replicas of version 0.1 ask instead of {@link listUsers}: the number of connections by user. */
 export const countUsers = operation<null, Readonly<Record<string, number>>>('users');
 
-/** Users in the answer to a replica of version 0.2. */
+/** Users in the answer to a replica of version 0.1. */
 const countedUsersLimit = 10_000;
 
 export const listUsers = operation<ListRequest, Found<UserInfo>>('list_users');

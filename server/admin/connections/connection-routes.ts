@@ -3,7 +3,7 @@ import { RefusalError } from '../../../shared/errors.js';
 import { readTopicName } from '../../../shared/topic-name.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { compareText, decodeCursor, mergePages, type ListRequest } from '../list-page.js';
+import { compareText, listRequest, mergePages, type ListRequest } from '../list-page.js';
 import {
   cursorAnswer,
   cursorField,
@@ -42,11 +42,6 @@ export function connectionRoutes(
   { cluster }: { readonly cluster: ClusterOperations },
   { answerBytes }: { readonly answerBytes: number },
 ): readonly AdminRoute[] {
-  const pageOf = ({ limit, cursor }: { limit: number; cursor?: string | undefined }): ListRequest => ({
-    limit,
-    bytes: answerBytes,
-    ...(cursor !== undefined && { after: decodeCursor(cursor) }),
-  });
   const list = async (query: ConnectionQuery, page: ListRequest) => {
     const { answers, unresponsive } = await cluster.ask(listConnections, { ...query, ...page });
     const found = answers.map(({ answer }) => answer);
@@ -82,7 +77,7 @@ export function connectionRoutes(
         cursor: cursorField,
       }),
       answer: listAnswer,
-      run: ({ query: { user, topic, ...page } }) => list({ user, topic }, pageOf(page)),
+      run: ({ query: { user, topic, ...page } }) => list({ user, topic }, listRequest(page, answerBytes)),
     }),
     adminRoute({
       method: 'get',
@@ -153,7 +148,7 @@ export function connectionRoutes(
         silent_replicas: unresponsiveField,
       }),
       run: async ({ query }) => {
-        const page = pageOf(query);
+        const page = listRequest(query, answerBytes);
         const { answers, unresponsive } = await cluster.ask(listUsers, page);
         const found = answers.map(({ replica, answer: { items, ...rest } }) => ({
           ...rest,
@@ -182,7 +177,7 @@ export function connectionRoutes(
       params: z.object({ id: z.string() }),
       query: z.strictObject({ limit: limitField(10_000, 10_000), cursor: cursorField }),
       answer: listAnswer,
-      run: ({ params: { id }, query }) => list({ user: id }, pageOf(query)),
+      run: ({ params: { id }, query }) => list({ user: id }, listRequest(query, answerBytes)),
     }),
     adminRoute({
       method: 'post',

@@ -81,7 +81,7 @@ export function sessionRoutes(
           for (const session of page.sessions) {
             if (query.user_id !== undefined && session.user_id !== query.user_id) continue;
             found.push(session);
-            bytes += JSON.stringify(session).length;
+            bytes += Buffer.byteLength(JSON.stringify(session));
           }
           if (cursor === undefined || found.length >= query.limit || bytes >= answerBytes) break;
         }

@@ -13,7 +13,7 @@ interface TopicInfo {
 
 interface TopicQuery extends ListRequest {
   readonly prefix?: string | undefined;
-  /** Only this topic. Replicas of version 0.2 do not know this field, and answer by the prefix. */
+  /** Only this topic. Replicas of version 0.1 do not know this field, and answer by the prefix. */
   readonly name?: string;
 }
 

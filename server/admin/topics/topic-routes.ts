@@ -6,7 +6,7 @@ import type { Broker } from '../../log/broker.js';
 import { entryToMessage } from '../../log/entry.js';
 import { epochAt } from '../../log/lineage.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { decodeCursor, mergePages } from '../list-page.js';
+import { listRequest, mergePages } from '../list-page.js';
 import {
   cursorAnswer,
   cursorField,
@@ -56,12 +56,8 @@ export function topicRoutes(
         cursor: cursorAnswer,
         silent_replicas: unresponsiveField,
       }),
-      run: async ({ query: { prefix, limit, cursor: from } }) => {
-        const page = {
-          limit,
-          bytes: answerBytes,
-          ...(from !== undefined && { after: decodeCursor(from) }),
-        };
+      run: async ({ query: { prefix, ...asked } }) => {
+        const page = listRequest(asked, answerBytes);
         const { answers, unresponsive } = await cluster.ask(listTopics, { prefix, ...page });
         const frozen = new Set(control.snapshot().frozen_topics);
         const found = answers.map(({ replica, answer: { items, ...rest } }) => ({

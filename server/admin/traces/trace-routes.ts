@@ -6,7 +6,7 @@ import { inOrder, traceStages } from '../../tracing/trace-event.js';
 import { traceRulesLimit, type TraceRule, type TraceRules } from '../../tracing/trace-rules.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { userIdField } from '../../protocol/request-fields.js';
-import { decodeCursor, mergePages } from '../list-page.js';
+import { listRequest, mergePages } from '../list-page.js';
 import { cursorField, limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
 import { listTraces, traceOfMessage, traceOrder } from './trace-operations.js';
 
@@ -107,7 +107,7 @@ export function traceRoutes(
         silent_replicas: unresponsiveField,
       }),
       run: async ({ query: { limit, cursor: from = '', ...selected } }) => {
-        const page = { limit, bytes: answerBytes, after: decodeCursor(from) };
+        const page = listRequest({ limit, cursor: from }, answerBytes);
         const { answers, unresponsive } = await cluster.ask(listTraces, {
           ...selected,
           limit,

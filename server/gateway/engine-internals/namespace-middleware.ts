@@ -21,12 +21,14 @@ export function useFirst(namespace: Namespace, middleware: NamespaceMiddleware):
 
 /**
  * Catches what middleware of a namespace throws or rejects with: in plain Socket.IO that is an unhandled
- * rejection, which ends the program. The client is refused with the error of `onFailed` instead. Applies to
- * middleware that the namespace has, and to what is added later.
+ * rejection, which ends the program. The client is refused with the error of `onFailed` instead. `onRefused` is
+ * called with each socket that a middleware refuses. Applies to middleware that the namespace has, and to what is
+ * added later.
  */
 export function guardMiddleware(
   namespace: Namespace,
   onFailed: (error: unknown, socket: Socket) => Error,
+  onRefused: (socket: Socket) => void,
 ): void {
   const guarded =
     (middleware: NamespaceMiddleware): NamespaceMiddleware =>
@@ -35,6 +37,7 @@ export function guardMiddleware(
       const once = (error?: Error) => {
         if (settled) return;
         settled = true;
+        if (error) onRefused(socket);
         next(error);
       };
       const failed = (error: unknown) => once(onFailed(error, socket));

@@ -1,9 +1,9 @@
-import type { Namespace, Server, Socket } from 'socket.io';
+import type { Server, Socket } from 'socket.io';
 
 /** What this service uses of Socket.IO's client object, which connects a transport with its sockets. */
 interface SocketClient {
   /** Sockets by namespace. */
-  readonly nsps: { readonly size: number };
+  readonly nsps: { readonly size: number; values(): Iterable<Socket> };
   close(): void;
 }
 
@@ -17,20 +17,23 @@ export function closeTransport(socket: Socket): void {
   clientOf(socket).close();
 }
 
-/** Calls back with each namespace that a program adds, those made from a pattern too. */
-export function onNewNamespace(io: Server, listener: (namespace: Namespace) => void): void {
-  for (const [name, namespace] of namespacesOf(io)) if (name !== '/') listener(namespace);
-  io.of('/').on('new_namespace', listener);
+/** Closes the transport of a socket that was disconnected, if no other namespace uses it. */
+export function closeIfUnused(socket: Socket): void {
+  if (joinedNamespaces(socket) === 0) closeTransport(socket);
+}
+
+/** The sockets of a transport in all namespaces, of which one is given. */
+export function socketsBeside(socket: Socket): Iterable<Socket> {
+  return clientOf(socket).nsps.values();
 }
 
 /** Whether a program has namespaces of its own. */
 export function hasOwnNamespaces(io: Server): boolean {
-  const { parentNsps: patterns } = io as unknown as { readonly parentNsps?: { readonly size: number } };
-  return namespacesOf(io).size > 1 || (patterns?.size ?? 0) > 0;
-}
-
-function namespacesOf(io: Server): ReadonlyMap<string, Namespace> {
-  return (io as unknown as { readonly _nsps: ReadonlyMap<string, Namespace> })._nsps;
+  const { _nsps: namespaces, parentNsps: patterns } = io as unknown as {
+    readonly _nsps: { readonly size: number };
+    readonly parentNsps?: { readonly size: number };
+  };
+  return namespaces.size > 1 || (patterns?.size ?? 0) > 0;
 }
 
 function clientOf(socket: Socket): SocketClient {

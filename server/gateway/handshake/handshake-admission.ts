@@ -64,8 +64,6 @@ export class HandshakeAdmission {
   private readonly waiting = new WeakMap<IncomingMessage, Waiting>();
   /** Addresses of transports that are counted by address. */
   private readonly addresses = new WeakMap<object, string>();
-  /** Transports whose client has not joined yet. */
-  private readonly unjoinedTransports = new WeakSet();
 
   constructor(
     private readonly dependencies: AdmissionDependencies,
@@ -127,19 +125,14 @@ export class HandshakeAdmission {
     if (waiting === undefined) return;
     if (waiting.address !== undefined) this.addresses.set(transport, waiting.address);
     transport.on('close', this.onClosed);
-    if (waiting.isUnjoined) {
-      this.unjoinedTransports.add(transport);
-      this.dependencies.unjoined.transportOpened(transport, waiting.address);
-    } else this.letGo(transport, waiting.address);
+    if (waiting.isUnjoined) this.dependencies.unjoined.transportOpened(transport, waiting.address);
+    else this.letGo(transport, waiting.address);
   };
 
   /** To be called when a client has joined a namespace on a transport. */
   readonly joined = (transport: AdmittedTransport): void => {
-    if (!this.unjoinedTransports.delete(transport)) return;
-    const address = this.addresses.get(transport);
-    this.dependencies.unjoined.forget(transport);
-    this.dependencies.unjoined.remove(address);
-    this.letGo(transport, address);
+    if (this.dependencies.unjoined.removeTransport(transport))
+      this.letGo(transport, this.addresses.get(transport));
   };
 
   /**
@@ -202,14 +195,8 @@ export class HandshakeAdmission {
   // One listener shared by all transports; `this` is the transport.
   private readonly onClosed = ((admission: HandshakeAdmission) =>
     function (this: AdmittedTransport): void {
-      const { unjoined } = admission.dependencies;
-      const address = admission.addresses.get(this);
-      const isUnjoined = admission.unjoinedTransports.delete(this);
-      if (isUnjoined) {
-        unjoined.forget(this);
-        unjoined.remove(address);
-      }
-      admission.releaseSlot(address, !isUnjoined);
+      const isUnjoined = admission.dependencies.unjoined.removeTransport(this);
+      admission.releaseSlot(admission.addresses.get(this), !isUnjoined);
     })(this);
 
   /** The client of a transport is known. Without a limit that needs a count, an idle connection stays small without a listener. */

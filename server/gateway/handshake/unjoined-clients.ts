@@ -54,18 +54,23 @@ export class UnjoinedClients {
     this.change(address, 1);
   }
 
-  /** The client has joined, or has gone. */
+  /** The client has gone before it had a transport. */
   remove(address: string | undefined): void {
     this.change(address, -1);
   }
 
-  /** The client has a transport now, which has to be {@link forget forgotten} when it joins or goes. */
+  /** The client has a transport now: {@link removeTransport} must follow when it joins or goes. */
   transportOpened(transport: UnjoinedTransport, address: string | undefined): void {
-    if (this.settings.limit > 0) this.opened.set(transport, { address, at: this.dependencies.now() });
+    this.opened.set(transport, { address, at: this.dependencies.now() });
   }
 
-  forget(transport: UnjoinedTransport): void {
+  /** The client of a transport has joined, or has gone. False if it had joined before. */
+  removeTransport(transport: UnjoinedTransport): boolean {
+    const opened = this.opened.get(transport);
+    if (opened === undefined) return false;
     this.opened.delete(transport);
+    this.change(opened.address, -1);
+    return true;
   }
 
   private isFree(address: string | undefined): boolean {

@@ -4,24 +4,12 @@ import { awaitsPong } from '../engine-internals/heartbeats.js';
 import type { PacketAdmission, PacketReader } from '../engine-internals/packet-reader.js';
 import type { InboundCounts, InboundLimit } from './inbound-counts.js';
 import type { LoopShare } from './loop-share.js';
+import type { InboundSettings } from './inbound-settings.js';
+import { JoinCount, tooLargeToJoin } from './join-count.js';
+import { enginePackets, socketPackets } from './packet-kinds.js';
 import { PartCount } from './part-count.js';
+import { pauses } from './pauses.js';
 import { WasteRate } from './waste-rate.js';
-
-export interface InboundSettings {
-  /** Commands of one connection, and their bytes, that may be under way before it is not read for a while. */
-  readonly maxInflightCommands: number;
-  readonly maxInflightBytes: number;
-  /** The same for all connections together. */
-  readonly totalInflightBytes: number;
-  /** Bytes that a client may send before it has joined. */
-  readonly maxJoinBytes: number;
-  /** Largest frame, and largest packet with its binary parts. */
-  readonly transportLimitBytes: number;
-  /** 0: no limit. */
-  readonly wastePacketsPerSec: number;
-  /** Binary parts have to be complete within this time. A transport that is not read stays alive for twice this time. */
-  readonly clientTimeoutMs: number;
-}
 
 /** What the budgets of a replica share; see {@link import('./inbound-control.js').InboundControl}. */
 interface BudgetControl {
@@ -42,22 +30,6 @@ interface BudgetControl {
   close(budget: InboundBudget, reader: PacketReader, limit: InboundLimit, error: RefusalError): void;
 }
 
-/** Why a transport is not read. */
-export const pauses = {
-  /** Its client is being connected. */
-  joining: 1,
-  /** It does not read the answers to its commands. */
-  answers: 2,
-  /** It has too many commands under way. */
-  commands: 4,
-  /** It has sent too many packets without use. */
-  waste: 8,
-  /** It has used its share of the present turn. */
-  turn: 16,
-} as const;
-
-/** Packets that a transport may send before its client has shown a valid token, or has joined. */
-const joinPackets = 32;
 /** A packet by which a client joins or leaves costs as much as this many other packets without use. */
 const joinCost = 10;
 /** After this many units a transport asks whether the turn is used up. A unit is a packet, or 512 bytes. */
@@ -68,15 +40,8 @@ const unitsPerTurn = 512;
 const slowUnits = 4;
 const slowUnitBytes = 16;
 
-// First characters of packets: of Engine.IO, then, behind a `4`, of Socket.IO.
-const binaryPart = 0x62;
-const pong = 0x33;
-const message = 0x34;
-const joining = 0x30;
-const leaving = 0x31;
-const event = 0x32;
-const binaryEvent = 0x35;
-const binaryAck = 0x36;
+const { binaryPart, pong, message } = enginePackets;
+const { joining, leaving, event, binaryEvent, binaryAck } = socketPackets;
 
 /** Fragments of one message with at most `bytes` bytes. The smallest that a known client sends have 4 KiB. */
 function fragmentLimit(bytes: number): number {
@@ -95,10 +60,8 @@ export class InboundBudget implements PacketAdmission {
   private paused = 0;
   private isClosing = false;
   private hasJoined = false;
-  /** Its client has shown a valid token. Hooks may take their time until it joins. */
-  private isKnown = false;
-  private packetsBeforeJoin = 0;
-  private bytesBeforeJoin = 0;
+  /** Undefined when the client has shown a valid token. Hooks may take their time until it joins. */
+  private beforeJoin: JoinCount | undefined;
   private units = 0;
   private unitsInTurn = 0;
   private turn = 0;
@@ -117,8 +80,12 @@ export class InboundBudget implements PacketAdmission {
     private reader: PacketReader,
     private readonly wire: 'socketio' | 'json',
   ) {
-    if (wire === 'json') this.hasJoined = this.isKnown = true;
-    else reader.limitFrames(control.settings.maxJoinBytes);
+    if (wire === 'json') {
+      this.hasJoined = true;
+      return;
+    }
+    this.beforeJoin = new JoinCount();
+    reader.limitFrames(control.settings.maxJoinBytes);
   }
 
   /** The transport that the client has upgraded to. */
@@ -130,14 +97,14 @@ export class InboundBudget implements PacketAdmission {
 
   /** A token of the client was verified. From now on packets by which it joins count as they do after the join. */
   authenticated(): void {
-    this.isKnown = true;
+    this.beforeJoin = undefined;
   }
 
   /** The client has joined a namespace. */
   joined(): void {
     if (this.hasJoined) return;
     this.hasJoined = true;
-    this.isKnown = true;
+    this.beforeJoin = undefined;
     this.reader.limitFrames(this.control.settings.transportLimitBytes);
   }
 
@@ -172,7 +139,7 @@ export class InboundBudget implements PacketAdmission {
 
   admitControlFrame(): void {
     this.use(1);
-    if (!this.isKnown) this.countBeforeJoin(1);
+    this.countBeforeJoin(1);
     this.wasted(1);
   }
 
@@ -271,19 +238,18 @@ export class InboundBudget implements PacketAdmission {
     bytes: number,
     header: () => string,
   ): boolean {
-    if (!this.isKnown) {
-      this.countBeforeJoin(bytes);
-      if (this.isClosing) return false;
-    }
+    this.countBeforeJoin(bytes);
+    if (this.isClosing) return false;
     if (first === pong) return this.admitPong();
     if (first !== message) {
       this.wasted(1);
       return !this.isClosing;
     }
     if (second === joining || second === leaving) {
-      if (this.isKnown) this.wasted(joinCost);
+      if (this.beforeJoin === undefined) this.wasted(joinCost);
+      const { maxJoinBytes } = this.control.settings;
       // Also of a client that joins again, or another namespace.
-      if (bytes > this.control.settings.maxJoinBytes) this.tooLargeToJoin(bytes);
+      if (bytes > maxJoinBytes) this.close('join_bytes', tooLargeToJoin(bytes, maxJoinBytes));
     } else if (second === binaryEvent || second === binaryAck) {
       if (this.hasJoined) this.awaitParts(header(), bytes);
       else {
@@ -313,16 +279,13 @@ export class InboundBudget implements PacketAdmission {
   }
 
   private admitPart(bytes: number): boolean {
-    if (!this.isKnown) this.countBeforeJoin(bytes);
+    this.countBeforeJoin(bytes);
     const { parts } = this;
     // Socket.IO closes the transport if it expects none.
     if (parts === undefined || this.isClosing) return !this.isClosing;
-    const { transportLimitBytes: limit } = this.control.settings;
-    parts.add(bytes);
-    if (parts.bytes > limit) {
-      const text = `a packet and its binary parts may have ${limit} bytes together`;
-      this.close('parts', new RefusalError('message_too_large', text, { limit, size: parts.bytes }));
-    } else if (parts.left === 0) {
+    const tooLarge = parts.add(bytes, this.control.settings.transportLimitBytes);
+    if (tooLarge !== undefined) this.close('parts', tooLarge);
+    else if (parts.isComplete) {
       this.parts = undefined;
       this.control.awaitsNoParts(this);
     }
@@ -330,28 +293,16 @@ export class InboundBudget implements PacketAdmission {
   }
 
   private countBeforeJoin(bytes: number): void {
-    const { maxJoinBytes: limit } = this.control.settings;
-    this.packetsBeforeJoin++;
-    this.bytesBeforeJoin += bytes;
-    if (this.packetsBeforeJoin > joinPackets) {
-      const text = `a client may send ${joinPackets} packets before it has joined`;
-      this.close(
-        'before_join',
-        new RefusalError('rate_limited', text, { limit: joinPackets, retryAfterMs: 10_000 }),
-      );
-    } else if (this.bytesBeforeJoin > limit) {
-      this.tooLargeToJoin(this.bytesBeforeJoin);
-    } else if (this.packetsBeforeJoin === joinPackets && (this.paused & pauses.turn) === 0) {
+    const { beforeJoin } = this;
+    if (beforeJoin === undefined) return;
+    const over = beforeJoin.add(bytes, this.control.settings.maxJoinBytes);
+    if (over !== undefined) {
+      this.close(over.limit, over.error);
+    } else if (beforeJoin.isFull && (this.paused & pauses.turn) === 0) {
       // A client may join many namespaces in one chunk: its first token is verified before the next turn.
       this.pause(pauses.turn);
       this.control.share.defer(this.goOn);
     }
-  }
-
-  private tooLargeToJoin(size: number): void {
-    const { maxJoinBytes: limit } = this.control.settings;
-    const text = `a client may send ${limit} bytes before it has joined`;
-    this.close('join_bytes', new RefusalError('message_too_large', text, { limit, size }));
   }
 
   private wasted(packets: number): void {

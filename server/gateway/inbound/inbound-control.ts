@@ -3,9 +3,11 @@ import type { Clock, Timer } from '../../primitives/clock.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import { postponeTimeout } from '../engine-internals/heartbeats.js';
 import type { PacketReader } from '../engine-internals/packet-reader.js';
-import { InboundBudget, pauses, type InboundSettings } from './inbound-budget.js';
+import { InboundBudget } from './inbound-budget.js';
 import { newInboundCounts, type InboundLimit } from './inbound-counts.js';
+import type { InboundSettings } from './inbound-settings.js';
 import { LoopShare } from './loop-share.js';
+import { pauses } from './pauses.js';
 
 interface InboundDependencies {
   readonly clock: Clock;

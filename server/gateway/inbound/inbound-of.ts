@@ -17,7 +17,7 @@ export function inboundOf(engine: EngineConnection): InboundBudget | undefined {
 }
 
 /** Sets the budget of a connection. */
-export function setInbound(engine: EngineConnection, made: InboundBudget): void {
+function setInbound(engine: EngineConnection, made: InboundBudget): void {
   (engine as Budgeted)[budget] = made;
   made.engine = engine;
 }

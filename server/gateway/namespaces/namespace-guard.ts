@@ -100,11 +100,12 @@ export class NamespaceGuard {
   };
 
   private watch(namespace: Namespace): void {
-    guardMiddleware(namespace, (error, socket) => {
+    const onFailed = (error: unknown, socket: Socket) => {
       this.dependencies.onRefused(error, socket.request);
       this.logFailure(namespace.name, error);
       return connectError(error);
-    });
+    };
+    guardMiddleware(namespace, onFailed, (socket) => this.refused(socket));
   }
 
   /** At most one line a second: clients that know how to make it fail must not fill the disk. */
@@ -168,26 +169,31 @@ export class NamespaceGuard {
     return identity;
   }
 
+  /** Middleware of the program has refused a socket after its authentication. */
+  private refused(socket: Socket): void {
+    const held = this.authenticated.get(socket);
+    if (held === undefined) return;
+    this.authenticated.delete(socket);
+    releaseSlot(socket, held);
+  }
+
   private connected(socket: Socket): void {
     const held = this.authenticated.get(socket);
     if (held === undefined) return;
     this.authenticated.delete(socket);
     const { members, revalidate, onRefused } = this.dependencies;
-    const { identity, release } = held;
     socket.on('disconnect', () => {
       members.delete(socket);
-      if (release === undefined) return;
-      (socket.conn as unknown as EventEmitter).off('close', release);
-      release();
+      releaseSlot(socket, held);
     });
-    members.add(socket, identity);
+    const member = members.add(socket, held.identity);
     try {
       // Middleware of the program took its time.
-      revalidate(identity);
+      revalidate(held.identity);
     } catch (error) {
       onRefused(error, socket.request);
       const reason = error instanceof RefusalError ? error : new RefusalError('internal', 'internal error');
-      for (const member of members.all()) if (member.socket === socket) member.disconnect(reason);
+      member.disconnect(reason);
     }
   }
 }
@@ -201,6 +207,12 @@ function checkName({ length: size }: string): void {
   if (size <= longestName) return;
   const text = `the name of a namespace may have ${longestName} characters`;
   throw new RefusalError('invalid_message', text, { field: 'namespace', limit: longestName, size });
+}
+
+function releaseSlot({ conn }: Socket, { release }: Authenticated): void {
+  if (release === undefined) return;
+  (conn as unknown as EventEmitter).off('close', release);
+  release();
 }
 
 /** Whether the namespace that was just created is that of Socket.IO's Admin UI: its `instrument` creates it. */

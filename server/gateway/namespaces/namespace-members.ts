@@ -2,7 +2,7 @@ import type { Socket } from 'socket.io';
 import type { RefusalError } from '../../../shared/errors.js';
 import type { ServerEvent } from '../../protocol/connection.js';
 import type { Identity } from '../../protocol/identity.js';
-import { closeIfUnused } from '../engine-internals/client-sockets.js';
+import { closeIfUnused, socketsBeside } from '../engine-internals/namespaces.js';
 import { setSocketUser } from '../socket-user.js';
 
 /** An authenticated socket of a namespace of the program. */
@@ -44,8 +44,10 @@ export class NamespaceMember {
 export class NamespaceMembers {
   private readonly members = new Map<Socket, NamespaceMember>();
 
-  add(socket: Socket, identity: Identity): void {
-    this.members.set(socket, new NamespaceMember(socket, identity));
+  add(socket: Socket, identity: Identity): NamespaceMember {
+    const member = new NamespaceMember(socket, identity);
+    this.members.set(socket, member);
+    return member;
   }
 
   delete(socket: Socket): void {
@@ -56,11 +58,11 @@ export class NamespaceMembers {
     return this.members.values();
   }
 
-  /** The client has a new token: its sockets on the same transport get the new identity. */
-  refreshed(conn: unknown, identity: Identity): void {
-    for (const member of this.members.values()) {
-      if ((member.socket.conn as unknown) === conn && member.identity.userId === identity.userId)
-        member.identity = identity;
+  /** The client of a socket has a new token: its sockets on the same transport get the new identity. */
+  refreshed(main: Socket, identity: Identity): void {
+    for (const socket of socketsBeside(main)) {
+      const member = this.members.get(socket);
+      if (member?.identity.userId === identity.userId) member.identity = identity;
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io';
 import { toWireError, type WireError } from '../../../shared/errors.js';
-import { isHandledByProgram } from '../engine-internals/client-sockets.js';
+import { isHandledByProgram } from '../engine-internals/program-listeners.js';
 import { engineOf } from '../engine-internals/engine-connection.js';
 import { exactRequest } from '../engine-internals/exact-parser.js';
 import { afterMiddleware } from '../engine-internals/packet-tap.js';

@@ -2,7 +2,7 @@ import type { RefusalError } from '../../../shared/errors.js';
 import type { RequestSizes } from '../../commands/request-sizes.js';
 import { costlyFrom, jsonCostRefusal } from '../../protocol/json-cost.js';
 import type { ClientConnection } from '../client-connection.js';
-import { isHandledByProgram } from '../engine-internals/client-sockets.js';
+import { isHandledByProgram } from '../engine-internals/program-listeners.js';
 import { isUnobserved } from '../engine-internals/packet-tap.js';
 
 /**

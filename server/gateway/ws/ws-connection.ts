@@ -4,7 +4,7 @@ import type { WebSocket } from 'ws';
 import { closeReasons, type CloseReason } from '../close-codes.js';
 import type { EngineConnection, WaitingPacket, WriteOptions } from '../engine-internals/engine-connection.js';
 import { sendFrames } from '../engine-internals/frame-sender.js';
-import { pauses } from '../inbound/inbound-budget.js';
+import { pauses } from '../inbound/pauses.js';
 import { inboundOf } from '../inbound/inbound-of.js';
 import type { ConnectionAttempt } from '../connection-attempt.js';
 import { pingFrame, textFrames } from '../../fanout/frames.js';

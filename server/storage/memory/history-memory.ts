@@ -22,7 +22,7 @@ const retryAfterMs = 5000;
 /**
  * The limit of memory of the logs of a process that runs without Redis. When it is reached, the oldest messages
  * of the largest histories are removed early, as if `topics.history_size` were smaller: a reader whose position
- * is affected is told so, with `recovered: false` or a gap.
+ * is affected is notified, with `recovered: false` or a gap.
  */
 export class HistoryMemory {
   private usedBytes = 0;

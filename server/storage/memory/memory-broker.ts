@@ -1,4 +1,3 @@
-import type { RefusalError } from '../../../shared/errors.js';
 import { readLimitBytes } from '../../log/broker.js';
 import type {
   AppendEntry,
@@ -10,7 +9,7 @@ import type {
   LogSlice,
   Retention,
 } from '../../log/broker.js';
-import { logIsFull, shareIsUsedUp } from '../../log/full-log.js';
+import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import {
   bytesOf,
   dropHistory,
@@ -61,7 +60,7 @@ export class MemoryBroker implements Broker {
     const bytesBefore = log.historyBytes + overheadOf(log);
     if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) return Promise.reject(logIsFull());
     if (log.sequence === 0 && entries.every(({ noNewTopic }) => noNewTopic !== undefined))
-      return Promise.resolve(entries.map(({ id, noNewTopic }) => refused(id, log, noNewTopic!())));
+      return Promise.resolve(entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     const firstSequence = log.sequence + 1;
     const published: Buffer[] = [];
     const receivers = this.followed.has(topic) ? 1 : 0;
@@ -70,7 +69,7 @@ export class MemoryBroker implements Broker {
       const known = key === undefined ? undefined : log.keys.get(key);
       if (known !== undefined && known.expireAt > now) return { ...known.receipt, duplicate: true };
       if (retention.shares !== undefined && log.shares?.admit(item.entry, retention.shares) === false)
-        return refused(item.id, log, shareIsUsedUp(retention.shares));
+        return refusedReceipt(item.id, shareIsUsedUp(retention.shares));
       const sequence = ++log.sequence;
       if (retention.historySize > 0) {
         const stored = { sequence, entry: item.entry };
@@ -252,10 +251,6 @@ export class MemoryBroker implements Broker {
     };
     return memory.makeRoom(trimmable, now(), topic);
   }
-}
-
-function refused(id: string, { epoch }: MemoryLog, refusal: RefusalError): AppendReceipt {
-  return { id, epoch, sequence: 0, duplicate: false, durability: 'memory', refusal };
 }
 
 /** The idempotency key of a message, with its owner if it has one. */

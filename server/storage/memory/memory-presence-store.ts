@@ -42,8 +42,7 @@ export class MemoryPresenceStore implements PresenceStore {
     let last = after;
     for (const [userId, { connections, serial }] of users) {
       if (serial <= after) continue;
-      if (!page.isEmpty && !page.fits([userId]))
-        return { counts: page.counts, total: users.size, next: String(last) };
+      if (!page.fits([userId])) return { counts: page.counts, total: users.size, next: String(last) };
       page.add(userId, connections);
       last = serial;
     }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusalError } from '../../../shared/errors.js';
-import type { AppendEntry, AppendReceipt, Durability, Retention } from '../../log/broker.js';
-import { logIsFull, shareIsUsedUp } from '../../log/full-log.js';
+import type { AppendEntry, AppendReceipt, Durability, InboxShares, Retention } from '../../log/broker.js';
+import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import type { TopicKeys } from './topic-keys.js';
@@ -169,22 +169,16 @@ export class RedisAppends {
   }
 
   private settle(append: Append, answer: string, durability: Durability): void {
-    const { link, refusal } = this.dependencies;
+    const { link, refusal, retentionOf } = this.dependencies;
     if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
-    else if (answer === 'absent') append.resolve(append.entries.map(absent));
+    else if (answer === 'absent')
+      append.resolve(append.entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     else if (answer === 'full') append.reject(logIsFull());
     else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
-    else append.resolve(this.receipts(append, answer, durability));
-  }
-
-  private receipts({ topic, entries }: Append, answer: string, durability: Durability): AppendReceipt[] {
-    const receipts = readReceipts(answer, entries, durability);
-    if (!answer.includes('!')) return receipts;
-    const words = answer.split(' ').slice(3);
-    const { shares } = this.dependencies.retentionOf(topic);
-    return receipts.map((receipt, i) =>
-      words[i] === '!' && shares !== undefined ? { ...receipt, refusal: shareIsUsedUp(shares) } : receipt,
-    );
+    else {
+      const sharesOf = () => retentionOf(append.topic).shares!;
+      append.resolve(readReceipts(answer, append.entries, durability, sharesOf));
+    }
   }
 
   /** Looks up the outcome of a batch whose response was lost, until it is known. */
@@ -219,28 +213,22 @@ export class RedisAppends {
   }
 }
 
-/** The receipt of a message whose sender may not create its topic. */
-function absent({ id, noNewTopic }: AppendEntry): AppendReceipt {
-  return {
-    id,
-    epoch: '',
-    sequence: 0,
-    duplicate: false,
-    durability: 'memory',
-    ...(noNewTopic && { refusal: noNewTopic() }),
-  };
-}
-
 /** A sender in the form of the script: without spaces and colons, and different for different senders. */
 function ownerMark(sender: string): string {
   // JSON keeps lone surrogates apart, which UTF-8 does not.
   return encodeURIComponent(JSON.stringify(sender));
 }
 
+/**
+ * Reads the answer of the script.
+ *
+ * @param sharesOf returns the shares in the topic: asked only if a message was refused for them
+ */
 function readReceipts(
   answer: string,
   entries: readonly AppendEntry[],
   durability: Durability,
+  sharesOf: () => InboxShares,
 ): AppendReceipt[] {
   const [epoch, receiverCount, first, ...words] = answer.split(' ');
   const receivers = Number(receiverCount);
@@ -251,6 +239,7 @@ function readReceipts(
     // function.
     if (word === undefined || word === '+')
       return { id, epoch: epoch!, sequence: next++, duplicate: false, durability, receivers };
+    if (word === '!') return refusedReceipt(id, shareIsUsedUp(sharesOf()));
     const [sequence, earlierEpoch, firstId] = word.split(':');
     return {
       id: firstId!,

@@ -129,11 +129,8 @@ export class RedisBroker implements Broker {
       const keys = [this.keys.log(topic), this.keys.shares(topic)];
       return this.answered(this.removeScript.run(this.dependencies.link, keys, sequences.map(String)));
     }
-    return this.command<number>([
-      'XDEL',
-      this.keys.log(topic),
-      ...sequences.map((sequence) => `${sequence}-0`),
-    ]);
+    const ids = sequences.map((sequence) => `${sequence}-0`);
+    return this.answered(this.dependencies.link.call<number>(['XDEL', this.keys.log(topic), ...ids]));
   }
 
   async purge(topic: string): Promise<number> {
@@ -187,10 +184,6 @@ export class RedisBroker implements Broker {
     } catch (error) {
       throw this.refusal(error);
     }
-  }
-
-  private async command<Reply>(args: string[]): Promise<Reply> {
-    return this.answered(this.dependencies.link.call<Reply>(args));
   }
 
   private async answered<Reply>(reply: Promise<Reply>): Promise<Reply> {

@@ -52,7 +52,7 @@ export class RedisPresenceStore implements PresenceStore {
       const { counts, departed } = countsOf(fields, live);
       for (const [replica, changes] of departed) await this.set(topic, decodeURIComponent(replica), changes);
       // Users of one step of the scan stay together: the next page can only begin at a step.
-      if (!page.isEmpty && !page.fits([...counts.keys()])) return this.counted(topic, page, cursor);
+      if (!page.fits([...counts.keys()])) return this.counted(topic, page, cursor);
       for (const [userId, connections] of counts) page.add(userId, connections);
       if (next === '0') return this.counted(topic, page, undefined, request.cursor === undefined);
       cursor = next;

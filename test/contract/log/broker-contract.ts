@@ -28,7 +28,7 @@ export function entry(text: string, key?: string, keyOwner?: string): AppendEntr
 }
 
 /** A message of this sender, as an inbox has it. */
-function from(sender: string, text: string, key?: string): AppendEntry {
+export function from(sender: string, text: string, key?: string): AppendEntry {
   const made = entry(text, key, sender);
   const timed = `"sender":${JSON.stringify(sender)},"timestamp":1,"text":`;
   return { ...made, entry: Buffer.from(made.entry.toString().replace('"text":', timed)) };

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import type { RefusalError } from '../../../shared/errors.js';
 import type { EngineConnection } from '../../../server/gateway/engine-internals/engine-connection.js';
-import {
-  pauses,
-  type InboundBudget,
-  type InboundSettings,
-} from '../../../server/gateway/inbound/inbound-budget.js';
+import type { InboundBudget } from '../../../server/gateway/inbound/inbound-budget.js';
 import { InboundControl } from '../../../server/gateway/inbound/inbound-control.js';
+import type { InboundSettings } from '../../../server/gateway/inbound/inbound-settings.js';
+import { pauses } from '../../../server/gateway/inbound/pauses.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { inboundSettings } from '../../support/inbound-settings.js';
 

@@ -33,8 +33,7 @@ describe('[LIMITS] clients that have not joined', () => {
       const transport = {
         close() {
           closed.push(name);
-          clients.forget(transport);
-          clients.remove(address);
+          clients.removeTransport(transport);
         },
       };
       clients.transportOpened(transport, address);

@@ -35,7 +35,14 @@ function someMetrics(): Metrics {
     workPool: () => ({ running: 30, waiting: 31, failures: 32 }),
     traces: () => ({ sampled: 33, forced: 34, skipped: 35, spans_exported: 36, spans_failed: 37 }),
     droppedLogLines: () => 38,
-    redis: () => ({ state: 'up', reconnects: 18, errors: 19, stalls: 20, memory: null }),
+    redis: () => ({
+      state: 'up',
+      reconnects: 18,
+      errors: 19,
+      stalls: 20,
+      adapter_failures: 0,
+      memory: null,
+    }),
   });
   return metrics;
 }

@@ -70,8 +70,11 @@ local function admitByShare(logKey, retention, lengths, blob, keyOf, epoch, sequ
   return duplicates, function(ttl)
     local flat = {}
     for field, value in pairs(shares) do
-      flat[#flat + 1] = field
-      flat[#flat + 1] = value
+      -- A sender of refused messages only must not leave fields: nothing would remove them.
+      if value ~= 0 then
+        flat[#flat + 1] = field
+        flat[#flat + 1] = value
+      end
     end
     if #flat == 0 then return end
     -- DEL must not be the first write of a script, see append.lua.

@@ -1,0 +1,13 @@
+/** Why a transport is not read: one bit each. */
+export const pauses = {
+  /** Its client is being connected. */
+  joining: 1,
+  /** It does not read the answers to its commands. */
+  answers: 2,
+  /** It has too many commands under way. */
+  commands: 4,
+  /** It has sent too many packets without use. */
+  waste: 8,
+  /** It has used its share of the present turn. */
+  turn: 16,
+} as const;
