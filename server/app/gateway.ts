@@ -31,6 +31,7 @@ import { FastPublish } from '../gateway/socketio/fast-publish.js';
 import type { NewAdmission } from '../gateway/engine-internals/web-socket-server.js';
 import type { InboundControl } from '../gateway/inbound/inbound-control.js';
 import { applyBudgets, inboundOf } from '../gateway/inbound/inbound-of.js';
+import type { SocketIoOptions } from '../gateway/socketio/socketio-options.js';
 import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
 import { UserSlots } from '../gateway/user-slots.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
@@ -68,18 +69,20 @@ export interface Gateway {
 export function assembleSocketIo(
   { settings, storage: { adapter } }: Foundation,
   { newBudget }: InboundControl,
+  options: SocketIoOptions = {},
 ): SocketIoServer {
   const io = createSocketIo(
     {
       ...transportSettings(settings),
       connectTimeoutMs: settings.websocket.connectTimeoutSecs * 1000,
+      options,
     },
     (reader) => newBudget(reader, 'socketio'),
   );
   if (adapter !== undefined) {
     const key = `${settings.redis.keyPrefix}:io`;
-    const options = { key, publishOnSpecificResponseChannel: true };
-    io.adapter(createAdapter(adapter.publisher, adapter.subscriber, options));
+    const adapterOptions = { key, publishOnSpecificResponseChannel: true };
+    io.adapter(createAdapter(adapter.publisher, adapter.subscriber, adapterOptions));
   }
   return io;
 }

@@ -20,11 +20,13 @@ interface HttpParts extends Foundation, Messaging {
   /** The routes under `/admin`. */
   readonly admin: Router;
   readonly responses: BoundedResponses;
+  /** False: the program serves requests, and the app is one of its routes. */
+  readonly ownsRequests: boolean;
 }
 
 /**
  * Assembles the HTTP routes: health, metrics, `/api`, `/admin`. Returns a function that adds the response to
- * all other paths. It must be called after an embedding program has added its own routes.
+ * errors and to all other paths. It must be called after an embedding program has added its own routes.
  */
 export function assembleHttp(app: Express, parts: HttpParts): () => void {
   const { settings, storage, metrics, limits, tokens, router, control, registry, logOf } = parts;
@@ -84,7 +86,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     parts.admin,
   );
   return () => {
-    app.use(notFound);
+    if (parts.ownsRequests) app.use(notFound);
     app.use(errorHandler(logOf('http')));
   };
 }

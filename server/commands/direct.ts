@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Permissions } from '../auth/permissions.js';
-import type { Connection } from '../protocol/connection.js';
+import { senderOf, type Connection } from '../protocol/connection.js';
 import type { DirectAnswer, DirectSender } from '../direct/direct-sender.js';
 import type { UserQuotas } from '../limits/user-quotas.js';
 import type { StillAdmitted } from './still-admitted.js';
@@ -69,7 +69,7 @@ export function directCommand(
     trace?.validated();
     return direct.send({
       id,
-      from: connection.identity.userId,
+      from: senderOf(connection),
       to: request.to,
       payloadJson: json,
       attachments,

@@ -3,7 +3,7 @@ import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Durability, AppendReceipt } from '../log/broker.js';
 import type { Topics } from '../topics/topics.js';
-import type { Connection } from '../protocol/connection.js';
+import { senderOf, type Connection } from '../protocol/connection.js';
 import type { UserQuotas } from '../limits/user-quotas.js';
 import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
@@ -56,7 +56,8 @@ const schema = z.strictObject({
 
 const publishing = { name: 'publish', refusedIn: ['read_only', 'maintenance'] } as const;
 
-interface PublishAnswer {
+/** The answer of `publish`. */
+export interface PublishAnswer {
   id: string;
   topic: string;
   epoch: string;
@@ -118,7 +119,7 @@ export function publishCommand(
           topic,
           payloadJson: json,
           attachments,
-          sender: connection.identity.userId,
+          sender: senderOf(connection),
           recheck: () => {
             stillAdmitted(connection, publishing);
             check();

@@ -3,7 +3,8 @@ import type { MessageTrace } from '../tracing/message-tracer.js';
 /** A message to one user. */
 export interface DirectRequest {
   readonly id: string;
-  readonly from: string;
+  /** User id; null for the program that embeds the service. */
+  readonly from: string | null;
   readonly to: string;
   readonly payloadJson: string;
   readonly attachments: readonly Buffer[];

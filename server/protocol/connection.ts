@@ -31,3 +31,9 @@ export interface Connection {
 
 /** What has a token that can expire or be revoked: a connection, or a socket of another namespace. */
 export type TokenHolder = Pick<Connection, 'identity' | 'emit' | 'disconnect'>;
+
+/** Whom messages of a connection come from: its user; null for the program that embeds the service. */
+export function senderOf({ identity: { userId } }: Pick<Connection, 'identity'>): string | null {
+  // No token has an empty user id.
+  return userId === '' ? null : userId;
+}

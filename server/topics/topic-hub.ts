@@ -18,8 +18,9 @@ import { readHistory, type History, type HistoryRequest } from '../log/history.j
 import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
 import type { PublishQuotas } from '../publish/publish-quotas.js';
+import { LogWatchers } from './log-watchers.js';
 import { isHopeless } from './start-position.js';
-import type { Subscribed, Topics } from './topics.js';
+import type { Subscribed, Topics, Watch } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
 interface TopicHubDependencies {
@@ -70,6 +71,7 @@ export class TopicHub implements Topics, BrokerListener {
   private readonly feeds = new Map<string, LogFeed>();
   private readonly flusher: Flusher;
   private readonly blocks: LogBlocks;
+  private readonly watchers = new LogWatchers();
   /** The publishing side of this replica. */
   readonly publisher: TopicPublisher;
   private readonly timer: Timer;
@@ -197,6 +199,30 @@ export class TopicHub implements Topics, BrokerListener {
     };
   }
 
+  async watch(topic: string, moved: () => void): Promise<Watch> {
+    const activation = this.activate(topic);
+    const release = () => {
+      activation.pending--;
+      this.dropIfUnused(activation);
+    };
+    activation.pending++;
+    try {
+      await this.opened(activation);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    const forget = this.watchers.add(topic, moved);
+    let isOver = false;
+    const close = () => {
+      if (isOver) return;
+      isOver = true;
+      forget();
+      release();
+    };
+    return { position: activation.feed.position, close };
+  }
+
   // Calls from the rooms.
 
   /** A room has its first member: activates the topic. */
@@ -220,6 +246,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   onBatch(batch: Batch): void {
     (this.active.get(batch.topic)?.feed ?? this.feeds.get(batch.topic))?.onBatch(batch);
+    this.watchers.tell(batch.topic);
   }
 
   onState(state: BrokerState): void {
@@ -346,6 +373,8 @@ export class TopicHub implements Topics, BrokerListener {
 
   /** Compares the positions of quiet followed logs with the ends of their logs. */
   private async checkPositions(quietMs: number): Promise<void> {
+    // Batches may have been lost, or the log of a quiet topic be another one.
+    this.watchers.tellAll();
     const before = this.dependencies.clock.now() - quietMs;
     const feeds = [...this.feeds.values(), ...[...this.active.values()].map(({ feed }) => feed)];
     const quiet = feeds.filter((feed) => feed.isOpen && feed.lastTraffic <= before);
