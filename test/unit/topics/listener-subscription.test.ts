@@ -32,7 +32,8 @@ class Model {
   rollBack(by: number): void {
     this.sequence = Math.max(0, this.sequence - by);
     this.stored = this.stored.filter(({ sequence }) => sequence <= this.sequence);
-    this.previous = [{ epoch: this.epoch, sequence: this.sequence }, ...this.previous];
+    const ends = [{ epoch: this.epoch, sequence: this.sequence }, ...this.previous];
+    this.previous = ends.map((end) => ({ ...end, sequence: Math.min(end.sequence, this.sequence) }));
     this.epoch = `e${++this.epochs}`;
   }
 
