@@ -1,3 +1,4 @@
+import { replicaName } from '../cluster/replica-identity.js';
 import type { ReplicaAnswer, ReplicaCalls } from '../cluster/replica-calls.js';
 
 /**
@@ -55,7 +56,8 @@ export class ClusterOperations {
 function gathered<Answer>(all: readonly ReplicaAnswer<Answer>[]): Gathered<Answer> {
   const answers: { replica: string; answer: Answer }[] = [];
   const unresponsive: string[] = [];
-  for (const { replica, result, error } of all) {
+  for (const { replica: id, result, error } of all) {
+    const replica = replicaName(id);
     if (error === undefined) answers.push({ replica, answer: result as Answer });
     else unresponsive.push(replica);
   }

@@ -1,12 +1,16 @@
 import { alertNotifier } from '../admin/notifications/alert-notifier.js';
 import { developmentSecret } from '../auth/development-secret.js';
+import { ReplicaDifferences } from '../cluster/replica-differences.js';
+import { newReplicaId, type ReplicaIdentity } from '../cluster/replica-identity.js';
 import type { Settings } from '../config/schema.js';
+import { sharedSettings } from '../config/shared-settings.js';
 import { ClientAddresses } from '../gateway/handshake/client-addresses.js';
 import type { Hooks } from '../hooks/hooks.js';
 import { LoggerFactory } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
 import { ChangeCount } from '../primitives/change-count.js';
 import { openStorage, type Storage } from '../storage/storage.js';
+import { version } from '../../shared/version.js';
 import { assembleControl, type Control } from './control.js';
 import { assembleLimits, type Limits } from './limits.js';
 import { assembleSupervision, type Supervision } from './supervision.js';
@@ -42,9 +46,18 @@ export function assembleFoundation(
   const logger = options.logger ?? new LoggerFactory(settings.logging);
   const logOf = logger.log;
   const generatedSecret = developmentSecret(settings);
-  const storage = openStorage({ replicaId, logOf, now: Date.now }, settings);
+  const secret = settings.auth.jwtSecret ?? generatedSecret;
+  const identity: ReplicaIdentity = {
+    id: newReplicaId(replicaId),
+    name: replicaId,
+    version,
+    settings: sharedSettings(settings, secret),
+  };
+  const storage = openStorage({ identity, logOf, now: Date.now }, settings);
+  const differences = new ReplicaDifferences({ log: logOf('cluster') }, identity);
+  storage.onReplicas((others) => differences.compare(others));
   const parts = { settings, replicaId, storage, logger, logOf };
-  const tokens = assembleTokens({ ...parts, secret: settings.auth.jwtSecret ?? generatedSecret });
+  const tokens = assembleTokens({ ...parts, secret });
   const control = assembleControl(parts);
   const changes = new ChangeCount();
   tokens.revocations.onRevoked(changes.increment);

@@ -68,10 +68,10 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
   const presenceRooms = new PresenceRooms(io);
   const presence = new PresenceService({
     store: storage.presence,
-    bus: storage.bus,
     log: logOf('presence'),
     notify: presenceRooms.notify,
   });
+  presenceRooms.follow(presence);
   const sessions = new SessionService({
     store: storage.sessions,
     topics,
@@ -159,7 +159,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     yield* members.all();
   });
   followRooms({ registry, topics, presence, sessions });
-  storage.onUp(() => presence.rewrite());
+  storage.onUp(() => presence.restore());
   return {
     registry,
     members,

@@ -19,6 +19,7 @@ import { assembleInbound } from './inbound.js';
 import { assembleMessaging, type Messaging } from './messaging.js';
 import { metricSources } from './metric-sources.js';
 import type { ProgramApi } from './program-api.js';
+import { claimReplicaName } from './replica-name.js';
 import type { ServiceOptions } from './service-options.js';
 import { warnOfDangers } from './setting-warnings.js';
 
@@ -97,6 +98,8 @@ export class Service {
     this.openHttp();
     storage.start();
     await storage.whenReady(3000);
+    if (this.settings.server.replicaId !== undefined)
+      await claimReplicaName({ storage, log: logOf('cluster') });
     await Promise.all([control.map.read(), tokens.read(), tracing.spans.open()]);
     const { host, port } = this.settings.server;
     if (!this.http.listening) {

@@ -1,5 +1,6 @@
 import { RefusalError, toWireError, type WireError } from '../../shared/errors.js';
 import type { Bus } from './bus.js';
+import { replicaName } from './replica-identity.js';
 import { withTimeout } from '../primitives/with-timeout.js';
 
 /** Runs a call on this replica; the result must be representable in JSON. */
@@ -66,7 +67,10 @@ export class ReplicaCalls {
     try {
       return await withTimeout(response, this.settings.timeoutMs);
     } catch {
-      return { id, error: new RefusalError('timeout', `replica ${replica} did not answer in time`).toWire() };
+      return {
+        id,
+        error: new RefusalError('timeout', `replica ${replicaName(replica)} did not answer in time`).toWire(),
+      };
     } finally {
       this.waiting.delete(id);
     }

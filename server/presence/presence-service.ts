@@ -1,19 +1,18 @@
-import { PresencePage } from './presence-page.js';
-import type { PresenceAnswer, PresencePageRequest, PresenceReader } from './presence-reader.js';
 import { RefusalError } from '../../shared/errors.js';
-import type { Bus } from '../cluster/bus.js';
 import type { Log } from '../logging/log.js';
-import type { PresenceChange, PresenceCounts, PresenceStore, PresenceTransition } from './presence-store.js';
+import { LocalPresence } from './local-presence.js';
+import type { PresenceAnswer, PresencePageRequest, PresenceReader } from './presence-reader.js';
+import type { PresenceCounts, PresenceStore } from './presence-store.js';
+import { PresenceUpkeep } from './presence-upkeep.js';
+import { PresenceViews } from './presence-views.js';
 
 interface PresenceDependencies {
   readonly store: PresenceStore;
-  readonly bus: Bus;
   readonly log: Log;
   /** Sends `presence` events to the connections of this replica that watch the topic. */
   readonly notify: (topic: string, event: object) => void;
 }
 
-const kind = 'presence';
 /** Changes are collected for this long before they are written, in milliseconds. */
 const lingerMs = 50;
 
@@ -22,16 +21,22 @@ const lingerMs = 50;
  * written together; reading costs one round trip.
  */
 export class PresenceService implements PresenceReader {
-  private readonly here = new Map<string, Map<string, number>>();
-  private readonly changed = new Map<string, Set<string>>();
+  private readonly local = new LocalPresence();
+  private readonly views: PresenceViews;
+  private readonly upkeep: PresenceUpkeep;
   private timer: NodeJS.Timeout | undefined;
   private shed = false;
   private closed = false;
 
   constructor(private readonly dependencies: PresenceDependencies) {
-    dependencies.bus.on(kind, (data) =>
-      this.announce(data as { topic: string; transitions: PresenceTransition[] }),
-    );
+    const { store, log } = dependencies;
+    this.views = new PresenceViews(dependencies);
+    this.upkeep = new PresenceUpkeep({ store, log, local: this.local });
+    store.onTransitions((topic, transitions) => {
+      if (!this.shed) this.views.receive(topic, transitions);
+    });
+    store.onLost(() => this.restore());
+    store.followTopics(() => new Set([...this.local.names(), ...this.views.topics()]));
   }
 
   joined(topic: string, userId: string): void {
@@ -42,6 +47,16 @@ export class PresenceService implements PresenceReader {
     this.count(topic, userId, -1);
   }
 
+  /** A topic has its first watcher on this replica. */
+  watched(topic: string): void {
+    this.views.watched(topic);
+  }
+
+  /** A topic has no watcher on this replica any more. */
+  unwatched(topic: string): void {
+    this.views.unwatched(topic);
+  }
+
   /**
    * Switches presence off, to reduce the load on the store, or on again: changes made in the meantime are
    * written then.
@@ -49,7 +64,8 @@ export class PresenceService implements PresenceReader {
   setShed(shed: boolean): void {
     if (shed === this.shed) return;
     this.shed = shed;
-    if (!shed) this.rewrite();
+    this.upkeep.setPaused(shed);
+    if (!shed) this.restore();
   }
 
   /** @throws RefusalError `read_only` while presence is switched off */
@@ -58,14 +74,15 @@ export class PresenceService implements PresenceReader {
     let read: PresenceCounts;
     let partial = false;
     try {
-      await this.write(topic);
+      await this.upkeep.write(topic);
       read = await this.dependencies.store.read(topic, page);
     } catch (error) {
       this.dependencies.log.debug('Presence is known in part', { topic, error });
-      read = this.countsHere(topic, page);
+      read = this.local.page(topic, page);
       partial = true;
     }
     const { counts, total, next } = read;
+    this.views.answered(topic, counts.keys());
     const users = [...counts].map(([userId, connections]) => ({ user_id: userId, connections }));
     return {
       users,
@@ -76,22 +93,11 @@ export class PresenceService implements PresenceReader {
     };
   }
 
-  /** The first users of this replica. They have no cursor: the next page may come from the store again. */
-  private countsHere(topic: string, limits: PresencePageRequest): PresenceCounts {
-    const here = this.here.get(topic) ?? new Map<string, number>();
-    const page = new PresencePage(limits);
-    for (const [userId, connections] of here) {
-      if (!page.fits([userId])) break;
-      page.add(userId, connections);
-    }
-    return { counts: page.counts, total: here.size, next: undefined };
-  }
-
-  /** Writes everything again, because the store may have lost it. */
-  rewrite(): void {
-    for (const [topic, users] of this.here)
-      this.changed.set(topic, new Set([...(this.changed.get(topic) ?? []), ...users.keys()]));
-    this.schedule();
+  /** Stores what is missing, and notifies of what was missed: the store, or messages, may be lost. */
+  restore(): void {
+    if (this.closed || this.shed) return;
+    void this.upkeep.restore();
+    this.views.compareAllLater();
   }
 
   /** Removes this replica's connections from the store. */
@@ -99,73 +105,18 @@ export class PresenceService implements PresenceReader {
     if (this.closed) return;
     this.closed = true;
     clearTimeout(this.timer);
-    for (const [topic, users] of this.here)
-      this.changed.set(topic, new Set([...(this.changed.get(topic) ?? []), ...users.keys()]));
-    this.here.clear();
-    await this.writeAll();
+    this.views.close();
+    this.upkeep.close();
+    this.local.clear();
+    await this.upkeep.writeAll();
   }
 
   private count(topic: string, userId: string, by: 1 | -1): void {
-    const users = this.here.get(topic) ?? new Map<string, number>();
-    const connections = (users.get(userId) ?? 0) + by;
-    if (connections > 0) users.set(userId, connections);
-    else users.delete(userId);
-    if (users.size > 0) this.here.set(topic, users);
-    else this.here.delete(topic);
-    const changed = this.changed.get(topic);
-    if (changed === undefined) this.changed.set(topic, new Set([userId]));
-    else changed.add(userId);
-    this.schedule();
-  }
-
-  private schedule(): void {
+    this.local.count(topic, userId, by);
     if (this.closed || this.shed) return;
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
-      void this.writeAll();
+      if (!this.shed) void this.upkeep.writeAll();
     }, lingerMs);
-  }
-
-  private async writeAll(): Promise<void> {
-    await Promise.all(
-      [...this.changed.keys()].map((topic) =>
-        this.write(topic).catch((error: unknown) => {
-          // `rewrite` writes it again when the store is reachable.
-          this.dependencies.log.debug('Presence not written', { topic, error });
-        }),
-      ),
-    );
-  }
-
-  private async write(topic: string): Promise<void> {
-    const users = this.changed.get(topic);
-    if (users === undefined) return;
-    this.changed.delete(topic);
-    const here = this.here.get(topic);
-    const changes = [...users].map((userId): PresenceChange => ({
-      userId,
-      connections: here?.get(userId) ?? 0,
-    }));
-    try {
-      const transitions = await this.dependencies.store.apply(topic, changes);
-      if (transitions.length === 0) return;
-      this.announce({ topic, transitions });
-      this.dependencies.bus.broadcast(kind, { topic, transitions });
-    } catch (error) {
-      for (const userId of users) this.changed.set(topic, (this.changed.get(topic) ?? new Set()).add(userId));
-      throw error;
-    }
-  }
-
-  private announce({
-    topic,
-    transitions,
-  }: {
-    topic: string;
-    transitions: readonly PresenceTransition[];
-  }): void {
-    for (const { userId, event, connections } of transitions) {
-      this.dependencies.notify(topic, { topic, event, user_id: userId, connections });
-    }
   }
 }

@@ -6,6 +6,9 @@ import type { UserQuotaStore } from '../limits/user-quota-store.js';
 import type { UserRateStore } from '../limits/user-rate-store.js';
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { Bus } from '../cluster/bus.js';
+import type { ReplicaIdentity } from '../cluster/replica-identity.js';
+import type { ReplicaRecord } from '../cluster/replica-differences.js';
+import type { NameHolder } from '../cluster/replica-registry.js';
 import type { SharedStore } from '../cluster/shared-store.js';
 import { DroppedSessions } from '../sessions/dropped-sessions.js';
 import type { SessionLimits, SessionStore } from '../sessions/session-store.js';
@@ -29,6 +32,7 @@ import { redisHttpRateStore } from './redis/redis-http-rate-store.js';
 import { RedisLink } from './redis/redis-link.js';
 import { RedisMemory } from './redis/redis-memory.js';
 import { RedisPresenceStore } from './redis/redis-presence-store.js';
+import { RedisReplicaRegistry } from './redis/redis-replica-registry.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
 import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
@@ -74,11 +78,18 @@ export interface Storage {
   start(): void;
   /** Resolves when the store answers, or after the time limit. */
   whenReady(limitMs: number): Promise<void>;
+  /**
+   * Takes the configured name over from a process that has ended. Resolves to the replica that has the name and is
+   * alive; undefined if there is none. Rejects while the store is unreachable.
+   */
+  claimName(): Promise<NameHolder | undefined>;
+  /** Called with the records of the other replicas, each time others are live. */
+  onReplicas(listener: (others: readonly ReplicaRecord[]) => void): void;
   close(): Promise<void>;
 }
 
 interface StorageDependencies {
-  readonly replicaId: string;
+  readonly identity: ReplicaIdentity;
   readonly logOf: LogFactory;
   readonly now: () => number;
 }
@@ -90,11 +101,11 @@ export function openStorage(dependencies: StorageDependencies, settings: Setting
     : redisStorage(dependencies, settings, settings.redis.url);
 }
 
-function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings: Settings): Storage {
+function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: Settings): Storage {
   const quotaCounts = newQuotaCounts();
   const memory = new HistoryMemory({ log: logOf('cluster') }, { limitBytes: settings.topics.memoryBytes });
   const broker = new MemoryBroker({ retentionOf: retentionBy(settings, quotaCounts), now, memory });
-  const bus = new MemoryBus(replicaId);
+  const bus = new MemoryBus(identity.id);
   const limits = sessionLimits(settings);
   return {
     broker,
@@ -124,6 +135,8 @@ function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings:
     onUp: () => {},
     start: () => {},
     whenReady: async () => {},
+    claimName: async () => undefined,
+    onReplicas: () => {},
     close: async () => {
       await bus.close();
       await broker.close();
@@ -132,7 +145,7 @@ function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings:
 }
 
 function redisStorage(
-  { replicaId, logOf, now }: StorageDependencies,
+  { identity, logOf, now }: StorageDependencies,
   settings: Settings,
   url: string,
 ): Storage {
@@ -140,7 +153,8 @@ function redisStorage(
     settings.redis;
   const log = logOf('cluster');
   const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
-  const bus = new RedisBus({ link, log }, { keyPrefix, replicaId });
+  const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix, identity });
+  const bus = new RedisBus({ link, registry, log }, { keyPrefix });
   const quotaCounts = newQuotaCounts();
   const measured = new RedisMemory(
     { link, counts: quotaCounts, log },
@@ -162,7 +176,7 @@ function redisStorage(
   return {
     broker,
     bus,
-    presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
+    presence: new RedisPresenceStore({ link, bus, registry, log: logOf('presence') }, { keyPrefix }),
     sessions: new RedisSessionStore(
       {
         link,
@@ -195,9 +209,12 @@ function redisStorage(
       adapter.start();
     },
     whenReady: async (limitMs) => void (await link.whenUp(limitMs)),
+    claimName: () => registry.claimName(),
+    onReplicas: (listener) => registry.onOthers(listener),
     close: async () => {
       measured.close();
       await connectionCounts.close();
+      await registry.close();
       await bus.close();
       await broker.close();
       await adapter.close();

@@ -17,6 +17,17 @@ export class PresenceRooms {
       .filter((room) => room.startsWith(prefix))
       .map((room) => room.slice(prefix.length));
 
+  /** Notifies of topics that get their first watcher on this replica, and of those that lose their last one. */
+  follow(listener: { watched(topic: string): void; unwatched(topic: string): void }): void {
+    const { adapter } = this.io.of('/');
+    const on = (event: string, notify: (topic: string) => void) =>
+      adapter.on(event, (room: string) => {
+        if (room.startsWith(prefix)) notify(room.slice(prefix.length));
+      });
+    on('create-room', (topic) => listener.watched(topic));
+    on('delete-room', (topic) => listener.unwatched(topic));
+  }
+
   /** Sends an event to those connections on this replica. */
   readonly notify = (topic: string, event: object): void =>
     void this.io.local.to(roomOf(topic)).emit('presence', event);

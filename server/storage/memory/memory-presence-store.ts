@@ -13,12 +13,14 @@ interface Present {
   readonly serial: number;
 }
 
-/** Presence of a replica that runs alone. */
+/** Presence of a replica that runs alone. Nothing is lost here. */
 export class MemoryPresenceStore implements PresenceStore {
+  readonly settleMs = 0;
   private readonly topics = new Map<string, Map<string, Present>>();
   private serial = 0;
+  private listener: (topic: string, transitions: readonly PresenceTransition[]) => void = () => {};
 
-  async apply(topic: string, changes: readonly PresenceChange[]): Promise<PresenceTransition[]> {
+  async apply(topic: string, changes: readonly PresenceChange[]): Promise<void> {
     const users = this.topics.get(topic) ?? new Map<string, Present>();
     const transitions: PresenceTransition[] = [];
     for (const { userId, connections } of changes) {
@@ -32,7 +34,7 @@ export class MemoryPresenceStore implements PresenceStore {
     }
     if (users.size > 0) this.topics.set(topic, users);
     else this.topics.delete(topic);
-    return transitions;
+    if (transitions.length > 0) this.listener(topic, transitions);
   }
 
   async read(topic: string, request: PresencePageRequest): Promise<PresenceCounts> {
@@ -48,4 +50,27 @@ export class MemoryPresenceStore implements PresenceStore {
     }
     return { counts: page.counts, total: users.size, next: undefined };
   }
+
+  async storedTopics(): Promise<string[]> {
+    return [...this.topics.keys()];
+  }
+
+  async stored(topic: string): Promise<ReadonlyMap<string, number>> {
+    const users = this.topics.get(topic) ?? new Map<string, Present>();
+    return new Map([...users].map(([userId, { connections }]) => [userId, connections]));
+  }
+
+  async check(samples: readonly { readonly topic: string; readonly userId: string }[]): Promise<string[]> {
+    return samples
+      .filter(({ topic, userId }) => this.topics.get(topic)?.has(userId) !== true)
+      .map(({ topic }) => topic);
+  }
+
+  onTransitions(listener: (topic: string, transitions: readonly PresenceTransition[]) => void): void {
+    this.listener = listener;
+  }
+
+  onLost(): void {}
+
+  followTopics(): void {}
 }

@@ -1,17 +1,18 @@
 import type { Bus, BusHandler } from '../../cluster/bus.js';
 import type { Log } from '../../logging/log.js';
 import { withTimeout } from '../../primitives/with-timeout.js';
+import type { ReplicaRegistry } from '../../cluster/replica-registry.js';
 import type { RedisLink } from './redis-link.js';
-import { RedisScript } from './redis-script.js';
+import { replicaKeys } from './replica-keys.js';
 
 interface RedisBusDependencies {
   readonly link: RedisLink;
+  readonly registry: ReplicaRegistry;
   readonly log: Log;
 }
 
 interface RedisBusSettings {
   readonly keyPrefix: string;
-  readonly replicaId: string;
 }
 
 interface BusMessage {
@@ -20,40 +21,25 @@ interface BusMessage {
   readonly data: unknown;
 }
 
-const heartbeatMs = 1000;
-/** A replica without a heartbeat for this long is no longer live. */
-const goneAfterMs = 5000;
 /** A request for the list returns the last known one after this time. */
 const listLimitMs = 1000;
 
-/**
- * The bus over Redis publish/subscribe. Replicas register in a sorted set, by the time of their last
- * heartbeat.
- */
+/** The bus over Redis publish/subscribe, for the replicas of the registry. */
 export class RedisBus implements Bus {
   readonly replicaId: string;
   private readonly handlers = new Map<string, BusHandler>();
-  private readonly script = new RedisScript('replicas');
-  private readonly timer: NodeJS.Timeout;
-  private known: string[];
   private closed = false;
 
   constructor(
     private readonly dependencies: RedisBusDependencies,
     private readonly settings: RedisBusSettings,
   ) {
-    this.replicaId = settings.replicaId;
-    this.known = [settings.replicaId];
+    this.replicaId = dependencies.registry.replicaId;
     const { link } = dependencies;
     const onMessage = (message: Buffer) => this.receive(message);
     // A subscription that fails now is repeated when the link comes up.
     link.subscribe(this.channel(), onMessage).catch(() => {});
     link.subscribe(this.channel(this.replicaId), onMessage).catch(() => {});
-    link.onState((state) => {
-      if (state === 'up') void this.beat();
-    });
-    this.timer = setInterval(() => void this.beat(), heartbeatMs);
-    this.timer.unref();
   }
 
   on(kind: string, handler: BusHandler): void {
@@ -70,35 +56,20 @@ export class RedisBus implements Bus {
   }
 
   async replicas(): Promise<string[]> {
-    await withTimeout(this.beat(), listLimitMs).catch(() => {});
-    return this.known;
+    const { registry } = this.dependencies;
+    await withTimeout(registry.beat(), listLimitMs).catch(() => {});
+    return [...registry.latest.live];
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    clearInterval(this.timer);
     this.handlers.clear();
-    await this.dependencies.link.call(['ZREM', this.registry(), this.replicaId]).catch(() => {});
   }
 
   private channel(replicaId?: string): string {
-    return `${this.settings.keyPrefix}:bus${replicaId === undefined ? '' : `:${replicaId}`}`;
-  }
-
-  private registry(): string {
-    return `${this.settings.keyPrefix}:replicas`;
-  }
-
-  /** Never rejects: while Redis is unreachable it returns the last known list. */
-  private async beat(): Promise<void> {
-    if (this.closed) return;
-    try {
-      const args = [this.replicaId, String(goneAfterMs)];
-      this.known = await this.script.run<string[]>(this.dependencies.link, [this.registry()], args);
-    } catch (error) {
-      this.dependencies.log.debug('Heartbeat not sent', { error });
-    }
+    const { bus } = replicaKeys(this.settings.keyPrefix);
+    return replicaId === undefined ? bus : `${bus}:${replicaId}`;
   }
 
   private publish(channel: string, kind: string, data: unknown): void {

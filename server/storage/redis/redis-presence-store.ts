@@ -7,50 +7,89 @@ import type {
   PresenceTransition,
 } from '../../presence/presence-store.js';
 import type { Bus } from '../../cluster/bus.js';
+import type { ReplicaRegistry } from '../../cluster/replica-registry.js';
+import type { Log } from '../../logging/log.js';
+import { encodeReplica, partsOf, presenceKey } from './presence-hash.js';
 import type { RedisLink } from './redis-link.js';
+import { RedisPresenceSweep } from './redis-presence-sweep.js';
 import { RedisScript } from './redis-script.js';
+import { replicaKeys } from './replica-keys.js';
 
+interface RedisPresenceDependencies {
+  readonly link: RedisLink;
+  readonly bus: Bus;
+  readonly registry: ReplicaRegistry;
+  readonly log: Log;
+}
+
+/** What nobody renews expires after this time: only if the whole cluster is gone. */
 const ttlMs = 24 * 3600 * 1000;
 const usersPerCall = 500;
 /** Users per call of a read, about. */
 const usersPerScan = 500;
+const topicsPerCheck = 200;
 
 /**
- * Presence in Redis: one hash per topic, see `lua/presence.lua`. Counts of replicas that are no longer live
- * are ignored, and removed.
+ * Presence in Redis: one hash per topic, see `lua/presence.lua`, and a set of topics per replica, for those that
+ * remove its users when its lease has ended. The scripts that change presence also publish the transitions: a
+ * transition is announced if and only if it happens.
  */
 export class RedisPresenceStore implements PresenceStore {
-  private readonly script = new RedisScript('presence');
+  readonly settleMs: number;
+  private readonly applyScript = new RedisScript('presence');
+  private readonly checkScript = new RedisScript('presence-check');
+  private readonly sweep: RedisPresenceSweep;
+  private readonly replica: string;
 
   constructor(
-    private readonly dependencies: { readonly link: RedisLink; readonly bus: Bus },
+    private readonly dependencies: RedisPresenceDependencies,
     private readonly settings: { readonly keyPrefix: string },
-  ) {}
+  ) {
+    const { registry } = dependencies;
+    this.replica = encodeReplica(registry.replicaId);
+    // The lease of a replica that does not come back has ended by then.
+    this.settleMs = registry.leaseMs * 1.2;
+    this.sweep = new RedisPresenceSweep(dependencies, settings);
+  }
 
-  async apply(topic: string, changes: readonly PresenceChange[]): Promise<PresenceTransition[]> {
-    const calls: Promise<PresenceTransition[]>[] = [];
+  async apply(topic: string, changes: readonly PresenceChange[], isLast: boolean): Promise<void> {
+    const { link, registry } = this.dependencies;
+    const { leases, presenceTopics, bus } = replicaKeys(this.settings.keyPrefix);
+    const keys = [this.key(topic), presenceTopics(registry.replicaId), leases];
+    // All commands are sent in one turn, so that a later write follows them.
+    const calls: Promise<number>[] = [];
     for (let i = 0; i < changes.length; i += usersPerCall) {
-      calls.push(this.set(topic, this.dependencies.bus.replicaId, changes.slice(i, i + usersPerCall)));
+      const isEnd = isLast && i + usersPerCall >= changes.length;
+      const args = changes
+        .slice(i, i + usersPerCall)
+        .flatMap(({ userId, connections, wasStored }) => [
+          userId,
+          String(connections),
+          wasStored ? '1' : '0',
+        ]);
+      const head = [registry.replicaId, this.replica, String(ttlMs), bus, topic, isEnd ? '1' : '0'];
+      calls.push(this.applyScript.run<number>(link, keys, [...head, ...args]));
     }
-    return (await Promise.all(calls)).flat();
+    const results = await Promise.allSettled(calls);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    if (results.every((result) => result.status === 'fulfilled' && result.value === 1)) return;
+    // The heartbeat finds that the lease had ended, and everything is stored again.
+    void registry.beat();
+    throw new Error('this replica had no lease');
   }
 
   async read(topic: string, request: PresencePageRequest): Promise<PresenceCounts> {
-    const { link, bus } = this.dependencies;
-    const live = new Set((await bus.replicas()).map(encodeURIComponent));
     const page = new PresencePage(request);
     let cursor = request.cursor ?? '0';
     for (;;) {
-      const size = String(Math.max(1, Math.min(usersPerScan, page.left)));
-      const [next, fields] = await link.call<[string, string[]]>([
-        'HSCAN',
-        this.key(topic),
-        cursor,
-        'COUNT',
-        size,
-      ]);
-      const { counts, departed } = countsOf(fields, live);
-      for (const [replica, changes] of departed) await this.set(topic, decodeURIComponent(replica), changes);
+      const size = Math.max(1, Math.min(usersPerScan, page.left));
+      const [next, fields] = await this.scan(topic, cursor, size);
+      const counts = new Map<string, number>();
+      for (const [userId, value] of fields) {
+        for (const [replica, connections] of partsOf(value))
+          if (!this.sweep.isDeparted(replica, topic))
+            counts.set(userId, (counts.get(userId) ?? 0) + connections);
+      }
       // Users of one step of the scan stay together: the next page can only begin at a step.
       if (!page.fits([...counts.keys()])) return this.counted(topic, page, cursor);
       for (const [userId, connections] of counts) page.add(userId, connections);
@@ -58,6 +97,77 @@ export class RedisPresenceStore implements PresenceStore {
       cursor = next;
       if (page.left === 0) return this.counted(topic, page, cursor);
     }
+  }
+
+  async storedTopics(): Promise<string[]> {
+    const { link, registry } = this.dependencies;
+    const key = replicaKeys(this.settings.keyPrefix).presenceTopics(registry.replicaId);
+    const topics = new Set<string>();
+    let cursor = '0';
+    do {
+      const reply = await link.call<[string, string[]]>(['SSCAN', key, cursor, 'COUNT', '500']);
+      cursor = reply[0];
+      for (const topic of reply[1]) topics.add(topic);
+    } while (cursor !== '0');
+    return [...topics];
+  }
+
+  async stored(topic: string): Promise<ReadonlyMap<string, number>> {
+    const { registry } = this.dependencies;
+    const users = new Map<string, number>();
+    let cursor = '0';
+    do {
+      const [next, fields] = await this.scan(topic, cursor, usersPerScan);
+      cursor = next;
+      for (const [userId, value] of fields)
+        for (const [replica, connections] of partsOf(value))
+          if (replica === registry.replicaId) users.set(userId, connections);
+    } while (cursor !== '0');
+    return users;
+  }
+
+  async check(
+    samples: readonly { readonly topic: string; readonly userId: string }[],
+  ): Promise<string[] | 'all'> {
+    const { link, registry } = this.dependencies;
+    const topicsKey = replicaKeys(this.settings.keyPrefix).presenceTopics(registry.replicaId);
+    const lost: string[] = [];
+    for (let i = 0; i < samples.length; i += topicsPerCheck) {
+      const some = samples.slice(i, i + topicsPerCheck);
+      const numbers = await this.checkScript.run<number[]>(
+        link,
+        [topicsKey, ...some.map(({ topic }) => this.key(topic))],
+        [this.replica, String(ttlMs), ...some.map(({ userId }) => userId)],
+      );
+      if (numbers.includes(-1)) return 'all';
+      lost.push(...numbers.map((number) => some[number - 1]!.topic));
+    }
+    return lost;
+  }
+
+  onTransitions(listener: (topic: string, transitions: readonly PresenceTransition[]) => void): void {
+    this.dependencies.bus.on('presence', (data) => {
+      const { topic, transitions } = data as { topic: string; transitions: PresenceTransition[] };
+      listener(topic, transitions);
+    });
+  }
+
+  onLost(listener: () => void): void {
+    this.dependencies.registry.onBeat(({ isSteady }) => {
+      if (!isSteady) listener();
+    });
+  }
+
+  followTopics(topics: () => Iterable<string>): void {
+    this.sweep.followTopics(topics);
+  }
+
+  private async scan(topic: string, cursor: string, count: number): Promise<[string, [string, string][]]> {
+    const command = ['HSCAN', this.key(topic), cursor, 'COUNT', String(count)];
+    const [next, flat] = await this.dependencies.link.call<[string, string[]]>(command);
+    const fields: [string, string][] = [];
+    for (let i = 0; i < flat.length; i += 2) fields.push([flat[i]!, flat[i + 1]!]);
+    return [next, fields];
   }
 
   /** `isWhole`: the page holds all users, so that they need not be counted. */
@@ -72,42 +182,7 @@ export class RedisPresenceStore implements PresenceStore {
     return { counts, total, next };
   }
 
-  private async set(
-    topic: string,
-    replica: string,
-    changes: readonly PresenceChange[],
-  ): Promise<PresenceTransition[]> {
-    const args = changes.flatMap(({ userId, connections }) => [userId, String(connections)]);
-    const head = [encodeURIComponent(replica), String(ttlMs)];
-    const reply = await this.script.run<(string | number)[]>(
-      this.dependencies.link,
-      [this.key(topic)],
-      [...head, ...args],
-    );
-    const transitions: PresenceTransition[] = [];
-    for (let i = 0; i < reply.length; i += 3) {
-      const connections = Number(reply[i + 2]);
-      transitions.push({ userId: String(reply[i]), event: connections > 0 ? 'join' : 'leave', connections });
-    }
-    return transitions;
-  }
-
   private key(topic: string): string {
-    return `${this.settings.keyPrefix}:{${topic}}:presence`;
+    return presenceKey(this.settings.keyPrefix, topic);
   }
-}
-
-/** Users and their connections on live replicas; and the counts that replicas have left behind. */
-function countsOf(fields: readonly string[], live: ReadonlySet<string>) {
-  const counts = new Map<string, number>();
-  const departed = new Map<string, PresenceChange[]>();
-  for (let i = 0; i < fields.length; i += 2) {
-    const userId = fields[i]!;
-    for (const part of fields[i + 1]!.split(' ')) {
-      const [replica, count] = part.split('=') as [string, string];
-      if (live.has(replica)) counts.set(userId, (counts.get(userId) ?? 0) + Number(count));
-      else departed.set(replica, [...(departed.get(replica) ?? []), { userId, connections: 0 }]);
-    }
-  }
-  return { counts, departed };
 }

@@ -4,10 +4,10 @@ import { createAdapter } from '@socket.io/redis-adapter';
 import { Server } from 'socket.io';
 import { AdapterClients } from '../../../server/storage/redis/adapter-clients.js';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
-import { RedisBus } from '../../../server/storage/redis/redis-bus.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import type { Bus } from '../../../server/cluster/bus.js';
 import { silentLog } from '../../../server/logging/log.js';
+import { redisReplica } from '../../support/redis-replica.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 import { Closing } from '../../support/closing.js';
@@ -26,14 +26,14 @@ describe('traffic between replicas', function () {
       { log: silentLog },
       { url: redis.url, commandTimeoutMs: 500, stallLimitMs: 3000 },
     );
-    const bus = new RedisBus({ link, log: silentLog }, { keyPrefix: 'rtc', replicaId });
+    const replica = redisReplica(link, replicaId);
     closing.add(async () => {
-      await bus.close();
+      await replica.close();
       await link.close();
     });
     link.start();
     assert.ok(await link.whenUp(5000));
-    return { link, bus };
+    return { link, bus: replica.bus, close: replica.close };
   };
   beforeEach(async () => {
     redis = await TestRedis.start();
@@ -67,13 +67,13 @@ describe('traffic between replicas', function () {
   });
 
   it('lists the live replicas: a replica that stops is removed at once, one that crashes after a while', async () => {
-    const [{ bus: a }, { bus: b }, { bus: c, link: linkOfC }] = [
+    const [{ bus: a }, { close: closeB }, { bus: c, link: linkOfC }] = [
       await open('a'),
       await open('b'),
       await open('c'),
     ];
     await until(async () => (await a.replicas()).sort().join() === 'a,b,c', 'all are listed');
-    await b.close();
+    await closeB();
     assert.deepEqual((await a.replicas()).sort(), ['a', 'c']);
     await linkOfC.close();
     await until(async () => (await a.replicas()).join() === 'a', 'the crashed one is removed');

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
-import { RedisBus } from '../../../server/storage/redis/redis-bus.js';
 import { RedisConnectionCountStore } from '../../../server/storage/redis/redis-connection-count-store.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { silentLog } from '../../../server/logging/log.js';
+import { redisReplica, type RedisReplica } from '../../support/redis-replica.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 
 /** The parts of a replica that count connections. */
 interface Replica {
   readonly link: RedisLink;
-  readonly bus: RedisBus;
+  readonly replica: RedisReplica;
   readonly store: RedisConnectionCountStore;
 }
 
@@ -21,20 +21,21 @@ describe('[LIMITS] RedisConnectionCountStore', function () {
   const open = async (replicaId: string): Promise<Replica> => {
     const settings = { url: redis.url, commandTimeoutMs: 500, stallLimitMs: 3000 };
     const link = new RedisLink({ log: silentLog }, settings);
-    const bus = new RedisBus({ link, log: silentLog }, { keyPrefix: 'rtc', replicaId });
+    const replica = redisReplica(link, replicaId);
+    const { bus } = replica;
     link.start();
     assert.ok(await link.whenUp(5000), 'Redis came up');
     await bus.replicas();
-    return { link, bus, store: new RedisConnectionCountStore({ link, bus }, { keyPrefix: 'rtc' }) };
+    return { link, replica, store: new RedisConnectionCountStore({ link, bus }, { keyPrefix: 'rtc' }) };
   };
   beforeEach(async () => {
     redis = await TestRedis.start();
     [a, b] = [await open('a'), await open('b')];
   });
   afterEach(async () => {
-    for (const { link, bus, store } of [a, b]) {
+    for (const { link, replica, store } of [a, b]) {
       await store.close();
-      await bus.close();
+      await replica.close();
       await link.close();
     }
     await redis.stop();

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import type { Bus } from '../../../server/cluster/bus.js';
+import { silentLog } from '../../../server/logging/log.js';
 import type { PresenceStore } from '../../../server/presence/presence-store.js';
 import { MemoryPresenceStore } from '../../../server/storage/memory/memory-presence-store.js';
 import { RedisPresenceStore } from '../../../server/storage/redis/redis-presence-store.js';
 import { TestRedis } from '../../support/redis.js';
+import { redisReplica } from '../../support/redis-replica.js';
 import { redisBrokers } from '../../support/redis-brokers.js';
 import { seededRandom } from '../../support/seeded-random.js';
 
@@ -12,21 +13,22 @@ interface OpenedStore {
   close(): Promise<unknown>;
 }
 
-function presenceContract(name: string, open: (replicas: () => string[]) => Promise<OpenedStore>): void {
+function presenceContract(name: string, open: () => Promise<OpenedStore>): void {
   const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
   describe(`[P7] pages of the users of a topic in ${name} (seed ${seed})`, function () {
     this.timeout(60_000);
     let opened: OpenedStore;
     before(async () => {
-      opened = await open(() => ['a']);
+      opened = await open();
     });
     after(() => opened.close());
 
     const join = (topic: string, users: readonly string[], connections = 1) =>
       opened.store.apply(
         topic,
-        users.map((userId) => ({ userId, connections })),
+        users.map((userId) => ({ userId, connections, wasStored: true })),
+        false,
       );
 
     it('hold everybody who stays, and nobody who was never there, while others come and go', async () => {
@@ -110,11 +112,13 @@ describe('with a Redis of its own', () => {
   });
   after(() => redis.stop());
 
-  presenceContract('Redis', async (replicas) => {
+  presenceContract('Redis', async () => {
     const fixture = await redisBrokers(redis);
     await fixture.open();
-    const bus = { replicaId: 'a', replicas: () => Promise.resolve(replicas()) } as unknown as Bus;
-    const store = new RedisPresenceStore({ link: fixture.links[0]!, bus }, { keyPrefix: 'rtc' });
-    return { store, close: fixture.close };
+    const link = fixture.links[0]!;
+    const { registry, bus, close } = redisReplica(link, 'a');
+    await registry.beat();
+    const store = new RedisPresenceStore({ link, bus, registry, log: silentLog }, { keyPrefix: 'rtc' });
+    return { store, close: () => close().then(fixture.close) };
   });
 });

@@ -129,6 +129,7 @@ describe('RedisLink', function () {
       const { RedisLink } = require('./server/storage/redis/redis-link.ts');
       const { RedisBroker } = require('./server/storage/redis/redis-broker.ts');
       const { RedisBus } = require('./server/storage/redis/redis-bus.ts');
+      const { RedisReplicaRegistry } = require('./server/storage/redis/redis-replica-registry.ts');
       const { AdapterClients } = require('./server/storage/redis/adapter-clients.ts');
       const { MemoryBroker } = require('./server/storage/memory/memory-broker.ts');
       const { silentLog: log } = require('./server/logging/log.ts');
@@ -136,7 +137,9 @@ describe('RedisLink', function () {
         const url = '${redis.url}';
         const retentionOf = () => (${JSON.stringify(retention)});
         const link = new RedisLink({ log }, { url, ...${JSON.stringify(settings)} });
-        const bus = new RedisBus({ link, log }, { keyPrefix: 'rtc', replicaId: 'a' });
+        const identity = { id: 'a', name: 'a', version: '0', settings: {} };
+        const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: 'rtc', identity });
+        const bus = new RedisBus({ link, registry, log }, { keyPrefix: 'rtc' });
         const broker = new RedisBroker({ link, retentionOf, log, now: Date.now }, { keyPrefix: 'rtc', outcomeLimitMs: 10000, waitReplicas: 0, unusedKeepMs: 120_000 });
         const adapter = new AdapterClients({ log }, { url, answerLimitMs: 1000 });
         const memory = new MemoryBroker({ retentionOf, now: Date.now });
@@ -145,7 +148,7 @@ describe('RedisLink', function () {
         await link.whenUp(5000);
         await broker.follow('t');
         await broker.append('t', [{ id: 'x', entry: Buffer.from('"x"') }]);
-        for (const part of [bus, broker, adapter, link, memory]) { await part.close(); await part.close(); }
+        for (const part of [registry, bus, broker, adapter, link, memory]) { await part.close(); await part.close(); }
         console.log('closed');
       })();`;
     const child = spawn(process.execPath, ['-r', 'tsx/cjs', '-e', script], {

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Heartbeat, NameHolder, ReplicaRegistry } from '../../cluster/replica-registry.js';
+import type { ReplicaRecord } from '../../cluster/replica-differences.js';
+import type { ReplicaIdentity } from '../../cluster/replica-identity.js';
+import type { Log } from '../../logging/log.js';
+import type { RedisLink } from './redis-link.js';
+import { RedisScript } from './redis-script.js';
+import { replicaKeys } from './replica-keys.js';
+
+interface RegistryDependencies {
+  readonly link: RedisLink;
+  readonly log: Log;
+}
+
+interface RegistrySettings {
+  readonly keyPrefix: string;
+  readonly identity: ReplicaIdentity;
+  readonly heartbeatMs?: number;
+  readonly leaseMs?: number;
+}
+
+/** Version of the records. Later versions only add fields. */
+const recordVersion = 1;
+const claimRetryMs = 250;
+
+/** The registry in Redis: see `lua/replicas.lua`. */
+export class RedisReplicaRegistry implements ReplicaRegistry {
+  readonly replicaId: string;
+  readonly leaseMs: number;
+  latest: Heartbeat;
+  private readonly beatScript = new RedisScript('replicas');
+  private readonly nameScript = new RedisScript('replica-name');
+  private readonly leaveScript = new RedisScript('replica-leave');
+  private readonly listeners: ((beat: Heartbeat) => void)[] = [];
+  private readonly timer: NodeJS.Timeout;
+  private readonly record: string;
+  private closed = false;
+
+  constructor(
+    private readonly dependencies: RegistryDependencies,
+    private readonly settings: RegistrySettings,
+  ) {
+    const { id, ...described } = settings.identity;
+    this.replicaId = id;
+    this.record = JSON.stringify({ v: recordVersion, ...described });
+    this.leaseMs = settings.leaseMs ?? 5000;
+    this.latest = { isSteady: true, live: [id], unrecorded: [], departed: [] };
+    dependencies.link.onState((state) => {
+      if (state === 'up') void this.beat();
+    });
+    this.timer = setInterval(() => void this.beat(), settings.heartbeatMs ?? 1000);
+    this.timer.unref();
+  }
+
+  onBeat(listener: (beat: Heartbeat) => void): void {
+    this.listeners.push(listener);
+  }
+
+  async beat(): Promise<void> {
+    if (this.closed) return;
+    try {
+      const [steady, live, unrecorded, departed] = await this.beatScript.run<
+        [number, string[], string[], string[]]
+      >(this.dependencies.link, this.keys(), [this.replicaId, String(this.leaseMs), this.record]);
+      if (this.closed) return;
+      this.latest = { isSteady: steady === 1, live, unrecorded, departed };
+    } catch (error) {
+      this.dependencies.log.debug('Heartbeat not sent', { error });
+      return;
+    }
+    for (const listener of this.listeners) listener(this.latest);
+  }
+
+  /**
+   * Takes the configured name over from a process that has ended. Resolves to the replica that has the name and is
+   * alive; undefined if there is none. Rejects while Redis is unreachable.
+   */
+  async claimName(): Promise<NameHolder | undefined> {
+    const { name } = this.settings.identity;
+    const { bus } = replicaKeys(this.settings.keyPrefix);
+    const deadline = performance.now() + this.leaseMs + 2 * claimRetryMs;
+    let first: NameHolder | undefined;
+    for (;;) {
+      const reply = await this.nameScript.run<[string, string] | []>(this.dependencies.link, this.keys(), [
+        this.replicaId,
+        name,
+        `${bus}:`,
+      ]);
+      if (reply.length === 0) return undefined;
+      const holder = { id: reply[0], beatAt: reply[1] };
+      const hasBeaten = first?.id === holder.id && first.beatAt !== holder.beatAt;
+      if (hasBeaten || performance.now() > deadline) return holder;
+      first ??= holder;
+      await sleep(claimRetryMs);
+      // Ends leases that have run out meanwhile.
+      await this.beat();
+    }
+  }
+
+  /** Calls a listener each time other replicas are live, with their records. */
+  onOthers(listener: (others: readonly ReplicaRecord[]) => void): void {
+    let seen = '';
+    this.onBeat(({ live }) => {
+      const others = live.filter((id) => id !== this.replicaId).sort();
+      if (others.join(' ') === seen) return;
+      seen = others.join(' ');
+      this.records(others).then(listener, () => (seen = ''));
+    });
+  }
+
+  private async records(ids: readonly string[]): Promise<ReplicaRecord[]> {
+    if (ids.length === 0) return [];
+    const { records } = replicaKeys(this.settings.keyPrefix);
+    const found = await this.dependencies.link.call<(string | null)[]>(['HMGET', records, ...ids]);
+    return ids.map((id, i) => ({ id, record: found[i] ?? null }));
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    clearInterval(this.timer);
+    const keys = [...this.keys(), replicaKeys(this.settings.keyPrefix).presenceTopics(this.replicaId)];
+    await this.leaveScript.run(this.dependencies.link, keys, [this.replicaId]).catch(() => {});
+  }
+
+  private keys(): string[] {
+    const { beats, leases, departed, records } = replicaKeys(this.settings.keyPrefix);
+    return [beats, leases, departed, records];
+  }
+}

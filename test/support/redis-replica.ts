@@ -1,0 +1,35 @@
+import { silentLog } from '../../server/logging/log.js';
+import { RedisBus } from '../../server/storage/redis/redis-bus.js';
+import type { RedisLink } from '../../server/storage/redis/redis-link.js';
+import { RedisReplicaRegistry } from '../../server/storage/redis/redis-replica-registry.js';
+
+interface RedisReplicaSettings {
+  readonly heartbeatMs?: number;
+  readonly leaseMs?: number;
+  readonly name?: string;
+}
+
+/** A replica of the registry with its bus, on a link. */
+export interface RedisReplica {
+  readonly registry: RedisReplicaRegistry;
+  readonly bus: RedisBus;
+  close(): Promise<void>;
+}
+
+export function redisReplica(link: RedisLink, id: string, settings: RedisReplicaSettings = {}): RedisReplica {
+  const { name = id, ...times } = settings;
+  const identity = { id, name, version: '0.2.0', settings: {} };
+  const registry = new RedisReplicaRegistry(
+    { link, log: silentLog },
+    { keyPrefix: 'rtc', identity, ...times },
+  );
+  const bus = new RedisBus({ link, registry, log: silentLog }, { keyPrefix: 'rtc' });
+  return {
+    registry,
+    bus,
+    close: async () => {
+      await registry.close();
+      await bus.close();
+    },
+  };
+}
