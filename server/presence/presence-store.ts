@@ -15,10 +15,10 @@ export interface PresenceTransition {
   readonly connections: number;
 }
 
-/** Connections per user, of live replicas: one page. */
+/** Connections per user, on all replicas: one page. */
 export interface PresenceCounts {
   readonly counts: ReadonlyMap<string, number>;
-  /** Number of all users; with several pages it may include users of a replica that is gone. */
+  /** Number of all users, also those of other pages. */
   readonly total: number;
   /** Cursor of the next page; undefined after the last one. */
   readonly next: string | undefined;

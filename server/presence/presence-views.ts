@@ -11,6 +11,8 @@ interface PresenceViewsDependencies {
 /** Users of a watched topic, as its watchers were notified. */
 interface View {
   readonly users: Set<string>;
+  /** Users in answers to clients around the first read: they may have left before it. */
+  readonly answered: Set<string>;
   /** Undefined until the users were read once. */
   loadedAt: number | undefined;
   /** Messages may be lost since the first watcher came. */
@@ -20,14 +22,13 @@ interface View {
   reading: boolean;
   /** Of the next comparison. */
   timer: NodeJS.Timeout | undefined;
+  /** Another comparison is needed after that. */
+  compareAgain: boolean;
   /** Of the removal, while there are no watchers. */
   expiry: NodeJS.Timeout | undefined;
 }
 
-/**
- * Until so long after a view was read, every transition is sent: a watcher may have read the users before, and the
- * view after a transition whose message is still on its way. In settle times.
- */
+/** So long after a view was read there may be messages on their way that are older. In settle times. */
 const overlapTimes = 2;
 /** A view stays for so long without watchers, so that watching again is cheap. In milliseconds. */
 const keptMs = 60_000;
@@ -59,11 +60,13 @@ export class PresenceViews {
     }
     this.views.set(topic, {
       users: new Set(),
+      answered: new Set(),
       loadedAt: undefined,
       isUncertain: false,
       touched: new Set(),
       reading: false,
       timer: undefined,
+      compareAgain: false,
       expiry: undefined,
     });
     void this.compare(topic);
@@ -86,8 +89,9 @@ export class PresenceViews {
     const view = this.views.get(topic);
     const isSettled = view !== undefined && this.isSettled(view);
     for (const transition of transitions) {
+      // Always, because a client may have asked for the users while the store had lost this one.
+      this.notify(topic, transition);
       const isNews = view === undefined || this.apply(view, transition);
-      if (isNews || !isSettled) this.notify(topic, transition);
       // Something was lost: a user joins who was never seen to leave, or the other way round.
       if (!isNews && isSettled) this.compareLater(topic);
     }
@@ -96,7 +100,7 @@ export class PresenceViews {
   /** A client was answered with users of a topic: a watcher may know them before the view does. */
   answered(topic: string, userIds: Iterable<string>): void {
     const view = this.views.get(topic);
-    if (view !== undefined && !this.isSettled(view)) for (const userId of userIds) view.users.add(userId);
+    if (view !== undefined && !this.isSettled(view)) for (const userId of userIds) view.answered.add(userId);
   }
 
   /** Messages may be lost: compares every view as soon as the replicas have stored again what is true. */
@@ -119,9 +123,16 @@ export class PresenceViews {
   private compareLater(topic: string): void {
     const view = this.views.get(topic);
     if (view === undefined || this.closed) return;
-    view.timer ??= setTimeout(() => {
+    if (view.timer !== undefined) {
+      // That comparison may come before the replicas have stored everything again.
+      view.compareAgain = true;
+      return;
+    }
+    view.timer = setTimeout(() => {
       view.timer = undefined;
       void this.compare(topic);
+      if (view.compareAgain) this.compareLater(topic);
+      view.compareAgain = false;
     }, this.dependencies.store.settleMs);
   }
 
@@ -138,11 +149,13 @@ export class PresenceViews {
       const isFirst = view.loadedAt === undefined && !view.isUncertain;
       view.loadedAt ??= performance.now();
       const tell = (transition: PresenceTransition) => {
-        if (view.touched.has(transition.userId) || !this.apply(view, transition)) return;
-        if (!isFirst || transition.event === 'leave') this.notify(topic, transition);
+        if (view.touched.has(transition.userId)) return;
+        const isNews = this.apply(view, transition) || view.answered.has(transition.userId);
+        if (isNews && (!isFirst || transition.event === 'leave')) this.notify(topic, transition);
       };
-      for (const userId of [...view.users])
+      for (const userId of new Set([...view.users, ...view.answered]))
         if (!found.has(userId)) tell({ userId, event: 'leave', connections: 0 });
+      view.answered.clear();
       for (const [userId, connections] of found) tell({ userId, event: 'join', connections });
     } catch (error) {
       this.dependencies.log.debug('Users of a watched topic not read', { topic, error });

@@ -86,9 +86,12 @@ export class RedisPresenceStore implements PresenceStore {
       const [next, fields] = await this.scan(topic, cursor, size);
       const counts = new Map<string, number>();
       for (const [userId, value] of fields) {
-        for (const [replica, connections] of partsOf(value))
-          if (!this.sweep.isDeparted(replica, topic))
-            counts.set(userId, (counts.get(userId) ?? 0) + connections);
+        // Users of a departed replica count until they are removed: only then their `leave` is sent, and an answer and
+        // the events after it fit together.
+        for (const [replica, connections] of partsOf(value)) {
+          this.sweep.found(replica, topic);
+          counts.set(userId, (counts.get(userId) ?? 0) + connections);
+        }
       }
       // Users of one step of the scan stay together: the next page can only begin at a step.
       if (!page.fits([...counts.keys()])) return this.counted(topic, page, cursor);

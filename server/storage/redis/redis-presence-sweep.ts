@@ -42,24 +42,22 @@ export class RedisPresenceSweep {
     this.topics = topics;
   }
 
-  /** Whether the users of a replica, found in a topic, are no longer connected. */
-  isDeparted(replica: string, topic: string): boolean {
+  /**
+   * Called for each replica that is found in a topic. What a replica without a lease has left there is removed, even
+   * if Redis has lost the list of its topics.
+   */
+  found(replica: string, topic: string): void {
     const { registry } = this.dependencies;
-    const { live, departed } = registry.latest;
-    if (live.includes(replica)) {
+    if (registry.latest.live.includes(replica)) {
       this.unknown.delete(replica);
-      return false;
+      return;
     }
-    if (departed.includes(replica)) return true;
     const since = this.unknown.get(replica);
     if (since === undefined) {
       if (this.unknown.size >= unknownLimit) this.unknown.clear();
       this.unknown.set(replica, performance.now());
-      return false;
-    }
-    if (performance.now() - since <= registry.leaseMs) return false;
-    void this.once(`${replica} ${topic}`, () => this.sweepTopic(replica, topic));
-    return true;
+    } else if (performance.now() - since > registry.leaseMs)
+      void this.once(`${replica} ${topic}`, () => this.sweepTopic(replica, topic));
   }
 
   private onBeat({ departed, live, unrecorded }: Heartbeat): void {

@@ -82,7 +82,7 @@ describe('presence under random faults', function () {
       },
       stall: async () => {
         await redis.signal('SIGSTOP');
-        await sleep(random(400));
+        await sleep(random(300));
         await redis.signal('SIGCONT');
       },
       clockForward: () => shiftClock(-hourMs),
@@ -101,7 +101,7 @@ describe('presence under random faults', function () {
         const name = pick(Object.keys(faults));
         history.push(name);
         await faults[name]!();
-        await sleep(random(60));
+        await sleep(random(40));
       }
       await faults['thaw']!();
       if (isShed) await faults['shed']!();
