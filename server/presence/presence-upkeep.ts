@@ -11,9 +11,10 @@ interface PresenceUpkeepDependencies {
 
 /** Topics at work at a time: enough to hide the round trips, few enough to leave Redis to others. */
 const topicsAtATime = 16;
-/** The topics of a replica are checked within the settle time, but at most so many at a time. */
+/** All topics of a replica are checked in so many turns, which is within a lease, but at most so many at a time. */
+const turnsPerRound = 8;
+const turnsPerSettle = 12;
 const checkedAtATime = 1000;
-const turnsPerSettle = 6;
 
 /** Keeps the store in step with the users of this replica: writes, checks that nothing is lost, restores. */
 export class PresenceUpkeep {
@@ -23,6 +24,7 @@ export class PresenceUpkeep {
   private restoreAgain = false;
   private checking = false;
   private unchecked: string[] = [];
+  private checkedPerTurn = 0;
   private failing = false;
   private paused = false;
   private closed = false;
@@ -109,9 +111,11 @@ export class PresenceUpkeep {
   /** Checks some of the topics, in turns. */
   private async check(): Promise<void> {
     const { local, store } = this.dependencies;
-    if (this.unchecked.length === 0) this.unchecked = [...local.names()];
-    const share = Math.ceil(this.unchecked.length / turnsPerSettle);
-    const topics = this.unchecked.splice(0, Math.min(Math.max(share, 100), checkedAtATime));
+    if (this.unchecked.length === 0) {
+      this.unchecked = [...local.names()];
+      this.checkedPerTurn = Math.min(checkedAtATime, Math.ceil(this.unchecked.length / turnsPerRound));
+    }
+    const topics = this.unchecked.splice(0, this.checkedPerTurn);
     const samples = topics.flatMap((topic) => {
       const userId = local.storedUser(topic);
       return userId === undefined ? [] : [{ topic, userId }];

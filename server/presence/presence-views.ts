@@ -134,6 +134,7 @@ export class PresenceViews {
       if (view.compareAgain) this.compareLater(topic);
       view.compareAgain = false;
     }, this.dependencies.store.settleMs);
+    view.timer.unref();
   }
 
   /** Reads the users, and notifies of what the view had not; the first time it only fills the view. */

@@ -9,7 +9,7 @@ export const server = z
     port: setting(z.int().min(0).max(65_535).default(8081), 'Port to listen on; 0 for any free port.'),
     replica_id: setting(
       optionalText(),
-      'Name of this replica, unique in the cluster. Default: host name and a random suffix.',
+      'Name of this replica, unique in the cluster: a second one with the same name does not start. Default: host name and a random suffix.',
     ),
     environment: setting(
       z.enum(['development', 'production', 'test']).default('development'),
