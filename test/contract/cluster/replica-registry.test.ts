@@ -124,7 +124,11 @@ describe('the registry of replicas', function () {
   it('gives the name of a replica of version 0.1 only when that has ended', async () => {
     const a = await open('a');
     const beat = () =>
-      a.call('EVAL', "return redis.call('ZADD', 'rtc:replicas', redis.call('TIME')[1] .. '000', 'w')", '0');
+      a.call(
+        'EVAL',
+        "local t = redis.call('TIME'); return redis.call('ZADD', 'rtc:replicas', t[1] * 1000 + math.floor(t[2] / 1000), 'w')",
+        '0',
+      );
     const old = await FaultyPath.start(redis.port);
     closing.add(() => old.stop());
     const subscriber = new RedisLink(
