@@ -27,7 +27,7 @@ export async function sessionsInRedis(
 ): Promise<SessionSource> {
   const { commandTimeoutMs, stallLimitMs } = redis;
   const link = new RedisLink({ log: silentLog }, { url, commandTimeoutMs, stallLimitMs });
-  const store = new RedisSessionStore(link, { ttlMs: sessions.ttlSecs * 1000 });
+  const store = new RedisSessionStore(link, { keyPrefix: redis.keyPrefix, ttlMs: sessions.ttlSecs * 1000 });
   link.start();
   if (!(await link.whenUp(redisLimitMs))) {
     await link.close();

@@ -98,7 +98,10 @@ function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings:
     broker,
     bus,
     presence: new MemoryPresenceStore(),
-    sessions: new MemorySessionStore({ now }, { ttlMs: settings.sessions.ttlSecs * 1000 }),
+    sessions: new MemorySessionStore(
+      { now: () => performance.now() },
+      { ttlMs: settings.sessions.ttlSecs * 1000 },
+    ),
     shared: new MemorySharedStore({ now }),
     userRates: undefined,
     userQuotas: undefined,
@@ -152,7 +155,7 @@ function redisStorage(
     broker,
     bus,
     presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
-    sessions: new RedisSessionStore(link, { ttlMs: settings.sessions.ttlSecs * 1000 }, () =>
+    sessions: new RedisSessionStore(link, { keyPrefix, ttlMs: settings.sessions.ttlSecs * 1000 }, () =>
       memory.checkSession(),
     ),
     shared: new RedisSharedStore(link, { keyPrefix, answerLimitMs: commandTimeoutMs }),

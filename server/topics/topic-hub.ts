@@ -102,7 +102,7 @@ export class TopicHub implements Topics, BrokerListener {
     connection: Connection,
     topic: string,
     since: Position | undefined,
-    confirm: () => void,
+    confirm: () => Position | undefined,
   ): Promise<Subscribed> {
     const { audience } = this.dependencies;
     const activation = this.activate(topic);
@@ -112,8 +112,8 @@ export class TopicHub implements Topics, BrokerListener {
       const recovery = since === undefined ? undefined : await this.recoverable(activation, since);
       const subscriber = audience.connection(connection.id);
       if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
-      confirm();
-      return this.join(activation, subscriber, recovery);
+      const sentAfter = confirm();
+      return this.join(activation, subscriber, recovery, sentAfter);
     } finally {
       activation.pending--;
       this.dropIfUnused(activation);
@@ -314,15 +314,25 @@ export class TopicHub implements Topics, BrokerListener {
 
   /**
    * Joins within one turn, so that no message can be lost between the read from the log and the live
-   * messages.
+   * messages. If everything after `sentAfter` has been sent to the subscriber, nothing of that is repeated.
    */
-  private join(activation: Activation, subscriber: Subscriber, recovery: Recovery | undefined): Subscribed {
+  private join(
+    activation: Activation,
+    subscriber: Subscriber,
+    recovery: Recovery | undefined,
+    sentAfter: Position | undefined,
+  ): Subscribed {
     const { topic } = activation;
     const { audience } = this.dependencies;
     const alreadyIn = audience.members(topic.name)?.has(subscriber.id) ?? false;
     if (!alreadyIn) topic.flush();
     const { epoch, sequence } = topic.written;
     const at = { topic: topic.name, epoch, sequence };
+    if (recovery?.recovered === true && alreadyIn && sentAfter !== undefined) {
+      const { since } = recovery;
+      if (topic.isSentTo(subscriber.id, since, sentAfter))
+        return { ...at, recovered: true, missed: Math.max(0, sequence - since.sequence) };
+    }
     if (recovery?.recovered === true && recovery.since.sequence < sequence) {
       const reader = topic.catchUpFrom(subscriber, recovery.since);
       if (!alreadyIn) audience.join(subscriber.id, topic.name);
@@ -332,6 +342,7 @@ export class TopicHub implements Topics, BrokerListener {
     }
     if (!alreadyIn) audience.join(subscriber.id, topic.name);
     if (recovery === undefined) return at;
+    if (!recovery.recovered) topic.noteLoss(subscriber.id, at);
     return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
   }
 

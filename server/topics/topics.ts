@@ -25,13 +25,15 @@ export interface Topics {
    * Subscribes a connection. With `since`, the missed messages are sent to it first, after the current turn.
    * Only the {@link import('./subscription-gate.js').SubscriptionGate} calls this: it makes the checks.
    *
-   * @param confirm called in the turn in which the connection joins, right before that; may throw to prevent it
+   * @param confirm called in the turn in which the connection joins, right before that; may throw to prevent
+   * it. Returns a position if the connection is subscribed already and everything after that position is sent
+   * to it: subscribing again from there, or from later, repeats nothing
    */
   subscribe(
     connection: Connection,
     topic: string,
     since: Position | undefined,
-    confirm: () => void,
+    confirm: () => Position | undefined,
   ): Promise<Subscribed>;
   /** Returns true if the connection was subscribed. */
   unsubscribe(connection: Connection, topic: string): boolean;

@@ -131,7 +131,8 @@ for (const transport of ['websocket', 'polling'] as const) {
       await until(() => before.length === 5, 'the first five arrive');
       first.disconnect();
       await until(
-        async () => (await redis.command(`EXISTS session:${String(first.status['session_id'])}`)) === ':1',
+        async () =>
+          (await redis.command(`EXISTS rtc:session:${String(first.status['session_id'])}`)) === ':1',
         'the session is stored',
       );
       await sleep(300);

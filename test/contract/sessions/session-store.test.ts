@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
+import { leaseOf, type SessionLease } from '../../../server/sessions/session-lease.js';
 import type { SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
 import { allSessions } from '../../../server/sessions/backup/session-walk.js';
 import { silentLog } from '../../../server/logging/log.js';
@@ -14,8 +15,13 @@ const session = (id: string, more: Partial<StoredSession> = {}): StoredSession =
   topics: { news: { epoch: 'e1', sequence: 7 } },
   created_at: 1000,
   updated_at: 2000,
+  generation: 0,
+  owner: null,
   ...more,
 });
+/** Writes a session that nobody holds. */
+const put = async (store: SessionStore, one: StoredSession) =>
+  assert.equal(await store.save(one, leaseOf(one)), true);
 
 const many = (count: number, more: Partial<StoredSession> = {}) =>
   Array.from({ length: count }, (_, i) => session(`s${i}`, more));
@@ -33,7 +39,7 @@ for (const storage of ['memory', 'redis'] as const) {
     let store: SessionStore;
 
     const open = async (ttlMs: number): Promise<SessionStore> => {
-      if (redis === undefined) return new MemorySessionStore({ now: Date.now }, { ttlMs });
+      if (redis === undefined) return new MemorySessionStore({ now: () => performance.now() }, { ttlMs });
       const link = new RedisLink(
         { log: silentLog },
         { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
@@ -41,7 +47,7 @@ for (const storage of ['memory', 'redis'] as const) {
       links.push(link);
       link.start();
       assert.ok(await link.whenUp(5000));
-      return new RedisSessionStore(link, { ttlMs });
+      return new RedisSessionStore(link, { keyPrefix: 'rtc', ttlMs });
     };
 
     before(async () => {
@@ -57,7 +63,7 @@ for (const storage of ['memory', 'redis'] as const) {
     after(() => redis?.stop());
 
     it('returns stored sessions, and their time to live', async () => {
-      await store.put(session('a'));
+      await put(store, session('a'));
       assert.deepEqual(await store.get('a'), session('a'));
       const found = await store.find('a');
       assert.deepEqual(found, { ...session('a'), expires_in_secs: found?.expires_in_secs });
@@ -67,7 +73,7 @@ for (const storage of ['memory', 'redis'] as const) {
 
     it('removes expired sessions everywhere', async () => {
       const short = await open(40);
-      await short.put(session('a'));
+      await put(short, session('a'));
       await short.putMany([session('b')], { overwrite: false });
       await until(async () => (await short.count()) === 0, 'they expire');
       assert.deepEqual([await short.get('a'), await short.find('b')], [undefined, undefined]);
@@ -76,7 +82,7 @@ for (const storage of ['memory', 'redis'] as const) {
     });
 
     it('deletes sessions', async () => {
-      await store.put(session('a'));
+      await put(store, session('a'));
       assert.deepEqual([await store.delete('a'), await store.delete('a')], [true, false]);
       assert.equal(await store.get('a'), undefined);
     });
@@ -106,7 +112,7 @@ for (const storage of ['memory', 'redis'] as const) {
         if (++round > 15) continue;
         // The number grows and shrinks, so that Redis resizes its table; listed sessions move to the end of a
         // list.
-        for (let i = 0; i < 20; i++) await store.put(session(`s${round * 20 + i}`));
+        for (let i = 0; i < 20; i++) await put(store, session(`s${round * 20 + i}`));
         await store.putMany(
           Array.from({ length: 500 }, (_, i) => session(`new-${round}-${i}`)),
           { overwrite: false },
@@ -151,7 +157,7 @@ describe('[SESSION STORE] a Redis with keys of other programs', () => {
     link = new RedisLink({ log: silentLog }, { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 });
     link.start();
     assert.ok(await link.whenUp(5000));
-    store = new RedisSessionStore(link, { ttlMs: 3_600_000 });
+    store = new RedisSessionStore(link, { keyPrefix: 'rtc', ttlMs: 3_600_000 });
   });
   after(async () => {
     await link.close();
@@ -160,11 +166,11 @@ describe('[SESSION STORE] a Redis with keys of other programs', () => {
   beforeEach(() => redis.command('FLUSHALL'));
 
   it('counts and skips values that are not sessions', async () => {
-    await store.put(session('good'));
-    await link.call(['SET', 'session:text', 'hello']);
-    await link.call(['SET', 'session:empty', '{}']);
-    await link.call(['SET', 'session:other', JSON.stringify(session('another id'))]);
-    await link.call(['LPUSH', 'session:list', 'x']);
+    await put(store, session('good'));
+    await link.call(['SET', 'rtc:session:text', 'hello']);
+    await link.call(['SET', 'rtc:session:empty', '{}']);
+    await link.call(['SET', 'rtc:session:other', JSON.stringify(session('another id'))]);
+    await link.call(['LPUSH', 'rtc:session:list', 'x']);
     await link.call(['SET', 'elsewhere', JSON.stringify(session('elsewhere'))]);
     let malformed = 0;
     const ids: string[] = [];
