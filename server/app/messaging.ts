@@ -80,6 +80,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
         const connection = registry.connection(id);
         return connection !== undefined && (await isAlive(connection));
       },
+      inboxOf: (connection) => direct.positionOf(connection),
       log: logOf('sessions'),
       now: Date.now,
     },

@@ -1,5 +1,3 @@
-import type { StoredSession } from './session-store.js';
-
 /**
  * Who may write a session. This is the model of a session; the stores apply it in one atomic step
  * (`storage/redis/lua/save-session.lua`, `claim-session.lua`).
@@ -36,8 +34,14 @@ export const unclaimed: SessionLease = Object.freeze({ generation: 0, owner: nul
 /** The generation of a retired session: no claim exceeds it. */
 export const retiredGeneration = Number.MAX_SAFE_INTEGER;
 
+/** A lease as sessions have it; without a generation, nobody has claimed them yet. */
+interface StoredLease {
+  readonly generation?: number | undefined;
+  readonly owner?: string | null | undefined;
+}
+
 /** The lease of a session. */
-export function leaseOf({ generation, owner }: Pick<StoredSession, 'generation' | 'owner'>): SessionLease {
+export function leaseOf({ generation, owner }: StoredLease): SessionLease {
   return generation === undefined ? unclaimed : { generation, owner: owner ?? null };
 }
 

@@ -213,7 +213,7 @@ export class SessionService {
     this.live.delete(connection.id);
     this.pending.delete(live.lease.owner);
     live.isLeft = true;
-    this.writes.left(live).finally(() => this.holders.delete(live));
+    void this.writes.left(live).then(() => this.holders.delete(live));
   }
 
   /** Called when the store is reachable again: it may have lost sessions. */

@@ -9,7 +9,7 @@ import type { Audience, Subscriber } from '../fanout/subscriber.js';
 import type { Batch, Broker, BrokerListener, BrokerState, LogEnd, AppendReceipt } from '../log/broker.js';
 import { ActiveTopic, type AckCollector, type OutboxOverflow } from '../fanout/active-topic.js';
 import { newDeliveryCounts } from '../fanout/delivery-counts.js';
-import { LogFeed, type Feed, type FeedSink } from '../log/feed.js';
+import { LogFeed, type Feed, type FeedSink, type GapSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
 import { isPositionIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
@@ -167,14 +167,10 @@ export class TopicHub implements Topics, BrokerListener {
     return readMissed(this.dependencies.broker, topics, request);
   }
 
-  async follow(topic: string, sink: FeedSink, after?: number): Promise<Feed> {
+  async follow(topic: string, sink: FeedSink, onGap: GapSink): Promise<Feed> {
     const { broker, log, clock } = this.dependencies;
     if (this.feeds.has(topic)) throw new Error(`log ${topic} is followed already`);
-    const ordered = { deliver: sink, gap: () => {} };
-    const feed = new LogFeed({ broker, log, clock }, topic, ordered, {
-      sparse: true,
-      ...(after !== undefined && { after }),
-    });
+    const feed = new LogFeed({ broker, log, clock }, topic, { deliver: sink, gap: onGap }, { sparse: true });
     this.feeds.set(topic, feed);
     const close = () => {
       feed.close();

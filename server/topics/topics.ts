@@ -1,5 +1,5 @@
 import type { AppendReceipt } from '../log/broker.js';
-import type { Feed, FeedSink } from '../log/feed.js';
+import type { Feed, FeedSink, GapSink } from '../log/feed.js';
 import type { History, HistoryRequest } from '../log/history.js';
 import type { Missed, MissedRequest } from '../log/missed.js';
 import type { PublishRequest } from '../log/publish-request.js';
@@ -46,6 +46,9 @@ export interface Topics {
   history(topic: string, request: HistoryRequest): Promise<History>;
   /** A page of the messages of several topics that came after a given one. */
   missed(topics: readonly string[], request: MissedRequest): Promise<Missed>;
-  /** Follows a log from `after` (a sequence; undefined: from its end) in order and without holes. */
-  follow(topic: string, sink: FeedSink, after?: number): Promise<Feed>;
+  /**
+   * Follows a log, from its end, in order and without holes. `onGap` is called when the log was lost or rolled
+   * back: it goes on after a position.
+   */
+  follow(topic: string, sink: FeedSink, onGap: GapSink): Promise<Feed>;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
-import { leaseOf, type SessionLease } from '../../../server/sessions/session-lease.js';
+import { leaseOf } from '../../../server/sessions/session-lease.js';
 import type { SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
 import { allSessions } from '../../../server/sessions/backup/session-walk.js';
 import { silentLog } from '../../../server/logging/log.js';

@@ -111,7 +111,7 @@ describe('[P7] a Redis whose memory is full', function () {
       ['run w 1 e', '1 1 1 0 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
     ],
     ['forget-fields', ['map'], ['field', '5'], 'stored'],
-    ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from'], ['1'], 'stored'],
+    ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from', 'rtc:{t}:meta'], ['', '1'], 'stored'],
     ['presence', ['presence'], ['a', '1000', 'ann', '0', 'bob', '1']],
     ['claim-session', ['session:c'], ['1000', '', '{', '{}']],
     ['put-sessions', ['session:a', 'session:b'], ['1000', '1', '{}', '1', '{}', '2']],
