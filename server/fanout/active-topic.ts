@@ -98,15 +98,14 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   }
 
   /**
-   * Whether everything after `since` has been sent to a subscriber, or will be, if everything after
-   * `sentAfter` has, but for losses.
+   * Whether everything after `since` has been sent to a subscriber, or will be. Everything after its latest
+   * loss has; without a loss, everything after `sentAfter`.
    */
   isSentTo(id: string, since: Position, sentAfter: Position): boolean {
     // What `drop_oldest` has removed is announced, but not known here.
     if (this.settings.overflow === 'drop_oldest') return false;
-    const isAfter = ({ epoch, sequence }: Position) => epoch === since.epoch && sequence <= since.sequence;
-    const loss = this.losses.get(id);
-    if (!isAfter(sentAfter) || (loss !== undefined && !isAfter(loss))) return false;
+    const { epoch, sequence } = this.losses.get(id) ?? sentAfter;
+    if (epoch !== since.epoch || sequence > since.sequence) return false;
     return since.sequence <= this.positionOf(id).sequence && !this.dropping.has(id);
   }
 
