@@ -86,7 +86,7 @@ export class SubscriptionRestore {
         user_id: connection.identity.userId,
         ...(session.resumed !== undefined && {
           recovered:
-            session.resumed &&
+            isExact(session) &&
             topics.length === allowed.size &&
             !rejected.some(({ error }) => error.code === 'too_many_topics') &&
             topics.every(({ topic, recovered }) => recovered === true || !isResumed(session, topic)),
@@ -238,6 +238,11 @@ export class SubscriptionRestore {
       },
     });
   }
+}
+
+/** Whether the topics of a session begin where this client is. */
+function isExact({ resumed, isCopy, topics, positions }: OpenedSession): boolean {
+  return resumed === true || (isCopy === true && [...topics.keys()].every((topic) => positions.has(topic)));
 }
 
 function isResumed({ topics, positions }: OpenedSession, topic: string): boolean {

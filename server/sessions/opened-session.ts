@@ -12,6 +12,8 @@ export interface OpenedSession {
   readonly lease: HeldLease;
   /** Whether it resumes the requested session; undefined: none was requested. */
   readonly resumed: boolean | undefined;
+  /** Another client is connected with the requested session: these are its topics. */
+  readonly isCopy?: true;
   /** Its subscriptions, each with the position of the session. */
   readonly topics: ReadonlyMap<string, Position>;
   /** The positions that the client gives. */
@@ -48,14 +50,15 @@ export function newSession({ owner, isRequested, positions, now }: Wish): Opened
 
 /**
  * The session of a connection after its claim. If another client is connected with it, the connection gets
- * its topics under an id of its own. It has not received what that client has confirmed: it is not resumed.
+ * its topics under an id of its own. It has not received what that client has confirmed: it is not resumed,
+ * unless it gives a position for each of them.
  */
 export function openedBy(claim: Claim, wish: Wish): OpenedSession {
   const fresh = newSession(wish);
   if (claim.outcome === 'none') return fresh;
   const { id, topics, created_at: createdAt, inbox, ...lease } = claim.session;
   const resumed = { ...fresh, topics: new Map(Object.entries(topics)), inbox };
-  if (claim.outcome === 'in_use') return resumed;
+  if (claim.outcome === 'in_use') return { ...resumed, isCopy: true };
   const { generation } = leaseOf(lease);
   return { ...resumed, id, lease: { generation, owner: wish.owner }, resumed: true, createdAt };
 }
