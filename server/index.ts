@@ -1,6 +1,15 @@
 /** For programs that embed the service. */
 export { Service } from './app/service.js';
 export type { ServiceOptions } from './app/service-options.js';
+export type {
+  ProgramPublishOptions,
+  ProgramSubscribeOptions,
+  ProgramSubscription,
+} from './app/program-api.js';
+export type { PublishAnswer } from './commands/publish.js';
+export type { DirectAnswer } from './direct/direct-sender.js';
+export type { SocketIoOptions } from './gateway/socketio/socketio-options.js';
+export type { Position } from '../shared/position.js';
 export type { ConnectEvent, DisconnectEvent, Hooks, PublishEvent, SubscribeEvent } from './hooks/hooks.js';
 export { loadSettings, SettingsError } from './config/load.js';
 export type { Settings } from './config/schema.js';

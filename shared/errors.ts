@@ -25,7 +25,7 @@ export const errorTable = {
   invalid_payload: row(
     400,
     'after_change',
-    'The payload is nested too deeply, or has a forbidden key, an ambiguous binary part or more than ten binary parts.',
+    'The payload, or a large request, is nested too deeply or holds very many values for its size; or the payload has a forbidden key, an ambiguous binary part or more than ten binary parts.',
   ),
   unknown_type: row(400, 'after_change', 'There is no command of this name.'),
   invalid_topic: row(
@@ -36,7 +36,7 @@ export const errorTable = {
   message_too_large: row(
     413,
     'after_change',
-    'The message exceeds the limit; `limit` and `size` are in bytes. A frame above `websocket.transport_limit_bytes` is not answered: its WebSocket is closed with code 1009.',
+    'The message or the request exceeds the limit; `limit` and `size` are in bytes. A frame above `websocket.transport_limit_bytes` is not answered: its WebSocket is closed with code 1009.',
   ),
   unauthorized: row(
     401,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attack } from './attack.js';
 import { answers } from './methods/answers.js';
+import { jsonBombs } from './methods/bombs.js';
 import { handshakes } from './methods/handshakes.js';
 import { heartbeats } from './methods/heartbeats.js';
 import { packets } from './methods/packets.js';
@@ -21,5 +22,6 @@ export const methods: readonly Attack[] = [
   ...packets,
   ...answers,
   ...handshakes,
+  ...jsonBombs,
   ...storms,
 ];

@@ -1,4 +1,5 @@
 import { v7 as uuidV7 } from 'uuid';
+import type { StillAdmitted } from '../commands/still-admitted.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Identity } from '../protocol/identity.js';
 import type { Permissions } from '../auth/permissions.js';
@@ -51,6 +52,8 @@ interface CommandParts {
   readonly logOf: LogFactory;
   /** Refuses commands that a limit or a mode forbids, see {@link CommandRouterDependencies}. */
   readonly admit: CommandRouterDependencies['admit'];
+  /** Refuses commands that have waited, and would not be admitted now. */
+  readonly stillAdmitted: StillAdmitted;
 }
 
 /** Assembles the commands of clients. */
@@ -72,6 +75,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         newId: uuidV7,
         tracer,
         checkTopic: parts.checkTopic,
+        stillAdmitted: parts.stillAdmitted,
         admitBytes: parts.admitBytes,
         onQueued: parts.onQueued,
         onPublished: publishRecord(metrics, parts.logOf('routing')),
@@ -79,13 +83,20 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
       limits,
     ),
     directCommand(
-      { direct: parts.direct, permissions, newId: uuidV7, admitBytes: parts.admitBytes, tracer },
+      {
+        direct: parts.direct,
+        permissions,
+        newId: uuidV7,
+        stillAdmitted: parts.stillAdmitted,
+        admitBytes: parts.admitBytes,
+        tracer,
+      },
       limits,
     ),
     historyCommand({ topics, permissions }, settings.topics),
     missedCommand(
       { topics, permissions, sessionTopics: (id, userId) => sessions.topicsOf(id, userId) },
-      settings.topics,
+      { ...settings.topics, maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
     ),
     presenceCommand({ presence, permissions }, settings.topics),
     refreshCommand({ verify: parts.authenticate, onRefreshed: parts.onRefreshed }),
@@ -96,6 +107,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     commands,
     log: parts.logOf('commands'),
     admit: parts.admit,
+    stillAdmitted: parts.stillAdmitted,
     onRefused: (refusal) => {
       metrics.countRefused(refusal.code);
       traceRefused(refusal);

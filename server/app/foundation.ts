@@ -5,6 +5,7 @@ import { ClientAddresses } from '../gateway/handshake/client-addresses.js';
 import type { Hooks } from '../hooks/hooks.js';
 import { LoggerFactory } from '../logging/logger.js';
 import { Metrics } from '../metrics/metrics.js';
+import { ChangeCount } from '../primitives/change-count.js';
 import { openStorage, type Storage } from '../storage/storage.js';
 import { assembleControl, type Control } from './control.js';
 import { assembleLimits, type Limits } from './limits.js';
@@ -28,6 +29,8 @@ export interface Foundation {
   readonly supervision: Supervision;
   readonly tracing: Tracing;
   readonly addresses: ClientAddresses;
+  /** Changes of what decides who may publish: switches, revocations, identities, disconnected clients. */
+  readonly changes: ChangeCount;
 }
 
 /** @throws SettingsError if the settings are inconsistent */
@@ -43,6 +46,9 @@ export function assembleFoundation(
   const parts = { settings, replicaId, storage, logger, logOf };
   const tokens = assembleTokens({ ...parts, secret: settings.auth.jwtSecret ?? generatedSecret });
   const control = assembleControl(parts);
+  const changes = new ChangeCount();
+  tokens.revocations.onRevoked(changes.increment);
+  control.state.onChange(changes.increment);
   const announce = alertNotifier(control.cluster);
   return {
     ...parts,
@@ -53,6 +59,7 @@ export function assembleFoundation(
     limits: assembleLimits({ ...parts, rates: () => control.state.rates }),
     supervision: assembleSupervision({ ...parts, hooks: options.hooks ?? {}, announce }),
     tracing: assembleTracing({ ...parts, switches: control.map }),
-    addresses: new ClientAddresses(settings.server.trustedProxies),
+    changes,
+    addresses: new ClientAddresses(settings.server.trustedProxies, logOf('connection')),
   };
 }

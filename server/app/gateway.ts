@@ -31,12 +31,14 @@ import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.
 import { FastPublish } from '../gateway/socketio/fast-publish.js';
 import type { NewAdmission } from '../gateway/engine-internals/web-socket-server.js';
 import type { InboundControl } from '../gateway/inbound/inbound-control.js';
-import { applyBudgets } from '../gateway/inbound/inbound-of.js';
+import { applyBudgets, inboundOf } from '../gateway/inbound/inbound-of.js';
+import type { SocketIoOptions } from '../gateway/socketio/socketio-options.js';
 import { createSocketIo, listenTo } from '../gateway/socketio/socketio-server.js';
 import { UserSlots } from '../gateway/user-slots.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Settings } from '../config/schema.js';
+import { RequestSizes } from '../commands/request-sizes.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
@@ -68,18 +70,20 @@ export interface Gateway {
 export function assembleSocketIo(
   { settings, storage: { adapter } }: Foundation,
   { newBudget }: InboundControl,
+  options: SocketIoOptions = {},
 ): SocketIoServer {
   const io = createSocketIo(
     {
       ...transportSettings(settings),
       connectTimeoutMs: settings.websocket.connectTimeoutSecs * 1000,
+      options,
     },
     (reader) => newBudget(reader, 'socketio'),
   );
   if (adapter !== undefined) {
     const key = `${settings.redis.keyPrefix}:io`;
-    const options = { key, publishOnSpecificResponseChannel: true };
-    io.adapter(createAdapter(adapter.publisher, adapter.subscriber, options));
+    const adapterOptions = { key, publishOnSpecificResponseChannel: true };
+    io.adapter(createAdapter(adapter.publisher, adapter.subscriber, adapterOptions));
   }
   return io;
 }
@@ -121,17 +125,22 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     now: () => performance.now(),
   });
   const userSlots = new UserSlots((userId) => limits.userConnections.acquireSlot(userId));
-  const pipeline = new ConnectionPipeline({
-    checkOrigin: originCheck(websocket.allowedOrigins),
-    checkConnectionsEnabled: () => control.state.checkConnect(),
-    admit: (request, isKnown) => admission.admit(request, isKnown),
-    authenticate: tokens.authenticate,
-    onConnect: (event) => hooks.connecting(event),
-    acquireUserSlot: userSlots.acquire,
-    openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
-    checkRevoked: (identity) => tokens.checkRevoked(identity),
-    onRefused: refusals.note,
-  });
+  const onAuthenticated = (transport: object) => inboundOf(transport as EngineConnection)?.authenticated();
+  const pipeline = new ConnectionPipeline(
+    {
+      checkOrigin: originCheck(websocket.allowedOrigins),
+      checkConnectionsEnabled: () => control.state.checkConnect(),
+      admit: (request, isKnown) => admission.admit(request, isKnown),
+      authenticate: tokens.authenticate,
+      onAuthenticated,
+      onConnect: (event) => hooks.connecting(event),
+      acquireUserSlot: userSlots.acquire,
+      openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
+      checkRevoked: (identity) => tokens.checkRevoked(identity),
+      onRefused: refusals.note,
+    },
+    { maxPositions: Math.max(1000, 2 * websocket.maxTopicsPerConnection) },
+  );
   const isExpensive = (name: string) => router.isExpensive(name);
   const answers = new BoundedAnswers(
     {
@@ -149,11 +158,12 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     clock: systemClock,
   });
   const budget = new SendBufferBudget({ clock: systemClock }, settings.outbox);
+  const sizes = new RequestSizes(router, websocket);
   const commandListener = new CommandListener({
     run: (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
     log,
   });
-  const fastPublish = new FastPublish({ run: commands.run, commandListener });
+  const fastPublish = new FastPublish({ run: commands.run, commandListener, sizes });
   const ends = new TransportEnd();
   const lifecycle = new ConnectionLifecycle(
     {
@@ -164,6 +174,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       restore: parts.restore,
       commands,
       router,
+      sizes,
       commandListener,
       fastPublish,
       revalidate: (attempt) => pipeline.revalidate(attempt),
@@ -174,6 +185,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       },
       onSocketLeft: ends.left,
       onConnected: () => metrics.connects++,
+      onDismissed: parts.changes.increment,
       onDisconnected: ({ id: connectionId, identity: { userId } }, reason) => {
         metrics.disconnects++;
         hooks.disconnected({ connectionId, userId, reason });
@@ -213,6 +225,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     {
       members: parts.members,
       authenticate: tokens.authenticate,
+      onAuthenticated,
       mainIdentity: middleware.identityOn,
       onConnect: (event) => hooks.connecting(event),
       acquireUserSlot: userSlots.acquire,

@@ -1,6 +1,7 @@
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { adminRoles, hasRole } from '../admin/admin-route.js';
+import { RequestSizes } from '../commands/request-sizes.js';
 import { apiRouter } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
@@ -19,11 +20,13 @@ interface HttpParts extends Foundation, Messaging {
   /** The routes under `/admin`. */
   readonly admin: Router;
   readonly responses: BoundedResponses;
+  /** False: the program serves requests, and the app is one of its routes. */
+  readonly ownsRequests: boolean;
 }
 
 /**
  * Assembles the HTTP routes: health, metrics, `/api`, `/admin`. Returns a function that adds the response to
- * all other paths. It must be called after an embedding program has added its own routes.
+ * errors and to all other paths. It must be called after an embedding program has added its own routes.
  */
 export function assembleHttp(app: Express, parts: HttpParts): () => void {
   const { settings, storage, metrics, limits, tokens, router, control, registry, logOf } = parts;
@@ -45,6 +48,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     { access: settings.server.metricsAccess, roles: adminRoles },
   );
   app.use(metricsRouter(metrics, access));
+  const sizes = new RequestSizes(router, settings.websocket);
   app.use(
     '/api',
     httpRateLimit(
@@ -53,8 +57,15 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     ),
     authRouter({ refreshes: tokens.refreshes, addressOf, bodies: limits.bodies, now: Date.now }),
     apiRouter(
-      { router, authenticate, addressOf, bodies: limits.bodies, responses: parts.responses },
-      { bodyLimitBytes: settings.websocket.transportLimitBytes },
+      {
+        router,
+        authenticate,
+        checkRevoked: (identity) => tokens.checkRevoked(identity),
+        addressOf,
+        bodies: limits.bodies,
+        responses: parts.responses,
+      },
+      { bodyLimitBytes: Math.min(settings.websocket.transportLimitBytes, sizes.withPayload) },
     ),
   );
   const { adminRequests } = settings.limits;
@@ -75,7 +86,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     parts.admin,
   );
   return () => {
-    app.use(notFound);
+    if (parts.ownsRequests) app.use(notFound);
     app.use(errorHandler(logOf('http')));
   };
 }

@@ -1,6 +1,7 @@
 import type { Server as SocketIoServer } from 'socket.io';
 import { Permissions } from '../auth/permissions.js';
 import { commandAdmission } from '../commands/command-admission.js';
+import { stillAdmitted } from '../commands/still-admitted.js';
 import type { CommandRouter } from '../commands/router.js';
 import { subscribing } from '../commands/subscribe.js';
 import { DirectService } from '../direct/direct-service.js';
@@ -14,10 +15,13 @@ import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
 import { PresenceRooms } from '../gateway/socketio/presence-rooms.js';
 import { PresenceService } from '../presence/presence-service.js';
 import { systemClock } from '../primitives/clock.js';
+import type { Connection } from '../protocol/connection.js';
+import { actions, type Identity } from '../protocol/identity.js';
 import { SessionService } from '../sessions/session-service.js';
 import { SubscriptionGate } from '../topics/subscription-gate.js';
 import type { TopicHub } from '../topics/topic-hub.js';
 import { assembleCommands } from './commands.js';
+import { ProgramApi } from './program-api.js';
 import type { Foundation } from './foundation.js';
 import { assembleTopics } from './topics.js';
 
@@ -34,6 +38,7 @@ export interface Messaging {
   readonly gate: SubscriptionGate;
   readonly restore: SubscriptionRestore;
   readonly router: CommandRouter;
+  readonly program: ProgramApi;
 }
 
 interface MessagingParts extends Foundation {
@@ -43,8 +48,20 @@ interface MessagingParts extends Foundation {
 
 /** Assembles the path of messages, from the command to the fan-out. */
 export function assembleMessaging(parts: MessagingParts): Messaging {
-  const { settings, storage, metrics, tracing, tokens, control, limits, supervision, logOf, io, isDraining } =
-    parts;
+  const {
+    changes,
+    settings,
+    storage,
+    metrics,
+    tracing,
+    tokens,
+    control,
+    limits,
+    supervision,
+    logOf,
+    io,
+    isDraining,
+  } = parts;
   const registry = new ConnectionRegistry(io.of('/'));
   const permissions = new Permissions(settings.permissions);
   const confirmations = new Confirmations(storage.bus);
@@ -109,7 +126,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
   });
   const members = new NamespaceMembers();
   const reads = new ReadThrottle({ clock: systemClock });
-  const router = assembleCommands({
+  const commandParts = {
     settings,
     gate,
     topics,
@@ -122,16 +139,36 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     metrics,
     tracer,
     logOf,
-    checkTopic: (topic) => control.state.checkTopic(topic),
-    admitBytes: (connection, json, attachments) => limits.quotas.admitBytes(connection, json, attachments),
-    onQueued: ({ id }, topic) => reads.published(registry.connection(id), topics.publisher.appendAt(topic)),
+    checkTopic: (topic: string) => control.state.checkTopic(topic),
+    admitBytes: limits.quotas.admitBytes.bind(limits.quotas),
+    onQueued: ({ id }: Connection, topic: string) =>
+      reads.published(registry.connection(id), topics.publisher.appendAt(topic)),
     admit,
-    onRefreshed: async (connection, former) => {
+    stillAdmitted: stillAdmitted({
+      control: control.state,
+      checkRevoked: (identity) => tokens.checkRevoked(identity),
+    }),
+    onRefreshed: async (connection: Connection, former: Identity) => {
+      changes.increment();
       gate.identityChanged(connection, former);
       const socket = registry.connection(connection.id)?.socket;
       if (socket !== undefined) members.refreshed(socket, connection.identity);
       await restore.subscribeToken(connection);
     },
+  };
+  const router = assembleCommands(commandParts);
+  const program = new ProgramApi({
+    router: assembleCommands({
+      ...commandParts,
+      permissions: new Permissions([{ role: '*', topics: ['*'], allow: [...actions] }]),
+      admitBytes: () => {},
+      onQueued: () => {},
+      admit: commandAdmission({ isDraining, control: control.state, limiter: { admit: () => {} } }),
+      stillAdmitted: stillAdmitted({ control: control.state, checkRevoked: () => {} }),
+    }),
+    topics,
+    log: logOf('program'),
+    clock: systemClock,
   });
   tokens.watch(function* () {
     yield* registry.authenticated();
@@ -140,5 +177,17 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
   followRooms({ registry, topics, presence, sessions });
   storage.onUp(() => presence.rewrite());
   storage.onUp(() => sessions.rewrite());
-  return { registry, members, permissions, topics, presence, sessions, direct, gate, restore, router };
+  return {
+    registry,
+    members,
+    permissions,
+    topics,
+    presence,
+    sessions,
+    direct,
+    gate,
+    restore,
+    router,
+    program,
+  };
 }

@@ -1,3 +1,5 @@
+import type { Server as HttpServer } from 'node:http';
+import type { SocketIoOptions } from '../gateway/socketio/socketio-options.js';
 import type { Hooks } from '../hooks/hooks.js';
 import type { LoggerFactory } from '../logging/logger.js';
 
@@ -17,4 +19,12 @@ export interface ServiceOptions {
    * a client without a valid token.
    */
   readonly publicNamespaces?: readonly (string | RegExp)[];
+  /**
+   * The program's own HTTP or HTTPS server. If it has no listener for requests, `service.app` serves them; otherwise the program adds
+   * `service.app` to its routes. It keeps its time-outs. `start()` makes it listen unless it listens already, and `close()` closes it.
+   * Default: a server of the service.
+   */
+  readonly http?: HttpServer;
+  /** Options of Socket.IO. Those that settings of the service decide are refused, with the name of the setting. */
+  readonly socketIo?: SocketIoOptions;
 }

@@ -18,6 +18,7 @@ import { assembleHttp, hasTimedBody } from './http.js';
 import { assembleInbound } from './inbound.js';
 import { assembleMessaging, type Messaging } from './messaging.js';
 import { metricSources } from './metric-sources.js';
+import type { ProgramApi } from './program-api.js';
 import type { ServiceOptions } from './service-options.js';
 import { warnOfDangers } from './setting-warnings.js';
 
@@ -31,6 +32,12 @@ export class Service {
   readonly io: SocketIoServer;
   readonly metrics: Metrics;
   readonly logger: LoggerFactory;
+  /** Publishes a message of the program. @throws RefusalError the same codes as the command `publish` */
+  readonly publish: ProgramApi['publish'];
+  /** Sends a user a message of the program. @throws RefusalError the same codes as the command `direct` */
+  readonly direct: ProgramApi['direct'];
+  /** Hands the messages of a topic to the program, in order. @throws RefusalError `invalid_topic`, `unavailable` */
+  readonly subscribe: ProgramApi['subscribe'];
   /** The secret generated for this run if the settings have none. */
   readonly developmentSecret: string | undefined;
   private readonly foundation: Foundation;
@@ -54,12 +61,16 @@ export class Service {
     this.logger = foundation.logger;
     this.developmentSecret = foundation.generatedSecret;
     this.app = express().disable('x-powered-by').set('trust proxy', foundation.addresses.isTrusted);
-    this.http = createHttpServer(this.app, settings.server);
+    this.http = options.http ?? createHttpServer(settings.server);
+    // A program that serves requests itself adds the app to its routes.
+    const ownsRequests = this.http.listenerCount('request') === 0;
+    if (ownsRequests) this.http.on('request', this.app);
     const inbound = assembleInbound(foundation);
-    this.io = assembleSocketIo(foundation, inbound);
+    this.io = assembleSocketIo(foundation, inbound, options.socketIo);
     const isDraining = () => this.phase === 'draining';
     this.messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
     const parts = { ...foundation, ...this.messaging };
+    ({ publish: this.publish, direct: this.direct, subscribe: this.subscribe } = this.messaging.program);
     const { http, io } = this;
     const { slimConnections: slim } = settings.websocket;
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
@@ -73,7 +84,8 @@ export class Service {
     });
     this.admin = assembleAdmin({ ...parts, responses });
     const admin = this.admin.router;
-    this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt: this.startedAt, admin, responses });
+    const { startedAt } = this;
+    this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt, admin, responses, ownsRequests });
     this.metrics.setSources(metricSources({ ...parts, gateway: this.gateway }));
   }
 
@@ -87,10 +99,12 @@ export class Service {
     await storage.whenReady(3000);
     await Promise.all([control.map.read(), tokens.read(), tracing.spans.open()]);
     const { host, port } = this.settings.server;
-    await new Promise<void>((resolve, reject) => {
-      this.http.once('error', reject);
-      this.http.listen(port, host, resolve);
-    });
+    if (!this.http.listening) {
+      await new Promise<void>((resolve, reject) => {
+        this.http.once('error', reject);
+        this.http.listen(port, host, resolve);
+      });
+    }
     this.phase = 'running';
     const address = this.http.address() as AddressInfo;
     logOf('service').info('Listening', {
@@ -121,8 +135,9 @@ export class Service {
 
   private async shutDown(): Promise<void> {
     const { tokens, limits, control, supervision, tracing, storage, metrics, logOf } = this.foundation;
-    const { topics, sessions, direct, presence } = this.messaging;
+    const { topics, sessions, direct, presence, program } = this.messaging;
     this.phase = 'draining';
+    program.close();
     this.gateway.stop();
     tokens.close();
     limits.close();

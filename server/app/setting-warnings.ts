@@ -28,7 +28,7 @@ export function warnOfDangers(settings: Settings, generatedSecret: boolean, log:
 
 /** A limit above that of the profile is no danger yet: rtc config check names it. Missing quotas are one danger together. */
 function warnedDangers(dangers: readonly Danger[]): Danger[] {
-  const present = dangers.filter((danger) => typeof danger.present !== 'number' || danger.present === 0);
+  const present = dangers.filter(({ isOff }) => isOff);
   const others = present.filter(({ setting }) => !userQuotas.includes(setting));
   if (present.length - others.length < userQuotas.length) return others;
   return [...others, noUserQuotas];
@@ -37,6 +37,7 @@ function warnedDangers(dangers: readonly Danger[]): Danger[] {
 const noUserQuotas: Danger = {
   setting: 'limits.user_stored_bytes',
   present: 0,
+  isOff: true,
   risk: 'one user can fill the histories and the memory, because no quota of users is set',
   remedy: `set what one user may do: ${userQuotas.join(', ')}`,
 };

@@ -4,6 +4,7 @@ import type { ConnectionRegistry } from '../gateway/connection-registry.js';
 import type { LogFactory } from '../logging/log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Storage } from '../storage/storage.js';
+import type { ChangeCount } from '../primitives/change-count.js';
 import { systemClock } from '../primitives/clock.js';
 import { PublishQuotas } from '../publish/publish-quotas.js';
 import { TopicHub } from '../topics/topic-hub.js';
@@ -19,6 +20,7 @@ interface TopicParts {
   readonly confirmations: Confirmations;
   readonly supervision: Supervision;
   readonly limits: Limits;
+  readonly changes: ChangeCount;
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly logOf: LogFactory;
@@ -36,6 +38,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       supervisor: supervision.supervisor,
       onPublish: supervision.hooks.publish,
       quotas: new PublishQuotas({ memory: storage.memory, users: parts.limits.quotas }),
+      changes: parts.changes,
       tracer: tracing.tracer,
       onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
       log: parts.logOf('routing'),

@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander';
 import { dangersOf, type Danger } from '../config/dangers.js';
 import { publicSettings } from '../config/describe.js';
-import { hardenedValues } from '../config/hardened.js';
 import type { Settings } from '../config/schema.js';
 
 /** Exit code if a configuration lacks something of the profile. Invalid settings end with 2. */
@@ -42,9 +41,8 @@ function checked(dangers: readonly Danger[]): string {
 function compared(dangers: readonly Danger[]): string {
   if (dangers.length === 0) return 'nothing is missing of the profile hardened';
   return dangers
-    .map(({ setting, present, risk, remedy }) => {
-      const hardened = hardenedValues.find(({ name }) => name === setting);
-      const values = `present ${JSON.stringify(present)}${hardened === undefined ? '' : `, hardened ${JSON.stringify(hardened.value)}`}`;
+    .map(({ setting, present, hardened, risk, remedy }) => {
+      const values = `present ${JSON.stringify(present)}${hardened === undefined ? '' : `, hardened ${JSON.stringify(hardened)}`}`;
       return `${setting}: ${values} (${risk}); ${remedy}`;
     })
     .join('\n');

@@ -27,7 +27,12 @@ export async function sessionsInRedis(
 ): Promise<SessionSource> {
   const { commandTimeoutMs, stallLimitMs } = redis;
   const link = new RedisLink({ log: silentLog }, { url, commandTimeoutMs, stallLimitMs });
-  const store = new RedisSessionStore(link, { keyPrefix: redis.keyPrefix, ttlMs: sessions.ttlSecs * 1000 });
+  const { ttlSecs, maxPerUser, maxBytesPerUser } = sessions;
+  const limits = { userSessions: maxPerUser, userBytes: maxBytesPerUser };
+  const store = new RedisSessionStore(
+    { link },
+    { keyPrefix: redis.keyPrefix, ttlMs: ttlSecs * 1000, limits },
+  );
   link.start();
   if (!(await link.whenUp(redisLimitMs))) {
     await link.close();

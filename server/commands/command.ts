@@ -27,6 +27,8 @@ export interface Command<Request = unknown, Answer extends object = object> {
   readonly name: string;
   readonly schema: z.ZodType<Request>;
   readonly frame: CommandFrame<Answer>;
+  /** The request has a payload: its size is limited by that of a message. Other requests are short. */
+  readonly carriesPayload?: true;
   /** The answer can be large: a connection has one such command under way at a time. */
   readonly isExpensive?: true;
   /** Modes of the service in which it is refused. */

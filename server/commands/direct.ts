@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Permissions } from '../auth/permissions.js';
-import type { Connection } from '../protocol/connection.js';
+import { senderOf, type Connection } from '../protocol/connection.js';
 import type { DirectAnswer, DirectSender } from '../direct/direct-sender.js';
 import type { UserQuotas } from '../limits/user-quotas.js';
+import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField, userIdField } from '../protocol/request-fields.js';
@@ -17,10 +18,14 @@ const schema = z.strictObject({
   trace: traceField.optional(),
 });
 
+const sending = { name: 'direct', refusedIn: ['read_only', 'maintenance'] } as const;
+
 interface DirectDependencies {
   readonly direct: DirectSender;
   readonly permissions: Permissions;
   readonly newId: () => string;
+  /** Checks again whether the client may send at all. */
+  readonly stillAdmitted: StillAdmitted;
   /** Counts the bytes of a payload; throws to refuse it. */
   readonly admitBytes: UserQuotas['admitBytes'];
   readonly tracer: Pick<MessageTracer, 'begin'>;
@@ -28,14 +33,15 @@ interface DirectDependencies {
 
 /** `direct`: a message to all connections of a user, or to the user's inbox. */
 export function directCommand(
-  { direct, permissions, newId, admitBytes, tracer }: DirectDependencies,
+  { direct, permissions, newId, stillAdmitted, admitBytes, tracer }: DirectDependencies,
   settings: PayloadLimits & { readonly confirmTimeoutMs: number },
 ): Command<z.output<typeof schema>, DirectAnswer> {
   return {
     name: 'direct',
     schema,
+    carriesPayload: true,
     frame: { type: 'Direct', answer: (answer, { id }) => (id === undefined ? [] : [ackFrame(answer)]) },
-    refusedIn: ['read_only', 'maintenance'],
+    refusedIn: sending.refusedIn,
     async run(connection, request) {
       const id = newId();
       const trace = tracer.begin(connection, 'direct', id, request.to, request.trace === true);
@@ -56,16 +62,21 @@ export function directCommand(
     id: string,
     trace: MessageTrace | undefined,
   ): Promise<DirectAnswer> {
-    permissions.check(connection.identity, 'direct', request.to);
+    const check = () => permissions.check(connection.identity, 'direct', request.to);
+    check();
     const { json, attachments } = readPayload(request.payload, connection.wire, settings);
     admitBytes(connection, json, attachments);
     trace?.validated();
     return direct.send({
       id,
-      from: connection.identity.userId,
+      from: senderOf(connection),
       to: request.to,
       payloadJson: json,
       attachments,
+      recheck: () => {
+        stillAdmitted(connection, sending);
+        check();
+      },
       ...(request.key !== undefined && { key: request.key }),
       confirm: request.confirm ?? 'delivered',
       timeoutMs: request.timeout_ms ?? settings.confirmTimeoutMs,

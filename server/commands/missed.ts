@@ -3,6 +3,7 @@ import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import type { Permissions } from '../auth/permissions.js';
 import { positionField, sessionIdField } from '../protocol/request-fields.js';
+import { boundedRecord } from '../protocol/request-shape.js';
 import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Topics } from '../topics/topics.js';
 import { binaryFormOf, messageOf, pageLimits, type AnswerSettings } from './answer-page.js';
@@ -15,13 +16,15 @@ interface MissedDependencies {
   readonly sessionTopics: (sessionId: string, userId: string) => Promise<string[]>;
 }
 
-const schema = z.strictObject({
-  /** Id of the last message that the client received. */
-  since: z.uuid(),
-  session_id: sessionIdField.optional(),
-  /** Positions at which an earlier answer has ended: they count instead of `since`. */
-  positions: z.record(z.string(), positionField).optional(),
-});
+/** @param maxPositions those of an earlier answer: of the topics of a connection, and of a session */
+const schemaOf = (maxPositions: number) =>
+  z.strictObject({
+    /** Id of the last message that the client received. */
+    since: z.uuid(),
+    session_id: sessionIdField.optional(),
+    /** Positions at which an earlier answer has ended: they count instead of `since`. */
+    positions: boundedRecord(positionField, maxPositions).optional(),
+  });
 
 interface MissedAnswer {
   messages: Message[];
@@ -36,11 +39,11 @@ interface MissedAnswer {
  */
 export function missedCommand(
   { topics, permissions, sessionTopics }: MissedDependencies,
-  settings: AnswerSettings,
-): Command<z.output<typeof schema>, MissedAnswer> {
+  settings: AnswerSettings & { readonly maxTopicsPerConnection: number },
+): Command<z.output<ReturnType<typeof schemaOf>>, MissedAnswer> {
   return {
     name: 'missed',
-    schema,
+    schema: schemaOf(2 * settings.maxTopicsPerConnection),
     frame: { type: 'GetMissedMessages', answer: missedFrames },
     isExpensive: true,
     refusedIn: ['maintenance'],

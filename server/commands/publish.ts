@@ -3,8 +3,9 @@ import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Durability, AppendReceipt } from '../log/broker.js';
 import type { Topics } from '../topics/topics.js';
-import type { Connection } from '../protocol/connection.js';
+import { senderOf, type Connection } from '../protocol/connection.js';
 import type { UserQuotas } from '../limits/user-quotas.js';
+import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
@@ -30,6 +31,8 @@ interface PublishDependencies {
   readonly tracer: Pick<MessageTracer, 'begin'>;
   /** Throws to refuse publishes to a topic, for every caller. */
   readonly checkTopic: (topic: string) => void;
+  /** Checks again whether the client may publish at all. */
+  readonly stillAdmitted: StillAdmitted;
   /** Counts the bytes of a payload; throws to refuse it. */
   readonly admitBytes: UserQuotas['admitBytes'];
   /** Called with each message that waits for its append. */
@@ -51,7 +54,10 @@ const schema = z.strictObject({
   trace: traceField.optional(),
 });
 
-interface PublishAnswer {
+const publishing = { name: 'publish', refusedIn: ['read_only', 'maintenance'] } as const;
+
+/** The answer of `publish`. */
+export interface PublishAnswer {
   id: string;
   topic: string;
   epoch: string;
@@ -73,6 +79,7 @@ export function publishCommand(
     newId,
     tracer,
     checkTopic,
+    stillAdmitted,
     admitBytes,
     onQueued,
     onPublished,
@@ -82,13 +89,14 @@ export function publishCommand(
   return {
     name: 'publish',
     schema,
+    carriesPayload: true,
     frame: {
       type: 'Broadcast',
       answer: (answer, { id }) =>
         // Without an id no answer is asked for: the message itself comes back to subscribers.
         id === undefined ? [] : [ackFrame(answer)],
     },
-    refusedIn: ['read_only', 'maintenance'],
+    refusedIn: publishing.refusedIn,
     async run(connection, request) {
       const startedAt = performance.now();
       const id = newId();
@@ -97,8 +105,11 @@ export function publishCommand(
       let receipt: AppendReceipt;
       try {
         const topic = readTopicName(request.topic, 'topic');
-        permissions.check(connection.identity, 'publish', topic);
-        checkTopic(topic);
+        const check = () => {
+          permissions.check(connection.identity, 'publish', topic);
+          checkTopic(topic);
+        };
+        check();
         const { json, attachments } = readPayload(request.payload, connection.wire, settings);
         admitBytes(connection, json, attachments);
         trace?.validated();
@@ -108,7 +119,11 @@ export function publishCommand(
           topic,
           payloadJson: json,
           attachments,
-          sender: connection.identity.userId,
+          sender: senderOf(connection),
+          recheck: () => {
+            stillAdmitted(connection, publishing);
+            check();
+          },
           ...(request.key !== undefined && { key: request.key }),
           ...(confirmed && { confirmTo: confirmations.replicaId }),
           ...(trace && { trace }),

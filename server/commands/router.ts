@@ -2,6 +2,7 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
+import type { StillAdmitted } from './still-admitted.js';
 import { beginningOf } from '../protocol/name.js';
 import { parseRequest } from '../protocol/parse-request.js';
 
@@ -19,6 +20,8 @@ export interface CommandRouterDependencies {
     connection: Connection,
     command: Pick<Command, 'name' | 'refusedIn'> | undefined,
   ) => void | Promise<void>;
+  /** Called before a command runs that has waited for {@link admit}. */
+  readonly stillAdmitted: StillAdmitted;
   /** Called for each refused command. */
   readonly onRefused: (refusal: RefusedCommand) => void;
 }
@@ -55,6 +58,11 @@ export class CommandRouter {
     return this.commands.get(name)?.isExpensive === true;
   }
 
+  /** Whether the requests of a command have a payload. */
+  carriesPayload(name: string): boolean {
+    return this.commands.get(name)?.carriesPayload === true;
+  }
+
   /** Never throws and never rejects. */
   async run(connection: Connection, name: string, request: unknown): Promise<Answer> {
     let ran = false;
@@ -64,6 +72,7 @@ export class CommandRouter {
       if (admitted !== undefined) {
         await admitted;
         if (connection.isClosed === true) throw new RefusalError('conflict', 'the connection has closed');
+        this.dependencies.stillAdmitted(connection, command);
       }
       if (command === undefined)
         throw new RefusalError(

@@ -7,10 +7,17 @@ import type { Subscribed } from '../topics/topics.js';
 import { statusFrame, type Command } from './command.js';
 import { topicsField } from '../protocol/request-fields.js';
 
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 const schema = z.strictObject({
   topics: topicsField,
-  /** Positions by topic. Each is read by itself: a wrong one costs its topic the recovery, nothing more. */
-  since: z.record(z.string(), z.unknown()).optional(),
+  /**
+   * Positions by topic, of other topics too: only those of `topics` are looked at. Each is read by itself: a wrong one costs its topic the recovery,
+   * nothing more.
+   */
+  since: z.custom<Readonly<Record<string, unknown>>>(isRecord, 'must be an object').optional(),
   /** Also send `presence` events of these topics. */
   presence: z.boolean().optional(),
 });

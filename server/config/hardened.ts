@@ -14,7 +14,7 @@ export interface HardenedSetting {
 }
 
 /** A setting whose number is a limit, and 0 for none. */
-function limit(name: string, value: number, risk: string): HardenedSetting {
+export function limit(name: string, value: number, risk: string): HardenedSetting {
   const isWeaker = (settings: Settings) => {
     const present = presentValue(settings, name);
     return typeof present !== 'number' || present === 0 || present > value;
@@ -39,6 +39,11 @@ export const userQuotas: readonly string[] = [
 
 /** Actions on topics. `direct` is about users. */
 const topicActions = ['subscribe', 'publish', 'history', 'presence'] as const;
+
+/** Whether a pattern names no topic in particular: `*`, `**`, `*.*`. */
+function matchesEverything(pattern: string): boolean {
+  return pattern.includes('*') && !/[\p{L}\p{N}]/u.test(pattern);
+}
 
 /** The profile `hardened`: what is fit for the internet, where the standard default is not. */
 export const hardenedValues: readonly HardenedSetting[] = [
@@ -66,7 +71,9 @@ export const hardenedValues: readonly HardenedSetting[] = [
     isWeaker: ({ permissions }) =>
       permissions.some(
         ({ role, topics, allow }) =>
-          role === '*' && topics.includes('*') && topicActions.some((action) => allow.includes(action)),
+          role === '*' &&
+          topics.some(matchesEverything) &&
+          topicActions.some((action) => allow.includes(action)),
       ),
     risk: 'every user with a valid token may use every topic',
   },
@@ -97,6 +104,12 @@ export const hardenedValues: readonly HardenedSetting[] = [
   limit('limits.user_bytes_per_sec', 1_000_000, 'one user can keep the replicas busy with large messages'),
   limit('limits.user_stored_bytes', 50_000_000, 'one user can fill the histories, and the memory of Redis'),
   limit('limits.user_new_topics', 1000, 'one user can fill the memory with topics'),
+  limit('sessions.max_per_user', 500, 'one user can fill the memory of Redis with sessions'),
+  limit(
+    'sessions.max_bytes_per_user',
+    4_194_304,
+    'one user can fill the memory of Redis with large sessions',
+  ),
   limit('limits.http_requests', 6000, 'one caller can keep a replica busy with requests to /api'),
   limit('limits.admin_requests', 6000, 'one caller can keep a replica busy with requests to /admin'),
 ];

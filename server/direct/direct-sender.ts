@@ -3,13 +3,16 @@ import type { MessageTrace } from '../tracing/message-tracer.js';
 /** A message to one user. */
 export interface DirectRequest {
   readonly id: string;
-  readonly from: string;
+  /** User id; null for the program that embeds the service. */
+  readonly from: string | null;
   readonly to: string;
   readonly payloadJson: string;
   readonly attachments: readonly Buffer[];
   readonly key?: string;
   readonly confirm: 'stored' | 'delivered';
   readonly timeoutMs: number;
+  /** Called right before the message is stored, see `PublishRequest.recheck`. */
+  readonly recheck: () => void;
   readonly trace?: MessageTrace;
 }
 

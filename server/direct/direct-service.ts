@@ -83,6 +83,7 @@ export class DirectService implements DirectSender {
         payloadJson: request.payloadJson,
         attachments: request.attachments,
         sender: request.from,
+        recheck: request.recheck,
         confirmTo: confirmations.replicaId,
         ...(request.key !== undefined && { key: request.key }),
         ...(trace && { trace }),

@@ -63,6 +63,7 @@ export class ClientConnection implements Subscriber {
   private currentIdentity: Identity;
   sessionId: string;
   isClosed = false;
+  isDismissed = false;
   readonly socket: Socket;
   /** What its transport may cost. */
   readonly inbound: InboundBudget | undefined;
@@ -138,10 +139,11 @@ export class ClientConnection implements Subscriber {
 
   /**
    * The client has left. Its transport may stay open: another namespace may use it, or the client may join
-   * again.
+   * again. `isDismissed`: it was disconnected.
    */
-  closed(): void {
+  closed(isDismissed: boolean): void {
     this.isClosed = true;
+    this.isDismissed = isDismissed;
     this.release?.();
     this.outbox.close();
     this.awaited = undefined;

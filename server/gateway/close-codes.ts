@@ -14,6 +14,8 @@ export const closeReasons = {
   overLimit: (text: string): CloseReason => [1008, text.slice(0, 120)],
   /** The client sent a frame above `websocket.transport_limit_bytes`. */
   tooLarge: (limitBytes: number): CloseReason => [1009, `a frame may have at most ${limitBytes} bytes`],
+  /** A frame of the client came in too many chunks of bytes. */
+  tooManyPieces: (limit: number): CloseReason => [1008, `a frame may come in at most ${limit} pieces`],
   /** The client should connect again, to another replica. */
   shuttingDown: [1012, 'the replica is shutting down'],
 } as const satisfies Readonly<Record<string, CloseReason | ((limit: never) => CloseReason)>>;

@@ -3,6 +3,7 @@ import type { Socket } from 'socket.io';
 import type { Position } from '../../shared/position.js';
 import { RefusalError, toWireError, type ErrorCode } from '../../shared/errors.js';
 import type { SendBufferBudget } from '../fanout/outbox.js';
+import type { RequestSizes } from '../commands/request-sizes.js';
 import type { CommandRouter } from '../commands/router.js';
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
@@ -30,6 +31,7 @@ interface ConnectionLifecycleDependencies {
   readonly restore: SubscriptionRestore;
   readonly commands: CommandQueue;
   readonly router: CommandRouter;
+  readonly sizes: RequestSizes;
   readonly commandListener: CommandListener;
   readonly fastPublish: FastPublish;
   /** @throws RefusalError if the client is no longer allowed to connect */
@@ -39,6 +41,8 @@ interface ConnectionLifecycleDependencies {
   /** Called with each socket that has left, whether or not its transport is open. */
   readonly onSocketLeft: (socket: Socket) => void;
   readonly onConnected: () => void;
+  /** Called when a client was disconnected. */
+  readonly onDismissed: () => void;
   readonly onDisconnected: (connection: Connection, reason: string) => void;
   readonly onRefused: (error: unknown, request: IncomingMessage) => void;
   /** Called with what a connection was closed for sending. */
@@ -56,6 +60,13 @@ interface ConnectionLifecycleSettings {
   readonly slimConnections: boolean;
 }
 
+/** Reasons of Socket.IO that mean that the client has not left by itself. */
+const dismissals: ReadonlySet<string> = new Set([
+  'server namespace disconnect',
+  'forced close',
+  'forced server close',
+]);
+
 /** The life of a connection after all checks have passed: attach, restore, detach. */
 export class ConnectionLifecycle {
   /** Connections that were made slim. */
@@ -66,8 +77,8 @@ export class ConnectionLifecycle {
     private readonly dependencies: ConnectionLifecycleDependencies,
     private readonly settings: ConnectionLifecycleSettings,
   ) {
-    const { commands, router, log } = dependencies;
-    this.frames = new FrameReceiver({ commands, router, log }, settings);
+    const { commands, router, sizes, log } = dependencies;
+    this.frames = new FrameReceiver({ commands, router, sizes, log }, settings);
   }
 
   /** Whether another client has joined on the transport of a socket. */
@@ -151,13 +162,15 @@ export class ConnectionLifecycle {
 
   private readonly onLeft = ((lifecycle: ConnectionLifecycle) =>
     function (this: Socket, reason: string): void {
-      const { registry, fastPublish, commands, onDisconnected, log } = lifecycle.dependencies;
+      const { registry, fastPublish, commands, onDismissed, onDisconnected, log } = lifecycle.dependencies;
       const connection = registry.connection(this.id);
       if (connection === undefined) return;
       registry.delete(connection);
       this.conn.off('heartbeat', lifecycle.onHeartbeat);
       if (connection.wire === 'socketio') fastPublish.detach(connection);
-      connection.closed();
+      const isDismissed = dismissals.has(reason);
+      connection.closed(isDismissed);
+      if (isDismissed) onDismissed();
       commands.left(connection);
       closeTransport(this, reason);
       lifecycle.dependencies.onSocketLeft(this);

@@ -21,6 +21,8 @@ interface ConnectionPipelineDependencies {
   readonly admit: (request: IncomingMessage, isKnown: boolean) => undefined | Promise<void>;
   /** Verifies a token. @throws RefusalError `unauthorized`, `token_expired`, `token_revoked` */
   readonly authenticate: (token: string) => Identity;
+  /** The token of the client of a transport was verified. */
+  readonly onAuthenticated: (transport: object) => void;
   /** Returns undefined if no hook is configured. */
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Returns undefined if connections of users are not limited. */
@@ -34,6 +36,11 @@ interface ConnectionPipelineDependencies {
   readonly checkRevoked: (identity: Identity) => void;
   /** Called for each attempt that a step refuses. */
   readonly onRefused: (error: unknown, request: IncomingMessage) => void;
+}
+
+interface ConnectionPipelineSettings {
+  /** Most entries of `auth.positions`. More than a connection may have topics: a client may keep those of topics that it has left. */
+  readonly maxPositions: number;
 }
 
 /**
@@ -58,7 +65,10 @@ type Handshake = Step<IncomingMessage>;
  * {@link import('./connection-lifecycle.js').ConnectionLifecycle}.
  */
 export class ConnectionPipeline {
-  constructor(private readonly dependencies: ConnectionPipelineDependencies) {}
+  constructor(
+    private readonly dependencies: ConnectionPipelineDependencies,
+    private readonly settings: ConnectionPipelineSettings,
+  ) {}
 
   private readonly beforeTransport: readonly [origin: Handshake, enabled: Handshake, admit: Handshake] = [
     (request) => this.dependencies.checkOrigin(request),
@@ -133,6 +143,7 @@ export class ConnectionPipeline {
 
   private authenticate(attempt: ConnectionAttempt): void {
     attempt.identity ??= this.dependencies.authenticate(attempt.credentials.token());
+    this.dependencies.onAuthenticated(attempt.transport);
   }
 
   private askHook({ identity, address, wire }: ConnectionAttempt): Promise<void> | undefined {
@@ -150,7 +161,7 @@ export class ConnectionPipeline {
     attempt.session = await this.dependencies.openSession(
       attempt.identity!.userId,
       sessionId,
-      readPositions(positions, 'auth.positions'),
+      readPositions(positions, 'auth.positions', this.settings.maxPositions),
     );
   }
 }

@@ -13,6 +13,8 @@ import { requestBody } from './request-body.js';
 interface ApiDependencies {
   readonly router: CommandRouter;
   readonly authenticate: (token: string) => Identity;
+  /** @throws RefusalError `token_revoked` */
+  readonly checkRevoked: (identity: Identity) => void;
   readonly addressOf: (request: Request) => string;
   readonly responses: BoundedResponses;
   readonly bodies: Pick<BodyBudget, 'open'>;
@@ -22,7 +24,7 @@ interface ApiDependencies {
  * Commands over HTTP for backends: the same requests and answers as on the sockets. The body of a request is read once the caller is known.
  */
 export function apiRouter(
-  { router, authenticate, addressOf, bodies, responses }: ApiDependencies,
+  { router, authenticate, checkRevoked, addressOf, bodies, responses }: ApiDependencies,
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
@@ -37,6 +39,8 @@ export function apiRouter(
 
   const run = async (response: Response, command: string, body: unknown) => {
     const caller = callerOf(response);
+    // The body took its time.
+    checkRevoked(caller.identity);
     const isLarge = router.isExpensive(command);
     const hold = isLarge ? await responses.acquire(response, caller.identity.userId) : undefined;
     if (isLarge && hold === undefined) return;
@@ -45,9 +49,11 @@ export function apiRouter(
     else if (hold === undefined) sendJson(response, answer);
     else responses.send(response, hold, answer);
   };
-  const withKey = (request: Request) => {
+  const withKey = (request: Request): unknown => {
     const key = request.get('idempotency-key');
-    return { ...(request.body as object), ...(key !== undefined && { key }) };
+    // A list is no request. It is not copied: it can be long.
+    if (key === undefined || Array.isArray(request.body)) return request.body as unknown;
+    return { ...(request.body as object), key };
   };
   api.post('/publish', identify, readBody, (request, response) => run(response, 'publish', withKey(request)));
   api.post('/direct', identify, readBody, (request, response) => run(response, 'direct', withKey(request)));

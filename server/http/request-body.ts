@@ -19,6 +19,7 @@ export function requestBody(
 ): RequestHandler {
   const read = jsonBody(settings.limitBytes);
   return (request, response, next) => {
+    let done = next;
     if (hasBody(request)) {
       const held = bodies.open(callerOf(request));
       const onData = (chunk: Buffer) => {
@@ -27,15 +28,22 @@ export function requestBody(
         } catch (error) {
           request.off('data', onData);
           held.release();
-          stopReading(request, error);
+          // The reader drops what it has, and what still comes.
+          request.emit('error', error);
         }
       };
       // The reader attaches its own listener in this turn, so it misses nothing.
       request.on('data', onData);
-      request.once('end', held.release);
-      request.once('close', held.release);
+      response.once('close', held.release);
+      // A complete body is held until its turn to be parsed.
+      done = (error?: unknown) => {
+        // The reader may have given up on the rest, and listens no longer.
+        request.off('data', onData);
+        held.release();
+        next(error);
+      };
     }
-    void read(request, response, next);
+    void read(request, response, done);
   };
 }
 
@@ -43,12 +51,4 @@ export function requestBody(
 export function hasBody({ headers }: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': encoding } = headers;
   return encoding !== undefined || (length !== undefined && length !== '0');
-}
-
-/** Makes the reader give up with an error: it drops what it has, and what still comes. */
-function stopReading(request: IncomingMessage, error: unknown): void {
-  const { 'content-encoding': encoding = 'identity' } = request.headers;
-  // The reader of a compressed body listens to the decompressed stream, not to the request.
-  if (encoding.toLowerCase() === 'identity') request.emit('error', error);
-  else request.destroy();
 }

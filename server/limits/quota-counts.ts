@@ -14,6 +14,10 @@ export interface QuotaCounts {
   memoryShare: number;
   /** Requests refused because only operators' changes are stored any more. */
   memoryReserved: number;
+  /** Sessions dropped because their user had too many. */
+  userSessions: number;
+  /** Sessions dropped because all of them took too much memory, without Redis. */
+  sessionMemory: number;
 }
 
 /** All zero. */
@@ -26,5 +30,7 @@ export function newQuotaCounts(): QuotaCounts {
     inboxShare: 0,
     memoryShare: 0,
     memoryReserved: 0,
+    userSessions: 0,
+    sessionMemory: 0,
   };
 }

@@ -9,7 +9,7 @@ export interface QuotaUse {
 /** The use of quotas by users on all replicas together. */
 export interface UserQuotaStore {
   /**
-   * Adds to the use of a user, and returns what all replicas have added. Rejects while the store is
+   * Adds to the use of a user (a negative amount is given back), and returns what all replicas have added. Rejects while the store is
    * unreachable or full.
    */
   add(quota: string, userId: string, amount: number, windowMs: number): Promise<QuotaUse>;

@@ -53,9 +53,13 @@ export class UserQuotas {
     this.topics = new UserQuota(dependencies, { name: 'topics', limit: newTopics, windowMs });
   }
 
-  /** Whether {@link admitStored} can refuse, or {@link onStored} has something to count. */
+  /** Whether there is a limit of {@link admitStored} or {@link admitTopic}. */
   get limitsStored(): boolean {
     return this.stored.isLimited || this.topics.isLimited;
+  }
+
+  get limitsTopics(): boolean {
+    return this.topics.isLimited;
   }
 
   /** Counts the payload of a command. @throws RefusalError `rate_limited` */
@@ -83,10 +87,14 @@ export class UserQuotas {
     this.published.used(userId, bytes);
   }
 
-  /** @throws RefusalError `quota_exceeded` */
-  admitStored(userId: string, bytes: number): void {
+  /**
+   * Reserves what a message takes. The returned function must be called with the outcome.
+   *
+   * @throws RefusalError `quota_exceeded`
+   */
+  admitStored(userId: string, bytes: number): (isStored: boolean) => void {
     const retryAfterMs = this.stored.waitMs(userId, bytes);
-    if (retryAfterMs === 0) return;
+    if (retryAfterMs === 0) return this.stored.reserve(userId, bytes);
     this.dependencies.counts.storedBytes++;
     throw this.refusal(`more than ${this.stored.limit} bytes`, this.stored.limit, retryAfterMs, 'store');
   }
@@ -96,17 +104,24 @@ export class UserQuotas {
     return this.topics.waitMs(userId, 1) === 0;
   }
 
+  /**
+   * Reserves the creation of a topic; undefined: the user may not create another one. The returned function must be
+   * called with the outcome.
+   */
+  admitTopic(userId: string): ((isCreated: boolean) => void) | undefined {
+    return this.mayCreate(userId) ? this.topics.reserve(userId, 1) : undefined;
+  }
+
+  /** A topic was created without a reservation. */
+  onCreated(userId: string): void {
+    this.topics.used(userId, 1);
+  }
+
   /** The refusal of a message that would create a topic. */
   noNewTopic(userId: string): RefusalError {
     this.dependencies.counts.newTopics++;
     const retryAfterMs = Math.max(1, this.topics.waitMs(userId, 1));
     return this.refusal(`more than ${this.topics.limit} topics`, this.topics.limit, retryAfterMs, 'create');
-  }
-
-  /** A message was stored; `isFirst`: it is the first one of its topic. */
-  onStored(userId: string, bytes: number, isFirst: boolean): void {
-    this.stored.used(userId, bytes);
-    if (isFirst) this.topics.used(userId, 1);
   }
 
   close(): void {

@@ -15,6 +15,11 @@ export interface PublishRequest {
   readonly confirmTo?: string;
   /** Set if the caller needs the id beforehand; otherwise it is made here. */
   readonly id?: string;
+  /**
+   * Called right before the message is stored, if something has changed since it was accepted; throws if the sender may
+   * not publish it any more.
+   */
+  readonly recheck?: () => void;
   /** The message is being traced; `routed` is called when it is passed to the log. */
   readonly trace?: { readonly routed: () => void };
 }

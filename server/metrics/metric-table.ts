@@ -89,7 +89,7 @@ export const metricTable: readonly MetricRow[] = [
   ),
   counter(
     'rtc_quota_refused_total',
-    'Refusals by the quota that was used up.',
+    'Refusals by the quota that was used up, and dropped sessions.',
     ({ quota_refusals }) => Object.entries(quota_refusals),
     'quota',
   ),

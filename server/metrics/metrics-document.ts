@@ -54,6 +54,9 @@ export interface MetricsDocument {
     readonly inbox_share: number;
     readonly memory_share: number;
     readonly memory_reserved: number;
+    /** Sessions that were dropped. */
+    readonly user_sessions: number;
+    readonly session_memory: number;
   };
   /** Messages removed early because `topics.memory_bytes` was reached; without Redis. */
   readonly history_removed: number;

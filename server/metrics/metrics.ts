@@ -113,6 +113,8 @@ export class Metrics {
         inbox_share: quotas.inboxShare,
         memory_share: quotas.memoryShare,
         memory_reserved: quotas.memoryReserved,
+        user_sessions: quotas.userSessions,
+        session_memory: quotas.sessionMemory,
       },
       history_removed: sources.historyRemoved(),
       tokens: sources.tokens(),

@@ -22,6 +22,8 @@ export interface Connection {
   readonly connectedAt: number;
   /** The client has left, or was disconnected: nothing more that it has sent is run. */
   readonly isClosed?: boolean;
+  /** The service, an operator or the program has disconnected the client: it has not left by itself. */
+  readonly isDismissed?: boolean;
   /** Sends an event, after all events that were sent before. */
   emit(event: ServerEvent, data: unknown): void;
   /** Sends the reason to the client, as an `error` event, then closes the transport. */
@@ -30,3 +32,9 @@ export interface Connection {
 
 /** What has a token that can expire or be revoked: a connection, or a socket of another namespace. */
 export type TokenHolder = Pick<Connection, 'identity' | 'emit' | 'disconnect'>;
+
+/** Whom messages of a connection come from: its user; null for the program that embeds the service. */
+export function senderOf({ identity: { userId } }: Pick<Connection, 'identity'>): string | null {
+  // No token has an empty user id.
+  return userId === '' ? null : userId;
+}

@@ -1,4 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
+import { checkJsonCost, depthLimit, tooDeep } from './json-cost.js';
 
 /**
  * A number of a JSON text that JavaScript's numbers cannot hold: an integer beyond 2^53, more than 15 digits,
@@ -18,16 +19,15 @@ export class ExactNumber {
 
 /** Longest number, in characters. A client in Python loses a message with a longer one. */
 const numberLimit = 100;
-/** Deeper values are left to the limit of payloads, which is lower. */
-const depthLimit = 1100;
 
 /**
  * Reads JSON text as `JSON.parse` does, but keeps the numbers that JavaScript cannot hold.
  *
  * @throws SyntaxError
- * @throws RefusalError as {@link exactTwin}
+ * @throws RefusalError as {@link checkJsonCost} and {@link exactTwin}
  */
 export function parseExactly(text: string): unknown {
+  checkJsonCost(text);
   const value: unknown = JSON.parse(text);
   return exactTwin(text, value) ?? value;
 }
@@ -54,10 +54,6 @@ function isAsWritten(text: string, value: unknown): boolean {
     // The value of a JSON text can be written, unless the stack ends first.
     throw tooDeep();
   }
-}
-
-function tooDeep(): RefusalError {
-  return new RefusalError('invalid_payload', 'the payload is nested too deeply', { field: 'payload' });
 }
 
 /** As `JSON.stringify`, with {@link ExactNumber}s as they were written. */

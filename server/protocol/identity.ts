@@ -16,4 +16,6 @@ export interface Identity {
 }
 
 /** What a permission rule can allow. */
-export type Action = 'subscribe' | 'publish' | 'history' | 'presence' | 'direct';
+export const actions = ['subscribe', 'publish', 'history', 'presence', 'direct'] as const;
+
+export type Action = (typeof actions)[number];

@@ -51,7 +51,7 @@ function read(schema: z.ZodType): NullRules {
 }
 
 /** The schema inside `optional`, `default` and the like. */
-function unwrapped(field: z.ZodType): z.ZodType {
+export function unwrapped(field: z.ZodType): z.ZodType {
   const { innerType } = field.def as { readonly innerType?: z.ZodType };
   return innerType === undefined ? field : unwrapped(innerType);
 }

@@ -3,6 +3,7 @@ import type { StoreMemory } from '../limits/store-memory.js';
 import type { UserQuotas } from '../limits/user-quotas.js';
 import type { AppendReceipt } from '../log/broker.js';
 import type { PublishRequest } from '../log/publish-request.js';
+import { TopicCreations } from './topic-creations.js';
 
 /** An admitted publish. */
 export interface AdmittedPublish {
@@ -20,29 +21,44 @@ interface PublishQuotasDependencies {
 
 /** What users may store, checked before a message waits for the log. */
 export class PublishQuotas {
-  constructor(private readonly dependencies: PublishQuotasDependencies) {}
+  private readonly creations: TopicCreations;
+
+  constructor(private readonly dependencies: PublishQuotasDependencies) {
+    this.creations = new TopicCreations(dependencies.users);
+  }
 
   /**
-   * Admits a message; undefined: there are no limits.
+   * Admits a message; undefined: there are no limits. `isKnown`: messages were stored in its topic lately.
    *
    * @throws RefusalError `quota_exceeded` or `unavailable`
    */
-  admit(request: PublishRequest): AdmittedPublish | undefined {
+  admit(request: PublishRequest, isKnown: boolean): AdmittedPublish | undefined {
     const { memory, users } = this.dependencies;
     const { sender } = request;
     const isBounded = memory?.isBounded === true;
     const isLimited = sender !== null && users.limitsStored;
     if (!isBounded && !isLimited) return undefined;
     const bytes = bytesOf(request);
-    if (isLimited) users.admitStored(sender, bytes);
-    // A user id is never empty: '' is the service itself.
-    const settleMemory = isBounded ? memory.admit(sender ?? '', bytes) : undefined;
+    // What can refuse comes first, or gives back what was reserved before it.
+    const settleStored = isLimited ? users.admitStored(sender, bytes) : undefined;
+    let settleMemory: ((isStored: boolean) => void) | undefined;
+    try {
+      // A user id is never empty: '' is the service itself.
+      settleMemory = isBounded ? memory.admit(sender ?? '', bytes) : undefined;
+    } catch (error) {
+      settleStored?.(false);
+      throw error;
+    }
+    const creation =
+      isLimited && users.limitsTopics ? this.creations.begin(sender, request.topic, isKnown) : undefined;
+    const noNewTopic = creation?.noNewTopic;
     return {
-      ...(isLimited && !users.mayCreate(sender) && { noNewTopic: () => users.noNewTopic(sender) }),
+      ...(noNewTopic && { noNewTopic }),
       settled: (receipt) => {
         const isStored = receipt?.duplicate === false;
         settleMemory?.(isStored);
-        if (isLimited && isStored) users.onStored(sender, bytes, receipt.sequence === 1);
+        settleStored?.(isStored);
+        creation?.settled(isStored && receipt.sequence === 1);
       },
     };
   }

@@ -1,5 +1,6 @@
 import { v7 as uuidV7 } from 'uuid';
 import { RefusalError } from '../../shared/errors.js';
+import type { ChangeCount } from '../primitives/change-count.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 import type { MailboxOverflow } from '../primitives/mailbox.js';
 import type { Supervisor } from '../supervision/supervisor.js';
@@ -19,6 +20,8 @@ interface TopicPublisherDependencies {
   readonly lingerMs: (topic: string) => number;
   /** What users may store; undefined: there are no limits. */
   readonly quotas?: Pick<PublishQuotas, 'admit'> | undefined;
+  /** Changes of what decides who may publish. */
+  readonly changes: Pick<ChangeCount, 'value'>;
   readonly clock: Clock;
 }
 
@@ -55,7 +58,10 @@ export class TopicPublisher {
 
   /** @throws RefusalError as {@link TopicActor.append} and {@link PublishQuotas.admit} */
   async publish(request: PublishRequest): Promise<AppendReceipt> {
-    const admitted = this.dependencies.quotas?.admit(request);
+    const admitted = this.dependencies.quotas?.admit(
+      request,
+      this.actors.get(request.topic)?.hasStored === true,
+    );
     const stored = this.append(request, admitted?.noNewTopic);
     if (admitted !== undefined) stored.then(admitted.settled, () => admitted.settled(undefined));
     return stored;
@@ -93,13 +99,15 @@ export class TopicPublisher {
     const id = request.id ?? uuidV7();
     const { onPublish } = this.dependencies;
     const actor = this.actor(request.topic);
-    const onRouted = request.trace?.routed;
+    const { recheck, trace } = request;
+    const watch =
+      recheck === undefined && trace === undefined ? undefined : { recheck, routed: trace?.routed };
     // Direct messages do not run the hook.
     if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
-      return actor.append(this.appendEntry(request, id, noNewTopic), onRouted);
+      return actor.append(this.appendEntry(request, id, noNewTopic), watch);
     return actor.append(
       async () => this.appendEntry(await onPublish({ ...request, id }), id, noNewTopic),
-      onRouted,
+      watch,
     );
   }
 
@@ -128,10 +136,10 @@ export class TopicPublisher {
   private actor(topic: string): TopicActor {
     let actor = this.actors.get(topic);
     if (actor === undefined) {
-      const { broker, supervisor, lingerMs, clock } = this.dependencies;
+      const { broker, supervisor, lingerMs, changes, clock } = this.dependencies;
       const { mailboxCapacity, mailboxOverflow: overflowStrategy, batchMax } = this.settings;
       actor = new TopicActor(
-        { broker, supervisor, lingerMs, schedule: (start) => this.batcher.schedule(start), clock },
+        { broker, supervisor, lingerMs, schedule: (start) => this.batcher.schedule(start), changes, clock },
         topic,
         { mailboxCapacity, overflowStrategy, batchMax },
       );

@@ -1,6 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 import { hookFailed } from '../hooks/hooks.js';
 import type { Clock, Timer } from '../primitives/clock.js';
+import type { ChangeCount } from '../primitives/change-count.js';
 import { Mailbox, type MailboxOverflow } from '../primitives/mailbox.js';
 import type { ActorState, SupervisedChild, Supervisor } from '../supervision/supervisor.js';
 import { SlidingWindow } from '../primitives/sliding-window.js';
@@ -16,6 +17,8 @@ interface TopicActorDependencies {
   readonly lingerMs: (topic: string) => number;
   /** Calls back when the next append may start. */
   readonly schedule: (start: () => void) => void;
+  /** Changes of what decides who may publish. */
+  readonly changes: Pick<ChangeCount, 'value'>;
   readonly clock: Clock;
 }
 
@@ -29,11 +32,21 @@ interface TopicActorSettings {
 /** Makes an entry when it is its turn. Errors other than RefusalError count as failures of the actor. */
 type PrepareEntry = () => Promise<AppendEntry>;
 
+/** What the one who publishes wants to know of a message. */
+export interface Watch {
+  /** Called right before the entry is passed to the log, if something has changed meanwhile; throws to refuse it. */
+  readonly recheck?: (() => void) | undefined;
+  /** Called when the entry is passed to the log. */
+  readonly routed?: (() => void) | undefined;
+}
+
 interface Waiting {
   /** Undefined until prepared. */
   entry: AppendEntry | undefined;
   readonly prepare: PrepareEntry | undefined;
-  readonly onRouted: (() => void) | undefined;
+  readonly watch: Watch | undefined;
+  /** The count of changes when it was accepted. */
+  readonly changesSeen: number;
   readonly resolve: (receipt: AppendReceipt) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -87,6 +100,8 @@ export class TopicActor {
   /** Set after a failure: the state that the supervisor keeps. */
   private child: SupervisedChild | undefined;
   lastUsedAt = 0;
+  /** A message was stored in the topic. */
+  hasStored = false;
 
   constructor(
     private readonly dependencies: TopicActorDependencies,
@@ -118,21 +133,22 @@ export class TopicActor {
   }
 
   /**
-   * Appends in the order of the calls. `onRouted` is called when the entry is passed to the log.
+   * Appends in the order of the calls.
    *
    * @throws RefusalError `busy` if the mailbox is full, `unavailable` if the log is unreachable or the actor
    * was stopped
    */
-  append(entry: AppendEntry | PrepareEntry, onRouted?: () => void): Promise<AppendReceipt> {
+  append(entry: AppendEntry | PrepareEntry, watch?: Watch): Promise<AppendReceipt> {
     return new Promise((resolve, reject) => {
       if (this.child?.state === 'stopped') {
         reject(this.child.refusal());
         return;
       }
+      const changesSeen = this.dependencies.changes.value;
       const refused = this.mailbox.offer(
         typeof entry === 'function'
-          ? { entry: undefined, prepare: entry, onRouted, resolve, reject }
-          : { entry, prepare: undefined, onRouted, resolve, reject },
+          ? { entry: undefined, prepare: entry, watch, changesSeen, resolve, reject }
+          : { entry, prepare: undefined, watch, changesSeen, resolve, reject },
       );
       refused?.reject(this.busy());
       this.schedule();
@@ -268,9 +284,31 @@ export class TopicActor {
     this.lastError = error instanceof Error ? error.message : String(error);
   }
 
-  private async appendBatch(batch: readonly Ready[]): Promise<void> {
+  /**
+   * The messages of a batch whose senders may still publish them; the others are refused. Their order is that of their
+   * acceptance: if nothing has changed since the first one, it has not since the others.
+   */
+  private allowed(batch: readonly Ready[]): readonly Ready[] {
+    const changes = this.dependencies.changes.value;
+    if (batch[0]!.changesSeen === changes) return batch;
+    return batch.filter(({ changesSeen, watch, reject }) => {
+      if (changesSeen === changes || watch?.recheck === undefined) return true;
+      try {
+        watch.recheck();
+        return true;
+      } catch (error) {
+        reject(error);
+        return false;
+      }
+    });
+  }
+
+  private async appendBatch(offered: readonly Ready[]): Promise<void> {
     const startedAt = this.dependencies.clock.now();
-    for (const { onRouted } of batch) if (onRouted !== undefined) onRouted();
+    // In the turn in which the log gets the batch.
+    const batch = this.allowed(offered);
+    if (batch.length === 0) return;
+    for (const { watch } of batch) watch?.routed?.();
     try {
       const receipts = await this.dependencies.broker.append(
         this.topic,
@@ -278,8 +316,10 @@ export class TopicActor {
       );
       for (let i = 0; i < batch.length; i++) {
         const receipt = receipts[i]!;
-        if (receipt.refusal === undefined) batch[i]!.resolve(receipt);
-        else batch[i]!.reject(receipt.refusal);
+        if (receipt.refusal === undefined) {
+          this.hasStored = true;
+          batch[i]!.resolve(receipt);
+        } else batch[i]!.reject(receipt.refusal);
       }
       this.processed += batch.length;
       this.processedLately.add(this.dependencies.clock.now(), batch.length);

@@ -24,6 +24,8 @@ export class LiveSession {
   changed = true;
   /** The connection has left. The next write releases the session. */
   isLeft = false;
+  /** It was last written as one that nobody holds. It may be written again, unless it has been claimed since. */
+  isReleased = false;
   /**
    * Undefined as long as the connection holds its session. Otherwise it has yielded, or another connection
    * has claimed the session: nothing is written any more. The number of heartbeats that its client has

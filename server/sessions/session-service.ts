@@ -221,10 +221,12 @@ export class SessionService {
     for (const live of this.live.values()) this.writes.changed(live);
   }
 
-  /** Writes the sessions of all connections, which may still change. Resolves when they are written. */
+  /**
+   * Writes and releases the sessions of all connections, which are about to close and may still change. Resolves
+   * when they are written.
+   */
   async saveAll(): Promise<void> {
-    this.rewrite();
-    await this.writes.save();
+    await this.writes.releaseAll();
   }
 
   /** Writes all changed sessions. Resolves when no write is in progress. */

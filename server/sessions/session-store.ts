@@ -38,14 +38,32 @@ export interface PutResult {
   readonly kept: number;
 }
 
-/** Stores sessions; every entry expires after the time to live of sessions. */
+/** What the sessions of one user may take whose clients are not connected; 0: no limit. */
+export interface SessionLimits {
+  readonly userSessions: number;
+  readonly userBytes: number;
+}
+
+/** Sessions that were dropped, oldest first, because their user, or all users together, had too many. */
+export interface SessionDrops {
+  /** Above the limits of the user. */
+  ofUser(userId: string, count: number): void;
+  /** Above the memory of all sessions. */
+  forRoom(count: number): void;
+}
+
+/**
+ * Stores sessions; every entry expires after the time to live of sessions. Of a user above the limits, the sessions are
+ * dropped whose clients are not connected, the oldest first.
+ */
 export interface SessionStore {
   /** Undefined if there is no session, or it cannot be read. */
   get(id: string): Promise<StoredSession | undefined>;
   /**
    * Writes a session, with the full time to live, if the lease `by` still holds it: see
    * {@link import('./session-lease.js').mayWrite}. False if another connection has claimed it, or if it has
-   * been retired; then nothing is written. The comparison and the write are one atomic step.
+   * been retired; then nothing is written. The comparison and the write are one atomic step. While it is held it
+   * is never dropped: its replica releases it when the connection closes.
    */
   save(session: StoredSession, by: SessionLease): Promise<boolean>;
   /**

@@ -40,6 +40,7 @@ export class SessionWrites {
   private readonly timers: readonly NodeJS.Timeout[];
   private readonly renewMs: number;
   private pausedUntil = -Infinity;
+  private isStopping = false;
 
   constructor(
     private readonly dependencies: SessionWritesDependencies,
@@ -60,7 +61,7 @@ export class SessionWrites {
 
   /** The connection has left. Resolves when its session is released, or given up. */
   left(live: LiveSession): Promise<void> {
-    if (!this.mayWrite(live)) {
+    if (!this.mayWrite(live) || (live.isReleased && !live.changed)) {
       this.dirty.delete(live);
       return Promise.resolve();
     }
@@ -79,6 +80,16 @@ export class SessionWrites {
   async write(live: LiveSession): Promise<void> {
     this.dirty.delete(live);
     await this.put(live);
+  }
+
+  /**
+   * Writes and releases the sessions of all connections, which are about to close and may still change. Resolves
+   * when they are written.
+   */
+  releaseAll(): Promise<void> {
+    this.isStopping = true;
+    for (const live of this.dependencies.live()) this.dirty.add(live);
+    return this.save();
   }
 
   /** Writes all changed sessions. Never rejects. */
@@ -118,10 +129,13 @@ export class SessionWrites {
   private async send(live: LiveSession): Promise<void> {
     const { store, log } = this.dependencies;
     const { isLeft } = live;
+    const isReleased = isLeft || this.isStopping;
+    const by = live.isReleased ? { ...live.lease, owner: null } : live.lease;
     live.savedAt = performance.now();
     live.changed = false;
     try {
-      if (await store.save(this.stored(live), live.lease)) {
+      if (await store.save(this.stored(live, isReleased), by)) {
+        live.isReleased = isReleased;
         if (isLeft) this.done(live);
         return;
       }
@@ -142,8 +156,8 @@ export class SessionWrites {
     this.leaving.delete(live);
   }
 
-  private stored(live: LiveSession): StoredSession {
-    const { connection, id, lease, createdAt, isLeft } = live;
+  private stored(live: LiveSession, isReleased: boolean): StoredSession {
+    const { connection, id, lease, createdAt } = live;
     const inbox = this.dependencies.inboxOf(connection);
     return {
       id,
@@ -155,7 +169,7 @@ export class SessionWrites {
       updated_at: this.dependencies.now(),
       ...(inbox && { inbox: { epoch: inbox.epoch, sequence: inbox.sequence } }),
       generation: lease.generation,
-      owner: isLeft ? null : lease.owner,
+      owner: isReleased ? null : lease.owner,
     };
   }
 }

@@ -7,7 +7,8 @@ import type { UserRateStore } from '../limits/user-rate-store.js';
 import type { PresenceStore } from '../presence/presence-store.js';
 import type { Bus } from '../cluster/bus.js';
 import type { SharedStore } from '../cluster/shared-store.js';
-import type { SessionStore } from '../sessions/session-store.js';
+import { DroppedSessions } from '../sessions/dropped-sessions.js';
+import type { SessionLimits, SessionStore } from '../sessions/session-store.js';
 import type { Settings } from '../config/schema.js';
 import { inboxPrefix } from '../direct/inbox-name.js';
 import type { LogFactory } from '../logging/log.js';
@@ -94,13 +95,17 @@ function memoryStorage({ replicaId, logOf, now }: StorageDependencies, settings:
   const memory = new HistoryMemory({ log: logOf('cluster') }, { limitBytes: settings.topics.memoryBytes });
   const broker = new MemoryBroker({ retentionOf: retentionBy(settings, quotaCounts), now, memory });
   const bus = new MemoryBus(replicaId);
+  const limits = sessionLimits(settings);
   return {
     broker,
     bus,
     presence: new MemoryPresenceStore(),
     sessions: new MemorySessionStore(
-      { now: () => performance.now() },
-      { ttlMs: settings.sessions.ttlSecs * 1000 },
+      {
+        now: () => performance.now(),
+        drops: new DroppedSessions({ counts: quotaCounts, log: logOf('sessions'), now }, limits),
+      },
+      { ttlMs: settings.sessions.ttlSecs * 1000, limits },
     ),
     shared: new MemorySharedStore({ now }),
     userRates: undefined,
@@ -147,16 +152,27 @@ function redisStorage(
   const memory = measured.guard;
   const broker = new RedisBroker(
     { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now },
-    { keyPrefix, outcomeLimitMs, waitReplicas },
+    {
+      keyPrefix,
+      outcomeLimitMs,
+      waitReplicas,
+      unusedKeepMs: Math.max(120_000, 4000 * settings.topics.positionCheckSecs),
+    },
   );
   const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
+  const limits = sessionLimits(settings);
   return {
     broker,
     bus,
     presence: new RedisPresenceStore({ link, bus }, { keyPrefix }),
-    sessions: new RedisSessionStore(link, { keyPrefix, ttlMs: settings.sessions.ttlSecs * 1000 }, () =>
-      memory.checkSession(),
+    sessions: new RedisSessionStore(
+      {
+        link,
+        checkRoom: () => memory.checkSession(),
+        drops: new DroppedSessions({ counts: quotaCounts, log: logOf('sessions'), now }, limits),
+      },
+      { keyPrefix, ttlMs: settings.sessions.ttlSecs * 1000, limits },
     ),
     shared: new RedisSharedStore(link, { keyPrefix, answerLimitMs: commandTimeoutMs }),
     userRates: new RedisUserRateStore(link, { keyPrefix }),
@@ -191,6 +207,14 @@ function redisStorage(
       await link.close();
     },
   };
+}
+
+/** The limits of stored sessions. */
+function sessionLimits({
+  sessions,
+}: Pick<Settings, 'sessions'>): SessionLimits & { readonly memoryBytes: number } {
+  const { maxPerUser, maxBytesPerUser, memoryBytes } = sessions;
+  return { userSessions: maxPerUser, userBytes: maxBytesPerUser, memoryBytes };
 }
 
 /**

@@ -32,15 +32,18 @@ export function readPosition(value: unknown): Position | undefined {
 /**
  * Reads positions by topic, as {@link readPosition}.
  *
- * @throws RefusalError `invalid_message` if the value is not an object
+ * @throws RefusalError `invalid_message` if the value is not an object, or has more than `limit` entries
  */
-export function readPositions(value: unknown, field: string): ReadonlyMap<string, Position> {
+export function readPositions(value: unknown, field: string, limit: number): ReadonlyMap<string, Position> {
   const positions = new Map<string, Position>();
   if (value === undefined || value === null) return positions;
   if (typeof value !== 'object' || Array.isArray(value))
     throw new RefusalError('invalid_message', `${field} must map topics to { epoch, sequence }`, { field });
-  for (const [topic, given] of Object.entries(value)) {
-    const position = readPosition(given);
+  let entries = 0;
+  for (const topic in value) {
+    if (++entries > limit)
+      throw new RefusalError('invalid_message', `${field} may have ${limit} entries`, { field, limit });
+    const position = readPosition((value as Record<string, unknown>)[topic]);
     if (position !== undefined) positions.set(topic, position);
   }
   return positions;

@@ -2,6 +2,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import type { Supervisor } from '../supervision/supervisor.js';
 import type { Log } from '../logging/log.js';
+import type { ChangeCount } from '../primitives/change-count.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Connection } from '../protocol/connection.js';
@@ -17,8 +18,9 @@ import { readHistory, type History, type HistoryRequest } from '../log/history.j
 import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
 import type { PublishQuotas } from '../publish/publish-quotas.js';
+import { LogWatchers } from './log-watchers.js';
 import { isHopeless } from './start-position.js';
-import type { Subscribed, Topics } from './topics.js';
+import type { Subscribed, Topics, Watch } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
 interface TopicHubDependencies {
@@ -32,6 +34,8 @@ interface TopicHubDependencies {
   readonly onDelivered: (latencyMs: number) => void;
   /** What users may store; undefined: there are no limits. */
   readonly quotas?: Pick<PublishQuotas, 'admit'> | undefined;
+  /** Changes of what decides who may publish. */
+  readonly changes: Pick<ChangeCount, 'value'>;
   readonly tracer: DeliveryTracer;
   readonly log: Log;
   readonly clock: Clock;
@@ -67,6 +71,7 @@ export class TopicHub implements Topics, BrokerListener {
   private readonly feeds = new Map<string, LogFeed>();
   private readonly flusher: Flusher;
   private readonly blocks: LogBlocks;
+  private readonly watchers = new LogWatchers();
   /** The publishing side of this replica. */
   readonly publisher: TopicPublisher;
   private readonly timer: Timer;
@@ -79,9 +84,9 @@ export class TopicHub implements Topics, BrokerListener {
     this.flusher = new Flusher(dependencies);
     this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
     dependencies.broker.setListener(this);
-    const { broker, supervisor, onPublish, quotas, clock } = dependencies;
+    const { broker, supervisor, onPublish, quotas, changes, clock } = dependencies;
     this.publisher = new TopicPublisher(
-      { broker, supervisor, onPublish, lingerMs: this.lingerMs, quotas, clock },
+      { broker, supervisor, onPublish, lingerMs: this.lingerMs, quotas, changes, clock },
       settings,
     );
     const { positionCheckMs } = settings;
@@ -190,6 +195,30 @@ export class TopicHub implements Topics, BrokerListener {
     };
   }
 
+  async watch(topic: string, moved: () => void): Promise<Watch> {
+    const activation = this.activate(topic);
+    const release = () => {
+      activation.pending--;
+      this.dropIfUnused(activation);
+    };
+    activation.pending++;
+    try {
+      await this.opened(activation);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    const forget = this.watchers.add(topic, moved);
+    let isOver = false;
+    const close = () => {
+      if (isOver) return;
+      isOver = true;
+      forget();
+      release();
+    };
+    return { position: activation.feed.position, close };
+  }
+
   // Calls from the rooms.
 
   /** A room has its first member: activates the topic. */
@@ -213,6 +242,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   onBatch(batch: Batch): void {
     (this.active.get(batch.topic)?.feed ?? this.feeds.get(batch.topic))?.onBatch(batch);
+    this.watchers.tell(batch.topic);
   }
 
   onState(state: BrokerState): void {
@@ -350,6 +380,8 @@ export class TopicHub implements Topics, BrokerListener {
 
   /** Compares the positions of quiet followed logs with the ends of their logs. */
   private async checkPositions(quietMs: number): Promise<void> {
+    // Batches may have been lost, or the log of a quiet topic be another one.
+    this.watchers.tellAll();
     const before = this.dependencies.clock.now() - quietMs;
     const feeds = [...this.feeds.values(), ...[...this.active.values()].map(({ feed }) => feed)];
     const quiet = feeds.filter((feed) => feed.isOpen && feed.lastTraffic <= before);

@@ -1,6 +1,7 @@
 import type { AppendReceipt } from '../log/broker.js';
 import type { Feed, FeedSink, GapSink } from '../log/feed.js';
 import type { History, HistoryRequest } from '../log/history.js';
+import type { Lineage } from '../log/lineage.js';
 import type { Missed, MissedRequest } from '../log/missed.js';
 import type { PublishRequest } from '../log/publish-request.js';
 import type { Position } from '../../shared/position.js';
@@ -13,6 +14,13 @@ export interface Subscribed extends Position {
   readonly recovered?: boolean;
   /** Messages after `since`: on their way if `recovered`, lost to this subscriber if not. */
   readonly missed?: number;
+}
+
+/** A topic that is watched. */
+export interface Watch {
+  /** The end of the log when the watch began. */
+  readonly position: Lineage;
+  close(): void;
 }
 
 /**
@@ -46,6 +54,8 @@ export interface Topics {
   history(topic: string, request: HistoryRequest): Promise<History>;
   /** A page of the messages of several topics that came after a given one. */
   missed(topics: readonly string[], request: MissedRequest): Promise<Missed>;
+  /** Keeps a topic active on this replica, and calls `moved` whenever its log may have new messages, or be another one. */
+  watch(topic: string, moved: () => void): Promise<Watch>;
   /**
    * Follows a log, from its end, in order and without holes. `onGap` is called when the log was lost or rolled
    * back: it goes on after a position.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
+import { jsonCostRefusal } from '../../server/protocol/json-cost.js';
 import { until } from '../support/wait.js';
 import { tokenOf } from './tokens.js';
 import { requestOf } from './commands.js';
@@ -90,6 +91,8 @@ function idOf(bytes: string): string | undefined {
   const text = binary.toString();
   // A frame that is too large is refused without being read.
   if (binary.length > 65_536) return undefined;
+  // So is one that would be costly to read.
+  if (jsonCostRefusal(text) !== undefined) return undefined;
   let frame: unknown;
   try {
     frame = JSON.parse(text);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { keptValues } from '../../server/config/kept-values.js';
 import { hardenedValues, userQuotas } from '../../server/config/hardened.js';
 import { startEmbedded } from '../support/embedded-service.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
@@ -50,6 +51,24 @@ describe('[CONF] the standard settings', () => {
         .filter((setting) => userQuotas.includes(setting));
     assert.deepEqual(await quotasIn({}), ['limits.user_stored_bytes']);
     assert.deepEqual(await quotasIn({ RTC_LIMITS_USER_NEW_TOPICS: '1000' }), []);
+  });
+
+  it('are warned of once if a value switches off a protection that is on by default', async () => {
+    const environment = {
+      RTC_SERVER_TRUSTED_PROXIES: '0.0.0.0/0',
+      RTC_LIMITS_WASTE_PACKETS_PER_SEC: '0',
+      RTC_WEBSOCKET_MAX_UNJOINED: '2000',
+    };
+    const warnings = (await warningsOf({ ...production, ...environment })).filter(({ setting }) =>
+      keptValues.some(({ name }) => name === setting),
+    );
+    assert.deepEqual(
+      warnings.map(({ message, setting }) => [message, setting]),
+      [
+        ['Dangerous setting', 'server.trusted_proxies'],
+        ['Dangerous setting', 'limits.waste_packets_per_sec'],
+      ],
+    );
   });
 
   it('are warned of in one line in development if other machines can connect', async () => {

@@ -48,6 +48,7 @@ const kinds = {
   function: (value: unknown) => typeof value === 'function',
   array: Array.isArray,
   map: (value: unknown) => value instanceof Map,
+  set: (value: unknown) => value instanceof Set,
   number: (value: unknown) => typeof value === 'number',
   boolean: (value: unknown) => typeof value === 'boolean',
   text: (value: unknown) => typeof value === 'string',
@@ -97,8 +98,24 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
     const { io } = plain.service;
     const expected: [string, object, Readonly<Record<string, keyof typeof kinds>>][] = [
       ['Socket of socket.io', socket, { acks: 'map', fns: 'array', _anyListeners: 'array' }],
-      ['Client of socket.io', socket.client, { sockets: 'map', nsps: 'map', ondata: 'function' }],
+      [
+        'Client of socket.io',
+        socket.client,
+        { sockets: 'map', nsps: 'map', ondata: 'function', _packet: 'function' },
+      ],
       ['Namespace of socket.io', io.of('/'), { _ids: 'number', _fns: 'array' }],
+      ['Server of socket.io', io, { _nsps: 'map', parentNsps: 'map', _checkNamespace: 'function' }],
+      [
+        'parent namespace of socket.io',
+        io.of(/^\/canary-\d$/),
+        {
+          createChild: 'function',
+          children: 'set',
+          _add: 'function',
+          _remove: 'function',
+          _preConnectSockets: 'map',
+        },
+      ],
       [
         'Socket of engine.io',
         socket.conn,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { gzipSync } from 'node:zlib';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
 import { TcpClient } from '../support/tcp-client.js';
@@ -86,7 +87,7 @@ describe('[LIMITS] HTTP', function () {
     await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
     const uploads = Array.from({ length: 5 }, () => {
       const client = open();
-      client.post('/api/publish', 900_000, `"${'a'.repeat(60_000)}`, bearer('mallory'));
+      client.post('/api/publish', 190_000, `"${'a'.repeat(60_000)}`, bearer('mallory'));
       return client;
     });
     const { metrics } = embedded!.service;
@@ -95,6 +96,26 @@ describe('[LIMITS] HTTP', function () {
     // They give back what they have held.
     for (const client of uploads) client.reset();
     await until(async () => (await publish('mallory')).status === 200, 'the caller is received again');
+  });
+
+  it('refuses bodies that are compressed or not UTF-8, whose size and content no limit would have seen', async () => {
+    await start();
+    const post = (headers: Record<string, string>, body: Buffer) =>
+      fetch(`${embedded!.url}/api/publish`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${tokenOf('ann')}`, ...headers },
+        body: new Uint8Array(body),
+      });
+    const text = JSON.stringify({ topic: 'news', payload: 1 });
+    for (const answer of [
+      await post({ 'content-encoding': 'gzip' }, gzipSync(text)),
+      await post({ 'content-type': 'application/json; charset=utf-16le' }, Buffer.from(text, 'utf16le')),
+    ]) {
+      const { error } = (await answer.json()) as { error: { code: string } };
+      assert.deepEqual([answer.status, error.code], [400, 'invalid_message']);
+    }
+    const plain = await post({ 'content-type': 'application/json; charset=UTF-8' }, Buffer.from(text));
+    assert.equal(plain.status, 200);
   });
 
   it('answers a POST of long-polling once, also if it is too large and over the budget at the same time', async () => {

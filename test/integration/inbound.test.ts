@@ -32,10 +32,129 @@ describe('[LIMITS] what a client sends', function () {
     await until(() => client.of('Status').length === 1, `${userId} is connected`);
     return client;
   };
+  const post = (body: string) =>
+    fetch(`${embedded!.url}/api/publish`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${tokenOf('eve')}` },
+      body,
+    });
   afterEach(async () => {
     for (const one of open.splice(0)) one.close();
     await embedded?.service.close();
     embedded = undefined;
+  });
+
+  describe('in pieces', () => {
+    it('is closed with 1008 and an error that names the limit if it has very many fragments', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      client.sendFragments('4', ...times(16_000, () => 'a'));
+      await until(() => client.closeCode !== undefined, 'it is closed');
+      assert.equal(client.closeCode, 1008);
+      assert.match(client.of('42["error"')[0]!, /"code":"message_too_large".*277 fragments.*"limit":277/);
+      assert.equal(inbound().closed['fragments'], 1);
+    });
+
+    it('is read if it has the fragments of a client with a small buffer', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      client.sendFragments(
+        '421["publish",{"topic":"a","payload":"',
+        ...times(15, () => 'x'.repeat(4000)),
+        '"}]',
+      );
+      await until(() => client.of('431[{"ok":true').length === 1, 'it is published');
+    });
+
+    it('is closed with 1008 if one frame comes in very many chunks', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      await client.sendInChunks(`42["x","${'y'.repeat(60_000)}"]`, 4);
+      await until(() => client.closeCode !== undefined, 'it is closed');
+      assert.equal(client.closeCode, 1008);
+      assert.match(client.closeText, /a frame may come in at most 2018 pieces/);
+    });
+  });
+
+  describe('as JSON that is costly to read', () => {
+    const bombs = ['['.repeat(30_000) + ']'.repeat(30_000), `[${times(33_000, () => '1').join(',')}]`];
+
+    it('is refused with an answer on both wires and over HTTP, and the connection goes on', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      const json = await jsonClient('bob');
+      for (const bomb of bombs) {
+        client.send(`421["publish",{"topic":"a","payload":${bomb}}]`);
+        client.send(`422["direct",{"to":"bob","payload":${bomb}}]`);
+        json.sendText(`{"type":"Broadcast","data":{"topic":"a","payload":${bomb}}}`);
+        const answer = await post(`{"topic":"a","payload":${bomb}}`);
+        assert.equal(answer.status, 400);
+        assert.match(await answer.text(), /"code":"invalid_payload"/);
+      }
+      for (const id of ['431', '432'])
+        await until(() => client.of(`${id}[{"ok":false`).length === 2, `${id} is answered`);
+      for (const packet of client.of('43')) assert.match(packet, /"code":"invalid_payload"/);
+      await until(() => json.of('Error').length === 2, 'the frames are answered');
+      client.send('423["ping",{}]');
+      await until(() => client.of('433[').length === 1, 'the connection goes on');
+    });
+
+    it('is refused with an answer on Socket.IO whatever its command, and however it is written', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      for (const bomb of bombs) {
+        const events = [
+          `421["subscribe",{"topics":${bomb}}]`,
+          `42/,1["unsubscribe",${bomb}]`,
+          `421[ "ref\\u0072esh",${bomb}]`,
+          `451-1["publish",{"topic":"a","payload":[${bomb},{"_placeholder":true,"num":0}]}]`,
+        ];
+        for (const event of events)
+          client.send(event, ...(event.startsWith('45') ? [Buffer.from('part')] : []));
+        client.send(`421["unknown",${bomb}]`);
+      }
+      await until(() => client.of('431[{"ok":false').length === 10, 'they are answered');
+      const refused = client.of('431[').filter((packet) => packet.includes('"code":"invalid_payload"'));
+      assert.equal(refused.length, 8);
+      client.send('422["ping",{}]');
+      await until(() => client.of('432[').length === 1, 'the connection goes on');
+    });
+
+    it('is not parsed if it is larger than any command', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      const keys = times(40_000, (n) => `"${n}":"twelve letters"`).join(',');
+      for (const command of ['publish', 'subscribe', 'unknown']) client.send(`421["${command}",{${keys}}]`);
+      await until(() => client.of('431[{"ok":false').length === 3, 'they are answered');
+      const refusals = [
+        /"code":"message_too_large".*"limit":229376/,
+        /"code":"message_too_large".*"limit":288768/,
+        /"code":"unknown_type"/,
+      ];
+      const answers = client.of('431[');
+      for (const refusal of refusals)
+        assert.ok(
+          answers.some((packet) => refusal.test(packet)),
+          `${answers}`,
+        );
+      const answer = await post(`{${keys}}`);
+      assert.equal(answer.status, 413);
+      assert.match(await answer.text(), /"code":"message_too_large"/);
+    });
+
+    it('is not a payload of full size, also where its back end escapes everything', async () => {
+      await start();
+      const payload = 'é'.repeat(32_000);
+      const body = JSON.stringify({ topic: 'a', payload }).replaceAll('é', '\\u00e9');
+      assert.ok(body.length > 190_000);
+      assert.equal((await post(body)).status, 200);
+    });
   });
 
   describe('before it has joined', () => {
@@ -154,6 +273,87 @@ describe('[LIMITS] what a client sends', function () {
     ];
     // A second and more may pass meanwhile.
     for (const count of limited) assert.ok(count >= 20 && count <= 45, `${count} of 50 were over the rate`);
+  });
+
+  describe('as one large command', () => {
+    const since = (topics: number, position: unknown) =>
+      Object.fromEntries(times(topics, (n) => [`t${n}`, position]));
+
+    it('on Socket.IO is refused unread, with the limit and its size, however its name is written', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('alice');
+      const request = `{"topics":["a"],"since":${JSON.stringify(since(50_000, 0))}}`;
+      const commands = [
+        `421["subscribe",${request}]`,
+        `422[ "s\\u0075bscribe" , ${request}]`,
+        `451-3["subscribe",{"part":{"_placeholder":true,"num":0},${request.slice(1)}]`,
+        `424["publish",${request}]`,
+      ];
+      for (const [i, command] of commands.entries()) {
+        client.send(command, ...(command.startsWith('45') ? [Buffer.from('part')] : []));
+        await until(() => client.of(`43${i + 1}[`).length === 1, `command ${i} is answered`);
+        const [answer] = JSON.parse(client.of(`43${i + 1}[`)[0]!.slice(3)) as {
+          error: Record<string, unknown>;
+        }[];
+        const { code, limit, size } = answer!.error;
+        assert.deepEqual([code, limit], ['message_too_large', i === 3 ? 229_376 : 288_768]);
+        assert.ok((size as number) > request.length);
+      }
+      // Neither is a command that there is not, and a name may be a number.
+      for (const event of ['2/,6["error"', '27[ 1 ']) client.send(`4${event},${request}]`);
+      for (const id of [6, 7])
+        await until(() => client.of(`43${id}[`).length === 1, `event ${id} is answered`);
+      client.send('425["subscribe",{"topics":["a"]}]');
+      await until(() => client.of('435[{"ok":true').length === 1, 'a later command runs');
+    });
+
+    it('on /ws is refused with its id, or runs if it has a position for each topic of a connection', async () => {
+      await start();
+      const client = await jsonClient('alice');
+      const position = { epoch: '0123456789', sequence: 1 };
+      const topics = Object.fromEntries(times(1000, (n) => [String(n).padStart(150, 'n'), position]));
+      client.send({ type: 'Subscribe', id: 1, data: { topics: ['a'], since: topics } });
+      await until(() => client.of('Status').some(({ id }) => id === 1), 'it is subscribed');
+      const missed = (positions: object) => ({ since: '00000000-0000-7000-8000-000000000000', positions });
+      client.send({ type: 'GetMissedMessages', id: 2, data: missed(since(2001, position)) });
+      client.send({ type: 'Broadcast', id: 3, data: { topic: 'a', payload: 'x'.repeat(100_000) } });
+      client.send({ type: 'Subscribe', data: { topics: ['a'], since: since(50_000, 0) } });
+      await until(() => client.of('Error').length === 3, 'each of the others is refused');
+      const errors = client
+        .of('Error')
+        .map(({ id, data: { code, field, limit } }) => [id, code, field, limit]);
+      assert.deepEqual(
+        errors.sort(([a], [b]) => Number(a ?? 9) - Number(b ?? 9)),
+        [
+          [2, 'invalid_message', 'positions', 2000],
+          [3, 'message_too_large', undefined, 65_536],
+          [undefined, 'message_too_large', undefined, 65_536],
+        ],
+      );
+    });
+
+    it('over HTTP is refused by the size of its body', async () => {
+      await start();
+      const response = await fetch(`${embedded!.url}/api/publish`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${tokenOf('alice')}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ topic: 'a', payload: 'x'.repeat(300_000) }),
+      });
+      assert.equal(response.status, 413);
+      const { error } = (await response.json()) as { error: { code: string; limit: number } };
+      assert.deepEqual([error.code, error.limit], ['message_too_large', 229_376]);
+    });
+
+    it('cannot be the packet by which a client joins again', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('alice');
+      client.send('41', `40{"positions":${JSON.stringify(since(50_000, 0))}}`);
+      await until(() => client.closeCode !== undefined, 'it is closed');
+      assert.equal(client.closeCode, 1008);
+      assert.deepEqual(inbound().closed['join_bytes'], 1);
+    });
   });
 
   it('has no id of more than 200 characters on /ws, which comes back to nobody', async () => {

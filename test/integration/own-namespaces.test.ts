@@ -18,6 +18,8 @@ describe("[EMBED] a program's own namespaces", () => {
   const services: Service[] = [];
   const urls: string[] = [];
   const clients: Socket[] = [];
+  /** What the hook waits for. */
+  let hold: Promise<void> | undefined;
   const connects: { userId: string; namespace?: string }[] = [];
 
   const addNamespaces = (service: Service) => {
@@ -43,7 +45,9 @@ describe("[EMBED] a program's own namespaces", () => {
     }
     middleware(io.of('/'));
     answers(io.of('/'));
-    answers(io.of(/^\/(room|open)-\d+$/));
+    const dynamic = io.of(/^\/(room|open)-\d+$/);
+    answers(dynamic);
+    middleware(dynamic);
     answers(io.of('/open-explicit').use(service.authenticated()));
     instrument(io, {
       auth: {
@@ -67,9 +71,10 @@ describe("[EMBED] a program's own namespaces", () => {
       {
         publicNamespaces: ['/lobby', /^\/open-/g],
         hooks: {
-          onConnect: ({ userId, namespace }) => {
+          onConnect: async ({ userId, namespace }) => {
             connects.push({ userId, ...(namespace !== undefined && { namespace }) });
             if (userId === 'blocked') throw new RefusalError('forbidden', 'you are blocked');
+            await hold;
           },
         },
       },
@@ -90,6 +95,7 @@ describe("[EMBED] a program's own namespaces", () => {
   });
   beforeEach(() => connects.splice(0));
   afterEach(async () => {
+    hold = undefined;
     for (const client of clients.splice(0)) client.disconnect();
     await until(() => services.every(({ io }) => io.engine.clientsCount === 0), 'all transports are closed');
   });
@@ -255,6 +261,104 @@ describe("[EMBED] a program's own namespaces", () => {
       'the slot is free',
     );
   }).timeout(15_000);
+
+  /** The namespaces of the first replica that begin with a text. */
+  const namesOf = (start: string) =>
+    [...services[0]!.io._nsps.keys()].filter((name) => name.startsWith(start));
+
+  it('are not made by clients without a valid token', async () => {
+    const made: string[] = [];
+    const note = ({ name }: Namespace) => made.push(name);
+    services[0]!.io.on('new_namespace', note);
+    for (const auth of [{}, { token: 'x' }, { token: 5 }, { token: tokenOf('ann', { exp: 1 }) }])
+      await assert.rejects(
+        join('/room-100', auth),
+        ({ data }: Refused) => data?.code === 'unauthorized' || data?.code === 'token_expired',
+      );
+    assert.deepEqual(made, []);
+    assert.deepEqual(namesOf('/room-100'), []);
+    const byMain = await join('/', { token: tokenOf('main') });
+    const room = byMain.io.socket('/room-100', { auth: {} });
+    clients.push(room);
+    assert.equal((await dataOf(await joined(room))).user!.userId, 'main');
+    const extraHeaders = { authorization: `Bearer ${tokenOf('bob')}` };
+    assert.equal((await dataOf(await join('/room-101', {}, { extraHeaders }))).user!.userId, 'bob');
+    const inQuery = await join('/room-102', {}, { query: { token: tokenOf('eva') } });
+    assert.equal((await dataOf(inQuery)).user!.userId, 'eva');
+    assert.deepEqual(made, ['/room-100', '/room-101', '/room-102']);
+    services[0]!.io.of('/').off('new_namespace', note);
+  });
+
+  it('are removed when they were made by clients and are empty again, and made anew', async () => {
+    for (const [name, auth] of [
+      ['/room-200', { token: tokenOf('ann') }],
+      ['/open-200', {}],
+    ] as const) {
+      for (let n = 0; n < 2; n++) {
+        const both = await Promise.all([join(name, auth), join(name, auth)]);
+        both[0].disconnect();
+        await until(() => services[0]!.io.of(name).sockets.size === 1, 'one has left');
+        assert.equal((await dataOf(both[1])).seen, 'token' in auth ? 'ann' : undefined, 'the other stays');
+        both[1].disconnect();
+        await until(() => namesOf(name).length === 0, `${name} is removed`);
+      }
+    }
+    await assert.rejects(join('/room-201', { token: tokenOf('blocked') }), refusedWith('forbidden'));
+    await assert.rejects(join('/open-201', { fail: 'reject' }), refusedWith('internal'));
+    await until(() => namesOf('/room-201').length + namesOf('/open-201').length === 0, 'they are removed');
+  }).timeout(15_000);
+
+  it('stay while somebody joins, and if the program has made or changed them', async () => {
+    const { io } = services[0]!;
+    io.of('/room-300');
+    const token = tokenOf('ann');
+    (await join('/room-300', { token })).disconnect();
+    const changed = await join('/room-301', { token });
+    io.of('/room-301').on('connection', () => {});
+    changed.disconnect();
+    // The one that is refused must not take the namespace away from the one that is joining.
+    const [first] = await Promise.all([
+      join('/room-302', { token }),
+      assert.rejects(join('/room-302', { token: tokenOf('blocked') })),
+      assert.rejects(join('/room-302', { token: 'x' })),
+    ]);
+    await until(
+      () => !io.of('/room-301').sockets.has(changed.id ?? '') && io.of('/room-300').sockets.size === 0,
+      'left',
+    );
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    assert.deepEqual(namesOf('/room-30'), ['/room-300', '/room-301', '/room-302']);
+    assert.ok(io.of('/room-302').sockets.has(first.id!));
+  });
+
+  it('have names of 256 characters at most if they are made by clients', async () => {
+    const token = tokenOf('ann');
+    const name = (length: number) => `/room-${'1'.repeat(length - '/room-'.length)}`;
+    await join(name(256), { token });
+    await assert.rejects(join(name(257), { token }), (error: Refused & { data?: { limit?: number } }) => {
+      assert.deepEqual([error.data?.code, error.data?.limit], ['invalid_message', 256]);
+      return true;
+    });
+    assert.deepEqual(namesOf(name(257)), []);
+  });
+
+  for (const transport of ['websocket', 'polling'] as const) {
+    it(`are joined by a client of ${transport} that opens forty at once, while a hook takes its time`, async () => {
+      let release = () => {};
+      hold = new Promise((resolve) => (release = resolve));
+      const options = { autoConnect: false, transports: [transport] };
+      const first = open('/room-1000', { token: tokenOf('ann') }, options);
+      const all = [first];
+      for (let n = 1; n < 40; n++)
+        all.push(first.io.socket(`/room-${1000 + n}`, { auth: { token: tokenOf('ann') } }));
+      clients.push(...all);
+      for (const client of all) client.connect();
+      const both = Promise.all(all.map(joined));
+      await until(() => connects.length === 40, 'all wait for the hook');
+      release();
+      await both;
+    });
+  }
 
   it('refuse a client whose middleware in the program throws or rejects, and the program goes on', async () => {
     for (const namespace of ['/app', '/lobby', '/']) {

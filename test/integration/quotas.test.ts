@@ -166,6 +166,25 @@ for (const storage of ['memory', 'Redis'] as const) {
       assert.equal((await emit(ann, 'publish', { topic: 't', payload: 'mine' })).ok, true);
     });
 
+    it('holds the quotas of a user in a burst, on each replica', async () => {
+      await start({ RTC_LIMITS_USER_NEW_TOPICS: '20', RTC_LIMITS_USER_STORED_BYTES: '100000' });
+      const atMost = replicas.length;
+      const burst = async (userId: string, count: number, requestOf: (n: number) => object) => {
+        const clients = [await connect(userId), await connect(userId, 1)];
+        const answers = await Promise.all(
+          Array.from({ length: count }, (_, n) => emit(clients[n % 2]!, 'publish', requestOf(n))),
+        );
+        for (const { ok, error } of answers) assert.ok(ok || error?.code === 'quota_exceeded', error?.code);
+        return answers.filter((answer) => answer.ok).length;
+      };
+      const created = await burst('mallory', 600, (n) => ({ topic: `burst.${n}`, payload: n }));
+      assert.ok(created >= 20 && created <= 20 * atMost, `${created} topics were created`);
+      const stored = await burst('eve', 200, () => ({ topic: 'burst.0', payload: 'x'.repeat(9_900) }));
+      assert.ok(stored >= 9 && stored <= 10 * atMost, `${stored} messages were stored`);
+      // What was refused is not counted.
+      assert.equal((await emit(await connect('ann'), 'publish', { topic: 'anns', payload: 1 })).ok, true);
+    });
+
     it('limits the bytes per second of a connection and of a user', async () => {
       await start({
         RTC_LIMITS_CONNECTION_BYTES_PER_SEC: '50000',

@@ -145,7 +145,11 @@ export class JsonClient {
   }
 
   send(frame: object): void {
-    this.webSocket.send(JSON.stringify(frame));
+    this.sendText(JSON.stringify(frame));
+  }
+
+  sendText(text: string): void {
+    this.webSocket.send(text);
   }
 
   of(type: string): { type: string; data: Record<string, unknown>; id?: unknown }[] {

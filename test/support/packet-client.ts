@@ -7,6 +7,8 @@ interface Tcp {
   cork(): void;
   uncork(): void;
   pause(): void;
+  setNoDelay(on: boolean): void;
+  write(bytes: Buffer | string): void;
 }
 
 /**
@@ -16,12 +18,16 @@ interface Tcp {
 export class PacketClient {
   readonly packets: string[] = [];
   closeCode: number | undefined;
+  closeText = '';
   private readonly webSocket: WebSocket;
 
   private constructor(url: string) {
     this.webSocket = new WebSocket(`${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
     this.webSocket.on('error', () => {});
-    this.webSocket.on('close', (code) => (this.closeCode = code));
+    this.webSocket.on('close', (code, text) => {
+      this.closeText = text.toString();
+      this.closeCode = code;
+    });
     this.webSocket.on('message', (data: Buffer) => {
       const packet = data.toString();
       if (packet === '2') this.webSocket.send('3');
@@ -45,6 +51,28 @@ export class PacketClient {
     this.tcp.cork();
     for (const packet of packets) this.webSocket.send(packet);
     this.tcp.uncork();
+  }
+
+  /** Sends one text message in these fragments. */
+  sendFragments(...fragments: readonly string[]): void {
+    this.tcp.cork();
+    fragments.forEach((fragment, n) => this.webSocket.send(fragment, { fin: n === fragments.length - 1 }));
+    this.tcp.uncork();
+  }
+
+  /** Sends a packet of less than 64 KiB in pieces of so many bytes, each in a write of its own, until it is closed. */
+  async sendInChunks(packet: string, chunkBytes: number): Promise<void> {
+    const { tcp } = this;
+    tcp.setNoDelay(true);
+    const head = Buffer.alloc(8);
+    head[0] = 0x81;
+    head[1] = 0x80 | 126;
+    head.writeUInt16BE(packet.length, 2);
+    tcp.write(head);
+    for (let at = 0; at < packet.length - 1 && this.closeCode === undefined; at += chunkBytes) {
+      tcp.write(packet.slice(at, at + chunkBytes));
+      await new Promise(setImmediate);
+    }
   }
 
   async join(userId: string): Promise<void> {

@@ -27,7 +27,7 @@ export async function redisBrokers(redis: TestRedis): Promise<BrokerFixture & { 
       links.push(link);
       const broker = new RedisBroker(
         { link, retentionOf: () => fixture.retention, log: silentLog, now: Date.now },
-        { keyPrefix: 'rtc', outcomeLimitMs: 10_000, waitReplicas: 0 },
+        { keyPrefix: 'rtc', outcomeLimitMs: 10_000, waitReplicas: 0, unusedKeepMs: 120_000 },
       );
       link.start();
       if (!(await link.whenUp(5000))) throw new Error('Redis did not come up');

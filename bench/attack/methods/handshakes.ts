@@ -129,25 +129,6 @@ export const handshakes: readonly Attack[] = [
       }),
   },
   {
-    name: 'json-bombs',
-    what: 'bodies of 1 MB, deep or wide, to /api',
-    as: ['nobody', 'user'],
-    run: (context) => {
-      const bodies = [
-        '['.repeat(490_000) + ']'.repeat(490_000),
-        '{"a":'.repeat(160_000) + '1' + '}'.repeat(160_000),
-        `{${Array.from({ length: 80_000 }, (_, i) => `"k${i}":0`).join(',')}}`,
-        `{"topic":"a","payload":${'9'.repeat(900_000)}}`,
-      ];
-      return requestFlood(context, 4, (round) => ({
-        method: 'POST',
-        path: '/api/publish',
-        body: bodies[round % bodies.length]!,
-        headers: asUser(context),
-      }));
-    },
-  },
-  {
     name: 'requests',
     what: 'requests to /api, /admin and paths that do not exist, all refused',
     as: ['nobody', 'user'],

@@ -60,7 +60,7 @@ export interface EngineConnection {
 }
 
 /** The Engine.IO connection of a socket. */
-export function engineOf(socket: Socket): EngineConnection {
+export function engineOf(socket: Pick<Socket, 'conn'>): EngineConnection {
   return socket.conn as unknown as EngineConnection;
 }
 

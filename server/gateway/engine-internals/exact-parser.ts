@@ -1,6 +1,7 @@
 import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser';
 import { RefusalError } from '../../../shared/errors.js';
 import { ExactNumber, exactTwin, jsonText, withExactNumbers } from '../../protocol/exact-json.js';
+import { checkJsonCost } from '../../protocol/json-cost.js';
 import { takeBinary } from '../../protocol/payload.js';
 
 /** The methods of Socket.IO's parser that are extended here. Its types declare them private. */
@@ -13,6 +14,9 @@ interface EncoderMethods {
 
 /** Up to this many binary parts, a packet is read and refused with an answer. Its sender is closed with more. */
 const maxAttachments = 100;
+
+/** The commands with a payload, at the beginning of their packet. */
+const payloadCommand = /^\["(publish|direct)",/;
 
 /** By the object of a request: the same with numbers that JavaScript cannot hold, or why it is refused. */
 const twins = new WeakMap<object, unknown>();
@@ -29,11 +33,38 @@ export class ExactDecoder extends Decoder {
   static {
     const { tryParse } = Decoder.prototype as unknown as DecoderMethods;
     (ExactDecoder.prototype as unknown as DecoderMethods).tryParse = function (text) {
+      if (unread !== undefined) return standIn(unread);
+      const refused = refusedEvent(text);
+      if (refused !== undefined) return refused;
       const value = tryParse.call(this, text);
       if (Array.isArray(value)) rememberTwin(text, value);
       return value;
     };
   }
+}
+
+/** An event that is not read while it passes the decoder. */
+interface UnreadEvent {
+  readonly name: string;
+  readonly refusal: RefusalError;
+}
+
+let unread: UnreadEvent | undefined;
+
+/** Has `pass` pass an event to a decoder, which does not read it: {@link exactRequest} gives the refusal instead of its request. */
+export function passUnread(event: UnreadEvent, pass: () => void): void {
+  unread = event;
+  try {
+    pass();
+  } finally {
+    unread = undefined;
+  }
+}
+
+function standIn({ name, refusal }: UnreadEvent): unknown[] {
+  const request = {};
+  twins.set(request, refusal);
+  return [name, request];
 }
 
 /** The request of an event as its client sent it. A `RefusalError` in its place says why it cannot be read. */
@@ -43,6 +74,23 @@ export function exactRequest(request: unknown): unknown {
   return twin === undefined || twin instanceof RefusalError
     ? (twin ?? request)
     : withExactNumbers(request, twin);
+}
+
+/**
+ * In the place of a command whose text is too costly to read: an event without content, which is refused with an answer. Other packets close
+ * the transport, as malformed ones do. Undefined for text that can be read.
+ */
+function refusedEvent(text: string): unknown[] | undefined {
+  try {
+    checkJsonCost(text);
+    return undefined;
+  } catch (refusal) {
+    const command = payloadCommand.exec(text)?.[1];
+    if (command === undefined) throw refusal;
+    const request = {};
+    twins.set(request, refusal);
+    return [command, request];
+  }
 }
 
 function rememberTwin(text: string, event: readonly unknown[]): void {

@@ -15,6 +15,8 @@ export interface PacketReader {
 export interface PacketAdmission {
   /** A text or binary frame of a WebSocket. False: it is not passed on. */
   admitFrame(content: Buffer, isBinary: boolean): boolean;
+  /** A fragment of a message of a WebSocket that is not complete. @param count its fragments so far */
+  admitFragment(count: number): void;
   /** A ping or pong frame of a WebSocket. */
   admitControlFrame(): void;
   /** A packet of a long-polling body. False: it is not passed on. */

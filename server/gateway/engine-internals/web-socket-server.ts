@@ -8,16 +8,35 @@ import type { PacketAdmission, PacketReader } from './packet-reader.js';
 /** The code by which ws closes a connection after a frame above its `maxPayload` (RFC 6455, 7.4.1). */
 const tooBig = 1009;
 
+/** The code by which ws closes a connection whose frames come in too many pieces. */
+const tooManyPieces = 1008;
+
 const nothing = Buffer.alloc(0);
 
-/** The receiver of a WebSocket: it takes chunks of bytes and emits frames. */
+/** The receiver of a WebSocket: it takes chunks of bytes and emits messages. */
 interface FrameParser {
   /** False makes it stop after the present frame; the next write continues. */
   _loop: boolean;
   _maxPayload: number;
+  /** Chunks that an unfinished frame may consist of. */
+  _maxBufferedChunks: number;
+  /** Whether the present frame ends its message. */
+  readonly _fin: boolean;
+  /** Fragments of the unfinished message. */
+  readonly _numFragments: number;
+  /** Takes the present frame, which is complete. */
+  dataMessage(done: (error?: Error) => void): void;
   readonly writableEnded: boolean;
   readonly destroyed: boolean;
   write(chunk: Buffer): void;
+}
+
+/**
+ * Chunks of one frame with at most `bytes` bytes. Each chunk is an object, however small it is; a client behind a network with the smallest
+ * segments that TCP has to expect (536 bytes) needs fewer.
+ */
+function chunkLimit(bytes: number): number {
+  return 64 + Math.ceil(bytes / 512);
 }
 
 /** Makes what decides on the frames of a new WebSocket. */
@@ -52,6 +71,7 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
       this.admission?.admitControlFrame();
     } else if (event === 'open') {
       this.admission = this.server.newAdmission?.(this, this);
+      this.admitFragments();
     }
     return super.emit(event, first, second);
   }
@@ -62,7 +82,9 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     else if (code === tooBig && text === undefined) {
       this.isClosedAsTooLarge = true;
       super.close(...closeReasons.tooLarge(this.parser?._maxPayload ?? this.server.limitBytes));
-    } else super.close(code, text);
+    } else if (code === tooManyPieces && text === undefined)
+      super.close(...closeReasons.tooManyPieces(this.parser?._maxBufferedChunks ?? 0));
+    else super.close(code, text);
     // What the client has sent before it answers the close frame is read, and ignored.
     this.isIgnored = true;
     if (this.isStopped === true && this.closeReason === undefined) this.start();
@@ -83,7 +105,21 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
   }
 
   limitFrames(bytes: number): void {
-    if (this.parser !== undefined) this.parser._maxPayload = bytes;
+    const { parser } = this;
+    if (parser === undefined) return;
+    parser._maxPayload = bytes;
+    parser._maxBufferedChunks = chunkLimit(bytes);
+  }
+
+  /** ws has no event for the fragments of a message that is not complete. */
+  private admitFragments(): void {
+    const { parser, admission } = this;
+    if (parser === undefined || admission === undefined) return;
+    const { dataMessage } = parser;
+    parser.dataMessage = (done) => {
+      dataMessage.call(parser, done);
+      if (!parser._fin) this.admission?.admitFragment(parser._numFragments);
+    };
   }
 
   private admits(content: Buffer, isBinary: boolean): boolean {

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { proxyNetworks } from '../../config/proxies.js';
+import type { Log } from '../../logging/log.js';
+import { forwardedAddress } from './forwarded-address.js';
 
 /**
  * Finds the address of the client of a request. It is the TCP peer, or, if that is a trusted proxy, the last
@@ -9,9 +11,13 @@ import { proxyNetworks } from '../../config/proxies.js';
  */
 export class ClientAddresses {
   private readonly trusted = new BlockList();
+  private isWarned = false;
 
   /** @param trustedProxies addresses, networks (`10.0.0.0/8`), and the names of {@link proxyNetworks} */
-  constructor(trustedProxies: readonly string[]) {
+  constructor(
+    trustedProxies: readonly string[],
+    private readonly log: Pick<Log, 'warn'>,
+  ) {
     for (const network of trustedProxies.flatMap((name) => proxyNetworks[name] ?? [name])) {
       const [address = '', bits] = network.split('/');
       const family = isIPv6(address) ? 'ipv6' : 'ipv4';
@@ -26,9 +32,15 @@ export class ClientAddresses {
     if (forwarded === undefined || !this.isTrusted(address)) return address;
     const hops = (typeof forwarded === 'string' ? forwarded : forwarded.join(',')).split(',');
     for (const hop of hops.reverse()) {
-      const next = plain(hop.trim());
-      if (isIP(next) === 0) break;
-      address = next;
+      const text = hop.trim();
+      // Some proxies write an empty item where they know no address.
+      if (text === '') continue;
+      const next = forwardedAddress(text);
+      if (next === undefined) {
+        this.warnOf(text, address);
+        break;
+      }
+      address = plain(next);
       if (!this.isTrusted(address)) break;
     }
     return address;
@@ -42,6 +54,15 @@ export class ClientAddresses {
   /** An address without its IPv6 notation, if it is an IPv4 address. */
   plain(address: string): string {
     return plain(address);
+  }
+
+  private warnOf(item: string, proxy: string): void {
+    if (this.isWarned) return;
+    this.isWarned = true;
+    this.log.warn(
+      'A trusted proxy sends X-Forwarded-For with something that is no address: all such clients count as the proxy. Let the proxy write the address of its client there',
+      { item: item.slice(0, 100), proxy, setting: 'server.trusted_proxies' },
+    );
   }
 }
 

@@ -26,6 +26,13 @@ export function tokenOfSocket({ handshake: { auth, headers, query } }: Pick<Sock
   );
 }
 
+/** As {@link tokenOfSocket}, of a client that has no socket yet. @throws RefusalError `unauthorized` */
+export function tokenOfRequest(auth: Readonly<Record<string, unknown>>, request: IncomingMessage): string {
+  const { headers, url = '' } = request;
+  const query = Object.fromEntries(new URL(url, 'http://localhost').searchParams);
+  return tokenOfSocket({ handshake: { auth, headers, query } as Socket['handshake'] });
+}
+
 /**
  * The token of a `/ws` client: the subprotocol, else `?token=`, else `Authorization: Bearer`.
  *

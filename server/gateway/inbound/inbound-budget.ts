@@ -5,7 +5,7 @@ import type { PacketAdmission, PacketReader } from '../engine-internals/packet-r
 import type { InboundCounts, InboundLimit } from './inbound-counts.js';
 import type { LoopShare } from './loop-share.js';
 import type { InboundSettings } from './inbound-settings.js';
-import { JoinCount } from './join-count.js';
+import { JoinCount, tooLargeToJoin } from './join-count.js';
 import { enginePackets, socketPackets } from './packet-kinds.js';
 import { PartCount } from './part-count.js';
 import { pauses } from './pauses.js';
@@ -43,6 +43,11 @@ const slowUnitBytes = 16;
 const { binaryPart, pong, message } = enginePackets;
 const { joining, leaving, event, binaryEvent, binaryAck } = socketPackets;
 
+/** Fragments of one message with at most `bytes` bytes. The smallest that a known client sends have 4 KiB. */
+function fragmentLimit(bytes: number): number {
+  return 32 + Math.ceil(bytes / 4096);
+}
+
 /**
  * What one transport may cost, counted before its packets are decoded. The limits are in docs/adr/0009-inbound-budget.md.
  *
@@ -54,7 +59,8 @@ export class InboundBudget implements PacketAdmission {
   engine: EngineConnection | undefined;
   private paused = 0;
   private isClosing = false;
-  /** Undefined when the client has joined. */
+  private hasJoined = false;
+  /** Undefined when the client has shown a valid token. Hooks may take their time until it joins. */
   private beforeJoin: JoinCount | undefined;
   private units = 0;
   private unitsInTurn = 0;
@@ -74,7 +80,10 @@ export class InboundBudget implements PacketAdmission {
     private reader: PacketReader,
     private readonly wire: 'socketio' | 'json',
   ) {
-    if (wire === 'json') return;
+    if (wire === 'json') {
+      this.hasJoined = true;
+      return;
+    }
     this.beforeJoin = new JoinCount();
     reader.limitFrames(control.settings.maxJoinBytes);
   }
@@ -86,9 +95,15 @@ export class InboundBudget implements PacketAdmission {
     if (this.paused !== 0) reader.stop();
   }
 
+  /** A token of the client was verified. From now on packets by which it joins count as they do after the join. */
+  authenticated(): void {
+    this.beforeJoin = undefined;
+  }
+
   /** The client has joined a namespace. */
   joined(): void {
     if (this.hasJoined) return;
+    this.hasJoined = true;
     this.beforeJoin = undefined;
     this.reader.limitFrames(this.control.settings.transportLimitBytes);
   }
@@ -110,6 +125,16 @@ export class InboundBudget implements PacketAdmission {
     const first = packet.charCodeAt(0);
     if (first === binaryPart) return this.admitPart((length * 3) >>> 2);
     return this.admit(first, packet.charCodeAt(1), length, () => packet.slice(1, 16));
+  }
+
+  /** A fragment costs as much as a packet, and memory until its message is complete. */
+  admitFragment(count: number): void {
+    this.use(1);
+    const { settings } = this.control;
+    const limit = fragmentLimit(this.hasJoined ? settings.transportLimitBytes : settings.maxJoinBytes);
+    if (count <= limit) return;
+    const text = `a message may have ${limit} fragments`;
+    this.close('fragments', new RefusalError('message_too_large', text, { limit, size: count }));
   }
 
   admitControlFrame(): void {
@@ -207,10 +232,6 @@ export class InboundBudget implements PacketAdmission {
     this.control.close(this, this.reader, limit, error);
   }
 
-  private get hasJoined(): boolean {
-    return this.beforeJoin === undefined;
-  }
-
   private admit(
     first: number | undefined,
     second: number | undefined,
@@ -225,7 +246,10 @@ export class InboundBudget implements PacketAdmission {
       return !this.isClosing;
     }
     if (second === joining || second === leaving) {
-      if (this.hasJoined) this.wasted(joinCost);
+      if (this.beforeJoin === undefined) this.wasted(joinCost);
+      const { maxJoinBytes } = this.control.settings;
+      // Also of a client that joins again, or another namespace.
+      if (bytes > maxJoinBytes) this.close('join_bytes', tooLargeToJoin(bytes, maxJoinBytes));
     } else if (second === binaryEvent || second === binaryAck) {
       if (this.hasJoined) this.awaitParts(header(), bytes);
       else {
@@ -269,8 +293,16 @@ export class InboundBudget implements PacketAdmission {
   }
 
   private countBeforeJoin(bytes: number): void {
-    const over = this.beforeJoin?.add(bytes, this.control.settings.maxJoinBytes);
-    if (over !== undefined) this.close(over.limit, over.error);
+    const { beforeJoin } = this;
+    if (beforeJoin === undefined) return;
+    const over = beforeJoin.add(bytes, this.control.settings.maxJoinBytes);
+    if (over !== undefined) {
+      this.close(over.limit, over.error);
+    } else if (beforeJoin.isFull && (this.paused & pauses.turn) === 0) {
+      // A client may join many namespaces in one chunk: its first token is verified before the next turn.
+      this.pause(pauses.turn);
+      this.control.share.defer(this.goOn);
+    }
   }
 
   private wasted(packets: number): void {

@@ -1,5 +1,12 @@
 /** The limits for which a transport is closed. */
-export const inboundLimits = ['before_join', 'join_bytes', 'waste', 'parts', 'parts_time'] as const;
+export const inboundLimits = [
+  'before_join',
+  'join_bytes',
+  'waste',
+  'parts',
+  'parts_time',
+  'fragments',
+] as const;
 
 export type InboundLimit = (typeof inboundLimits)[number];
 

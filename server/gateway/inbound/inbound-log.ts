@@ -9,6 +9,7 @@ const remedies: Readonly<Record<InboundLimit, string>> = {
   waste: 'look at the commands that the client sends, or raise limits.waste_packets_per_sec',
   parts: 'send large data in several messages, or raise websocket.transport_limit_bytes',
   parts_time: 'a client that announces binary parts and does not send them',
+  fragments: 'let the client, or the proxy in front of it, send messages in larger fragments',
 };
 
 /** One line per limit in this time, in milliseconds: attackers must not fill the disk. */

@@ -1,7 +1,7 @@
 import { RefusalError } from '../../../shared/errors.js';
 import type { InboundLimit } from './inbound-counts.js';
 
-/** Packets that a transport may send before its client has joined. */
+/** Packets that a transport may send before its client has shown a valid token, or has joined. */
 const packetLimit = 32;
 
 /** A limit for which a transport is closed, and the error that names it. */
@@ -10,10 +10,21 @@ interface ExceededLimit {
   readonly error: RefusalError;
 }
 
-/** What a transport has sent before its client has joined. */
+/** The packets by which a client joins have more bytes than they may. */
+export function tooLargeToJoin(size: number, limit: number): RefusalError {
+  const text = `a client may send ${limit} bytes before it has joined`;
+  return new RefusalError('message_too_large', text, { limit, size });
+}
+
+/** What a transport has sent before its client has shown a valid token, or has joined. */
 export class JoinCount {
   private packets = 0;
   private bytes = 0;
+
+  /** The next packet is one too many. */
+  get isFull(): boolean {
+    return this.packets === packetLimit;
+  }
 
   /** Counts one packet. Undefined: it is within the limits. */
   add(bytes: number, limitBytes: number): ExceededLimit | undefined {
@@ -25,9 +36,7 @@ export class JoinCount {
       return { limit: 'before_join', error: new RefusalError('rate_limited', text, details) };
     }
     if (this.bytes > limitBytes) {
-      const text = `a client may send ${limitBytes} bytes before it has joined`;
-      const details = { limit: limitBytes, size: this.bytes };
-      return { limit: 'join_bytes', error: new RefusalError('message_too_large', text, details) };
+      return { limit: 'join_bytes', error: tooLargeToJoin(this.bytes, limitBytes) };
     }
     return undefined;
   }

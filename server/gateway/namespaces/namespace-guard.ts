@@ -6,13 +6,14 @@ import type { ConnectEvent } from '../../hooks/hooks.js';
 import type { Log } from '../../logging/log.js';
 import type { Identity } from '../../protocol/identity.js';
 import type { Release } from '../connection-attempt.js';
+import { guardDynamicNamespaces, type NamespaceCandidate } from '../engine-internals/dynamic-namespaces.js';
 import {
   guardMiddleware,
   useFirst,
   type NamespaceMiddleware,
 } from '../engine-internals/namespace-middleware.js';
 import { connectError } from '../handshake/connect-error.js';
-import { tokenOfSocket } from '../handshake/token.js';
+import { tokenOfRequest, tokenOfSocket } from '../handshake/token.js';
 import { setSocketUser } from '../socket-user.js';
 import type { NamespaceMembers } from './namespace-members.js';
 
@@ -20,8 +21,10 @@ interface NamespaceGuardDependencies {
   readonly members: NamespaceMembers;
   /** Verifies a token. @throws RefusalError */
   readonly authenticate: (token: string) => Identity;
+  /** A token of the client of a transport was verified. */
+  readonly onAuthenticated: (transport: Socket['conn']) => void;
   /** The identity of the client of the main namespace on the transport of a socket. Waits while it joins. */
-  readonly mainIdentity: (socket: Socket) => Promise<Identity | undefined>;
+  readonly mainIdentity: (socket: Pick<Socket, 'conn'>) => Promise<Identity | undefined>;
   /** Undefined if no hook is configured. */
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Undefined if connections of users are not limited. */
@@ -43,6 +46,9 @@ interface Authenticated {
   readonly identity: Identity;
   release: Release | undefined;
 }
+
+/** Characters in the name of a dynamic namespace. */
+const longestName = 256;
 
 /** A frame of the package @socket.io/admin-ui in a stack trace. */
 const adminUi = /@socket\.io[\\/]admin-ui[\\/]/;
@@ -69,6 +75,14 @@ export class NamespaceGuard {
       this.watch(namespace);
       namespace.on('connection', (socket) => this.connected(socket));
       if (!this.isPublic(namespace.name) && !isMadeByAdminUi()) useFirst(namespace, this.middleware);
+    });
+    guardDynamicNamespaces(io, {
+      checkName,
+      admit: (candidate) => this.admit(candidate),
+      refusal: (error, request) => {
+        this.dependencies.onRefused(error, request);
+        return connectError(error);
+      },
     });
   }
 
@@ -131,15 +145,24 @@ export class NamespaceGuard {
     }
   }
 
+  /** A client without a valid token makes no namespace. Its socket is authenticated again once the namespace exists. */
+  private async admit({ name, auth, conn, request }: NamespaceCandidate): Promise<void> {
+    if (this.isPublic(name)) return;
+    const { authenticate, mainIdentity } = this.dependencies;
+    if (!hasToken(auth) && (await mainIdentity({ conn })) !== undefined) return;
+    authenticate(tokenOfRequest(auth, request));
+    this.dependencies.onAuthenticated(conn);
+  }
+
   /** By a token of its own, else by the client of the main namespace on the same transport, else by the token of the handshake. */
   private async identify(socket: Socket): Promise<Identity> {
-    const { authenticate, mainIdentity, onConnect, addressOf } = this.dependencies;
-    const token: unknown = socket.handshake.auth['token'];
-    if (token === undefined || token === null || token === '') {
+    const { authenticate, onAuthenticated, mainIdentity, onConnect, addressOf } = this.dependencies;
+    if (!hasToken(socket.handshake.auth)) {
       const identity = await mainIdentity(socket);
       if (identity !== undefined) return identity;
     }
     const identity = authenticate(tokenOfSocket(socket));
+    onAuthenticated(socket.conn);
     const { userId, roles } = identity;
     const address = addressOf(socket.request);
     await onConnect({ userId, roles, address, wire: 'socketio', namespace: socket.nsp.name });
@@ -173,6 +196,17 @@ export class NamespaceGuard {
       member.disconnect(reason);
     }
   }
+}
+
+function hasToken({ token }: Readonly<Record<string, unknown>>): boolean {
+  return token !== undefined && token !== null && token !== '';
+}
+
+/** @throws RefusalError `invalid_message` */
+function checkName({ length: size }: string): void {
+  if (size <= longestName) return;
+  const text = `the name of a namespace may have ${longestName} characters`;
+  throw new RefusalError('invalid_message', text, { field: 'namespace', limit: longestName, size });
 }
 
 function releaseSlot({ conn }: Socket, { release }: Authenticated): void {

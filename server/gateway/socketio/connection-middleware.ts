@@ -54,7 +54,7 @@ export class ConnectionMiddleware {
    * The identity of the client that has joined, or is joining, on the transport of a socket of another
    * namespace; undefined if there is none.
    */
-  readonly identityOn = async (socket: Socket): Promise<Identity | undefined> => {
+  readonly identityOn = async (socket: Pick<Socket, 'conn'>): Promise<Identity | undefined> => {
     await this.authorizing.get(socket.conn)?.catch(() => {});
     return connectionOn(engineOf(socket))?.identity ?? this.pending.get(socket.conn)?.identity;
   };

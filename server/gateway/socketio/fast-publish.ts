@@ -9,9 +9,12 @@ import {
   tapPackets,
   untapPackets,
 } from '../engine-internals/packet-tap.js';
+import type { RequestSizes } from '../../commands/request-sizes.js';
+import { passUnread } from '../engine-internals/exact-parser.js';
 import { parseExactly } from '../../protocol/exact-json.js';
 import type { CommandListener } from './command-listener.js';
 import { ReplyWriter } from './reply-writer.js';
+import { unreadEvent } from './unread-events.js';
 
 /** `2`: an event. `3`: an acknowledgement. */
 const eventType = 0x32;
@@ -45,6 +48,7 @@ interface FastPublishDependencies {
   /** Runs a command. Never rejects. */
   readonly run: (connection: ClientConnection, command: 'publish', request: unknown) => Promise<Answer>;
   readonly commandListener: CommandListener;
+  readonly sizes: RequestSizes;
 }
 
 /**
@@ -101,6 +105,9 @@ export class FastPublish {
   /** False if the packet is not a publish, or if a program listens to publishes of this socket. */
   private takePublish(connection: ClientConnection, data: string): boolean {
     if (data.charCodeAt(0) !== eventType) return false;
+    const { sizes } = this.dependencies;
+    // The normal path refuses it.
+    if (data.length > sizes.least && unreadEvent(connection, data, sizes) !== undefined) return false;
     const packet = publishPacket.exec(data);
     if (packet === null || !isUnobserved(connection.socket)) return false;
     const packetId = packet[1]!;
@@ -137,7 +144,11 @@ export class FastPublish {
     slow.set(connection, way);
     if (data === leavePacket) way.behindLeaving = [];
     this.dependencies.commandListener.keepAttached(connection.socket);
-    passOn(connection.socket, data);
+    const { socket } = connection;
+    const unread =
+      typeof data === 'string' ? unreadEvent(connection, data, this.dependencies.sizes) : undefined;
+    if (unread === undefined) passOn(socket, data);
+    else passUnread(unread, () => passOn(socket, data));
     if (typeof data === 'string') {
       way.packets++;
       way.parts = Number(binaryPacket.exec(data)?.[1] ?? 0);

@@ -6,6 +6,7 @@ import { ClientGoneError } from '../handshake/handshake-admission.js';
 import { wrapSocketIoAckIds } from '../engine-internals/acknowledgements.js';
 import { ExactDecoder, ExactEncoder } from '../engine-internals/exact-parser.js';
 import { belongsToTransport, ignoreJsonp } from '../engine-internals/engine-server.js';
+import { checkSocketIoOptions, type SocketIoOptions } from './socketio-options.js';
 import { webSocketServerOf, type NewAdmission } from '../engine-internals/web-socket-server.js';
 
 interface SocketIoSettings {
@@ -16,6 +17,8 @@ interface SocketIoSettings {
   readonly transportLimitBytes: number;
   /** Origins of browsers that may connect; `*` for any. */
   readonly allowedOrigins: readonly string[];
+  /** Options of the program. */
+  readonly options: SocketIoOptions;
 }
 
 /**
@@ -23,6 +26,7 @@ interface SocketIoSettings {
  * {@link listenTo}.
  */
 export function createSocketIo(settings: SocketIoSettings, newAdmission: NewAdmission): Server {
+  checkSocketIoOptions(settings.options);
   const anyOrigin = settings.allowedOrigins.includes('*');
   const io = new Server({
     path: engineIoPath,
@@ -41,6 +45,7 @@ export function createSocketIo(settings: SocketIoSettings, newAdmission: NewAdmi
     // See `handshake/unserved-upgrades.ts`.
     destroyUpgrade: false,
     cors: { origin: anyOrigin ? true : [...settings.allowedOrigins], credentials: true },
+    ...settings.options,
   });
   wrapSocketIoAckIds(io.of('/'));
   // Those of an embedding program, as long as they live.

@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { RefusalError, type ErrorCode, type WireError } from '../../../shared/errors.js';
 import type { Command } from '../../commands/command.js';
+import type { RequestSizes } from '../../commands/request-sizes.js';
 import type { Answer } from '../../commands/router.js';
 import { ExactNumber, exactTwin } from '../../protocol/exact-json.js';
+import { checkJsonCost, requestLimit } from '../../protocol/json-cost.js';
 import { beginningOf } from '../../protocol/name.js';
 import type { FrameId, ServerFrame } from '../../protocol/server-frame.js';
 
@@ -15,6 +17,7 @@ interface ClientFrame {
 
 /** What runs the commands of one connection. */
 export interface FrameTarget {
+  readonly sizes: RequestSizes;
   /** The command that a frame asks for; undefined: there is none. */
   commandOfFrame(type: string): Command | undefined;
   run(command: string, request: unknown): Promise<Answer>;
@@ -29,9 +32,6 @@ export interface FrameSettings {
   /** Largest payload, in bytes. A frame may have this size and its envelope. */
   readonly maxMessageBytes: number;
 }
-
-/** Bytes for type, topic, key and other fields around a payload. */
-const envelopeBytes = 4096;
 
 /** Longest `id`, in characters: it comes back with every answer. */
 const idLimit = 200;
@@ -49,7 +49,7 @@ export async function handleFrame(
 ): Promise<ErrorCode | undefined> {
   let id: FrameId | undefined;
   try {
-    const frame = readFrame(content, isBinary, settings);
+    const frame = readFrame(content, isBinary, target, settings);
     id = frame.id;
     if (frame.type === 'Ack') {
       acknowledge(frame, target);
@@ -77,22 +77,19 @@ function sendError(error: WireError, id: FrameId | undefined, target: FrameTarge
   return error.code;
 }
 
-function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings): ClientFrame {
+function readFrame(
+  content: Buffer,
+  isBinary: boolean,
+  target: FrameTarget,
+  settings: FrameSettings,
+): ClientFrame {
   if (isBinary)
     throw new RefusalError('invalid_message', 'frames are text; send binary parts as { "$base64": "…" }');
-  const limit = settings.maxMessageBytes + envelopeBytes;
-  if (content.length > limit) {
-    throw new RefusalError(
-      'message_too_large',
-      `the frame has ${content.length} bytes; a payload may have ${settings.maxMessageBytes}`,
-      {
-        limit: settings.maxMessageBytes,
-        size: content.length,
-      },
-    );
-  }
+  if (content.length > requestLimit(settings.maxMessageBytes) && content.length > target.sizes.short)
+    throw tooLarge(content.length, settings);
   if (!isUtf8(content)) throw new RefusalError('invalid_json', 'the frame is not UTF-8 text');
   const text = content.toString();
+  checkJsonCost(text);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -105,7 +102,8 @@ function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings):
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new RefusalError('invalid_message', 'a frame is an object with type, data and, optionally, id');
   }
-  const { type, data, id } = exact(text, value) as Record<string, unknown>;
+  const frame = value as Readonly<Record<string, unknown>>;
+  const { type, data, id } = limited(text, frame, content.length, target, settings);
   if (typeof type !== 'string')
     throw new RefusalError('invalid_message', 'type must be a string', { field: 'type' });
   if (id !== undefined && id !== null && !isFrameId(id)) {
@@ -118,13 +116,35 @@ function readFrame(content: Buffer, isBinary: boolean, settings: FrameSettings):
   return { type, data, ...(id !== undefined && id !== null && { id }) };
 }
 
+/** The frame with all its numbers, or, if it is too large for its type, with a refusal in the place of `data`. */
+function limited(
+  text: string,
+  frame: Readonly<Record<string, unknown>>,
+  bytes: number,
+  target: FrameTarget,
+  settings: FrameSettings,
+): Readonly<Record<string, unknown>> {
+  const { type, id } = frame;
+  const command = typeof type === 'string' ? target.commandOfFrame(type) : undefined;
+  const refusal =
+    command === undefined || command.carriesPayload === true
+      ? bytes > requestLimit(settings.maxMessageBytes) && tooLarge(bytes, settings)
+      : target.sizes.refusalOf(command.name, bytes);
+  return refusal ? { type, data: refusal, id } : exact(text, frame);
+}
+
+function tooLarge(bytes: number, { maxMessageBytes: limit }: FrameSettings): RefusalError {
+  const text = `the frame has ${bytes} bytes; a payload may have ${limit}`;
+  return new RefusalError('message_too_large', text, { limit, size: bytes });
+}
+
 /**
  * The frame with all its numbers. If an object in it has a key twice, the refusal takes the place of `data`: so
  * it is answered under the frame's id.
  */
-function exact(text: string, value: object): object {
+function exact(text: string, value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   try {
-    return (exactTwin(text, value) as object | undefined) ?? value;
+    return (exactTwin(text, value) as Record<string, unknown> | undefined) ?? value;
   } catch (refusal) {
     if (!(refusal instanceof RefusalError)) throw refusal;
     return { ...value, data: refusal };

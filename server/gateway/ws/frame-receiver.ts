@@ -1,5 +1,6 @@
 import { toWireError, type ErrorCode, type RefusalError } from '../../../shared/errors.js';
 import type { CommandRouter } from '../../commands/router.js';
+import type { RequestSizes } from '../../commands/request-sizes.js';
 import type { Log } from '../../logging/log.js';
 import type { ClientConnection } from '../client-connection.js';
 import type { CommandQueue } from '../command-queue.js';
@@ -12,6 +13,7 @@ export class FrameReceiver {
     private readonly dependencies: {
       readonly commands: CommandQueue;
       readonly router: Pick<CommandRouter, 'commandOfFrame' | 'refuseFrame'>;
+      readonly sizes: RequestSizes;
       readonly log: Log;
     },
     private readonly settings: FrameSettings,
@@ -19,9 +21,10 @@ export class FrameReceiver {
 
   /** Starts with the frames that arrived before the client got its `Status`. */
   receive(transport: WsConnection, connection: ClientConnection): void {
-    const { commands, router, log } = this.dependencies;
+    const { commands, router, sizes, log } = this.dependencies;
     const { inbound } = connection;
     const target = {
+      sizes,
       commandOfFrame: (type: string) => router.commandOfFrame(type),
       run: (command: string, request: unknown) => commands.run(connection, command, request),
       refuse: (error: RefusalError) => router.refuseFrame(connection, error),

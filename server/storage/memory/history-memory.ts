@@ -1,5 +1,6 @@
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
+import { cutLevel } from './cut-level.js';
 import { trimTo, type MemoryLog } from './memory-log.js';
 
 interface HistoryMemoryDependencies {
@@ -51,7 +52,11 @@ export class HistoryMemory {
   makeRoom(histories: () => MemoryLog[], now: number, topic: string): boolean {
     if (now < this.retryAt) return false;
     const logs = histories().sort((a, b) => b.historyBytes - a.historyBytes);
-    const limit = cutAt(logs, this.usedBytes - this.settings.limitBytes * roomyShare);
+    const excess = this.usedBytes - this.settings.limitBytes * roomyShare;
+    const limit = cutLevel(
+      logs.map(({ historyBytes }) => historyBytes),
+      excess,
+    );
     for (const log of logs) {
       if (log.historyBytes <= limit) break;
       const before = log.historyBytes;
@@ -80,15 +85,4 @@ export class HistoryMemory {
       retryAfterMs,
     });
   }
-}
-
-/** The size to which the largest of these logs, in descending order, must be cut to free so many bytes. */
-function cutAt(logs: readonly MemoryLog[], bytes: number): number {
-  let sum = 0;
-  for (let i = 0; i < logs.length; i++) {
-    sum += logs[i]!.historyBytes;
-    const next = logs[i + 1]?.historyBytes ?? 0;
-    if (sum - (i + 1) * next >= bytes) return Math.max(0, (sum - bytes) / (i + 1));
-  }
-  return 0;
 }

@@ -5,13 +5,29 @@ import {
   retiredGeneration,
   type SessionLease,
 } from '../../sessions/session-lease.js';
+import { sessionBytes } from '../../sessions/session-size.js';
 import type {
   KeptSession,
   PutResult,
+  SessionDrops,
+  SessionLimits,
   SessionPage,
   SessionStore,
   StoredSession,
 } from '../../sessions/session-store.js';
+import { LeftSessions } from './left-sessions.js';
+
+interface MemorySessionStoreDependencies {
+  /** Monotonic: a clock that is set does not end sessions. */
+  readonly now: () => number;
+  readonly drops?: SessionDrops;
+}
+
+interface MemorySessionStoreSettings {
+  readonly ttlMs: number;
+  /** Absent: no limits. */
+  readonly limits?: SessionLimits & { readonly memoryBytes: number };
+}
 
 interface Kept {
   readonly session: StoredSession;
@@ -24,12 +40,12 @@ interface Kept {
 /** Sessions of a replica that runs alone; they end with the process. */
 export class MemorySessionStore implements SessionStore {
   private readonly sessions = new Map<string, Kept>();
+  private readonly left = new LeftSessions();
   private lastSerial = 0;
 
   constructor(
-    /** `now` is monotonic: a clock that is set does not end sessions. */
-    private readonly dependencies: { readonly now: () => number },
-    private readonly settings: { readonly ttlMs: number },
+    private readonly dependencies: MemorySessionStoreDependencies,
+    private readonly settings: MemorySessionStoreSettings,
   ) {}
 
   async get(id: string): Promise<StoredSession | undefined> {
@@ -76,7 +92,7 @@ export class MemorySessionStore implements SessionStore {
 
   async delete(id: string): Promise<boolean> {
     const known = this.live(id) !== undefined;
-    this.sessions.delete(id);
+    this.remove(id);
     return known;
   }
 
@@ -100,7 +116,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   private put(session: StoredSession, isRetired = false): void {
-    this.sessions.delete(session.id);
+    this.remove(session.id);
     this.sessions.set(session.id, {
       session,
       ...(isRetired && { isRetired }),
@@ -108,6 +124,9 @@ export class MemorySessionStore implements SessionStore {
       serial: ++this.lastSerial,
     });
     this.dropExpired();
+    if (leaseOf(session).owner !== null || isRetired) return;
+    this.left.add(session.user_id, session.id, sessionBytes(session));
+    this.keepLimits(session.user_id);
   }
 
   private known(id: string): Kept | undefined {
@@ -130,8 +149,26 @@ export class MemorySessionStore implements SessionStore {
     const now = this.dependencies.now();
     for (const [id, { expiresAt }] of this.sessions) {
       if (expiresAt > now) break;
-      this.sessions.delete(id);
+      this.remove(id);
     }
+  }
+
+  private remove(id: string): void {
+    const kept = this.sessions.get(id);
+    if (kept === undefined) return;
+    this.sessions.delete(id);
+    this.left.remove(kept.session.user_id, id);
+  }
+
+  private keepLimits(userId: string): void {
+    const { limits } = this.settings;
+    if (limits === undefined) return;
+    const { drops } = this.dependencies;
+    const ofUser = this.left.dropOfUser(userId, limits);
+    const forRoom = this.left.dropForRoom(limits.memoryBytes);
+    for (const id of [...ofUser, ...forRoom]) this.sessions.delete(id);
+    if (ofUser.length > 0) drops?.ofUser(userId, ofUser.length);
+    if (forRoom.length > 0) drops?.forRoom(forRoom.length);
   }
 }
 

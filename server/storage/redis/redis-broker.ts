@@ -35,6 +35,8 @@ interface RedisBrokerSettings {
   readonly outcomeLimitMs: number;
   /** Redis replicas that must hold an append before it is acknowledged; 0: none. */
   readonly waitReplicas: number;
+  /** A topic without messages is kept at least this long after its last use: several times the interval of position checks. */
+  readonly unusedKeepMs: number;
 }
 
 /**
@@ -169,6 +171,7 @@ export class RedisBroker implements Broker {
       String(retention.historySize),
       String(limitBytes),
       memory?.mayCreate === false ? '0' : '1',
+      String(this.settings.unusedKeepMs),
     ];
     try {
       const keys = [this.keys.log(topic), this.keys.meta(topic)];

@@ -4,6 +4,8 @@ import { bodyOf, headerOf, parseSession, retiredText, textOf } from '../../sessi
 import type {
   KeptSession,
   PutResult,
+  SessionDrops,
+  SessionLimits,
   SessionPage,
   SessionStore,
   StoredSession,
@@ -19,29 +21,44 @@ const writeSize = 100;
 const writesMax = 10;
 const countSize = 5000;
 
-interface RedisSessionStoreSettings {
-  readonly ttlMs: number;
-  readonly keyPrefix: string;
+interface RedisSessionStoreDependencies {
+  readonly link: RedisLink;
+  /** Throws if no more sessions are stored, because the memory of Redis is full. */
+  readonly checkRoom?: () => void;
+  readonly drops?: SessionDrops;
 }
 
-/** Sessions in Redis, as JSON under `<key prefix>:session:<id>`. */
+interface RedisSessionStoreSettings {
+  readonly keyPrefix: string;
+  readonly ttlMs: number;
+  readonly limits: SessionLimits;
+}
+
+/**
+ * Sessions in Redis, as JSON under `<key prefix>:session:<id>`. Those whose clients are not connected are in an
+ * index of their user too, see `lua/includes/session-index.lua`.
+ */
 export class RedisSessionStore implements SessionStore {
   private readonly putScript = new RedisScript('put-sessions');
   private readonly saveScript = new RedisScript('save-session');
   private readonly claimScript = new RedisScript('claim-session');
+  private readonly link: RedisLink;
   private readonly prefix: string;
   private readonly ttl: string;
+  /** Sessions of a user at most, and their bytes. */
+  private readonly limits: readonly string[];
   /** Whether this user of Redis may read the keys of version 0.1. */
   private mayReadFormer = true;
 
   constructor(
-    private readonly link: RedisLink,
-    { ttlMs, keyPrefix }: RedisSessionStoreSettings,
-    /** Throws if no more sessions are stored, because the memory of Redis is full. */
-    private readonly checkRoom: () => void = () => {},
+    private readonly dependencies: RedisSessionStoreDependencies,
+    private readonly settings: RedisSessionStoreSettings,
   ) {
+    const { ttlMs, keyPrefix, limits } = settings;
+    this.link = dependencies.link;
     this.ttl = String(ttlMs);
     this.prefix = `${keyPrefix}:session:`;
+    this.limits = [limits.userSessions, limits.userBytes].map(String);
   }
 
   async get(id: string): Promise<StoredSession | undefined> {
@@ -52,9 +69,14 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async save(session: StoredSession, by: SessionLease): Promise<boolean> {
-    this.checkRoom();
-    const args = [this.ttl, String(by.generation), headerOf(by), textOf(session)];
-    return (await this.answered(this.saveScript.run(this.link, [this.keyOf(session.id)], args))) === 1;
+    this.dependencies.checkRoom?.();
+    const { id, user_id: userId, owner = null } = session;
+    const writer = [String(by.generation), headerOf(by)];
+    const written = [id, textOf(session), memberOf(userId), owner === null ? '0' : '1'];
+    const args = [this.ttl, ...this.limits, this.prefix, ...writer, ...written];
+    const dropped = await this.answered(this.saveScript.run<number>(this.link, this.keysOf(session), args));
+    if (dropped > 0) this.dependencies.drops?.ofUser(userId, dropped);
+    return dropped >= 0;
   }
 
   async claim(known: StoredSession, lease: SessionLease): Promise<StoredSession | undefined> {
@@ -79,7 +101,7 @@ export class RedisSessionStore implements SessionStore {
     sessions: readonly StoredSession[],
     { overwrite }: { readonly overwrite: boolean },
   ): Promise<PutResult> {
-    this.checkRoom();
+    this.dependencies.checkRoom?.();
     let kept = 0;
     for (let start = 0; start < sessions.length; start += writeSize * writesMax) {
       const calls: Promise<number>[] = [];
@@ -168,10 +190,29 @@ export class RedisSessionStore implements SessionStore {
     return { sessions, malformed };
   }
 
-  private write(sessions: readonly StoredSession[], overwrite: boolean): Promise<number> {
-    const keys = sessions.map(({ id }) => this.keyOf(id));
-    const args = sessions.flatMap((session) => [bodyOf(session), String(session.updated_at)]);
-    return this.answered(this.putScript.run(this.link, keys, [this.ttl, overwrite ? '1' : '0', ...args]));
+  /** Resolves to the number of stored sessions that were kept. */
+  private async write(sessions: readonly StoredSession[], overwrite: boolean): Promise<number> {
+    const keys = sessions.flatMap((session) => this.keysOf(session));
+    const args = sessions.flatMap((session) => [
+      session.id,
+      bodyOf(session),
+      String(session.updated_at),
+      memberOf(session.user_id),
+    ]);
+    const settings = [this.ttl, overwrite ? '1' : '0', ...this.limits, this.prefix];
+    const [kept, ...dropped] = await this.answered(
+      this.putScript.run<number[]>(this.link, keys, [...settings, ...args]),
+    );
+    dropped.forEach((count, i) => {
+      if (count > 0) this.dependencies.drops?.ofUser(sessions[i]!.user_id, count);
+    });
+    return kept!;
+  }
+
+  /** The keys of a session in the scripts. */
+  private keysOf({ id, user_id: userId }: StoredSession): [session: string, index: string, sizes: string] {
+    const index = `${this.settings.keyPrefix}:sessions:{${userId}}`;
+    return [this.keyOf(id), index, `${index}:bytes`];
   }
 
   /**
@@ -210,4 +251,9 @@ const missingKey = -2;
 function ifWrongType(error: unknown): string {
   if (error instanceof ErrorReply && error.message.startsWith('WRONGTYPE')) return '';
   throw error;
+}
+
+/** The member of the JSON of a session that names its user. */
+function memberOf(userId: string): string {
+  return `"user_id":${JSON.stringify(userId)}`;
 }

@@ -57,6 +57,8 @@ class ModelStore {
   }
 }
 
+const limits = { userSessions: 0, userBytes: 0 };
+
 for (const storage of ['memory', 'redis'] as const) {
   describe(`[SESSION STORE] leases in ${storage}`, () => {
     const schedules = storage === 'memory' ? 2000 : 60;
@@ -79,7 +81,7 @@ for (const storage of ['memory', 'redis'] as const) {
         links.push(link);
         link.start();
         assert.ok(await link.whenUp(5000));
-        stores.push(new RedisSessionStore(link, { keyPrefix: 'rtc', ttlMs: 60_000 }));
+        stores.push(new RedisSessionStore({ link }, { keyPrefix: 'rtc', ttlMs: 60_000, limits }));
       }
     });
     after(async () => {

@@ -3,7 +3,7 @@ import { MemorySessionStore } from '../../../server/storage/memory/memory-sessio
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
 import { leaseOf } from '../../../server/sessions/session-lease.js';
-import type { SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
+import type { SessionLimits, SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
 import { allSessions } from '../../../server/sessions/backup/session-walk.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { TestRedis } from '../../support/redis.js';
@@ -19,12 +19,18 @@ const session = (id: string, more: Partial<StoredSession> = {}): StoredSession =
   owner: null,
   ...more,
 });
-/** Writes a session that nobody holds. */
-const put = async (store: SessionStore, one: StoredSession) =>
-  assert.equal(await store.save(one, leaseOf(one)), true);
+
+/** Writes a session, whoever holds it. */
+const put = async (store: SessionStore, one: StoredSession, isConnected = false): Promise<void> => {
+  const by = leaseOf((await store.get(one.id)) ?? {});
+  const written = { ...one, generation: by.generation, owner: isConnected ? 'c@a' : null };
+  assert.equal(await store.save(written, by), true);
+};
 
 const many = (count: number, more: Partial<StoredSession> = {}) =>
   Array.from({ length: count }, (_, i) => session(`s${i}`, more));
+
+const unlimited: SessionLimits = { userSessions: 0, userBytes: 0 };
 
 async function walk(store: SessionStore): Promise<string[]> {
   const ids: string[] = [];
@@ -37,9 +43,20 @@ for (const storage of ['memory', 'redis'] as const) {
     let redis: TestRedis | undefined;
     const links: RedisLink[] = [];
     let store: SessionStore;
+    let dropped: [userId: string, count: number][] = [];
+    const drops = {
+      ofUser: (userId: string, count: number) => void dropped.push([userId, count]),
+      forRoom: () => assert.fail('there is room'),
+    };
 
-    const open = async (ttlMs: number): Promise<SessionStore> => {
-      if (redis === undefined) return new MemorySessionStore({ now: () => performance.now() }, { ttlMs });
+    const open = async (ttlMs: number, limits = unlimited): Promise<SessionStore> => {
+      if (redis === undefined) {
+        const memoryBytes = 1e9;
+        return new MemorySessionStore(
+          { now: () => performance.now(), drops },
+          { ttlMs, limits: { ...limits, memoryBytes } },
+        );
+      }
       const link = new RedisLink(
         { log: silentLog },
         { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
@@ -47,7 +64,7 @@ for (const storage of ['memory', 'redis'] as const) {
       links.push(link);
       link.start();
       assert.ok(await link.whenUp(5000));
-      return new RedisSessionStore(link, { keyPrefix: 'rtc', ttlMs });
+      return new RedisSessionStore({ link, drops }, { keyPrefix: 'rtc', ttlMs, limits });
     };
 
     before(async () => {
@@ -55,6 +72,7 @@ for (const storage of ['memory', 'redis'] as const) {
     });
     beforeEach(async () => {
       await redis?.command('FLUSHALL');
+      dropped = [];
       store = await open(3_600_000);
     });
     afterEach(async () => {
@@ -144,6 +162,108 @@ for (const storage of ['memory', 'redis'] as const) {
       await store.putMany([session('a')], { overwrite: false });
       assert.ok((await store.find('a'))!.expires_in_secs! > 3590);
     });
+
+    describe('of a user above the limits', () => {
+      const limited = (limits: Partial<SessionLimits>) => open(3_600_000, { ...unlimited, ...limits });
+      const large = (id: string, more: Partial<StoredSession> = {}) =>
+        session(id, { topics: { [id.padEnd(200, '.')]: { epoch: 'e1', sequence: 7 } }, ...more });
+
+      it('drop the oldest, by number, and touch nobody else’s', async () => {
+        store = await limited({ userSessions: 3 });
+        await put(store, session('bob', { user_id: 'bob' }));
+        for (let i = 0; i < 5; i++) await put(store, session(`s${i}`));
+        assert.deepEqual((await walk(store)).sort(), ['bob', 's2', 's3', 's4']);
+        // Written again, it is the newest.
+        await put(store, session('s2'));
+        await put(store, session('s5'));
+        assert.deepEqual((await walk(store)).sort(), ['bob', 's2', 's4', 's5']);
+        assert.deepEqual(dropped, [
+          ['ann', 1],
+          ['ann', 1],
+          ['ann', 1],
+        ]);
+      });
+
+      it('drop the oldest, by bytes, as many as are needed', async () => {
+        store = await limited({ userBytes: 3000 });
+        await put(store, large('bob', { user_id: 'bob' }));
+        for (let i = 0; i < 100; i++) await put(store, large(`s${i}`));
+        const ids = await walk(store);
+        assert.ok(
+          ids.includes('bob') && ids.includes('s99') && ids.length >= 4 && ids.length <= 7,
+          String(ids),
+        );
+        // More topics in the same session count too, and fewer again give room.
+        const topics = Object.fromEntries(
+          Array.from({ length: 15 }, (_, i) => [`${i}`.padEnd(100), { epoch: 'e', sequence: 1 }]),
+        );
+        await put(store, session('s99', { topics }));
+        assert.ok((await walk(store)).length < ids.length);
+        for (let i = 0; i < 3; i++) await put(store, session('s99'));
+        await put(store, session('t0'));
+        await put(store, session('t1'));
+        const left = await walk(store);
+        assert.ok(
+          ['bob', 's99', 't0', 't1'].every((id) => left.includes(id)),
+          String(left),
+        );
+      });
+
+      it('never drop a session whose client is connected, and count it when it has left', async () => {
+        store = await limited({ userSessions: 2 });
+        for (let i = 0; i < 5; i++) await put(store, session(`live${i}`), true);
+        for (let i = 0; i < 5; i++) await put(store, session(`s${i}`));
+        assert.deepEqual((await walk(store)).sort(), [
+          'live0',
+          'live1',
+          'live2',
+          'live3',
+          'live4',
+          's3',
+          's4',
+        ]);
+        // One is resumed, and is safe; the others take its place.
+        await put(store, session('s3'), true);
+        for (let i = 5; i < 8; i++) await put(store, session(`s${i}`));
+        for (let i = 0; i < 5; i++) await put(store, session(`live${i}`));
+        assert.deepEqual((await walk(store)).sort(), ['live3', 'live4', 's3']);
+      });
+
+      it('drop what is restored beyond them, and restore those of other users', async () => {
+        store = await limited({ userSessions: 10 });
+        await store.putMany(many(250), { overwrite: false });
+        await store.putMany([session('bob', { user_id: 'bob' })], { overwrite: false });
+        const ids = await walk(store);
+        assert.equal(ids.length, 11);
+        assert.ok(ids.includes('s249') && ids.includes('bob'), String(ids));
+        assert.equal(
+          dropped.reduce((sum, [, count]) => sum + count, 0),
+          240,
+        );
+      });
+
+      it('leave a session alone that belongs to another user meanwhile', async () => {
+        store = await limited({ userSessions: 1 });
+        await put(store, session('a'));
+        await store.putMany([session('a', { user_id: 'bob "the" user', updated_at: 3000 })], {
+          overwrite: true,
+        });
+        await put(store, session('b'));
+        await put(store, session('c'));
+        assert.equal((await store.get('a'))?.user_id, 'bob "the" user');
+        await put(store, session('d', { user_id: 'bob "the" user' }));
+        assert.deepEqual((await walk(store)).sort(), ['c', 'd']);
+      });
+
+      it('have all their places again when the earlier ones have expired', async () => {
+        const short = await open(40, { ...unlimited, userSessions: 3 });
+        for (let i = 0; i < 3; i++) await put(short, session(`s${i}`));
+        await until(async () => (await short.count()) === 0, 'they expire');
+        // All at once: in forty milliseconds they expire again.
+        await Promise.all([0, 1, 2].map((i) => put(short, session(`t${i}`))));
+        assert.deepEqual(dropped, []);
+      });
+    });
   });
 }
 
@@ -157,7 +277,7 @@ describe('[SESSION STORE] a Redis with keys of other programs', () => {
     link = new RedisLink({ log: silentLog }, { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 });
     link.start();
     assert.ok(await link.whenUp(5000));
-    store = new RedisSessionStore(link, { keyPrefix: 'rtc', ttlMs: 3_600_000 });
+    store = new RedisSessionStore({ link }, { keyPrefix: 'rtc', ttlMs: 3_600_000, limits: unlimited });
   });
   after(async () => {
     await link.close();
@@ -195,6 +315,34 @@ describe('[SESSION STORE] a Redis with keys of other programs', () => {
       updated_at: 0,
       expires_in_secs: null,
     });
+  });
+
+  it('keeps no trace of a user whose clients are all connected, and lets every key expire', async () => {
+    await put(store, session('a'));
+    await put(store, session('b'));
+    const keys = async () => (await link.call<string[]>(['KEYS', '*'])).sort();
+    assert.deepEqual(await keys(), [
+      'rtc:session:a',
+      'rtc:session:b',
+      'rtc:sessions:{ann}',
+      'rtc:sessions:{ann}:bytes',
+    ]);
+    for (const key of await keys()) assert.ok((await link.call<number>(['PTTL', key])) > 0, key);
+    for (const id of ['a', 'b']) await put(store, session(id), true);
+    assert.deepEqual(await keys(), ['rtc:session:a', 'rtc:session:b']);
+  });
+
+  it('lives with sessions that replicas of version 0.1 have written or removed', async () => {
+    const limits = { userSessions: 2, userBytes: 0 };
+    const limited = new RedisSessionStore({ link }, { keyPrefix: 'rtc', ttlMs: 3_600_000, limits });
+    const old = (id: string) =>
+      link.call(['SET', `session:${id}`, JSON.stringify(session(id)), 'PX', '60000']);
+    for (let i = 0; i < 4; i++) await old(`old${i}`);
+    for (const id of ['a', 'b']) await put(limited, session(id));
+    await link.call(['DEL', 'rtc:session:a']);
+    await old('b');
+    for (const id of ['c', 'd', 'old0']) await put(limited, session(id));
+    assert.deepEqual((await walk(limited)).sort(), ['b', 'd', 'old0', 'old1', 'old2', 'old3']);
   });
 
   it('reports that Redis is unreachable, also during a listing', async () => {

@@ -25,7 +25,7 @@ describe('RedisLink', function () {
     const link = new RedisLink({ log: silentLog }, { url, ...settings });
     const broker = new RedisBroker(
       { link, retentionOf: () => retention, log: silentLog, now: Date.now },
-      { keyPrefix: 'rtc', outcomeLimitMs: 10_000, waitReplicas },
+      { keyPrefix: 'rtc', outcomeLimitMs: 10_000, waitReplicas, unusedKeepMs: 120_000 },
     );
     closing.add(async () => {
       await broker.close();
@@ -137,7 +137,7 @@ describe('RedisLink', function () {
         const retentionOf = () => (${JSON.stringify(retention)});
         const link = new RedisLink({ log }, { url, ...${JSON.stringify(settings)} });
         const bus = new RedisBus({ link, log }, { keyPrefix: 'rtc', replicaId: 'a' });
-        const broker = new RedisBroker({ link, retentionOf, log, now: Date.now }, { keyPrefix: 'rtc', outcomeLimitMs: 10000, waitReplicas: 0 });
+        const broker = new RedisBroker({ link, retentionOf, log, now: Date.now }, { keyPrefix: 'rtc', outcomeLimitMs: 10000, waitReplicas: 0, unusedKeepMs: 120_000 });
         const adapter = new AdapterClients({ log }, { url, answerLimitMs: 1000 });
         const memory = new MemoryBroker({ retentionOf, now: Date.now });
         link.start();

@@ -6,6 +6,7 @@ import { dangersOf, listensToOthers } from '../../../server/config/dangers.js';
 import { publicSettings, settingsTable } from '../../../server/config/describe.js';
 import { exampleFile } from '../../../server/config/example.js';
 import { hardenedValues, presentValue } from '../../../server/config/hardened.js';
+import { keptValues } from '../../../server/config/kept-values.js';
 import { loadSettings, SettingsError } from '../../../server/config/load.js';
 import { settingList } from '../../../server/config/setting-list.js';
 import { root } from '../../support/root.js';
@@ -297,6 +298,74 @@ describe('[CONF] settings', () => {
         (host) => listensToOthers(loadSettings({ HOST: host })),
       ),
       [true, true, true, true, false, false, false, false],
+    );
+  });
+
+  it('are dangerous where an explicit value is weaker than the profile hardened, which keeps the default', () => {
+    const hardened = { JWT_SECRET: 'x'.repeat(32), RTC_SERVER_PROFILE: 'hardened' };
+    const found = (changes: NodeJS.ProcessEnv, content?: string) =>
+      dangersOf(
+        loadSettings({ ...hardened, ...changes }, content === undefined ? undefined : file(content)),
+      ).map(({ setting, isOff }) => `${setting}${isOff ? ' off' : ''}`);
+    const variable = (name: string) => `RTC_${name.replace('.', '_').toUpperCase()}`;
+    for (const [name, value, isOff] of [
+      ['server.trusted_proxies', '0.0.0.0/0', true],
+      ['server.trusted_proxies', 'loopback,::/0', true],
+      ['server.trusted_proxies', '0.0.0.0/1,128.0.0.0/1', true],
+      ['server.max_tcp_connections', '0', true],
+      ['server.max_tcp_connections', '100001', false],
+      ['websocket.handshakes_per_sec', '0', true],
+      ['websocket.max_unjoined', '0', true],
+      ['websocket.max_connections', '20001', false],
+      ['limits.abuse_refusals', '0', true],
+      ['limits.waste_packets_per_sec', '0', true],
+      ['limits.waste_packets_per_sec', '501', false],
+      ['limits.http_bodies_bytes', '0', true],
+      ['limits.user_quota_window_secs', '1', true],
+      ['limits.user_quota_window_secs', '1800', false],
+      ['limits.http_window_secs', '1', true],
+      ['limits.http_window_secs', '30', false],
+      ['redis.reserved_memory_percent', '0', true],
+      ['redis.reserved_memory_percent', '5', false],
+      ['direct.inbox_sender_percent', '100', true],
+      ['direct.inbox_sender_percent', '60', false],
+      ['topics.idempotency_scope', 'topic', true],
+      ['auth.leeway_secs', '301', true],
+    ] as const)
+      assert.deepEqual(
+        found({ [variable(name)]: value }),
+        [`${name}${isOff ? ' off' : ''}`],
+        `${name} = ${value}`,
+      );
+    for (const pattern of ['*', '**', '*.*', '*.**'])
+      assert.deepEqual(
+        found({}, `[[permissions]]\nrole = "*"\ntopics = ["a", "${pattern}"]\nallow = ["publish"]\n`),
+        ['permissions off'],
+        pattern,
+      );
+    for (const harmless of [
+      { RTC_SERVER_TRUSTED_PROXIES: '10.0.0.0/8,private,2001:db8::/32' },
+      { RTC_LIMITS_HTTP_WINDOW_SECS: '1', RTC_LIMITS_HTTP_REQUESTS: '100', RTC_LIMITS_ADMIN_REQUESTS: '100' },
+      {
+        RTC_AUTH_LEEWAY_SECS: '300',
+        RTC_DIRECT_INBOX_SENDER_PERCENT: '10',
+        RTC_REDIS_RESERVED_MEMORY_PERCENT: '20',
+      },
+    ])
+      assert.deepEqual(found(harmless), []);
+    assert.deepEqual(
+      found({}, '[[permissions]]\nrole = "*"\ntopics = ["news.*"]\nallow = ["subscribe"]\n'),
+      [],
+    );
+  });
+
+  it('are compared with the profile hardened wherever 0 stands for no limit', () => {
+    const compared = new Set([...hardenedValues, ...keptValues].map(({ name }) => name));
+    const unlimited = settingList.filter(({ meaning }) => /\b0 for (?:no limit|never)\b/.test(meaning));
+    assert.ok(unlimited.length > 15, `${unlimited.length} are found`);
+    assert.deepEqual(
+      unlimited.map(({ name }) => name).filter((name) => !compared.has(name)),
+      [],
     );
   });
 

@@ -28,40 +28,44 @@ describe('[GATEWAY] the steps by which a client connects', () => {
     if (failing?.step === step) throw failing.error;
     passed.push(step);
   };
-  const pipeline = new ConnectionPipeline({
-    checkOrigin: () => pass('origin'),
-    checkConnectionsEnabled: () => pass('enabled'),
-    admit: () => {
-      pass('admit');
-      return undefined;
+  const pipeline = new ConnectionPipeline(
+    {
+      checkOrigin: () => pass('origin'),
+      checkConnectionsEnabled: () => pass('enabled'),
+      admit: () => {
+        pass('admit');
+        return undefined;
+      },
+      authenticate: (token) => {
+        pass('authenticate');
+        return { userId: token, roles: [], autoSubscribe: [] };
+      },
+      onAuthenticated: () => {},
+      onConnect: async () => {
+        await turn();
+        pass('hook');
+      },
+      acquireUserSlot: async () => {
+        pass('user slot');
+        await turn();
+        return () => released++;
+      },
+      openSession: (_userId, id, positions) => {
+        pass('session');
+        return Promise.resolve({
+          id: String(id),
+          lease: { generation: 1, owner: 'c@a' },
+          resumed: false,
+          topics: new Map(),
+          positions,
+          createdAt: 0,
+        });
+      },
+      checkRevoked: () => pass('revoked'),
+      onRefused: (error) => refused.push(error),
     },
-    authenticate: (token) => {
-      pass('authenticate');
-      return { userId: token, roles: [], autoSubscribe: [] };
-    },
-    onConnect: async () => {
-      await turn();
-      pass('hook');
-    },
-    acquireUserSlot: async () => {
-      pass('user slot');
-      await turn();
-      return () => released++;
-    },
-    openSession: (_userId, id, positions) => {
-      pass('session');
-      return Promise.resolve({
-        id: String(id),
-        lease: { generation: 1, owner: 'c@a' },
-        resumed: false,
-        topics: new Map(),
-        positions,
-        createdAt: 0,
-      });
-    },
-    checkRevoked: () => pass('revoked'),
-    onRefused: (error) => refused.push(error),
-  });
+    { maxPositions: 10 },
+  );
   const attemptWith = (positions?: unknown) =>
     new ConnectionAttempt('json', request, '', { token: () => 'ann', sessionId: 's', positions }, transport);
 

@@ -58,12 +58,58 @@ describe('[LIMITS] the inbound budget of a transport', () => {
 
   beforeEach(() => start());
 
+  it('closes a transport whose message has very many fragments, and earlier before its client has joined', () => {
+    start({ maxJoinBytes: 40_960, transportLimitBytes: 409_600 });
+    for (let n = 1; n <= 42; n++) budget.admitFragment(n);
+    assert.deepEqual(closedFor(), []);
+    budget.admitFragment(43);
+    assert.deepEqual(closedFor(), [['fragments', 'message_too_large', 42]]);
+    start({ maxJoinBytes: 40_960, transportLimitBytes: 409_600 });
+    budget.joined();
+    for (let n = 1; n <= 132; n++) budget.admitFragment(n);
+    assert.deepEqual(closedFor(), []);
+    budget.admitFragment(133);
+    assert.deepEqual(closedFor(), [['fragments', 'message_too_large', 132]]);
+  });
+
+  it('counts fragments as packets in the share of a turn', () => {
+    start({ transportLimitBytes: 100_000_000 });
+    budget.joined();
+    for (let n = 1; n <= 600; n++) budget.admitFragment(n);
+    assert.equal(reader.isRead, false);
+  });
+
   it('closes a transport that sends more than 32 packets before its client has joined', () => {
     for (let n = 0; n < 32; n++) assert.ok(frame('40{"token":"x"}'));
     assert.equal(frame('40{"token":"x"}'), false);
     assert.deepEqual(closedFor(), [['before_join', 'rate_limited', 32]]);
     assert.equal(frame('40'), false, 'nothing more is passed on');
     assert.equal(closed.length, 1);
+  });
+
+  it('is not read for a turn after 32 packets, so that a token among them is verified before the next one', async () => {
+    for (let n = 0; n < 32; n++) assert.ok(frame(`40/room-${n},{"token":"x"}`));
+    assert.equal(reader.isRead, false);
+    budget.authenticated();
+    await clock.advance(1);
+    assert.equal(reader.isRead, true);
+    for (let n = 0; n < 18; n++) assert.ok(frame(`40/room-${n},{"token":"x"}`));
+    assert.deepEqual(closed, []);
+  });
+
+  it('counts packets by which a client joins as waste once its token is verified, before it has joined too', async () => {
+    start({ wastePacketsPerSec: 100 });
+    frame('40{"token":"x"}');
+    budget.authenticated();
+    for (let n = 0; n < 10; n++) frame(`40/room-${n},`);
+    assert.equal(reader.isRead, true);
+    frame('40/room-10,');
+    assert.equal(reader.isRead, false);
+    for (let second = 0; second < 8; second++) {
+      for (let n = 0; n < 20; n++) frame(`40/room-${n},`);
+      await clock.advance(1000);
+    }
+    assert.deepEqual(closedFor(), [['waste', 'rate_limited', 100]]);
   });
 
   it('counts packets of long-polling, pings and pongs before the join as well', () => {

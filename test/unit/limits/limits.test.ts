@@ -520,11 +520,13 @@ describe('[LIMITS] UserConnections', () => {
 });
 
 describe('[LIMITS] the address of a client', () => {
-  const addressOf = (remoteAddress: string, forwarded?: string | string[], trusted = ['loopback']) =>
-    new ClientAddresses(trusted).of({
+  const request = (remoteAddress: string, forwarded?: string | string[]) =>
+    ({
       socket: { remoteAddress },
       headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },
-    } as unknown as IncomingMessage);
+    }) as unknown as IncomingMessage;
+  const addressOf = (remoteAddress: string, forwarded?: string | string[], trusted = ['loopback']) =>
+    new ClientAddresses(trusted, silentLog).of(request(remoteAddress, forwarded));
 
   it('is the TCP peer, with IPv4 as IPv4', () => {
     assert.equal(addressOf('192.0.2.1'), '192.0.2.1');
@@ -553,5 +555,46 @@ describe('[LIMITS] the address of a client', () => {
     assert.equal(addressOf('127.0.0.1', 'rubbish'), '127.0.0.1');
     assert.equal(addressOf('127.0.0.1', '203.0.113.5, rubbish, ::1'), '::1');
     assert.equal(addressOf('127.0.0.1', ''), '127.0.0.1');
+  });
+
+  it('is found with a port, in brackets, in quotes, and beside empty items', () => {
+    for (const [item, address] of [
+      ['198.51.100.7:5678', '198.51.100.7'],
+      ['"198.51.100.7"', '198.51.100.7'],
+      ['"198.51.100.7:80"', '198.51.100.7'],
+      ['[2001:db8::1]', '2001:db8::1'],
+      ['[2001:db8::1]:443', '2001:db8::1'],
+      ['"[2001:db8::1]:443"', '2001:db8::1'],
+      ['[::ffff:198.51.100.7]:443', '198.51.100.7'],
+      ['fe80::1%eth0', 'fe80::1'],
+      ['2001:db8::1:443', '2001:db8::1:443'],
+      ['198.51.100.7, ', '198.51.100.7'],
+      [' , 198.51.100.7,, 127.0.0.1:99 ', '198.51.100.7'],
+      ['203.0.113.5, 198.51.100.7:99', '198.51.100.7'],
+    ] as const)
+      assert.equal(addressOf('127.0.0.1', item), address, item);
+    for (const item of [
+      '198.51.100.7:',
+      '198.51.100.7:123456',
+      '[198.51.100.7',
+      'host:80',
+      'unknown',
+      '"',
+      '[]:1',
+    ])
+      assert.equal(addressOf('127.0.0.1', item), '127.0.0.1', item);
+  });
+
+  it('is warned of once if a trusted proxy sends something else', () => {
+    const warned: Record<string, unknown>[] = [];
+    const log = { warn: (message: string, fields?: object) => warned.push({ message, ...fields }) };
+    const addresses = new ClientAddresses(['loopback'], log);
+    addresses.of(request('192.0.2.1', 'rubbish'));
+    addresses.of(request('127.0.0.1', '198.51.100.7:80, '));
+    assert.deepEqual(warned, []);
+    for (let n = 0; n < 3; n++) addresses.of(request('127.0.0.1', 'unknown'));
+    assert.equal(warned.length, 1);
+    const { item, proxy, setting } = warned[0]!;
+    assert.deepEqual([item, proxy, setting], ['unknown', '127.0.0.1', 'server.trusted_proxies']);
   });
 });

@@ -71,6 +71,53 @@ describe('[L8] a quota of a user', () => {
     assert.ok(admitted >= 1000 && admitted <= 1000 + 4 * 50 + 20, `${admitted}`);
   });
 
+  it('admits nothing twice while outcomes are open, and gives back what was not used', () => {
+    const quota = make();
+    const open = Array.from({ length: 10 }, () => quota.reserve('eve', 100));
+    assert.equal(quota.waitMs('eve', 1), 1000, 'may be given back soon');
+    open[0]!(false);
+    assert.equal(quota.waitMs('eve', 100), 0);
+    for (const settle of open.slice(1)) settle(true);
+    assert.equal(quota.waitMs('eve', 101), 10_000);
+    assert.equal(quota.waitMs('eve', 100), 0);
+  });
+
+  it('does not give back to a window what was reserved in the one before', () => {
+    const quota = make();
+    const settle = quota.reserve('eve', 1000);
+    now = 10_000;
+    const second = quota.reserve('eve', 500);
+    settle(false);
+    second(true);
+    now = 20_000;
+    assert.equal(quota.waitMs('eve', 501) > 0, true);
+    assert.equal(quota.waitMs('eve', 500), 0);
+  });
+
+  it('in a burst on two replicas holds on each, and gives back on both', async () => {
+    const store = shared();
+    const replicas = [make(store), make(store)];
+    const open: ((isUsed: boolean) => void)[] = [];
+    const burst = () => {
+      for (let i = 0; i < 1000; i++)
+        for (const quota of replicas) if (quota.waitMs('eve', 5) === 0) open.push(quota.reserve('eve', 5));
+    };
+    burst();
+    assert.equal(open.length, 400, 'each admits the whole quota');
+    await turn();
+    burst();
+    assert.equal(open.length, 400, 'and no more once they have learned from each other');
+    for (const settle of open.splice(0)) settle(false);
+    await turn();
+    for (let i = 0; i < 4; i++) {
+      // Each learns what the other one has given back.
+      for (const quota of replicas) quota.used('eve', 50);
+      await turn();
+    }
+    burst();
+    assert.ok(open.length >= 120 && open.length <= 260, `${open.length}`);
+  });
+
   it('goes on counting on its own while the store cannot be reached', async () => {
     const quota = make({ add: () => Promise.reject(new Error('away')) });
     for (let i = 0; i < 10; i++) {

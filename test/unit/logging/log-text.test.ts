@@ -3,13 +3,13 @@ import { cleanText, cutText, escapeUnseen, escapeUnseenInJson } from '../../../s
 
 const token = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl';
 
-/** Milliseconds of the fastest of several runs. */
+/** Milliseconds of processor time of the fastest of several runs: other processes do not count. */
 function fastest(run: () => void): number {
   let best = Infinity;
   for (let n = 0; n < 5; n++) {
-    const start = performance.now();
+    const start = process.cpuUsage();
     run();
-    best = Math.min(best, performance.now() - start);
+    best = Math.min(best, process.cpuUsage(start).user / 1000);
   }
   return best;
 }

@@ -73,6 +73,7 @@ class Run {
         supervisor: this.supervisor,
         lingerMs: () => lingerMs,
         schedule: (start) => clock.setImmediate(start),
+        changes: { value: 0 },
         clock,
       },
       't',

@@ -4,6 +4,7 @@ import { Supervisor } from '../../../server/supervision/supervisor.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { actorIdOf, TopicActor } from '../../../server/publish/topic-actor.js';
 import type { MailboxOverflow } from '../../../server/primitives/mailbox.js';
+import { ChangeCount } from '../../../server/primitives/change-count.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { HeldAppends, newEntry } from '../../support/held-appends.js';
 
@@ -14,6 +15,7 @@ describe('[P1] [P7] the actor of a topic', () => {
   let clock: FakeClock;
   let supervisor: Supervisor;
   let appends: HeldAppends;
+  let changes: ChangeCount;
 
   beforeEach(() => {
     clock = new FakeClock();
@@ -22,6 +24,7 @@ describe('[P1] [P7] the actor of a topic', () => {
       { maxRestarts: 2, windowMs: 60_000, backoffMs: 100 },
     );
     appends = new HeldAppends();
+    changes = new ChangeCount();
   });
   afterEach(() => supervisor.close());
 
@@ -32,6 +35,7 @@ describe('[P1] [P7] the actor of a topic', () => {
         supervisor,
         lingerMs: () => lingerMs,
         schedule: (start) => clock.setImmediate(start),
+        changes,
         clock,
       },
       't',
@@ -188,5 +192,72 @@ describe('[P1] [P7] the actor of a topic', () => {
     assert.deepEqual(codesOf(await results), ['forbidden', 'internal']);
     assert.deepEqual(appends.batches, [[entries[0], entries[1]]]);
     assert.equal(actor.health.state, 'restarting');
+  });
+
+  describe('when something has changed since a message was accepted', () => {
+    const frozen = new RefusalError('topic_frozen', 'frozen');
+    const refusing = (checked: string[], name: string, refuses = true) => ({
+      recheck: () => {
+        checked.push(name);
+        if (refuses) throw frozen;
+      },
+    });
+
+    it('checks it again in the turn in which the log gets it, and refuses only that one', async () => {
+      const actor = actorWith();
+      const checked: string[] = [];
+      const first = actor.append(newEntry(), refusing(checked, 'in progress'));
+      await clock.settle();
+      const waiting = [
+        actor.append(newEntry(), refusing(checked, 'refused')),
+        actor.append(newEntry(), refusing(checked, 'allowed', false)),
+      ];
+      changes.increment();
+      waiting.push(actor.append(newEntry(), refusing(checked, 'accepted later')));
+      const outcomes = Promise.allSettled(waiting);
+      appends.succeed();
+      await first;
+      await clock.settle();
+      appends.succeed();
+      assert.deepEqual(codesOf(await outcomes), ['topic_frozen']);
+      assert.deepEqual(sizes(), [1, 2]);
+      assert.deepEqual(checked, ['refused', 'allowed']);
+    });
+
+    it('checks it after its hook, after a restart, and between the parts of a large batch', async () => {
+      appends.answersAtOnce = true;
+      const actor = actorWith();
+      const checked: string[] = [];
+      const failed = assert.rejects(actor.append(() => Promise.reject(new Error('a bug'))));
+      await clock.settle();
+      await failed;
+      const late = assert.rejects(
+        actor.append(() => Promise.resolve(newEntry()), refusing(checked, 'restart')),
+        frozen,
+      );
+      changes.increment();
+      await clock.advance(1000);
+      await late;
+      assert.deepEqual(sizes(), []);
+
+      appends.answersAtOnce = false;
+      const parts = [1, 2].map((part) => actor.append(newEntry(700_000), refusing(checked, `part ${part}`)));
+      await clock.settle();
+      changes.increment();
+      const outcomes = Promise.allSettled(parts);
+      appends.succeed();
+      assert.deepEqual(codesOf(await outcomes), ['topic_frozen']);
+      assert.deepEqual(sizes(), [1]);
+      assert.deepEqual(checked, ['restart', 'part 2']);
+    });
+
+    it('checks nothing while nothing changes', async () => {
+      appends.answersAtOnce = true;
+      const checked: string[] = [];
+      const stored = actorWith().append(newEntry(), refusing(checked, 'it'));
+      await clock.settle();
+      await stored;
+      assert.deepEqual(checked, []);
+    });
   });
 });

@@ -7,6 +7,7 @@ import type { SessionLease } from '../../../server/sessions/session-lease.js';
 import type { StoredSession } from '../../../server/sessions/session-store.js';
 import { silentLog } from '../../../server/logging/log.js';
 import type { Connection } from '../../../server/protocol/connection.js';
+import { until } from '../../support/wait.js';
 
 const at = (sequence: number): Position => ({ epoch: 'e', sequence });
 const opened: OpenedSession = {
@@ -24,7 +25,11 @@ class SlowStore extends MemorySessionStore {
   private readonly waiting: (() => void)[] = [];
   isSlow = false;
 
+  /** Whether the client was connected, of each write. */
+  readonly writes: boolean[] = [];
+
   override async save(session: StoredSession, by: SessionLease): Promise<boolean> {
+    this.writes.push(session.owner !== null);
     if (this.isSlow) await new Promise<void>((resolve) => this.waiting.push(resolve));
     return super.save(session, by);
   }
@@ -94,5 +99,22 @@ describe('[SESSION] the session service', () => {
     );
     await sessions.close();
     assert.deepEqual(await stored(), { a: at(1) });
+  });
+
+  it('writes a session once more when its connection closes, as one that may be dropped', async () => {
+    sessions.connected(connection, opened, new Map([['a', at(1)]]));
+    await until(() => store.writes.length === 1, 'it is written');
+    // Nothing has changed since, and yet it is not the session of a connected client any more.
+    sessions.left(connection);
+    await sessions.close();
+    assert.deepEqual(store.writes, [true, false]);
+  });
+
+  it('writes a session once if the replica stops', async () => {
+    sessions.connected(connection, opened, new Map([['a', at(1)]]));
+    await sessions.saveAll();
+    sessions.left(connection);
+    await sessions.close();
+    assert.deepEqual(store.writes, [false]);
   });
 });

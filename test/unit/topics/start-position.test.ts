@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { counted } from '../../support/counted-reads.js';
 import {
   isHopeless,
   readPosition,
@@ -40,6 +41,7 @@ describe('[GATE] a position from a client', () => {
     const positions = readPositions(
       JSON.parse('{"a":-1,"__proto__":{"epoch":"e","sequence":1},"b":null}'),
       'since',
+      3,
     );
     assert.deepEqual(
       [...positions],
@@ -49,7 +51,18 @@ describe('[GATE] a position from a client', () => {
       ],
     );
     for (const wrong of ['text', 5, ['a']])
-      assert.throws(() => readPositions(wrong, 'auth.positions'), { code: 'invalid_message' });
+      assert.throws(() => readPositions(wrong, 'auth.positions', 3), { code: 'invalid_message' });
+  });
+
+  it('is refused with the others if they are too many, which are not walked', () => {
+    const { value, reads } = counted(
+      Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`t${i}`, at(1)])),
+    );
+    assert.throws(() => readPositions(value, 'auth.positions', 3), {
+      code: 'invalid_message',
+      message: 'auth.positions may have 3 entries',
+    });
+    assert.ok(reads() <= 3, `${reads()} are read`);
   });
 
   it('is hopeless without a look into the log if it is far ahead of what the replica has, in any epoch', () => {

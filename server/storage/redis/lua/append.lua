@@ -24,7 +24,7 @@
 --                     or " #" if the log is full
 --
 -- The meta hash: e epoch, s sequence, r Redis process of the last write, x time of the last expiry update,
--- p earlier epochs "epoch:sequence,..." newest first, at most 8, w:<writer> "<batch number> <ms> <result>"
+-- p earlier epochs "epoch:sequence,..." newest first, at most 8, c when a read created it, ms, w:<writer> "<batch number> <ms> <result>"
 -- for the last batch applied from that writer.
 --- @include "includes/epoch"
 --- @include "includes/idempotency"

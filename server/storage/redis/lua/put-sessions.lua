@@ -1,29 +1,46 @@
--- Writes sessions, unless the stored session is newer. The lease of a stored session stays as it is.
+-- Writes sessions whose clients are not connected, unless the stored session is newer. The lease of a stored session
+-- stays as it is.
 --
--- KEYS one per session
--- ARGV[1] time to live in ms   [2] '1' to overwrite   then for each session: its JSON after the header (see
---     save-session.lua), its updated_at
--- Result: number of stored sessions that were kept
-local kept = 0
-for i, key in ipairs(KEYS) do
-  local newer, header = false, '{"version":2,"generation":0,"owner":null,'
+-- KEYS for each session: its key, the index of its user, the sizes of those in it (see includes/session-index.lua)
+-- ARGV[1] time to live in ms   [2] '1' to overwrite   [3] sessions of a user at most   [4] bytes of a user at most
+--   [5] prefix of the keys of sessions
+--   then for each session: its id, its JSON after the header (see save-session.lua), its updated_at, the member
+--   user_id as it is in the JSON
+-- Result: number of stored sessions that were kept, then for each session the number of those dropped for it
+--- @include "includes/session-index"
+local limits = { ttl = ARGV[1], maxSessions = tonumber(ARGV[3]), maxBytes = tonumber(ARGV[4]), prefix = ARGV[5] }
+
+local result = { 0 }
+for i = 1, #KEYS / 3 do
+  local key, index, sizes = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
+  local id, body, updatedAt, owner = ARGV[4 * i + 2], ARGV[4 * i + 3], ARGV[4 * i + 4], ARGV[4 * i + 5]
+  local newer, isHeld, header = false, false, '{"version":2,"generation":0,"owner":null,'
   -- A stored value that is not a session is overwritten.
   local stored = redis.pcall('GET', key)
   if type(stored) == 'string' then
     local held = string.match(stored, '^{"version":2,"generation":%d+,"owner":"[^"]*",')
-      or string.match(stored, '^{"version":2,"generation":%d+,"owner":null,')
+    local known = held or string.match(stored, '^{"version":2,"generation":%d+,"owner":null,')
     -- A retired session has nothing else.
-    if held and #held < #stored and string.sub(stored, #held + 1) ~= '"retired":true}' then header = held end
+    if known and string.sub(stored, #known + 1) ~= '"retired":true}' then
+      header, isHeld = known, held ~= nil
+    end
     if ARGV[2] ~= '1' then
       local readable, session = pcall(cjson.decode, stored)
       newer = readable and type(session) == 'table' and type(session.updated_at) == 'number'
-        and session.updated_at > tonumber(ARGV[2 * i + 2])
+        and session.updated_at > tonumber(updatedAt)
     end
   end
+  result[i + 1] = 0
   if newer then
-    kept = kept + 1
+    result[1] = result[1] + 1
   else
-    redis.call('SET', key, header .. ARGV[2 * i + 1], 'PX', ARGV[1])
+    store(key, header .. body, limits.ttl)
+    if isHeld then
+      forget(index, sizes, id)
+    else
+      remember(index, sizes, id, #header + #body + overhead, now + i, limits.ttl)
+      result[i + 1] = keepLimits(index, sizes, owner, limits)
+    end
   end
 end
-return kept
+return result

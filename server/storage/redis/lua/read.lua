@@ -8,23 +8,27 @@
 --     [7] now, ms: batch numbers older than an hour are removed if there are many
 --     [8] history size   [9] limit of the entries in bytes; the first one may be larger
 --     [10] "1" if a log that does not exist may be created
+--     [11] ms for which a log without messages is kept at least
 -- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them,
 --     1 if there are fewer entries because of their size }, or {} if the log does not exist and may not be created
 --- @include "includes/epoch"
-local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p')
-local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
+local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p', 'c')
+local epoch, sequence, previous, created = meta[1], tonumber(meta[2] or '0'), meta[4] or '', meta[5]
 if not epoch then
   if ARGV[10] ~= '1' then return {} end
-  epoch, sequence, previous = ARGV[2], 0, ''
+  epoch, sequence, previous, created = ARGV[2], 0, '', ARGV[7]
   -- In this order, because after DEL Redis would no longer check maxmemory (see append.lua).
-  redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '')
+  redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '', 'c', ARGV[7])
   redis.call('DEL', KEYS[1])
 elseif mustEndEpoch(ARGV[1], meta[3], sequence, tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0, previous) then
   previous = endEpoch(epoch, sequence, previous)
   epoch = ARGV[2]
   redis.call('HSET', KEYS[2], 'e', epoch, 'r', ARGV[1], 'p', previous)
 end
-if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
+-- A log without messages is kept for as long as it has been in use: names that were only ever looked at once must not fill Redis.
+local ttl = tonumber(ARGV[3])
+if sequence == 0 and created then ttl = math.min(ttl, math.max(tonumber(ARGV[11]), tonumber(ARGV[7]) - tonumber(created))) end
+if redis.call('PTTL', KEYS[2]) < ttl then redis.call('PEXPIRE', KEYS[2], ttl) end
 if redis.call('HLEN', KEYS[2]) > 36 then
   local all = redis.call('HGETALL', KEYS[2])
   for i = 1, #all, 2 do

@@ -1,0 +1,50 @@
+import type { RefusalError } from '../../../shared/errors.js';
+import type { RequestSizes } from '../../commands/request-sizes.js';
+import { costlyFrom, jsonCostRefusal } from '../../protocol/json-cost.js';
+import type { ClientConnection } from '../client-connection.js';
+import { isHandledByProgram } from '../engine-internals/program-listeners.js';
+import { isUnobserved } from '../engine-internals/packet-tap.js';
+
+/**
+ * `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. The name may be
+ * a number.
+ */
+const eventBeginning = /^(?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+)/;
+
+/** An event that is refused without being read. */
+interface UnreadEvent {
+  readonly name: string;
+  readonly refusal: RefusalError;
+}
+
+/**
+ * The event in a packet that is not read, because it is too large for its command or would be costly to read, and its refusal. Events that a
+ * program listens to are left to it.
+ */
+export function unreadEvent(
+  connection: ClientConnection,
+  packet: string,
+  sizes: RequestSizes,
+): UnreadEvent | undefined {
+  if (packet.length < costlyFrom) return undefined;
+  const name = commandIn(connection, packet);
+  if (name === undefined) return undefined;
+  const refusal = sizes.refusalOf(name, packet.length) ?? jsonCostRefusal(packet);
+  return refusal && { name, refusal };
+}
+
+/** The name of the event in a packet, if only this service receives it. */
+function commandIn({ socket }: ClientConnection, packet: string): string | undefined {
+  const written = eventBeginning.exec(packet)?.[1];
+  if (written === undefined || !isUnobserved(socket)) return undefined;
+  const name = textOf(written);
+  return name === undefined || isHandledByProgram(socket, name) ? undefined : name;
+}
+
+function textOf(written: string): string | undefined {
+  try {
+    return String(JSON.parse(written));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,28 @@
+/** Who wants to know that a log may have new messages, by topic. */
+export class LogWatchers {
+  private readonly byTopic = new Map<string, Set<() => void>>();
+
+  /** Returns a function that ends it. */
+  add(topic: string, moved: () => void): () => void {
+    let watchers = this.byTopic.get(topic);
+    if (watchers === undefined) {
+      watchers = new Set();
+      this.byTopic.set(topic, watchers);
+    }
+    const its = watchers;
+    its.add(moved);
+    return () => {
+      its.delete(moved);
+      if (its.size === 0) this.byTopic.delete(topic);
+    };
+  }
+
+  tell(topic: string): void {
+    if (this.byTopic.size === 0) return;
+    for (const moved of this.byTopic.get(topic) ?? []) moved();
+  }
+
+  tellAll(): void {
+    for (const topic of this.byTopic.keys()) this.tell(topic);
+  }
+}
