@@ -168,7 +168,6 @@ class World {
 
   /** The client comes back, and nobody knows that its former connection is dead. */
   private async attachWhileHalfOpen(client: SimulatedClient): Promise<void> {
-    const { service } = client.link!;
     client.link!.isAlive = false;
     client.link = undefined;
     if (this.below(6) === 0) {
