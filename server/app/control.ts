@@ -17,6 +17,8 @@ export interface Control {
   readonly map: ReplicatedMap;
   readonly state: ControlState;
   readonly cluster: ClusterOperations;
+  /** Calls from one replica to another. */
+  readonly calls: ReplicaCalls;
 }
 
 /** A replica that misses the message about a change finds the change within this time, in milliseconds. */
@@ -35,5 +37,6 @@ export function assembleControl({ settings, storage, logger }: ControlParts): Co
     map,
     state: new ControlState(map, { rates: settings.limits }),
     cluster: new ClusterOperations(calls),
+    calls,
   };
 }

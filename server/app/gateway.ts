@@ -16,6 +16,7 @@ import { AddressPolicy } from '../gateway/handshake/address-policy.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
 import { HandshakeQueue } from '../gateway/handshake/handshake-queue.js';
 import { hideToken } from '../gateway/engine-internals/hidden-token.js';
+import { SuspensionWatch } from '../gateway/suspension-watch.js';
 import { TransportEnd } from '../gateway/transport-end.js';
 import { UnjoinedClients } from '../gateway/handshake/unjoined-clients.js';
 import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
@@ -252,6 +253,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     transportSettings(settings),
   );
   const closing = new GatewayClose({ http, io, upgrades });
+  const suspensions = new SuspensionWatch({ registry, log });
   return {
     budget,
     fastPublish,
@@ -260,6 +262,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     inbound,
     stop: () => {
       admission.stop();
+      suspensions.close();
       upgrades.stop();
     },
     close: () => closing.close(),

@@ -9,6 +9,7 @@ import { Confirmations } from '../fanout/confirmations.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
 import { followRooms } from '../gateway/follow-rooms.js';
 import { NamespaceMembers } from '../gateway/namespaces/namespace-members.js';
+import { isAlive } from '../gateway/liveness-probe.js';
 import { ReadThrottle } from '../gateway/read-throttle.js';
 import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
 import { PresenceRooms } from '../gateway/socketio/presence-rooms.js';
@@ -72,12 +73,6 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     notify: presenceRooms.notify,
   });
   presenceRooms.follow(presence);
-  const sessions = new SessionService({
-    store: storage.sessions,
-    topics,
-    log: logOf('sessions'),
-    now: Date.now,
-  });
   const { tracer } = tracing;
   const direct = new DirectService({
     topics,
@@ -87,6 +82,27 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     log: logOf('direct'),
     onStored: () => metrics.direct++,
   });
+  const { calls } = control;
+  const sessions = new SessionService(
+    {
+      store: storage.sessions,
+      topics,
+      replicaId: parts.replicaId,
+      calls: {
+        handle: (name, handler) => calls.handle(name, handler),
+        ask: (replica, name, data) => calls.ask(replica, name, data),
+        replicas: () => storage.bus.replicas(),
+      },
+      isAlive: async ({ id }) => {
+        const connection = registry.connection(id);
+        return connection !== undefined && (await isAlive(connection));
+      },
+      inboxOf: (connection) => direct.positionOf(connection),
+      log: logOf('sessions'),
+      now: Date.now,
+    },
+    { ttlMs: settings.sessions.ttlSecs * 1000 },
+  );
   const gate = new SubscriptionGate(
     {
       topics,
@@ -160,6 +176,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
   });
   followRooms({ registry, topics, presence, sessions });
   storage.onUp(() => presence.restore());
+  storage.onUp(() => sessions.rewrite());
   return {
     registry,
     members,

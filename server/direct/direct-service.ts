@@ -5,7 +5,7 @@ import { inboxOf } from './inbox-name.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
-import { epochAt, isPositionIn } from '../log/lineage.js';
+import { epochAt, isPositionIn, sharedSequence, type Lineage } from '../log/lineage.js';
 import type { Topics } from '../topics/topics.js';
 import type { Feed } from '../log/feed.js';
 import type { Connection } from '../protocol/connection.js';
@@ -40,6 +40,10 @@ interface Recipient {
   state: 'loading' | 'live' | 'stalled';
   /** Position of the last message sent to it. */
   sent: Position | undefined;
+  /** Where the inbox was when the client was last connected, until that has been compared. */
+  known: Position | undefined;
+  /** The epoch of the last loss that it was notified of. */
+  notifiedOf?: string;
 }
 
 interface LiveEntry {
@@ -61,7 +65,8 @@ interface Inbox {
  */
 export class DirectService implements DirectSender {
   private readonly inboxes = new Map<string, Inbox>();
-  private readonly done = new Map<string, number[]>();
+  /** Acknowledged messages that are still to be removed, by topic and epoch. */
+  private readonly done = new Map<string, { topic: string; epoch: string; sequences: number[] }>();
   private removing = false;
   private closed = false;
 
@@ -105,18 +110,27 @@ export class DirectService implements DirectSender {
   /**
    * Sends a new connection of a user the waiting messages of the inbox, then the live ones. Resolves when
    * direct messages reach the connection, or when the inbox could not be opened; then it is tried again.
+   *
+   * @param known where the inbox was when the client was last connected: if it has lost messages since, the
+   * client is notified
    */
-  add(connection: Subscriber): Promise<void> {
+  add(connection: Subscriber, known?: Position): Promise<void> {
     const { userId } = connection.identity;
     let inbox = this.inboxes.get(userId);
     if (inbox === undefined) {
       inbox = { topic: inboxOf(userId), recipients: new Map(), feed: undefined, opening: undefined };
       this.inboxes.set(userId, inbox);
     }
-    const recipient: Recipient = { connection, state: 'loading', sent: undefined };
+    const recipient: Recipient = { connection, state: 'loading', sent: undefined, known };
     inbox.recipients.set(connection.id, recipient);
     void this.serve(userId, inbox, recipient);
     return this.opened(userId, inbox).catch(() => {});
+  }
+
+  /** The end of the inbox of a connection's user, as far as it is known here. */
+  positionOf({ id, identity }: Connection): Position | undefined {
+    const inbox = this.inboxes.get(identity.userId);
+    return inbox?.feed?.position ?? inbox?.recipients.get(id)?.known;
   }
 
   remove(connection: Connection): void {
@@ -157,8 +171,13 @@ export class DirectService implements DirectSender {
           readBytes,
         );
         if (!isThere()) return;
+        const { known } = recipient;
+        recipient.known = undefined;
+        if (known !== undefined && !isPositionIn(slice.end, known))
+          this.notifyOfLoss(inbox, recipient, known, slice.end);
         if (sent !== undefined && !isPositionIn(slice.end, sent)) {
           // The log has been replaced: it is read from its beginning.
+          this.notifyOfLoss(inbox, recipient, sent, slice.end);
           recipient.sent = undefined;
           continue;
         }
@@ -195,11 +214,38 @@ export class DirectService implements DirectSender {
   }
 
   private async open(userId: string, inbox: Inbox): Promise<void> {
-    const feed = await this.dependencies.topics.follow(inbox.topic, (epoch, entries) => {
-      for (const item of entries) this.onLive(userId, inbox, { epoch, item });
-    });
+    const feed = await this.dependencies.topics.follow(
+      inbox.topic,
+      (epoch, entries) => {
+        for (const item of entries) this.onLive(userId, inbox, { epoch, item });
+      },
+      (from, to) => {
+        for (const recipient of inbox.recipients.values()) {
+          this.notifyOfLoss(inbox, recipient, from, { ...to, previous: [] });
+          recipient.sent = undefined;
+        }
+      },
+    );
     if (this.closed || this.inboxes.get(userId) !== inbox) feed.close();
     else inbox.feed = feed;
+  }
+
+  /**
+   * Tells a client that its inbox has lost messages after a position, as far as the service knows: they may
+   * have been unread. Messages that are in the inbox are sent to it.
+   */
+  private notifyOfLoss(inbox: Inbox, recipient: Recipient, from: Position, end: Lineage): void {
+    if (recipient.notifiedOf === end.epoch || from.sequence === 0) return;
+    recipient.notifiedOf = end.epoch;
+    const shared = sharedSequence({ ...from, previous: [] }, end);
+    this.dependencies.log.warn('Inbox has lost messages', { topic: inbox.topic, from, to: end.epoch });
+    recipient.connection.emit('gap', {
+      topic: inbox.topic,
+      epoch: end.epoch,
+      sequence: Math.min(shared ?? 0, end.sequence),
+      previous: { epoch: from.epoch, sequence: from.sequence },
+      reason: shared === undefined ? 'log_lost' : 'log_rolled_back',
+    });
   }
 
   private onLive(userId: string, inbox: Inbox, live: LiveEntry): void {
@@ -253,17 +299,18 @@ export class DirectService implements DirectSender {
       const { connection } = recipient;
       connection.expectAck(ackId, id, () => {
         confirmations.acknowledged(id, connection.id);
-        this.acknowledged(inbox.topic, item.sequence);
+        this.acknowledged(inbox.topic, epoch, item.sequence);
       });
       connection.outbox.write(batch);
     }
   }
 
   /** Acknowledged messages are removed from the inbox, many at a time. */
-  private acknowledged(topic: string, sequence: number): void {
-    const sequences = this.done.get(topic);
-    if (sequences === undefined) this.done.set(topic, [sequence]);
-    else sequences.push(sequence);
+  private acknowledged(topic: string, epoch: string, sequence: number): void {
+    const name = `${epoch} ${topic}`;
+    const done = this.done.get(name);
+    if (done === undefined) this.done.set(name, { topic, epoch, sequences: [sequence] });
+    else done.sequences.push(sequence);
     if (this.removing) return;
     this.removing = true;
     setImmediate(() => void this.removeDone());
@@ -271,11 +318,11 @@ export class DirectService implements DirectSender {
 
   private async removeDone(): Promise<void> {
     this.removing = false;
-    const batches = [...this.done];
+    const batches = [...this.done.values()];
     this.done.clear();
-    for (const [topic, sequences] of batches) {
+    for (const { topic, epoch, sequences } of batches) {
       try {
-        await this.dependencies.broker.remove(topic, sequences);
+        await this.dependencies.broker.remove(topic, sequences, epoch);
       } catch {
         // They stay in the inbox and are sent again: delivery is at least once.
       }

@@ -59,6 +59,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   private readonly dropping = new Map<string, Position>();
   /** Subscribers that will be disconnected, each with the position it had reached. */
   private readonly leaving = new Map<string, Position>();
+  /** Subscribers that have lost messages, each with the position where the latest loss ends. */
+  private readonly losses = new Map<string, Position>();
   private writtenTo: Position = { epoch: '', sequence: 0 };
   /** When the next flush is due, on the monotonic clock; undefined if none is planned. Set by the flusher. */
   dueAt: number | undefined;
@@ -95,6 +97,23 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     return this.readers.get(id)?.position ?? this.dropping.get(id) ?? this.leaving.get(id) ?? this.writtenTo;
   }
 
+  /**
+   * Whether everything after `since` has been sent to a subscriber, or will be. Everything after its latest
+   * loss has; without a loss, everything after `sentAfter`.
+   */
+  isSentTo(id: string, since: Position, sentAfter: Position): boolean {
+    // What `drop_oldest` has removed is announced, but not known here.
+    if (this.settings.overflow === 'drop_oldest') return false;
+    const { epoch, sequence } = this.losses.get(id) ?? sentAfter;
+    if (epoch !== since.epoch || sequence > since.sequence) return false;
+    return since.sequence <= this.positionOf(id).sequence && !this.dropping.has(id);
+  }
+
+  /** A subscriber goes on after messages that it has lost. */
+  noteLoss(id: string, to: Position): void {
+    this.losses.set(id, { epoch: to.epoch, sequence: to.sequence });
+  }
+
   /** Makes a subscriber catch up from an earlier position before it is live. */
   catchUpFrom(subscriber: Subscriber, position: Position): CatchUp {
     const reader = new CatchUp(this.dependencies, this, subscriber, position);
@@ -110,6 +129,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     this.readers.delete(id);
     this.dropping.delete(id);
     this.leaving.delete(id);
+    this.losses.delete(id);
   }
 
   close(): void {
@@ -117,6 +137,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     this.readers.clear();
     this.dropping.clear();
     this.leaving.clear();
+    this.losses.clear();
     this.pending = [];
   }
 
@@ -332,6 +353,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     reason: GapReason | 'outbox_overflow' = 'history_trimmed',
   ): void {
     this.dependencies.counts.gaps++;
+    this.noteLoss(subscriber.id, to);
     subscriber.emit('gap', {
       topic: this.name,
       epoch: to.epoch,

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Wire } from '../protocol/connection.js';
 import type { Identity } from '../protocol/identity.js';
-import type { OpenedSession } from '../sessions/session-service.js';
+import type { OpenedSession } from '../sessions/opened-session.js';
 
 /** Releases an acquired slot; further calls do nothing. */
 export type Release = () => void;

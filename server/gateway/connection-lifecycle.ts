@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'socket.io';
+import type { Position } from '../../shared/position.js';
 import { RefusalError, toWireError, type ErrorCode } from '../../shared/errors.js';
 import type { SendBufferBudget } from '../fanout/outbox.js';
 import type { RequestSizes } from '../commands/request-sizes.js';
@@ -23,7 +24,10 @@ interface ConnectionLifecycleDependencies {
   readonly registry: ConnectionRegistry;
   readonly budget: SendBufferBudget;
   readonly sessions: { onHeartbeat(connection: Connection): void; left(connection: Connection): void };
-  readonly direct: { add(connection: ClientConnection): Promise<void>; remove(connection: Connection): void };
+  readonly direct: {
+    add(connection: ClientConnection, known: Position | undefined): Promise<void>;
+    remove(connection: Connection): void;
+  };
   readonly restore: SubscriptionRestore;
   readonly commands: CommandQueue;
   readonly router: CommandRouter;
@@ -127,7 +131,7 @@ export class ConnectionLifecycle {
    * then.
    */
   private restore(connection: ClientConnection, { session }: ConnectionAttempt): void {
-    const inbox = this.dependencies.direct.add(connection);
+    const inbox = this.dependencies.direct.add(connection, session!.inbox);
     void this.dependencies.restore.run(connection, session!, inbox).finally(() => {
       const transport = connection.socket.conn as unknown;
       if (transport instanceof WsConnection) this.frames.receive(transport, connection);

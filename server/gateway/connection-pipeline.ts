@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Position } from '../../shared/position.js';
 import type { ConnectEvent } from '../hooks/hooks.js';
 import type { Identity } from '../protocol/identity.js';
-import type { OpenedSession } from '../sessions/session-service.js';
+import type { OpenedSession } from '../sessions/opened-session.js';
 import { readPositions } from '../topics/start-position.js';
 import { ClientGoneError } from './handshake/handshake-admission.js';
 import type { ConnectionAttempt, Release } from './connection-attempt.js';

@@ -4,7 +4,7 @@ import type { Permissions } from '../auth/permissions.js';
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 import { withTimeout } from '../primitives/with-timeout.js';
-import type { OpenedSession } from '../sessions/session-service.js';
+import type { OpenedSession } from '../sessions/opened-session.js';
 import { startOf } from '../topics/start-position.js';
 import { rejectionOf, type GateSessions, type SubscriptionGate } from '../topics/subscription-gate.js';
 import type { Subscribed } from '../topics/topics.js';
@@ -13,9 +13,15 @@ import type { Subscribed } from '../topics/topics.js';
 interface RestoredSessions extends Pick<GateSessions, 'awaited' | 'awaitedTopics' | 'drop'> {
   connected(
     connection: Connection,
-    createdAt: number,
+    session: OpenedSession,
     topics: ReadonlyMap<string, Position | undefined>,
   ): void;
+  /** The session is known now, and has these topics. False if the connection has left. */
+  resumed(
+    connection: Connection,
+    session: OpenedSession,
+    topics: ReadonlyMap<string, Position | undefined>,
+  ): boolean;
   /** Adds a topic that is not subscribed yet. */
   await(connection: Connection, topic: string): void;
 }
@@ -64,10 +70,11 @@ export class SubscriptionRestore {
    */
   async run(connection: Connection, session: OpenedSession, inbox: Promise<void>): Promise<void> {
     const { sessions, mode } = this.dependencies;
-    const { allowed, rejected } = this.admissible(connection, session);
+    const { allowed, rejected } = this.admissible(connection, session, new Set());
     // From here on the session keeps each of these topics until it is subscribed, even if the connection
     // closes.
-    sessions.connected(connection, session.createdAt, allowed);
+    sessions.connected(connection, session, allowed);
+    void session.later?.then((known) => known && this.resume(connection, known));
     // Before the subscriptions, because nothing may come between them and the status: it is sent before the missed messages.
     await withTimeout(inbox, patienceMs).catch(() => {});
     const topics = await this.attempt(connection, [...allowed.keys()], rejected);
@@ -79,7 +86,7 @@ export class SubscriptionRestore {
         user_id: connection.identity.userId,
         ...(session.resumed !== undefined && {
           recovered:
-            session.resumed &&
+            isExact(session) &&
             topics.length === allowed.size &&
             !rejected.some(({ error }) => error.code === 'too_many_topics') &&
             topics.every(({ topic, recovered }) => recovered === true || !isResumed(session, topic)),
@@ -111,15 +118,30 @@ export class SubscriptionRestore {
     await withTimeout(this.attemptLater(connection, added, rejected), patienceMs).catch(() => {});
   }
 
-  /** The topics of a session that the connection may have, each with its start, and the others. */
+  /** The session could be read at last: its topics are restored, and a `status` follows. */
+  private async resume(connection: Connection, session: OpenedSession): Promise<void> {
+    const { gate, sessions, log } = this.dependencies;
+    try {
+      const { allowed, rejected } = this.admissible(connection, session, gate.heldBy(connection));
+      if (sessions.resumed(connection, session, allowed))
+        await this.attemptLater(connection, [...allowed.keys()], rejected);
+    } catch (error) {
+      log.error('Session not resumed', { connection_id: connection.id, error });
+    }
+  }
+
+  /**
+   * The topics of a session that the connection may have, each with its start, and the others. `held` are the
+   * topics that it has already.
+   */
   private admissible(
     connection: Connection,
     session: OpenedSession,
+    held: Set<string>,
   ): { allowed: Map<string, Position | undefined>; rejected: Rejected[] } {
     const { gate, permissions } = this.dependencies;
     const allowed = new Map<string, Position | undefined>();
     const rejected: Rejected[] = [];
-    const held = new Set<string>();
     const { identity } = connection;
     for (const topic of new Set([
       ...session.topics.keys(),
@@ -160,9 +182,11 @@ export class SubscriptionRestore {
         failures.push(error);
         break;
       }
-      const requests = some.map((topic) => ({ topic, field: 'topic' }));
+      const requests = some.map((topic) => ({ topic, field: 'topic', onlyIfAwaited: true }));
       for (const outcome of await gate.subscribe(connection, requests)) {
         if ('subscribed' in outcome) subscribed.push(outcome.subscribed);
+        // Meanwhile the client itself has subscribed or unsubscribed.
+        else if (sessions.awaited(connection, outcome.topic) === undefined) continue;
         else if (!isForGood(outcome.error)) failures.push(outcome.error);
         else if (sessions.drop(connection, outcome.topic))
           rejected.push(rejectionOf(outcome.topic, outcome.error));
@@ -214,6 +238,11 @@ export class SubscriptionRestore {
       },
     });
   }
+}
+
+/** Whether the topics of a session begin where this client is. */
+function isExact({ resumed, isCopy, topics, positions }: OpenedSession): boolean {
+  return resumed === true || (isCopy === true && [...topics.keys()].every((topic) => positions.has(topic)));
 }
 
 function isResumed({ topics, positions }: OpenedSession, topic: string): boolean {

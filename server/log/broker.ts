@@ -141,7 +141,8 @@ export interface BrokerListener {
  * - It rejects with `RefusalError('unavailable')` only if nothing of the batch is in the log or ever will be.
  * - It rejects with `RefusalError('outcome_unknown')` if the outcome could not be determined within the time
  *   limit.
- * - It rejects with `RefusalError('busy')` if the log is full (`Retention.fullAt`); nothing is stored.
+ * - It rejects with `RefusalError('busy')` if the log is full (`Retention.fullAt`); nothing is stored. If the
+ *   batch repeats keys that are known, it resolves with their positions, and the other messages are refused.
  *
  * The topic actor makes sure that each replica has at most one append per topic in progress.
  */
@@ -167,8 +168,11 @@ export interface Broker {
    */
   follow(topic: string): Promise<void>;
   unfollow(topic: string): Promise<void>;
-  /** Removes single messages from the log; their sequences stay used. */
-  remove(topic: string, sequences: readonly number[]): Promise<number>;
+  /**
+   * Removes single messages from the log; their sequences stay used. With an epoch, only those that were
+   * appended in it: another log may have other messages with the same sequences.
+   */
+  remove(topic: string, sequences: readonly number[], epoch?: string): Promise<number>;
   /** Empties the log; the position stays. Resolves to the number of removed messages. */
   purge(topic: string): Promise<number>;
   close(): Promise<void>;

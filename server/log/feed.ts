@@ -18,6 +18,9 @@ export interface OrderedSink {
 /** Consecutive entries of a followed log, in order, each once. */
 export type FeedSink = (epoch: string, entries: readonly LogEntry[]) => void;
 
+/** Called for a gap, see {@link OrderedSink.gap}. */
+export type GapSink = OrderedSink['gap'];
+
 /** A followed log that is not a topic with subscribers (a user's inbox). */
 export interface Feed {
   /** Position up to which the sink has received everything. */

@@ -13,7 +13,8 @@ export interface Connection {
   /** The Socket.IO socket id; `connection_id` on the wire and in the log. */
   readonly id: string;
   readonly wire: Wire;
-  readonly sessionId: string;
+  /** Replaced when its session goes on under another id. */
+  sessionId: string;
   /** Replaced when the client refreshes its token. */
   identity: Identity;
   readonly address: string;

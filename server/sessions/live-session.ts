@@ -1,6 +1,7 @@
 import type { Position } from '../../shared/position.js';
 import type { Connection } from '../protocol/connection.js';
 import { PositionList } from './position-list.js';
+import type { SessionLease } from './session-lease.js';
 
 /**
  * A subscription that must still be restored. Undefined `since`: it starts at the topic's current position.
@@ -17,13 +18,25 @@ export interface AwaitedTopic {
  * position moves only when the client names it, or answers a heartbeat that was sent after the messages.
  */
 export class LiveSession {
-  /** When it was last written, in milliseconds since 1970. */
-  savedAt = 0;
-  /** Whether it was last written as one whose client is not connected. */
-  savedAsLeft = false;
+  /** When it was last written, on the monotonic clock, in milliseconds. */
+  savedAt = -Infinity;
   /** Whether the session differs from the stored one. */
   changed = true;
+  /** The connection has left. The next write releases the session. */
+  isLeft = false;
+  /** It was last written as one that nobody holds. It may be written again, unless it has been claimed since. */
+  isReleased = false;
+  /**
+   * Undefined as long as the connection holds its session. Otherwise it has yielded, or another connection
+   * has claimed the session: nothing is written any more. The number of heartbeats that its client has
+   * answered since.
+   */
+  answersSinceLost: number | undefined;
+  /** The session is not claimed yet, because the store does not answer: it must not be written. */
+  isPending = false;
   private readonly proved = new PositionList();
+  /** Topics that the client has unsubscribed while the session was pending. */
+  private droppedEarly: Set<string> | undefined;
   /**
    * Topics not subscribed yet; undefined if there are none, as nearly always. They stay in the session
    * meanwhile.
@@ -37,7 +50,10 @@ export class LiveSession {
 
   constructor(
     readonly connection: Connection,
-    readonly createdAt: number,
+    /** The session that is written, and the lease under which that is allowed. */
+    public id: string,
+    public lease: SessionLease & { readonly owner: string },
+    public createdAt: number,
     topics: ReadonlyMap<string, Position | undefined>,
   ) {
     if (topics.size > 0) this.waiting = new Map(topics);
@@ -65,6 +81,7 @@ export class LiveSession {
    */
   subscribed(topic: string, since: Position | undefined, at: Position): void {
     this.forget(topic);
+    this.droppedEarly?.delete(topic);
     if (since !== undefined) this.proved.set(topic, since);
     else if (!this.proved.has(topic)) this.proved.set(topic, at);
     this.noted?.delete(topic);
@@ -83,8 +100,31 @@ export class LiveSession {
     this.changed = true;
   }
 
+  /**
+   * The position up to which the client has confirmed what it was sent, if the topic is subscribed. Everything
+   * after it has been sent on this connection, or will be.
+   */
+  provedAt(topic: string): Position | undefined {
+    return this.proved.get(topic);
+  }
+
+  /** The session has been claimed: these topics of it must be subscribed, unless the connection has them already. */
+  resumed(
+    lease: SessionLease & { readonly owner: string },
+    topics: ReadonlyMap<string, Position | undefined>,
+  ) {
+    this.lease = lease;
+    this.isPending = false;
+    this.changed = true;
+    for (const [topic, since] of topics)
+      if (!this.proved.has(topic) && !this.waiting?.has(topic) && !this.droppedEarly?.has(topic))
+        (this.waiting ??= new Map()).set(topic, since);
+    this.droppedEarly = undefined;
+  }
+
   /** Removes a topic, subscribed or awaited. True if it was awaited. */
   drop(topic: string): boolean {
+    if (this.isPending) (this.droppedEarly ??= new Set()).add(topic);
     if (this.proved.delete(topic)) this.changed = true;
     this.noted?.delete(topic);
     return this.forget(topic);

@@ -12,6 +12,8 @@ const topicName = z.string().superRefine((name, context) => {
     context.addIssue({ code: 'custom', message: (error as Error).message });
   }
 });
+/** A holder is named by a UUID and the name of its replica, encoded. */
+const ownerLimit = 2000;
 const time = z.number().min(0).default(0);
 
 /**
@@ -31,6 +33,9 @@ const storedSessionSchema = z.object({
     .default({}),
   created_at: time,
   updated_at: time,
+  inbox: positionField.optional(),
+  generation: z.int().min(0).optional(),
+  owner: z.string().max(ownerLimit).nullable().optional(),
 });
 
 /** A problem in a session. */

@@ -1,43 +1,50 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
-import type { Topics } from '../topics/topics.js';
+import { withTimeout } from '../primitives/with-timeout.js';
 import type { Connection } from '../protocol/connection.js';
 import { sessionIdField } from '../protocol/request-fields.js';
+import type { Topics } from '../topics/topics.js';
 import { LiveSession, type AwaitedTopic } from './live-session.js';
-import type { SessionStore, StoredSession } from './session-store.js';
+import { newSession, openedBy, type OpenedSession } from './opened-session.js';
+import { SessionClaims, type Claim } from './session-claims.js';
+import { SessionHolders, type HolderCalls } from './session-holders.js';
+import { ownerName } from './session-lease.js';
+import type { SessionStore } from './session-store.js';
+import { SessionWrites } from './session-writes.js';
 
 interface SessionServiceDependencies {
   readonly store: SessionStore;
-  readonly topics: Topics;
+  readonly topics: Pick<Topics, 'positions'>;
+  readonly replicaId: string;
+  /** Calls to the other replicas. */
+  readonly calls: HolderCalls;
+  /** Whether the client of a connection answers a ping within a short time. */
+  readonly isAlive: (connection: Connection) => Promise<boolean>;
+  /** Position of the inbox of a connection's user, if it is known. */
+  readonly inboxOf?: (connection: Connection) => Position | undefined;
   readonly log: Log;
+  /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** The session of a new connection. */
-export interface OpenedSession {
-  readonly id: string;
-  /** Whether it resumes the requested session; undefined: none was requested. */
-  readonly resumed: boolean | undefined;
-  /** Its subscriptions, each with the position of the session. */
-  readonly topics: ReadonlyMap<string, Position>;
-  /** The positions that the client gives. */
-  readonly positions: ReadonlyMap<string, Position>;
-  readonly createdAt: number;
+interface SessionServiceSettings {
+  readonly ttlMs: number;
 }
 
-/** Changed sessions are written this often, in milliseconds. */
-const saveMs = 200;
-/** Sessions whose positions move are written at least this often. */
+/** Sessions whose positions move are written at least this often, in milliseconds. */
 const movingMs = 10_000;
-/**
- * A session that was written before a stop, this recently, in milliseconds, and has not changed is not written
- * again when its connection closes.
- */
-const freshMs = 1000;
+/** A connection waits this long for its session; then the session follows. */
+const patienceMs = 3000;
+/** Delay before a session that could not be read is read again, in milliseconds. */
+const retryMs = 500;
+/** An attempt that has not become a connection by then never will, in milliseconds. */
+const attachLimitMs = 120_000;
 
 /**
- * Sessions: the subscriptions and positions that are restored when a client reconnects, to any replica.
+ * Sessions: the subscriptions and positions that are restored when a client reconnects, to any replica. Who
+ * may write one, and what each event does to it: {@link import('./session-lease.js').SessionLease}.
  *
  * Positions from the client are exact. Without them a session continues at the positions that the client has
  * confirmed, however its connection ended: see {@link LiveSession}. So messages may arrive twice, in order,
@@ -45,18 +52,26 @@ const freshMs = 1000;
  */
 export class SessionService {
   private readonly live = new Map<string, LiveSession>();
-  private readonly dirty = new Set<LiveSession>();
-  private readonly writes = new Set<Promise<void>>();
-  private readonly timer: NodeJS.Timeout;
-  private isStopping = false;
+  private readonly claims: SessionClaims;
+  private readonly writes: SessionWrites;
+  private readonly holders: SessionHolders;
+  /** Holders whose session is still to be claimed. */
+  private readonly pending = new Set<string>();
+  private isClosed = false;
 
-  constructor(private readonly dependencies: SessionServiceDependencies) {
-    this.timer = setInterval(() => void this.save(), saveMs);
-    this.timer.unref();
+  constructor(
+    private readonly dependencies: SessionServiceDependencies,
+    { ttlMs }: SessionServiceSettings,
+  ) {
+    const { store, log, now, replicaId, calls, isAlive, inboxOf = () => undefined } = dependencies;
+    this.writes = new SessionWrites({ store, log, now, live: () => this.live.values(), inboxOf }, { ttlMs });
+    this.holders = new SessionHolders({ replicaId, calls, isAlive, writes: this.writes });
+    this.claims = new SessionClaims({ store, keepsSession: this.holders.keepsSession });
   }
 
   /**
-   * Finds the session to resume, or creates a new one. Never rejects: if the store is unreachable, the session is new.
+   * Finds the session to resume, or creates a new one. Never rejects: while the store does not answer, the
+   * session follows `later`.
    *
    * @param requestedId as the client sent it; null and the empty text request none
    */
@@ -65,21 +80,33 @@ export class SessionService {
     requestedId: unknown,
     positions: ReadonlyMap<string, Position>,
   ): Promise<OpenedSession> {
-    const now = this.dependencies.now();
+    const owner = ownerName(randomUUID(), this.dependencies.replicaId);
     const isRequested = requestedId !== undefined && requestedId !== null && requestedId !== '';
-    const stored = isSessionId(requestedId) ? await this.find(requestedId, userId) : undefined;
-    return {
-      id: stored?.id ?? randomUUID(),
-      resumed: isRequested ? stored !== undefined : undefined,
-      topics: new Map(Object.entries(stored?.topics ?? {})),
-      positions,
-      createdAt: stored?.created_at ?? now,
-    };
+    const wish = { owner, isRequested, positions, now: this.dependencies.now() };
+    if (!isSessionId(requestedId)) return newSession(wish);
+    const claiming = this.claims.claim(requestedId, userId, owner);
+    try {
+      return openedBy(await withTimeout(claiming, patienceMs), wish);
+    } catch (error) {
+      this.dependencies.log.debug('Session not read', { error });
+    }
+    this.pending.add(owner);
+    setTimeout(() => this.ofOwner(owner) ?? this.pending.delete(owner), attachLimitMs).unref();
+    const later = this.claimLater(claiming, requestedId, userId, owner).then(
+      (claim) => claim && openedBy(claim, wish),
+    );
+    return { ...newSession(wish), id: requestedId, later };
   }
 
   /** Topics of a session of this user; empty if there is no such session. */
   async topicsOf(sessionId: string, userId: string): Promise<string[]> {
-    return Object.keys((await this.find(sessionId, userId))?.topics ?? {});
+    try {
+      const stored = await this.dependencies.store.get(sessionId);
+      return stored?.user_id === userId ? Object.keys(stored.topics) : [];
+    } catch (error) {
+      this.dependencies.log.debug('Session not read', { error });
+      return [];
+    }
   }
 
   /**
@@ -88,17 +115,43 @@ export class SessionService {
    */
   connected(
     connection: Connection,
-    createdAt: number,
+    { id, lease, createdAt, later }: OpenedSession,
     topics: ReadonlyMap<string, Position | undefined>,
   ): void {
-    const live = new LiveSession(connection, createdAt, topics);
+    const live = new LiveSession(connection, id, lease, createdAt, topics);
+    live.isPending = later !== undefined;
     this.live.set(connection.id, live);
-    this.dirty.add(live);
+    this.holders.add(live);
+    this.writes.changed(live);
+  }
+
+  /**
+   * The session of a connection is known now, see `OpenedSession.later`. These topics of it are awaited from
+   * now on, but for those that the client has subscribed or unsubscribed itself. False if the connection has
+   * left.
+   */
+  resumed(
+    connection: Connection,
+    session: OpenedSession,
+    topics: ReadonlyMap<string, Position | undefined>,
+  ): boolean {
+    const live = this.live.get(connection.id);
+    if (live === undefined) return false;
+    live.createdAt = session.createdAt;
+    this.rename(live, session.id);
+    live.resumed(session.lease, topics);
+    this.writes.changed(live);
+    return true;
   }
 
   /** A topic that is not restored yet; undefined if it is, or should not be any more. */
   awaited(connection: Connection, topic: string): AwaitedTopic | undefined {
     return this.live.get(connection.id)?.awaited(topic);
+  }
+
+  /** See {@link LiveSession.provedAt}. */
+  provedAt(connection: Connection, topic: string): Position | undefined {
+    return this.live.get(connection.id)?.provedAt(topic);
   }
 
   /** Whether the session of the connection has the topic, subscribed or awaited. */
@@ -114,7 +167,7 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
     live.subscribed(topic, since, at);
-    this.dirty.add(live);
+    this.writes.changed(live);
   }
 
   /** The topics that are not restored yet. */
@@ -127,7 +180,7 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
     live.await(topic);
-    this.dirty.add(live);
+    this.writes.changed(live);
   }
 
   /** Removes a topic of the connection, subscribed or awaited. False if it was not awaited. */
@@ -135,7 +188,7 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return false;
     const wasAwaited = live.drop(topic);
-    this.dirty.add(live);
+    this.writes.changed(live);
     return wasAwaited;
   }
 
@@ -147,8 +200,10 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
     live.heartbeat(this.dependencies.topics.positions(connection));
-    const sinceSavedMs = this.dependencies.now() - live.savedAt;
-    if ((live.changed && sinceSavedMs > movingMs) || sinceSavedMs > movingMs * 30) this.dirty.add(live);
+    if (live.answersSinceLost !== undefined) {
+      // The first answer may have been on its way when the session was lost.
+      if (++live.answersSinceLost >= 2) void this.separate(live);
+    } else if (live.changed && performance.now() - live.savedAt > movingMs) this.writes.changed(live);
   }
 
   /** Called when the connection is about to leave its rooms. Its close does not confirm what has arrived. */
@@ -156,72 +211,80 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
     this.live.delete(connection.id);
-    const isFresh = this.dependencies.now() - live.savedAt < freshMs;
-    if (live.savedAsLeft && !live.changed && isFresh) return;
-    this.dirty.add(live);
-    void this.save();
+    this.pending.delete(live.lease.owner);
+    live.isLeft = true;
+    void this.writes.left(live).then(() => this.holders.delete(live));
+  }
+
+  /** Called when the store is reachable again: it may have lost sessions. */
+  rewrite(): void {
+    for (const live of this.live.values()) this.writes.changed(live);
   }
 
   /**
-   * Writes the sessions of all connections, which are about to close and may still change. Resolves when they
-   * are written.
+   * Writes and releases the sessions of all connections, which are about to close and may still change. Resolves
+   * when they are written.
    */
   async saveAll(): Promise<void> {
-    this.isStopping = true;
-    for (const live of this.live.values()) this.dirty.add(live);
-    await this.save();
+    await this.writes.releaseAll();
   }
 
   /** Writes all changed sessions. Resolves when no write is in progress. */
   async close(): Promise<void> {
-    clearInterval(this.timer);
-    await this.save();
-    await Promise.all(this.writes);
+    this.isClosed = true;
+    await this.writes.close();
   }
 
-  private async save(): Promise<void> {
-    const writes = [...this.dirty].map((live) => this.put(live));
-    this.dirty.clear();
-    for (const write of writes) {
-      this.writes.add(write);
-      void write.finally(() => this.writes.delete(write));
+  private ofOwner(owner: string): LiveSession | undefined {
+    return this.holders.of(owner);
+  }
+
+  /** Resolves when the session is claimed, or known not to exist; to undefined if its connection has left. */
+  private async claimLater(
+    claiming: Promise<Claim>,
+    id: string,
+    userId: string,
+    owner: string,
+  ): Promise<Claim | undefined> {
+    for (let attempt = claiming; ; attempt = this.claims.claim(id, userId, owner)) {
+      try {
+        const claim = await attempt;
+        return this.pending.delete(owner) ? claim : undefined;
+      } catch (error) {
+        if (!this.pending.has(owner) || this.isClosed) return undefined;
+        this.dependencies.log.debug('Session not read yet', { error });
+        await sleep(retryMs, undefined, { ref: false });
+      }
     }
-    await Promise.all(writes);
   }
 
-  /** Never rejects. */
-  private async put(live: LiveSession): Promise<void> {
-    const { connection, createdAt } = live;
-    const now = this.dependencies.now();
-    live.savedAt = now;
-    live.changed = false;
-    const isConnected = !this.isStopping && this.live.get(connection.id) === live;
-    live.savedAsLeft = !isConnected;
-    const session: StoredSession = {
-      id: connection.sessionId,
-      user_id: connection.identity.userId,
-      topics: Object.fromEntries(
-        Array.from(live.topics(), ([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
-      ),
-      created_at: createdAt,
-      updated_at: now,
-    };
+  /**
+   * Two clients have the id of this session, and the other one holds it. The id is retired: each of them gets
+   * one of its own, with its own topics, and is notified.
+   */
+  private async separate(live: LiveSession): Promise<void> {
     try {
-      await this.dependencies.store.put(session, isConnected);
+      await this.dependencies.store.retire(live.id);
     } catch (error) {
-      live.changed = true;
-      this.dependencies.log.debug('Session not saved', { connection_id: connection.id, error });
+      this.dependencies.log.debug('Session not retired yet', { error });
+      return;
     }
+    if (live.answersSinceLost === undefined) return;
+    live.answersSinceLost = undefined;
+    this.rename(live, randomUUID());
+    live.lease = { generation: 1, owner: live.lease.owner };
+    this.writes.changed(live);
   }
 
-  private async find(id: string, userId: string): Promise<StoredSession | undefined> {
-    try {
-      const stored = await this.dependencies.store.get(id);
-      return stored?.user_id === userId ? stored : undefined;
-    } catch (error) {
-      this.dependencies.log.debug('Session not read', { error });
-      return undefined;
-    }
+  /** The session goes on under another id, and the client is notified. */
+  private rename(live: LiveSession, id: string): void {
+    if (live.id === id) return;
+    const { connection } = live;
+    const details = { session_id: id, previous: live.id };
+    live.id = id;
+    connection.sessionId = id;
+    this.dependencies.log.info('Session id changed', { connection_id: connection.id, ...details });
+    connection.emit('status', { status: 'session', details });
   }
 }
 

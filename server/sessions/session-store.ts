@@ -1,5 +1,7 @@
 import type { Position } from '../../shared/position.js';
 
+import type { SessionLease } from './session-lease.js';
+
 /** The state of a client between its connections. */
 export interface StoredSession {
   readonly id: string;
@@ -9,6 +11,11 @@ export interface StoredSession {
   /** Milliseconds since 1970; 0: not known. */
   readonly created_at: number;
   readonly updated_at: number;
+  /** Position of the user's inbox when the client was last connected: a loss after it is noticed. */
+  readonly inbox?: Position | undefined;
+  /** The lease of the session, see {@link SessionLease}. Undefined: nobody has claimed it yet. */
+  readonly generation?: number | undefined;
+  readonly owner?: string | null | undefined;
 }
 
 /** A session in the store, with its remaining time. */
@@ -53,14 +60,27 @@ export interface SessionStore {
   /** Undefined if there is no session, or it cannot be read. */
   get(id: string): Promise<StoredSession | undefined>;
   /**
-   * Writes a session. While its client is connected it is never dropped: its replica writes it again when the
-   * connection closes.
+   * Writes a session, with the full time to live, if the lease `by` still holds it: see
+   * {@link import('./session-lease.js').mayWrite}. False if another connection has claimed it, or if it has
+   * been retired; then nothing is written. The comparison and the write are one atomic step. While it is held it
+   * is never dropped: its replica releases it when the connection closes.
    */
-  put(session: StoredSession, isConnected?: boolean): Promise<void>;
+  save(session: StoredSession, by: SessionLease): Promise<boolean>;
+  /**
+   * Gives a session that was read a new lease, and the full time to live, if it still has the same lease.
+   * Returns the session as it is stored now; undefined if its lease has changed, or it is gone. One atomic
+   * step.
+   */
+  claim(known: StoredSession, lease: SessionLease): Promise<StoredSession | undefined>;
+  /**
+   * Ends a session id for good: it can neither be resumed nor written any more, for the time to live of
+   * sessions.
+   */
+  retire(id: string): Promise<void>;
   /**
    * Writes many sessions, each with the full time to live. The number of calls in flight is limited. A stored
    * session with a later `updated_at` is kept, unless `overwrite`; the comparison and the write are one
-   * atomic step.
+   * atomic step. A lease stays as it is.
    */
   putMany(sessions: readonly StoredSession[], options: { readonly overwrite: boolean }): Promise<PutResult>;
   /** As `get`, with its remaining time. */

@@ -112,7 +112,10 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
     bus,
     presence: new MemoryPresenceStore(),
     sessions: new MemorySessionStore(
-      { now, drops: new DroppedSessions({ counts: quotaCounts, log: logOf('sessions'), now }, limits) },
+      {
+        now: () => performance.now(),
+        drops: new DroppedSessions({ counts: quotaCounts, log: logOf('sessions'), now }, limits),
+      },
       { ttlMs: settings.sessions.ttlSecs * 1000, limits },
     ),
     shared: new MemorySharedStore({ now }),

@@ -19,6 +19,11 @@ export interface SubscriptionRequest {
   readonly since?: Position | undefined;
   /** Also send `presence` events of the topic. */
   readonly presence?: boolean;
+  /**
+   * The service restores a topic of the session: nothing is done if the client itself has subscribed or
+   * unsubscribed in the meantime.
+   */
+  readonly onlyIfAwaited?: boolean;
 }
 
 /** What became of a {@link SubscriptionRequest}. */
@@ -30,6 +35,11 @@ export type SubscriptionOutcome =
 export interface GateSessions {
   /** A topic that the session is still to get back. */
   awaited(connection: Connection, topic: string): { readonly since: Position | undefined } | undefined;
+  /**
+   * The position up to which the client has confirmed what it was sent, if the topic is subscribed: everything
+   * after it is sent on this connection.
+   */
+  provedAt(connection: Connection, topic: string): Position | undefined;
   /** The topics that the session is still to get back. */
   awaitedTopics(connection: Connection): Iterable<string>;
   /** The connection is subscribed: from `since`, if given, else from `at`. */
@@ -174,6 +184,7 @@ export class SubscriptionGate {
         this.confirm(connection, request, pending);
         if (mayReadHistory && request.since !== undefined)
           permissions.check(connection.identity, 'history', topic);
+        return sessions.provedAt(connection, topic);
       });
       sessions.subscribed(connection, topic, since, subscribed);
       if (request.presence === true) presence.watch(connection, topic);
@@ -194,6 +205,8 @@ export class SubscriptionGate {
   private confirm(connection: Connection, request: SubscriptionRequest, pending: PendingSubscription): void {
     if (pending.isCancelled)
       throw new RefusalError('conflict', `${request.topic} was unsubscribed in the meantime`);
+    if (request.onlyIfAwaited && this.dependencies.sessions.awaited(connection, request.topic) === undefined)
+      throw new RefusalError('conflict', `${request.topic} was subscribed in the meantime`);
     this.check(connection, request);
   }
 

@@ -10,7 +10,7 @@ import type { Audience, Subscriber } from '../fanout/subscriber.js';
 import type { Batch, Broker, BrokerListener, BrokerState, LogEnd, AppendReceipt } from '../log/broker.js';
 import { ActiveTopic, type AckCollector, type OutboxOverflow } from '../fanout/active-topic.js';
 import { newDeliveryCounts } from '../fanout/delivery-counts.js';
-import { LogFeed, type Feed, type FeedSink } from '../log/feed.js';
+import { LogFeed, type Feed, type FeedSink, type GapSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
 import { isPositionIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
@@ -107,7 +107,7 @@ export class TopicHub implements Topics, BrokerListener {
     connection: Connection,
     topic: string,
     since: Position | undefined,
-    confirm: () => void,
+    confirm: () => Position | undefined,
   ): Promise<Subscribed> {
     const { audience } = this.dependencies;
     const activation = this.activate(topic);
@@ -117,8 +117,8 @@ export class TopicHub implements Topics, BrokerListener {
       const recovery = since === undefined ? undefined : await this.recoverable(activation, since);
       const subscriber = audience.connection(connection.id);
       if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
-      confirm();
-      return this.join(activation, subscriber, recovery);
+      const sentAfter = confirm();
+      return this.join(activation, subscriber, recovery, sentAfter);
     } finally {
       activation.pending--;
       this.dropIfUnused(activation);
@@ -172,14 +172,10 @@ export class TopicHub implements Topics, BrokerListener {
     return readMissed(this.dependencies.broker, topics, request);
   }
 
-  async follow(topic: string, sink: FeedSink, after?: number): Promise<Feed> {
+  async follow(topic: string, sink: FeedSink, onGap: GapSink): Promise<Feed> {
     const { broker, log, clock } = this.dependencies;
     if (this.feeds.has(topic)) throw new Error(`log ${topic} is followed already`);
-    const ordered = { deliver: sink, gap: () => {} };
-    const feed = new LogFeed({ broker, log, clock }, topic, ordered, {
-      sparse: true,
-      ...(after !== undefined && { after }),
-    });
+    const feed = new LogFeed({ broker, log, clock }, topic, { deliver: sink, gap: onGap }, { sparse: true });
     this.feeds.set(topic, feed);
     const close = () => {
       feed.close();
@@ -344,15 +340,25 @@ export class TopicHub implements Topics, BrokerListener {
 
   /**
    * Joins within one turn, so that no message can be lost between the read from the log and the live
-   * messages.
+   * messages. If everything after `sentAfter` has been sent to the subscriber, nothing of that is repeated.
    */
-  private join(activation: Activation, subscriber: Subscriber, recovery: Recovery | undefined): Subscribed {
+  private join(
+    activation: Activation,
+    subscriber: Subscriber,
+    recovery: Recovery | undefined,
+    sentAfter: Position | undefined,
+  ): Subscribed {
     const { topic } = activation;
     const { audience } = this.dependencies;
     const alreadyIn = audience.members(topic.name)?.has(subscriber.id) ?? false;
     if (!alreadyIn) topic.flush();
     const { epoch, sequence } = topic.written;
     const at = { topic: topic.name, epoch, sequence };
+    if (recovery?.recovered === true && alreadyIn && sentAfter !== undefined) {
+      const { since } = recovery;
+      if (topic.isSentTo(subscriber.id, since, sentAfter))
+        return { ...at, recovered: true, missed: Math.max(0, sequence - since.sequence) };
+    }
     if (recovery?.recovered === true && recovery.since.sequence < sequence) {
       const reader = topic.catchUpFrom(subscriber, recovery.since);
       if (!alreadyIn) audience.join(subscriber.id, topic.name);
@@ -362,6 +368,7 @@ export class TopicHub implements Topics, BrokerListener {
     }
     if (!alreadyIn) audience.join(subscriber.id, topic.name);
     if (recovery === undefined) return at;
+    if (!recovery.recovered) topic.noteLoss(subscriber.id, at);
     return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
   }
 

@@ -1,5 +1,5 @@
 import type { AppendReceipt } from '../log/broker.js';
-import type { Feed, FeedSink } from '../log/feed.js';
+import type { Feed, FeedSink, GapSink } from '../log/feed.js';
 import type { History, HistoryRequest } from '../log/history.js';
 import type { Lineage } from '../log/lineage.js';
 import type { Missed, MissedRequest } from '../log/missed.js';
@@ -33,13 +33,15 @@ export interface Topics {
    * Subscribes a connection. With `since`, the missed messages are sent to it first, after the current turn.
    * Only the {@link import('./subscription-gate.js').SubscriptionGate} calls this: it makes the checks.
    *
-   * @param confirm called in the turn in which the connection joins, right before that; may throw to prevent it
+   * @param confirm called in the turn in which the connection joins, right before that; may throw to prevent
+   * it. Returns a position if the connection is subscribed already and everything after that position is sent
+   * to it: subscribing again from there, or from later, repeats nothing
    */
   subscribe(
     connection: Connection,
     topic: string,
     since: Position | undefined,
-    confirm: () => void,
+    confirm: () => Position | undefined,
   ): Promise<Subscribed>;
   /** Returns true if the connection was subscribed. */
   unsubscribe(connection: Connection, topic: string): boolean;
@@ -54,6 +56,9 @@ export interface Topics {
   missed(topics: readonly string[], request: MissedRequest): Promise<Missed>;
   /** Keeps a topic active on this replica, and calls `moved` whenever its log may have new messages, or be another one. */
   watch(topic: string, moved: () => void): Promise<Watch>;
-  /** Follows a log from `after` (a sequence; undefined: from its end) in order and without holes. */
-  follow(topic: string, sink: FeedSink, after?: number): Promise<Feed>;
+  /**
+   * Follows a log, from its end, in order and without holes. `onGap` is called when the log was lost or rolled
+   * back: it goes on after a position.
+   */
+  follow(topic: string, sink: FeedSink, onGap: GapSink): Promise<Feed>;
 }

@@ -26,7 +26,7 @@ import { engineOf } from '../../server/gateway/engine-internals/engine-connectio
 import { belongsToTransport, responseOf } from '../../server/gateway/engine-internals/engine-server.js';
 import { LazyAckTable } from '../../server/gateway/engine-internals/lazy-ack-table.js';
 import { startReading, stopReading } from '../../server/gateway/engine-internals/reading.js';
-import { awaitsPong } from '../../server/gateway/engine-internals/heartbeats.js';
+import { awaitsPong, pingNow } from '../../server/gateway/engine-internals/heartbeats.js';
 import { SmallTable } from '../../server/gateway/engine-internals/small-table.js';
 import {
   CodedWebSocket,
@@ -348,6 +348,22 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
     (engine as unknown as { pingIntervalTimer: { _onTimeout(): void } }).pingIntervalTimer._onTimeout();
     assert.equal(awaitsPong(engine), true);
     await until(() => !awaitsPong(engine), 'the client has answered');
+  });
+
+  it('ping a client at once, with never more than one ping under way', async () => {
+    for (const connection of [slim.service.io.sockets.sockets.get(webSocket.id!)!]) {
+      const engine = engineOf(connection);
+      let answers = 0;
+      const onAnswer = () => answers++;
+      connection.conn.on('heartbeat', onAnswer);
+      pingNow(engine);
+      pingNow(engine);
+      assert.equal(awaitsPong(engine), true);
+      await until(() => !awaitsPong(engine), 'the client has answered');
+      await emit(webSocket, 'ping', {});
+      connection.conn.off('heartbeat', onAnswer);
+      assert.equal(answers, 1);
+    }
   });
 
   it('tell requests of a transport from handshakes, and leave the response on a request', async () => {

@@ -79,7 +79,7 @@ describe('[BACKUP] 100,000 sessions, on two replicas', function () {
             created_at: 1000 + i,
             updated_at: 2000 + i,
           };
-          batch.set(`session:made-${i}`, JSON.stringify(session), {
+          batch.set(`rtc:session:made-${i}`, JSON.stringify(session), {
             expiration: { type: 'EX', value: 3600 },
           });
         }

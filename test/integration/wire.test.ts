@@ -131,7 +131,8 @@ for (const transport of ['websocket', 'polling'] as const) {
       await until(() => before.length === 5, 'the first five arrive');
       first.disconnect();
       await until(
-        async () => (await redis.command(`EXISTS session:${String(first.status['session_id'])}`)) === ':1',
+        async () =>
+          (await redis.command(`EXISTS rtc:session:${String(first.status['session_id'])}`)) === ':1',
         'the session is stored',
       );
       await sleep(300);
@@ -160,6 +161,7 @@ for (const transport of ['websocket', 'polling'] as const) {
         after.map(({ payload }) => payload),
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
       );
+      open.at(-1)!.close();
       const { epoch, sequence } = before[4]!;
       const exact = await resume({ positions: { session: { epoch, sequence } } });
       await until(() => exact.length >= 5, 'the missed messages arrive');

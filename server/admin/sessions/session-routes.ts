@@ -28,6 +28,15 @@ const sessionSchema = z.object({
   topics: z.record(z.string(), positionSchema),
   created_at: z.number().describe('Milliseconds since 1970; 0: not known.'),
   updated_at: z.number(),
+  inbox: positionSchema
+    .optional()
+    .describe('Where the inbox of the user was when the client was last connected.'),
+  generation: z.int().optional().describe('How often it has been resumed or started.'),
+  owner: z
+    .string()
+    .nullable()
+    .optional()
+    .describe('The connection that holds it, with its replica after the @; null while there is none.'),
   expires_in_secs: z.int().nullable().describe('null: it does not expire.'),
 });
 

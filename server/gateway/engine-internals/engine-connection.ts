@@ -55,6 +55,8 @@ export interface EngineConnection {
   listenerCount(event: string): number;
   /** Gives the client its whole time again to show a sign of life. Only `/ws` connections have it. */
   postponeTimeout?(): void;
+  /** Sends a ping now. Only `/ws` connections have it. */
+  pingNow?(): void;
 }
 
 /** The Engine.IO connection of a socket. */

@@ -52,6 +52,8 @@ export class WsConnection extends EventEmitter implements EngineConnection {
   private readonly webSocket: WebSocket;
   private readonly heartbeat: NodeJS.Timeout;
   private lastReceivedAt = performance.now();
+  /** A sign of life is awaited: it will be announced as `alive`. */
+  private isProbed = false;
   private sent: (() => void)[] = [];
   private pings = 0;
   /** The ping whose pong confirms delivery; undefined if none is in progress. */
@@ -72,14 +74,14 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     this.heartbeat.unref();
     const { webSocket } = this;
     webSocket.on('message', (content: Buffer, isBinary: boolean) => {
-      this.lastReceivedAt = performance.now();
+      this.noteLife();
       // Commands of a disconnected client are not run.
       if (this.readyState !== 'open') return;
       if (this.receiver !== undefined) this.receiver(content, isBinary);
       else this.keepEarly(content, isBinary);
     });
     webSocket.on('pong', (data: Buffer) => {
-      this.lastReceivedAt = performance.now();
+      this.noteLife();
       // Some clients send pongs without a ping. They count only as a sign of life.
       if (this.provingPing === undefined || data.toString('latin1') !== this.provingPing) return;
       this.provingPing = undefined;
@@ -110,6 +112,20 @@ export class WsConnection extends EventEmitter implements EngineConnection {
 
   postponeTimeout(): void {
     this.lastReceivedAt = performance.now();
+  }
+
+  /** Sends a ping before everything that waits. The next frame of the client is announced as `alive`. */
+  pingNow(): void {
+    if (this.readyState !== 'open') return;
+    this.isProbed = true;
+    this.webSocket.ping();
+  }
+
+  private noteLife(): void {
+    this.lastReceivedAt = performance.now();
+    if (!this.isProbed) return;
+    this.isProbed = false;
+    this.emit('alive');
   }
 
   /** Writes a Socket.IO packet or, if `data` is empty, pre-encoded frames of this service. */

@@ -10,6 +10,7 @@ import type {
   Retention,
 } from '../../log/broker.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
+import { epochAt } from '../../log/lineage.js';
 import {
   bytesOf,
   dropHistory,
@@ -58,7 +59,15 @@ export class MemoryBroker implements Broker {
     if (!this.hasRoom(topic)) return Promise.reject(this.dependencies.memory!.refusal());
     const log = this.log(topic, retention);
     const bytesBefore = log.historyBytes + overheadOf(log);
-    if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) return Promise.reject(logIsFull());
+    const known = (item: AppendEntry) => {
+      const key = keyOf(item);
+      const first = key === undefined ? undefined : log.keys.get(key);
+      return first !== undefined && first.expireAt > now ? { ...first.receipt, duplicate: true } : undefined;
+    };
+    if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) {
+      if (!entries.some(known)) return Promise.reject(logIsFull());
+      return Promise.resolve(entries.map((item) => known(item) ?? refusedReceipt(item.id, logIsFull())));
+    }
     if (log.sequence === 0 && entries.every(({ noNewTopic }) => noNewTopic !== undefined))
       return Promise.resolve(entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     const firstSequence = log.sequence + 1;
@@ -66,8 +75,8 @@ export class MemoryBroker implements Broker {
     const receivers = this.followed.has(topic) ? 1 : 0;
     const receipts = entries.map((item): AppendReceipt => {
       const key = keyOf(item);
-      const known = key === undefined ? undefined : log.keys.get(key);
-      if (known !== undefined && known.expireAt > now) return { ...known.receipt, duplicate: true };
+      const first = known(item);
+      if (first !== undefined) return first;
       if (retention.shares !== undefined && log.shares?.admit(item.entry, retention.shares) === false)
         return refusedReceipt(item.id, shareIsUsedUp(retention.shares));
       const sequence = ++log.sequence;
@@ -151,9 +160,10 @@ export class MemoryBroker implements Broker {
     this.followed.delete(topic);
   }
 
-  async remove(topic: string, sequences: readonly number[]): Promise<number> {
+  async remove(topic: string, sequences: readonly number[], epoch?: string): Promise<number> {
     const log = this.log(topic);
-    const removed = new Set(sequences);
+    const isNamed = (sequence: number) => epoch === undefined || epochAt(log, sequence) === epoch;
+    const removed = new Set(sequences.filter(isNamed));
     const before = log.entries.length - log.head;
     for (const item of log.entries) {
       if (item === undefined || !removed.has(item.sequence)) continue;

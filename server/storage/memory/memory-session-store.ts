@@ -1,3 +1,10 @@
+import {
+  isSameLease,
+  leaseOf,
+  mayWrite,
+  retiredGeneration,
+  type SessionLease,
+} from '../../sessions/session-lease.js';
 import { sessionBytes } from '../../sessions/session-size.js';
 import type {
   KeptSession,
@@ -11,6 +18,7 @@ import type {
 import { LeftSessions } from './left-sessions.js';
 
 interface MemorySessionStoreDependencies {
+  /** Monotonic: a clock that is set does not end sessions. */
   readonly now: () => number;
   readonly drops?: SessionDrops;
 }
@@ -23,6 +31,7 @@ interface MemorySessionStoreSettings {
 
 interface Kept {
   readonly session: StoredSession;
+  readonly isRetired?: true;
   readonly expiresAt: number;
   /** Increases with each write: the order of the map. */
   readonly serial: number;
@@ -48,18 +57,24 @@ export class MemorySessionStore implements SessionStore {
     return kept === undefined ? undefined : this.timed(kept);
   }
 
-  async put(session: StoredSession, isConnected = false): Promise<void> {
-    const now = this.dependencies.now();
-    this.remove(session.id);
-    this.sessions.set(session.id, {
-      session,
-      expiresAt: now + this.settings.ttlMs,
-      serial: ++this.lastSerial,
-    });
-    this.dropExpired();
-    if (isConnected) return;
-    this.left.add(session.user_id, session.id, sessionBytes(session));
-    this.keepLimits(session.user_id);
+  async save(session: StoredSession, by: SessionLease): Promise<boolean> {
+    const stored = this.known(session.id);
+    if (!mayWrite(stored && leaseOf(stored.session), by)) return false;
+    this.put(session);
+    return true;
+  }
+
+  async claim(known: StoredSession, lease: SessionLease): Promise<StoredSession | undefined> {
+    const stored = this.live(known.id)?.session;
+    if (stored === undefined || !isSameLease(leaseOf(stored), leaseOf(known))) return undefined;
+    const claimed = { ...stored, ...lease };
+    this.put(claimed);
+    return claimed;
+  }
+
+  async retire(id: string): Promise<void> {
+    const retired = { generation: retiredGeneration, owner: null };
+    this.put({ id, user_id: '', topics: {}, created_at: 0, updated_at: 0, ...retired }, true);
   }
 
   async putMany(
@@ -70,7 +85,7 @@ export class MemorySessionStore implements SessionStore {
     for (const session of sessions) {
       const known = this.live(session.id)?.session;
       if (!overwrite && known !== undefined && known.updated_at > session.updated_at) kept++;
-      else void this.put(session);
+      else this.put({ ...session, ...(known && leaseFieldsOf(known)) });
     }
     return { written: sessions.length - kept, kept };
   }
@@ -92,7 +107,7 @@ export class MemorySessionStore implements SessionStore {
     const sessions: KeptSession[] = [];
     let serial = after;
     for (const kept of this.sessions.values()) {
-      if (kept.serial <= after) continue;
+      if (kept.serial <= after || kept.isRetired) continue;
       if (sessions.length === size) return { sessions, malformed: 0, next: String(serial) };
       sessions.push(this.timed(kept));
       serial = kept.serial;
@@ -100,9 +115,29 @@ export class MemorySessionStore implements SessionStore {
     return { sessions, malformed: 0, next: undefined };
   }
 
-  private live(id: string): Kept | undefined {
+  private put(session: StoredSession, isRetired = false): void {
+    this.remove(session.id);
+    this.sessions.set(session.id, {
+      session,
+      ...(isRetired && { isRetired }),
+      expiresAt: this.dependencies.now() + this.settings.ttlMs,
+      serial: ++this.lastSerial,
+    });
+    this.dropExpired();
+    if (leaseOf(session).owner !== null || isRetired) return;
+    this.left.add(session.user_id, session.id, sessionBytes(session));
+    this.keepLimits(session.user_id);
+  }
+
+  private known(id: string): Kept | undefined {
     const kept = this.sessions.get(id);
     return kept !== undefined && kept.expiresAt > this.dependencies.now() ? kept : undefined;
+  }
+
+  /** As {@link known}, without retired sessions. */
+  private live(id: string): Kept | undefined {
+    const kept = this.known(id);
+    return kept?.isRetired ? undefined : kept;
   }
 
   private timed({ session, expiresAt }: Kept): KeptSession {
@@ -135,4 +170,8 @@ export class MemorySessionStore implements SessionStore {
     if (ofUser.length > 0) drops?.ofUser(userId, ofUser.length);
     if (forRoom.length > 0) drops?.forRoom(forRoom.length);
   }
+}
+
+function leaseFieldsOf({ generation, owner }: StoredSession): Pick<StoredSession, 'generation' | 'owner'> {
+  return generation === undefined ? {} : { generation, owner };
 }

@@ -240,6 +240,7 @@ function readReceipts(
     if (word === undefined || word === '+')
       return { id, epoch: epoch!, sequence: next++, duplicate: false, durability, receivers };
     if (word === '!') return refusedReceipt(id, shareIsUsedUp(sharesOf()));
+    if (word === '#') return refusedReceipt(id, logIsFull());
     const [sequence, earlierEpoch, firstId] = word.split(':');
     return {
       id: firstId!,

@@ -123,14 +123,11 @@ export class RedisBroker implements Broker {
     return this.dependencies.link.unsubscribe(this.keys.channel(topic));
   }
 
-  async remove(topic: string, sequences: readonly number[]): Promise<number> {
+  async remove(topic: string, sequences: readonly number[], epoch = ''): Promise<number> {
     if (sequences.length === 0) return 0;
-    if (this.dependencies.retentionOf(topic).shares !== undefined) {
-      const keys = [this.keys.log(topic), this.keys.shares(topic)];
-      return this.answered(this.removeScript.run(this.dependencies.link, keys, sequences.map(String)));
-    }
-    const ids = sequences.map((sequence) => `${sequence}-0`);
-    return this.answered(this.dependencies.link.call<number>(['XDEL', this.keys.log(topic), ...ids]));
+    const keys = [this.keys.log(topic), this.keys.shares(topic), this.keys.meta(topic)];
+    const args = [epoch, ...sequences.map(String)];
+    return this.answered(this.removeScript.run(this.dependencies.link, keys, args));
   }
 
   async purge(topic: string): Promise<number> {

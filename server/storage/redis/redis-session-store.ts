@@ -1,4 +1,6 @@
-import { readSession } from '../../sessions/session-schema.js';
+import { ErrorReply } from 'redis';
+import { leaseOf, type SessionLease } from '../../sessions/session-lease.js';
+import { bodyOf, headerOf, parseSession, retiredText, textOf } from '../../sessions/session-text.js';
 import type {
   KeptSession,
   PutResult,
@@ -11,7 +13,8 @@ import type {
 import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 
-const prefix = 'session:';
+/** Where version 0.1 has its sessions, for all key prefixes. They are read, and written under the new key. */
+const formerPrefix = 'session:';
 /** Sessions written by one call. Redis is blocked during a call, so the number is small. */
 const writeSize = 100;
 /** Calls in flight at the same time. */
@@ -32,27 +35,66 @@ interface RedisSessionStoreSettings {
 }
 
 /**
- * Sessions in Redis, as JSON under `session:<id>`. Those whose clients are not connected are in an index of
- * their user too, see `lua/put-sessions.lua`. Replicas of version 0.1 write sessions without it.
+ * Sessions in Redis, as JSON under `<key prefix>:session:<id>`. Those whose clients are not connected are in an
+ * index of their user too, see `lua/includes/session-index.lua`.
  */
 export class RedisSessionStore implements SessionStore {
   private readonly putScript = new RedisScript('put-sessions');
+  private readonly saveScript = new RedisScript('save-session');
+  private readonly claimScript = new RedisScript('claim-session');
   private readonly link: RedisLink;
+  private readonly prefix: string;
+  private readonly ttl: string;
+  /** Sessions of a user at most, and their bytes. */
+  private readonly limits: readonly string[];
+  /** Whether this user of Redis may read the keys of version 0.1. */
+  private mayReadFormer = true;
 
   constructor(
     private readonly dependencies: RedisSessionStoreDependencies,
     private readonly settings: RedisSessionStoreSettings,
   ) {
+    const { ttlMs, keyPrefix, limits } = settings;
     this.link = dependencies.link;
+    this.ttl = String(ttlMs);
+    this.prefix = `${keyPrefix}:session:`;
+    this.limits = [limits.userSessions, limits.userBytes].map(String);
   }
 
   async get(id: string): Promise<StoredSession | undefined> {
-    return parse(id, await this.call<string | null>(['GET', keyOf(id)]));
+    const text = await this.call<string | null>(['GET', this.keyOf(id)]).catch(ifWrongType);
+    if (text !== null) return parseSession(id, text);
+    const former = await this.former(['GET', formerPrefix + id]);
+    return typeof former === 'string' ? parseSession(id, former) : undefined;
   }
 
-  async put(session: StoredSession, isConnected = false): Promise<void> {
+  async save(session: StoredSession, by: SessionLease): Promise<boolean> {
     this.dependencies.checkRoom?.();
-    await this.write([session], { overwrite: true, isConnected });
+    const { id, user_id: userId, owner = null } = session;
+    const writer = [String(by.generation), headerOf(by)];
+    const written = [id, textOf(session), memberOf(userId), owner === null ? '0' : '1'];
+    const args = [this.ttl, ...this.limits, this.prefix, ...writer, ...written];
+    const dropped = await this.answered(this.saveScript.run<number>(this.link, this.keysOf(session), args));
+    if (dropped > 0) this.dependencies.drops?.ofUser(userId, dropped);
+    return dropped >= 0;
+  }
+
+  async claim(known: StoredSession, lease: SessionLease): Promise<StoredSession | undefined> {
+    const isFirst = known.generation === undefined;
+    const knownHeader = isFirst ? '' : headerOf(leaseOf(known));
+    // A session of version 0.1 is stored under its new key. The other one expires.
+    const fallback = isFirst ? textOf({ ...known, ...lease }) : '';
+    const args = [this.ttl, knownHeader, headerOf(lease), fallback];
+    const text = await this.answered<string | null>(
+      this.claimScript.run(this.link, [this.keyOf(known.id)], args),
+    );
+    if (text === null) return undefined;
+    if (isFirst) await this.former(['DEL', formerPrefix + known.id]);
+    return parseSession(known.id, text);
+  }
+
+  async retire(id: string): Promise<void> {
+    await this.call(['SET', this.keyOf(id), retiredText, 'PX', this.ttl]);
   }
 
   async putMany(
@@ -65,9 +107,7 @@ export class RedisSessionStore implements SessionStore {
       const calls: Promise<number>[] = [];
       const end = Math.min(sessions.length, start + writeSize * writesMax);
       for (let i = start; i < end; i += writeSize)
-        calls.push(
-          this.write(sessions.slice(i, Math.min(end, i + writeSize)), { overwrite, isConnected: false }),
-        );
+        calls.push(this.write(sessions.slice(i, Math.min(end, i + writeSize)), overwrite));
       for (const count of await Promise.all(calls)) kept += count;
     }
     return { written: sessions.length - kept, kept };
@@ -78,7 +118,10 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async delete(id: string): Promise<boolean> {
-    return (await this.call<number>(['DEL', keyOf(id)])) === 1;
+    const session = await this.get(id);
+    const deleted = await this.call<number>(['DEL', this.keyOf(id)]);
+    const former = await this.former(['DEL', formerPrefix + id]);
+    return session !== undefined || deleted === 1 || former === 1;
   }
 
   async count(): Promise<number> {
@@ -94,59 +137,97 @@ export class RedisSessionStore implements SessionStore {
 
   async page(cursor: string | undefined, size: number): Promise<SessionPage> {
     const [next, keys] = await this.scan(cursor ?? '0', size);
-    // SCAN may return a key twice.
-    const ids = [...new Set(keys)].map((key) => key.slice(prefix.length));
+    const ids = [...new Set(keys.map((key) => this.idOf(key)!))];
     return { ...(await this.read(ids)), next: next === '0' ? undefined : next };
   }
 
-  private scan(cursor: string, size: number): Promise<[next: string, keys: string[]]> {
-    return this.call(['SCAN', cursor, 'MATCH', `${prefix}*`, 'COUNT', String(size)]);
+  /** Keys of sessions, those of version 0.1 included. SCAN may return a key twice. */
+  private async scan(cursor: string, size: number): Promise<[next: string, keys: string[]]> {
+    const args = ['SCAN', cursor, 'MATCH', '*session:*', 'COUNT', String(size)];
+    const [next, keys] = await this.call<[string, string[]]>(args);
+    return [next, keys.filter((key) => this.idOf(key) !== undefined)];
+  }
+
+  private keyOf(id: string): string {
+    return this.prefix + id;
+  }
+
+  private idOf(key: string): string | undefined {
+    if (key.startsWith(this.prefix)) return key.slice(this.prefix.length);
+    return this.mayReadFormer && key.startsWith(formerPrefix) ? key.slice(formerPrefix.length) : undefined;
   }
 
   private async read(ids: readonly string[]): Promise<Omit<SessionPage, 'next'>> {
     if (ids.length === 0) return { sessions: [], malformed: 0 };
-    const keys = ids.map(keyOf);
+    const keys = ids.map((id) => this.keyOf(id));
     const [texts, ...timesMs] = await Promise.all([
       this.call<(string | null)[]>(['MGET', ...keys]),
       ...keys.map((key) => this.call<number>(['PTTL', key])),
     ]);
     const sessions: KeptSession[] = [];
     let malformed = 0;
-    ids.forEach((id, i) => {
-      const timeMs = timesMs[i]!;
-      // The session was deleted after SCAN returned its key.
-      if (timeMs === missingKey) return;
-      const session = parse(id, texts[i] ?? null);
-      if (session === undefined) malformed++;
-      else sessions.push({ ...session, expires_in_secs: timeMs < 0 ? null : Math.ceil(timeMs / 1000) });
-    });
+    await Promise.all(
+      ids.map(async (id, i) => {
+        let text = texts[i] ?? null;
+        let timeMs = timesMs[i]!;
+        if (timeMs === missingKey) {
+          const key = formerPrefix + id;
+          const [former, formerMs] = await Promise.all([
+            this.former(['GET', key]),
+            this.former(['PTTL', key]),
+          ]);
+          // The session was deleted after SCAN returned its key.
+          if (formerMs === undefined || formerMs === missingKey) return;
+          text = former as string | null;
+          timeMs = formerMs as number;
+        }
+        if (text === retiredText) return;
+        const session = text === null ? undefined : parseSession(id, text);
+        if (session === undefined) malformed++;
+        else sessions.push({ ...session, expires_in_secs: timeMs < 0 ? null : Math.ceil(timeMs / 1000) });
+      }),
+    );
     return { sessions, malformed };
   }
 
   /** Resolves to the number of stored sessions that were kept. */
-  private async write(
-    sessions: readonly StoredSession[],
-    { overwrite, isConnected }: { readonly overwrite: boolean; readonly isConnected: boolean },
-  ): Promise<number> {
-    const { keyPrefix, ttlMs, limits } = this.settings;
-    const keys = sessions.flatMap(({ id, user_id }) => {
-      const index = `${keyPrefix}:sessions:{${user_id}}`;
-      return [keyOf(id), index, `${index}:bytes`];
-    });
+  private async write(sessions: readonly StoredSession[], overwrite: boolean): Promise<number> {
+    const keys = sessions.flatMap((session) => this.keysOf(session));
     const args = sessions.flatMap((session) => [
       session.id,
-      JSON.stringify(session),
+      bodyOf(session),
       String(session.updated_at),
-      `"user_id":${JSON.stringify(session.user_id)}`,
+      memberOf(session.user_id),
     ]);
-    const settings = [ttlMs, overwrite ? 1 : 0, isConnected ? 1 : 0, limits.userSessions, limits.userBytes];
+    const settings = [this.ttl, overwrite ? '1' : '0', ...this.limits, this.prefix];
     const [kept, ...dropped] = await this.answered(
-      this.putScript.run<number[]>(this.link, keys, [...settings.map(String), prefix, ...args]),
+      this.putScript.run<number[]>(this.link, keys, [...settings, ...args]),
     );
     dropped.forEach((count, i) => {
       if (count > 0) this.dependencies.drops?.ofUser(sessions[i]!.user_id, count);
     });
     return kept!;
+  }
+
+  /** The keys of a session in the scripts. */
+  private keysOf({ id, user_id: userId }: StoredSession): [session: string, index: string, sizes: string] {
+    const index = `${this.settings.keyPrefix}:sessions:{${userId}}`;
+    return [this.keyOf(id), index, `${index}:bytes`];
+  }
+
+  /**
+   * A call for a key of version 0.1. Undefined if Redis refuses it: such a key may be of another type, and a
+   * user of Redis who is limited to the key prefix has no such sessions.
+   */
+  private async former(args: string[]): Promise<unknown> {
+    if (!this.mayReadFormer) return undefined;
+    try {
+      return await this.call(args);
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      if (error.message.startsWith('NOPERM')) this.mayReadFormer = false;
+      return undefined;
+    }
   }
 
   private call<Reply>(args: string[]): Promise<Reply> {
@@ -166,16 +247,13 @@ export class RedisSessionStore implements SessionStore {
 /** The reply of PTTL for a key that does not exist. */
 const missingKey = -2;
 
-function keyOf(id: string): string {
-  return prefix + id;
+/** A value of another type is no session. */
+function ifWrongType(error: unknown): string {
+  if (error instanceof ErrorReply && error.message.startsWith('WRONGTYPE')) return '';
+  throw error;
 }
 
-function parse(id: string, text: string | null): StoredSession | undefined {
-  if (text === null) return undefined;
-  try {
-    const read = readSession(JSON.parse(text));
-    return 'session' in read && read.session.id === id ? read.session : undefined;
-  } catch {
-    return undefined;
-  }
+/** The member of the JSON of a session that names its user. */
+function memberOf(userId: string): string {
+  return `"user_id":${JSON.stringify(userId)}`;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
+import { leaseOf } from '../../../server/sessions/session-lease.js';
 import type { SessionLimits, SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
 import { allSessions } from '../../../server/sessions/backup/session-walk.js';
 import { silentLog } from '../../../server/logging/log.js';
@@ -14,8 +15,17 @@ const session = (id: string, more: Partial<StoredSession> = {}): StoredSession =
   topics: { news: { epoch: 'e1', sequence: 7 } },
   created_at: 1000,
   updated_at: 2000,
+  generation: 0,
+  owner: null,
   ...more,
 });
+
+/** Writes a session, whoever holds it. */
+const put = async (store: SessionStore, one: StoredSession, isConnected = false): Promise<void> => {
+  const by = leaseOf((await store.get(one.id)) ?? {});
+  const written = { ...one, generation: by.generation, owner: isConnected ? 'c@a' : null };
+  assert.equal(await store.save(written, by), true);
+};
 
 const many = (count: number, more: Partial<StoredSession> = {}) =>
   Array.from({ length: count }, (_, i) => session(`s${i}`, more));
@@ -43,7 +53,7 @@ for (const storage of ['memory', 'redis'] as const) {
       if (redis === undefined) {
         const memoryBytes = 1e9;
         return new MemorySessionStore(
-          { now: Date.now, drops },
+          { now: () => performance.now(), drops },
           { ttlMs, limits: { ...limits, memoryBytes } },
         );
       }
@@ -71,7 +81,7 @@ for (const storage of ['memory', 'redis'] as const) {
     after(() => redis?.stop());
 
     it('returns stored sessions, and their time to live', async () => {
-      await store.put(session('a'));
+      await put(store, session('a'));
       assert.deepEqual(await store.get('a'), session('a'));
       const found = await store.find('a');
       assert.deepEqual(found, { ...session('a'), expires_in_secs: found?.expires_in_secs });
@@ -81,7 +91,7 @@ for (const storage of ['memory', 'redis'] as const) {
 
     it('removes expired sessions everywhere', async () => {
       const short = await open(40);
-      await short.put(session('a'));
+      await put(short, session('a'));
       await short.putMany([session('b')], { overwrite: false });
       await until(async () => (await short.count()) === 0, 'they expire');
       assert.deepEqual([await short.get('a'), await short.find('b')], [undefined, undefined]);
@@ -90,7 +100,7 @@ for (const storage of ['memory', 'redis'] as const) {
     });
 
     it('deletes sessions', async () => {
-      await store.put(session('a'));
+      await put(store, session('a'));
       assert.deepEqual([await store.delete('a'), await store.delete('a')], [true, false]);
       assert.equal(await store.get('a'), undefined);
     });
@@ -120,7 +130,7 @@ for (const storage of ['memory', 'redis'] as const) {
         if (++round > 15) continue;
         // The number grows and shrinks, so that Redis resizes its table; listed sessions move to the end of a
         // list.
-        for (let i = 0; i < 20; i++) await store.put(session(`s${round * 20 + i}`));
+        for (let i = 0; i < 20; i++) await put(store, session(`s${round * 20 + i}`));
         await store.putMany(
           Array.from({ length: 500 }, (_, i) => session(`new-${round}-${i}`)),
           { overwrite: false },
@@ -160,12 +170,12 @@ for (const storage of ['memory', 'redis'] as const) {
 
       it('drop the oldest, by number, and touch nobody else’s', async () => {
         store = await limited({ userSessions: 3 });
-        await store.put(session('bob', { user_id: 'bob' }));
-        for (let i = 0; i < 5; i++) await store.put(session(`s${i}`));
+        await put(store, session('bob', { user_id: 'bob' }));
+        for (let i = 0; i < 5; i++) await put(store, session(`s${i}`));
         assert.deepEqual((await walk(store)).sort(), ['bob', 's2', 's3', 's4']);
         // Written again, it is the newest.
-        await store.put(session('s2'));
-        await store.put(session('s5'));
+        await put(store, session('s2'));
+        await put(store, session('s5'));
         assert.deepEqual((await walk(store)).sort(), ['bob', 's2', 's4', 's5']);
         assert.deepEqual(dropped, [
           ['ann', 1],
@@ -176,8 +186,8 @@ for (const storage of ['memory', 'redis'] as const) {
 
       it('drop the oldest, by bytes, as many as are needed', async () => {
         store = await limited({ userBytes: 3000 });
-        await store.put(large('bob', { user_id: 'bob' }));
-        for (let i = 0; i < 100; i++) await store.put(large(`s${i}`));
+        await put(store, large('bob', { user_id: 'bob' }));
+        for (let i = 0; i < 100; i++) await put(store, large(`s${i}`));
         const ids = await walk(store);
         assert.ok(
           ids.includes('bob') && ids.includes('s99') && ids.length >= 4 && ids.length <= 7,
@@ -187,11 +197,11 @@ for (const storage of ['memory', 'redis'] as const) {
         const topics = Object.fromEntries(
           Array.from({ length: 15 }, (_, i) => [`${i}`.padEnd(100), { epoch: 'e', sequence: 1 }]),
         );
-        await store.put(session('s99', { topics }));
+        await put(store, session('s99', { topics }));
         assert.ok((await walk(store)).length < ids.length);
-        for (let i = 0; i < 3; i++) await store.put(session('s99'));
-        await store.put(session('t0'));
-        await store.put(session('t1'));
+        for (let i = 0; i < 3; i++) await put(store, session('s99'));
+        await put(store, session('t0'));
+        await put(store, session('t1'));
         const left = await walk(store);
         assert.ok(
           ['bob', 's99', 't0', 't1'].every((id) => left.includes(id)),
@@ -201,8 +211,8 @@ for (const storage of ['memory', 'redis'] as const) {
 
       it('never drop a session whose client is connected, and count it when it has left', async () => {
         store = await limited({ userSessions: 2 });
-        for (let i = 0; i < 5; i++) await store.put(session(`live${i}`), true);
-        for (let i = 0; i < 5; i++) await store.put(session(`s${i}`));
+        for (let i = 0; i < 5; i++) await put(store, session(`live${i}`), true);
+        for (let i = 0; i < 5; i++) await put(store, session(`s${i}`));
         assert.deepEqual((await walk(store)).sort(), [
           'live0',
           'live1',
@@ -213,9 +223,9 @@ for (const storage of ['memory', 'redis'] as const) {
           's4',
         ]);
         // One is resumed, and is safe; the others take its place.
-        await store.put(session('s3'), true);
-        for (let i = 5; i < 8; i++) await store.put(session(`s${i}`));
-        for (let i = 0; i < 5; i++) await store.put(session(`live${i}`));
+        await put(store, session('s3'), true);
+        for (let i = 5; i < 8; i++) await put(store, session(`s${i}`));
+        for (let i = 0; i < 5; i++) await put(store, session(`live${i}`));
         assert.deepEqual((await walk(store)).sort(), ['live3', 'live4', 's3']);
       });
 
@@ -234,23 +244,23 @@ for (const storage of ['memory', 'redis'] as const) {
 
       it('leave a session alone that belongs to another user meanwhile', async () => {
         store = await limited({ userSessions: 1 });
-        await store.put(session('a'));
+        await put(store, session('a'));
         await store.putMany([session('a', { user_id: 'bob "the" user', updated_at: 3000 })], {
           overwrite: true,
         });
-        await store.put(session('b'));
-        await store.put(session('c'));
+        await put(store, session('b'));
+        await put(store, session('c'));
         assert.equal((await store.get('a'))?.user_id, 'bob "the" user');
-        await store.put(session('d', { user_id: 'bob "the" user' }));
+        await put(store, session('d', { user_id: 'bob "the" user' }));
         assert.deepEqual((await walk(store)).sort(), ['c', 'd']);
       });
 
       it('have all their places again when the earlier ones have expired', async () => {
         const short = await open(40, { ...unlimited, userSessions: 3 });
-        for (let i = 0; i < 3; i++) await short.put(session(`s${i}`));
+        for (let i = 0; i < 3; i++) await put(short, session(`s${i}`));
         await until(async () => (await short.count()) === 0, 'they expire');
         // All at once: in forty milliseconds they expire again.
-        await Promise.all([0, 1, 2].map((i) => short.put(session(`t${i}`))));
+        await Promise.all([0, 1, 2].map((i) => put(short, session(`t${i}`))));
         assert.deepEqual(dropped, []);
       });
     });
@@ -276,11 +286,11 @@ describe('[SESSION STORE] a Redis with keys of other programs', () => {
   beforeEach(() => redis.command('FLUSHALL'));
 
   it('counts and skips values that are not sessions', async () => {
-    await store.put(session('good'));
-    await link.call(['SET', 'session:text', 'hello']);
-    await link.call(['SET', 'session:empty', '{}']);
-    await link.call(['SET', 'session:other', JSON.stringify(session('another id'))]);
-    await link.call(['LPUSH', 'session:list', 'x']);
+    await put(store, session('good'));
+    await link.call(['SET', 'rtc:session:text', 'hello']);
+    await link.call(['SET', 'rtc:session:empty', '{}']);
+    await link.call(['SET', 'rtc:session:other', JSON.stringify(session('another id'))]);
+    await link.call(['LPUSH', 'rtc:session:list', 'x']);
     await link.call(['SET', 'elsewhere', JSON.stringify(session('elsewhere'))]);
     let malformed = 0;
     const ids: string[] = [];
@@ -308,18 +318,18 @@ describe('[SESSION STORE] a Redis with keys of other programs', () => {
   });
 
   it('keeps no trace of a user whose clients are all connected, and lets every key expire', async () => {
-    await store.put(session('a'));
-    await store.put(session('b'));
+    await put(store, session('a'));
+    await put(store, session('b'));
     const keys = async () => (await link.call<string[]>(['KEYS', '*'])).sort();
     assert.deepEqual(await keys(), [
+      'rtc:session:a',
+      'rtc:session:b',
       'rtc:sessions:{ann}',
       'rtc:sessions:{ann}:bytes',
-      'session:a',
-      'session:b',
     ]);
     for (const key of await keys()) assert.ok((await link.call<number>(['PTTL', key])) > 0, key);
-    for (const id of ['a', 'b']) await store.put(session(id), true);
-    assert.deepEqual(await keys(), ['session:a', 'session:b']);
+    for (const id of ['a', 'b']) await put(store, session(id), true);
+    assert.deepEqual(await keys(), ['rtc:session:a', 'rtc:session:b']);
   });
 
   it('lives with sessions that replicas of version 0.1 have written or removed', async () => {
@@ -328,11 +338,11 @@ describe('[SESSION STORE] a Redis with keys of other programs', () => {
     const old = (id: string) =>
       link.call(['SET', `session:${id}`, JSON.stringify(session(id)), 'PX', '60000']);
     for (let i = 0; i < 4; i++) await old(`old${i}`);
-    for (const id of ['a', 'b']) await limited.put(session(id));
-    await link.call(['DEL', 'session:a']);
+    for (const id of ['a', 'b']) await put(limited, session(id));
+    await link.call(['DEL', 'rtc:session:a']);
     await old('b');
-    for (const id of ['c', 'd', 'old0']) await limited.put(session(id));
-    assert.deepEqual((await walk(limited)).sort(), ['d', 'old0', 'old1', 'old2', 'old3']);
+    for (const id of ['c', 'd', 'old0']) await put(limited, session(id));
+    assert.deepEqual((await walk(limited)).sort(), ['b', 'd', 'old0', 'old1', 'old2', 'old3']);
   });
 
   it('reports that Redis is unreachable, also during a listing', async () => {

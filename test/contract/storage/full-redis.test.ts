@@ -119,14 +119,20 @@ describe('[P7] a Redis whose memory is full', function () {
       ['run w 1 e', '1 1 1 0 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
     ],
     ['forget-fields', ['map'], ['field', '5'], 'stored'],
-    ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from'], ['1'], 'stored'],
+    ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from', 'rtc:{t}:meta'], ['', '1'], 'stored'],
     ['presence', presenceKeys, [...presenceOf('a', 'no'), 'ann', '0', '1', 'bob', '1', '0']],
     ['presence-check', ['topics', 'presence'], ['a', '1000', 'ann'], 'stored'],
     ['presence-sweep', presenceKeys, ['c', 'c', '0', '10', 'rtc:bus', 't'], 'stored'],
+    ['claim-session', ['session:c'], ['1000', '', '{', '{}']],
     [
       'put-sessions',
       ['session:a', 'index', 'sizes', 'session:b', 'index', 'sizes'],
-      ['1000', '1', '0', '1', '0', 'session:', 'a', '{}', '1', 'ann', 'b', '{}', '2', 'ann'],
+      ['1000', '1', '0', '0', 'session:', 'a', '{}', '1', 'ann', 'b', '{}', '2', 'ann'],
+    ],
+    [
+      'save-session',
+      ['session:a', 'index', 'sizes'],
+      ['1000', '0', '0', 'session:', '1', '{', 'a', '{}', 'ann', '0'],
     ],
     [
       'read',

@@ -54,6 +54,7 @@ describe('[GATEWAY] the steps by which a client connects', () => {
         pass('session');
         return Promise.resolve({
           id: String(id),
+          lease: { generation: 1, owner: 'c@a' },
           resumed: false,
           topics: new Map(),
           positions,

@@ -4,7 +4,7 @@ import type { Position } from '../../../shared/position.js';
 import { SubscriptionRestore } from '../../../server/gateway/restore-subscriptions.js';
 import type { Log } from '../../../server/logging/log.js';
 import type { Connection } from '../../../server/protocol/connection.js';
-import type { OpenedSession } from '../../../server/sessions/session-service.js';
+import type { OpenedSession } from '../../../server/sessions/opened-session.js';
 import type { SubscriptionRequest } from '../../../server/topics/subscription-gate.js';
 import { until } from '../../support/wait.js';
 
@@ -64,6 +64,7 @@ describe('[GATE] the restoring of subscriptions', () => {
       },
       sessions: {
         connected: (_connection, _createdAt, topics) => (awaited = new Map(topics)),
+        resumed: () => false,
         await: (_connection, topic) => awaited.set(topic, undefined),
         awaited: (_connection, topic) => (awaited.has(topic) ? { since: awaited.get(topic) } : undefined),
         awaitedTopics: () => [...awaited.keys()],
@@ -85,6 +86,7 @@ describe('[GATE] the restoring of subscriptions', () => {
 
   const sessionOf = (...topics: string[]): OpenedSession => ({
     id: 's',
+    lease: { generation: 1, owner: 'c@a' },
     resumed: true,
     topics: new Map(topics.map((topic) => [topic, { epoch: 'e', sequence: 1 }])),
     positions: new Map(),

@@ -15,7 +15,7 @@ const session = (n: number, more: Partial<StoredSession> = {}): StoredSession =>
   ...more,
 });
 
-const newStore = () => new MemorySessionStore({ now: Date.now }, { ttlMs: 3_600_000 });
+const newStore = () => new MemorySessionStore({ now: () => performance.now() }, { ttlMs: 3_600_000 });
 
 async function storeOf(sessions: readonly StoredSession[]): Promise<MemorySessionStore> {
   const store = newStore();

@@ -5,7 +5,13 @@ import type { Connection } from '../../../server/protocol/connection.js';
 
 const at = (sequence: number, epoch = 'e'): Position => ({ epoch, sequence });
 const sessionOf = (topics: Record<string, Position | undefined> = {}) =>
-  new LiveSession({ id: 'c' } as Connection, 0, new Map(Object.entries(topics)));
+  new LiveSession(
+    { id: 'c' } as Connection,
+    's',
+    { generation: 1, owner: 'c@a' },
+    0,
+    new Map(Object.entries(topics)),
+  );
 const stored = (session: LiveSession) => Object.fromEntries(session.topics());
 const handed = (positions: Record<string, Position>) => new Map(Object.entries(positions));
 

@@ -2,13 +2,22 @@ import assert from 'node:assert/strict';
 import type { Position } from '../../../shared/position.js';
 import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
 import { SessionService } from '../../../server/sessions/session-service.js';
+import type { OpenedSession } from '../../../server/sessions/opened-session.js';
+import type { SessionLease } from '../../../server/sessions/session-lease.js';
 import type { StoredSession } from '../../../server/sessions/session-store.js';
-import type { Log } from '../../../server/logging/log.js';
-import type { Topics } from '../../../server/topics/topics.js';
+import { silentLog } from '../../../server/logging/log.js';
 import type { Connection } from '../../../server/protocol/connection.js';
 import { until } from '../../support/wait.js';
 
 const at = (sequence: number): Position => ({ epoch: 'e', sequence });
+const opened: OpenedSession = {
+  id: 's',
+  lease: { generation: 1, owner: 'c@a' },
+  resumed: true,
+  topics: new Map(),
+  positions: new Map(),
+  createdAt: 1,
+};
 const connection = { id: 'c', sessionId: 's', identity: { userId: 'ann' } } as Connection;
 
 /** A store whose writes complete when the test says so. */
@@ -19,10 +28,10 @@ class SlowStore extends MemorySessionStore {
   /** Whether the client was connected, of each write. */
   readonly writes: boolean[] = [];
 
-  override async put(session: StoredSession, isConnected = false): Promise<void> {
-    this.writes.push(isConnected);
+  override async save(session: StoredSession, by: SessionLease): Promise<boolean> {
+    this.writes.push(session.owner !== null);
     if (this.isSlow) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    await super.put(session, isConnected);
+    return super.save(session, by);
   }
 
   letThrough(): void {
@@ -38,18 +47,24 @@ describe('[SESSION] the session service', () => {
 
   beforeEach(() => {
     handed = new Map();
-    store = new SlowStore({ now: Date.now }, { ttlMs: 60_000 });
-    sessions = new SessionService({
-      store,
-      topics: { positions: () => new Map(handed) } as unknown as Topics,
-      log: { debug: () => {} } as unknown as Log,
-      now: Date.now,
-    });
+    store = new SlowStore({ now: () => performance.now() }, { ttlMs: 60_000 });
+    sessions = new SessionService(
+      {
+        store,
+        topics: { positions: () => new Map(handed) },
+        replicaId: 'a',
+        calls: { handle: () => {}, ask: async () => ({}), replicas: async () => ['a'] },
+        isAlive: async () => false,
+        log: silentLog,
+        now: Date.now,
+      },
+      { ttlMs: 60_000 },
+    );
   });
   afterEach(() => sessions.close());
 
   it('stores what was subscribed after all were saved for a stop, and waits for writes in progress', async () => {
-    sessions.connected(connection, 1, new Map([['one', at(1)]]));
+    sessions.connected(connection, opened, new Map([['one', at(1)]]));
     await sessions.saveAll();
     assert.deepEqual(await stored(), { one: at(1) });
     sessions.subscribed(connection, 'two', undefined, at(2));
@@ -65,7 +80,7 @@ describe('[SESSION] the session service', () => {
   });
 
   it('does not take the close of a connection as confirmation', async () => {
-    sessions.connected(connection, 1, new Map([['a', at(1)]]));
+    sessions.connected(connection, opened, new Map([['a', at(1)]]));
     sessions.subscribed(connection, 'a', at(1), at(5));
     handed.set('a', at(5));
     sessions.onHeartbeat(connection);
@@ -75,7 +90,7 @@ describe('[SESSION] the session service', () => {
   });
 
   it('has no data of a connection that has left', async () => {
-    sessions.connected(connection, 1, new Map([['a', at(1)]]));
+    sessions.connected(connection, opened, new Map([['a', at(1)]]));
     sessions.left(connection);
     sessions.subscribed(connection, 'a', at(1), at(5));
     assert.deepEqual(
@@ -87,7 +102,7 @@ describe('[SESSION] the session service', () => {
   });
 
   it('writes a session once more when its connection closes, as one that may be dropped', async () => {
-    sessions.connected(connection, 1, new Map([['a', at(1)]]));
+    sessions.connected(connection, opened, new Map([['a', at(1)]]));
     await until(() => store.writes.length === 1, 'it is written');
     // Nothing has changed since, and yet it is not the session of a connected client any more.
     sessions.left(connection);
@@ -96,7 +111,7 @@ describe('[SESSION] the session service', () => {
   });
 
   it('writes a session once if the replica stops', async () => {
-    sessions.connected(connection, 1, new Map([['a', at(1)]]));
+    sessions.connected(connection, opened, new Map([['a', at(1)]]));
     await sessions.saveAll();
     sessions.left(connection);
     await sessions.close();

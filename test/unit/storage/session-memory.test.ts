@@ -34,15 +34,19 @@ describe('[S5.3] the memory of sessions without Redis', () => {
     store = new MemorySessionStore({ now: () => now, drops }, { ttlMs: 10_000, limits });
   });
 
+  const put = (one: StoredSession, isConnected = false) => {
+    const lease = { generation: 1, owner: isConnected ? 'c@a' : null };
+    return store.save({ ...one, ...lease }, lease);
+  };
   const idsOf = async (userId: string) =>
     (await store.page(undefined, 10_000)).sessions
       .filter((kept) => kept.user_id === userId)
       .map(({ id }) => id);
 
   it('drops the oldest sessions of the users with most of it, and says so once', async () => {
-    for (let i = 0; i < 10; i++) await store.put(session(`small${i}`, 'ann'));
-    await store.put(session('live', 'mallory', 10), true);
-    for (let i = 0; i < 99; i++) await store.put(session(`large${i}`, 'mallory', 10));
+    for (let i = 0; i < 10; i++) await put(session(`small${i}`, 'ann'));
+    await put(session('live', 'mallory', 10), true);
+    for (let i = 0; i < 99; i++) await put(session(`large${i}`, 'mallory', 10));
     assert.equal((await idsOf('ann')).length, 10);
     const left = await idsOf('mallory');
     assert.ok(left.includes('live') && left.includes('large98') && !left.includes('large0'), String(left));
@@ -58,9 +62,9 @@ describe('[S5.3] the memory of sessions without Redis', () => {
 
   it('is free again when sessions expire, are resumed or deleted', async () => {
     for (let round = 0; round < 10; round++) {
-      for (let i = 0; i < 60; i++) await store.put(session(`${round}.${i}`, `user${i}`, 5));
+      for (let i = 0; i < 60; i++) await put(session(`${round}.${i}`, `user${i}`, 5));
       for (let i = 0; i < 20; i++) await store.delete(`${round}.${i}`);
-      for (let i = 20; i < 40; i++) await store.put(session(`${round}.${i}`, `user${i}`, 5), true);
+      for (let i = 20; i < 40; i++) await put(session(`${round}.${i}`, `user${i}`, 5), true);
       now += 10_001;
       assert.equal(await store.count(), 0);
     }
@@ -68,7 +72,7 @@ describe('[S5.3] the memory of sessions without Redis', () => {
   });
 
   it('has a share for each user, above which the operator is told once an hour who it is', async () => {
-    for (let i = 0; i < 105; i++) await store.put(session(`s${i}`, 'ann', 0));
+    for (let i = 0; i < 105; i++) await put(session(`s${i}`, 'ann', 0));
     assert.equal(counts.userSessions, 5);
     assert.deepEqual(
       warnings.map(({ fields }) => fields?.['user_id']),
@@ -76,7 +80,7 @@ describe('[S5.3] the memory of sessions without Redis', () => {
     );
     assert.match(String(warnings[0]!.fields?.['remedy']), /sessions\.max_per_user/);
     now += 3_600_001;
-    for (let i = 0; i < 105; i++) await store.put(session(`t${i}`, 'bob', 0));
+    for (let i = 0; i < 105; i++) await put(session(`t${i}`, 'bob', 0));
     assert.deepEqual(
       warnings.map(({ fields }) => fields?.['user_id']),
       ['ann', 'bob'],

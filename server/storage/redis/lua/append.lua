@@ -20,7 +20,8 @@
 --     "full"          the log is full; nothing of the batch is stored
 --     "error <text>"  Redis refused a command; nothing of the batch is stored
 --     "<epoch> <receivers> <first new sequence>", and if there are duplicates, for each message " +", or
---                     " <sequence>:<epoch>:<id>" for a duplicate, or " !" if the sender has used up its share
+--                     " <sequence>:<epoch>:<id>" for a duplicate, or " !" if the sender has used up its share,
+--                     or " #" if the log is full
 --
 -- The meta hash: e epoch, s sequence, r Redis process of the last write, x time of the last expiry update,
 -- p earlier epochs "epoch:sequence,..." newest first, at most 8, c when a read created it, ms, w:<writer> "<batch number> <ms> <result>"
@@ -48,7 +49,10 @@ local function append(number, logKey, metaKey, firstKey, retention, mustExist, b
   local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
   if meta[5] and tonumber(string.match(meta[5], '^%d+')) >= tonumber(batch) then return 'stale' end
   if mustExist and (not epoch or sequence == 0) then return 'absent' end
-  if retention.fullAt > 0 and call('XLEN', logKey) >= retention.fullAt then return 'full' end
+  if retention.fullAt > 0 and call('XLEN', logKey) >= retention.fullAt then
+    local words = epoch and keyed and repetitions(logKey, firstKey, keyed, lengths)
+    return words and epoch .. ' 0 ' .. (sequence + 1) .. ' ' .. words or 'full'
+  end
   local stored = false
   if not epoch then
     epoch, sequence, previous = freshEpoch .. '.' .. number, 0, ''

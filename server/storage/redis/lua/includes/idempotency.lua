@@ -53,3 +53,18 @@ local function storeKey(logKey, key, value, ttl)
   call('SET', key, known, 'PX', ttl)
   return nil
 end
+
+-- For a log that is full: a word for each message of a batch, the value of the first message with its key, or "#".
+-- Nil if no key is known.
+local function repetitions(logKey, firstKey, keyed, lengths)
+  local firsts, any, at = {}, false, firstKey
+  for index, id in string.gmatch(keyed, '(%d+):(%S+) ') do
+    firsts[tonumber(index)] = findKey(logKey, KEYS[at], id)
+    any = any or firsts[tonumber(index)] ~= nil
+    at = at + 1
+  end
+  if not any then return nil end
+  local words = {}
+  for _ in string.gmatch(lengths, '%d+') do words[#words + 1] = firsts[#words + 1] or '#' end
+  return table.concat(words, ' ')
+end

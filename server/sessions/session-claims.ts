@@ -1,0 +1,51 @@
+import { leaseOf, nextLease } from './session-lease.js';
+import type { SessionStore, StoredSession } from './session-store.js';
+
+/** What became of the wish to resume a session. */
+export type Claim =
+  /** There is no such session of this user. */
+  | { readonly outcome: 'none' }
+  /** It is held by the new connection now. */
+  | { readonly outcome: 'resumed'; readonly session: StoredSession }
+  /** Another client is connected with it: this is how far that one is. */
+  | { readonly outcome: 'in_use'; readonly session: StoredSession };
+
+interface SessionClaimsDependencies {
+  readonly store: Pick<SessionStore, 'get' | 'claim'>;
+  /**
+   * Asks the holder of a session to yield it. True if its client is connected, and the holder keeps it. What
+   * it has not written yet is written before the answer.
+   */
+  readonly keepsSession: (owner: string, sessionId: string) => Promise<boolean>;
+}
+
+/** Other connections may claim the same session at the same time; after this many, the client gets a copy. */
+const attemptsMax = 4;
+
+/** Claims stored sessions for new connections, see {@link import('./session-lease.js').SessionLease}. */
+export class SessionClaims {
+  constructor(private readonly dependencies: SessionClaimsDependencies) {}
+
+  /**
+   * Claims a session of this user for `owner`. May be repeated after an error.
+   *
+   * @throws RefusalError `unavailable` if the store does not answer
+   */
+  async claim(id: string, userId: string, owner: string): Promise<Claim> {
+    const { store, keepsSession } = this.dependencies;
+    let session: StoredSession | undefined;
+    for (let n = 0; n < attemptsMax; n++) {
+      const found = await store.get(id);
+      if (found?.user_id !== userId) return { outcome: 'none' };
+      session = found;
+      const lease = leaseOf(found);
+      // The response to an earlier attempt was lost.
+      if (lease.owner === owner) return { outcome: 'resumed', session: found };
+      if (lease.owner !== null && (await keepsSession(lease.owner, id)))
+        return { outcome: 'in_use', session: (await store.get(id)) ?? found };
+      const claimed = await store.claim(found, nextLease(lease, owner));
+      if (claimed !== undefined) return { outcome: 'resumed', session: claimed };
+    }
+    return session === undefined ? { outcome: 'none' } : { outcome: 'in_use', session };
+  }
+}

@@ -1,0 +1,97 @@
+import { withTimeout } from '../primitives/with-timeout.js';
+import type { Connection } from '../protocol/connection.js';
+import type { LiveSession } from './live-session.js';
+import { replicaOf } from './session-lease.js';
+import type { SessionWrites } from './session-writes.js';
+
+/** Calls to other replicas; see `cluster/replica-calls.ts`. */
+export interface HolderCalls {
+  handle(name: string, handler: (data: unknown) => unknown): void;
+  ask<Result>(replica: string, name: string, data: unknown): Promise<{ readonly result?: Result }>;
+  /** The live replicas. */
+  replicas(): Promise<string[]>;
+}
+
+interface SessionHoldersDependencies {
+  readonly replicaId: string;
+  readonly calls: HolderCalls;
+  readonly isAlive: (connection: Connection) => Promise<boolean>;
+  readonly writes: Pick<SessionWrites, 'write'>;
+}
+
+interface Question {
+  readonly owner: string;
+  readonly session: string;
+}
+
+const callName = 'session-held';
+/** A replica that does not answer within this time, in milliseconds, is taken for dead. */
+const answerLimitMs = 2000;
+
+/**
+ * The connections that hold sessions. When a client attaches with the id of a session that is held, the
+ * holder is asked: the client may have come back before its former connection was found dead, or there may be
+ * two of them (a duplicated tab).
+ */
+export class SessionHolders {
+  private readonly holders = new Map<string, LiveSession>();
+  /** Answers that are not known yet, by holder. */
+  private readonly asked = new Map<LiveSession, Promise<boolean>>();
+
+  constructor(private readonly dependencies: SessionHoldersDependencies) {
+    dependencies.calls.handle(callName, (data) => {
+      const { owner, session } = data as Question;
+      return this.ownKeeps(owner, session);
+    });
+  }
+
+  add(live: LiveSession): void {
+    this.holders.set(live.lease.owner, live);
+  }
+
+  /** A connection that has left holds its session until that is released. */
+  delete(live: LiveSession): void {
+    this.holders.delete(live.lease.owner);
+  }
+
+  of(owner: string): LiveSession | undefined {
+    return this.holders.get(owner);
+  }
+
+  /** See `SessionClaims`. Never rejects: a holder that cannot be asked does not keep the session. */
+  readonly keepsSession = async (owner: string, session: string): Promise<boolean> => {
+    const { replicaId, calls } = this.dependencies;
+    const replica = replicaOf(owner);
+    if (replica === undefined) return false;
+    try {
+      if (replica === replicaId) return await withTimeout(this.ownKeeps(owner, session), answerLimitMs);
+      if (!(await calls.replicas()).includes(replica)) return false;
+      const question: Question = { owner, session };
+      const answer = await withTimeout(calls.ask<boolean>(replica, callName, question), answerLimitMs);
+      return answer.result === true;
+    } catch {
+      return false;
+    }
+  };
+
+  private ownKeeps(owner: string, session: string): Promise<boolean> {
+    const live = this.holders.get(owner);
+    if (live?.id !== session) return Promise.resolve(false);
+    let answer = this.asked.get(live);
+    if (answer === undefined) {
+      answer = this.decide(live).finally(() => this.asked.delete(live));
+      this.asked.set(live, answer);
+    }
+    return answer;
+  }
+
+  private async decide(live: LiveSession): Promise<boolean> {
+    if (live.answersSinceLost !== undefined) return false;
+    const isAlive = !live.isLeft && (await this.dependencies.isAlive(live.connection));
+    // What the new connection reads is complete.
+    await this.dependencies.writes.write(live);
+    if (isAlive && !live.isLeft) return true;
+    live.answersSinceLost ??= 0;
+    return false;
+  }
+}

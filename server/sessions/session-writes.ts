@@ -1,0 +1,175 @@
+import type { Position } from '../../shared/position.js';
+import type { Log } from '../logging/log.js';
+import { withTimeout } from '../primitives/with-timeout.js';
+import type { Connection } from '../protocol/connection.js';
+import type { LiveSession } from './live-session.js';
+import type { SessionStore, StoredSession } from './session-store.js';
+
+interface SessionWritesDependencies {
+  readonly store: Pick<SessionStore, 'save'>;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** The sessions of all connections. */
+  readonly live: () => Iterable<LiveSession>;
+  readonly inboxOf: (connection: Connection) => Position | undefined;
+}
+
+/** Changed sessions are written this often, in milliseconds. */
+const saveMs = 50;
+/** Pause after a failed write, in milliseconds. */
+const failedPauseMs = 1000;
+/** Writes in flight at the same time. */
+const writesMax = 500;
+/** An unchanged session is written at least this often, in milliseconds: Redis may have lost it. */
+const renewMaxMs = 300_000;
+/** Sessions of connections that have left and could not be written yet. Past this number the oldest are given up. */
+const leftMax = 20_000;
+/** A stop waits this long for writes, in milliseconds. */
+const closeLimitMs = 2000;
+
+/**
+ * Writes sessions: soon after a change, before they expire, and once more when their connection leaves. What
+ * could not be written is written later.
+ */
+export class SessionWrites {
+  private readonly dirty = new Set<LiveSession>();
+  /** Sessions of connections that have left, until they are written; resolves their promises. */
+  private readonly leaving = new Map<LiveSession, () => void>();
+  private readonly inFlight = new Map<LiveSession, Promise<void>>();
+  private readonly timers: readonly NodeJS.Timeout[];
+  private readonly renewMs: number;
+  private pausedUntil = -Infinity;
+  private isStopping = false;
+
+  constructor(
+    private readonly dependencies: SessionWritesDependencies,
+    { ttlMs }: { readonly ttlMs: number },
+  ) {
+    this.renewMs = Math.min(renewMaxMs, ttlMs / 3);
+    const save = () => {
+      if (this.dirty.size > 0 && performance.now() >= this.pausedUntil) void this.save();
+    };
+    const renewCheckMs = Math.max(saveMs, Math.min(this.renewMs / 2, 5000));
+    this.timers = [setInterval(save, saveMs), setInterval(() => this.renew(), renewCheckMs)];
+    for (const timer of this.timers) timer.unref();
+  }
+
+  changed(live: LiveSession): void {
+    this.dirty.add(live);
+  }
+
+  /** The connection has left. Resolves when its session is released, or given up. */
+  left(live: LiveSession): Promise<void> {
+    if (!this.mayWrite(live) || (live.isReleased && !live.changed)) {
+      this.dirty.delete(live);
+      return Promise.resolve();
+    }
+    const released = new Promise<void>((resolve) => this.leaving.set(live, resolve));
+    this.dirty.add(live);
+    if (this.leaving.size > leftMax) {
+      const [oldest] = this.leaving.keys();
+      this.done(oldest!);
+      this.dirty.delete(oldest!);
+    }
+    void this.save();
+    return released;
+  }
+
+  /** Writes a session now. Resolves when it is written, or has failed. */
+  async write(live: LiveSession): Promise<void> {
+    this.dirty.delete(live);
+    await this.put(live);
+  }
+
+  /**
+   * Writes and releases the sessions of all connections, which are about to close and may still change. Resolves
+   * when they are written.
+   */
+  releaseAll(): Promise<void> {
+    this.isStopping = true;
+    for (const live of this.dependencies.live()) this.dirty.add(live);
+    return this.save();
+  }
+
+  /** Writes all changed sessions. Never rejects. */
+  async save(): Promise<void> {
+    const changed = [...this.dirty];
+    this.dirty.clear();
+    for (let i = 0; i < changed.length; i += writesMax)
+      await Promise.all(changed.slice(i, i + writesMax).map((live) => this.put(live)));
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.timers) clearInterval(timer);
+    const written = this.save().then(() => Promise.all(this.inFlight.values()));
+    await withTimeout(written, closeLimitMs).catch(() => {
+      this.dependencies.log.warn('Sessions not written before the stop', { sessions: this.inFlight.size });
+    });
+  }
+
+  private renew(): void {
+    const before = performance.now() - this.renewMs;
+    for (const live of this.dependencies.live()) if (live.savedAt <= before) this.dirty.add(live);
+  }
+
+  private mayWrite(live: LiveSession): boolean {
+    return !live.isPending && live.answersSinceLost === undefined;
+  }
+
+  private async put(live: LiveSession): Promise<void> {
+    if (!this.mayWrite(live)) return;
+    const write = this.send(live);
+    this.inFlight.set(live, write);
+    await write;
+    if (this.inFlight.get(live) === write) this.inFlight.delete(live);
+  }
+
+  /** Never rejects. */
+  private async send(live: LiveSession): Promise<void> {
+    const { store, log } = this.dependencies;
+    const { isLeft } = live;
+    const isReleased = isLeft || this.isStopping;
+    const by = live.isReleased ? { ...live.lease, owner: null } : live.lease;
+    live.savedAt = performance.now();
+    live.changed = false;
+    try {
+      if (await store.save(this.stored(live, isReleased), by)) {
+        live.isReleased = isReleased;
+        if (isLeft) this.done(live);
+        return;
+      }
+      // The write after the one that has released the session is refused, too.
+      if (!live.isLeft) log.info('Session held by another connection', { connection_id: live.connection.id });
+      live.answersSinceLost ??= 0;
+      this.done(live);
+    } catch (error) {
+      log.debug('Session not saved', { connection_id: live.connection.id, error });
+      live.changed = true;
+      this.pausedUntil = performance.now() + failedPauseMs;
+      if (!live.isLeft || this.leaving.has(live)) this.dirty.add(live);
+    }
+  }
+
+  private done(live: LiveSession): void {
+    this.leaving.get(live)?.();
+    this.leaving.delete(live);
+  }
+
+  private stored(live: LiveSession, isReleased: boolean): StoredSession {
+    const { connection, id, lease, createdAt } = live;
+    const inbox = this.dependencies.inboxOf(connection);
+    return {
+      id,
+      user_id: connection.identity.userId,
+      topics: Object.fromEntries(
+        Array.from(live.topics(), ([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
+      ),
+      created_at: createdAt,
+      updated_at: this.dependencies.now(),
+      ...(inbox && { inbox: { epoch: inbox.epoch, sequence: inbox.sequence } }),
+      generation: lease.generation,
+      owner: isReleased ? null : lease.owner,
+    };
+  }
+}

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { silentLog } from '../../../server/logging/log.js';
+import {
+  isSameLease,
+  leaseOf,
+  mayWrite,
+  nextLease,
+  retiredGeneration,
+  unclaimed,
+  type SessionLease,
+} from '../../../server/sessions/session-lease.js';
+import type { SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
+import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
+import { RedisLink } from '../../../server/storage/redis/redis-link.js';
+import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
+import { TestRedis } from '../../support/redis.js';
+import { seededRandom } from '../../support/seeded-random.js';
+
+const steps = 60;
+
+/** The rule of `session-lease.ts` on plain objects: what a store must do. */
+class ModelStore {
+  private stored: StoredSession | undefined;
+  private isRetired = false;
+
+  get(): StoredSession | undefined {
+    return this.isRetired ? undefined : this.stored;
+  }
+
+  save(session: StoredSession, by: SessionLease): boolean {
+    const retired = { generation: retiredGeneration, owner: null };
+    if (!mayWrite(this.isRetired ? retired : this.stored && leaseOf(this.stored), by)) return false;
+    this.stored = session;
+    return true;
+  }
+
+  claim(known: StoredSession, lease: SessionLease): StoredSession | undefined {
+    const session = this.get();
+    if (session === undefined || !isSameLease(leaseOf(session), leaseOf(known))) return undefined;
+    this.stored = { ...session, ...lease };
+    return this.stored;
+  }
+
+  restore(session: StoredSession): void {
+    const lease = this.isRetired || this.stored === undefined ? unclaimed : leaseOf(this.stored);
+    this.stored = { ...session, ...lease };
+    this.isRetired = false;
+  }
+
+  retire(): void {
+    this.isRetired = true;
+  }
+
+  delete(): void {
+    this.stored = undefined;
+    this.isRetired = false;
+  }
+}
+
+const limits = { userSessions: 0, userBytes: 0 };
+
+for (const storage of ['memory', 'redis'] as const) {
+  describe(`[SESSION STORE] leases in ${storage}`, () => {
+    const schedules = storage === 'memory' ? 2000 : 60;
+    const links: RedisLink[] = [];
+    let redis: TestRedis | undefined;
+    let stores: SessionStore[];
+
+    before(async () => {
+      if (storage === 'memory') {
+        stores = [new MemorySessionStore({ now: () => performance.now() }, { ttlMs: 60_000 })];
+        return;
+      }
+      redis = await TestRedis.start();
+      stores = [];
+      for (let n = 0; n < 2; n++) {
+        const link = new RedisLink(
+          { log: silentLog },
+          { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
+        );
+        links.push(link);
+        link.start();
+        assert.ok(await link.whenUp(5000));
+        stores.push(new RedisSessionStore({ link }, { keyPrefix: 'rtc', ttlMs: 60_000, limits }));
+      }
+    });
+    after(async () => {
+      for (const link of links) await link.close();
+      await redis?.stop();
+    });
+
+    it('follow the rule in every order of writes, claims, retirements and restores', async () => {
+      const firstSeed = Date.now() % 1_000_000;
+      for (let seed = firstSeed; seed < firstSeed + schedules; seed++) await run(seed);
+    });
+
+    const run = async (seed: number): Promise<void> => {
+      const below = seededRandom(seed);
+      const id = `s${seed}`;
+      const model = new ModelStore();
+      /** Sessions as their holders have read them, at any time before. */
+      const read: StoredSession[] = [];
+      const holders: SessionLease[] = [{ generation: 1, owner: 'first@a' }];
+      const session = (n: number, lease: SessionLease): StoredSession => ({
+        id,
+        user_id: 'ann',
+        topics: { t: { epoch: 'e', sequence: n } },
+        created_at: 1,
+        updated_at: 2,
+        generation: lease.generation,
+        owner: lease.owner,
+      });
+      for (let step = 0; step < steps; step++) {
+        const store = stores[below(stores.length)]!;
+        const at = `seed ${seed}, step ${step}`;
+        const what = below(20);
+        if (what < 8) {
+          const by = holders[below(holders.length)]!;
+          const given = session(step, below(4) === 0 ? { ...by, owner: null } : by);
+          assert.equal(await store.save(given, by), model.save(given, by), at);
+        } else if (what < 14) {
+          const known = read[below(read.length)];
+          if (known === undefined) continue;
+          const lease = nextLease(leaseOf(known), `${step}@b`);
+          const expected = model.claim(known, lease);
+          assert.deepEqual(await store.claim(known, lease), expected, at);
+          if (expected !== undefined) holders.push(lease);
+        } else if (what === 14) {
+          const given = session(step, unclaimed);
+          await store.putMany([given], { overwrite: true });
+          model.restore(given);
+        } else if (what === 15 && below(3) === 0) {
+          await store.retire(id);
+          model.retire();
+        } else if (what === 16 && below(3) === 0) {
+          await store.delete(id);
+          model.delete();
+        }
+        const found = await store.get(id);
+        assert.deepEqual(found, model.get(), at);
+        if (found !== undefined) read.push(found);
+      }
+    };
+  });
+}
