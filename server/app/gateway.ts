@@ -58,8 +58,10 @@ export interface Gateway {
   readonly inbound: InboundControl;
   /** Admits no client from now on. Connected clients stay connected. */
   stop(): void;
+  /** Resolves when no command is running or waiting any more; publishers no longer wait for confirmations. */
+  settle(limitMs: number): Promise<void>;
   /** Closes every connection and the HTTP server. Sockets still open after a short time are destroyed. */
-  close(): Promise<void>;
+  close(limitMs?: number): Promise<void>;
 }
 
 /**
@@ -251,7 +253,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     { pipeline, addressOf, newAdmission, onConnection },
     transportSettings(settings),
   );
-  const closing = new GatewayClose({ http, io, upgrades });
+  const closing = new GatewayClose({ http, io, upgrades, log });
   return {
     budget,
     fastPublish,
@@ -262,7 +264,12 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       admission.stop();
       upgrades.stop();
     },
-    close: () => closing.close(),
+    settle: async (limitMs) => {
+      const isIdle = () => router.running === 0 && commands.isEmpty;
+      const endsAt = performance.now() + limitMs;
+      while (!isIdle() && performance.now() < endsAt) await systemClock.sleep(5);
+    },
+    close: (limitMs) => closing.close(limitMs),
   };
 }
 

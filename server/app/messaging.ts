@@ -38,6 +38,7 @@ export interface Messaging {
   readonly restore: SubscriptionRestore;
   readonly router: CommandRouter;
   readonly program: ProgramApi;
+  readonly confirmations: Confirmations;
 }
 
 interface MessagingParts extends Foundation {
@@ -172,5 +173,6 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     restore,
     router,
     program,
+    confirmations,
   };
 }

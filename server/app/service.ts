@@ -11,6 +11,8 @@ import { createHttpServer } from '../http/http-server.js';
 import { guardRequests } from '../http/request-guard.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { systemClock } from '../primitives/clock.js';
+import { OrderedStop, type StopReport } from '../supervision/ordered-stop.js';
 import { assembleAdmin, type Admin } from './admin.js';
 import { assembleFoundation, type Foundation } from './foundation.js';
 import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
@@ -21,6 +23,22 @@ import { metricSources } from './metric-sources.js';
 import type { ProgramApi } from './program-api.js';
 import type { ServiceOptions } from './service-options.js';
 import { warnOfDangers } from './setting-warnings.js';
+import { stopSteps } from './stop-steps.js';
+
+/** The service listens when its store answers, or after this time, in milliseconds. */
+const readyLimitMs = 3000;
+
+/** Share of `server.shutdown_timeout_ms` for the parts of the service. The rest is for the last lines of the log. */
+const stopShare = 0.9;
+
+/** The service was closed before it listened. */
+export class ServiceClosedError extends Error {
+  override readonly name = 'ServiceClosedError';
+
+  constructor() {
+    super('the service has been closed');
+  }
+}
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -47,7 +65,9 @@ export class Service {
   private readonly openHttp: () => void;
   private readonly startedAt = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
-  private closing: Promise<void> | undefined;
+  private readonly abortStart = new AbortController();
+  private starting: Promise<number> | undefined;
+  private closing: Promise<StopReport> | undefined;
 
   /** @throws SettingsError if the settings are inconsistent */
   constructor(
@@ -90,21 +110,42 @@ export class Service {
   }
 
   /**
-   * Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable.
+   * Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable. If it rejects, everything is
+   * closed again.
+   *
+   * @throws ServiceClosedError if the service is closed before it listens; the error of Node if it cannot listen
    */
-  async start(): Promise<number> {
+  start(): Promise<number> {
+    if (this.closing !== undefined) return Promise.reject(new ServiceClosedError());
+    this.starting ??= this.startUp().catch((error: unknown) => {
+      void this.close();
+      throw error;
+    });
+    return this.starting;
+  }
+
+  private async startUp(): Promise<number> {
     const { storage, control, tokens, tracing, logOf } = this.foundation;
     this.openHttp();
     storage.start();
-    await storage.whenReady(3000);
-    await Promise.all([control.map.read(), tokens.read(), tracing.spans.open()]);
+    await this.unlessClosed(storage.whenReady(readyLimitMs));
+    await this.unlessClosed(Promise.all([control.map.read(), tokens.read(), tracing.spans.open()]));
     const { host, port } = this.settings.server;
-    if (!this.http.listening) {
-      await new Promise<void>((resolve, reject) => {
-        this.http.once('error', reject);
-        this.http.listen(port, host, resolve);
-      });
-    }
+    const listening = new Promise<void>((resolve, reject) => {
+      // The server of a program may listen already.
+      if (this.http.listening) {
+        resolve();
+        return;
+      }
+      this.http.once('error', reject);
+      this.http.listen(port, host, resolve);
+    });
+    // The name of a host is looked up first, and meanwhile nothing can be closed.
+    void listening.then(
+      () => this.closing !== undefined && this.http.close(),
+      () => {},
+    );
+    await this.unlessClosed(listening);
     this.phase = 'running';
     const address = this.http.address() as AddressInfo;
     logOf('service').info('Listening', {
@@ -125,38 +166,45 @@ export class Service {
   }
 
   /**
-   * Stops in order: no new connections, unfinished publishes complete, clients are disconnected, then the
-   * stores are closed.
+   * Stops in order: see {@link stopSteps}. Always resolves, within `server.shutdown_timeout_ms`; also while the service starts, and if it
+   * was never started.
    */
   close(): Promise<void> {
+    return this.stop().then(() => undefined);
+  }
+
+  /** As {@link close}; resolves to what did not stop in time. */
+  stop(): Promise<StopReport> {
     this.closing ??= this.shutDown();
     return this.closing;
   }
 
-  private async shutDown(): Promise<void> {
-    const { tokens, limits, control, supervision, tracing, storage, metrics, logOf } = this.foundation;
-    const { topics, sessions, direct, presence, program } = this.messaging;
+  private async shutDown(): Promise<StopReport> {
+    const { foundation, messaging, gateway, admin } = this;
+    const log = foundation.logOf('service');
+    const startedAt = performance.now();
     this.phase = 'draining';
-    program.close();
+    this.abortStart.abort();
     this.gateway.stop();
-    tokens.close();
-    limits.close();
-    control.map.close();
-    await topics.settle(this.settings.server.shutdownTimeoutMs / 2);
-    // Before clients are disconnected, because they reconnect to other replicas at once.
-    await sessions.saveAll();
-    await this.gateway.close();
-    await sessions.close();
-    direct.close();
-    await topics.close();
-    await presence.close();
-    supervision.close();
-    tracing.rules.close();
-    await tracing.spans.close();
-    await this.admin.close();
-    await storage.close();
-    this.gateway.budget.close();
-    metrics.close();
-    logOf('service').info('Stopped', { replica_id: this.replicaId });
+    const limitMs = this.settings.server.shutdownTimeoutMs * stopShare;
+    const report = await new OrderedStop({ log, clock: systemClock }, { limitMs }).run(
+      stopSteps({ foundation, messaging, gateway, admin }),
+    );
+    const fields = { replica_id: this.replicaId, took_ms: Math.round(performance.now() - startedAt) };
+    const { unfinished } = report;
+    if (unfinished.length === 0) log.info('Stopped', fields);
+    else log.error('Stopped by force', { ...fields, unfinished });
+    return report;
+  }
+
+  /** Rejects when the service is closed meanwhile. */
+  private unlessClosed<Value>(work: Promise<Value>): Promise<Value> {
+    const { signal } = this.abortStart;
+    return new Promise((resolve, reject) => {
+      const stop = () => reject(new ServiceClosedError());
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    });
   }
 }
