@@ -21,7 +21,7 @@ import { UnjoinedClients } from '../gateway/handshake/unjoined-clients.js';
 import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
-import { closeUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
+import { answerUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
 import { engineIoPath } from '../gateway/paths.js';
 import { NamespaceGuard } from '../gateway/namespaces/namespace-guard.js';
@@ -94,6 +94,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
   const { registry, sessions, direct, router, inbound } = parts;
   const { websocket } = settings;
+  const upgradesBefore = http.listeners('upgrade');
   const { hooks } = supervision;
   const addressOf = addresses.of;
   const log = logOf('connection');
@@ -205,7 +206,6 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   listenTo(http, io, (request) => pipeline.admit(request));
   applyBudgets(io, inbound);
   guardUpgrades(http, io.engine);
-  closeUnservedUpgrades({ http, isServed }, { limitMs: 20_000 });
   io.engine.on('connection', admission.transportOpened);
   io.engine.on('connection', limitClosing);
   io.engine.on('connection', (transport: EngineConnection) =>
@@ -253,6 +253,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     { pipeline, addressOf, newAdmission, onConnection },
     transportSettings(settings),
   );
+  answerUnservedUpgrades({ http, isServed, before: upgradesBefore }, { limitMs: 20_000 });
   const closing = new GatewayClose({ http, io, upgrades, log });
   return {
     budget,

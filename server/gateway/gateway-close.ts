@@ -37,6 +37,8 @@ export class GatewayClose {
   constructor(private readonly dependencies: GatewayCloseDependencies) {
     const { http } = dependencies;
     http.on('connection', (socket: Socket) => {
+      // A request without its offer of an upgrade is read again: see `engine-internals/plain-request.ts`.
+      if (this.open.has(socket)) return;
       this.open.add(socket);
       socket.on('close', this.onClosed);
     });

@@ -1,6 +1,7 @@
 import { Router } from 'express';
 import type { ControlSnapshot } from '../control/control-state.js';
 import type { MemoryLevel } from '../limits/store-memory.js';
+import { otherMethods } from './other-methods.js';
 
 export interface HealthSources {
   readonly replicaId: string;
@@ -54,5 +55,6 @@ export function healthRouter(sources: HealthSources): Router {
     if (!ready) response.setHeader('Retry-After', 1);
     response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not_ready', phase, redis });
   });
+  router.all(['/health', '/health/live', '/health/ready'], otherMethods('GET'));
   return router;
 }
