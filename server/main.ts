@@ -38,7 +38,7 @@ async function main(): Promise<void> {
     if (end.isStopping) return;
     process.stderr.write(`${startProblem(error)}\n`);
     await service.close();
-    process.exit(exitCodes.start);
+    process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
   }
   process.send?.('ready');
   if (service.developmentSecret !== undefined) greet(port, tokenIssuer(settings, service.developmentSecret));

@@ -1,9 +1,11 @@
+import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
+import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
@@ -30,6 +32,11 @@ const readyLimitMs = 3000;
 
 /** Share of `server.shutdown_timeout_ms` for the parts of the service. The rest is for the last lines of the log. */
 const stopShare = 0.9;
+
+/** PM2 in cluster mode, and others. */
+function sharedPort(port: number): string {
+  return `redis.url: is needed where several processes share port ${port}: without Redis each would know its own clients only. Set REDIS_URL, or run one process (PM2: instances 1)`;
+}
 
 /** The service was closed before it listened. */
 export class ServiceClosedError extends Error {
@@ -138,14 +145,19 @@ export class Service {
         return;
       }
       this.http.once('error', reject);
-      this.http.listen(port, host, resolve);
+      // Processes of one cluster share their port. Without Redis each would know its own clients only.
+      this.http.listen({ port, host, exclusive: this.isAlone }, resolve);
     });
     // The name of a host is looked up first, and meanwhile nothing can be closed.
     void listening.then(
       () => this.closing !== undefined && this.http.close(),
       () => {},
     );
-    await this.unlessClosed(listening);
+    await this.unlessClosed(listening).catch((error: unknown) => {
+      if (!this.isAlone || !cluster.isWorker || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE')
+        throw error;
+      throw new SettingsError([sharedPort(port)]);
+    });
     this.phase = 'running';
     const address = this.http.address() as AddressInfo;
     logOf('service').info('Listening', {
@@ -195,6 +207,11 @@ export class Service {
     if (unfinished.length === 0) log.info('Stopped', fields);
     else log.error('Stopped by force', { ...fields, unfinished });
     return report;
+  }
+
+  /** Whether it is the only replica. */
+  private get isAlone(): boolean {
+    return this.settings.redis.url === undefined;
   }
 
   /** Rejects when the service is closed meanwhile. */
