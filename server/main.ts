@@ -3,11 +3,10 @@ import './cli/process-start.js';
 import { tokenIssuer } from './app/tokens.js';
 import type { TokenIssuer } from './auth/token-issuer.js';
 import { greeting } from './cli/greeting.js';
+import { exitCodes, ProcessEnd } from './cli/process-end.js';
+import { startProblem } from './cli/start-problem.js';
 import { loadSettings, SettingsError } from './config/load.js';
 import { Service } from './app/service.js';
-
-/** Exit codes: for invalid settings, and for a failed start (port in use). */
-const exitCodes = { settings: 2, start: 1 } as const;
 
 /** The last lines of the log wait at most this long for a reader that is stalled. */
 const flushLimitMs = 1000;
@@ -20,28 +19,27 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => log.error('Unhandled rejection', { error }));
   process.on('uncaughtException', (error) => log.error('Uncaught exception', { error }));
 
-  let stopping = false;
-  const stop = (signal: string) => {
-    // Some senders signal twice (npm and the terminal, timeout). The second signal must not interrupt the
-    // shutdown.
-    if (stopping) return;
-    stopping = true;
-    log.info('Stopping', { signal });
-    const limit = setTimeout(() => process.exit(0), settings.server.shutdownTimeoutMs);
-    limit.unref();
-    void service
-      .close()
-      .then(() => service.logger.flushed(flushLimitMs))
-      .finally(() => process.exit(0));
-  };
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGINT', () => stop('SIGINT'));
+  const end = new ProcessEnd(
+    { service, log, flush: () => service.logger.flushed(flushLimitMs), exit: (code) => process.exit(code) },
+    { limitMs: settings.server.shutdownTimeoutMs },
+  );
+  process.on('SIGTERM', () => end.stop('SIGTERM'));
+  process.on('SIGINT', () => end.stop('SIGINT'));
   // PM2 on systems without signals, and with its option `shutdown_with_message`.
   process.on('message', (message) => {
-    if (message === 'shutdown') stop('shutdown');
+    if (message === 'shutdown') end.stop('shutdown');
   });
 
-  const port = await service.start();
+  let port: number;
+  try {
+    port = await service.start();
+  } catch (error) {
+    // The stop ends the process.
+    if (end.isStopping) return;
+    process.stderr.write(`${startProblem(error)}\n`);
+    await service.close();
+    process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
+  }
   process.send?.('ready');
   if (service.developmentSecret !== undefined) greet(port, tokenIssuer(settings, service.developmentSecret));
 }
@@ -56,12 +54,3 @@ main().catch((error: unknown) => {
   process.stderr.write(`${startProblem(error)}\n`);
   process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
 });
-
-/** What is wrong, in one line where an operator can mend it; else with the stack. */
-function startProblem(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error instanceof SettingsError) return error.message;
-  const { code, port } = error as NodeJS.ErrnoException & { readonly port?: number };
-  if (code === 'EADDRINUSE') return `port ${port} is in use by another program: set PORT to a free one`;
-  return error.stack ?? error.message;
-}

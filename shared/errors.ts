@@ -51,6 +51,16 @@ export const errorTable = {
     'The roles or the token do not allow this on that topic or route, or the origin may not connect.',
   ),
   not_found: row(404, 'no', 'There is no such thing.'),
+  method_not_allowed: row(
+    405,
+    'after_change',
+    'The address does not take this method; the header `Allow` lists those that it takes.',
+  ),
+  upgrade_required: row(
+    426,
+    'after_change',
+    'The address takes WebSockets only, and the request has no `Upgrade: websocket`: a proxy may have removed it.',
+  ),
   conflict: row(409, 'after_change', 'The state does not allow this now.'),
   disconnected: row(
     409,

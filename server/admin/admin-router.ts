@@ -9,6 +9,7 @@ import { bearerOf } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { sendError, wireErrorOf } from '../http/errors.js';
 import { sendJson } from '../http/json-body.js';
+import { otherMethods } from '../http/other-methods.js';
 import { requestBody } from '../http/request-body.js';
 import type { BodyBudget } from '../limits/body-budget.js';
 import {
@@ -62,6 +63,8 @@ export function adminRouter(
   });
   for (const route of dependencies.routes)
     router[route.method](route.path, serve(route, dependencies, readBody, settings.answerLimitMs));
+  for (const [path, methods] of methodsByPath(dependencies.routes))
+    router.all(path, otherMethods(...methods));
   router.use((request) => {
     throw new RefusalError('not_found', `there is no ${request.method} ${request.baseUrl}${request.path}`);
   });
@@ -79,6 +82,13 @@ export function adminRouter(
     next(error);
   }) satisfies ErrorRequestHandler);
   return router;
+}
+
+/** The methods of each path; paths without parameters first: `/connections/:id` is also the form of `/connections/disable-new`. */
+function methodsByPath(routes: readonly AdminRoute[]): [path: string, methods: string[]][] {
+  const paths = new Map<string, string[]>();
+  for (const { path, method } of routes) paths.set(path, [...(paths.get(path) ?? []), method.toUpperCase()]);
+  return [...paths].sort(([one], [other]) => Number(one.includes(':')) - Number(other.includes(':')));
 }
 
 function isChange(method: string): boolean {

@@ -22,7 +22,7 @@ import { UnjoinedClients } from '../gateway/handshake/unjoined-clients.js';
 import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
-import { closeUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
+import { answerUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
 import { engineIoPath } from '../gateway/paths.js';
 import { NamespaceGuard } from '../gateway/namespaces/namespace-guard.js';
@@ -59,8 +59,10 @@ export interface Gateway {
   readonly inbound: InboundControl;
   /** Admits no client from now on. Connected clients stay connected. */
   stop(): void;
+  /** Resolves when no command is running or waiting any more; publishers no longer wait for confirmations. */
+  settle(limitMs: number): Promise<void>;
   /** Closes every connection and the HTTP server. Sockets still open after a short time are destroyed. */
-  close(): Promise<void>;
+  close(limitMs?: number): Promise<void>;
 }
 
 /**
@@ -93,6 +95,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
   const { registry, sessions, direct, router, inbound } = parts;
   const { websocket } = settings;
+  const upgradesBefore = http.listeners('upgrade');
   const { hooks } = supervision;
   const addressOf = addresses.of;
   const log = logOf('connection');
@@ -204,7 +207,6 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   listenTo(http, io, (request) => pipeline.admit(request));
   applyBudgets(io, inbound);
   guardUpgrades(http, io.engine);
-  closeUnservedUpgrades({ http, isServed }, { limitMs: 20_000 });
   io.engine.on('connection', admission.transportOpened);
   io.engine.on('connection', limitClosing);
   io.engine.on('connection', (transport: EngineConnection) =>
@@ -252,7 +254,8 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     { pipeline, addressOf, newAdmission, onConnection },
     transportSettings(settings),
   );
-  const closing = new GatewayClose({ http, io, upgrades });
+  answerUnservedUpgrades({ http, isServed, before: upgradesBefore }, { limitMs: 20_000 });
+  const closing = new GatewayClose({ http, io, upgrades, log });
   const suspensions = new SuspensionWatch({ registry, log });
   return {
     budget,
@@ -265,7 +268,12 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       suspensions.close();
       upgrades.stop();
     },
-    close: () => closing.close(),
+    settle: async (limitMs) => {
+      const isIdle = () => router.running === 0 && commands.isEmpty;
+      const endsAt = performance.now() + limitMs;
+      while (!isIdle() && performance.now() < endsAt) await systemClock.sleep(5);
+    },
+    close: (limitMs) => closing.close(limitMs),
   };
 }
 

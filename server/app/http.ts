@@ -5,11 +5,14 @@ import { RequestSizes } from '../commands/request-sizes.js';
 import { apiRouter } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
+import { crossOrigin } from '../http/cross-origin.js';
 import { errorHandler, notFound } from '../http/errors.js';
 import { healthRouter } from '../http/health.js';
 import { metricsAccess } from '../http/metrics-access.js';
 import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
+import { upgradeRequired } from '../http/upgrade-required.js';
+import { wsPath } from '../gateway/paths.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
@@ -49,8 +52,10 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
   );
   app.use(metricsRouter(metrics, access));
   const sizes = new RequestSizes(router, settings.websocket);
+  app.all(wsPath, upgradeRequired);
   app.use(
     '/api',
+    crossOrigin(settings.websocket.allowedOrigins),
     httpRateLimit(
       { authenticate, addressOf, store: storage.httpRates, counts: limits.counts, log: logOf('limits') },
       { requests: settings.limits.httpRequests, windowMs: settings.limits.httpWindowSecs * 1000 },

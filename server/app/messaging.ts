@@ -39,6 +39,7 @@ export interface Messaging {
   readonly restore: SubscriptionRestore;
   readonly router: CommandRouter;
   readonly program: ProgramApi;
+  readonly confirmations: Confirmations;
 }
 
 interface MessagingParts extends Foundation {
@@ -189,5 +190,6 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     restore,
     router,
     program,
+    confirmations,
   };
 }

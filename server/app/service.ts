@@ -1,9 +1,11 @@
+import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
+import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
@@ -11,6 +13,8 @@ import { createHttpServer } from '../http/http-server.js';
 import { guardRequests } from '../http/request-guard.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { systemClock } from '../primitives/clock.js';
+import { OrderedStop, type StopReport } from '../supervision/ordered-stop.js';
 import { assembleAdmin, type Admin } from './admin.js';
 import { assembleFoundation, type Foundation } from './foundation.js';
 import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
@@ -22,6 +26,27 @@ import type { ProgramApi } from './program-api.js';
 import { claimReplicaName } from './replica-name.js';
 import type { ServiceOptions } from './service-options.js';
 import { warnOfDangers } from './setting-warnings.js';
+import { stopSteps } from './stop-steps.js';
+
+/** The service listens when its store answers, or after this time, in milliseconds. */
+const readyLimitMs = 3000;
+
+/** Share of `server.shutdown_timeout_ms` for the parts of the service. The rest is for the last lines of the log. */
+const stopShare = 0.9;
+
+/** PM2 in cluster mode, and others. */
+function sharedPort(port: number): string {
+  return `redis.url: is needed where several processes share port ${port}: without Redis each would know its own clients only. Set REDIS_URL, or run one process (PM2: instances 1)`;
+}
+
+/** The service was closed before it listened. */
+export class ServiceClosedError extends Error {
+  override readonly name = 'ServiceClosedError';
+
+  constructor() {
+    super('the service has been closed');
+  }
+}
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -48,7 +73,9 @@ export class Service {
   private readonly openHttp: () => void;
   private readonly startedAt = performance.now();
   private phase: 'starting' | 'running' | 'draining' = 'starting';
-  private closing: Promise<void> | undefined;
+  private readonly abortStart = new AbortController();
+  private starting: Promise<number> | undefined;
+  private closing: Promise<StopReport> | undefined;
 
   /** @throws SettingsError if the settings are inconsistent */
   constructor(
@@ -91,23 +118,49 @@ export class Service {
   }
 
   /**
-   * Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable.
+   * Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable. If it rejects, everything is
+   * closed again.
+   *
+   * @throws ServiceClosedError if the service is closed before it listens; the error of Node if it cannot listen
    */
-  async start(): Promise<number> {
+  start(): Promise<number> {
+    if (this.closing !== undefined) return Promise.reject(new ServiceClosedError());
+    this.starting ??= this.startUp().catch((error: unknown) => {
+      void this.close();
+      throw error;
+    });
+    return this.starting;
+  }
+
+  private async startUp(): Promise<number> {
     const { storage, control, tokens, tracing, logOf } = this.foundation;
     this.openHttp();
     storage.start();
-    await storage.whenReady(3000);
+    await this.unlessClosed(storage.whenReady(readyLimitMs));
     if (this.settings.server.replicaId !== undefined)
-      await claimReplicaName({ storage, log: logOf('cluster') });
-    await Promise.all([control.map.read(), tokens.read(), tracing.spans.open()]);
+      await this.unlessClosed(claimReplicaName({ storage, log: logOf('cluster') }));
+    await this.unlessClosed(Promise.all([control.map.read(), tokens.read(), tracing.spans.open()]));
     const { host, port } = this.settings.server;
-    if (!this.http.listening) {
-      await new Promise<void>((resolve, reject) => {
-        this.http.once('error', reject);
-        this.http.listen(port, host, resolve);
-      });
-    }
+    const listening = new Promise<void>((resolve, reject) => {
+      // The server of a program may listen already.
+      if (this.http.listening) {
+        resolve();
+        return;
+      }
+      this.http.once('error', reject);
+      // Processes of one cluster share their port. Without Redis each would know its own clients only.
+      this.http.listen({ port, host, exclusive: this.isAlone }, resolve);
+    });
+    // The name of a host is looked up first, and meanwhile nothing can be closed.
+    void listening.then(
+      () => this.closing !== undefined && this.http.close(),
+      () => {},
+    );
+    await this.unlessClosed(listening).catch((error: unknown) => {
+      if (!this.isAlone || !cluster.isWorker || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE')
+        throw error;
+      throw new SettingsError([sharedPort(port)]);
+    });
     this.phase = 'running';
     const address = this.http.address() as AddressInfo;
     logOf('service').info('Listening', {
@@ -128,38 +181,50 @@ export class Service {
   }
 
   /**
-   * Stops in order: no new connections, unfinished publishes complete, clients are disconnected, then the
-   * stores are closed.
+   * Stops in order: see {@link stopSteps}. Always resolves, within `server.shutdown_timeout_ms`; also while the service starts, and if it
+   * was never started.
    */
   close(): Promise<void> {
+    return this.stop().then(() => undefined);
+  }
+
+  /** As {@link close}; resolves to what did not stop in time. */
+  stop(): Promise<StopReport> {
     this.closing ??= this.shutDown();
     return this.closing;
   }
 
-  private async shutDown(): Promise<void> {
-    const { tokens, limits, control, supervision, tracing, storage, metrics, logOf } = this.foundation;
-    const { topics, sessions, direct, presence, program } = this.messaging;
+  private async shutDown(): Promise<StopReport> {
+    const { foundation, messaging, gateway, admin } = this;
+    const log = foundation.logOf('service');
+    const startedAt = performance.now();
     this.phase = 'draining';
-    program.close();
+    this.abortStart.abort();
     this.gateway.stop();
-    tokens.close();
-    limits.close();
-    control.map.close();
-    await topics.settle(this.settings.server.shutdownTimeoutMs / 2);
-    // Before clients are disconnected, because they reconnect to other replicas at once.
-    await sessions.saveAll();
-    await this.gateway.close();
-    await sessions.close();
-    direct.close();
-    await topics.close();
-    await presence.close();
-    supervision.close();
-    tracing.rules.close();
-    await tracing.spans.close();
-    await this.admin.close();
-    await storage.close();
-    this.gateway.budget.close();
-    metrics.close();
-    logOf('service').info('Stopped', { replica_id: this.replicaId });
+    const limitMs = this.settings.server.shutdownTimeoutMs * stopShare;
+    const report = await new OrderedStop({ log, clock: systemClock }, { limitMs }).run(
+      stopSteps({ foundation, messaging, gateway, admin }),
+    );
+    const fields = { replica_id: this.replicaId, took_ms: Math.round(performance.now() - startedAt) };
+    const { unfinished } = report;
+    if (unfinished.length === 0) log.info('Stopped', fields);
+    else log.error('Stopped by force', { ...fields, unfinished });
+    return report;
+  }
+
+  /** Whether it is the only replica. */
+  private get isAlone(): boolean {
+    return this.settings.redis.url === undefined;
+  }
+
+  /** Rejects when the service is closed meanwhile. */
+  private unlessClosed<Value>(work: Promise<Value>): Promise<Value> {
+    const { signal } = this.abortStart;
+    return new Promise((resolve, reject) => {
+      const stop = () => reject(new ServiceClosedError());
+      if (signal.aborted) stop();
+      else signal.addEventListener('abort', stop, { once: true });
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    });
   }
 }

@@ -52,6 +52,13 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
     },
     { webhookUrl: admin.alertWebhookUrl, retryMs: webhookRetryMs },
   );
+  storage.onOutage((outage) => {
+    if (outage === undefined) alerts.raise('info', 'redis_back', 'Redis can be used again');
+    else {
+      const { kind, problem, reason, remedy } = outage;
+      alerts.raise('critical', 'redis_down', `${problem}: ${reason}`, { outage: kind, remedy });
+    }
+  });
   const supervisor = new Supervisor(
     {
       log: logOf('actor'),

@@ -39,6 +39,8 @@ export interface RefusedCommand {
 
 /** Validates, admits and runs commands, and converts every outcome into an answer. */
 export class CommandRouter {
+  /** Commands that are not answered yet. */
+  running = 0;
   private readonly commands: ReadonlyMap<string, Command>;
   private readonly byFrame: ReadonlyMap<string, Command>;
 
@@ -66,6 +68,7 @@ export class CommandRouter {
   /** Never throws and never rejects. */
   async run(connection: Connection, name: string, request: unknown): Promise<Answer> {
     let ran = false;
+    this.running++;
     try {
       const command = this.commands.get(name);
       const admitted = this.dependencies.admit(connection, command);
@@ -84,6 +87,8 @@ export class CommandRouter {
       return { ok: true, ...(await command.run(connection, parsed)) };
     } catch (error) {
       return this.refuse({ connection, name, request, error, ran });
+    } finally {
+      this.running--;
     }
   }
 

@@ -47,7 +47,10 @@ export function readEnvironment(environment: NodeJS.ProcessEnv): {
 function readText({ kind }: SettingDescription, text: string): unknown {
   if (kind === 'text') return text;
   if (kind === 'texts' && !text.trimStart().startsWith('['))
-    return text.split(',').map((item) => item.trim());
+    return text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '');
   try {
     return JSON.parse(text);
   } catch {

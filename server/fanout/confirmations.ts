@@ -14,6 +14,8 @@ interface Awaited {
   left: number;
   /** Ends the wait if everything has arrived. */
   check: () => void;
+  /** Ends the wait with what has arrived. */
+  end: () => void;
 }
 
 /** A message sent by this replica, for which another replica (or this one) awaits acknowledgements. */
@@ -49,6 +51,7 @@ export class Confirmations implements AckCollector {
   private readonly byConnection = new Map<string, Set<string>>();
   /** Acknowledgement ids of messages that still await an acknowledgement. */
   private readonly usedAckIds = new Set<number>();
+  private isEnding = false;
 
   constructor(
     private readonly bus: Bus,
@@ -64,7 +67,8 @@ export class Confirmations implements AckCollector {
   // On the replica of the publisher.
 
   expect(messageId: string): void {
-    this.awaited.set(messageId, { reported: new Set(), sent: 0, acknowledged: 0, left: 0, check: () => {} });
+    const reported = new Set<string>();
+    this.awaited.set(messageId, { reported, sent: 0, acknowledged: 0, left: 0, check: ignore, end: ignore });
   }
 
   cancel(messageId: string): void {
@@ -84,18 +88,27 @@ export class Confirmations implements AckCollector {
     if (awaited === undefined || receipt.duplicate) return { delivered: 0, expected: 0 };
     const replicas = receipt.receivers ?? (await this.bus.replicas()).length;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
+      const timer = setTimeout(resolve, this.isEnding ? 0 : timeoutMs);
+      awaited.end = () => {
+        clearTimeout(timer);
+        resolve();
+      };
       awaited.check = () => {
         const known = awaited.reported.size >= replicas;
         if (!known || (until === 'acknowledged' && awaited.acknowledged + awaited.left < awaited.sent))
           return;
-        clearTimeout(timer);
-        resolve();
+        awaited.end();
       };
       awaited.check();
     });
     this.awaited.delete(receipt.id);
     return { delivered: awaited.acknowledged, expected: awaited.sent };
+  }
+
+  /** The replica is stopping: from now on publishers get what is known, and wait for no more. */
+  endWaits(): void {
+    this.isEnding = true;
+    for (const awaited of this.awaited.values()) awaited.end();
   }
 
   // On the replica that delivers.
@@ -185,3 +198,5 @@ export class Confirmations implements AckCollector {
     this.usedAckIds.delete(ackId);
   }
 }
+
+function ignore(): void {}

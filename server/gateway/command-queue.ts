@@ -65,6 +65,12 @@ export class CommandQueue {
     return new Promise((resolve) => this.wait(connection, queue, { command, request, resolve }));
   };
 
+  /** Whether no command waits. */
+  get isEmpty(): boolean {
+    for (const { commands } of this.queues.values()) if (commands.length > 0) return false;
+    return true;
+  }
+
   /** Does not read the connection while answers that did not go through {@link run} wait for its client. */
   waitForReader(connection: ClientConnection): void {
     if (!connection.outbox.isOverfull || this.queues.has(connection)) return;

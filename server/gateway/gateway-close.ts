@@ -1,20 +1,28 @@
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { Server as SocketIoServer } from 'socket.io';
+import { RefusalError } from '../../shared/errors.js';
+import type { Log } from '../logging/log.js';
 import { closeReasons, closeTimeoutMs } from './close-codes.js';
-import { closeWebSockets } from './engine-internals/engine-server.js';
+import { closePollings, closeWebSockets } from './engine-internals/engine-server.js';
+import { leaveAll } from './engine-internals/namespaces.js';
+import { refuseRequest } from './handshake/handshake-refusal.js';
 import type { WsUpgrade } from './ws/upgrade.js';
 
 interface GatewayCloseDependencies {
   readonly http: HttpServer;
   readonly io: SocketIoServer;
-  readonly upgrades: WsUpgrade;
+  readonly upgrades: Pick<WsUpgrade, 'close'>;
+  readonly log: Log;
 }
 
+/** Clients of long-polling get this share of the time for their next poll. Meanwhile new TCP connections are accepted. */
+const pollShare = 0.75;
+
 /**
- * Closes all connections of a replica: each WebSocket gets a close frame with a code, and sockets still open
- * after a short time are destroyed.
+ * Closes all connections of a replica. Each WebSocket gets a close frame with a code, each client of long-polling a close packet with its
+ * next poll, and a request whose body is still on its way is refused. What is open after a short time is destroyed.
  */
 export class GatewayClose {
   /**
@@ -22,32 +30,89 @@ export class GatewayClose {
    * upgrade.
    */
   private readonly open = new Set<Socket>();
+  /** Responses that are not finished. */
+  private readonly responses = new Set<ServerResponse>();
+  private isClosing = false;
 
   constructor(private readonly dependencies: GatewayCloseDependencies) {
-    dependencies.http.on('connection', (socket: Socket) => {
+    const { http } = dependencies;
+    http.on('connection', (socket: Socket) => {
+      // A request without its offer of an upgrade is read again: see `engine-internals/plain-request.ts`.
+      if (this.open.has(socket)) return;
       this.open.add(socket);
       socket.on('close', this.onClosed);
     });
+    http.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
+      this.responses.add(response);
+      response.on('close', this.onAnswered);
+      if (this.isClosing) endAfter(response);
+    });
   }
 
-  async close(): Promise<void> {
-    const { io, upgrades } = this.dependencies;
+  /** @param limitMs time for all of it; by default and at most {@link closeTimeoutMs} */
+  async close(limitMs: number = closeTimeoutMs): Promise<void> {
+    const { http, io, upgrades } = this.dependencies;
+    this.isClosing = true;
+    const limit = Math.min(limitMs, closeTimeoutMs);
+    const cutAt = performance.now() + limit;
     // First the answers of this turn are written.
     await setImmediate();
-    const limit = setTimeout(() => this.cutOff(), closeTimeoutMs);
     upgrades.close(closeReasons.shuttingDown);
     closeWebSockets(io, closeReasons.shuttingDown);
-    await new Promise<void>((resolve) => void io.close(() => resolve()));
-    clearTimeout(limit);
+    leaveAll(io, 'server shutting down', this.onFailure);
+    const polled = closePollings(io);
+    this.endResponses();
+    await withinTime(polled, limit * pollShare);
+    const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+    const cut = setTimeout(() => this.cutOff(), Math.max(0, cutAt - performance.now()));
+    await closed;
+    clearTimeout(cut);
+    // Nothing is left but its adapters and timers. A listener of a program may throw.
+    await io.close().catch(this.onFailure);
+  }
+
+  /** Refuses requests that have not arrived; of the others, the connection ends with the answer. */
+  private endResponses(): void {
+    for (const response of this.responses) {
+      if (response.req.complete) endAfter(response);
+      else if (!response.headersSent && !response.destroyed) {
+        response.once('finish', () => response.req.socket.destroy());
+        const text = 'the replica is shutting down';
+        refuseRequest(response, new RefusalError('shutting_down', text, { retryAfterMs: 1000 }));
+      }
+    }
   }
 
   private cutOff(): void {
+    this.dependencies.log.info('Connections cut off', { connections: this.open.size });
     for (const socket of this.open) socket.destroy();
   }
 
-  // One listener shared by all sockets; `this` is the socket.
+  private readonly onFailure = (error: unknown): void => {
+    this.dependencies.log.error('Close of a connection failed', { error });
+  };
+
+  // Listeners shared by all emitters; `this` is the emitter.
+
   private readonly onClosed = ((closing: GatewayClose) =>
     function (this: Socket): void {
       closing.open.delete(this);
     })(this);
+
+  private readonly onAnswered = ((closing: GatewayClose) =>
+    function (this: ServerResponse): void {
+      closing.responses.delete(this);
+    })(this);
+}
+
+/** An idle connection would be kept for the client's next request. */
+function endAfter(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('Connection', 'close');
+}
+
+async function withinTime(work: Promise<void>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
 }

@@ -22,6 +22,8 @@ export interface HookRunnerDependencies {
 
 /** Runs the hooks of an embedding program, each within a time limit and supervised. */
 export class HookRunner {
+  private readonly disconnecting = new Set<Promise<void>>();
+
   constructor(
     private readonly dependencies: HookRunnerDependencies,
     private readonly settings: { readonly timeoutMs: number },
@@ -75,7 +77,15 @@ export class HookRunner {
     const { hooks } = this.dependencies;
     if (hooks.onDisconnect === undefined) return;
     const run = () => hooks.onDisconnect!(event);
-    this.supervised('hook:onDisconnect', 'onDisconnect', run).catch(() => {});
+    const running = this.supervised('hook:onDisconnect', 'onDisconnect', run)
+      .catch(() => {})
+      .finally(() => this.disconnecting.delete(running));
+    this.disconnecting.add(running);
+  }
+
+  /** Resolves when every `onDisconnect` has ended, or has taken too long. */
+  async settle(): Promise<void> {
+    await Promise.all(this.disconnecting);
   }
 
   private async supervised(id: string, name: keyof Hooks, run: () => void | Promise<void>): Promise<void> {

@@ -5,9 +5,12 @@ import type { CommandRouter } from '../commands/router.js';
 import { bearerToken } from '../protocol/bearer-token.js';
 import type { Connection } from '../protocol/connection.js';
 import type { BodyBudget } from '../limits/body-budget.js';
+import { historyQuery, presenceQuery } from './api-query.js';
 import type { BoundedResponses } from './bounded-responses.js';
 import { sendError } from './errors.js';
+import { idempotencyKey } from './idempotency-key.js';
 import { sendJson } from './json-body.js';
+import { otherMethods } from './other-methods.js';
 import { requestBody } from './request-body.js';
 
 interface ApiDependencies {
@@ -53,12 +56,24 @@ export function apiRouter(
     const key = request.get('idempotency-key');
     // A list is no request. It is not copied: it can be long.
     if (key === undefined || Array.isArray(request.body)) return request.body as unknown;
-    return { ...(request.body as object), key };
+    return { ...(request.body as object), key: idempotencyKey(key) };
   };
-  api.post('/publish', identify, readBody, (request, response) => run(response, 'publish', withKey(request)));
-  api.post('/direct', identify, readBody, (request, response) => run(response, 'direct', withKey(request)));
-  api.get('/history', identify, (request, response) => run(response, 'history', historyQuery(request)));
-  api.get('/presence', identify, (request, response) => run(response, 'presence', presenceQuery(request)));
+  api
+    .route('/publish')
+    .post(identify, readBody, (request, response) => run(response, 'publish', withKey(request)))
+    .all(otherMethods('POST'));
+  api
+    .route('/direct')
+    .post(identify, readBody, (request, response) => run(response, 'direct', withKey(request)))
+    .all(otherMethods('POST'));
+  api
+    .route('/history')
+    .get(identify, (request, response) => run(response, 'history', historyQuery(request)))
+    .all(otherMethods('GET'));
+  api
+    .route('/presence')
+    .get(identify, (request, response) => run(response, 'presence', presenceQuery(request)))
+    .all(otherMethods('GET'));
   return api;
 }
 
@@ -72,25 +87,6 @@ export function bearerOf(request: Request): string {
 
 function callerOf(response: Response): HttpCaller {
   return (response.locals as { readonly caller: HttpCaller }).caller;
-}
-
-function historyQuery({ query }: Request): object {
-  const { topic, limit, epoch, sequence, before_epoch: beforeEpoch, before_sequence: beforeSequence } = query;
-  return {
-    topic,
-    ...(limit !== undefined && { limit: Number(limit) }),
-    ...(epoch !== undefined && { since: { epoch, sequence: Number(sequence) } }),
-    ...(beforeEpoch !== undefined && { before: { epoch: beforeEpoch, sequence: Number(beforeSequence) } }),
-  };
-}
-
-function presenceQuery({ query }: Request): object {
-  const { topic, limit, cursor } = query;
-  return {
-    topic,
-    ...(limit !== undefined && { limit: Number(limit) }),
-    ...(cursor !== undefined && { cursor }),
-  };
 }
 
 /** A caller without a connection: it gets an answer, and no events. */

@@ -4,6 +4,7 @@ import type { RefreshService } from '../auth/refresh-service.js';
 import type { TokenPair } from '../auth/token-issuer.js';
 import type { BodyBudget } from '../limits/body-budget.js';
 import { parseRequest } from '../protocol/parse-request.js';
+import { otherMethods } from './other-methods.js';
 import { requestBody } from './request-body.js';
 
 const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
@@ -41,10 +42,12 @@ export function authRouter({ refreshes, addressOf, bodies, now }: AuthRouterDepe
     { bodies, callerOf: (request: Request) => `address:${addressOf(request)}` },
     { limitBytes: bodyLimitBytes },
   );
-  router.post('/auth/refresh', readBody, async (request, response) => {
+  const path = router.route('/auth/refresh');
+  path.post(readBody, async (request, response) => {
     const { refresh_token: token } = parseRequest(schema, request.body ?? {});
     const pair = await refreshes.refresh(token);
     response.set('Cache-Control', 'no-store').json(pairAnswer(pair, now()));
   });
+  path.all(otherMethods('POST'));
   return router;
 }

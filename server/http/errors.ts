@@ -7,12 +7,19 @@ import {
   type WireError,
 } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
+import { bearerChallenge } from '../protocol/bearer-token.js';
 
-/** Answers with an error: its status, `Retry-After` where there is one (503 always has it), and the error object of every wire. */
+/**
+ * Answers with an error: its status, `Retry-After` where there is one (503 always has it), `WWW-Authenticate` with a 401, and the error
+ * object of every wire.
+ */
 export function sendError(response: Response, error: WireError): void {
   const waitSecs = retryAfterSecs(error);
   if (waitSecs !== undefined) response.setHeader('Retry-After', waitSecs);
-  response.status(errorTable[error.code].http).json({ error });
+  const status = errorTable[error.code].http;
+  const { authorization } = response.req.headers;
+  if (status === 401) response.setHeader('WWW-Authenticate', bearerChallenge(authorization !== undefined));
+  response.status(status).json({ error });
 }
 
 /** For paths that do not exist. */

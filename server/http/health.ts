@@ -1,6 +1,7 @@
 import { Router } from 'express';
 import type { ControlSnapshot } from '../control/control-state.js';
 import type { MemoryLevel } from '../limits/store-memory.js';
+import { otherMethods } from './other-methods.js';
 
 export interface HealthSources {
   readonly replicaId: string;
@@ -14,6 +15,8 @@ export interface HealthSources {
     readonly adapter_failures: number;
     /** Null without Redis. */
     readonly memory: { readonly level: MemoryLevel } | null;
+    /** Why Redis cannot be used; null: it can, or there is none. */
+    readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | null;
   };
   /** The runtime control as set by operators. */
   readonly control: () => ControlSnapshot;
@@ -31,6 +34,7 @@ export function healthRouter(sources: HealthSources): Router {
     const limited = mode !== 'normal' || !accepts_connections || presence === 'shed' || isFull;
     response.json({
       status: redis.state === 'down' || phase !== 'running' || limited ? 'degraded' : 'ok',
+      problems: problemsOf(sources),
       phase,
       mode,
       accepts_connections,
@@ -54,5 +58,33 @@ export function healthRouter(sources: HealthSources): Router {
     if (!ready) response.setHeader('Retry-After', 1);
     response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not_ready', phase, redis });
   });
+  router.all(['/health', '/health/live', '/health/ready'], otherMethods('GET'));
   return router;
 }
+
+/** What clients meet, in plain words. */
+function problemsOf({ redis, control, phase }: HealthSources): string[] {
+  const { state, outage, memory } = redis();
+  const { mode, accepts_connections: acceptsConnections, presence } = control();
+  const problems: (string | false)[] = [
+    phase() === 'starting' && 'the replica is starting',
+    phase() === 'draining' &&
+      'the replica is stopping: commands and new connections are refused with shutting_down',
+    state === 'down' &&
+      `${causes[outage ?? 'unreachable']}: publishes and first subscriptions are refused with unavailable`,
+    memory !== null &&
+      memory.level !== 'ample' &&
+      `the memory of Redis is ${memory.level}: publishes may be refused`,
+    mode !== 'normal' && `an operator has set the mode ${mode}: what it forbids is refused with read_only`,
+    !acceptsConnections && 'an operator has switched off new connections: they are refused with at_capacity',
+    presence === 'shed' && 'an operator has switched off presence: it is refused with read_only',
+  ];
+  return problems.filter((problem) => problem !== false);
+}
+
+const causes = {
+  unreachable: 'Redis is not reached',
+  stalled: 'Redis does not answer',
+  password: 'Redis refuses the user or the password',
+  tls: 'TLS with Redis fails',
+} as const;

@@ -1,5 +1,6 @@
 import { Router, type RequestHandler } from 'express';
 import type { Metrics } from '../metrics/metrics.js';
+import { otherMethods } from './other-methods.js';
 
 /**
  * `/metrics`: JSON, or Prometheus text for clients that prefer it.
@@ -15,6 +16,7 @@ export function metricsRouter(metrics: Metrics, access: RequestHandler): Router 
     }
     response.json(metrics.document());
   });
+  router.all('/metrics', otherMethods('GET'));
   return router;
 }
 

@@ -61,7 +61,9 @@ export class LogOutput implements DestinationStream {
  */
 export function standardOutputSink(): Sink {
   const kind = fstatSync(standardOutput);
-  return kind.isFIFO() || kind.isSocket() ? streamSink(process.stdout) : fileSink();
+  // PM2 in cluster mode puts its own function here, and its log files are behind that, not behind the descriptor.
+  const isReplaced = Object.hasOwn(process.stdout, 'write');
+  return isReplaced || kind.isFIFO() || kind.isSocket() ? streamSink(process.stdout) : fileSink();
 }
 
 function streamSink(stream: Writable): Sink {
@@ -70,7 +72,8 @@ function streamSink(stream: Writable): Sink {
   if (stream.listenerCount('error') === 0) stream.on('error', () => {});
   return {
     write: (line) => {
-      stream.write(line, (error) => {
+      // With an encoding, because functions in its place may not know the short form.
+      stream.write(line, 'utf8', (error) => {
         if (error instanceof Error) isBroken = true;
       });
     },

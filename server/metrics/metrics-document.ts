@@ -132,6 +132,8 @@ export interface MetricsDocument {
       readonly max_bytes: number;
       readonly policy: string;
     } | null;
+    /** Why Redis cannot be used; null: it can, or there is none. */
+    readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | null;
   };
   /** `dropped`: lines of the log that were not written, because the reader was too slow or had gone. */
   readonly log: { readonly dropped: number };

@@ -30,6 +30,7 @@ import { RedisBus } from './redis/redis-bus.js';
 import { RedisConnectionCountStore } from './redis/redis-connection-count-store.js';
 import { redisHttpRateStore } from './redis/redis-http-rate-store.js';
 import { RedisLink } from './redis/redis-link.js';
+import type { Outage, OutageKind } from './redis/redis-outage.js';
 import { RedisMemory } from './redis/redis-memory.js';
 import { RedisPresenceStore } from './redis/redis-presence-store.js';
 import { RedisReplicaRegistry } from './redis/redis-replica-registry.js';
@@ -72,7 +73,11 @@ export interface Storage {
     stalls: number;
     adapter_failures: number;
     memory: StoreMemory['state'] | null;
+    /** Why Redis cannot be used; null: it can, or there is none. */
+    outage: OutageKind | null;
   };
+  /** Called when Redis cannot be used and that lasts, and with undefined when it is over. */
+  onOutage(listener: (outage: Outage | undefined) => void): void;
   /** Called each time the store becomes reachable (again). */
   onUp(listener: () => void): void;
   start(): void;
@@ -134,7 +139,9 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
       stalls: 0,
       adapter_failures: 0,
       memory: null,
+      outage: null,
     }),
+    onOutage: () => {},
     onUp: () => {},
     start: () => {},
     whenReady: async () => {},
@@ -202,7 +209,9 @@ function redisStorage(
       ...link.counts,
       adapter_failures: adapter.failures,
       memory: memory.state,
+      outage: link.outage.current?.kind ?? null,
     }),
+    onOutage: (listener) => link.outage.onLasting(listener),
     onUp: (listener) =>
       link.onState((state) => {
         if (state === 'up') listener();

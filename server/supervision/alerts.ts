@@ -12,7 +12,7 @@ export interface Alert {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly severity: Severity;
-  /** For programs: `actor_stopped`, `test`. */
+  /** For programs: `actor_stopped`, `redis_down`, `redis_back`, `test`. */
   readonly kind: string;
   readonly message: string;
   readonly replica_id: string;

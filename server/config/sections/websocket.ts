@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { originOf, originRule } from '../origins.js';
 import { count, positive, setting } from '../setting.js';
 
 /** Connections of clients, on both wires. */
@@ -22,8 +23,8 @@ export const websocket = z
       'A transport that has not completed its handshake within this time is closed.',
     ),
     allowed_origins: setting(
-      z.array(z.string()).default(['*']),
-      'Origins of web pages that may connect; `*` for any.',
+      z.array(z.string().refine((text) => originOf(text) !== undefined, originRule)).default(['*']),
+      'Origins of web pages that may connect, and read the answers of `/api`; `*` for any.',
     ),
     max_topics_per_connection: setting(positive(1000), 'Largest number of subscriptions per connection.'),
     max_payload_depth: setting(positive(32, 1000), 'Deepest nesting of a payload.'),

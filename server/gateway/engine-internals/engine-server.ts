@@ -4,10 +4,15 @@ import type { Server } from 'socket.io';
 import type { WebSocket } from 'ws';
 import { pollingCloseTimeoutMs, type CloseReason } from '../close-codes.js';
 
+/** A transport of engine.io, as this service closes it. */
+interface EngineClient {
+  readonly transport: { readonly name: string; readonly socket?: WebSocket };
+  once(event: 'close', listener: () => void): unknown;
+  close(): unknown;
+}
+
 /** The transports of engine.io, by session id. */
-type EngineClients = Readonly<
-  Record<string, { readonly transport: { readonly name: string; readonly socket?: WebSocket } }>
->;
+type EngineClients = Readonly<Record<string, EngineClient>>;
 
 /**
  * Whether a request belongs to an existing transport. Uses the session id that engine.io itself has read from
@@ -34,10 +39,24 @@ export function responseOf(request: IncomingMessage): ServerResponse | undefined
   return (request as IncomingMessage & { readonly res?: ServerResponse }).res;
 }
 
-/** Sends a close frame to every Socket.IO client on a WebSocket. Long-polling ends with the server. */
+/** Sends a close frame to every Socket.IO client on a WebSocket. */
 export function closeWebSockets(io: Server, reason: CloseReason): void {
   for (const { transport } of Object.values(clientsOf(io)))
     if (transport.name === 'websocket') transport.socket?.close(...reason);
+}
+
+/** Sends a close packet to every client of long-polling with its next poll. Resolves when all have it. */
+export async function closePollings(io: Server): Promise<void> {
+  const pollings = Object.values(clientsOf(io)).filter(({ transport }) => transport.name === 'polling');
+  await Promise.all(
+    pollings.map(
+      (client) =>
+        new Promise<void>((resolve) => {
+          client.once('close', resolve);
+          client.close();
+        }),
+    ),
+  );
 }
 
 /** Limits the time that a long-polling transport takes to close. engine.io keeps it, and its slot, for 30 seconds. */

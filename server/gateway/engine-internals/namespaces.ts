@@ -1,4 +1,4 @@
-import type { Server, Socket } from 'socket.io';
+import type { Namespace, Server, Socket } from 'socket.io';
 
 /** What this service uses of Socket.IO's client object, which connects a transport with its sockets. */
 interface SocketClient {
@@ -29,11 +29,27 @@ export function socketsBeside(socket: Socket): Iterable<Socket> {
 
 /** Whether a program has namespaces of its own. */
 export function hasOwnNamespaces(io: Server): boolean {
-  const { _nsps: namespaces, parentNsps: patterns } = io as unknown as {
-    readonly _nsps: { readonly size: number };
-    readonly parentNsps?: { readonly size: number };
-  };
-  return namespaces.size > 1 || (patterns?.size ?? 0) > 0;
+  const { parentNsps: patterns } = io as unknown as { readonly parentNsps?: { readonly size: number } };
+  return namespacesOf(io).size > 1 || (patterns?.size ?? 0) > 0;
+}
+
+/**
+ * Makes every socket leave its namespace, as Socket.IO's server does when it closes. There, a listener of a program that throws would keep
+ * all other sockets, and the server, from closing.
+ */
+export function leaveAll(io: Server, reason: string, onError: (error: unknown) => void): void {
+  for (const namespace of namespacesOf(io).values())
+    for (const socket of namespace.sockets.values()) {
+      try {
+        (socket as unknown as { _onclose(reason: string): void })._onclose(reason);
+      } catch (error) {
+        onError(error);
+      }
+    }
+}
+
+function namespacesOf(io: Server): ReadonlyMap<string, Namespace> {
+  return (io as unknown as { readonly _nsps: ReadonlyMap<string, Namespace> })._nsps;
 }
 
 function clientOf(socket: Socket): SocketClient {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6, SocketAddress } from 'node:net';
 import { proxyNetworks } from '../../config/proxies.js';
 import type { Log } from '../../logging/log.js';
 import { forwardedAddress } from './forwarded-address.js';
@@ -66,7 +66,9 @@ export class ClientAddresses {
   }
 }
 
+/** The one form of an address, by which a client is counted. An IPv4 address in IPv6 notation becomes IPv4. */
 function plain(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  return mapped ?? address;
+  if (!isIPv6(address)) return address;
+  const { address: canonical } = new SocketAddress({ address: address.split('%', 1)[0]!, family: 'ipv6' });
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(canonical)?.[1] ?? canonical;
 }

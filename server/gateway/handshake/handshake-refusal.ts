@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { responseOf } from '../engine-internals/engine-server.js';
+import { bearerChallenge } from '../../protocol/bearer-token.js';
 import { errorTable, retryAfterSecs, toWireError, type WireError } from '../../../shared/errors.js';
 
 /**
@@ -37,10 +38,13 @@ export function refuseRequest(response: ServerResponse, error: unknown): void {
 function answerTo(error: WireError) {
   const body = JSON.stringify({ error });
   const waitSecs = retryAfterSecs(error);
+  const status = errorTable[error.code].http;
   const headers: Record<string, string | number> = {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(body),
     ...(waitSecs !== undefined && { 'Retry-After': waitSecs }),
+    // A handshake without a token is refused by the same code as one with a wrong token.
+    ...(status === 401 && { 'WWW-Authenticate': bearerChallenge(false) }),
   };
-  return { status: errorTable[error.code].http, headers, body };
+  return { status, headers, body };
 }

@@ -37,6 +37,8 @@ export class TcpConnections {
   }
 
   private readonly onConnection = (socket: Socket): void => {
+    // A request without its offer of an upgrade is read again: see `engine-internals/plain-request.ts`.
+    if (this.keys.has(socket)) return;
     const address = this.dependencies.policy.ofPeer(socket.remoteAddress ?? '');
     if (address === undefined) return;
     const key = keyOf(address);

@@ -1,29 +1,73 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { RefusalError } from '../../../shared/errors.js';
+import { serveWithoutUpgrade } from '../engine-internals/plain-request.js';
+import { refuseUpgrade } from './handshake-refusal.js';
 
-export interface UnservedUpgradesDependencies {
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+interface UnservedUpgradesDependencies {
   readonly http: HttpServer;
-  /** Whether the service itself answers an upgrade. */
+  /** Whether the service itself answers an upgrade to a WebSocket. */
   readonly isServed: (request: IncomingMessage) => boolean;
+  /** Listeners of the program that were there before the service added its own. */
+  readonly before: readonly unknown[];
+}
+
+interface UnservedUpgradesSettings {
+  /** Time that a program may take to answer an upgrade, in milliseconds. */
+  readonly limitMs: number;
 }
 
 /**
- * Closes the sockets of upgrades that nobody has answered in time. It stands in for engine.io's option `destroyUpgrade`, which also runs a timer
- * for each client of `/ws`, keeps the process alive meanwhile, and leaves the socket open as long as the client keeps its side open.
+ * Answers upgrades that the service does not serve. Node leaves each to the listeners, and a client that nobody answers waits for ever.
  *
- * @param settings `limitMs`: an embedding program may serve other paths, and take its time
+ * - An offer of another protocol, such as `Upgrade: h2c` of curl, is ignored: the request is served as plain HTTP (RFC 9110, section 7.8).
+ * - A WebSocket at another path is refused with 404.
+ * - If an embedding program listens to upgrades too, it answers them, and takes its time; then the socket is closed. It stands in for
+ *   engine.io's option `destroyUpgrade`, which also runs a timer for each client of `/ws`, keeps the process alive meanwhile, and leaves the
+ *   socket open as long as the client keeps its side open.
+ *
+ * To be called when all listeners of the service are attached.
  */
-export function closeUnservedUpgrades(
-  { http, isServed }: UnservedUpgradesDependencies,
-  { limitMs }: { readonly limitMs: number },
+export function answerUnservedUpgrades(
+  { http, isServed, before }: UnservedUpgradesDependencies,
+  { limitMs }: UnservedUpgradesSettings,
 ): void {
+  const own = http.listeners('upgrade').filter((listener) => !before.includes(listener)) as UpgradeListener[];
+  for (const listener of own) http.off('upgrade', listener);
   // Before all others: one of them may answer at once.
-  http.prependListener('upgrade', (request) => {
-    if (isServed(request)) return;
-    const { socket } = request;
-    // Earlier requests of the same connection have been answered.
-    const { bytesWritten } = socket;
-    setTimeout(() => {
-      if (socket.bytesWritten === bytesWritten) socket.destroy();
-    }, limitMs).unref();
+  http.prependListener('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const isAlone = http.listenerCount('upgrade') === 1;
+    if (isAlone && !isWebSocket(request)) {
+      serveWithoutUpgrade(http, request, head);
+      return;
+    }
+    if (!isServed(request)) {
+      if (isAlone) {
+        refuse(request, socket);
+        return;
+      }
+      closeUnanswered(request, limitMs);
+    }
+    for (const listener of own) listener.call(http, request, socket, head);
   });
+}
+
+function isWebSocket({ headers }: IncomingMessage): boolean {
+  return (headers.upgrade ?? '').toLowerCase().includes('websocket');
+}
+
+function refuse(request: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => {});
+  const path = JSON.stringify(request.url?.split('?', 1)[0]?.slice(0, 200));
+  refuseUpgrade(socket, new RefusalError('not_found', `there is no WebSocket at ${path}`));
+}
+
+function closeUnanswered({ socket }: IncomingMessage, limitMs: number): void {
+  // Earlier requests of the same connection have been answered.
+  const { bytesWritten } = socket;
+  setTimeout(() => {
+    if (socket.bytesWritten === bytesWritten) socket.destroy();
+  }, limitMs).unref();
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
+import { allowedOrigins } from '../../config/origins.js';
 import { engineIoPath } from '../paths.js';
 import { refuseHandshake } from '../handshake/handshake-refusal.js';
 import { ClientGoneError } from '../handshake/handshake-admission.js';
@@ -27,7 +28,7 @@ interface SocketIoSettings {
  */
 export function createSocketIo(settings: SocketIoSettings, newAdmission: NewAdmission): Server {
   checkSocketIoOptions(settings.options);
-  const anyOrigin = settings.allowedOrigins.includes('*');
+  const origins = allowedOrigins(settings.allowedOrigins);
   const io = new Server({
     path: engineIoPath,
     pingInterval: settings.heartbeatIntervalMs,
@@ -44,7 +45,12 @@ export function createSocketIo(settings: SocketIoSettings, newAdmission: NewAdmi
     parser: { Encoder: ExactEncoder, Decoder: ExactDecoder },
     // See `handshake/unserved-upgrades.ts`.
     destroyUpgrade: false,
-    cors: { origin: anyOrigin ? true : [...settings.allowedOrigins], credentials: true },
+    cors: {
+      origin: origins === '*' ? true : [...origins],
+      credentials: true,
+      // When to try again, for a page whose handshake is refused.
+      exposedHeaders: ['Retry-After'],
+    },
     ...settings.options,
   });
   wrapSocketIoAckIds(io.of('/'));

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
+import { systemClock } from '../../primitives/clock.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
 import { identifyRedis, type RedisProcess } from './redis-process.js';
+import { RedisOutage } from './redis-outage.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 
 interface RedisLinkSettings {
@@ -44,6 +46,8 @@ const identifyRetryMs = 1000;
  */
 export class RedisLink {
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
+  /** Tells operators that Redis cannot be used. */
+  readonly outage: RedisOutage;
   private commands: RedisClient;
   private readonly subscriber: RedisSubscriber;
   private process: RedisProcess | undefined;
@@ -68,6 +72,7 @@ export class RedisLink {
     private readonly settings: RedisLinkSettings,
   ) {
     const { log } = dependencies;
+    this.outage = new RedisOutage({ log, clock: systemClock });
     this.commands = this.newCommands();
     this.subscriber = new RedisSubscriber(
       { log, onChange: () => this.update(), onError: (error) => this.onError(error) },
@@ -162,6 +167,7 @@ export class RedisLink {
     clearInterval(this.watch);
     destroy(this.commands);
     this.subscriber.close();
+    this.outage.close();
     this.update();
   }
 
@@ -231,6 +237,8 @@ export class RedisLink {
   private onError(error: Error): void {
     this.counts.errors++;
     this.dependencies.log.debug('Redis connection error', { error: error.message });
+    // A connection that has been replaced may fail late.
+    if (!this.closed && !(this.commands.isReady && this.subscriber.live)) this.outage.failed(error);
   }
 
   private lost(): void {
@@ -275,7 +283,8 @@ export class RedisLink {
         }
       } catch (error) {
         if (!valid()) return;
-        this.dependencies.log.warn('Redis did not identify itself', { error });
+        if (error instanceof ErrorReply) this.outage.failed(error);
+        this.dependencies.log.debug('Redis did not identify itself', { error });
       }
       await sleep(waitMs, undefined, { ref: false });
       // Reconnect: the address may lead to another Redis by now.
@@ -321,6 +330,9 @@ export class RedisLink {
     const state: LinkState = up && this.commands.isReady ? 'up' : 'down';
     if (state === this.current) return;
     this.current = state;
+    if (state === 'up') this.outage.up();
+    else if (!this.closed && (this.stalled || !this.commands.isReady || !this.subscriber.live))
+      this.outage.down(this.stalled);
     if (!this.closed)
       this.dependencies.log.info(`Redis is ${state}`, { run_id: this.process?.runId, stalled: this.stalled });
     for (const listener of this.listeners) listener(state);

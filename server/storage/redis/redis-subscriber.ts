@@ -150,7 +150,9 @@ export class RedisSubscriber {
         this.restored = true;
         this.dependencies.onChange();
       } catch (error) {
-        this.dependencies.log.warn('Redis subscriptions not restored yet', { error });
+        // A refused password is told by the owner, once.
+        if (error instanceof Error) this.dependencies.onError(error);
+        this.dependencies.log.debug('Redis subscriptions not restored yet', { error });
         await sleep(retryMs, undefined, { ref: false });
       }
     }

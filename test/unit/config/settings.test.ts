@@ -192,6 +192,7 @@ describe('[CONF] settings', () => {
       'redis.url': 'redis://r',
       'logging.level': 'debug',
       'server.trusted_proxies': '10.0.0.0/8,::1',
+      'websocket.allowed_origins': 'https://a.example,https://b.example',
       'admin.alert_webhook_url': 'http://alerts',
       'tracing.otlp_endpoint': 'http://collector',
       permissions: '[{"role":"a","topics":["*"],"allow":["publish"]}]',

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { closeUnservedUpgrades } from '../../../server/gateway/handshake/unserved-upgrades.js';
+import { answerUnservedUpgrades } from '../../../server/gateway/handshake/unserved-upgrades.js';
 import { until } from '../../support/wait.js';
 
-describe('[WIRE] an upgrade that nobody answers', function () {
-  it('is closed after a time, also if the client never closes its side', async () => {
+describe('[WIRE] an upgrade that the service does not serve', function () {
+  it('is closed after a time if a program listens to upgrades and does not answer, also if the client never closes its side', async () => {
     const http = createServer((_request, response) => response.end('first'));
     const sockets: Duplex[] = [];
     http.on('upgrade', ({ url }, socket) => {
@@ -14,7 +14,10 @@ describe('[WIRE] an upgrade that nobody answers', function () {
       socket.on('error', () => {});
       if (url === '/answered') socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
     });
-    closeUnservedUpgrades({ http, isServed: ({ url }) => url === '/served' }, { limitMs: 50 });
+    answerUnservedUpgrades(
+      { http, isServed: ({ url }) => url === '/served', before: http.listeners('upgrade') },
+      { limitMs: 50 },
+    );
     const port = await new Promise<number>((resolve) => {
       http.listen(0, '127.0.0.1', () => resolve((http.address() as { port: number }).port));
     });

@@ -34,7 +34,13 @@ describe('[HEALTH] health', () => {
       version: '1.2.3',
       uptimeSecs: () => 7,
       connections: () => 5,
-      redis: () => ({ state, reconnects: 1, adapter_failures: 0, memory: null }),
+      redis: () => ({
+        state,
+        reconnects: 1,
+        adapter_failures: 0,
+        memory: null,
+        outage: state === 'down' ? ('password' as const) : null,
+      }),
       control: () => control,
       phase: () => phase,
     });
@@ -46,20 +52,24 @@ describe('[HEALTH] health', () => {
     server.close();
   });
 
-  const table: [Phase, RedisState, status: string, ready: number][] = [
+  const refused =
+    'Redis refuses the user or the password: publishes and first subscriptions are refused with unavailable';
+  const stopping = 'the replica is stopping: commands and new connections are refused with shutting_down';
+  const table: [Phase, RedisState, status: string, ready: number, problem?: string][] = [
     ['running', 'none', 'ok', 200],
     ['running', 'up', 'ok', 200],
-    ['running', 'down', 'degraded', 503],
-    ['starting', 'up', 'degraded', 503],
-    ['draining', 'none', 'degraded', 503],
+    ['running', 'down', 'degraded', 503, refused],
+    ['starting', 'up', 'degraded', 503, 'the replica is starting'],
+    ['draining', 'none', 'degraded', 503, stopping],
   ];
-  for (const [itsPhase, itsState, status, ready] of table) {
+  for (const [itsPhase, itsState, status, ready, problem] of table) {
     it(`is ${status} and ${ready === 200 ? 'ready' : 'not ready'} when ${itsPhase} with Redis ${itsState}`, async () => {
       [phase, state] = [itsPhase, itsState];
       const health = await ask('/health');
       assert.equal(health.status, 200, 'a degraded replica still answers with 200');
       assert.deepEqual(health.body, {
         status,
+        problems: problem === undefined ? [] : [problem],
         phase,
         mode: 'normal',
         accepts_connections: true,
@@ -70,7 +80,13 @@ describe('[HEALTH] health', () => {
         version: '1.2.3',
         uptime_secs: 7,
         connections: 5,
-        redis: { state, reconnects: 1, adapter_failures: 0, memory: null },
+        redis: {
+          state,
+          reconnects: 1,
+          adapter_failures: 0,
+          memory: null,
+          outage: state === 'down' ? 'password' : null,
+        },
       });
       assert.equal((await ask('/health/live')).status, 200);
       assert.equal((await ask('/health/ready')).status, ready);

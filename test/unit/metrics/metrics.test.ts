@@ -41,6 +41,7 @@ function someMetrics(): Metrics {
       errors: 19,
       stalls: 20,
       adapter_failures: 0,
+      outage: null,
       memory: null,
     }),
   });

@@ -15,6 +15,7 @@ const tools: Record<string, string> = {
   '@types/mocha': 'types of tests',
   '@types/node': 'types of Node',
   '@types/cli-progress': 'types of a dependency',
+  '@types/cors': 'types of a dependency',
   '@types/express-session': 'types of a development dependency',
   '@types/jsonwebtoken': 'types of a dependency',
   '@types/ws': 'types of a dependency',

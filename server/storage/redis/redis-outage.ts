@@ -1,0 +1,151 @@
+import type { Log } from '../../logging/log.js';
+import type { Clock, Timer } from '../../primitives/clock.js';
+
+/** Why Redis cannot be used. */
+export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'tls';
+
+/** What is wrong with Redis, for operators. */
+export interface Outage {
+  readonly kind: OutageKind;
+  /** What it is and what mends it, in plain words. */
+  readonly problem: string;
+  readonly remedy: string;
+  /** The last error. */
+  readonly reason: string;
+}
+
+interface RedisOutageDependencies {
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** An outage of this length raises an alert, in milliseconds. Most failovers and restarts are shorter. */
+const lastingMs = 5000;
+
+const words: Readonly<Record<OutageKind, { readonly problem: string; readonly remedy: string }>> = {
+  unreachable: {
+    problem: 'Redis is not reached',
+    remedy:
+      'start Redis, or set REDIS_URL (redis.url) to its address; see that no firewall is in between. It is used as soon as it answers',
+  },
+  stalled: {
+    problem: 'Redis does not answer',
+    remedy: 'look for what blocks it: a slow command (SLOWLOG GET), swap, a full disk, a stopped process',
+  },
+  password: {
+    problem: 'Redis refuses the user or the password',
+    remedy:
+      'set both in REDIS_URL (redis.url): redis://user:password@host, or redis://:password@host. A user of its own needs all commands on keys and channels under redis.key_prefix',
+  },
+  tls: {
+    problem: 'TLS with Redis fails',
+    remedy:
+      'use rediss:// only where Redis speaks TLS, and redis:// where it does not; let Node know the authority of its certificate by NODE_EXTRA_CA_CERTS',
+  },
+};
+
+/**
+ * Tells operators that Redis cannot be used: one line of the log for each state, however often the service tries, and an alert if it lasts.
+ * Until Redis is back, publishes are refused and `/health` is degraded.
+ */
+export class RedisOutage {
+  private outage: Outage | undefined;
+  private wasUp = false;
+  private isLasting = false;
+  private timer: Timer | undefined;
+  private downAt: number | undefined;
+
+  private readonly listeners: ((outage: Outage | undefined) => void)[] = [];
+
+  constructor(private readonly dependencies: RedisOutageDependencies) {}
+
+  /** Called with an outage that lasts, and with undefined when it is over. */
+  onLasting(listener: (outage: Outage | undefined) => void): void {
+    this.listeners.push(listener);
+  }
+
+  /** What is wrong now; undefined: nothing. */
+  get current(): Outage | undefined {
+    return this.outage;
+  }
+
+  /** To be called with each error of a connection that is not up. */
+  failed(error: Error): void {
+    this.enter(kindOf(error), reasonOf(error));
+  }
+
+  /** To be called when Redis was reachable and is not any more. */
+  down(isStalled: boolean): void {
+    this.enter(isStalled ? 'stalled' : 'unreachable', isStalled ? 'no answer' : 'the connection was lost');
+  }
+
+  up(): void {
+    const { log, clock } = this.dependencies;
+    this.wasUp = true;
+    if (this.outage === undefined) return;
+    log.info('Redis is back', { was: this.outage.kind, after_ms: Math.round(clock.now() - this.downAt!) });
+    this.end();
+    if (!this.isLasting) return;
+    this.isLasting = false;
+    this.notify(undefined);
+  }
+
+  close(): void {
+    this.end();
+  }
+
+  private enter(kind: OutageKind, reason: string): void {
+    const { log, clock } = this.dependencies;
+    const before = this.outage?.kind;
+    this.outage = { kind, ...words[kind], reason };
+    if (before === undefined) {
+      this.downAt = clock.now();
+      this.timer = clock.setTimeout(() => this.lasts(), lastingMs);
+      this.timer.unref();
+    }
+    // A stalled Redis that is then given up is the same state. That it refuses the password is another one.
+    if (before === kind || (before === 'stalled' && kind === 'unreachable')) return;
+    const { problem, remedy } = words[kind];
+    log.error(this.wasUp && kind === 'unreachable' ? 'Redis is lost' : problem, {
+      reason,
+      remedy,
+      effect: 'publishes and first subscriptions are refused with unavailable',
+    });
+    // The alert named another reason.
+    if (this.isLasting) this.lasts();
+  }
+
+  private lasts(): void {
+    this.isLasting = true;
+    this.notify(this.outage);
+  }
+
+  private notify(outage: Outage | undefined): void {
+    for (const listener of this.listeners) listener(outage);
+  }
+
+  private end(): void {
+    this.outage = undefined;
+    this.dependencies.clock.clearTimer(this.timer);
+  }
+}
+
+function kindOf(error: Error): OutageKind {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (
+    /^(?:ERR )?(?:NOAUTH|WRONGPASS|NOPERM|AUTH\b|invalid (?:password|username)|Client sent AUTH)/i.test(
+      error.message,
+    )
+  )
+    return 'password';
+  if (/^(?:EPROTO|ERR_SSL|ERR_TLS|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/.test(code))
+    return 'tls';
+  return 'unreachable';
+}
+
+/** An attempt at several addresses of a host has an empty message. */
+function reasonOf(error: Error): string {
+  if (error.message !== '') return error.message;
+  const { code, errors } = error as NodeJS.ErrnoException & { readonly errors?: readonly Error[] };
+  return errors?.[0]?.message ?? code ?? error.name;
+}

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MainProcess } from '../support/main-process.js';
+import { TestRedis } from '../support/redis.js';
+import { secret } from '../support/replica.js';
+import { root } from '../support/root.js';
+import { freePort, until } from '../support/wait.js';
+
+const main = join(root, 'dist', 'server', 'main.js');
+
+describe('[LOG] operators are told', function () {
+  this.timeout(60_000);
+  const closers: (() => unknown)[] = [];
+  const start = async (environment: NodeJS.ProcessEnv) => {
+    const process = await MainProcess.start(environment);
+    closers.unshift(() => process.kill());
+    return process;
+  };
+  const directory = mkdtempSync(join(tmpdir(), 'rtc-told-'));
+
+  afterEach(async () => {
+    for (const close of closers.splice(0)) await close();
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  const healthOf = async ({ url }: MainProcess) =>
+    (await (await fetch(`${url}/health`)).json()) as { status: string; problems: string[] };
+  const errors = (process: MainProcess) =>
+    process.output
+      .split('\n')
+      .filter((line) => line.includes('"level":"ERROR"'))
+      .map((line) => JSON.parse(line) as { message: string; remedy?: string });
+
+  it('once that Redis is not reached, and when it is back', async () => {
+    const redis = await TestRedis.start();
+    closers.unshift(() => redis.stop());
+    await redis.signal('SIGKILL');
+    const replica = await start({ REDIS_URL: redis.url });
+    await replica.hasLogged('Listening');
+    const { status, problems } = await healthOf(replica);
+    assert.equal(status, 'degraded');
+    assert.match(problems[0]!, /^Redis is not reached: publishes .* are refused with unavailable$/);
+    const [told, ...others] = errors(replica);
+    assert.equal(told?.message, 'Redis is not reached');
+    assert.match(told.remedy!, /REDIS_URL/);
+    assert.deepEqual(others, []);
+    await redis.run();
+    await replica.hasLogged('Redis is back');
+    assert.deepEqual((await healthOf(replica)).problems, []);
+    await redis.signal('SIGKILL');
+    await replica.hasLogged('Redis is lost');
+    await replica.hasLogged('Alert');
+    const [alert] = replica.logged('Alert');
+    assert.deepEqual(
+      [alert!['severity'], alert!['kind'], alert!['outage']],
+      ['critical', 'redis_down', 'unreachable'],
+    );
+  });
+
+  it('that Redis wants a password, or another one, with the remedy', async () => {
+    const redis = await TestRedis.start('none', []);
+    closers.unshift(() => redis.stop());
+    await redis.command('CONFIG SET requirepass pw');
+    for (const url of [redis.url, redis.url.replace('//', '//:wrong@')]) {
+      const replica = await start({ REDIS_URL: url });
+      await replica.hasLogged('Redis refuses the user or the password');
+      await replica.hasLogged('Listening');
+      assert.deepEqual(
+        errors(replica).map(({ message }) => message),
+        ['Redis refuses the user or the password'],
+      );
+      assert.match((await healthOf(replica)).problems[0]!, /password/);
+      assert.ok(!replica.output.includes('wrong@'));
+    }
+  });
+
+  describe('by a process manager', () => {
+    let child: ChildProcess | undefined;
+    afterEach(() => child?.kill('SIGKILL'));
+
+    it('that several processes on one port need Redis: the second one does not start', async () => {
+      const program = join(directory, 'cluster.cjs');
+      writeFileSync(
+        program,
+        `const cluster = require('node:cluster');
+        cluster.setupPrimary({ exec: ${JSON.stringify(main)} });
+        cluster.fork(); cluster.fork();
+        cluster.on('exit', (worker, code) => console.log('exit ' + code));
+        process.on('disconnect', () => { for (const { process } of Object.values(cluster.workers)) process.kill('SIGKILL'); process.exit(0); });`,
+      );
+      let output = '';
+      child = spawn(process.execPath, [program], {
+        env: {
+          PATH: process.env['PATH'],
+          HOST: '127.0.0.1',
+          PORT: String(await freePort()),
+          JWT_SECRET: secret,
+        },
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      });
+      for (const stream of [child.stdout!, child.stderr!])
+        stream.on('data', (data: Buffer) => (output += data.toString()));
+      try {
+        await until(
+          () => output.includes('exit 2') && output.includes('Listening'),
+          `one runs: ${output}`,
+          30_000,
+        );
+        assert.match(output, /^redis\.url: is needed where several processes share port \d+.*Set REDIS_URL/m);
+        assert.equal(output.match(/"Listening"/g)?.length, 1);
+      } finally {
+        child.disconnect();
+      }
+    });
+
+    it('through the function that PM2 puts in the place of process.stdout.write', async () => {
+      const file = join(directory, 'pm2.log');
+      const preload = join(directory, 'pm2.cjs');
+      writeFileSync(
+        preload,
+        `const { createWriteStream } = require('node:fs');
+        const out = createWriteStream(${JSON.stringify(file)});
+        process.stdout.write = (text, encoding, done) => out.write(text, encoding, done);`,
+      );
+      writeFileSync(file, '');
+      child = spawn(process.execPath, ['--require', preload, main], {
+        env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', JWT_SECRET: secret },
+        stdio: 'ignore',
+      });
+      await until(() => readFileSync(file, 'utf8').includes('"Listening"'), 'the line is there', 30_000);
+    });
+  });
+});
