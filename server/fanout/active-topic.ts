@@ -59,6 +59,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   private readonly dropping = new Map<string, Position>();
   /** Subscribers that will be disconnected, each with the position it had reached. */
   private readonly leaving = new Map<string, Position>();
+  /** Where the subscription of each subscriber began: it is written everything after that once. */
+  private readonly starts = new Map<string, Position>();
   private writtenTo: Position = { epoch: '', sequence: 0 };
   /** When the next flush is due, on the monotonic clock; undefined if none is planned. Set by the flusher. */
   dueAt: number | undefined;
@@ -95,6 +97,26 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     return this.readers.get(id)?.position ?? this.dropping.get(id) ?? this.leaving.get(id) ?? this.writtenTo;
   }
 
+  /** A subscription begins after a position: of a new subscriber, or of one that goes back to an earlier position. */
+  beginsAt(id: string, position: Position): void {
+    this.starts.set(id, position);
+  }
+
+  /**
+   * Whether a subscriber has been written everything after a position of this log, or will be, so that a subscription
+   * from there has nothing to repeat. Unknown where the outbox drops messages of any topic.
+   */
+  covers(id: string, position: Position): boolean {
+    const start = this.starts.get(id);
+    if (start === undefined || this.dropping.has(id)) return false;
+    return position.sequence >= start.sequence && this.settings.overflow !== 'drop_oldest';
+  }
+
+  /** A subscriber that is catching up has everything up to a position. */
+  skipTo(id: string, position: Position): void {
+    this.readers.get(id)?.skipTo(position);
+  }
+
   /** Makes a subscriber catch up from an earlier position before it is live. */
   catchUpFrom(subscriber: Subscriber, position: Position): CatchUp {
     const reader = new CatchUp(this.dependencies, this, subscriber, position);
@@ -108,6 +130,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   left(id: string): void {
     this.readers.get(id)?.stop();
     this.readers.delete(id);
+    this.starts.delete(id);
     this.dropping.delete(id);
     this.leaving.delete(id);
   }
@@ -115,6 +138,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   close(): void {
     for (const reader of this.readers.values()) reader.stop();
     this.readers.clear();
+    this.starts.clear();
     this.dropping.clear();
     this.leaving.clear();
     this.pending = [];
@@ -332,6 +356,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     reason: GapReason | 'outbox_overflow' = 'history_trimmed',
   ): void {
     this.dependencies.counts.gaps++;
+    if (this.starts.has(subscriber.id)) this.starts.set(subscriber.id, to);
     subscriber.emit('gap', {
       topic: this.name,
       epoch: to.epoch,

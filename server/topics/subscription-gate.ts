@@ -77,18 +77,27 @@ export class SubscriptionGate {
     private readonly settings: SubscriptionGateSettings,
   ) {}
 
-  /** Subscribes a connection to topics, each by itself. Never rejects. The outcomes are in the order of the requests. */
+  /**
+   * Subscribes a connection to topics, each by itself. Never rejects. The outcomes are in the order of the requests.
+   *
+   * @param onSettled called with each topic that is subscribed, or will not be: perhaps long before a hook or the log
+   * has answered
+   */
   async subscribe(
     connection: Connection,
     requests: readonly SubscriptionRequest[],
+    onSettled: (topic: string) => void = () => {},
   ): Promise<SubscriptionOutcome[]> {
     const held = this.heldBy(connection);
     return Promise.all(
       requests.map(async (request) => {
+        const settled = () => onSettled(request.topic);
         try {
-          return { topic: request.topic, subscribed: await this.one(connection, request, held) };
+          return { topic: request.topic, subscribed: await this.one(connection, request, held, settled) };
         } catch (error) {
           return { topic: request.topic, error };
+        } finally {
+          settled();
         }
       }),
     );
@@ -158,24 +167,33 @@ export class SubscriptionGate {
     connection: Connection,
     request: SubscriptionRequest,
     held: Set<string>,
+    onCancelled: () => void,
   ): Promise<Subscribed> {
     const { topics, permissions, sessions, presence, onSubscribe } = this.dependencies;
     const topic = readTopicName(request.topic, request.field);
     this.check(connection, request);
     this.admit(topic, held);
-    const pending = this.pending.add(connection, topic);
+    const pending = this.pending.add(connection, topic, onCancelled);
     try {
       const hook = onSubscribe(connection, topic);
       if (hook !== undefined) await hook;
       this.confirm(connection, request, pending);
       const mayReadHistory = permissions.allows(connection.identity, 'history', topic);
-      const since = startOf(request.since, sessions.awaited(connection, topic)?.since, mayReadHistory);
+      const awaited = sessions.awaited(connection, topic);
+      const since = startOf(request.since, awaited?.since, mayReadHistory);
+      // False if the position is that of the session, and the topic has been subscribed from another one meanwhile.
+      const isWanted = () =>
+        request.since !== undefined ||
+        awaited === undefined ||
+        sessions.awaited(connection, topic) !== undefined;
+      let wanted = true;
       const subscribed = await topics.subscribe(connection, topic, since, () => {
         this.confirm(connection, request, pending);
         if (mayReadHistory && request.since !== undefined)
           permissions.check(connection.identity, 'history', topic);
+        return (wanted = isWanted());
       });
-      sessions.subscribed(connection, topic, since, subscribed);
+      sessions.subscribed(connection, topic, wanted ? since : undefined, subscribed);
       if (request.presence === true) presence.watch(connection, topic);
       return subscribed;
     } finally {

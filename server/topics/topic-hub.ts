@@ -107,7 +107,7 @@ export class TopicHub implements Topics, BrokerListener {
     connection: Connection,
     topic: string,
     since: Position | undefined,
-    confirm: () => void,
+    confirm: () => boolean,
   ): Promise<Subscribed> {
     const { audience } = this.dependencies;
     const activation = this.activate(topic);
@@ -117,8 +117,8 @@ export class TopicHub implements Topics, BrokerListener {
       const recovery = since === undefined ? undefined : await this.recoverable(activation, since);
       const subscriber = audience.connection(connection.id);
       if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
-      confirm();
-      return this.join(activation, subscriber, recovery);
+      const isWanted = confirm();
+      return this.join(activation, subscriber, isWanted ? recovery : undefined);
     } finally {
       activation.pending--;
       this.dropIfUnused(activation);
@@ -353,16 +353,29 @@ export class TopicHub implements Topics, BrokerListener {
     if (!alreadyIn) topic.flush();
     const { epoch, sequence } = topic.written;
     const at = { topic: topic.name, epoch, sequence };
+    if (alreadyIn && recovery !== undefined && this.covers(activation, subscriber, recovery.since)) {
+      topic.skipTo(subscriber.id, recovery.since);
+      return { ...at, recovered: true, missed: sequence - topic.positionOf(subscriber.id).sequence };
+    }
     if (recovery?.recovered === true && recovery.since.sequence < sequence) {
       const reader = topic.catchUpFrom(subscriber, recovery.since);
       if (!alreadyIn) audience.join(subscriber.id, topic.name);
+      topic.beginsAt(subscriber.id, recovery.since);
       // After this turn, so that the answer to the command is sent first.
       this.dependencies.clock.setImmediate(() => reader.resumeWhenDrained());
       return { ...at, recovered: true, missed: sequence - recovery.since.sequence };
     }
-    if (!alreadyIn) audience.join(subscriber.id, topic.name);
+    if (!alreadyIn) {
+      audience.join(subscriber.id, topic.name);
+      topic.beginsAt(subscriber.id, topic.written);
+    }
     if (recovery === undefined) return at;
     return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
+  }
+
+  /** Whether a subscriber has everything after a position on its connection, or gets it. */
+  private covers({ topic, feed }: Activation, { id }: Subscriber, since: Position): boolean {
+    return isPositionIn(feed.position, since) && topic.covers(id, since);
   }
 
   /** A quarter of the time that subscribers here wait for a flush; 0 if a flush costs little. */
