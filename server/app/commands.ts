@@ -95,7 +95,12 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     ),
     historyCommand({ topics, permissions }, settings.topics),
     missedCommand(
-      { topics, permissions, sessionTopics: (id, userId) => sessions.topicsOf(id, userId) },
+      {
+        topics,
+        heldBy: (connection) => gate.heldBy(connection),
+        permissions,
+        sessionTopics: (id, userId) => sessions.topicsOf(id, userId),
+      },
       { ...settings.topics, maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
     ),
     presenceCommand({ presence, permissions }, settings.topics),

@@ -1,0 +1,187 @@
+import { everyTopic, type OrderedTopics, type OrderMode, type Turn } from './command-turn.js';
+
+/** The commands on one topic. */
+interface Lane {
+  /** Number of running commands that may run together, and of others. */
+  together: number;
+  others: number;
+  /** Those that have not begun, in their order; undefined: there were none yet. */
+  waiting: LineTurn[] | undefined;
+}
+
+/** The commands of one connection that have not had their effect. */
+export class CommandLine {
+  private readonly lanes = new Map<string, Lane>();
+  /** Number of commands in the lanes, or without topics; and of those among them that have not begun. */
+  private unfinished = 0;
+  private waiting = 0;
+  /** A command on every topic. Later ones wait {@link behind} it. */
+  private barrier: LineTurn | undefined;
+  private behind: LineTurn[] = [];
+  /** Commands that had to wait and may run, but whose code has not been called yet. */
+  beginning = 0;
+
+  constructor(private readonly onEmpty: () => void) {}
+
+  enter(mode: OrderMode, topics: OrderedTopics): Turn {
+    const distinct = topics === everyTopic || topics.length < 2 ? topics : [...new Set(topics)];
+    const turn = new LineTurn(this, mode, distinct);
+    this.place(turn);
+    return turn;
+  }
+
+  /** A command has no further effect on a topic. */
+  leave({ mode }: LineTurn, topic: string): void {
+    const lane = this.lanes.get(topic)!;
+    if (mode === 'together') lane.together--;
+    else lane.others--;
+    this.proceed(topic, lane);
+  }
+
+  /** A command has no further effect, and has left its topics. */
+  end(turn: LineTurn): void {
+    if (turn === this.barrier) {
+      this.barrier = undefined;
+      const { behind } = this;
+      this.behind = [];
+      for (const next of behind) this.place(next);
+    } else {
+      this.unfinished--;
+      this.tryBarrier();
+    }
+    if (this.unfinished === 0 && this.barrier === undefined) this.onEmpty();
+  }
+
+  private place(turn: LineTurn): void {
+    const { topics } = turn;
+    if (this.barrier !== undefined) {
+      turn.wait();
+      this.behind.push(turn);
+    } else if (topics === everyTopic) {
+      this.barrier = turn;
+      if (!this.tryBarrier()) turn.wait();
+    } else {
+      this.unfinished++;
+      if (topics.every((topic) => this.isFree(topic, turn))) {
+        this.run(turn, topics);
+        return;
+      }
+      this.waiting++;
+      turn.wait();
+      for (const topic of topics) (this.lane(topic).waiting ??= []).push(turn);
+    }
+  }
+
+  private isFree(topic: string, { mode }: LineTurn): boolean {
+    const lane = this.lanes.get(topic);
+    if (lane === undefined) return true;
+    return (lane.waiting === undefined || lane.waiting.length === 0) && hasRoom(lane, mode);
+  }
+
+  private lane(topic: string): Lane {
+    const known = this.lanes.get(topic);
+    if (known !== undefined) return known;
+    const lane: Lane = { together: 0, others: 0, waiting: undefined };
+    this.lanes.set(topic, lane);
+    return lane;
+  }
+
+  private run(turn: LineTurn, topics: readonly string[]): void {
+    for (const topic of topics) {
+      const lane = this.lane(topic);
+      if (turn.mode === 'together') lane.together++;
+      else lane.others++;
+    }
+    this.begin(turn);
+  }
+
+  /** Begins what can begin on a topic. */
+  private proceed(topic: string, lane: Lane): void {
+    if (lane.waiting === undefined || lane.waiting.length === 0) {
+      if (lane.together + lane.others === 0) this.lanes.delete(topic);
+      return;
+    }
+    const changed = [topic];
+    for (let next = changed.pop(); next !== undefined; next = changed.pop()) {
+      const turn = this.lanes.get(next)?.waiting?.[0];
+      if (turn === undefined || !this.isFirst(turn)) continue;
+      const topics = turn.topics as readonly string[];
+      for (const its of topics) this.lanes.get(its)!.waiting!.shift();
+      this.waiting--;
+      this.run(turn, topics);
+      changed.push(...topics);
+    }
+    this.tryBarrier();
+  }
+
+  /** Begins the command on every topic, if it may. */
+  private tryBarrier(): boolean {
+    const { barrier } = this;
+    if (barrier === undefined || barrier.hasBegun) return false;
+    if ((barrier.mode === 'at_once' ? this.waiting : this.unfinished) > 0) return false;
+    this.begin(barrier);
+    return true;
+  }
+
+  /** Whether a waiting command may begin on all its topics. */
+  private isFirst(turn: LineTurn): boolean {
+    return (turn.topics as readonly string[]).every((topic) => {
+      const lane = this.lanes.get(topic)!;
+      return lane.waiting![0] === turn && hasRoom(lane, turn.mode);
+    });
+  }
+
+  private begin(turn: LineTurn): void {
+    // It must not overtake one that may run and has not been called yet.
+    if (this.beginning > 0) turn.wait();
+    if (turn.begun !== undefined) this.beginning++;
+    turn.begin();
+  }
+}
+
+function hasRoom({ together, others }: Lane, mode: OrderMode): boolean {
+  return mode === 'at_once' || (others === 0 && (mode === 'together' || together === 0));
+}
+
+class LineTurn implements Turn {
+  begun: Promise<void> | undefined;
+  hasBegun = false;
+  private resolve: (() => void) | undefined;
+  private isDone = false;
+  /** Topics on which it has no further effect, before it is done; undefined: none, as nearly always. */
+  private left: Set<string> | undefined;
+
+  constructor(
+    private readonly line: CommandLine,
+    readonly mode: OrderMode,
+    readonly topics: OrderedTopics,
+  ) {}
+
+  wait(): void {
+    if (this.begun !== undefined) return;
+    this.begun = new Promise((resolve) => (this.resolve = resolve));
+    // Right before the caller, who waits for the same promise, continues.
+    void this.begun.then(() => this.line.beginning--);
+  }
+
+  begin(): void {
+    this.hasBegun = true;
+    this.resolve?.();
+  }
+
+  doneWith(topic: string): void {
+    if (this.isDone || this.topics === everyTopic || this.left?.has(topic) === true) return;
+    if (!this.topics.includes(topic)) return;
+    (this.left ??= new Set()).add(topic);
+    this.line.leave(this, topic);
+  }
+
+  done(): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    const { topics, left } = this;
+    if (topics !== everyTopic)
+      for (const topic of topics) if (left?.has(topic) !== true) this.line.leave(this, topic);
+    this.line.end(this);
+  }
+}
