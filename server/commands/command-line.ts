@@ -12,9 +12,9 @@ interface Lane {
 /** The commands of one connection that have not had their effect. */
 export class CommandLine {
   private readonly lanes = new Map<string, Lane>();
-  /** Number of commands in the lanes, or without topics; and of those among them that have not begun. */
+  /** Number of commands in the lanes, or without topics; and of those among them whose code was not called yet. */
   private unfinished = 0;
-  private waiting = 0;
+  private uncalled = 0;
   /** A command on every topic. Later ones wait {@link behind} it. */
   private barrier: LineTurn | undefined;
   private behind: LineTurn[] = [];
@@ -28,6 +28,14 @@ export class CommandLine {
     const turn = new LineTurn(this, mode, distinct);
     this.place(turn);
     return turn;
+  }
+
+  /** The code of a command is called. */
+  called(turn: LineTurn): void {
+    if (turn === this.barrier) return;
+    this.uncalled--;
+    // After that call.
+    if (this.barrier?.mode === 'at_once') queueMicrotask(() => this.tryBarrier());
   }
 
   /** A command has no further effect on a topic. */
@@ -62,11 +70,11 @@ export class CommandLine {
       if (!this.tryBarrier()) turn.wait();
     } else {
       this.unfinished++;
+      this.uncalled++;
       if (topics.every((topic) => this.isFree(topic, turn))) {
         this.run(turn, topics);
         return;
       }
-      this.waiting++;
       turn.wait();
       for (const topic of topics) (this.lane(topic).waiting ??= []).push(turn);
     }
@@ -107,18 +115,16 @@ export class CommandLine {
       if (turn === undefined || !this.isFirst(turn)) continue;
       const topics = turn.topics as readonly string[];
       for (const its of topics) this.lanes.get(its)!.waiting!.shift();
-      this.waiting--;
       this.run(turn, topics);
       changed.push(...topics);
     }
-    this.tryBarrier();
   }
 
   /** Begins the command on every topic, if it may. */
   private tryBarrier(): boolean {
     const { barrier } = this;
     if (barrier === undefined || barrier.hasBegun) return false;
-    if ((barrier.mode === 'at_once' ? this.waiting : this.unfinished) > 0) return false;
+    if ((barrier.mode === 'at_once' ? this.uncalled : this.unfinished) > 0) return false;
     this.begin(barrier);
     return true;
   }
@@ -146,6 +152,7 @@ function hasRoom({ together, others }: Lane, mode: OrderMode): boolean {
 class LineTurn implements Turn {
   begun: Promise<void> | undefined;
   hasBegun = false;
+  private isCalled = false;
   private resolve: (() => void) | undefined;
   private isDone = false;
   /** Topics on which it has no further effect, before it is done; undefined: none, as nearly always. */
@@ -169,6 +176,12 @@ class LineTurn implements Turn {
     this.resolve?.();
   }
 
+  runs(): void {
+    if (this.isCalled) return;
+    this.isCalled = true;
+    this.line.called(this);
+  }
+
   doneWith(topic: string): void {
     if (this.isDone || this.topics === everyTopic || this.left?.has(topic) === true) return;
     if (!this.topics.includes(topic)) return;
@@ -179,6 +192,8 @@ class LineTurn implements Turn {
   done(): void {
     if (this.isDone) return;
     this.isDone = true;
+    // It may have been refused before.
+    this.runs();
     const { topics, left } = this;
     if (topics !== everyTopic)
       for (const topic of topics) if (left?.has(topic) !== true) this.line.leave(this, topic);

@@ -23,4 +23,9 @@ export class CommandOrder {
     }
     return line.enter(place.mode, place.topics(request));
   }
+
+  /** Number of connections with such commands. */
+  get size(): number {
+    return this.lines.size;
+  }
 }

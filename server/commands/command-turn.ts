@@ -10,7 +10,8 @@ export type OrderedTopics = readonly string[] | typeof everyTopic;
  * - `alone`: when all earlier ones have had their effect.
  * - `together`: as `alone`, but several such commands may run at once, because they do not see each other's effect, or
  *   what runs them keeps their order.
- * - `at_once`: when all earlier ones have begun, because it also ends what they have begun.
+ * - `at_once`: when all earlier ones have begun, because it also ends what they have begun. On every topic: when their
+ *   code has been called, because until then they have not been checked.
  */
 export type OrderMode = 'alone' | 'together' | 'at_once';
 
@@ -24,6 +25,8 @@ export interface CommandPlace<Request> {
 export interface Turn {
   /** Resolves when the command may run; undefined: it may run now. */
   readonly begun: Promise<void> | undefined;
+  /** The command runs now: what it may do has been decided when its code returns for the first time. */
+  runs(): void;
   /** The command has no further effect on a topic: later ones may run there. */
   doneWith(topic: string): void;
   /** The command has no further effect. May be called several times. */
@@ -31,4 +34,4 @@ export interface Turn {
 }
 
 /** The turn of a command that waits for no other, and for which no other waits. */
-export const freeTurn: Turn = { begun: undefined, doneWith() {}, done() {} };
+export const freeTurn: Turn = { begun: undefined, runs() {}, doneWith() {}, done() {} };

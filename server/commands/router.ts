@@ -97,8 +97,14 @@ export class CommandRouter {
         this.dependencies.stillAdmitted(connection, command);
       }
       ran = true;
-      if (within === undefined) return { ok: true, ...(await command.run(connection, parsed, turn)) };
-      return await within(async () => ({ ok: true, ...(await command.run(connection, parsed, turn)) }));
+      if (within === undefined) {
+        turn.runs();
+        return { ok: true, ...(await command.run(connection, parsed, turn)) };
+      }
+      return await within(async () => {
+        turn.runs();
+        return { ok: true, ...(await command.run(connection, parsed, turn)) };
+      });
     } catch (error) {
       return this.refuse({ connection, name, request, error, ran });
     } finally {
