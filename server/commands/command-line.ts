@@ -1,4 +1,11 @@
+import type { Clock, Timer } from '../primitives/clock.js';
 import { everyTopic, type OrderedTopics, type OrderMode, type Turn } from './command-turn.js';
+
+/**
+ * A command on every topic that need not wait for the effect of earlier ones waits this long for it nevertheless, in
+ * milliseconds: usually they have it soon.
+ */
+const patienceMs = 500;
 
 /** The commands on one topic. */
 interface Lane {
@@ -17,11 +24,17 @@ export class CommandLine {
   private uncalled = 0;
   /** A command on every topic. Later ones wait {@link behind} it. */
   private barrier: LineTurn | undefined;
+  /** Set while the barrier waits for the effect of earlier ones, and need not for ever; then it is impatient. */
+  private patience: Timer | undefined;
+  private isImpatient = false;
   private behind: LineTurn[] = [];
   /** Commands that had to wait and may run, but whose code has not been called yet. */
   beginning = 0;
 
-  constructor(private readonly onEmpty: () => void) {}
+  constructor(
+    private readonly clock: Clock,
+    private readonly onEmpty: () => void,
+  ) {}
 
   enter(mode: OrderMode, topics: OrderedTopics): Turn {
     const distinct = topics === everyTopic || topics.length < 2 ? topics : [...new Set(topics)];
@@ -67,7 +80,10 @@ export class CommandLine {
       this.behind.push(turn);
     } else if (topics === everyTopic) {
       this.barrier = turn;
-      if (!this.tryBarrier()) turn.wait();
+      this.isImpatient = false;
+      if (this.tryBarrier()) return;
+      turn.wait();
+      if (turn.mode === 'at_once') this.patience = this.clock.setTimeout(this.onImpatient, patienceMs);
     } else {
       this.unfinished++;
       this.uncalled++;
@@ -124,10 +140,18 @@ export class CommandLine {
   private tryBarrier(): boolean {
     const { barrier } = this;
     if (barrier === undefined || barrier.hasBegun) return false;
-    if ((barrier.mode === 'at_once' ? this.uncalled : this.unfinished) > 0) return false;
+    if ((this.isImpatient ? this.uncalled : this.unfinished) > 0) return false;
+    this.clock.clearTimer(this.patience);
+    this.patience = undefined;
     this.begin(barrier);
     return true;
   }
+
+  private readonly onImpatient = (): void => {
+    this.patience = undefined;
+    this.isImpatient = true;
+    this.tryBarrier();
+  };
 
   /** Whether a waiting command may begin on all its topics. */
   private isFirst(turn: LineTurn): boolean {

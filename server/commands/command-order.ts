@@ -1,3 +1,4 @@
+import type { Clock } from '../primitives/clock.js';
 import type { Connection } from '../protocol/connection.js';
 import { CommandLine } from './command-line.js';
 import { freeTurn, type CommandPlace, type Turn } from './command-turn.js';
@@ -13,12 +14,14 @@ export class CommandOrder {
   /** Connections with commands that have not had their effect. */
   private readonly lines = new Map<Connection, CommandLine>();
 
+  constructor(private readonly dependencies: { readonly clock: Clock }) {}
+
   /** Called with each command in the order of arrival; {@link Turn.done} has to follow. */
   enter<Request>(connection: Connection, place: CommandPlace<Request> | undefined, request: Request): Turn {
     if (place === undefined) return freeTurn;
     let line = this.lines.get(connection);
     if (line === undefined) {
-      line = new CommandLine(() => this.lines.delete(connection));
+      line = new CommandLine(this.dependencies.clock, () => this.lines.delete(connection));
       this.lines.set(connection, line);
     }
     return line.enter(place.mode, place.topics(request));

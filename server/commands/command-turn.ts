@@ -10,8 +10,8 @@ export type OrderedTopics = readonly string[] | typeof everyTopic;
  * - `alone`: when all earlier ones have had their effect.
  * - `together`: as `alone`, but several such commands may run at once, because they do not see each other's effect, or
  *   what runs them keeps their order.
- * - `at_once`: when all earlier ones have begun, because it also ends what they have begun. On every topic: when their
- *   code has been called, because until then they have not been checked.
+ * - `at_once`: when all earlier ones have begun, because it also ends what they have begun. On every topic: when they have
+ *   had their effect; after half a second, also when their code has been called, because until then they have not been checked.
  */
 export type OrderMode = 'alone' | 'together' | 'at_once';
 

@@ -26,7 +26,8 @@ export function refreshCommand({
     schema,
     frame: { type: 'RefreshToken', answer: (answer) => [statusFrame('token_refreshed', answer)] },
     refusedIn: [],
-    // No earlier command begins with the rights of the new token, and no later one with those of the former.
+    // No later command has the rights of the former token, and no earlier one begins with those of the new one. What has
+    // no effect for long, because of a hook or the log, must not keep the client from renewing its token.
     order: { mode: 'at_once', topics: () => everyTopic },
     async run(connection, request) {
       const identity = verify(request.token);

@@ -2,7 +2,7 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
-import { CommandOrder } from './command-order.js';
+import type { CommandOrder } from './command-order.js';
 import { freeTurn } from './command-turn.js';
 import type { StillAdmitted } from './still-admitted.js';
 import { beginningOf } from '../protocol/name.js';
@@ -13,6 +13,7 @@ export type Answer = ({ readonly ok: true } & object) | { readonly ok: false; re
 
 export interface CommandRouterDependencies {
   readonly commands: readonly Command[];
+  readonly order: CommandOrder;
   readonly log: Log;
   /**
    * Called before a command runs; throws or rejects to refuse it (limits, modes). If it returns a promise, the command waits for it. Undefined:
@@ -46,7 +47,6 @@ export type RunWithin = (run: () => Promise<Answer>) => Promise<Answer>;
 export class CommandRouter {
   private readonly commands: ReadonlyMap<string, Command>;
   private readonly byFrame: ReadonlyMap<string, Command>;
-  private readonly order = new CommandOrder();
   /** By connection, settles when the last command has been admitted, or refused, that had to wait for it. */
   private readonly admissions = new Map<Connection, Promise<void>>();
 
@@ -89,7 +89,7 @@ export class CommandRouter {
           `there is no command ${JSON.stringify(beginningOf(name, 50))}`,
         );
       const parsed = parseRequest(command.schema, request ?? {});
-      turn = this.order.enter(connection, command.order, parsed);
+      turn = this.dependencies.order.enter(connection, command.order, parsed);
       if (turn.begun !== undefined) {
         await turn.begun;
         // A client that has left by itself may have what it sent before; answers would reach nobody.

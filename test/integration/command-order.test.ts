@@ -143,7 +143,7 @@ for (const storage of ['memory', 'Redis'] as const) {
         assert.deepEqual(sequencesOf(name), [2]);
       });
 
-      it('refresh waits for no hook, and later commands have the new rights', async () => {
+      it('refresh does not wait long for a hook; earlier commands have the former rights, later ones the new ones', async () => {
         const token = tokenOf(user, { roles: ['reader'] });
         const hanging = sendAll(subscribe(`${topic}.held`), publish(topic));
         const refreshed = sendAll({ command: 'refresh', request: { token } }, publish(topic));

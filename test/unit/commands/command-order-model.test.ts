@@ -7,6 +7,7 @@ import {
   type OrderMode,
   type Turn,
 } from '../../../server/commands/command-turn.js';
+import { FakeClock } from '../../support/fake-clock.js';
 import type { Connection } from '../../../server/protocol/connection.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -38,6 +39,7 @@ const step = fc.oneof(
       topic: fc.constantFrom('a', 'b', 'c'),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('while' as const) }) },
   // Without it the next steps are in the same turn of the event loop.
   { weight: 6, arbitrary: fc.record({ do: fc.constant('turn' as const) }) },
 );
@@ -48,6 +50,8 @@ class Sent {
   hasBegun = false;
   isCalled = false;
   isDone = false;
+  /** It has waited for a while behind the earlier ones on every topic. */
+  isImpatient = false;
   readonly left = new Set<string>();
 
   constructor(
@@ -80,16 +84,17 @@ class Sent {
   }
 
   /** Whether a later command may run beside it. */
-  allows({ mode: later, topics: others }: Arrival): boolean {
+  allows({ arrival: { mode: later, topics: others }, isImpatient }: Sent): boolean {
     if (!this.concerns(others)) return true;
     if (!this.hasBegun || this.arrival.topics === everyTopic) return false;
-    if (later === 'at_once') return others !== everyTopic || this.isCalled;
+    if (later === 'at_once') return others !== everyTopic || (isImpatient && this.isCalled);
     return others !== everyTopic && later === 'together' && this.arrival.mode === 'together';
   }
 }
 
 class Run {
-  private readonly order = new CommandOrder();
+  private readonly clock = new FakeClock();
+  private readonly order = new CommandOrder({ clock: this.clock });
   private readonly connection = {} as Connection;
   private readonly sent: Sent[] = [];
 
@@ -107,6 +112,8 @@ class Run {
       case 'leave':
         this.running(next.which)?.leave(next.topic);
         return;
+      case 'while':
+        return this.aWhile();
       case 'turn':
         return this.turn();
     }
@@ -122,6 +129,7 @@ class Run {
       this.sent.every(({ isDone }) => isDone),
       'every command has run',
     );
+    assert.equal(this.clock.pendingTimers, 0, 'no timer is left');
     assert.equal(this.order.size, 0, 'nothing is kept of a connection without commands');
   }
 
@@ -145,8 +153,20 @@ class Run {
     );
   }
 
+  private async aWhile(): Promise<void> {
+    await this.turn();
+    for (const [n, one] of this.sent.entries()) {
+      const isBehind = this.sent
+        .slice(0, n)
+        .some(({ arrival, isDone }) => arrival.topics === everyTopic && !isDone);
+      if (!isBehind) one.isImpatient = true;
+    }
+    await this.clock.advance(500);
+    await this.turn();
+  }
+
   private mayBegin(one: Sent): boolean {
-    return this.sent.slice(0, this.sent.indexOf(one)).every((earlier) => earlier.allows(one.arrival));
+    return this.sent.slice(0, this.sent.indexOf(one)).every((earlier) => earlier.allows(one));
   }
 
   /** One of those that have begun, whether or not their code was called: one without room is refused. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { z } from 'zod';
 import type { Command } from '../../../server/commands/command.js';
+import { CommandOrder } from '../../../server/commands/command-order.js';
 import { CommandRouter } from '../../../server/commands/router.js';
 import { silentLog } from '../../../server/logging/log.js';
+import { systemClock } from '../../../server/primitives/clock.js';
 import type { Connection } from '../../../server/protocol/connection.js';
 import { RefusalError } from '../../../shared/errors.js';
 
@@ -34,6 +36,7 @@ describe('[P1] CommandRouter', () => {
     });
     router = new CommandRouter({
       commands: ['one', 'two', 'three'].map(command),
+      order: new CommandOrder({ clock: systemClock }),
       log: silentLog,
       admit: () => {
         if (!isLimited) return undefined;
@@ -44,6 +47,7 @@ describe('[P1] CommandRouter', () => {
           }),
         );
       },
+      stillAdmitted: () => {},
       onRefused: () => {},
     });
   });
