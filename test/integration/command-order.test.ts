@@ -156,6 +156,27 @@ for (const storage of ['memory', 'Redis'] as const) {
         assert.deepEqual(topics(), [`${topic}.held`]);
       });
 
+      it('a message that waits is stored if its client leaves by itself, and not if it is disconnected', async () => {
+        for (const leaves of [true, false]) {
+          const name = `${topic}.${leaves}.held`;
+          const one = await connectUnawaited(wire, service, `${user}-${leaves}`, ['user']);
+          const socket = service.service.io.of('/').sockets.get(one.connectionId)!;
+          void one.send(subscribe(name)).catch(() => {});
+          void one.send(publish(name)).catch(() => {});
+          await until(() => held.length === 1, 'the hook runs');
+          if (leaves) one.close();
+          else socket.disconnect(true);
+          await until(() => !service.service.io.of('/').sockets.has(one.connectionId), 'it has left');
+          held.splice(0)[0]!();
+          // Another one's message comes after it.
+          await emit(other, 'publish', { topic: `${name}.last`, payload: 1 });
+          const stored = async () => (await emit(other, 'history', { topic: name }))['messages'] as unknown[];
+          if (leaves) await until(async () => (await stored()).length === 1, 'it is stored');
+          else assert.deepEqual(await stored(), []);
+          one.close();
+        }
+      });
+
       it('what waits counts as unanswered, so that the transport is not read', async () => {
         const name = `${topic}.held`;
         const { inbound } = (
