@@ -11,6 +11,8 @@ import { pingCommand } from '../commands/ping.js';
 import { presenceCommand } from '../commands/presence.js';
 import { publishCommand } from '../commands/publish.js';
 import { refreshCommand } from '../commands/refresh.js';
+import { CommandOrder } from '../commands/command-order.js';
+import { systemClock } from '../primitives/clock.js';
 import { CommandRouter, type CommandRouterDependencies } from '../commands/router.js';
 import { publishRecord } from '../commands/publish-record.js';
 import { refusedTrace } from '../commands/refused-trace.js';
@@ -95,7 +97,12 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     ),
     historyCommand({ topics, permissions }, settings.topics),
     missedCommand(
-      { topics, permissions, sessionTopics: (id, userId) => sessions.topicsOf(id, userId) },
+      {
+        topics,
+        heldBy: (connection) => gate.heldBy(connection),
+        permissions,
+        sessionTopics: (id, userId) => sessions.topicsOf(id, userId),
+      },
       { ...settings.topics, maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
     ),
     presenceCommand({ presence, permissions }, settings.topics),
@@ -105,6 +112,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
   const traceRefused = refusedTrace(tracer, uuidV7);
   return new CommandRouter({
     commands,
+    order: new CommandOrder({ clock: systemClock }),
     log: parts.logOf('commands'),
     admit: parts.admit,
     stillAdmitted: parts.stillAdmitted,

@@ -147,7 +147,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const isExpensive = (name: string) => router.isExpensive(name);
   const answers = new BoundedAnswers(
     {
-      run: (connection, name, request) => router.run(connection, name, request),
+      run: (...command) => router.run(...command),
       isExpensive,
       budget: limits.answers,
       clock: systemClock,

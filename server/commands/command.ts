@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Mode } from '../control/control-state.js';
 import type { Connection } from '../protocol/connection.js';
 import type { FrameId, ServerFrame } from '../protocol/server-frame.js';
+import type { CommandPlace, Turn } from './command-turn.js';
 
 /** A request as a `/ws` client sends it. */
 export interface RequestFrame {
@@ -33,7 +34,10 @@ export interface Command<Request = unknown, Answer extends object = object> {
   readonly isExpensive?: true;
   /** Modes of the service in which it is refused. */
   readonly refusedIn: readonly Mode[];
-  run(connection: Connection, request: Request): Promise<Answer> | Answer;
+  /** How it is ordered with the others of its connection; undefined: it neither sees nor changes what others do. */
+  readonly order?: CommandPlace<Request>;
+  /** @param turn ends with the answer; the command ends it earlier if the answer comes later than its effect */
+  run(connection: Connection, request: Request, turn: Turn): Promise<Answer> | Answer;
 }
 
 /** The answer to a frame with an id, and to commands that have no frame of their own for it. */

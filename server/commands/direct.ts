@@ -5,6 +5,7 @@ import type { DirectAnswer, DirectSender } from '../direct/direct-sender.js';
 import type { UserQuotas } from '../limits/user-quotas.js';
 import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
+import type { Turn } from './command-turn.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
 import { confirmField, keyField, timeoutField, traceField, userIdField } from '../protocol/request-fields.js';
 import type { MessageTrace, MessageTracer } from '../tracing/message-tracer.js';
@@ -42,11 +43,13 @@ export function directCommand(
     carriesPayload: true,
     frame: { type: 'Direct', answer: (answer, { id }) => (id === undefined ? [] : [ackFrame(answer)]) },
     refusedIn: sending.refusedIn,
-    async run(connection, request) {
+    // The actor of the inbox keeps their order.
+    order: { mode: 'together', topics: () => [] },
+    async run(connection, request, turn) {
       const id = newId();
       const trace = tracer.begin(connection, 'direct', id, request.to, request.trace === true);
       try {
-        const answer = await send(connection, request, id, trace);
+        const answer = await send(connection, request, id, trace, turn);
         if (request.trace === true) answer.traced = trace !== undefined;
         return answer;
       } catch (error) {
@@ -61,6 +64,7 @@ export function directCommand(
     request: z.output<typeof schema>,
     id: string,
     trace: MessageTrace | undefined,
+    turn: Turn,
   ): Promise<DirectAnswer> {
     const check = () => permissions.check(connection.identity, 'direct', request.to);
     check();
@@ -80,6 +84,7 @@ export function directCommand(
       ...(request.key !== undefined && { key: request.key }),
       confirm: request.confirm ?? 'delivered',
       timeoutMs: request.timeout_ms ?? settings.confirmTimeoutMs,
+      onStored: () => turn.done(),
       ...(trace && { trace }),
     });
   }

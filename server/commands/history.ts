@@ -30,6 +30,7 @@ export function historyCommand(
     frame: { type: 'GetHistory', answer: (answer) => [ackFrame(answer)] },
     isExpensive: true,
     refusedIn: ['maintenance'],
+    order: { mode: 'alone', topics: ({ topic }) => [topic] },
     async run({ identity, wire }, { since, before, ...request }) {
       const topic = readTopicName(request.topic, 'topic');
       if (since !== undefined && before !== undefined)

@@ -2,15 +2,19 @@ import { z } from 'zod';
 import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import type { Permissions } from '../auth/permissions.js';
+import type { Connection } from '../protocol/connection.js';
 import { positionField, sessionIdField } from '../protocol/request-fields.js';
 import { boundedRecord } from '../protocol/request-shape.js';
 import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Topics } from '../topics/topics.js';
 import { binaryFormOf, messageOf, pageLimits, type AnswerSettings } from './answer-page.js';
 import { ackFrame, statusFrame, type RequestFrame, type Command } from './command.js';
+import { everyTopic } from './command-turn.js';
 
 interface MissedDependencies {
-  readonly topics: Topics;
+  readonly topics: Pick<Topics, 'missed'>;
+  /** The topics of a connection, also those that its session still awaits: `complete` is said of all of them. */
+  readonly heldBy: (connection: Connection) => Set<string>;
   readonly permissions: Permissions;
   /** Topics of a stored session of this user; empty when there is none. */
   readonly sessionTopics: (sessionId: string, userId: string) => Promise<string[]>;
@@ -38,7 +42,7 @@ interface MissedAnswer {
  * false if a log may not reach back far enough, or if there are further messages; then `next` is given.
  */
 export function missedCommand(
-  { topics, permissions, sessionTopics }: MissedDependencies,
+  { topics, heldBy, permissions, sessionTopics }: MissedDependencies,
   settings: AnswerSettings & { readonly maxTopicsPerConnection: number },
 ): Command<z.output<ReturnType<typeof schemaOf>>, MissedAnswer> {
   return {
@@ -47,10 +51,12 @@ export function missedCommand(
     frame: { type: 'GetMissedMessages', answer: missedFrames },
     isExpensive: true,
     refusedIn: ['maintenance'],
+    order: { mode: 'alone', topics: () => everyTopic },
     async run(connection, { since, session_id: sessionId, positions = {} }) {
       const { identity, wire } = connection;
-      const ofSession = sessionId === undefined ? [] : await sessionTopics(sessionId, identity.userId);
-      const names = new Set([...topics.positions(connection).keys(), ...ofSession]);
+      const names = heldBy(connection);
+      if (sessionId !== undefined)
+        for (const topic of await sessionTopics(sessionId, identity.userId)) names.add(topic);
       const allowed = [...names].filter((topic) => permissions.allows(identity, 'history', topic));
       const { messages, complete, next } = await topics.missed(allowed, {
         ...pageLimits(wire, settings.maxHistoryAnswer, settings),

@@ -36,6 +36,7 @@ export function presenceCommand(
     },
     isExpensive: true,
     refusedIn: ['maintenance'],
+    order: { mode: 'together', topics: ({ topic }) => [topic] },
     run(connection, { limit = usersLimit, cursor, ...request }) {
       const topic = readTopicName(request.topic, 'topic');
       dependencies.permissions.check(connection.identity, 'presence', topic);

@@ -97,7 +97,9 @@ export function publishCommand(
         id === undefined ? [] : [ackFrame(answer)],
     },
     refusedIn: publishing.refusedIn,
-    async run(connection, request) {
+    // The actor of the topic keeps their order.
+    order: { mode: 'together', topics: ({ topic }) => [topic] },
+    async run(connection, request, turn) {
       const startedAt = performance.now();
       const id = newId();
       const trace = tracer.begin(connection, 'publish', id, request.topic, request.trace === true);
@@ -130,6 +132,7 @@ export function publishCommand(
         });
         onQueued(connection, topic);
         receipt = await stored;
+        turn.done();
         trace?.stored(receipt);
       } catch (error) {
         if (confirmed) confirmations.cancel(id);

@@ -3,6 +3,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
 import type { Connection } from '../protocol/connection.js';
 import { statusFrame, type Command } from './command.js';
+import { everyTopic } from './command-turn.js';
 
 const schema = z.strictObject({ token: z.string().min(1).max(16_384) });
 
@@ -25,6 +26,9 @@ export function refreshCommand({
     schema,
     frame: { type: 'RefreshToken', answer: (answer) => [statusFrame('token_refreshed', answer)] },
     refusedIn: [],
+    // No later command has the rights of the former token, and no earlier one begins with those of the new one. What has
+    // no effect for long, because of a hook or the log, must not keep the client from renewing its token.
+    order: { mode: 'at_once', topics: () => everyTopic },
     async run(connection, request) {
       const identity = verify(request.token);
       const former = connection.identity;

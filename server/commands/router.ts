@@ -2,6 +2,8 @@ import { RefusalError, toWireError, type WireError } from '../../shared/errors.j
 import type { Log } from '../logging/log.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Command } from './command.js';
+import type { CommandOrder } from './command-order.js';
+import { freeTurn } from './command-turn.js';
 import type { StillAdmitted } from './still-admitted.js';
 import { beginningOf } from '../protocol/name.js';
 import { parseRequest } from '../protocol/parse-request.js';
@@ -11,6 +13,7 @@ export type Answer = ({ readonly ok: true } & object) | { readonly ok: false; re
 
 export interface CommandRouterDependencies {
   readonly commands: readonly Command[];
+  readonly order: CommandOrder;
   readonly log: Log;
   /**
    * Called before a command runs; throws or rejects to refuse it (limits, modes). If it returns a promise, the command waits for it. Undefined:
@@ -37,12 +40,17 @@ export interface RefusedCommand {
   readonly ran: boolean;
 }
 
-/** Validates, admits and runs commands, and converts every outcome into an answer. */
+/** Runs a command whose turn it is: may wait before, and look at what became of it. */
+export type RunWithin = (run: () => Promise<Answer>) => Promise<Answer>;
+
+/** Validates, admits and runs commands in their order, and converts every outcome into an answer. */
 export class CommandRouter {
   /** Commands that are not answered yet. */
   running = 0;
   private readonly commands: ReadonlyMap<string, Command>;
   private readonly byFrame: ReadonlyMap<string, Command>;
+  /** By connection, settles when the last command has been admitted, or refused, that had to wait for it. */
+  private readonly admissions = new Map<Connection, Promise<void>>();
 
   constructor(private readonly dependencies: CommandRouterDependencies) {
     const { commands } = dependencies;
@@ -65,16 +73,17 @@ export class CommandRouter {
     return this.commands.get(name)?.carriesPayload === true;
   }
 
-  /** Never throws and never rejects. */
-  async run(connection: Connection, name: string, request: unknown): Promise<Answer> {
+  /** Runs a command after the earlier ones of its connection that it depends on. Never throws and never rejects. */
+  async run(connection: Connection, name: string, request: unknown, within?: RunWithin): Promise<Answer> {
     let ran = false;
     this.running++;
+    let turn = freeTurn;
     try {
       const command = this.commands.get(name);
-      const admitted = this.dependencies.admit(connection, command);
+      const admitted = this.admit(connection, command);
       if (admitted !== undefined) {
         await admitted;
-        if (connection.isClosed === true) throw new RefusalError('conflict', 'the connection has closed');
+        checkOpen(connection);
         this.dependencies.stillAdmitted(connection, command);
       }
       if (command === undefined)
@@ -83,12 +92,27 @@ export class CommandRouter {
           `there is no command ${JSON.stringify(beginningOf(name, 50))}`,
         );
       const parsed = parseRequest(command.schema, request ?? {});
+      turn = this.dependencies.order.enter(connection, command.order, parsed);
+      if (turn.begun !== undefined) {
+        await turn.begun;
+        // A client that has left by itself may have what it sent before; answers would reach nobody.
+        if (command.carriesPayload !== true) checkOpen(connection);
+        this.dependencies.stillAdmitted(connection, command);
+      }
       ran = true;
-      return { ok: true, ...(await command.run(connection, parsed)) };
+      if (within === undefined) {
+        turn.runs();
+        return { ok: true, ...(await command.run(connection, parsed, turn)) };
+      }
+      return await within(async () => {
+        turn.runs();
+        return { ok: true, ...(await command.run(connection, parsed, turn)) };
+      });
     } catch (error) {
       return this.refuse({ connection, name, request, error, ran });
     } finally {
       this.running--;
+      turn.done();
     }
   }
 
@@ -101,6 +125,25 @@ export class CommandRouter {
     } catch (limit) {
       return this.refuse({ ...refused, error: limit }).error;
     }
+  }
+
+  /** Admits a command after the earlier ones of its connection, so that none overtakes another meanwhile. */
+  private admit(connection: Connection, command: Command | undefined): void | Promise<unknown> {
+    const { admissions } = this;
+    const admitted = this.dependencies.admit(connection, command);
+    const earlier = admissions.size > 0 ? admissions.get(connection) : undefined;
+    const all = earlier === undefined ? admitted : Promise.all([earlier, admitted]);
+    if (all === undefined) return undefined;
+    const settled = all
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        if (admissions.get(connection) === settled) admissions.delete(connection);
+      });
+    admissions.set(connection, settled);
+    return all;
   }
 
   private refuse(refused: Omit<RefusedCommand, 'code'>): Answer & { readonly ok: false } {
@@ -118,4 +161,8 @@ export class CommandRouter {
     }
     return { ok: false, error: wire };
   }
+}
+
+function checkOpen(connection: Connection): void {
+  if (connection.isClosed === true) throw new RefusalError('conflict', 'the connection has closed');
 }

@@ -41,7 +41,8 @@ export function subscribeCommand({
     schema,
     frame: { type: 'Subscribe', answer: subscribedFrames },
     refusedIn: subscribing.refusedIn,
-    async run(connection, { topics, since, presence = false }) {
+    order: { mode: 'alone', topics: ({ topics }) => topics },
+    async run(connection, { topics, since, presence = false }, turn) {
       const requests = [...new Set(topics)].map((topic, i) => ({
         topic,
         field: `topics[${i}]`,
@@ -49,7 +50,7 @@ export function subscribeCommand({
         presence,
       }));
       const answer: SubscribeAnswer = { topics: [], rejected: [] };
-      for (const outcome of await gate.subscribe(connection, requests)) {
+      for (const outcome of await gate.subscribe(connection, requests, (topic) => turn.doneWith(topic))) {
         if ('subscribed' in outcome) answer.topics.push(outcome.subscribed);
         else if (outcome.error instanceof RefusalError)
           answer.rejected.push(rejectionOf(outcome.topic, outcome.error));

@@ -19,6 +19,7 @@ export function unsubscribeCommand({
     schema,
     frame: { type: 'Unsubscribe', answer: (answer) => [statusFrame('unsubscribed', answer)] },
     refusedIn: [],
+    order: { mode: 'at_once', topics: ({ topics }) => topics },
     run: (connection, request) => ({ topics: gate.unsubscribe(connection, request.topics) }),
   };
 }

@@ -11,6 +11,8 @@ export interface DirectRequest {
   readonly key?: string;
   readonly confirm: 'stored' | 'delivered';
   readonly timeoutMs: number;
+  /** Called when the message is in the inbox. */
+  readonly onStored?: () => void;
   /** Called right before the message is stored, see `PublishRequest.recheck`. */
   readonly recheck: () => void;
   readonly trace?: MessageTrace;

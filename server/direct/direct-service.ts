@@ -90,6 +90,7 @@ export class DirectService implements DirectSender {
       });
       trace?.stored(receipt);
       onStored();
+      request.onStored?.();
       const until = request.confirm === 'delivered' ? 'acknowledged' : 'sent';
       const { delivered, expected } = await confirmations.wait(receipt, request.timeoutMs, until);
       if (delivered > 0) trace?.confirmed(delivered, expected);

@@ -59,8 +59,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   private readonly dropping = new Map<string, Position>();
   /** Subscribers that will be disconnected, each with the position it had reached. */
   private readonly leaving = new Map<string, Position>();
-  /** Subscribers that have lost messages, each with the position where the latest loss ends. */
-  private readonly losses = new Map<string, Position>();
+  /** Where the subscription of each subscriber began: it is written everything after that once. */
+  private readonly starts = new Map<string, Position>();
   private writtenTo: Position = { epoch: '', sequence: 0 };
   /** When the next flush is due, on the monotonic clock; undefined if none is planned. Set by the flusher. */
   dueAt: number | undefined;
@@ -97,21 +97,24 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     return this.readers.get(id)?.position ?? this.dropping.get(id) ?? this.leaving.get(id) ?? this.writtenTo;
   }
 
-  /**
-   * Whether everything after `since` has been sent to a subscriber, or will be. Everything after its latest
-   * loss has; without a loss, everything after `sentAfter`.
-   */
-  isSentTo(id: string, since: Position, sentAfter: Position): boolean {
-    // What `drop_oldest` has removed is announced, but not known here.
-    if (this.settings.overflow === 'drop_oldest') return false;
-    const { epoch, sequence } = this.losses.get(id) ?? sentAfter;
-    if (epoch !== since.epoch || sequence > since.sequence) return false;
-    return since.sequence <= this.positionOf(id).sequence && !this.dropping.has(id);
+  /** A subscription begins after a position: of a new subscriber, or of one that goes back to an earlier position. */
+  beginsAt(id: string, position: Position): void {
+    this.starts.set(id, position);
   }
 
-  /** A subscriber goes on after messages that it has lost. */
-  noteLoss(id: string, to: Position): void {
-    this.losses.set(id, { epoch: to.epoch, sequence: to.sequence });
+  /**
+   * Whether a subscriber has been written everything after a position of this log, or will be, so that a subscription
+   * from there has nothing to repeat. Unknown where the outbox drops messages of any topic.
+   */
+  covers(id: string, position: Position): boolean {
+    const start = this.starts.get(id);
+    if (start === undefined || this.dropping.has(id)) return false;
+    return position.sequence >= start.sequence && this.settings.overflow !== 'drop_oldest';
+  }
+
+  /** A subscriber that is catching up has everything up to a position. */
+  skipTo(id: string, position: Position): void {
+    this.readers.get(id)?.skipTo(position);
   }
 
   /** Makes a subscriber catch up from an earlier position before it is live. */
@@ -127,17 +130,17 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   left(id: string): void {
     this.readers.get(id)?.stop();
     this.readers.delete(id);
+    this.starts.delete(id);
     this.dropping.delete(id);
     this.leaving.delete(id);
-    this.losses.delete(id);
   }
 
   close(): void {
     for (const reader of this.readers.values()) reader.stop();
     this.readers.clear();
+    this.starts.clear();
     this.dropping.clear();
     this.leaving.clear();
-    this.losses.clear();
     this.pending = [];
   }
 
@@ -353,7 +356,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     reason: GapReason | 'outbox_overflow' = 'history_trimmed',
   ): void {
     this.dependencies.counts.gaps++;
-    this.noteLoss(subscriber.id, to);
+    if (this.starts.has(subscriber.id)) this.starts.set(subscriber.id, to);
     subscriber.emit('gap', {
       topic: this.name,
       epoch: to.epoch,

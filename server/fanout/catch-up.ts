@@ -60,6 +60,11 @@ export class CatchUp {
     this.cursor = position;
   }
 
+  /** The subscriber has everything up to a position from elsewhere: it need not be read. */
+  skipTo(position: Position): void {
+    if (position.sequence > this.cursor.sequence) this.cursor = position;
+  }
+
   /** The log has changed, but only after this position: the result of a running read is discarded. */
   readAgain(): void {
     this.cursor = { ...this.cursor };

@@ -1,5 +1,5 @@
-import { RefusalError, toWireError } from '../../shared/errors.js';
-import type { Answer } from '../commands/router.js';
+import { RefusalError } from '../../shared/errors.js';
+import type { Answer, RunWithin } from '../commands/router.js';
 import type { AnswerBudget, AnswerHold } from '../limits/answer-budget.js';
 import type { Clock } from '../primitives/clock.js';
 import type { ClientConnection } from './client-connection.js';
@@ -7,7 +7,8 @@ import type { ClientConnection } from './client-connection.js';
 type RunCommand = (connection: ClientConnection, command: string, request: unknown) => Promise<Answer>;
 
 interface BoundedAnswersDependencies {
-  readonly run: RunCommand;
+  /** Runs a command when it is its turn, if `within` is given within it. Never rejects. */
+  readonly run: (...command: [...Parameters<RunCommand>, within?: RunWithin]) => Promise<Answer>;
   /** Whether the answer of a command can be large. */
   readonly isExpensive: (command: string) => boolean;
   readonly budget: AnswerBudget;
@@ -16,7 +17,7 @@ interface BoundedAnswersDependencies {
 
 /**
  * Runs commands whose answers can be large within the answer budget of the process: room is reserved before a
- * command reads, and returned when the client has taken its answer or has left.
+ * command reads, when it is its turn, and returned when the client has taken its answer or has left.
  */
 export class BoundedAnswers {
   constructor(
@@ -26,33 +27,31 @@ export class BoundedAnswers {
 
   /** Runs a command. Never rejects. */
   readonly run: RunCommand = (connection, command, request) => {
-    const { run, isExpensive, budget } = this.dependencies;
+    const { run, isExpensive } = this.dependencies;
     if (!isExpensive(command)) return run(connection, command, request);
-    const { userId } = connection.identity;
-    const hold = budget.tryAcquire(userId, this.settings.answerBytes);
-    if (hold !== undefined) return this.runWith(hold, connection, command, request);
-    return budget.acquire(userId, this.settings.answerBytes).then(
-      (later) => this.runWith(later, connection, command, request),
-      (error: unknown) => ({ ok: false, error: toWireError(error) }),
-    );
+    return run(connection, command, request, (execute) => this.withRoom(connection, execute));
   };
 
-  private async runWith(
-    hold: AnswerHold,
-    connection: ClientConnection,
-    command: string,
-    request: unknown,
-  ): Promise<Answer> {
-    const { run, clock } = this.dependencies;
-    const { outbox } = connection;
-    if (outbox.isClosed) {
-      // It has left while it waited for room.
-      hold.release();
-      return { ok: false, error: new RefusalError('conflict', 'the connection has closed').toWire() };
+  /** @throws RefusalError `busy` if there is no room for too long */
+  private async withRoom(connection: ClientConnection, execute: () => Promise<Answer>): Promise<Answer> {
+    const { budget } = this.dependencies;
+    const { outbox, identity } = connection;
+    const { answerBytes } = this.settings;
+    const hold =
+      budget.tryAcquire(identity.userId, answerBytes) ?? (await budget.acquire(identity.userId, answerBytes));
+    try {
+      // It may have left while it waited for room.
+      if (outbox.isClosed) throw new RefusalError('conflict', 'the connection has closed');
+      return await execute();
+    } finally {
+      this.releaseWhenTaken(connection, hold);
     }
-    const answer = await run(connection, command, request);
+  }
+
+  private releaseWhenTaken(connection: ClientConnection, hold: AnswerHold): void {
+    const { outbox } = connection;
     // The answer is written in this turn.
-    clock.setImmediate(() => {
+    this.dependencies.clock.setImmediate(() => {
       if (outbox.isClosed || outbox.drained) {
         hold.release();
         return;
@@ -60,7 +59,6 @@ export class BoundedAnswers {
       hold.written(outbox.bytesInTransport ?? hold.bytes, () => connection.disconnect(unread()));
       outbox.onceTaken(() => hold.release());
     });
-    return answer;
   }
 }
 

@@ -100,14 +100,6 @@ export class LiveSession {
     this.changed = true;
   }
 
-  /**
-   * The position up to which the client has confirmed what it was sent, if the topic is subscribed. Everything
-   * after it has been sent on this connection, or will be.
-   */
-  provedAt(topic: string): Position | undefined {
-    return this.proved.get(topic);
-  }
-
   /** The session has been claimed: these topics of it must be subscribed, unless the connection has them already. */
   resumed(
     lease: SessionLease & { readonly owner: string },

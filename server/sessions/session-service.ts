@@ -149,11 +149,6 @@ export class SessionService {
     return this.live.get(connection.id)?.awaited(topic);
   }
 
-  /** See {@link LiveSession.provedAt}. */
-  provedAt(connection: Connection, topic: string): Position | undefined {
-    return this.live.get(connection.id)?.provedAt(topic);
-  }
-
   /** Whether the session of the connection has the topic, subscribed or awaited. */
   holds(connection: Connection, topic: string): boolean {
     return this.live.get(connection.id)?.holds(topic) ?? false;

@@ -5,14 +5,16 @@ export interface PendingSubscription {
   readonly topic: string;
   /** The client, or an operator, has unsubscribed it in the meantime. */
   isCancelled: boolean;
+  readonly onCancelled: () => void;
 }
 
 /** The subscriptions of all connections that are on their way. */
 export class PendingSubscriptions {
   private readonly byConnection = new Map<Connection, Set<PendingSubscription>>();
 
-  add(connection: Connection, topic: string): PendingSubscription {
-    const pending = { topic, isCancelled: false };
+  /** @param onCancelled called when the subscription is cancelled: it has no effect any more */
+  add(connection: Connection, topic: string, onCancelled: () => void): PendingSubscription {
+    const pending = { topic, isCancelled: false, onCancelled };
     const known = this.byConnection.get(connection);
     if (known === undefined) this.byConnection.set(connection, new Set([pending]));
     else known.add(pending);
@@ -37,6 +39,7 @@ export class PendingSubscriptions {
     for (const pending of this.byConnection.get(connection) ?? []) {
       if (pending.topic !== topic || pending.isCancelled) continue;
       pending.isCancelled = true;
+      pending.onCancelled();
       was = true;
     }
     return was;

@@ -35,11 +35,6 @@ export type SubscriptionOutcome =
 export interface GateSessions {
   /** A topic that the session is still to get back. */
   awaited(connection: Connection, topic: string): { readonly since: Position | undefined } | undefined;
-  /**
-   * The position up to which the client has confirmed what it was sent, if the topic is subscribed: everything
-   * after it is sent on this connection.
-   */
-  provedAt(connection: Connection, topic: string): Position | undefined;
   /** The topics that the session is still to get back. */
   awaitedTopics(connection: Connection): Iterable<string>;
   /** The connection is subscribed: from `since`, if given, else from `at`. */
@@ -87,18 +82,27 @@ export class SubscriptionGate {
     private readonly settings: SubscriptionGateSettings,
   ) {}
 
-  /** Subscribes a connection to topics, each by itself. Never rejects. The outcomes are in the order of the requests. */
+  /**
+   * Subscribes a connection to topics, each by itself. Never rejects. The outcomes are in the order of the requests.
+   *
+   * @param onSettled called with each topic that is subscribed, or will not be: perhaps long before a hook or the log
+   * has answered
+   */
   async subscribe(
     connection: Connection,
     requests: readonly SubscriptionRequest[],
+    onSettled: (topic: string) => void = () => {},
   ): Promise<SubscriptionOutcome[]> {
     const held = this.heldBy(connection);
     return Promise.all(
       requests.map(async (request) => {
+        const settled = () => onSettled(request.topic);
         try {
-          return { topic: request.topic, subscribed: await this.one(connection, request, held) };
+          return { topic: request.topic, subscribed: await this.one(connection, request, held, settled) };
         } catch (error) {
           return { topic: request.topic, error };
+        } finally {
+          settled();
         }
       }),
     );
@@ -168,25 +172,33 @@ export class SubscriptionGate {
     connection: Connection,
     request: SubscriptionRequest,
     held: Set<string>,
+    onCancelled: () => void,
   ): Promise<Subscribed> {
     const { topics, permissions, sessions, presence, onSubscribe } = this.dependencies;
     const topic = readTopicName(request.topic, request.field);
     this.check(connection, request);
     this.admit(topic, held);
-    const pending = this.pending.add(connection, topic);
+    const pending = this.pending.add(connection, topic, onCancelled);
     try {
       const hook = onSubscribe(connection, topic);
       if (hook !== undefined) await hook;
       this.confirm(connection, request, pending);
       const mayReadHistory = permissions.allows(connection.identity, 'history', topic);
-      const since = startOf(request.since, sessions.awaited(connection, topic)?.since, mayReadHistory);
+      const awaited = sessions.awaited(connection, topic);
+      const since = startOf(request.since, awaited?.since, mayReadHistory);
+      // False if the position is that of the session, and the topic has been subscribed from another one meanwhile.
+      const isWanted = () =>
+        request.since !== undefined ||
+        awaited === undefined ||
+        sessions.awaited(connection, topic) !== undefined;
+      let wanted = true;
       const subscribed = await topics.subscribe(connection, topic, since, () => {
         this.confirm(connection, request, pending);
         if (mayReadHistory && request.since !== undefined)
           permissions.check(connection.identity, 'history', topic);
-        return sessions.provedAt(connection, topic);
+        return (wanted = isWanted());
       });
-      sessions.subscribed(connection, topic, since, subscribed);
+      sessions.subscribed(connection, topic, wanted ? since : undefined, subscribed);
       if (request.presence === true) presence.watch(connection, topic);
       return subscribed;
     } finally {

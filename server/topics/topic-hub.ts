@@ -107,7 +107,7 @@ export class TopicHub implements Topics, BrokerListener {
     connection: Connection,
     topic: string,
     since: Position | undefined,
-    confirm: () => Position | undefined,
+    confirm: () => boolean,
   ): Promise<Subscribed> {
     const { audience } = this.dependencies;
     const activation = this.activate(topic);
@@ -117,8 +117,8 @@ export class TopicHub implements Topics, BrokerListener {
       const recovery = since === undefined ? undefined : await this.recoverable(activation, since);
       const subscriber = audience.connection(connection.id);
       if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
-      const sentAfter = confirm();
-      return this.join(activation, subscriber, recovery, sentAfter);
+      const isWanted = confirm();
+      return this.join(activation, subscriber, isWanted ? recovery : undefined);
     } finally {
       activation.pending--;
       this.dropIfUnused(activation);
@@ -340,36 +340,38 @@ export class TopicHub implements Topics, BrokerListener {
 
   /**
    * Joins within one turn, so that no message can be lost between the read from the log and the live
-   * messages. If everything after `sentAfter` has been sent to the subscriber, nothing of that is repeated.
+   * messages.
    */
-  private join(
-    activation: Activation,
-    subscriber: Subscriber,
-    recovery: Recovery | undefined,
-    sentAfter: Position | undefined,
-  ): Subscribed {
+  private join(activation: Activation, subscriber: Subscriber, recovery: Recovery | undefined): Subscribed {
     const { topic } = activation;
     const { audience } = this.dependencies;
     const alreadyIn = audience.members(topic.name)?.has(subscriber.id) ?? false;
     if (!alreadyIn) topic.flush();
     const { epoch, sequence } = topic.written;
     const at = { topic: topic.name, epoch, sequence };
-    if (recovery?.recovered === true && alreadyIn && sentAfter !== undefined) {
-      const { since } = recovery;
-      if (topic.isSentTo(subscriber.id, since, sentAfter))
-        return { ...at, recovered: true, missed: Math.max(0, sequence - since.sequence) };
+    if (alreadyIn && recovery !== undefined && this.covers(activation, subscriber, recovery.since)) {
+      topic.skipTo(subscriber.id, recovery.since);
+      return { ...at, recovered: true, missed: sequence - topic.positionOf(subscriber.id).sequence };
     }
     if (recovery?.recovered === true && recovery.since.sequence < sequence) {
       const reader = topic.catchUpFrom(subscriber, recovery.since);
       if (!alreadyIn) audience.join(subscriber.id, topic.name);
+      topic.beginsAt(subscriber.id, recovery.since);
       // After this turn, so that the answer to the command is sent first.
       this.dependencies.clock.setImmediate(() => reader.resumeWhenDrained());
       return { ...at, recovered: true, missed: sequence - recovery.since.sequence };
     }
-    if (!alreadyIn) audience.join(subscriber.id, topic.name);
+    if (!alreadyIn) {
+      audience.join(subscriber.id, topic.name);
+      topic.beginsAt(subscriber.id, topic.written);
+    }
     if (recovery === undefined) return at;
-    if (!recovery.recovered) topic.noteLoss(subscriber.id, at);
     return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
+  }
+
+  /** Whether a subscriber has everything after a position on its connection, or gets it. */
+  private covers({ topic, feed }: Activation, { id }: Subscriber, since: Position): boolean {
+    return isPositionIn(feed.position, since) && topic.covers(id, since);
   }
 
   /** A quarter of the time that subscribers here wait for a flush; 0 if a flush costs little. */

@@ -33,15 +33,14 @@ export interface Topics {
    * Subscribes a connection. With `since`, the missed messages are sent to it first, after the current turn.
    * Only the {@link import('./subscription-gate.js').SubscriptionGate} calls this: it makes the checks.
    *
-   * @param confirm called in the turn in which the connection joins, right before that; may throw to prevent
-   * it. Returns a position if the connection is subscribed already and everything after that position is sent
-   * to it: subscribing again from there, or from later, repeats nothing
+   * @param confirm called in the turn in which the connection joins, right before that; may throw to prevent it. False:
+   * if the connection is subscribed by now, it goes on as it is, and not from `since`.
    */
   subscribe(
     connection: Connection,
     topic: string,
     since: Position | undefined,
-    confirm: () => Position | undefined,
+    confirm: () => boolean,
   ): Promise<Subscribed>;
   /** Returns true if the connection was subscribed. */
   unsubscribe(connection: Connection, topic: string): boolean;

@@ -134,8 +134,8 @@ export class JsonClient {
   readonly received = new Received();
   readonly webSocket: WebSocket;
 
-  constructor(url: string, userId: string, query = '') {
-    this.webSocket = new WebSocket(`${url}?token=${tokenOf(userId)}${query}`);
+  constructor(url: string, userId: string, query = '', claims: object = {}) {
+    this.webSocket = new WebSocket(`${url}?token=${tokenOf(userId, claims)}${query}`);
     this.webSocket.on('error', () => {});
     this.webSocket.on('message', (data: Buffer) => {
       const frame = JSON.parse(data.toString()) as { type: string; data: Record<string, unknown> };

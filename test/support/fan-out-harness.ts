@@ -10,7 +10,7 @@ import { SendBufferBudget, type OutboxSettings } from '../../server/fanout/outbo
 import type { Audience } from '../../server/fanout/subscriber.js';
 import type { Wire } from '../../server/protocol/connection.js';
 import type { DeliveryTracer } from '../../server/tracing/message-tracer.js';
-import { epochAt } from '../../server/log/lineage.js';
+import { epochAt, isPositionIn } from '../../server/log/lineage.js';
 import { FakeClock } from './fake-clock.js';
 import { FakeSubscriber } from './fake-subscriber.js';
 import { ScriptedLog } from './scripted-log.js';
@@ -107,13 +107,27 @@ export class FanOutHarness {
     const recovers = missed > 0 && sequence + 1 >= log.end.firstSequence && sequence < written.sequence;
     this.rooms.get(topic.name)!.add(subscriber.id);
     if (!recovers) {
+      active.beginsAt(subscriber.id, written);
       subscriber.startAt(topic.name, written);
       return;
     }
     const since = { epoch: epochAt(topic.feed.position, sequence), sequence };
     subscriber.startAt(topic.name, since);
     const reader = active.catchUpFrom(subscriber, since);
+    active.beginsAt(subscriber.id, since);
     this.clock.setImmediate(() => reader.resumeWhenDrained());
+  }
+
+  /**
+   * Subscribes a member again, `back` messages before the position of its client, as the topic hub does where nothing
+   * has to be repeated. False if something has to.
+   */
+  again(subscriber: FakeSubscriber, { name, active, feed }: HarnessTopic, back = 0): boolean {
+    const at = subscriber.positions.get(name)!;
+    const since = back === 0 ? at : { epoch: at.epoch, sequence: Math.max(0, at.sequence - back) };
+    if (!isPositionIn(feed.position, since) || !active.covers(subscriber.id, since)) return false;
+    active.skipTo(subscriber.id, since);
+    return true;
   }
 
   leave(subscriber: FakeSubscriber, topic: HarnessTopic): void {

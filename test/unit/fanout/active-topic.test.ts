@@ -52,6 +52,45 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.equal(position(), 4);
   });
 
+  it('has nothing to repeat for a subscriber that subscribes again, from where it began on', async () => {
+    await make('catch_up');
+    harness.publish(topic, 3);
+    await harness.clock.advance(10);
+    assert.equal(position(), 3);
+    assert.equal(harness.again(reader, topic), true);
+    assert.equal(harness.again(reader, topic, 3), true);
+    const late = harness.addSubscriber('late');
+    harness.join(late, topic, 1);
+    assert.equal(harness.again(late, topic, 1), false, 'the second message was not written to it');
+    assert.equal(harness.again(late, topic), true);
+    await harness.clock.advance(1000);
+    assert.equal(late.transport.received.length, 1);
+  });
+
+  it('leaves out what a subscriber that catches up has got elsewhere', async () => {
+    await make('catch_up');
+    harness.publish(topic, 5);
+    await harness.clock.advance(10);
+    const late = harness.addSubscriber('late');
+    harness.join(late, topic, 5);
+    late.startAt('t', { epoch: topic.active.written.epoch, sequence: 3 });
+    assert.equal(harness.again(late, topic), true);
+    await harness.clock.advance(1000);
+    harness.takeReceived();
+    assert.equal(late.positions.get('t')!.sequence, 5);
+  });
+
+  it('does not take what was dropped for a slow reader for delivered', async () => {
+    await make('drop_newest');
+    await overflow(8);
+    assert.equal(harness.again(reader, topic), false);
+    await resume();
+    assert.equal(position(), 8);
+    assert.deepEqual(gaps(), [[4, 8, 'outbox_overflow']]);
+    assert.equal(harness.again(reader, topic), true);
+    assert.equal(harness.again(reader, topic, 4), false, 'the client may have them after the gap');
+  });
+
   it('does not collect more than a mebibyte', async () => {
     await make('catch_up');
     for (let n = 0; n < 10; n++) harness.publish(topic, 500);

@@ -12,6 +12,7 @@ const blockSize = 64;
 type Step =
   | { do: 'publish'; topic: number; count: number }
   | { do: 'join'; topic: number; subscriber: number; missed: number }
+  | { do: 'again'; topic: number; subscriber: number; back: number }
   | { do: 'leave'; topic: number; subscriber: number }
   | { do: 'stall' | 'resume' | 'close'; subscriber: number }
   | { do: 'read'; subscriber: number; bytes: number }
@@ -40,6 +41,7 @@ const step = fc.oneof(
     ),
   }),
   weighted(3, 'join', { topic, subscriber, missed: fc.nat(10) }),
+  weighted(3, 'again', { topic, subscriber, back: fc.nat(3) }),
   weighted(1, 'leave', { topic, subscriber }),
   weighted(5, 'stall', { subscriber }),
   weighted(2, 'resume', { subscriber }),
@@ -89,6 +91,9 @@ class Run {
         break;
       case 'join':
         if (this.isOpen(reader) && !harness.isMember(reader, its)) harness.join(reader, its, one.missed);
+        break;
+      case 'again':
+        if (this.isOpen(reader) && harness.isMember(reader, its)) harness.again(reader, its, one.back);
         break;
       case 'leave':
         // The client could not assign messages in flight to one of its two subscriptions.

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { toWireError } from '../../../shared/errors.js';
 import type { Answer } from '../../../server/commands/router.js';
 import { SendBufferBudget } from '../../../server/fanout/outbox.js';
 import { BoundedAnswers } from '../../../server/gateway/bounded-answers.js';
@@ -26,11 +27,17 @@ describe('[P7] BoundedAnswers', () => {
     answers = new BoundedAnswers(
       {
         // As a listener does, it writes the answer when it has it.
-        run: async (connection) => {
-          ran++;
-          await Promise.resolve();
-          (connection as unknown as FakeSubscriber).emit('answer', 'x'.repeat(600));
-          return { ok: true };
+        run: async (connection, _command, _request, within = (run) => run()) => {
+          try {
+            return await within(async () => {
+              ran++;
+              await Promise.resolve();
+              (connection as unknown as FakeSubscriber).emit('answer', 'x'.repeat(600));
+              return { ok: true };
+            });
+          } catch (error) {
+            return { ok: false, error: toWireError(error) };
+          }
         },
         isExpensive: (command) => command === 'history',
         budget,

@@ -1,0 +1,127 @@
+import { io, type Socket } from 'socket.io-client';
+import type { Message } from '../../shared/message.js';
+import { JsonClient, type TestAnswer } from './clients.js';
+import { tokenOf } from './replica.js';
+import { until } from './wait.js';
+
+/** A command in the form of Socket.IO. */
+export interface SentCommand {
+  readonly command: 'subscribe' | 'unsubscribe' | 'publish' | 'history' | 'missed' | 'refresh';
+  readonly request: object;
+}
+
+/** A client that sends commands without waiting for answers, and records what it receives. */
+export interface UnawaitedClient {
+  readonly connectionId: string;
+  /** Messages of its topics, in the order of their arrival. */
+  readonly messages: readonly Pick<Message, 'topic' | 'sequence'>[];
+  /** Sends a command; resolves to its answer, in the form of Socket.IO. */
+  send(sent: SentCommand): Promise<TestAnswer>;
+  close(): void;
+}
+
+/** Connects a client to an embedded service. */
+export async function connectUnawaited(
+  wire: 'Socket.IO' | '/ws',
+  service: { readonly url: string; readonly webSocketUrl: string },
+  userId: string,
+  roles: readonly string[],
+): Promise<UnawaitedClient> {
+  return wire === 'Socket.IO'
+    ? SocketIoClient.connect(service.url, tokenOf(userId, { roles }))
+    : FrameClient.connect(service.webSocketUrl, userId, roles);
+}
+
+class SocketIoClient implements UnawaitedClient {
+  readonly messages: Message[] = [];
+
+  private constructor(
+    private readonly socket: Socket,
+    readonly connectionId: string,
+  ) {
+    socket.on('message', (message: Message) => this.messages.push(message));
+  }
+
+  static async connect(url: string, token: string): Promise<SocketIoClient> {
+    const socket = io(url, {
+      forceNew: true,
+      reconnection: false,
+      transports: ['websocket'],
+      auth: { token },
+    });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('status', () => resolve());
+      socket.once('connect_error', reject);
+    });
+    return new SocketIoClient(socket, socket.id!);
+  }
+
+  send({ command, request }: SentCommand): Promise<TestAnswer> {
+    return this.socket.timeout(60_000).emitWithAck(command, request) as Promise<TestAnswer>;
+  }
+
+  close(): void {
+    this.socket.disconnect();
+  }
+}
+
+const frameTypes = {
+  subscribe: 'Subscribe',
+  unsubscribe: 'Unsubscribe',
+  publish: 'Broadcast',
+  history: 'GetHistory',
+  missed: 'GetMissedMessages',
+  refresh: 'RefreshToken',
+} as const;
+
+class FrameClient implements UnawaitedClient {
+  private sent = 0;
+  private readonly answered = new Map<unknown, (answer: TestAnswer) => void>();
+
+  private constructor(
+    private readonly client: JsonClient,
+    readonly connectionId: string,
+  ) {
+    client.webSocket.on('message', (data: Buffer) => this.onFrame(data.toString()));
+  }
+
+  static async connect(url: string, userId: string, roles: readonly string[]): Promise<FrameClient> {
+    const client = new JsonClient(url, userId, '', { roles });
+    await until(() => client.of('Status').length > 0, 'the client is connected', 30_000);
+    const { connection_id: id } = client.of('Status')[0]!.data['details'] as { connection_id: string };
+    return new FrameClient(client, id);
+  }
+
+  get messages(): readonly Message[] {
+    return this.client.received.messages;
+  }
+
+  send({ command, request }: SentCommand): Promise<TestAnswer> {
+    const id = ++this.sent;
+    return new Promise((resolve) => {
+      this.answered.set(id, resolve);
+      this.client.send({ type: frameTypes[command], id, data: request });
+    });
+  }
+
+  close(): void {
+    this.client.close();
+  }
+
+  private onFrame(text: string): void {
+    const { type, data, id } = JSON.parse(text) as {
+      type: string;
+      data: { details?: Record<string, unknown> };
+      id?: number;
+    };
+    const resolve = this.answered.get(id);
+    if (resolve === undefined) return;
+    this.answered.delete(id);
+    if (type === 'Error') resolve({ ok: false, error: data as never });
+    else if (type !== 'Status') resolve({ ok: true, ...data });
+    else {
+      const { positions, ...details } = data.details!;
+      resolve({ ok: true, ...details, ...(positions !== undefined && { topics: positions }) });
+    }
+  }
+}
