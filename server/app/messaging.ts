@@ -88,7 +88,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     {
       store: storage.sessions,
       topics,
-      replicaId: parts.replicaId,
+      replicaId: storage.bus.replicaId,
       calls: {
         handle: (name, handler) => calls.handle(name, handler),
         ask: (replica, name, data) => calls.ask(replica, name, data),
