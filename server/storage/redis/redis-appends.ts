@@ -4,12 +4,15 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, InboxShares, Retention } from '../../log/broker.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
+import type { RedisProcess } from './redis-process.js';
 import { RedisScript } from './redis-script.js';
+import type { SeenPositions } from './seen-positions.js';
 import type { TopicKeys } from './topic-keys.js';
 
 interface RedisAppendsDependencies {
   readonly link: RedisLink;
   readonly keys: TopicKeys;
+  readonly seen: SeenPositions;
   readonly retentionOf: (topic: string) => Retention;
   readonly freshEpoch: () => string;
   /** Converts an error of Redis to the error for the caller. */
@@ -104,7 +107,7 @@ export class RedisAppends {
       for (const append of appends) append.reject(link.unavailable());
       return;
     }
-    const call = this.callOf(appends, redis.runId);
+    const call = this.callOf(appends, redis);
     let reached: Promise<boolean> | undefined;
     // WAIT follows the script in the same pipeline. If the script is sent twice, the last WAIT counts: it
     // follows the call that ran.
@@ -126,8 +129,11 @@ export class RedisAppends {
   }
 
   /** Keys and arguments, as the header of the script describes them. */
-  private callOf(appends: readonly Append[], runId: string): { keys: string[]; args: RedisArgument[] } {
-    const { keys: names, retentionOf, freshEpoch, now } = this.dependencies;
+  private callOf(
+    appends: readonly Append[],
+    { runId, histories }: RedisProcess,
+  ): { keys: string[]; args: RedisArgument[] } {
+    const { keys: names, seen, retentionOf, freshEpoch, now } = this.dependencies;
     const keys: string[] = [];
     const blobs: Buffer[] = [];
     const retentions: Retention[] = [];
@@ -152,10 +158,10 @@ export class RedisAppends {
       let which = retentions.indexOf(retention);
       if (which < 0) which = retentions.push(retention) - 1;
       const mustExist = entries.every(({ noNewTopic }) => noNewTopic !== undefined);
-      lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount}${lengths}\n`;
+      lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount} ${seen.of(topic)}${lengths}\n`;
     }
     const args = [
-      `${runId} ${this.writer} ${now()} ${freshEpoch()}`,
+      `${runId} ${histories.join()} ${this.writer} ${now()} ${freshEpoch()}`,
       lines,
       blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
       keyedLines,
@@ -169,16 +175,25 @@ export class RedisAppends {
   }
 
   private settle(append: Append, answer: string, durability: Durability): void {
-    const { link, refusal, retentionOf } = this.dependencies;
+    const { link, refusal } = this.dependencies;
     if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
     else if (answer === 'absent')
       append.resolve(append.entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     else if (answer === 'full') append.reject(logIsFull());
     else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
-    else {
-      const sharesOf = () => retentionOf(append.topic).shares!;
-      append.resolve(readReceipts(answer, append.entries, durability, sharesOf));
+    else append.resolve(this.receipts(append, answer, durability));
+  }
+
+  private receipts({ topic, entries }: Append, answer: string, durability: Durability): AppendReceipt[] {
+    const sharesOf = () => this.dependencies.retentionOf(topic).shares!;
+    const receipts = readReceipts(answer, entries, durability, sharesOf);
+    for (let i = receipts.length - 1; i >= 0; i--) {
+      const { epoch, sequence, duplicate, refusal } = receipts[i]!;
+      if (duplicate || refusal !== undefined) continue;
+      this.dependencies.seen.note(topic, epoch, sequence);
+      break;
     }
+    return receipts;
   }
 
   /** Looks up the outcome of a batch whose response was lost, until it is known. */

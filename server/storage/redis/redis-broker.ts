@@ -18,6 +18,7 @@ import { decodeBatch, decodePrevious } from './batch-codec.js';
 import { RedisAppends } from './redis-appends.js';
 import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import { SeenPositions } from './seen-positions.js';
 import { TopicKeys } from './topic-keys.js';
 
 interface RedisBrokerDependencies {
@@ -49,13 +50,14 @@ const metaGraceMs = 60_000;
  * The log in Redis: one Lua script per batch, see `lua/append.lua`. All keys of a topic share the hash tag
  * `{topic}`.
  *
- * An epoch is bound to a Redis process: if another process wrote last, the script continues under a new
- * epoch.
+ * An epoch is bound to a history of Redis: if the last write belongs to another one, or the log is shorter than
+ * this replica has seen it, it goes on under a new epoch. See `lua/includes/epoch.lua`.
  */
 export class RedisBroker implements Broker {
   private readonly readScript = new RedisScript('read');
   private readonly removeScript = new RedisScript('inbox-remove');
   private readonly keys: TopicKeys;
+  private readonly seen = new SeenPositions();
   private readonly appends: RedisAppends;
   private readonly epochPrefix = randomBytes(6).readUIntBE(0, 6).toString(36).padStart(7, '0').slice(-7);
   private epochNumber = 0;
@@ -72,6 +74,7 @@ export class RedisBroker implements Broker {
       {
         link,
         keys: this.keys,
+        seen: this.seen,
         retentionOf,
         freshEpoch: () => this.freshEpoch(),
         refusal: (error) => this.refusal(error),
@@ -114,9 +117,11 @@ export class RedisBroker implements Broker {
   }
 
   follow(topic: string): Promise<void> {
-    return this.dependencies.link.subscribe(this.keys.channel(topic), (message) =>
-      this.listener?.onBatch(decodeBatch(topic, message)),
-    );
+    return this.dependencies.link.subscribe(this.keys.channel(topic), (message) => {
+      const batch = decodeBatch(topic, message);
+      this.seen.note(topic, batch.epoch, batch.firstSequence + batch.entries.length - 1);
+      this.listener?.onBatch(batch);
+    });
   }
 
   unfollow(topic: string): Promise<void> {
@@ -164,7 +169,7 @@ export class RedisBroker implements Broker {
     if (link.redis === undefined) throw link.unavailable();
     const retention = retentionOf(topic);
     const args = [
-      link.redis.runId,
+      `${link.redis.runId} ${link.redis.histories.join()} ${this.seen.of(topic)}`,
       this.freshEpoch(),
       String(retention.historyTtlMs + metaGraceMs),
       what,
@@ -180,7 +185,9 @@ export class RedisBroker implements Broker {
       const keys = [this.keys.log(topic), this.keys.meta(topic)];
       const reply = await this.readScript.run<ReadReply | []>(link, keys, args, 'buffers');
       if (reply.length === 0) throw memory?.refusal() ?? link.unavailable();
-      return readSlice(reply);
+      const slice = readSlice(reply);
+      this.seen.noteEnd(topic, slice.end);
+      return slice;
     } catch (error) {
       throw this.refusal(error);
     }

@@ -3,7 +3,7 @@ import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'r
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
-import { identifyRedis, type RedisProcess } from './redis-process.js';
+import { formerNames, identifyRedis, isSameName, readReplication, type RedisProcess } from './redis-process.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 
 interface RedisLinkSettings {
@@ -33,7 +33,8 @@ export class ResponseLostError extends Error {
 
 const bufferReplies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const;
 const watchMs = 250;
-const pingMs = 1000;
+/** How often Redis is asked for its role and history, in milliseconds. */
+const checkMs = 1000;
 const loadingRetryMs = 100;
 const identifyRetryMs = 1000;
 
@@ -47,13 +48,15 @@ export class RedisLink {
   private commands: RedisClient;
   private readonly subscriber: RedisSubscriber;
   private process: RedisProcess | undefined;
+  /** The process that was connected last. */
+  private lastProcess: RedisProcess | undefined;
   private stalled = false;
   private started = false;
   private closed = false;
   private outstanding = 0;
   /** Time of the last response on the command connection, or of sending the first unanswered command. */
   private lastReceivedAt = performance.now();
-  private lastSentAt = 0;
+  private lastCheckAt = 0;
   private lastLookAt = performance.now();
   /** Counts identifications, so that the result for an earlier connection is ignored. */
   private identification = 0;
@@ -172,7 +175,6 @@ export class RedisLink {
   ): Promise<Reply> {
     const now = performance.now();
     if (this.outstanding++ === 0) this.lastReceivedAt = now;
-    this.lastSentAt = now;
     try {
       const reply = form === 'buffers' ? client.sendCommand(args, bufferReplies) : client.sendCommand(args);
       return (await reply) as Reply;
@@ -257,10 +259,11 @@ export class RedisLink {
     while (valid() && !this.closed) {
       let waitMs = identifyRetryMs;
       try {
-        const found = await identifyRedis((args) => this.send(client, args, 'strings'));
+        const found = await identifyRedis((args) => this.send(client, args, 'strings'), this.lastProcess);
         if (!valid()) return;
         if (typeof found === 'object') {
           this.process = found;
+          this.lastProcess = found;
           this.toldReplica = false;
           this.counts.reconnects++;
           this.update();
@@ -283,6 +286,37 @@ export class RedisLink {
     }
   }
 
+  /**
+   * Asks Redis whether it is still the one that was identified: it can be demoted, take over the data of another,
+   * and be promoted again, on open connections.
+   */
+  private async checkHistory(): Promise<void> {
+    const client = this.commands;
+    let answer: string;
+    try {
+      answer = await this.send<string>(client, ['INFO', 'replication'], 'strings');
+    } catch {
+      // The connection was lost, or commands are refused: both are handled where it happens.
+      return;
+    }
+    const { process } = this;
+    if (client !== this.commands || process === undefined) return;
+    const now = readReplication(answer);
+    const former = formerNames(process, now);
+    if (former === undefined) {
+      this.dependencies.log.warn('Redis has been replaced, or was a replica meanwhile', {
+        run_id: process.runId,
+        replication_id: now.id,
+        offset: now.offset,
+      });
+      this.doubt(client);
+      return;
+    }
+    const histories = isSameName(process, now) ? process.histories : [now.id!, ...former];
+    this.process = { ...process, histories, offset: now.offset };
+    this.lastProcess = this.process;
+  }
+
   /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */
   private look(): void {
     const now = performance.now();
@@ -292,10 +326,12 @@ export class RedisLink {
     if (this.closed || !this.started || late) return;
     this.subscriber.watch();
     const silentMs = now - this.lastReceivedAt;
-    if (this.commands.isReady && this.outstanding === 0) {
-      if (now - this.lastSentAt >= pingMs) this.send(this.commands, ['PING'], 'strings').catch(() => {});
-      return;
+    const isIdle = this.outstanding === 0;
+    if (this.commands.isReady && this.process !== undefined && now - this.lastCheckAt >= checkMs) {
+      this.lastCheckAt = now;
+      void this.checkHistory();
     }
+    if (this.commands.isReady && isIdle) return;
     if (!this.stalled && this.process !== undefined && silentMs > this.settings.commandTimeoutMs) {
       this.stalled = true;
       this.counts.stalls++;

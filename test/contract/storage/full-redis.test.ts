@@ -111,12 +111,12 @@ describe('[P7] a Redis whose memory is full', function () {
     [
       'append',
       ['rtc:{n}:log', 'rtc:{n}:meta'],
-      ['run w 1 e', '1 1 1 0 1\n', 'x', '', '9 999 999 999 0 0 0 0'],
+      ['run h w 1 e', '1 1 1 0 - 1\n', 'x', '', '9 999 999 999 0 0 0 0'],
     ],
     [
       'append',
       ['rtc:{t}:log', 'rtc:{t}:meta'],
-      ['run w 1 e', '1 1 1 0 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
+      ['run h w 1 e', '1 1 1 0 - 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
     ],
     ['forget-fields', ['map'], ['field', '5'], 'stored'],
     ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from'], ['1'], 'stored'],
@@ -131,7 +131,7 @@ describe('[P7] a Redis whose memory is full', function () {
     [
       'read',
       ['rtc:{n}:log', 'rtc:{n}:meta'],
-      ['run', 'e', '1000', 'end', '0', '0', '1', '9', '99', '1', '1000'],
+      ['run h -', 'e', '1000', 'end', '0', '0', '1', '9', '99', '1', '1000'],
     ],
     ['replica-leave', [...registryKeys, 'topics'], ['a'], 'stored'],
     ['replica-name', registryKeys, ['x', 'b', 'rtc:bus:'], 'stored'],
