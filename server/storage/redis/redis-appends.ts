@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ErrorReply } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, InboxShares, Retention } from '../../log/broker.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
@@ -44,6 +45,8 @@ interface Append {
 
 const resolveRetryMs = 50;
 const waitReplicasMs = 1000;
+/** Redis identifies itself anew within this time, if it is there. */
+const identifyLimitMs = 1000;
 /**
  * A call of the script blocks Redis for about 25 µs per topic: these limits keep a call to a few
  * milliseconds.
@@ -99,8 +102,8 @@ export class RedisAppends {
     void this.send(from === 0 ? gathered : gathered.slice(from));
   }
 
-  /** Never rejects: each append gets its own outcome. */
-  private async send(appends: readonly Append[]): Promise<void> {
+  /** Never rejects: each append gets its own outcome. `again`: Redis is identified anew since the last attempt. */
+  private async send(appends: readonly Append[], again = false): Promise<void> {
     const { link, refusal } = this.dependencies;
     const { redis } = link;
     if (redis === undefined) {
@@ -117,6 +120,10 @@ export class RedisAppends {
     try {
       answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', afterSending);
     } catch (error) {
+      if (!again && error instanceof ErrorReply && error.message.includes('OTHERHISTORY')) {
+        await link.recheckHistory(identifyLimitMs);
+        return this.send(appends, true);
+      }
       for (const append of appends) {
         if (error instanceof ResponseLostError) void this.resolve(append, redis.fsyncAlways);
         else append.reject(refusal(error));

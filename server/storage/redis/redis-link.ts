@@ -3,7 +3,13 @@ import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'r
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
-import { formerNames, identifyRedis, isSameName, readReplication, type RedisProcess } from './redis-process.js';
+import {
+  formerNames,
+  identifyRedis,
+  isSameName,
+  readReplication,
+  type RedisProcess,
+} from './redis-process.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 
 interface RedisLinkSettings {
@@ -284,6 +290,12 @@ export class RedisLink {
       // Reconnect: the address may lead to another Redis by now.
       if (valid() && waitMs === identifyRetryMs) return this.replace();
     }
+  }
+
+  /** A script has found another history than this link knows. Resolves when it is known, or after `limitMs`. */
+  async recheckHistory(limitMs: number): Promise<void> {
+    await this.checkHistory();
+    await this.whenUp(limitMs);
   }
 
   /**

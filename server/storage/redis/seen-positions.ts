@@ -32,7 +32,10 @@ export class SeenPositions {
   }
 
   /** The end of a log as it was read: it shows which epoch came before. */
-  noteEnd(topic: string, { epoch, sequence, previous }: Position & { readonly previous: readonly Position[] }): void {
+  noteEnd(
+    topic: string,
+    { epoch, sequence, previous }: Position & { readonly previous: readonly Position[] },
+  ): void {
     this.note(topic, epoch, sequence);
     this.topics.get(topic)!.before = previous[0]?.epoch ?? '';
   }

@@ -111,12 +111,12 @@ describe('[P7] a Redis whose memory is full', function () {
     [
       'append',
       ['rtc:{n}:log', 'rtc:{n}:meta'],
-      ['run h w 1 e', '1 1 1 0 - 1\n', 'x', '', '9 999 999 999 0 0 0 0'],
+      ['run HISTORY w 1 e', '1 1 1 0 - 1\n', 'x', '', '9 999 999 999 0 0 0 0'],
     ],
     [
       'append',
       ['rtc:{t}:log', 'rtc:{t}:meta'],
-      ['run h w 1 e', '1 1 1 0 - 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
+      ['run HISTORY w 1 e', '1 1 1 0 - 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
     ],
     ['forget-fields', ['map'], ['field', '5'], 'stored'],
     ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from'], ['1'], 'stored'],
@@ -177,7 +177,12 @@ describe('[P7] a Redis whose memory is full', function () {
       await call('SET', 'session:a', 'before');
       await fill();
       const before = await dump();
-      const run = new RedisScript(name).run(link, scriptKeys, args);
+      const history = link.redis!.histories[0]!;
+      const run = new RedisScript(name).run(
+        link,
+        scriptKeys,
+        args.map((arg) => arg.replace('HISTORY', history)),
+      );
       if (isStored === undefined) {
         await assert.rejects(run, /OOM/);
         assert.deepEqual(await dump(), before);
