@@ -338,6 +338,9 @@ export class TopicHub implements Topics, BrokerListener {
     }
     const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
     const inside = isPositionIn(end, since);
+    // The client was served by a replica that is ahead of this one. Its messages must not come again.
+    if (inside && (since.sequence > written.sequence || end.epoch !== written.epoch))
+      await activation.feed.reach(end);
     const recovered = inside && since.sequence + 1 >= end.firstSequence;
     return { since, recovered, missed: inside ? end.sequence - since.sequence : lostAtLeast(end) };
   }

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Socket } from 'socket.io-client';
+import type { Message } from '../../shared/message.js';
+import type { Position } from '../../shared/position.js';
+import { connectClient, emit } from '../support/clients.js';
+import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
+import { TestRedis } from '../support/redis.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+import { until } from '../support/wait.js';
+
+interface Gap extends Position {
+  readonly reason: string;
+  readonly previous: Position;
+}
+
+/** A client that records what it receives. */
+interface Reader {
+  readonly socket: Socket;
+  readonly messages: Message[];
+  readonly gaps: Gap[];
+}
+
+const promptly = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
+
+describe('replicas whose Redis is in trouble', function () {
+  this.timeout(60_000);
+  const services: EmbeddedService[] = [];
+  const servers: TestRedis[] = [];
+  const proxies: TcpProxy[] = [];
+  const sockets: Socket[] = [];
+
+  const startRedis = async (more: readonly string[] = []) => {
+    const redis = await TestRedis.start('none', [...promptly, ...more]);
+    servers.push(redis);
+    return redis;
+  };
+  const startService = async (url: string, name: string, more: NodeJS.ProcessEnv = {}) => {
+    const service = await startEmbedded({ REDIS_URL: url, REPLICA_ID: name, ...more });
+    services.push(service);
+    return service;
+  };
+  const read = async ({ url }: EmbeddedService, user: string): Promise<Reader> => {
+    const socket = await connectClient(url, user);
+    sockets.push(socket);
+    const reader: Reader = { socket, messages: [], gaps: [] };
+    socket.on('message', (message: Message, confirm?: () => void) => {
+      reader.messages.push(message);
+      confirm?.();
+    });
+    socket.on('direct', (_message: Message, confirm: () => void) => confirm());
+    socket.on('gap', (gap: Gap) => reader.gaps.push(gap));
+    return reader;
+  };
+  const subscribe = async ({ socket }: Reader, topic: string, since?: Position) => {
+    const answer = await emit(socket, 'subscribe', {
+      topics: [topic],
+      ...(since && { since: { [topic]: since } }),
+    });
+    return (answer['topics'] as (Position & { recovered?: boolean; missed?: number })[])[0]!;
+  };
+  const publish = async ({ socket }: Reader, topic: string, payload: unknown, more: object = {}) => {
+    const answer = await emit(socket, 'publish', { topic, payload, ...more });
+    return answer as typeof answer & Position;
+  };
+  const payloads = ({ messages }: Reader) => messages.map(({ payload }) => payload);
+  const positionOf = ({ epoch, sequence }: Position) => ({ epoch, sequence });
+  const isReady = async ({ url }: EmbeddedService) =>
+    (await fetch(`${url}/health/ready`).catch(() => undefined))?.ok === true;
+
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.disconnect();
+    await Promise.all(services.splice(0).map(({ service }) => service.close()));
+    await Promise.all(proxies.splice(0).map((proxy) => proxy.stop()));
+    await Promise.all(servers.splice(0).map((redis) => redis.stop()));
+  });
+
+  it('[P5] tell every subscriber of a tail that was lost under the same run_id, and give no position two messages', async () => {
+    const redis = await startRedis();
+    const other = await startRedis();
+    const replication = async (of: TestRedis, field: string) => (await of.info('replication')).get(field);
+    const replicate = async (to: TestRedis, from: TestRedis) => {
+      await to.command(`REPLICAOF 127.0.0.1 ${from.port}`);
+      await until(
+        async () => (await replication(to, 'master_link_status')) === 'up',
+        'it has the data',
+        20_000,
+      );
+    };
+    await replicate(other, redis);
+    const pair = [await startService(redis.url, 'a'), await startService(redis.url, 'b')] as const;
+    const readers = [await read(pair[0], 'ann'), await read(pair[1], 'bob')];
+    for (const reader of readers) {
+      await subscribe(reader, 't');
+      await subscribe(reader, 'quiet');
+    }
+    const sender = await read(pair[0], 'eve');
+    const stored = [];
+    stored.push(await publish(sender, 'quiet', 'q'));
+    for (const payload of ['a', 'b', 'c']) stored.push(await publish(sender, 't', payload));
+    await until(
+      async () =>
+        (await replication(other, 'slave_repl_offset')) === (await replication(redis, 'master_repl_offset')),
+      'the other has the messages',
+      20_000,
+    );
+    await other.command('REPLICAOF NO ONE');
+    for (const payload of ['lost 1', 'lost 2', 'lost 3']) await publish(sender, 't', payload);
+    await until(
+      () => readers.every((reader) => payloads(reader).includes('lost 3')),
+      'they have seen the tail',
+    );
+    const runId = (await redis.info('server')).get('run_id');
+    await replicate(redis, other);
+    await redis.command('REPLICAOF NO ONE');
+    assert.equal((await redis.info('server')).get('run_id'), runId);
+
+    await until(() => readers.every(({ gaps }) => gaps.length > 0), 'every subscriber is notified', 20_000);
+    await until(async () => (await Promise.all(pair.map(isReady))).every(Boolean), 'both are ready', 20_000);
+    for (const payload of ['d', 'e', 'f', 'g']) stored.push(await publish(sender, 't', payload));
+    await until(() => readers.every((reader) => payloads(reader).includes('g')), 'they go on');
+    const positions = new Map<string, unknown>();
+    for (const { messages, gaps } of readers) {
+      assert.deepEqual(
+        gaps.map(({ reason, sequence, previous }) => [reason, previous.sequence, sequence]),
+        [['log_rolled_back', 6, 3]],
+      );
+      for (const { topic, epoch, sequence, payload } of messages) {
+        const position = `${topic} ${epoch}:${sequence}`;
+        assert.equal(positions.get(position) ?? payload, payload, position);
+        positions.set(position, payload);
+      }
+    }
+    const { messages } = await emit(sender.socket, 'history', { topic: 't', limit: 100 });
+    assert.deepEqual((messages as Message[]).map(positionOf), stored.slice(1).map(positionOf));
+  });
+
+  it('[P2.2] bring the feed up to the position of a client that was served by a replica ahead of it', async () => {
+    const redis = await startRedis();
+    const proxy = await TcpProxy.start(redis.port);
+    proxies.push(proxy);
+    const ahead = await startService(redis.url, 'a');
+    const late = await startService(proxy.url, 'b', { RTC_REDIS_STALL_LIMIT_MS: '3000' });
+    const bystander = await read(late, 'bob');
+    await subscribe(bystander, 't');
+    const sender = await read(ahead, 'eve');
+    await publish(sender, 't', 1);
+    await until(() => bystander.messages.length === 1, 'the late replica has the first message');
+    proxy.hold('subscriptions');
+    let last!: Position;
+    for (const payload of [2, 3, 4, 5]) last = positionOf(await publish(sender, 't', payload));
+    const returning = await read(late, 'ann');
+    const answer = await subscribe(returning, 't', last);
+    assert.deepEqual([answer.sequence, answer.recovered, answer.missed], [5, true, 0]);
+    await until(() => bystander.messages.length === 5, 'the feed has been read from the log');
+    // With a new connection for subscriptions, live messages arrive again.
+    await until(
+      async () => {
+        await publish(sender, 't', 6);
+        await sleep(200);
+        return returning.messages.length > 0;
+      },
+      'live messages',
+      40_000,
+    );
+    assert.equal(returning.messages[0]!.sequence, 6);
+    for (const { messages, gaps } of [returning, bystander]) {
+      assert.deepEqual(gaps, []);
+      messages.forEach(({ sequence }, n) => assert.equal(sequence, messages[0]!.sequence + n));
+    }
+  });
+});
