@@ -4,6 +4,7 @@ import { ErrorReply } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, InboxShares, Retention } from '../../log/broker.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
+import type { Log } from '../../logging/log.js';
 import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
 import type { RedisProcess } from './redis-process.js';
 import { RedisScript } from './redis-script.js';
@@ -18,6 +19,7 @@ interface RedisAppendsDependencies {
   readonly freshEpoch: () => string;
   /** Converts an error of Redis to the error for the caller. */
   readonly refusal: (error: unknown) => unknown;
+  readonly log: Log;
   readonly now: () => number;
 }
 
@@ -66,6 +68,7 @@ export class RedisAppends {
   private batchNumber = 0;
   private gathered: Append[] = [];
   private closed = false;
+  private toldNotPublished = false;
 
   constructor(
     private readonly dependencies: RedisAppendsDependencies,
@@ -194,6 +197,7 @@ export class RedisAppends {
   private receipts({ topic, entries }: Append, answer: string, durability: Durability): AppendReceipt[] {
     const sharesOf = () => this.dependencies.retentionOf(topic).shares!;
     const receipts = readReceipts(answer, entries, durability, sharesOf);
+    if (answer.includes(' -1 ')) this.notPublished(topic);
     for (let i = receipts.length - 1; i >= 0; i--) {
       const { epoch, sequence, duplicate, refusal } = receipts[i]!;
       if (duplicate || refusal !== undefined) continue;
@@ -201,6 +205,19 @@ export class RedisAppends {
       break;
     }
     return receipts;
+  }
+
+  /** Subscribers find such messages when they compare their position, which takes long. */
+  private notPublished(topic: string): void {
+    if (this.toldNotPublished) return;
+    this.toldNotPublished = true;
+    this.dependencies.log.error(
+      'Redis stores messages, but refuses to publish them: subscribers receive them late',
+      {
+        topic,
+        remedy: 'allow PUBLISH on the channels that begin with redis.key_prefix, in the ACL of Redis',
+      },
+    );
   }
 
   /** Looks up the outcome of a batch whose response was lost, until it is known. */
@@ -253,7 +270,8 @@ function readReceipts(
   sharesOf: () => InboxShares,
 ): AppendReceipt[] {
   const [epoch, receiverCount, first, ...words] = answer.split(' ');
-  const receivers = Number(receiverCount);
+  // -1: stored, but Redis has refused to publish them.
+  const receivers = Math.max(0, Number(receiverCount));
   let next = Number(first);
   return entries.map(({ id }, i): AppendReceipt => {
     const word = words[i];

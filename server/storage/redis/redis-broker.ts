@@ -67,7 +67,7 @@ export class RedisBroker implements Broker {
     private readonly dependencies: RedisBrokerDependencies,
     private readonly settings: RedisBrokerSettings,
   ) {
-    const { link, retentionOf, now } = dependencies;
+    const { link, retentionOf, log, now } = dependencies;
     const { outcomeLimitMs, waitReplicas } = settings;
     this.keys = new TopicKeys(settings.keyPrefix);
     this.appends = new RedisAppends(
@@ -78,6 +78,7 @@ export class RedisBroker implements Broker {
         retentionOf,
         freshEpoch: () => this.freshEpoch(),
         refusal: (error) => this.refusal(error),
+        log,
         now,
       },
       { outcomeLimitMs, waitReplicas, metaGraceMs },

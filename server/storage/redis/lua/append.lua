@@ -56,7 +56,8 @@ local function append(number, logKey, metaKey, firstKey, retention, mustExist, b
   local epoch, sequence, previous = meta[1], tonumber(meta[2] or '0'), meta[4] or ''
   if meta[5] and tonumber(string.match(meta[5], '^%d+')) >= tonumber(batch) then return 'stale' end
   if mustExist and (not epoch or sequence == 0) then return 'absent' end
-  if retention.fullAt > 0 and call('XLEN', logKey) >= retention.fullAt then return 'full' end
+  -- For a batch with keys, XLEN also finds out whether the messages can be stored, before any key is.
+  if (retention.fullAt > 0 or keyed) and call('XLEN', logKey) >= retention.fullAt and retention.fullAt > 0 then return 'full' end
   local stored = false
   if not epoch then
     epoch, sequence, previous = freshEpoch .. '.' .. number, 0, ''
@@ -137,7 +138,9 @@ local function append(number, logKey, metaKey, firstKey, retention, mustExist, b
       lengths, blob = table.concat(keptLengths, ' '), table.concat(kept)
     end
     -- The name of the channel is that of the log without ":log". The third word is of no use any more.
-    receivers = call('PUBLISH', string.sub(logKey, 1, -5), epoch .. ' ' .. first .. ' - ' .. lengths .. '\n' .. blob)
+    receivers = redis.pcall('PUBLISH', string.sub(logKey, 1, -5), epoch .. ' ' .. first .. ' - ' .. lengths .. '\n' .. blob)
+    -- The messages are stored: whoever follows the log finds them when it compares its position.
+    if type(receivers) == 'table' then receivers = -1 end
   end
   if storeShares then storeShares(retention.historyTtl + math.floor(retention.historyTtl / 10)) end
   local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
@@ -158,20 +161,52 @@ local function append(number, logKey, metaKey, firstKey, retention, mustExist, b
   return answer
 end
 
+-- The stream has later messages than the meta hash knows: a script of version 0.1 has failed half way, or somebody has
+-- restored a part of the data. Nobody knows whether they were acknowledged, so they stay, in an epoch of their own.
+local function adoptUnknown(number, logKey, metaKey)
+  local info = call('XINFO', 'STREAM', logKey)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      local meta = call('HMGET', metaKey, 'e', 's', 'p')
+      call('HSET', metaKey, 'e', freshEpoch .. '.a' .. number, 's', string.match(info[i + 1], '^%d+'),
+        'p', endEpoch(meta[1], meta[2], meta[3] or ''))
+    end
+  end
+end
+
+-- Errors of Redis itself: they affect all topics, and occur with the first one.
+local function isGeneral(text)
+  for _, code in ipairs({ 'OOM', 'READONLY', 'MISCONF', 'NOREPLICAS', 'NOPERM' }) do
+    if string.find(text, '%f[%a]' .. code .. '%f[%A]') then return true end
+  end
+  return false
+end
+
+-- Appends to one topic, whole or not at all.
+local function appendWhole(number, logKey, metaKey, ...)
+  for attempt = 1, 2 do
+    storedKeys = {}
+    local done, answer = pcall(append, number, logKey, metaKey, ...)
+    if done then return true, answer end
+    removeStoredKeys()
+    local text = type(answer) == 'table' and answer.err or tostring(answer)
+    if attempt == 2 or not string.find(text, 'equal or smaller', 1, true)
+      or not pcall(adoptUnknown, number, logKey, metaKey) then return false, text end
+  end
+end
+
 local answers, applied = {}, false
 local number, keyAt, byteAt = 0, 1, 1
 for which, mark, batch, bytes, keys, seen, lengths in string.gmatch(ARGV[2], '(%d+)(!?) (%d+) (%d+) (%d+) (%S+) ([%d ]+)\n') do
   number = number + 1
   bytes, keys = tonumber(bytes), tonumber(keys)
-  local done, answer = pcall(append, number, KEYS[keyAt], KEYS[keyAt + 1], keyAt + 2, retentions[tonumber(which)], mark == '!', batch, seen, lengths,
+  local done, answer = appendWhole(number, KEYS[keyAt], KEYS[keyAt + 1], keyAt + 2, retentions[tonumber(which)], mark == '!', batch, seen, lengths,
     string.sub(ARGV[3], byteAt, byteAt + bytes - 1), keys > 0 and nextKeyed())
   if done then
     applied = true
   else
-    local text = type(answer) == 'table' and answer.err or tostring(answer)
-    -- An error of Redis itself (read-only, out of memory) affects all topics, and occurs with the first one.
-    if not applied and not string.find(text, 'WRONGTYPE', 1, true) then return redis.error_reply(text) end
-    answer = 'error ' .. text
+    if not applied and isGeneral(answer) then return redis.error_reply(answer) end
+    answer = 'error ' .. answer
   end
   answers[number] = answer
   keyAt, byteAt = keyAt + 2 + keys, byteAt + bytes
