@@ -65,6 +65,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
   const permissions = new Permissions(settings.permissions);
   const confirmations = new Confirmations(storage.bus);
   const topics = assembleTopics({ ...parts, registry, confirmations });
+  confirmations.setFollowed((topic) => topics.isFollowed(topic));
   const presenceRooms = new PresenceRooms(io);
   const presence = new PresenceService({
     store: storage.presence,

@@ -233,6 +233,11 @@ export class TopicHub implements Topics, BrokerListener {
     });
   }
 
+  /** Whether this replica receives the live messages of a log. */
+  isFollowed(topic: string): boolean {
+    return this.active.has(topic) || this.feeds.has(topic);
+  }
+
   onRoomDeleted(topic: string): void {
     const activation = this.active.get(topic);
     if (activation !== undefined) this.dropIfUnused(activation);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from 'redis';
 import type { Socket } from 'socket.io-client';
 import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
@@ -168,5 +169,48 @@ describe('replicas whose Redis is in trouble', function () {
       assert.deepEqual(gaps, []);
       messages.forEach(({ sequence }, n) => assert.equal(sequence, messages[0]!.sequence + n));
     }
+  });
+
+  it('[P6.1] do not wait for the acknowledgements of strangers who watch the channels of Redis', async () => {
+    const redis = await startRedis();
+    const [a, b] = [await startService(redis.url, 'a'), await startService(redis.url, 'b')];
+    const reader = await read(a, 'ann');
+    await subscribe(reader, 't');
+    const stranger = createClient({ url: redis.url, RESP: 2 });
+    await stranger.connect();
+    try {
+      await stranger.pSubscribe('*', () => {});
+      await stranger.subscribe('rtc:{t}', () => {});
+      const sender = await read(b, 'eve');
+      const timeout_ms = 20_000;
+      const startedAt = performance.now();
+      const published = await publish(sender, 't', 1, { confirm: 'delivered', timeout_ms });
+      assert.deepEqual([published['delivered'], published['expected']], [1, 1]);
+      const direct = await emit(sender.socket, 'direct', { to: 'ann', payload: 1, timeout_ms });
+      assert.deepEqual([direct['delivered'], direct['recipients']], [1, 1]);
+      const nobody = await emit(sender.socket, 'direct', { to: 'nobody', payload: 1, timeout_ms });
+      assert.deepEqual([nobody['delivered'], nobody['recipients']], [0, 0]);
+      const unread = await publish(sender, 'unread', 1, { confirm: 'delivered', timeout_ms });
+      assert.equal(unread['expected'], 0);
+      assert.ok(performance.now() - startedAt < timeout_ms / 2, 'none of the four waits for its time-out');
+    } finally {
+      stranger.destroy();
+    }
+  });
+
+  it('[P2.3] find what was missed in other topics although the log of one cannot be read', async () => {
+    const redis = await startRedis();
+    const proxy = await TcpProxy.start(redis.port);
+    proxies.push(proxy);
+    const late = await startService(proxy.url, 'b', { RTC_REDIS_STALL_LIMIT_MS: '2000' });
+    const other = await startService(redis.url, 'a');
+    const reader = await read(late, 'ann');
+    for (const topic of ['bad 1', 't', 'bad 2'].map((name) => name.replace(' ', '-')))
+      await subscribe(reader, topic);
+    for (const topic of ['bad-1', 'bad-2']) await redis.command(`SET rtc:{${topic}}:log x`);
+    proxy.hold('subscriptions');
+    const sender = await read(other, 'eve');
+    await publish(sender, 't', 'missed');
+    await until(() => payloads(reader).includes('missed'), 'the missed message', 20_000);
   });
 });
