@@ -149,8 +149,8 @@ function redisStorage(
   settings: Settings,
   url: string,
 ): Storage {
-  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas, reservedMemoryPercent } =
-    settings.redis;
+  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, reservedMemoryPercent } = settings.redis;
+  const { waitReplicas, waitReplicasMode } = settings.redis;
   const log = logOf('cluster');
   const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
   const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix, identity });
@@ -167,6 +167,7 @@ function redisStorage(
       keyPrefix,
       outcomeLimitMs,
       waitReplicas,
+      waitReplicasStrict: waitReplicasMode === 'require',
       unusedKeepMs: Math.max(120_000, 4000 * settings.topics.positionCheckSecs),
     },
   );

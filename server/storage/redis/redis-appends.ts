@@ -5,6 +5,7 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, InboxShares, Retention } from '../../log/broker.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import type { Log } from '../../logging/log.js';
+import { RedisDurability } from './redis-durability.js';
 import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
 import type { RedisProcess } from './redis-process.js';
 import { RedisScript } from './redis-script.js';
@@ -26,8 +27,10 @@ interface RedisAppendsDependencies {
 interface RedisAppendsSettings {
   /** The outcome of an append whose response was lost is looked up for this long. */
   readonly outcomeLimitMs: number;
-  /** Redis replicas that must hold an append before it is acknowledged; 0: none. */
+  /** Redis replicas that must hold an append before it is acknowledged as `replicated`; 0: none. */
   readonly waitReplicas: number;
+  /** Appends that fewer replicas hold are refused. */
+  readonly waitReplicasStrict: boolean;
   /**
    * The meta hash is kept longer than the log by this, so that positions remain valid for a while after the
    * history.
@@ -46,7 +49,6 @@ interface Append {
 }
 
 const resolveRetryMs = 50;
-const waitReplicasMs = 1000;
 /** Redis identifies itself anew within this time, if it is there. */
 const identifyLimitMs = 1000;
 /**
@@ -114,28 +116,29 @@ export class RedisAppends {
       return;
     }
     const call = this.callOf(appends, redis);
-    let reached: Promise<boolean> | undefined;
-    // WAIT follows the script in the same pipeline. If the script is sent twice, the last WAIT counts: it
-    // follows the call that ran.
-    const afterSending =
-      this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
+    const { waitReplicas, waitReplicasStrict } = this.settings;
+    const isProbed = waitReplicas > 0 || redis.fsyncAlways;
+    const probe = isProbed ? new RedisDurability(link, redis, waitReplicas) : undefined;
     let answers: string[];
     try {
-      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', afterSending);
+      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', probe?.ask);
     } catch (error) {
       if (!again && error instanceof ErrorReply && error.message.includes('OTHERHISTORY')) {
         await link.recheckHistory(identifyLimitMs);
         return this.send(appends, true);
       }
       for (const append of appends) {
-        if (error instanceof ResponseLostError) void this.resolve(append, redis.fsyncAlways);
+        if (error instanceof ResponseLostError) void this.resolve(append, redis);
         else append.reject(refusal(error));
       }
       return;
     }
-    const onReplicas = reached !== undefined && (await reached);
-    const durability: Durability = redis.fsyncAlways ? 'fsynced' : onReplicas ? 'replicated' : 'stored';
-    for (let i = 0; i < appends.length; i++) this.settle(appends[i]!, answers[i]!, durability);
+    const reached = probe === undefined ? undefined : await probe.reached();
+    const isRefused = waitReplicasStrict && reached?.tooFewReplicas === true;
+    for (let i = 0; i < appends.length; i++) {
+      if (isRefused && isReceipt.test(answers[i]!)) appends[i]!.reject(this.notReplicated());
+      else this.settle(appends[i]!, answers[i]!, reached?.durability ?? 'stored');
+    }
   }
 
   /** Keys and arguments, as the header of the script describes them. */
@@ -220,8 +223,11 @@ export class RedisAppends {
     );
   }
 
-  /** Looks up the outcome of a batch whose response was lost, until it is known. */
-  private async resolve(append: Append, fsyncAlways: boolean): Promise<void> {
+  /**
+   * Looks up the outcome of a batch whose response was lost, until it is known. If another Redis answers, subscribers
+   * may have received what that one has never had.
+   */
+  private async resolve(append: Append, sentTo: RedisProcess): Promise<void> {
     const { link, now, retentionOf, keys } = this.dependencies;
     const { topic, number } = append;
     const until = performance.now() + this.settings.outcomeLimitMs;
@@ -230,7 +236,10 @@ export class RedisAppends {
         const ttl = String(retentionOf(topic).historyTtlMs + this.settings.metaGraceMs);
         const args = [this.writer, String(number), String(now()), ttl];
         const answer = await this.resolveScript.run<string>(link, [keys.meta(topic)], args);
-        this.settle(append, answer, fsyncAlways ? 'fsynced' : 'stored');
+        const isSame = link.redis?.histories.includes(sentTo.histories[0]!) === true;
+        if (answer === 'cancelled' && !isSame) break;
+        if (this.settings.waitReplicasStrict && isReceipt.test(answer)) append.reject(this.notReplicated());
+        else this.settle(append, answer, 'stored');
         return;
       } catch {
         await sleep(resolveRetryMs);
@@ -243,14 +252,17 @@ export class RedisAppends {
     );
   }
 
-  private replicated(): Promise<boolean> {
-    const { waitReplicas } = this.settings;
-    return this.dependencies.link.call<number>(['WAIT', String(waitReplicas), String(waitReplicasMs)]).then(
-      (replicas) => replicas >= waitReplicas,
-      () => false,
+  private notReplicated(): RefusalError {
+    return new RefusalError(
+      'outcome_unknown',
+      `the message is in Redis, but fewer than ${this.settings.waitReplicas} replicas of it have confirmed it: repeat it with the same key`,
+      { retryAfterMs: 1000 },
     );
   }
 }
+
+/** An answer of the script for messages that are in the log. */
+const isReceipt = /^\S+ -?\d+ \d/;
 
 /** A sender in the form of the script: without spaces and colons, and different for different senders. */
 function ownerMark(sender: string): string {

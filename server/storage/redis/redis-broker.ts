@@ -34,10 +34,12 @@ interface RedisBrokerSettings {
   readonly keyPrefix: string;
   /** The outcome of an append whose response was lost is looked up for this long. */
   readonly outcomeLimitMs: number;
-  /** Redis replicas that must hold an append before it is acknowledged; 0: none. */
+  /** Redis replicas that must hold an append before it is acknowledged as `replicated`; 0: none. */
   readonly waitReplicas: number;
   /** A topic without messages is kept at least this long after its last use: several times the interval of position checks. */
   readonly unusedKeepMs: number;
+  /** Appends that fewer replicas hold are refused. Default: they are acknowledged as `stored`. */
+  readonly waitReplicasStrict?: boolean;
 }
 
 /**
@@ -68,7 +70,7 @@ export class RedisBroker implements Broker {
     private readonly settings: RedisBrokerSettings,
   ) {
     const { link, retentionOf, log, now } = dependencies;
-    const { outcomeLimitMs, waitReplicas } = settings;
+    const { outcomeLimitMs, waitReplicas, waitReplicasStrict = false } = settings;
     this.keys = new TopicKeys(settings.keyPrefix);
     this.appends = new RedisAppends(
       {
@@ -81,7 +83,7 @@ export class RedisBroker implements Broker {
         log,
         now,
       },
-      { outcomeLimitMs, waitReplicas, metaGraceMs },
+      { outcomeLimitMs, waitReplicas, waitReplicasStrict, metaGraceMs },
     );
     link.onState((state) => this.listener?.onState(state));
     link.onResubscribed(() => this.listener?.onResync());

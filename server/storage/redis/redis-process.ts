@@ -1,3 +1,4 @@
+import { saysAlways } from './redis-durability.js';
 import { infoFields } from './redis-info.js';
 
 /** The identity and configuration of the connected Redis process. */
@@ -13,6 +14,8 @@ export interface RedisProcess {
   readonly offset: number;
   /** Every write is synced to disk before the reply. */
   readonly fsyncAlways: boolean;
+  /** Has the command `WAITAOF` (from Redis 7.2 on). */
+  readonly hasWaitAof: boolean;
 }
 
 /** The result of an identification: a process that holds the log, or the reason why it cannot serve now. */
@@ -34,6 +37,7 @@ type Call = (args: string[]) => Promise<unknown>;
 const namesMax = 8;
 /** The second replication id of a process that has none. */
 const noId = /^0*$/;
+const isFrom72 = /^(7\.[2-9]|[89]\.|\d\d)/;
 
 /** Identifies the Redis process. `before` is the one that was connected last. Rejects as `call` does. */
 export async function identifyRedis(call: Call, before: RedisProcess | undefined): Promise<Identified> {
@@ -47,7 +51,8 @@ export async function identifyRedis(call: Call, before: RedisProcess | undefined
   const runId = field('run_id') ?? 'unknown';
   const former = before?.runId === runId ? (formerNames(before, replication) ?? []) : [];
   const histories = [replication.id ?? runId, ...former].slice(0, namesMax);
-  return { runId, histories, offset: replication.offset, fsyncAlways };
+  const hasWaitAof = isFrom72.test(field('redis_version') ?? '');
+  return { runId, histories, offset: replication.offset, fsyncAlways, hasWaitAof };
 }
 
 /** Reads the answer of `INFO replication`. */
@@ -79,9 +84,7 @@ export function isSameName({ histories }: RedisProcess, { id }: Replication): bo
 
 async function fsyncsAlways(call: Call): Promise<boolean> {
   try {
-    const settings = (await call(['CONFIG', 'GET', '*appendfsync*'])) as string[];
-    const value = (name: string) => settings[settings.indexOf(name) + 1];
-    return value('appendfsync') === 'always' && value('no-appendfsync-on-rewrite') === 'no';
+    return saysAlways((await call(['CONFIG', 'GET', '*append*'])) as string[]);
   } catch {
     // If the configuration cannot be read, no durability is promised.
     return false;
