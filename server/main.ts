@@ -5,6 +5,7 @@ import type { TokenIssuer } from './auth/token-issuer.js';
 import { greeting } from './cli/greeting.js';
 import { loadSettings, SettingsError } from './config/load.js';
 import { Service } from './app/service.js';
+import { UnsupportedStoreError } from './storage/storage.js';
 
 /** Exit codes: for invalid settings, and for a failed start (port in use). */
 const exitCodes = { settings: 2, start: 1 } as const;
@@ -60,7 +61,7 @@ main().catch((error: unknown) => {
 /** What is wrong, in one line where an operator can mend it; else with the stack. */
 function startProblem(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error instanceof SettingsError) return error.message;
+  if (error instanceof SettingsError || error instanceof UnsupportedStoreError) return error.message;
   const { code, port } = error as NodeJS.ErrnoException & { readonly port?: number };
   if (code === 'EADDRINUSE') return `port ${port} is in use by another program: set PORT to a free one`;
   return error.stack ?? error.message;

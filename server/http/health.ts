@@ -14,7 +14,10 @@ export interface HealthSources {
     readonly adapter_failures: number;
     /** Null without Redis. */
     readonly memory: { readonly level: MemoryLevel } | null;
+    readonly writes: 'accepted' | 'refused';
   };
+  /** `writable`: ready only while Redis accepts writes. */
+  readonly readiness: 'reachable' | 'writable';
   /** The runtime control as set by operators. */
   readonly control: () => ControlSnapshot;
   readonly phase: () => 'starting' | 'running' | 'draining';
@@ -29,8 +32,9 @@ export function healthRouter(sources: HealthSources): Router {
     const { mode, accepts_connections, presence, frozen_topics, rate_limits } = sources.control();
     const isFull = redis.memory !== null && redis.memory.level !== 'ample';
     const limited = mode !== 'normal' || !accepts_connections || presence === 'shed' || isFull;
+    const isUnwell = redis.state === 'down' || redis.writes === 'refused' || phase !== 'running';
     response.json({
-      status: redis.state === 'down' || phase !== 'running' || limited ? 'degraded' : 'ok',
+      status: isUnwell || limited ? 'degraded' : 'ok',
       phase,
       mode,
       accepts_connections,
@@ -50,7 +54,8 @@ export function healthRouter(sources: HealthSources): Router {
   router.get('/health/ready', (_request, response) => {
     const redis = sources.redis();
     const phase = sources.phase();
-    const ready = phase === 'running' && redis.state !== 'down';
+    const accepts = sources.readiness === 'reachable' || redis.writes === 'accepted';
+    const ready = phase === 'running' && redis.state !== 'down' && accepts;
     if (!ready) response.setHeader('Retry-After', 1);
     response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not_ready', phase, redis });
   });

@@ -132,6 +132,11 @@ export interface MetricsDocument {
       readonly max_bytes: number;
       readonly policy: string;
     } | null;
+    /** Whether Redis accepts what the service writes. */
+    readonly writes: 'accepted' | 'refused';
+    /** Code of the error, or `memory`: the rest of the memory is kept for operators. */
+    readonly refused_by: string | null;
+    readonly refused_writes: number;
   };
   /** `dropped`: lines of the log that were not written, because the reader was too slow or had gone. */
   readonly log: { readonly dropped: number };

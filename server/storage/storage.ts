@@ -25,6 +25,7 @@ import { MemoryConnectionCountStore } from './memory/memory-connection-count-sto
 import { MemoryPresenceStore } from './memory/memory-presence-store.js';
 import { MemorySessionStore } from './memory/memory-session-store.js';
 import { MemorySharedStore } from './memory/memory-shared-store.js';
+import { RedisAdvice } from './redis/redis-advice.js';
 import { RedisBroker } from './redis/redis-broker.js';
 import { RedisBus } from './redis/redis-bus.js';
 import { RedisConnectionCountStore } from './redis/redis-connection-count-store.js';
@@ -37,6 +38,7 @@ import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
 import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
+import { RedisWrites, type WriteRefusal, type WriteState } from './redis/redis-writes.js';
 
 /**
  * All storage and messaging drivers of a replica: in memory if it runs alone, in Redis if it is one of
@@ -72,11 +74,17 @@ export interface Storage {
     stalls: number;
     adapter_failures: number;
     memory: StoreMemory['state'] | null;
-  };
+  } & WriteState;
+  /** Called when Redis begins to refuse writes, and with undefined when it accepts them again. */
+  onWrites(listener: (refusal: WriteRefusal | undefined) => void): void;
   /** Called each time the store becomes reachable (again). */
   onUp(listener: () => void): void;
   start(): void;
-  /** Resolves when the store answers, or after the time limit. */
+  /**
+   * Resolves when the store answers, or after the time limit.
+   *
+   * @throws UnsupportedStoreError if the service cannot work with the store
+   */
   whenReady(limitMs: number): Promise<void>;
   /**
    * Takes the configured name over from a process that has ended. Resolves to the replica that has the name and is
@@ -92,6 +100,11 @@ interface StorageDependencies {
   readonly identity: ReplicaIdentity;
   readonly logOf: LogFactory;
   readonly now: () => number;
+}
+
+/** The service cannot work with the store that the settings name. The message says why, and what to do. */
+export class UnsupportedStoreError extends Error {
+  override readonly name = 'UnsupportedStoreError';
 }
 
 /** Chooses the drivers: Redis if the settings have an address, else memory. */
@@ -131,7 +144,9 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
       stalls: 0,
       adapter_failures: 0,
       memory: null,
+      ...new RedisWrites().state,
     }),
+    onWrites: () => {},
     onUp: () => {},
     start: () => {},
     whenReady: async () => {},
@@ -174,6 +189,7 @@ function redisStorage(
   const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
   const limits = sessionLimits(settings);
+  new RedisAdvice({ link, log });
   return {
     broker,
     bus,
@@ -200,7 +216,9 @@ function redisStorage(
       ...link.counts,
       adapter_failures: adapter.failures,
       memory: memory.state,
+      ...link.writes.state,
     }),
+    onWrites: (listener) => link.writes.onChange(listener),
     onUp: (listener) =>
       link.onState((state) => {
         if (state === 'up') listener();
@@ -209,7 +227,12 @@ function redisStorage(
       link.start();
       adapter.start();
     },
-    whenReady: async (limitMs) => void (await link.whenUp(limitMs)),
+    whenReady: async (limitMs) => {
+      await link.whenUp(limitMs);
+      if (link.unsupported === undefined) return;
+      await Promise.all([adapter.close(), link.close()]);
+      throw new UnsupportedStoreError(link.unsupported);
+    },
     claimName: () => registry.claimName(),
     onReplicas: (listener) => registry.onOthers(listener),
     close: async () => {

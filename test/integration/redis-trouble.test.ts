@@ -7,6 +7,7 @@ import type { Position } from '../../shared/position.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { TestRedis } from '../support/redis.js';
+import { tokenOf } from '../support/replica.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/wait.js';
 
@@ -212,5 +213,53 @@ describe('replicas whose Redis is in trouble', function () {
     const sender = await read(other, 'eve');
     await publish(sender, 't', 'missed');
     await until(() => payloads(reader).includes('missed'), 'the missed message', 20_000);
+  });
+
+  it('[HEALTH] show a Redis that refuses writes, raise one alert, and recover', async () => {
+    const redis = await startRedis(['--maxmemory-policy', 'noeviction']);
+    const writable = await startService(redis.url, 'a', { RTC_REDIS_READINESS: 'writable' });
+    const reachable = await startService(redis.url, 'b');
+    const sender = await read(writable, 'eve');
+    await publish(sender, 't', 1);
+    await redis.command('CONFIG SET maxmemory 1');
+    const health = async ({ url }: EmbeddedService) =>
+      (await (await fetch(`${url}/health`)).json()) as { status: string; redis: { writes: string } };
+    await until(async () => {
+      const all = await Promise.all([health(writable), health(reachable)]);
+      return all.every(({ status, redis: { writes } }) => status === 'degraded' && writes === 'refused');
+    }, 'both replicas show it');
+    assert.deepEqual([await isReady(writable), await isReady(reachable)], [false, true]);
+    assert.equal((await publish(sender, 't', 2, { key: 'k' })).error?.code, 'unavailable');
+    const alerts = async () => {
+      const answer = await fetch(`${reachable.url}/admin/alerts`, {
+        headers: { authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` },
+      });
+      const { alerts: found } = (await answer.json()) as {
+        alerts: { kind: string; replica_id: string; details: { remedy?: string } }[];
+      };
+      return found.filter(({ kind, replica_id }) => kind.startsWith('redis_writes_') && replica_id === 'b');
+    };
+    await redis.command('CONFIG SET maxmemory 0');
+    await until(
+      async () => (await health(reachable)).redis.writes === 'accepted',
+      'writes are accepted',
+      20_000,
+    );
+    await until(async () => isReady(writable), 'it is ready again', 20_000);
+    const again = await publish(sender, 't', 2, { key: 'k' });
+    assert.deepEqual([again.ok, again.sequence, again['duplicate']], [true, 2, undefined]);
+    // An alert is stored in the same Redis: the first one has found no room, the second one has.
+    await until(
+      async () => (await alerts()).some(({ kind }) => kind === 'redis_writes_accepted'),
+      'the alert',
+    );
+  });
+
+  it('[OPS] refuse to start with a Redis in cluster mode, and say what to do', async () => {
+    const redis = await startRedis(['--cluster-enabled', 'yes']);
+    await assert.rejects(startEmbedded({ REDIS_URL: redis.url }), (error: Error) => {
+      assert.match(error.message, /cluster mode, which is not supported: let REDIS_URL lead to/);
+      return error.name === 'UnsupportedStoreError';
+    });
   });
 });

@@ -19,7 +19,7 @@ interface RedisAppendsDependencies {
   readonly retentionOf: (topic: string) => Retention;
   readonly freshEpoch: () => string;
   /** Converts an error of Redis to the error for the caller. */
-  readonly refusal: (error: unknown) => unknown;
+  readonly refusal: (error: unknown, topic: string) => unknown;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -129,7 +129,7 @@ export class RedisAppends {
       }
       for (const append of appends) {
         if (error instanceof ResponseLostError) void this.resolve(append, redis);
-        else append.reject(refusal(error));
+        else append.reject(refusal(error, append.topic));
       }
       return;
     }
@@ -193,7 +193,7 @@ export class RedisAppends {
     else if (answer === 'absent')
       append.resolve(append.entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     else if (answer === 'full') append.reject(logIsFull());
-    else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
+    else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6)), append.topic));
     else append.resolve(this.receipts(append, answer, durability));
   }
 

@@ -18,6 +18,7 @@ import { decodeBatch, decodePrevious } from './batch-codec.js';
 import { RedisAppends } from './redis-appends.js';
 import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import { RefusedCommands } from './refused-commands.js';
 import { SeenPositions } from './seen-positions.js';
 import { TopicKeys } from './topic-keys.js';
 
@@ -60,6 +61,7 @@ export class RedisBroker implements Broker {
   private readonly removeScript = new RedisScript('inbox-remove');
   private readonly keys: TopicKeys;
   private readonly seen = new SeenPositions();
+  private readonly refusedCommands: RefusedCommands;
   private readonly appends: RedisAppends;
   private readonly epochPrefix = randomBytes(6).readUIntBE(0, 6).toString(36).padStart(7, '0').slice(-7);
   private epochNumber = 0;
@@ -72,6 +74,7 @@ export class RedisBroker implements Broker {
     const { link, retentionOf, log, now } = dependencies;
     const { outcomeLimitMs, waitReplicas, waitReplicasStrict = false } = settings;
     this.keys = new TopicKeys(settings.keyPrefix);
+    this.refusedCommands = new RefusedCommands(log);
     this.appends = new RedisAppends(
       {
         link,
@@ -79,7 +82,7 @@ export class RedisBroker implements Broker {
         seen: this.seen,
         retentionOf,
         freshEpoch: () => this.freshEpoch(),
-        refusal: (error) => this.refusal(error),
+        refusal: (error, topic) => this.refusal(error, topic),
         log,
         now,
       },
@@ -135,10 +138,10 @@ export class RedisBroker implements Broker {
     if (sequences.length === 0) return 0;
     if (this.dependencies.retentionOf(topic).shares !== undefined) {
       const keys = [this.keys.log(topic), this.keys.shares(topic)];
-      return this.answered(this.removeScript.run(this.dependencies.link, keys, sequences.map(String)));
+      return this.answered(topic, this.removeScript.run(this.dependencies.link, keys, sequences.map(String)));
     }
     const ids = sequences.map((sequence) => `${sequence}-0`);
-    return this.answered(this.dependencies.link.call<number>(['XDEL', this.keys.log(topic), ...ids]));
+    return this.answered(topic, this.dependencies.link.call<number>(['XDEL', this.keys.log(topic), ...ids]));
   }
 
   async purge(topic: string): Promise<number> {
@@ -146,7 +149,7 @@ export class RedisBroker implements Broker {
     try {
       return await link.call<number>(['XTRIM', this.keys.log(topic), 'MAXLEN', '0']);
     } catch (error) {
-      throw error instanceof ResponseLostError ? link.outcomeUnknown(error) : this.refusal(error);
+      throw error instanceof ResponseLostError ? link.outcomeUnknown(error) : this.refusal(error, topic);
     }
   }
 
@@ -192,15 +195,15 @@ export class RedisBroker implements Broker {
       this.seen.noteEnd(topic, slice.end);
       return slice;
     } catch (error) {
-      throw this.refusal(error);
+      throw this.refusal(error, topic);
     }
   }
 
-  private async answered<Reply>(reply: Promise<Reply>): Promise<Reply> {
+  private async answered<Reply>(topic: string, reply: Promise<Reply>): Promise<Reply> {
     try {
       return await reply;
     } catch (error) {
-      throw this.refusal(error);
+      throw this.refusal(error, topic);
     }
   }
 
@@ -208,15 +211,17 @@ export class RedisBroker implements Broker {
    * Converts an error for the caller. An error of Redis itself (out of memory, read-only replica) also means
    * that nothing was stored.
    */
-  private refusal(error: unknown): unknown {
+  private refusal(error: unknown, topic: string): unknown {
     if (error instanceof RefusalError) return error;
     const { memory } = this.dependencies;
     if (memory !== undefined && error instanceof Error && outOfMemory.test(error.message)) {
       memory.outOfMemory();
       return memory.refusal();
     }
-    this.dependencies.log.warn('Redis refused a command', { error });
-    return this.dependencies.link.unavailable(error);
+    const { link } = this.dependencies;
+    if (error instanceof ResponseLostError || !(error instanceof Error)) return link.unavailable(error);
+    this.refusedCommands.report(error, topic);
+    return link.refused(error);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Durability } from '../../log/broker.js';
 import type { RedisLink } from './redis-link.js';
-import type { RedisProcess } from './redis-process.js';
+import { saysAlways, type RedisProcess } from './redis-process.js';
 
 /** How far an append has got, as Redis says after it. */
 export interface Reached {
@@ -58,14 +58,4 @@ export class RedisDurability {
   private syncsAlways(): Promise<boolean> {
     return this.link.call<string[]>(['CONFIG', 'GET', '*append*']).then(saysAlways, () => false);
   }
-}
-
-/** Whether the answer of `CONFIG GET *append*` says that every write is synced to disk before it is answered. */
-export function saysAlways(settings: readonly string[]): boolean {
-  const value = (name: string) => settings[settings.indexOf(name) + 1];
-  return (
-    value('appendonly') === 'yes' &&
-    value('appendfsync') === 'always' &&
-    value('no-appendfsync-on-rewrite') === 'no'
-  );
 }

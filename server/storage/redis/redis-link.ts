@@ -11,6 +11,7 @@ import {
   type RedisProcess,
 } from './redis-process.js';
 import { RedisSubscriber } from './redis-subscriber.js';
+import { RedisWrites } from './redis-writes.js';
 
 interface RedisLinkSettings {
   readonly url: string;
@@ -42,6 +43,8 @@ const watchMs = 250;
 /** How often Redis is asked for its role and history, in milliseconds. */
 const checkMs = 1000;
 const loadingRetryMs = 100;
+const clusterMode =
+  'Redis runs in cluster mode, which is not supported: let REDIS_URL lead to a Redis without cluster mode (cluster-enabled no)';
 const identifyRetryMs = 1000;
 
 /**
@@ -51,6 +54,7 @@ const identifyRetryMs = 1000;
  */
 export class RedisLink {
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
+  readonly writes = new RedisWrites();
   private commands: RedisClient;
   private readonly subscriber: RedisSubscriber;
   private process: RedisProcess | undefined;
@@ -69,7 +73,9 @@ export class RedisLink {
   private current: LinkState = 'down';
   private readonly listeners: ((state: LinkState) => void)[] = [];
   private readonly resubscribed: (() => void)[] = [];
-  private toldReplica = false;
+  /** The reason why Redis cannot serve, as long as it is told. */
+  private told: string | undefined;
+  private unsupportedBy: string | undefined;
   private readonly watch: NodeJS.Timeout;
 
   constructor(
@@ -88,6 +94,11 @@ export class RedisLink {
 
   get state(): LinkState {
     return this.current;
+  }
+
+  /** Why the service cannot work with the Redis that it has found; undefined if there is no such reason. */
+  get unsupported(): string | undefined {
+    return this.unsupportedBy;
   }
 
   /** The connected Redis process; undefined before the first connection. */
@@ -115,7 +126,7 @@ export class RedisLink {
   /** Resolves when the state is `up`, or after `limitMs`. */
   async whenUp(limitMs: number): Promise<boolean> {
     const until = performance.now() + limitMs;
-    while (this.current === 'down' && !this.closed && performance.now() < until) {
+    while (this.current === 'down' && !this.closed && !this.unsupportedBy && performance.now() < until) {
       await sleep(10);
     }
     return this.current === 'up';
@@ -153,6 +164,12 @@ export class RedisLink {
     return new RefusalError('unavailable', `Redis is unreachable${reason}`, { retryAfterMs: 1000 });
   }
 
+  /** The error for a command that Redis has refused: nothing was changed. */
+  refused({ message }: Error): RefusalError {
+    const reason = message.replace(/ script: .*$/, '');
+    return new RefusalError('unavailable', `Redis has refused it: ${reason}`, { retryAfterMs: 1000 });
+  }
+
   /**
    * The error for a change that was sent and not answered. Redis runs every command that has reached it, even
    * after a stall.
@@ -187,6 +204,7 @@ export class RedisLink {
     } catch (error) {
       // An error reply is a response, so it is not a lost one.
       if (error instanceof ErrorReply) {
+        this.writes.onError(error.message);
         if (cannotServe.test(error.message)) this.doubt(client);
         throw error;
       }
@@ -270,18 +288,14 @@ export class RedisLink {
         if (typeof found === 'object') {
           this.process = found;
           this.lastProcess = found;
-          this.toldReplica = false;
+          this.told = undefined;
+          this.unsupportedBy = undefined;
           this.counts.reconnects++;
           this.update();
           return;
         }
         if (found === 'loading') waitMs = loadingRetryMs;
-        else if (!this.toldReplica) {
-          this.toldReplica = true;
-          this.dependencies.log.warn(
-            'This Redis is a read-only replica: waiting for one that accepts writes',
-          );
-        }
+        else this.tell(found);
       } catch (error) {
         if (!valid()) return;
         this.dependencies.log.warn('Redis did not identify itself', { error });
@@ -327,6 +341,20 @@ export class RedisLink {
     const histories = isSameName(process, now) ? process.histories : [now.id!, ...former];
     this.process = { ...process, histories, offset: now.offset };
     this.lastProcess = this.process;
+  }
+
+  /** Once for each state, not for each attempt. */
+  private tell(found: 'replica' | 'cluster'): void {
+    if (found === 'replica') this.writes.onError('READONLY');
+    else this.unsupportedBy = clusterMode;
+    if (this.told === found) return;
+    this.told = found;
+    const { log } = this.dependencies;
+    if (found === 'replica')
+      log.warn('This Redis is a read-only replica: waiting for one that accepts writes', {
+        remedy: 'let REDIS_URL lead to the primary',
+      });
+    else log.error(clusterMode);
   }
 
   /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */

@@ -1,4 +1,3 @@
-import { saysAlways } from './redis-durability.js';
 import { infoFields } from './redis-info.js';
 
 /** The identity and configuration of the connected Redis process. */
@@ -89,4 +88,14 @@ async function fsyncsAlways(call: Call): Promise<boolean> {
     // If the configuration cannot be read, no durability is promised.
     return false;
   }
+}
+
+/** Whether the answer of `CONFIG GET *append*` says that every write is synced to disk before it is answered. */
+export function saysAlways(settings: readonly string[]): boolean {
+  const value = (name: string) => settings[settings.indexOf(name) + 1];
+  return (
+    value('appendonly') === 'yes' &&
+    value('appendfsync') === 'always' &&
+    value('no-appendfsync-on-rewrite') === 'no'
+  );
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { silentLog } from '../../../server/logging/log.js';
-import { saysAlways } from '../../../server/storage/redis/redis-durability.js';
+import { saysAlways } from '../../../server/storage/redis/redis-process.js';
 import { RedisBroker } from '../../../server/storage/redis/redis-broker.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RefusalError } from '../../../shared/errors.js';

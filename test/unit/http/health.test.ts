@@ -23,6 +23,8 @@ describe('[HEALTH] health', () => {
   let server: Server;
   let phase: Phase;
   let state: RedisState;
+  let writes: 'accepted' | 'refused' = 'accepted';
+  let readiness: 'reachable' | 'writable' = 'reachable';
   const ask = async (path: string) => {
     const { port } = server.address() as AddressInfo;
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
@@ -34,7 +36,10 @@ describe('[HEALTH] health', () => {
       version: '1.2.3',
       uptimeSecs: () => 7,
       connections: () => 5,
-      redis: () => ({ state, reconnects: 1, adapter_failures: 0, memory: null }),
+      redis: () => ({ state, reconnects: 1, adapter_failures: 0, memory: null, writes }),
+      get readiness() {
+        return readiness;
+      },
       control: () => control,
       phase: () => phase,
     });
@@ -70,12 +75,23 @@ describe('[HEALTH] health', () => {
         version: '1.2.3',
         uptime_secs: 7,
         connections: 5,
-        redis: { state, reconnects: 1, adapter_failures: 0, memory: null },
+        redis: { state, reconnects: 1, adapter_failures: 0, memory: null, writes: 'accepted' },
       });
       assert.equal((await ask('/health/live')).status, 200);
       assert.equal((await ask('/health/ready')).status, ready);
     });
   }
+
+  it('[P3] is degraded while Redis refuses writes, and by a setting not ready', async () => {
+    [phase, state, writes] = ['running', 'up', 'refused'];
+    assert.equal((await ask('/health')).body['status'], 'degraded');
+    assert.equal((await ask('/health/ready')).status, 200);
+    readiness = 'writable';
+    assert.equal((await ask('/health/ready')).status, 503);
+    writes = 'accepted';
+    assert.equal((await ask('/health/ready')).status, 200);
+    readiness = 'reachable';
+  });
 
   const switches: [string, Partial<Control>, status: string][] = [
     ['the service is read-only', { mode: 'read_only' }, 'degraded'],

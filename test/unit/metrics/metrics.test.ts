@@ -41,6 +41,9 @@ function someMetrics(): Metrics {
       errors: 19,
       stalls: 20,
       adapter_failures: 0,
+      writes: 'accepted' as const,
+      refused_by: null,
+      refused_writes: 0,
       memory: null,
     }),
   });
