@@ -150,7 +150,7 @@ export class RedisSubscriber {
         this.restored = true;
         this.dependencies.onChange();
       } catch (error) {
-        this.dependencies.log.warn('Redis subscriptions not restored yet', { error });
+        if (!this.closed) this.dependencies.log.warn('Redis subscriptions not restored yet', { error });
         await sleep(retryMs, undefined, { ref: false });
       }
     }
