@@ -195,6 +195,31 @@ describe('[P5] the history of writes that a Redis continues', function () {
     assert.equal(end.previous.at(-1)!.epoch, before.epoch);
   });
 
+  it('is no reason for new epochs that replicas keep histories of different size, or none', async () => {
+    const others = (await fixtures[0]!.open())!;
+    const keeps = fixtures[0]!.retention;
+    const as = async <Result>(historySize: number, run: () => Promise<Result>) => {
+      fixtures[0]!.retention = { ...keeps, historySize };
+      return run();
+    };
+    const epochs = new Set<string>();
+    for (let n = 0; n < 5; n++) {
+      epochs.add((await as(0, () => append('t', 'not stored'))).epoch);
+      epochs.add((await as(1000, () => endOf('t'))).epoch);
+      epochs.add((await as(1000, () => endOf('t', others))).epoch);
+    }
+    assert.equal(epochs.size, 1);
+    for (let n = 0; n < 5; n++) {
+      epochs.add((await as(1000, () => append('t', 'stored'))).epoch);
+      epochs.add((await as(0, () => append('t', 'not stored'))).epoch);
+      epochs.add((await as(3, () => append('t', 'stored'))).epoch);
+      epochs.add((await as(1000, () => endOf('t'))).epoch);
+    }
+    assert.equal(epochs.size, 1);
+    const { end, entries } = await as(1000, () => broker.read('t', 0, 100));
+    assert.deepEqual([end.sequence, entries.map(({ sequence }) => sequence)], [20, [17, 18, 20]]);
+  });
+
   it('is taken over from the meta of version 0.1, which names the process only', async () => {
     const before = await append('t', 'a');
     await link.call(['HDEL', 'rtc:{t}:meta', 'i']);
