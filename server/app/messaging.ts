@@ -8,6 +8,7 @@ import { DirectService } from '../direct/direct-service.js';
 import { Confirmations } from '../fanout/confirmations.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
 import { followRooms } from '../gateway/follow-rooms.js';
+import { newMessageIds } from '../log/message-ids.js';
 import { NamespaceMembers } from '../gateway/namespaces/namespace-members.js';
 import { ReadThrottle } from '../gateway/read-throttle.js';
 import { SubscriptionRestore } from '../gateway/restore-subscriptions.js';
@@ -124,6 +125,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     metrics,
     tracer,
     logOf,
+    newId: newMessageIds(storage.now),
     checkTopic: (topic: string) => control.state.checkTopic(topic),
     admitBytes: limits.quotas.admitBytes.bind(limits.quotas),
     onQueued: ({ id }: Connection, topic: string) =>

@@ -62,6 +62,8 @@ export interface Storage {
   /** The memory of Redis; undefined in memory. */
   readonly memory: StoreMemory | undefined;
   readonly quotaCounts: QuotaCounts;
+  /** Milliseconds since 1970, the same on all replicas: for ids and times of messages. */
+  readonly now: () => number;
   /** Messages removed early for want of memory, without Redis. */
   historyRemoved(): number;
   /** Clients for Socket.IO's cluster adapter; undefined in memory. */
@@ -135,6 +137,7 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
     httpRates: undefined,
     memory: undefined,
     quotaCounts,
+    now,
     historyRemoved: () => memory.removed,
     adapter: undefined,
     redis: () => ({
@@ -177,7 +180,7 @@ function redisStorage(
   );
   const memory = measured.guard;
   const broker = new RedisBroker(
-    { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now },
+    { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now: link.clock.now },
     {
       keyPrefix,
       outcomeLimitMs,
@@ -209,6 +212,7 @@ function redisStorage(
     httpRates: redisHttpRateStore(link, { keyPrefix }),
     memory,
     quotaCounts,
+    now: link.clock.now,
     historyRemoved: () => 0,
     adapter,
     redis: () => ({

@@ -7,7 +7,7 @@ import type { Position } from '../../shared/position.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { TestRedis } from '../support/redis.js';
-import { tokenOf } from '../support/replica.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/wait.js';
 
@@ -261,5 +261,43 @@ describe('replicas whose Redis is in trouble', function () {
       assert.match(error.message, /cluster mode, which is not supported: let REDIS_URL lead to/);
       return error.name === 'UnsupportedStoreError';
     });
+  });
+
+  it('[LOG] give clients the same times and ids although their clocks are far apart, so that nothing is missed', async () => {
+    const redis = await startRedis();
+    // Three quarters of an hour ahead: further, and it would take the tokens for expired.
+    const ahead = 'data:text/javascript,const now=Date.now;Date.now=()=>now()+2700000';
+    const replicas = [
+      await TestReplica.start({ REDIS_URL: redis.url, REPLICA_ID: 'a' }),
+      await TestReplica.start({ REDIS_URL: redis.url, REPLICA_ID: 'b', NODE_OPTIONS: `--import "${ahead}"` }),
+    ];
+    try {
+      const clients = await Promise.all(
+        replicas.map(async ({ url }, n) => {
+          const socket = await connectClient(url, `user-${n}`);
+          sockets.push(socket);
+          return socket;
+        }),
+      );
+      await emit(clients[0]!, 'subscribe', { topics: ['t', 'u'] });
+      const published: { id: string; topic: string }[] = [];
+      for (let n = 0; n < 20; n++) {
+        const topic = n % 3 === 0 ? 'u' : 't';
+        const { id } = await emit(clients[n % 2]!, 'publish', { topic, payload: n });
+        published.push({ id: id!, topic });
+        await sleep(3);
+      }
+      const sinceN = 9;
+      const answer = await emit(clients[0]!, 'missed', { since: published[sinceN]!.id });
+      assert.deepEqual(
+        (answer['messages'] as Message[]).map(({ payload }) => payload),
+        Array.from({ length: 20 - sinceN - 1 }, (_, n) => sinceN + 1 + n),
+      );
+      const { messages } = await emit(clients[0]!, 'history', { topic: 't', limit: 100 });
+      const times = (messages as Message[]).map(({ timestamp }) => timestamp);
+      assert.ok(Math.max(...times) - Math.min(...times) < 60_000, String(times));
+    } finally {
+      await Promise.all(replicas.map((replica) => replica.end('SIGKILL')));
+    }
   });
 });

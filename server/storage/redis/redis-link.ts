@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
+import { readTime, RedisClock } from './redis-clock.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
 import {
   formerNames,
@@ -55,6 +56,7 @@ const identifyRetryMs = 1000;
 export class RedisLink {
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
   readonly writes = new RedisWrites();
+  readonly clock = new RedisClock();
   private commands: RedisClient;
   private readonly subscriber: RedisSubscriber;
   private process: RedisProcess | undefined;
@@ -286,6 +288,8 @@ export class RedisLink {
         const found = await identifyRedis((args) => this.send(client, args, 'strings'), this.lastProcess);
         if (!valid()) return;
         if (typeof found === 'object') {
+          await this.measureClock(client);
+          if (!valid()) return;
           this.process = found;
           this.lastProcess = found;
           this.told = undefined;
@@ -320,6 +324,7 @@ export class RedisLink {
     const client = this.commands;
     let answer: string;
     try {
+      void this.measureClock(client).catch(() => {});
       answer = await this.send<string>(client, ['INFO', 'replication'], 'strings');
     } catch {
       // The connection was lost, or commands are refused: both are handled where it happens.
@@ -341,6 +346,12 @@ export class RedisLink {
     const histories = isSameName(process, now) ? process.histories : [now.id!, ...former];
     this.process = { ...process, histories, offset: now.offset };
     this.lastProcess = this.process;
+  }
+
+  private async measureClock(client: RedisClient): Promise<void> {
+    const sentAt = performance.now();
+    const answer = await this.send<string[]>(client, ['TIME'], 'strings');
+    this.clock.measured(readTime(answer), sentAt, performance.now());
   }
 
   /** Once for each state, not for each attempt. */
