@@ -18,6 +18,7 @@ import type { LogFactory } from '../logging/log.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Broker, Retention } from '../log/broker.js';
 import { AdapterClients } from './redis/adapter-clients.js';
+import { databaseMark } from './redis/database.js';
 import { HistoryMemory } from './memory/history-memory.js';
 import { MemoryBroker } from './memory/memory-broker.js';
 import { MemoryBus } from './memory/memory-bus.js';
@@ -170,9 +171,13 @@ function redisStorage(
   const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, reservedMemoryPercent } = settings.redis;
   const { waitReplicas, waitReplicasMode } = settings.redis;
   const log = logOf('cluster');
-  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
-  const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix, identity });
-  const bus = new RedisBus({ link, registry, log }, { keyPrefix });
+  const channelMark = databaseMark(url);
+  const formerRegistry = channelMark === '' ? undefined : `${keyPrefix}:replicas`;
+  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs, formerRegistry });
+  // Their channels, and the registry by which replicas of version 0.1 are told from newer ones.
+  const replicaPrefix = `${keyPrefix}${channelMark}`;
+  const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: replicaPrefix, identity });
+  const bus = new RedisBus({ link, registry, log }, { keyPrefix: replicaPrefix });
   const quotaCounts = newQuotaCounts();
   const measured = new RedisMemory(
     { link, counts: quotaCounts, log },
@@ -183,6 +188,7 @@ function redisStorage(
     { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now: link.clock.now },
     {
       keyPrefix,
+      channelMark,
       outcomeLimitMs,
       waitReplicas,
       waitReplicasStrict: waitReplicasMode === 'require',
@@ -196,7 +202,10 @@ function redisStorage(
   return {
     broker,
     bus,
-    presence: new RedisPresenceStore({ link, bus, registry, log: logOf('presence') }, { keyPrefix }),
+    presence: new RedisPresenceStore(
+      { link, bus, registry, log: logOf('presence') },
+      { keyPrefix: replicaPrefix },
+    ),
     sessions: new RedisSessionStore(
       {
         link,

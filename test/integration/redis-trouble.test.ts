@@ -300,4 +300,54 @@ describe('replicas whose Redis is in trouble', function () {
       await Promise.all(replicas.map((replica) => replica.end('SIGKILL')));
     }
   });
+
+  it('[LOG] keep services in different databases of one Redis apart, and replicas in one of them together', async () => {
+    const redis = await startRedis();
+    const services = await Promise.all(
+      ['/3', '/3', '/4', ''].map((path, n) => startService(redis.url + path, `r${n}`)),
+    );
+    const readers = await Promise.all(services.map((service, n) => read(service, `user-${n}`)));
+    for (const reader of readers) await subscribe(reader, 't');
+    for (const [n, reader] of readers.entries()) await publish(reader, 't', n);
+    await until(() => readers[1]!.messages.length === 2, 'the replicas of one database');
+    await sleep(300);
+    assert.deepEqual(readers.map(payloads), [[0, 1], [0, 1], [2], [3]]);
+    for (const n of [1, 2, 3]) {
+      const { delivered } = await emit(readers[0]!.socket, 'direct', {
+        to: `user-${n}`,
+        payload: n,
+        timeout_ms: 500,
+      });
+      assert.equal(delivered, n === 1 ? 1 : 0, `user-${n}`);
+    }
+    const client = createClient({ url: redis.url, RESP: 2 });
+    await client.connect();
+    try {
+      const channels = (await client.sendCommand(['PUBSUB', 'CHANNELS'])) as unknown as string[];
+      assert.ok(
+        channels.every((channel) => /^rtc(:db[34])?:/.test(channel)),
+        channels.join(' '),
+      );
+      assert.ok(channels.includes('rtc:db3:{t}') && channels.includes('rtc:{t}'), channels.join(' '));
+    } finally {
+      client.destroy();
+    }
+  });
+
+  it('[OPS] wait in a numbered database until replicas of version 0.1, on other channels, have ended', async () => {
+    const redis = await startRedis();
+    const client = createClient({ url: `${redis.url}/3`, RESP: 2 });
+    await client.connect();
+    try {
+      const beat = () => client.sendCommand(['ZADD', 'rtc:replicas', String(Date.now()), 'old']);
+      await beat();
+      const timer = setInterval(() => void beat(), 500);
+      const service = await startService(`${redis.url}/3`, 'new').finally(() => clearInterval(timer));
+      assert.equal(await isReady(service), false);
+      await client.sendCommand(['ZREM', 'rtc:replicas', 'old']);
+      await until(() => isReady(service), 'the old replica has ended', 20_000);
+    } finally {
+      client.destroy();
+    }
+  });
 });

@@ -174,7 +174,7 @@ export class RedisAppends {
       lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount} ${seen.of(topic)}${lengths}\n`;
     }
     const args = [
-      `${runId} ${histories.join()} ${this.writer} ${now()} ${freshEpoch()}`,
+      `${runId} ${histories.join()} ${this.writer} ${now()} ${freshEpoch()} ${names.channelRule}`,
       lines,
       blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
       keyedLines,

@@ -33,6 +33,8 @@ interface RedisBrokerDependencies {
 
 interface RedisBrokerSettings {
   readonly keyPrefix: string;
+  /** See `database.ts`. */
+  readonly channelMark?: string;
   /** The outcome of an append whose response was lost is looked up for this long. */
   readonly outcomeLimitMs: number;
   /** Redis replicas that must hold an append before it is acknowledged as `replicated`; 0: none. */
@@ -73,7 +75,7 @@ export class RedisBroker implements Broker {
   ) {
     const { link, retentionOf, log, now } = dependencies;
     const { outcomeLimitMs, waitReplicas, waitReplicasStrict = false } = settings;
-    this.keys = new TopicKeys(settings.keyPrefix);
+    this.keys = new TopicKeys(settings.keyPrefix, settings.channelMark);
     this.refusedCommands = new RefusedCommands(log);
     this.appends = new RedisAppends(
       {

@@ -20,6 +20,8 @@ interface RedisLinkSettings {
   readonly commandTimeoutMs: number;
   /** A stall of this length closes the connection. */
   readonly stallLimitMs: number;
+  /** Where replicas of version 0.1 register that use other channels; none may be live. Undefined: they use the same. */
+  readonly formerRegistry?: string | undefined;
 }
 
 type LinkState = 'up' | 'down';
@@ -44,6 +46,8 @@ const watchMs = 250;
 /** How often Redis is asked for its role and history, in milliseconds. */
 const checkMs = 1000;
 const loadingRetryMs = 100;
+/** A replica without a heartbeat for this long has ended. */
+const formerGoneMs = 5000;
 const clusterMode =
   'Redis runs in cluster mode, which is not supported: let REDIS_URL lead to a Redis without cluster mode (cluster-enabled no)';
 const identifyRetryMs = 1000;
@@ -168,7 +172,8 @@ export class RedisLink {
 
   /** The error for a command that Redis has refused: nothing was changed. */
   refused({ message }: Error): RefusalError {
-    const reason = message.replace(/ script: .*$/, '');
+    const at = message.indexOf(' script: ');
+    const reason = at < 0 ? message : message.slice(0, at);
     return new RefusalError('unavailable', `Redis has refused it: ${reason}`, { retryAfterMs: 1000 });
   }
 
@@ -290,6 +295,12 @@ export class RedisLink {
         if (typeof found === 'object') {
           await this.measureClock(client);
           if (!valid()) return;
+          if (await this.hasFormerReplicas(client)) {
+            this.tell('former');
+            await sleep(identifyRetryMs, undefined, { ref: false });
+            continue;
+          }
+          if (!valid()) return;
           this.process = found;
           this.lastProcess = found;
           this.told = undefined;
@@ -355,9 +366,9 @@ export class RedisLink {
   }
 
   /** Once for each state, not for each attempt. */
-  private tell(found: 'replica' | 'cluster'): void {
+  private tell(found: 'replica' | 'cluster' | 'former'): void {
     if (found === 'replica') this.writes.onError('READONLY');
-    else this.unsupportedBy = clusterMode;
+    else if (found === 'cluster') this.unsupportedBy = clusterMode;
     if (this.told === found) return;
     this.told = found;
     const { log } = this.dependencies;
@@ -365,7 +376,21 @@ export class RedisLink {
       log.warn('This Redis is a read-only replica: waiting for one that accepts writes', {
         remedy: 'let REDIS_URL lead to the primary',
       });
-    else log.error(clusterMode);
+    else if (found === 'cluster') log.error(clusterMode);
+    else
+      log.error(
+        'Replicas of version 0.1 use this database of Redis, on channels that all databases share: waiting until they have ended',
+        { remedy: 'stop them: in a numbered database, versions 0.1 and later cannot run side by side' },
+      );
+  }
+
+  private async hasFormerReplicas(client: RedisClient): Promise<boolean> {
+    const { formerRegistry } = this.settings;
+    if (formerRegistry === undefined) return false;
+    const since = this.clock.now() - formerGoneMs;
+    return (
+      (await this.send<number>(client, ['ZCOUNT', formerRegistry, String(since), '+inf'], 'strings')) > 0
+    );
   }
 
   /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */

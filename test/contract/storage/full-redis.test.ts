@@ -111,12 +111,12 @@ describe('[P7] a Redis whose memory is full', function () {
     [
       'append',
       ['rtc:{n}:log', 'rtc:{n}:meta'],
-      ['run HISTORY w 1 e', '1 1 1 0 - 1\n', 'x', '', '9 999 999 999 0 0 0 0'],
+      ['run HISTORY w 1 e 3 -', '1 1 1 0 - 1\n', 'x', '', '9 999 999 999 0 0 0 0'],
     ],
     [
       'append',
       ['rtc:{t}:log', 'rtc:{t}:meta'],
-      ['run HISTORY w 1 e', '1 1 1 0 - 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
+      ['run HISTORY w 1 e 3 -', '1 1 1 0 - 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
     ],
     ['forget-fields', ['map'], ['field', '5'], 'stored'],
     ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from'], ['1'], 'stored'],
