@@ -1,4 +1,3 @@
-import { v7 as uuidV7 } from 'uuid';
 import type { StillAdmitted } from '../commands/still-admitted.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Identity } from '../protocol/identity.js';
@@ -51,6 +50,8 @@ interface CommandParts {
   readonly admitBytes: UserQuotas['admitBytes'];
   /** Called with each publish that waits for its append. */
   readonly onQueued: (connection: Connection, topic: string) => void;
+  /** Makes the ids of messages. */
+  readonly newId: () => string;
   readonly logOf: LogFactory;
   /** Refuses commands that a limit or a mode forbids, see {@link CommandRouterDependencies}. */
   readonly admit: CommandRouterDependencies['admit'];
@@ -60,7 +61,8 @@ interface CommandParts {
 
 /** Assembles the commands of clients. */
 export function assembleCommands(parts: CommandParts): CommandRouter {
-  const { settings, gate, topics, permissions, confirmations, presence, sessions, metrics, tracer } = parts;
+  const { settings, gate, topics, permissions, confirmations, presence, sessions, metrics, tracer, newId } =
+    parts;
   const limits = {
     maxBytes: settings.websocket.maxMessageBytes,
     maxDepth: settings.websocket.maxPayloadDepth,
@@ -74,7 +76,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         topics,
         permissions,
         confirmations,
-        newId: uuidV7,
+        newId,
         tracer,
         checkTopic: parts.checkTopic,
         stillAdmitted: parts.stillAdmitted,
@@ -88,7 +90,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
       {
         direct: parts.direct,
         permissions,
-        newId: uuidV7,
+        newId,
         stillAdmitted: parts.stillAdmitted,
         admitBytes: parts.admitBytes,
         tracer,
@@ -109,7 +111,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     refreshCommand({ verify: parts.authenticate, onRefreshed: parts.onRefreshed }),
     pingCommand(Date.now),
   ] as Command[];
-  const traceRefused = refusedTrace(tracer, uuidV7);
+  const traceRefused = refusedTrace(tracer, newId);
   return new CommandRouter({
     commands,
     order: new CommandOrder({ clock: systemClock }),

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { createAdapter } from '@socket.io/redis-adapter';
+import { databaseMark } from '../storage/redis/database.js';
 import type { Server as SocketIoServer } from 'socket.io';
 import { SendBufferBudget } from '../fanout/outbox.js';
 import { BoundedAnswers } from '../gateway/bounded-answers.js';
@@ -83,7 +84,7 @@ export function assembleSocketIo(
     (reader) => newBudget(reader, 'socketio'),
   );
   if (adapter !== undefined) {
-    const key = `${settings.redis.keyPrefix}:io`;
+    const key = `${settings.redis.keyPrefix}${databaseMark(settings.redis.url)}:io`;
     const adapterOptions = { key, publishOnSpecificResponseChannel: true };
     io.adapter(createAdapter(adapter.publisher, adapter.subscriber, adapterOptions));
   }

@@ -42,6 +42,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
       uptimeSecs: () => Math.round((performance.now() - parts.startedAt) / 1000),
       connections: () => registry.size,
       redis: () => storage.redis(),
+      readiness: settings.redis.readiness,
       phase: parts.phase,
       control: () => control.state.snapshot(),
     }),

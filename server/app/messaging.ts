@@ -8,6 +8,7 @@ import { DirectService } from '../direct/direct-service.js';
 import { Confirmations } from '../fanout/confirmations.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
 import { followRooms } from '../gateway/follow-rooms.js';
+import { newMessageIds } from '../log/message-ids.js';
 import { NamespaceMembers } from '../gateway/namespaces/namespace-members.js';
 import { isAlive } from '../gateway/liveness-probe.js';
 import { ReadThrottle } from '../gateway/read-throttle.js';
@@ -67,6 +68,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
   const permissions = new Permissions(settings.permissions);
   const confirmations = new Confirmations(storage.bus);
   const topics = assembleTopics({ ...parts, registry, confirmations });
+  confirmations.setFollowed((topic) => topics.isFollowed(topic));
   const presenceRooms = new PresenceRooms(io);
   const presence = new PresenceService({
     store: storage.presence,
@@ -140,6 +142,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     metrics,
     tracer,
     logOf,
+    newId: newMessageIds(storage.now),
     checkTopic: (topic: string) => control.state.checkTopic(topic),
     admitBytes: limits.quotas.admitBytes.bind(limits.quotas),
     onQueued: ({ id }: Connection, topic: string) =>

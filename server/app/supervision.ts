@@ -59,6 +59,16 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
       alerts.raise('critical', 'redis_down', `${problem}: ${reason}`, { outage: kind, remedy });
     }
   });
+  storage.onWrites((refusal) => {
+    if (refusal === undefined) alerts.raise('info', 'redis_writes_accepted', 'Redis accepts writes again');
+    else {
+      const { by, reason, remedy } = refusal;
+      alerts.raise('critical', 'redis_writes_refused', `Redis refuses writes: ${reason}`, {
+        refused_by: by,
+        remedy,
+      });
+    }
+  });
   const supervisor = new Supervisor(
     {
       log: logOf('actor'),

@@ -42,7 +42,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       tracer: tracing.tracer,
       onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
       log: parts.logOf('routing'),
-      clock: systemClock,
+      clock: { ...systemClock, wallTime: storage.now },
     },
     {
       fanoutWindowMs: topics.fanoutWindowMs,

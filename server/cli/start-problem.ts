@@ -1,4 +1,5 @@
 import { SettingsError } from '../config/load.js';
+import { UnsupportedStoreError } from '../storage/storage.js';
 
 /** An error of Node where it cannot listen. */
 type ListenError = NodeJS.ErrnoException & { readonly port?: number; readonly address?: string };
@@ -6,7 +7,7 @@ type ListenError = NodeJS.ErrnoException & { readonly port?: number; readonly ad
 /** What keeps the service from starting: one line where an operator can mend it, else with the stack. */
 export function startProblem(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error instanceof SettingsError) return error.message;
+  if (error instanceof SettingsError || error instanceof UnsupportedStoreError) return error.message;
   const { code, port, address, stack, message } = error as ListenError;
   switch (code) {
     case 'EADDRINUSE':

@@ -16,7 +16,7 @@ interface DeliveryConfirmations {
   /** Name of this replica, to which confirmations are reported. */
   readonly replicaId: string;
   /** Starts to collect acknowledgements of a message that is about to be published. */
-  expect(messageId: string): void;
+  expect(messageId: string, topic: string): void;
   /** Resolves when all subscribers have acknowledged, or after the time limit. */
   wait(receipt: AppendReceipt, timeoutMs: number): Promise<{ delivered: number; expected: number }>;
   /** Called when the message was not published. */
@@ -115,7 +115,7 @@ export function publishCommand(
         const { json, attachments } = readPayload(request.payload, connection.wire, settings);
         admitBytes(connection, json, attachments);
         trace?.validated();
-        if (confirmed) confirmations.expect(id);
+        if (confirmed) confirmations.expect(id, topic);
         const stored = topics.publish({
           id,
           topic,

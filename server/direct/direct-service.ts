@@ -75,7 +75,7 @@ export class DirectService implements DirectSender {
   async send(request: DirectRequest): Promise<DirectAnswer> {
     const { topics, confirmations, onStored } = this.dependencies;
     const { id, trace } = request;
-    confirmations.expect(id);
+    confirmations.expect(id, inboxOf(request.to));
     try {
       const receipt = await topics.publish({
         id,

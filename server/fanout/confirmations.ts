@@ -7,6 +7,7 @@ import type { Subscriber } from './subscriber.js';
 
 /** Acknowledgements of one message, collected so far. */
 interface Awaited {
+  readonly topic: string;
   readonly reported: Set<string>;
   sent: number;
   acknowledged: number;
@@ -35,7 +36,16 @@ interface Confirmed {
 
 type Report = { id: string; sent: number } | { id: string; acknowledged: number; left: number };
 
+/** Asks a replica that has not reported yet. */
+interface Inquiry {
+  readonly id: string;
+  readonly topic: string;
+}
+
 const kind = 'confirmation';
+const inquiryKind = 'confirmation_inquiry';
+/** Replicas that have not reported are asked after this time, and again, in milliseconds. */
+const inquiryMs = { first: 50, next: 1000 };
 /** Sent messages are kept this long, in milliseconds; longer than any timeout of a publisher. */
 const keptMs = 61_000;
 
@@ -52,12 +62,19 @@ export class Confirmations implements AckCollector {
   /** Acknowledgement ids of messages that still await an acknowledgement. */
   private readonly usedAckIds = new Set<number>();
   private isEnding = false;
+  private isFollowed: (topic: string) => boolean = () => true;
 
   constructor(
     private readonly bus: Bus,
     private readonly ackIds = new SharedAckIds(),
   ) {
     bus.on(kind, (data, from) => this.onReport(data as Report, from));
+    bus.on(inquiryKind, (data, from) => this.onInquiry(data as Inquiry, from));
+  }
+
+  /** Tells whether this replica follows the log of a topic; without it, every inquiry waits for the report. */
+  setFollowed(isFollowed: (topic: string) => boolean): void {
+    this.isFollowed = isFollowed;
   }
 
   get replicaId(): string {
@@ -66,9 +83,9 @@ export class Confirmations implements AckCollector {
 
   // On the replica of the publisher.
 
-  expect(messageId: string): void {
-    const reported = new Set<string>();
-    this.awaited.set(messageId, { reported, sent: 0, acknowledged: 0, left: 0, check: ignore, end: ignore });
+  expect(messageId: string, topic: string): void {
+    const counts = { sent: 0, acknowledged: 0, left: 0 };
+    this.awaited.set(messageId, { topic, reported: new Set(), ...counts, check: ignore, end: ignore });
   }
 
   cancel(messageId: string): void {
@@ -86,21 +103,38 @@ export class Confirmations implements AckCollector {
   ): Promise<Confirmed> {
     const awaited = this.awaited.get(receipt.id);
     if (awaited === undefined || receipt.duplicate) return { delivered: 0, expected: 0 };
-    const replicas = receipt.receivers ?? (await this.bus.replicas()).length;
+    const receivers = receipt.receivers ?? (await this.bus.replicas()).length;
+    let live: readonly string[] | undefined;
+    let inquiry: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, this.isEnding ? 0 : timeoutMs);
       awaited.end = () => {
         clearTimeout(timer);
         resolve();
       };
+      const isKnown = () =>
+        awaited.reported.size >= receivers ||
+        live?.every((replica) => awaited.reported.has(replica)) === true;
       awaited.check = () => {
-        const known = awaited.reported.size >= replicas;
-        if (!known || (until === 'acknowledged' && awaited.acknowledged + awaited.left < awaited.sent))
+        if (!isKnown() || (until === 'acknowledged' && awaited.acknowledged + awaited.left < awaited.sent))
           return;
         awaited.end();
       };
+      // Redis counts everybody who receives the channel: programs that watch it, other services. So the replicas
+      // themselves are asked.
+      const ask = async () => {
+        if (isKnown()) return;
+        live = await this.bus.replicas();
+        for (const replica of live)
+          if (!awaited.reported.has(replica))
+            this.bus.send(replica, inquiryKind, { id: receipt.id, topic: awaited.topic } satisfies Inquiry);
+        awaited.check();
+        if (this.awaited.get(receipt.id) === awaited) inquiry = setTimeout(() => void ask(), inquiryMs.next);
+      };
+      inquiry = setTimeout(() => void ask(), inquiryMs.first);
       awaited.check();
     });
+    clearTimeout(inquiry);
     this.awaited.delete(receipt.id);
     return { delivered: awaited.acknowledged, expected: awaited.sent };
   }
@@ -168,6 +202,12 @@ export class Confirmations implements AckCollector {
     this.byConnection.get(connection)?.delete(id);
     if (sent.waiting.size === 0) this.forget(id, sent);
     this.bus.send(sent.origin, kind, report);
+  }
+
+  /** A replica that does not follow the log has nobody to send the message to. One that does reports by itself. */
+  private onInquiry({ id, topic }: Inquiry, from: string): void {
+    if (!this.sent.has(id) && !this.isFollowed(topic))
+      this.bus.send(from, kind, { id, sent: 0 } satisfies Report);
   }
 
   private onReport(report: Report, from: string): void {

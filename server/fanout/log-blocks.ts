@@ -2,6 +2,7 @@ import type { Position } from '../../shared/position.js';
 import { CatchUpTurns } from './catch-up-turns.js';
 import { DeliveryBatch, type Segment } from './delivery-batch.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
+import { countBeforeHole } from '../log/holes.js';
 import { epochAt } from '../log/lineage.js';
 
 /**
@@ -66,12 +67,15 @@ export class LogBlocks {
     // A shared read may be older than `upTo`: the next call returns what it does not contain.
     const end = Math.min(lastOf(slice), blockEnd, upTo, slice.end.sequence);
     if (end <= after) return {};
-    const entries = slice.entries.filter((item) => item.sequence > after && item.sequence <= end);
+    const found = slice.entries.filter((item) => item.sequence > after && item.sequence <= end);
+    // The next call begins at the hole, and reports it.
+    const entries = found.slice(0, countBeforeHole(found));
     const first = entries[0]?.sequence ?? Math.max(end + 1, Math.min(slice.end.firstSequence, upTo + 1));
     const lost =
       first > after + 1 ? { sequence: first - 1, epoch: epochAt(slice.end, first - 1) } : undefined;
     const batch = entries.length === 0 ? undefined : new DeliveryBatch(topic, segmentsOf(slice, entries));
-    const isWhole = batch?.count === blockEnd - start || (slice.truncated && end === lastOf(slice));
+    const isWhole =
+      batch?.count === blockEnd - start || (slice.truncated && batch?.lastSequence === lastOf(slice));
     if (batch !== undefined && lost === undefined && after === start && isWhole)
       this.keep(nameOf(topic, start), batch);
     return { ...(lost && { lostUpTo: lost }), ...(batch && { batch }) };

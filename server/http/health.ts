@@ -17,7 +17,10 @@ export interface HealthSources {
     readonly memory: { readonly level: MemoryLevel } | null;
     /** Why Redis cannot be used; null: it can, or there is none. */
     readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | null;
+    readonly writes: 'accepted' | 'refused';
   };
+  /** `writable`: ready only while Redis accepts writes. */
+  readonly readiness: 'reachable' | 'writable';
   /** The runtime control as set by operators. */
   readonly control: () => ControlSnapshot;
   readonly phase: () => 'starting' | 'running' | 'draining';
@@ -32,8 +35,9 @@ export function healthRouter(sources: HealthSources): Router {
     const { mode, accepts_connections, presence, frozen_topics, rate_limits } = sources.control();
     const isFull = redis.memory !== null && redis.memory.level !== 'ample';
     const limited = mode !== 'normal' || !accepts_connections || presence === 'shed' || isFull;
+    const isUnwell = redis.state === 'down' || redis.writes === 'refused' || phase !== 'running';
     response.json({
-      status: redis.state === 'down' || phase !== 'running' || limited ? 'degraded' : 'ok',
+      status: isUnwell || limited ? 'degraded' : 'ok',
       problems: problemsOf(sources),
       phase,
       mode,
@@ -54,7 +58,8 @@ export function healthRouter(sources: HealthSources): Router {
   router.get('/health/ready', (_request, response) => {
     const redis = sources.redis();
     const phase = sources.phase();
-    const ready = phase === 'running' && redis.state !== 'down';
+    const accepts = sources.readiness === 'reachable' || redis.writes === 'accepted';
+    const ready = phase === 'running' && redis.state !== 'down' && accepts;
     if (!ready) response.setHeader('Retry-After', 1);
     response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not_ready', phase, redis });
   });
@@ -64,7 +69,7 @@ export function healthRouter(sources: HealthSources): Router {
 
 /** What clients meet, in plain words. */
 function problemsOf({ redis, control, phase }: HealthSources): string[] {
-  const { state, outage, memory } = redis();
+  const { state, outage, memory, writes } = redis();
   const { mode, accepts_connections: acceptsConnections, presence } = control();
   const problems: (string | false)[] = [
     phase() === 'starting' && 'the replica is starting',
@@ -72,6 +77,7 @@ function problemsOf({ redis, control, phase }: HealthSources): string[] {
       'the replica is stopping: commands and new connections are refused with shutting_down',
     state === 'down' &&
       `${causes[outage ?? 'unreachable']}: publishes and first subscriptions are refused with unavailable`,
+    writes === 'refused' && 'Redis refuses writes: publishes are refused with unavailable',
     memory !== null &&
       memory.level !== 'ample' &&
       `the memory of Redis is ${memory.level}: publishes may be refused`,

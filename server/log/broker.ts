@@ -44,7 +44,7 @@ export interface LogEnd extends Position {
   /** Sequence of the oldest message still stored; `sequence + 1` if none is stored. */
   readonly firstSequence: number;
   /**
-   * Ends of the earlier epochs that this log continues, newest first, at most 8. A position
+   * Ends of the earlier epochs that this log continues, newest first, at most 64. A position
    * `{epoch: e, sequence: n}` is in this log if `e` is the current epoch and `n <= sequence`, or if
    * `{epoch: e, sequence: m}` is listed here and `n <= m`.
    */
@@ -56,7 +56,6 @@ export interface Batch {
   readonly topic: string;
   readonly epoch: string;
   readonly firstSequence: number;
-  readonly previous: readonly Position[];
   readonly entries: readonly Buffer[];
 }
 
@@ -128,8 +127,8 @@ export interface BrokerListener {
  * The contract of the ordered log. `test/contract/log/broker.test.ts` runs the same tests on every driver.
  *
  * Ordering: appends of one topic, from all replicas, form one order without holes, counted by `sequence` from
- * 1 in a new log. A log that survived but may have lost its tail (another Redis process answers than at the
- * last append) continues under a new epoch, at the next sequence, and lists the old epoch in `previous`. A
+ * 1 in a new log. A log that survived but may have lost its tail (Redis has another history than at the last
+ * append, or this replica has seen a later position) continues under a new epoch, at the next sequence, and lists the old epoch in `previous`. A
  * log that is gone begins a new epoch at 1.
  *
  * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step. Only a

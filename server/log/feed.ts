@@ -57,7 +57,8 @@ export class LogFeed {
   private lineage: Lineage = { epoch: '', sequence: 0, previous: [] };
   private waiting: Batch[] = [];
   private waitingEntries = 0;
-  private filling = false;
+  /** Set while a hole is filled. */
+  private filling: Promise<void> | undefined;
   /** A detected hole could not be filled yet. */
   private holePending = false;
   private opened = false;
@@ -99,14 +100,14 @@ export class LogFeed {
     onStart?.(this.lineage);
     this.opened = true;
     this.lastTrafficAt = this.dependencies.clock.now();
-    if (sequence < end.sequence) await this.fill();
+    if (sequence < end.sequence) await this.fillOnce();
     else if (!this.drainWaiting()) this.fillInBackground();
   }
 
   onBatch(batch: Batch): void {
     if (this.closed) return;
     this.lastTrafficAt = this.dependencies.clock.now();
-    if (this.opened && !this.filling && this.waiting.length === 0 && this.follows(batch)) {
+    if (this.opened && this.filling === undefined && this.waiting.length === 0 && this.follows(batch)) {
       this.take(batch);
       return;
     }
@@ -120,6 +121,18 @@ export class LogFeed {
     if (this.lineage.epoch === end.epoch && this.lineage.sequence >= end.sequence && !this.holePending)
       return;
     this.fillInBackground();
+  }
+
+  /**
+   * Brings the feed up to a position of its log that another reader has seen: live batches may be late. Rejects if
+   * the log cannot be read.
+   */
+  async reach(end: LogEnd): Promise<void> {
+    // A fill in progress may have read before that; the second one has not.
+    for (let fills = 0; fills < 2; fills++) {
+      if (!this.isOpen || isPositionIn(this.lineage, end)) return;
+      await this.fillOnce();
+    }
   }
 
   close(): void {
@@ -163,16 +176,20 @@ export class LogFeed {
   }
 
   private fillInBackground(): void {
-    if (this.filling) return;
-    this.fill().catch((error: unknown) => {
+    if (this.filling !== undefined) return;
+    this.fillOnce().catch((error: unknown) => {
       this.holePending = true;
       this.dependencies.log.warn('Hole not filled yet', { topic: this.topic, error });
     });
   }
 
+  private fillOnce(): Promise<void> {
+    this.filling ??= this.fill();
+    return this.filling;
+  }
+
   /** Reads from the log until nothing is missing before the live batches. */
   private async fill(): Promise<void> {
-    this.filling = true;
     try {
       for (;;) {
         const before = new Set(this.waiting);
@@ -196,7 +213,8 @@ export class LogFeed {
       }
       this.holePending = false;
     } finally {
-      this.filling = false;
+      // In the same turn as the last batch: what arrives from now on is looked at again.
+      this.filling = undefined;
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Position } from '../../shared/position.js';
 import type { Broker, LogEnd, LogEntry } from './broker.js';
+import { countBeforeHole } from './holes.js';
 import { epochAt, isPositionIn } from './lineage.js';
 import { fitPage, type PageLimits } from './page.js';
 
@@ -15,7 +16,7 @@ export interface History extends Position {
   readonly firstSequence: number;
   /**
    * False if `since` is no longer a position in this log: then the entries are the oldest stored. False if
-   * `before` is none: then there are no entries.
+   * `before` is none: then there are no entries. False if messages between the entries are missing.
    */
   readonly continuous: boolean;
   /** Where the next page begins; undefined: there are no further messages in this direction. */
@@ -49,7 +50,7 @@ async function readNewest(broker: Broker, topic: string, request: HistoryRequest
   const truncated = slice.truncated || entries.length < slice.entries.length;
   const first = entries[0]?.sequence;
   const next = first === undefined || first <= end.firstSequence ? undefined : { before: at(end, first) };
-  return { ...end, entries, continuous: true, next, truncated };
+  return { ...end, entries, continuous: hasNoHole(entries), next, truncated };
 }
 
 async function readOldest(
@@ -71,7 +72,11 @@ async function readOldest(
   const truncated = slice.truncated || entries.length < slice.entries.length;
   const last = entries[entries.length - 1]?.sequence;
   const next = last === undefined || last >= end.sequence ? undefined : { since: at(end, last) };
-  return { ...end, entries, continuous, next, truncated };
+  return { ...end, entries, continuous: continuous && hasNoHole(entries), next, truncated };
+}
+
+function hasNoHole(entries: readonly LogEntry[]): boolean {
+  return countBeforeHole(entries) === entries.length;
 }
 
 function at(end: LogEnd, sequence: number): Position {

@@ -62,10 +62,10 @@ export async function readMissed(
     starts.push(...(await Promise.all(some)));
   }
   const merge = new Merge(broker, request, starts);
-  const { messages, isLast } = await merge.run();
+  const { messages, isLast, hasHole } = await merge.run();
   return {
     messages,
-    complete: isLast && starts.every((start) => start.complete),
+    complete: isLast && !hasHole && starts.every((start) => start.complete),
     next: isLast ? undefined : nextPositions(positions, messages),
   };
 }
@@ -96,7 +96,8 @@ class Merge {
     this.chunkBytes = Math.max(chunkBytesLeast, Math.floor(limits.bytes / Math.max(1, starts.length)));
   }
 
-  async run(): Promise<{ messages: MissedMessage[]; isLast: boolean }> {
+  async run(): Promise<{ messages: MissedMessage[]; isLast: boolean; hasHole: boolean }> {
+    let hasHole = false;
     for (const start of this.starts) {
       if (start.after === undefined) continue;
       const source: Source = { start, taken: start.after, head: '', held: [] };
@@ -106,7 +107,8 @@ class Merge {
     for (let source = this.sources.pop(); source !== undefined; source = this.sources.pop()) {
       if (source.held.length === 0 && !(await this.fill(source))) continue;
       const [item, ...rest] = source.held as [LogEntry, ...LogEntry[]];
-      if (!this.meter.take(item)) return { messages, isLast: false };
+      if (!this.meter.take(item)) return { messages, isLast: false, hasHole };
+      hasHole ||= item.sequence > source.taken + 1;
       const { topic, end } = source.start;
       messages.push({ topic, epoch: epochAt(end, item.sequence), item });
       this.heldBytes -= item.entry.length;
@@ -116,7 +118,7 @@ class Merge {
       else if (!(await this.fill(source))) continue;
       this.insert(source);
     }
-    return { messages, isLast: true };
+    return { messages, isLast: true, hasHole };
   }
 
   /** Reads the next messages of a topic, up to the end that its log had at first. False if there are none. */

@@ -254,6 +254,16 @@ export const metricTable: readonly MetricRow[] = [
     'Failures of Redis or of the connection to it.',
     ({ redis }) => redis.errors,
   ),
+  gauge(
+    'rtc_redis_writes_refused',
+    '1 while Redis refuses writes, or publishes for want of memory.',
+    ({ redis }) => (redis.writes === 'refused' ? 1 : 0),
+  ),
+  counter(
+    'rtc_redis_refused_writes_total',
+    'Writes that Redis has refused, such as for want of memory.',
+    ({ redis }) => redis.refused_writes,
+  ),
   counter('rtc_redis_stalls_total', 'Times Redis did not answer in time.', ({ redis }) => redis.stalls),
   counter(
     'rtc_log_lines_dropped_total',

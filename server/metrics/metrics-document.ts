@@ -134,6 +134,11 @@ export interface MetricsDocument {
     } | null;
     /** Why Redis cannot be used; null: it can, or there is none. */
     readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | null;
+    /** Whether Redis accepts what the service writes. */
+    readonly writes: 'accepted' | 'refused';
+    /** Code of the error, or `memory`: the rest of the memory is kept for operators. */
+    readonly refused_by: string | null;
+    readonly refused_writes: number;
   };
   /** `dropped`: lines of the log that were not written, because the reader was too slow or had gone. */
   readonly log: { readonly dropped: number };

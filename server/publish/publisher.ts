@@ -1,4 +1,3 @@
-import { v7 as uuidV7 } from 'uuid';
 import { RefusalError } from '../../shared/errors.js';
 import type { ChangeCount } from '../primitives/change-count.js';
 import type { Clock, Timer } from '../primitives/clock.js';
@@ -6,6 +5,7 @@ import type { MailboxOverflow } from '../primitives/mailbox.js';
 import type { Supervisor } from '../supervision/supervisor.js';
 import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
 import { encodeEntry } from '../log/entry.js';
+import { newMessageIds } from '../log/message-ids.js';
 import { MicroBatcher } from '../primitives/micro-batcher.js';
 import { serviceLogPrefix, type PublishRequest } from '../log/publish-request.js';
 import type { PublishQuotas } from './publish-quotas.js';
@@ -46,11 +46,13 @@ export class TopicPublisher {
   private readonly actors = new Map<string, TopicActor>();
   private readonly batcher: MicroBatcher;
   private readonly timer: Timer;
+  private readonly newId: () => string;
 
   constructor(
     private readonly dependencies: TopicPublisherDependencies,
     private readonly settings: TopicPublisherSettings,
   ) {
+    this.newId = newMessageIds(() => dependencies.clock.wallTime());
     this.batcher = new MicroBatcher(dependencies, appendBatching);
     this.timer = dependencies.clock.setInterval(() => this.dropIdle(), settings.actorIdleMs);
     this.timer.unref();
@@ -96,7 +98,7 @@ export class TopicPublisher {
   }
 
   private append(request: PublishRequest, noNewTopic?: () => RefusalError): Promise<AppendReceipt> {
-    const id = request.id ?? uuidV7();
+    const id = request.id ?? this.newId();
     const { onPublish } = this.dependencies;
     const actor = this.actor(request.topic);
     const { recheck, trace } = request;

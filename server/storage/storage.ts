@@ -18,6 +18,7 @@ import type { LogFactory } from '../logging/log.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Broker, Retention } from '../log/broker.js';
 import { AdapterClients } from './redis/adapter-clients.js';
+import { databaseMark } from './redis/database.js';
 import { HistoryMemory } from './memory/history-memory.js';
 import { MemoryBroker } from './memory/memory-broker.js';
 import { MemoryBus } from './memory/memory-bus.js';
@@ -25,6 +26,7 @@ import { MemoryConnectionCountStore } from './memory/memory-connection-count-sto
 import { MemoryPresenceStore } from './memory/memory-presence-store.js';
 import { MemorySessionStore } from './memory/memory-session-store.js';
 import { MemorySharedStore } from './memory/memory-shared-store.js';
+import { RedisAdvice } from './redis/redis-advice.js';
 import { RedisBroker } from './redis/redis-broker.js';
 import { RedisBus } from './redis/redis-bus.js';
 import { RedisConnectionCountStore } from './redis/redis-connection-count-store.js';
@@ -38,6 +40,7 @@ import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
 import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
+import { RedisWrites, type WriteRefusal, type WriteState } from './redis/redis-writes.js';
 
 /**
  * All storage and messaging drivers of a replica: in memory if it runs alone, in Redis if it is one of
@@ -61,6 +64,8 @@ export interface Storage {
   /** The memory of Redis; undefined in memory. */
   readonly memory: StoreMemory | undefined;
   readonly quotaCounts: QuotaCounts;
+  /** Milliseconds since 1970, the same on all replicas: for ids and times of messages. */
+  readonly now: () => number;
   /** Messages removed early for want of memory, without Redis. */
   historyRemoved(): number;
   /** Clients for Socket.IO's cluster adapter; undefined in memory. */
@@ -75,13 +80,19 @@ export interface Storage {
     memory: StoreMemory['state'] | null;
     /** Why Redis cannot be used; null: it can, or there is none. */
     outage: OutageKind | null;
-  };
+  } & WriteState;
   /** Called when Redis cannot be used and that lasts, and with undefined when it is over. */
   onOutage(listener: (outage: Outage | undefined) => void): void;
+  /** Called when Redis begins to refuse writes, and with undefined when it accepts them again. */
+  onWrites(listener: (refusal: WriteRefusal | undefined) => void): void;
   /** Called each time the store becomes reachable (again). */
   onUp(listener: () => void): void;
   start(): void;
-  /** Resolves when the store answers, or after the time limit. */
+  /**
+   * Resolves when the store answers, or after the time limit.
+   *
+   * @throws UnsupportedStoreError if the service cannot work with the store
+   */
   whenReady(limitMs: number): Promise<void>;
   /**
    * Takes the configured name over from a process that has ended. Resolves to the replica that has the name and is
@@ -97,6 +108,11 @@ interface StorageDependencies {
   readonly identity: ReplicaIdentity;
   readonly logOf: LogFactory;
   readonly now: () => number;
+}
+
+/** The service cannot work with the store that the settings name. The message says why, and what to do. */
+export class UnsupportedStoreError extends Error {
+  override readonly name = 'UnsupportedStoreError';
 }
 
 /** Chooses the drivers: Redis if the settings have an address, else memory. */
@@ -130,6 +146,7 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
     httpRates: undefined,
     memory: undefined,
     quotaCounts,
+    now,
     historyRemoved: () => memory.removed,
     adapter: undefined,
     redis: () => ({
@@ -140,8 +157,10 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
       adapter_failures: 0,
       memory: null,
       outage: null,
+      ...new RedisWrites().state,
     }),
     onOutage: () => {},
+    onWrites: () => {},
     onUp: () => {},
     start: () => {},
     whenReady: async () => {},
@@ -159,12 +178,16 @@ function redisStorage(
   settings: Settings,
   url: string,
 ): Storage {
-  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, waitReplicas, reservedMemoryPercent } =
-    settings.redis;
+  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, reservedMemoryPercent } = settings.redis;
+  const { waitReplicas, waitReplicasMode } = settings.redis;
   const log = logOf('cluster');
-  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs });
-  const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix, identity });
-  const bus = new RedisBus({ link, registry, log }, { keyPrefix });
+  const channelMark = databaseMark(url);
+  const formerRegistry = channelMark === '' ? undefined : `${keyPrefix}:replicas`;
+  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs, formerRegistry });
+  // Their channels, and the registry by which replicas of version 0.1 are told from newer ones.
+  const replicaPrefix = `${keyPrefix}${channelMark}`;
+  const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: replicaPrefix, identity });
+  const bus = new RedisBus({ link, registry, log }, { keyPrefix: replicaPrefix });
   const quotaCounts = newQuotaCounts();
   const measured = new RedisMemory(
     { link, counts: quotaCounts, log },
@@ -172,21 +195,27 @@ function redisStorage(
   );
   const memory = measured.guard;
   const broker = new RedisBroker(
-    { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now },
+    { link, retentionOf: retentionBy(settings, quotaCounts), memory, log, now: link.clock.now },
     {
       keyPrefix,
+      channelMark,
       outcomeLimitMs,
       waitReplicas,
+      waitReplicasStrict: waitReplicasMode === 'require',
       unusedKeepMs: Math.max(120_000, 4000 * settings.topics.positionCheckSecs),
     },
   );
   const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
   const limits = sessionLimits(settings);
+  new RedisAdvice({ link, log });
   return {
     broker,
     bus,
-    presence: new RedisPresenceStore({ link, bus, registry, log: logOf('presence') }, { keyPrefix }),
+    presence: new RedisPresenceStore(
+      { link, bus, registry, log: logOf('presence') },
+      { keyPrefix: replicaPrefix },
+    ),
     sessions: new RedisSessionStore(
       {
         link,
@@ -202,6 +231,7 @@ function redisStorage(
     httpRates: redisHttpRateStore(link, { keyPrefix }),
     memory,
     quotaCounts,
+    now: link.clock.now,
     historyRemoved: () => 0,
     adapter,
     redis: () => ({
@@ -210,8 +240,10 @@ function redisStorage(
       adapter_failures: adapter.failures,
       memory: memory.state,
       outage: link.outage.current?.kind ?? null,
+      ...link.writes.state,
     }),
     onOutage: (listener) => link.outage.onLasting(listener),
+    onWrites: (listener) => link.writes.onChange(listener),
     onUp: (listener) =>
       link.onState((state) => {
         if (state === 'up') listener();
@@ -220,7 +252,12 @@ function redisStorage(
       link.start();
       adapter.start();
     },
-    whenReady: async (limitMs) => void (await link.whenUp(limitMs)),
+    whenReady: async (limitMs) => {
+      await link.whenUp(limitMs);
+      if (link.unsupported === undefined) return;
+      await Promise.all([adapter.close(), link.close()]);
+      throw new UnsupportedStoreError(link.unsupported);
+    },
     claimName: () => registry.claimName(),
     onReplicas: (listener) => registry.onOthers(listener),
     close: async () => {

@@ -229,6 +229,11 @@ export class TopicHub implements Topics, BrokerListener {
     });
   }
 
+  /** Whether this replica receives the live messages of a log. */
+  isFollowed(topic: string): boolean {
+    return this.active.has(topic) || this.feeds.has(topic);
+  }
+
   onRoomDeleted(topic: string): void {
     const activation = this.active.get(topic);
     if (activation !== undefined) this.dropIfUnused(activation);
@@ -334,6 +339,9 @@ export class TopicHub implements Topics, BrokerListener {
     }
     const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
     const inside = isPositionIn(end, since);
+    // The client was served by a replica that is ahead of this one. Its messages must not come again.
+    if (inside && (since.sequence > written.sequence || end.epoch !== written.epoch))
+      await activation.feed.reach(end);
     const recovered = inside && since.sequence + 1 >= end.firstSequence;
     return { since, recovered, missed: inside ? end.sequence - since.sequence : lostAtLeast(end) };
   }
@@ -388,14 +396,18 @@ export class TopicHub implements Topics, BrokerListener {
     const feeds = [...this.feeds.values(), ...[...this.active.values()].map(({ feed }) => feed)];
     const quiet = feeds.filter((feed) => feed.isOpen && feed.lastTraffic <= before);
     for (let i = 0; i < quiet.length; i += 500) {
-      const some = quiet.slice(i, i + 500);
-      try {
-        const ends = await this.dependencies.broker.ends(some.map((feed) => feed.topic));
-        some.forEach((feed, n) => feed.check(ends[n]!));
-      } catch (error) {
-        this.dependencies.log.debug('Positions not checked', { error });
-        return;
-      }
+      await Promise.all(quiet.slice(i, i + 500).map((feed) => this.checkPosition(feed)));
+      if (this.dependencies.broker.state === 'down') return;
+    }
+  }
+
+  /** Each by itself: a log that cannot be read does not stop the check of others. */
+  private async checkPosition(feed: LogFeed): Promise<void> {
+    try {
+      const [end] = await this.dependencies.broker.ends([feed.topic]);
+      feed.check(end!);
+    } catch (error) {
+      this.dependencies.log.debug('Position not checked', { topic: feed.topic, error });
     }
   }
 

@@ -73,7 +73,7 @@ export class ScriptedLog {
 
   append(count: number): Batch {
     this.earlier.push(this.state);
-    const { epoch, previous, sequence } = this.state;
+    const { epoch, sequence } = this.state;
     const added = Array.from({ length: count }, (_, n): LogEntry => {
       const next = sequence + 1 + n;
       return { sequence: next, entry: this.entryOf(epoch, next) };
@@ -84,7 +84,7 @@ export class ScriptedLog {
       entries: [...this.state.entries, ...added],
     };
     const entries = added.map(({ entry }) => entry);
-    const batch = { topic: this.topic, epoch, firstSequence: sequence + 1, previous, entries };
+    const batch = { topic: this.topic, epoch, firstSequence: sequence + 1, entries };
     this.published.push(batch);
     return batch;
   }

@@ -28,7 +28,15 @@ export const redis = z
     ),
     wait_replicas: setting(
       count(0, 16),
-      'Number of Redis replicas that must hold a message before it is acknowledged.',
+      'Number of Redis replicas whose confirmation is awaited before a message is acknowledged, for a second. `durability` in the answer says whether they have it.',
+    ),
+    wait_replicas_mode: setting(
+      z.enum(['report', 'require']).default('report'),
+      'When fewer Redis replicas than `wait_replicas` have confirmed a message: it is acknowledged as `stored`, or refused with `outcome_unknown`, because it is in Redis all the same.',
+    ),
+    readiness: setting(
+      z.enum(['reachable', 'writable']).default('reachable'),
+      'When `/health/ready` says that the replica is ready: if Redis answers, or if it accepts writes, too.',
     ),
   })
   .prefault({});

@@ -110,7 +110,6 @@ export class MemoryBroker implements Broker {
         topic,
         epoch: log.epoch,
         firstSequence,
-        previous: log.previous,
         entries: published,
       };
       // Delivered as over a network: in order, and never inside the call that publishes.

@@ -21,7 +21,7 @@ export interface MemoryLog {
   readonly keys: Map<string, { receipt: AppendReceipt; expireAt: number }>;
 }
 
-const previousMax = 8;
+const previousMax = 64;
 /** Memory that a log, an entry or a key takes beside its content. */
 const logBytes = 1000;
 const entryBytes = 150;

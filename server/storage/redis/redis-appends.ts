@@ -1,27 +1,36 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ErrorReply } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
 import type { AppendEntry, AppendReceipt, Durability, InboxShares, Retention } from '../../log/broker.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
+import type { Log } from '../../logging/log.js';
+import { RedisDurability } from './redis-durability.js';
 import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
+import type { RedisProcess } from './redis-process.js';
 import { RedisScript } from './redis-script.js';
+import type { SeenPositions } from './seen-positions.js';
 import type { TopicKeys } from './topic-keys.js';
 
 interface RedisAppendsDependencies {
   readonly link: RedisLink;
   readonly keys: TopicKeys;
+  readonly seen: SeenPositions;
   readonly retentionOf: (topic: string) => Retention;
   readonly freshEpoch: () => string;
   /** Converts an error of Redis to the error for the caller. */
-  readonly refusal: (error: unknown) => unknown;
+  readonly refusal: (error: unknown, topic: string) => unknown;
+  readonly log: Log;
   readonly now: () => number;
 }
 
 interface RedisAppendsSettings {
   /** The outcome of an append whose response was lost is looked up for this long. */
   readonly outcomeLimitMs: number;
-  /** Redis replicas that must hold an append before it is acknowledged; 0: none. */
+  /** Redis replicas that must hold an append before it is acknowledged as `replicated`; 0: none. */
   readonly waitReplicas: number;
+  /** Appends that fewer replicas hold are refused. */
+  readonly waitReplicasStrict: boolean;
   /**
    * The meta hash is kept longer than the log by this, so that positions remain valid for a while after the
    * history.
@@ -40,7 +49,8 @@ interface Append {
 }
 
 const resolveRetryMs = 50;
-const waitReplicasMs = 1000;
+/** Redis identifies itself anew within this time, if it is there. */
+const identifyLimitMs = 1000;
 /**
  * A call of the script blocks Redis for about 25 µs per topic: these limits keep a call to a few
  * milliseconds.
@@ -60,6 +70,7 @@ export class RedisAppends {
   private batchNumber = 0;
   private gathered: Append[] = [];
   private closed = false;
+  private toldNotPublished = false;
 
   constructor(
     private readonly dependencies: RedisAppendsDependencies,
@@ -96,38 +107,46 @@ export class RedisAppends {
     void this.send(from === 0 ? gathered : gathered.slice(from));
   }
 
-  /** Never rejects: each append gets its own outcome. */
-  private async send(appends: readonly Append[]): Promise<void> {
+  /** Never rejects: each append gets its own outcome. `again`: Redis is identified anew since the last attempt. */
+  private async send(appends: readonly Append[], again = false): Promise<void> {
     const { link, refusal } = this.dependencies;
     const { redis } = link;
     if (redis === undefined) {
       for (const append of appends) append.reject(link.unavailable());
       return;
     }
-    const call = this.callOf(appends, redis.runId);
-    let reached: Promise<boolean> | undefined;
-    // WAIT follows the script in the same pipeline. If the script is sent twice, the last WAIT counts: it
-    // follows the call that ran.
-    const afterSending =
-      this.settings.waitReplicas > 0 ? () => void (reached = this.replicated()) : undefined;
+    const call = this.callOf(appends, redis);
+    const { waitReplicas, waitReplicasStrict } = this.settings;
+    const isProbed = waitReplicas > 0 || redis.fsyncAlways;
+    const probe = isProbed ? new RedisDurability(link, redis, waitReplicas) : undefined;
     let answers: string[];
     try {
-      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', afterSending);
+      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', probe?.ask);
     } catch (error) {
+      if (!again && error instanceof ErrorReply && error.message.includes('OTHERHISTORY')) {
+        await link.recheckHistory(identifyLimitMs);
+        return this.send(appends, true);
+      }
       for (const append of appends) {
-        if (error instanceof ResponseLostError) void this.resolve(append, redis.fsyncAlways);
-        else append.reject(refusal(error));
+        if (error instanceof ResponseLostError) void this.resolve(append, redis);
+        else append.reject(refusal(error, append.topic));
       }
       return;
     }
-    const onReplicas = reached !== undefined && (await reached);
-    const durability: Durability = redis.fsyncAlways ? 'fsynced' : onReplicas ? 'replicated' : 'stored';
-    for (let i = 0; i < appends.length; i++) this.settle(appends[i]!, answers[i]!, durability);
+    const reached = probe === undefined ? undefined : await probe.reached();
+    const isRefused = waitReplicasStrict && reached?.tooFewReplicas === true;
+    for (let i = 0; i < appends.length; i++) {
+      if (isRefused && isReceipt.test(answers[i]!)) appends[i]!.reject(this.notReplicated());
+      else this.settle(appends[i]!, answers[i]!, reached?.durability ?? 'stored');
+    }
   }
 
   /** Keys and arguments, as the header of the script describes them. */
-  private callOf(appends: readonly Append[], runId: string): { keys: string[]; args: RedisArgument[] } {
-    const { keys: names, retentionOf, freshEpoch, now } = this.dependencies;
+  private callOf(
+    appends: readonly Append[],
+    { runId, histories }: RedisProcess,
+  ): { keys: string[]; args: RedisArgument[] } {
+    const { keys: names, seen, retentionOf, freshEpoch, now } = this.dependencies;
     const keys: string[] = [];
     const blobs: Buffer[] = [];
     const retentions: Retention[] = [];
@@ -152,10 +171,10 @@ export class RedisAppends {
       let which = retentions.indexOf(retention);
       if (which < 0) which = retentions.push(retention) - 1;
       const mustExist = entries.every(({ noNewTopic }) => noNewTopic !== undefined);
-      lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount}${lengths}\n`;
+      lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount} ${seen.of(topic)}${lengths}\n`;
     }
     const args = [
-      `${runId} ${this.writer} ${now()} ${freshEpoch()}`,
+      `${runId} ${histories.join()} ${this.writer} ${now()} ${freshEpoch()} ${names.channelRule}`,
       lines,
       blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
       keyedLines,
@@ -169,20 +188,46 @@ export class RedisAppends {
   }
 
   private settle(append: Append, answer: string, durability: Durability): void {
-    const { link, refusal, retentionOf } = this.dependencies;
+    const { link, refusal } = this.dependencies;
     if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
     else if (answer === 'absent')
       append.resolve(append.entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     else if (answer === 'full') append.reject(logIsFull());
-    else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6))));
-    else {
-      const sharesOf = () => retentionOf(append.topic).shares!;
-      append.resolve(readReceipts(answer, append.entries, durability, sharesOf));
-    }
+    else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6)), append.topic));
+    else append.resolve(this.receipts(append, answer, durability));
   }
 
-  /** Looks up the outcome of a batch whose response was lost, until it is known. */
-  private async resolve(append: Append, fsyncAlways: boolean): Promise<void> {
+  private receipts({ topic, entries }: Append, answer: string, durability: Durability): AppendReceipt[] {
+    const sharesOf = () => this.dependencies.retentionOf(topic).shares!;
+    const receipts = readReceipts(answer, entries, durability, sharesOf);
+    if (answer.includes(' -1 ')) this.notPublished(topic);
+    for (let i = receipts.length - 1; i >= 0; i--) {
+      const { epoch, sequence, duplicate, refusal } = receipts[i]!;
+      if (duplicate || refusal !== undefined) continue;
+      this.dependencies.seen.note(topic, epoch, sequence);
+      break;
+    }
+    return receipts;
+  }
+
+  /** Subscribers find such messages when they compare their position, which takes long. */
+  private notPublished(topic: string): void {
+    if (this.toldNotPublished) return;
+    this.toldNotPublished = true;
+    this.dependencies.log.error(
+      'Redis stores messages, but refuses to publish them: subscribers receive them late',
+      {
+        topic,
+        remedy: 'allow PUBLISH on the channels that begin with redis.key_prefix, in the ACL of Redis',
+      },
+    );
+  }
+
+  /**
+   * Looks up the outcome of a batch whose response was lost, until it is known. If another Redis answers, subscribers
+   * may have received what that one has never had.
+   */
+  private async resolve(append: Append, sentTo: RedisProcess): Promise<void> {
     const { link, now, retentionOf, keys } = this.dependencies;
     const { topic, number } = append;
     const until = performance.now() + this.settings.outcomeLimitMs;
@@ -191,7 +236,10 @@ export class RedisAppends {
         const ttl = String(retentionOf(topic).historyTtlMs + this.settings.metaGraceMs);
         const args = [this.writer, String(number), String(now()), ttl];
         const answer = await this.resolveScript.run<string>(link, [keys.meta(topic)], args);
-        this.settle(append, answer, fsyncAlways ? 'fsynced' : 'stored');
+        const isSame = link.redis?.histories.includes(sentTo.histories[0]!) === true;
+        if (answer === 'cancelled' && !isSame) break;
+        if (this.settings.waitReplicasStrict && isReceipt.test(answer)) append.reject(this.notReplicated());
+        else this.settle(append, answer, 'stored');
         return;
       } catch {
         await sleep(resolveRetryMs);
@@ -204,14 +252,17 @@ export class RedisAppends {
     );
   }
 
-  private replicated(): Promise<boolean> {
-    const { waitReplicas } = this.settings;
-    return this.dependencies.link.call<number>(['WAIT', String(waitReplicas), String(waitReplicasMs)]).then(
-      (replicas) => replicas >= waitReplicas,
-      () => false,
+  private notReplicated(): RefusalError {
+    return new RefusalError(
+      'outcome_unknown',
+      `the message is in Redis, but fewer than ${this.settings.waitReplicas} replicas of it have confirmed it: repeat it with the same key`,
+      { retryAfterMs: 1000 },
     );
   }
 }
+
+/** An answer of the script for messages that are in the log. */
+const isReceipt = /^\S+ -?\d+ \d/;
 
 /** A sender in the form of the script: without spaces and colons, and different for different senders. */
 function ownerMark(sender: string): string {
@@ -231,7 +282,8 @@ function readReceipts(
   sharesOf: () => InboxShares,
 ): AppendReceipt[] {
   const [epoch, receiverCount, first, ...words] = answer.split(' ');
-  const receivers = Number(receiverCount);
+  // -1: stored, but Redis has refused to publish them.
+  const receivers = Math.max(0, Number(receiverCount));
   let next = Number(first);
   return entries.map(({ id }, i): AppendReceipt => {
     const word = words[i];

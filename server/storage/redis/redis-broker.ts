@@ -18,6 +18,8 @@ import { decodeBatch, decodePrevious } from './batch-codec.js';
 import { RedisAppends } from './redis-appends.js';
 import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import { RefusedCommands } from './refused-commands.js';
+import { SeenPositions } from './seen-positions.js';
 import { TopicKeys } from './topic-keys.js';
 
 interface RedisBrokerDependencies {
@@ -31,12 +33,16 @@ interface RedisBrokerDependencies {
 
 interface RedisBrokerSettings {
   readonly keyPrefix: string;
+  /** See `database.ts`. */
+  readonly channelMark?: string;
   /** The outcome of an append whose response was lost is looked up for this long. */
   readonly outcomeLimitMs: number;
-  /** Redis replicas that must hold an append before it is acknowledged; 0: none. */
+  /** Redis replicas that must hold an append before it is acknowledged as `replicated`; 0: none. */
   readonly waitReplicas: number;
   /** A topic without messages is kept at least this long after its last use: several times the interval of position checks. */
   readonly unusedKeepMs: number;
+  /** Appends that fewer replicas hold are refused. Default: they are acknowledged as `stored`. */
+  readonly waitReplicasStrict?: boolean;
 }
 
 /**
@@ -49,13 +55,15 @@ const metaGraceMs = 60_000;
  * The log in Redis: one Lua script per batch, see `lua/append.lua`. All keys of a topic share the hash tag
  * `{topic}`.
  *
- * An epoch is bound to a Redis process: if another process wrote last, the script continues under a new
- * epoch.
+ * An epoch is bound to a history of Redis: if the last write belongs to another one, or the log is shorter than
+ * this replica has seen it, it goes on under a new epoch. See `lua/includes/epoch.lua`.
  */
 export class RedisBroker implements Broker {
   private readonly readScript = new RedisScript('read');
   private readonly removeScript = new RedisScript('inbox-remove');
   private readonly keys: TopicKeys;
+  private readonly seen = new SeenPositions();
+  private readonly refusedCommands: RefusedCommands;
   private readonly appends: RedisAppends;
   private readonly epochPrefix = randomBytes(6).readUIntBE(0, 6).toString(36).padStart(7, '0').slice(-7);
   private epochNumber = 0;
@@ -65,19 +73,22 @@ export class RedisBroker implements Broker {
     private readonly dependencies: RedisBrokerDependencies,
     private readonly settings: RedisBrokerSettings,
   ) {
-    const { link, retentionOf, now } = dependencies;
-    const { outcomeLimitMs, waitReplicas } = settings;
-    this.keys = new TopicKeys(settings.keyPrefix);
+    const { link, retentionOf, log, now } = dependencies;
+    const { outcomeLimitMs, waitReplicas, waitReplicasStrict = false } = settings;
+    this.keys = new TopicKeys(settings.keyPrefix, settings.channelMark);
+    this.refusedCommands = new RefusedCommands(log);
     this.appends = new RedisAppends(
       {
         link,
         keys: this.keys,
+        seen: this.seen,
         retentionOf,
         freshEpoch: () => this.freshEpoch(),
-        refusal: (error) => this.refusal(error),
+        refusal: (error, topic) => this.refusal(error, topic),
+        log,
         now,
       },
-      { outcomeLimitMs, waitReplicas, metaGraceMs },
+      { outcomeLimitMs, waitReplicas, waitReplicasStrict, metaGraceMs },
     );
     link.onState((state) => this.listener?.onState(state));
     link.onResubscribed(() => this.listener?.onResync());
@@ -114,9 +125,11 @@ export class RedisBroker implements Broker {
   }
 
   follow(topic: string): Promise<void> {
-    return this.dependencies.link.subscribe(this.keys.channel(topic), (message) =>
-      this.listener?.onBatch(decodeBatch(topic, message)),
-    );
+    return this.dependencies.link.subscribe(this.keys.channel(topic), (message) => {
+      const batch = decodeBatch(topic, message);
+      this.seen.note(topic, batch.epoch, batch.firstSequence + batch.entries.length - 1);
+      this.listener?.onBatch(batch);
+    });
   }
 
   unfollow(topic: string): Promise<void> {
@@ -127,7 +140,7 @@ export class RedisBroker implements Broker {
     if (sequences.length === 0) return 0;
     const keys = [this.keys.log(topic), this.keys.shares(topic), this.keys.meta(topic)];
     const args = [epoch, ...sequences.map(String)];
-    return this.answered(this.removeScript.run(this.dependencies.link, keys, args));
+    return this.answered(topic, this.removeScript.run(this.dependencies.link, keys, args));
   }
 
   async purge(topic: string): Promise<number> {
@@ -135,7 +148,7 @@ export class RedisBroker implements Broker {
     try {
       return await link.call<number>(['XTRIM', this.keys.log(topic), 'MAXLEN', '0']);
     } catch (error) {
-      throw error instanceof ResponseLostError ? link.outcomeUnknown(error) : this.refusal(error);
+      throw error instanceof ResponseLostError ? link.outcomeUnknown(error) : this.refusal(error, topic);
     }
   }
 
@@ -161,7 +174,7 @@ export class RedisBroker implements Broker {
     if (link.redis === undefined) throw link.unavailable();
     const retention = retentionOf(topic);
     const args = [
-      link.redis.runId,
+      `${link.redis.runId} ${link.redis.histories.join()} ${this.seen.of(topic)}`,
       this.freshEpoch(),
       String(retention.historyTtlMs + metaGraceMs),
       what,
@@ -177,17 +190,19 @@ export class RedisBroker implements Broker {
       const keys = [this.keys.log(topic), this.keys.meta(topic)];
       const reply = await this.readScript.run<ReadReply | []>(link, keys, args, 'buffers');
       if (reply.length === 0) throw memory?.refusal() ?? link.unavailable();
-      return readSlice(reply);
+      const slice = readSlice(reply);
+      this.seen.noteEnd(topic, slice.end);
+      return slice;
     } catch (error) {
-      throw this.refusal(error);
+      throw this.refusal(error, topic);
     }
   }
 
-  private async answered<Reply>(reply: Promise<Reply>): Promise<Reply> {
+  private async answered<Reply>(topic: string, reply: Promise<Reply>): Promise<Reply> {
     try {
       return await reply;
     } catch (error) {
-      throw this.refusal(error);
+      throw this.refusal(error, topic);
     }
   }
 
@@ -195,15 +210,17 @@ export class RedisBroker implements Broker {
    * Converts an error for the caller. An error of Redis itself (out of memory, read-only replica) also means
    * that nothing was stored.
    */
-  private refusal(error: unknown): unknown {
+  private refusal(error: unknown, topic: string): unknown {
     if (error instanceof RefusalError) return error;
     const { memory } = this.dependencies;
     if (memory !== undefined && error instanceof Error && outOfMemory.test(error.message)) {
       memory.outOfMemory();
       return memory.refusal();
     }
-    this.dependencies.log.warn('Redis refused a command', { error });
-    return this.dependencies.link.unavailable(error);
+    const { link } = this.dependencies;
+    if (error instanceof ResponseLostError || !(error instanceof Error)) return link.unavailable(error);
+    this.refusedCommands.report(error, topic);
+    return link.refused(error);
   }
 }
 

@@ -3,10 +3,18 @@ import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'r
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 import { systemClock } from '../../primitives/clock.js';
+import { readTime, RedisClock } from './redis-clock.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
-import { identifyRedis, type RedisProcess } from './redis-process.js';
+import {
+  formerNames,
+  identifyRedis,
+  isSameName,
+  readReplication,
+  type RedisProcess,
+} from './redis-process.js';
 import { RedisOutage } from './redis-outage.js';
 import { RedisSubscriber } from './redis-subscriber.js';
+import { RedisWrites } from './redis-writes.js';
 
 interface RedisLinkSettings {
   readonly url: string;
@@ -14,6 +22,8 @@ interface RedisLinkSettings {
   readonly commandTimeoutMs: number;
   /** A stall of this length closes the connection. */
   readonly stallLimitMs: number;
+  /** Where replicas of version 0.1 register that use other channels; none may be live. Undefined: they use the same. */
+  readonly formerRegistry?: string | undefined;
 }
 
 type LinkState = 'up' | 'down';
@@ -35,8 +45,13 @@ export class ResponseLostError extends Error {
 
 const bufferReplies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const;
 const watchMs = 250;
-const pingMs = 1000;
+/** How often Redis is asked for its role and history, in milliseconds. */
+const checkMs = 1000;
 const loadingRetryMs = 100;
+/** A replica without a heartbeat for this long has ended. */
+const formerGoneMs = 5000;
+const clusterMode =
+  'Redis runs in cluster mode, which is not supported: let REDIS_URL lead to a Redis without cluster mode (cluster-enabled no)';
 const identifyRetryMs = 1000;
 
 /**
@@ -48,23 +63,29 @@ export class RedisLink {
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
   /** Tells operators that Redis cannot be used. */
   readonly outage: RedisOutage;
+  readonly writes = new RedisWrites();
+  readonly clock = new RedisClock();
   private commands: RedisClient;
   private readonly subscriber: RedisSubscriber;
   private process: RedisProcess | undefined;
+  /** The process that was connected last. */
+  private lastProcess: RedisProcess | undefined;
   private stalled = false;
   private started = false;
   private closed = false;
   private outstanding = 0;
   /** Time of the last response on the command connection, or of sending the first unanswered command. */
   private lastReceivedAt = performance.now();
-  private lastSentAt = 0;
+  private lastCheckAt = 0;
   private lastLookAt = performance.now();
   /** Counts identifications, so that the result for an earlier connection is ignored. */
   private identification = 0;
   private current: LinkState = 'down';
   private readonly listeners: ((state: LinkState) => void)[] = [];
   private readonly resubscribed: (() => void)[] = [];
-  private toldReplica = false;
+  /** The reason why Redis cannot serve, as long as it is told. */
+  private told: string | undefined;
+  private unsupportedBy: string | undefined;
   private readonly watch: NodeJS.Timeout;
 
   constructor(
@@ -84,6 +105,11 @@ export class RedisLink {
 
   get state(): LinkState {
     return this.current;
+  }
+
+  /** Why the service cannot work with the Redis that it has found; undefined if there is no such reason. */
+  get unsupported(): string | undefined {
+    return this.unsupportedBy;
   }
 
   /** The connected Redis process; undefined before the first connection. */
@@ -111,7 +137,7 @@ export class RedisLink {
   /** Resolves when the state is `up`, or after `limitMs`. */
   async whenUp(limitMs: number): Promise<boolean> {
     const until = performance.now() + limitMs;
-    while (this.current === 'down' && !this.closed && performance.now() < until) {
+    while (this.current === 'down' && !this.closed && !this.unsupportedBy && performance.now() < until) {
       await sleep(10);
     }
     return this.current === 'up';
@@ -149,6 +175,13 @@ export class RedisLink {
     return new RefusalError('unavailable', `Redis is unreachable${reason}`, { retryAfterMs: 1000 });
   }
 
+  /** The error for a command that Redis has refused: nothing was changed. */
+  refused({ message }: Error): RefusalError {
+    const at = message.indexOf(' script: ');
+    const reason = at < 0 ? message : message.slice(0, at);
+    return new RefusalError('unavailable', `Redis has refused it: ${reason}`, { retryAfterMs: 1000 });
+  }
+
   /**
    * The error for a change that was sent and not answered. Redis runs every command that has reached it, even
    * after a stall.
@@ -178,13 +211,13 @@ export class RedisLink {
   ): Promise<Reply> {
     const now = performance.now();
     if (this.outstanding++ === 0) this.lastReceivedAt = now;
-    this.lastSentAt = now;
     try {
       const reply = form === 'buffers' ? client.sendCommand(args, bufferReplies) : client.sendCommand(args);
       return (await reply) as Reply;
     } catch (error) {
       // An error reply is a response, so it is not a lost one.
       if (error instanceof ErrorReply) {
+        this.writes.onError(error.message);
         if (cannotServe.test(error.message)) this.doubt(client);
         throw error;
       }
@@ -265,22 +298,27 @@ export class RedisLink {
     while (valid() && !this.closed) {
       let waitMs = identifyRetryMs;
       try {
-        const found = await identifyRedis((args) => this.send(client, args, 'strings'));
+        const found = await identifyRedis((args) => this.send(client, args, 'strings'), this.lastProcess);
         if (!valid()) return;
         if (typeof found === 'object') {
+          await this.measureClock(client);
+          if (!valid()) return;
+          if (await this.hasFormerReplicas(client)) {
+            this.tell('former');
+            await sleep(identifyRetryMs, undefined, { ref: false });
+            continue;
+          }
+          if (!valid()) return;
           this.process = found;
-          this.toldReplica = false;
+          this.lastProcess = found;
+          this.told = undefined;
+          this.unsupportedBy = undefined;
           this.counts.reconnects++;
           this.update();
           return;
         }
         if (found === 'loading') waitMs = loadingRetryMs;
-        else if (!this.toldReplica) {
-          this.toldReplica = true;
-          this.dependencies.log.warn(
-            'This Redis is a read-only replica: waiting for one that accepts writes',
-          );
-        }
+        else this.tell(found);
       } catch (error) {
         if (!valid()) return;
         if (error instanceof ErrorReply) this.outage.failed(error);
@@ -292,6 +330,78 @@ export class RedisLink {
     }
   }
 
+  /** A script has found another history than this link knows. Resolves when it is known, or after `limitMs`. */
+  async recheckHistory(limitMs: number): Promise<void> {
+    await this.checkHistory();
+    await this.whenUp(limitMs);
+  }
+
+  /**
+   * Asks Redis whether it is still the one that was identified: it can be demoted, take over the data of another,
+   * and be promoted again, on open connections.
+   */
+  private async checkHistory(): Promise<void> {
+    const client = this.commands;
+    let answer: string;
+    try {
+      void this.measureClock(client).catch(() => {});
+      answer = await this.send<string>(client, ['INFO', 'replication'], 'strings');
+    } catch {
+      // The connection was lost, or commands are refused: both are handled where it happens.
+      return;
+    }
+    const { process } = this;
+    if (client !== this.commands || process === undefined) return;
+    const now = readReplication(answer);
+    const former = formerNames(process, now);
+    if (former === undefined) {
+      this.dependencies.log.warn('Redis has been replaced, or was a replica meanwhile', {
+        run_id: process.runId,
+        replication_id: now.id,
+        offset: now.offset,
+      });
+      this.doubt(client);
+      return;
+    }
+    const histories = isSameName(process, now) ? process.histories : [now.id!, ...former];
+    this.process = { ...process, histories, offset: now.offset };
+    this.lastProcess = this.process;
+  }
+
+  private async measureClock(client: RedisClient): Promise<void> {
+    const sentAt = performance.now();
+    const answer = await this.send<string[]>(client, ['TIME'], 'strings');
+    this.clock.measured(readTime(answer), sentAt, performance.now());
+  }
+
+  /** Once for each state, not for each attempt. */
+  private tell(found: 'replica' | 'cluster' | 'former'): void {
+    if (found === 'replica') this.writes.onError('READONLY');
+    else if (found === 'cluster') this.unsupportedBy = clusterMode;
+    if (this.told === found) return;
+    this.told = found;
+    const { log } = this.dependencies;
+    if (found === 'replica')
+      log.warn('This Redis is a read-only replica: waiting for one that accepts writes', {
+        remedy: 'let REDIS_URL lead to the primary',
+      });
+    else if (found === 'cluster') log.error(clusterMode);
+    else
+      log.error(
+        'Replicas of version 0.1 use this database of Redis, on channels that all databases share: waiting until they have ended',
+        { remedy: 'stop them: in a numbered database, versions 0.1 and later cannot run side by side' },
+      );
+  }
+
+  private async hasFormerReplicas(client: RedisClient): Promise<boolean> {
+    const { formerRegistry } = this.settings;
+    if (formerRegistry === undefined) return false;
+    const since = this.clock.now() - formerGoneMs;
+    return (
+      (await this.send<number>(client, ['ZCOUNT', formerRegistry, String(since), '+inf'], 'strings')) > 0
+    );
+  }
+
   /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */
   private look(): void {
     const now = performance.now();
@@ -301,10 +411,12 @@ export class RedisLink {
     if (this.closed || !this.started || late) return;
     this.subscriber.watch();
     const silentMs = now - this.lastReceivedAt;
-    if (this.commands.isReady && this.outstanding === 0) {
-      if (now - this.lastSentAt >= pingMs) this.send(this.commands, ['PING'], 'strings').catch(() => {});
-      return;
+    const isIdle = this.outstanding === 0;
+    if (this.commands.isReady && this.process !== undefined && now - this.lastCheckAt >= checkMs) {
+      this.lastCheckAt = now;
+      void this.checkHistory();
     }
+    if (this.commands.isReady && isIdle) return;
     if (!this.stalled && this.process !== undefined && silentMs > this.settings.commandTimeoutMs) {
       this.stalled = true;
       this.counts.stalls++;

@@ -56,6 +56,7 @@ export class RedisMemory {
     try {
       this.guard.measuring();
       this.guard.measured(readMemory(String(await link.call(['INFO', 'memory']))));
+      link.writes.measured(!this.guard.mayCreate);
     } catch {
       // The link reports what is wrong with it. The last measurement stays.
     } finally {

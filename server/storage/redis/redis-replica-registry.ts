@@ -62,6 +62,7 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
       const [steady, live, unrecorded, departed] = await this.beatScript.run<
         [number, string[], string[], string[]]
       >(this.dependencies.link, this.keys(), [this.replicaId, String(this.leaseMs), this.record]);
+      this.dependencies.link.writes.accepted();
       if (this.closed) return;
       this.latest = { isSteady: steady === 1, live, unrecorded, departed };
     } catch (error) {

@@ -3,9 +3,18 @@
  * Cluster.
  */
 export class TopicKeys {
-  constructor(private readonly prefix: string) {}
+  /** `mark`: see `database.ts`. */
+  constructor(
+    private readonly prefix: string,
+    private readonly mark = '',
+  ) {}
 
-  /** The stream of messages. Its name is that of the channel plus `:log`: `lua/append.lua` relies on this. */
+  /** Length of the part of a key that comes before the mark in the name of its channel, and the mark, for `lua/append.lua`. */
+  get channelRule(): string {
+    return `${Buffer.byteLength(this.prefix)} ${this.mark === '' ? '-' : this.mark}`;
+  }
+
+  /** The stream of messages. Its name is that of the channel, without the mark, plus `:log`: `lua/append.lua` relies on this. */
   log(topic: string): string {
     return `${this.prefix}:{${topic}}:log`;
   }
@@ -25,6 +34,6 @@ export class TopicKeys {
 
   /** The channel on which batches are published. */
   channel(topic: string): string {
-    return `${this.prefix}:{${topic}}`;
+    return `${this.prefix}${this.mark}:{${topic}}`;
   }
 }

@@ -111,12 +111,12 @@ describe('[P7] a Redis whose memory is full', function () {
     [
       'append',
       ['rtc:{n}:log', 'rtc:{n}:meta'],
-      ['run w 1 e', '1 1 1 0 1\n', 'x', '', '9 999 999 999 0 0 0 0'],
+      ['run HISTORY w 1 e 3 -', '1 1 1 0 - 1\n', 'x', '', '9 999 999 999 0 0 0 0'],
     ],
     [
       'append',
       ['rtc:{t}:log', 'rtc:{t}:meta'],
-      ['run w 1 e', '1 1 1 0 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
+      ['run HISTORY w 1 e 3 -', '1 1 1 0 - 1\n', 'x', '', '1 999 999 999 0 0 0 0'],
     ],
     ['forget-fields', ['map'], ['field', '5'], 'stored'],
     ['inbox-remove', ['rtc:{t}:log', 'rtc:{t}:from', 'rtc:{t}:meta'], ['', '1'], 'stored'],
@@ -137,7 +137,7 @@ describe('[P7] a Redis whose memory is full', function () {
     [
       'read',
       ['rtc:{n}:log', 'rtc:{n}:meta'],
-      ['run', 'e', '1000', 'end', '0', '0', '1', '9', '99', '1', '1000'],
+      ['run h -', 'e', '1000', 'end', '0', '0', '1', '9', '99', '1', '1000'],
     ],
     ['replica-leave', [...registryKeys, 'topics'], ['a'], 'stored'],
     ['replica-name', registryKeys, ['x', 'b', 'rtc:bus:'], 'stored'],
@@ -183,7 +183,12 @@ describe('[P7] a Redis whose memory is full', function () {
       await call('SET', 'session:a', 'before');
       await fill();
       const before = await dump();
-      const run = new RedisScript(name).run(link, scriptKeys, args);
+      const history = link.redis!.histories[0]!;
+      const run = new RedisScript(name).run(
+        link,
+        scriptKeys,
+        args.map((arg) => arg.replace('HISTORY', history)),
+      );
       if (isStored === undefined) {
         await assert.rejects(run, /OOM/);
         assert.deepEqual(await dump(), before);

@@ -56,4 +56,24 @@ describe('[P2] LogBlocks', () => {
     // Only the last block, which is not complete yet, is read again.
     assert.equal(reads, first + 1);
   });
+
+  it('report a hole inside the log, wherever it is in a block, and also the second time', async () => {
+    await broker.remove('t', [2, 3, 64, 65, 100, 150]);
+    const blocks = new LogBlocks(broker, 100_000_000);
+    for (let again = 0; again < 2; again++) {
+      const lost: string[] = [];
+      const sequences: number[] = [];
+      for (let at = 0; at < 150;) {
+        const { batch, lostUpTo } = await blocks.next('t', at, 150);
+        if (lostUpTo !== undefined) {
+          lost.push(`${at + 1}-${lostUpTo.sequence}`);
+          at = lostUpTo.sequence;
+        }
+        for (let n = 1; n <= (batch?.count ?? 0); n++) sequences.push(at + n);
+        at = batch?.lastSequence ?? at;
+      }
+      assert.deepEqual(lost, ['2-3', '64-64', '65-65', '100-100', '150-150']);
+      assert.equal(sequences.length, 144);
+    }
+  });
 });

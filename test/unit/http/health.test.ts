@@ -23,6 +23,8 @@ describe('[HEALTH] health', () => {
   let server: Server;
   let phase: Phase;
   let state: RedisState;
+  let writes: 'accepted' | 'refused' = 'accepted';
+  let readiness: 'reachable' | 'writable' = 'reachable';
   const ask = async (path: string) => {
     const { port } = server.address() as AddressInfo;
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
@@ -39,8 +41,12 @@ describe('[HEALTH] health', () => {
         reconnects: 1,
         adapter_failures: 0,
         memory: null,
+        writes,
         outage: state === 'down' ? ('password' as const) : null,
       }),
+      get readiness() {
+        return readiness;
+      },
       control: () => control,
       phase: () => phase,
     });
@@ -85,6 +91,7 @@ describe('[HEALTH] health', () => {
           reconnects: 1,
           adapter_failures: 0,
           memory: null,
+          writes: 'accepted',
           outage: state === 'down' ? 'password' : null,
         },
       });
@@ -92,6 +99,17 @@ describe('[HEALTH] health', () => {
       assert.equal((await ask('/health/ready')).status, ready);
     });
   }
+
+  it('[P3] is degraded while Redis refuses writes, and by a setting not ready', async () => {
+    [phase, state, writes] = ['running', 'up', 'refused'];
+    assert.equal((await ask('/health')).body['status'], 'degraded');
+    assert.equal((await ask('/health/ready')).status, 200);
+    readiness = 'writable';
+    assert.equal((await ask('/health/ready')).status, 503);
+    writes = 'accepted';
+    assert.equal((await ask('/health/ready')).status, 200);
+    readiness = 'reachable';
+  });
 
   const switches: [string, Partial<Control>, status: string][] = [
     ['the service is read-only', { mode: 'read_only' }, 'degraded'],

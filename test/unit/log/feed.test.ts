@@ -154,6 +154,33 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     }
   });
 
+  it('can be brought up to a position that another reader has seen, also while it fills a hole', async () => {
+    await open();
+    log.append(3);
+    await feed.reach(log.end);
+    assert.equal(sink.position.sequence, 3);
+    log.holdsCalls = true;
+    feed.check({ ...log.end, sequence: 4 });
+    const under = log.calls.shift()!;
+    log.append(2);
+    const reached = feed.reach(log.end);
+    under.early();
+    await turn();
+    log.holdsCalls = false;
+    for (const call of log.calls.splice(0)) call.late();
+    await reached;
+    assert.deepEqual(sink.delivered, ['e1:1', 'e1:2', 'e1:3', 'e1:4', 'e1:5']);
+    log.rollBack(1);
+    await feed.reach(log.end);
+    assert.deepEqual(feed.position.epoch, log.end.epoch);
+  });
+
+  it('does not wait for a position that its log does not have', async () => {
+    await open();
+    await feed.reach({ epoch: 'other', sequence: 9, firstSequence: 1, previous: [] });
+    assert.deepEqual(sink.delivered, []);
+  });
+
   it('reports a failed open, and can be opened again', async () => {
     log.holdsCalls = true;
     const opening = open();

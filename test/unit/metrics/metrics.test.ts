@@ -42,6 +42,9 @@ function someMetrics(): Metrics {
       stalls: 20,
       adapter_failures: 0,
       outage: null,
+      writes: 'accepted' as const,
+      refused_by: null,
+      refused_writes: 0,
       memory: null,
     }),
   });

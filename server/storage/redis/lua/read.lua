@@ -1,9 +1,9 @@
 -- Reads a log's end and, if requested, a range of its messages, in one atomic step. A log that does not exist
--- gets an epoch. A log that another Redis process wrote, or whose history has expired since its last epoch
--- began, continues under a new epoch (see append.lua).
+-- gets an epoch. A log that may have lost something goes on under a new epoch (see epoch.lua).
 --
 -- KEYS[1] log stream, [2] meta hash
--- ARGV[1] id of the Redis process   [2] a fresh epoch   [3] meta TTL ms   [4] "end", "after" or "last"
+-- ARGV[1] id of the Redis process; names of its history; the position that the caller has seen (see epoch.lua)
+--     [2] a fresh epoch   [3] meta TTL ms   [4] "end", "after" or "last"
 --     [5] sequence after which to read ("after") or before which ("last"; 0: from the end)   [6] limit
 --     [7] now, ms: batch numbers older than an hour are removed if there are many
 --     [8] history size   [9] limit of the entries in bytes; the first one may be larger
@@ -12,18 +12,21 @@
 -- Result: { epoch, sequence, first stored sequence, earlier epochs, entries as XRANGE returns them,
 --     1 if there are fewer entries because of their size }, or {} if the log does not exist and may not be created
 --- @include "includes/epoch"
-local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p', 'c')
-local epoch, sequence, previous, created = meta[1], tonumber(meta[2] or '0'), meta[4] or '', meta[5]
+local process, histories, seen = string.match(ARGV[1], '^(%S+) (%S+) (%S+)$')
+local history = string.match(histories, '^[^,]*')
+local meta = redis.call('HMGET', KEYS[2], 'e', 's', 'r', 'p', 'i', 'z', 'c')
+local epoch, sequence, previous, created = meta[1], tonumber(meta[2] or '0'), meta[4] or '', meta[7]
 if not epoch then
   if ARGV[10] ~= '1' then return {} end
   epoch, sequence, previous, created = ARGV[2], 0, '', ARGV[7]
   -- In this order, because after DEL Redis would no longer check maxmemory (see append.lua).
-  redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', ARGV[1], 'p', '', 'c', ARGV[7])
+  redis.call('HSET', KEYS[2], 'e', epoch, 's', 0, 'r', process, 'i', history, 'p', '', 'c', ARGV[7])
   redis.call('DEL', KEYS[1])
-elseif mustEndEpoch(ARGV[1], meta[3], sequence, tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0, previous) then
+elseif not isSameHistory(process, histories, meta[3], meta[5]) or isShorter(epoch, sequence, seen)
+  or hasExpired(sequence, tonumber(ARGV[8]) > 0 and redis.call('EXISTS', KEYS[1]) == 0, previous, meta[6]) then
   previous = endEpoch(epoch, sequence, previous)
   epoch = ARGV[2]
-  redis.call('HSET', KEYS[2], 'e', epoch, 'r', ARGV[1], 'p', previous)
+  redis.call('HSET', KEYS[2], 'e', epoch, 'r', process, 'i', history, 'p', previous)
 end
 -- A log without messages is kept for as long as it has been in use: names that were only ever looked at once must not fill Redis.
 local ttl = tonumber(ARGV[3])

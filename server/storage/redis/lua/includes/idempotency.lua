@@ -6,11 +6,30 @@
 --
 -- A replica of version 0.1 reads and writes the first form only: beside it, keys belong to the topic, as before.
 
+-- What is not text under the name of a key, somebody else has put there: it counts as no value, and is overwritten.
+
+-- Keys that the batch has stored so far: they are removed if the batch fails.
+local storedKeys = {}
+
+local function setKey(key, value, ttl)
+  redis.call('SET', key, value, 'PX', ttl)
+  storedKeys[#storedKeys + 1] = key
+end
+
+local function removeStoredKeys()
+  if #storedKeys > 0 then redis.pcall('DEL', unpack(storedKeys)) end
+end
+
+local function getKey(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and value or nil
+end
+
 -- The value of the first message with a key, without its sender; nil if the key is new to this sender.
 -- value: "<id>", or "<id>:<sender>"
 local function findKey(logKey, key, value)
   local call = redis.call
-  local known = call('GET', key)
+  local known = getKey(key)
   if not known then return nil end
   local first, rest = string.match(known, '^([^:]*:[^:]*:[^:]*):?(.*)$')
   local sender = string.match(value, '^[^:]*:(.+)$')
@@ -21,7 +40,7 @@ local function findKey(logKey, key, value)
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
     return (validUntil == '' or now < tonumber(validUntil)) and first or nil
   end
-  local own = call('GET', string.sub(logKey, 1, -4) .. 'o:' .. sender .. ':' .. string.sub(key, #logKey))
+  local own = getKey(string.sub(logKey, 1, -4) .. 'o:' .. sender .. ':' .. string.sub(key, #logKey))
   return own and string.match(own, '^[^:]*:[^:]*:[^:]*') or nil
 end
 
@@ -30,8 +49,15 @@ end
 local function storeKey(logKey, key, value, ttl)
   local call = redis.call
   -- Usually the key is new, and one call is enough.
-  if call('SET', key, value, 'NX', 'PX', ttl) then return nil end
-  local known = call('GET', key)
+  if call('SET', key, value, 'NX', 'PX', ttl) then
+    storedKeys[#storedKeys + 1] = key
+    return nil
+  end
+  local known = getKey(key)
+  if not known then
+    setKey(key, value, ttl)
+    return nil
+  end
   local first, rest = string.match(known, '^([^:]*:[^:]*:[^:]*):?(.*)$')
   local sender = string.match(value, '^[^:]*:[^:]*:[^:]*:(.+)$')
   -- One of them belongs to the topic.
@@ -41,13 +67,17 @@ local function storeKey(logKey, key, value, ttl)
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   if knownSender == sender then
     if validUntil == '' or now < tonumber(validUntil) then return first end
-    call('SET', key, value, 'PX', ttl)
+    setKey(key, value, ttl)
     return nil
   end
   -- logKey is "<prefix>:{<topic>}:log".
   local own = string.sub(logKey, 1, -4) .. 'o:' .. sender .. ':' .. string.sub(key, #logKey)
   if not call('SET', own, value, 'NX', 'PX', ttl) then
-    return string.match(call('GET', own), '^[^:]*:[^:]*:[^:]*')
+    local first = getKey(own)
+    if first then return string.match(first, '^[^:]*:[^:]*:[^:]*') end
+    setKey(own, value, ttl)
+  else
+    storedKeys[#storedKeys + 1] = own
   end
   if validUntil == '' then known = known .. ':' .. string.format('%.0f', now + call('PTTL', key)) end
   call('SET', key, known, 'PX', ttl)

@@ -1,0 +1,41 @@
+/** A time that is less than this behind the last one is held, so that timestamps do not go back by the error of a measurement. */
+const heldMs = 1000;
+
+/**
+ * The clock of Redis, as replicas estimate it: ids and times of messages must not depend on the clocks of the replicas,
+ * which may differ by hours. Between two measurements the monotonic clock of the process counts.
+ */
+export class RedisClock {
+  private offsetMs: number;
+  private lastMs = 0;
+
+  constructor(
+    private readonly monotonic: () => number = () => performance.now(),
+    wallTime: () => number = Date.now,
+  ) {
+    this.offsetMs = wallTime() - monotonic();
+  }
+
+  /** Milliseconds since 1970. Before the first measurement the clock of this machine counts. */
+  readonly now = (): number => {
+    const ms = Math.round(this.monotonic() + this.offsetMs);
+    if (ms < this.lastMs && this.lastMs - ms < heldMs) return this.lastMs;
+    this.lastMs = ms;
+    return ms;
+  };
+
+  /**
+   * Redis has answered with its time. It was read between sending and receiving, so an estimate within that range is
+   * kept: it may be more exact than this measurement.
+   */
+  measured(redisMs: number, sentAt: number, receivedAt: number): void {
+    const least = redisMs - receivedAt;
+    const most = redisMs - sentAt;
+    if (this.offsetMs < least || this.offsetMs > most) this.offsetMs = (least + most) / 2;
+  }
+}
+
+/** Reads the answer of `TIME`. */
+export function readTime([seconds, microseconds]: readonly string[]): number {
+  return Number(seconds) * 1000 + Number(microseconds) / 1000;
+}

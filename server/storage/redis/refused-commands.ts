@@ -1,0 +1,32 @@
+import type { Log } from '../../logging/log.js';
+
+/** A refusal is logged again after this time, in milliseconds. */
+const againMs = 600_000;
+const keptMax = 1000;
+
+/** Logs commands that Redis has refused: once for each topic and kind of error, not for each attempt. */
+export class RefusedCommands {
+  private readonly loggedAt = new Map<string, number>();
+
+  constructor(
+    private readonly log: Log,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  report(error: Error, topic: string): void {
+    const code = error.message.split(' ', 1)[0]!;
+    const name = `${code} ${topic}`;
+    const now = this.now();
+    if (now - (this.loggedAt.get(name) ?? -Infinity) < againMs) return;
+    if (this.loggedAt.size >= keptMax) this.loggedAt.clear();
+    this.loggedAt.set(name, now);
+    this.log.error('Redis has refused a command', {
+      topic,
+      error: error.message,
+      ...(code === 'WRONGTYPE' && {
+        remedy:
+          'another program has written a key of this topic: remove those keys of the topic that have another type than a stream (:log), a hash (:meta, :from) or text (:k:, :o:)',
+      }),
+    });
+  }
+}

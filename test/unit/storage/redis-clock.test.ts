@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { newMessageIds } from '../../../server/log/message-ids.js';
+import { readTime, RedisClock } from '../../../server/storage/redis/redis-clock.js';
+
+describe('[LOG] the time of messages', () => {
+  let monotonic = 0;
+  let clock: RedisClock;
+  beforeEach(() => {
+    monotonic = 1000;
+    clock = new RedisClock(
+      () => monotonic,
+      () => 5_000_000,
+    );
+  });
+  /** Redis answers with its time, which was read in the middle of the round trip. */
+  const measure = (redisMs: number, roundTripMs: number) => {
+    const sentAt = monotonic;
+    monotonic += roundTripMs;
+    clock.measured(redisMs, sentAt, monotonic);
+  };
+
+  it('is that of the machine until Redis has answered, then that of Redis, hours away', () => {
+    assert.equal(clock.now(), 5_000_000);
+    measure(9_000_000, 10);
+    assert.equal(clock.now(), 9_000_005);
+    monotonic += 1000;
+    assert.equal(clock.now(), 9_001_005);
+    measure(1_000_000, 10);
+    assert.equal(clock.now(), 1_000_005);
+  });
+
+  it('does not go back by the error of a measurement', () => {
+    measure(9_000_000, 10);
+    const before = clock.now();
+    measure(9_000_000, 2);
+    assert.equal(clock.now(), before);
+    monotonic += 100;
+    assert.ok(clock.now() > before);
+  });
+
+  it('is kept while measurements allow it: a slow answer makes it no less exact', () => {
+    measure(9_000_000, 2);
+    const before = clock.now();
+    measure(9_000_100, 400);
+    assert.equal(clock.now(), before + 400);
+  });
+
+  it('is read from seconds and microseconds', () => {
+    assert.equal(readTime(['1760000000', '500000']), 1_760_000_000_500);
+  });
+
+  it('makes ascending ids, in one millisecond too', () => {
+    let now = 1_760_000_000_000;
+    const newId = newMessageIds(() => now);
+    const ids = Array.from({ length: 1000 }, (_, n) => {
+      if (n % 100 === 0) now++;
+      return newId();
+    });
+    assert.deepEqual([...ids].sort(), ids);
+    assert.equal(new Set(ids).size, 1000);
+    assert.match(ids[0]!, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+});
