@@ -183,7 +183,7 @@ function redisStorage(
   const log = logOf('cluster');
   const channelMark = databaseMark(url);
   const formerRegistry = channelMark === '' ? undefined : `${keyPrefix}:replicas`;
-  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs, formerRegistry });
+  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs, formerRegistry, keyPrefix });
   // Their channels, and the registry by which replicas of version 0.1 are told from newer ones.
   const replicaPrefix = `${keyPrefix}${channelMark}`;
   const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: replicaPrefix, identity });

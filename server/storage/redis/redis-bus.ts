@@ -4,6 +4,7 @@ import { withTimeout } from '../../primitives/with-timeout.js';
 import type { ReplicaRegistry } from '../../cluster/replica-registry.js';
 import type { RedisLink } from './redis-link.js';
 import { replicaKeys } from './replica-keys.js';
+import { storageFormat } from './storage-format.js';
 
 interface RedisBusDependencies {
   readonly link: RedisLink;
@@ -16,6 +17,8 @@ interface RedisBusSettings {
 }
 
 interface BusMessage {
+  /** The {@link storageFormat} of the sender; releases 0.1 to 0.2 do not send it. */
+  readonly v?: number;
   readonly kind: string;
   readonly from: string;
   readonly data: unknown;
@@ -28,6 +31,8 @@ const listLimitMs = 1000;
 export class RedisBus implements Bus {
   readonly replicaId: string;
   private readonly handlers = new Map<string, BusHandler>();
+  /** Replicas whose messages are of a newer format. */
+  private readonly newer = new Set<string>();
   private closed = false;
 
   constructor(
@@ -73,7 +78,7 @@ export class RedisBus implements Bus {
   }
 
   private publish(channel: string, kind: string, data: unknown): void {
-    const message: BusMessage = { kind, from: this.replicaId, data };
+    const message: BusMessage = { v: storageFormat, kind, from: this.replicaId, data };
     this.dependencies.link.call(['PUBLISH', channel, JSON.stringify(message)]).catch(() => {
       this.dependencies.log.debug('Message to other replicas not sent', { kind });
     });
@@ -81,7 +86,21 @@ export class RedisBus implements Bus {
 
   private receive(message: Buffer): void {
     const parsed = JSON.parse(message.toString()) as BusMessage;
-    if (parsed.from !== this.replicaId) this.handle(parsed);
+    if (parsed.from === this.replicaId) return;
+    if ((parsed.v ?? 1) > storageFormat) this.complain(parsed);
+    else this.handle(parsed);
+  }
+
+  /** Once for each replica: what a newer format means is not guessed. */
+  private complain({ from, v }: BusMessage): void {
+    if (this.newer.has(from)) return;
+    this.newer.add(from);
+    this.dependencies.log.error('A replica of a newer release sends what this release cannot read', {
+      from,
+      format: v,
+      reads: storageFormat,
+      remedy: 'replace this replica by the newer release',
+    });
   }
 
   private handle({ kind, from, data }: BusMessage): void {

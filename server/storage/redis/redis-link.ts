@@ -13,6 +13,7 @@ import {
   type RedisProcess,
 } from './redis-process.js';
 import { RedisOutage } from './redis-outage.js';
+import { formatKey, formatRefusal, newerFormat } from './storage-format.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 import { RedisWrites } from './redis-writes.js';
 
@@ -24,6 +25,8 @@ interface RedisLinkSettings {
   readonly stallLimitMs: number;
   /** Where replicas of version 0.1 register that use other channels; none may be live. Undefined: they use the same. */
   readonly formerRegistry?: string | undefined;
+  /** Prefix of the keys whose storage format is checked; undefined: it is not. */
+  readonly keyPrefix?: string;
 }
 
 type LinkState = 'up' | 'down';
@@ -298,9 +301,17 @@ export class RedisLink {
     while (valid() && !this.closed) {
       let waitMs = identifyRetryMs;
       try {
-        const found = await identifyRedis((args) => this.send(client, args, 'strings'), this.lastProcess);
+        const call = (args: string[]) => this.send(client, args, 'strings');
+        const found = await identifyRedis(call, this.lastProcess);
         if (!valid()) return;
-        if (typeof found === 'object') {
+        const { keyPrefix } = this.settings;
+        const newer =
+          typeof found === 'object' && keyPrefix !== undefined
+            ? await newerFormat(call, formatKey(keyPrefix))
+            : undefined;
+        if (!valid()) return;
+        if (newer !== undefined) this.tellUnsupported(formatRefusal(newer));
+        else if (typeof found === 'object') {
           await this.measureClock(client);
           if (!valid()) return;
           if (await this.hasFormerReplicas(client)) {
@@ -316,8 +327,7 @@ export class RedisLink {
           this.counts.reconnects++;
           this.update();
           return;
-        }
-        if (found === 'loading') waitMs = loadingRetryMs;
+        } else if (found === 'loading') waitMs = loadingRetryMs;
         else this.tell(found);
       } catch (error) {
         if (!valid()) return;
@@ -377,7 +387,10 @@ export class RedisLink {
   /** Once for each state, not for each attempt. */
   private tell(found: 'replica' | 'cluster' | 'former'): void {
     if (found === 'replica') this.writes.onError('READONLY');
-    else if (found === 'cluster') this.unsupportedBy = clusterMode;
+    else if (found === 'cluster') {
+      this.tellUnsupported(clusterMode);
+      return;
+    }
     if (this.told === found) return;
     this.told = found;
     const { log } = this.dependencies;
@@ -385,7 +398,6 @@ export class RedisLink {
       log.warn('This Redis is a read-only replica: waiting for one that accepts writes', {
         remedy: 'let REDIS_URL lead to the primary',
       });
-    else if (found === 'cluster') log.error(clusterMode);
     else
       log.error(
         'Replicas of version 0.1 use this database of Redis, on channels that all databases share: waiting until they have ended',
@@ -400,6 +412,13 @@ export class RedisLink {
     return (
       (await this.send<number>(client, ['ZCOUNT', formerRegistry, String(since), '+inf'], 'strings')) > 0
     );
+  }
+
+  private tellUnsupported(reason: string): void {
+    this.unsupportedBy = reason;
+    if (this.told === reason) return;
+    this.told = reason;
+    this.dependencies.log.error(reason);
   }
 
   /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */
