@@ -1,0 +1,45 @@
+import type { Recovery } from '../clients/subscriber.js';
+import type { WireKind } from '../clients/wire.js';
+import type { World } from '../world.js';
+
+/** How many clients there are, and what they do. */
+export interface Load {
+  readonly topics: number;
+  /** Messages per second of each publisher. */
+  readonly perSec: number;
+  readonly payloadBytes?: number;
+}
+
+/** One kind of trouble. */
+export interface Scenario {
+  readonly name: string;
+  /** What happens, in one line. */
+  readonly what: string;
+  /** `memory`: a Redis that is killed comes back empty. `disk`: it comes back with everything that it has acknowledged. */
+  readonly redisKeeps: 'memory' | 'disk';
+  readonly load?: Partial<Load>;
+  /** How far ahead the clock of each replica is, in milliseconds. */
+  readonly clockShiftsMs?: readonly number[];
+  /** A second Redis that copies the first. */
+  readonly hasStandby?: true;
+  /** Also runs replicas of an older release. */
+  readonly needsOld?: true;
+  /** Replicas that run the older release when the run begins, by number. */
+  readonly startsOld?: readonly number[];
+  /** Only these promises are checked: others the older release has not made. */
+  readonly checks?: RegExp;
+  /** The faults. When it resolves, everything is repaired and the clients have time to settle. */
+  run(world: World): Promise<void>;
+}
+
+/** The clients of every run: each way to recover on each wire. */
+export const subscriberKinds: readonly (readonly [WireKind, Recovery])[] = [
+  ['websocket', 'positions'],
+  ['json', 'positions'],
+  ['polling', 'positions'],
+  ['upgrade', 'session'],
+  ['json', 'session'],
+  ['websocket', 'session'],
+];
+
+export const publisherKinds: readonly WireKind[] = ['websocket', 'json', 'polling'];
