@@ -74,7 +74,7 @@ function startClients(
   open: OpenWire,
   seed: number,
 ): void {
-  const { perSec, payloadBytes = 0 } = { ...usualLoad, ...scenario.load };
+  const { perSec, payloadBytes = 0, guests = 0 } = { ...usualLoad, ...scenario.load };
   const dependencies: ClientDependencies = {
     recorder: world.recorder,
     openWire: open,
@@ -84,6 +84,11 @@ function startClients(
   };
   for (const [n, [kind, recovery]] of subscriberKinds.entries())
     world.subscribers.push(new Subscriber(dependencies, { name: `s${n + 1}`, kind, recovery, topics }));
+  for (let n = 0; n < guests; n++)
+    world.guests.push(
+      new Subscriber(dependencies, { name: `g${n + 1}`, kind: 'websocket', recovery: 'session', topics }),
+    );
+  world.subscribers.push(...world.guests);
   const users = world.subscribers.map(({ name }) => name);
   for (const [n, kind] of publisherKinds.entries())
     world.publishers.push(

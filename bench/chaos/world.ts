@@ -43,6 +43,8 @@ const faultsLimitMs = 25_000;
 /** The cluster of a run, and what can happen to it. */
 export class World {
   readonly subscribers: Subscriber[] = [];
+  /** Subscribers that do not stay; they are among the others too. */
+  readonly guests: Subscriber[] = [];
   readonly publishers: Publisher[] = [];
 
   private constructor(
@@ -125,6 +127,11 @@ export class World {
   async killReplica({ replica }: Member): Promise<void> {
     this.note(`kill -9 of replica ${replica.name}`);
     await replica.kill();
+    const guest = this.guests.pop();
+    if (guest === undefined) return;
+    this.note(`${guest.name} leaves for good`);
+    this.subscribers.splice(this.subscribers.indexOf(guest), 1);
+    guest.stop();
   }
 
   async stopReplica({ replica }: Member): Promise<void> {

@@ -17,6 +17,7 @@ export const replicaScenarios: readonly Scenario[] = [
     name: 'kills',
     what: 'kill -9 of a replica, which starts again after a while',
     redisKeeps: 'memory',
+    load: { guests: 3 },
     run: async (world) => {
       await world.repeat(5, async () => {
         await world.pause(500, 1500);

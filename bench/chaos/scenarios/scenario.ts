@@ -8,6 +8,8 @@ export interface Load {
   /** Messages per second of each publisher. */
   readonly perSec: number;
   readonly payloadBytes?: number;
+  /** Further subscribers, which leave for good when a replica is killed: presence must not keep them. */
+  readonly guests?: number;
 }
 
 /** One kind of trouble. */
