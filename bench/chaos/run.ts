@@ -19,8 +19,8 @@ const usage = `npm run chaos -- [options]
   --old DIR         a built checkout of the release before, for the scenarios "upgrade" and "downgrade"
   --history FILE    writes the whole history of the last run to this file, one JSON object a line`;
 
-/** Violations that are printed with their history; of further ones only the sentence. */
-const describedLimit = 3;
+/** Of each rule the first violation is printed with its history, and the sentences of so many more. */
+const furtherLimit = 5;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
@@ -43,9 +43,12 @@ async function runAndPrint(
   const isClean = violations.length === 0;
   const verdict = isClean ? 'clean' : `${violations.length} VIOLATIONS`;
   console.log(`${scenario.name.padEnd(20)} seed ${String(seed).padEnd(11)} ${countsOf(result)}  ${verdict}`);
-  for (const violation of violations.slice(0, describedLimit))
-    console.log(describe(result.events, violation));
-  for (const { rule, text } of violations.slice(describedLimit, 40)) console.log(`[${rule}] ${text}`);
+  for (const rule of new Set(violations.map((one) => one.rule))) {
+    const [first, ...more] = violations.filter((one) => one.rule === rule);
+    console.log(describe(result.events, first!));
+    for (const { text } of more.slice(0, furtherLimit)) console.log(`[${rule}] ${text}`);
+    if (more.length > furtherLimit) console.log(`[${rule}] and ${more.length - furtherLimit} more`);
+  }
   if (!isClean && breach === undefined)
     console.log(`again: npm run chaos -- --scenario ${scenario.name} --seed ${seed}`);
   return isClean === (breach === undefined);

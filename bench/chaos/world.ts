@@ -5,7 +5,6 @@ import type { LossWindow } from './history/event.js';
 import type { Recorder } from './history/recorder.js';
 import { RedisServer } from './processes/redis-server.js';
 import { Replica } from './processes/replica.js';
-import type { Scenario } from './scenarios/scenario.js';
 import type { Subscriber } from './clients/subscriber.js';
 import type { Publisher } from './clients/publisher.js';
 
@@ -20,6 +19,18 @@ export interface Member {
 export interface Apps {
   readonly current: string;
   readonly old?: string;
+}
+
+/** What a run starts with. */
+export interface WorldPlan {
+  /** `memory`: a Redis that is killed comes back empty. `disk`: it comes back with everything that it has acknowledged. */
+  readonly redisKeeps: 'memory' | 'disk';
+  /** How far ahead the clock of each replica is, in milliseconds. */
+  readonly clockShiftsMs?: readonly number[];
+  /** A second Redis that copies the first. */
+  readonly hasStandby?: true;
+  /** Replicas that run the older release when the run begins, by number. */
+  readonly startsOld?: readonly number[];
 }
 
 /** Settings of the replicas: short times, so that a run is short, and histories that keep everything. */
@@ -56,24 +67,24 @@ export class World {
     readonly recorder: Recorder,
   ) {}
 
-  static async start(scenario: Scenario, apps: Apps, random: Random, recorder: Recorder): Promise<World> {
+  static async start(plan: WorldPlan, apps: Apps, random: Random, recorder: Recorder): Promise<World> {
     const started: { stop(): Promise<void> }[] = [];
     try {
-      const keepsData = scenario.redisKeeps === 'disk';
+      const keepsData = plan.redisKeeps === 'disk';
       const redis = await RedisServer.start(keepsData);
       started.push(redis);
-      const standby = scenario.hasStandby === true ? await RedisServer.start(keepsData) : undefined;
+      const standby = plan.hasStandby === true ? await RedisServer.start(keepsData) : undefined;
       if (standby !== undefined) started.push(standby);
       await standby?.follow(redis.port);
       const members: Member[] = [];
       for (let n = 0; n < replicaCount; n++) {
         const toRedis = await FaultProxy.start(redis.port);
         started.push(toRedis);
-        const clockShiftMs = scenario.clockShiftsMs?.[n];
+        const clockShiftMs = plan.clockShiftsMs?.[n];
         const replica = await Replica.start(
           {
             name: `r${n + 1}`,
-            app: scenario.startsOld?.includes(n) === true ? apps.old! : apps.current,
+            app: plan.startsOld?.includes(n) === true ? apps.old! : apps.current,
             redisPort: toRedis.port,
             environment,
             ...(clockShiftMs !== undefined && { clockShiftMs }),

@@ -1,6 +1,4 @@
 import type { Position, Positions } from '../../../shared/position.js';
-import { JsonWire } from './json-wire.js';
-import { SocketIoWire } from './socketio-wire.js';
 
 /** How a client talks to the service. `upgrade` begins with polling and goes on with a WebSocket, as browsers do. */
 export type WireKind = 'websocket' | 'polling' | 'upgrade' | 'json';
@@ -53,7 +51,3 @@ export interface WireOpening {
 
 /** Opens a connection. */
 export type OpenWire = (kind: WireKind, opening: WireOpening, handlers: WireHandlers) => Wire;
-
-/** Opens a real connection: a stock Socket.IO client, or a WebSocket at `/ws`. */
-export const openWire: OpenWire = (kind, opening, handlers) =>
-  kind === 'json' ? new JsonWire(opening, handlers) : new SocketIoWire(kind, opening, handlers);

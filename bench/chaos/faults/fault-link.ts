@@ -1,5 +1,14 @@
 import type { Socket } from 'node:net';
-import type { PathState } from './fault-proxy.js';
+
+/** What a path does to the data on it, from the moment it is set. */
+export interface PathState {
+  /** Each piece of data arrives so much later, in order, in milliseconds. */
+  delayMs: number;
+  /** Nothing passes and nothing ends, as on a path whose router has died: what arrives waits. */
+  isHeld: boolean;
+  /** New connections are closed at once. */
+  isRefusing: boolean;
+}
 
 interface Piece {
   readonly data: Buffer;
@@ -18,7 +27,7 @@ interface Flow {
 /** While more pieces than this wait, the sender is not read, so that it meets the backpressure of a real path. */
 const waitingLimit = 64;
 
-/** One connection through a {@link FaultProxy}. */
+/** One connection through a `FaultProxy`. */
 export class FaultLink {
   private readonly flows: readonly [Flow, Flow];
   private isAbandoned = false;

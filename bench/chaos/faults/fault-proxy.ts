@@ -1,16 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { FaultLink } from './fault-link.js';
-
-/** What a path does to the data on it, from the moment it is set. */
-export interface PathState {
-  /** Each piece of data arrives so much later, in order, in milliseconds. */
-  delayMs: number;
-  /** Nothing passes and nothing ends, as on a path whose router has died: what arrives waits. */
-  isHeld: boolean;
-  /** New connections are closed at once. */
-  isRefusing: boolean;
-}
+import { FaultLink, type PathState } from './fault-link.js';
 
 /**
  * A network path between two processes, with faults. Everything between replicas and Redis, and between clients and

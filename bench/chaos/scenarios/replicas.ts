@@ -14,6 +14,24 @@ export const replicaScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'short',
+    what: 'for a few seconds: clients are cut off, a replica is killed, another one is stopped and goes on',
+    redisKeeps: 'memory',
+    run: async (world) => {
+      const [first, second] = world.random(2) === 0 ? world.members : [...world.members].reverse();
+      await world.pause(300, 600);
+      world.note(`clients of ${second!.replica.name} are cut off`);
+      second!.fromClients.cut();
+      await world.killReplica(first!);
+      await world.startReplica(first!);
+      world.note(`SIGSTOP to ${second!.replica.name}`);
+      second!.replica.signal('SIGSTOP');
+      await world.pause(300, 800);
+      second!.replica.signal('SIGCONT');
+      await world.pause(300, 600);
+    },
+  },
+  {
     name: 'kills',
     what: 'kill -9 of a replica, which starts again after a while',
     redisKeeps: 'memory',

@@ -1,6 +1,6 @@
 import type { Recovery } from '../clients/subscriber.js';
 import type { WireKind } from '../clients/wire.js';
-import type { World } from '../world.js';
+import type { World, WorldPlan } from '../world.js';
 
 /** How many clients there are, and what they do. */
 export interface Load {
@@ -13,21 +13,13 @@ export interface Load {
 }
 
 /** One kind of trouble. */
-export interface Scenario {
+export interface Scenario extends WorldPlan {
   readonly name: string;
   /** What happens, in one line. */
   readonly what: string;
-  /** `memory`: a Redis that is killed comes back empty. `disk`: it comes back with everything that it has acknowledged. */
-  readonly redisKeeps: 'memory' | 'disk';
   readonly load?: Partial<Load>;
-  /** How far ahead the clock of each replica is, in milliseconds. */
-  readonly clockShiftsMs?: readonly number[];
-  /** A second Redis that copies the first. */
-  readonly hasStandby?: true;
   /** Also runs replicas of an older release. */
   readonly needsOld?: true;
-  /** Replicas that run the older release when the run begins, by number. */
-  readonly startsOld?: readonly number[];
   /** Only these promises are checked: others the older release has not made. */
   readonly checks?: RegExp;
   /** The faults. When it resolves, everything is repaired and the clients have time to settle. */

@@ -117,6 +117,11 @@ describe('[CHAOS] the checker of histories', () => {
       deepEqual(broken(...facts, say.acknowledged('m1', 1, { attempt: 2 })), ['P4.1']);
       ok(broken(...facts, say.acknowledged('m1', 2, { attempt: 2, id: 'x' })).includes('P4.1'));
     });
+    it('allows another answer if the first one was stored while Redis lost writes, and answered later', () => {
+      const first = [say.publish('m1'), say.fault(0, 2), say.acknowledged('m1', 9, { id: 'lost' })];
+      const facts = [...first, say.publish('m1', 2), say.acknowledged('m1', 1, { attempt: 2, epoch: 'e2' })];
+      deepEqual(broken(...facts, say.stored(0, 'm1', 'e2', 1), say.logRead(1, 'e2')), []);
+    });
   });
 
   describe('P5 fenced', () => {

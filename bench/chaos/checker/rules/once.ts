@@ -28,11 +28,14 @@ export function* once(history: HistoryIndex): Iterable<Violation> {
 function* oneAnswer(history: HistoryIndex): Iterable<Violation> {
   for (const [operation, attempts] of history.operations) {
     let first: EventOf<'published'> | undefined;
+    let firstSentAt = 0;
     for (const { sent, answer } of attempts) {
       if (answer?.kind !== 'published' || answer.outcome !== 'acknowledged') continue;
       const about = { topic: sent.target };
-      if (first === undefined) first = answer;
-      else if (first.outcome === 'acknowledged' && !history.mayBeLost(first.at, answer.at)) {
+      if (first === undefined) {
+        first = answer;
+        firstSentAt = sent.at;
+      } else if (first.outcome === 'acknowledged' && !history.mayBeLost(firstSentAt, answer.at)) {
         if (answer.id !== first.id || answer.sequence !== first.sequence || answer.epoch !== first.epoch)
           yield {
             rule: 'P4.1',
