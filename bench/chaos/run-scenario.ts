@@ -126,7 +126,7 @@ async function settle(world: World, topics: readonly string[], open: OpenWire): 
   await waitUntil(() => isSubscribed(world), settleLimitMs);
   for (const publisher of publishers) publisher.finish();
   await waitUntil(() => publishers.every(({ isDone }) => isDone), settleLimitMs);
-  const door = world.doors[0]!;
+  const door = world.readingDoor;
   const logs = new Map<string, NonNullable<Awaited<ReturnType<typeof readLog>>>>();
   for (const topic of topics) {
     const log = await readLog(open, door, topic);

@@ -110,6 +110,11 @@ export class World {
     }));
   }
 
+  /** The way to a replica of this release, which answers everything that is asked after the run. */
+  get readingDoor(): Door {
+    return this.doors[this.members.findIndex(({ replica }) => replica.app === this.apps.current)]!;
+  }
+
   /** The paths of all replicas. */
   get paths(): readonly FaultProxy[] {
     return this.members.flatMap(({ toRedis, fromClients }) => [toRedis, fromClients]);

@@ -4,8 +4,8 @@ import type { EventOf, HistoryEvent, LossWindow, StoredMessage } from '../histor
 export interface ReadLog {
   readonly messages: readonly StoredMessage[];
   readonly end: { readonly epoch: string; readonly sequence: number };
-  /** Place of each message, by id. */
-  readonly placeOf: ReadonlyMap<string, number>;
+  /** The messages by id, each with its place. */
+  readonly byId: ReadonlyMap<string, EventOf<'stored'>>;
 }
 
 /** One attempt of a publish or direct message, with its answer. */
@@ -71,8 +71,8 @@ export class HistoryIndex {
     const stored = this.of('stored');
     for (const { topic, epoch, sequence } of this.of('log-read')) {
       const messages = stored.filter((one) => one.topic === topic).sort((a, b) => a.place - b.place);
-      const placeOf = new Map(messages.map(({ id, place }) => [id, place] as const));
-      logs.set(topic, { messages, end: { epoch, sequence }, placeOf });
+      const byId = new Map(messages.map((message) => [message.id, message] as const));
+      logs.set(topic, { messages, end: { epoch, sequence }, byId });
     }
     return logs;
   }

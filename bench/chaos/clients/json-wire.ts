@@ -49,7 +49,7 @@ export class JsonWire implements Wire {
       perMessageDeflate: false,
     });
     this.webSocket = webSocket;
-    webSocket.on('message', (data: Buffer) => this.onFrame(JSON.parse(data.toString()) as Frame));
+    webSocket.on('message', (data: Buffer) => this.onText(data.toString()));
     webSocket.on('close', (code) => this.end(`closed with ${code}`));
     webSocket.on('error', (error) => this.end(error.message));
     this.pings = setInterval(() => {
@@ -76,6 +76,17 @@ export class JsonWire implements Wire {
   abort(): void {
     this.webSocket.terminate();
     this.end('aborted');
+  }
+
+  private onText(text: string): void {
+    let frame: Frame;
+    try {
+      frame = JSON.parse(text) as Frame;
+    } catch {
+      this.handlers.onEvent('unreadable', { text: text.slice(0, 200) }, () => {});
+      return;
+    }
+    this.onFrame(frame);
   }
 
   private onFrame({ type, data, id }: Frame): void {

@@ -97,6 +97,7 @@ export class Subscriber extends ChaosClient {
       this.receive(topic, { kind: 'message', ...on, topic, epoch, sequence, id, body });
     else if (event === 'gap')
       this.receive(topic, { kind: 'gap', ...on, topic, epoch, sequence, reason: String(data['reason']) });
+    else if (event === 'unreadable') this.record({ kind: 'unreadable', ...on, text: String(data['text']) });
     else if (event === 'direct') {
       this.record({ kind: 'direct-received', ...on, user: this.name, epoch, sequence, id, body });
       acknowledge();

@@ -25,7 +25,10 @@ export interface WireSubscription extends Position {
 
 /** What a wire calls. */
 export interface WireHandlers {
-  /** An event of the service, under its Socket.IO name. `acknowledge` confirms a message. */
+  /**
+   * An event of the service, under its Socket.IO name; `unreadable` for what is no frame. `acknowledge` confirms a
+   * message.
+   */
   onEvent(event: string, data: Record<string, unknown>, acknowledge: () => void): void;
   /** The connection is over, or could not be made. Called once. */
   onEnd(reason: string): void;

@@ -91,6 +91,8 @@ export type HistoryFact =
       readonly event: 'join' | 'leave';
       readonly user: string;
     })
+  /** Something came that is not of the wire. */
+  | (OnConnection & { readonly kind: 'unreadable'; readonly text: string })
   /** After the run: one message of a log; `place` counts from 0. */
   | ({ readonly kind: 'stored'; readonly topic: string; readonly place: number } & StoredMessage)
   /** After the run: the whole log was read; it ends here. */

@@ -48,6 +48,11 @@ export class Replica {
     return this.plan.name;
   }
 
+  /** Root of the checkout that it runs. */
+  get app(): string {
+    return this.plan.app;
+  }
+
   get isRunning(): boolean {
     return isAlive(this.child);
   }

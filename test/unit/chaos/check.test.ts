@@ -228,7 +228,8 @@ describe('[CHAOS] the checker of histories', () => {
     });
   });
 
-  it('finds a client that cannot come back, and a replica that logs a bug', () => {
+  it('finds a client that cannot come back, what is no frame, and a replica that logs a bug', () => {
+    deepEqual(broken({ kind: 'unreadable', client: 's', connection: 1, text: '42[' }), ['wire']);
     deepEqual(broken({ kind: 'stuck', client: 's', what: 'is not connected' }), ['recovers']);
     deepEqual(broken({ kind: 'bug', replica: 'r1', line: 'Uncaught exception' }), ['N4.2']);
   });

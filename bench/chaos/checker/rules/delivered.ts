@@ -84,9 +84,9 @@ class Reader {
     else if (sequence < next && reading.mayRepeat !== true)
       yield this.violation('P2.1', topic, `received ${what} again or late, after ${reading.sequence}`);
     const log = this.history.logs.get(topic);
-    const place = log?.placeOf.get(id);
+    const place = log?.byId.get(id)?.place;
     if (log === undefined || place === undefined || reading.id === undefined) return;
-    const before = log.placeOf.get(reading.id);
+    const before = log.byId.get(reading.id)?.place;
     if (before === undefined)
       yield this.violation(
         'P5.4',
@@ -104,6 +104,8 @@ class Reader {
   /** A notice of a loss is right only if something may have been lost. */
   private *judgeNotice(reading: Reading | undefined, notice: Notice): Iterable<Violation> {
     const { topic, sequence } = notice;
+    // The client has asked for nothing that could be recovered. Version 0.1 says `recovered: false` then.
+    if (reading === undefined && notice.kind === 'subscribed' && notice.since === undefined) return;
     const text = notice.kind === 'gap' ? `gap (${notice.reason})` : 'recovered: false';
     if (!this.history.mayBeLost(0, notice.at))
       yield this.violation(
@@ -111,7 +113,7 @@ class Reader {
         topic,
         `was sent "${text}" up to ${sequence} after ${reading?.sequence}, but nothing can have been lost`,
       );
-    else if (reading?.id !== undefined && this.history.logs.get(topic)?.placeOf.has(reading.id) === true)
+    else if (reading?.id !== undefined && this.history.logs.get(topic)?.byId.has(reading.id) === true)
       yield this.violation(
         'P5.3',
         topic,

@@ -12,18 +12,21 @@ interface Sighting {
  */
 export function* fenced(history: HistoryIndex): Iterable<Violation> {
   const at = new Map<string, Sighting>();
+  const reported = new Set<string>();
   const positionOf = new Map<string, string>();
   for (const { topic, epoch, sequence, id, by } of sightings(history)) {
     const place = `${topic} ${epoch}:${sequence}`;
     const other = at.get(place);
     const about = { topic };
     if (other === undefined) at.set(place, { id, by });
-    else if (other.id !== id)
+    else if (other.id !== id && !reported.has(`${place} ${id}`)) {
+      reported.add(`${place} ${id}`);
       yield {
         rule: history.losses.length > 0 ? 'P5.2' : 'P1.1',
         text: `position ${place} holds two messages: ${other.id} (${other.by}) and ${id} (${by})`,
         about,
       };
+    }
     const position = positionOf.get(id);
     if (position === undefined) positionOf.set(id, place);
     else if (position !== place)

@@ -42,12 +42,12 @@ function* judgeAcknowledged(
   if (answer?.outcome !== 'acknowledged') return;
   const log = history.logs.get(sent.target);
   if (log === undefined || history.mayBeLost(sent.at, answer.at)) return;
-  const place = log.placeOf.get(answer.id);
+  const message = log.byId.get(answer.id);
   const about = { topic: sent.target, client: sent.client };
   const what = `${sent.operation} was acknowledged to ${sent.client} as ${answer.epoch}:${answer.sequence} of ${sent.target}`;
-  if (place === undefined) yield { rule: 'P3.1', text: `${what}, but it is not in the log`, about };
-  else if (log.messages[place]!.body !== sent.body)
-    yield { rule: 'P3.1', text: `${what}, where the log has ${log.messages[place]!.body}`, about };
+  if (message === undefined) yield { rule: 'P3.1', text: `${what}, but it is not in the log`, about };
+  else if (message.body !== sent.body)
+    yield { rule: 'P3.1', text: `${what}, where the log has ${message.body}`, about };
 }
 
 /** A repetition is a duplicate only of what was stored, and that is never answered with a refusal. */
