@@ -41,6 +41,8 @@ export abstract class ChaosClient {
   /** The connection has its `status`. */
   protected isConnected = false;
   private isStopped = false;
+  /** Milliseconds of `performance.now()` before which it does not connect. */
+  private awayUntil = 0;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -69,6 +71,12 @@ export abstract class ChaosClient {
 
   /** Ends the connection without a farewell; the client connects again. */
   drop(): void {
+    this.wire?.abort();
+  }
+
+  /** Ends the connection, and connects again after this time. */
+  stayAway(forMs: number): void {
+    this.awayUntil = performance.now() + forMs;
     this.wire?.abort();
   }
 
@@ -106,8 +114,12 @@ export abstract class ChaosClient {
           hasEnded = true;
           this.isConnected = false;
           this.onDisconnected();
+          const awayMs = Math.max(0, this.awayUntil - performance.now());
           if (!this.isStopped)
-            this.timer = setTimeout(() => this.connect(), reconnectMinMs + random(reconnectSpreadMs));
+            this.timer = setTimeout(
+              () => this.connect(),
+              awayMs + reconnectMinMs + random(reconnectSpreadMs),
+            );
         },
       },
     );

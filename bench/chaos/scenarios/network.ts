@@ -66,6 +66,23 @@ export const networkScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'early-cuts',
+    what: 'distant clients whose connections are cut while they are being made and restored',
+    redisKeeps: 'memory',
+    run: async (world) => {
+      for (const { toRedis, fromClients } of world.members) {
+        fromClients.state.delayMs = 20 + world.random(40);
+        toRedis.state.delayMs = world.random(30);
+      }
+      await world.repeat(60, async () => {
+        await world.pause(50, 400);
+        const client = world.pick(world.subscribers);
+        world.note(`${client.name} is cut off`);
+        client.drop();
+      });
+    },
+  },
+  {
     name: 'slow-readers',
     what: 'clients read nothing for seconds while much is published; the memory of replicas is bounded',
     redisKeeps: 'memory',

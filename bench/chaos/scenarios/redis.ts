@@ -44,6 +44,23 @@ export const redisScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'many-epochs',
+    what: 'clients stay away while a Redis that keeps its data is killed ten times',
+    redisKeeps: 'disk',
+    run: async (world) => {
+      await world.pause(1000);
+      for (const client of world.subscribers.slice(0, 4)) client.stayAway(8000 + world.random(8000));
+      world.note('four clients stay away');
+      await world.repeat(10, async () => {
+        await world.pause(500, 900);
+        world.note('kill -9 of Redis, which keeps its data');
+        await world.redis.kill();
+        await world.redis.run();
+        for (const { replica } of world.members) await replica.whenReady(5000);
+      });
+    },
+  },
+  {
     name: 'redis-kill-empty',
     what: 'kill -9 of a Redis that comes back empty',
     redisKeeps: 'memory',
