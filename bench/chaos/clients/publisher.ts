@@ -29,6 +29,8 @@ const retryMaxMs = 500;
 export class Publisher extends ChaosClient {
   private readonly underWay = new Map<string, Operation>();
   private readonly again: Operation[] = [];
+  /** Refused operations that wait before they are sent again. */
+  private waiting = 0;
   private readonly filler: string;
   private count = 0;
   private isPublishing = true;
@@ -50,7 +52,7 @@ export class Publisher extends ChaosClient {
 
   /** Whether every operation has its final outcome. */
   get isDone(): boolean {
-    return this.underWay.size === 0 && this.again.length === 0;
+    return this.underWay.size + this.again.length + this.waiting === 0;
   }
 
   override stop(): void {
@@ -110,10 +112,12 @@ export class Publisher extends ChaosClient {
     const isDone = outcome.outcome === 'acknowledged';
     if (isDone && this.dependencies.random(repeatOneOf) !== 0) return;
     if (isDone && attempt > 1) return;
+    this.waiting++;
     if (outcome.outcome === 'refused')
       await new Promise((resolve) =>
         setTimeout(resolve, Math.min(retryMaxMs, answer?.error?.retry_after_ms ?? tickMs)),
       );
+    this.waiting--;
     this.again.push(operation);
   }
 
