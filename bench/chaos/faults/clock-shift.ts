@@ -1,0 +1,18 @@
+// Loaded into a replica by `node --require`: its clock is CLOCK_SHIFT_MS milliseconds ahead (or behind, if negative). Timers and
+// performance.now() are not affected, as on a machine whose clock is wrong.
+const shiftMs = Number(process.env['CLOCK_SHIFT_MS'] ?? '0');
+const RealDate = Date;
+const realNow = Date.now.bind(Date);
+
+class ShiftedDate extends RealDate {
+  constructor(...values: readonly unknown[]) {
+    if (values.length === 0) super(realNow() + shiftMs);
+    else super(...(values as [number]));
+  }
+
+  static override now(): number {
+    return realNow() + shiftMs;
+  }
+}
+
+globalThis.Date = ShiftedDate as DateConstructor;

@@ -1,0 +1,15 @@
+import { combinedScenarios } from './combined.js';
+import { networkScenarios } from './network.js';
+import { redisScenarios } from './redis.js';
+import { replicaScenarios } from './replicas.js';
+import type { Scenario } from './scenario.js';
+import { versionScenarios } from './versions.js';
+
+/** All scenarios, in the order in which they are run. */
+export const scenarios: readonly Scenario[] = [
+  ...replicaScenarios,
+  ...networkScenarios,
+  ...redisScenarios,
+  ...combinedScenarios,
+  ...versionScenarios,
+];
