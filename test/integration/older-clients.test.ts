@@ -98,7 +98,6 @@ describe('[WIRE] clients of the older service, as they stand', () => {
     setItem: (key: string, value: string) => stored.set(key, value),
     removeItem: (key: string) => stored.delete(key),
   };
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the code of the users, as it stands
   const older = new Function('localStorage', code)(localStorage) as OlderCode;
 
   before(async () => {
