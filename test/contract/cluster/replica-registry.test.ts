@@ -139,6 +139,7 @@ describe('the registry of replicas', function () {
     subscriber.start();
     assert.ok(await subscriber.whenUp(5000));
     await subscriber.subscribe('rtc:bus:w', () => {});
+    await beat();
     const timer = setInterval(() => void beat().catch(() => {}), 50);
     const next = await open('w~2', 'w');
     try {
