@@ -1,11 +1,8 @@
-import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import type { Server as HttpServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
-import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
@@ -13,8 +10,7 @@ import { createHttpServer } from '../http/http-server.js';
 import { guardRequests } from '../http/request-guard.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { systemClock } from '../primitives/clock.js';
-import { OrderedStop, type StopReport } from '../supervision/ordered-stop.js';
+import type { StopReport } from '../supervision/ordered-stop.js';
 import { assembleAdmin, type Admin } from './admin.js';
 import { assembleFoundation, type Foundation } from './foundation.js';
 import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
@@ -23,30 +19,9 @@ import { assembleInbound } from './inbound.js';
 import { assembleMessaging, type Messaging } from './messaging.js';
 import { metricSources } from './metric-sources.js';
 import type { ProgramApi } from './program-api.js';
-import { claimReplicaName } from './replica-name.js';
 import type { ServiceOptions } from './service-options.js';
-import { warnOfDangers } from './setting-warnings.js';
-import { stopSteps } from './stop-steps.js';
-
-/** The service listens when its store answers, or after this time, in milliseconds. */
-const readyLimitMs = 3000;
-
-/** Share of `server.shutdown_timeout_ms` for the parts of the service. The rest is for the last lines of the log. */
-const stopShare = 0.9;
-
-/** PM2 in cluster mode, and others. */
-function sharedPort(port: number): string {
-  return `redis.url: is needed where several processes share port ${port}: without Redis each would know its own clients only. Set REDIS_URL, or run one process (PM2: instances 1)`;
-}
-
-/** The service was closed before it listened. */
-export class ServiceClosedError extends Error {
-  override readonly name = 'ServiceClosedError';
-
-  constructor() {
-    super('the service has been closed');
-  }
-}
+import { ServiceClosedError, startUp } from './start-up.js';
+import { stopParts } from './stop-steps.js';
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -125,51 +100,18 @@ export class Service {
    */
   start(): Promise<number> {
     if (this.closing !== undefined) return Promise.reject(new ServiceClosedError());
-    this.starting ??= this.startUp().catch((error: unknown) => {
-      void this.close();
-      throw error;
-    });
-    return this.starting;
-  }
-
-  private async startUp(): Promise<number> {
-    const { storage, control, tokens, tracing, logOf } = this.foundation;
-    this.openHttp();
-    storage.start();
-    await this.unlessClosed(storage.whenReady(readyLimitMs));
-    if (this.settings.server.replicaId !== undefined)
-      await this.unlessClosed(claimReplicaName({ storage, log: logOf('cluster') }));
-    await this.unlessClosed(Promise.all([control.map.read(), tokens.read(), tracing.spans.open()]));
-    const { host, port } = this.settings.server;
-    const listening = new Promise<void>((resolve, reject) => {
-      // The server of a program may listen already.
-      if (this.http.listening) {
-        resolve();
-        return;
-      }
-      this.http.once('error', reject);
-      // Processes of one cluster share their port. Without Redis each would know its own clients only.
-      this.http.listen({ port, host, exclusive: this.isAlone }, resolve);
-    });
-    // The name of a host is looked up first, and meanwhile nothing can be closed.
-    void listening.then(
-      () => this.closing !== undefined && this.http.close(),
-      () => {},
-    );
-    await this.unlessClosed(listening).catch((error: unknown) => {
-      if (!this.isAlone || !cluster.isWorker || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE')
+    const { foundation, http, openHttp } = this;
+    this.starting ??= startUp({ foundation, http, openHttp, closed: this.abortStart.signal }).then(
+      (port) => {
+        this.phase = 'running';
+        return port;
+      },
+      (error: unknown) => {
+        void this.close();
         throw error;
-      throw new SettingsError([sharedPort(port)]);
-    });
-    this.phase = 'running';
-    const address = this.http.address() as AddressInfo;
-    logOf('service').info('Listening', {
-      port: address.port,
-      replica_id: this.replicaId,
-      storage: this.settings.redis.url === undefined ? 'memory' : 'redis',
-    });
-    warnOfDangers(this.settings, this.developmentSecret !== undefined, logOf('service'));
-    return address.port;
+      },
+    );
+    return this.starting;
   }
 
   /**
@@ -181,7 +123,7 @@ export class Service {
   }
 
   /**
-   * Stops in order: see {@link stopSteps}. Always resolves, within `server.shutdown_timeout_ms`; also while the service starts, and if it
+   * Stops in order: see {@link stopParts}. Always resolves, within `server.shutdown_timeout_ms`; also while the service starts, and if it
    * was never started.
    */
   close(): Promise<void> {
@@ -194,37 +136,11 @@ export class Service {
     return this.closing;
   }
 
-  private async shutDown(): Promise<StopReport> {
+  private shutDown(): Promise<StopReport> {
     const { foundation, messaging, gateway, admin } = this;
-    const log = foundation.logOf('service');
-    const startedAt = performance.now();
     this.phase = 'draining';
     this.abortStart.abort();
-    this.gateway.stop();
-    const limitMs = this.settings.server.shutdownTimeoutMs * stopShare;
-    const report = await new OrderedStop({ log, clock: systemClock }, { limitMs }).run(
-      stopSteps({ foundation, messaging, gateway, admin }),
-    );
-    const fields = { replica_id: this.replicaId, took_ms: Math.round(performance.now() - startedAt) };
-    const { unfinished } = report;
-    if (unfinished.length === 0) log.info('Stopped', fields);
-    else log.error('Stopped by force', { ...fields, unfinished });
-    return report;
-  }
-
-  /** Whether it is the only replica. */
-  private get isAlone(): boolean {
-    return this.settings.redis.url === undefined;
-  }
-
-  /** Rejects when the service is closed meanwhile. */
-  private unlessClosed<Value>(work: Promise<Value>): Promise<Value> {
-    const { signal } = this.abortStart;
-    return new Promise((resolve, reject) => {
-      const stop = () => reject(new ServiceClosedError());
-      if (signal.aborted) stop();
-      else signal.addEventListener('abort', stop, { once: true });
-      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-    });
+    gateway.stop();
+    return stopParts({ foundation, messaging, gateway, admin });
   }
 }

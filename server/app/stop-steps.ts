@@ -1,4 +1,5 @@
-import type { StopStep } from '../supervision/ordered-stop.js';
+import { systemClock } from '../primitives/clock.js';
+import { OrderedStop, type StopReport, type StopStep } from '../supervision/ordered-stop.js';
 import type { Admin } from './admin.js';
 import type { Foundation } from './foundation.js';
 import type { Gateway } from './gateway.js';
@@ -14,11 +15,28 @@ interface StoppedParts {
 /** Time for parts that need little, in milliseconds. More is only needed if Redis stalls. */
 const briefMs = 1000;
 
+/** Share of `server.shutdown_timeout_ms` for the parts of the service. The rest is for the last lines of the log. */
+const stopShare = 0.9;
+
+/** Stops all parts, and logs how that went. Always resolves, within `server.shutdown_timeout_ms`. */
+export async function stopParts(parts: StoppedParts): Promise<StopReport> {
+  const { settings, replicaId, logOf } = parts.foundation;
+  const log = logOf('service');
+  const startedAt = performance.now();
+  const limitMs = settings.server.shutdownTimeoutMs * stopShare;
+  const report = await new OrderedStop({ log, clock: systemClock }, { limitMs }).run(stopSteps(parts));
+  const fields = { replica_id: replicaId, took_ms: Math.round(performance.now() - startedAt) };
+  const { unfinished } = report;
+  if (unfinished.length === 0) log.info('Stopped', fields);
+  else log.error('Stopped by force', { ...fields, unfinished });
+  return report;
+}
+
 /**
  * What a replica does to stop, in order: no new connections, unfinished publishes and commands are answered, clients are disconnected, then
  * the stores are closed.
  */
-export function stopSteps({ foundation, messaging, gateway, admin }: StoppedParts): StopStep[] {
+function stopSteps({ foundation, messaging, gateway, admin }: StoppedParts): StopStep[] {
   const { tokens, limits, control, supervision, tracing, storage, metrics, settings } = foundation;
   const { topics, sessions, direct, presence, confirmations, program } = messaging;
   const brief = (part: string, run: StopStep['run']): StopStep => ({ part, limitMs: briefMs, run });

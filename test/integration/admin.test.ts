@@ -362,7 +362,7 @@ for (const storage of ['redis', 'memory'] as const) {
       ];
       assert.deepEqual(
         asked.map(({ status }) => status),
-        [400, 400, 400, 400, 404, 404],
+        [400, 400, 400, 400, 405, 404],
       );
       await until(async () => {
         const { records } = (await ok(b, 'GET', '/audit?limit=5')) as { records: Record<string, string>[] };
@@ -373,7 +373,7 @@ for (const storage of ['redis', 'memory'] as const) {
             'POST /admin/topics/%ff/freeze invalid_message',
             'POST /admin/emergency-mode invalid_message',
             'POST /admin/emergency-mode invalid_message',
-            'PATCH /admin/emergency-mode not_found',
+            'PATCH /admin/emergency-mode method_not_allowed',
             'POST /admin/nowhere not_found',
           ].join()
         );
