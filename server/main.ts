@@ -4,16 +4,22 @@ import { tokenIssuer } from './app/tokens.js';
 import type { TokenIssuer } from './auth/token-issuer.js';
 import { greeting } from './cli/greeting.js';
 import { loadSettings, SettingsError } from './config/load.js';
+import { refuseSplitReplicas } from './cli/split-replicas.js';
 import { Service } from './app/service.js';
 
 /** Exit codes: for invalid settings, and for a failed start (port in use). */
 const exitCodes = { settings: 2, start: 1 } as const;
 
+const processTitle = 'realtime_communication';
+
 /** The last lines of the log wait at most this long for a reader that is stalled. */
 const flushLimitMs = 1000;
 
 async function main(): Promise<void> {
+  // The name in `ps` and `top`. The kernel keeps 15 characters of it, which `pgrep realtime_comm` finds.
+  process.title = processTitle;
   const settings = loadSettings(process.env);
+  refuseSplitReplicas(settings, process.env);
   const service = new Service(settings, { slimConnections: true });
   const log = service.logger.log('process');
   // A bug in a handler must not end the process and disconnect all other clients.

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -56,10 +57,14 @@ export class LogOutput implements DestinationStream {
 }
 
 /**
+ * A worker of node:cluster writes to the stream, because its process manager may collect what is written there: PM2 replaces
+ * `process.stdout.write`, and descriptor 1 is its own log.
+ *
  * Node writes to pipes and sockets without blocking. Writes to files are done by another thread, which could not be ended while a
  * pipe blocks it: `process.exit` would wait for it.
  */
 export function standardOutputSink(): Sink {
+  if (cluster.isWorker) return streamSink(process.stdout);
   const kind = fstatSync(standardOutput);
   return kind.isFIFO() || kind.isSocket() ? streamSink(process.stdout) : fileSink();
 }
