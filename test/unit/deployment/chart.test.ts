@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadSettings } from '../../../server/config/load.js';
 import {
   checkManifest,
   checkValues,
@@ -117,6 +121,23 @@ describe('[DEPLOY] the chart', () => {
     for (const [file, objects] of rendered)
       for (const { name } of podOf(objects).containers[0]!.env)
         if (name.startsWith('RTC_') && name !== 'RTC_CONFIG') assert.ok(known.has(name), `${file}: ${name}`);
+  });
+
+  it('writes settings as a file that the service reads', () => {
+    const { data } = find(rendered.get('full.yaml')!, 'ConfigMap');
+    const directory = mkdtempSync(join(tmpdir(), 'rtc-chart-'));
+    try {
+      const file = join(directory, 'rtc.toml');
+      writeFileSync(file, data!['rtc.toml']!);
+      const settings = loadSettings({}, file);
+      assert.equal(settings.websocket.maxConnections, 20_000);
+      assert.equal(settings.server.profile, 'hardened');
+      assert.deepEqual(settings.permissions, [
+        { role: 'user', topics: ['public.*'], allow: ['subscribe', 'publish'] },
+      ]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('replaces one pod at a time, as a StatefulSet and as a Deployment', () => {
