@@ -201,7 +201,8 @@ async function testPm2() {
       pm2Succeeds('scale', 'realtime-communication', '3');
       await until(() => online().length === 3, 'three replicas');
     });
-    pm2(['delete', 'all']);
+    // The daemon hands its own environment on too.
+    pm2(['kill']);
     await test('two replicas without Redis are refused, with the remedy', () => {
       const { output } = pm2(['start', 'ecosystem.config.js'], { ...alone, REPLICAS: '2' });
       if (!output.includes('set REDIS_URL') || processes().length > 0) throw new Error(output);
