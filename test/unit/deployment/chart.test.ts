@@ -162,18 +162,21 @@ describe('[DEPLOY] the chart', () => {
       const selects = (selector: Record<string, string>) =>
         Object.entries(selector).every(([key, value]) => template.metadata.labels[key] === value);
       let selectors = 0;
-      for (const { kind, spec } of objects as readonly { kind: string; spec: Record<string, never> }[]) {
+      for (const { kind, spec } of objects as unknown as readonly {
+        kind: string;
+        spec: Record<string, unknown>;
+      }[]) {
         const selector =
           kind === 'Service'
             ? spec['selector']
             : ['PodDisruptionBudget', 'ServiceMonitor'].includes(kind)
-              ? (spec['selector'] as { matchLabels: never }).matchLabels
+              ? (spec['selector'] as { matchLabels: unknown }).matchLabels
               : kind === 'NetworkPolicy'
-                ? (spec['podSelector'] as { matchLabels: never }).matchLabels
+                ? (spec['podSelector'] as { matchLabels: unknown }).matchLabels
                 : undefined;
         if (selector === undefined) continue;
         selectors++;
-        assert.ok(selects(selector), `${file}: ${kind}`);
+        assert.ok(selects(selector as Record<string, string>), `${file}: ${kind}`);
       }
       assert.ok(selectors >= 2, file);
     }
