@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSettings } from '../../../server/config/load.js';
+import { metricTable } from '../../../server/metrics/metric-table.js';
 import {
   checkManifest,
   checkValues,
@@ -138,6 +139,14 @@ describe('[DEPLOY] the chart', () => {
     } finally {
       rmSync(directory, { recursive: true });
     }
+  });
+
+  it('scales by metrics that the service has', () => {
+    const known = new Set(metricTable.map(({ name }) => name));
+    const text = JSON.stringify([...rendered.values()]);
+    const named = new Set(text.match(/\brtc_[a-z_]+/g));
+    assert.deepEqual([...named].sort(), ['rtc_active_connections', 'rtc_event_loop_lag_ms']);
+    for (const name of named) assert.ok(known.has(name), name);
   });
 
   it('replaces one pod at a time, as a StatefulSet and as a Deployment', () => {
