@@ -1,4 +1,5 @@
-// Renders the Helm chart with Helm, compares with docker/helm/rendered/ and validates; then runs PM2 with the built service.
+// Renders the Helm chart with Helm, compares with docker/helm/rendered/ and validates; builds what the image
+// holds and runs it; runs PM2 with the built service.
 //
 //   node scripts/test-deploy.cjs           checks
 //   node scripts/test-deploy.cjs --write   writes docker/helm/rendered/ anew, and checks
@@ -6,10 +7,20 @@
 // Helm comes from the PATH, or is built from its Go module; PM2 comes from npm. Both are kept in .tmp/. What cannot be had is said, and
 // counts as failed.
 const { spawn, spawnSync } = require('node:child_process');
-const { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} = require('node:fs');
 const { createServer } = require('node:net');
 const { tmpdir } = require('node:os');
-const { join } = require('node:path');
+const { basename, join } = require('node:path');
 const { setTimeout: delay } = require('node:timers/promises');
 const { manifestCheck, objectsOf } = require('./deployment-files.cjs');
 
@@ -141,6 +152,64 @@ async function until(condition, what) {
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
 }
 
+/** The stages of docker/Dockerfile as plain processes: what it copies is enough to build, and what it keeps is enough to run. */
+async function testImage() {
+  const directory = mkdtempSync(join(tmpdir(), 'rtc-image-'));
+  chmodSync(directory, 0o755);
+  const [build, app] = [join(directory, 'build'), join(directory, 'app')];
+  const dockerfile = readFileSync(join(root, 'docker', 'Dockerfile'), 'utf8');
+  const [buildStage, , lastStage] = dockerfile.split(/^FROM .*$/m).slice(1);
+  /** Copies from the checkout what a stage copies from its context. */
+  const copy = (stage, target) => {
+    for (const [, list] of stage.matchAll(/^COPY (?:--chmod=\d+ )?(?!--)(.+)$/gm)) {
+      const names = list.split(' ');
+      const place = names.pop();
+      for (const name of names) {
+        const isFolder = place.endsWith('/');
+        cpSync(join(root, name), join(target, place, isFolder ? basename(name) : ''), { recursive: true });
+      }
+    }
+  };
+  const succeed = (program, args, cwd) => {
+    const { status, output } = run(program, args, { cwd });
+    if (status !== 0) throw new Error(output);
+  };
+  let service;
+  try {
+    await test('the image is built from what its Dockerfile copies', () => {
+      copy(buildStage, build);
+      symlinkSync(join(root, 'node_modules'), join(build, 'node_modules'));
+      succeed(process.execPath, ['scripts/build.cjs'], build);
+      copy(lastStage, app);
+      cpSync(join(root, 'package-lock.json'), join(app, 'package-lock.json'));
+      succeed('npm', ['ci', '--omit=dev', '--ignore-scripts'], app);
+      for (const folder of ['server', 'shared'])
+        cpSync(join(build, 'dist', folder), join(app, 'dist', folder), { recursive: true });
+    });
+    await test('the image runs as another user than its owner, is healthy, and ends with 0', async () => {
+      const port = String(await freePort());
+      const { PATH } = process.env;
+      // As root the user of the image is tried; whoever else runs this owns the files.
+      const user = process.getuid() === 0 ? { uid: 1000, gid: 1000 } : {};
+      service = spawn(join(app, 'docker', 'start.sh'), [], {
+        cwd: '/',
+        env: { PATH, PORT: port, NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), HOST: '127.0.0.1' },
+        stdio: ['ignore', 'ignore', 'inherit'],
+        ...user,
+      });
+      const check = JSON.parse(/^ +CMD (\[.+\])$/m.exec(dockerfile)[1]).slice(1);
+      const isHealthy = () => run(process.execPath, check, { env: { PORT: port } }).status === 0;
+      await until(() => service.exitCode !== null || isHealthy(), 'it is healthy');
+      service.kill('SIGTERM');
+      await until(() => service.exitCode !== null || service.signalCode !== null, 'it has ended');
+      if (service.exitCode !== 0) throw new Error(`it ended with ${service.exitCode}`);
+    });
+  } finally {
+    service?.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 async function testPm2() {
   const program = join(tools, 'pm2', 'node_modules', 'pm2', 'bin', 'pm2');
   if (!existsSync(program)) {
@@ -223,7 +292,7 @@ async function testPm2() {
 
 async function main() {
   mkdirSync(tools, { recursive: true });
-  for (const [name, part] of Object.entries({ chart: testChart, pm2: testPm2 }))
+  for (const [name, part] of Object.entries({ chart: testChart, image: testImage, pm2: testPm2 }))
     await part().catch((error) => {
       failed++;
       console.error(`  FAILED: ${name}: ${error.message}`);
