@@ -59,8 +59,11 @@ function greet(port: number, issuer: TokenIssuer): void {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${startProblem(error)}\n`);
-  process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
+  const exit = () => process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
+  process.stderr.once('error', exit);
+  // What collects the lines may do so later, as PM2 does.
+  process.stderr.write(`${startProblem(error)}\n`, 'utf8', exit);
+  setTimeout(exit, flushLimitMs);
 });
 
 /** What is wrong, in one line where an operator can mend it; else with the stack. */

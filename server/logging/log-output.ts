@@ -71,16 +71,22 @@ export function standardOutputSink(): Sink {
 
 function streamSink(stream: Writable): Sink {
   let isBroken = false;
+  // Counted here: what a process manager put in the place of `write` does not use the stream's buffer.
+  let waitingBytes = 0;
   // Without a listener, the error of a reader that has gone would end the process. Several logs may share the stream.
   if (stream.listenerCount('error') === 0) stream.on('error', () => {});
   return {
     write: (line) => {
-      stream.write(line, (error) => {
+      const bytes = Buffer.byteLength(line);
+      waitingBytes += bytes;
+      // With the encoding, because PM2 calls back only if it is given.
+      stream.write(line, 'utf8', (error) => {
+        waitingBytes -= bytes;
         if (error instanceof Error) isBroken = true;
       });
     },
     get waitingBytes() {
-      return stream.writableLength;
+      return waitingBytes;
     },
     get isBroken() {
       return isBroken;
