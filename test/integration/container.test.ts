@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
@@ -194,6 +203,47 @@ describe('[DEPLOY] ecosystem.config.js', () => {
     });
     assert.equal(status, 2);
     assert.match(stderr, /several replicas need Redis.*set REDIS_URL/);
+  });
+
+  it('shows every line of the log, also the last: each is written where a process manager collects it', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'rtc-manager-'));
+    const [manager, replica] = [join(directory, 'manager.cjs'), join(directory, 'replica.cjs')];
+    const [collected, inherited] = [join(directory, 'collected.log'), join(directory, 'inherited.log')];
+    // As PM2 does it: a worker of node:cluster whose `process.stdout.write` is replaced, while descriptor 1 is the manager's own log.
+    writeFileSync(
+      manager,
+      `const cluster = require('node:cluster');
+      cluster.setupPrimary({ exec: ${JSON.stringify(replica)} });
+      const worker = cluster.fork();
+      process.on('SIGTERM', () => worker.process.kill('SIGTERM'));
+      worker.on('exit', (code) => process.exit(code));`,
+    );
+    writeFileSync(
+      replica,
+      `const file = require('node:fs').createWriteStream(${JSON.stringify(collected)});
+      process.stdout.write = (text, encoding, callback) => void setTimeout(() => file.write(text, encoding, callback), 30);
+      require(${JSON.stringify(join(root, 'dist/server/main.js'))});`,
+    );
+    const { PATH } = process.env;
+    const output = openSync(inherited, 'w');
+    const child = spawn(process.execPath, [manager], {
+      env: { PATH, JWT_SECRET: secret, HOST: '127.0.0.1', PORT: String(await freePort()) },
+      stdio: ['ignore', output, 'ignore'],
+    });
+    endsWithTests(child);
+    const lines = () => (existsSync(collected) ? readFileSync(collected, 'utf8') : '');
+    try {
+      await until(() => lines().includes('"Listening"'), 'the line that it listens', 20_000);
+      child.kill('SIGTERM');
+      await until(() => child.exitCode !== null, 'it has ended', 20_000);
+      assert.equal(child.exitCode, 0);
+      assert.match(lines(), /"message":"Stopped"/);
+      assert.equal(readFileSync(inherited, 'utf8'), '');
+    } finally {
+      child.kill('SIGKILL');
+      closeSync(output);
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('names the script that npm builds', () => {
