@@ -283,6 +283,24 @@ async function testPm2() {
       await until(() => logs().includes('several replicas need Redis'), 'the reason in the log');
       await until(() => online().length === 1 && processes().length === 2, 'the second one has stopped');
     });
+    pm2(['kill']);
+    await test('pm2-runtime shows the log, and ends with 0 on SIGTERM', async () => {
+      const runtime = spawn(process.execPath, [`${program}-runtime`, 'ecosystem.config.js'], {
+        cwd: root,
+        env: alone,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      let output = '';
+      runtime.stdout.on('data', (data) => (output += data));
+      try {
+        await until(() => output.includes('"message":"Listening"'), 'it listens');
+        runtime.kill('SIGTERM');
+        await until(() => runtime.exitCode !== null, 'it has ended');
+        if (runtime.exitCode !== 0 || !output.includes('"message":"Stopped"')) throw new Error(output);
+      } finally {
+        runtime.kill('SIGKILL');
+      }
+    });
   } finally {
     pm2(['kill']);
     redis.kill('SIGKILL');
