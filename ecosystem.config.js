@@ -1,20 +1,42 @@
-// PM2: REPLICAS replicas (2 unless set) on one port, kept in step by Redis.
+// PM2: REPLICAS replicas (2 unless set, 1 without Redis) on one port, kept in step by Redis.
 //
 //   npm run build && REDIS_URL=redis://localhost:6379 JWT_SECRET=… pm2 start ecosystem.config.js
 //
-// PM2 spreads connections, not sessions: clients that connect by WebSocket only (`transports: ['websocket']`) and /ws clients need
-// nothing more. HTTP long-polling needs a balancer that keeps a client on one replica; behind one, give each replica its own port.
+// pm2 reload, scale, logs and pm2-runtime: docs/deployment.md.
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+
+const { env } = process;
+/** Settings may be in a file too, which this does not read: the service itself refuses what does not fit. */
+const hasFile = env.RTC_CONFIG || existsSync(join(__dirname, 'rtc.toml'));
+const hasRedis = Boolean(env.REDIS_URL || env.RTC_REDIS_URL || hasFile);
+const replicas = Number(env.REPLICAS || (hasRedis ? 2 : 1));
+
+if (!Number.isInteger(replicas) || replicas < 1) throw new Error('REPLICAS must be a number of 1 or more');
+if (replicas > 1 && !hasRedis)
+  throw new Error(
+    `REPLICAS=${replicas} needs Redis: set REDIS_URL. Without it, each replica would have its own topics.`,
+  );
+
+const shutdownMs = Number(env.RTC_SERVER_SHUTDOWN_TIMEOUT_MS || 10_000);
+
 module.exports = {
   apps: [
     {
       name: 'realtime-communication',
+      cwd: __dirname,
       script: 'dist/server/main.js',
       node_args: '--enable-source-maps',
       exec_mode: 'cluster',
-      instances: Number(process.env.REPLICAS || 2),
+      instances: replicas,
+      // The next replica is replaced when this one listens.
       wait_ready: true,
-      listen_timeout: 15000,
-      kill_timeout: 12000,
+      listen_timeout: 15_000,
+      // Above the time in which a replica ends by itself.
+      kill_timeout: shutdownMs + 5000,
+      // Invalid settings (2) do not become valid by starting again.
+      stop_exit_codes: [2],
+      exp_backoff_restart_delay: 200,
       merge_logs: true,
       env: { NODE_ENV: 'production' },
     },

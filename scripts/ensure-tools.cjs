@@ -1,9 +1,11 @@
-// Makes sure that the programs that the tests run are installed (redis-server, curl and jq; Chromium, if
-// requested): on the PATH, or else from Debian's packages.
+// Makes sure that the programs that the tests run are installed (redis-server, nginx, haproxy, curl and jq;
+// Chromium, if requested): on the PATH, or else from Debian's packages.
 const { spawnSync } = require('node:child_process');
 
 const wanted = [
   { programs: ['redis-server'], package: 'redis-server' },
+  { programs: ['nginx'], package: 'nginx' },
+  { programs: ['haproxy'], package: 'haproxy' },
   { programs: ['curl'], package: 'curl' },
   { programs: ['jq'], package: 'jq' },
   ...(process.argv.includes('--chromium')

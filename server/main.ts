@@ -6,13 +6,19 @@ import { greeting } from './cli/greeting.js';
 import { exitCodes, ProcessEnd } from './cli/process-end.js';
 import { startProblem } from './cli/start-problem.js';
 import { loadSettings, SettingsError } from './config/load.js';
+import { refuseSplitReplicas } from './cli/split-replicas.js';
 import { Service } from './app/service.js';
+
+const processTitle = 'realtime_communication';
 
 /** The last lines of the log wait at most this long for a reader that is stalled. */
 const flushLimitMs = 1000;
 
 async function main(): Promise<void> {
+  // The name in `ps` and `top`. The kernel keeps 15 characters of it, which `pgrep realtime_comm` finds.
+  process.title = processTitle;
   const settings = loadSettings(process.env);
+  refuseSplitReplicas(settings, process.env);
   const service = new Service(settings, { slimConnections: true });
   const log = service.logger.log('process');
   // A bug in a handler must not end the process and disconnect all other clients.
@@ -51,6 +57,9 @@ function greet(port: number, issuer: TokenIssuer): void {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${startProblem(error)}\n`);
-  process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
+  const exit = () => process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
+  process.stderr.once('error', exit);
+  // What collects the lines may do so later, as PM2 does.
+  process.stderr.write(`${startProblem(error)}\n`, 'utf8', exit);
+  setTimeout(exit, flushLimitMs);
 });

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -56,29 +57,39 @@ export class LogOutput implements DestinationStream {
 }
 
 /**
+ * Process managers may collect what is written to the stream: PM2 in cluster mode puts its own function in the place of
+ * `process.stdout.write`, and its log files are behind that, not behind descriptor 1.
+ *
  * Node writes to pipes and sockets without blocking. Writes to files are done by another thread, which could not be ended while a
  * pipe blocks it: `process.exit` would wait for it.
  */
 export function standardOutputSink(): Sink {
+  const isCollected = cluster.isWorker || Object.hasOwn(process.stdout, 'write');
   const kind = fstatSync(standardOutput);
-  // PM2 in cluster mode puts its own function here, and its log files are behind that, not behind the descriptor.
-  const isReplaced = Object.hasOwn(process.stdout, 'write');
-  return isReplaced || kind.isFIFO() || kind.isSocket() ? streamSink(process.stdout) : fileSink();
+  return isCollected || kind.isFIFO() || kind.isSocket() ? streamSink(process.stdout) : fileSink();
 }
 
 function streamSink(stream: Writable): Sink {
   let isBroken = false;
+  // What a process manager put in the place of `write` does not use the stream's buffer: so the bytes are counted, as
+  // soon as it is known to call back.
+  let waitingBytes = 0;
+  let callsBack = false;
   // Without a listener, the error of a reader that has gone would end the process. Several logs may share the stream.
   if (stream.listenerCount('error') === 0) stream.on('error', () => {});
   return {
     write: (line) => {
-      // With an encoding, because functions in its place may not know the short form.
+      const bytes = Buffer.byteLength(line);
+      waitingBytes += bytes;
+      // With the encoding, because PM2 calls back only if it is given.
       stream.write(line, 'utf8', (error) => {
+        callsBack = true;
+        waitingBytes -= bytes;
         if (error instanceof Error) isBroken = true;
       });
     },
     get waitingBytes() {
-      return stream.writableLength;
+      return callsBack ? waitingBytes : stream.writableLength;
     },
     get isBroken() {
       return isBroken;

@@ -286,7 +286,7 @@ export const metricTable: readonly MetricRow[] = [
   ),
   gauge(
     'rtc_event_loop_lag_ms',
-    'Event-loop delay since the start, in milliseconds.',
+    'Event-loop delay since the start, in milliseconds; recent_p99: in the last half minute.',
     ({ event_loop_lag_ms }) => Object.entries(event_loop_lag_ms),
     'statistic',
   ),

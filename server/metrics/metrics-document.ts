@@ -142,7 +142,13 @@ export interface MetricsDocument {
   };
   /** `dropped`: lines of the log that were not written, because the reader was too slow or had gone. */
   readonly log: { readonly dropped: number };
-  readonly event_loop_lag_ms: { readonly mean: number; readonly p99: number; readonly max: number };
+  /** `recent_p99`: of the last half minute; the others since the start. */
+  readonly event_loop_lag_ms: {
+    readonly mean: number;
+    readonly p99: number;
+    readonly max: number;
+    readonly recent_p99: number;
+  };
   readonly memory: {
     readonly rss_bytes: number;
     readonly heap_used_bytes: number;

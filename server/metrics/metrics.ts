@@ -6,6 +6,7 @@ import type { QuotaCounts } from '../limits/quota-counts.js';
 import { metricTable, type MetricValue } from './metric-table.js';
 import type { MetricsDocument } from './metrics-document.js';
 import { Quantiles } from './quantiles.js';
+import { RecentLag } from './recent-lag.js';
 
 /** The monitor measures the time between its timers; this part of it is the interval, not a delay. */
 const loopResolutionMs = 100;
@@ -55,10 +56,13 @@ export class Metrics {
   readonly deliveryHistogram = new Quantiles();
   private readonly startedAt = performance.now();
   private readonly loop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
+  private readonly recentLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
+  private readonly recentLag = new RecentLag({ histogram: this.recentLoop, now: () => performance.now() });
   private sources: MetricSources | undefined;
 
   constructor() {
     this.loop.enable();
+    this.recentLoop.enable();
   }
 
   setSources(sources: MetricSources): void {
@@ -141,6 +145,7 @@ export class Metrics {
         mean: lagHistogramMs(this.loop.mean),
         p99: lagHistogramMs(this.loop.percentile(99)),
         max: lagHistogramMs(this.loop.max),
+        recent_p99: lagHistogramMs(this.recentLag.p99()),
       },
       memory: { rss_bytes: memory.rss, heap_used_bytes: memory.heapUsed, external_bytes: memory.external },
     };

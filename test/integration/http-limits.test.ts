@@ -58,7 +58,7 @@ describe('[LIMITS] HTTP', function () {
     await start();
     for (const [path, status] of [
       ['/nothing', 404],
-      ['/health', 404],
+      ['/health', 405],
       ['/socket.io/?EIO=4&transport=polling', 400],
       ['/socket.io/?EIO=4&transport=polling&sid=nope', 400],
     ] as const) {

@@ -1,0 +1,322 @@
+// Renders the Helm chart with Helm, compares with docker/helm/rendered/ and validates; builds what the image
+// holds and runs it; runs PM2 with the built service.
+//
+//   node scripts/test-deploy.cjs           checks
+//   node scripts/test-deploy.cjs --write   writes docker/helm/rendered/ anew, and checks
+//
+// Helm comes from the PATH, or is built from its Go module; PM2 comes from npm. Both are kept in .tmp/. What cannot be had is said, and
+// counts as failed.
+const { spawn, spawnSync } = require('node:child_process');
+const {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} = require('node:fs');
+const { createServer } = require('node:net');
+const { tmpdir } = require('node:os');
+const { basename, join } = require('node:path');
+const { setTimeout: delay } = require('node:timers/promises');
+const { manifestCheck, objectsOf } = require('./deployment-files.cjs');
+
+const helmVersion = 'v3.22.0';
+const pm2Version = '7.0.4';
+const root = join(__dirname, '..');
+const tools = join(root, '.tmp', 'deploy');
+const chart = join(root, 'docker', 'helm', 'realtime-communication');
+const renderedFolder = join(root, 'docker', 'helm', 'rendered');
+
+let passed = 0;
+let failed = 0;
+
+async function test(name, body) {
+  try {
+    await body();
+    passed++;
+    console.log(`  ok: ${name}`);
+  } catch (error) {
+    failed++;
+    console.error(`  FAILED: ${name}\n${error.message}`);
+  }
+}
+
+function run(program, args, options = {}) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', ...options });
+  return { status, stdout: stdout ?? '', output: `${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}` };
+}
+
+function helmProgram() {
+  if (run('helm', ['version', '--short']).status === 0) return 'helm';
+  const built = join(tools, 'helm');
+  if (!existsSync(built)) {
+    console.log(`building Helm ${helmVersion} from its Go module; this takes minutes …`);
+    const environment = { ...process.env, GOBIN: tools, CGO_ENABLED: '0' };
+    const { status, output } = run('go', ['install', `helm.sh/helm/v3/cmd/helm@${helmVersion}`], {
+      env: environment,
+    });
+    if (status !== 0) throw new Error(`Helm is neither on the PATH nor could it be built: ${output}`);
+  }
+  return built;
+}
+
+const header = `# Rendered by Helm from docker/helm/realtime-communication: npm run test:deploy -- --write\n`;
+const publicSecret = 'an-example-of-32-bytes-or-more-which-is-public';
+
+/** The chart as text, or a Helm's refusal as an Error. */
+function render(helm, args) {
+  const { status, stdout, output } = run(helm, [
+    'template',
+    'realtime-communication',
+    chart,
+    // A Helm that was built from its module alone believes in 1.20.
+    '--kube-version',
+    '1.37.0',
+    '--namespace',
+    'default',
+    ...args,
+  ]);
+  if (status !== 0) throw new Error(output);
+  // Nobody shall run with a secret that everybody can read: the service refuses an empty one.
+  return header + stdout.replace(Buffer.from(publicSecret).toString('base64'), '""');
+}
+
+async function testChart() {
+  const helm = helmProgram();
+  const check = manifestCheck();
+  const values = (name) => ['--values', join(chart, 'ci', `${name}-values.yaml`)];
+  const variants = {
+    default: ['--set', `jwtSecret.value=${publicSecret}`],
+    full: values('full'),
+    keda: values('keda'),
+  };
+  for (const [name, args] of Object.entries(variants)) {
+    await test(`the chart renders to docker/helm/rendered/${name}.yaml, which is valid`, () => {
+      const text = render(helm, args);
+      const file = join(renderedFolder, `${name}.yaml`);
+      if (process.argv.includes('--write')) {
+        mkdirSync(renderedFolder, { recursive: true });
+        writeFileSync(file, text);
+      }
+      const problems = objectsOf(text).flatMap(check);
+      if (problems.length > 0) throw new Error(problems.join('\n'));
+      if (readFileSync(file, 'utf8') !== text)
+        throw new Error(`${file} differs: npm run test:deploy -- --write`);
+    });
+  }
+  await test('the chart generates a secret of its own at each first install', () => {
+    const secretOf = () => objectsOf(render(helm, [])).find(({ kind }) => kind === 'Secret').data.secret;
+    const [one, other] = [secretOf(), secretOf()];
+    if (one === other || Buffer.from(one, 'base64').length < 32) throw new Error('not random, or too short');
+  });
+  await test('helm lint has no complaint', () => {
+    const { status, output } = run(helm, ['lint', '--strict', chart]);
+    if (status !== 0) throw new Error(output);
+  });
+  const refused = {
+    'replicaCount: several replicas need Redis': ['--set', 'redis.url='],
+    'terminationGracePeriodSeconds: at least 40': ['--set', 'terminationGracePeriodSeconds=20'],
+    'autoscaling.enabled, keda.enabled': ['--set', 'autoscaling.enabled=true,keda.enabled=true'],
+    'jwtSecret.value: at least 32 bytes': ['--set', 'jwtSecret.value=short'],
+    'gateway.httpRoute.parentRefs': ['--set', 'gateway.httpRoute.enabled=true'],
+    replicas: ['--set', 'replicas=3'],
+  };
+  for (const [message, args] of Object.entries(refused))
+    await test(`the chart refuses ${args[1]} with "${message}"`, () => {
+      let output = '';
+      try {
+        render(helm, args);
+      } catch (error) {
+        output = error.message;
+      }
+      if (!output.includes(message)) throw new Error(output || 'it was rendered');
+    });
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+async function until(condition, what) {
+  for (const end = Date.now() + 60_000; !(await condition()); await delay(200))
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
+}
+
+/** The stages of docker/Dockerfile as plain processes: what it copies is enough to build, and what it keeps is enough to run. */
+async function testImage() {
+  const directory = mkdtempSync(join(tmpdir(), 'rtc-image-'));
+  chmodSync(directory, 0o755);
+  const [build, app] = [join(directory, 'build'), join(directory, 'app')];
+  const dockerfile = readFileSync(join(root, 'docker', 'Dockerfile'), 'utf8');
+  const [buildStage, , lastStage] = dockerfile.split(/^FROM .*$/m).slice(1);
+  /** Copies from the checkout what a stage copies from its context. */
+  const copy = (stage, target) => {
+    for (const [, list] of stage.matchAll(/^COPY (?:--chmod=\d+ )?(?!--)(.+)$/gm)) {
+      const names = list.split(' ');
+      const place = names.pop();
+      for (const name of names) {
+        const isFolder = place.endsWith('/');
+        cpSync(join(root, name), join(target, place, isFolder ? basename(name) : ''), { recursive: true });
+      }
+    }
+  };
+  const succeed = (program, args, cwd) => {
+    const { status, output } = run(program, args, { cwd });
+    if (status !== 0) throw new Error(output);
+  };
+  let service;
+  try {
+    await test('the image is built from what its Dockerfile copies', () => {
+      copy(buildStage, build);
+      symlinkSync(join(root, 'node_modules'), join(build, 'node_modules'));
+      succeed(process.execPath, ['scripts/build.cjs'], build);
+      copy(lastStage, app);
+      cpSync(join(root, 'package-lock.json'), join(app, 'package-lock.json'));
+      succeed('npm', ['ci', '--omit=dev', '--ignore-scripts'], app);
+      for (const folder of ['server', 'shared'])
+        cpSync(join(build, 'dist', folder), join(app, 'dist', folder), { recursive: true });
+    });
+    await test('the image runs as another user than its owner, is healthy, and ends with 0', async () => {
+      const port = String(await freePort());
+      const { PATH } = process.env;
+      // As root the user of the image is tried; whoever else runs this owns the files.
+      const user = process.getuid() === 0 ? { uid: 1000, gid: 1000 } : {};
+      service = spawn(join(app, 'docker', 'start.sh'), [], {
+        cwd: '/',
+        env: { PATH, PORT: port, NODE_ENV: 'production', JWT_SECRET: 'x'.repeat(32), HOST: '127.0.0.1' },
+        stdio: ['ignore', 'ignore', 'inherit'],
+        ...user,
+      });
+      const check = JSON.parse(/^ +CMD (\[.+\])$/m.exec(dockerfile)[1]).slice(1);
+      const isHealthy = () => run(process.execPath, check, { env: { PORT: port } }).status === 0;
+      await until(() => service.exitCode !== null || isHealthy(), 'it is healthy');
+      service.kill('SIGTERM');
+      await until(() => service.exitCode !== null || service.signalCode !== null, 'it has ended');
+      if (service.exitCode !== 0) throw new Error(`it ended with ${service.exitCode}`);
+    });
+  } finally {
+    service?.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function testPm2() {
+  const program = join(tools, 'pm2', 'node_modules', 'pm2', 'bin', 'pm2');
+  if (!existsSync(program)) {
+    mkdirSync(join(tools, 'pm2'), { recursive: true });
+    writeFileSync(join(tools, 'pm2', 'package.json'), '{"private":true}');
+    const { status, output } = run('npm', ['install', '--ignore-scripts', `pm2@${pm2Version}`], {
+      cwd: join(tools, 'pm2'),
+    });
+    if (status !== 0) throw new Error(`PM2 could not be installed: ${output}`);
+  }
+  const home = mkdtempSync(join(tmpdir(), 'rtc-pm2-'));
+  const redisPort = await freePort();
+  const port = await freePort();
+  const redis = spawn('redis-server', ['--port', String(redisPort), '--save', ''], { stdio: 'ignore' });
+  const { HOME, PATH } = process.env;
+  const alone = {
+    HOME,
+    PATH,
+    PM2_HOME: home,
+    PORT: String(port),
+    HOST: '127.0.0.1',
+    JWT_SECRET: 'x'.repeat(32),
+  };
+  const environment = { ...alone, REDIS_URL: `redis://127.0.0.1:${redisPort}` };
+  const pm2 = (args, env = environment) =>
+    run(process.execPath, [program, ...args], { cwd: root, env, timeout: 120_000 });
+  const pm2Succeeds = (...args) => {
+    const { status, output } = pm2(args);
+    if (status !== 0) throw new Error(output);
+  };
+  const processes = () => JSON.parse(pm2(['jlist']).stdout.replace(/^[^[]*(?=\[)/, ''));
+  const online = () => processes().filter(({ pm2_env: { status } }) => status === 'online');
+  const logs = () => pm2(['logs', '--nostream', '--raw', '--lines', '1000']).output;
+  try {
+    await test('PM2 starts two replicas that listen', async () => {
+      pm2Succeeds('start', 'ecosystem.config.js');
+      await until(() => online().length === 2, 'two replicas');
+      const response = await fetch(`http://127.0.0.1:${port}/health/ready`);
+      if (!response.ok) throw new Error(`not ready: ${response.status}`);
+    });
+    await test("pm2 logs shows the service's own lines", () => {
+      const listening = logs().match(/\{"level":"INFO".*"message":"Listening"/g) ?? [];
+      if (listening.length !== 2) throw new Error(logs());
+    });
+    await test('pm2 reload replaces every replica, which ends by itself', async () => {
+      const before = new Set(processes().map(({ pid }) => pid));
+      pm2Succeeds('reload', 'all');
+      await until(
+        () => online().length === 2 && online().every(({ pid }) => !before.has(pid)),
+        'two new replicas',
+      );
+      await until(
+        () => (logs().match(/"message":"Stopped"/g) ?? []).length === 2,
+        'both say that they have stopped',
+      );
+    });
+    await test('pm2 scale adds a replica', async () => {
+      pm2Succeeds('scale', 'realtime-communication', '3');
+      await until(() => online().length === 3, 'three replicas');
+    });
+    // The daemon hands its own environment on too.
+    pm2(['kill']);
+    await test('two replicas without Redis are refused, with the remedy', () => {
+      const { output } = pm2(['start', 'ecosystem.config.js'], { ...alone, REPLICAS: '2' });
+      if (!output.includes('set REDIS_URL') || processes().length > 0) throw new Error(output);
+    });
+    await test('pm2 scale without Redis leaves one replica, and says why', async () => {
+      pm2(['start', 'ecosystem.config.js'], alone);
+      await until(() => online().length === 1, 'one replica');
+      pm2(['scale', 'realtime-communication', '2'], alone);
+      await until(() => logs().includes('several replicas need Redis'), 'the reason in the log');
+      await until(() => online().length === 1 && processes().length === 2, 'the second one has stopped');
+    });
+    pm2(['kill']);
+    await test('pm2-runtime shows the log, and ends with 0 on SIGTERM', async () => {
+      const runtime = spawn(process.execPath, [`${program}-runtime`, 'ecosystem.config.js'], {
+        cwd: root,
+        env: alone,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      let output = '';
+      runtime.stdout.on('data', (data) => (output += data));
+      try {
+        await until(() => output.includes('"message":"Listening"'), 'it listens');
+        runtime.kill('SIGTERM');
+        await until(() => runtime.exitCode !== null, 'it has ended');
+        if (runtime.exitCode !== 0 || !output.includes('"message":"Stopped"')) throw new Error(output);
+      } finally {
+        runtime.kill('SIGKILL');
+      }
+    });
+  } finally {
+    pm2(['kill']);
+    redis.kill('SIGKILL');
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+async function main() {
+  mkdirSync(tools, { recursive: true });
+  for (const [name, part] of Object.entries({ chart: testChart, image: testImage, pm2: testPm2 }))
+    await part().catch((error) => {
+      failed++;
+      console.error(`  FAILED: ${name}: ${error.message}`);
+    });
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+}
+
+void main();
