@@ -170,8 +170,10 @@ describe('[P7] a Redis with maxmemory that one user fills', function () {
     const health = await replica.json<Json>('/health');
     assert.equal(health['status'], 'degraded');
     assert.equal((await fetch(`${replica.url}/health/ready`)).status, 200);
-    const log = replica.output.split('\n').filter((line) => line.includes('memory of Redis is full'));
-    assert.equal(log.length, 1);
+    const log = replica.output
+      .split('\n')
+      .filter((line) => line.includes('"message":"The memory of Redis is full'));
+    assert.equal(log.length, 1, log.join('\n'));
     assert.match(log[0]!, /"level":"ERROR".*"remedy":"[^"]*maxmemory/);
 
     // A new session is saved and resumed with its topics.

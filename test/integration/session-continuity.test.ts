@@ -156,6 +156,7 @@ describe('[SESSION] sessions through faults', () => {
     const first = await connect(a, 'ann');
     const { session_id: session } = first.status;
     await first.ask('subscribe', { topics: ['tabs'] });
+    await hasTopics(session, 'tabs');
     for (const replica of [a, b]) {
       const copy = await connect(replica, 'ann', session);
       assert.notEqual(copy.status.session_id, session);

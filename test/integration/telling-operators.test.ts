@@ -71,6 +71,7 @@ describe('[LOG] operators are told', function () {
       assert.deepEqual(
         errors(replica).map(({ message }) => message),
         ['Redis refuses the user or the password'],
+        JSON.stringify(errors(replica)),
       );
       assert.match((await healthOf(replica)).problems[0]!, /password/);
       assert.ok(!replica.output.includes('wrong@'));

@@ -71,7 +71,10 @@ export class RedisOutage {
 
   /** To be called with each error of a connection that is not up. */
   failed(error: Error): void {
-    this.enter(kindOf(error), reasonOf(error));
+    const kind = kindOf(error);
+    // A connection that was closed without a reason of the network says nothing new: Redis closes those it refuses.
+    if (kind === 'unreachable' && this.outage !== undefined && !hasNetworkCode(error)) return;
+    this.enter(kind, reasonOf(error));
   }
 
   /** To be called when Redis was reachable and is not any more. */
@@ -141,6 +144,10 @@ function kindOf(error: Error): OutageKind {
   if (/^(?:EPROTO|ERR_SSL|ERR_TLS|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/.test(code))
     return 'tls';
   return 'unreachable';
+}
+
+function hasNetworkCode(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code !== undefined;
 }
 
 /** An attempt at several addresses of a host has an empty message. */
