@@ -8,6 +8,9 @@ const servicePrefix = '$';
 const allowed = /^[A-Za-z0-9_.:/@+=~-]+$/;
 /** Positions are sent and stored as an object by topic, and JavaScript objects cannot hold this key. */
 const reserved = '__proto__';
+/** The rule of {@link readTopicName} as a regular expression, for descriptions of the API. It is matched together with the length. */
+export const topicNamePattern = `^(?!${reserved}$)${allowed.source.slice(1)}`;
+
 const allowedPattern = /^[A-Za-z0-9_.:/@+=~*-]+$/;
 
 /**
@@ -47,6 +50,9 @@ export function readTopicName(value: unknown, field: string): string {
   }
   return value;
 }
+
+/** The characters of a pattern as a regular expression, for descriptions of the API. */
+export const topicPatternForm = allowedPattern.source;
 
 /** True for a pattern of topic names: as a name, with `*` for any run of characters. */
 export function isTopicPattern(value: string): boolean {

@@ -93,6 +93,8 @@ export function adminStream(route: {
   readonly role: AdminRole;
   readonly summary: string;
   readonly query?: z.ZodObject;
+  /** Schema of the body that the stream reads, for the OpenAPI document. */
+  readonly body?: z.ZodType;
   /** Schema of the response, for the OpenAPI document. */
   readonly answer: z.ZodType;
   readonly stream: AdminStream;
@@ -100,5 +102,5 @@ export function adminStream(route: {
   const run = () => {
     throw new Error('a stream route writes its response itself');
   };
-  return { ...route, params: undefined, query: route.query, body: undefined, run };
+  return { ...route, params: undefined, query: route.query, body: route.body, run };
 }

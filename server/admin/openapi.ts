@@ -1,32 +1,65 @@
-import { z } from 'zod';
-import { errorTable } from '../../shared/errors.js';
+import type { z } from 'zod';
+import type { ErrorCode } from '../../shared/errors.js';
+import { openApiFrame } from '../http/openapi/document.js';
+import { answerHeaders, errorResponses } from '../http/openapi/error-responses.js';
+import { bodyOf, fieldsOf, parameterOf, schemaOf } from '../http/openapi/json-schema.js';
 import type { AdminRoute } from './admin-route.js';
 
-/** JSON Schema of a schema, without the `$schema` line, which OpenAPI does not allow here. */
-function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return rest;
+const ofReads: readonly ErrorCode[] = [
+  'invalid_message',
+  'invalid_topic',
+  'unauthorized',
+  'token_expired',
+  'token_revoked',
+  'forbidden',
+  'not_found',
+  'rate_limited',
+  'internal',
+  'busy',
+  'unavailable',
+  'shutting_down',
+  'timeout',
+];
+const ofChanges: readonly ErrorCode[] = [
+  'invalid_json',
+  'invalid_payload',
+  'message_too_large',
+  'conflict',
+  'at_capacity',
+  'outcome_unknown',
+];
+
+/** Once for all operations: there are many. */
+const readErrors = errorResponses(ofReads, false);
+const changeErrors = errorResponses([...ofReads, ...ofChanges], true);
+const errorsOf = {
+  Read: references(readErrors, 'Read'),
+  Change: references(changeErrors, 'Change'),
+};
+
+function nameOf(kind: string, status: string): string {
+  return `${kind}Error${status}`;
+}
+
+function references(errors: Readonly<Record<string, object>>, kind: string): Record<string, object> {
+  return Object.fromEntries(
+    Object.keys(errors).map((status) => [status, { $ref: `#/components/responses/${nameOf(kind, status)}` }]),
+  );
+}
+
+function named(errors: Readonly<Record<string, object>>, kind: string): Record<string, object> {
+  return Object.fromEntries(Object.entries(errors).map(([status, error]) => [nameOf(kind, status), error]));
 }
 
 function parametersOf(schema: z.ZodObject | undefined, location: 'path' | 'query'): object[] {
   if (schema === undefined) return [];
-  const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
-    properties?: Record<string, { description?: string }>;
-    required?: string[];
-  };
-  return Object.entries(properties).map(([name, property]) => ({
-    name,
-    in: location,
-    required: location === 'path' || required.includes(name),
-    schema: property,
-    ...(property.description !== undefined && { description: property.description }),
-  }));
+  const { fields, required } = fieldsOf(schemaOf(schema, 'input'));
+  return Object.entries(fields).map(([name, field]) =>
+    parameterOf(name, location, field, { required: location === 'path' || required.includes(name) }),
+  );
 }
 
 function operationOf(route: AdminRoute): object {
-  const errors = Object.fromEntries(
-    ['400', '401', '403', '404', '503'].map((status) => [status, { $ref: '#/components/responses/Error' }]),
-  );
   return {
     operationId: `${route.method} ${route.path}`.replace(/[^A-Za-z0-9]+/g, '_').replace(/_$/, ''),
     summary: route.summary,
@@ -34,58 +67,32 @@ function operationOf(route: AdminRoute): object {
     'x-role': route.role,
     parameters: [...parametersOf(route.params, 'path'), ...parametersOf(route.query, 'query')],
     ...(route.body !== undefined && {
-      requestBody: { content: { 'application/json': { schema: schemaOf(route.body, 'input') } } },
+      requestBody: bodyOf(route.body, { description: 'Read as JSON, whatever its Content-Type.' }),
     }),
     responses: {
       '200': {
         description: 'Done.',
+        headers: answerHeaders,
         content: { 'application/json': { schema: schemaOf(route.answer, 'output') } },
       },
-      ...errors,
+      ...errorsOf[route.method === 'get' ? 'Read' : 'Change'],
     },
   };
 }
 
 /** The OpenAPI 3.1 document, generated from the admin routes. */
-export function openApiDocument(routes: readonly AdminRoute[], version: string): object {
+export function openApiDocument(routes: readonly AdminRoute[], version: string) {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
     const path = `/admin${route.path.replace(/:(\w+)/g, '{$1}')}`;
     (paths[path] ??= {})[route.method] = operationOf(route);
   }
-  return {
-    openapi: '3.1.0',
-    info: { title: 'realtime-communication: admin API', version },
-    security: [{ bearer: [] }],
+  return openApiFrame({
+    title: 'realtime-communication: admin API',
+    version,
+    description:
+      'For operators. Another method than those listed answers 405 `method_not_allowed` with `Allow`.',
     paths,
-    components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
-      responses: {
-        Error: {
-          description: 'Refused; nothing was changed.',
-          content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
-        },
-      },
-      schemas: {
-        Error: {
-          type: 'object',
-          required: ['error'],
-          properties: {
-            error: {
-              type: 'object',
-              required: ['code', 'message'],
-              properties: {
-                code: { type: 'string', enum: Object.keys(errorTable) },
-                message: { type: 'string' },
-                retry_after_ms: { type: 'integer' },
-                field: { type: 'string' },
-                limit: { type: 'number' },
-                size: { type: 'number' },
-              },
-            },
-          },
-        },
-      },
-    },
-  };
+    components: { responses: { ...named(readErrors, 'Read'), ...named(changeErrors, 'Change') } },
+  });
 }

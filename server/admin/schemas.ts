@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import type { Switched } from '../control/control-state.js';
+import { topicField, userIdField } from '../protocol/request-fields.js';
 import type { AdminCaller } from './admin-route.js';
+
+/** `:topic` of a path; `readTopicName` checks it. */
+export const topicParam = z.object({
+  topic: topicField.describe('Encoded where it holds a slash: room%2F7.'),
+});
+
+/** `:id` of a user in a path. */
+export const userParam = z.object({ id: userIdField });
 
 /** A position in a log. */
 export const positionSchema = z.object({ epoch: z.string(), sequence: z.int() });

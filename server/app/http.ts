@@ -11,6 +11,7 @@ import { healthRouter } from '../http/health.js';
 import { metricsAccess } from '../http/metrics-access.js';
 import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
+import { apiDocument } from '../http/openapi/api-document.js';
 import { upgradeRequired } from '../http/upgrade-required.js';
 import { wsPath } from '../gateway/paths.js';
 import type { Foundation } from './foundation.js';
@@ -53,6 +54,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
   );
   app.use(metricsRouter(metrics, access));
   const sizes = new RequestSizes(router, settings.websocket);
+  const bodyLimitBytes = Math.min(settings.websocket.transportLimitBytes, sizes.withPayload);
   app.all(wsPath, upgradeRequired);
   app.use(
     '/api',
@@ -70,8 +72,10 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
         addressOf,
         bodies: limits.bodies,
         responses: parts.responses,
+        document: () =>
+          apiDocument({ schemaOf: (command) => router.schemaOf(command) }, { version, bodyLimitBytes }),
       },
-      { bodyLimitBytes: Math.min(settings.websocket.transportLimitBytes, sizes.withPayload) },
+      { bodyLimitBytes },
     ),
   );
   const { adminRequests } = settings.limits;

@@ -7,12 +7,19 @@ import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
 import type { Turn } from './command-turn.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
-import { confirmField, keyField, timeoutField, traceField, userIdField } from '../protocol/request-fields.js';
+import {
+  confirmField,
+  keyField,
+  payloadField,
+  timeoutField,
+  traceField,
+  userIdField,
+} from '../protocol/request-fields.js';
 import type { MessageTrace, MessageTracer } from '../tracing/message-tracer.js';
 
 const schema = z.strictObject({
   to: userIdField,
-  payload: z.unknown(),
+  payload: payloadField,
   key: keyField.optional(),
   confirm: confirmField.optional(),
   timeout_ms: timeoutField.optional(),

@@ -3,7 +3,7 @@ import { RefusalError } from '../../shared/errors.js';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import { epochAt } from '../log/lineage.js';
-import { positionField } from '../protocol/request-fields.js';
+import { positionField, topicField } from '../protocol/request-fields.js';
 import type { Topics } from '../topics/topics.js';
 import { binaryFormOf, messageOf, pageLimits, type AnswerSettings } from './answer-page.js';
 import { ackFrame, type Command } from './command.js';
@@ -19,7 +19,7 @@ export function historyCommand(
   limit?: number | undefined;
 }> {
   const schema = z.strictObject({
-    topic: z.string(),
+    topic: topicField,
     since: positionField.optional(),
     before: positionField.optional(),
     limit: z.int().min(1).max(settings.maxHistoryAnswer).optional(),

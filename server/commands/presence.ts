@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { PresenceAnswer, PresenceReader } from '../presence/presence-reader.js';
+import { topicField } from '../protocol/request-fields.js';
 import type { AnswerSettings } from './answer-page.js';
 import type { Command } from './command.js';
 
@@ -9,7 +10,7 @@ import type { Command } from './command.js';
 const usersLimit = 10_000;
 
 const schema = z.strictObject({
-  topic: z.string(),
+  topic: topicField,
   limit: z.int().min(1).max(usersLimit).optional(),
   cursor: z
     .string()

@@ -8,7 +8,14 @@ import type { UserQuotas } from '../limits/user-quotas.js';
 import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
-import { confirmField, keyField, timeoutField, traceField } from '../protocol/request-fields.js';
+import {
+  confirmField,
+  keyField,
+  payloadField,
+  timeoutField,
+  topicField,
+  traceField,
+} from '../protocol/request-fields.js';
 import type { MessageTracer } from '../tracing/message-tracer.js';
 
 /** Waits for subscribers to acknowledge a message. */
@@ -46,8 +53,8 @@ interface PublishSettings extends PayloadLimits {
 }
 
 const schema = z.strictObject({
-  topic: z.string(),
-  payload: z.unknown(),
+  topic: topicField,
+  payload: payloadField,
   key: keyField.optional(),
   confirm: confirmField.optional(),
   timeout_ms: timeoutField.optional(),

@@ -68,6 +68,11 @@ export class CommandRouter {
     return this.commands.get(name)?.isExpensive === true;
   }
 
+  /** The schema of the requests of a command, which exists. */
+  schemaOf(name: string): Command['schema'] {
+    return this.commands.get(name)!.schema;
+  }
+
   /** Whether the requests of a command have a payload. */
   carriesPayload(name: string): boolean {
     return this.commands.get(name)?.carriesPayload === true;

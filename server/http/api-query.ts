@@ -4,22 +4,38 @@ import { didYouMean } from '../primitives/did-you-mean.js';
 
 type Query = Request['query'];
 
-/** The request of `history` in the parameters of an address. @throws RefusalError `invalid_message` */
-export function historyQuery({ query }: Request): object {
-  checkNames(query, ['topic', 'limit', 'epoch', 'sequence', 'before_epoch', 'before_sequence']);
-  return {
-    topic: query['topic'],
-    ...number(query, 'limit'),
-    ...position(query, 'since', 'epoch', 'sequence'),
-    ...position(query, 'before', 'before_epoch', 'before_sequence'),
-  };
+/** A parameter of an address: one field of the request of a command. */
+export interface QueryParameter {
+  readonly name: string;
+  /** The field, or a field inside it. Of such a field, all parts have to be given: a sequence alone may belong to another log. */
+  readonly field: readonly [string, string?];
+  readonly isNumber?: true;
+  /** For the OpenAPI document. */
+  readonly description: string;
+  readonly example?: unknown;
 }
 
-/** The request of `presence` in the parameters of an address. @throws RefusalError `invalid_message` */
-export function presenceQuery({ query }: Request): object {
-  checkNames(query, ['topic', 'limit', 'cursor']);
-  const { topic, cursor } = query;
-  return { topic, ...number(query, 'limit'), ...(cursor !== undefined && { cursor }) };
+/** Reads the request of a command from the parameters of an address. @throws RefusalError `invalid_message` */
+export function queryRequest(query: Query, parameters: readonly QueryParameter[]): object {
+  checkNames(
+    query,
+    parameters.map(({ name }) => name),
+  );
+  const request: Record<string, unknown> = {};
+  for (const parameter of parameters) {
+    const { name, field, isNumber } = parameter;
+    if (query[name] === undefined) {
+      const other = parameters.find((one) => one !== parameter && one.field[0] === field[0]);
+      if (other !== undefined && query[other.name] !== undefined)
+        throw invalid(name, `${name}: is needed with ${other.name}`);
+      continue;
+    }
+    const [outer, inner] = field;
+    const value = isNumber === true ? number(query, name) : query[name];
+    if (inner === undefined) request[outer] = value;
+    else request[outer] = { ...(request[outer] as object | undefined), [inner]: value };
+  }
+  return request;
 }
 
 function checkNames(query: Query, known: readonly string[]): void {
@@ -27,24 +43,11 @@ function checkNames(query: Query, known: readonly string[]): void {
     if (!known.includes(name)) throw invalid(name, `unknown parameter ${name}${didYouMean(name, known, 2)}`);
 }
 
-/** A position has both parts: a sequence alone may belong to another log. */
-function position(query: Query, field: string, epochName: string, sequenceName: string): object {
-  const { [epochName]: epoch, [sequenceName]: sequence } = query;
-  if (epoch === undefined && sequence === undefined) return {};
-  for (const [name, other] of [
-    [epochName, sequenceName],
-    [sequenceName, epochName],
-  ] as const)
-    if (query[name] === undefined) throw invalid(name, `${name}: is needed with ${other}`);
-  return { [field]: { epoch, sequence: number(query, sequenceName)[sequenceName] } };
-}
-
-function number(query: Query, name: string): Record<string, number> {
+function number(query: Query, name: string): number {
   const text = query[name];
-  if (text === undefined) return {};
   if (typeof text !== 'string' || !/^\d{1,16}$/.test(text))
     throw invalid(name, `${name}: must be a whole number, given once`);
-  return { [name]: Number(text) };
+  return Number(text);
 }
 
 function invalid(field: string, message: string): RefusalError {

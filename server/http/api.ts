@@ -5,7 +5,8 @@ import type { CommandRouter } from '../commands/router.js';
 import { bearerToken } from '../protocol/bearer-token.js';
 import type { Connection } from '../protocol/connection.js';
 import type { BodyBudget } from '../limits/body-budget.js';
-import { historyQuery, presenceQuery } from './api-query.js';
+import { queryRequest } from './api-query.js';
+import { apiDocumentPath, apiRoutes } from './api-routes.js';
 import type { BoundedResponses } from './bounded-responses.js';
 import { sendError } from './errors.js';
 import { idempotencyKey } from './idempotency-key.js';
@@ -21,16 +22,19 @@ interface ApiDependencies {
   readonly addressOf: (request: Request) => string;
   readonly responses: BoundedResponses;
   readonly bodies: Pick<BodyBudget, 'open'>;
+  /** The OpenAPI document of these routes. */
+  readonly document: () => object;
 }
 
 /**
  * Commands over HTTP for backends: the same requests and answers as on the sockets. The body of a request is read once the caller is known.
  */
 export function apiRouter(
-  { router, authenticate, checkRevoked, addressOf, bodies, responses }: ApiDependencies,
+  { router, authenticate, checkRevoked, addressOf, bodies, responses, document }: ApiDependencies,
   settings: { readonly bodyLimitBytes: number },
 ): Router {
   const api = Router();
+  let made: object | undefined;
   const identify: RequestHandler = (request, response, next) => {
     response.locals['caller'] = new HttpCaller(authenticate(bearerOf(request)), addressOf(request));
     next();
@@ -58,21 +62,20 @@ export function apiRouter(
     if (key === undefined || Array.isArray(request.body)) return request.body as unknown;
     return { ...(request.body as object), key: idempotencyKey(key) };
   };
+  for (const { path, command, query } of apiRoutes) {
+    const route = api.route(path);
+    if (query === undefined)
+      route.post(identify, readBody, (request, response) => run(response, command, withKey(request)));
+    else
+      route.get(identify, (request, response) => run(response, command, queryRequest(request.query, query)));
+    route.all(otherMethods(query === undefined ? 'POST' : 'GET'));
+  }
   api
-    .route('/publish')
-    .post(identify, readBody, (request, response) => run(response, 'publish', withKey(request)))
-    .all(otherMethods('POST'));
-  api
-    .route('/direct')
-    .post(identify, readBody, (request, response) => run(response, 'direct', withKey(request)))
-    .all(otherMethods('POST'));
-  api
-    .route('/history')
-    .get(identify, (request, response) => run(response, 'history', historyQuery(request)))
-    .all(otherMethods('GET'));
-  api
-    .route('/presence')
-    .get(identify, (request, response) => run(response, 'presence', presenceQuery(request)))
+    .route(apiDocumentPath)
+    .get(identify, async (_request, response) => {
+      const hold = await responses.acquire(response, callerOf(response).identity.userId);
+      if (hold !== undefined) responses.send(response, hold, (made ??= document()));
+    })
     .all(otherMethods('GET'));
   return api;
 }

@@ -7,10 +7,14 @@ import { parseRequest } from '../protocol/parse-request.js';
 import { otherMethods } from './other-methods.js';
 import { requestBody } from './request-body.js';
 
-const schema = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
+/** The path of the route under `/api`. */
+export const refreshPath = '/auth/refresh';
+
+/** The body of its requests. */
+export const refreshBody = z.strictObject({ refresh_token: z.string().min(1).max(16_384) });
 
 /** The body of a caller who is not known yet: a token and its envelope. */
-const bodyLimitBytes = 20_000;
+export const refreshBodyLimitBytes = 20_000;
 
 interface AuthRouterDependencies {
   readonly refreshes: RefreshService;
@@ -40,11 +44,11 @@ export function authRouter({ refreshes, addressOf, bodies, now }: AuthRouterDepe
   const router = Router();
   const readBody = requestBody(
     { bodies, callerOf: (request: Request) => `address:${addressOf(request)}` },
-    { limitBytes: bodyLimitBytes },
+    { limitBytes: refreshBodyLimitBytes },
   );
-  const path = router.route('/auth/refresh');
+  const path = router.route(refreshPath);
   path.post(readBody, async (request, response) => {
-    const { refresh_token: token } = parseRequest(schema, request.body ?? {});
+    const { refresh_token: token } = parseRequest(refreshBody, request.body ?? {});
     const pair = await refreshes.refresh(token);
     response.set('Cache-Control', 'no-store').json(pairAnswer(pair, now()));
   });

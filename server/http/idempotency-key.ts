@@ -3,6 +3,9 @@ import { RefusalError } from '../../shared/errors.js';
 /** A string of structured fields (RFC 9651, section 3.3.3), with parameters that mean nothing here. */
 const quoted = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"\s*(?:;.*)?$/;
 
+/** The form in quotes, for the OpenAPI document. */
+export const idempotencyKeyForm = quoted.source;
+
 /**
  * The key in an `Idempotency-Key` header: plain, or in quotes as the draft of the IETF has it. Both name the same key.
  *

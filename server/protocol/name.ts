@@ -11,8 +11,15 @@ export function isName(text: string): boolean {
   return !forbidden.test(text);
 }
 
+/**
+ * The same rule for descriptions of the API, as far as JSON texts need it: no `\p`, which engines of other languages may lack, and
+ * nothing of lone surrogates, which UTF-8 cannot hold anyway.
+ */
+const namePattern = '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$';
+
 /** A name of 1 to `limit` characters, in requests. */
-export const nameField = (limit: number) => z.string().min(1).max(limit).refine(isName, nameRule);
+export const nameField = (limit: number) =>
+  z.string().min(1).max(limit).refine(isName, nameRule).meta({ pattern: namePattern });
 
 /** The beginning of a client's text, for messages to it: never with half a character at its end. */
 export function beginningOf(text: string, length: number): string {

@@ -1,5 +1,18 @@
 import { z } from 'zod';
+import { topicNameLimit, topicNamePattern } from '../../shared/topic-name.js';
 import { nameField } from './name.js';
+
+/** The name of a topic. The schema only describes it: `readTopicName` checks it, and refuses it with a code of its own. */
+export const topicField = z.string().meta({
+  minLength: 1,
+  maxLength: topicNameLimit,
+  pattern: topicNamePattern,
+});
+
+/** The content of a message; `readPayload` checks it. */
+export const payloadField = z
+  .unknown()
+  .describe('Any JSON value. Binary parts are objects with nothing but "$base64": base64 text.');
 
 /** A position in a log, in requests. */
 export const positionField = z.strictObject({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Alerts } from '../../supervision/alerts.js';
+import { nameField } from '../../protocol/name.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { listRequest, mergePages } from '../list-page.js';
@@ -76,7 +77,7 @@ export function actorRoutes(
       path: '/actors/:id/restart',
       role: 'operator',
       summary: 'Restart a failed actor on all replicas; its earlier failures no longer count.',
-      params: z.object({ id: z.string().describe('Encoded: topic%3Anews.') }),
+      params: z.object({ id: nameField(500).describe('Encoded: topic%3Anews.') }),
       answer: z.object({
         restarted: z.array(z.string()).describe('Replicas on which it had failed and was restarted.'),
         silent_replicas: unresponsiveField,

@@ -117,7 +117,7 @@ export function clusterRoutes(
       role: 'viewer',
       summary: 'This document.',
       answer: z.looseObject({ openapi: z.string() }),
-      run: () => ({ openapi: '3.1.0', ...openApiDocument(routes(), version) }),
+      run: () => openApiDocument(routes(), version),
     }),
   ];
 }

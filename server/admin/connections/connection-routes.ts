@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
 import { readTopicName } from '../../../shared/topic-name.js';
+import { nameField } from '../../protocol/name.js';
+import { topicField } from '../../protocol/request-fields.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { compareText, listRequest, mergePages, type ListRequest } from '../list-page.js';
@@ -12,6 +14,7 @@ import {
   reasonField,
   truncatedAnswer,
   unresponsiveField,
+  userParam,
 } from '../schemas.js';
 import {
   disconnectConnections,
@@ -32,6 +35,11 @@ const connectionSchema = z.object({
   roles: z.array(z.string()),
   waiting_bytes: z.int(),
   topics: z.record(z.string(), positionSchema),
+});
+
+/** The names that the service gives, and those that a program may. */
+const connectionParam = z.object({
+  id: nameField(200).describe('As `GET /admin/connections` lists it.'),
 });
 
 const disconnectBody = z.strictObject({ reason: reasonField });
@@ -84,7 +92,7 @@ export function connectionRoutes(
       path: '/connections/:id',
       role: 'viewer',
       summary: 'One connection, with its topics and positions.',
-      params: z.object({ id: z.string() }),
+      params: connectionParam,
       answer: connectionSchema,
       run: async ({ params: { id } }) => {
         const [connection] = (await list({ id }, { limit: 1 })).connections;
@@ -97,7 +105,7 @@ export function connectionRoutes(
       path: '/connections/:id/disconnect',
       role: 'operator',
       summary: 'Close a connection; the client receives the reason.',
-      params: z.object({ id: z.string() }),
+      params: connectionParam,
       body: disconnectBody,
       answer: disconnectAnswer,
       run: async ({ params: { id }, body }) => {
@@ -112,10 +120,10 @@ export function connectionRoutes(
       path: '/connections/:id/unsubscribe',
       role: 'operator',
       summary: 'End subscriptions of a connection; the client receives a status event.',
-      params: z.object({ id: z.string() }),
+      params: connectionParam,
       body: z.strictObject({
         topics: z
-          .array(z.string().meta({ title: 'name' }))
+          .array(topicField.meta({ title: 'name' }))
           .min(1)
           .max(1000),
       }),
@@ -174,7 +182,7 @@ export function connectionRoutes(
       path: '/users/:id',
       role: 'viewer',
       summary: 'Connections of a user.',
-      params: z.object({ id: z.string() }),
+      params: userParam,
       query: z.strictObject({ limit: limitField(10_000, 10_000), cursor: cursorField }),
       answer: listAnswer,
       run: ({ params: { id }, query }) => list({ user: id }, listRequest(query, answerBytes)),
@@ -184,7 +192,7 @@ export function connectionRoutes(
       path: '/users/:id/disconnect',
       role: 'operator',
       summary: 'Close all connections of a user. The user can reconnect; to prevent that, revoke the tokens.',
-      params: z.object({ id: z.string() }),
+      params: userParam,
       body: disconnectBody,
       answer: disconnectAnswer,
       run: ({ params: { id }, body }) => disconnect({ user: id }, body.reason),

@@ -3,7 +3,7 @@ import { isLogFilter, logFilterRule } from '../../logging/log-filter.js';
 import { readTopicName } from '../../../shared/topic-name.js';
 import { modes, type ControlState } from '../../control/control-state.js';
 import { adminRoute, type AdminCaller, type AdminRoute } from '../admin-route.js';
-import { reasonField, switchedBy } from '../schemas.js';
+import { reasonField, switchedBy, topicParam } from '../schemas.js';
 
 interface ControlRouteDependencies {
   readonly control: ControlState;
@@ -22,7 +22,6 @@ const controlSchema = z.object({
 });
 
 const onlyReason = z.strictObject({ reason: reasonField });
-const topicParam = z.object({ topic: z.string() });
 const rate = z.int().min(0).max(1_000_000);
 
 /**

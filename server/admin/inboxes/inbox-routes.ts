@@ -3,14 +3,13 @@ import { inboxOf } from '../../direct/inbox-name.js';
 import type { Broker } from '../../log/broker.js';
 import { directEntry, entryToMessage, senderOf } from '../../log/entry.js';
 import { epochAt } from '../../log/lineage.js';
+import { userIdField } from '../../protocol/request-fields.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, positionSchema } from '../schemas.js';
+import { limitField, positionSchema, userParam } from '../schemas.js';
 
 interface InboxRouteDependencies {
   readonly broker: Broker;
 }
-
-const userParam = z.object({ id: z.string().min(1).max(200) });
 
 /** Messages read at once in order to find those of one sender. */
 const pageSize = 100;
@@ -55,7 +54,7 @@ export function inboxRoutes({ broker }: InboxRouteDependencies): readonly AdminR
       summary: 'Empty the inbox of a user, or remove the messages of one sender from it.',
       params: userParam,
       query: z.strictObject({
-        sender: z.string().min(1).max(200).optional().describe('Only the messages of this user.'),
+        sender: userIdField.optional().describe('Only the messages of this user.'),
       }),
       answer: z.object({ user_id: z.string(), removed: z.int() }),
       run: async ({ params, query }) => {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { readTopicName } from '../../../shared/topic-name.js';
+import { topicField } from '../../protocol/request-fields.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { unresponsiveField } from '../schemas.js';
@@ -23,7 +24,7 @@ const notificationSchema = z.strictObject({
     .max(1000)
     .optional(),
   /** Only to the subscribers of this topic. */
-  topic: z.string().optional(),
+  topic: topicField.optional(),
 });
 
 /** Notifications that operators send to clients. */

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
 import type { WorkPool } from '../../supervision/work-pool.js';
 import { parseRequest } from '../../protocol/parse-request.js';
+import { sessionIdField } from '../../protocol/request-fields.js';
 import { BackupError } from '../../sessions/backup/backup-reader.js';
 import { backupOf } from '../../sessions/backup/backup-writer.js';
 import { SessionRestore } from '../../sessions/backup/session-restore.js';
@@ -46,6 +47,8 @@ const restoreQuery = z.strictObject({
     .default('false')
     .describe('Overwrite stored sessions that are newer than those of the backup.'),
 });
+
+const sessionParam = z.object({ id: sessionIdField });
 
 /** Time limit of a backup or a restore, in milliseconds. */
 const limitMs = 3_600_000;
@@ -137,6 +140,9 @@ export function sessionRoutes(
       role: 'admin',
       summary: 'Restore a backup of sessions, or a plain array of them, of any length.',
       query: restoreQuery,
+      body: z
+        .union([z.array(z.unknown()), z.looseObject({ sessions: z.array(z.unknown()) })])
+        .describe('The answer of `GET /admin/sessions/backup`, or its list `sessions` alone.'),
       answer: z.object({
         restored: z.int(),
         kept: z.int().describe('Not written, because the stored session was newer.'),
@@ -175,7 +181,7 @@ export function sessionRoutes(
       path: '/sessions/:id',
       role: 'viewer',
       summary: 'One session.',
-      params: z.object({ id: z.string() }),
+      params: sessionParam,
       answer: sessionSchema,
       run: async ({ params }) => {
         const session = await store.find(params.id);
@@ -189,7 +195,7 @@ export function sessionRoutes(
       role: 'operator',
       summary:
         'Delete a session: it can no longer be resumed. While its client is connected it is written again.',
-      params: z.object({ id: z.string() }),
+      params: sessionParam,
       answer: z.object({ deleted: z.string() }),
       run: async ({ params }) => {
         if (!(await store.delete(params.id))) throw noSession(params.id);

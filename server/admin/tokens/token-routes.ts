@@ -1,14 +1,15 @@
 import { z } from 'zod';
 import { RefusalError } from '../../../shared/errors.js';
-import { isTopicPattern } from '../../../shared/topic-name.js';
+import { isTopicPattern, topicNameLimit, topicPatternForm } from '../../../shared/topic-name.js';
 import { cannotSign } from '../../auth/refresh-service.js';
 import type { Revocations } from '../../auth/revocations.js';
 import type { TokenIssuer } from '../../auth/token-issuer.js';
 import type { TokenVerifier } from '../../auth/token-verifier.js';
 import { nameField } from '../../protocol/name.js';
 import { pairAnswer } from '../../http/auth-routes.js';
+import { pairAnswerSchema } from '../../http/openapi/api-answers.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { reasonField } from '../schemas.js';
+import { reasonField, userParam } from '../schemas.js';
 
 interface TokenRouteDependencies {
   readonly issuer: TokenIssuer | undefined;
@@ -26,6 +27,11 @@ const revocationSchema = z.object({
 
 const name = nameField(200);
 
+const topicPatternField = z
+  .string()
+  .refine(isTopicPattern, 'must be a topic name or pattern')
+  .meta({ minLength: 1, maxLength: topicNameLimit, pattern: topicPatternForm });
+
 /** Tokens: issuing pairs for users, and revocations. */
 export function tokenRoutes({
   issuer,
@@ -42,19 +48,9 @@ export function tokenRoutes({
       body: z.strictObject({
         user_id: name,
         roles: z.array(name).max(100).default(['user']),
-        topics: z
-          .array(z.string().refine(isTopicPattern, 'must be a topic name or pattern'))
-          .max(1000)
-          .optional(),
+        topics: z.array(topicPatternField).max(1000).optional(),
       }),
-      answer: z.object({
-        access_token: z.string(),
-        token_type: z.literal('Bearer'),
-        expires_in: z.int().describe('Seconds.'),
-        expires_at: z.int().describe('Milliseconds since 1970.'),
-        refresh_token: z.string(),
-        refresh_expires_at: z.int(),
-      }),
+      answer: pairAnswerSchema,
       run: ({ body: { user_id: userId, roles, topics } }) => {
         if (issuer === undefined) throw cannotSign();
         const pair = issuer.pair({ userId, roles, ...(topics !== undefined && { topics }) });
@@ -104,7 +100,7 @@ export function tokenRoutes({
       path: '/users/:id/revoke-tokens',
       role: 'admin',
       summary: 'Revoke all tokens that a user was issued up to now, and close the connections.',
-      params: z.object({ id: name }),
+      params: userParam,
       body: z.strictObject({ reason: reasonField }),
       answer: revocationSchema,
       run: ({ params: { id }, body }) => revocations.revokeUser(id, body.reason),

@@ -12,6 +12,7 @@ import {
   cursorField,
   limitField,
   positionSchema,
+  topicParam,
   truncatedAnswer,
   unresponsiveField,
 } from '../schemas.js';
@@ -22,8 +23,6 @@ interface TopicRouteDependencies {
   readonly broker: Broker;
   readonly control: ControlState;
 }
-
-const topicParam = z.object({ topic: z.string() });
 
 /** Topics: the replicas on which they are active, the content of their logs, and emptying a log. */
 export function topicRoutes(

@@ -5,7 +5,8 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import { inOrder, traceStages } from '../../tracing/trace-event.js';
 import { traceRulesLimit, type TraceRule, type TraceRules } from '../../tracing/trace-rules.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { userIdField } from '../../protocol/request-fields.js';
+import { nameField } from '../../protocol/name.js';
+import { topicField, userIdField } from '../../protocol/request-fields.js';
 import { listRequest, mergePages } from '../list-page.js';
 import { cursorField, limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
 import { listTraces, traceOfMessage, traceOrder } from './trace-operations.js';
@@ -35,7 +36,7 @@ const ruleSchema = z.object({
 const rulesAnswer = z.object({ rules: z.array(ruleSchema) });
 
 const subject = {
-  topic: z.string().optional(),
+  topic: topicField.optional(),
   user: userIdField.optional().describe('Sender, or recipient of direct messages.'),
 };
 const onlyOne = ({ topic, user }: { topic?: string | undefined; user?: string | undefined }) =>
@@ -55,7 +56,7 @@ export function traceRoutes(
       path: '/messages/:id/trace',
       role: 'viewer',
       summary: 'The trace of a message: its events on all replicas, in order of time.',
-      params: z.object({ id: z.string() }),
+      params: z.object({ id: nameField(100).describe('Id of a message: a UUID.') }),
       answer: z.object({
         message_id: z.string(),
         events: z.array(eventSchema),
