@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import {
   assertDocumented,
@@ -153,9 +156,18 @@ describe('[HTTP] the OpenAPI documents', () => {
       api.operation('post', '/api/publish'),
       await ask('post', '/api/publish', { body: traced }),
     );
-    const page = await ask('get', '/api/history?topic=invoices&limit=1');
-    assert.ok('next' in (page.body as object), 'there are further pages');
-    assertDocumented(api.operation('get', '/api/history'), page);
+    type Page = { messages: { sequence: number }[]; next: { before: { epoch: string; sequence: number } } };
+    const pageOf = async (query: string) => {
+      const page = await ask('get', `/api/history?topic=invoices&limit=1${query}`);
+      assertDocumented(api.operation('get', '/api/history'), page);
+      return page.body as Page;
+    };
+    const { messages, next } = await pageOf('');
+    const { epoch, sequence } = next.before;
+    const earlier = await pageOf(`&before_epoch=${epoch}&before_sequence=${sequence}`);
+    assert.equal(earlier.messages[0]!.sequence, messages[0]!.sequence - 1);
+    const first = await pageOf(`&epoch=${epoch}&sequence=0`);
+    assert.equal(first.messages[0]!.sequence, 1);
   });
 
   it('describe the answer of a refresh', async () => {
@@ -258,6 +270,27 @@ describe('[HTTP] the OpenAPI documents', () => {
       assert.equal(status, 429);
       assertDocumented(api.operation('get', '/api/history'), { status, headers, body: response.body });
       assert.ok(headers.has('retry-after') && headers.has('ratelimit'));
+    } finally {
+      await service.close();
+    }
+  });
+
+  it('describe the answer to a body that comes too late', async () => {
+    const { service, url } = await startEmbedded({ LOG_LEVEL: 'off', RTC_SERVER_BODY_TIMEOUT_SECS: '1' });
+    try {
+      const request = httpRequest(`${url}/api/publish`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${admin}`, 'content-length': 100 },
+      });
+      request.on('error', () => {});
+      request.write('{');
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      const { statusCode: status = 0, headers } = response;
+      assert.equal(status, 408);
+      const entries = Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]);
+      const answer = { status, headers: new Headers(entries), body: await json(response) };
+      assertDocumented(api.operation('post', '/api/publish'), answer);
+      request.destroy();
     } finally {
       await service.close();
     }

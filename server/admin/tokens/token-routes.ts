@@ -27,7 +27,8 @@ const revocationSchema = z.object({
 
 const name = nameField(200);
 
-const topicPatternField = z
+/** A topic name, or a pattern of names. */
+export const topicPatternField = z
   .string()
   .refine(isTopicPattern, 'must be a topic name or pattern')
   .meta({ minLength: 1, maxLength: topicNameLimit, pattern: topicPatternForm });

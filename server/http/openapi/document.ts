@@ -16,7 +16,11 @@ export function openApiFrame({
 }) {
   return {
     openapi: '3.1.0',
-    info: { title, version, description },
+    info: {
+      title,
+      version,
+      description: `${description} Lengths of texts are in UTF-16 code units.`,
+    },
     security: [{ bearer: [] }],
     paths,
     components: {

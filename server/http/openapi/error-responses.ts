@@ -86,8 +86,7 @@ function responseOf(status: number, codes: readonly ErrorCode[]): object {
   const meanings = codes.map((code) => `- \`${code}\`: ${errorTable[code].meaning}`);
   return {
     description: status === lateBodyStatus ? 'The body has not arrived in time.' : meanings.join('\n'),
-    // The guard of requests answers before the limit is counted, and knows of no other header.
-    ...(status !== lateBodyStatus && { headers: headersOf(status) }),
+    headers: headersOf(status),
     content: {
       'application/json': {
         schema: {
