@@ -5,8 +5,8 @@
 //   node scripts/test.cjs                          all
 //   node scripts/test.cjs --unit                   unit tests only; needs no build
 //   node scripts/test.cjs test/unit/x.test.ts …    these only; passed to mocha
-const { spawnSync } = require('node:child_process');
-const { mkdtempSync, readFileSync, rmSync } = require('node:fs');
+const { spawn } = require('node:child_process');
+const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 
@@ -21,26 +21,49 @@ const everything = [
 const given = process.argv.slice(2);
 const stages = given.length === 0 ? everything : given[0] === '--unit' ? [unit] : [given];
 
-const directory = mkdtempSync(join(tmpdir(), 'rtc-tests-'));
-let passed = 0;
-let failed = 0;
-stages.forEach((stage, index) => {
-  const countsFile = join(directory, String(index));
+/** When all tests have been reported, their process may need this long to end. */
+const endingMs = 60_000;
+
+async function main() {
+  const directory = mkdtempSync(join(tmpdir(), 'rtc-tests-'));
+  let passed = 0;
+  let failed = 0;
+  for (const [index, stage] of stages.entries()) {
+    const countsFile = join(directory, String(index));
+    const status = await run(stage, countsFile);
+    const counts = countsOf(countsFile);
+    passed += counts.passed;
+    // Mocha does not count a file that cannot be loaded, or a run without tests, as a failed test. Here it
+    // counts as one.
+    failed += status === 0 ? counts.failed : Math.max(1, counts.failed);
+  }
+  rmSync(directory, { recursive: true });
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+}
+
+/** Runs a stage. Resolves to the exit code of mocha, null if its process had to be killed. */
+function run(stage, countsFile) {
   const strict = ['--forbid-only', '--forbid-pending', '--fail-zero'];
   const reporter = ['--reporter', join(__dirname, 'count-reporter.cjs')];
-  const { status } = spawnSync(process.execPath, [mocha, ...strict, ...reporter, ...stage], {
+  const child = spawn(process.execPath, [mocha, ...strict, ...reporter, ...stage], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, TEST_COUNTS_FILE: countsFile },
   });
-  const counts = countsOf(countsFile);
-  passed += counts.passed;
-  // Mocha does not count a file that cannot be loaded, or a run without tests, as a failed test. Here it
-  // counts as one.
-  failed += status === 0 ? counts.failed : Math.max(1, counts.failed);
-});
-rmSync(directory, { recursive: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+  let doneAt;
+  const watch = setInterval(() => {
+    if (doneAt === undefined && existsSync(countsFile)) doneAt = Date.now();
+    if (doneAt === undefined || Date.now() - doneAt < endingMs) return;
+    console.log('The process of the tests does not end: it is killed.');
+    child.kill('SIGKILL');
+  }, 1000);
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(1));
+    child.once('close', resolve);
+  }).finally(() => clearInterval(watch));
+}
+
+void main();
 
 function countsOf(file) {
   try {

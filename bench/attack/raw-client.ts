@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { resetSocket } from '../reset-socket.js';
 
 /** The service under attack, and the address from which the attacker connects. */
 export interface Target {
@@ -115,6 +116,6 @@ export class RawClient {
 
   /** Ends by a TCP reset. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    resetSocket(this.socket);
   }
 }

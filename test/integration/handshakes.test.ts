@@ -8,6 +8,7 @@ import { connectClient } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
+import { resetSocket } from '../../bench/reset-socket.js';
 
 const upgradeHeaders = {
   Connection: 'Upgrade',
@@ -190,7 +191,7 @@ describe('[WIRE] an upgrade whose client resets the connection', function () {
         return client;
       });
       await until(() => seen.length === clients.length, 'the upgrades have arrived');
-      for (const client of clients) client.resetAndDestroy();
+      for (const client of clients) resetSocket(client);
       await until(() => seen.every((socket) => socket.closed), 'their sockets are closed');
       http.off('upgrade', onUpgrade);
       await new Promise(setImmediate);

@@ -6,6 +6,7 @@ import { startEmbedded, type EmbeddedService } from '../support/embedded-service
 import { PacketClient } from '../support/packet-client.js';
 import { tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
+import { resetSocket } from '../../bench/reset-socket.js';
 
 /** A TCP connection whose client never closes its side, and what it has received. */
 class RawClient {
@@ -33,7 +34,7 @@ class RawClient {
   }
 
   reset(): void {
-    this.socket.resetAndDestroy();
+    resetSocket(this.socket);
   }
 }
 

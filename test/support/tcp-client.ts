@@ -1,4 +1,5 @@
 import { connect, type Socket as TcpSocket } from 'node:net';
+import { resetSocket } from '../../bench/reset-socket.js';
 
 /** A TCP connection whose client never closes its side by itself, and what it has received. */
 export class TcpClient {
@@ -54,6 +55,6 @@ export class TcpClient {
   }
 
   reset(): void {
-    this.socket.resetAndDestroy();
+    resetSocket(this.socket);
   }
 }

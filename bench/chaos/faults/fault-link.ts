@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../reset-socket.js';
 
 /** What a path does to the data on it, from the moment it is set. */
 export interface PathState {
@@ -51,14 +52,14 @@ export class FaultLink {
   }
 
   cut(): void {
-    this.near.resetAndDestroy();
-    this.far.resetAndDestroy();
+    resetSocket(this.near);
+    resetSocket(this.far);
     this.end();
   }
 
   abandonNear(): void {
     this.isAbandoned = true;
-    this.near.resetAndDestroy();
+    resetSocket(this.near);
     // What the far end still sends goes nowhere; it learns nothing.
     this.far.resume();
   }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { FaultLink, type PathState } from './fault-link.js';
+import { resetSocket } from '../../reset-socket.js';
 
 /**
  * A network path between two processes, with faults. Everything between replicas and Redis, and between clients and
@@ -59,7 +60,7 @@ export class FaultProxy {
   private accept(near: Socket): void {
     if (this.state.isRefusing) {
       near.on('error', () => {});
-      near.resetAndDestroy();
+      resetSocket(near);
       return;
     }
     const far = connect({ port: this.targetPort, host: '127.0.0.1', noDelay: true });
