@@ -1,4 +1,6 @@
 import type { Clock, Timer } from '../primitives/clock.js';
+import type { Connection } from '../protocol/connection.js';
+import { hasRoom, isAwaited, Lanes, type Lane } from './command-lanes.js';
 import { everyTopic, type OrderedTopics, type OrderMode, type Turn } from './command-turn.js';
 
 /**
@@ -7,18 +9,12 @@ import { everyTopic, type OrderedTopics, type OrderMode, type Turn } from './com
  */
 const patienceMs = 500;
 
-/** The commands on one topic. */
-interface Lane {
-  /** Number of running commands that may run together, and of others. */
-  together: number;
-  others: number;
-  /** Those that have not begun, in their order; undefined: there were none yet. */
-  waiting: LineTurn[] | undefined;
-}
-
-/** The commands of one connection that have not had their effect. */
+/**
+ * The commands of one connection that have not had their effect. Most connections have one command at a time, so that
+ * there is a new line for each command: it holds little, and makes the rest when it is needed.
+ */
 export class CommandLine {
-  private readonly lanes = new Map<string, Lane>();
+  private readonly lanes = new Lanes<LineTurn>();
   /** Number of commands in the lanes, or without topics; and of those among them whose code was not called yet. */
   private unfinished = 0;
   private uncalled = 0;
@@ -27,13 +23,15 @@ export class CommandLine {
   /** Set while the barrier waits for the effect of earlier ones, and need not for ever; then it is impatient. */
   private patience: Timer | undefined;
   private isImpatient = false;
-  private behind: LineTurn[] = [];
+  private behind: LineTurn[] | undefined;
   /** Commands that had to wait and may run, but whose code has not been called yet. */
   beginning = 0;
 
+  /** @param onEmpty called when the last command has had its effect */
   constructor(
+    private readonly connection: Connection,
     private readonly clock: Clock,
-    private readonly onEmpty: () => void,
+    private readonly onEmpty: (connection: Connection) => void,
   ) {}
 
   enter(mode: OrderMode, topics: OrderedTopics): Turn {
@@ -56,34 +54,34 @@ export class CommandLine {
     const lane = this.lanes.get(topic)!;
     if (mode === 'together') lane.together--;
     else lane.others--;
-    this.proceed(topic, lane);
+    this.proceed(lane);
   }
 
   /** A command has no further effect, and has left its topics. */
   end(turn: LineTurn): void {
     if (turn === this.barrier) {
       this.barrier = undefined;
-      const { behind } = this;
-      this.behind = [];
+      const { behind = [] } = this;
+      this.behind = undefined;
       for (const next of behind) this.place(next);
     } else {
       this.unfinished--;
       this.tryBarrier();
     }
-    if (this.unfinished === 0 && this.barrier === undefined) this.onEmpty();
+    if (this.unfinished === 0 && this.barrier === undefined) this.onEmpty(this.connection);
   }
 
   private place(turn: LineTurn): void {
     const { topics } = turn;
     if (this.barrier !== undefined) {
       turn.wait();
-      this.behind.push(turn);
+      (this.behind ??= []).push(turn);
     } else if (topics === everyTopic) {
       this.barrier = turn;
       this.isImpatient = false;
       if (this.tryBarrier()) return;
       turn.wait();
-      if (turn.mode === 'at_once') this.patience = this.clock.setTimeout(this.onImpatient, patienceMs);
+      if (turn.mode === 'at_once') this.patience = this.clock.setTimeout(() => this.onImpatient(), patienceMs);
     } else {
       this.unfinished++;
       this.uncalled++;
@@ -92,27 +90,18 @@ export class CommandLine {
         return;
       }
       turn.wait();
-      for (const topic of topics) (this.lane(topic).waiting ??= []).push(turn);
+      for (const topic of topics) (this.lanes.open(topic).waiting ??= []).push(turn);
     }
   }
 
   private isFree(topic: string, { mode }: LineTurn): boolean {
     const lane = this.lanes.get(topic);
-    if (lane === undefined) return true;
-    return (lane.waiting === undefined || lane.waiting.length === 0) && hasRoom(lane, mode);
-  }
-
-  private lane(topic: string): Lane {
-    const known = this.lanes.get(topic);
-    if (known !== undefined) return known;
-    const lane: Lane = { together: 0, others: 0, waiting: undefined };
-    this.lanes.set(topic, lane);
-    return lane;
+    return lane === undefined || (!isAwaited(lane) && hasRoom(lane, mode));
   }
 
   private run(turn: LineTurn, topics: readonly string[]): void {
     for (const topic of topics) {
-      const lane = this.lane(topic);
+      const lane = this.lanes.open(topic);
       if (turn.mode === 'together') lane.together++;
       else lane.others++;
     }
@@ -120,12 +109,12 @@ export class CommandLine {
   }
 
   /** Begins what can begin on a topic. */
-  private proceed(topic: string, lane: Lane): void {
-    if (lane.waiting === undefined || lane.waiting.length === 0) {
-      if (lane.together + lane.others === 0) this.lanes.delete(topic);
+  private proceed(lane: Lane<LineTurn>): void {
+    if (!isAwaited(lane)) {
+      if (lane.together + lane.others === 0) this.lanes.close(lane);
       return;
     }
-    const changed = [topic];
+    const changed = [lane.topic];
     for (let next = changed.pop(); next !== undefined; next = changed.pop()) {
       const turn = this.lanes.get(next)?.waiting?.[0];
       if (turn === undefined || !this.isFirst(turn)) continue;
@@ -147,11 +136,11 @@ export class CommandLine {
     return true;
   }
 
-  private readonly onImpatient = (): void => {
+  private onImpatient(): void {
     this.patience = undefined;
     this.isImpatient = true;
     this.tryBarrier();
-  };
+  }
 
   /** Whether a waiting command may begin on all its topics. */
   private isFirst(turn: LineTurn): boolean {
@@ -167,10 +156,6 @@ export class CommandLine {
     if (turn.begun !== undefined) this.beginning++;
     turn.begin();
   }
-}
-
-function hasRoom({ together, others }: Lane, mode: OrderMode): boolean {
-  return mode === 'at_once' || (others === 0 && (mode === 'together' || together === 0));
 }
 
 class LineTurn implements Turn {

@@ -21,7 +21,7 @@ export class CommandOrder {
     if (place === undefined) return freeTurn;
     let line = this.lines.get(connection);
     if (line === undefined) {
-      line = new CommandLine(this.dependencies.clock, () => this.lines.delete(connection));
+      line = new CommandLine(connection, this.dependencies.clock, this.onEmpty);
       this.lines.set(connection, line);
     }
     return line.enter(place.mode, place.topics(request));
@@ -31,4 +31,8 @@ export class CommandOrder {
   get size(): number {
     return this.lines.size;
   }
+
+  private readonly onEmpty = (connection: Connection): void => {
+    this.lines.delete(connection);
+  };
 }
