@@ -33,7 +33,7 @@ export class HookRunner {
    * Passes a message to `onPublish`, which may change it; undefined without such a hook. Errors are thrown
    * unchanged, because they count as failures of the topic's actor, which calls this function.
    */
-  get publish(): ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined {
+  get publish(): ((request: PublishRequest) => Promise<PublishRequest>) | undefined {
     const { hooks, decode, encode } = this.dependencies;
     if (hooks.onPublish === undefined) return undefined;
     return async (request) => {

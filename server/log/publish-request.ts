@@ -3,6 +3,7 @@ export const serviceLogPrefix = '$';
 
 /** A message to be published in a topic. Its payload is already validated (see `protocol/payload.ts`). */
 export interface PublishRequest {
+  readonly id: string;
   readonly topic: string;
   /** JSON text of the payload, with Socket.IO placeholders for `attachments`. */
   readonly payloadJson: string;
@@ -13,8 +14,6 @@ export interface PublishRequest {
   readonly key?: string;
   /** Replica to which delivery confirmations are reported. */
   readonly confirmTo?: string;
-  /** Set if the caller needs the id beforehand; otherwise it is made here. */
-  readonly id?: string;
   /**
    * Called right before the message is stored, if something has changed since it was accepted; throws if the sender may
    * not publish it any more.

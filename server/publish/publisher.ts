@@ -5,17 +5,16 @@ import type { MailboxOverflow } from '../primitives/mailbox.js';
 import type { Supervisor } from '../supervision/supervisor.js';
 import type { AppendEntry, Broker, AppendReceipt } from '../log/broker.js';
 import { encodeEntry } from '../log/entry.js';
-import { newMessageIds } from '../log/message-ids.js';
 import { MicroBatcher } from '../primitives/micro-batcher.js';
 import { serviceLogPrefix, type PublishRequest } from '../log/publish-request.js';
-import type { PublishQuotas } from './publish-quotas.js';
+import type { AdmittedPublish, PublishQuotas } from './publish-quotas.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
 
 interface TopicPublisherDependencies {
   readonly broker: Broker;
   readonly supervisor: Supervisor;
   /** Receives each message before it is stored and may change it; undefined if there is no hook. */
-  readonly onPublish?: ((request: PublishRequest & { id: string }) => Promise<PublishRequest>) | undefined;
+  readonly onPublish?: ((request: PublishRequest) => Promise<PublishRequest>) | undefined;
   /** Minimum time between two appends of a busy topic, in milliseconds; 0: no wait. */
   readonly lingerMs: (topic: string) => number;
   /** What users may store; undefined: there are no limits. */
@@ -46,26 +45,31 @@ export class TopicPublisher {
   private readonly actors = new Map<string, TopicActor>();
   private readonly batcher: MicroBatcher;
   private readonly timer: Timer;
-  private readonly newId: () => string;
 
   constructor(
     private readonly dependencies: TopicPublisherDependencies,
     private readonly settings: TopicPublisherSettings,
   ) {
-    this.newId = newMessageIds(() => dependencies.clock.wallTime());
     this.batcher = new MicroBatcher(dependencies, appendBatching);
     this.timer = dependencies.clock.setInterval(() => this.dropIdle(), settings.actorIdleMs);
     this.timer.unref();
   }
 
-  /** @throws RefusalError as {@link TopicActor.append} and {@link PublishQuotas.admit} */
-  async publish(request: PublishRequest): Promise<AppendReceipt> {
-    const admitted = this.dependencies.quotas?.admit(
-      request,
-      this.actors.get(request.topic)?.hasStored === true,
-    );
-    const stored = this.append(request, admitted?.noNewTopic);
-    if (admitted !== undefined) stored.then(admitted.settled, () => admitted.settled(undefined));
+  /** Rejects with RefusalError as {@link TopicActor.append} and {@link PublishQuotas.admit}. */
+  publish(request: PublishRequest): Promise<AppendReceipt> {
+    const known = this.actors.get(request.topic);
+    let admitted: AdmittedPublish | undefined;
+    try {
+      admitted = this.dependencies.quotas?.admit(request, known?.hasStored === true);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    // A topic to which nothing is admitted gets no actor.
+    const stored = this.append(known ?? this.newActor(request.topic), request, admitted?.noNewTopic);
+    if (admitted !== undefined) {
+      const { settled } = admitted;
+      stored.then(settled, () => settled(undefined));
+    }
     return stored;
   }
 
@@ -97,24 +101,23 @@ export class TopicPublisher {
     this.batcher.close();
   }
 
-  private append(request: PublishRequest, noNewTopic?: () => RefusalError): Promise<AppendReceipt> {
-    const id = request.id ?? this.newId();
+  private append(
+    actor: TopicActor,
+    request: PublishRequest,
+    noNewTopic: AdmittedPublish['noNewTopic'],
+  ): Promise<AppendReceipt> {
     const { onPublish } = this.dependencies;
-    const actor = this.actor(request.topic);
     const { recheck, trace } = request;
     const watch =
       recheck === undefined && trace === undefined ? undefined : { recheck, routed: trace?.routed };
     // Direct messages do not run the hook.
     if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
-      return actor.append(this.appendEntry(request, id, noNewTopic), watch);
-    return actor.append(
-      async () => this.appendEntry(await onPublish({ ...request, id }), id, noNewTopic),
-      watch,
-    );
+      return actor.append(this.appendEntry(request, noNewTopic), watch);
+    return actor.append(async () => this.appendEntry(await onPublish(request), noNewTopic), watch);
   }
 
-  private appendEntry(request: PublishRequest, id: string, noNewTopic?: () => RefusalError): AppendEntry {
-    const { topic, payloadJson, attachments, sender, confirmTo, key, trace } = request;
+  private appendEntry(request: PublishRequest, noNewTopic: AdmittedPublish['noNewTopic']): AppendEntry {
+    const { id, topic, payloadJson, attachments, sender, confirmTo, key, trace } = request;
     const entry = encodeEntry({
       id,
       topic: topic.startsWith(serviceLogPrefix) ? undefined : topic,
@@ -135,18 +138,15 @@ export class TopicPublisher {
     return this.settings.idempotencyScope === 'topic' ? { key } : { key, keyOwner: sender ?? '' };
   }
 
-  private actor(topic: string): TopicActor {
-    let actor = this.actors.get(topic);
-    if (actor === undefined) {
-      const { broker, supervisor, lingerMs, changes, clock } = this.dependencies;
-      const { mailboxCapacity, mailboxOverflow: overflowStrategy, batchMax } = this.settings;
-      actor = new TopicActor(
-        { broker, supervisor, lingerMs, schedule: (start) => this.batcher.schedule(start), changes, clock },
-        topic,
-        { mailboxCapacity, overflowStrategy, batchMax },
-      );
-      this.actors.set(topic, actor);
-    }
+  private newActor(topic: string): TopicActor {
+    const { broker, supervisor, lingerMs, changes, clock } = this.dependencies;
+    const { mailboxCapacity, mailboxOverflow: overflowStrategy, batchMax } = this.settings;
+    const actor = new TopicActor(
+      { broker, supervisor, lingerMs, schedule: (start) => this.batcher.schedule(start), changes, clock },
+      topic,
+      { mailboxCapacity, overflowStrategy, batchMax },
+    );
+    this.actors.set(topic, actor);
     return actor;
   }
 
