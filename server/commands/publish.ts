@@ -26,7 +26,7 @@ interface DeliveryConfirmations {
   expect(messageId: string, topic: string): void;
   /** Resolves when all subscribers have acknowledged, or after the time limit. */
   wait(receipt: AppendReceipt, timeoutMs: number): Promise<{ delivered: number; expected: number }>;
-  /** Called when the message was not published. */
+  /** Called when nothing more is awaited for the message. */
   cancel(messageId: string): void;
 }
 
@@ -157,9 +157,15 @@ export function publishCommand(
       if (receipt.duplicate) answer.duplicate = true;
       if (request.trace === true) answer.traced = trace !== undefined;
       if (!confirmed) return answer;
-      const confirmation = await confirmations.wait(receipt, request.timeout_ms ?? settings.confirmTimeoutMs);
-      trace?.confirmed(confirmation.delivered, confirmation.expected);
-      return Object.assign(answer, confirmation);
+      try {
+        const timeoutMs = request.timeout_ms ?? settings.confirmTimeoutMs;
+        const confirmation = await confirmations.wait(receipt, timeoutMs);
+        trace?.confirmed(confirmation.delivered, confirmation.expected);
+        return Object.assign(answer, confirmation);
+      } finally {
+        // The receipt of a repetition has the id of the first message.
+        confirmations.cancel(id);
+      }
     },
   };
 }
