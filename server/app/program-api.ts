@@ -6,9 +6,11 @@ import type { PublishAnswer } from '../commands/publish.js';
 import type { CommandRouter } from '../commands/router.js';
 import type { DirectAnswer } from '../direct/direct-sender.js';
 import { entryToMessage } from '../log/entry.js';
+import type { HistoryRequest } from '../log/history.js';
 import type { Log } from '../logging/log.js';
 import type { Clock } from '../primitives/clock.js';
 import type { Connection } from '../protocol/connection.js';
+import { shuttingDown } from '../protocol/shutting-down.js';
 import { ListenerSubscription } from '../topics/listener-subscription.js';
 import type { Topics } from '../topics/topics.js';
 
@@ -55,6 +57,7 @@ interface ProgramApiDependencies {
 /** Messages of the program that embeds the service: it needs no client and no token. */
 export class ProgramApi {
   private readonly subscriptions = new Set<ProgramSubscription>();
+  private closed = false;
 
   constructor(private readonly dependencies: ProgramApiDependencies) {}
 
@@ -83,7 +86,7 @@ export class ProgramApi {
    * Hands over the messages of a topic in order, one after the other: the next one when the listener has returned, or its promise is settled.
    * What a listener throws is logged.
    *
-   * @throws RefusalError `invalid_topic`, `unavailable`
+   * @throws RefusalError `invalid_topic`, `unavailable`, `shutting_down`
    */
   readonly subscribe = async (
     name: string,
@@ -92,11 +95,18 @@ export class ProgramApi {
   ): Promise<ProgramSubscription> => {
     const { topics, log, clock } = this.dependencies;
     const topic = readTopicName(name, 'topic');
-    let subscription: ListenerSubscription | undefined = undefined as ListenerSubscription | undefined;
+    this.checkOpen();
+    let subscription: ListenerSubscription | undefined;
     const watch = await topics.watch(topic, () => subscription?.moved());
+    try {
+      // Nobody would end it.
+      this.checkOpen();
+    } catch (error) {
+      watch.close();
+      throw error;
+    }
     const start = since === undefined ? watch.position : { ...since, previous: [] };
-    const read: ConstructorParameters<typeof ListenerSubscription>[0]['read'] = (page) =>
-      topics.history(topic, page);
+    const read = (page: HistoryRequest) => topics.history(topic, page);
     const running = new ListenerSubscription({ read, log, clock }, topic, start, {
       message: ({ entry, sequence }, epoch) => listener(entryToMessage(entry, sequence, epoch, 'buffer')),
       gap: (from, to) => onGap?.({ topic, from, to }),
@@ -117,9 +127,14 @@ export class ProgramApi {
     return held;
   };
 
-  /** Ends all subscriptions. */
+  /** Ends all subscriptions, and refuses further ones. */
   close(): void {
+    this.closed = true;
     for (const subscription of this.subscriptions) subscription.close();
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw shuttingDown();
   }
 
   private async run<Result>(command: string, sender: string | undefined, request: object): Promise<Result> {

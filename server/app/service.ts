@@ -37,7 +37,7 @@ export class Service {
   readonly publish: ProgramApi['publish'];
   /** Sends a user a message of the program. @throws RefusalError the same codes as the command `direct` */
   readonly direct: ProgramApi['direct'];
-  /** Hands the messages of a topic to the program, in order. @throws RefusalError `invalid_topic`, `unavailable` */
+  /** Hands the messages of a topic to the program, in order. @throws RefusalError as {@link ProgramApi.subscribe} */
   readonly subscribe: ProgramApi['subscribe'];
   /** The secret generated for this run if the settings have none. */
   readonly developmentSecret: string | undefined;

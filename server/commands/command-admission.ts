@@ -1,6 +1,6 @@
-import { RefusalError } from '../../shared/errors.js';
 import type { ControlState } from '../control/control-state.js';
 import type { CommandLimiter } from '../limits/command-limiter.js';
+import { shuttingDown } from '../protocol/shutting-down.js';
 import type { CommandRouterDependencies } from './router.js';
 
 export interface CommandAdmissionDependencies {
@@ -9,9 +9,6 @@ export interface CommandAdmissionDependencies {
   readonly limiter: Pick<CommandLimiter, 'admit'>;
 }
 
-/** Clients come back to another replica after this, in milliseconds. */
-const drainingRetryMs = 1000;
-
 /** What a command has to pass before it runs: the replica is not shutting down, operators allow it, and no limit is reached. */
 export function commandAdmission({
   isDraining,
@@ -19,11 +16,7 @@ export function commandAdmission({
   limiter,
 }: CommandAdmissionDependencies): CommandRouterDependencies['admit'] {
   return (connection, command) => {
-    if (isDraining()) {
-      throw new RefusalError('shutting_down', 'the replica is shutting down', {
-        retryAfterMs: drainingRetryMs,
-      });
-    }
+    if (isDraining()) throw shuttingDown();
     if (command !== undefined) control.checkCommand(command);
     return limiter.admit(connection);
   };

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../../../shared/errors.js';
 import { keyOf } from '../../limits/address-limiter.js';
+import { shuttingDown } from '../../protocol/shutting-down.js';
 import { responseOf } from '../engine-internals/engine-server.js';
 import type { HandshakeQueue, Turn } from './handshake-queue.js';
 import type { UnjoinedClients } from './unjoined-clients.js';
@@ -89,8 +90,7 @@ export class HandshakeAdmission {
    * again; rejects with the same, or with ClientGoneError
    */
   admit(request: IncomingMessage, isKnown = false): Promise<void> | undefined {
-    if (this.draining)
-      throw new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
+    if (this.draining) throw shuttingDown();
     if (isUpgradeGone(request)) throw new ClientGoneError();
     const { maxConnections } = this.settings;
     if (maxConnections > 0 && this.slots >= maxConnections) {
