@@ -2,8 +2,9 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { Server as SocketIoServer } from 'socket.io';
-import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
+import { withTimeout } from '../primitives/with-timeout.js';
+import { shuttingDown } from '../protocol/shutting-down.js';
 import { closeReasons, closeTimeoutMs } from './close-codes.js';
 import { closePollings, closeWebSockets } from './engine-internals/engine-server.js';
 import { leaveAll } from './engine-internals/namespaces.js';
@@ -62,7 +63,7 @@ export class GatewayClose {
     leaveAll(io, 'server shutting down', this.onFailure);
     const polled = closePollings(io);
     this.endResponses();
-    await withinTime(polled, limit * pollShare);
+    await withTimeout(polled, limit * pollShare).catch(() => {});
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     const cut = setTimeout(() => this.cutOff(), Math.max(0, cutAt - performance.now()));
     await closed;
@@ -77,8 +78,7 @@ export class GatewayClose {
       if (response.req.complete) endAfter(response);
       else if (!response.headersSent && !response.destroyed) {
         response.once('finish', () => response.req.socket.destroy());
-        const text = 'the replica is shutting down';
-        refuseRequest(response, new RefusalError('shutting_down', text, { retryAfterMs: 1000 }));
+        refuseRequest(response, shuttingDown());
       }
     }
   }
@@ -108,11 +108,4 @@ export class GatewayClose {
 /** An idle connection would be kept for the client's next request. */
 function endAfter(response: ServerResponse): void {
   if (!response.headersSent) response.setHeader('Connection', 'close');
-}
-
-async function withinTime(work: Promise<void>, limitMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
-  await Promise.race([work, limit]);
-  clearTimeout(timer);
 }
