@@ -1,7 +1,7 @@
 import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser';
 import { RefusalError } from '../../../shared/errors.js';
 import { ExactNumber, exactTwin, jsonText, withExactNumbers } from '../../protocol/exact-json.js';
-import { checkJsonCost } from '../../protocol/json-cost.js';
+import { jsonCostRefusal } from '../../protocol/json-cost.js';
 import { takeBinary } from '../../protocol/payload.js';
 
 /** The methods of Socket.IO's parser that are extended here. Its types declare them private. */
@@ -43,8 +43,8 @@ export class ExactDecoder extends Decoder {
   }
 }
 
-/** An event that is not read while it passes the decoder. */
-interface UnreadEvent {
+/** An event that is refused without being read. */
+export interface UnreadEvent {
   readonly name: string;
   readonly refusal: RefusalError;
 }
@@ -61,6 +61,7 @@ export function passUnread(event: UnreadEvent, pass: () => void): void {
   }
 }
 
+/** An event without content, in the place of one that is not read. */
 function standIn({ name, refusal }: UnreadEvent): unknown[] {
   const request = {};
   twins.set(request, refusal);
@@ -81,16 +82,11 @@ export function exactRequest(request: unknown): unknown {
  * the transport, as malformed ones do. Undefined for text that can be read.
  */
 function refusedEvent(text: string): unknown[] | undefined {
-  try {
-    checkJsonCost(text);
-    return undefined;
-  } catch (refusal) {
-    const command = payloadCommand.exec(text)?.[1];
-    if (command === undefined) throw refusal;
-    const request = {};
-    twins.set(request, refusal);
-    return [command, request];
-  }
+  const refusal = jsonCostRefusal(text);
+  if (refusal === undefined) return undefined;
+  const name = payloadCommand.exec(text)?.[1];
+  if (name === undefined) throw refusal;
+  return standIn({ name, refusal });
 }
 
 function rememberTwin(text: string, event: readonly unknown[]): void {

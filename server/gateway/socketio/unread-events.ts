@@ -1,7 +1,7 @@
-import type { RefusalError } from '../../../shared/errors.js';
 import type { RequestSizes } from '../../commands/request-sizes.js';
 import { costlyFrom, jsonCostRefusal } from '../../protocol/json-cost.js';
 import type { ClientConnection } from '../client-connection.js';
+import type { UnreadEvent } from '../engine-internals/exact-parser.js';
 import { isHandledByProgram } from '../engine-internals/program-listeners.js';
 import { isUnobserved } from '../engine-internals/packet-tap.js';
 
@@ -10,12 +10,6 @@ import { isUnobserved } from '../engine-internals/packet-tap.js';
  * a number.
  */
 const eventBeginning = /^(?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+)/;
-
-/** An event that is refused without being read. */
-interface UnreadEvent {
-  readonly name: string;
-  readonly refusal: RefusalError;
-}
 
 /**
  * The event in a packet that is not read, because it is too large for its command or would be costly to read, and its refusal. Events that a
