@@ -355,7 +355,8 @@ export class TopicHub implements Topics, BrokerListener {
     const { topic } = activation;
     const { audience } = this.dependencies;
     const alreadyIn = audience.members(topic.name)?.has(subscriber.id) ?? false;
-    if (!alreadyIn) topic.flush();
+    // A client that gives a position may have what is still pending here.
+    if (!alreadyIn || recovery !== undefined) topic.flush();
     const { epoch, sequence } = topic.written;
     const at = { topic: topic.name, epoch, sequence };
     if (alreadyIn && recovery !== undefined && this.covers(activation, subscriber, recovery.since)) {

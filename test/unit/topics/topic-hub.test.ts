@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Position } from '../../../shared/position.js';
+import { SendBufferBudget } from '../../../server/fanout/outbox.js';
+import { encodeEntry } from '../../../server/log/entry.js';
+import { silentLog } from '../../../server/logging/log.js';
+import { MemoryBroker } from '../../../server/storage/memory/memory-broker.js';
+import { Supervisor } from '../../../server/supervision/supervisor.js';
+import { TopicHub } from '../../../server/topics/topic-hub.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { FakeSubscriber } from '../../support/fake-subscriber.js';
+
+const retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_000, fullAt: 0 };
+
+describe('a topic hub', () => {
+  let clock: FakeClock;
+  let broker: MemoryBroker;
+  let supervisor: Supervisor;
+  let budget: SendBufferBudget;
+  let hub: TopicHub;
+  let ann: FakeSubscriber;
+  let members: Set<string>;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    broker = new MemoryBroker({ retentionOf: () => retention, now: Date.now });
+    supervisor = new Supervisor(
+      { log: silentLog, onStopped: () => {}, clock },
+      { maxRestarts: 3, windowMs: 1000, backoffMs: 10 },
+    );
+    budget = new SendBufferBudget({ clock }, { limitMessages: 100, limitBytes: 1_000_000, totalBytes: 1e7 });
+    ann = new FakeSubscriber({ clock, budget }, 'ann');
+    members = new Set();
+    hub = new TopicHub(
+      {
+        broker,
+        audience: {
+          members: () => (members.size === 0 ? undefined : members),
+          topicsOf: () => ['t'],
+          connection: (id) => (id === ann.id ? ann : undefined),
+          join: (id) => void members.add(id),
+          leave: (id) => void members.delete(id),
+        },
+        acks: { expectAcks() {}, nextAckId: () => 1 },
+        supervisor,
+        onDelivered: () => {},
+        changes: { value: 0 },
+        tracer: { queued() {}, delivered() {}, lost() {}, caughtUp() {} },
+        log: silentLog,
+        clock,
+      },
+      {
+        mailboxCapacity: 100,
+        mailboxOverflow: 'reject',
+        batchMax: 10,
+        actorIdleMs: 60_000,
+        idempotencyScope: 'sender',
+        fanoutWindowMs: 5,
+        fanoutWindowMaxMs: 100,
+        positionCheckMs: 60_000,
+        outboxOverflow: 'catch_up',
+        blockCacheBytes: 1_000_000,
+      },
+    );
+  });
+  afterEach(async () => {
+    await hub.close();
+    await broker.close();
+    supervisor.close();
+    budget.close();
+  });
+
+  const append = async (sequence: number) => {
+    const id = `01890000-0000-7000-8000-00000000000${sequence}`;
+    const message = { id, topic: 't', payloadJson: `"e:${sequence} "`, attachments: [], sender: null };
+    const [receipt] = await broker.append('t', [{ id, entry: encodeEntry({ ...message, timestamp: 1_760_000_000_000 }) }]);
+    // Until the batch has reached the hub.
+    await turn();
+    return receipt!.epoch;
+  };
+  const subscribe = (since: Position) => hub.subscribe(ann, 't', since, () => true);
+
+  it('does not send a client that is catching up what it has from elsewhere, though it is still pending here', async () => {
+    let epoch = '';
+    for (let n = 1; n <= 3; n++) epoch = await append(n);
+    const first = await subscribe({ epoch, sequence: 0 });
+    assert.deepEqual([first.sequence, first.missed], [3, 3]);
+    await append(4);
+    await append(5);
+    const again = await subscribe({ epoch, sequence: 5 });
+    assert.deepEqual([again.sequence, again.recovered, again.missed], [5, true, 0]);
+    await clock.advance(1000);
+    assert.deepEqual(
+      ann.transport.received.filter((text) => text.includes('"message"')),
+      [],
+    );
+  });
+});
