@@ -59,7 +59,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   private readonly dropping = new Map<string, Position>();
   /** Subscribers that will be disconnected, each with the position it had reached. */
   private readonly leaving = new Map<string, Position>();
-  /** Where the subscription of each subscriber began: it is written everything after that once. */
+  /** Where the subscription of each subscriber began: everything after that is written to it, once. */
   private readonly starts = new Map<string, Position>();
   private writtenTo: Position = { epoch: '', sequence: 0 };
   /** When the next flush is due, on the monotonic clock; undefined if none is planned. Set by the flusher. */
@@ -103,8 +103,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   }
 
   /**
-   * Whether a subscriber has been written everything after a position of this log, or will be, so that a subscription
-   * from there has nothing to repeat. Unknown where the outbox drops messages of any topic.
+   * Whether everything after a position of this log was written to a subscriber, or will be, so that a subscription from there has
+   * nothing to repeat. False where that is unknown, because outboxes drop messages of any topic.
    */
   covers(id: string, position: Position): boolean {
     const start = this.starts.get(id);

@@ -1,8 +1,8 @@
-/** Who wants to know that a log may have new messages, by topic. */
+/** Functions that are called when a log may have new messages, by topic. */
 export class LogWatchers {
   private readonly byTopic = new Map<string, Set<() => void>>();
 
-  /** Returns a function that ends it. */
+  /** Returns a function that removes it. */
   add(topic: string, moved: () => void): () => void {
     let watchers = this.byTopic.get(topic);
     if (watchers === undefined) {
@@ -17,12 +17,12 @@ export class LogWatchers {
     };
   }
 
-  tell(topic: string): void {
+  notify(topic: string): void {
     if (this.byTopic.size === 0) return;
     for (const moved of this.byTopic.get(topic) ?? []) moved();
   }
 
-  tellAll(): void {
-    for (const topic of this.byTopic.keys()) this.tell(topic);
+  notifyAll(): void {
+    for (const topic of this.byTopic.keys()) this.notify(topic);
   }
 }

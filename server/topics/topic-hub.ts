@@ -248,7 +248,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   onBatch(batch: Batch): void {
     (this.active.get(batch.topic)?.feed ?? this.feeds.get(batch.topic))?.onBatch(batch);
-    this.watchers.tell(batch.topic);
+    this.watchers.notify(batch.topic);
   }
 
   onState(state: BrokerState): void {
@@ -393,7 +393,7 @@ export class TopicHub implements Topics, BrokerListener {
   /** Compares the positions of quiet followed logs with the ends of their logs. */
   private async checkPositions(quietMs: number): Promise<void> {
     // Batches may have been lost, or the log of a quiet topic be another one.
-    this.watchers.tellAll();
+    this.watchers.notifyAll();
     const before = this.dependencies.clock.now() - quietMs;
     const feeds = [...this.feeds.values(), ...[...this.active.values()].map(({ feed }) => feed)];
     const quiet = feeds.filter((feed) => feed.isOpen && feed.lastTraffic <= before);

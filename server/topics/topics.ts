@@ -56,8 +56,8 @@ export interface Topics {
   /** Keeps a topic active on this replica, and calls `moved` whenever its log may have new messages, or be another one. */
   watch(topic: string, moved: () => void): Promise<Watch>;
   /**
-   * Follows a log, from its end, in order and without holes. `onGap` is called when the log was lost or rolled
-   * back: it goes on after a position.
+   * Follows a log, from its end, in order and without holes. `onGap` is called when the log was lost or rolled back: the feed
+   * continues after another position.
    */
   follow(topic: string, sink: FeedSink, onGap: GapSink): Promise<Feed>;
 }
