@@ -39,7 +39,6 @@ import { UserSlots } from '../gateway/user-slots.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Settings } from '../config/schema.js';
-import { RequestSizes } from '../commands/request-sizes.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
@@ -94,7 +93,7 @@ export function assembleSocketIo(
 /** Assembles the gateway and starts to serve clients. */
 export function assembleGateway(parts: GatewayParts): Gateway {
   const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
-  const { registry, sessions, direct, router, inbound } = parts;
+  const { registry, sessions, direct, router, sizes, inbound } = parts;
   const { websocket } = settings;
   const upgradesBefore = http.listeners('upgrade');
   const { hooks } = supervision;
@@ -148,7 +147,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   const isExpensive = (name: string) => router.isExpensive(name);
   const answers = new BoundedAnswers(
     {
-      run: (...command) => router.run(...command),
+      run: (connection, name, request, within) => router.run(connection, name, request, within),
       isExpensive,
       budget: limits.answers,
       clock: systemClock,
@@ -162,7 +161,6 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     clock: systemClock,
   });
   const budget = new SendBufferBudget({ clock: systemClock }, settings.outbox);
-  const sizes = new RequestSizes(router, websocket);
   const commandListener = new CommandListener({
     run: (socket, name, request) => commands.run(registry.connection(socket.id), name, request),
     log,

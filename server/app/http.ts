@@ -1,7 +1,6 @@
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { adminRoles, hasRole } from '../admin/admin-route.js';
-import { RequestSizes } from '../commands/request-sizes.js';
 import { apiRouter } from '../http/api.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
@@ -53,8 +52,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
     { access: settings.server.metricsAccess, roles: adminRoles },
   );
   app.use(metricsRouter(metrics, access));
-  const sizes = new RequestSizes(router, settings.websocket);
-  const bodyLimitBytes = Math.min(settings.websocket.transportLimitBytes, sizes.withPayload);
+  const bodyLimitBytes = Math.min(settings.websocket.transportLimitBytes, parts.sizes.withPayload);
   app.all(wsPath, upgradeRequired);
   app.use(
     '/api',

@@ -2,6 +2,7 @@ import type { Server as SocketIoServer } from 'socket.io';
 import { Permissions } from '../auth/permissions.js';
 import { commandAdmission } from '../commands/command-admission.js';
 import { stillAdmitted } from '../commands/still-admitted.js';
+import { RequestSizes } from '../commands/request-sizes.js';
 import type { CommandRouter } from '../commands/router.js';
 import { subscribing } from '../commands/subscribe.js';
 import { DirectService } from '../direct/direct-service.js';
@@ -39,6 +40,8 @@ export interface Messaging {
   readonly gate: SubscriptionGate;
   readonly restore: SubscriptionRestore;
   readonly router: CommandRouter;
+  /** How long the requests of the router may be. */
+  readonly sizes: RequestSizes;
   readonly program: ProgramApi;
   readonly confirmations: Confirmations;
 }
@@ -192,6 +195,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     gate,
     restore,
     router,
+    sizes: new RequestSizes(router, settings.websocket),
     program,
     confirmations,
   };

@@ -37,7 +37,7 @@ export class RequestSizes {
 
   /** The refusal of a request by its size, if it is too large. */
   refusalOf(command: string, bytes: number): RefusalError | undefined {
-    const limit = this.dependencies.carriesPayload(command) === true ? this.withPayload : this.short;
+    const limit = this.dependencies.carriesPayload(command) ? this.withPayload : this.short;
     if (bytes <= limit) return undefined;
     return new RefusalError(
       'message_too_large',
