@@ -133,9 +133,9 @@ export function publishCommand(
             stillAdmitted(connection, publishing);
             check();
           },
-          ...(request.key !== undefined && { key: request.key }),
-          ...(confirmed && { confirmTo: confirmations.replicaId }),
-          ...(trace && { trace }),
+          key: request.key,
+          confirmTo: confirmed ? confirmations.replicaId : undefined,
+          trace,
         });
         onQueued(connection, topic);
         receipt = await stored;

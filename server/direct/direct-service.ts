@@ -85,8 +85,8 @@ export class DirectService implements DirectSender {
         sender: request.from,
         recheck: request.recheck,
         confirmTo: confirmations.replicaId,
-        ...(request.key !== undefined && { key: request.key }),
-        ...(trace && { trace }),
+        key: request.key,
+        trace,
       });
       trace?.stored(receipt);
       onStored();

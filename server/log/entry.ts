@@ -43,7 +43,7 @@ interface NewMessage {
   readonly sender: string | null;
   readonly timestamp: number;
   /** Replica to which receivers report acknowledgements of the message. */
-  readonly confirmTo?: string;
+  readonly confirmTo?: string | undefined;
   readonly traced?: boolean;
 }
 

@@ -11,14 +11,14 @@ export interface PublishRequest {
   /** User id; null for the service. */
   readonly sender: string | null;
   /** Idempotency key from the client. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** Replica to which delivery confirmations are reported. */
-  readonly confirmTo?: string;
+  readonly confirmTo?: string | undefined;
   /**
    * Called right before the message is stored, if something has changed since it was accepted; throws if the sender may
    * not publish it any more.
    */
   readonly recheck?: () => void;
   /** The message is being traced; `routed` is called when it is passed to the log. */
-  readonly trace?: { readonly routed: () => void };
+  readonly trace?: { readonly routed: () => void } | undefined;
 }

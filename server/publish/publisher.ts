@@ -125,7 +125,7 @@ export class TopicPublisher {
       attachments,
       sender,
       timestamp: this.dependencies.clock.wallTime(),
-      ...(confirmTo !== undefined && { confirmTo }),
+      confirmTo,
       traced: trace !== undefined,
     });
     if (noNewTopic !== undefined) return { id, entry, noNewTopic, ...this.keyOf(request) };
