@@ -38,8 +38,6 @@ interface FeedDependencies {
 interface FeedOptions {
   /** Entries are removed one by one (an inbox): a missing one is not a gap. */
   readonly sparse: boolean;
-  /** Begin after this sequence, not at the log's end. */
-  readonly after?: number;
 }
 
 /**
@@ -95,13 +93,12 @@ export class LogFeed {
     await broker.follow(this.topic);
     const [end] = await broker.ends([this.topic]);
     if (end === undefined || this.closed) return;
-    const sequence = Math.min(this.options.after ?? end.sequence, end.sequence);
-    this.lineage = { epoch: end.epoch, sequence, previous: end.previous };
+    const { epoch, sequence, previous } = end;
+    this.lineage = { epoch, sequence, previous };
     onStart?.(this.lineage);
     this.opened = true;
     this.lastTrafficAt = this.dependencies.clock.now();
-    if (sequence < end.sequence) await this.fillOnce();
-    else if (!this.drainWaiting()) this.fillInBackground();
+    if (!this.drainWaiting()) this.fillInBackground();
   }
 
   onBatch(batch: Batch): void {
