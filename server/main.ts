@@ -6,8 +6,8 @@ import { greeting } from './cli/greeting.js';
 import { exitCodes, ProcessEnd } from './cli/process-end.js';
 import { startProblem } from './cli/start-problem.js';
 import { loadSettings, SettingsError } from './config/load.js';
-import { refuseSplitReplicas } from './cli/split-replicas.js';
 import { Service } from './app/service.js';
+import { refuseSplitReplicas } from './app/split-replicas.js';
 
 const processTitle = 'realtime_communication';
 
