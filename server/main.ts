@@ -6,8 +6,8 @@ import { greeting } from './cli/greeting.js';
 import { exitCodes, ProcessEnd } from './cli/process-end.js';
 import { startProblem } from './cli/start-problem.js';
 import { loadSettings, SettingsError } from './config/load.js';
-import { refuseSplitReplicas } from './cli/split-replicas.js';
 import { Service } from './app/service.js';
+import { refuseSplitReplicas } from './app/split-replicas.js';
 
 const processTitle = 'realtime_communication';
 
@@ -42,9 +42,9 @@ async function main(): Promise<void> {
   } catch (error) {
     // The stop ends the process.
     if (end.isStopping) return;
-    process.stderr.write(`${startProblem(error)}\n`);
+    await report(error);
     await service.close();
-    process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
+    process.exit(exitCodeOf(error));
   }
   process.send?.('ready');
   if (service.developmentSecret !== undefined) greet(port, tokenIssuer(settings, service.developmentSecret));
@@ -56,10 +56,20 @@ function greet(port: number, issuer: TokenIssuer): void {
   process.stderr.write(greeting(port, token));
 }
 
-main().catch((error: unknown) => {
-  const exit = () => process.exit(error instanceof SettingsError ? exitCodes.settings : exitCodes.start);
-  process.stderr.once('error', exit);
-  // What collects the lines may do so later, as PM2 does.
-  process.stderr.write(`${startProblem(error)}\n`, 'utf8', exit);
-  setTimeout(exit, flushLimitMs);
+/** Resolves when the line is written. What collects the lines may do so later, as PM2 does, or never. */
+function report(error: unknown): Promise<void> {
+  return new Promise((resolve) => {
+    process.stderr.once('error', () => resolve());
+    process.stderr.write(`${startProblem(error)}\n`, 'utf8', () => resolve());
+    setTimeout(resolve, flushLimitMs);
+  });
+}
+
+function exitCodeOf(error: unknown): number {
+  return error instanceof SettingsError ? exitCodes.settings : exitCodes.start;
+}
+
+main().catch(async (error: unknown) => {
+  await report(error);
+  process.exit(exitCodeOf(error));
 });

@@ -100,7 +100,7 @@ export const errorTable = {
   outcome_unknown: row(
     503,
     'yes',
-    'The log was lost in mid-write: the message, or the change of an operator, may or may not be stored. Repeat with the same `key`.',
+    'The log was lost in mid-write, or too few replicas of Redis have confirmed: the message, or the change of an operator, may or may not be stored. Repeat with the same `key`.',
   ),
   read_only: row(
     503,

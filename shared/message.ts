@@ -11,7 +11,7 @@ export interface Message {
   readonly payload: Payload;
   /** User id of the publisher; null for the service itself. */
   readonly sender: string | null;
-  /** When the message was accepted, in milliseconds since 1970, on the clock of that replica. */
+  /** When the message was accepted, in milliseconds since 1970, by the clock of Redis; without Redis, by that of the service. */
   readonly timestamp: number;
   /** Present and true if the publisher waits for acknowledgements of this message. */
   readonly confirm?: true;

@@ -19,7 +19,7 @@ import { subscribeCommand } from '../commands/subscribe.js';
 import { unsubscribeCommand } from '../commands/unsubscribe.js';
 import type { Settings } from '../config/schema.js';
 import type { Confirmations } from '../fanout/confirmations.js';
-import type { DirectService } from '../direct/direct-service.js';
+import type { DirectSender } from '../direct/direct-sender.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import type { SessionService } from '../sessions/session-service.js';
 import type { UserQuotas } from '../limits/user-quotas.js';
@@ -34,7 +34,7 @@ interface CommandParts {
   readonly settings: Settings;
   readonly gate: SubscriptionGate;
   readonly topics: Topics;
-  readonly direct: DirectService;
+  readonly direct: DirectSender;
   readonly presence: PresenceService;
   readonly sessions: SessionService;
   readonly permissions: Permissions;

@@ -5,6 +5,7 @@ import { stillAdmitted } from '../commands/still-admitted.js';
 import { RequestSizes } from '../commands/request-sizes.js';
 import type { CommandRouter } from '../commands/router.js';
 import { subscribing } from '../commands/subscribe.js';
+import { DirectPublisher } from '../direct/direct-publisher.js';
 import { DirectService } from '../direct/direct-service.js';
 import { Confirmations } from '../fanout/confirmations.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
@@ -86,7 +87,6 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     confirmations,
     tracer,
     log: logOf('direct'),
-    onStored: () => metrics.direct++,
   });
   const { calls } = control;
   const sessions = new SessionService(
@@ -136,7 +136,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     settings,
     gate,
     topics,
-    direct,
+    direct: new DirectPublisher({ topics, confirmations, onStored: () => metrics.direct++ }),
     presence,
     sessions,
     permissions,

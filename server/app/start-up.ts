@@ -1,10 +1,9 @@
-import cluster from 'node:cluster';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { SettingsError } from '../config/load.js';
 import type { Foundation } from './foundation.js';
 import { claimReplicaName } from './replica-name.js';
 import { warnOfDangers } from './setting-warnings.js';
+import { splitReplicaProblem } from './split-replicas.js';
 
 interface StartedParts {
   readonly foundation: Foundation;
@@ -65,7 +64,7 @@ async function listen(
   if (http.listening) return;
   const listening = new Promise<void>((resolve, reject) => {
     http.once('error', reject);
-    // Processes of one cluster share their port. Without Redis each would know its own clients only.
+    // The processes of a cluster would share the port.
     http.listen({ port, host, exclusive: isAlone }, resolve);
   });
   // The name of a host is looked up first, and meanwhile nothing can be closed.
@@ -74,14 +73,8 @@ async function listen(
     () => {},
   );
   await unlessClosed(listening, closed).catch((error: unknown) => {
-    const isShared = isAlone && cluster.isWorker && (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    throw isShared ? new SettingsError([sharedPort(port)]) : error;
+    throw isAlone ? splitReplicaProblem(error, port) : error;
   });
-}
-
-/** PM2 in cluster mode, and others. */
-function sharedPort(port: number): string {
-  return `redis.url: is needed where several processes share port ${port}: without Redis each would know its own clients only. Set REDIS_URL, or run one process (PM2: instances 1)`;
 }
 
 /** Rejects when the service is closed meanwhile. */

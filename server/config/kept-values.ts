@@ -4,7 +4,7 @@ import type { Settings } from './schema.js';
 import { settingList } from './setting-list.js';
 
 /** A setting whose default is fit for the internet: the profile `hardened` does not change it, but somebody may. */
-export interface KeptSetting extends HardenedSetting {
+interface KeptSetting extends HardenedSetting {
   /** Whether the protection is off, or as good as off. */
   readonly isOff: (settings: Settings) => boolean;
 }

@@ -1,7 +1,7 @@
-import { DeliveryBatch } from '../fanout/delivery-batch.js';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
+import { DeliveryBatch } from '../fanout/delivery-batch.js';
 import { inboxOf } from './inbox-name.js';
+import { InboxRemovals } from './inbox-removals.js';
 import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
 import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
@@ -15,12 +15,11 @@ import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Confirmations } from '../fanout/confirmations.js';
 
 interface DirectServiceDependencies {
-  readonly topics: Topics;
-  readonly broker: Broker;
+  readonly topics: Pick<Topics, 'follow'>;
+  readonly broker: Pick<Broker, 'read' | 'remove'>;
   readonly confirmations: Confirmations;
   readonly tracer: DeliveryTracer;
   readonly log: Log;
-  readonly onStored: () => void;
 }
 
 /** Inbox messages per read, and their bytes. */
@@ -59,53 +58,17 @@ interface Inbox {
 }
 
 /**
- * Direct messages. Each user has a log, the inbox. A message that one of the user's connections has
+ * Delivers direct messages. Each user has a log, the inbox. A message that one of the user's connections has
  * acknowledged is removed from it; the remaining messages are sent to each new connection. So a message is
  * delivered at least once, in order, and waits while the user is offline.
  */
-export class DirectService implements DirectSender {
+export class DirectService {
   private readonly inboxes = new Map<string, Inbox>();
-  /** Acknowledged messages that are still to be removed, by topic and epoch. */
-  private readonly done = new Map<string, { topic: string; epoch: string; sequences: number[] }>();
-  private removing = false;
+  private readonly removals: InboxRemovals;
   private closed = false;
 
-  constructor(private readonly dependencies: DirectServiceDependencies) {}
-
-  async send(request: DirectRequest): Promise<DirectAnswer> {
-    const { topics, confirmations, onStored } = this.dependencies;
-    const { id, trace } = request;
-    confirmations.expect(id, inboxOf(request.to));
-    try {
-      const receipt = await topics.publish({
-        id,
-        topic: inboxOf(request.to),
-        payloadJson: request.payloadJson,
-        attachments: request.attachments,
-        sender: request.from,
-        recheck: request.recheck,
-        confirmTo: confirmations.replicaId,
-        key: request.key,
-        trace,
-      });
-      trace?.stored(receipt);
-      onStored();
-      request.onStored?.();
-      const until = request.confirm === 'delivered' ? 'acknowledged' : 'sent';
-      const { delivered, expected } = await confirmations.wait(receipt, request.timeoutMs, until);
-      if (delivered > 0) trace?.confirmed(delivered, expected);
-      const answer: DirectAnswer = {
-        id: receipt.id,
-        sequence: receipt.sequence,
-        delivered,
-        queued: delivered === 0,
-        recipients: expected,
-      };
-      if (receipt.duplicate) answer.duplicate = true;
-      return answer;
-    } finally {
-      confirmations.cancel(id);
-    }
+  constructor(private readonly dependencies: DirectServiceDependencies) {
+    this.removals = new InboxRemovals(dependencies);
   }
 
   /**
@@ -232,7 +195,7 @@ export class DirectService implements DirectSender {
   }
 
   /**
-   * Tells a client that its inbox has lost messages after a position, as far as the service knows: they may
+   * Notifies a client that its inbox has lost messages after a position, as far as the service knows: they may
    * have been unread. Messages that are in the inbox are sent to it.
    */
   private notifyOfLoss(inbox: Inbox, recipient: Recipient, from: Position, end: Lineage): void {
@@ -300,33 +263,9 @@ export class DirectService implements DirectSender {
       const { connection } = recipient;
       connection.expectAck(ackId, id, () => {
         confirmations.acknowledged(id, connection.id);
-        this.acknowledged(inbox.topic, epoch, item.sequence);
+        this.removals.add(inbox.topic, epoch, item.sequence);
       });
       connection.outbox.write(batch);
-    }
-  }
-
-  /** Acknowledged messages are removed from the inbox, many at a time. */
-  private acknowledged(topic: string, epoch: string, sequence: number): void {
-    const name = `${epoch} ${topic}`;
-    const done = this.done.get(name);
-    if (done === undefined) this.done.set(name, { topic, epoch, sequences: [sequence] });
-    else done.sequences.push(sequence);
-    if (this.removing) return;
-    this.removing = true;
-    setImmediate(() => void this.removeDone());
-  }
-
-  private async removeDone(): Promise<void> {
-    this.removing = false;
-    const batches = [...this.done.values()];
-    this.done.clear();
-    for (const { topic, epoch, sequences } of batches) {
-      try {
-        await this.dependencies.broker.remove(topic, sequences, epoch);
-      } catch {
-        // They stay in the inbox and are sent again: delivery is at least once.
-      }
     }
   }
 }

@@ -66,7 +66,7 @@ function fromExpress(error: unknown): unknown {
       ...(length !== undefined && { size: length }),
     });
   }
-  // Told to nobody: for the record.
+  // The client has gone: only the audit log has this.
   if (code === 'ECONNRESET') return new RefusalError('invalid_message', 'the request was broken off');
   // An address that is no text, a charset or an encoding that nobody knows, a body that breaks off.
   if (error instanceof Error && status !== undefined && status >= 400 && status < 500)

@@ -180,6 +180,7 @@ export class Metrics {
 
   close(): void {
     this.loop.disable();
+    this.recentLoop.disable();
   }
 }
 

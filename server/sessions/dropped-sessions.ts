@@ -14,7 +14,7 @@ interface DroppedSessionsSettings extends SessionLimits {
 
 const warnEveryMs = 3_600_000;
 
-/** Counts dropped sessions, and tells the operator once an hour. */
+/** Counts dropped sessions, and warns of it once an hour. */
 export class DroppedSessions implements SessionDrops {
   private warnedOfUserAt = -Infinity;
   private warnedOfRoomAt = -Infinity;

@@ -1,7 +1,7 @@
 import type { Position } from '../../shared/position.js';
 import type { Connection } from '../protocol/connection.js';
 import { PositionList } from './position-list.js';
-import type { SessionLease } from './session-lease.js';
+import type { HeldLease } from './session-lease.js';
 
 /**
  * A subscription that must still be restored. Undefined `since`: it starts at the topic's current position.
@@ -52,7 +52,7 @@ export class LiveSession {
     readonly connection: Connection,
     /** The session that is written, and the lease under which that is allowed. */
     public id: string,
-    public lease: SessionLease & { readonly owner: string },
+    public lease: HeldLease,
     public createdAt: number,
     topics: ReadonlyMap<string, Position | undefined>,
   ) {
@@ -101,10 +101,7 @@ export class LiveSession {
   }
 
   /** The session has been claimed: these topics of it must be subscribed, unless the connection has them already. */
-  resumed(
-    lease: SessionLease & { readonly owner: string },
-    topics: ReadonlyMap<string, Position | undefined>,
-  ) {
+  resumed(lease: HeldLease, topics: ReadonlyMap<string, Position | undefined>): void {
     this.lease = lease;
     this.isPending = false;
     this.changed = true;

@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Position } from '../../shared/position.js';
 import type { Claim } from './session-claims.js';
-import { leaseOf, type SessionLease } from './session-lease.js';
-
-/** The lease of a connection. */
-export type HeldLease = SessionLease & { readonly owner: string };
+import { leaseOf, type HeldLease } from './session-lease.js';
 
 /** The session of a new connection. */
 export interface OpenedSession {

@@ -20,11 +20,6 @@ export class PositionList {
     return this.topics.includes(topic);
   }
 
-  get(topic: string): Position | undefined {
-    const at = this.topics.indexOf(topic);
-    return at < 0 ? undefined : this.positions[at];
-  }
-
   set(topic: string, { epoch, sequence }: Position): void {
     // A position of its own: what is given may be an answer, with more fields.
     const position = { epoch, sequence };

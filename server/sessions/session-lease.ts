@@ -28,6 +28,9 @@ export interface SessionLease {
   readonly owner: string | null;
 }
 
+/** The lease of a connection. */
+export type HeldLease = SessionLease & { readonly owner: string };
+
 /** A session that nobody has claimed: as written by version 0.1, by a restore or by hand. */
 export const unclaimed: SessionLease = Object.freeze({ generation: 0, owner: null });
 

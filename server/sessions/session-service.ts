@@ -91,7 +91,7 @@ export class SessionService {
       this.dependencies.log.debug('Session not read', { error });
     }
     this.pending.add(owner);
-    setTimeout(() => this.ofOwner(owner) ?? this.pending.delete(owner), attachLimitMs).unref();
+    setTimeout(() => this.holders.of(owner) ?? this.pending.delete(owner), attachLimitMs).unref();
     const later = this.claimLater(claiming, requestedId, userId, owner).then(
       (claim) => claim && openedBy(claim, wish),
     );
@@ -228,10 +228,6 @@ export class SessionService {
   async close(): Promise<void> {
     this.isClosed = true;
     await this.writes.close();
-  }
-
-  private ofOwner(owner: string): LiveSession | undefined {
-    return this.holders.of(owner);
   }
 
   /** Resolves when the session is claimed, or known not to exist; to undefined if its connection has left. */

@@ -1,5 +1,4 @@
 import type { Position } from '../../shared/position.js';
-
 import type { SessionLease } from './session-lease.js';
 
 /** The state of a client between its connections. */

@@ -72,7 +72,7 @@ export class SessionWrites {
       this.done(oldest!);
       this.dirty.delete(oldest!);
     }
-    void this.save();
+    void this.write(live);
     return released;
   }
 
@@ -118,7 +118,11 @@ export class SessionWrites {
   }
 
   private async put(live: LiveSession): Promise<void> {
-    if (!this.mayWrite(live)) return;
+    if (!this.mayWrite(live)) {
+      // Another connection has claimed it: nothing is left to release.
+      this.done(live);
+      return;
+    }
     const write = this.send(live);
     this.inFlight.set(live, write);
     await write;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import express from 'express';
 import { metricsRouter } from '../../../server/http/metrics-route.js';
 import { newInboundCounts } from '../../../server/gateway/inbound/inbound-counts.js';
@@ -69,6 +70,16 @@ describe('[METRIC] metrics', () => {
     assert.deepEqual([document.rate_limit_stats.limited, document.rate_limit_stats.connection], [2, 2]);
     assert.equal(document.mailboxes.rejected, 1);
     assert.deepEqual(JSON.parse(JSON.stringify(document)), document);
+  });
+
+  it('measure no delay of the event loop any more when they are closed', async () => {
+    metrics.close();
+    const until = performance.now() + 400;
+    while (performance.now() < until);
+    // The monitors have timers of 100 ms.
+    await sleep(250);
+    const { max, recent_p99: recent } = metrics.document().event_loop_lag_ms;
+    assert.deepEqual([max, recent], [0, 0]);
   });
 
   it('are exported to Prometheus completely, with current values each time', async () => {

@@ -1,0 +1,51 @@
+import type { Confirmations } from '../fanout/confirmations.js';
+import type { Topics } from '../topics/topics.js';
+import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
+import { inboxOf } from './inbox-name.js';
+
+interface DirectPublisherDependencies {
+  readonly topics: Pick<Topics, 'publish'>;
+  readonly confirmations: Confirmations;
+  readonly onStored: () => void;
+}
+
+/** Publishes direct messages into the inboxes of their recipients, and waits for acknowledgements. */
+export class DirectPublisher implements DirectSender {
+  constructor(private readonly dependencies: DirectPublisherDependencies) {}
+
+  async send(request: DirectRequest): Promise<DirectAnswer> {
+    const { topics, confirmations, onStored } = this.dependencies;
+    const { id, trace } = request;
+    confirmations.expect(id, inboxOf(request.to));
+    try {
+      const receipt = await topics.publish({
+        id,
+        topic: inboxOf(request.to),
+        payloadJson: request.payloadJson,
+        attachments: request.attachments,
+        sender: request.from,
+        recheck: request.recheck,
+        confirmTo: confirmations.replicaId,
+        key: request.key,
+        trace,
+      });
+      trace?.stored(receipt);
+      onStored();
+      request.onStored?.();
+      const until = request.confirm === 'delivered' ? 'acknowledged' : 'sent';
+      const { delivered, expected } = await confirmations.wait(receipt, request.timeoutMs, until);
+      if (delivered > 0) trace?.confirmed(delivered, expected);
+      const answer: DirectAnswer = {
+        id: receipt.id,
+        sequence: receipt.sequence,
+        delivered,
+        queued: delivered === 0,
+        recipients: expected,
+      };
+      if (receipt.duplicate) answer.duplicate = true;
+      return answer;
+    } finally {
+      confirmations.cancel(id);
+    }
+  }
+}
