@@ -27,7 +27,8 @@ module.exports = {
       cwd: __dirname,
       script: 'dist/server/main.js',
       node_args: '--enable-source-maps',
-      exec_mode: 'cluster',
+      // Without Redis, `pm2 reload` must not start the next process while this one has the port: it would be refused.
+      exec_mode: hasRedis ? 'cluster' : 'fork',
       instances: replicas,
       // The next replica is replaced when this one listens.
       wait_ready: true,

@@ -276,9 +276,16 @@ async function testPm2() {
       const { output } = pm2(['start', 'ecosystem.config.js'], { ...alone, REPLICAS: '2' });
       if (!output.includes('set REDIS_URL') || processes().length > 0) throw new Error(output);
     });
-    await test('pm2 scale without Redis leaves one replica, and says why', async () => {
+    await test('pm2 reload without Redis replaces the replica', async () => {
       pm2(['start', 'ecosystem.config.js'], alone);
       await until(() => online().length === 1, 'one replica');
+      const [{ pid }] = online();
+      pm2(['reload', 'all'], alone);
+      await until(() => online().length === 1 && online()[0].pid !== pid, 'another one');
+      const response = await fetch(`http://127.0.0.1:${port}/health/ready`);
+      if (!response.ok) throw new Error(`not ready: ${response.status}`);
+    });
+    await test('pm2 scale without Redis leaves one replica, and says why', async () => {
       pm2(['scale', 'realtime-communication', '2'], alone);
       await until(() => logs().includes('several replicas need Redis'), 'the reason in the log');
       await until(() => online().length === 1 && processes().length === 2, 'the second one has stopped');

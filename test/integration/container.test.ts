@@ -189,6 +189,11 @@ describe('[DEPLOY] ecosystem.config.js', () => {
     assert.notEqual(load({ REPLICAS: 'many', REDIS_URL: 'redis://localhost' }).status, 0);
   });
 
+  it('has two processes on one port only with Redis: pm2 reload ended the only replica for one that was refused', () => {
+    assert.equal(load({ REDIS_URL: 'redis://localhost', REPLICAS: '1' }).app['exec_mode'], 'cluster');
+    assert.equal(load({}).app['exec_mode'], 'fork');
+  });
+
   it('waits longer than a replica takes to end', () => {
     assert.ok(Number(load({}).app['kill_timeout']) > 10_000);
     assert.ok(Number(load({ RTC_SERVER_SHUTDOWN_TIMEOUT_MS: '60000' }).app['kill_timeout']) > 60_000);
