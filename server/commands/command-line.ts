@@ -81,7 +81,8 @@ export class CommandLine {
       this.isImpatient = false;
       if (this.tryBarrier()) return;
       turn.wait();
-      if (turn.mode === 'at_once') this.patience = this.clock.setTimeout(() => this.onImpatient(), patienceMs);
+      if (turn.mode === 'at_once')
+        this.patience = this.clock.setTimeout(() => this.onImpatient(), patienceMs);
     } else {
       this.unfinished++;
       this.uncalled++;

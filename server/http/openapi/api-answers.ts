@@ -24,7 +24,9 @@ const message = z.object({
   epoch,
   payload: payloadField,
   sender: z.string().nullable().describe('User id of the publisher; null for the service itself.'),
-  timestamp: z.number().describe('Milliseconds since 1970, by the clock of Redis; without Redis, by that of the service.'),
+  timestamp: z
+    .number()
+    .describe('Milliseconds since 1970, by the clock of Redis; without Redis, by that of the service.'),
   confirm: z.literal(true).exactOptional().describe('The publisher waits for acknowledgements.'),
 }) satisfies z.ZodType<Message>;
 

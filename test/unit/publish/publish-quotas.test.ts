@@ -17,7 +17,10 @@ describe('[L8] what messages under way may store', () => {
   let users: UserQuotas;
   let quotas: PublishQuotas;
   const admit = (topic: string, { bytes = 0, isKnown = false } = {}): AdmittedPublish =>
-    quotas.admit({ id: 'id', topic, payloadJson: 'x'.repeat(bytes), attachments: [], sender: 'eve' }, isKnown)!;
+    quotas.admit(
+      { id: 'id', topic, payloadJson: 'x'.repeat(bytes), attachments: [], sender: 'eve' },
+      isKnown,
+    )!;
   const start = (limits: { storedBytes?: number; newTopics?: number }) => {
     users = new UserQuotas(
       { store: undefined, counts: newQuotaCounts(), log: silentLog, now: () => 0 },

@@ -73,7 +73,9 @@ describe('a topic hub', () => {
   const append = async (sequence: number) => {
     const id = `01890000-0000-7000-8000-00000000000${sequence}`;
     const message = { id, topic: 't', payloadJson: `"e:${sequence} "`, attachments: [], sender: null };
-    const [receipt] = await broker.append('t', [{ id, entry: encodeEntry({ ...message, timestamp: 1_760_000_000_000 }) }]);
+    const [receipt] = await broker.append('t', [
+      { id, entry: encodeEntry({ ...message, timestamp: 1_760_000_000_000 }) },
+    ]);
     // Until the batch has reached the hub.
     await turn();
     return receipt!.epoch;
