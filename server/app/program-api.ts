@@ -96,8 +96,8 @@ export class ProgramApi {
     const { topics, log, clock } = this.dependencies;
     const topic = readTopicName(name, 'topic');
     this.checkOpen();
-    let subscription: ListenerSubscription | undefined;
-    const watch = await topics.watch(topic, () => subscription?.moved());
+    let onMoved = (): void => {};
+    const watch = await topics.watch(topic, () => onMoved());
     try {
       // Nobody would end it.
       this.checkOpen();
@@ -111,7 +111,7 @@ export class ProgramApi {
       message: ({ entry, sequence }, epoch) => listener(entryToMessage(entry, sequence, epoch, 'buffer')),
       gap: (from, to) => onGap?.({ topic, from, to }),
     });
-    subscription = running;
+    onMoved = () => running.moved();
     running.start();
     const held: ProgramSubscription = {
       get position() {
