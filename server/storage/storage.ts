@@ -40,6 +40,7 @@ import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
 import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
+import { replicaKeys } from './redis/replica-keys.js';
 import { RedisWrites, type WriteRefusal, type WriteState } from './redis/redis-writes.js';
 
 /**
@@ -182,9 +183,9 @@ function redisStorage(
   const { waitReplicas, waitReplicasMode } = settings.redis;
   const log = logOf('cluster');
   const channelMark = databaseMark(url);
-  const formerRegistry = channelMark === '' ? undefined : `${keyPrefix}:replicas`;
+  const formerRegistry = channelMark === '' ? undefined : replicaKeys(keyPrefix).beats;
   const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs, formerRegistry, keyPrefix });
-  // Their channels, and the registry by which replicas of version 0.1 are told from newer ones.
+  // Their channels, and the registry by which replicas of version 0.1 are distinguished from newer ones.
   const replicaPrefix = `${keyPrefix}${channelMark}`;
   const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: replicaPrefix, identity });
   const bus = new RedisBus({ link, registry, log }, { keyPrefix: replicaPrefix });

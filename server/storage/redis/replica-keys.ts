@@ -1,3 +1,5 @@
+export type ReplicaKeys = ReturnType<typeof replicaKeys>;
+
 /** Keys and channels of the replicas. `beats` and `bus` are those of version 0.1. */
 export function replicaKeys(prefix: string) {
   return {
