@@ -45,7 +45,8 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
 };
 
 /**
- * Tells operators that Redis cannot be used: one line of the log for each state, however often the service tries, and an alert if it lasts.
+ * Notifies operators that Redis cannot be used: one line of the log for each state, however often the service tries, and
+ * an alert if it lasts.
  * Until Redis is back, publishes are refused and `/health` is degraded.
  */
 export class RedisOutage {

@@ -2,7 +2,7 @@
 -- because the clocks of replicas may differ.
 --
 -- A replica whose lease ends is departed: what it has left behind is still to be removed. Only a replica that has
--- had its own lease all the time ends those of others. To one that was away, or is new, the leases may look old
+-- had its own lease all the time ends those of others. To one that has lost its lease, or is new, they may look old
 -- because Redis has lost them or has another clock now: it gives every known replica a new lease.
 --
 -- KEYS[1] sorted set of replicas by the time of their last heartbeat, ms: all that version 0.1 knows
