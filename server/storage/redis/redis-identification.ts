@@ -1,6 +1,7 @@
 import type { Log } from '../../logging/log.js';
 import type { RedisClock } from './redis-clock.js';
 import { identifyRedis, type RedisProcess } from './redis-process.js';
+import type { RedisSuccession } from './redis-succession.js';
 import type { RedisWrites } from './redis-writes.js';
 import { formatKey, formatRefusal, newerFormat } from './storage-format.js';
 
@@ -8,12 +9,14 @@ interface RedisIdentificationDependencies {
   readonly log: Log;
   readonly clock: RedisClock;
   readonly writes: RedisWrites;
+  /** Undefined: any primary is used. */
+  readonly succession: RedisSuccession | undefined;
 }
 
 export interface RedisIdentificationSettings {
   /** Where replicas of version 0.1 register that use other channels; none may be live. Undefined: they use the same. */
   readonly formerRegistry?: string | undefined;
-  /** Prefix of the keys whose storage format is checked; undefined: it is not. */
+  /** Prefix of the keys whose storage format is checked, and their history; undefined: they are not. */
   readonly keyPrefix?: string;
 }
 
@@ -63,6 +66,8 @@ export class RedisIdentification {
     if (newer !== undefined) return this.refuse(formatRefusal(newer));
     await this.dependencies.clock.measure(call);
     if (await this.hasFormerReplicas(call)) return this.waitForFormer();
+    const { succession } = this.dependencies;
+    if (succession !== undefined && !(await succession.admits(call, found))) return elsewhere;
     this.logged = undefined;
     this.unsupportedBy = undefined;
     return found;

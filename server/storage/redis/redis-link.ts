@@ -8,6 +8,8 @@ import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './red
 import { elsewhere, RedisIdentification, type RedisIdentificationSettings } from './redis-identification.js';
 import { continued, readReplication, type RedisProcess } from './redis-process.js';
 import { RedisOutage } from './redis-outage.js';
+import { RedisPair } from './redis-pair.js';
+import { RedisSuccession } from './redis-succession.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 import { RedisWrites } from './redis-writes.js';
 
@@ -17,6 +19,8 @@ interface RedisLinkSettings extends RedisIdentificationSettings {
   readonly commandTimeoutMs: number;
   /** A stall of this length closes the connection. */
   readonly stallLimitMs: number;
+  /** The channel by which the replicas talk; needed with `keyPrefix`. */
+  readonly busChannel?: string;
 }
 
 type LinkState = 'up' | 'down';
@@ -54,6 +58,9 @@ export class RedisLink {
   readonly clock = new RedisClock();
   private commands: RedisClient;
   private readonly subscriber: RedisSubscriber;
+  /** Undefined for a link without `keyPrefix`. */
+  readonly succession: RedisSuccession | undefined;
+  private readonly pair: RedisPair | undefined;
   private readonly identification: RedisIdentification;
   private process: RedisProcess | undefined;
   /** The process that was connected last. */
@@ -71,6 +78,7 @@ export class RedisLink {
   private current: LinkState = 'down';
   private readonly listeners: ((state: LinkState) => void)[] = [];
   private readonly resubscribed: (() => void)[] = [];
+  private readonly left: (() => void)[] = [];
   private readonly watch: NodeJS.Timeout;
 
   constructor(
@@ -79,12 +87,28 @@ export class RedisLink {
   ) {
     const { log } = dependencies;
     this.outage = new RedisOutage({ log, clock: systemClock });
-    this.identification = new RedisIdentification({ log, clock: this.clock, writes: this.writes }, settings);
+    const { clock, writes, outage } = this;
+    const { url, keyPrefix, busChannel } = settings;
+    this.succession =
+      keyPrefix === undefined || busChannel === undefined
+        ? undefined
+        : new RedisSuccession(
+            { log, clock, outage, inUse: () => this.process, leave: () => this.leave() },
+            { url, keyPrefix, busChannel },
+          );
+    this.identification = new RedisIdentification(
+      { log, clock, writes, succession: this.succession },
+      settings,
+    );
     this.commands = this.newCommands();
     this.subscriber = new RedisSubscriber(
       { log, onChange: () => this.update(), onError: (error) => this.onError(error) },
       settings,
     );
+    this.pair =
+      keyPrefix === undefined
+        ? undefined
+        : new RedisPair({ log, subscriber: this.subscriber, leave: () => this.leave() }, { keyPrefix });
     this.watch = setInterval(() => this.look(), watchMs);
     this.watch.unref();
   }
@@ -113,11 +137,18 @@ export class RedisLink {
     this.resubscribed.push(listener);
   }
 
+  /** Called when the connections lead to another Redis than they should, and are replaced. */
+  onLeft(listener: () => void): void {
+    this.left.push(listener);
+  }
+
   /** Starts to connect and returns at once. An unreachable Redis is connected as soon as it is reachable. */
   start(): void {
     this.started = true;
     this.connect();
     this.subscriber.start();
+    this.pair?.start();
+    this.succession?.start();
   }
 
   /** Resolves when the state is `up`, or after `limitMs`. */
@@ -192,6 +223,7 @@ export class RedisLink {
     destroy(this.commands);
     this.subscriber.close();
     this.outage.close();
+    this.succession?.close();
     this.update();
   }
 
@@ -346,8 +378,10 @@ export class RedisLink {
       this.doubt(client);
       return;
     }
+    if (next.histories[0] !== process.histories[0]) this.succession?.renamed(call, next);
     this.process = next;
     this.lastProcess = next;
+    void this.pair?.check(client);
   }
 
   /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */
@@ -373,6 +407,13 @@ export class RedisLink {
     const { stallLimitMs } = this.settings;
     const limitMs = this.commands.isReady ? stallLimitMs : Math.max(stallLimitMs, connectLimitMs);
     if (silentMs > limitMs) this.replace();
+  }
+
+  /** Another Redis is to be used than the connected one. */
+  private leave(): void {
+    if (this.closed) return;
+    this.replace();
+    for (const listener of this.left) listener();
   }
 
   /** Closes connections that do not answer, or lead to the wrong Redis. */

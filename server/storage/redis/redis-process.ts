@@ -9,6 +9,8 @@ export interface RedisProcess {
    * new one, so writes under a name that is not in the list may have lost what followed them.
    */
   readonly histories: readonly string[];
+  /** The history from which this process was promoted; undefined: it was never promoted. */
+  readonly promotedFrom: string | undefined;
   /** `master_repl_offset`: grows with every write of a history. */
   readonly offset: number;
   /** Every write is synced to disk before the reply. */
@@ -51,7 +53,8 @@ export async function identifyRedis(call: Call, before: RedisProcess | undefined
   const known = before?.runId === runId ? continued(before, replication) : undefined;
   const histories = known?.histories ?? [replication.id ?? runId];
   const hasWaitAof = isFrom72.test(field('redis_version') ?? '');
-  return { runId, histories, offset: replication.offset, fsyncAlways, hasWaitAof };
+  const { promotedFrom, offset } = replication;
+  return { runId, histories, promotedFrom, offset, fsyncAlways, hasWaitAof };
 }
 
 /** Reads the answer of `INFO replication`. */

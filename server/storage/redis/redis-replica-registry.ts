@@ -3,6 +3,7 @@ import type { Heartbeat, NameHolder, ReplicaRegistry } from '../../cluster/repli
 import type { ReplicaRecord } from '../../cluster/replica-differences.js';
 import type { ReplicaIdentity } from '../../cluster/replica-identity.js';
 import type { Log } from '../../logging/log.js';
+import { RedisLosses } from './redis-losses.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
 import { replicaKeys, type ReplicaKeys } from './replica-keys.js';
@@ -35,6 +36,8 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
   private readonly timer: NodeJS.Timeout;
   private readonly record: string;
   private readonly names: ReplicaKeys;
+  /** Writes that Redis has lost, as the heartbeats show. */
+  readonly losses: RedisLosses;
   private closed = false;
 
   constructor(
@@ -45,6 +48,7 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
     this.replicaId = id;
     this.names = replicaKeys(settings.keyPrefix);
     this.record = JSON.stringify({ v: recordVersion, ...described });
+    this.losses = new RedisLosses({ log: dependencies.log, now: dependencies.link.clock.now });
     this.leaseMs = settings.leaseMs ?? 5000;
     this.latest = { isSteady: true, live: [id], unrecorded: [], departed: [] };
     dependencies.link.onState((state) => {
@@ -61,9 +65,14 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
   async beat(): Promise<void> {
     if (this.closed) return;
     try {
-      const [steady, live, unrecorded, departed] = await this.beatScript.run<
-        [number, string[], string[], string[]]
-      >(this.dependencies.link, this.keys(), [this.replicaId, String(this.leaseMs), this.record]);
+      const [steady, live, unrecorded, departed, count] = await this.beatScript.run<
+        [number, string[], string[], string[], number]
+      >(
+        this.dependencies.link,
+        [...this.keys(), this.names.beatCount],
+        [this.replicaId, String(this.leaseMs), this.record],
+      );
+      this.losses.counted(count);
       this.dependencies.link.writes.accepted();
       if (this.closed) return;
       this.latest = { isSteady: steady === 1, live, unrecorded, departed };

@@ -7,6 +7,7 @@ export function replicaKeys(prefix: string) {
     leases: `${prefix}:replicas:leases`,
     departed: `${prefix}:replicas:departed`,
     records: `${prefix}:replicas:records`,
+    beatCount: `${prefix}:replicas:beats`,
     /** The channel of all replicas; with `:<replica>`, of one. */
     bus: `${prefix}:bus`,
     presenceTopics: (replica: string) => `${prefix}:presence-topics:${replica}`,

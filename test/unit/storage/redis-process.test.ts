@@ -5,6 +5,7 @@ describe('[HISTORY] what is known of a Redis process after another look', () => 
   const before: RedisProcess = {
     runId: 'r',
     histories: ['h1', 'h0'],
+    promotedFrom: undefined,
     offset: 100,
     fsyncAlways: true,
     hasWaitAof: true,
