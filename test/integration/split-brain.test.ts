@@ -158,6 +158,12 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
     assert.deepEqual(bob.gaps, []);
     await storedSoon(ann, 'together');
     await Promise.all([received(ann, 'together'), received(bob, 'together')]);
+    const notes: unknown[] = [];
+    bob.socket.on('note', (note) => notes.push(note));
+    await until(() => {
+      left.service.service.io.emit('note', 1);
+      return notes.length > 0;
+    }, 'broadcasts of Socket.IO reach the other replica');
     noPositionTwice([ann, bob]);
     const { messages } = await emit(bob.socket, 'history', { topic: 't', limit: 100 });
     assert.deepEqual(

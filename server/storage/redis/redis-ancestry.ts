@@ -24,8 +24,8 @@ const keptMax = 64;
  * been through, and a replica remembers the note of the newest Redis that it knows. A Redis which writes a history
  * that the newest one has left behind is stale.
  *
- * Two Redis of which neither continues the other (an older copy was restored, or both were promoted from one) are not
- * told apart: then REDIS_URL decides.
+ * Two Redis of which neither continues the other (an older copy was restored, an old primary was restarted, or both were
+ * promoted from one) are not told apart: then REDIS_URL decides.
  */
 export class RedisAncestry {
   private newest: RedisOrigin | undefined;
