@@ -257,6 +257,36 @@ describe('replicas whose Redis is in trouble', function () {
     );
   });
 
+  it('[P5.10] tell of a message that is missing inside a stored log, to whoever reads it', async () => {
+    const redis = await startRedis();
+    const service = await startService(redis.url, 'a');
+    const sender = await read(service, 'eve');
+    await subscribe(sender, 't');
+    const published = [];
+    for (let n = 1; n <= 5; n++) published.push(await publish(sender, 't', n));
+    assert.equal(await redis.command('XDEL rtc:{t}:log 3-0'), ':1');
+    const [first] = published;
+    const answers = [
+      await emit(sender.socket, 'history', { topic: 't', since: positionOf(first!) }),
+      await emit(sender.socket, 'history', { topic: 't', limit: 4 }),
+      await emit(sender.socket, 'missed', { since: first!.id }),
+    ];
+    for (const { complete, messages } of answers) {
+      assert.equal(complete, false);
+      assert.deepEqual(
+        (messages as Message[]).map(({ sequence }) => sequence).sort(),
+        messages === answers[1]!['messages'] ? [1, 2, 4, 5] : [2, 4, 5],
+      );
+    }
+    const returning = await read(service, 'ann');
+    await subscribe(returning, 't', positionOf(first!));
+    await until(() => returning.messages.length === 3, 'the others arrive');
+    assert.deepEqual(
+      returning.gaps.map(({ reason, sequence, previous }) => [reason, previous.sequence, sequence]),
+      [['history_trimmed', 2, 3]],
+    );
+  });
+
   it('[HEALTH] show a Redis that cannot save its data, and recover', async () => {
     const redis = await startRedis();
     const service = await startService(redis.url, 'a');
