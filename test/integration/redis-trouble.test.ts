@@ -287,6 +287,46 @@ describe('replicas whose Redis is in trouble', function () {
     );
   });
 
+  it('[P3.6] serve clients although another program has overwritten any key of the service, except those of the log', async () => {
+    const redis = await startRedis();
+    const service = await startService(redis.url, 'a', { RTC_LIMITS_USER_RPS: '1000' });
+    const client = createClient({ url: redis.url, RESP: 2 });
+    await client.connect();
+    try {
+      const sender = await read(service, 'eve');
+      await subscribe(sender, 't');
+      let count = 0;
+      const works = async (key: string) => {
+        const answer = await publish(sender, 't', ++count);
+        assert.ok(answer.ok, `${key}: ${JSON.stringify(answer)}`);
+        const other = await read(service, 'eve');
+        await subscribe(other, 't', positionOf(answer));
+        assert.ok((await publish(other, 't', ++count)).ok, key);
+        await until(
+          () => other.messages.length === 1 && sender.messages.length === count,
+          `live after ${key}`,
+        );
+        other.socket.disconnect();
+      };
+      await works('nothing');
+      await until(
+        async () => (await client.keys('rtc:sessions:*')).length > 0,
+        'there are keys of all kinds',
+      );
+      const overwritten = (await client.keys('*')).filter((key) => !/^rtc:\{t\}:(?:log|meta)$/.test(key));
+      assert.ok(overwritten.length > 8, overwritten.join(' '));
+      for (const key of overwritten) {
+        const isText = (await client.type(key)) === 'string';
+        await client.del(key);
+        if (isText) await client.lPush(key, 'x');
+        else await client.set(key, 'x');
+        await works(key);
+      }
+    } finally {
+      client.destroy();
+    }
+  });
+
   it('[HEALTH] show a Redis that cannot save its data, and recover', async () => {
     const redis = await startRedis();
     const service = await startService(redis.url, 'a');
