@@ -1,3 +1,4 @@
+import { seededRandom } from '../seeded-random.js';
 import { check } from './checker/check.js';
 import { HistoryIndex } from './checker/history-index.js';
 import { presence } from './checker/rules/presence.js';
@@ -13,7 +14,6 @@ import { Recorder } from './history/recorder.js';
 import { waitUntil } from './processes/wait.js';
 import { readLog, readPresence } from './reading.js';
 import { publisherKinds, subscriberKinds, type Load, type Scenario } from './scenarios/scenario.js';
-import { seededRandom } from './seeded-random.js';
 import { World, type Apps } from './world.js';
 
 export interface ScenarioRun {

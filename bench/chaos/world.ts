@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Door, Random } from './clients/client.js';
+import type { Random } from '../seeded-random.js';
+import type { Door } from './clients/client.js';
 import { FaultProxy } from './faults/fault-proxy.js';
 import type { LossWindow } from './history/event.js';
 import type { Recorder } from './history/recorder.js';

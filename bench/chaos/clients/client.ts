@@ -1,10 +1,8 @@
 import jwt from 'jsonwebtoken';
+import type { Random } from '../../seeded-random.js';
 import type { Recorder } from '../history/recorder.js';
 import { chaosSecret } from '../processes/replica.js';
 import type { OpenWire, Wire, WireKind } from './wire.js';
-
-/** A whole number below its argument; the same ones for the same seed. */
-export type Random = (below: number) => number;
 
 /** A way to a replica. */
 export interface Door {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Closing } from '../../support/closing.js';
 import { PresenceReplica } from '../../support/presence-replica.js';
 import { TestRedis } from '../../support/redis.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 import { until } from '../../support/wait.js';
 
 const topics = ['t', 'u'];

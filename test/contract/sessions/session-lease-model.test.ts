@@ -14,7 +14,7 @@ import { MemorySessionStore } from '../../../server/storage/memory/memory-sessio
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
 import { TestRedis } from '../../support/redis.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 
 const steps = 60;
 

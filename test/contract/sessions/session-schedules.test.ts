@@ -10,7 +10,7 @@ import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 
 const topics = ['a', 'b', 'c', 'd'];
 const steps = 80;
