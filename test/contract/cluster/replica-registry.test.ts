@@ -129,8 +129,7 @@ describe('the registry of replicas', function () {
         "local t = redis.call('TIME'); return redis.call('ZADD', 'rtc:replicas', t[1] * 1000 + math.floor(t[2] / 1000), 'w')",
         '0',
       );
-    const old = await FaultyPath.start(redis.port);
-    closing.add(() => old.stop());
+    const old = await closing.started(FaultyPath.start(redis.port));
     const subscriber = new RedisLink(
       { log: silentLog },
       { url: old.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },

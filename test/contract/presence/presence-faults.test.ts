@@ -21,8 +21,7 @@ describe('presence under random faults', function () {
   it(`equals who is connected, and watchers know it, after ${rounds * faultsPerRound} faults (seed ${seed})`, async () => {
     const random = seededRandom(seed);
     const pick = <T>(of: readonly T[]): T => of[random(of.length)]!;
-    const redis = await TestRedis.start();
-    closing.add(() => redis.stop());
+    const redis = await closing.started(TestRedis.start());
     const replicas: PresenceReplica[] = [];
     closing.add(() => Promise.all(replicas.map((replica) => replica.kill())));
     const frozen = new Set<PresenceReplica>();
