@@ -64,10 +64,10 @@ describe('presence under random faults', function () {
       freeze: async () => {
         const replica = pick(replicas);
         frozen.add(replica);
-        replica.path.freeze();
+        replica.path.state.isHeld = true;
       },
       thaw: async () => {
-        for (const replica of frozen) replica.path.thaw();
+        for (const replica of frozen) replica.path.heal();
         frozen.clear();
       },
       cut: async () => pick(replicas).path.cut(),
