@@ -1,6 +1,7 @@
 import { io, type Socket } from 'socket.io-client';
 import type { Message } from '../../shared/message.js';
-import { JsonClient, type TestAnswer } from './clients.js';
+import { answerOf, frameOf } from '../../bench/chaos/clients/json-frames.js';
+import { connectClient, JsonClient, type TestAnswer } from './clients.js';
 import { tokenOf } from './replica.js';
 import { until } from './wait.js';
 
@@ -65,15 +66,6 @@ class SocketIoClient implements UnawaitedClient {
   }
 }
 
-const frameTypes = {
-  subscribe: 'Subscribe',
-  unsubscribe: 'Unsubscribe',
-  publish: 'Broadcast',
-  history: 'GetHistory',
-  missed: 'GetMissedMessages',
-  refresh: 'RefreshToken',
-} as const;
-
 class FrameClient implements UnawaitedClient {
   private sent = 0;
   private readonly answered = new Map<unknown, (answer: TestAnswer) => void>();
@@ -100,7 +92,7 @@ class FrameClient implements UnawaitedClient {
     const id = ++this.sent;
     return new Promise((resolve) => {
       this.answered.set(id, resolve);
-      this.client.send({ type: frameTypes[command], id, data: request });
+      this.client.send({ type: frameOf[command], id, data: request });
     });
   }
 
@@ -111,17 +103,12 @@ class FrameClient implements UnawaitedClient {
   private onFrame(text: string): void {
     const { type, data, id } = JSON.parse(text) as {
       type: string;
-      data: { details?: Record<string, unknown> };
+      data: Record<string, unknown>;
       id?: number;
     };
     const resolve = this.answered.get(id);
     if (resolve === undefined) return;
     this.answered.delete(id);
-    if (type === 'Error') resolve({ ok: false, error: data as never });
-    else if (type !== 'Status') resolve({ ok: true, ...data });
-    else {
-      const { positions, ...details } = data.details!;
-      resolve({ ok: true, ...details, ...(positions !== undefined && { topics: positions }) });
-    }
+    resolve(answerOf(type, data) as TestAnswer);
   }
 }
