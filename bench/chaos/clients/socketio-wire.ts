@@ -25,7 +25,7 @@ export class SocketIoWire implements Wire {
 
   constructor(
     kind: Exclude<WireKind, 'json'>,
-    { port, token, sessionId, positions }: WireOpening,
+    { port, token, sessionId }: WireOpening,
     private readonly handlers: WireHandlers,
   ) {
     const socket = io(`http://127.0.0.1:${port}`, {
@@ -36,7 +36,6 @@ export class SocketIoWire implements Wire {
       auth: {
         token,
         ...(sessionId !== undefined && { session_id: sessionId }),
-        ...(positions !== undefined && { positions }),
       },
     });
     this.socket = socket;

@@ -1,4 +1,4 @@
-import type { Position, Positions } from '../../../shared/position.js';
+import type { Position } from '../../../shared/position.js';
 
 /** How a client talks to the service. `upgrade` begins with polling and goes on with a WebSocket, as browsers do. */
 export type WireKind = 'websocket' | 'polling' | 'upgrade' | 'json';
@@ -49,7 +49,6 @@ export interface WireOpening {
   readonly port: number;
   readonly token: string;
   readonly sessionId?: string;
-  readonly positions?: Positions;
 }
 
 /** Opens a connection. */
