@@ -1,4 +1,4 @@
-import { io, type Socket } from 'socket.io-client';
+import type { Socket } from 'socket.io-client';
 import type { Message } from '../../shared/message.js';
 import { answerOf, frameOf } from '../../bench/chaos/clients/json-frames.js';
 import { connectClient, JsonClient, type TestAnswer } from './clients.js';
@@ -29,32 +29,28 @@ export async function connectUnawaited(
   roles: readonly string[],
 ): Promise<UnawaitedClient> {
   return wire === 'Socket.IO'
-    ? SocketIoClient.connect(service.url, tokenOf(userId, { roles }))
+    ? SocketIoClient.connect(service.url, userId, roles)
     : FrameClient.connect(service.webSocketUrl, userId, roles);
 }
 
 class SocketIoClient implements UnawaitedClient {
-  readonly messages: Message[] = [];
+  /** Kept, because a socket that is closed has no id. */
+  readonly connectionId: string;
 
   private constructor(
     private readonly socket: Socket,
-    readonly connectionId: string,
+    readonly messages: readonly Message[],
   ) {
-    socket.on('message', (message: Message) => this.messages.push(message));
+    this.connectionId = socket.id!;
   }
 
-  static async connect(url: string, token: string): Promise<SocketIoClient> {
-    const socket = io(url, {
-      forceNew: true,
-      reconnection: false,
-      transports: ['websocket'],
-      auth: { token },
+  static async connect(url: string, userId: string, roles: readonly string[]): Promise<SocketIoClient> {
+    const messages: Message[] = [];
+    const socket = await connectClient(url, userId, {
+      auth: { token: tokenOf(userId, { roles }) },
+      listen: (client) => client.on('message', (message: Message) => messages.push(message)),
     });
-    await new Promise<void>((resolve, reject) => {
-      socket.once('status', () => resolve());
-      socket.once('connect_error', reject);
-    });
-    return new SocketIoClient(socket, socket.id!);
+    return new SocketIoClient(socket, messages);
   }
 
   send({ command, request }: SentCommand): Promise<TestAnswer> {
