@@ -290,9 +290,19 @@ export class TopicHub implements Topics, BrokerListener {
     if (known !== undefined) return known;
     const { audience, broker, log, acks, onDelivered, tracer, clock } = this.dependencies;
     const { settings } = this;
-    const { schedule } = this.flusher;
     const activeTopic = new ActiveTopic(
-      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, tracer, clock, log, schedule },
+      {
+        audience,
+        blocks: this.blocks,
+        counts: this.counts,
+        acks,
+        onDelivered,
+        tracer,
+        clock,
+        log,
+        schedule: this.flusher.schedule,
+        onOtherLog: (name, end) => this.active.get(name)?.feed.check(end),
+      },
       topic,
       {
         window: { windowMs: settings.fanoutWindowMs, maxWindowMs: settings.fanoutWindowMaxMs },
