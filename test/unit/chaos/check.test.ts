@@ -149,6 +149,16 @@ describe('[CHAOS] the checker of histories', () => {
       const start = [say.subscribed('s', 0), say.message('s', 1), say.fault(0, 2)];
       deepEqual(broken(...start, say.gap('s', 1, 'e2'), ...log(1, 1)), ['P5.3']);
     });
+    it('allows a session to announce a loss again that its client has been notified of, and no other one', () => {
+      const [start, again] = [say.subscribed('s', 0), [say.message('s', 1), say.fault(0, 3)]];
+      const resumed = (by: 'command' | 'session') => [
+        say.connected('s', 2, true),
+        say.subscribed('s', 1, { by, recovered: false, missed: 1 }),
+      ];
+      deepEqual(broken(start, say.gap('s', 0), ...again, ...resumed('session'), ...log(1, 1)), []);
+      deepEqual(broken(start, say.gap('s', 0), ...again, ...resumed('command'), ...log(1, 1)), ['P5.3']);
+      deepEqual(broken(start, ...again, ...resumed('session'), ...log(1, 1)), ['P5.3']);
+    });
   });
 
   describe('P6 confirmed', () => {
