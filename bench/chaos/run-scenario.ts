@@ -165,10 +165,13 @@ async function settle(world: World, topics: readonly string[], open: OpenWire): 
 /** What replicas say of presence, when they agree with the clients or the time for that is over. */
 async function recordPresence(world: World, topic: string, open: OpenWire): Promise<void> {
   const connected = () =>
-    world.subscribers
-      .filter(({ isUp, subscribed }) => isUp && subscribed.has(topic))
-      .map(({ name }) => name)
-      .sort();
+    [
+      ...new Set(
+        world.subscribers
+          .filter(({ isUp, subscribed }) => isUp && subscribed.has(topic))
+          .map(({ user }) => user),
+      ),
+    ].sort();
   for (const door of world.doors) {
     let users: string[] | undefined;
     await waitUntil(

@@ -5,7 +5,7 @@ const transports = {
   websocket: ['websocket'],
   polling: ['polling'],
   upgrade: ['polling', 'websocket'],
-} as const satisfies Record<Exclude<WireKind, 'json'>, readonly string[]>;
+} as const satisfies Record<Exclude<WireKind, 'json' | 'http'>, readonly string[]>;
 
 /** The WebSocket under a Socket.IO client; polling has none. */
 interface UnderlyingWebSocket {
@@ -24,7 +24,7 @@ export class SocketIoWire implements Wire {
   private isOver = false;
 
   constructor(
-    kind: Exclude<WireKind, 'json'>,
+    kind: keyof typeof transports,
     { port, token, sessionId }: WireOpening,
     private readonly handlers: WireHandlers,
   ) {
