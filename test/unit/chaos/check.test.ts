@@ -172,6 +172,17 @@ describe('[CHAOS] the checker of histories', () => {
       sequence: 1,
       delivered,
     });
+    it('finds a publish that is reported as delivered to more connections than have received it', () => {
+      const confirmed = (delivered: number): HistoryFact => ({
+        ...(say.acknowledged('m1', 1) as Extract<HistoryFact, { outcome: 'acknowledged' }>),
+        delivered,
+        expected: 2,
+      });
+      const received = [say.message('s', 1), say.message('other', 1)];
+      deepEqual(broken(say.publish('m1'), ...received, confirmed(2), ...log(1, 1).slice(2)), []);
+      deepEqual(broken(say.publish('m1'), received[0]!, confirmed(2), ...log(1, 1).slice(2)), ['P6.1']);
+      deepEqual(broken(say.publish('m1'), ...received, confirmed(3), ...log(1, 1).slice(2)), ['P6.1']);
+    });
     const arrived = (sequence: number, body = 'b-d-1'): HistoryFact => ({
       kind: 'direct-received',
       client: 's',
