@@ -18,11 +18,11 @@ const {
   symlinkSync,
   writeFileSync,
 } = require('node:fs');
-const { createServer } = require('node:net');
 const { tmpdir } = require('node:os');
 const { basename, join } = require('node:path');
 const { setTimeout: delay } = require('node:timers/promises');
 const { manifestCheck, objectsOf } = require('./deployment-files.cjs');
+const { freePort } = require('./free-port.cjs');
 
 const helmVersion = 'v3.22.0';
 const pm2Version = '7.0.4';
@@ -135,16 +135,6 @@ async function testChart() {
       }
       if (!output.includes(message)) throw new Error(output || 'it was rendered');
     });
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function until(condition, what) {

@@ -6,10 +6,10 @@
 //   npm run test:foreign -- java    this one only
 const { spawn, spawnSync } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
-const { createServer } = require('node:net');
 const { delimiter, join } = require('node:path');
 const { setTimeout: delay } = require('node:timers/promises');
 const jwt = require('jsonwebtoken');
+const { freePort } = require('./free-port.cjs');
 
 const root = join(__dirname, '..');
 const sources = join(root, 'test', 'foreign');
@@ -180,14 +180,4 @@ function isInstalled(tool) {
 
 function lastLines(text) {
   return text.trim().split('\n').slice(-3).join(' | ');
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

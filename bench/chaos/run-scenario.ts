@@ -1,3 +1,4 @@
+import { seededRandom } from '../seeded-random.js';
 import { check } from './checker/check.js';
 import { HistoryIndex } from './checker/history-index.js';
 import { presence } from './checker/rules/presence.js';
@@ -13,7 +14,6 @@ import { Recorder } from './history/recorder.js';
 import { waitUntil } from './processes/wait.js';
 import { readLog, readPresence } from './reading.js';
 import { publisherKinds, subscriberKinds, type Load, type Scenario } from './scenarios/scenario.js';
-import { seededRandom } from './seeded-random.js';
 import { World, type Apps } from './world.js';
 
 export interface ScenarioRun {
@@ -165,10 +165,13 @@ async function settle(world: World, topics: readonly string[], open: OpenWire): 
 /** What replicas say of presence, when they agree with the clients or the time for that is over. */
 async function recordPresence(world: World, topic: string, open: OpenWire): Promise<void> {
   const connected = () =>
-    world.subscribers
-      .filter(({ isUp, subscribed }) => isUp && subscribed.has(topic))
-      .map(({ name }) => name)
-      .sort();
+    [
+      ...new Set(
+        world.subscribers
+          .filter(({ isUp, subscribed }) => isUp && subscribed.has(topic))
+          .map(({ user }) => user),
+      ),
+    ].sort();
   for (const door of world.doors) {
     let users: string[] | undefined;
     await waitUntil(

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Door, Random } from './clients/client.js';
+import type { Random } from '../seeded-random.js';
+import type { Door } from './clients/client.js';
 import { FaultProxy } from './faults/fault-proxy.js';
 import type { LossWindow } from './history/event.js';
 import type { Recorder } from './history/recorder.js';
@@ -57,6 +58,7 @@ export class World {
   /** Subscribers that do not stay; they are among the others too. */
   readonly guests: Subscriber[] = [];
   readonly publishers: Publisher[] = [];
+  private tabs = 0;
 
   private constructor(
     readonly members: readonly Member[],
@@ -140,14 +142,27 @@ export class World {
     this.recorder.add({ kind: 'fault', what, ...(loses !== undefined && { loses }) });
   }
 
+  /** Opens a second connection with the session of a client. */
+  duplicateTab(of: Subscriber): Subscriber {
+    const tab = of.duplicate(`${of.user}-tab${++this.tabs}`);
+    this.note(`the tab of ${of.name} is duplicated: ${tab.name}`);
+    this.subscribers.push(tab);
+    tab.start();
+    return tab;
+  }
+
+  /** A client ends for good. */
+  leaveForGood(client: Subscriber): void {
+    this.note(`${client.name} leaves for good`);
+    this.subscribers.splice(this.subscribers.indexOf(client), 1);
+    client.stop();
+  }
+
   async killReplica({ replica }: Member): Promise<void> {
     this.note(`kill -9 of replica ${replica.name}`);
     await replica.kill();
     const guest = this.guests.pop();
-    if (guest === undefined) return;
-    this.note(`${guest.name} leaves for good`);
-    this.subscribers.splice(this.subscribers.indexOf(guest), 1);
-    guest.stop();
+    if (guest !== undefined) this.leaveForGood(guest);
   }
 
   async stopReplica({ replica }: Member): Promise<void> {

@@ -7,7 +7,7 @@ import type { DeliveryCounts } from './delivery-counts.js';
 import { DeliveryBatch, type Segment } from './delivery-batch.js';
 import type { Outbox } from './outbox.js';
 import type { Audience, Subscriber } from './subscriber.js';
-import type { LogEntry } from '../log/broker.js';
+import type { LogEnd, LogEntry } from '../log/broker.js';
 import { CatchUp, type CatchUpTopic } from './catch-up.js';
 import type { GapReason, OrderedSink } from '../log/feed.js';
 import { isTraced, messageIdOf, timestampOf, viewHeader } from '../log/entry.js';
@@ -34,6 +34,8 @@ interface ActiveTopicDependencies {
   readonly tracer: DeliveryTracer;
   readonly clock: Clock;
   readonly log: Log;
+  /** The log of a topic, which ends here, was read and does not continue what its feed has delivered. */
+  readonly onOtherLog: (topic: string, end: LogEnd) => void;
   /** Requests a call of {@link ActiveTopic.flush} after a number of milliseconds. */
   readonly schedule: (topic: ActiveTopic, delayMs: number) => void;
 }
@@ -176,7 +178,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     }
     if (reason === 'history_trimmed') return;
     for (const reader of this.readers.values()) {
-      if (reason === 'log_lost' || reader.position.sequence > to.sequence) reader.moveTo(this.writtenTo);
+      if (reason === 'log_lost' || reader.position.sequence > to.sequence)
+        reader.moveTo(this.writtenTo, reason);
       else reader.readAgain();
     }
   }
@@ -340,6 +343,10 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     if (this.readers.get(reader.subscriber.id) === reader) this.readers.delete(reader.subscriber.id);
   }
 
+  onOtherLog(end: LogEnd): void {
+    this.dependencies.onOtherLog(this.name, end);
+  }
+
   onDelivered(reader: CatchUp, batch: DeliveryBatch): void {
     const { counts, tracer } = this.dependencies;
     counts.delivered += batch.count;
@@ -349,12 +356,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     }
   }
 
-  onLost(
-    subscriber: Subscriber,
-    from: Position,
-    to: Position,
-    reason: GapReason | 'outbox_overflow' = 'history_trimmed',
-  ): void {
+  onLost(subscriber: Subscriber, from: Position, to: Position, reason: GapReason | 'outbox_overflow'): void {
     this.dependencies.counts.gaps++;
     if (this.starts.has(subscriber.id)) this.starts.set(subscriber.id, to);
     subscriber.emit('gap', {

@@ -2,6 +2,8 @@ import type { Position } from '../../shared/position.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 import type { DeliveryBatch } from './delivery-batch.js';
 import type { Subscriber } from './subscriber.js';
+import type { LogEnd } from '../log/broker.js';
+import type { GapReason } from '../log/feed.js';
 import type { Log } from '../logging/log.js';
 import type { LogBlocks } from './log-blocks.js';
 
@@ -12,7 +14,9 @@ export interface CatchUpTopic {
   readonly written: Position;
   /** Called when the reader has reached `written`; it is live from now on. */
   onCaughtUp(reader: CatchUp): void;
-  onLost(subscriber: Subscriber, from: Position, to: Position): void;
+  onLost(subscriber: Subscriber, from: Position, to: Position, reason: GapReason): void;
+  /** Called when the log, which ends here, does not continue the one up to `written`: the feed has not noticed yet. */
+  onOtherLog(end: LogEnd): void;
   onDelivered(reader: CatchUp, batch: DeliveryBatch): void;
 }
 
@@ -55,8 +59,8 @@ export class CatchUp {
   }
 
   /** Continues from this position, after the log has lost messages. */
-  moveTo(position: Position): void {
-    this.topic.onLost(this.subscriber, this.cursor, position);
+  moveTo(position: Position, reason: GapReason): void {
+    this.topic.onLost(this.subscriber, this.cursor, position, reason);
     this.cursor = position;
   }
 
@@ -101,14 +105,19 @@ export class CatchUp {
         this.topic.onCaughtUp(this);
         return;
       }
-      const { lostUpTo, batch } = await this.dependencies.blocks.next(
+      const { lostUpTo, batch, otherLog } = await this.dependencies.blocks.next(
         this.topic.name,
         before.sequence,
-        this.topic.written.sequence,
+        this.topic.written,
       );
       if (this.stopped) return;
       if (this.cursor !== before) continue;
-      if (lostUpTo !== undefined) this.moveTo(lostUpTo);
+      if (otherLog !== undefined) {
+        // Its messages follow the notice of the loss, which comes from the feed.
+        this.topic.onOtherLog(otherLog);
+        throw new Error('the log is another one than that of its feed');
+      }
+      if (lostUpTo !== undefined) this.moveTo(lostUpTo, 'history_trimmed');
       if (batch === undefined) {
         // A shared read can be out of date once. If the log stays shorter than its feed, it is being
         // repaired.

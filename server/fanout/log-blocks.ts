@@ -1,9 +1,9 @@
 import type { Position } from '../../shared/position.js';
 import { CatchUpTurns } from './catch-up-turns.js';
 import { DeliveryBatch, type Segment } from './delivery-batch.js';
-import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
+import type { Broker, LogEnd, LogEntry, LogSlice } from '../log/broker.js';
 import { countBeforeHole } from '../log/holes.js';
-import { epochAt } from '../log/lineage.js';
+import { epochAt, isPositionIn } from '../log/lineage.js';
 
 /**
  * Sequences in one block: at most this many messages are written at once to a subscriber that is catching up.
@@ -18,6 +18,8 @@ interface NextBlock {
   /** Messages between the reader's position and `lostUpTo` are no longer in the log. */
   readonly lostUpTo?: Position;
   readonly batch?: DeliveryBatch;
+  /** End of the log that was read instead, which does not continue the one that the reader follows. */
+  readonly otherLog?: LogEnd;
 }
 
 /** A running read, shared by all readers that need the same block. */
@@ -45,8 +47,12 @@ export class LogBlocks {
     private readonly limitBytes: number,
   ) {}
 
-  /** The messages after `after` up to the end of their block, and not beyond `upTo`. */
-  async next(topic: string, after: number, upTo: number): Promise<NextBlock> {
+  /**
+   * The messages after `after` up to the end of their block, and not beyond `written`, the position that the feed of
+   * the topic has reached: only what is before it is known to be of the log that the reader follows.
+   */
+  async next(topic: string, after: number, written: Position): Promise<NextBlock> {
+    const upTo = written.sequence;
     const known = this.kept.get(nameOf(topic, after));
     if (known !== undefined && known.lastSequence <= upTo) {
       this.kept.delete(nameOf(topic, after));
@@ -64,6 +70,8 @@ export class LogBlocks {
       slice = await reading.slice;
     }
     if (reading.stale) return {};
+    if (slice.end.epoch !== written.epoch && !isPositionIn(slice.end, written))
+      return { otherLog: slice.end };
     // A shared read may be older than `upTo`: the next call returns what it does not contain.
     const end = Math.min(lastOf(slice), blockEnd, upTo, slice.end.sequence);
     if (end <= after) return {};

@@ -18,7 +18,7 @@ export interface AwaitedTopic {
  * position moves only when the client names it, or answers a heartbeat that was sent after the messages.
  */
 export class LiveSession {
-  /** When it was last written, on the monotonic clock, in milliseconds. */
+  /** When it was last written, on the monotonic clock, in milliseconds; -Infinity if it should be written soon. */
   savedAt = -Infinity;
   /** Whether the session differs from the stored one. */
   changed = true;
@@ -132,7 +132,13 @@ export class LiveSession {
    * to its transport by then. `handed` holds the positions passed by now.
    */
   heartbeat(handed: Map<string, Position>): void {
-    if (this.noted !== undefined && this.proved.advance(this.noted)) this.changed = true;
+    if (this.noted !== undefined) {
+      const { hasMoved, hasNewEpoch } = this.proved.advance(this.noted);
+      if (hasMoved) this.changed = true;
+      // The stored position may be in a log that is lost. If the replica dies now, the client would be notified of
+      // that loss again.
+      if (hasNewEpoch) this.savedAt = -Infinity;
+    }
     this.noted = this.proved.isSame(handed) ? undefined : handed;
   }
 }

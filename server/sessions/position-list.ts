@@ -41,16 +41,19 @@ export class PositionList {
     return true;
   }
 
-  /** Moves known topics to these positions. True if any has moved. */
-  advance(to: ReadonlyMap<string, Position>): boolean {
-    let moved = false;
+  /** Moves known topics to these positions. Returns whether any has moved, and whether one has moved to another epoch. */
+  advance(to: ReadonlyMap<string, Position>): { hasMoved: boolean; hasNewEpoch: boolean } {
+    let hasMoved = false;
+    let hasNewEpoch = false;
     this.topics.forEach((topic, i) => {
       const position = to.get(topic);
-      if (position === undefined || isSame(position, this.positions[i]!)) return;
+      const before = this.positions[i]!;
+      if (position === undefined || isSame(position, before)) return;
       this.positions[i] = position;
-      moved = true;
+      hasMoved = true;
+      hasNewEpoch ||= position.epoch !== before.epoch;
     });
-    return moved;
+    return { hasMoved, hasNewEpoch };
   }
 
   isSame(other: ReadonlyMap<string, Position>): boolean {

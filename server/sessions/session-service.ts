@@ -33,7 +33,7 @@ interface SessionServiceSettings {
   readonly ttlMs: number;
 }
 
-/** Sessions whose positions move are written at least this often, in milliseconds. */
+/** Sessions whose positions move within their epochs are written at least this often, in milliseconds. */
 const movingMs = 10_000;
 /** A connection waits this long for its session; then the session follows. */
 const patienceMs = 3000;

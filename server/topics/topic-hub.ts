@@ -290,9 +290,19 @@ export class TopicHub implements Topics, BrokerListener {
     if (known !== undefined) return known;
     const { audience, broker, log, acks, onDelivered, tracer, clock } = this.dependencies;
     const { settings } = this;
-    const { schedule } = this.flusher;
     const activeTopic = new ActiveTopic(
-      { audience, blocks: this.blocks, counts: this.counts, acks, onDelivered, tracer, clock, log, schedule },
+      {
+        audience,
+        blocks: this.blocks,
+        counts: this.counts,
+        acks,
+        onDelivered,
+        tracer,
+        clock,
+        log,
+        schedule: this.flusher.schedule,
+        onOtherLog: (name, end) => this.active.get(name)?.feed.check(end),
+      },
       topic,
       {
         window: { windowMs: settings.fanoutWindowMs, maxWindowMs: settings.fanoutWindowMaxMs },
@@ -339,12 +349,14 @@ export class TopicHub implements Topics, BrokerListener {
       return { since, recovered: false, missed: written.sequence };
     }
     const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
-    const inside = isPositionIn(end, since);
+    if (!isPositionIn(end, since)) return { since, recovered: false, missed: lostAtLeast(end) };
     // The client was served by a replica that is ahead of this one. Its messages must not come again.
-    if (inside && (since.sequence > written.sequence || end.epoch !== written.epoch))
-      await activation.feed.reach(end);
-    const recovered = inside && since.sequence + 1 >= end.firstSequence;
-    return { since, recovered, missed: inside ? end.sequence - since.sequence : lostAtLeast(end) };
+    if (since.sequence > written.sequence || end.epoch !== written.epoch) await activation.feed.reach(end);
+    // The log may have been lost since it was read.
+    const { position } = activation.feed;
+    if (!isPositionIn(position, since)) return { since, recovered: false, missed: position.sequence };
+    const recovered = since.sequence + 1 >= end.firstSequence;
+    return { since, recovered, missed: end.sequence - since.sequence };
   }
 
   /**

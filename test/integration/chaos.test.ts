@@ -22,11 +22,16 @@ async function chaos(...args: readonly string[]): Promise<{ exitCode: number; ou
 describe('[CHAOS] npm run chaos', function () {
   this.timeout(180_000);
 
-  it(`finds every promise kept while replicas are killed and stopped and clients are cut off (SEED=${seed})`, async () => {
-    const { exitCode, output } = await chaos('--scenario', 'short', '--seed', seed);
-    equal(exitCode, 0, output);
-    match(output, new RegExp(`short +seed ${seed} .* clean`));
-  });
+  const short = [
+    { scenario: 'short', what: 'replicas are killed and stopped and clients are cut off' },
+    { scenario: 'short-redis', what: 'Redis is out of reach, stands still, and loses everything' },
+  ];
+  for (const { scenario, what } of short)
+    it(`finds every promise kept while ${what} (SEED=${seed})`, async () => {
+      const { exitCode, output } = await chaos('--scenario', scenario, '--seed', seed);
+      equal(exitCode, 0, output);
+      match(output, new RegExp(`${scenario} +seed ${seed} .* clean`));
+    });
 
   it('names an unknown scenario or breach', async () => {
     const scenario = await chaos('--scenario', 'nothing');

@@ -13,7 +13,7 @@ import {
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { TestRedis } from '../support/redis.js';
 import { tokenOf } from '../support/replica.js';
-import { seededRandom } from '../support/seeded-random.js';
+import { seededRandom } from '../../bench/seeded-random.js';
 import { connectUnawaited, type SentCommand, type UnawaitedClient } from '../support/unawaited-client.js';
 import { until } from '../support/wait.js';
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { connectClient } from '../support/clients.js';
 import { tokenOf } from '../support/replica.js';
-import { seededRandom } from '../support/seeded-random.js';
+import { seededRandom } from '../../bench/seeded-random.js';
 import { TcpClient } from '../support/tcp-client.js';
 import { until } from '../support/wait.js';
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { endsWithTests } from '../support/ends-with-tests.js';
 import { secret, tokenOf } from '../support/replica.js';
 import { root } from '../support/root.js';
 import { freePort, until } from '../support/wait.js';
@@ -34,6 +35,7 @@ async function start(through: 'socket' | 'pipe', limits: NodeJS.ProcessEnv = {})
       ...limits,
     },
   });
+  endsWithTests(child);
   await until(() => isUp(port), 'the service listens', 20_000);
   return { port, child };
 }

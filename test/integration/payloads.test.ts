@@ -129,12 +129,14 @@ describe('[PAY] what clients publish', function () {
       }),
     );
     await Promise.all(sent);
-    const zoe = await connectClient(embedded.url, 'zoe', { transports: ['polling'] });
-    // The inbox is sent again to each connection, until its messages are acknowledged.
-    zoe.disconnect();
     const direct: Message[] = [];
-    zoe.on('direct', (message: Message, done: () => void) => (direct.push(message), done()));
-    zoe.connect().on('disconnect', (reason) => ends.push(reason));
+    const zoe = await connectClient(embedded.url, 'zoe', {
+      transports: ['polling'],
+      listen: (socket) => {
+        socket.on('direct', (message: Message, done: () => void) => (direct.push(message), done()));
+        socket.on('disconnect', (reason) => ends.push(reason));
+      },
+    });
     await until(() => direct.length === sent.length, 'the inbox is read');
     zoe.removeAllListeners('disconnect').disconnect();
   });

@@ -77,7 +77,10 @@ describe('presence across replicas', function () {
     const ann = await member(a, 'ann', true);
     await member(b, 'bob');
     await member(b, 'cat');
-    await until(() => ann.events.includes('join cat'), 'both are present');
+    await until(
+      () => ['join bob', 'join cat'].every((event) => ann.events.includes(event)),
+      'both are present',
+    );
     await b.end('SIGKILL');
     const again = await startReplica('b');
     const cat = await member(again, 'cat');

@@ -3,7 +3,6 @@ import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { io } from 'socket.io-client';
 import WebSocket from 'ws';
 import { RefusalError } from '../../server/index.js';
 import type { Message } from '../../shared/message.js';
@@ -92,21 +91,17 @@ for (const storage of ['memory', 'redis'] as const) {
     it('reach a user, now or later', async () => {
       const sent = await one.service.direct('later', { n: 1 });
       assert.deepEqual([sent.queued, sent.recipients], [true, 0]);
-      const waiting = new Promise<{ sender: string | null; payload: unknown }>((resolve) => {
-        void connectClient(two.url, 'later', {}).then((socket) => open.push(socket));
-        const socket = io(two.url, {
-          forceNew: true,
-          transports: ['websocket'],
-          auth: { token: tokenOf('later') },
-        });
-        open.push(socket);
-        socket.on('direct', (message: { sender: string | null; payload: unknown }, confirm: () => void) => {
-          confirm();
-          resolve(message);
-        });
+      const got: Message[] = [];
+      const socket = await connectClient(two.url, 'later', {
+        listen: (client) =>
+          client.on('direct', (message: Message, confirm: () => void) => {
+            confirm();
+            got.push(message);
+          }),
       });
-      const { sender, payload } = await waiting;
-      assert.deepEqual([sender, payload], [null, { n: 1 }]);
+      open.push(socket);
+      await until(() => got.length > 0, 'it is delivered');
+      assert.deepEqual([got[0]!.sender, got[0]!.payload], [null, { n: 1 }]);
     });
 
     it('are handed to the program in order, at its own pace, and from a position on', async () => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Server } from 'socket.io';
 import type { Service } from '../../server/index.js';
 import { startEmbedded } from '../support/embedded-service.js';
+import { endsWithTests } from '../support/ends-with-tests.js';
 import { tokenOf } from '../support/replica.js';
 import { root } from '../support/root.js';
 import { until } from '../support/wait.js';
@@ -30,6 +31,7 @@ class RunningProgram {
       env: { PATH, ...(token !== undefined && { TOKEN: token }) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    endsWithTests(this.process);
     for (const stream of [this.process.stdout!, this.process.stderr!])
       stream.on('data', (data: Buffer) => (this.output += data.toString()));
   }

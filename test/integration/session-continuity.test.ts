@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { createClient } from 'redis';
-import { io, type Socket } from 'socket.io-client';
+import type { Socket } from 'socket.io-client';
 import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import { request as call } from '../support/admin.js';
-import { emit } from '../support/clients.js';
+import { connectClient, emit } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
-import { TestReplica, tokenOf } from '../support/replica.js';
+import { TestReplica } from '../support/replica.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/wait.js';
 
@@ -16,39 +16,26 @@ interface Status {
   topics: { topic: string; recovered?: boolean }[];
 }
 
-/** A client that records what it receives, without its first `status`. */
+/** A client that records what it receives. */
 class Client {
   readonly messages: Message[] = [];
   readonly directs: Message[] = [];
   readonly gaps: { topic: string; reason: string; previous: Position }[] = [];
-  readonly statuses: { status: string; details: { session_id?: string; topics?: string[] } }[] = [];
   readonly acks: (() => void)[] = [];
 
-  /** The details of its first `status`. */
-  status!: Status;
+  socket!: Awaited<ReturnType<typeof connectClient>>;
 
-  private constructor(readonly socket: Socket) {
-    socket.on('message', (message: Message) => this.messages.push(message));
-    socket.on('direct', (message: Message, ack: () => void) => {
-      this.directs.push(message);
-      this.acks.push(ack);
-    });
-    socket.on('gap', (gap: Client['gaps'][number]) => this.gaps.push(gap));
-  }
+  private constructor() {}
 
   static async connect(url: string, user: string, auth: object = {}): Promise<Client> {
-    const options = { forceNew: true, reconnection: false, transports: ['websocket'] };
-    const socket = io(url, { ...options, auth: { token: tokenOf(user), ...auth } });
-    // Before anything arrives: messages may come together with the status.
-    const client = new Client(socket);
-    client.status = await new Promise((resolve, reject) => {
-      socket.once('connect_error', reject);
-      socket.once('status', ({ details }: { details: Status }) => {
-        socket.on('status', (status: Client['statuses'][number]) => client.statuses.push(status));
-        resolve(details);
-      });
-    });
+    const client = new Client();
+    client.socket = await connectClient(url, user, { auth, listen: (socket) => client.listen(socket) });
     return client;
+  }
+
+  /** The details of its first `status`. */
+  get status(): Status {
+    return this.socket.status as unknown as Status;
   }
 
   get topics(): string[] {
@@ -66,6 +53,15 @@ class Client {
   /** Without a farewell to Socket.IO. */
   cut(): void {
     this.socket.io.engine.close();
+  }
+
+  private listen(socket: Socket): void {
+    socket.on('message', (message: Message) => this.messages.push(message));
+    socket.on('direct', (message: Message, ack: () => void) => {
+      this.directs.push(message);
+      this.acks.push(ack);
+    });
+    socket.on('gap', (gap: Client['gaps'][number]) => this.gaps.push(gap));
   }
 }
 

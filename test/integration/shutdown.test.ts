@@ -46,10 +46,12 @@ describe('[STOP] a process that is told to stop', function () {
     );
     await freeze(main.url, { json: 2, webSockets: 2, pollings: 1 });
     const half = closing(new TcpClient(main.url), (client) => client.reset());
-    half.post('/api/publish', 100, '{"topic"', `Authorization: Bearer ${tokenOf('half')}\r\n`);
+    const headers = `Authorization: Bearer ${tokenOf('half')}\r\nExpect: 100-continue\r\n`;
+    half.post('/api/publish', 100, '{"topic"', headers);
     const halfHead = closing(new TcpClient(main.url), (client) => client.reset());
     halfHead.write('POST /api/publish HTTP/1.1\r\nHost:');
-    await sleep(100);
+    const goOn = 'HTTP/1.1 100 Continue\r\n\r\n';
+    await until(() => half.received === goOn, 'the request is in progress');
 
     main.signal('SIGTERM');
     assert.equal(await main.ended(), 0, main.output);
@@ -58,7 +60,7 @@ describe('[STOP] a process that is told to stop', function () {
     assert.deepEqual([...new Set(crowd.reasons)], ['transport close']);
     const [stopped] = main.logged('Stopped');
     assert.ok(Number(stopped?.['took_ms']) < 3000, JSON.stringify(stopped));
-    assert.match(half.received, /^HTTP\/1\.1 503 .*"code":"shutting_down"/s);
+    assert.match(half.received.slice(goOn.length), /^HTTP\/1\.1 503 .*"code":"shutting_down"/s);
     await until(
       () => [half, halfHead].every(({ ended, closed }) => ended || closed),
       'both connections have ended',

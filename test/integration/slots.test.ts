@@ -1,42 +1,11 @@
 import assert from 'node:assert/strict';
-import { connect, type Socket as TcpSocket } from 'node:net';
 import WebSocket from 'ws';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { PacketClient } from '../support/packet-client.js';
 import { tokenOf } from '../support/replica.js';
+import { TcpClient } from '../support/tcp-client.js';
 import { until } from '../support/wait.js';
-import { resetSocket } from '../../bench/reset-socket.js';
-
-/** A TCP connection whose client never closes its side, and what it has received. */
-class RawClient {
-  received = '';
-  /** The service closed its side. */
-  ended = false;
-  private readonly socket: TcpSocket;
-
-  constructor(url: string) {
-    this.socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true });
-    this.socket.on('error', () => {});
-    this.socket.on('data', (data: Buffer) => (this.received += data.toString()));
-    this.socket.on('end', () => (this.ended = true));
-  }
-
-  get(path: string): void {
-    this.socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  }
-
-  upgrade(path: string): void {
-    this.socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-        'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n',
-    );
-  }
-
-  reset(): void {
-    resetSocket(this.socket);
-  }
-}
 
 /** Whether a user can connect, and leave. */
 async function canConnect(url: string, userId: string): Promise<boolean> {
@@ -62,7 +31,7 @@ describe('[LIMITS] a connection slot is released', function () {
   afterEach(() => embedded.service.close());
 
   it('when an upgrade is refused, also if the client never closes its side', async () => {
-    const client = new RawClient(embedded.url);
+    const client = new TcpClient(embedded.url);
     client.upgrade('/ws?token=wrong');
     await until(() => client.ended, 'the upgrade is refused');
     assert.match(client.received, /^HTTP\/1\.1 401 /);
@@ -104,12 +73,12 @@ describe('[LIMITS] the slot of a handshake that fails', function () {
     );
     let failed = 0;
     service.io.engine.on('connection_error', () => failed++);
-    const client = new RawClient(url);
-    client.get('/slow');
-    client.get('/socket.io/?EIO=3&transport=polling');
-    await until(() => failed === 1, 'the handshake has failed');
-    client.reset();
+    const client = new TcpClient(url);
     try {
+      client.get('/slow');
+      client.get('/socket.io/?EIO=3&transport=polling');
+      await until(() => failed === 1, 'the handshake has failed');
+      client.reset();
       await until(() => canConnect(url, 'ann'), 'another client can connect');
     } finally {
       await service.close();
@@ -173,7 +142,7 @@ describe('[WIRE] upgrades', function () {
     const published = emit(publisher, 'publish', { topic: 'news', payload: 1 });
     await until(() => publishing, 'the hook waits');
     const closed = service.close();
-    const client = new RawClient(url);
+    const client = new TcpClient(url);
     client.upgrade(`/ws?token=${tokenOf('bob')}`);
     await until(() => client.ended, 'the upgrade is answered', 2000);
     assert.match(client.received, /^HTTP\/1\.1 503 [^]*"code":"shutting_down"/);

@@ -55,12 +55,13 @@ for (const storage of ['memory', 'Redis'] as const) {
 
     const connect = async (roles: string[], auth: object = {}) => {
       const name = `ann-${storage}-${user}`;
+      const statuses: Status[] = [];
       const client = await connectClient(service.url, name, {
         auth: { token: tokenOf(name, { roles }), ...auth },
+        listen: (socket) =>
+          socket.once('status', () => socket.on('status', (status: Status) => statuses.push(status))),
       });
       closing.push(() => client.disconnect());
-      const statuses: Status[] = [];
-      client.on('status', (status: Status) => statuses.push(status));
       const refresh = (next: object) => emit(client, 'refresh', { token: tokenOf(name, next) });
       return Object.assign(client, { statuses, refresh });
     };

@@ -138,19 +138,15 @@ for (const transport of ['websocket', 'polling'] as const) {
       await sleep(300);
       for (let n = 6; n <= 9; n++) await ask(publisher, 'publish', { topic: 'session', payload: n });
       const resume = async (auth: object) => {
-        const socket = io(b.url, {
-          forceNew: true,
+        const messages: Message[] = [];
+        const socket = await connectClient(b.url, 'bob', {
           transports: [transport],
-          auth: { token: tokenOf('bob'), session_id: first.status['session_id'], ...auth },
+          auth: { session_id: first.status['session_id'], ...auth },
+          listen: (resumed) => resumed.on('message', (message: Message) => messages.push(message)),
         });
         open.push(socket);
-        const messages: Message[] = [];
-        socket.on('message', (message: Message) => messages.push(message));
-        const status = await new Promise<{ details: Record<string, unknown> }>((resolve) =>
-          socket.once('status', resolve),
-        );
-        assert.equal(status.details['session_id'], first.status['session_id']);
-        assert.equal(status.details['recovered'], true);
+        assert.equal(socket.status['session_id'], first.status['session_id']);
+        assert.equal(socket.status['recovered'], true);
         return messages;
       };
       const after = await resume({});
@@ -613,16 +609,15 @@ for (const storage of ['redis', 'memory'] as const) {
       for (const n of [1, 2, 3]) assert.equal((await send(n)).ok, true);
       const refused = await send(4);
       assert.deepEqual([refused.ok, refused.error?.code], [false, 'busy']);
-      const bob = await connectClient(replica.url, 'bob', { autoConnect: true });
       const got: unknown[] = [];
       const acknowledgements: (() => void)[] = [];
-      bob.on('direct', ({ payload }: Message, acknowledge: () => void) => {
-        got.push(payload);
-        acknowledgements.push(acknowledge);
+      const bob = await connectClient(replica.url, 'bob', {
+        listen: (socket) =>
+          socket.on('direct', ({ payload }: Message, acknowledge: () => void) => {
+            got.push(payload);
+            acknowledgements.push(acknowledge);
+          }),
       });
-      // Messages that arrived before the listener are still in the inbox, for the next connection.
-      bob.disconnect();
-      bob.connect();
       await until(() => got.length === 3, 'the inbox arrives');
       assert.deepEqual(got, [1, 2, 3]);
       acknowledgements[0]!();

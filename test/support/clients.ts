@@ -21,13 +21,23 @@ export function emit(socket: Socket, command: string, request: object): Promise<
   return socket.timeout(10_000).emitWithAck(command, request) as Promise<TestAnswer>;
 }
 
+/** How a client of a test connects, beside its token. */
+export interface ClientOptions extends Partial<ManagerOptions & SocketOptions> {
+  readonly auth?: object;
+  /**
+   * Adds listeners before anything can arrive. What comes in one piece with the `status`, such as the messages that a
+   * session has missed, is emitted before the caller has the client.
+   */
+  readonly listen?: (socket: Socket) => void;
+}
+
 /** An unmodified Socket.IO client. Resolves when it has its `status`. */
 export async function connectClient(
   url: string,
   userId: string,
-  options: Partial<ManagerOptions & SocketOptions> & { auth?: object } = {},
+  options: ClientOptions = {},
 ): Promise<Socket & { status: Record<string, unknown> }> {
-  const { auth, ...rest } = options;
+  const { auth, listen, ...rest } = options;
   const socket = io(url, {
     forceNew: true,
     reconnection: false,
@@ -35,6 +45,7 @@ export async function connectClient(
     auth: { token: tokenOf(userId), ...auth },
     ...rest,
   });
+  listen?.(socket);
   const status = await new Promise<{ details: Record<string, unknown> }>((resolve, reject) => {
     socket.once('status', resolve);
     socket.once('connect_error', reject);

@@ -6,6 +6,13 @@ export class Closing {
     this.parts.push(close);
   }
 
+  /** Adds what is being started. */
+  async started<Part extends { stop(): Promise<unknown> }>(starting: Promise<Part>): Promise<Part> {
+    const part = await starting;
+    this.add(() => part.stop());
+    return part;
+  }
+
   async close(): Promise<void> {
     const errors: unknown[] = [];
     for (const close of this.parts.splice(0).reverse())

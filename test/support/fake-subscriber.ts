@@ -32,6 +32,8 @@ export class FakeSubscriber implements Subscriber {
   private read = 0;
   /** Called when the service closes the connection. */
   onDisconnect = (): void => {};
+  /** Whether a message may follow a position of its topic without a gap. */
+  isContinued = (_topic: string, _at: Position, _next: Position): boolean => true;
 
   constructor(
     dependencies: { readonly clock: FakeClock; readonly budget: SendBufferBudget },
@@ -86,6 +88,10 @@ export class FakeSubscriber implements Subscriber {
     if (at === undefined) return;
     assert.equal(sequence, at.sequence + 1, `${this.id} gets the next message of ${topic}`);
     assert.ok(payload.startsWith(`${epoch}:${sequence} `), 'the message of that position');
+    assert.ok(
+      this.isContinued(topic, at, { epoch, sequence }),
+      `${this.id} gets ${epoch}:${sequence} of ${topic} behind ${at.epoch}:${at.sequence}, which that log has not had`,
+    );
     this.positions.set(topic, { epoch, sequence });
   }
 

@@ -66,6 +66,7 @@ export class FanOutHarness {
         clock,
         log: silentLog,
         schedule: flusher.schedule,
+        onOtherLog: (_topic, end) => feed.check(end),
       },
       name,
       { window: { windowMs: 5, maxWindowMs: 100 }, overflow: this.settings.overflow },
@@ -85,6 +86,7 @@ export class FanOutHarness {
   ): FakeSubscriber {
     const subscriber = new FakeSubscriber(this, id, wire, transport);
     this.subscribers.set(id, subscriber);
+    subscriber.isContinued = (topic, at, next) => this.topics.get(topic)!.log.isContinued(at, next);
     subscriber.onDisconnect = () => {
       for (const topic of this.topics.values()) this.leave(subscriber, topic);
     };

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import { endsWithTests } from './ends-with-tests.js';
 import { secret } from './replica.js';
 import { root } from './root.js';
 import { freePort, until } from './wait.js';
@@ -18,6 +19,7 @@ export class MainProcess {
       env: { HOME, PATH, JWT_SECRET: secret, HOST: '127.0.0.1', PORT: String(port), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    endsWithTests(this.child);
     for (const stream of [this.child.stdout!, this.child.stderr!])
       stream.on('data', (data: Buffer) => (this.output += data.toString()));
   }

@@ -1,9 +1,9 @@
+import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { silentLog } from '../../server/logging/log.js';
 import type { PresenceAnswer } from '../../server/presence/presence-reader.js';
 import { PresenceService } from '../../server/presence/presence-service.js';
 import { RedisLink } from '../../server/storage/redis/redis-link.js';
 import { RedisPresenceStore } from '../../server/storage/redis/redis-presence-store.js';
-import { FaultyPath } from './faulty-path.js';
 import { redisReplica, type RedisReplica } from './redis-replica.js';
 
 interface PresenceEvent {
@@ -29,17 +29,17 @@ export class PresenceReplica {
 
   private constructor(
     readonly id: string,
-    readonly path: FaultyPath,
+    readonly path: FaultProxy,
     private readonly link: RedisLink,
     private readonly replica: RedisReplica,
     readonly service: PresenceService,
   ) {}
 
   static async start(redisPort: number, id: string): Promise<PresenceReplica> {
-    const path = await FaultyPath.start(redisPort);
+    const path = await FaultProxy.start(redisPort);
     const link = new RedisLink(
       { log: silentLog },
-      { url: path.url, commandTimeoutMs: 200, stallLimitMs: 1000 },
+      { url: `redis://127.0.0.1:${path.port}`, commandTimeoutMs: 200, stallLimitMs: 1000 },
     );
     const replica = redisReplica(link, id, times);
     const { registry, bus } = replica;

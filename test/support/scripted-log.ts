@@ -1,6 +1,6 @@
 import type { Position } from '../../shared/position.js';
 import type { Batch, Broker, LogEnd, LogEntry, LogSlice } from '../../server/log/broker.js';
-import { epochAt } from '../../server/log/lineage.js';
+import { epochAt, isPositionIn } from '../../server/log/lineage.js';
 
 interface LogState {
   readonly epoch: string;
@@ -31,6 +31,8 @@ export class ScriptedLog {
   /** Whether calls are answered only when the test says so. */
   holdsCalls = false;
   private epochs = 1;
+  /** What each epoch continues. */
+  private readonly previousOf = new Map<string, readonly Position[]>([['e1', []]]);
   private state: LogState = { epoch: 'e1', previous: [], sequence: 0, entries: [] };
   /** Earlier states, to which a restored Redis returns. */
   private readonly earlier: LogState[] = [];
@@ -71,6 +73,13 @@ export class ScriptedLog {
     return held && !this.removed.has(`${epoch}:${sequence}`);
   }
 
+  /** Whether one log has had both a position and a message, so that a reader may get the message there without a gap. */
+  isContinued(at: Position, message: Position): boolean {
+    const hasHad = ({ epoch }: Position, position: Position) =>
+      isPositionIn({ epoch, sequence: Infinity, previous: this.previousOf.get(epoch)! }, position);
+    return hasHad(message, at) || hasHad(at, message);
+  }
+
   append(count: number): Batch {
     this.earlier.push(this.state);
     const { epoch, sequence } = this.state;
@@ -107,17 +116,14 @@ export class ScriptedLog {
     const restored = appends === 0 ? this.state : (this.earlier[at] ?? this.state);
     if (appends > 0) this.earlier.length = Math.min(this.earlier.length, at);
     const end = { epoch: restored.epoch, sequence: restored.sequence };
-    this.state = {
-      ...restored,
-      epoch: this.nextEpoch(),
-      previous: [end, ...restored.previous].slice(0, previousMax),
-    };
+    const previous = [end, ...restored.previous].slice(0, previousMax);
+    this.state = { ...restored, epoch: this.nextEpoch(previous), previous };
   }
 
   /** Loses the whole log. */
   lose(): void {
     this.earlier.length = 0;
-    this.state = { epoch: this.nextEpoch(), previous: [], sequence: 0, entries: [] };
+    this.state = { epoch: this.nextEpoch([]), previous: [], sequence: 0, entries: [] };
   }
 
   private keep(isKept: (item: LogEntry, n: number) => boolean): void {
@@ -127,8 +133,10 @@ export class ScriptedLog {
     this.state = { ...this.state, entries: entries.filter(isKept) };
   }
 
-  private nextEpoch(): string {
-    return `e${++this.epochs}`;
+  private nextEpoch(previous: readonly Position[]): string {
+    const epoch = `e${++this.epochs}`;
+    this.previousOf.set(epoch, previous);
+    return epoch;
   }
 
   private slice(after: number, limit: number): LogSlice {

@@ -1,6 +1,7 @@
-import { io, type Socket } from 'socket.io-client';
+import type { Socket } from 'socket.io-client';
 import type { Message } from '../../shared/message.js';
-import { JsonClient, type TestAnswer } from './clients.js';
+import { answerOf, frameOf } from '../../bench/chaos/clients/json-frames.js';
+import { connectClient, JsonClient, type TestAnswer } from './clients.js';
 import { tokenOf } from './replica.js';
 import { until } from './wait.js';
 
@@ -28,32 +29,28 @@ export async function connectUnawaited(
   roles: readonly string[],
 ): Promise<UnawaitedClient> {
   return wire === 'Socket.IO'
-    ? SocketIoClient.connect(service.url, tokenOf(userId, { roles }))
+    ? SocketIoClient.connect(service.url, userId, roles)
     : FrameClient.connect(service.webSocketUrl, userId, roles);
 }
 
 class SocketIoClient implements UnawaitedClient {
-  readonly messages: Message[] = [];
+  /** Kept, because a socket that is closed has no id. */
+  readonly connectionId: string;
 
   private constructor(
     private readonly socket: Socket,
-    readonly connectionId: string,
+    readonly messages: readonly Message[],
   ) {
-    socket.on('message', (message: Message) => this.messages.push(message));
+    this.connectionId = socket.id!;
   }
 
-  static async connect(url: string, token: string): Promise<SocketIoClient> {
-    const socket = io(url, {
-      forceNew: true,
-      reconnection: false,
-      transports: ['websocket'],
-      auth: { token },
+  static async connect(url: string, userId: string, roles: readonly string[]): Promise<SocketIoClient> {
+    const messages: Message[] = [];
+    const socket = await connectClient(url, userId, {
+      auth: { token: tokenOf(userId, { roles }) },
+      listen: (client) => client.on('message', (message: Message) => messages.push(message)),
     });
-    await new Promise<void>((resolve, reject) => {
-      socket.once('status', () => resolve());
-      socket.once('connect_error', reject);
-    });
-    return new SocketIoClient(socket, socket.id!);
+    return new SocketIoClient(socket, messages);
   }
 
   send({ command, request }: SentCommand): Promise<TestAnswer> {
@@ -64,15 +61,6 @@ class SocketIoClient implements UnawaitedClient {
     this.socket.disconnect();
   }
 }
-
-const frameTypes = {
-  subscribe: 'Subscribe',
-  unsubscribe: 'Unsubscribe',
-  publish: 'Broadcast',
-  history: 'GetHistory',
-  missed: 'GetMissedMessages',
-  refresh: 'RefreshToken',
-} as const;
 
 class FrameClient implements UnawaitedClient {
   private sent = 0;
@@ -100,7 +88,7 @@ class FrameClient implements UnawaitedClient {
     const id = ++this.sent;
     return new Promise((resolve) => {
       this.answered.set(id, resolve);
-      this.client.send({ type: frameTypes[command], id, data: request });
+      this.client.send({ type: frameOf[command], id, data: request });
     });
   }
 
@@ -111,17 +99,12 @@ class FrameClient implements UnawaitedClient {
   private onFrame(text: string): void {
     const { type, data, id } = JSON.parse(text) as {
       type: string;
-      data: { details?: Record<string, unknown> };
+      data: Record<string, unknown>;
       id?: number;
     };
     const resolve = this.answered.get(id);
     if (resolve === undefined) return;
     this.answered.delete(id);
-    if (type === 'Error') resolve({ ok: false, error: data as never });
-    else if (type !== 'Status') resolve({ ok: true, ...data });
-    else {
-      const { positions, ...details } = data.details!;
-      resolve({ ok: true, ...details, ...(positions !== undefined && { topics: positions }) });
-    }
+    resolve(answerOf(type, data) as TestAnswer);
   }
 }

@@ -1,4 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+
+export { freePort } from '../../bench/free-port.js';
+
 /** Waits until a condition holds, or fails with `what` after the limit. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
@@ -10,17 +13,4 @@ export async function until(
     if (Date.now() > deadline) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
     await sleep(5);
   }
-}
-
-/** A port that is free at this moment. */
-export async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

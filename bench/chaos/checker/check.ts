@@ -1,6 +1,7 @@
 import type { HistoryEvent } from '../history/event.js';
 import { HistoryIndex } from './history-index.js';
 import { answered } from './rules/answered.js';
+import { confirmed } from './rules/confirmed.js';
 import { directs } from './rules/directs.js';
 import { faultless } from './rules/faultless.js';
 import { fenced } from './rules/fenced.js';
@@ -21,6 +22,7 @@ const rules: readonly Rule[] = [
   delivered,
   stored,
   once,
+  confirmed,
   directs,
   answered,
   stops,

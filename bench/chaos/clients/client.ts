@@ -1,10 +1,8 @@
 import jwt from 'jsonwebtoken';
+import type { Random } from '../../seeded-random.js';
 import type { Recorder } from '../history/recorder.js';
 import { chaosSecret } from '../processes/replica.js';
 import type { OpenWire, Wire, WireKind } from './wire.js';
-
-/** A whole number below its argument; the same ones for the same seed. */
-export type Random = (below: number) => number;
 
 /** A way to a replica. */
 export interface Door {
@@ -24,6 +22,8 @@ export interface ClientDependencies {
 export interface ClientPlan {
   readonly name: string;
   readonly kind: WireKind;
+  /** Its user, if that is not named like the client. */
+  readonly user?: string;
 }
 
 const reconnectMinMs = 50;
@@ -52,6 +52,10 @@ export abstract class ChaosClient {
 
   get name(): string {
     return this.plan.name;
+  }
+
+  get user(): string {
+    return this.plan.user ?? this.plan.name;
   }
 
   get isUp(): boolean {
@@ -100,7 +104,7 @@ export abstract class ChaosClient {
     let hasEnded = false;
     const wire = openWire(
       this.plan.kind,
-      { port: door.port, token: tokenOf(this.name), ...this.opening() },
+      { port: door.port, token: tokenOf(this.user), ...this.opening() },
       {
         onEvent: (event, data, acknowledge) => {
           if (hasEnded || number !== this.connection) return;

@@ -1,14 +1,6 @@
 import WebSocket from 'ws';
+import { answerOf, frameOf } from './json-frames.js';
 import type { Wire, WireAnswer, WireHandlers, WireOpening } from './wire.js';
-
-const frameOf: Readonly<Record<string, string>> = {
-  subscribe: 'Subscribe',
-  unsubscribe: 'Unsubscribe',
-  publish: 'Broadcast',
-  direct: 'Direct',
-  history: 'GetHistory',
-  presence: 'GetPresence',
-};
 
 const eventOf: Readonly<Record<string, string>> = {
   Broadcast: 'message',
@@ -114,12 +106,4 @@ export class JsonWire implements Wire {
     this.unanswered.clear();
     this.handlers.onEnd(reason);
   }
-}
-
-/** The answer in the form that it has on Socket.IO. */
-function answerOf(type: string, data: Record<string, unknown>): WireAnswer {
-  if (type === 'Error') return { ok: false, error: data as unknown as NonNullable<WireAnswer['error']> };
-  if (type !== 'Status') return { ok: true, ...data };
-  const details = (data['details'] ?? {}) as Record<string, unknown>;
-  return { ok: true, ...details, topics: details['positions'] ?? details['topics'] };
 }

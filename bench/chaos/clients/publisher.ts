@@ -22,6 +22,9 @@ const tickMs = 50;
 const underWayLimit = 400;
 /** One of so many acknowledged operations is sent again, to see that it is stored once. */
 const repeatOneOf = 25;
+/** One of so many publishes waits for the confirmation of subscribers. */
+const confirmOneOf = 10;
+const confirmLimitMs = 1000;
 /** Longest wait before what was refused is sent again, in milliseconds. */
 const retryMaxMs = 500;
 
@@ -100,11 +103,17 @@ export class Publisher extends ChaosClient {
       body: name,
     });
     const payload = { body: name, ...(this.filler !== '' && { filler: this.filler }) };
+    const confirm = { confirm: 'delivered', timeout_ms: confirmLimitMs };
     const answer = await wire.call(
       command,
       command === 'publish'
-        ? { topic: target, payload, key: name }
-        : { to: target, payload, key: name, confirm: 'delivered', timeout_ms: 1000 },
+        ? {
+            topic: target,
+            payload,
+            key: name,
+            ...(this.dependencies.random(confirmOneOf) === 0 && confirm),
+          }
+        : { to: target, payload, key: name, ...confirm },
     );
     if (!this.underWay.delete(name)) return;
     const outcome = outcomeOf(answer);
@@ -137,7 +146,7 @@ export class Publisher extends ChaosClient {
 function outcomeOf(answer: WireAnswer | undefined): Outcome {
   if (answer === undefined) return { outcome: 'lost' };
   if (!answer.ok) return { outcome: 'refused', code: answer.error?.code ?? 'none' };
-  const { id = '', epoch, sequence = 0, durability, duplicate, delivered } = answer;
+  const { id = '', epoch, sequence = 0, durability, duplicate, delivered, expected } = answer;
   return {
     outcome: 'acknowledged',
     id,
@@ -146,5 +155,6 @@ function outcomeOf(answer: WireAnswer | undefined): Outcome {
     ...(durability !== undefined && { durability }),
     ...(duplicate !== undefined && { duplicate }),
     ...(delivered !== undefined && { delivered }),
+    ...(expected !== undefined && { expected }),
   };
 }

@@ -5,7 +5,7 @@ const transports = {
   websocket: ['websocket'],
   polling: ['polling'],
   upgrade: ['polling', 'websocket'],
-} as const satisfies Record<Exclude<WireKind, 'json'>, readonly string[]>;
+} as const satisfies Record<Exclude<WireKind, 'json' | 'http'>, readonly string[]>;
 
 /** The WebSocket under a Socket.IO client; polling has none. */
 interface UnderlyingWebSocket {
@@ -24,8 +24,8 @@ export class SocketIoWire implements Wire {
   private isOver = false;
 
   constructor(
-    kind: Exclude<WireKind, 'json'>,
-    { port, token, sessionId, positions }: WireOpening,
+    kind: keyof typeof transports,
+    { port, token, sessionId }: WireOpening,
     private readonly handlers: WireHandlers,
   ) {
     const socket = io(`http://127.0.0.1:${port}`, {
@@ -36,7 +36,6 @@ export class SocketIoWire implements Wire {
       auth: {
         token,
         ...(sessionId !== undefined && { session_id: sessionId }),
-        ...(positions !== undefined && { positions }),
       },
     });
     this.socket = socket;

@@ -9,9 +9,18 @@ export type Recovery = 'positions' | 'session';
 export interface SubscriberPlan extends ClientPlan {
   readonly recovery: Recovery;
   readonly topics: readonly string[];
+  /** It begins with this session: that of a tab which was duplicated. */
+  readonly sessionId?: string;
 }
 
 const retryMs = 150;
+
+/** What the client has not recorded yet, and its acknowledgement. */
+interface Held {
+  readonly topic: string;
+  readonly fact: HistoryFact;
+  readonly acknowledge: () => void;
+}
 
 /** A client that subscribes to topics, and records what it receives in the order in which it makes sense to a reader. */
 export class Subscriber extends ChaosClient {
@@ -20,7 +29,7 @@ export class Subscriber extends ChaosClient {
   /** Topics whose subscription has begun on this connection. */
   private readonly begun = new Set<string>();
   /** What has come before the answer that says where its subscription begins. */
-  private held: { topic: string; fact: HistoryFact }[] = [];
+  private held: Held[] = [];
   private sessionId: string | undefined;
 
   constructor(
@@ -28,6 +37,18 @@ export class Subscriber extends ChaosClient {
     override readonly plan: SubscriberPlan,
   ) {
     super(dependencies, plan);
+    this.sessionId = plan.sessionId;
+  }
+
+  /** A second client of the same user, which has the session of this one, as a duplicated tab of a browser has. */
+  duplicate(name: string): Subscriber {
+    const { user, sessionId } = this;
+    return new Subscriber(this.dependencies, {
+      ...this.plan,
+      name,
+      user,
+      ...(sessionId !== undefined && { sessionId }),
+    });
   }
 
   positionOf(topic: string): Position | undefined {
@@ -94,16 +115,23 @@ export class Subscriber extends ChaosClient {
     };
     const body = payload?.body ?? '';
     if (event === 'message')
-      this.receive(topic, { kind: 'message', ...on, topic, epoch, sequence, id, body });
+      this.receive(
+        topic,
+        { kind: 'message', ...on, topic, epoch, sequence, id, body },
+        data['confirm'] === true ? acknowledge : undefined,
+      );
     else if (event === 'gap')
       this.receive(topic, { kind: 'gap', ...on, topic, epoch, sequence, reason: String(data['reason']) });
     else if (event === 'unreadable') this.record({ kind: 'unreadable', ...on, text: String(data['text']) });
     else if (event === 'direct') {
-      this.record({ kind: 'direct-received', ...on, user: this.name, epoch, sequence, id, body });
+      this.record({ kind: 'direct-received', ...on, user: this.user, epoch, sequence, id, body });
       acknowledge();
     } else if (event === 'presence') {
       const { event: change, user_id: user } = data as { event: 'join' | 'leave'; user_id: string };
       this.record({ kind: 'presence-event', ...on, topic, event: change, user });
+    } else if (event === 'status' && data['status'] === 'session') {
+      // Another connection has its session: this one goes on in a session of its own.
+      this.sessionId = (data['details'] as { session_id: string }).session_id;
     } else if (event === 'status' && data['status'] === 'subscribed') {
       const { positions = [] } = (data['details'] ?? {}) as { positions?: readonly WireSubscription[] };
       for (const subscription of positions) this.onSubscribed(subscription, 'session');
@@ -115,7 +143,7 @@ export class Subscriber extends ChaosClient {
     // service sees it.
     if (this.plan.recovery === 'session' && this.held.length > 0) {
       this.recordConnected(true, undefined);
-      for (const { fact } of this.held) this.take(fact);
+      for (const one of this.held) this.take(one);
     }
     this.held = [];
     this.begun.clear();
@@ -161,16 +189,18 @@ export class Subscriber extends ChaosClient {
     this.begun.add(topic);
     const mine = this.held.filter((one) => one.topic === topic);
     this.held = this.held.filter((one) => one.topic !== topic);
-    for (const { fact } of mine) this.take(fact);
+    for (const one of mine) this.take(one);
   }
 
-  private receive(topic: string, fact: HistoryFact): void {
-    if (this.begun.has(topic)) this.take(fact);
-    else this.held.push({ topic, fact });
+  private receive(topic: string, fact: HistoryFact, acknowledge: () => void = () => {}): void {
+    const one = { topic, fact, acknowledge };
+    if (this.begun.has(topic)) this.take(one);
+    else this.held.push(one);
   }
 
-  private take(fact: HistoryFact): void {
+  private take({ fact, acknowledge }: Held): void {
     this.record(fact);
+    acknowledge();
     if (fact.kind === 'message' || fact.kind === 'gap')
       this.positions.set(fact.topic, { epoch: fact.epoch, sequence: fact.sequence });
   }
@@ -180,7 +210,7 @@ export class Subscriber extends ChaosClient {
       kind: 'connected',
       client: this.name,
       connection: this.connection,
-      user: this.name,
+      user: this.user,
       askedForSession,
       ...(recovered !== undefined && { recovered }),
       replica: this.door?.replica ?? '',

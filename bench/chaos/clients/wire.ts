@@ -1,7 +1,10 @@
-import type { Position, Positions } from '../../../shared/position.js';
+import type { Position } from '../../../shared/position.js';
 
-/** How a client talks to the service. `upgrade` begins with polling and goes on with a WebSocket, as browsers do. */
-export type WireKind = 'websocket' | 'polling' | 'upgrade' | 'json';
+/**
+ * How a client talks to the service. `upgrade` begins with polling and goes on with a WebSocket, as browsers do; `http`
+ * only publishes.
+ */
+export type WireKind = 'websocket' | 'polling' | 'upgrade' | 'json' | 'http';
 
 /** An answer of a command, with the fields that clients of a run read. */
 export interface WireAnswer {
@@ -13,6 +16,7 @@ export interface WireAnswer {
   readonly durability?: string;
   readonly duplicate?: boolean;
   readonly delivered?: number;
+  readonly expected?: number;
   readonly [field: string]: unknown;
 }
 
@@ -49,7 +53,6 @@ export interface WireOpening {
   readonly port: number;
   readonly token: string;
   readonly sessionId?: string;
-  readonly positions?: Positions;
 }
 
 /** Opens a connection. */

@@ -1,4 +1,4 @@
-import type { Random } from '../clients/client.js';
+import type { Random } from '../../seeded-random.js';
 import type { OpenWire, Wire, WireAnswer, WireHandlers, WireOpening } from '../clients/wire.js';
 
 /** Breaches of promises that can be planted between the service and the clients, to see that the checker finds them. */

@@ -17,7 +17,7 @@ export class FaultProxy {
   ) {}
 
   static async start(targetPort: number): Promise<FaultProxy> {
-    const server = createServer({ pauseOnConnect: false });
+    const server = createServer();
     const proxy = new FaultProxy(server, targetPort);
     server.on('connection', (near) => proxy.accept(near));
     server.listen(0, '127.0.0.1');

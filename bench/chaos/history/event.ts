@@ -17,6 +17,8 @@ export type Outcome =
       readonly durability?: string;
       readonly duplicate?: boolean;
       readonly delivered?: number;
+      /** To how many connections it was written, of a publish that waits for confirmations. */
+      readonly expected?: number;
     }
   | { readonly outcome: 'refused'; readonly code: string }
   /** The connection ended first: the client does not know. */

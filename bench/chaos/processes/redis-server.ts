@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { isAlive, killNow, own } from './child.js';
-import { freePort } from './free-port.js';
+import { freePort } from '../../free-port.js';
 import { need } from './wait.js';
 
 /** A Redis of a run: a free port, its own directory, real signals. */

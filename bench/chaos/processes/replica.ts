@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive, killNow, own } from './child.js';
-import { freePort } from './free-port.js';
+import { freePort } from '../../free-port.js';
 import { need, waitUntil } from './wait.js';
 
 /** The secret of tokens in runs. */

@@ -1,4 +1,5 @@
 import type { FaultProxy } from '../faults/fault-proxy.js';
+import type { Subscriber } from '../clients/subscriber.js';
 import type { World } from '../world.js';
 import type { Scenario } from './scenario.js';
 
@@ -79,6 +80,26 @@ export const networkScenarios: readonly Scenario[] = [
         const client = world.pick(world.subscribers);
         world.note(`${client.name} is cut off`);
         client.drop();
+      });
+    },
+  },
+  {
+    name: 'duplicated-tabs',
+    what: 'tabs are duplicated, so that two connections have one session; both go on, are cut off, and one is closed',
+    redisKeeps: 'memory',
+    run: async (world) => {
+      const tabs: Subscriber[] = [];
+      await world.repeat(7, async () => {
+        await world.pause(300, 900);
+        const originals = world.subscribers.filter(({ plan }) => plan.recovery === 'session');
+        const original = world.pick(originals);
+        tabs.push(world.duplicateTab(original));
+        await world.pause(0, 2500);
+        const cut = world.pick([original, tabs.at(-1)!]);
+        world.note(`${cut.name} is cut off`);
+        cut.drop();
+        await world.pause(0, 800);
+        if (tabs.length > 2) world.leaveForGood(tabs.splice(world.random(tabs.length), 1)[0]!);
       });
     },
   },

@@ -33,6 +33,27 @@ async function loseTail(world: World, from: RedisServer, to: RedisServer): Promi
 /** Trouble of Redis. */
 export const redisScenarios: readonly Scenario[] = [
   {
+    name: 'short-redis',
+    what: 'for a few seconds: a replica is cut off from Redis, Redis is stopped and goes on, then is killed and loses everything',
+    redisKeeps: 'memory',
+    run: async (world) => {
+      const { replica, toRedis } = world.pick(world.members);
+      await world.pause(300, 600);
+      world.note(`${replica.name} is cut off from Redis`);
+      toRedis.cut();
+      toRedis.state.isRefusing = true;
+      await world.pause(300, 800);
+      toRedis.heal();
+      world.note('SIGSTOP to Redis');
+      world.redis.signal('SIGSTOP');
+      await world.pause(300, 800);
+      world.redis.signal('SIGCONT');
+      await world.pause(300, 600);
+      await killRedis(world, false);
+      await world.pause(300, 600);
+    },
+  },
+  {
     name: 'redis-kill',
     what: 'kill -9 of a Redis that keeps its data',
     redisKeeps: 'disk',

@@ -36,4 +36,4 @@ export const subscriberKinds: readonly (readonly [WireKind, Recovery])[] = [
   ['websocket', 'session'],
 ];
 
-export const publisherKinds: readonly WireKind[] = ['websocket', 'json', 'polling'];
+export const publisherKinds: readonly WireKind[] = ['websocket', 'json', 'polling', 'http'];

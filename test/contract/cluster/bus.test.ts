@@ -36,8 +36,7 @@ describe('traffic between replicas', function () {
     return { link, bus: replica.bus, close: replica.close };
   };
   beforeEach(async () => {
-    redis = await TestRedis.start();
-    closing.add(() => redis.stop());
+    redis = await closing.started(TestRedis.start());
   });
   afterEach(() => closing.close());
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FaultProxy } from '../../../bench/chaos/faults/fault-proxy.js';
 import type { ReplicaRecord } from '../../../server/cluster/replica-differences.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { Closing } from '../../support/closing.js';
-import { FaultyPath } from '../../support/faulty-path.js';
 import { redisReplica } from '../../support/redis-replica.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
@@ -17,10 +17,10 @@ describe('the registry of replicas', function () {
   const closing = new Closing();
   let redis: TestRedis;
   const open = async (id: string, name = id) => {
-    const path = await FaultyPath.start(redis.port);
+    const path = await FaultProxy.start(redis.port);
     const link = new RedisLink(
       { log: silentLog },
-      { url: path.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
+      { url: `redis://127.0.0.1:${path.port}`, commandTimeoutMs: 1000, stallLimitMs: 5000 },
     );
     const replica = redisReplica(link, id, { heartbeatMs: 50, leaseMs, name });
     const { registry } = replica;
@@ -49,9 +49,9 @@ describe('the registry of replicas', function () {
     await until(() => a.isLive('b'), 'both are live');
     let wasAway = false;
     b.registry.onBeat(({ isSteady }) => (wasAway ||= !isSteady));
-    b.path.freeze();
+    b.path.state.isHeld = true;
     await until(() => a.departed.has('b') && !a.isLive('b'), 'the lease ends');
-    b.path.thaw();
+    b.path.heal();
     await until(() => a.isLive('b') && wasAway, 'it is live again, and knows that it was not');
     assert.deepEqual(a.registry.latest.departed, []);
   });
@@ -101,9 +101,9 @@ describe('the registry of replicas', function () {
       await sleep(leaseMs / 2);
       await until(() => a.isLive('b') && b.isLive('a'), 'all stay');
       assert.deepEqual([...a.departed, ...b.departed], []);
-      c.path.freeze();
+      c.path.state.isHeld = true;
       await until(() => a.departed.has('c'), 'one that is silent departs');
-      c.path.thaw();
+      c.path.heal();
     });
 
   it('gives a name to a new process at once when the old one has ended', async () => {
@@ -128,11 +128,11 @@ describe('the registry of replicas', function () {
 
   it('gives the name of a process that stands still when its lease has ended', async () => {
     const first = await open('w~1', 'w');
-    first.path.freeze();
+    first.path.state.isHeld = true;
     const second = await open('w~2', 'w');
     assert.equal(await second.registry.claimName(), undefined);
     assert.ok(!second.isLive('w~1'));
-    first.path.thaw();
+    first.path.heal();
     await until(() => second.isLive('w~1') && first.isLive('w~2'), 'both go on under their own ids');
   });
 
@@ -144,11 +144,10 @@ describe('the registry of replicas', function () {
         "local t = redis.call('TIME'); return redis.call('ZADD', 'rtc:replicas', t[1] * 1000 + math.floor(t[2] / 1000), 'w')",
         '0',
       );
-    const old = await FaultyPath.start(redis.port);
-    closing.add(() => old.stop());
+    const old = await closing.started(FaultProxy.start(redis.port));
     const subscriber = new RedisLink(
       { log: silentLog },
-      { url: old.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
+      { url: `redis://127.0.0.1:${old.port}`, commandTimeoutMs: 1000, stallLimitMs: 5000 },
     );
     closing.add(() => subscriber.close());
     subscriber.start();

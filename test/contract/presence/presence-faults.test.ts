@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Closing } from '../../support/closing.js';
 import { PresenceReplica } from '../../support/presence-replica.js';
 import { TestRedis } from '../../support/redis.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 import { until } from '../../support/wait.js';
 
 const topics = ['t', 'u'];
@@ -21,8 +21,7 @@ describe('presence under random faults', function () {
   it(`equals who is connected, and watchers know it, after ${rounds * faultsPerRound} faults (seed ${seed})`, async () => {
     const random = seededRandom(seed);
     const pick = <T>(of: readonly T[]): T => of[random(of.length)]!;
-    const redis = await TestRedis.start();
-    closing.add(() => redis.stop());
+    const redis = await closing.started(TestRedis.start());
     const replicas: PresenceReplica[] = [];
     closing.add(() => Promise.all(replicas.map((replica) => replica.kill())));
     const frozen = new Set<PresenceReplica>();
@@ -65,10 +64,10 @@ describe('presence under random faults', function () {
       freeze: async () => {
         const replica = pick(replicas);
         frozen.add(replica);
-        replica.path.freeze();
+        replica.path.state.isHeld = true;
       },
       thaw: async () => {
-        for (const replica of frozen) replica.path.thaw();
+        for (const replica of frozen) replica.path.heal();
         frozen.clear();
       },
       cut: async () => pick(replicas).path.cut(),

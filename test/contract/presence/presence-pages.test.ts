@@ -6,7 +6,7 @@ import { RedisPresenceStore } from '../../../server/storage/redis/redis-presence
 import { TestRedis } from '../../support/redis.js';
 import { redisReplica } from '../../support/redis-replica.js';
 import { redisBrokers } from '../../support/redis-brokers.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 
 interface OpenedStore {
   readonly store: PresenceStore;

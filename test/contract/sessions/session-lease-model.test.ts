@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { silentLog } from '../../../server/logging/log.js';
 import {
   isSameLease,
   leaseOf,
@@ -10,11 +9,9 @@ import {
   type SessionLease,
 } from '../../../server/sessions/session-lease.js';
 import type { SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
-import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
-import { RedisLink } from '../../../server/storage/redis/redis-link.js';
-import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
-import { TestRedis } from '../../support/redis.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { Closing } from '../../support/closing.js';
+import { openSessionStores } from '../../support/session-stores.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 
 const steps = 60;
 
@@ -57,37 +54,16 @@ class ModelStore {
   }
 }
 
-const limits = { userSessions: 0, userBytes: 0 };
-
 for (const storage of ['memory', 'redis'] as const) {
   describe(`[SESSION STORE] leases in ${storage}`, () => {
     const schedules = storage === 'memory' ? 2000 : 60;
-    const links: RedisLink[] = [];
-    let redis: TestRedis | undefined;
+    const closing = new Closing();
     let stores: SessionStore[];
 
     before(async () => {
-      if (storage === 'memory') {
-        stores = [new MemorySessionStore({ now: () => performance.now() }, { ttlMs: 60_000 })];
-        return;
-      }
-      redis = await TestRedis.start();
-      stores = [];
-      for (let n = 0; n < 2; n++) {
-        const link = new RedisLink(
-          { log: silentLog },
-          { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
-        );
-        links.push(link);
-        link.start();
-        assert.ok(await link.whenUp(5000));
-        stores.push(new RedisSessionStore({ link }, { keyPrefix: 'rtc', ttlMs: 60_000, limits }));
-      }
+      stores = await openSessionStores(storage, closing);
     });
-    after(async () => {
-      for (const link of links) await link.close();
-      await redis?.stop();
-    });
+    after(() => closing.close());
 
     it('follow the rule in every order of writes, claims, retirements and restores', async () => {
       const firstSeed = Date.now() % 1_000_000;

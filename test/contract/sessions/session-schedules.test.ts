@@ -5,12 +5,10 @@ import { silentLog } from '../../../server/logging/log.js';
 import type { Connection } from '../../../server/protocol/connection.js';
 import { SessionService } from '../../../server/sessions/session-service.js';
 import type { SessionStore } from '../../../server/sessions/session-store.js';
-import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
-import { RedisLink } from '../../../server/storage/redis/redis-link.js';
-import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
-import { TestRedis } from '../../support/redis.js';
+import { Closing } from '../../support/closing.js';
+import { openSessionStores } from '../../support/session-stores.js';
 import { until } from '../../support/wait.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 
 const topics = ['a', 'b', 'c', 'd'];
 const steps = 80;
@@ -244,38 +242,17 @@ class World {
   }
 }
 
-const limits = { userSessions: 0, userBytes: 0 };
-
 for (const storage of ['memory', 'redis'] as const) {
   describe(`[S3] sessions in ${storage}, in random schedules`, function () {
     this.timeout(60_000);
     const schedules = storage === 'memory' ? 100 : 40;
-    const redisLinks: RedisLink[] = [];
-    let redis: TestRedis | undefined;
+    const closing = new Closing();
     let stores: SessionStore[];
 
     before(async () => {
-      if (storage === 'memory') {
-        stores = [new MemorySessionStore({ now: () => performance.now() }, { ttlMs: 60_000 })];
-        return;
-      }
-      redis = await TestRedis.start();
-      stores = [];
-      for (let n = 0; n < 2; n++) {
-        const link = new RedisLink(
-          { log: silentLog },
-          { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
-        );
-        redisLinks.push(link);
-        link.start();
-        assert.ok(await link.whenUp(5000));
-        stores.push(new RedisSessionStore({ link }, { keyPrefix: 'rtc', ttlMs: 60_000, limits }));
-      }
+      stores = await openSessionStores(storage, closing);
     });
-    after(async () => {
-      for (const link of redisLinks) await link.close();
-      await redis?.stop();
-    });
+    after(() => closing.close());
 
     it('are resumed with the topics of the client, and skip nothing, or say that they were not', async () => {
       const firstSeed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);

@@ -18,11 +18,8 @@ const isCode = (code: string) => (error: unknown) => error instanceof RefusalErr
 describe('[P3] the durability of an append', function () {
   this.timeout(60_000);
   const closing = new Closing();
-  const startRedis = async (...args: Parameters<typeof TestRedis.start>) => {
-    const redis = await TestRedis.start(...args);
-    closing.add(() => redis.stop());
-    return redis;
-  };
+  const startRedis = (...args: Parameters<typeof TestRedis.start>) =>
+    closing.started(TestRedis.start(...args));
   const open = async (url: string, more: { waitReplicas?: number; waitReplicasStrict?: boolean } = {}) => {
     const link = new RedisLink({ log: silentLog }, { url, commandTimeoutMs: 500, stallLimitMs: 1500 });
     const broker = new RedisBroker(
@@ -89,8 +86,7 @@ describe('[P3] the durability of an append', function () {
 
   it('is unknown, not refused, if another Redis answers than the one that had the message', async () => {
     const redis = await startRedis();
-    const proxy = await TcpProxy.start(redis.port);
-    closing.add(() => proxy.stop());
+    const proxy = await closing.started(TcpProxy.start(redis.port));
     const { link, broker } = await open(proxy.url);
     await broker.append('t', [entry('a')]);
     await redis.signal('SIGSTOP');

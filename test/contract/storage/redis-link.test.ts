@@ -16,11 +16,8 @@ const retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_0
 describe('RedisLink', function () {
   this.timeout(60_000);
   const closing = new Closing();
-  const startRedis = async (...args: Parameters<typeof TestRedis.start>) => {
-    const redis = await TestRedis.start(...args);
-    closing.add(() => redis.stop());
-    return redis;
-  };
+  const startRedis = (...args: Parameters<typeof TestRedis.start>) =>
+    closing.started(TestRedis.start(...args));
   const open = (url: string, waitReplicas = 0) => {
     const link = new RedisLink({ log: silentLog }, { url, ...settings });
     const broker = new RedisBroker(
@@ -78,8 +75,7 @@ describe('RedisLink', function () {
 
   it('replaces a subscription connection that receives nothing any more', async () => {
     const redis = await startRedis();
-    const proxy = await TcpProxy.start(redis.port);
-    closing.add(() => proxy.stop());
+    const proxy = await closing.started(TcpProxy.start(redis.port));
     const { link, broker } = open(proxy.url);
     await link.whenUp(5000);
     const received = listen(broker);
@@ -108,8 +104,7 @@ describe('RedisLink', function () {
 
   it('[P3] refuses an append that reaches Redis after its caller has timed out', async () => {
     const redis = await startRedis();
-    const proxy = await TcpProxy.start(redis.port);
-    closing.add(() => proxy.stop());
+    const proxy = await closing.started(TcpProxy.start(redis.port));
     const { link, broker } = open(proxy.url);
     await link.whenUp(5000);
     await broker.append('t', [entry('a')]);

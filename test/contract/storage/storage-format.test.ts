@@ -24,8 +24,7 @@ describe('[LOG] the storage format', function () {
   };
   beforeEach(async () => {
     errors = [];
-    redis = await TestRedis.start();
-    closing.add(() => redis.stop());
+    redis = await closing.started(TestRedis.start());
   });
   afterEach(() => closing.close());
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { listPage, listRequest, mergePages } from '../../../server/admin/list-page.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 
 interface Entry {
   readonly name: string;

@@ -5,7 +5,7 @@ import { Publisher } from '../../../bench/chaos/clients/publisher.js';
 import { Subscriber } from '../../../bench/chaos/clients/subscriber.js';
 import { breachNames, withBreach, type BreachName } from '../../../bench/chaos/faults/breaches.js';
 import { Recorder } from '../../../bench/chaos/history/recorder.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 import { until } from '../../support/wait.js';
 import { MemoryService } from './memory-service.js';
 

@@ -149,6 +149,16 @@ describe('[CHAOS] the checker of histories', () => {
       const start = [say.subscribed('s', 0), say.message('s', 1), say.fault(0, 2)];
       deepEqual(broken(...start, say.gap('s', 1, 'e2'), ...log(1, 1)), ['P5.3']);
     });
+    it('allows a session to announce a loss again that its client has been notified of, and no other one', () => {
+      const [start, again] = [say.subscribed('s', 0), [say.message('s', 1), say.fault(0, 3)]];
+      const resumed = (by: 'command' | 'session') => [
+        say.connected('s', 2, true),
+        say.subscribed('s', 1, { by, recovered: false, missed: 1 }),
+      ];
+      deepEqual(broken(start, say.gap('s', 0), ...again, ...resumed('session'), ...log(1, 1)), []);
+      deepEqual(broken(start, say.gap('s', 0), ...again, ...resumed('command'), ...log(1, 1)), ['P5.3']);
+      deepEqual(broken(start, ...again, ...resumed('session'), ...log(1, 1)), ['P5.3']);
+    });
   });
 
   describe('P6 confirmed', () => {
@@ -161,6 +171,17 @@ describe('[CHAOS] the checker of histories', () => {
       id: 'd1',
       sequence: 1,
       delivered,
+    });
+    it('finds a publish that is reported as delivered to more connections than have received it', () => {
+      const confirmed = (delivered: number): HistoryFact => ({
+        ...(say.acknowledged('m1', 1) as Extract<HistoryFact, { outcome: 'acknowledged' }>),
+        delivered,
+        expected: 2,
+      });
+      const received = [say.message('s', 1), say.message('other', 1)];
+      deepEqual(broken(say.publish('m1'), ...received, confirmed(2), ...log(1, 1).slice(2)), []);
+      deepEqual(broken(say.publish('m1'), received[0]!, confirmed(2), ...log(1, 1).slice(2)), ['P6.1']);
+      deepEqual(broken(say.publish('m1'), ...received, confirmed(3), ...log(1, 1).slice(2)), ['P6.1']);
     });
     const arrived = (sequence: number, body = 'b-d-1'): HistoryFact => ({
       kind: 'direct-received',

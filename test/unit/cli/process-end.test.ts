@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { ProcessEnd } from '../../../server/cli/process-end.js';
 import { startProblem } from '../../../server/cli/start-problem.js';
 import { FakeClock } from '../../support/fake-clock.js';
+import { recordingLog } from '../../support/recording-log.js';
 
 describe('the end of the process', () => {
   const lines: string[] = [];
@@ -17,15 +18,7 @@ describe('the end of the process', () => {
     clock = new FakeClock();
     lines.length = exits.length = stops = 0;
     flush = () => Promise.resolve();
-    const write = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
-    const log = {
-      trace: write('trace'),
-      debug: write('debug'),
-      info: write('info'),
-      warn: write('warn'),
-      error: write('error'),
-      enabled: () => true,
-    };
+    const log = recordingLog((level, message) => lines.push(`${level} ${message}`));
     const stop = () => {
       stops++;
       return new Promise<{ unfinished: string[] }>((resolve, reject) => {

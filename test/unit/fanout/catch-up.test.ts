@@ -139,6 +139,34 @@ describe('[P2] [P7] CatchUp', () => {
     });
   });
 
+  describe('of a log that is another one, before its feed has noticed', () => {
+    const gapsOf = (id: string) =>
+      harness.subscribers.get(id)!.gaps.map(({ epoch, sequence, reason }) => [epoch, sequence, reason]);
+
+    it('sends the messages of the new log behind the notice that the old one is lost', async () => {
+      await publishFlushed(100);
+      const late = harness.addSubscriber('late');
+      harness.join(late, topic, 100);
+      topic.log.lose();
+      topic.log.append(70);
+      await harness.clock.advance(600);
+      assert.deepEqual(
+        [positionOf('late'), epochOf('late'), gapsOf('late')],
+        [70, 'e2', [['e2', 0, 'log_lost']]],
+      );
+    });
+
+    it('sends what follows the surviving part once, and no notice to who has seen nothing that was lost', async () => {
+      for (let n = 0; n < 20; n++) await publishFlushed(1);
+      const late = harness.addSubscriber('late');
+      harness.join(late, topic, 15);
+      topic.log.rollBack(3);
+      topic.log.append(10);
+      await harness.clock.advance(600);
+      assert.deepEqual([positionOf('late'), epochOf('late'), gapsOf('late')], [27, 'e2', []]);
+    });
+  });
+
   it('stops when its subscriber leaves before the start, or during a read', async () => {
     await publishFlushed(4);
     for (const id of ['at once', 'reading']) {

@@ -17,8 +17,8 @@ type Step =
   | { do: 'stall' | 'resume' | 'close'; subscriber: number }
   | { do: 'read'; subscriber: number; bytes: number }
   | { do: 'trim'; topic: number; keep: number }
-  | { do: 'rollBack'; topic: number; appends: number }
-  | { do: 'lose'; topic: number }
+  | { do: 'rollBack'; topic: number; appends: number; isNoticed: boolean }
+  | { do: 'lose'; topic: number; isNoticed: boolean }
   | { do: 'holdReads' }
   | { do: 'answer'; topic: number; which: number; how: 'early' | 'late' | 'fail' }
   | { do: 'turn' }
@@ -48,8 +48,8 @@ const step = fc.oneof(
   weighted(1, 'close', { subscriber }),
   weighted(5, 'read', { subscriber, bytes: fc.integer({ min: 1, max: 3000 }) }),
   weighted(1, 'trim', { topic, keep: fc.nat(20) }),
-  weighted(1, 'rollBack', { topic, appends: fc.nat(3) }),
-  weighted(1, 'lose', { topic }),
+  weighted(1, 'rollBack', { topic, appends: fc.nat(3), isNoticed: fc.boolean() }),
+  weighted(1, 'lose', { topic, isNoticed: fc.boolean() }),
   weighted(1, 'holdReads', {}),
   weighted(4, 'answer', {
     which: fc.nat(2),
@@ -116,11 +116,11 @@ class Run {
         break;
       case 'rollBack':
         its.log.rollBack(one.appends);
-        harness.publish(its);
+        this.publishAfterLoss(its, one.isNoticed);
         break;
       case 'lose':
         its.log.lose();
-        harness.publish(its);
+        this.publishAfterLoss(its, one.isNoticed);
         break;
       case 'holdReads':
         for (const { log } of this.topics) log.holdsCalls = true;
@@ -170,6 +170,12 @@ class Run {
     assert.equal(harness.budget.waitingBytes, 0, 'nothing waits, and the budget is 0');
     assert.deepEqual([harness.budget.slowCount, harness.clock.pendingTimers], [0, 0]);
     harness.close();
+  }
+
+  /** The feed gets to know the other log by its first batch, or it misses some batches. */
+  private publishAfterLoss(its: HarnessTopic, isNoticed: boolean): void {
+    if (isNoticed) this.harness.publish(its);
+    else its.log.append(5);
   }
 
   private isOpen(reader: FakeSubscriber): boolean {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { LogBlocks } from '../../../server/fanout/log-blocks.js';
 import { encodeEntry } from '../../../server/log/entry.js';
+import type { Position } from '../../../shared/position.js';
 import { MemoryBroker } from '../../../server/storage/memory/memory-broker.js';
 
 const retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_000, fullAt: 0 };
@@ -8,6 +9,7 @@ const retention = { historySize: 1000, historyTtlMs: 60_000, idempotencyMs: 60_0
 describe('[P2] LogBlocks', () => {
   let broker: MemoryBroker;
   let reads: number;
+  let written: Position;
 
   beforeEach(async () => {
     broker = new MemoryBroker({ retentionOf: () => retention, now: Date.now });
@@ -26,13 +28,14 @@ describe('[P2] LogBlocks', () => {
         { id, entry: encodeEntry({ ...message, payloadJson: JSON.stringify('x'.repeat(size)) }) },
       ]);
     }
+    written = (await broker.ends(['t']))[0]!;
   });
   afterEach(() => broker.close());
 
   const walk = async (blocks: LogBlocks, from: number) => {
     const sequences: number[] = [];
     for (let at = from; at < 150;) {
-      const { batch, lostUpTo } = await blocks.next('t', at, 150);
+      const { batch, lostUpTo } = await blocks.next('t', at, written);
       assert.equal(lostUpTo, undefined);
       assert.ok(batch!.count === 1 || batch!.bytes < 300_000, `${batch!.bytes} bytes`);
       for (let n = 1; n <= batch!.count; n++) sequences.push(at + n);
@@ -64,7 +67,7 @@ describe('[P2] LogBlocks', () => {
       const lost: string[] = [];
       const sequences: number[] = [];
       for (let at = 0; at < 150;) {
-        const { batch, lostUpTo } = await blocks.next('t', at, 150);
+        const { batch, lostUpTo } = await blocks.next('t', at, written);
         if (lostUpTo !== undefined) {
           lost.push(`${at + 1}-${lostUpTo.sequence}`);
           at = lostUpTo.sequence;

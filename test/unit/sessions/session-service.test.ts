@@ -110,6 +110,16 @@ describe('[SESSION] the session service', () => {
     assert.deepEqual(store.writes, [true, false]);
   });
 
+  it('writes a session soon when its client is confirmed to be in another epoch', async () => {
+    sessions.connected(connection, opened, new Map());
+    sessions.subscribed(connection, 'a', undefined, at(1));
+    await until(() => store.writes.length > 0, 'it is written');
+    handed.set('a', { epoch: 'after a loss', sequence: 1 });
+    // Two answers: the first ping may have been sent before the notice of the loss.
+    for (let answers = 0; answers < 2; answers++) sessions.onHeartbeat(connection);
+    await until(async () => (await stored())?.['a']?.epoch === 'after a loss', 'it is written');
+  });
+
   it('writes a session once if the replica stops', async () => {
     sessions.connected(connection, opened, new Map([['a', at(1)]]));
     await sessions.saveAll();

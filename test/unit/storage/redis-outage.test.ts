@@ -1,27 +1,20 @@
 import assert from 'node:assert/strict';
+import type { LogFields } from '../../../server/logging/log.js';
 import { RedisOutage } from '../../../server/storage/redis/redis-outage.js';
 import { FakeClock } from '../../support/fake-clock.js';
+import { recordingLog } from '../../support/recording-log.js';
 
 describe('[LOG] an outage of Redis', () => {
   let clock: FakeClock;
   let outage: RedisOutage;
-  let lines: [level: string, message: string, fields: Record<string, unknown>][];
+  let lines: [level: string, message: string, fields: LogFields][];
   let lasting: (string | undefined)[];
 
   beforeEach(() => {
     clock = new FakeClock();
     lines = [];
     lasting = [];
-    const write = (level: string) => (message: string, fields?: object) =>
-      void lines.push([level, message, { ...fields }]);
-    const log = {
-      trace: write('trace'),
-      debug: write('debug'),
-      info: write('info'),
-      warn: write('warn'),
-      error: write('error'),
-      enabled: () => true,
-    };
+    const log = recordingLog((...line) => lines.push(line));
     outage = new RedisOutage({ log, clock });
     outage.onLasting((one) => lasting.push(one?.kind));
   });

@@ -6,7 +6,7 @@ import { isPositionIn } from '../../../server/log/lineage.js';
 import { ListenerSubscription } from '../../../server/topics/listener-subscription.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { systemClock } from '../../../server/primitives/clock.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const schedules = 300;

@@ -16,6 +16,12 @@ interface Reading {
   readonly hasLeft?: boolean;
 }
 
+/**
+ * How long a session may not know that its client has received the notice of a loss (S3.4): two heartbeats, and the time
+ * that faults may take before it is written.
+ */
+const unprovedMs = 12_000;
+
 const kinds = ['message', 'gap', 'subscribed', 'unsubscribed', 'connected', 'settled'] as const;
 
 /**
@@ -31,6 +37,8 @@ export function* delivered(history: HistoryIndex): Iterable<Violation> {
 
 class Reader {
   private readonly topics = new Map<string, Reading>();
+  /** When it was last notified of a loss, by topic. */
+  private readonly notifiedAt = new Map<string, number>();
 
   constructor(
     private readonly history: HistoryIndex,
@@ -106,6 +114,8 @@ class Reader {
     const { topic, sequence } = notice;
     // The client has asked for nothing that could be recovered. Version 0.1 says `recovered: false` then.
     if (reading === undefined && notice.kind === 'subscribed' && notice.since === undefined) return;
+    const notifiedAt = this.notifiedAt.get(topic) ?? -Infinity;
+    this.notifiedAt.set(topic, notice.at);
     const text = notice.kind === 'gap' ? `gap (${notice.reason})` : 'recovered: false';
     if (!this.history.mayBeLost(0, notice.at))
       yield this.violation(
@@ -113,7 +123,9 @@ class Reader {
         topic,
         `was sent "${text}" up to ${sequence} after ${reading?.sequence}, but nothing can have been lost`,
       );
-    else if (reading?.id !== undefined && this.history.logs.get(topic)?.byId.has(reading.id) === true)
+    else if (reading?.id === undefined || this.history.logs.get(topic)?.byId.has(reading.id) !== true) return;
+    // A session may go on before the last loss, and announce it again (S3.4).
+    else if (notice.kind !== 'subscribed' || notice.by !== 'session' || notice.at > notifiedAt + unprovedMs)
       yield this.violation(
         'P5.3',
         topic,

@@ -1,6 +1,7 @@
-import type { Random } from './clients/client.js';
+/** A whole number below its argument; the same ones for the same seed. */
+export type Random = (below: number) => number;
 
-/** Whole numbers below the argument; the same ones for the same seed (mulberry32, public domain). */
+/** Numbers that a seed decides (mulberry32, public domain). */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
   return (below) => {
