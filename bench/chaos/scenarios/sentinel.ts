@@ -1,0 +1,105 @@
+import type { RedisServer } from '../processes/redis-server.js';
+import { need } from '../processes/wait.js';
+import type { World } from '../world.js';
+import type { Scenario } from './scenario.js';
+
+/** Messages that the replica of Redis lacks when it takes over, at least. */
+const lostAtLeast = 50;
+/** Sentinel waits for votes, for its own pauses, and for a busy machine. */
+const failoverLimitMs = 90_000;
+
+/** How the primary goes. Resolves to what brings it back. */
+interface Failure {
+  readonly what: string;
+  readonly begin: (primary: RedisServer) => Promise<() => Promise<void> | void>;
+}
+
+const killed: Failure = {
+  what: 'kill -9 of the primary',
+  begin: async (primary) => {
+    await primary.kill();
+    return () => primary.run();
+  },
+};
+
+const stalled: Failure = {
+  what: 'the primary stalls',
+  begin: async (primary) => {
+    primary.signal('SIGSTOP');
+    return () => primary.signal('SIGCONT');
+  },
+};
+
+const hidden: Failure = {
+  what: 'the Sentinels do not reach the primary any more, the replicas of the service still do',
+  begin: (primary) => primary.hideFromSentinels(),
+};
+
+/**
+ * A replica of Redis that lacks acknowledged messages takes over. The former primary comes back with them, and becomes
+ * its replica.
+ */
+async function failover(world: World, from: RedisServer, to: RedisServer, failure: Failure): Promise<void> {
+  const fromMs = world.recorder.now;
+  await to.fallBehind(from);
+  world.note('the replica of Redis falls behind');
+  await acknowledgedSince(world, fromMs, lostAtLeast);
+  const comeBack = await failure.begin(from);
+  world.note(failure.what);
+  await need(
+    async () => (await world.sentinels!.primaryPort()) === to.port,
+    'Sentinel has moved',
+    failoverLimitMs,
+  );
+  world.note('Sentinel has promoted the replica');
+  await to.mayFollow();
+  await acknowledgedBy(world, to);
+  world.note('the service uses it', { fromMs, untilMs: world.recorder.now });
+  await comeBack();
+  world.note('the former primary is back');
+  await need(
+    async () => (await from.info('role')) === 'slave',
+    'the former primary is a replica',
+    failoverLimitMs,
+  );
+  await need(
+    async () => (await from.info('master_link_status')) === 'up',
+    'it has the data',
+    failoverLimitMs,
+  );
+}
+
+async function acknowledgedSince({ recorder }: World, atMs: number, count: number): Promise<void> {
+  const acknowledged = () =>
+    recorder.events.filter(
+      (event) => event.kind === 'published' && event.outcome === 'acknowledged' && event.at > atMs,
+    ).length;
+  await need(() => acknowledged() >= count, `${count} messages are acknowledged`);
+}
+
+/** Every replica of the service writes to this Redis. */
+async function acknowledgedBy(world: World, redis: RedisServer): Promise<void> {
+  await need(async () => {
+    const clients = String(await redis.command('CLIENT', 'LIST')).split('\n');
+    return clients.filter((client) => / cmd=(evalsha|info|ping)/.test(client)).length >= 2;
+  }, 'the service is connected');
+  for (const { replica } of world.members) await replica.whenReady();
+}
+
+export const sentinelScenarios: readonly Scenario[] = [
+  {
+    name: 'sentinel',
+    what: 'Sentinel promotes a replica that lacks 50 acknowledged messages, and the former primary comes back, three times',
+    redisKeeps: 'disk',
+    hasStandby: true,
+    hasSentinels: true,
+    run: async (world) => {
+      let [primary, standby] = [world.redis, world.standby!];
+      for (const failure of [killed, stalled, hidden]) {
+        await world.pause(500, 1500);
+        await failover(world, primary, standby, failure);
+        [primary, standby] = [standby, primary];
+      }
+    },
+  },
+];
