@@ -45,7 +45,7 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
   tls: {
     problem: 'TLS with Redis fails',
     remedy:
-      'use rediss:// only where Redis speaks TLS, and redis:// where it does not; let Node know the authority of its certificate by NODE_EXTRA_CA_CERTS',
+      'use rediss:// only where Redis speaks TLS, and redis:// where it does not; name the authority of its certificate by redis.tls_ca_file, or NODE_EXTRA_CA_CERTS; a Redis that asks for a certificate gets redis.tls_cert_file',
   },
   sentinel: {
     problem: 'Sentinel does not say where Redis is',
