@@ -47,9 +47,9 @@ async function failover(world: World, from: RedisServer, to: RedisServer, failur
   await to.fallBehind(from);
   world.note('the replica of Redis falls behind');
   await acknowledgedSince(world, world.recorder.now, lostAtLeast);
-  for (const client of world.subscribers.filter(({ plan }) => plan.recovery === 'positions').slice(0, 2))
-    client.stayAway(awayMs);
-  world.note('two clients stay away');
+  // Two that come back with positions, and two with a session.
+  for (const n of [0, 1, 3, 4]) world.subscribers[n]!.stayAway(awayMs);
+  world.note('four clients stay away');
   const comeBack = await failure.begin(from);
   world.note(failure.what);
   await need(
