@@ -42,7 +42,19 @@ export const redisCommands: readonly string[] = [
     'srem',
   ],
   ...['sscan', 'subscribe', 'time', 'type', 'unsubscribe', 'wait', 'xadd', 'xdel', 'xinfo|stream', 'xlen'],
-  ...['xrange', 'xrevrange', 'xtrim', 'zadd', 'zcard', 'zcount', 'zrange', 'zrangebyscore', 'zrem', 'zscore'],
+  ...[
+    'xrange',
+    'xrevrange',
+    'xtrim',
+    'zadd',
+    'zcard',
+    'zcount',
+    'zrange',
+    'zrangebyscore',
+    'zrem',
+    'zremrangebyrank',
+    'zscore',
+  ],
 ];
 
 /** Commands that only newer versions of Redis know. The line is refused by older ones that have to allow them. */
