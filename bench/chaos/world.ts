@@ -30,6 +30,8 @@ export interface WorldPlan {
   readonly clockShiftsMs?: readonly number[];
   /** A second Redis that copies the first. */
   readonly hasStandby?: true;
+  /** Further settings of the replicas. */
+  readonly settings?: NodeJS.ProcessEnv;
   /** Sentinels watch both, and the replicas go where these say; the paths to Redis are not used. */
   readonly hasSentinels?: true;
   /** Replicas that run the older release when the run begins, by number. */
@@ -92,7 +94,11 @@ export class World {
             name: `r${n + 1}`,
             app: plan.startsOld?.includes(n) === true ? apps.old! : apps.current,
             redisPort: toRedis.port,
-            environment: { ...environment, ...(sentinels !== undefined && { REDIS_URL: sentinels.url }) },
+            environment: {
+              ...environment,
+              ...plan.settings,
+              ...(sentinels !== undefined && { REDIS_URL: sentinels.url }),
+            },
             ...(clockShiftMs !== undefined && { clockShiftMs }),
           },
           (line) => recorder.add({ kind: 'bug', replica: `r${n + 1}`, line }),

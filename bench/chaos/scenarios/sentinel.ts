@@ -52,6 +52,14 @@ async function failover(world: World, from: RedisServer, to: RedisServer, failur
   world.note('four clients stay away');
   const comeBack = await failure.begin(from);
   world.note(failure.what);
+  await promoted(world, to);
+  world.note('the service uses the other one', { fromMs, untilMs: world.recorder.now });
+  await comeBack();
+  world.note('the former primary is back');
+  await demoted(from);
+}
+
+async function promoted(world: World, to: RedisServer): Promise<void> {
   await need(
     async () => (await world.sentinels!.primaryPort()) === to.port,
     'Sentinel has moved',
@@ -59,13 +67,13 @@ async function failover(world: World, from: RedisServer, to: RedisServer, failur
   );
   world.note('Sentinel has promoted the replica');
   await to.mayFollow();
-  await acknowledgedBy(world, to);
-  world.note('the service uses it', { fromMs, untilMs: world.recorder.now });
-  await comeBack();
-  world.note('the former primary is back');
+  await usedByAll(world, to);
+}
+
+async function demoted(redis: RedisServer): Promise<void> {
   // Becoming a replica ends its connections.
   const says = async (field: string, value: string) =>
-    (await from.info(field).catch(() => undefined)) === value;
+    (await redis.info(field).catch(() => undefined)) === value;
   await need(() => says('role', 'slave'), 'the former primary is a replica', failoverLimitMs);
   await need(() => says('master_link_status', 'up'), 'it has the data', failoverLimitMs);
 }
@@ -82,11 +90,14 @@ async function acknowledgedSince({ recorder }: World, atMs: number, count: numbe
   await need(() => acknowledged() >= count, `${count} messages are acknowledged`);
 }
 
-/** Every replica of the service writes to this Redis. */
-async function acknowledgedBy(world: World, redis: RedisServer): Promise<void> {
+/** Every replica of the service has left the former primary, and its subscriptions are here. */
+async function usedByAll(world: World, redis: RedisServer): Promise<void> {
   await need(async () => {
     const clients = String(await redis.command('CLIENT', 'LIST')).split('\n');
-    return clients.filter((client) => / cmd=(evalsha|info|ping)/.test(client)).length >= 2;
+    const subscribing = clients.filter(
+      (client) => / sub=[1-9]\d* psub=0 /.test(client) && !client.includes(' name=sentinel-'),
+    );
+    return subscribing.length >= world.members.length;
   }, 'the service is connected');
   for (const { replica } of world.members) await replica.whenReady();
 }
@@ -105,9 +116,35 @@ function scenarioOf(name: string, failure: Failure): Scenario {
   };
 }
 
+/** Nothing keeps the replica of Redis from its primary: it lacks what was under way. */
+async function suddenFailover(world: World): Promise<void> {
+  const from = world.redis;
+  const fromMs = world.recorder.now;
+  await acknowledgedSince(world, fromMs, lostAtLeast);
+  const comeBack = await killed.begin(from);
+  world.note(killed.what);
+  await promoted(world, world.standby!);
+  world.note('the service uses the other one', { fromMs, untilMs: world.recorder.now, keeps: 'replicated' });
+  await comeBack();
+  await demoted(from);
+  world.note('the former primary is its replica');
+}
+
 /** Redis under Sentinel. */
 export const sentinelScenarios: readonly Scenario[] = [
   scenarioOf('sentinel-kill', killed),
   scenarioOf('sentinel-stall', stalled),
   scenarioOf('sentinel-hidden', hidden),
+  {
+    name: 'sentinel-replicated',
+    what: 'kill -9 of the primary under Sentinel: what was acknowledged as replicated is not lost',
+    redisKeeps: 'disk',
+    hasStandby: true,
+    hasSentinels: true,
+    settings: { RTC_REDIS_WAIT_REPLICAS: '1' },
+    run: async (world) => {
+      await world.pause(500, 1500);
+      await suddenFailover(world);
+    },
+  },
 ];
