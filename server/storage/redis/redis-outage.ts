@@ -35,7 +35,7 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
   password: {
     problem: 'Redis refuses the user or the password',
     remedy:
-      'set both in REDIS_URL (redis.url): redis://user:password@host, or redis://:password@host. A user of its own needs all commands on keys and channels under redis.key_prefix',
+      'set both in REDIS_URL (redis.url): redis://user:password@host, or redis://:password@host. rtc redis acl prints the rights that a user of its own needs',
   },
   stale: {
     problem: 'Redis is a stale primary: there is a newer one, which continues its data',
