@@ -9,7 +9,7 @@ const { join } = require('node:path');
 const { env } = process;
 /** Settings may be in a file too, which this does not read: the service itself refuses what does not fit. */
 const hasFile = env.RTC_CONFIG || existsSync(join(__dirname, 'rtc.toml'));
-const hasRedis = Boolean(env.REDIS_URL || env.RTC_REDIS_URL || hasFile);
+const hasRedis = Boolean(env.REDIS_URL || env.RTC_REDIS_URL || env.RTC_REDIS_SENTINELS || hasFile);
 const replicas = Number(env.REPLICAS || (hasRedis ? 2 : 1));
 
 if (!Number.isInteger(replicas) || replicas < 1) throw new Error('REPLICAS must be a number of 1 or more');

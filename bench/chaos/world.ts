@@ -5,6 +5,7 @@ import { FaultProxy } from './faults/fault-proxy.js';
 import type { LossWindow } from './history/event.js';
 import type { Recorder } from './history/recorder.js';
 import { RedisServer } from './processes/redis-server.js';
+import { Sentinels } from './processes/sentinels.js';
 import { Replica } from './processes/replica.js';
 import type { Subscriber } from './clients/subscriber.js';
 import type { Publisher } from './clients/publisher.js';
@@ -30,6 +31,10 @@ export interface WorldPlan {
   readonly clockShiftsMs?: readonly number[];
   /** A second Redis that copies the first. */
   readonly hasStandby?: true;
+  /** Further settings of the replicas. */
+  readonly settings?: NodeJS.ProcessEnv;
+  /** Sentinels watch both, and the replicas go where these say; the paths to Redis are not used. */
+  readonly hasSentinels?: true;
   /** Replicas that run the older release when the run begins, by number. */
   readonly startsOld?: readonly number[];
 }
@@ -64,6 +69,7 @@ export class World {
     readonly members: readonly Member[],
     readonly redis: RedisServer,
     readonly standby: RedisServer | undefined,
+    readonly sentinels: Sentinels | undefined,
     readonly apps: Apps,
     readonly random: Random,
     readonly recorder: Recorder,
@@ -78,6 +84,8 @@ export class World {
       const standby = plan.hasStandby === true ? await RedisServer.start(keepsData) : undefined;
       if (standby !== undefined) started.push(standby);
       await standby?.follow(redis.port);
+      const sentinels = plan.hasSentinels === true ? await Sentinels.start(redis.port) : undefined;
+      if (sentinels !== undefined) started.push(sentinels);
       const members: Member[] = [];
       for (let n = 0; n < replicaCount; n++) {
         const toRedis = await FaultProxy.start(redis.port);
@@ -88,7 +96,11 @@ export class World {
             name: `r${n + 1}`,
             app: plan.startsOld?.includes(n) === true ? apps.old! : apps.current,
             redisPort: toRedis.port,
-            environment,
+            environment: {
+              ...environment,
+              ...plan.settings,
+              ...(sentinels !== undefined && { REDIS_URL: sentinels.url }),
+            },
             ...(clockShiftMs !== undefined && { clockShiftMs }),
           },
           (line) => recorder.add({ kind: 'bug', replica: `r${n + 1}`, line }),
@@ -98,7 +110,7 @@ export class World {
         started.push(fromClients);
         members.push({ replica, toRedis, fromClients });
       }
-      return new World(members, redis, standby, apps, random, recorder);
+      return new World(members, redis, standby, sentinels, apps, random, recorder);
     } catch (error) {
       for (const one of started.reverse()) await one.stop();
       throw error;
@@ -194,7 +206,7 @@ export class World {
   async heal(): Promise<void> {
     this.note('all faults end');
     for (const path of this.paths) path.heal();
-    this.redis.signal('SIGCONT');
+    for (const redis of [this.redis, this.standby]) redis?.signal('SIGCONT');
     for (const { replica } of this.members) replica.signal('SIGCONT');
     for (const { replica } of this.members) if (!replica.isRunning) await replica.run();
   }
@@ -206,6 +218,7 @@ export class World {
       await toRedis.stop();
       await fromClients.stop();
     }
+    await this.sentinels?.stop();
     await this.standby?.stop();
     await this.redis.stop();
   }

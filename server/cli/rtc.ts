@@ -8,6 +8,7 @@ import { exampleFile } from '../config/example.js';
 import { configCommand } from './config.js';
 import { connectCommand } from './connect.js';
 import { decodeCommand } from './decode.js';
+import { redisCommand } from './redis.js';
 import { sessionsCommand } from './sessions.js';
 
 const program = new Command('rtc')
@@ -61,6 +62,7 @@ program.addCommand(
   decodeCommand(() => loadSettings(process.env, program.opts<{ config?: string }>().config)),
 );
 program.addCommand(connectCommand());
+program.addCommand(redisCommand(settings));
 program.addCommand(
   sessionsCommand(() => loadSettings(process.env, program.opts<{ config?: string }>().config)),
 );

@@ -1,5 +1,8 @@
+import { redisConnector } from '../storage/redis/redis-connector.js';
+import { readRedisTls } from '../storage/redis/redis-tls.js';
 import { RedisLink } from '../storage/redis/redis-link.js';
 import { RedisSessionStore } from '../storage/redis/redis-session-store.js';
+import { redisAddressOf } from '../config/redis-address.js';
 import type { Settings } from '../config/schema.js';
 import { BackupError } from '../sessions/backup/backup-reader.js';
 import { backupOf, countAtEnd } from '../sessions/backup/backup-writer.js';
@@ -26,7 +29,9 @@ export async function sessionsInRedis(
   { redis, sessions }: Pick<Settings, 'redis' | 'sessions'>,
 ): Promise<SessionSource> {
   const { commandTimeoutMs, stallLimitMs } = redis;
-  const link = new RedisLink({ log: silentLog }, { url, commandTimeoutMs, stallLimitMs });
+  const address = redisAddressOf(redis, url);
+  const connector = redisConnector({ log: silentLog }, { address: address!, tls: readRedisTls(redis) });
+  const link = new RedisLink({ log: silentLog, connector }, { url, commandTimeoutMs, stallLimitMs });
   const { ttlSecs, maxPerUser, maxBytesPerUser } = sessions;
   const limits = { userSessions: maxPerUser, userBytes: maxBytesPerUser };
   const store = new RedisSessionStore(

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { SettingsError } from '../config/load.js';
+import { parseRedisUrl } from '../config/redis-url.js';
 import type { Settings } from '../config/schema.js';
 import { SessionRestore, type RestoreProgress } from '../sessions/backup/session-restore.js';
 import { writeAtomically } from './atomic-file.js';
@@ -97,7 +98,8 @@ async function open(options: PlaceOptions, load: () => Settings): Promise<Sessio
       'redis.url: there is no address of Redis: set REDIS_URL, or give --redis, or --url to go through the service',
     ]);
   }
-  if (!URL.canParse(redis)) throw new SettingsError(['--redis: must be an address like redis://host:6379']);
+  if (parseRedisUrl(redis) === undefined)
+    throw new SettingsError(['--redis: must be an address like redis://host:6379']);
   return sessionsInRedis(redis, settings);
 }
 

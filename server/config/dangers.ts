@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { hardenedValues, presentValue, type HardenedSetting } from './hardened.js';
 import { keptValues } from './kept-values.js';
+import { hostsOf, redisAddressOf } from './redis-address.js';
 import type { Settings } from './schema.js';
 
 /** A setting that is dangerous on the internet. */
@@ -57,14 +58,15 @@ function remedyOf({ name, value }: HardenedSetting): string {
   return `set ${name} to ${JSON.stringify(value)}${typeof value === 'number' ? ', or lower but not 0' : ''}`;
 }
 
-function redisDangers({ redis: { url } }: Settings): Danger[] {
-  if (url === undefined) return [];
-  const { protocol, hostname, password } = new URL(url);
-  if (isLoopback(hostname)) return [];
+function redisDangers({ redis }: Settings): Danger[] {
+  const address = redisAddressOf(redis);
+  if (address === undefined || hostsOf(address).every(({ host }) => isLoopback(host))) return [];
+  const { isTls, password } = address;
   const setting = 'redis.url';
-  const present = `${protocol}//${hostname}`;
+  const hosts = hostsOf(address).map(({ host }) => host);
+  const present = `${isTls ? 'rediss' : 'redis'}://${hosts.join(',')}`;
   return [
-    ...(password === ''
+    ...(password === undefined
       ? [
           {
             setting,
@@ -75,7 +77,7 @@ function redisDangers({ redis: { url } }: Settings): Danger[] {
           },
         ]
       : []),
-    ...(protocol === 'redis:'
+    ...(!isTls
       ? [
           {
             setting,

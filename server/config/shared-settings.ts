@@ -5,7 +5,11 @@ import type { Settings } from './schema.js';
 import { settingList } from './setting-list.js';
 
 /** Sections and settings that may differ between replicas. */
-const ownOfReplica = new Set(['server', 'logging', 'tracing', 'redis.url', 'admin.alert_webhook_url']);
+const ownOfReplica = new Set([
+  ...['server', 'logging', 'tracing', 'admin.alert_webhook_url'],
+  // How a replica gets to Redis. That they get to different ones is noticed otherwise: they do not see each other.
+  ...['redis.url', 'redis.sentinels', 'redis.tls_ca_file', 'redis.tls_cert_file', 'redis.tls_key_file'],
+]);
 /** Longer values are compared by their fingerprint. */
 const shownLength = 60;
 

@@ -2,12 +2,13 @@ import type { Position } from '../../shared/position.js';
 import type { Connection } from '../protocol/connection.js';
 import { PositionList } from './position-list.js';
 import type { HeldLease } from './session-lease.js';
+import type { ProvedPosition } from '../topics/start-position.js';
 
 /**
  * A subscription that must still be restored. Undefined `since`: it starts at the topic's current position.
  */
 export interface AwaitedTopic {
-  readonly since: Position | undefined;
+  readonly since: ProvedPosition | undefined;
 }
 
 /**
@@ -24,6 +25,8 @@ export class LiveSession {
   changed = true;
   /** The connection has left. The next write releases the session. */
   isLeft = false;
+  /** The positions passed to the transport when the connection left. */
+  handedAtEnd: ReadonlyMap<string, Position> | undefined;
   /** It was last written as one that nobody holds. It may be written again, unless it has been claimed since. */
   isReleased = false;
   /**
@@ -41,7 +44,7 @@ export class LiveSession {
    * Topics not subscribed yet; undefined if there are none, as nearly always. They stay in the session
    * meanwhile.
    */
-  private waiting: Map<string, Position | undefined> | undefined;
+  private waiting: Map<string, ProvedPosition | undefined> | undefined;
   /**
    * Positions passed to the transport when the last heartbeat was answered. The answer to the next one
    * confirms them.
@@ -54,15 +57,20 @@ export class LiveSession {
     public id: string,
     public lease: HeldLease,
     public createdAt: number,
-    topics: ReadonlyMap<string, Position | undefined>,
+    topics: ReadonlyMap<string, ProvedPosition | undefined>,
   ) {
     if (topics.size > 0) this.waiting = new Map(topics);
   }
 
-  /** Topics as stored, each with the position to continue from. */
-  *topics(): Iterable<[topic: string, position: Position]> {
+  /**
+   * Topics as stored, each with the position to continue from.
+   *
+   * @param handed the positions passed to the transport
+   */
+  *topics(handed: ReadonlyMap<string, Position>): Iterable<[topic: string, position: ProvedPosition]> {
     for (const [topic, since] of this.waiting ?? []) if (since !== undefined) yield [topic, since];
-    yield* this.proved.entries();
+    for (const [topic, position] of this.proved.entries())
+      yield [topic, { ...position, ...reachedOf(position, handed.get(topic)) }];
   }
 
   awaited(topic: string): AwaitedTopic | undefined {
@@ -79,7 +87,7 @@ export class LiveSession {
    * or else from `at`. The session continues at `since` also if it could not be recovered: until the client
    * has confirmed the gap, the gap must be announced again.
    */
-  subscribed(topic: string, since: Position | undefined, at: Position): void {
+  subscribed(topic: string, since: ProvedPosition | undefined, at: Position): void {
     this.forget(topic);
     this.droppedEarly?.delete(topic);
     if (since !== undefined) this.proved.set(topic, since);
@@ -101,7 +109,7 @@ export class LiveSession {
   }
 
   /** The session has been claimed: these topics of it must be subscribed, unless the connection has them already. */
-  resumed(lease: HeldLease, topics: ReadonlyMap<string, Position | undefined>): void {
+  resumed(lease: HeldLease, topics: ReadonlyMap<string, ProvedPosition | undefined>): void {
     this.lease = lease;
     this.isPending = false;
     this.changed = true;
@@ -141,4 +149,20 @@ export class LiveSession {
     }
     this.noted = this.proved.isSame(handed) ? undefined : handed;
   }
+}
+
+/**
+ * Up to where a client may have received messages. What an earlier connection had reached counts until the client has
+ * confirmed something on this one.
+ */
+function reachedOf(
+  { epoch, sequence, reached }: ProvedPosition,
+  handed: Position | undefined,
+): { readonly reached?: Position } {
+  if (reached !== undefined)
+    return {
+      reached: handed?.epoch === reached.epoch && handed.sequence > reached.sequence ? handed : reached,
+    };
+  if (handed === undefined || (handed.epoch === epoch && handed.sequence === sequence)) return {};
+  return { reached: { epoch: handed.epoch, sequence: handed.sequence } };
 }

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Position } from '../../shared/position.js';
 import type { Claim } from './session-claims.js';
 import { leaseOf, type HeldLease } from './session-lease.js';
+import type { StoredSession } from './session-store.js';
+import type { ProvedPosition } from '../topics/start-position.js';
 
 /** The session of a new connection. */
 export interface OpenedSession {
@@ -12,7 +14,7 @@ export interface OpenedSession {
   /** Another client is connected with the requested session: these are its topics. */
   readonly isCopy?: true;
   /** Its subscriptions, each with the position of the session. */
-  readonly topics: ReadonlyMap<string, Position>;
+  readonly topics: ReadonlyMap<string, ProvedPosition>;
   /** The positions that the client gives. */
   readonly positions: ReadonlyMap<string, Position>;
   readonly createdAt: number;
@@ -53,9 +55,18 @@ export function newSession({ owner, isRequested, positions, now }: Wish): Opened
 export function openedBy(claim: Claim, wish: Wish): OpenedSession {
   const fresh = newSession(wish);
   if (claim.outcome === 'none') return fresh;
-  const { id, topics, created_at: createdAt, inbox, ...lease } = claim.session;
-  const resumed = { ...fresh, topics: new Map(Object.entries(topics)), inbox };
+  const { id, created_at: createdAt, inbox, ...lease } = claim.session;
+  const resumed = { ...fresh, topics: topicsOf(claim.session), inbox };
   if (claim.outcome === 'in_use') return { ...resumed, isCopy: true };
   const { generation } = leaseOf(lease);
   return { ...resumed, id, lease: { generation, owner: wish.owner }, resumed: true, createdAt };
+}
+
+function topicsOf({ topics, reached = {} }: StoredSession): Map<string, ProvedPosition> {
+  return new Map(
+    Object.entries(topics).map(([topic, position]) => {
+      const end = reached[topic];
+      return [topic, end === undefined ? position : { ...position, reached: end }];
+    }),
+  );
 }

@@ -1,4 +1,5 @@
 import type { Position } from '../../shared/position.js';
+import type { ProvedPosition } from '../topics/start-position.js';
 
 /**
  * Positions by topic, in a flat list: there are many connections, and most have few topics. (An empty `Map`
@@ -6,13 +7,13 @@ import type { Position } from '../../shared/position.js';
  */
 export class PositionList {
   private topics: string[] = [];
-  private positions: Position[] = [];
+  private positions: ProvedPosition[] = [];
 
   get size(): number {
     return this.topics.length;
   }
 
-  *entries(): Iterable<[topic: string, position: Position]> {
+  *entries(): Iterable<[topic: string, position: ProvedPosition]> {
     for (let i = 0; i < this.topics.length; i++) yield [this.topics[i]!, this.positions[i]!];
   }
 
@@ -20,9 +21,10 @@ export class PositionList {
     return this.topics.includes(topic);
   }
 
-  set(topic: string, { epoch, sequence }: Position): void {
+  set(topic: string, { epoch, sequence, reached }: ProvedPosition): void {
     // A position of its own: what is given may be an answer, with more fields.
-    const position = { epoch, sequence };
+    const position: ProvedPosition =
+      reached === undefined ? { epoch, sequence } : { epoch, sequence, reached };
     const at = this.topics.indexOf(topic);
     if (at >= 0) this.positions[at] = position;
     else {
@@ -64,6 +66,7 @@ export class PositionList {
   }
 }
 
-function isSame(a: Position | undefined, b: Position): boolean {
-  return a !== undefined && a.epoch === b.epoch && a.sequence === b.sequence;
+/** What a client may have received further on is not proved by the position before it. */
+function isSame(a: Position | undefined, b: ProvedPosition): boolean {
+  return a !== undefined && b.reached === undefined && a.epoch === b.epoch && a.sequence === b.sequence;
 }

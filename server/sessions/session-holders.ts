@@ -16,7 +16,7 @@ interface SessionHoldersDependencies {
   readonly replicaId: string;
   readonly calls: HolderCalls;
   readonly isAlive: (connection: Connection) => Promise<boolean>;
-  readonly writes: Pick<SessionWrites, 'write'>;
+  readonly writes: Pick<SessionWrites, 'write' | 'restoreLeft'>;
 }
 
 interface Question {
@@ -76,7 +76,8 @@ export class SessionHolders {
 
   private ownKeeps(owner: string, session: string): Promise<boolean> {
     const live = this.holders.get(owner);
-    if (live?.id !== session) return Promise.resolve(false);
+    // That it has left is known here, but not to the store: that has lost its last writes.
+    if (live?.id !== session) return this.dependencies.writes.restoreLeft(session).then(() => false);
     let answer = this.asked.get(live);
     if (answer === undefined) {
       answer = this.decide(live).finally(() => this.asked.delete(live));

@@ -31,6 +31,7 @@ const storedSessionSchema = z.object({
         .transform((topics) => Object.fromEntries(topics.map((topic) => [topic, unknownPosition]))),
     ])
     .default({}),
+  reached: z.record(topicName, positionField).optional(),
   created_at: time,
   updated_at: time,
   inbox: positionField.optional(),

@@ -64,7 +64,17 @@ export class SessionService {
     { ttlMs }: SessionServiceSettings,
   ) {
     const { store, log, now, replicaId, calls, isAlive, inboxOf = () => undefined } = dependencies;
-    this.writes = new SessionWrites({ store, log, now, live: () => this.live.values(), inboxOf }, { ttlMs });
+    this.writes = new SessionWrites(
+      {
+        store,
+        log,
+        now,
+        live: () => this.live.values(),
+        inboxOf,
+        handedTo: (connection) => dependencies.topics.positions(connection),
+      },
+      { ttlMs },
+    );
     this.holders = new SessionHolders({ replicaId, calls, isAlive, writes: this.writes });
     this.claims = new SessionClaims({ store, keepsSession: this.holders.keepsSession });
   }
@@ -208,12 +218,14 @@ export class SessionService {
     this.live.delete(connection.id);
     this.pending.delete(live.lease.owner);
     live.isLeft = true;
+    live.handedAtEnd = this.dependencies.topics.positions(connection);
     void this.writes.left(live).then(() => this.holders.delete(live));
   }
 
   /** Called when the store is reachable again: it may have lost sessions. */
   rewrite(): void {
     for (const live of this.live.values()) this.writes.changed(live);
+    void this.writes.restoreLeft();
   }
 
   /**

@@ -7,6 +7,8 @@ export interface StoredSession {
   readonly user_id: string;
   /** Subscriptions, each with the position to continue from. */
   readonly topics: Readonly<Record<string, Position>>;
+  /** Up to where the client may have received messages, of topics in which that is further. Releases before 0.3 ignore it. */
+  readonly reached?: Readonly<Record<string, Position>> | undefined;
   /** Milliseconds since 1970; 0: not known. */
   readonly created_at: number;
   readonly updated_at: number;

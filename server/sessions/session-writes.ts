@@ -3,16 +3,19 @@ import type { Log } from '../logging/log.js';
 import { withTimeout } from '../primitives/with-timeout.js';
 import type { Connection } from '../protocol/connection.js';
 import type { LiveSession } from './live-session.js';
+import { RecentSessions } from './recent-sessions.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
 interface SessionWritesDependencies {
-  readonly store: Pick<SessionStore, 'save'>;
+  readonly store: Pick<SessionStore, 'save' | 'get'>;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** The sessions of all connections. */
   readonly live: () => Iterable<LiveSession>;
   readonly inboxOf: (connection: Connection) => Position | undefined;
+  /** The positions passed to the transport of a connection. */
+  readonly handedTo: (connection: Connection) => ReadonlyMap<string, Position>;
 }
 
 /** Changed sessions are written this often, in milliseconds. */
@@ -39,6 +42,7 @@ export class SessionWrites {
   private readonly inFlight = new Map<LiveSession, Promise<void>>();
   private readonly timers: readonly NodeJS.Timeout[];
   private readonly renewMs: number;
+  private readonly recent: RecentSessions;
   private pausedUntil = -Infinity;
   private isStopping = false;
 
@@ -46,6 +50,7 @@ export class SessionWrites {
     private readonly dependencies: SessionWritesDependencies,
     { ttlMs }: { readonly ttlMs: number },
   ) {
+    this.recent = new RecentSessions(dependencies.store);
     this.renewMs = Math.min(renewMaxMs, ttlMs / 3);
     const save = () => {
       if (this.dirty.size > 0 && performance.now() >= this.pausedUntil) void this.save();
@@ -90,6 +95,14 @@ export class SessionWrites {
     this.isStopping = true;
     for (const live of this.dependencies.live()) this.dirty.add(live);
     return this.save();
+  }
+
+  /**
+   * Writes sessions again whose connections left a short time ago, if the store has an earlier state of them: it may have
+   * lost its last writes. `id`: only this one. Never rejects.
+   */
+  restoreLeft(id?: string): Promise<void> {
+    return this.recent.restore(id);
   }
 
   /** Writes all changed sessions. Never rejects. */
@@ -138,8 +151,10 @@ export class SessionWrites {
     live.savedAt = performance.now();
     live.changed = false;
     try {
-      if (await store.save(this.stored(live, isReleased), by)) {
+      const session = this.stored(live, isReleased);
+      if (await store.save(session, by)) {
         live.isReleased = isReleased;
+        if (isLeft) this.recent.add(session, live.lease);
         if (isLeft) this.done(live);
         return;
       }
@@ -163,12 +178,17 @@ export class SessionWrites {
   private stored(live: LiveSession, isReleased: boolean): StoredSession {
     const { connection, id, lease, createdAt } = live;
     const inbox = this.dependencies.inboxOf(connection);
+    const topics: Record<string, Position> = {};
+    let reached: Record<string, Position> | undefined;
+    for (const [topic, position] of live.topics(live.handedAtEnd ?? this.dependencies.handedTo(connection))) {
+      topics[topic] = { epoch: position.epoch, sequence: position.sequence };
+      if (position.reached !== undefined) (reached ??= {})[topic] = position.reached;
+    }
     return {
       id,
       user_id: connection.identity.userId,
-      topics: Object.fromEntries(
-        Array.from(live.topics(), ([topic, { epoch, sequence }]) => [topic, { epoch, sequence }]),
-      ),
+      topics,
+      ...(reached && { reached }),
       created_at: createdAt,
       updated_at: this.dependencies.now(),
       ...(inbox && { inbox: { epoch: inbox.epoch, sequence: inbox.sequence } }),

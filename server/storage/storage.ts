@@ -12,6 +12,7 @@ import type { NameHolder } from '../cluster/replica-registry.js';
 import type { SharedStore } from '../cluster/shared-store.js';
 import { DroppedSessions } from '../sessions/dropped-sessions.js';
 import type { SessionLimits, SessionStore } from '../sessions/session-store.js';
+import { redisAddressOf } from '../config/redis-address.js';
 import type { Settings } from '../config/schema.js';
 import { inboxPrefix } from '../direct/inbox-name.js';
 import type { LogFactory } from '../logging/log.js';
@@ -30,6 +31,7 @@ import { RedisAdvice } from './redis/redis-advice.js';
 import { RedisBroker } from './redis/redis-broker.js';
 import { RedisBus } from './redis/redis-bus.js';
 import { RedisConnectionCountStore } from './redis/redis-connection-count-store.js';
+import { redisConnector } from './redis/redis-connector.js';
 import { redisHttpRateStore } from './redis/redis-http-rate-store.js';
 import { RedisLink } from './redis/redis-link.js';
 import type { Outage, OutageKind } from './redis/redis-outage.js';
@@ -43,6 +45,7 @@ import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
 import { replicaKeys } from './redis/replica-keys.js';
 import { successorKind, type StalePrimary } from './redis/redis-succession.js';
+import { readRedisTls } from './redis/redis-tls.js';
 import { RedisWrites, type WriteRefusal, type WriteState } from './redis/redis-writes.js';
 
 /**
@@ -193,10 +196,14 @@ function redisStorage(
   const channelMark = databaseMark(url);
   const formerRegistry = channelMark === '' ? undefined : replicaKeys(keyPrefix).beats;
   // Their channels, and the registry by which replicas of version 0.1 are distinguished from newer ones.
+  const connector = redisConnector(
+    { log },
+    { address: redisAddressOf(settings.redis)!, tls: readRedisTls(settings.redis) },
+  );
   const replicaPrefix = `${keyPrefix}${channelMark}`;
   const busChannel = replicaKeys(replicaPrefix).bus;
   const link = new RedisLink(
-    { log },
+    { log, connector },
     { url, commandTimeoutMs, stallLimitMs, formerRegistry, keyPrefix, busChannel },
   );
   const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: replicaPrefix, identity });
@@ -219,7 +226,7 @@ function redisStorage(
       unusedKeepMs: Math.max(120_000, 4000 * settings.topics.positionCheckSecs),
     },
   );
-  const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
+  const adapter = new AdapterClients({ log, connector }, { url, answerLimitMs: commandTimeoutMs });
   link.onLeft(() => adapter.reconnect());
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
   const limits = sessionLimits(settings);

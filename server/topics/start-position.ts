@@ -7,6 +7,15 @@ import type { Position } from '../../shared/position.js';
  */
 export const unknownPosition: Position = Object.freeze({ epoch: 'unknown', sequence: 0 });
 
+/** Where a session goes on. */
+export interface ProvedPosition extends Position {
+  /**
+   * Up to where its client may have received messages, if that is further. If the log has lost some of them, the
+   * client has to be notified, although it goes on before them.
+   */
+  readonly reached?: Position;
+}
+
 /** Longest epoch. Those of the service are much shorter. */
 const epochLimit = 64;
 
@@ -66,9 +75,9 @@ export function isHopeless(since: Position, written: Position): boolean {
  */
 export function startOf(
   given: Position | undefined,
-  own: Position | undefined,
+  own: ProvedPosition | undefined,
   mayReadHistory: boolean,
-): Position | undefined {
+): ProvedPosition | undefined {
   if (given === undefined) return own;
   if (mayReadHistory || given === unknownPosition) return given;
   if (own === undefined) return unknownPosition;

@@ -19,7 +19,7 @@ import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
 import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
 import type { PublishQuotas } from '../publish/publish-quotas.js';
 import { LogWatchers } from './log-watchers.js';
-import { isHopeless } from './start-position.js';
+import { isHopeless, type ProvedPosition } from './start-position.js';
 import type { Subscribed, Topics, Watch } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
@@ -107,7 +107,7 @@ export class TopicHub implements Topics, BrokerListener {
   async subscribe(
     connection: Connection,
     topic: string,
-    since: Position | undefined,
+    since: ProvedPosition | undefined,
     confirm: () => boolean,
   ): Promise<Subscribed> {
     const { audience } = this.dependencies;
@@ -340,16 +340,18 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   /** Whether everything after `since` can still be read, and the number of those messages. */
-  private async recoverable(activation: Activation, since: Position): Promise<Recovery> {
+  private async recoverable(activation: Activation, since: ProvedPosition): Promise<Recovery> {
     const { written } = activation.topic;
-    if (since.epoch === written.epoch && since.sequence === written.sequence) {
+    const { reached } = since;
+    if (reached === undefined && since.epoch === written.epoch && since.sequence === written.sequence) {
       return { since, recovered: true, missed: 0 };
     }
     if (isHopeless(since, written)) {
       return { since, recovered: false, missed: written.sequence };
     }
     const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
-    if (!isPositionIn(end, since)) return { since, recovered: false, missed: lostAtLeast(end) };
+    const isInside = isPositionIn(end, since) && (reached === undefined || isPositionIn(end, reached));
+    if (!isInside) return { since, recovered: false, missed: lostAtLeast(end) };
     // The client was served by a replica that is ahead of this one. Its messages must not come again.
     if (since.sequence > written.sequence || end.epoch !== written.epoch) await activation.feed.reach(end);
     // The log may have been lost since it was read.

@@ -3,8 +3,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { aclLine } from '../../server/storage/redis/redis-acl.js';
 import { endsWithTests } from './ends-with-tests.js';
 import { freePort, until } from './wait.js';
+
+/** Set: the tests get a Redis user with no more rights than `rtc redis acl` gives. */
+const aclVariable = process.env['RTC_TEST_REDIS_ACL'];
+const aclUser = 'least';
+const aclPassword = 'password';
+const leastRights = aclLine({
+  username: aclUser,
+  password: aclPassword,
+  keyPrefix: 'rtc',
+  channelMark: '',
+  namespaces: ['/'],
+  redisVersion: '7.0',
+});
 
 /** Persistence of a test's Redis. */
 export type Persistence = 'none' | 'aof';
@@ -41,7 +55,9 @@ export class TestRedis {
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return aclVariable === undefined
+      ? `redis://127.0.0.1:${this.port}`
+      : `redis://${aclUser}:${aclPassword}@127.0.0.1:${this.port}`;
   }
 
   /** Starts the server again on the same port, with the data in its directory. */
@@ -58,6 +74,7 @@ export class TestRedis {
       'redis-server answers',
       20_000,
     );
+    if (aclVariable !== undefined) await this.command(leastRights);
   }
 
   /** Starts the server with further arguments, without waiting for an answer. */

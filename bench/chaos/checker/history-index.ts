@@ -62,8 +62,11 @@ export class HistoryIndex {
   }
 
   /** Whether what was stored between these times may be lost. */
-  mayBeLost(fromMs: number, untilMs: number): boolean {
-    return this.losses.some((window) => fromMs <= window.untilMs && untilMs >= window.fromMs);
+  mayBeLost(fromMs: number, untilMs: number, durability?: string): boolean {
+    return this.losses.some(
+      ({ keeps, ...window }) =>
+        (keeps === undefined || keeps !== durability) && fromMs <= window.untilMs && untilMs >= window.fromMs,
+    );
   }
 
   private readLogs(): Map<string, ReadLog> {

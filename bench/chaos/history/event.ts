@@ -4,6 +4,8 @@ import type { Position } from '../../../shared/position.js';
 export interface LossWindow {
   readonly fromMs: number;
   readonly untilMs: number;
+  /** What was acknowledged with this durability was not lost. */
+  readonly keeps?: 'replicated';
 }
 
 /** What a client was answered. */

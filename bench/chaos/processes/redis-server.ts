@@ -7,6 +7,26 @@ import { isAlive, killNow, own } from './child.js';
 import { freePort } from '../../free-port.js';
 import { need } from './wait.js';
 
+function newClient(port: number) {
+  const client = createClient({
+    socket: { port, host: '127.0.0.1', reconnectStrategy: false, connectTimeout: 1000 },
+    RESP: 2,
+  });
+  client.on('error', () => {});
+  return client;
+}
+
+/** Runs one command on a connection of its own. */
+export async function askRedis(port: number, ...words: string[]): Promise<unknown> {
+  const client = newClient(port);
+  try {
+    await client.connect();
+    return await client.sendCommand(words);
+  } finally {
+    client.destroy();
+  }
+}
+
 /** A Redis of a run: a free port, its own directory, real signals. */
 export class RedisServer {
   private child: ChildProcess | undefined;
@@ -53,18 +73,8 @@ export class RedisServer {
   }
 
   /** Runs one command on a connection of its own. */
-  async command(...words: string[]): Promise<unknown> {
-    const client = createClient({
-      socket: { port: this.port, host: '127.0.0.1', reconnectStrategy: false, connectTimeout: 1000 },
-      RESP: 2,
-    });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      return await client.sendCommand(words);
-    } finally {
-      client.destroy();
-    }
+  command(...words: string[]): Promise<unknown> {
+    return askRedis(this.port, ...words);
   }
 
   /** One field of `INFO`. */
@@ -81,6 +91,36 @@ export class RedisServer {
     }
     await this.command('REPLICAOF', '127.0.0.1', String(port));
     await need(async () => (await this.info('master_link_status')) === 'up', 'Redis follows its primary');
+  }
+
+  /**
+   * Ends the connections of the Sentinels and accepts no new ones; those of others go on. Resolves to what makes it
+   * reachable again.
+   */
+  async hideFromSentinels(): Promise<() => Promise<void>> {
+    const client = newClient(this.port);
+    await client.connect();
+    await client.sendCommand(['CONFIG', 'SET', 'maxclients', '1']);
+    for (const line of String(await client.sendCommand(['CLIENT', 'LIST'])).split('\n')) {
+      const [, id] = /^id=(\d+) .* name=sentinel-/.exec(line) ?? [];
+      if (id !== undefined) await client.sendCommand(['CLIENT', 'KILL', 'ID', id]);
+    }
+    return async () => {
+      await client.sendCommand(['CONFIG', 'SET', 'maxclients', '10000']);
+      client.destroy();
+    };
+  }
+
+  /** Keeps this replica from its primary: what is written there from now on is missing here. */
+  async fallBehind(primary: RedisServer): Promise<void> {
+    await this.command('CONFIG', 'SET', 'masteruser', 'nobody', 'masterauth', 'wrong');
+    await primary.command('CLIENT', 'KILL', 'TYPE', 'replica');
+    await need(async () => (await this.info('master_link_status')) === 'down', 'the replica is cut off');
+  }
+
+  /** It may follow a primary again. */
+  async mayFollow(): Promise<void> {
+    await this.command('CONFIG', 'SET', 'masteruser', '', 'masterauth', '');
   }
 
   async stop(): Promise<void> {

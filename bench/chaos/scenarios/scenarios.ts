@@ -3,6 +3,7 @@ import { networkScenarios } from './network.js';
 import { redisScenarios } from './redis.js';
 import { replicaScenarios } from './replicas.js';
 import type { Scenario } from './scenario.js';
+import { sentinelScenarios } from './sentinel.js';
 import { versionScenarios } from './versions.js';
 
 /** All scenarios, in the order in which they are run. */
@@ -10,6 +11,7 @@ export const scenarios: readonly Scenario[] = [
   ...replicaScenarios,
   ...networkScenarios,
   ...redisScenarios,
+  ...sentinelScenarios,
   ...combinedScenarios,
   ...versionScenarios,
 ];

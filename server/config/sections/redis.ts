@@ -1,17 +1,49 @@
 import { z } from 'zod';
-import { count, positive, setting, text } from '../setting.js';
+import { parseRedisUrl, parseSentinel } from '../redis-url.js';
+import { count, optionalText, positive, setting, text } from '../setting.js';
 
-const redisAddress = z
+const redisUrl = z
   .string()
   .refine(
-    (url) => URL.canParse(url) && ['redis:', 'rediss:'].includes(new URL(url).protocol),
-    'must be redis://[[user]:password@]host[:port][/database], or rediss:// for TLS',
+    (url) => parseRedisUrl(url) !== undefined,
+    'must be redis://[[user]:password@]host[:port][/database], rediss:// for TLS, or redis+sentinel://[[user]:password@]host[:port],host[:port]/name[/database] for Redis under Sentinel',
+  );
+
+const sentinel = z
+  .string()
+  .refine(
+    (text) => parseSentinel(text) !== undefined,
+    'must be host[:port], or redis://[user]:password@host[:port] for a Sentinel with a password',
   );
 
 /** Redis, which makes several replicas one cluster. */
 export const redis = z
   .strictObject({
-    url: setting(redisAddress.optional(), 'Address of Redis. Without it the service runs alone, in memory.'),
+    url: setting(
+      redisUrl.optional(),
+      'Address of Redis. Without it, and without `redis.sentinels`, the service runs alone, in memory.',
+    ),
+    sentinels: setting(
+      z.array(sentinel).max(31).default([]),
+      'Addresses of the Sentinels that know which Redis is the primary: `host:26379`. Name all of them. User, password, database and TLS are taken from `redis.url`, its host is not.',
+    ),
+    sentinel_master_name: setting(
+      z.string().min(1).default('mymaster'),
+      'The name by which the Sentinels know the primary.',
+    ),
+    tls_ca_file: setting(
+      optionalText(),
+      'File with the certificates (PEM) of the authorities that Redis is trusted by, instead of those that Node knows.',
+    ),
+    tls_cert_file: setting(
+      optionalText(),
+      'File with the certificate (PEM) that the service shows to Redis, which asks for one unless it has `tls-auth-clients no`.',
+    ),
+    tls_key_file: setting(optionalText(), 'File with the key (PEM) of `redis.tls_cert_file`.'),
+    tls_server_name: setting(
+      optionalText(),
+      'The name that the certificates of Redis and Sentinel have to carry. Default: the host that is connected; Sentinel often gives an IP address.',
+    ),
     key_prefix: setting(text('rtc'), 'Prefix of every key and channel.'),
     command_timeout_ms: setting(
       positive(2000),
@@ -39,4 +71,12 @@ export const redis = z
       'When `/health/ready` says that the replica is ready: if Redis answers, or if it accepts writes, too.',
     ),
   })
+  .refine(({ tls_cert_file: cert, tls_key_file: key }) => (cert === undefined) === (key === undefined), {
+    path: ['tls_key_file'],
+    error: 'must be set together with redis.tls_cert_file',
+  })
+  // Sentinels are enough: the rest of an address can be left out.
+  .transform((redis) =>
+    redis.url === undefined && redis.sentinels.length > 0 ? { ...redis, url: 'redis://sentinel' } : redis,
+  )
   .prefault({});

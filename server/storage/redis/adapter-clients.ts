@@ -1,6 +1,7 @@
 import type { Log } from '../../logging/log.js';
 import { withTimeout } from '../../primitives/with-timeout.js';
-import { destroy, newRedisClient, type RedisClient as Client } from './redis-client.js';
+import { destroy, type RedisClient as Client } from './redis-client.js';
+import { connectorTo, type RedisConnector } from './redis-connector.js';
 
 /**
  * What `PUBSUB NUMSUB`, the one command of the adapter, is answered with where Redis does not answer: no
@@ -12,103 +13,140 @@ const unknownCount: readonly string[] = ['', 'unknown'];
 
 type Listener = (message: Buffer, channel: Buffer) => void;
 
+/** A subscription of the adapter. */
+interface Subscription {
+  readonly subscribe: (client: Client) => Promise<unknown>;
+  /** The connection that has it, or is being asked for it. */
+  on?: Client;
+}
+
 /**
  * The two Redis clients for `@socket.io/redis-adapter`. The adapter does not handle rejections of its calls:
  * with plain clients, an unreachable Redis would end the process by an unhandled rejection. These clients
- * count failures instead, and repeat failed subscriptions after a reconnection.
+ * count failures instead, repeat failed subscriptions after a reconnection, and go where Redis goes.
  */
 export class AdapterClients {
   failures = 0;
   readonly publisher: object;
   readonly subscriber: object;
-  private readonly clients: Client[];
+  private readonly connector: RedisConnector;
+  private publishing: Client;
+  private subscribing: Client;
+  private readonly subscriptions = new Map<string, Subscription>();
+  private started = false;
   private closed = false;
 
   constructor(
-    private readonly dependencies: { readonly log: Log },
+    private readonly dependencies: { readonly log: Log; readonly connector?: RedisConnector },
     private readonly settings: {
       readonly url: string;
       /** Time in which Redis has to answer how many replicas there are, in milliseconds. */
       readonly answerLimitMs: number;
     },
   ) {
-    const [publisher, subscriber] = [this.newClient(settings.url), this.newClient(settings.url)];
-    this.clients = [publisher, subscriber];
-    this.publisher = this.publishing(publisher);
-    this.subscriber = this.subscribing(subscriber);
+    this.connector = dependencies.connector ?? connectorTo(settings.url, dependencies.log);
+    this.publishing = this.newClient();
+    this.subscribing = this.newSubscribing();
+    this.connector.place.onMoved(() => this.reconnect());
+    this.publisher = this.newPublisher();
+    this.subscriber = this.newSubscriber();
   }
 
   start(): void {
-    for (const client of this.clients) {
+    this.started = true;
+    if (this.connector.place.host === undefined) return;
+    for (const client of [this.publishing, this.subscribing])
       client.connect().catch((error: unknown) => this.failed('connect', error));
-    }
-  }
-
-  /** The connections may lead to another Redis than they should: Redis closes them, and they are made anew. */
-  reconnect(): void {
-    for (const client of this.clients)
-      client.sendCommand(['QUIT']).catch(() => {
-        // It is not connected, or was closed before the answer.
-      });
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    for (const client of this.clients) destroy(client);
+    for (const client of [this.publishing, this.subscribing]) destroy(client);
   }
 
-  private newClient(url: string): Client {
-    const client = newRedisClient(url);
+  /** The connections lead to another Redis than they should, or nowhere: they are made anew. */
+  reconnect(): void {
+    if (!this.started || this.closed) return;
+    const former = [this.publishing, this.subscribing];
+    this.publishing = this.newClient();
+    this.subscribing = this.newSubscribing();
+    for (const client of former) destroy(client);
+    this.start();
+  }
+
+  private newClient(): Client {
+    const client = this.connector.newClient();
     client.on('error', (error: Error) => this.failed('connection', error));
     return client;
   }
 
-  private publishing(client: Client): object {
+  private newSubscribing(): Client {
+    const client = this.newClient();
+    // The client itself repeats what it has subscribed.
+    client.on('ready', () => {
+      if (client !== this.subscribing) return;
+      for (const subscription of this.subscriptions.values())
+        if (subscription.on !== client) this.subscribe(subscription);
+    });
+    return client;
+  }
+
+  private subscribe(subscription: Subscription): void {
+    const client = this.subscribing;
+    subscription.on = client;
+    subscription.subscribe(client).catch((error: unknown) => {
+      this.failed('subscribe', error);
+      if (subscription.on === client) delete subscription.on;
+    });
+  }
+
+  private newPublisher(): object {
     return {
       pSubscribe: () => {},
       publish: (channel: string, message: string | Buffer) =>
-        client.publish(channel, message).catch((error: unknown) => {
+        this.publishing.publish(channel, message).catch((error: unknown) => {
           this.failed('publish', error);
           return 0;
         }),
       // The adapter takes a client that has this for one of node-redis, and never calls it here.
       sSubscribe: () => {},
       sendCommand: (args: string[]) =>
-        withTimeout(client.sendCommand(args), this.settings.answerLimitMs).catch((error: unknown) => {
-          this.failed('command', error);
-          return unknownCount;
-        }),
-      on: (event: string, listener: () => void) => client.on(event, listener),
-      off: (event: string, listener: () => void) => client.off(event, listener),
+        withTimeout(this.publishing.sendCommand(args), this.settings.answerLimitMs).catch(
+          (error: unknown) => {
+            this.failed('command', error);
+            return unknownCount;
+          },
+        ),
+      // Errors are counted here; the adapter would only write that nobody listens.
+      on: () => {},
+      off: () => {},
     };
   }
 
-  private subscribing(client: Client): object {
-    const waiting: (() => Promise<unknown>)[] = [];
-    const attempt = (subscribe: () => Promise<unknown>) => {
-      subscribe().catch((error: unknown) => {
-        this.failed('subscribe', error);
-        waiting.push(subscribe);
-      });
+  private newSubscriber(): object {
+    const add = (name: string, subscribe: Subscription['subscribe']) => {
+      const subscription: Subscription = { subscribe };
+      this.subscriptions.set(name, subscription);
+      this.subscribe(subscription);
     };
-    client.on('ready', () => {
-      for (const subscribe of waiting.splice(0)) attempt(subscribe);
-    });
-    const forget = (unsubscribe: Promise<unknown>) => {
-      unsubscribe.catch((error: unknown) => this.failed('unsubscribe', error));
+    const remove = (name: string, unsubscribe: (client: Client) => Promise<unknown>) => {
+      this.subscriptions.delete(name);
+      unsubscribe(this.subscribing).catch((error: unknown) => this.failed('unsubscribe', error));
     };
     return {
       pSubscribe: (pattern: string, listener: Listener) =>
-        attempt(() => client.pSubscribe(pattern, listener, true)),
-      subscribe: (channels: string[], listener: Listener) =>
-        attempt(() => client.subscribe(channels, listener, true)),
+        add(`pattern ${pattern}`, (client) => client.pSubscribe(pattern, listener, true)),
+      subscribe: (channels: string[], listener: Listener) => {
+        for (const channel of channels)
+          add(`channel ${channel}`, (client) => client.subscribe(channel, listener, true));
+      },
       pUnsubscribe: (pattern: string, listener: Listener) =>
-        forget(client.pUnsubscribe(pattern, listener, true)),
+        remove(`pattern ${pattern}`, (client) => client.pUnsubscribe(pattern, listener, true)),
       unsubscribe: (channel: string, listener: Listener) =>
-        forget(client.unsubscribe(channel, listener, true)),
-      on: (event: string, listener: () => void) => client.on(event, listener),
-      off: (event: string, listener: () => void) => client.off(event, listener),
+        remove(`channel ${channel}`, (client) => client.unsubscribe(channel, listener, true)),
+      on: () => {},
+      off: () => {},
     };
   }
 

@@ -1,9 +1,11 @@
 import type { Log } from '../../logging/log.js';
 import { withTimeout } from '../../primitives/with-timeout.js';
-import { destroy, newRedisClient, type RedisClient } from './redis-client.js';
+import { destroy, type RedisClient } from './redis-client.js';
+import type { RedisConnector } from './redis-connector.js';
 
 interface RedisAddressDependencies {
   readonly log: Log;
+  readonly connector: RedisConnector;
   /** Whether to look now. */
   readonly isWanted: () => boolean;
   /** Looks at the Redis that has answered. */
@@ -21,10 +23,7 @@ export class RedisAddress {
   private timer: NodeJS.Timeout | undefined;
   private client: RedisClient | undefined;
 
-  constructor(
-    private readonly dependencies: RedisAddressDependencies,
-    private readonly settings: { readonly url: string },
-  ) {}
+  constructor(private readonly dependencies: RedisAddressDependencies) {}
 
   start(): void {
     this.timer = setInterval(() => void this.visit(), lookMs);
@@ -38,9 +37,9 @@ export class RedisAddress {
 
   /** Never rejects: an address that does not answer is no news while the open connections do. */
   private async visit(): Promise<void> {
-    const { isWanted, look, log } = this.dependencies;
+    const { connector, isWanted, look, log } = this.dependencies;
     if (this.client !== undefined || !isWanted()) return;
-    const client = newRedisClient(this.settings.url);
+    const client = connector.newClient();
     this.client = client;
     client.on('error', () => {});
     try {

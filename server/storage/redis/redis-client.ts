@@ -1,17 +1,34 @@
 import { createClient } from 'redis';
+import type { RedisHost, RedisUser } from '../../config/redis-url.js';
+import type { RedisTls } from './redis-tls.js';
+
+/** How a connection is opened. */
+export interface RedisAccess extends RedisUser {
+  /** Undefined: without TLS. */
+  readonly tls?: RedisTls | undefined;
+  readonly database?: number;
+}
 
 /**
  * A client with one connection. It reconnects for ever, never queues a command that cannot be sent, and
  * leaves time limits to its owner. It uses RESP 2, because a subscription then has its own connection.
  */
-export function newRedisClient(url: string) {
+export function newRedisClient({ host, port }: RedisHost, access: RedisAccess = {}) {
+  const { username, password, database, tls } = access;
   return createClient({
-    url,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(database !== undefined && { database }),
     RESP: 2,
     commandOptions: { timeout: 0 },
+    // A user of Redis with few rights may not set it.
+    disableClientInfo: true,
     disableOfflineQueue: true,
     commandsQueueMaxLength: queueMax,
     socket: {
+      host,
+      port,
+      ...(tls !== undefined && { tls: true, ...tls }),
       connectTimeout: 5000,
       // Short at first, so that a restart causes little delay; jitter spreads the replicas.
       reconnectStrategy: (attempt: number) =>

@@ -4,7 +4,8 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 import { systemClock } from '../../primitives/clock.js';
 import { RedisClock } from './redis-clock.js';
-import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
+import { connectLimitMs, destroy, type RedisClient } from './redis-client.js';
+import { connectorTo, type RedisConnector } from './redis-connector.js';
 import { elsewhere, RedisIdentification, type RedisIdentificationSettings } from './redis-identification.js';
 import { continued, readReplication, type RedisProcess } from './redis-process.js';
 import { RedisOutage } from './redis-outage.js';
@@ -12,6 +13,12 @@ import { RedisPair } from './redis-pair.js';
 import { RedisSuccession } from './redis-succession.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 import { RedisWrites } from './redis-writes.js';
+
+interface RedisLinkDependencies {
+  readonly log: Log;
+  /** Where Redis is. Default: at the address in the settings. */
+  readonly connector?: RedisConnector;
+}
 
 interface RedisLinkSettings extends RedisIdentificationSettings {
   readonly url: string;
@@ -56,6 +63,7 @@ export class RedisLink {
   readonly outage: RedisOutage;
   readonly writes = new RedisWrites();
   readonly clock = new RedisClock();
+  private readonly connector: RedisConnector;
   private commands: RedisClient;
   private readonly subscriber: RedisSubscriber;
   /** Undefined for a link without `keyPrefix`. */
@@ -82,19 +90,30 @@ export class RedisLink {
   private readonly watch: NodeJS.Timeout;
 
   constructor(
-    private readonly dependencies: { readonly log: Log },
+    private readonly dependencies: RedisLinkDependencies,
     private readonly settings: RedisLinkSettings,
   ) {
     const { log } = dependencies;
     this.outage = new RedisOutage({ log, clock: systemClock });
+    this.connector = dependencies.connector ?? connectorTo(settings.url, log);
+    const { place } = this.connector;
+    place.onMoved(() => this.moved());
+    place.onUnknown((error) => this.outage.failed(error));
     const { clock, writes, outage } = this;
-    const { url, keyPrefix, busChannel } = settings;
+    const { keyPrefix, busChannel } = settings;
     this.succession =
       keyPrefix === undefined || busChannel === undefined
         ? undefined
         : new RedisSuccession(
-            { log, clock, outage, inUse: () => this.process, leave: () => this.leave() },
-            { url, keyPrefix, busChannel },
+            {
+              log,
+              connector: this.connector,
+              clock,
+              outage,
+              inUse: () => this.process,
+              leave: () => this.leave(),
+            },
+            { keyPrefix, busChannel },
           );
     this.identification = new RedisIdentification(
       { log, clock, writes, succession: this.succession },
@@ -102,7 +121,12 @@ export class RedisLink {
     );
     this.commands = this.newCommands();
     this.subscriber = new RedisSubscriber(
-      { log, onChange: () => this.update(), onError: (error) => this.onError(error) },
+      {
+        log,
+        connector: this.connector,
+        onChange: () => this.update(),
+        onError: (error) => this.onError(error),
+      },
       settings,
     );
     this.pair =
@@ -145,6 +169,7 @@ export class RedisLink {
   /** Starts to connect and returns at once. An unreachable Redis is connected as soon as it is reachable. */
   start(): void {
     this.started = true;
+    this.connector.place.start();
     this.connect();
     this.subscriber.start();
     this.pair?.start();
@@ -220,6 +245,7 @@ export class RedisLink {
     if (this.closed) return;
     this.closed = true;
     clearInterval(this.watch);
+    this.connector.place.close();
     destroy(this.commands);
     this.subscriber.close();
     this.outage.close();
@@ -262,7 +288,7 @@ export class RedisLink {
   }
 
   private newCommands(): RedisClient {
-    const client = newRedisClient(this.settings.url);
+    const client = this.connector.newClient();
     const ifCurrent = (then: () => void) => () => {
       if (client === this.commands) then();
     };
@@ -285,9 +311,15 @@ export class RedisLink {
   }
 
   private connect(): void {
+    if (this.connector.place.host === undefined) return;
     this.commands.connect().catch((error: unknown) => {
       if (!this.closed) this.dependencies.log.warn('Redis connection failed', { error });
     });
+  }
+
+  /** Redis is somewhere else: what the former one still answers must not count. */
+  private moved(): void {
+    if (this.started && !this.closed) this.replace();
   }
 
   private onError(error: Error): void {

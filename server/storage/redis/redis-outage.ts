@@ -2,7 +2,7 @@ import type { Log } from '../../logging/log.js';
 import type { Clock, Timer } from '../../primitives/clock.js';
 
 /** Why Redis cannot be used. */
-export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale';
+export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | 'sentinel';
 
 /** What is wrong with Redis, for operators. */
 export interface Outage {
@@ -35,7 +35,7 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
   password: {
     problem: 'Redis refuses the user or the password',
     remedy:
-      'set both in REDIS_URL (redis.url): redis://user:password@host, or redis://:password@host. A user of its own needs all commands on keys and channels under redis.key_prefix',
+      'set both in REDIS_URL (redis.url): redis://user:password@host, or redis://:password@host. rtc redis acl prints the rights that a user of its own needs',
   },
   stale: {
     problem: 'Redis is a stale primary: there is a newer one, which continues its data',
@@ -45,7 +45,12 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
   tls: {
     problem: 'TLS with Redis fails',
     remedy:
-      'use rediss:// only where Redis speaks TLS, and redis:// where it does not; let Node know the authority of its certificate by NODE_EXTRA_CA_CERTS',
+      'use rediss:// only where Redis speaks TLS, and redis:// where it does not; name the authority of its certificate by redis.tls_ca_file, or NODE_EXTRA_CA_CERTS; a Redis that asks for a certificate gets redis.tls_cert_file',
+  },
+  sentinel: {
+    problem: 'Sentinel does not say where Redis is',
+    remedy:
+      'start the Sentinels, or correct redis.sentinels and redis.sentinel_master_name; Sentinels with a password need it in redis.sentinels: redis://:password@host:26379',
   },
 };
 
@@ -145,6 +150,7 @@ export class RedisOutage {
 }
 
 function kindOf(error: Error): OutageKind {
+  if (error.name === 'SentinelError') return 'sentinel';
   const { code = '' } = error as NodeJS.ErrnoException;
   if (
     /^(?:ERR )?(?:NOAUTH|WRONGPASS|NOPERM|AUTH\b|invalid (?:password|username)|Client sent AUTH)/i.test(

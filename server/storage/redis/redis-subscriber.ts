@@ -1,16 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../logging/log.js';
-import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
+import { connectLimitMs, destroy, type RedisClient } from './redis-client.js';
+import type { RedisConnector } from './redis-connector.js';
 
 interface RedisSubscriberDependencies {
   readonly log: Log;
+  readonly connector: RedisConnector;
   /** Called when {@link RedisSubscriber.live} may have changed. */
   readonly onChange: () => void;
   readonly onError: (error: Error) => void;
 }
 
 interface RedisSubscriberSettings {
-  readonly url: string;
   /** A connection without any data for this long is replaced. */
   readonly stallLimitMs: number;
 }
@@ -46,6 +47,7 @@ export class RedisSubscriber {
 
   start(): void {
     this.started = true;
+    if (this.dependencies.connector.place.host === undefined) return;
     this.client.connect().catch((error: unknown) => {
       if (!this.closed) this.dependencies.log.warn('Redis connection failed', { error });
     });
@@ -106,7 +108,7 @@ export class RedisSubscriber {
   }
 
   private newClient(): RedisClient {
-    const client = newRedisClient(this.settings.url);
+    const client = this.dependencies.connector.newClient();
     this.lastReceivedAt = performance.now();
     this.pinging = false;
     client.on('error', (error: Error) => {

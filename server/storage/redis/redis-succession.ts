@@ -1,6 +1,7 @@
 import type { Log } from '../../logging/log.js';
 import { RedisAddress } from './redis-address.js';
 import { ancestryKey, RedisAncestry, type RedisOrigin } from './redis-ancestry.js';
+import type { RedisConnector } from './redis-connector.js';
 import type { RedisClock } from './redis-clock.js';
 import type { RedisOutage } from './redis-outage.js';
 import { identifyRedis, type RedisProcess } from './redis-process.js';
@@ -8,6 +9,7 @@ import { storageFormat } from './storage-format.js';
 
 interface RedisSuccessionDependencies {
   readonly log: Log;
+  readonly connector: RedisConnector;
   readonly clock: RedisClock;
   readonly outage: RedisOutage;
   /** The Redis in use; undefined: there is none now. */
@@ -17,7 +19,6 @@ interface RedisSuccessionDependencies {
 }
 
 interface RedisSuccessionSettings {
-  readonly url: string;
   readonly keyPrefix: string;
   /** The channel of all replicas, see `RedisBus`. */
   readonly busChannel: string;
@@ -57,12 +58,14 @@ export class RedisSuccession {
     private readonly dependencies: RedisSuccessionDependencies,
     private readonly settings: RedisSuccessionSettings,
   ) {
-    const { log, clock, inUse } = dependencies;
+    const { log, connector, clock, inUse } = dependencies;
     this.ancestry = new RedisAncestry(ancestryKey(settings.keyPrefix), clock.now);
-    this.address = new RedisAddress(
-      { log, isWanted: () => inUse() !== undefined, look: (call) => this.look(call) },
-      settings,
-    );
+    this.address = new RedisAddress({
+      log,
+      connector,
+      isWanted: () => inUse() !== undefined,
+      look: (call) => this.look(call),
+    });
   }
 
   /** Called once for each stale primary that is found. */

@@ -32,7 +32,7 @@ const refusals: Readonly<Record<string, Omit<WriteRefusal, 'by'>>> = {
   },
   NOPERM: {
     reason: 'the user of Redis may not do what the service needs',
-    remedy: 'allow the user all commands on keys and channels that begin with redis.key_prefix, and INFO',
+    remedy: 'give the user the rights that rtc redis acl prints',
   },
 };
 /** In older versions of Redis the code appears inside the error of a script. */

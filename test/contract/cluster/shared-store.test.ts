@@ -27,7 +27,7 @@ for (const storage of ['memory', 'redis'] as const) {
       );
       link.start();
       assert.ok(await link.whenUp(5000));
-      store = new RedisSharedStore(link, { keyPrefix: 'test', answerLimitMs: 500 });
+      store = new RedisSharedStore(link, { keyPrefix: 'rtc', answerLimitMs: 500 });
     });
     after(async () => {
       await link?.close();

@@ -232,8 +232,8 @@ class World {
   private close(link: Link): void {
     link.isAlive = false;
     if (link.client.link === link) link.client.link = undefined;
-    this.links.splice(this.links.indexOf(link), 1);
     link.service.left(link.connection);
+    this.links.splice(this.links.indexOf(link), 1);
   }
 
   private findDead(): void {

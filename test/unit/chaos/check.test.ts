@@ -88,6 +88,16 @@ describe('[CHAOS] the checker of histories', () => {
       deepEqual(broken(...facts, say.fault(0, 2), say.logRead(0)), []);
       deepEqual(broken(...facts, say.fault(3, 4), say.logRead(0)), ['P3.1']);
     });
+    it('does not allow it where Redis keeps what was acknowledged like that', () => {
+      const losing = {
+        kind: 'fault',
+        what: 'failover',
+        loses: { fromMs: 0, untilMs: 2, keeps: 'replicated' },
+      } as const;
+      const acknowledged = (durability: string) => say.acknowledged('a', 1, { durability });
+      deepEqual(broken(say.publish('a'), acknowledged('stored'), losing, say.logRead(0)), []);
+      deepEqual(broken(say.publish('a'), acknowledged('replicated'), losing, say.logRead(0)), ['P3.1']);
+    });
     it('finds a refused publish in the log', () => {
       const facts = [say.publish('m1'), say.refused('m1', 'unavailable'), say.stored(0), say.logRead(1)];
       deepEqual(broken(...facts), ['P3.3']);

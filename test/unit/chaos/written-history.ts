@@ -74,7 +74,7 @@ export const say = {
   acknowledged: (
     operation: string,
     sequence: number,
-    { id = operation, attempt = 1, duplicate = false, epoch = 'e1' } = {},
+    { id = operation, attempt = 1, duplicate = false, epoch = 'e1', durability = 'stored' } = {},
   ): HistoryFact => ({
     kind: 'published',
     client: 'p',
@@ -86,7 +86,7 @@ export const say = {
     id,
     epoch,
     sequence,
-    durability: 'stored',
+    durability,
     ...(duplicate && { duplicate }),
   }),
   refused: (operation: string, code: string, attempt = 1): HistoryFact => ({

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Position } from '../../../shared/position.js';
+import type { ProvedPosition } from '../../../server/topics/start-position.js';
 import { LiveSession } from '../../../server/sessions/live-session.js';
 import type { Connection } from '../../../server/protocol/connection.js';
 
 const at = (sequence: number, epoch = 'e'): Position => ({ epoch, sequence });
-const sessionOf = (topics: Record<string, Position | undefined> = {}) =>
+const sessionOf = (topics: Record<string, ProvedPosition | undefined> = {}) =>
   new LiveSession(
     { id: 'c' } as Connection,
     's',
@@ -12,7 +13,8 @@ const sessionOf = (topics: Record<string, Position | undefined> = {}) =>
     0,
     new Map(Object.entries(topics)),
   );
-const stored = (session: LiveSession) => Object.fromEntries(session.topics());
+const stored = (session: LiveSession, handed = new Map<string, Position>()) =>
+  Object.fromEntries(session.topics(handed));
 const handed = (positions: Record<string, Position>) => new Map(Object.entries(positions));
 
 describe('[SESSION] a live session', () => {
@@ -90,5 +92,32 @@ describe('[SESSION] a live session', () => {
     session.subscribed('a', undefined, at(20));
     session.heartbeat(handed({ a: at(20) }));
     assert.deepEqual(stored(session), { a: at(20) });
+  });
+
+  it('says up to where its client may have received messages, until that is confirmed or was never sent', () => {
+    const session = sessionOf();
+    session.subscribed('a', undefined, at(3));
+    assert.deepEqual(stored(session, handed({ a: at(3) })), { a: at(3) });
+    assert.deepEqual(stored(session, handed({ a: at(7) })), { a: { ...at(3), reached: at(7) } });
+    session.heartbeat(handed({ a: at(7) }));
+    session.heartbeat(handed({ a: at(9) }));
+    assert.deepEqual(stored(session, handed({ a: at(9) })), { a: { ...at(7), reached: at(9) } });
+  });
+
+  it('remembers what an earlier connection had reached, until its client has confirmed something', () => {
+    const session = sessionOf({ a: { ...at(3), reached: at(9) } });
+    session.subscribed('a', { ...at(3), reached: at(9) }, at(4, 'f'));
+    assert.deepEqual(stored(session, handed({ a: at(4, 'f') })), { a: { ...at(3), reached: at(9) } });
+    session.heartbeat(handed({ a: at(4, 'f') }));
+    session.heartbeat(handed({ a: at(4, 'f') }));
+    assert.deepEqual(stored(session, handed({ a: at(4, 'f') })), { a: at(4, 'f') });
+  });
+
+  it('forgets what was reached also when the client confirms the same position again', () => {
+    const session = sessionOf({ a: { ...at(3), reached: at(9) } });
+    session.subscribed('a', { ...at(3), reached: at(9) }, at(3));
+    session.heartbeat(handed({ a: at(3) }));
+    session.heartbeat(handed({ a: at(3) }));
+    assert.deepEqual(stored(session, handed({ a: at(3) })), { a: at(3) });
   });
 });

@@ -15,7 +15,14 @@ function leftSession(): LiveSession {
 
 function writesTo(save: SessionStore['save']): SessionWrites {
   return new SessionWrites(
-    { store: { save }, log: silentLog, now: () => 0, live: () => [], inboxOf: () => undefined },
+    {
+      store: { save, get: async () => undefined },
+      log: silentLog,
+      now: () => 0,
+      live: () => [],
+      inboxOf: () => undefined,
+      handedTo: () => new Map(),
+    },
     { ttlMs: 60_000 },
   );
 }

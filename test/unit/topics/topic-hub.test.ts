@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Position } from '../../../shared/position.js';
 import { SendBufferBudget } from '../../../server/fanout/outbox.js';
 import { encodeEntry } from '../../../server/log/entry.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { MemoryBroker } from '../../../server/storage/memory/memory-broker.js';
 import { Supervisor } from '../../../server/supervision/supervisor.js';
+import type { ProvedPosition } from '../../../server/topics/start-position.js';
 import { TopicHub } from '../../../server/topics/topic-hub.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeSubscriber } from '../../support/fake-subscriber.js';
@@ -80,7 +80,7 @@ describe('a topic hub', () => {
     await turn();
     return receipt!.epoch;
   };
-  const subscribe = (since: Position) => hub.subscribe(ann, 't', since, () => true);
+  const subscribe = (since: ProvedPosition) => hub.subscribe(ann, 't', since, () => true);
 
   it('does not send a client that is catching up what it has from elsewhere, though it is still pending here', async () => {
     let epoch = '';
@@ -96,5 +96,20 @@ describe('a topic hub', () => {
       ann.transport.received.filter((text) => text.includes('"message"')),
       [],
     );
+  });
+
+  it('says that a client is not recovered that goes on before what the log has lost, and may have received it', async () => {
+    let epoch = '';
+    for (let n = 1; n <= 3; n++) epoch = await append(n);
+    const since = { epoch, sequence: 1 };
+    const lost = await subscribe({ ...since, reached: { epoch, sequence: 9 } });
+    assert.deepEqual([lost.recovered, lost.sequence], [false, 3]);
+    members.clear();
+    const kept = await subscribe({ ...since, reached: { epoch, sequence: 3 } });
+    assert.deepEqual([kept.recovered, kept.missed], [true, 2]);
+    members.clear();
+    // Also if nothing was appended since.
+    const end = await subscribe({ epoch, sequence: 3, reached: { epoch, sequence: 4 } });
+    assert.equal(end.recovered, false);
   });
 });

@@ -41,7 +41,7 @@ function* judgeAcknowledged(
 ): Iterable<Violation> {
   if (answer?.outcome !== 'acknowledged') return;
   const log = history.logs.get(sent.target);
-  if (log === undefined || history.mayBeLost(sent.at, answer.at)) return;
+  if (log === undefined || history.mayBeLost(sent.at, answer.at, answer.durability)) return;
   const message = log.byId.get(answer.id);
   const about = { topic: sent.target, client: sent.client };
   const what = `${sent.operation} was acknowledged to ${sent.client} as ${answer.epoch}:${answer.sequence} of ${sent.target}`;

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { redisCommand } from '../../server/cli/redis.js';
+import { loadSettings } from '../../server/config/load.js';
+import { TestRedis } from '../support/redis.js';
+import { root } from '../support/root.js';
+
+const run = promisify(execFile);
+
+/** What the service needs of Redis: the contracts, the wires and the admin API. */
+const files = [
+  'test/contract/log/broker.test.ts',
+  'test/contract/cluster/{audit-log,replica-registry,shared-store}.test.ts',
+  'test/contract/limits/*.test.ts',
+  'test/contract/presence/{presence-pages,presence-store}.test.ts',
+  'test/contract/sessions/session-schedules.test.ts',
+  'test/contract/storage/{durability,inbox-shares,unused-topics,storage-format}.test.ts',
+  'test/integration/{admin,sessions,quotas}.test.ts',
+];
+/** These look into Redis themselves, by commands that the service does not send. */
+const lookers = ['written without timestamps', 'same old hash', 'ends without a word'];
+
+describe('the user of Redis that rtc redis acl prints', function () {
+  this.timeout(300_000);
+
+  it('has all rights that the service needs, with Redis as the tests have it', async () => {
+    const grep = `^(?!.*(${lookers.join('|')})).*[Rr]edis`;
+    const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
+    try {
+      const { stdout } = await run(process.execPath, [mocha, '--exit', ...files, '--grep', grep], {
+        cwd: root,
+        env: { ...process.env, RTC_TEST_REDIS_ACL: '1' },
+        maxBuffer: 10_000_000,
+      });
+      assert.match(stdout, /\d\d passing/);
+    } catch (error) {
+      const { stdout = '', message } = error as { stdout?: string; message: string };
+      assert.fail(`${message}\n${stdout.slice(stdout.indexOf('passing'))}`);
+    }
+  });
+
+  it('cannot do anything else', async () => {
+    const redis = await TestRedis.start();
+    try {
+      const lines: string[] = [];
+      const write = console.log;
+      console.log = (line: string) => void lines.push(line);
+      try {
+        const settings = loadSettings({ REDIS_URL: `redis://app:secret@127.0.0.1:${redis.port}` });
+        await redisCommand(() => settings).parseAsync(['acl'], { from: 'user' });
+      } finally {
+        console.log = write;
+      }
+      assert.equal(await redis.command(lines[0]!), '+OK');
+      const dryRun = async (command: string) => (await redis.command(`ACL DRYRUN app ${command}`)) ?? '';
+      assert.equal(await dryRun('GET rtc:x'), '+OK');
+      assert.equal(await dryRun('PUBLISH rtc:{t} x'), '+OK');
+      assert.equal(await dryRun('PSUBSCRIBE rtc:io#/#*'), '+OK');
+      for (const command of [
+        'GET other',
+        'PUBLISH other x',
+        'PSUBSCRIBE rtc:*x',
+        'KEYS *',
+        'FLUSHALL',
+        'CONFIG SET a b',
+        'ACL LIST',
+        'SCRIPT FLUSH',
+        'REPLICAOF no one',
+      ])
+        assert.notEqual(await dryRun(command), '+OK', command);
+    } finally {
+      await redis.stop();
+    }
+  });
+});
