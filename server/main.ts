@@ -3,6 +3,7 @@ import './cli/process-start.js';
 import { tokenIssuer } from './app/tokens.js';
 import type { TokenIssuer } from './auth/token-issuer.js';
 import { greeting } from './cli/greeting.js';
+import { limitHeapGrowth } from './cli/heap-growth.js';
 import { exitCodes, ProcessEnd } from './cli/process-end.js';
 import { startProblem } from './cli/start-problem.js';
 import { loadSettings, SettingsError } from './config/load.js';
@@ -17,6 +18,7 @@ const flushLimitMs = 1000;
 async function main(): Promise<void> {
   // The name in `ps` and `top`. The kernel keeps 15 characters of it, which `pgrep realtime_comm` finds.
   process.title = processTitle;
+  limitHeapGrowth([...process.execArgv, process.env['NODE_OPTIONS'] ?? '']);
   const settings = loadSettings(process.env);
   refuseSplitReplicas(settings, process.env);
   const service = new Service(settings, { slimConnections: true });

@@ -5,6 +5,7 @@ import { jsonBombs } from './methods/bombs.js';
 import { handshakes } from './methods/handshakes.js';
 import { heartbeats } from './methods/heartbeats.js';
 import { packets } from './methods/packets.js';
+import { shapes } from './methods/shapes.js';
 import { storms } from './methods/storms.js';
 
 /** Not an attack: what the machine itself does to the figures. */
@@ -23,5 +24,6 @@ export const methods: readonly Attack[] = [
   ...answers,
   ...handshakes,
   ...jsonBombs,
+  ...shapes,
   ...storms,
 ];

@@ -1,7 +1,10 @@
+import type { Server as HttpServer } from 'node:http';
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { adminRoles, hasRole } from '../admin/admin-route.js';
 import { apiRouter } from '../http/api.js';
+import type { Settings } from '../config/schema.js';
+import { countPieces } from '../gateway/engine-internals/body-pieces.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
 import { crossOrigin } from '../http/cross-origin.js';
@@ -10,6 +13,7 @@ import { healthRouter } from '../http/health.js';
 import { metricsAccess } from '../http/metrics-access.js';
 import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
+import { guardRequests } from '../http/request-guard.js';
 import { apiDocument } from '../http/openapi/api-document.js';
 import { upgradeRequired } from '../http/upgrade-required.js';
 import { wsPath } from '../gateway/paths.js';
@@ -99,10 +103,20 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
   };
 }
 
+/** Paths whose bodies are counted in pieces. A program's own routes may receive what they like. */
+const countedPaths = /^\/(?:api|socket\.io|admin)(?:[/?]|$)/;
 /** Paths whose bodies are limited in time: those of the service, without backups, which are of any length. */
 const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)/;
 
-/** Whether the body of a request has to arrive in time. A program's own routes may receive large files. */
-export function hasTimedBody({ url = '' }: { readonly url?: string | undefined }): boolean {
-  return timedPaths.test(url);
+/** Limits requests before any route sees them. To be called when all listeners for requests are attached. */
+export function assembleRequestGuard(http: HttpServer, { server }: Settings): void {
+  guardRequests(
+    http,
+    { countPieces },
+    {
+      bodyTimeoutMs: server.bodyTimeoutSecs * 1000,
+      isTimed: ({ url = '' }) => timedPaths.test(url),
+      isCounted: ({ url = '' }) => countedPaths.test(url),
+    },
+  );
 }

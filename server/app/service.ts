@@ -7,14 +7,13 @@ import type { Settings } from '../config/schema.js';
 import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
 import { createHttpServer } from '../http/http-server.js';
-import { guardRequests } from '../http/request-guard.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { StopReport } from '../supervision/ordered-stop.js';
 import { assembleAdmin, type Admin } from './admin.js';
 import { assembleFoundation, type Foundation } from './foundation.js';
 import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
-import { assembleHttp, hasTimedBody } from './http.js';
+import { assembleHttp, assembleRequestGuard } from './http.js';
 import { assembleInbound } from './inbound.js';
 import { assembleMessaging, type Messaging } from './messaging.js';
 import { metricSources } from './metric-sources.js';
@@ -79,7 +78,7 @@ export class Service {
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
     const { publicNamespaces = [] } = options;
     this.gateway = assembleGateway({ ...parts, http, io, slimConnections, inbound, publicNamespaces });
-    guardRequests(http, { bodyTimeoutMs: settings.server.bodyTimeoutSecs * 1000, isTimed: hasTimedBody });
+    assembleRequestGuard(http, settings);
     const phase = () => this.phase;
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,

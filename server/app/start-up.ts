@@ -48,6 +48,12 @@ export async function startUp({ foundation, http, openHttp, closed }: StartedPar
   return port;
 }
 
+/**
+ * TCP connections that may wait until they are accepted; the kernel has a limit of its own (on Linux `net.core.somaxconn`, 4096). While they
+ * are too many, it drops those of everybody, and clients try again after a second.
+ */
+const backlog = 4096;
+
 interface ListenSettings {
   readonly host: string;
   readonly port: number;
@@ -65,7 +71,7 @@ async function listen(
   const listening = new Promise<void>((resolve, reject) => {
     http.once('error', reject);
     // The processes of a cluster would share the port.
-    http.listen({ port, host, exclusive: isAlone }, resolve);
+    http.listen({ port, host, exclusive: isAlone, backlog }, resolve);
   });
   // The name of a host is looked up first, and meanwhile nothing can be closed.
   void listening.then(

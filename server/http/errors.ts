@@ -32,13 +32,12 @@ export const notFound: RequestHandler = (request, response) => {
 
 /** Turns whatever a route threw into an answer. */
 export function errorHandler(log: Log): ErrorRequestHandler {
-  return (error: unknown, request, response, next) => {
-    if (response.headersSent) {
-      next(error);
-      return;
-    }
+  // Express takes a function with four arguments for a handler of errors.
+  return (error: unknown, request, response, _next) => {
     const wire = wireErrorOf(error);
-    sendError(response, wire);
+    if (!response.headersSent) sendError(response, wire);
+    // Express would write the stack of every error to standard error, which strangers could fill.
+    else if (!response.writableEnded) response.destroy();
     if (wire.code === 'internal') log.error('Request failed', { path: request.path, error });
   };
 }

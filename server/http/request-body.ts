@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
+import { RefusalError } from '../../shared/errors.js';
 import type { BodyBudget } from '../limits/body-budget.js';
 import { jsonBody } from './json-body.js';
 
@@ -11,40 +12,51 @@ interface RequestBodyDependencies {
 
 /**
  * Reads a JSON body, of bounded size and within the budget of unfinished bodies. It comes after authentication: what an unknown client
- * sends is not read.
+ * sends is not read. A body above a limit is refused at once: its reader would answer when all of it has arrived.
  */
 export function requestBody(
   { bodies, callerOf }: RequestBodyDependencies,
-  settings: { readonly limitBytes: number },
+  { limitBytes }: { readonly limitBytes: number },
 ): RequestHandler {
-  const read = jsonBody(settings.limitBytes);
+  const read = jsonBody(limitBytes);
   return (request, response, next) => {
-    let done = next;
-    if (hasBody(request)) {
-      const held = bodies.open(callerOf(request));
-      const onData = (chunk: Buffer) => {
-        try {
-          held.add(chunk.length);
-        } catch (error) {
-          request.off('data', onData);
-          held.release();
-          // The reader drops what it has, and what still comes.
-          request.emit('error', error);
-        }
-      };
-      // The reader attaches its own listener in this turn, so it misses nothing.
-      request.on('data', onData);
-      response.once('close', held.release);
-      // A complete body is held until its turn to be parsed.
-      done = (error?: unknown) => {
-        // The reader may have given up on the rest, and listens no longer.
-        request.off('data', onData);
-        held.release();
-        next(error);
-      };
+    if (!hasBody(request)) {
+      void read(request, response, next);
+      return;
     }
+    const announced = Number(request.headers['content-length'] ?? 0);
+    if (announced > limitBytes) throw tooLarge(limitBytes, announced);
+    const held = bodies.open(callerOf(request));
+    response.once('close', held.release);
+    let isDone = false;
+    // A complete body is held until its turn to be parsed.
+    const done = (error?: unknown) => {
+      if (isDone) return;
+      isDone = true;
+      request.off('data', onData);
+      held.release();
+      next(error);
+    };
+    let size = 0;
+    const onData = (piece: Buffer) => {
+      size += piece.length;
+      try {
+        if (size > limitBytes) throw tooLarge(limitBytes, size);
+        held.add(piece.length);
+      } catch (error) {
+        done(error);
+        // The reader drops what it has, and what still comes.
+        if (request.listenerCount('error') > 0) request.emit('error', error);
+      }
+    };
+    // The reader attaches its own listener in this turn, so it misses nothing.
+    request.on('data', onData);
     void read(request, response, done);
   };
+}
+
+function tooLarge(limit: number, size: number): RefusalError {
+  return new RefusalError('message_too_large', 'the body is too large', { limit, size });
 }
 
 /** Whether a request comes with a body. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { RefusalError } from '../../shared/errors.js';
+import { errorTable, RefusalError } from '../../shared/errors.js';
 import { hasBody } from './request-body.js';
 
 interface RequestGuardSettings {
@@ -8,6 +8,16 @@ interface RequestGuardSettings {
   readonly bodyTimeoutMs: number;
   /** Whether the time limit of bodies applies to a request: an embedding program may receive large files. */
   readonly isTimed: (request: IncomingMessage) => boolean;
+  /** Whether the pieces of its body are counted: a program decides for its own paths. */
+  readonly isCounted: (request: IncomingMessage) => boolean;
+}
+
+interface RequestGuardDependencies {
+  /** Calls `admit` with the size of each piece of a body, whether it is read or not; after false, the rest is dropped. */
+  readonly countPieces: (
+    request: IncomingMessage,
+    pieces: { readonly admit: (bytes: number) => boolean },
+  ) => void;
 }
 
 /**
@@ -22,19 +32,33 @@ const pipelineLimit = 32;
  */
 const lateBodyMs = 1000;
 
+/**
+ * A body may come in this many pieces, and one more for each so many bytes. The smallest segments that TCP has to expect have 536 bytes; with
+ * `Transfer-Encoding: chunked` a client decides, and each piece costs work and memory, however small it is.
+ */
+const leastPieces = 2048;
+const bytesPerPiece = 512;
+
 /** Requests under way on a socket. */
 const underWay = Symbol('requests under way');
 
 /**
- * Limits requests before any other listener handles them: their number on one connection, and the time of their bodies. To be called when
- * all listeners of the service are attached.
+ * Limits requests before any other listener handles them: their number on one connection, and the time and the pieces of their bodies. To be
+ * called when all listeners of the service are attached.
  */
-export function guardRequests(http: HttpServer, settings: RequestGuardSettings): void {
+export function guardRequests(
+  http: HttpServer,
+  { countPieces }: RequestGuardDependencies,
+  settings: RequestGuardSettings,
+): void {
   const listeners = http.listeners('request');
   http.removeAllListeners('request');
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (!isAdmitted(request.socket, response)) return;
-    if (hasBody(request)) limitBody(request, response, settings);
+    if (hasBody(request)) {
+      limitBody(request, response, settings);
+      if (settings.isCounted(request)) countPieces(request, { admit: pieceLimit(request, response) });
+    }
     for (const listener of listeners) listener.call(http, request, response);
   });
 }
@@ -76,14 +100,40 @@ function limitBody(
   });
 }
 
+function pieceLimit(request: IncomingMessage, response: ServerResponse): (bytes: number) => boolean {
+  let pieces = 0;
+  let bytes = 0;
+  let isOver = false;
+  return (more) => {
+    if (isOver) return false;
+    pieces++;
+    bytes += more;
+    const limit = leastPieces + Math.floor(bytes / bytesPerPiece);
+    if (pieces <= limit) return true;
+    isOver = true;
+    const text = `a body of ${bytes} bytes may come in ${limit} pieces`;
+    refuseBody(request, response, new RefusalError('message_too_large', text, { limit, size: pieces }));
+    return false;
+  };
+}
+
 function refuseSlow(request: IncomingMessage, response: ServerResponse, limitMs: number): void {
-  const { socket } = request;
+  const text = `the body has not arrived within ${limitMs} ms`;
+  refuseBody(request, response, new RefusalError('timeout', text, { limit: limitMs }), 408);
+}
+
+/** Answers a request whose body is not read to its end, and closes its connection. */
+function refuseBody(
+  { socket }: IncomingMessage,
+  response: ServerResponse,
+  error: RefusalError,
+  status = errorTable[error.code].http,
+): void {
   if (response.headersSent) {
     socket.destroy();
     return;
   }
-  const message = `the body has not arrived within ${limitMs} ms`;
-  const body = JSON.stringify({ error: new RefusalError('timeout', message, { limit: limitMs }).toWire() });
+  const body = JSON.stringify({ error: error.toWire() });
   response.once('finish', () => socket.destroy());
-  response.writeHead(408, { 'Content-Type': 'application/json', Connection: 'close' }).end(body);
+  response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close' }).end(body);
 }

@@ -1,12 +1,15 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { LimitCounts } from './limit-counts.js';
 
+/** Memory of one piece of a body beside its content: Node makes an object of each. */
+const pieceBytes = 512;
+
 /** One caller may hold this part of the budget. */
 const callerShare = 1 / 4;
 
 /** What one request body holds of the budget. */
 export interface HeldBody {
-  /** Called with the size of each chunk that has arrived. @throws RefusalError `at_capacity` */
+  /** Called with the size of each piece that has arrived. @throws RefusalError `at_capacity` */
   add(bytes: number): void;
   /** To be called when the body is complete or its request has ended; further calls do nothing. */
   release(): void;
@@ -38,8 +41,8 @@ export class BodyBudget {
     return {
       add: (bytes) => {
         if (isReleased) return;
-        held += bytes;
-        this.change(caller, bytes);
+        held += bytes + pieceBytes;
+        this.change(caller, bytes + pieceBytes);
         this.check(caller);
       },
       release: () => {

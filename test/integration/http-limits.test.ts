@@ -69,6 +69,50 @@ describe('[LIMITS] HTTP', function () {
     }
   });
 
+  it('refuses a body that comes in very many pieces, whether it is read or not', async () => {
+    await start();
+    // Express writes the stack of what is thrown after the answer to standard error, unless the service handles it.
+    const printed: unknown[] = [];
+    const { error: print } = console;
+    console.error = (...line) => printed.push(line);
+    const heads = [
+      ['/api/publish', bearer('ann')],
+      ['/api/publish', ''],
+      ['/api/auth/refresh', ''],
+      ['/admin/sessions/restore', ''],
+      [await pollingPath(), ''],
+    ] as const;
+    for (const [path, headers] of heads) {
+      const client = open();
+      client.write(
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}Transfer-Encoding: chunked\r\n\r\n${'1\r\na\r\n'.repeat(10_000)}`,
+      );
+      await until(() => client.ended || client.closed, `${path} is closed`);
+      if (client.received.includes(' 401 ') || client.received === '') continue;
+      assert.match(client.received, /^HTTP\/1\.1 413 [^]*"code":"message_too_large"[^]*pieces/, path);
+    }
+    console.error = print;
+    assert.deepEqual(printed, []);
+  });
+
+  it('receives a body in many pieces of an honest size, and counts their memory for its caller', async () => {
+    await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '2000000' });
+    const post = (pieces: readonly string[]) => {
+      const client = open();
+      client.write(
+        `POST /api/publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n${bearer('ann')}\r\n` +
+          pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join(''),
+      );
+      return client;
+    };
+    const body = JSON.stringify({ topic: 'news', payload: 'x'.repeat(60_000) });
+    const honest = post([...(body.match(/.{1,536}/g) ?? []), '']);
+    await until(() => honest.received.startsWith('HTTP/1.1 200 '), 'it is stored');
+    // A thousand bytes, and half a megabyte of objects around them: a quarter of the limit is the share of one caller.
+    const small = post(Array.from({ length: 1000 }, () => 'a'));
+    await until(() => small.received.startsWith('HTTP/1.1 503 '), 'it is refused');
+  });
+
   it('tells a caller with a token, too, that a body is too slow', async () => {
     await start({ RTC_SERVER_BODY_TIMEOUT_SECS: '1' });
     const api = open();
@@ -125,6 +169,21 @@ describe('[LIMITS] HTTP', function () {
     await start({ RTC_WEBSOCKET_MAX_JOIN_BYTES: '1000', RTC_LIMITS_HTTP_BODIES_BYTES: '4000' });
     const client = open();
     client.post(await pollingPath(), 900_000, `4${'a'.repeat(60_000)}`);
+    await until(() => client.received.startsWith('HTTP/1.1 413 '), 'it is refused');
+    client.write('a'.repeat(60_000));
+    assert.equal((await publish('ann')).status, 200);
+    process.off('uncaughtException', onUncaught);
+    assert.deepEqual(uncaught, []);
+    assert.equal(client.received.match(/HTTP\/1\.1/g)?.length, 1);
+  });
+
+  it('answers a request once, and throws nothing, if its body is too large and over the budget at the same time', async () => {
+    const uncaught: unknown[] = [];
+    const onUncaught = (error: unknown) => uncaught.push(error);
+    process.on('uncaughtException', onUncaught);
+    await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '4000' });
+    const client = open();
+    client.post('/api/publish', 900_000, `"${'a'.repeat(60_000)}`, bearer('mallory'));
     await until(() => client.received.startsWith('HTTP/1.1 413 '), 'it is refused');
     client.write('a'.repeat(60_000));
     assert.equal((await publish('ann')).status, 200);
