@@ -119,7 +119,7 @@ async function testChart() {
   });
   const refused = {
     'replicaCount: several replicas need Redis': ['--set', 'redis.url='],
-    'terminationGracePeriodSeconds: at least 40': ['--set', 'terminationGracePeriodSeconds=20'],
+    'terminationGracePeriodSeconds: at least 55': ['--set', 'terminationGracePeriodSeconds=20'],
     'autoscaling.enabled, keda.enabled': ['--set', 'autoscaling.enabled=true,keda.enabled=true'],
     'jwtSecret.value: at least 32 bytes': ['--set', 'jwtSecret.value=short'],
     'gateway.httpRoute.parentRefs': ['--set', 'gateway.httpRoute.enabled=true'],

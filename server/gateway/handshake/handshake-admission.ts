@@ -180,9 +180,10 @@ export class HandshakeAdmission {
       this.failed(request);
       throw error;
     }
-    if (this.isWaiting(request) && !isUpgradeGone(request)) return;
+    const isHere = this.isWaiting(request) && !isUpgradeGone(request);
+    if (isHere && !this.draining) return;
     this.failed(request);
-    throw new ClientGoneError();
+    throw isHere ? shuttingDown() : new ClientGoneError();
   }
 
   private end(request: IncomingMessage): Waiting | undefined {
@@ -251,4 +252,9 @@ function isUpgradeGone(request: IncomingMessage): boolean {
   if (!socket.readableEnded && !socket.destroyed) return false;
   socket.destroy();
   return true;
+}
+
+/** Another replica takes the client at once. */
+function shuttingDown(): RefusalError {
+  return new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
 }

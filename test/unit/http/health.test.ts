@@ -49,6 +49,7 @@ describe('[HEALTH] health', () => {
       },
       control: () => control,
       phase: () => phase,
+      drain: () => ({ step: phase === 'draining' ? 'moving' : 'none', moved: 1, forced: 2, remaining: 3 }),
     });
     server = express().use(router).listen(0, '127.0.0.1');
     await once(server, 'listening');
