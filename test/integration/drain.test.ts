@@ -4,7 +4,7 @@ import WebSocket from 'ws';
 import { ok, request } from '../support/admin.js';
 import { Crowd } from '../support/crowd.js';
 import { connectClient, emit, JsonClient, type TestAnswer } from '../support/clients.js';
-import { mostInASecond } from '../support/deployed-client.js';
+import { mostInASecond } from '../../bench/reload/deployed-client.js';
 import { MainProcess } from '../support/main-process.js';
 import { PacketClient } from '../support/packet-client.js';
 import { TestRedis } from '../support/redis.js';

@@ -3,14 +3,13 @@ import { io, type Socket } from 'socket.io-client';
 import WebSocket from 'ws';
 import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
-import { tokenOf } from './replica.js';
 
 /** How a client of a deployment connects. */
 export type DeployedWire = 'websocket' | 'polling' | 'json';
 
 /**
  * A subscriber as an application has it: socket.io-client with its own reconnection, whose `auth` callback returns session and positions; or
- * a WebSocket at `/ws`, which comes back after a second, with its session. What it sees is kept, to be checked.
+ * a WebSocket at `/ws`, which comes back within a second, and subscribes from its position. What it sees is kept, to be checked.
  */
 export class DeployedClient {
   /** Messages in the order of their arrival. */
@@ -33,8 +32,9 @@ export class DeployedClient {
     private readonly number: number,
     readonly wire: DeployedWire,
     private readonly topic: string,
+    private readonly token: string,
     /** Whether it tells the service where it goes on. */
-    private readonly givesPositions = true,
+    readonly givesPositions = true,
   ) {
     if (wire === 'json') this.openJson();
     else this.openSocketIo(wire);
@@ -48,10 +48,6 @@ export class DeployedClient {
     this.isStopped = true;
     this.socket?.disconnect();
     this.webSocket?.terminate();
-  }
-
-  private get token(): string {
-    return tokenOf(`user-${this.number}`);
   }
 
   private openSocketIo(transport: 'websocket' | 'polling'): void {
@@ -89,8 +85,7 @@ export class DeployedClient {
   }
 
   private openJson(): void {
-    const session = this.sessionId === undefined ? '' : `&session_id=${this.sessionId}`;
-    const address = `${this.url.replace('http', 'ws')}/ws?token=${this.token}&c=${this.number}${session}`;
+    const address = `${this.url.replace('http', 'ws')}/ws?token=${this.token}&c=${this.number}`;
     const webSocket = new WebSocket(address);
     this.webSocket = webSocket;
     let wasReady = false;
@@ -105,10 +100,13 @@ export class DeployedClient {
       if (frame.type !== 'Status') return;
       this.onStatus(frame.data);
       const { status, details } = frame.data;
-      if (status === 'subscribed') ready();
+      if (status === 'subscribed') {
+        this.recovered.push(details.positions?.[0]?.recovered);
+        ready();
+      }
       if (status !== 'connected') return;
-      if ((details.topics ?? []).some(({ topic }) => topic === this.topic)) ready();
-      else webSocket.send(JSON.stringify({ type: 'Subscribe', data: { topics: [this.topic] } }));
+      const since = this.givesPositions ? { since: Object.fromEntries(this.positions) } : {};
+      webSocket.send(JSON.stringify({ type: 'Subscribe', data: { topics: [this.topic], ...since } }));
     });
     webSocket.on('close', (code, text) => {
       if (wasReady) {
@@ -126,7 +124,7 @@ export class DeployedClient {
       this.notices.push({ at: performance.now(), closesInMs: details.closes_in_ms! });
     if (status !== 'connected') return;
     this.sessionId = details.session_id;
-    this.recovered.push(details.recovered);
+    if (this.wire !== 'json') this.recovered.push(details.recovered);
   }
 
   private receive(message: Message): void {
@@ -142,6 +140,7 @@ interface Status {
     readonly session_id?: string;
     readonly recovered?: boolean;
     readonly closes_in_ms?: number;
+    readonly positions?: readonly { readonly recovered?: boolean }[];
     readonly topics?: readonly { readonly topic: string }[];
   };
 }
@@ -155,4 +154,25 @@ export function mostInASecond(moments: readonly number[]): number {
     most = Math.max(most, to - from + 1);
   }
   return most;
+}
+
+/**
+ * What a client has seen that may not be: in each epoch a message twice, one in the wrong place, or, where it gives its positions, one missing
+ * between two others. A client that does not give them begins anew with each connection, and must not be told that it has everything.
+ */
+export function problemsOf({ messages, recovered, givesPositions }: DeployedClient): string[] {
+  const problems: string[] = [];
+  let last: Message | undefined;
+  for (const message of messages) {
+    if (last !== undefined && message.epoch === last.epoch) {
+      if (message.sequence === last.sequence) problems.push(`${message.sequence} came twice`);
+      else if (message.sequence < last.sequence)
+        problems.push(`${message.sequence} came after ${last.sequence}`);
+      else if (givesPositions && message.sequence > last.sequence + 1)
+        problems.push(`${last.sequence + 1} to ${message.sequence - 1} are missing`);
+    }
+    last = message;
+  }
+  if (!givesPositions && recovered.slice(1).includes(true)) problems.push('recovered, without a position');
+  return problems;
 }
