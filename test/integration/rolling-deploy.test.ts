@@ -41,10 +41,7 @@ describe('[P8] a deploy that replaces replica by replica', function () {
     };
     const old = [await start(), await start()];
     const fresh = [await start(), await start()];
-    // The new ones take clients only when the old ones go.
-    const balancer = closing(await Balancer.start([...old, ...fresh].map(({ port }) => port)), (one) =>
-      one.stop(),
-    );
+    const balancer = closing(await Balancer.start(old.map(({ port }) => port)), (one) => one.stop());
     const wires: DeployedWire[] = ['websocket', 'websocket', 'polling', 'json'];
     const clients = Array.from({ length: 60 }, (_, n) =>
       closing(
@@ -63,6 +60,7 @@ describe('[P8] a deploy that replaces replica by replica', function () {
         await new Promise((resolve) => setTimeout(resolve, 25));
       }
     });
+    for (const { port } of fresh) balancer.add(port);
     const handshakesBefore = balancer.handshakesAt.length;
     for (const replica of old) {
       replica.signal('SIGTERM');
@@ -114,19 +112,23 @@ describe('[P8] a deploy that replaces replica by replica', function () {
     const redis = closing(await TestRedis.start(), (server) => server.stop());
     const port = await freePort();
     const { HOME, PATH } = process.env;
-    const program = fork(join(root, 'dist', 'test', 'support', 'port-sharers.js'), {
-      env: {
-        HOME,
-        PATH,
-        JWT_SECRET: secret,
-        HOST: '127.0.0.1',
-        PORT: String(port),
-        REDIS_URL: redis.url,
-        LOG_LEVEL: 'warn',
-        RTC_SERVER_DRAIN_WINDOW_SECS: '3',
+    const program = fork(
+      join(root, 'dist', 'test', 'support', 'port-sharers.js'),
+      [join(root, 'dist', 'server', 'main.js')],
+      {
+        env: {
+          HOME,
+          PATH,
+          JWT_SECRET: secret,
+          HOST: '127.0.0.1',
+          PORT: String(port),
+          REDIS_URL: redis.url,
+          LOG_LEVEL: 'warn',
+          RTC_SERVER_DRAIN_WINDOW_SECS: '3',
+        },
+        silent: true,
       },
-      silent: true,
-    });
+    );
     closing<ChildProcess>(program, (child) => child.kill('SIGKILL'));
     closing<ChildProcess>(program, (child) => child.connected && child.disconnect());
     const reports: string[] = [];

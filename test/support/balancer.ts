@@ -42,6 +42,10 @@ export class Balancer {
     return `http://127.0.0.1:${(this.server.address() as { port: number }).port}`;
   }
 
+  add(port: number): void {
+    this.targets.push({ port, isReady: true });
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.timer);
     for (const socket of this.sockets) socket.destroy();

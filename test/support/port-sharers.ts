@@ -1,13 +1,11 @@
 import cluster, { type Worker } from 'node:cluster';
-import { join } from 'node:path';
-import { root } from './root.js';
 
 /**
- * A program that runs replicas as processes of one port, as PM2 does in cluster mode. Its messages: `start` starts another one, `stop <pid>`
+ * A program that runs replicas, of the program in its first argument, as processes of one port, as PM2 does in cluster mode. Its messages: `start` starts another one, `stop <pid>`
  * ends one with SIGTERM. It reports `ready <pid>` and `exit <pid> <code>`.
  */
 function main(): void {
-  cluster.setupPrimary({ exec: join(root, 'dist', 'server', 'main.js') });
+  cluster.setupPrimary({ exec: process.argv[2]! });
   const report = (text: string) => process.send?.(text);
   const start = () => {
     const worker: Worker = cluster.fork();
