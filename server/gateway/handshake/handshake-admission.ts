@@ -253,8 +253,3 @@ function isUpgradeGone(request: IncomingMessage): boolean {
   socket.destroy();
   return true;
 }
-
-/** Another replica takes the client at once. */
-function shuttingDown(): RefusalError {
-  return new RefusalError('shutting_down', 'the replica is shutting down', { retryAfterMs: 1000 });
-}

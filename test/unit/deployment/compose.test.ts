@@ -27,7 +27,9 @@ describe('[DEPLOY] the compose file', () => {
       (initial('server.drain_delay_secs') + initial('server.drain_window_secs')) * 1000 +
       initial('server.shutdown_timeout_ms');
     for (const [name, service] of replicas) {
-      const changed = Object.keys(service.environment ?? {}).filter((variable) => /DRAIN|SHUTDOWN/.test(variable));
+      const changed = Object.keys(service.environment ?? {}).filter((variable) =>
+        /DRAIN|SHUTDOWN/.test(variable),
+      );
       assert.deepEqual(changed, [], name);
       assert.ok(parseInt(service.stop_grace_period!, 10) * 1000 >= stopMs + 5000, name);
     }
