@@ -7,9 +7,10 @@ const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 
 const { env } = process;
-/** Settings may be in a file too, which this does not read: the service itself refuses what does not fit. */
-const hasFile = env.RTC_CONFIG || existsSync(join(__dirname, 'rtc.toml'));
-const hasRedis = Boolean(env.REDIS_URL || env.RTC_REDIS_URL || env.RTC_REDIS_SENTINELS || hasFile);
+const file = join(__dirname, 'rtc.toml');
+const settingsFile = env.RTC_CONFIG || (existsSync(file) ? file : undefined);
+/** What is in the file is not looked at here: the service itself refuses what does not fit. */
+const hasRedis = Boolean(env.REDIS_URL || env.RTC_REDIS_URL || env.RTC_REDIS_SENTINELS || settingsFile);
 const replicas = Number(env.REPLICAS || (hasRedis ? 2 : 1));
 
 if (!Number.isInteger(replicas) || replicas < 1) throw new Error('REPLICAS must be a number of 1 or more');
@@ -18,7 +19,12 @@ if (replicas > 1 && !hasRedis)
     `REPLICAS=${replicas} needs Redis: set REDIS_URL. Without it, each replica would have its own topics.`,
   );
 
-const shutdownMs = Number(env.RTC_SERVER_SHUTDOWN_TIMEOUT_MS || 10_000);
+/** How long a replica takes to end at most: the drain, and the stop. Read as the service reads it, file included. */
+function stopMs() {
+  const { loadSettings } = require('./dist/server/config/load.js');
+  const { drainDelaySecs, drainWindowSecs, shutdownTimeoutMs } = loadSettings(env, settingsFile).server;
+  return (drainDelaySecs + drainWindowSecs) * 1000 + shutdownTimeoutMs;
+}
 
 module.exports = {
   apps: [
@@ -34,7 +40,7 @@ module.exports = {
       wait_ready: true,
       listen_timeout: 15_000,
       // Above the time in which a replica ends by itself.
-      kill_timeout: shutdownMs + 5000,
+      kill_timeout: stopMs() + 5000,
       // Invalid settings (2) do not become valid by starting again.
       stop_exit_codes: [2],
       exp_backoff_restart_delay: 200,

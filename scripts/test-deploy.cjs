@@ -23,9 +23,9 @@ const { basename, join } = require('node:path');
 const { setTimeout: delay } = require('node:timers/promises');
 const { manifestCheck, objectsOf } = require('./deployment-files.cjs');
 const { freePort } = require('./free-port.cjs');
+const { pm2Program } = require('./pm2.cjs');
 
 const helmVersion = 'v3.22.0';
-const pm2Version = '7.0.4';
 const root = join(__dirname, '..');
 const tools = join(root, '.tmp', 'deploy');
 const chart = join(root, 'docker', 'helm', 'realtime-communication');
@@ -119,7 +119,7 @@ async function testChart() {
   });
   const refused = {
     'replicaCount: several replicas need Redis': ['--set', 'redis.url='],
-    'terminationGracePeriodSeconds: at least 40': ['--set', 'terminationGracePeriodSeconds=20'],
+    'terminationGracePeriodSeconds: at least 55': ['--set', 'terminationGracePeriodSeconds=20'],
     'autoscaling.enabled, keda.enabled': ['--set', 'autoscaling.enabled=true,keda.enabled=true'],
     'jwtSecret.value: at least 32 bytes': ['--set', 'jwtSecret.value=short'],
     'gateway.httpRoute.parentRefs': ['--set', 'gateway.httpRoute.enabled=true'],
@@ -201,15 +201,7 @@ async function testImage() {
 }
 
 async function testPm2() {
-  const program = join(tools, 'pm2', 'node_modules', 'pm2', 'bin', 'pm2');
-  if (!existsSync(program)) {
-    mkdirSync(join(tools, 'pm2'), { recursive: true });
-    writeFileSync(join(tools, 'pm2', 'package.json'), '{"private":true}');
-    const { status, output } = run('npm', ['install', '--ignore-scripts', `pm2@${pm2Version}`], {
-      cwd: join(tools, 'pm2'),
-    });
-    if (status !== 0) throw new Error(`PM2 could not be installed: ${output}`);
-  }
+  const program = pm2Program();
   const home = mkdtempSync(join(tmpdir(), 'rtc-pm2-'));
   const redisPort = await freePort();
   const port = await freePort();

@@ -21,15 +21,23 @@ async function main(): Promise<void> {
   limitHeapGrowth([...process.execArgv, process.env['NODE_OPTIONS'] ?? '']);
   const settings = loadSettings(process.env);
   refuseSplitReplicas(settings, process.env);
-  const service = new Service(settings, { slimConnections: true });
+  const onDrainRequested = () => end.drainRequested();
+  const service = new Service(settings, { slimConnections: true, onDrainRequested });
   const log = service.logger.log('process');
   // A bug in a handler must not end the process and disconnect all other clients.
   process.on('unhandledRejection', (error) => log.error('Unhandled rejection', { error }));
   process.on('uncaughtException', (error) => log.error('Uncaught exception', { error }));
 
+  const { drainDelaySecs, drainWindowSecs, shutdownTimeoutMs } = settings.server;
   const end = new ProcessEnd(
-    { service, log, flush: () => service.logger.flushed(flushLimitMs), exit: (code) => process.exit(code) },
-    { limitMs: settings.server.shutdownTimeoutMs },
+    {
+      service,
+      log,
+      progress: () => service.drainProgress,
+      flush: () => service.logger.flushed(flushLimitMs),
+      exit: (code) => process.exit(code),
+    },
+    { limitMs: (drainDelaySecs + drainWindowSecs) * 1000 + shutdownTimeoutMs },
   );
   process.on('SIGTERM', () => end.stop('SIGTERM'));
   process.on('SIGINT', () => end.stop('SIGINT'));

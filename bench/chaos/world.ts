@@ -51,8 +51,8 @@ const environment = {
   RTC_LIMITS_HTTP_REQUESTS: '0',
 } as const;
 
-/** The default of `server.shutdown_timeout_ms`, with time for a busy machine to notice. */
-const shutdownLimitMs = 12_000;
+/** The defaults of `server.drain_window_secs` and `server.shutdown_timeout_ms`, with time for a busy machine to notice. */
+const shutdownLimitMs = 17_000;
 const replicaCount = 2;
 /** No new fault is begun after this time. */
 const faultsLimitMs = 25_000;

@@ -34,7 +34,7 @@ export interface AdminRequest<Params, Query, Body> {
 /**
  * One operation of `/admin`. It defines the required role, the request and the answer; the router, the audit
  * log and the OpenAPI document are made from it. Every operation except GET is written to the audit log, and
- * refused while the store is unreachable.
+ * refused while the store is unreachable, unless it does not need it.
  */
 export interface AdminRoute {
   readonly method: 'get' | 'post' | 'put' | 'delete';
@@ -47,6 +47,8 @@ export interface AdminRoute {
   readonly query: z.ZodObject | undefined;
   readonly body: z.ZodType | undefined;
   readonly answer: z.ZodType;
+  /** A change that needs nothing of the store. */
+  readonly worksWithoutStore?: boolean;
   readonly run: (request: AdminRequest<never, never, never>) => Promise<unknown> | unknown;
   /**
    * Instead of `run`, for content that is too large for memory: reads the body and writes the response
@@ -78,6 +80,7 @@ export function adminRoute<
   readonly query?: Query;
   readonly body?: Body;
   readonly answer: Answer;
+  readonly worksWithoutStore?: boolean;
   readonly run: (
     request: AdminRequest<Read<Params, undefined>, Read<Query, undefined>, Read<Body, undefined>>,
   ) => Promise<Answered<z.output<Answer>>> | Answered<z.output<Answer>>;

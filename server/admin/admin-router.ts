@@ -111,7 +111,7 @@ function serve(
     let result = 'ok';
     try {
       requireRole(caller.identity, route.role);
-      if (route.method !== 'get' && !canChange()) {
+      if (route.method !== 'get' && route.worksWithoutStore !== true && !canChange()) {
         throw new RefusalError('unavailable', 'Redis is unreachable: nothing is changed', {
           retryAfterMs: 1000,
         });

@@ -44,6 +44,18 @@ export class ClusterOperations {
     return gathered(await this.calls.askAll<Answer>(name, asked));
   }
 
+  /**
+   * Calls an operation on the replica with a name, or an id. Never rejects. No answer: there is none. There are several while the lease of
+   * one that has crashed goes on.
+   */
+  async askReplica<Asked, Answer>(
+    { name }: Operation<Asked, Answer>,
+    replica: string,
+    asked: NoInfer<Asked>,
+  ): Promise<readonly ReplicaAnswer<Answer>[]> {
+    return this.calls.askSome<Answer>((id) => id === replica || replicaName(id) === replica, name, asked);
+  }
+
   /** Sets what this replica answers. */
   answer<Asked, Answer>(
     { name }: Operation<Asked, Answer>,

@@ -14,6 +14,8 @@ import { controlRoutes } from '../admin/control/control-routes.js';
 import { inboxRoutes } from '../admin/inboxes/inbox-routes.js';
 import { NotificationOperations } from '../admin/notifications/notification-operations.js';
 import { notificationRoutes } from '../admin/notifications/notification-routes.js';
+import { ReplicaOperations } from '../admin/replicas/replica-operations.js';
+import { replicaRoutes } from '../admin/replicas/replica-routes.js';
 import { sessionRoutes } from '../admin/sessions/session-routes.js';
 import { tokenRoutes } from '../admin/tokens/token-routes.js';
 import { TopicOperations } from '../admin/topics/topic-operations.js';
@@ -21,11 +23,18 @@ import { topicRoutes } from '../admin/topics/topic-routes.js';
 import { TraceOperations } from '../admin/traces/trace-operations.js';
 import { traceRoutes } from '../admin/traces/trace-routes.js';
 import { publicSettings } from '../config/describe.js';
+import type { ReplicaDrain } from '../gateway/drain/replica-drain.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
-type AdminParts = Foundation & Messaging & { readonly responses: BoundedResponses };
+type AdminParts = Foundation &
+  Messaging & {
+    readonly responses: BoundedResponses;
+    readonly isStopping: () => boolean;
+    readonly drain: Pick<ReplicaDrain, 'clientCount'>;
+    readonly onDrainRequested: () => void;
+  };
 
 /** The routes under `/admin`. */
 export interface Admin {
@@ -87,6 +96,15 @@ function serveOperations(parts: AdminParts): void {
     actors: () => topics.publisher.health(),
   }).serve(cluster);
   new TraceOperations(tracing.tracer.ring).serve(cluster);
+  const { drainDelaySecs, drainWindowSecs, shutdownTimeoutMs } = settings.server;
+  new ReplicaOperations(
+    {
+      isStopping: parts.isStopping,
+      clients: () => parts.drain.clientCount,
+      onDrainRequested: parts.onDrainRequested,
+    },
+    { limitSecs: drainDelaySecs + drainWindowSecs + shutdownTimeoutMs / 1000 },
+  ).serve(cluster);
   cluster.answer(replicaMetrics, () => metrics.document());
   applyControlChanges({
     control: control.state,
@@ -115,6 +133,7 @@ function adminRoutes(parts: AdminParts, audit: AuditLog): readonly AdminRoute[] 
       },
       pages,
     ),
+    ...replicaRoutes({ cluster }),
     ...controlRoutes({ control: state, logFilter: () => logger.directives, now }),
     ...notificationRoutes({ cluster, now }),
     ...connectionRoutes({ cluster }, pages),

@@ -12,6 +12,7 @@ import { countBodies } from '../gateway/engine-internals/polling-bodies.js';
 import { connectionOn } from '../gateway/client-connection.js';
 import type { EngineConnection } from '../gateway/engine-internals/engine-connection.js';
 import { refuseRequest } from '../gateway/handshake/handshake-refusal.js';
+import type { ReplicaDrain } from '../gateway/drain/replica-drain.js';
 import { GatewayClose } from '../gateway/gateway-close.js';
 import { AddressPolicy } from '../gateway/handshake/address-policy.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
@@ -39,6 +40,7 @@ import { UserSlots } from '../gateway/user-slots.js';
 import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Settings } from '../config/schema.js';
+import { assembleDrain } from './drain.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
@@ -57,6 +59,8 @@ export interface Gateway {
   readonly lifecycle: ConnectionLifecycle;
   readonly namespaces: NamespaceGuard;
   readonly inbound: InboundControl;
+  /** Moves the clients to other replicas. */
+  readonly drain: ReplicaDrain;
   /** Admits no client from now on. Connected clients stay connected. */
   stop(): void;
   /** Resolves when no command is running or waiting any more; publishers no longer wait for confirmations. */
@@ -255,6 +259,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   );
   answerUnservedUpgrades({ http, isServed, before: upgradesBefore }, { limitMs: 20_000 });
   const closing = new GatewayClose({ http, io, upgrades, log });
+  const drain = assembleDrain({ ...parts, upgrades, admission, log: logOf('drain') });
   const suspensions = new SuspensionWatch({ registry, log });
   return {
     budget,
@@ -262,7 +267,9 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     lifecycle,
     namespaces,
     inbound,
+    drain: drain.clients,
     stop: () => {
+      drain.clients.abandon();
       admission.stop();
       suspensions.close();
       upgrades.stop();
@@ -272,7 +279,10 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       const endsAt = performance.now() + limitMs;
       while (!isIdle() && performance.now() < endsAt) await systemClock.sleep(5);
     },
-    close: (limitMs) => closing.close(limitMs),
+    close: (limitMs) => {
+      drain.beforeClose();
+      return closing.close(limitMs);
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
 import { crossOrigin } from '../http/cross-origin.js';
 import { errorHandler, notFound } from '../http/errors.js';
-import { healthRouter } from '../http/health.js';
+import { healthRouter, type HealthSources } from '../http/health.js';
 import { metricsAccess } from '../http/metrics-access.js';
 import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
@@ -21,7 +21,8 @@ import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
 interface HttpParts extends Foundation, Messaging {
-  readonly phase: () => 'starting' | 'running' | 'draining';
+  readonly phase: HealthSources['phase'];
+  readonly drain: HealthSources['drain'];
   /** On the monotonic clock, in milliseconds. */
   readonly startedAt: number;
   /** The routes under `/admin`. */
@@ -48,6 +49,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
       redis: () => storage.redis(),
       readiness: settings.redis.readiness,
       phase: parts.phase,
+      drain: parts.drain,
       control: () => control.state.snapshot(),
     }),
   );

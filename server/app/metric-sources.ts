@@ -6,6 +6,7 @@ import type { Messaging } from './messaging.js';
 
 interface MetricParts extends Foundation, Messaging {
   readonly gateway: Gateway;
+  readonly phase: MetricSources['phase'];
 }
 
 /** The sources of the metrics. */
@@ -15,6 +16,8 @@ export function metricSources(parts: MetricParts): MetricSources {
   const { budget, fastPublish, lifecycle } = gateway;
   return {
     replicaId,
+    phase: parts.phase,
+    drain: () => gateway.drain.state,
     connections: () => sumConnections(registry.all()),
     topics: () => sumTopics(topics.activeTopics()),
     limits: () => limits.counts,

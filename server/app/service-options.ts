@@ -25,6 +25,11 @@ export interface ServiceOptions {
    * Default: a server of the service.
    */
   readonly http?: HttpServer;
+  /**
+   * Called when an operator drains this replica by the admin API. The program closes the service with `close({ drain: true })`, and then ends.
+   * Default: the service closes so by itself.
+   */
+  readonly onDrainRequested?: () => void;
   /** Options of Socket.IO. Those that settings of the service decide are refused, with the name of the setting. */
   readonly socketIo?: SocketIoOptions;
 }

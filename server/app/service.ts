@@ -6,6 +6,7 @@ import type { Server as SocketIoServer } from 'socket.io';
 import type { Settings } from '../config/schema.js';
 import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
+import type { DrainCounts } from '../gateway/drain/drain-counts.js';
 import { createHttpServer } from '../http/http-server.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
@@ -21,6 +22,12 @@ import type { ProgramApi } from './program-api.js';
 import type { ServiceOptions } from './service-options.js';
 import { ServiceClosedError, startUp } from './start-up.js';
 import { stopParts } from './stop-steps.js';
+
+/** How a service is stopped. */
+export interface StopOptions {
+  /** Whether clients are moved to other replicas first, see {@link Service.drain}. Default: all are closed at once. */
+  readonly drain?: boolean;
+}
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -46,7 +53,7 @@ export class Service {
   private readonly admin: Admin;
   private readonly openHttp: () => void;
   private readonly startedAt = performance.now();
-  private phase: 'starting' | 'running' | 'draining' = 'starting';
+  private phase: 'starting' | 'running' | 'draining' | 'stopping' = 'starting';
   private readonly abortStart = new AbortController();
   private starting: Promise<number> | undefined;
   private closing: Promise<StopReport> | undefined;
@@ -69,7 +76,7 @@ export class Service {
     if (ownsRequests) this.http.on('request', this.app);
     const inbound = assembleInbound(foundation);
     this.io = assembleSocketIo(foundation, inbound, options.socketIo);
-    const isDraining = () => this.phase === 'draining';
+    const isDraining = () => this.phase === 'stopping';
     this.messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
     const parts = { ...foundation, ...this.messaging };
     ({ publish: this.publish, direct: this.direct, subscribe: this.subscribe } = this.messaging.program);
@@ -80,15 +87,31 @@ export class Service {
     this.gateway = assembleGateway({ ...parts, http, io, slimConnections, inbound, publicNamespaces });
     assembleRequestGuard(http, settings);
     const phase = () => this.phase;
+    const shownPhase = () => (this.phase === 'stopping' ? 'draining' : this.phase);
+    const { drain } = this.gateway;
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,
       timeoutMs: settings.outbox.answerTimeoutSecs * 1000,
     });
-    this.admin = assembleAdmin({ ...parts, responses });
+    this.admin = assembleAdmin({
+      ...parts,
+      responses,
+      drain,
+      isStopping: () => this.closing !== undefined || this.phase === 'draining',
+      onDrainRequested: options.onDrainRequested ?? (() => void this.close({ drain: true })),
+    });
     const admin = this.admin.router;
     const { startedAt } = this;
-    this.openHttp = assembleHttp(this.app, { ...parts, phase, startedAt, admin, responses, ownsRequests });
-    this.metrics.setSources(metricSources({ ...parts, gateway: this.gateway }));
+    this.openHttp = assembleHttp(this.app, {
+      ...parts,
+      phase,
+      drain: () => drain.state,
+      startedAt,
+      admin,
+      responses,
+      ownsRequests,
+    });
+    this.metrics.setSources(metricSources({ ...parts, gateway: this.gateway, phase: shownPhase }));
   }
 
   /**
@@ -122,24 +145,51 @@ export class Service {
   }
 
   /**
-   * Stops in order: see {@link stopParts}. Always resolves, within `server.shutdown_timeout_ms`; also while the service starts, and if it
-   * was never started.
+   * Moves the clients to other replicas: `server.drain_delay_secs` after the replica has reported that it is not ready, over
+   * `server.drain_window_secs`. Resolves when none is left. The service serves HTTP until it is closed; it cannot be used again.
    */
-  close(): Promise<void> {
-    return this.stop().then(() => undefined);
+  async drain(): Promise<DrainCounts> {
+    // Nobody is connected before the start and after the end.
+    if (this.phase === 'starting' || this.phase === 'stopping') return this.gateway.drain.state;
+    this.phase = 'draining';
+    return this.gateway.drain.run();
+  }
+
+  /** Clients that a drain has moved, and has cut off, so far. Those that remain are cut off if the process ends now. */
+  get drainProgress(): DrainCounts {
+    const { moved, forced, remaining } = this.gateway.drain.state;
+    return { moved, forced, remaining };
+  }
+
+  /**
+   * Stops in order: see {@link stopParts}. Always resolves, within `server.shutdown_timeout_ms`; also while the service starts, and if it
+   * was never started. With `drain` it drains first; a call without it ends a drain that is under way.
+   */
+  close(options?: StopOptions): Promise<void> {
+    return this.stop(options).then(() => undefined);
   }
 
   /** As {@link close}; resolves to what did not stop in time. */
-  stop(): Promise<StopReport> {
-    this.closing ??= this.shutDown();
+  stop({ drain = false }: StopOptions = {}): Promise<StopReport> {
+    if (drain && this.phase !== 'starting') this.closing ??= this.drainAndShutDown();
+    else this.gateway.drain.abandon();
+    this.closing ??= this.shutDown(0);
     return this.closing;
   }
 
-  private shutDown(): Promise<StopReport> {
+  private async drainAndShutDown(): Promise<StopReport> {
+    const { drainDelaySecs, drainWindowSecs } = this.settings.server;
+    const startedAt = performance.now();
+    await this.drain();
+    return this.shutDown(performance.now() - startedAt - (drainDelaySecs + drainWindowSecs) * 1000);
+  }
+
+  /** @param lateMs by how much the drain has taken longer than its window */
+  private shutDown(lateMs: number): Promise<StopReport> {
     const { foundation, messaging, gateway, admin } = this;
-    this.phase = 'draining';
+    this.phase = 'stopping';
     this.abortStart.abort();
     gateway.stop();
-    return stopParts({ foundation, messaging, gateway, admin });
+    return stopParts({ foundation, messaging, gateway, admin }, Math.max(0, lateMs));
   }
 }

@@ -18,12 +18,16 @@ const briefMs = 1000;
 /** Share of `server.shutdown_timeout_ms` for the parts of the service. The rest is for the last lines of the log. */
 const stopShare = 0.9;
 
-/** Stops all parts, and logs how that went. Always resolves, within `server.shutdown_timeout_ms`. */
-export async function stopParts(parts: StoppedParts): Promise<StopReport> {
+/**
+ * Stops all parts, and logs how that went. Always resolves, within `server.shutdown_timeout_ms`.
+ *
+ * @param usedMs the part of this time that the drain has used
+ */
+export async function stopParts(parts: StoppedParts, usedMs: number): Promise<StopReport> {
   const { settings, replicaId, logOf } = parts.foundation;
   const log = logOf('service');
   const startedAt = performance.now();
-  const limitMs = settings.server.shutdownTimeoutMs * stopShare;
+  const limitMs = settings.server.shutdownTimeoutMs * stopShare - usedMs;
   const report = await new OrderedStop({ log, clock: systemClock }, { limitMs }).run(stopSteps(parts));
   const fields = { replica_id: replicaId, took_ms: Math.round(performance.now() - startedAt) };
   const { unfinished } = report;

@@ -6,7 +6,11 @@ import { systemClock } from '../primitives/clock.js';
 export const exitCodes = { start: 1, settings: 2, forced: 3 } as const;
 
 interface ProcessEndDependencies {
-  readonly service: { stop(): Promise<{ readonly unfinished: readonly string[] }> };
+  readonly service: {
+    stop(options: { readonly drain: true }): Promise<{ readonly unfinished: readonly string[] }>;
+  };
+  /** What is said of an end by force: how far the drain was. */
+  readonly progress?: () => object;
   readonly log: Log;
   /** Writes the last lines of the log. Resolves also if its reader is stalled. */
   readonly flush: () => Promise<void>;
@@ -23,9 +27,13 @@ const sameRequestMs = 1000;
 /** Share of the time limit after which the end is by force. The rest is for the last lines of the log. */
 const forceShare = 0.95;
 
-/** Ends the process on signals: in order, and by force after a time limit or another signal. */
+/**
+ * Ends the process on signals, or when an operator asks for it: in order, and by force after a time limit or another signal. The first
+ * signal after a request of an operator is no other signal.
+ */
 export class ProcessEnd {
-  private stoppedAt: number | undefined;
+  private isStarted = false;
+  private signalledAt: number | undefined;
   private isForced = false;
 
   constructor(
@@ -34,21 +42,34 @@ export class ProcessEnd {
   ) {}
 
   get isStopping(): boolean {
-    return this.stoppedAt !== undefined;
+    return this.isStarted;
   }
 
   stop(signal: string): void {
-    const { service, log, clock = systemClock } = this.dependencies;
-    if (this.stoppedAt !== undefined) {
-      if (clock.now() - this.stoppedAt >= sameRequestMs) this.force({ signal });
+    const { log, clock = systemClock } = this.dependencies;
+    if (this.signalledAt !== undefined) {
+      if (clock.now() - this.signalledAt >= sameRequestMs) this.force({ signal });
       return;
     }
-    this.stoppedAt = clock.now();
-    log.info('Stopping', { signal });
+    this.signalledAt = clock.now();
+    log.info('Stopping', { signal, limit_ms: this.settings.limitMs });
+    this.start();
+  }
+
+  /** An operator drains this replica. */
+  drainRequested(): void {
+    this.dependencies.log.info('Stopping', { by: 'operator', limit_ms: this.settings.limitMs });
+    this.start();
+  }
+
+  private start(): void {
+    if (this.isStarted) return;
+    this.isStarted = true;
+    const { service, clock = systemClock } = this.dependencies;
     // It keeps the process alive: a stop that waits for nothing that Node knows would end with exit code 0.
     const { limitMs } = this.settings;
     clock.setTimeout(() => this.force({ limit_ms: limitMs }), limitMs * forceShare);
-    service.stop().then(
+    service.stop({ drain: true }).then(
       ({ unfinished }) => this.exit(unfinished.length === 0 ? 0 : exitCodes.forced),
       (error: unknown) => this.force({ error }),
     );
@@ -57,8 +78,8 @@ export class ProcessEnd {
   private force(reason: object): void {
     if (this.isForced) return;
     this.isForced = true;
-    const { log, clock = systemClock } = this.dependencies;
-    log.error('Ended by force', { ...reason });
+    const { log, progress, clock = systemClock } = this.dependencies;
+    log.error('Ended by force', { ...reason, ...progress?.() });
     clock.setTimeout(
       () => this.dependencies.exit(exitCodes.forced),
       this.settings.limitMs * (1 - forceShare),

@@ -49,7 +49,16 @@ export class ReplicaCalls {
 
   /** Calls every live replica, this one included, and returns all results. Never rejects. */
   async askAll<Result>(name: string, data: unknown = null): Promise<ReplicaAnswer<Result>[]> {
-    const replicas = await this.bus.replicas();
+    return this.askSome(() => true, name, data);
+  }
+
+  /** Calls some of the live replicas. Never rejects. */
+  async askSome<Result>(
+    isAsked: (replica: string) => boolean,
+    name: string,
+    data: unknown = null,
+  ): Promise<ReplicaAnswer<Result>[]> {
+    const replicas = (await this.bus.replicas()).filter(isAsked);
     return Promise.all(replicas.map((replica) => this.ask<Result>(replica, name, data)));
   }
 

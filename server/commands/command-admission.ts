@@ -16,7 +16,7 @@ export function commandAdmission({
   limiter,
 }: CommandAdmissionDependencies): CommandRouterDependencies['admit'] {
   return (connection, command) => {
-    if (isDraining()) throw shuttingDown();
+    if (connection.isMoving === true || isDraining()) throw shuttingDown();
     if (command !== undefined) control.checkCommand(command);
     return limiter.admit(connection);
   };

@@ -81,6 +81,7 @@ export function directCommand(
     return direct.send({
       id,
       from: senderOf(connection),
+      sentBy: connection,
       to: request.to,
       payloadJson: json,
       attachments,

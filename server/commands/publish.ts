@@ -23,7 +23,7 @@ interface DeliveryConfirmations {
   /** Name of this replica, to which confirmations are reported. */
   readonly replicaId: string;
   /** Starts to collect acknowledgements of a message that is about to be published. */
-  expect(messageId: string, topic: string): void;
+  expect(messageId: string, topic: string, publisher?: Connection): void;
   /** Resolves when all subscribers have acknowledged, or after the time limit. */
   wait(receipt: AppendReceipt, timeoutMs: number): Promise<{ delivered: number; expected: number }>;
   /** Called when nothing more is awaited for the message. */
@@ -122,7 +122,7 @@ export function publishCommand(
         const { json, attachments } = readPayload(request.payload, connection.wire, settings);
         admitBytes(connection, json, attachments);
         trace?.validated();
-        if (confirmed) confirmations.expect(id, topic);
+        if (confirmed) confirmations.expect(id, topic, connection);
         const stored = topics.publish({
           id,
           topic,

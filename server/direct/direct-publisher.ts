@@ -16,7 +16,7 @@ export class DirectPublisher implements DirectSender {
   async send(request: DirectRequest): Promise<DirectAnswer> {
     const { topics, confirmations, onStored } = this.dependencies;
     const { id, trace } = request;
-    confirmations.expect(id, inboxOf(request.to));
+    confirmations.expect(id, inboxOf(request.to), request.sentBy);
     try {
       const receipt = await topics.publish({
         id,

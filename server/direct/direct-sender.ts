@@ -1,3 +1,4 @@
+import type { Connection } from '../protocol/connection.js';
 import type { MessageTrace } from '../tracing/message-tracer.js';
 
 /** A message to one user. */
@@ -5,6 +6,8 @@ export interface DirectRequest {
   readonly id: string;
   /** User id; null for the program that embeds the service. */
   readonly from: string | null;
+  /** The connection that waits for the answer. */
+  readonly sentBy: Connection;
   readonly to: string;
   readonly payloadJson: string;
   readonly attachments: readonly Buffer[];

@@ -5,9 +5,16 @@ import { messageIdOf, viewHeader } from '../log/entry.js';
 import { SharedAckIds } from '../protocol/ack-ids.js';
 import type { Subscriber } from './subscriber.js';
 
+/** The connection that waits for confirmations. */
+interface Publisher {
+  /** It is being moved to another replica: it does not wait any more. */
+  readonly isMoving?: true;
+}
+
 /** Acknowledgements of one message, collected so far. */
 interface Awaited {
   readonly topic: string;
+  readonly publisher: Publisher | undefined;
   readonly reported: Set<string>;
   sent: number;
   acknowledged: number;
@@ -83,9 +90,10 @@ export class Confirmations implements AckCollector {
 
   // On the replica of the publisher.
 
-  expect(messageId: string, topic: string): void {
+  expect(messageId: string, topic: string, publisher?: Publisher): void {
     const counts = { sent: 0, acknowledged: 0, left: 0 };
-    this.awaited.set(messageId, { topic, reported: new Set(), ...counts, check: ignore, end: ignore });
+    const ends = { check: ignore, end: ignore };
+    this.awaited.set(messageId, { topic, publisher, reported: new Set(), ...counts, ...ends });
   }
 
   cancel(messageId: string): void {
@@ -107,7 +115,8 @@ export class Confirmations implements AckCollector {
     let live: readonly string[] | undefined;
     let inquiry: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.isEnding ? 0 : timeoutMs);
+      const isEnding = this.isEnding || awaited.publisher?.isMoving === true;
+      const timer = setTimeout(resolve, isEnding ? 0 : timeoutMs);
       awaited.end = () => {
         clearTimeout(timer);
         resolve();
@@ -143,6 +152,11 @@ export class Confirmations implements AckCollector {
   endWaits(): void {
     this.isEnding = true;
     for (const awaited of this.awaited.values()) awaited.end();
+  }
+
+  /** As {@link endWaits}, for one publisher, which is being moved to another replica. */
+  endWaitsOf(publisher: Publisher): void {
+    for (const awaited of this.awaited.values()) if (awaited.publisher === publisher) awaited.end();
   }
 
   // On the replica that delivers.

@@ -64,6 +64,8 @@ export class ClientConnection implements Subscriber {
   sessionId: string;
   isClosed = false;
   isDismissed = false;
+  // It is set only where it is so: connections are many.
+  declare isMoving?: true;
   readonly socket: Socket;
   /** What its transport may cost. */
   readonly inbound: InboundBudget | undefined;

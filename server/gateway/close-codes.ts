@@ -16,6 +16,8 @@ export const closeReasons = {
   tooLarge: (limitBytes: number): CloseReason => [1009, `a frame may have at most ${limitBytes} bytes`],
   /** A frame of the client came in too many chunks of bytes. */
   tooManyPieces: (limit: number): CloseReason => [1008, `a frame may come in at most ${limit} pieces`],
+  /** The client is moved: it should connect again, to another replica. */
+  draining: [1012, 'the replica is draining: connect again now'],
   /** The client should connect again, to another replica. */
   shuttingDown: [1012, 'the replica is shutting down'],
 } as const satisfies Readonly<Record<string, CloseReason | ((limit: never) => CloseReason)>>;

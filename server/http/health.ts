@@ -23,8 +23,18 @@ export interface HealthSources {
   readonly readiness: 'reachable' | 'writable';
   /** The runtime control as set by operators. */
   readonly control: () => ControlSnapshot;
-  readonly phase: () => 'starting' | 'running' | 'draining';
+  readonly phase: () => Phase;
+  /** How far the drain is. */
+  readonly drain: () => {
+    readonly step: string;
+    readonly moved: number;
+    readonly forced: number;
+    readonly remaining: number;
+  };
 }
+
+/** `stopping` is shown as `draining`. */
+type Phase = 'starting' | 'running' | 'draining' | 'stopping';
 
 /** `/health` for people, `/health/live` and `/health/ready` for orchestrators. */
 export function healthRouter(sources: HealthSources): Router {
@@ -35,7 +45,8 @@ export function healthRouter(sources: HealthSources): Router {
     response.json({
       status: problems.length === 0 ? 'ok' : 'degraded',
       problems,
-      phase: sources.phase(),
+      phase: shown(sources.phase()),
+      ...drainOf(sources),
       mode,
       accepts_connections,
       presence,
@@ -57,10 +68,24 @@ export function healthRouter(sources: HealthSources): Router {
     const accepts = sources.readiness === 'reachable' || redis.writes === 'accepted';
     const ready = phase === 'running' && redis.state !== 'down' && accepts;
     if (!ready) response.setHeader('Retry-After', 1);
-    response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not_ready', phase, redis });
+    response.status(ready ? 200 : 503).json({
+      status: ready ? 'ready' : 'not_ready',
+      phase: shown(phase),
+      ...drainOf(sources),
+      redis,
+    });
   });
   router.all(['/health', '/health/live', '/health/ready'], otherMethods('GET'));
   return router;
+}
+
+function shown(phase: Phase): string {
+  return phase === 'stopping' ? 'draining' : phase;
+}
+
+function drainOf(sources: HealthSources): object {
+  const { step, moved, forced, remaining } = sources.drain();
+  return step === 'none' ? {} : { drain: { moved, forced, remaining } };
 }
 
 /** What clients meet, in plain words. Nothing: the replica is well. */
@@ -70,6 +95,8 @@ function problemsOf({ redis, control, phase }: HealthSources): string[] {
   const problems: (string | false)[] = [
     phase() === 'starting' && 'the replica is starting',
     phase() === 'draining' &&
+      'the replica is draining: its clients are moved to other replicas, new ones are refused with shutting_down',
+    phase() === 'stopping' &&
       'the replica is stopping: commands and new connections are refused with shutting_down',
     state === 'down' &&
       `${causes[outage ?? 'unreachable']}: publishes and first subscriptions are refused with unavailable`,

@@ -35,6 +35,15 @@ export const metricTable: readonly MetricRow[] = [
     ({ connections: { socketio, json } }) => Object.entries({ socketio, json }),
     'wire',
   ),
+  gauge('rtc_draining', '1 while the replica drains or stops.', ({ phase }) =>
+    phase === 'draining' ? 1 : 0,
+  ),
+  counter(
+    'rtc_drained_clients_total',
+    'Clients of the drain that were moved to other replicas, or cut off.',
+    ({ drain: { moved, forced } }) => Object.entries({ moved, forced }),
+    'outcome',
+  ),
   counter('rtc_connects_total', 'Connections accepted.', ({ connections }) => connections.connects),
   counter('rtc_disconnects_total', 'Connections ended.', ({ connections }) => connections.disconnects),
   counter(

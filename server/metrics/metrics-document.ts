@@ -15,6 +15,14 @@ export interface LatencySummary {
 export interface MetricsDocument {
   readonly replica_id: string;
   readonly uptime_secs: number;
+  readonly phase: 'starting' | 'running' | 'draining';
+  /** What the drain has done with the clients; `step`: `none`, `waiting` for load balancers, `moving` clients, `done`. */
+  readonly drain: {
+    readonly step: 'none' | 'waiting' | 'moving' | 'done';
+    readonly moved: number;
+    readonly forced: number;
+    readonly remaining: number;
+  };
   readonly active_connections: number;
   readonly connections: {
     readonly total: number;

@@ -14,6 +14,8 @@ const loopResolutionMs = 100;
 /** The sources in the running service that the metrics read on each request. */
 export interface MetricSources {
   readonly replicaId: string;
+  readonly phase: () => MetricsDocument['phase'];
+  readonly drain: () => MetricsDocument['drain'];
   readonly connections: () => { total: number; socketio: number; json: number };
   readonly topics: () => { carried: number; subscriptions: number; behind: number };
   readonly delivery: () => {
@@ -85,6 +87,8 @@ export class Metrics {
     return {
       replica_id: sources.replicaId,
       uptime_secs: Math.round((performance.now() - this.startedAt) / 1000),
+      phase: sources.phase(),
+      drain: sources.drain(),
       active_connections: connections.total,
       connections: { ...connections, connects: this.connects, disconnects: this.disconnects },
       messages: {

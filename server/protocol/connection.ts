@@ -24,6 +24,8 @@ export interface Connection {
   readonly isClosed?: boolean;
   /** The service, an operator or the program has disconnected the client: it has not left by itself. */
   readonly isDismissed?: boolean;
+  /** It is being moved to another replica: its commands are refused, those under way are answered. */
+  readonly isMoving?: true;
   /** Sends an event, after all events that were sent before. */
   emit(event: ServerEvent, data: unknown): void;
   /** Sends the reason to the client, as an `error` event, then closes the transport. */

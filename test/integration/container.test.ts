@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
+import { settingList } from '../../server/config/setting-list.js';
 import { readText } from '../support/deployment-files.js';
 import { endsWithTests } from '../support/ends-with-tests.js';
 import { connectClient } from '../support/clients.js';
@@ -195,8 +196,21 @@ describe('[DEPLOY] ecosystem.config.js', () => {
   });
 
   it('waits longer than a replica takes to end', () => {
-    assert.ok(Number(load({}).app['kill_timeout']) > 10_000);
-    assert.ok(Number(load({ RTC_SERVER_SHUTDOWN_TIMEOUT_MS: '60000' }).app['kill_timeout']) > 60_000);
+    const killTimeout = (environment: NodeJS.ProcessEnv) => Number(load(environment).app['kill_timeout']);
+    const seconds = (name: string) => Number(settingList.find((setting) => setting.name === name)!.default);
+    const usualMs =
+      (seconds('server.drain_delay_secs') + seconds('server.drain_window_secs')) * 1000 + 10_000;
+    assert.equal(killTimeout({}), usualMs + 5000);
+    const given = { RTC_SERVER_SHUTDOWN_TIMEOUT_MS: '60000', RTC_SERVER_DRAIN_WINDOW_SECS: '90' };
+    assert.equal(killTimeout({ ...given, RTC_SERVER_DRAIN_DELAY_SECS: '7' }), 7000 + 90_000 + 60_000 + 5000);
+    const directory = mkdtempSync(join(tmpdir(), 'rtc-pm2-'));
+    try {
+      const file = join(directory, 'rtc.toml');
+      writeFileSync(file, '[server]\ndrain_window_secs = 120\n');
+      assert.equal(killTimeout({ RTC_CONFIG: file }), 120_000 + 10_000 + 5000);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('is not got around by PM2 scaling: a second replica without Redis ends with the remedy', () => {

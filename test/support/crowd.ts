@@ -15,6 +15,10 @@ export class Crowd {
   readonly closeCodes: number[] = [];
   /** Reasons of Socket.IO clients. */
   readonly reasons: string[] = [];
+  /** When each of them learned of it. */
+  readonly endedAt: number[] = [];
+  /** Clients that were notified of a drain. */
+  notified = 0;
   private readonly closers: (() => void)[] = [];
 
   private constructor(private readonly url: string) {}
@@ -41,14 +45,26 @@ export class Crowd {
   private async addJson(userId: string): Promise<void> {
     const webSocket = new WebSocket(`${this.url.replace('http', 'ws')}/ws?token=${tokenOf(userId)}`);
     webSocket.on('error', () => {});
-    webSocket.on('close', (code) => this.closeCodes.push(code));
+    webSocket.on('close', (code) => {
+      this.closeCodes.push(code);
+      this.endedAt.push(performance.now());
+    });
+    webSocket.on('message', (data: Buffer) => {
+      if (data.includes('"draining"')) this.notified++;
+    });
     this.closers.push(() => webSocket.terminate());
     await new Promise((resolve) => webSocket.once('message', resolve));
   }
 
   private async addSocketIo(userId: string, transport: 'websocket' | 'polling'): Promise<void> {
     const socket = await connectClient(this.url, userId, { transports: [transport] });
-    socket.on('disconnect', (reason) => this.reasons.push(reason));
+    socket.on('disconnect', (reason) => {
+      this.reasons.push(reason);
+      this.endedAt.push(performance.now());
+    });
+    socket.on('status', ({ status }: { status: string }) => {
+      if (status === 'draining') this.notified++;
+    });
     this.closers.push(() => socket.disconnect());
   }
 }

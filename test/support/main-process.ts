@@ -16,7 +16,16 @@ export class MainProcess {
   ) {
     const { HOME, PATH } = process.env;
     this.child = spawn(process.execPath, [join(root, 'dist', 'server', 'main.js')], {
-      env: { HOME, PATH, JWT_SECRET: secret, HOST: '127.0.0.1', PORT: String(port), ...environment },
+      env: {
+        HOME,
+        PATH,
+        JWT_SECRET: secret,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        // Tests of the drain set it.
+        RTC_SERVER_DRAIN_WINDOW_SECS: '0',
+        ...environment,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     endsWithTests(this.child);

@@ -67,6 +67,8 @@ export class TestReplica {
         HOST: '127.0.0.1',
         PORT: String(this.port),
         LOG_LEVEL: 'warn',
+        // Tests of the drain set it.
+        RTC_SERVER_DRAIN_WINDOW_SECS: '0',
         ...this.environment,
       },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -33,7 +33,18 @@ export const server = z
       z.enum(['open', 'token', 'loopback']).default('open'),
       'Who may read `/metrics`: everybody, callers with a token of the role `viewer` or more, or clients on the same machine.',
     ),
-    shutdown_timeout_ms: setting(positive(10_000), 'After SIGTERM the process ends within this time.'),
+    drain_delay_secs: setting(
+      count(0, 3600),
+      'After SIGTERM the replica reports that it is not ready, and goes on as before for this long: load balancers notice meanwhile.',
+    ),
+    drain_window_secs: setting(
+      count(5, 86_400),
+      'Then its clients are moved to other replicas, evenly spread over this time; 0: all at once.',
+    ),
+    shutdown_timeout_ms: setting(
+      positive(10_000),
+      'After the drain the process ends within this time. Whatever stops it has to wait longer than for these three settings together.',
+    ),
     keep_alive_secs: setting(
       positive(75, 3600),
       'Idle HTTP connections are kept for this long. Set it above the idle timeout of the load balancer in front, which is usually 60 seconds.',

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'socket.io';
 import type { WebSocket } from 'ws';
 import { pollingCloseTimeoutMs, type CloseReason } from '../close-codes.js';
+import type { EngineConnection } from './engine-connection.js';
 
 /** A transport of engine.io, as this service closes it. */
 interface EngineClient {
@@ -62,6 +63,18 @@ export async function closePollings(io: Server): Promise<void> {
 /** Limits the time that a long-polling transport takes to close. engine.io keeps it, and its slot, for 30 seconds. */
 export function limitClosing({ transport }: { readonly transport: { readonly name: string } }): void {
   if (transport.name === 'polling') Object.assign(transport, { closeTimeout: pollingCloseTimeoutMs });
+}
+
+/** The transports of engine.io that have not closed. */
+export function transportsOf(io: Server): EngineConnection[] {
+  return Object.values(clientsOf(io)) as unknown as EngineConnection[];
+}
+
+/** The session id in the query of a request of a transport. */
+export function sessionIdOf(request: IncomingMessage): string | undefined {
+  return (request as IncomingMessage & { readonly _query?: Readonly<Record<string, string>> })._query?.[
+    'sid'
+  ];
 }
 
 /** A transport that replaces one of engine.io's. */

@@ -39,13 +39,16 @@ export function hasOwnNamespaces(io: Server): boolean {
  */
 export function leaveAll(io: Server, reason: string, onError: (error: unknown) => void): void {
   for (const namespace of namespacesOf(io).values())
-    for (const socket of namespace.sockets.values()) {
-      try {
-        (socket as unknown as { _onclose(reason: string): void })._onclose(reason);
-      } catch (error) {
-        onError(error);
-      }
-    }
+    for (const socket of namespace.sockets.values()) leave(socket, reason, onError);
+}
+
+/** Makes a socket leave its namespace, before its transport closes. */
+export function leave(socket: Socket, reason: string, onError: (error: unknown) => void): void {
+  try {
+    (socket as unknown as { _onclose(reason: string): void })._onclose(reason);
+  } catch (error) {
+    onError(error);
+  }
 }
 
 function namespacesOf(io: Server): ReadonlyMap<string, Namespace> {

@@ -90,6 +90,11 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     if (this.isStopped === true && this.closeReason === undefined) this.start();
   }
 
+  /** Sets how long the client may take to answer the close frame, in milliseconds. */
+  allowToClose(limitMs: number): void {
+    Object.assign(this, { _closeTimeout: limitMs });
+  }
+
   stop(): void {
     this.isStopped = true;
     if (this.parser !== undefined) this.parser._loop = false;

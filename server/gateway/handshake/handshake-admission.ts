@@ -180,9 +180,10 @@ export class HandshakeAdmission {
       this.failed(request);
       throw error;
     }
-    if (this.isWaiting(request) && !isUpgradeGone(request)) return;
+    const isHere = this.isWaiting(request) && !isUpgradeGone(request);
+    if (isHere && !this.draining) return;
     this.failed(request);
-    throw new ClientGoneError();
+    throw isHere ? shuttingDown() : new ClientGoneError();
   }
 
   private end(request: IncomingMessage): Waiting | undefined {

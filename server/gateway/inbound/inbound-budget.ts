@@ -187,6 +187,11 @@ export class InboundBudget implements PacketAdmission {
       this.resume(pauses.commands);
   }
 
+  /** Commands that are not answered yet. */
+  get commandsUnderWay(): number {
+    return this.commands;
+  }
+
   /** A command was refused. What a repetition cannot mend is waste. */
   refused(code: ErrorCode, bytes: number): void {
     if (errorTable[code].retry !== 'yes') this.wasted(1 + (bytes >>> 11));

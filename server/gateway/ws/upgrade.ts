@@ -54,6 +54,11 @@ export class WsUpgrade {
     this.server.close();
   }
 
+  /** Connections that have not closed. */
+  get open(): Iterable<WsConnection> {
+    return this.connections;
+  }
+
   /** Closes every connection, including those that have not joined yet. */
   close(reason: CloseReason): void {
     for (const connection of this.connections) connection.end(reason);

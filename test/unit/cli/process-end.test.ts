@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { ProcessEnd } from '../../../server/cli/process-end.js';
 import { startProblem } from '../../../server/cli/start-problem.js';
+import { silentLog } from '../../../server/logging/log.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { recordingLog } from '../../support/recording-log.js';
 
@@ -81,6 +82,40 @@ describe('the end of the process', () => {
     end.stop('SIGINT');
     await clock.settle();
     assert.deepEqual([exits, lines], [[3], ['info Stopping', 'error Ended by force']]);
+  });
+});
+
+describe('the end of the process that an operator asks for', () => {
+  it('drains first, and the first signal meanwhile is no second one', async () => {
+    const clock = new FakeClock();
+    const exits: number[] = [];
+    const options: object[] = [];
+    let forced: object | undefined;
+    const end = new ProcessEnd(
+      {
+        service: {
+          stop: (given) => {
+            options.push(given);
+            return new Promise(() => {});
+          },
+        },
+        log: { ...silentLog, error: (_message, fields) => void (forced = fields) },
+        progress: () => ({ moved: 3, remaining: 4 }),
+        flush: () => Promise.resolve(),
+        exit: (code) => exits.push(code),
+        clock,
+      },
+      { limitMs: 60_000 },
+    );
+    end.drainRequested();
+    await clock.advance(5000);
+    end.stop('SIGTERM');
+    end.drainRequested();
+    await clock.advance(5000);
+    assert.deepEqual([exits, options], [[], [{ drain: true }]]);
+    end.stop('SIGTERM');
+    await clock.settle();
+    assert.deepEqual([exits, forced], [[3], { signal: 'SIGTERM', moved: 3, remaining: 4 }]);
   });
 });
 

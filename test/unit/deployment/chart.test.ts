@@ -109,11 +109,13 @@ describe('[DEPLOY] the chart', () => {
       const pod = podOf(objects);
       const container = pod.containers[0]!;
       const sleepSecs = Number(container.lifecycle.preStop.exec.command[1]);
-      const shutdownMs = Number(
-        container.env.find(({ name }) => name === 'RTC_SERVER_SHUTDOWN_TIMEOUT_MS')?.value,
-      );
-      assert.ok(sleepSecs > 0 && shutdownMs > 0, file);
-      assert.ok(pod.terminationGracePeriodSeconds * 1000 >= sleepSecs * 1000 + shutdownMs + 5000, file);
+      const numberOf = (variable: string) =>
+        Number(container.env.find(({ name }) => name === `RTC_SERVER_${variable}`)?.value);
+      const shutdownSecs = numberOf('SHUTDOWN_TIMEOUT_MS') / 1000;
+      const windowSecs = numberOf('DRAIN_WINDOW_SECS');
+      assert.ok(sleepSecs > 0 && shutdownSecs > 0 && windowSecs > 0, file);
+      const stopSecs = sleepSecs + numberOf('DRAIN_DELAY_SECS') + windowSecs + shutdownSecs;
+      assert.ok(pod.terminationGracePeriodSeconds >= stopSecs + 5, file);
     }
   });
 

@@ -22,9 +22,17 @@ describe('[DEPLOY] the compose file', () => {
   });
 
   it('gives replicas more time to end than they take', () => {
-    const shutdown = settingList.find(({ name }) => name === 'server.shutdown_timeout_ms');
-    for (const [name, service] of replicas)
-      assert.ok(parseInt(service.stop_grace_period!, 10) * 1000 > Number(shutdown?.default), name);
+    const initial = (name: string) => Number(settingList.find((setting) => setting.name === name)!.default);
+    const stopMs =
+      (initial('server.drain_delay_secs') + initial('server.drain_window_secs')) * 1000 +
+      initial('server.shutdown_timeout_ms');
+    for (const [name, service] of replicas) {
+      const changed = Object.keys(service.environment ?? {}).filter((variable) =>
+        /DRAIN|SHUTDOWN/.test(variable),
+      );
+      assert.deepEqual(changed, [], name);
+      assert.ok(parseInt(service.stop_grace_period!, 10) * 1000 >= stopMs + 5000, name);
+    }
   });
 
   it('sets only variables that the service knows', () => {

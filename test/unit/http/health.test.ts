@@ -49,6 +49,12 @@ describe('[HEALTH] health', () => {
       },
       control: () => control,
       phase: () => phase,
+      drain: () => ({
+        step: ['draining', 'stopping'].includes(phase) ? 'moving' : 'none',
+        moved: 1,
+        forced: 2,
+        remaining: 3,
+      }),
     });
     server = express().use(router).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -61,12 +67,16 @@ describe('[HEALTH] health', () => {
   const refused =
     'Redis refuses the user or the password: publishes and first subscriptions are refused with unavailable';
   const stopping = 'the replica is stopping: commands and new connections are refused with shutting_down';
+  const draining =
+    'the replica is draining: its clients are moved to other replicas, new ones are refused with shutting_down';
+  const drain = { moved: 1, forced: 2, remaining: 3 };
   const table: [Phase, RedisState, status: string, ready: number, problem?: string][] = [
     ['running', 'none', 'ok', 200],
     ['running', 'up', 'ok', 200],
     ['running', 'down', 'degraded', 503, refused],
     ['starting', 'up', 'degraded', 503, 'the replica is starting'],
-    ['draining', 'none', 'degraded', 503, stopping],
+    ['draining', 'none', 'degraded', 503, draining],
+    ['stopping', 'none', 'degraded', 503, stopping],
   ];
   for (const [itsPhase, itsState, status, ready, problem] of table) {
     it(`is ${status} and ${ready === 200 ? 'ready' : 'not ready'} when ${itsPhase} with Redis ${itsState}`, async () => {
@@ -76,7 +86,8 @@ describe('[HEALTH] health', () => {
       assert.deepEqual(health.body, {
         status,
         problems: problem === undefined ? [] : [problem],
-        phase,
+        phase: phase === 'stopping' ? 'draining' : phase,
+        ...(['draining', 'stopping'].includes(phase) && { drain }),
         mode: 'normal',
         accepts_connections: true,
         presence: 'on',

@@ -19,6 +19,8 @@ function someMetrics(): Metrics {
   const metrics = new Metrics();
   metrics.setSources({
     replicaId: 'r1',
+    phase: () => 'draining',
+    drain: () => ({ step: 'moving', moved: 45, forced: 46, remaining: 47 }),
     connections: () => ({ total: 3, socketio: 2, json: 1 }),
     topics: () => ({ carried: 4, subscriptions: 5, behind: 6 }),
     delivery: () => ({ delivered: 7, flushes: 8, paused: 9, dropped: 10, disconnected: 11, gaps: 12 }),

@@ -32,8 +32,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if not (has $values.kind (list "StatefulSet" "Deployment")) }}{{ fail "kind: must be StatefulSet or Deployment" }}{{ end -}}
 {{- if and $values.autoscaling.enabled $values.keda.enabled }}{{ fail "autoscaling.enabled, keda.enabled: enable one of them, or they undo each other's work" }}{{ end -}}
 {{- if and (not (include "rtc.hasRedis" .)) (or (include "rtc.hasAutoscaler" .) (gt (int $values.replicaCount) 1)) }}{{ fail "replicaCount: several replicas need Redis: set redis.url or redis.existingSecret, or replicaCount: 1. Without it, each replica would have its own topics" }}{{ end -}}
-{{- $needed := add (int $values.lifecycle.preStopSleepSecs) (int $values.drain.timeoutSecs) 5 -}}
-{{- if lt (int $values.terminationGracePeriodSeconds) (int $needed) }}{{ fail (printf "terminationGracePeriodSeconds: at least %d, which is lifecycle.preStopSleepSecs + drain.timeoutSecs + 5, or pods are killed while clients are still served" $needed) }}{{ end -}}
+{{- $needed := add (int $values.lifecycle.preStopSleepSecs) (int $values.drain.delaySecs) (int $values.drain.windowSecs) (int $values.drain.timeoutSecs) 5 -}}
+{{- if lt (int $values.terminationGracePeriodSeconds) (int $needed) }}{{ fail (printf "terminationGracePeriodSeconds: at least %d, which is lifecycle.preStopSleepSecs + drain.delaySecs + drain.windowSecs + drain.timeoutSecs + 5, or pods are killed while clients are still served" $needed) }}{{ end -}}
 {{- if and $values.autoscaling.enabled (not (or $values.autoscaling.targetCPUUtilizationPercentage $values.autoscaling.targetMemoryUtilizationPercentage $values.autoscaling.targetConnections $values.autoscaling.targetEventLoopLagMs)) }}{{ fail "autoscaling: set one of its targets" }}{{ end -}}
 {{- if and $values.gateway.httpRoute.enabled (not $values.gateway.create) (empty $values.gateway.httpRoute.parentRefs) }}{{ fail "gateway.httpRoute.parentRefs: name a Gateway, or set gateway.create" }}{{ end -}}
 {{- if and $values.gateway.create (not $values.gateway.className) }}{{ fail "gateway.className: name the GatewayClass of the Gateway" }}{{ end -}}

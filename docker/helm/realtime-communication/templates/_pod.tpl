@@ -62,6 +62,10 @@ spec:
         - name: REDIS_URL
           value: {{ .Values.redis.url | quote }}
         {{- end }}
+        - name: RTC_SERVER_DRAIN_DELAY_SECS
+          value: {{ .Values.drain.delaySecs | quote }}
+        - name: RTC_SERVER_DRAIN_WINDOW_SECS
+          value: {{ .Values.drain.windowSecs | quote }}
         - name: RTC_SERVER_SHUTDOWN_TIMEOUT_MS
           value: {{ mul (int .Values.drain.timeoutSecs) 1000 | quote }}
         {{- if .Values.config }}

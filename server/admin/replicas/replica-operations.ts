@@ -1,0 +1,36 @@
+import { operation, type ClusterOperations } from '../cluster-operations.js';
+
+/** Drains the replica that is asked: its process ends afterwards. `isNew`: false if it was draining, or stopping, already. */
+export const drainReplica = operation<
+  null,
+  { readonly isNew: boolean; readonly clients: number; readonly ends_within_secs: number }
+>('drain');
+
+interface ReplicaOperationsDependencies {
+  /** Whether the replica is to stop already. */
+  readonly isStopping: () => boolean;
+  /** Number of clients that are to be moved. */
+  readonly clients: () => number;
+  readonly onDrainRequested: () => void;
+}
+
+/** What this replica does when operators ask for it. */
+export class ReplicaOperations {
+  constructor(
+    private readonly dependencies: ReplicaOperationsDependencies,
+    private readonly settings: { readonly limitSecs: number },
+  ) {}
+
+  /** Registers the answers of this replica. */
+  serve(cluster: ClusterOperations): void {
+    cluster.answer(drainReplica, () => this.drain());
+  }
+
+  private drain(): { isNew: boolean; clients: number; ends_within_secs: number } {
+    const { isStopping, clients, onDrainRequested } = this.dependencies;
+    const answer = { isNew: !isStopping(), clients: clients(), ends_within_secs: this.settings.limitSecs };
+    // The answer is sent before anything is closed.
+    if (answer.isNew) setImmediate(onDrainRequested);
+    return answer;
+  }
+}
