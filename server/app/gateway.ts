@@ -24,6 +24,7 @@ import { UnjoinedClients } from '../gateway/handshake/unjoined-clients.js';
 import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
+import { newPollingCounts, type PollingCounts } from '../gateway/polling/polling-counts.js';
 import { answerUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
 import { engineIoPath } from '../gateway/paths.js';
@@ -43,6 +44,7 @@ import type { Settings } from '../config/schema.js';
 import { assembleDrain } from './drain.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
+import { assemblePolling } from './polling.js';
 
 interface GatewayParts extends Foundation, Messaging {
   readonly http: HttpServer;
@@ -61,6 +63,8 @@ export interface Gateway {
   readonly inbound: InboundControl;
   /** Moves the clients to other replicas. */
   readonly drain: ReplicaDrain;
+  /** What happened to requests of long-polling whose transport another replica holds. */
+  readonly polling: () => PollingCounts;
   /** Admits no client from now on. Connected clients stay connected. */
   stop(): void;
   /** Resolves when no command is running or waiting any more; publishers no longer wait for confirmations. */
@@ -208,6 +212,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     },
   );
   listenTo(http, io, (request) => pipeline.admit(request));
+  const polling = assemblePolling(parts, io);
   applyBudgets(io, inbound);
   guardUpgrades(http, io.engine);
   io.engine.on('connection', admission.transportOpened);
@@ -268,6 +273,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     namespaces,
     inbound,
     drain: drain.clients,
+    polling: () => polling?.counts ?? newPollingCounts(),
     stop: () => {
       drain.clients.abandon();
       admission.stop();
@@ -279,12 +285,18 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       const endsAt = performance.now() + limitMs;
       while (!isIdle() && performance.now() < endsAt) await systemClock.sleep(5);
     },
-    close: (limitMs) => {
+    close: async (limitMs) => {
       drain.beforeClose();
-      return closing.close(limitMs);
+      polling?.release();
+      await closing.close(limitMs);
+      await polling?.flushed(flushLimitMs);
+      polling?.close();
     },
   };
 }
+
+/** Time for the last responses to clients behind other replicas, in milliseconds. */
+const flushLimitMs = 300;
 
 /**
  * A handshake waits at most this long, in milliseconds. Clients time out after 20 seconds (socket.io-client's

@@ -33,6 +33,10 @@ export function metricSources(parts: MetricParts): MetricSources {
       slim_connections: lifecycle.slimConnections,
     }),
     inbound: () => gateway.inbound.counts,
+    polling: () => {
+      const { upgradesRefused, ...counts } = gateway.polling();
+      return { ...counts, upgrades_refused: upgradesRefused };
+    },
     mailboxes: () => sumMailboxes(topics.publisher.health().values()),
     actors: () => ({ ...supervision.supervisor.counts, stopped: supervision.supervisor.stopped }),
     alerts: () => supervision.alerts.counts,

@@ -16,6 +16,11 @@ export interface Bus {
    * unreachable.
    */
   send(replicaId: string, kind: string, data: unknown): void;
+  /**
+   * As {@link send}. Resolves to false if certainly nobody has received it: the replica has ended, or its subscription is interrupted;
+   * undefined: it is not known, because Redis is unreachable. Never rejects.
+   */
+  reach(replicaId: string, kind: string, data: unknown): Promise<boolean | undefined>;
   /** Sends to every other replica. */
   broadcast(kind: string, data: unknown): void;
   /** Live replicas, this one included. While Redis is unreachable: the last known list. */

@@ -201,6 +201,26 @@ export const metricTable: readonly MetricRow[] = [
     ({ inbound }) => Object.entries(inbound.closed),
     'limit',
   ),
+  counter(
+    'rtc_polling_forwarded_total',
+    'Requests of long-polling sent to the replica that holds their transport.',
+    ({ polling }) => polling.forwarded,
+  ),
+  counter(
+    'rtc_polling_served_total',
+    'Requests of long-polling that another replica has received, served by this one.',
+    ({ polling }) => polling.served,
+  ),
+  counter(
+    'rtc_polling_failed_total',
+    'Forwarded requests that were not answered, because the replica had ended or was out of reach.',
+    ({ polling }) => polling.failed,
+  ),
+  counter(
+    'rtc_polling_upgrades_refused_total',
+    'Upgrades to WebSocket refused because another replica holds the transport.',
+    ({ polling }) => polling.upgrades_refused,
+  ),
   gauge('rtc_topic_actors', 'Topics with recent publishes.', ({ mailboxes }) => mailboxes.actors),
   gauge('rtc_mailbox_waiting', 'Publishes waiting in mailboxes.', ({ mailboxes }) => mailboxes.waiting),
   counter(

@@ -102,6 +102,16 @@ export interface MetricsDocument {
     readonly waste: number;
     readonly closed: Readonly<Record<string, number>>;
   };
+  /**
+   * Requests of long-polling that came to a replica without their transport, since the start: forwarded to the one that holds it; of other replicas,
+   * served here; forwarded and not answered, because that one had ended or was out of reach; and upgrades to WebSocket refused.
+   */
+  readonly polling: {
+    readonly forwarded: number;
+    readonly served: number;
+    readonly failed: number;
+    readonly upgrades_refused: number;
+  };
   readonly mailboxes: {
     readonly actors: number;
     readonly waiting: number;

@@ -35,6 +35,7 @@ export interface MetricSources {
   readonly answers: () => MetricsDocument['answers'];
   readonly optimizations: () => MetricsDocument['optimizations'];
   readonly inbound: () => MetricsDocument['inbound'];
+  readonly polling: () => MetricsDocument['polling'];
   readonly mailboxes: () => { actors: number; waiting: number; failed: number };
   readonly actors: () => MetricsDocument['actors'];
   readonly alerts: () => MetricsDocument['alerts'];
@@ -138,6 +139,7 @@ export class Metrics {
       answers: sources.answers(),
       optimizations: sources.optimizations(),
       inbound: sources.inbound(),
+      polling: sources.polling(),
       mailboxes: { ...sources.mailboxes(), rejected: this.refused.busy ?? 0 },
       actors: sources.actors(),
       alerts: sources.alerts(),

@@ -17,6 +17,11 @@ export class MemoryBus implements Bus {
     if (replicaId === this.replicaId) this.handlers.get(kind)?.(data, replicaId);
   }
 
+  async reach(replicaId: string, kind: string, data: unknown): Promise<boolean> {
+    this.send(replicaId, kind, data);
+    return replicaId === this.replicaId;
+  }
+
   broadcast(): void {}
 
   async replicas(): Promise<string[]> {

@@ -56,11 +56,20 @@ export class RedisBus implements Bus {
 
   send(replicaId: string, kind: string, data: unknown): void {
     if (replicaId === this.replicaId) this.handle({ kind, from: replicaId, data });
-    else this.publish(this.channel(replicaId), kind, data);
+    else void this.publish(this.channel(replicaId), kind, data);
+  }
+
+  async reach(replicaId: string, kind: string, data: unknown): Promise<boolean | undefined> {
+    if (replicaId === this.replicaId) {
+      this.send(replicaId, kind, data);
+      return true;
+    }
+    const receivers = await this.publish(this.channel(replicaId), kind, data);
+    return receivers === undefined ? undefined : receivers > 0;
   }
 
   broadcast(kind: string, data: unknown): void {
-    this.publish(this.channel(), kind, data);
+    void this.publish(this.channel(), kind, data);
   }
 
   async replicas(): Promise<string[]> {
@@ -79,11 +88,15 @@ export class RedisBus implements Bus {
     return replicaId === undefined ? this.all : `${this.all}:${replicaId}`;
   }
 
-  private publish(channel: string, kind: string, data: unknown): void {
+  /** Resolves to the number of receivers; subscribers of patterns, who are no replicas, count too. */
+  private async publish(channel: string, kind: string, data: unknown): Promise<number | undefined> {
     const message: BusMessage = { v: storageFormat, kind, from: this.replicaId, data };
-    this.dependencies.link.call(['PUBLISH', channel, JSON.stringify(message)]).catch(() => {
+    try {
+      return Number(await this.dependencies.link.call(['PUBLISH', channel, JSON.stringify(message)]));
+    } catch {
       this.dependencies.log.debug('Message to other replicas not sent', { kind });
-    });
+      return undefined;
+    }
   }
 
   private receive(message: Buffer): void {

@@ -1,0 +1,77 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server } from 'socket.io';
+
+interface PollingTransport {
+  readonly name: string;
+  /** Whether a poll waits. */
+  readonly writable: boolean;
+  send(packets: { readonly type: string }[]): void;
+  onError(message: string): void;
+}
+
+type PollingClients = Readonly<Record<string, { readonly transport: PollingTransport }>>;
+
+/** The query of a request of engine.io. */
+export interface EngineQuery {
+  readonly sid?: string;
+  readonly transport?: string;
+  readonly EIO?: string;
+}
+
+/** What decides about a request before engine.io does; it calls `next` to leave the request to engine.io. */
+export type EngineMiddleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: Error) => void,
+) => void;
+
+/** The transports of a replica, for requests that come from other replicas, or belong to them. */
+export class PollingTransports {
+  constructor(private readonly io: Server) {}
+
+  /** Takes the place of engine.io's ids. */
+  setIds(newId: () => string): void {
+    this.io.engine.generateId = newId;
+  }
+
+  use(middleware: EngineMiddleware): void {
+    this.io.engine.use(middleware);
+  }
+
+  has(sid: string): boolean {
+    return Object.hasOwn(this.clients, sid);
+  }
+
+  /** The query of a request, as engine.io has read it. */
+  queryOf(request: IncomingMessage): EngineQuery {
+    return (request as IncomingMessage & { readonly _query?: EngineQuery })._query ?? {};
+  }
+
+  /** Serves a request as if it had come from a client. */
+  readonly serve = (request: IncomingMessage, response: ServerResponse): void => {
+    const engine = this.io.engine as unknown as {
+      handleRequest(request: IncomingMessage, response: ServerResponse): void;
+    };
+    engine.handleRequest(request, response);
+  };
+
+  /** Answers the poll that waits with a packet without meaning, so that the client sends the next one. */
+  release(sid: string): void {
+    const transport = this.transport(sid);
+    if (transport?.writable === true) transport.send([{ type: 'noop' }]);
+  }
+
+  /** The client has gone before it had the answer to a poll: as engine.io treats one that goes while it waits. */
+  fail(sid: string): void {
+    this.transport(sid)?.onError('poll connection closed prematurely');
+  }
+
+  private transport(sid: string): PollingTransport | undefined {
+    const transport = this.has(sid) ? this.clients[sid]?.transport : undefined;
+    return transport?.name === 'polling' ? transport : undefined;
+  }
+
+  private get clients(): PollingClients {
+    return (this.io.engine as unknown as { readonly clients: PollingClients }).clients;
+  }
+}

@@ -1,0 +1,163 @@
+import { createServer, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import { duplexPair, type Duplex } from 'node:stream';
+import type { PollingTransports } from '../engine-internals/polling-transports.js';
+import { BodyParts } from './body-parts.js';
+import { requestHeaders, responseHeaders } from './forwarded-headers.js';
+import type { PollingCounts } from './polling-counts.js';
+import type { EdgeFrame, OwnerFrame } from './polling-frames.js';
+
+interface PollingOwnerDependencies {
+  readonly transports: PollingTransports;
+  readonly send: (replica: string, frame: OwnerFrame) => void;
+  readonly counts: PollingCounts;
+}
+
+/** A request of another replica under way. */
+interface ServedRequest {
+  readonly sid: string;
+  readonly request: ClientRequest;
+  response?: BodyParts;
+}
+
+type RequestFrame = Extract<EdgeFrame, { readonly t: 'request' }>;
+
+/** The limit of the edge has been applied; addresses may have become longer. */
+const maxHeaderBytes = 128 * 1024;
+
+/**
+ * Serves requests that other replicas have received. Each travels through an HTTP connection in memory to engine.io, so that everything that
+ * applies to a request of a client applies to it: middleware, limits, budgets, what happens when it is broken off.
+ */
+export class PollingOwner {
+  private readonly served = new Map<string, Map<number, ServedRequest>>();
+  /** By transport, the poll of another replica that waits. */
+  private readonly held = new Map<string, ServedRequest>();
+  /** The connections in memory. */
+  private readonly connections = new WeakSet<object>();
+  private readonly http;
+
+  constructor(private readonly dependencies: PollingOwnerDependencies) {
+    // It never listens.
+    this.http = createServer(
+      { requireHostHeader: false, maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0 },
+      dependencies.transports.serve,
+    );
+  }
+
+  /** Whether requests of a replica are under way. */
+  isServing(replica: string): boolean {
+    return this.served.has(replica);
+  }
+
+  /**
+   * To be called before a poll of a client reaches its transport. An earlier poll, which waits behind another replica, is answered: that replica
+   * may have ended, and a proxy has sent the poll again.
+   *
+   * @param request the new poll; one of another replica has been treated already
+   */
+  supersede(sid: string, request?: IncomingMessage): void {
+    if (request !== undefined && this.connections.has(request.socket)) return;
+    if (this.held.has(sid)) this.dependencies.transports.release(sid);
+  }
+
+  receive(frame: EdgeFrame, from: string): void {
+    if (frame.t === 'request') {
+      this.open(frame, from);
+      return;
+    }
+    const served = this.served.get(from)?.get(frame.id);
+    if (frame.t === 'abort') {
+      served?.request.destroy();
+      // It was answered, and the answer has not arrived.
+      if (served === undefined) this.dependencies.transports.fail(frame.sid);
+      return;
+    }
+    if (served === undefined) return;
+    if (frame.t === 'body') this.write(served.request, frame, from);
+    else if (frame.t === 'read') served.response?.taken();
+    else if (this.held.get(served.sid) === served) this.dependencies.transports.release(served.sid);
+  }
+
+  /** A replica has ended, or is out of reach: its clients have not received what they wait for. */
+  lost(replica: string): void {
+    const requests = this.served.get(replica);
+    this.served.delete(replica);
+    for (const { request } of requests?.values() ?? []) request.destroy();
+  }
+
+  private open(frame: RequestFrame, from: string): void {
+    const { transports, send, counts } = this.dependencies;
+    const { id, sid, method } = frame;
+    if (!transports.has(sid)) {
+      send(from, { t: 'gone', id });
+      return;
+    }
+    counts.served++;
+    if (method === 'GET') this.supersede(sid);
+    const request = this.connect(frame);
+    const served: ServedRequest = { sid, request };
+    let isComplete = false;
+    const requests = this.served.get(from) ?? new Map<number, ServedRequest>();
+    this.served.set(from, requests.set(id, served));
+    if (method === 'GET') this.held.set(sid, served);
+    request.on('response', (response) => {
+      response.on('error', () => {});
+      const { statusCode: status = 500, rawHeaders } = response;
+      let head: { status: number; headers: string[] } | undefined = {
+        status,
+        headers: responseHeaders(rawHeaders),
+      };
+      served.response = new BodyParts(response, (part, last) => {
+        isComplete = last;
+        const data = part.toString('base64');
+        send(
+          from,
+          head === undefined ? { t: 'part', id, data, last } : { t: 'response', id, ...head, data, last },
+        );
+        head = undefined;
+        if (last) this.done(served, id, from);
+      });
+    });
+    request.on('error', () => {});
+    request.once('close', () => {
+      if (!isComplete && this.served.get(from)?.get(id) === served) send(from, { t: 'broken', id });
+      this.done(served, id, from);
+    });
+    this.write(request, frame, from);
+  }
+
+  /** A connection in memory, from a client of Node to its server. */
+  private connect({ method, url, headers, address }: RequestFrame): ClientRequest {
+    const [client, server] = duplexPair() as [Duplex, Duplex];
+    // After a request was broken off.
+    server.on('error', () => {});
+    this.connections.add(server);
+    this.http.emit('connection', Object.assign(server, { remoteAddress: address }));
+    return httpRequest({
+      createConnection: () => client as never,
+      method,
+      path: url,
+      headers: requestHeaders(headers),
+    });
+  }
+
+  private write(
+    request: ClientRequest,
+    { id, data, last }: Extract<EdgeFrame, { readonly t: 'request' | 'body' }>,
+    from: string,
+  ): void {
+    if (last) request.end(data === undefined ? undefined : Buffer.from(data, 'base64'));
+    else
+      request.write(Buffer.from(data ?? '', 'base64'), () =>
+        this.dependencies.send(from, { t: 'continue', id }),
+      );
+  }
+
+  private done(served: ServedRequest, id: number, from: string): void {
+    if (this.held.get(served.sid) === served) this.held.delete(served.sid);
+    const requests = this.served.get(from);
+    if (requests?.get(id) !== served) return;
+    requests.delete(id);
+    if (requests.size === 0) this.served.delete(from);
+  }
+}

@@ -1,0 +1,111 @@
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+/**
+ * A balancer without sticky sessions: each request, and each upgrade, goes to the next replica. As nginx does it, a GET whose replica breaks off
+ * without an answer is sent to the next one.
+ */
+export class RoundRobin {
+  /** What came, and where it went: `GET`, `POST` or `upgrade`, and the index of the replica. */
+  readonly passed: { readonly method: string; readonly replica: number; readonly status: number }[] = [];
+  /** The next request with a `sid` goes there. */
+  private next = 0;
+  private readonly sockets = new Set<Duplex>();
+  private readonly server: Server;
+
+  private constructor(private readonly ports: readonly number[]) {
+    this.server = createServer((request, response) => this.pass(request, response, 0));
+    this.server.on('connection', (socket: Socket) => this.track(socket));
+    this.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      this.upgrade(request, socket, head),
+    );
+  }
+
+  static async start(ports: readonly number[]): Promise<RoundRobin> {
+    const balancer = new RoundRobin(ports);
+    await new Promise<void>((resolve) => balancer.server.listen(0, '127.0.0.1', resolve));
+    return balancer;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as { port: number }).port}`;
+  }
+
+  /** The statuses of requests that came so far and were not answered with 200. */
+  get failures(): number[] {
+    return this.passed.map(({ status }) => status).filter((status) => status !== 200 && status !== 101);
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private pass(request: IncomingMessage, response: ServerResponse, attempt: number): void {
+    const replica = this.turn();
+    const { method = '', url, headers } = request;
+    const onward = httpRequest({
+      port: this.ports[replica],
+      host: '127.0.0.1',
+      method,
+      path: url,
+      headers: { ...headers, 'x-forwarded-for': request.socket.remoteAddress },
+      agent: false,
+    });
+    onward.on('response', (answer) => {
+      this.passed.push({ method, replica, status: answer.statusCode ?? 0 });
+      response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+      answer.on('error', () => response.destroy());
+      answer.pipe(response);
+    });
+    onward.on('error', () => {
+      if (response.headersSent || response.destroyed) response.destroy();
+      else if (method === 'GET' && attempt < this.ports.length) this.pass(request, response, attempt + 1);
+      else {
+        this.passed.push({ method, replica, status: 502 });
+        response.writeHead(502).end();
+      }
+    });
+    response.on('close', () => {
+      if (!response.writableFinished) onward.destroy();
+    });
+    if (method === 'GET') onward.end();
+    else request.pipe(onward);
+  }
+
+  private upgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
+    const replica = this.turn();
+    const onward = connect(this.ports[replica]!, '127.0.0.1');
+    this.track(onward);
+    const fields = [];
+    for (let at = 0; at < request.rawHeaders.length; at += 2)
+      fields.push(`${request.rawHeaders[at]}: ${request.rawHeaders[at + 1]}\r\n`);
+    onward.write(`GET ${request.url} HTTP/1.1\r\n${fields.join('')}\r\n`);
+    onward.write(head);
+    onward.once('data', (data: Buffer) => {
+      const status = Number(/^HTTP\/1.1 (\d+)/.exec(data.toString('latin1'))?.[1] ?? 0);
+      this.passed.push({ method: 'upgrade', replica, status });
+    });
+    onward.pipe(client);
+    client.pipe(onward);
+    onward.on('error', () => client.destroy()).on('close', () => client.destroy());
+    client.on('error', () => onward.destroy()).on('close', () => onward.destroy());
+  }
+
+  private turn(): number {
+    this.next = (this.next + 1) % this.ports.length;
+    return this.next;
+  }
+
+  private track(socket: Duplex): void {
+    this.sockets.add(socket);
+    socket.on('close', () => this.sockets.delete(socket)).on('error', () => {});
+  }
+}
