@@ -31,6 +31,7 @@ function someMetrics(): Metrics {
     outboxes: () => ({ slow: 13, waitingBytes: 14 }),
     answers: () => ({ bytes: 38, refused: 39, aborted: 40 }),
     optimizations: () => ({ fast_publishes: 1, direct_writes: 2, slim_connections: 3 }),
+    polling: () => ({ forwarded: 0, served: 0, failed: 0, upgrades_refused: 0 }),
     inbound: () => ({ ...newInboundCounts(), commands: 41, bytes: 42, paused: 43, waste: 44 }),
     mailboxes: () => ({ actors: 15, waiting: 16, failed: 17 }),
     actors: () => ({ failures: 23, restarts: 24, stops: 25, stopped: 26 }),
