@@ -8,9 +8,15 @@ import {
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly body: Buffer;
+}
+
 /**
- * A balancer without sticky sessions: each request, and each upgrade, goes to the next replica. As nginx does it, a GET whose replica breaks off
- * without an answer is sent to the next one.
+ * A balancer without sticky sessions: each request, and each upgrade, goes to the next replica. As nginx does it, a request that a replica does
+ * not accept is sent to the next one, and so is a GET whose replica breaks off without an answer.
  */
 export class RoundRobin {
   /** What came, and where it went: `GET`, `POST` or `upgrade`, and the index of the replica. */
@@ -21,7 +27,11 @@ export class RoundRobin {
   private readonly server: Server;
 
   private constructor(private readonly ports: readonly number[]) {
-    this.server = createServer((request, response) => this.pass(request, response, 0));
+    this.server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => this.pass({ request, response, body: Buffer.concat(chunks) }, 0));
+    });
     this.server.on('connection', (socket: Socket) => this.track(socket));
     this.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       this.upgrade(request, socket, head),
@@ -48,7 +58,8 @@ export class RoundRobin {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  private pass(request: IncomingMessage, response: ServerResponse, attempt: number): void {
+  private pass(exchange: Exchange, attempt: number): void {
+    const { request, response, body } = exchange;
     const replica = this.turn();
     const { method = '', url, headers } = request;
     const onward = httpRequest({
@@ -65,9 +76,10 @@ export class RoundRobin {
       answer.on('error', () => response.destroy());
       answer.pipe(response);
     });
-    onward.on('error', () => {
+    onward.on('error', ({ code }: NodeJS.ErrnoException) => {
       if (response.headersSent || response.destroyed) response.destroy();
-      else if (method === 'GET' && attempt < this.ports.length) this.pass(request, response, attempt + 1);
+      else if ((method === 'GET' || code === 'ECONNREFUSED') && attempt < this.ports.length)
+        this.pass(exchange, attempt + 1);
       else {
         this.passed.push({ method, replica, status: 502 });
         response.writeHead(502).end();
@@ -76,8 +88,7 @@ export class RoundRobin {
     response.on('close', () => {
       if (!response.writableFinished) onward.destroy();
     });
-    if (method === 'GET') onward.end();
-    else request.pipe(onward);
+    onward.end(body);
   }
 
   private upgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {

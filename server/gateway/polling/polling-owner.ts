@@ -17,6 +17,8 @@ interface ServedRequest {
   readonly sid: string;
   readonly request: ClientRequest;
   response?: BodyParts;
+  /** Whether engine.io has answered. Its transport takes the answer for delivered. */
+  isAnswered: () => boolean;
 }
 
 type RequestFrame = Extract<EdgeFrame, { readonly t: 'request' }>;
@@ -67,9 +69,8 @@ export class PollingOwner {
     }
     const served = this.served.get(from)?.get(frame.id);
     if (frame.t === 'abort') {
-      served?.request.destroy();
-      // It was answered, and the answer has not arrived.
-      if (served === undefined) this.dependencies.transports.fail(frame.sid);
+      if (served === undefined || served.isAnswered()) this.dependencies.transports.fail(frame.sid);
+      if (served !== undefined) this.drop(served, frame.id, from);
       return;
     }
     if (served === undefined) return;
@@ -80,9 +81,10 @@ export class PollingOwner {
 
   /** A replica has ended, or is out of reach: its clients have not received what they wait for. */
   lost(replica: string): void {
-    const requests = this.served.get(replica);
-    this.served.delete(replica);
-    for (const { request } of requests?.values() ?? []) request.destroy();
+    for (const [id, served] of [...(this.served.get(replica) ?? [])]) {
+      if (served.isAnswered()) this.dependencies.transports.fail(served.sid);
+      this.drop(served, id, replica);
+    }
   }
 
   private open(frame: RequestFrame, from: string): void {
@@ -95,20 +97,19 @@ export class PollingOwner {
     counts.served++;
     if (method === 'GET') this.supersede(sid);
     const request = this.connect(frame);
-    const served: ServedRequest = { sid, request };
-    let isComplete = false;
+    const served: ServedRequest = { sid, request, isAnswered: () => false };
     const requests = this.served.get(from) ?? new Map<number, ServedRequest>();
     this.served.set(from, requests.set(id, served));
     if (method === 'GET') this.held.set(sid, served);
     request.on('response', (response) => {
       response.on('error', () => {});
+      served.isAnswered = () => response.complete;
       const { statusCode: status = 500, rawHeaders } = response;
       let head: { status: number; headers: string[] } | undefined = {
         status,
         headers: responseHeaders(rawHeaders),
       };
       served.response = new BodyParts(response, (part, last) => {
-        isComplete = last;
         const data = part.toString('base64');
         send(
           from,
@@ -120,7 +121,9 @@ export class PollingOwner {
     });
     request.on('error', () => {});
     request.once('close', () => {
-      if (!isComplete && this.served.get(from)?.get(id) === served) send(from, { t: 'broken', id });
+      // Of an answer that is complete, the edge has not asked for the last parts yet.
+      if (served.isAnswered() || this.served.get(from)?.get(id) !== served) return;
+      send(from, { t: 'broken', id });
       this.done(served, id, from);
     });
     this.write(request, frame, from);
@@ -131,6 +134,11 @@ export class PollingOwner {
     const [client, server] = duplexPair() as [Duplex, Duplex];
     // After a request was broken off.
     server.on('error', () => {});
+    client.once('close', () => server.destroy());
+    // At the end of a response its reader may not have it all yet.
+    server.once('close', () => {
+      if (!server.writableFinished) client.destroy();
+    });
     this.connections.add(server);
     this.http.emit('connection', Object.assign(server, { remoteAddress: address }));
     return httpRequest({
@@ -151,6 +159,12 @@ export class PollingOwner {
       request.write(Buffer.from(data ?? '', 'base64'), () =>
         this.dependencies.send(from, { t: 'continue', id }),
       );
+  }
+
+  /** engine.io treats it as a request that its client has broken off. */
+  private drop(served: ServedRequest, id: number, from: string): void {
+    this.done(served, id, from);
+    served.request.destroy();
   }
 
   private done(served: ServedRequest, id: number, from: string): void {

@@ -1,0 +1,45 @@
+import { tokenOf, type TestReplica } from './replica.js';
+
+/** An answer to one request of long-polling. */
+export interface PollAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly retryAfter: string | null;
+}
+
+/** A bare client of long-polling that sends each of its requests to the replica that the test names. */
+export class StrayPoller {
+  private constructor(readonly sid: string) {}
+
+  static async open(replica: TestReplica): Promise<StrayPoller> {
+    const text = await (await fetch(`${replica.url}/socket.io/?EIO=4&transport=polling`)).text();
+    return new StrayPoller((JSON.parse(text.slice(1)) as { sid: string }).sid);
+  }
+
+  /** Opens a transport on one replica and joins by way of another. */
+  static async join(owner: TestReplica, edge: TestReplica, userId: string): Promise<StrayPoller> {
+    const poller = await StrayPoller.open(owner);
+    await poller.post(edge, `40${JSON.stringify({ token: tokenOf(userId) })}`);
+    while (!(await poller.poll(edge)).text.includes('"status"'));
+    return poller;
+  }
+
+  poll(replica: TestReplica, signal?: AbortSignal): Promise<PollAnswer> {
+    return this.send(replica, { ...(signal && { signal }) });
+  }
+
+  post(replica: TestReplica, body: string): Promise<PollAnswer> {
+    return this.send(replica, { method: 'POST', body });
+  }
+
+  /** The address of its requests at a replica. */
+  addressAt(replica: TestReplica): string {
+    return `${replica.url}/socket.io/?EIO=4&transport=polling&sid=${this.sid}`;
+  }
+
+  private async send(replica: TestReplica, init: RequestInit): Promise<PollAnswer> {
+    const response = await fetch(this.addressAt(replica), init);
+    const text = await response.text();
+    return { status: response.status, text, retryAfter: response.headers.get('retry-after') };
+  }
+}
