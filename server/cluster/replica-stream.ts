@@ -10,10 +10,8 @@ export interface StreamMessage {
   readonly f?: readonly unknown[];
   /** Which stream of the other side was received, and up to which batch. */
   readonly a?: readonly [stream: string, n: number];
-  /**
-   * `ping` requests an answer, `pong` is one; `again` requests the batches after `a`; `reset`: the stream that `a` names is not known here.
-   */
-  readonly c?: 'ping' | 'pong' | 'again' | 'reset';
+  /** `ping` requests an answer, `pong` is one; `again` requests the batches after `a`. */
+  readonly c?: 'ping' | 'pong' | 'again';
 }
 
 interface ReplicaStreamDependencies {
@@ -65,6 +63,7 @@ export class ReplicaStream {
   private sent: Batch[] = [];
   private sentBytes = 0;
   private lastSent = 0;
+  private lastAcknowledged = 0;
   private other: { readonly id: string; received: number } | undefined;
   private unacknowledged = 0;
   private isAcknowledgementDue = false;
@@ -101,34 +100,27 @@ export class ReplicaStream {
     });
   }
 
-  /**
-   * Whether a message belongs to this stream. If not, the other side has begun anew, and so must this one: what was sent to the former stream
-   * is lost.
-   */
-  isOf({ s }: StreamMessage): boolean {
-    return this.other === undefined || this.other.id === s;
-  }
-
-  /** Takes a message. False if the stream is lost. */
-  receive(message: StreamMessage): boolean {
+  /** Takes a message. `lost`: the other side has forgotten what it had received. `renewed`: it has begun anew, and so must this side. */
+  receive(message: StreamMessage): 'taken' | 'lost' | 'renewed' {
     const { s, n, f, a, c } = message;
-    if (c === 'reset') return a?.[0] !== this.id;
-    this.silent = 0;
-    if (this.other === undefined) {
-      // Its beginning was sent to a former stream of this side, which is no more.
-      if (n > (f === undefined ? 0 : 1)) {
-        this.post({ a: [s, 0], c: 'reset' });
-        return true;
-      }
-      this.other = { id: s, received: 0 };
+    if (a !== undefined && a[0] !== this.id) {
+      // To a former stream of this side. The other side learns from the answer that there is a new one.
+      void this.post({ c: 'ping' });
+      return 'taken';
     }
-    if (a?.[0] === this.id) this.acknowledged(a[1]);
+    if (this.other !== undefined && this.other.id !== s) return 'renewed';
+    this.silent = 0;
+    this.other ??= { id: s, received: 0 };
+    if (a !== undefined) {
+      if (a[1] < this.lastAcknowledged) return 'lost';
+      this.acknowledged(a[1]);
+    }
     if (f !== undefined) this.take(n, f);
     else if (n > this.other.received) this.askAgain();
-    if (c === 'ping') this.post({ c: 'pong' });
+    if (c === 'ping') void this.post({ c: 'pong' });
     else if (c === 'again') this.resend();
     this.flush();
-    return true;
+    return 'taken';
   }
 
   /** To be called every second while the stream is active. False if the stream is lost. */
@@ -139,7 +131,7 @@ export class ReplicaStream {
     this.hasAskedAgain = false;
     const [oldest] = this.sent;
     if (oldest !== undefined && this.dependencies.clock.now() - oldest.sentAt >= resendMs) this.resend();
-    else this.post({ c: 'ping' });
+    else void this.post({ c: 'ping' });
     return true;
   }
 
@@ -165,11 +157,16 @@ export class ReplicaStream {
       const batch = { n: ++this.lastSent, frames, bytes, sentAt: this.dependencies.clock.now() };
       this.sent.push(batch);
       this.sentBytes += bytes;
-      this.post({ n: batch.n, f: frames });
+      void this.post({ n: batch.n, f: frames });
     }
   }
 
-  private post(message: Partial<StreamMessage>): void {
+  /** Whether somebody is there: false if certainly nobody. */
+  probe(): Promise<boolean | undefined> {
+    return this.post({ c: 'ping' });
+  }
+
+  private post(message: Partial<StreamMessage>): Promise<boolean | undefined> {
     const { other } = this;
     if (other !== undefined) {
       this.isAcknowledgementDue = false;
@@ -177,15 +174,17 @@ export class ReplicaStream {
     }
     this.posting++;
     const acknowledgement = other && { a: [other.id, other.received] as const };
-    void this.dependencies
+    return this.dependencies
       .post({ s: this.id, n: this.lastSent, ...acknowledgement, ...message })
       .then((reached) => {
         this.posting--;
         if (reached !== undefined) this.wasReached = reached;
+        return reached;
       });
   }
 
   private acknowledged(n: number): void {
+    this.lastAcknowledged = n;
     while (this.sent.length > 0 && this.sent[0]!.n <= n) this.sentBytes -= this.sent.shift()!.bytes;
   }
 
@@ -201,7 +200,7 @@ export class ReplicaStream {
     this.hasAskedAgain = false;
     for (const frame of frames) this.unacknowledged += this.sizeOf(frame);
     for (const frame of frames) this.dependencies.onFrame(frame);
-    if (this.unacknowledged >= acknowledgedBytes) this.post({ c: 'pong' });
+    if (this.unacknowledged >= acknowledgedBytes) void this.post({ c: 'pong' });
   }
 
   private sizeOf(frame: unknown): number {
@@ -213,14 +212,14 @@ export class ReplicaStream {
   private askAgain(): void {
     if (this.hasAskedAgain) return;
     this.hasAskedAgain = true;
-    this.post({ c: 'again' });
+    void this.post({ c: 'again' });
   }
 
   private resend(): void {
     const now = this.dependencies.clock.now();
     for (const batch of this.sent) {
       batch.sentAt = now;
-      this.post({ n: batch.n, f: batch.frames });
+      void this.post({ n: batch.n, f: batch.frames });
     }
   }
 }

@@ -20,7 +20,7 @@ interface ReplicaStreamsSettings {
 
 const tickMs = 1000;
 
-/** A stream without traffic is forgotten after this many ticks. */
+/** Of a stream without traffic, it is looked after so many ticks whether the other replica is still there. */
 const idleTicks = 60;
 
 interface Peer {
@@ -63,11 +63,10 @@ export class ReplicaStreams {
   }
 
   private receive(message: StreamMessage, from: string): void {
-    const known = this.peers.get(from);
-    if (known === undefined && message.c === 'reset') return;
-    if (known !== undefined && message.c !== 'reset' && !known.stream.isOf(message)) this.lose(from);
-    const peer = this.peer(from);
-    if (!peer.stream.receive(message)) this.lose(from);
+    const outcome = this.peer(from).stream.receive(message);
+    if (outcome === 'taken') return;
+    this.lose(from);
+    if (outcome === 'renewed') this.peer(from).stream.receive(message);
   }
 
   private peer(replica: string): Peer {
@@ -105,14 +104,20 @@ export class ReplicaStreams {
       if (peer.stream.isActive) {
         peer.idle = 0;
         if (!peer.stream.tick()) this.lose(replica);
-      } else if (++peer.idle > idleTicks) {
-        peer.stream.close();
-        this.peers.delete(replica);
-      } else peer.stream.wake();
+      } else {
+        peer.stream.wake();
+        if (++peer.idle % idleTicks === 0) void this.removeEnded(replica, peer);
+      }
     }
     if (this.peers.size > 0) return;
     this.dependencies.clock.clearTimer(this.timer);
     this.timer = undefined;
+  }
+
+  /** Only a stream to a replica that has ended is forgotten: otherwise the other side would count what it sends next as lost. */
+  private async removeEnded(replica: string, peer: Peer): Promise<void> {
+    if ((await peer.stream.probe()) !== false || peer.stream.isActive) return;
+    if (this.peers.get(replica) === peer) this.peers.delete(replica);
   }
 
   private lose(replica: string): void {
