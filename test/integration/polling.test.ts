@@ -222,6 +222,15 @@ describe('[POLL] long-polling between replicas without sticky sessions', functio
     assert.match((await polls[2]!).text, /^430\[\{"ok":true/);
   });
 
+  it('forwards two polls of a transport at the same time, and no more', async () => {
+    const poller = await StrayPoller.open(a);
+    await poller.poll(b);
+    const statuses = (await Promise.all([...Array(10).keys()].map(() => poller.poll(b)))).map(
+      ({ status }) => status,
+    );
+    assert.equal(statuses.filter((status) => status === 409).length, 8, statuses.join());
+  });
+
   it('answers 503 with a code and Retry-After if the replica that holds the transport is stopped, and works again afterwards', async () => {
     const owner = await startReplica('stopped');
     closing.add(() => owner.end('SIGKILL'));

@@ -31,5 +31,5 @@ function without(raw: readonly string[], names: readonly string[]): string[] {
 
 /** The address of a request without its token. */
 export function withoutToken(url: string): string {
-  return url.replace(/([?&])token=[^&]*/g, '$1').replace(/[?&]+$/, '');
+  return url.replace(/([?&]token=)[^&]*/g, '$1');
 }

@@ -53,6 +53,19 @@ describe('traffic between replicas', function () {
     assert.deepEqual(byA, ['a: 2', 'b: 4']);
   });
 
+  it('says whether a message to one replica was received', async () => {
+    const [{ bus: a }, { bus: b, link: linkOfB }] = [await open('a'), await open('b')];
+    const byB = receivedBy(b);
+    await until(async () => (await a.reach('b', 'note', 1)) === true, 'the other one listens');
+    await until(() => byB.length > 0, 'the message arrives');
+    assert.equal(await a.reach('a', 'note', 2), true);
+    assert.equal(await a.reach('c', 'note', 3), false);
+    await linkOfB.close();
+    await until(async () => (await a.reach('b', 'note', 4)) === false, 'the other one has ended');
+    await redis.signal('SIGKILL');
+    await until(async () => (await a.reach('c', 'note', 5)) === undefined, 'Redis is unreachable');
+  });
+
   it('continues after a handler that throws, and ignores invalid messages', async () => {
     const [{ bus: a }, { bus: b }] = [await open('a'), await open('b')];
     b.on('bad', () => {
