@@ -202,7 +202,7 @@ describe('[POLL] long-polling between replicas without sticky sessions', functio
     const poller = await StrayPoller.join(a, b, 'jan');
     const abort = new AbortController();
     const before = (await countsOf(a)).served;
-    const polled = poller.poll(b, abort.signal).catch((error: Error) => error.name);
+    const polled = poller.poll(b, { signal: abort.signal }).catch((error: Error) => error.name);
     await until(async () => (await countsOf(a)).served > before, 'the poll waits');
     abort.abort();
     assert.equal(await polled, 'AbortError');
@@ -266,24 +266,60 @@ describe('[POLL] long-polling between replicas without sticky sessions', functio
     assert.deepEqual(balancer.failures, []);
   });
 
-  it('[P2] loses nothing when the replica behind which a client polls is killed: the client does not even reconnect', async () => {
+  it('ends the transport if a poll comes again whose answer was lost on its way, and goes on if it was not answered yet', async () => {
+    const poller = await StrayPoller.join(a, b, 'mo');
+    const { served } = await countsOf(a);
+    const first = poller.poll(b, { mark: 'one' });
+    await until(async () => (await countsOf(a)).served > served, 'the poll waits');
+    const again = poller.poll(replicas[2]!, { mark: 'one' });
+    assert.equal((await first).text, '6');
+    await poller.post(b, '420["ping",{"timestamp":1}]');
+    assert.match((await again).text, /^430\[/);
+    assert.equal((await poller.poll(a, { mark: 'one' })).status, 400);
+    assert.equal((await poller.poll(a, { mark: 'two' })).status, 400);
+    // The owner itself has answered it.
+    const other = await StrayPoller.join(a, b, 'mo');
+    await other.post(a, '420["ping",{"timestamp":1}]');
+    assert.match((await other.poll(a, { mark: 'one' })).text, /^430\[/);
+    assert.equal((await other.poll(b, { mark: 'one' })).status, 400);
+  });
+
+  it('ends the transport of a client without marks if the replica that has passed on its last answer is killed', async () => {
+    const edge = await startReplica('short');
+    closing.add(() => edge.end('SIGKILL'));
+    const [poller, other] = [await StrayPoller.join(a, edge, 'ned'), await StrayPoller.join(a, b, 'ned-2')];
+    await edge.end('SIGKILL');
+    // A poll keeps the owner in touch with the other replica.
+    await until(async () => (await poller.post(a, '3')).status === 400, 'its transport has ended', 20_000);
+    assert.equal((await other.post(a, '3')).status, 200);
+  });
+
+  it('[P2] loses nothing when the replica behind which clients poll is killed', async () => {
     const edge = await startReplica('edge');
+    closing.add(() => edge.end('SIGKILL'));
     const balancer = await balance([a, edge]);
-    const client = await connect(balancer.url, 'nia');
-    const { sid } = { sid: client.io.engine.id };
-    const received: number[] = [];
-    client.on('message', ({ payload }: { payload: number }) => received.push(payload));
-    await emit(client, 'subscribe', { topics: ['edge'] });
+    const subscribers = [...Array(6).keys()].map(
+      (n) => new SteadySubscriber([balancer.url], `nia-${n}`, 'edge', ['polling']),
+    );
+    for (const subscriber of subscribers) closing.add(async () => subscriber.close());
+    await Promise.all(subscribers.map((subscriber) => subscriber.ready()));
     const publisher = await connectClient(a.url, 'otto');
     closing.add(async () => void publisher.disconnect());
-    for (let n = 0; n < 40; n++) {
-      if (n === 20) await edge.end('SIGKILL');
-      await emit(publisher, 'publish', { topic: 'edge', payload: n });
+    for (let n = 1; n <= 60; n++) {
+      if (n === 30) void edge.end('SIGKILL');
+      assert.equal((await emit(publisher, 'publish', { topic: 'edge', payload: n })).ok, true);
     }
-    await until(() => received.length >= 40 || !client.connected, 'all messages');
-    if (client.connected) {
-      assert.deepEqual(received, [...Array(40).keys()]);
-      assert.ok(client.io.engine.id === sid || (await countsOf(a)).served > 0);
+    await until(
+      () => subscribers.every(({ received }) => received.sequences.length >= 60),
+      'every subscriber has all messages',
+      30_000,
+    );
+    for (const { received } of subscribers) {
+      assert.deepEqual(
+        received.sequences,
+        [...Array(60).keys()].map((n) => n + 1),
+      );
+      assert.deepEqual(received.gaps, []);
     }
   });
 

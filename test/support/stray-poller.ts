@@ -24,8 +24,12 @@ export class StrayPoller {
     return poller;
   }
 
-  poll(replica: TestReplica, signal?: AbortSignal): Promise<PollAnswer> {
-    return this.send(replica, { ...(signal && { signal }) });
+  /** @param options.mark tells this poll from others, as stock clients do it */
+  poll(
+    replica: TestReplica,
+    { signal, mark }: { readonly signal?: AbortSignal; readonly mark?: string } = {},
+  ): Promise<PollAnswer> {
+    return this.send(replica, { ...(signal && { signal }) }, mark === undefined ? '' : `&t=${mark}`);
   }
 
   post(replica: TestReplica, body: string): Promise<PollAnswer> {
@@ -37,8 +41,8 @@ export class StrayPoller {
     return `${replica.url}/socket.io/?EIO=4&transport=polling&sid=${this.sid}`;
   }
 
-  private async send(replica: TestReplica, init: RequestInit): Promise<PollAnswer> {
-    const response = await fetch(this.addressAt(replica), init);
+  private async send(replica: TestReplica, init: RequestInit, more = ''): Promise<PollAnswer> {
+    const response = await fetch(this.addressAt(replica) + more, init);
     const text = await response.text();
     return { status: response.status, text, retryAfter: response.headers.get('retry-after') };
   }

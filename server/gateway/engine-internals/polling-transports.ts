@@ -16,6 +16,8 @@ export interface EngineQuery {
   readonly sid?: string;
   readonly transport?: string;
   readonly EIO?: string;
+  /** Different for each request of a client, against caches. */
+  readonly t?: string;
 }
 
 /** What decides about a request before engine.io does; it calls `next` to leave the request to engine.io. */
@@ -27,6 +29,8 @@ export type EngineMiddleware = (
 
 /** The transports of a replica, for requests that come from other replicas, or belong to them. */
 export class PollingTransports {
+  private readonly marks = new WeakMap<PollingTransport, string | undefined>();
+
   constructor(private readonly io: Server) {}
 
   /** Takes the place of engine.io's ids. */
@@ -54,6 +58,20 @@ export class PollingTransports {
     };
     engine.handleRequest(request, response);
   };
+
+  /** Whether a poll waits. */
+  isPolled(sid: string): boolean {
+    return this.transport(sid)?.writable === true;
+  }
+
+  /** Remembers the mark of the last poll of a transport, for as long as the transport lives. Returns the one before. */
+  mark(sid: string, mark: string | undefined): string | undefined {
+    const transport = this.transport(sid);
+    if (transport === undefined) return undefined;
+    const before = this.marks.get(transport);
+    this.marks.set(transport, mark);
+    return before;
+  }
 
   /** Answers the poll that waits with a packet without meaning, so that the client sends the next one. */
   release(sid: string): void {

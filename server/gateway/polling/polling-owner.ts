@@ -5,11 +5,14 @@ import { BodyParts } from './body-parts.js';
 import { requestHeaders, responseHeaders } from './forwarded-headers.js';
 import type { PollingCounts } from './polling-counts.js';
 import type { EdgeFrame, OwnerFrame } from './polling-frames.js';
+import { hasMark, UnmarkedAnswers } from './unmarked-answers.js';
 
 interface PollingOwnerDependencies {
   readonly transports: PollingTransports;
   readonly send: (replica: string, frame: OwnerFrame) => void;
   readonly counts: PollingCounts;
+  /** On the monotonic clock, in milliseconds. */
+  readonly now: () => number;
 }
 
 /** A request of another replica under way. */
@@ -34,11 +37,13 @@ export class PollingOwner {
   private readonly served = new Map<string, Map<number, ServedRequest>>();
   /** By transport, the poll of another replica that waits. */
   private readonly held = new Map<string, ServedRequest>();
-  /** The connections in memory. */
-  private readonly connections = new WeakSet<object>();
+  /** By connection in memory. */
+  private readonly connections = new WeakMap<object, ServedRequest>();
+  private readonly unmarked: UnmarkedAnswers;
   private readonly http;
 
   constructor(private readonly dependencies: PollingOwnerDependencies) {
+    this.unmarked = new UnmarkedAnswers(dependencies);
     // It never listens.
     this.http = createServer(
       { requireHostHeader: false, maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 0 },
@@ -52,14 +57,22 @@ export class PollingOwner {
   }
 
   /**
-   * To be called before a poll of a client reaches its transport. An earlier poll, which waits behind another replica, is answered: that replica
-   * may have ended, and a proxy has sent the poll again.
+   * To be called with each poll of a transport of this replica, before engine.io sees it. A proxy may have sent it again, because the replica that
+   * had received it has ended:
    *
-   * @param request the new poll; one of another replica has been treated already
+   * - The earlier one still waits: it is answered without packets, and the later one waits in its place.
+   * - The earlier one was answered, with the same mark of the client: what was in the answer is lost, and the transport ends.
    */
-  supersede(sid: string, request?: IncomingMessage): void {
-    if (request !== undefined && this.connections.has(request.socket)) return;
-    if (this.held.has(sid)) this.dependencies.transports.release(sid);
+  admitPoll(sid: string, request: IncomingMessage, mark: string | undefined): void {
+    const { transports } = this.dependencies;
+    const isWaiting = transports.isPolled(sid);
+    const before = transports.mark(sid, mark);
+    if (isWaiting) {
+      if (this.held.has(sid)) transports.release(sid);
+    } else if (mark !== undefined && mark === before) transports.fail(sid);
+    const served = this.connections.get(request.socket);
+    if (served === undefined) this.held.delete(sid);
+    else this.held.set(sid, served);
   }
 
   receive(frame: EdgeFrame, from: string): void {
@@ -85,6 +98,7 @@ export class PollingOwner {
       if (served.isAnswered()) this.dependencies.transports.fail(served.sid);
       this.drop(served, id, replica);
     }
+    for (const sid of this.unmarked.lost(replica)) this.dependencies.transports.fail(sid);
   }
 
   private open(frame: RequestFrame, from: string): void {
@@ -95,12 +109,11 @@ export class PollingOwner {
       return;
     }
     counts.served++;
-    if (method === 'GET') this.supersede(sid);
-    const request = this.connect(frame);
+    const [request, connection] = this.connect(frame);
     const served: ServedRequest = { sid, request, isAnswered: () => false };
+    this.connections.set(connection, served);
     const requests = this.served.get(from) ?? new Map<number, ServedRequest>();
     this.served.set(from, requests.set(id, served));
-    if (method === 'GET') this.held.set(sid, served);
     request.on('response', (response) => {
       response.on('error', () => {});
       served.isAnswered = () => response.complete;
@@ -116,7 +129,9 @@ export class PollingOwner {
           head === undefined ? { t: 'part', id, data, last } : { t: 'response', id, ...head, data, last },
         );
         head = undefined;
-        if (last) this.done(served, id, from);
+        if (!last) return;
+        this.done(served, id, from);
+        if (method === 'GET' && !hasMark(frame.url)) this.unmarked.answered(sid, from);
       });
     });
     request.on('error', () => {});
@@ -130,7 +145,7 @@ export class PollingOwner {
   }
 
   /** A connection in memory, from a client of Node to its server. */
-  private connect({ method, url, headers, address }: RequestFrame): ClientRequest {
+  private connect({ method, url, headers, address }: RequestFrame): [ClientRequest, connection: object] {
     const [client, server] = duplexPair() as [Duplex, Duplex];
     // After a request was broken off.
     server.on('error', () => {});
@@ -139,14 +154,14 @@ export class PollingOwner {
     server.once('close', () => {
       if (!server.writableFinished) client.destroy();
     });
-    this.connections.add(server);
     this.http.emit('connection', Object.assign(server, { remoteAddress: address }));
-    return httpRequest({
+    const options = {
       createConnection: () => client as never,
       method,
       path: url,
       headers: requestHeaders(headers),
-    });
+    };
+    return [httpRequest(options), server];
   }
 
   private write(

@@ -45,7 +45,7 @@ export class PollingRouter {
     const send = (replica: string, frame: EdgeFrame | OwnerFrame) =>
       this.streams.send(replica, frame, sizeOf(frame));
     this.edge = new PollingEdge({ send, bodies, addressOf, counts });
-    this.owner = new PollingOwner({ send, transports, counts });
+    this.owner = new PollingOwner({ send, transports, counts, now: () => clock.now() });
     this.streams = new ReplicaStreams(
       {
         bus,
@@ -88,10 +88,10 @@ export class PollingRouter {
     next: (error?: Error) => void,
   ): void => {
     const { transports, ids } = this.dependencies;
-    const { sid, transport, EIO } = transports.queryOf(request);
+    const { sid, transport, EIO, t } = transports.queryOf(request);
     if (sid === undefined) next();
     else if (transports.has(sid)) {
-      if (request.method === 'GET') this.owner.supersede(sid, request);
+      if (request.method === 'GET' && transport === 'polling') this.owner.admitPoll(sid, request, t);
       next();
     } else {
       const tag = this.gone.has(sid) ? undefined : ids.tagIn(sid);
