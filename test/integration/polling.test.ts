@@ -223,12 +223,17 @@ describe('[POLL] long-polling between replicas without sticky sessions', functio
   });
 
   it('forwards two polls of a transport at the same time, and no more', async () => {
-    const poller = await StrayPoller.open(a);
-    await poller.poll(b);
-    const statuses = (await Promise.all([...Array(10).keys()].map(() => poller.poll(b)))).map(
-      ({ status }) => status,
+    const owner = await startReplica('paused');
+    closing.add(() => owner.end('SIGKILL'));
+    const poller = await StrayPoller.join(owner, b, 'lou');
+    const { forwarded } = await countsOf(b);
+    owner.signal('SIGSTOP');
+    const answers = await Promise.all([...Array(30).keys()].map(() => poller.poll(b)));
+    assert.deepEqual(
+      [409, 503].map((wanted) => answers.filter(({ status }) => status === wanted).length),
+      [28, 2],
     );
-    assert.equal(statuses.filter((status) => status === 409).length, 8, statuses.join());
+    assert.equal((await countsOf(b)).forwarded - forwarded, 2);
   });
 
   it('answers 503 with a code and Retry-After if the replica that holds the transport is stopped, and works again afterwards', async () => {
