@@ -1,4 +1,4 @@
-import type { Activity, Costs, Workload } from './workload.js';
+import type { Activity, ServiceCosts, Workload } from './workload.js';
 
 /** How the service batches: its defaults. See docs/architecture.md, "Places that batch". */
 const service = {
@@ -14,15 +14,19 @@ const service = {
   appendMs: 1,
 } as const;
 
+/** What the window of a topic depends on. */
+export type FlushCosts = Pick<ServiceCosts, 'replicas' | 'timing'>;
+
 /** A delivery is the payload and about this many further bytes: frame, topic, position, sender, id, time. */
 export const envelopeBytes = 190;
 
 /**
  * Computes how often each kind of work is done.
  *
- * @param costs of a flush on a replica: the window of a topic follows them
+ * @param costs of the replicas: the window of a topic follows what a flush costs
  */
-export function activityOf(workload: Workload, costs: Costs): Activity {
+export function activityOf(workload: Workload, costs: FlushCosts): Activity {
+  const { timing } = costs;
   const { connections, topics, subscribersPerTopic, publishesPerSec, payloadBytes, replicas } = workload;
   const perTopic = topics === 0 ? 0 : publishesPerSec / topics;
   /** Share of the replicas that have a subscriber of a topic. */
@@ -46,12 +50,18 @@ export function activityOf(workload: Workload, costs: Costs): Activity {
   const writers = Math.min(replicas, Math.max(1, workload.publishersPerTopic));
   const gatherMs = Math.max(service.appendMs, audience > 0 ? windowMs / 4 : 0);
   const appendsOfReplica = (topics * writers * rateInBatches(perTopic / writers, gatherMs)) / replicas;
-  const stepMs = appendsOfReplica >= service.busyFromPerSec ? service.appendTickMs : service.appendMs;
+  const { callMs, turnMs, redisTurnMs } = timing;
+  const stepMs = appendsOfReplica >= service.busyFromPerSec ? Math.max(service.appendTickMs, callMs) : callMs;
+  const callsOfReplica = occupiedSteps(appendsOfReplica, stepMs);
   const appends = appendsOfReplica * replicas;
+  // Each of these wakes an event loop: a publish, a call and its answer, a batch from a channel, a flush.
+  const wakings = publishesPerSec / replicas + 2 * callsOfReplica + appends * share + flushes / replicas;
   return {
+    turns: replicas * occupiedSteps(wakings, turnMs),
+    redisTurns: occupiedSteps(replicas * callsOfReplica, redisTurnMs),
     publishes: publishesPerSec,
     appends,
-    calls: replicas * occupiedSteps(appendsOfReplica, stepMs),
+    calls: replicas * callsOfReplica,
     receivedBatches: appends * share * replicas,
     receivedMessages: publishesPerSec * share * replicas,
     flushes,
@@ -69,17 +79,21 @@ export function activityOf(workload: Workload, costs: Costs): Activity {
 /** The window of a topic between two flushes, and how many messages are in it, depend on each other. */
 function windowOf(
   topic: { readonly perTopic: number; readonly audience: number; readonly bytes: number },
-  costs: Costs,
+  { replicas, timing }: FlushCosts,
 ): number {
-  const { flushes = 0, batches = 0, writes = 0, deliveries = 0, deliveredBytes = 0 } = costs;
+  const { flushes = 0, batches = 0, writes = 0, deliveries = 0, deliveredBytes = 0 } = replicas;
   const { few, many } = service.lingerPerCost;
-  let windowMs: number = service.windowMs;
+  // From the longest one: code that is still cold makes it long, and it stays so if that is stable.
+  let windowMs: number = service.windowMaxMs;
   for (let round = 0; round < 50; round++) {
     const messages = Math.max(1, (topic.perTopic * windowMs) / 1000);
     const costUs =
       flushes + topic.audience * (batches + writes + messages * (deliveries + topic.bytes * deliveredBytes));
     const factor = Math.min(many, Math.max(few, messages));
-    const next = Math.min(service.windowMaxMs, Math.max(service.windowMs, (costUs / 1000) * factor));
+    const next = Math.min(
+      service.windowMaxMs,
+      Math.max(service.windowMs, (costUs / 1000) * timing.flushStretch * factor),
+    );
     windowMs += 0.5 * (next - windowMs);
   }
   return windowMs;

@@ -1,7 +1,7 @@
 import { activityOf } from './activity.js';
 import type { FurtherCosts } from './calibrate.js';
-import type { ServiceCosts } from './fit.js';
-import type { Activity, ActivityName, Costs, Workload } from './workload.js';
+import { coresOf } from './fit.js';
+import type { Activity, Costs, ServiceCosts, Workload } from './workload.js';
 
 /** The costs of the service, as measured. */
 export interface Calibration extends ServiceCosts {
@@ -56,8 +56,9 @@ export interface Impossible {
   readonly times: number;
 }
 
-export function loadOf(workload: Workload, { replicas: replicaCosts, redis, further }: Calibration): Load {
-  const activity = activityOf(workload, replicaCosts);
+export function loadOf(workload: Workload, calibration: Calibration): Load {
+  const { replicas: replicaCosts, redis, further } = calibration;
+  const activity = activityOf(workload, calibration);
   const { replicas, topics, payloadBytes } = workload;
   const connecting = (workload.connectsPerSec * further.connectUs) / 1e6;
   const topicCosts: Costs = { ...redis, replicas: 0, replicaPairs: 0 };
@@ -78,12 +79,6 @@ export function loadOf(workload: Workload, { replicas: replicaCosts, redis, furt
 
 /** Envelope of a message in the log and on the channel of its topic. */
 const storedBytes = 130;
-
-function coresOf(activity: Activity, costs: Costs): number {
-  let us = 0;
-  for (const [name, each] of Object.entries(costs) as [ActivityName, number][]) us += activity[name] * each;
-  return us / 1e6;
-}
 
 /** The smallest number of replicas, from two on, and of Redis processes that carry a workload within the limits. */
 export function size(

@@ -44,8 +44,8 @@ const file = join(__dirname, '..', '..', '..', 'bench', 'capacity', 'measured.js
 
 /** The costs that follow from the measured points. */
 export function calibrationOf({ points, further, replicaPairUs }: Measured): Calibration {
-  const { replicas, redis } = fitCosts(points);
-  return { replicas, redis: { ...redis, replicaPairs: replicaPairUs }, further };
+  const { replicas, redis, timing } = fitCosts(points);
+  return { replicas, redis: { ...redis, replicaPairs: replicaPairUs }, timing, further };
 }
 
 export function readMeasured(): Measured {
@@ -148,8 +148,9 @@ async function main(): Promise<void> {
   if (values.calibrate) await calibrate(values.only);
   const measured = readMeasured();
   const calibration = calibrationOf(measured);
-  const say = (text: string, result: unknown) =>
+  const say = (text: string, result: unknown): void => {
     process.stdout.write(values.json ? `${JSON.stringify(result, null, 2)}\n` : `${text}\n`);
+  };
   if (values.check || values.calibrate) return say(checkTable(measured.points, calibration), calibration);
   const limits = limitsOf(values);
   if (values.table) return say(sizingTable(calibration, limits), calibration);

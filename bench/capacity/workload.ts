@@ -19,6 +19,9 @@ export interface Workload {
  * and of Redis is the sum of these counts, each times what one costs.
  */
 export interface Activity {
+  /** Turns of the event loops in which something is done, and those of Redis: under load a turn has more to do. */
+  readonly turns: number;
+  readonly redisTurns: number;
   readonly publishes: number;
   /** Appends: batches of publishes of one topic. */
   readonly appends: number;
@@ -46,3 +49,21 @@ export type ActivityName = keyof Activity;
 
 /** What each kind of work costs, in microseconds of processor time. */
 export type Costs = Partial<Record<ActivityName, number>>;
+
+/** Times that decide how much work goes together. They follow from the measured points, as the costs do. */
+export interface Timing {
+  /** How much longer a flush takes than it uses the processor. */
+  readonly flushStretch: number;
+  /** What begins within this time shares a call of the append script, in milliseconds. */
+  readonly callMs: number;
+  /** Length of a turn of an event loop that is never idle, and of one of Redis, in milliseconds. */
+  readonly turnMs: number;
+  readonly redisTurnMs: number;
+}
+
+/** What the replicas and Redis do, and what it costs. */
+export interface ServiceCosts {
+  readonly replicas: Costs;
+  readonly redis: Costs;
+  readonly timing: Timing;
+}
