@@ -4,6 +4,8 @@ import type { Activity, ServiceCosts, Workload } from './workload.js';
 const service = {
   windowMs: 5,
   windowMaxMs: 100,
+  /** A timer is late by about this much. */
+  timerMs: 1,
   /** Factors of `server/fanout/flush-window.ts`. */
   lingerPerCost: { few: 2, many: 24 },
   /** Steps of `server/publish/publisher.ts` and `server/fanout/flusher.ts`, from this many starts per second on. */
@@ -35,7 +37,7 @@ export function activityOf(workload: Workload, costs: FlushCosts): Activity {
   const bytes = payloadBytes + envelopeBytes;
 
   const windowMs = windowOf({ perTopic, audience, bytes }, costs);
-  const flushesOfTopic = rateInBatches(perTopic, windowMs);
+  const flushesOfTopic = rateInBatches(perTopic, windowMs + service.timerMs);
   const flushes = topics * share * replicas * flushesOfTopic;
   const batches = flushes * audience;
   const topicsPerConnection = connections === 0 ? 0 : (topics * subscribersPerTopic) / connections;
@@ -86,7 +88,7 @@ function windowOf(
   // From the longest one: code that is still cold makes it long, and it stays so if that is stable.
   let windowMs: number = service.windowMaxMs;
   for (let round = 0; round < 50; round++) {
-    const messages = Math.max(1, (topic.perTopic * windowMs) / 1000);
+    const messages = Math.max(1, (topic.perTopic * (windowMs + service.timerMs)) / 1000);
     const costUs =
       flushes + topic.audience * (batches + writes + messages * (deliveries + topic.bytes * deliveredBytes));
     const factor = Math.min(many, Math.max(few, messages));

@@ -34,7 +34,7 @@ export const kinds = {
 /** The times that are tried. */
 const timings: readonly Timing[] = [1, 1.25, 1.5, 1.75, 2, 2.5, 3].flatMap((flushStretch) =>
   [0.5, 1, 2].flatMap((callMs) =>
-    [1, 2, 3].flatMap((turnMs) =>
+    [0.7, 1, 1.4, 2, 3].flatMap((turnMs) =>
       [0.3, 1, 2].map((redisTurnMs) => ({ flushStretch, callMs, turnMs, redisTurnMs })),
     ),
   ),
