@@ -4,9 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { measureConnections, measurePoint, planned, type FurtherCosts } from './calibrate.js';
-import { fitCosts, type Point } from './fit.js';
-import { loadOf, size, type Calibration } from './model.js';
+import { measureConnections, measurePoint, planned } from './calibrate.js';
+import { calibrationOf, defaultLimits, readMeasured, type Measured } from './calibration.js';
+import type { Point } from './fit.js';
+import { loadOf, size } from './model.js';
 import { measureHeartbeats } from './registry-cost.js';
 import { checkTable, loadText, sizingTable, sizingText } from './report.js';
 import type { Workload } from './workload.js';
@@ -27,30 +28,11 @@ const usage = `npm run simulate -- [options]
   --check                       compares the model with every measured point
   --calibrate                   measures all costs anew, on an idle machine; takes six minutes
   --only TEXT                   with --calibrate: only points whose name contains the text
+  --write-docs                  writes the tables of docs/scaling.md
   --json                        the result as JSON`;
 
-/** The file of measured points. */
-interface Measured {
-  readonly measuredAt: string;
-  readonly machine: string;
-  readonly commit: string;
-  readonly points: readonly Point[];
-  readonly further: FurtherCosts;
-  /** Microseconds of Redis for each pair of replicas and second. */
-  readonly replicaPairUs: number;
-}
-
-const file = join(__dirname, '..', '..', '..', 'bench', 'capacity', 'measured.json');
-
-/** The costs that follow from the measured points. */
-export function calibrationOf({ points, further, replicaPairUs }: Measured): Calibration {
-  const { replicas, redis, timing } = fitCosts(points);
-  return { replicas, redis: { ...redis, replicaPairs: replicaPairUs }, timing, further };
-}
-
-export function readMeasured(): Measured {
-  return JSON.parse(readFileSync(file, 'utf8')) as Measured;
-}
+const root = join(__dirname, '..', '..', '..');
+const measuredFile = join(root, 'bench', 'capacity', 'measured.json');
 
 const options = {
   connections: { type: 'string', default: '10000' },
@@ -68,6 +50,7 @@ const options = {
   check: { type: 'boolean', default: false },
   calibrate: { type: 'boolean', default: false },
   only: { type: 'string' },
+  'write-docs': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
@@ -121,7 +104,7 @@ function limitsOf(values: Values) {
 
 async function calibrate(only: string | undefined): Promise<void> {
   const points: Point[] =
-    only === undefined ? [] : readMeasured().points.filter(({ name }) => !name.includes(only));
+    only === undefined ? [] : readMeasured(measuredFile).points.filter(({ name }) => !name.includes(only));
   for (const plan of planned(only)) {
     process.stderr.write(`${plan.name} …`);
     const point = await measurePoint(plan);
@@ -136,21 +119,42 @@ async function calibrate(only: string | undefined): Promise<void> {
     machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`,
     commit,
     points,
-    further: only === undefined ? await measureConnections() : readMeasured().further,
-    replicaPairUs: only === undefined ? await measureHeartbeats() : readMeasured().replicaPairUs,
+    further: only === undefined ? await measureConnections() : readMeasured(measuredFile).further,
+    replicaPairUs: only === undefined ? await measureHeartbeats() : readMeasured(measuredFile).replicaPairUs,
   };
-  writeFileSync(file, `${JSON.stringify(measured, null, 2)}\n`);
+  writeFileSync(measuredFile, `${JSON.stringify(measured, null, 2)}\n`);
+}
+
+/** Puts the tables into their page. A test compares them. */
+function writeDocs(measured: Measured): void {
+  const calibration = calibrationOf(measured);
+  const page = join(root, 'docs', 'scaling.md');
+  const tables = {
+    check: checkTable(
+      measured.points.filter(({ use }) => use === 'check'),
+      calibration,
+    ),
+    table: sizingTable(calibration, defaultLimits),
+  };
+  let text = readFileSync(page, 'utf8');
+  for (const [name, table] of Object.entries(tables))
+    text = text.replace(
+      new RegExp(`(<!-- ${name} -->).*?(<!-- /${name} -->)`, 's'),
+      (_all, begin: string, end: string) => `${begin}\n\n${table}\n\n${end}`,
+    );
+  writeFileSync(page, text);
 }
 
 async function main(): Promise<void> {
   const values = readOptions();
   if (values.help) return void process.stdout.write(`${usage}\n`);
   if (values.calibrate) await calibrate(values.only);
-  const measured = readMeasured();
+  const measured = readMeasured(measuredFile);
   const calibration = calibrationOf(measured);
   const say = (text: string, result: unknown): void => {
     process.stdout.write(values.json ? `${JSON.stringify(result, null, 2)}\n` : `${text}\n`);
   };
+  if (values['write-docs']) return writeDocs(measured);
   if (values.check || values.calibrate) return say(checkTable(measured.points, calibration), calibration);
   const limits = limitsOf(values);
   if (values.table) return say(sizingTable(calibration, limits), calibration);
