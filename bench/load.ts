@@ -20,6 +20,8 @@ export interface LoadPlan {
   readonly stalled: number;
   /** Number of connections that are opened at the same time. */
   readonly connectGroup: number;
+  /** Length of a payload, in bytes; the shortest one has about 80. */
+  readonly payloadBytes?: number;
 }
 
 /** The report of the load process. */
@@ -49,6 +51,9 @@ export type LoadMessage =
   | { readonly at: 'done'; readonly result: LoadResult };
 
 const latencyMaxMs = 60_000;
+const shortText = 'some words, as people write them';
+/** The length of a payload with that text. */
+const shortPayloadBytes = 80;
 const zero = 0x30;
 const nine = 0x39;
 
@@ -122,8 +127,12 @@ class Load {
   private disorder = 0;
   private readonly waitingAcks = new Map<Client, () => void>();
   private readonly sentBy: number[] = [];
+  /** The text of each message. */
+  private readonly text: string;
 
-  constructor(private readonly plan: LoadPlan) {}
+  constructor(private readonly plan: LoadPlan) {
+    this.text = shortText + '.'.repeat(Math.max(0, (plan.payloadBytes ?? 0) - shortPayloadBytes));
+  }
 
   onFrame(client: Client, chunk: Buffer, start: number, end: number, hello: string | undefined): void {
     const { plan } = this;
@@ -310,7 +319,7 @@ class Load {
       this.topics[i] = topic;
       // Numbers ascend per publisher on one topic, or per topic if each topic has one publisher.
       const stream = plan.topics >= publishers.length ? topic.slice(1) : which;
-      const payload = `{"text":"some words, as people write them","t":${now},"p":${stream},"n":${n}}`;
+      const payload = `{"text":"${this.text}","t":${now},"p":${stream},"n":${n}}`;
       const text =
         plan.wire === 'socketio'
           ? `42${i}["publish",{"topic":"${topic}","payload":${payload}}]`

@@ -26,11 +26,11 @@ export class Side {
   ) {}
 
   /** @param before root of another checkout of this project, built: what the sides `…-before` run */
-  static async start(name: SideName, inspect = false, before = root): Promise<Side> {
+  static async start(name: SideName, inspect = false, before = root, replicas = 2): Promise<Side> {
     const side = new Side(name, before);
     const alone = name.startsWith('rtc-alone') || name === 'uws';
     const redisUrl = alone ? undefined : await side.startRedis();
-    for (let replica = 0; replica < (alone ? 1 : 2); replica++)
+    for (let replica = 0; replica < (alone ? 1 : replicas); replica++)
       await side.startServer(replica, redisUrl, inspect);
     return side;
   }
@@ -164,6 +164,8 @@ export interface Measurement extends LoadResult {
   readonly cpuSecs: number;
   /** Processor seconds of the servers, without Redis. */
   readonly serverCpuSecs: number;
+  /** Processor seconds of the servers while the clients connected. */
+  readonly connectCpuSecs: number;
   readonly memoryBytes: number;
   /** Memory at the start of the window, and the maximum within it, in bytes. */
   readonly memoryAtStart: number;
@@ -193,6 +195,8 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
   let cpuSecs = 0;
   let serverCpuSecs = 0;
   let serverCpuAtStart = 0;
+  const cpuBefore = side.cpuSecs('servers');
+  let connectCpuSecs = 0;
   let memoryAtStart = 0;
   let memoryPeak = 0;
   const look = setInterval(() => {
@@ -201,7 +205,8 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
   try {
     const result = await new Promise<LoadResult>((resolve, reject) => {
       child.on('message', (message: LoadMessage) => {
-        if (message.at === 'start') {
+        if (message.at === 'ready') connectCpuSecs = side.cpuSecs('servers') - cpuBefore;
+        else if (message.at === 'start') {
           cpuAtStart = side.cpuSecs();
           serverCpuAtStart = side.cpuSecs('servers');
           memoryAtStart = side.memoryBytes();
@@ -218,7 +223,15 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
         reject(error);
       });
     });
-    return { ...result, cpuSecs, serverCpuSecs, memoryBytes: side.memoryBytes(), memoryAtStart, memoryPeak };
+    return {
+      ...result,
+      cpuSecs,
+      serverCpuSecs,
+      connectCpuSecs,
+      memoryBytes: side.memoryBytes(),
+      memoryAtStart,
+      memoryPeak,
+    };
   } finally {
     clearInterval(look);
   }

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { measure, Side, type Measurement } from '../processes.js';
+import type { Point } from './fit.js';
+import { plannedPoints, type PlannedPoint } from './points.js';
+
+/** What is measured beside the points, each in the unit of its name. */
+export interface FurtherCosts {
+  /** Processor time of a replica for a WebSocket handshake with a token, joining and one subscription. */
+  readonly connectUs: number;
+  /** Memory of a replica without clients, and what each idle connection adds. */
+  readonly replicaMemoryBytes: number;
+  readonly connectionMemoryBytes: number;
+}
+
+const timing = { warmUpMs: 5000, windowMs: 5000, stalled: 0, connectGroup: 50 } as const;
+
+/** Measures a workload: servers, Redis and clients are processes of this machine. */
+export async function measurePoint({ name, use, replicas, work }: PlannedPoint): Promise<Point> {
+  const side = await Side.start('rtc', false, undefined, replicas);
+  try {
+    const result = await measure(side, { ...timing, ...work });
+    if (result.missing > 0 || result.refused > 0) throw new Error(`${name}: the machine was too slow for it`);
+    return {
+      name,
+      use,
+      workload: {
+        connections: work.subscribers + work.publishers,
+        topics: work.ratePerSec === 0 ? 0 : work.topics,
+        subscribersPerTopic: (work.subscribers * work.topicsPerSubscriber) / work.topics,
+        publishersPerTopic: work.topics >= work.publishers ? 1 : work.publishers,
+        publishesPerSec: perSec(result.offered, result),
+        payloadBytes: work.payloadBytes!,
+        connectsPerSec: 0,
+        replicas,
+      },
+      replicaCores: perSec(result.serverCpuSecs, result),
+      redisCores: perSec(result.cpuSecs - result.serverCpuSecs, result),
+    };
+  } finally {
+    await side.stop();
+  }
+}
+
+export function planned(text: string | undefined): readonly PlannedPoint[] {
+  return plannedPoints.filter(({ name }) => text === undefined || name.includes(text));
+}
+
+/** Measures what connections cost. The first thousand connect to compile the code, and are not counted. */
+export async function measureConnections(): Promise<FurtherCosts> {
+  const side = await Side.start('rtc', true, undefined, 1);
+  const idle = {
+    ...timing,
+    topics: 1,
+    topicsPerSubscriber: 1,
+    publishers: 0,
+    ratePerSec: 0,
+    warmUpMs: 0,
+    windowMs: 0,
+  };
+  try {
+    await measure(side, { ...idle, subscribers: 1000 });
+    await sleep(1000);
+    await side.collectGarbage();
+    const empty = side.memoryBytes();
+    const subscribers = 4000;
+    let full = 0;
+    const { connectCpuSecs } = await measure(side, { ...idle, windowMs: 4000, subscribers }, async () => {
+      await side.collectGarbage();
+      full = side.memoryBytes();
+    });
+    return {
+      connectUs: (connectCpuSecs * 1e6) / subscribers,
+      replicaMemoryBytes: empty,
+      connectionMemoryBytes: (full - empty) / subscribers,
+    };
+  } finally {
+    await side.stop();
+  }
+}
+
+function perSec(value: number, { windowMs }: Measurement): number {
+  return (value / windowMs) * 1000;
+}

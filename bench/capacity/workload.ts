@@ -1,0 +1,69 @@
+/** What a deployment has to carry. Subscribers, topics and publishers are spread evenly over the replicas. */
+export interface Workload {
+  readonly connections: number;
+  /** Number of topics that carry messages. */
+  readonly topics: number;
+  readonly subscribersPerTopic: number;
+  /** Publishers of a topic: as many replicas append to it, if there are as many. */
+  readonly publishersPerTopic: number;
+  /** Acknowledged publishes per second, over all topics. */
+  readonly publishesPerSec: number;
+  readonly payloadBytes: number;
+  /** New connections per second, each with a subscription. */
+  readonly connectsPerSec: number;
+  readonly replicas: number;
+}
+
+/**
+ * How often the service does each kind of work, per second and over all replicas. The processor time of the replicas
+ * and of Redis is the sum of these counts, each times what one costs.
+ */
+export interface Activity {
+  /** Turns of the event loops in which something is done, and those of Redis: under load a turn has more to do. */
+  readonly turns: number;
+  readonly redisTurns: number;
+  readonly publishes: number;
+  /** Appends: batches of publishes of one topic. */
+  readonly appends: number;
+  /** Calls of the append script, with appends of several topics. */
+  readonly calls: number;
+  /** Appends that a replica receives from the channel of a topic, over all replicas; and the messages in them. */
+  readonly receivedBatches: number;
+  readonly receivedMessages: number;
+  /** Flushes of a topic on a replica; and batches that they hand to connections. */
+  readonly flushes: number;
+  readonly batches: number;
+  /** Writes to connections: batches of topics that are flushed together share one. */
+  readonly writes: number;
+  readonly deliveries: number;
+  readonly deliveredBytes: number;
+  readonly connects: number;
+  /** Connections, each with its heartbeats. */
+  readonly connections: number;
+  readonly replicas: number;
+  /** Pairs of replicas: each heartbeat of a replica looks at the records of all. */
+  readonly replicaPairs: number;
+}
+
+export type ActivityName = keyof Activity;
+
+/** What each kind of work costs, in microseconds of processor time. */
+export type Costs = Partial<Record<ActivityName, number>>;
+
+/** Times that decide how much work goes together. They follow from the measured points, as the costs do. */
+export interface Timing {
+  /** How much longer a flush takes than it uses the processor. */
+  readonly flushStretch: number;
+  /** What begins within this time shares a call of the append script, in milliseconds. */
+  readonly callMs: number;
+  /** Length of a turn of an event loop that is never idle, and of one of Redis, in milliseconds. */
+  readonly turnMs: number;
+  readonly redisTurnMs: number;
+}
+
+/** What the replicas and Redis do, and what it costs. */
+export interface ServiceCosts {
+  readonly replicas: Costs;
+  readonly redis: Costs;
+  readonly timing: Timing;
+}

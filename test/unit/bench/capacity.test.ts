@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { activityOf } from '../../../bench/capacity/activity.js';
+import { calibrationOf, defaultLimits, readMeasured } from '../../../bench/capacity/calibration.js';
+import { nonNegativeLeastSquares } from '../../../bench/capacity/fit.js';
+import { loadOf, size } from '../../../bench/capacity/model.js';
+import { checkTable, comparisonOf, sizingTable } from '../../../bench/capacity/report.js';
+
+const root = join(__dirname, '..', '..', '..');
+
+/** Processor time is measured in hundredths of a second, over five seconds. */
+const resolutionCores = 0.004;
+
+describe('the model of capacity', function () {
+  this.timeout(60_000);
+  const measured = readMeasured(join(root, 'bench', 'capacity', 'measured.json'));
+  const calibration = calibrationOf(measured);
+  const chat = {
+    connections: 100_000,
+    topics: 25_000,
+    subscribersPerTopic: 20,
+    publishersPerTopic: 20,
+    publishesPerSec: 1000,
+    payloadBytes: 200,
+    connectsPerSec: 100,
+  };
+
+  for (const point of measured.points.filter(({ use }) => use === 'check'))
+    it(`is within 20 % of what was measured: ${point.name}`, () => {
+      const { replicas, redis } = comparisonOf(point, calibration);
+      assert.ok(Math.abs(replicas.error) <= 0.2, `replicas: ${replicas.error}`);
+      const off = Math.abs(redis.cores - point.redisCores) - resolutionCores;
+      assert.ok(off <= 0.2 * point.redisCores, `Redis: ${redis.error}`);
+    });
+
+  it('gives more replicas to more connections, and never one that is over its limits', () => {
+    let before = 0;
+    for (const connections of [1e3, 1e5, 1e6, 3e6]) {
+      const scale = connections / chat.connections;
+      const sizing = size(
+        { ...chat, connections, topics: chat.topics * scale, publishesPerSec: chat.publishesPerSec * scale },
+        calibration,
+        defaultLimits,
+      );
+      assert.ok('load' in sizing);
+      assert.ok(sizing.workload.replicas >= before);
+      assert.ok(sizing.load.replicaCores <= defaultLimits.cores);
+      assert.ok(sizing.load.replicaMemoryBytes <= defaultLimits.replicaMemoryBytes);
+      before = sizing.workload.replicas;
+    }
+  });
+
+  it('says what is full when no number of replicas is enough', () => {
+    const sizing = size(
+      { ...chat, topics: 1, subscribersPerTopic: 100_000, publishesPerSec: 10_000_000 },
+      calibration,
+      defaultLimits,
+    );
+    assert.ok('saturated' in sizing && sizing.times > 1);
+  });
+
+  it('counts nothing for a service without clients but its replicas', () => {
+    const idle = { connections: 0, topics: 0, subscribersPerTopic: 0, publishersPerTopic: 1 };
+    const activity = activityOf(
+      { ...idle, publishesPerSec: 0, payloadBytes: 0, connectsPerSec: 0, replicas: 3 },
+      calibration,
+    );
+    const { replicas, replicaPairs, ...rest } = activity;
+    assert.deepEqual([replicas, replicaPairs], [3, 9]);
+    assert.deepEqual(new Set(Object.values(rest)), new Set([0]));
+    assert.equal(loadOf({ ...chat, connections: 0, replicas: 2 }, calibration).connectionsOfReplica, 0);
+  });
+
+  it('finds the factors of a sum, and none below zero', () => {
+    const rows = [
+      [1, 2, 0],
+      [3, 1, 1],
+      [0, 1, 4],
+      [2, 2, 2],
+    ];
+    const targets = rows.map(([a, b, c]) => 2 * a! + 5 * b! + 0 * c!);
+    nonNegativeLeastSquares(rows, targets).forEach((value, i) =>
+      assert.ok(Math.abs(value - [2, 5, 0][i]!) < 1e-3),
+    );
+    assert.deepEqual(nonNegativeLeastSquares([[1]], [-1]), [0]);
+  });
+
+  it('is shown in docs/scaling.md as it is', () => {
+    const page = readFileSync(join(root, 'docs', 'scaling.md'), 'utf8');
+    const between = (name: string) =>
+      new RegExp(`<!-- ${name} -->\n+(.*?)\n+<!-- /${name} -->`, 's').exec(page)?.[1];
+    const remedy = 'npm run simulate -- --write-docs';
+    const checks = measured.points.filter(({ use }) => use === 'check');
+    assert.equal(between('check'), checkTable(checks, calibration), remedy);
+    assert.equal(between('table'), sizingTable(calibration, defaultLimits), remedy);
+  });
+});
