@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { killNow, own } from './child.js';
-import { freePort } from './free-port.js';
+import { freePort } from '../../free-port.js';
 import { askRedis } from './redis-server.js';
 import { need } from './wait.js';
 

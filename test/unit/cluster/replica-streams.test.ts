@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Bus, BusHandler } from '../../../server/cluster/bus.js';
 import { ReplicaStreams } from '../../../server/cluster/replica-streams.js';
 import { FakeClock } from '../../support/fake-clock.js';
-import { seededRandom } from '../../support/seeded-random.js';
+import { seededRandom } from '../../../bench/seeded-random.js';
 
 /** A bus between two replicas that loses messages, or keeps them until they are delivered. */
 class LossyBus {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ClientDrain } from '../../../../server/gateway/drain/client-drain.js';
 import type { MovableClient } from '../../../../server/gateway/drain/movable-client.js';
 import { FakeClock } from '../../../support/fake-clock.js';
-import { seededRandom } from '../../../support/seeded-random.js';
+import { seededRandom } from '../../../../bench/seeded-random.js';
 
 /** A client that does what a test wants. */
 class FakeClient implements MovableClient {
