@@ -44,7 +44,7 @@ export function parseSentinel(
   text: string,
 ): (RedisHost & RedisUser & { readonly isTls?: boolean }) | undefined {
   if (!text.includes('://')) return parseHost(text, sentinelPort);
-  const url = parseRedisUrl(text.replace(/\/+$/, ''));
+  const url = parseRedisUrl(text.endsWith('/') ? text.slice(0, -1) : text);
   if (url === undefined || url.masterName !== undefined) return undefined;
   const [{ host }] = url.hosts as [RedisHost];
   const port = Number(new URL(text).port) || sentinelPort;
