@@ -60,6 +60,17 @@ describe('[CHAOS] the checker of histories', () => {
       deepEqual(broken(...whole, say.connected('s', 2), again, say.message('s', 3, 'm3', 'e1', 2)), []);
       deepEqual(broken(...whole, say.connected('s', 2), again, say.message('s', 4, 'm4', 'e1', 2)), ['P2.1']);
     });
+    it('finds a message missing when a client subscribes again from an earlier position', () => {
+      const again = say.subscribed('s', 4, {
+        since: { epoch: 'e1', sequence: 1 },
+        recovered: true,
+        missed: 2,
+      });
+      deepEqual(broken(...whole, again, say.message('s', 3)), []);
+      deepEqual(broken(...whole, again, say.message('s', 2), say.message('s', 3)), []);
+      deepEqual(broken(...whole, again, say.message('s', 4)), ['P2.1']);
+      deepEqual(broken(...whole, again, say.message('s', 2), say.message('s', 4)), ['P2.1']);
+    });
     it('allows a session to repeat messages, and to skip none', () => {
       const resumed = say.subscribed('s', 3, { by: 'session', recovered: true, missed: 2 });
       const start = [...whole, say.connected('s', 2, true), resumed];

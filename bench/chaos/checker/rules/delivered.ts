@@ -14,6 +14,8 @@ interface Reading {
   readonly mayRepeat?: boolean;
   /** The client has unsubscribed, and that was answered. */
   readonly hasLeft?: boolean;
+  /** It has subscribed again from this earlier position: its subscription goes on where it is, or there anew (P2.1). */
+  readonly orAfter?: number;
 }
 
 /**
@@ -82,6 +84,7 @@ class Reader {
       yield this.violation('G1.5', topic, `received ${what} although its unsubscribe was answered`);
       return;
     }
+    if (reading.orAfter !== undefined && sequence === reading.orAfter + 1) return;
     const next = reading.sequence + 1;
     if (sequence > next)
       yield this.violation(
@@ -165,6 +168,13 @@ class Reader {
 function begin(reading: Reading | undefined, event: EventOf<'subscribed'>): Reading {
   const { recovered, since, sequence, missed = 0 } = event;
   if (recovered !== true) return { sequence, id: undefined };
+  if (
+    since !== undefined &&
+    reading !== undefined &&
+    reading.sequence > since.sequence &&
+    reading.hasLeft !== true
+  )
+    return { sequence: reading.sequence, id: reading.id, orAfter: since.sequence };
   if (since !== undefined)
     return reading?.sequence === since.sequence
       ? { sequence: reading.sequence, id: reading.id }
