@@ -82,19 +82,21 @@ export class ReplicaDrain {
       const moved = this.drain.run(clients());
       if (this.isAbandoned) this.drain.abandon();
       await moved;
+      this.report(clock.now() - startedAt);
     }
     this.step = 'done';
-    const { counts } = this.drain;
-    const fields = {
-      moved: counts.moved,
-      forced: counts.forced,
-      took_ms: Math.round(clock.now() - startedAt),
-    };
-    if (this.isAbandoned) log.warn('Drain ended early: the remaining clients are closed at once', fields);
-    else if (counts.forced > 0)
-      log.warn('Drained; some clients did not close in time, and were cut off', fields);
+    return { ...this.drain.counts };
+  }
+
+  private report(tookMs: number): void {
+    const { log } = this.dependencies;
+    const { moved, forced } = this.drain.counts;
+    const fields = { moved, forced, took_ms: Math.round(tookMs) };
+    if (this.isAbandoned)
+      log.warn('Drained', { ...fields, note: 'ended early: the remaining clients are closed at once' });
+    else if (forced > 0)
+      log.warn('Drained', { ...fields, note: 'some clients did not close in time, and were cut off' });
     else log.info('Drained', fields);
-    return { ...counts };
   }
 
   private wait(delayMs: number): Promise<void> {
