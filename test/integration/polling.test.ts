@@ -272,7 +272,7 @@ describe('[POLL] long-polling between replicas without sticky sessions', functio
   });
 
   it('ends the transport if a poll comes again whose answer was lost on its way, and goes on if it was not answered yet', async () => {
-    const poller = await StrayPoller.join(a, b, 'mo');
+    const poller = await StrayPoller.join(a, b, 'mo', String);
     const { served } = await countsOf(a);
     const first = poller.poll(b, { mark: 'one' });
     await until(async () => (await countsOf(a)).served > served, 'the poll waits');
@@ -283,10 +283,18 @@ describe('[POLL] long-polling between replicas without sticky sessions', functio
     assert.equal((await poller.poll(a, { mark: 'one' })).status, 400);
     assert.equal((await poller.poll(a, { mark: 'two' })).status, 400);
     // The owner itself has answered it.
-    const other = await StrayPoller.join(a, b, 'mo');
+    const other = await StrayPoller.join(a, b, 'mo', String);
     await other.post(a, '420["ping",{"timestamp":1}]');
     assert.match((await other.poll(a, { mark: 'one' })).text, /^430\[/);
     assert.equal((await other.poll(b, { mark: 'one' })).status, 400);
+  });
+
+  it('leaves a client alone that gives all its requests the same mark', async () => {
+    const poller = await StrayPoller.join(a, b, 'moe', () => 'same');
+    for (const replica of replicas) {
+      await poller.post(b, '420["ping",{"timestamp":1}]');
+      assert.match((await poller.poll(replica, { mark: 'same' })).text, /^430\[/);
+    }
   });
 
   it('ends the transport of a client without marks if the replica that has passed on its last answer is killed', async () => {

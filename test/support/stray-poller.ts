@@ -11,17 +11,26 @@ export interface PollAnswer {
 export class StrayPoller {
   private constructor(readonly sid: string) {}
 
-  static async open(replica: TestReplica): Promise<StrayPoller> {
-    const text = await (await fetch(`${replica.url}/socket.io/?EIO=4&transport=polling`)).text();
+  /** @param mark of the handshake; stock clients write one in all requests, each time another */
+  static async open(replica: TestReplica, mark?: string): Promise<StrayPoller> {
+    const more = mark === undefined ? '' : `&t=${mark}`;
+    const text = await (await fetch(`${replica.url}/socket.io/?EIO=4&transport=polling${more}`)).text();
     return new StrayPoller((JSON.parse(text.slice(1)) as { sid: string }).sid);
   }
 
   /** Opens a transport on one replica and joins by way of another. */
-  static async join(owner: TestReplica, edge: TestReplica, userId: string): Promise<StrayPoller> {
-    const poller = await StrayPoller.open(owner);
+  static async join(
+    owner: TestReplica,
+    edge: TestReplica,
+    userId: string,
+    mark?: (n: number) => string,
+  ): Promise<StrayPoller> {
+    const poller = await StrayPoller.open(owner, mark?.(0));
     await poller.post(edge, `40${JSON.stringify({ token: tokenOf(userId) })}`);
-    while (!(await poller.poll(edge)).text.includes('"status"'));
-    return poller;
+    for (let n = 1; ; n++) {
+      const { text } = await poller.poll(edge, mark === undefined ? {} : { mark: mark(n) });
+      if (text.includes('"status"')) return poller;
+    }
   }
 
   /** @param options.mark tells this poll from others, as stock clients do it */

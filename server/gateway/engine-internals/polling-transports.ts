@@ -29,9 +29,21 @@ export type EngineMiddleware = (
 
 /** The transports of a replica, for requests that come from other replicas, or belong to them. */
 export class PollingTransports {
-  private readonly marks = new WeakMap<PollingTransport, string | undefined>();
+  /** The mark of the last request. A transport is missing here if its client does not mark its requests, or all alike. */
+  private readonly marks = new WeakMap<PollingTransport, string>();
 
-  constructor(private readonly io: Server) {}
+  /** Transports whose client has polled since the handshake. */
+  private readonly polled = new WeakSet<PollingTransport>();
+
+  constructor(private readonly io: Server) {
+    io.engine.on(
+      'connection',
+      ({ transport, request }: { transport: PollingTransport; request: IncomingMessage }) => {
+        const mark = this.queryOf(request).t;
+        if (transport.name === 'polling' && mark) this.marks.set(transport, mark);
+      },
+    );
+  }
 
   /** Takes the place of engine.io's ids. */
   setIds(newId: () => string): void {
@@ -64,13 +76,23 @@ export class PollingTransports {
     return this.transport(sid)?.writable === true;
   }
 
-  /** Remembers the mark of the last poll of a transport, for as long as the transport lives. Returns the one before. */
-  mark(sid: string, mark: string | undefined): string | undefined {
+  /** Whether the client of a transport gives each of its requests another mark. */
+  isMarked(sid: string): boolean {
     const transport = this.transport(sid);
-    if (transport === undefined) return undefined;
-    const before = this.marks.get(transport);
-    this.marks.set(transport, mark);
-    return before;
+    return transport !== undefined && this.marks.has(transport);
+  }
+
+  /** Takes the mark of a poll. True if the one before had the same: it is that poll again. */
+  isRepeated(sid: string, mark: string | undefined): boolean {
+    const transport = this.transport(sid);
+    const before = transport && this.marks.get(transport);
+    if (transport === undefined || before === undefined) return false;
+    // The first poll, and the client has received the answer to its handshake: it marks all its requests alike.
+    const isFirst = !this.polled.has(transport);
+    this.polled.add(transport);
+    if (mark && !(isFirst && mark === before)) this.marks.set(transport, mark);
+    else this.marks.delete(transport);
+    return !isFirst && mark === before;
   }
 
   /** Answers the poll that waits with a packet without meaning, so that the client sends the next one. */

@@ -5,7 +5,7 @@ import { BodyParts } from './body-parts.js';
 import { requestHeaders, responseHeaders } from './forwarded-headers.js';
 import type { PollingCounts } from './polling-counts.js';
 import type { EdgeFrame, OwnerFrame } from './polling-frames.js';
-import { hasMark, UnmarkedAnswers } from './unmarked-answers.js';
+import { UnmarkedAnswers } from './unmarked-answers.js';
 
 interface PollingOwnerDependencies {
   readonly transports: PollingTransports;
@@ -66,10 +66,10 @@ export class PollingOwner {
   admitPoll(sid: string, request: IncomingMessage, mark: string | undefined): void {
     const { transports } = this.dependencies;
     const isWaiting = transports.isPolled(sid);
-    const before = transports.mark(sid, mark);
+    const isRepeated = transports.isRepeated(sid, mark);
     if (isWaiting) {
       if (this.held.has(sid)) transports.release(sid);
-    } else if (mark !== undefined && mark === before) transports.fail(sid);
+    } else if (isRepeated) transports.fail(sid);
     const served = this.connections.get(request.socket);
     if (served === undefined) this.held.delete(sid);
     else this.held.set(sid, served);
@@ -131,7 +131,7 @@ export class PollingOwner {
         head = undefined;
         if (!last) return;
         this.done(served, id, from);
-        if (method === 'GET' && !hasMark(frame.url)) this.unmarked.answered(sid, from);
+        if (method === 'GET' && !transports.isMarked(sid)) this.unmarked.answered(sid, from);
       });
     });
     request.on('error', () => {});

@@ -1,13 +1,8 @@
 /** An answer is taken for received after this time, in milliseconds: longer than it takes to notice that a replica has ended. */
 const receivedMs = 10_000;
 
-/** Whether a poll has the mark that tells it from the client's other polls. Stock clients write one, against caches. */
-export function hasMark(url: string): boolean {
-  return /[?&]t=[^&]/.test(url);
-}
-
 /**
- * The last answers to polls without a mark that left by another replica. If that one ends, an answer may be lost with it; a proxy sends the poll
+ * The last answers that left by another replica, to clients whose polls have no mark (`t` in the query) or all the same. If that one ends, an answer may be lost with it; a proxy sends the poll
  * again, and without a mark it looks like the next one.
  */
 export class UnmarkedAnswers {
