@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
 import { createClient } from 'redis';
 import type { Socket } from 'socket.io-client';
 import { connectClient, emit, SteadySubscriber, type TestAnswer } from '../support/clients.js';
@@ -207,6 +208,11 @@ describe('[POLL] long-polling between replicas without sticky sessions', functio
     abort.abort();
     assert.equal(await polled, 'AbortError');
     await until(async () => (await poller.post(a, '3')).status === 400, 'the transport is closed');
+    const other = await StrayPoller.join(a, b, 'jan');
+    const unfinished = request(other.addressAt(b), { method: 'POST', headers: { 'Content-Length': 100 } });
+    unfinished.on('error', () => {});
+    unfinished.write('3', () => setTimeout(() => unfinished.destroy(), 50));
+    await until(async () => (await other.post(a, '3')).status === 400, 'the transport is closed');
   });
 
   it('answers an earlier poll of a transport when the next one comes by another way', async () => {
