@@ -137,7 +137,7 @@ describe('presence across replicas', function () {
   it('warns once of replicas with other settings, by the names of both', async () => {
     const odd = await startReplica('odd', { RTC_TOPICS_HISTORY_SIZE: '7', JWT_SECRET: 'another secret' });
     const warnings = (replica: TestReplica) =>
-      replica.output.split('\n').filter((line) => line.includes('Replicas differ'));
+      replica.output.split('\n').filter((line) => line.includes('"message":"Replicas differ"'));
     await until(() => [a, b, odd].every((replica) => warnings(replica).length > 0), 'all warn', leaseLimitMs);
     const [warning, ...more] = warnings(a);
     assert.deepEqual(more, []);

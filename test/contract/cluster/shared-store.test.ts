@@ -405,7 +405,7 @@ for (const storage of ['memory', 'redis'] as const) {
     if (storage === 'redis') {
       it('reads values written without timestamps, as older than all others', async () => {
         const stored = ['mode', '{"value":1}', '#version', 'a-1-0', '#origin', 'a-1-0'];
-        await link!.call(['HSET', 'test:unstamped', ...stored]);
+        await link!.call(['HSET', 'rtc:unstamped', ...stored]);
         const a = quietMap('unstamped');
         await a.read();
         assert.deepEqual([...a.entries()], [['mode', '{"value":1}']]);
@@ -420,10 +420,10 @@ for (const storage of ['memory', 'redis'] as const) {
       it('restores newer values when the same old hash comes back', async () => {
         const maps = mapsOf('snapshot', 'a', 'b');
         await maps[0]!.set({ mode: 'x' });
-        await link!.call(['COPY', 'test:snapshot', 'test:snapshot before']);
+        await link!.call(['COPY', 'rtc:snapshot', 'rtc:snapshot before']);
         await maps[0]!.set({ mode: undefined, 'token:1': 'revoked' });
         await until(() => maps.every((map) => map.get('token:1') === 'revoked'), 'all have it');
-        await link!.call(['RENAME', 'test:snapshot before', 'test:snapshot']);
+        await link!.call(['RENAME', 'rtc:snapshot before', 'rtc:snapshot']);
         await until(async () => (await valueOf('snapshot', 'token:1')) === 'revoked', 'it is restored');
         assert.equal(await valueOf('snapshot', 'mode'), undefined);
         for (const map of maps) {
