@@ -33,17 +33,16 @@ export class ReplicaDifferences {
     const state = differences.join('\n');
     if (state === this.warnedOf) return;
     this.warnedOf = state;
-    if (isFirst(this.own, others)) alert(differences);
-    if (differences.length === 0) {
+    if (differences.length === 0)
       log.info('All replicas run with the same version and settings', { replica_id: this.own.name });
-      return;
-    }
-    log.warn('Replicas differ', {
-      replica_id: this.own.name,
-      differences: differences.slice(0, shown),
-      ...(differences.length > shown && { more: differences.length - shown }),
-      remedy: 'give all replicas the same settings, and finish the update if there is one',
-    });
+    else
+      log.warn('Replicas differ', {
+        replica_id: this.own.name,
+        differences: differences.slice(0, shown),
+        ...(differences.length > shown && { more: differences.length - shown }),
+        remedy: 'give all replicas the same settings, and finish the update if there is one',
+      });
+    if (isFirst(this.own, others)) alert(differences);
   }
 }
 

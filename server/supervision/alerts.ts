@@ -112,7 +112,7 @@ export class Alerts {
     if (differences.length === 0)
       this.raise('info', 'replicas_agree', 'All replicas run with the same version and settings');
     else
-      this.raise('warning', 'replicas_differ', 'Replicas differ in version or settings', {
+      this.raise('warning', 'replicas_differ', 'Not all replicas run with the same version and settings', {
         differences: differences.slice(0, differencesShown),
       });
   }
