@@ -77,7 +77,11 @@ export class TopicStream {
   private goesOnAt: Position | undefined;
   private reason = 'history_trimmed';
   private vainReads = 0;
+  /** The history has led to an epoch that the connection has not reached yet: what comes may be of logs that are gone. */
+  private isAhead = false;
   private readonly leftEpochs: string[] = [];
+  /** Id of the last message; ids of the service grow with time. */
+  private lastId = '';
 
   /**
    * @param at the last message that was handed over; undefined: the stream has not begun
@@ -125,11 +129,13 @@ export class TopicStream {
   }
 
   message(message: Message): void {
+    this.vainReads = 0;
     this.take(message);
   }
 
   /** The service has announced a loss. What it did not write to this connection may still be in the history. */
   gap(gap: ServiceGap): void {
+    this.vainReads = 0;
     this.take(gap);
   }
 
@@ -137,6 +143,7 @@ export class TopicStream {
   disconnected(): void {
     this.endMissed();
     this.held = [];
+    this.isAhead = false;
     if (this.phase === 'paused') this.overflowed = true;
     else this.phase = 'offline';
   }
@@ -167,12 +174,13 @@ export class TopicStream {
     if (this.phase !== 'reading') return;
     const end = { epoch, sequence };
     const { at } = this;
-    const first = at === undefined ? messages[0] : messages.find((message) => this.isNew(message));
+    const formerEpoch = at?.epoch;
+    const first = at === undefined ? messages[0] : messages.find((message) => this.isNewInLog(message));
     if (at === undefined) this.at = first === undefined ? end : before(first);
     else if (first === undefined) {
-      if (next === undefined) this.vainReads++;
       if (next === undefined && !complete) this.skipTo(end);
       else if (next === undefined && sequence === at.sequence) this.moveTo(end);
+      if (next === undefined && isSame(this.at!, at)) this.vainReads++;
     } else {
       this.vainReads = 0;
       // An incomplete page whose messages follow one another lacks some before its first message.
@@ -180,6 +188,7 @@ export class TopicStream {
       for (const message of messages) this.collect(message);
     }
     if (at === undefined) for (const message of messages) this.collect(message);
+    if (this.at!.epoch !== formerEpoch) this.isAhead = this.at!.epoch !== this.goesOnAt?.epoch;
     if (this.is('paused')) {
       this.overflowed = true;
       return this.hand();
@@ -208,7 +217,10 @@ export class TopicStream {
 
   private take(item: Message | ServiceGap): void {
     if (this.phase === 'live') {
-      if (isMessage(item)) this.accept(item);
+      if (item.epoch === this.at!.epoch) this.isAhead = false;
+      if (this.isAhead) {
+        if (this.isNew(item)) this.verify();
+      } else if (isMessage(item)) this.accept(item);
       else this.acceptGap(item);
     } else if (this.phase === 'paused') this.overflowed = true;
     else if (this.phase !== 'offline') this.hold(item);
@@ -222,19 +234,29 @@ export class TopicStream {
 
   private goLive(): void {
     this.phase = 'live';
-    const { held } = this;
+    let { held } = this;
     this.held = [];
-    for (const item of held) {
-      const at = this.at!;
-      // Of another epoch and not ahead: the answer or the history has just shown that it is not the next one.
-      if (isMessage(item) && item.epoch !== at.epoch && item.sequence <= at.sequence) continue;
-      this.take(item);
+    if (this.isAhead) {
+      const reached = held.findIndex(({ epoch }) => epoch === this.at!.epoch);
+      // What came before the connection has reached the epoch is older than it.
+      if (reached >= 0) held = held.slice(reached);
+      else if (held.some((item) => this.isNew(item))) return this.verify();
     }
+    for (const item of held) this.take(item);
+  }
+
+  /** Something has come that may be newer than the history, or of a log that is gone: the history decides. */
+  private verify(): void {
+    this.endMissed();
+    if (this.is('live')) this.read({ since: this.at! });
+    else this.overflowed = true;
   }
 
   private accept(message: Message): void {
     if (!this.isNew(message)) return;
     if (message.sequence !== this.at!.sequence + 1) {
+      // The history does not have it any more.
+      if (this.vainReads > 0 && message.epoch !== this.at!.epoch) return;
       if (this.vainReads < vainReadsMax) {
         this.endMissed();
         if (!this.is('live')) return this.take(message);
@@ -253,13 +275,14 @@ export class TopicStream {
     }
     this.endMissed();
     if (!this.is('live')) return this.take(message);
+    this.lastId = message.id;
     this.moveTo(message);
     this.dependencies.deliver([message], false);
   }
 
   private acceptGap({ reason, epoch, sequence }: ServiceGap): void {
     const to = { epoch, sequence };
-    if (epoch === this.at!.epoch && sequence <= this.at!.sequence) return;
+    if (!this.isNew(to)) return;
     this.endMissed();
     if (!this.is('live')) return this.take({ reason, epoch, sequence });
     this.reason = reason;
@@ -274,9 +297,20 @@ export class TopicStream {
     return sequence > last || (epoch !== current && !this.leftEpochs.includes(epoch));
   }
 
+  /**
+   * As `isNew`, in a page of the history. After a rollback the page begins with the oldest stored messages: those of epochs
+   * before this stream began are recognised by their time.
+   */
+  private isNewInLog(message: Message): boolean {
+    const { epoch, sequence } = this.at!;
+    const isBehind = message.epoch !== epoch && message.sequence <= sequence;
+    return this.isNew(message) && !(isBehind && message.id <= this.lastId);
+  }
+
   /** Adds a message to the batch of missed ones. */
   private collect(message: Message): void {
-    if (!this.isNew(message)) return;
+    if (!this.isNewInLog(message)) return;
+    this.lastId = message.id;
     if (message.sequence !== this.at!.sequence + 1) this.skipTo(before(message));
     this.moveTo(message);
     this.missed.push(message);
