@@ -52,9 +52,17 @@ module.exports = {
     },
     {
       name: 'client-imports-shared-only',
+      comment: 'of our own; it runs in browsers too',
       severity: 'error',
       from: { path: '^client/' },
       to: { path: '^(server|admin|bench|test)/' },
+    },
+    {
+      name: 'client-imports-socket-io-client-only',
+      comment: 'of packages, and nothing of Node',
+      severity: 'error',
+      from: { path: '^client/' },
+      to: { pathNot: '^(client|shared)/|node_modules/socket\\.io-client/' },
     },
     {
       name: 'nothing-imports-the-entry-points',
@@ -71,7 +79,7 @@ module.exports = {
     {
       name: 'no-undeclared-packages',
       severity: 'error',
-      from: { path: '^(server|shared|client)/' },
+      from: { path: '^(server|shared)/' },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'], pathNot: '@types' },
     },
   ],

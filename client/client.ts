@@ -10,7 +10,13 @@ import { ConnectionMonitor, type ConnectionReport } from './monitor.js';
 import { defaults, withDefaults, type ClientOptions } from './options.js';
 import { Outgoing, type OutgoingItem, type OutgoingOptions } from './outgoing.js';
 import { SavedState } from './saved-state.js';
-import type { PresenceEvent, Snapshot, SubscribeOptions, Subscription, TopicMessage } from './subscription.js';
+import type {
+  PresenceEvent,
+  Snapshot,
+  SubscribeOptions,
+  Subscription,
+  TopicMessage,
+} from './subscription.js';
 import { Topic, type DirectOptions, type DirectReceipt } from './topic.js';
 import type { Gap } from './topic-stream.js';
 import type { PayloadOf, TopicNames } from './topic-types.js';
@@ -112,7 +118,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     });
     this.watch = new ConnectionMonitor(clock);
     const state = withDefaults(defaults.state as Required<NonNullable<typeof options.state>>, options.state);
-    this.saved = new SavedState({ clock, topics: () => this.topics.names, onError }, state.store!, state.key!, state.ttlMs!);
+    this.saved = new SavedState(
+      { clock, topics: () => this.topics.names, onError },
+      state.store!,
+      state.key!,
+      state.ttlMs!,
+    );
     this.topics = new Topics(
       {
         request: (command, body) => this.connection.request(command, body),
@@ -211,7 +222,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     return this.outgoing.size;
   }
 
-  on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => unknown): () => void {
+  on<Name extends keyof ClientEvents>(
+    name: Name,
+    listener: (event: ClientEvents[Name]) => unknown,
+  ): () => void {
     const remove = this.events.on(name, listener);
     this.directs.pump();
     return remove;
@@ -275,7 +289,13 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   }
 
   /** Sends one of the guide's frames. Resolves to its answer. */
-  async send({ type, data = {} }: { type: string; data?: Readonly<Record<string, unknown>> }): Promise<unknown> {
+  async send({
+    type,
+    data = {},
+  }: {
+    type: string;
+    data?: Readonly<Record<string, unknown>>;
+  }): Promise<unknown> {
     switch (type) {
       case 'Subscribe':
         return this.subscribe(data['topics'] as string[]);
@@ -286,7 +306,9 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       case 'Direct':
         return this.queue('direct', data);
       case 'RefreshToken':
-        return data['token'] === undefined ? this.connection.refresh() : this.connection.request('refresh', data);
+        return data['token'] === undefined
+          ? this.connection.refresh()
+          : this.connection.request('refresh', data);
       case 'Ack':
         // The library acknowledges by itself.
         return undefined;
@@ -318,7 +340,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     return this.outgoing.add({ command, body: { ...body, key } });
   }
 
-  private emit<Name extends keyof ClientEvents>(name: Name, event: ClientEvents[Name]): Promise<unknown> | undefined {
+  private emit<Name extends keyof ClientEvents>(
+    name: Name,
+    event: ClientEvents[Name],
+  ): Promise<unknown> | undefined {
     const guide = (guideNames as Partial<Record<keyof ClientEvents, keyof ClientEvents>>)[name];
     const first = this.events.emit(name, event);
     const second = guide === undefined ? undefined : this.events.emit(guide, event as never);
@@ -392,13 +417,21 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         this.saved.setSession(details['session_id'] as string);
         break;
       case 'subscribed':
-        this.topics.answered({ ...answer, topics: (details['positions'] ?? []) as SubscribeAnswer['topics'] });
+        this.topics.answered({
+          ...answer,
+          topics: (details['positions'] ?? []) as SubscribeAnswer['topics'],
+        });
         return;
       case 'unsubscribed':
         this.topics.unsubscribed(
           (details['topics'] ?? []) as string[],
           details['by'] === 'token',
-          errorFromWire((details['reason'] as object | undefined) ?? { code: 'disconnected', message: 'unsubscribed by an operator' }),
+          errorFromWire(
+            (details['reason'] as object | undefined) ?? {
+              code: 'disconnected',
+              message: 'unsubscribed by an operator',
+            },
+          ),
         );
         break;
     }
@@ -429,6 +462,8 @@ function isHandlerFailure(cause: unknown): boolean {
 }
 
 /** Makes a client. Nothing happens until its `connect()`. */
-export function createClient<Topics_ extends object = Record<string, unknown>>(options: ClientOptions): Client<Topics_> {
+export function createClient<Topics_ extends object = Record<string, unknown>>(
+  options: ClientOptions,
+): Client<Topics_> {
   return new Client<Topics_>(options);
 }

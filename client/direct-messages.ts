@@ -2,7 +2,9 @@ import type { Message } from '../shared/message.js';
 import type { Position } from '../shared/position.js';
 
 /** A message to a user, from the inbox. */
-export type DirectMessage<Payload = unknown> = Omit<Message, 'topic' | 'payload'> & { readonly payload: Payload };
+export type DirectMessage<Payload = unknown> = Omit<Message, 'topic' | 'payload'> & {
+  readonly payload: Payload;
+};
 
 interface Waiting {
   readonly message: DirectMessage;

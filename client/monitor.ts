@@ -60,7 +60,12 @@ export class ConnectionMonitor {
         averageDurationMs: disconnects.length === 0 ? undefined : sum / disconnects.length,
         reasons: disconnects.map(({ reason }) => reason),
       },
-      latencyMs: { last: this.latencies.at(-1), p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) },
+      latencyMs: {
+        last: this.latencies.at(-1),
+        p50: quantile(0.5),
+        p95: quantile(0.95),
+        p99: quantile(0.99),
+      },
     };
   }
 }

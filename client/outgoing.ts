@@ -54,7 +54,8 @@ interface Waiting extends OutgoingItem {
 }
 
 /** Refusals after which the library repeats a message by itself, with the same key. */
-const repeatedCodes = 'rate_limited busy at_capacity unavailable outcome_unknown shutting_down timeout not_connected';
+const repeatedCodes =
+  'rate_limited busy at_capacity unavailable outcome_unknown shutting_down timeout not_connected';
 const pauseMs = 250;
 
 /**
@@ -75,7 +76,12 @@ export class Outgoing {
     private readonly options: OutgoingOptions,
   ) {}
 
-  get size(): { readonly messages: number; readonly bytes: number; readonly max: number; readonly maxBytes: number } {
+  get size(): {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly max: number;
+    readonly maxBytes: number;
+  } {
     const { max, maxBytes } = this.options;
     return { messages: this.items.size, bytes: this.bytes, max, maxBytes };
   }
@@ -93,7 +99,14 @@ export class Outgoing {
           : undefined;
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { ...item, bytes, isInFlight: false, isStoring: store !== undefined, resolve, reject };
+      const waiting: Waiting = {
+        ...item,
+        bytes,
+        isInFlight: false,
+        isStoring: store !== undefined,
+        resolve,
+        reject,
+      };
       this.items.set(item.body.key, waiting);
       this.bytes += bytes;
       if (store === undefined) return this.pump();
@@ -136,7 +149,14 @@ export class Outgoing {
           error.code === 'unknown'
             ? this.dependencies.onUnknown({ command: item.command, body: item.body, sentAt: item.sentAt })
             : error.code !== 'closed' && this.dependencies.onError(error);
-        this.items.set(item.body.key, { ...item, bytes, isInFlight: false, isStoring: false, resolve: ignore, reject });
+        this.items.set(item.body.key, {
+          ...item,
+          bytes,
+          isInFlight: false,
+          isStoring: false,
+          resolve: ignore,
+          reject,
+        });
       }
     } catch (cause) {
       this.storeFailed(cause);
@@ -158,7 +178,9 @@ export class Outgoing {
       );
       if (ageMs > this.options.windowMs) {
         this.end(item).reject(
-          new ClientError('unknown', 'sent, but not confirmed in time: it may be stored or not', { field: 'key' }),
+          new ClientError('unknown', 'sent, but not confirmed in time: it may be stored or not', {
+            field: 'key',
+          }),
         );
         continue;
       }

@@ -63,7 +63,11 @@ export class SavedState {
               ? globals.sessionStorage
               : globals.localStorage;
       const text = this.store?.getItem(this.key);
-      if (text instanceof Promise) return text.then((given) => this.read(given), (error) => this.failed(error));
+      if (text instanceof Promise)
+        return text.then(
+          (given) => this.read(given),
+          (error) => this.failed(error),
+        );
       this.read(text);
     } catch (error) {
       this.failed(error);
@@ -138,7 +142,8 @@ export class SavedState {
     const read = JSON.parse(text) as Content;
     const ageMs = this.dependencies.clock.wallTime() - read.timestamp;
     // A clock that was set back must not make a state valid for ever.
-    if (Math.abs(ageMs) <= this.ttlMs && typeof read.positions === 'object') this.content = { ...this.content, ...read };
+    if (Math.abs(ageMs) <= this.ttlMs && typeof read.positions === 'object')
+      this.content = { ...this.content, ...read };
     else this.store?.removeItem(this.key);
   }
 

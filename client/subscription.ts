@@ -85,7 +85,9 @@ const stateRetryMs = 1000;
 const stateRetryMaxMs = 30_000;
 
 /** One topic, handed over to the app in order, each message once. */
-export class Subscription<Payload = unknown, State = unknown> implements AsyncIterable<TopicMessage<Payload>> {
+export class Subscription<Payload = unknown, State = unknown> implements AsyncIterable<
+  TopicMessage<Payload>
+> {
   private readonly events: Emitter<SubscriptionEvents<Payload, State>>;
   private queue: Item[] = [];
   private queued = 0;
@@ -351,7 +353,11 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
         this.isHeld = false;
         return this.pump();
       } catch (cause) {
-        onError(new ClientError('handler_failed', `getState of ${this.topic} has failed: ${String(cause)}`, { cause }));
+        onError(
+          new ClientError('handler_failed', `getState of ${this.topic} has failed: ${String(cause)}`, {
+            cause,
+          }),
+        );
         await new Promise<void>((resolve) => later(resolve, retryMs));
       }
     }

@@ -156,7 +156,8 @@ export class TopicStream {
   /** The app is behind: nothing more is handed over until `resume`. */
   pause(): void {
     if (this.phase !== 'live' && this.phase !== 'reading') return;
-    if (this.phase === 'reading' || this.held.length > 0 || this.missedUpTo !== undefined) this.overflowed = true;
+    if (this.phase === 'reading' || this.held.length > 0 || this.missedUpTo !== undefined)
+      this.overflowed = true;
     this.missedUpTo = undefined;
     this.held = [];
     this.phase = 'paused';

@@ -88,7 +88,9 @@ export class Topic<Payload> {
 
   /** A page of stored messages. */
   history(options: HistoryOptions = {}): Promise<History<Payload>> {
-    return this.dependencies.request('history', { topic: this.name, ...options }) as Promise<History<Payload>>;
+    return this.dependencies.request('history', { topic: this.name, ...options }) as Promise<
+      History<Payload>
+    >;
   }
 
   /** Who is subscribed: a page of users. */
@@ -96,4 +98,3 @@ export class Topic<Payload> {
     return this.dependencies.request('presence', { topic: this.name, ...options }) as Promise<Presence>;
   }
 }
-

@@ -139,7 +139,8 @@ export class Topics {
   start(): void {
     if (this.isStarted) return;
     this.isStarted = true;
-    for (const subscription of this.all()) subscription.start(this.dependencies.saved.position(keyOf(subscription)));
+    for (const subscription of this.all())
+      subscription.start(this.dependencies.saved.position(keyOf(subscription)));
   }
 
   /** A connection comes up: messages of its session may arrive before anything else. */
@@ -278,7 +279,10 @@ export class Topics {
       const open = [...this.entries].filter(([, { state }]) => state === 'none');
       const watched = open.filter(([, entry]) => wantsPresence(entry));
       const others = open.filter(([, entry]) => !wantsPresence(entry));
-      for (const [some, presence] of [[others, false], [watched, true]] as const)
+      for (const [some, presence] of [
+        [others, false],
+        [watched, true],
+      ] as const)
         for (let i = 0; i < some.length; i += topicsPerCommand)
           void this.ask(some.slice(i, i + topicsPerCommand), presence);
     });
@@ -340,7 +344,7 @@ export class Topics {
     }
     const newest = await this.ofHistory(topic, {}, request.last);
     const { messages, epoch, sequence } = newest;
-    for (let { next } = newest; next !== undefined && messages.length < request.last; ) {
+    for (let { next } = newest; next !== undefined && messages.length < request.last;) {
       const page = await this.ofHistory(topic, next, request.last - messages.length);
       messages.unshift(...page.messages);
       next = page.next;

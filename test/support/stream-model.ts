@@ -73,13 +73,22 @@ export class StreamModel {
     else if (what === 20 && this.isPaused) this.togglePause();
     else if (what === 21) this.stream.hurry();
     else if (what === 22) this.continueEpoch();
-    else if (this.faults.losses) [() => this.trim(), () => this.rollBack(), () => this.lose()][this.random(3)]!();
+    else if (this.faults.losses)
+      [() => this.trim(), () => this.rollBack(), () => this.lose()][this.random(3)]!();
   }
 
   private publish(): void {
     const epoch = this.epochs[0]!.epoch;
     const id = `m${String(++this.made).padStart(4, '0')}`;
-    const message = { id, topic: 't', epoch, sequence: ++this.sequence, payload: null, sender: null, timestamp: 0 };
+    const message = {
+      id,
+      topic: 't',
+      epoch,
+      sequence: ++this.sequence,
+      payload: null,
+      sender: null,
+      timestamp: 0,
+    };
     this.order.set(id, this.made);
     this.log.push(message);
     if (this.writtenTo !== undefined) this.write(message);
@@ -96,13 +105,15 @@ export class StreamModel {
     this.stream.joining();
     const since = this.stream.position;
     const end = { epoch: this.epochs[0]!.epoch, sequence: this.sequence };
-    const answer = (recovered?: boolean) => this.wire.push(() => this.stream.joined({ ...end, since, recovered }));
+    const answer = (recovered?: boolean) =>
+      this.wire.push(() => this.stream.joined({ ...end, since, recovered }));
     const isRecovered = since !== undefined && this.isValid(since) && since.sequence + 1 >= this.first;
     if (since === undefined) this.startsAfter = this.made;
     // Missed messages may come before the answer or after it.
     const isAnswerFirst = this.random(2) === 0;
     if (isAnswerFirst) answer(since && isRecovered);
-    if (isRecovered) for (const message of this.log) if (message.sequence > since.sequence) this.write(message);
+    if (isRecovered)
+      for (const message of this.log) if (message.sequence > since.sequence) this.write(message);
     if (!isAnswerFirst) answer(since && isRecovered);
     this.writtenTo = end;
   }
@@ -142,7 +153,10 @@ export class StreamModel {
       ...end,
       messages,
       complete: isValid && since.sequence + 1 >= this.first,
-      next: after.length > limit && last !== undefined ? { epoch: last.epoch, sequence: last.sequence } : undefined,
+      next:
+        after.length > limit && last !== undefined
+          ? { epoch: last.epoch, sequence: last.sequence }
+          : undefined,
     });
   }
 
@@ -250,7 +264,8 @@ export class StreamModel {
     for (const message of [...this.trimmed, ...this.log])
       if (this.order.get(message.id)! > this.startsAfter! && !seen.has(message.id) && !this.isTold(message))
         this.wrong.push(`${message.id} is missing, and nothing was told`);
-    if (!this.faults.losses && this.gaps.length > 0) this.wrong.push(`a loss was told: ${JSON.stringify(this.gaps)}`);
+    if (!this.faults.losses && this.gaps.length > 0)
+      this.wrong.push(`a loss was told: ${JSON.stringify(this.gaps)}`);
   }
 
   private isTold({ epoch, sequence }: Message): boolean {

@@ -27,12 +27,14 @@ const tools: Record<string, string> = {
   tsx: 'npm run dev, and loads the tests',
   mocha: 'runs the tests',
   typescript: 'npm run build',
+  vite: 'builds a page with the client, in the test of the package',
   'typescript-eslint': 'npm run lint',
 };
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   dependencies: Record<string, string>;
   devDependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
 };
 
 const builtin = new Set(builtinModules);
@@ -67,6 +69,10 @@ describe('[PACKAGE] dependencies', () => {
 
   it('of the product are all declared', () => {
     for (const name of byProduct) assert.ok(name in manifest.dependencies, `${name} is imported`);
+  });
+
+  it('of the client are peers', () => {
+    assert.deepEqual([...importedBy(['client'], /\.ts$/)], Object.keys(manifest.peerDependencies));
   });
 
   it('of development are used by tests, bench or scripts, or are listed with a reason', () => {
