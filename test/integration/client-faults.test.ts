@@ -27,11 +27,12 @@ describe(`[CLIENT] the client library behind paths with faults (SEED=${seed})`, 
     schedules: number,
     from: number,
     faultsMs: number,
+    patienceMs?: number,
     more?: () => Promise<unknown>,
   ): Promise<string[]> {
     const ports = [pair.a.port, pair.b.port];
     const runs = Array.from({ length: schedules }, async (_, i) => {
-      const wrong = await new ClientSchedule(from + i, ports, faultsMs).run();
+      const wrong = await new ClientSchedule(from + i, ports, faultsMs, patienceMs).run();
       return wrong.map((what) => `SEED=${from + i}: ${what}`);
     });
     const [results] = await Promise.all([Promise.all(runs), more?.()]);
@@ -45,7 +46,7 @@ describe(`[CLIENT] the client library behind paths with faults (SEED=${seed})`, 
       await sleep(500);
       await pair.b.run();
     };
-    assert.deepEqual(await run(24, seed, 4000, kill), []);
+    assert.deepEqual(await run(24, seed, 4000, 30_000, kill), []);
   });
 
   const planted: Record<string, { of: object; method: string; by: (original: never) => unknown }> = {
@@ -82,7 +83,7 @@ describe(`[CLIENT] the client library behind paths with faults (SEED=${seed})`, 
       const original = methods[method]!;
       methods[method] = by(original as never) as Methods[string];
       try {
-        const wrong = await run(8, 1, 2500).catch((error: unknown) => [String(error)]);
+        const wrong = await run(8, 1, 2500, 5000).catch((error: unknown) => [String(error)]);
         assert.notDeepEqual(wrong, []);
       } finally {
         methods[method] = original;

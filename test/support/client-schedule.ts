@@ -33,6 +33,7 @@ export class ClientSchedule {
     readonly seed: number,
     private readonly ports: readonly number[],
     private readonly faultsMs: number,
+    private readonly patienceMs = 30_000,
   ) {
     this.random = seededRandom(seed);
     this.topic = `schedule-${seed}-${Math.random().toString(36).slice(2)}`;
@@ -60,7 +61,7 @@ export class ClientSchedule {
       await until(
         () => this.list.some(({ payload }) => payload.n === sentinel),
         `the end arrives (${this.seed})`,
-        30_000,
+        this.patienceMs,
       );
       return [...this.wrong(), ...this.refused];
     } finally {
@@ -112,9 +113,24 @@ export class ClientSchedule {
         // A page that has gone writes nothing any more.
         if (this.page === page) list.push(message);
       };
-      return isSlow ? sleep(3).then(keep) : keep();
+      return isSlow ? sleep(this.random(60)).then(keep) : keep();
     });
+    this.readFromTheStart(page);
     page.connect();
+  }
+
+  /** A second subscription, from the first message on: so messages come again that the first one has. */
+  private readFromTheStart(page: Client<Record<string, Numbered>>): void {
+    const [first] = this.list;
+    if (first === undefined) return;
+    let last = 0;
+    page
+      .topic(this.topic)
+      .subscribe({ id: 'whole', since: { epoch: first.epoch, sequence: 0 } })
+      .on('message', ({ sequence }) => {
+        if (sequence !== last + 1) this.refused.push(`whole: sequence ${sequence} after ${last}`);
+        last = sequence;
+      });
   }
 
   private async publishAll(publisher: Client<Record<string, Numbered>>): Promise<void> {
