@@ -22,6 +22,7 @@ export class StreamModel {
   private epochs: { epoch: string; end: number }[] = [{ epoch: 'e1', end: Infinity }];
   private sequence = 0;
   private made = 0;
+  private epochsMade = 1;
   private readonly order = new Map<string, number>();
   private readonly delivered: Message[] = [];
   private readonly gaps: Gap[] = [];
@@ -181,7 +182,7 @@ export class StreamModel {
 
   private continueEpoch(): void {
     this.epochs[0]!.end = this.sequence;
-    this.epochs.unshift({ epoch: `e${this.made}-${this.epochs.length + 1}`, end: Infinity });
+    this.epochs.unshift({ epoch: `e${++this.epochsMade}`, end: Infinity });
   }
 
   private trim(): void {
@@ -194,7 +195,7 @@ export class StreamModel {
     this.log.splice(this.log.length - removed);
     this.sequence -= removed;
     for (const one of this.epochs) one.end = Math.min(one.end, this.sequence);
-    this.epochs.unshift({ epoch: `r${this.made}-${this.epochs.length + 1}`, end: Infinity });
+    this.epochs.unshift({ epoch: `r${++this.epochsMade}`, end: Infinity });
     this.announce('log_rolled_back');
   }
 
@@ -202,7 +203,7 @@ export class StreamModel {
     this.log = [];
     this.trimmed = [];
     this.sequence = 0;
-    this.epochs = [{ epoch: `l${this.made}-${this.random(1_000_000)}`, end: Infinity }];
+    this.epochs = [{ epoch: `l${++this.epochsMade}`, end: Infinity }];
     this.announce('log_lost');
   }
 
