@@ -59,10 +59,16 @@ module.exports = {
     },
     {
       name: 'client-imports-socket-io-client-only',
-      comment: 'of packages, and nothing of Node',
+      comment: 'of packages, and nothing of Node; client/react.ts also imports react',
       severity: 'error',
-      from: { path: '^client/' },
+      from: { path: '^client/', pathNot: '^client/react\\.ts$' },
       to: { pathNot: '^(client|shared)/|node_modules/socket\\.io-client/' },
+    },
+    {
+      name: 'client-react-imports-react-only',
+      severity: 'error',
+      from: { path: '^client/react\\.ts$' },
+      to: { pathNot: '^client/|node_modules/(@types/)?react/' },
     },
     {
       name: 'nothing-imports-the-entry-points',

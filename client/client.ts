@@ -110,7 +110,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const random = options.random ?? Math.random;
     this.maxMessageBytes = settings.maxMessageBytes;
     this.keyPrefix = `${clock.wallTime().toString(36)}-${Math.random().toString(36).slice(2)}-`;
-    const onError = (error: ClientError) => this.emit('error', error);
+    const onError = (error: ClientError) => {
+      if (this.events.has('error') || this.events.has('Error')) this.emit('error', error);
+      else console.error(error);
+    };
     this.events = new Emitter((cause) => {
       const error = new ClientError('handler_failed', `a listener has failed: ${String(cause)}`, { cause });
       // A failing listener of errors must not call itself.

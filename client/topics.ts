@@ -75,6 +75,8 @@ export class Topics {
   private readonly timers = new Set<Timer>();
   private isPlanned = false;
   private isStarted = false;
+  /** The handshake had the positions of all topics. */
+  private hasGivenAll = true;
   /** Counts connections: what was begun for an earlier one is abandoned. */
   private generation = 0;
 
@@ -128,8 +130,8 @@ export class Topics {
     // Not in this turn: the caller adds its listeners first.
     queueMicrotask(() => {
       if (entry.state !== 'joined') return;
-      subscription.joined(entry.at!, undefined, undefined);
       this.watchPresence(topic, entry);
+      subscription.joined(entry.at!, undefined, undefined);
     });
     this.plan();
     return subscription;
@@ -151,7 +153,8 @@ export class Topics {
   /** For the handshake: where each topic goes on. */
   positions(): Positions {
     const positions: Record<string, Position> = {};
-    if (this.entries.size > handshakeTopicsMax) return positions;
+    this.hasGivenAll = this.entries.size <= handshakeTopicsMax;
+    if (!this.hasGivenAll) return positions;
     for (const [topic, entry] of this.entries) {
       entry.since = entry.state === 'ended' ? undefined : earliest(entry.subscriptions);
       if (entry.since !== undefined) positions[topic] = entry.since;
@@ -161,7 +164,8 @@ export class Topics {
 
   /** The service has sent `status`: what it has restored is joined, the rest is asked for. */
   connected(answer: SubscribeAnswer): void {
-    this.answered(answer);
+    // What the session has restored from its own positions is subscribed again from those of this client.
+    if (this.hasGivenAll) this.answered(answer);
     this.plan();
   }
 
@@ -250,8 +254,9 @@ export class Topics {
     entry.state = 'joined';
     const end = { epoch, sequence };
     entry.at = recovered === true && entry.since !== undefined ? entry.since : end;
-    for (const subscription of entry.subscriptions) subscription.joined(end, entry.since, recovered);
+    // Before listeners ask who is there: so no event is missing after the answer.
     this.watchPresence(topic, entry);
+    for (const subscription of entry.subscriptions) subscription.joined(end, entry.since, recovered);
   }
 
   /** Switches presence events on, for a topic that is subscribed without them: from its position on, so nothing is repeated. */

@@ -11,10 +11,10 @@ const root = join(__dirname, '..');
 const output = join(root, 'dist', 'client');
 
 /** Entries, each with its budget: bytes, minified and gzipped, without socket.io-client and without the other entries. */
-const budgets = { index: 12_000, outbox: 800 };
+const budgets = { index: 12_200, outbox: 800, react: 1_500 };
 
 const settings = { bundle: true, target: 'es2022', logLevel: 'warning', absWorkingDir: root };
-const external = ['socket.io-client'];
+const external = ['socket.io-client', 'react'];
 const sourceOf = (entry) => join(root, 'client', `${entry}.ts`);
 
 for (const [entry, budgetBytes] of Object.entries(budgets)) {

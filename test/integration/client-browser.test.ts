@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page, WebSocket } from 'playwright-core';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { createClient, type Client } from '../../client/index.js';
 import { launchChromium } from '../support/chromium.js';
@@ -12,13 +12,17 @@ import { root } from '../support/root.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
 
-/** Pages, each with one script. */
-async function servePages(script: string): Promise<Server> {
-  const server = createServer(({ url }, response) => {
-    response.setHeader('content-type', url === '/list.js' ? 'text/javascript' : 'text/html');
-    if (url === '/list.js') response.end(script);
-    else if (url === '/list') response.end('<!doctype html><script src="/list.js"></script>');
-    else response.end('<!doctype html><p>another page</p>');
+/** Pages, each with one script, by name. */
+async function servePages(scripts: ReadonlyMap<string, string>): Promise<Server> {
+  const server = createServer(({ url = '' }, response) => {
+    const script = scripts.get(url.slice(1).replace('.js', ''));
+    const isScript = url.endsWith('.js');
+    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
+    if (script === undefined) response.end('<!doctype html><p>another page</p>');
+    else
+      response.end(
+        isScript ? script : `<!doctype html><div id="app"></div><script src="${url}.js"></script>`,
+      );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return server;
@@ -49,12 +53,17 @@ describe('[CLIENT] the client library in Chromium', function () {
     closing.add(() => replica.end('SIGKILL'));
     path = await FaultProxy.start(replica.port);
     closing.add(() => path.stop());
-    const { outputFiles } = await build({
-      entryPoints: [join(root, 'test/support/pages/list.js')],
-      bundle: true,
-      write: false,
-    });
-    const server = await servePages(outputFiles[0]!.text);
+    const scripts = new Map<string, string>();
+    for (const name of ['list', 'chat']) {
+      const { outputFiles } = await build({
+        entryPoints: [join(root, `test/support/pages/${name}.js`)],
+        bundle: true,
+        write: false,
+        define: { 'process.env.NODE_ENV': '"development"' },
+      });
+      scripts.set(name, outputFiles[0]!.text);
+    }
+    const server = await servePages(scripts);
     closing.add(() => new Promise((resolve) => server.close(resolve)));
     closing.add(() => Promise.resolve(server.closeAllConnections()));
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -153,6 +162,28 @@ describe('[CLIENT] the client library in Chromium', function () {
     await isConnected();
     await publish(1);
     await showsAll();
+  });
+
+  it('opens one socket in React StrictMode, shows messages and users, and closes it with the last component', async () => {
+    const chat = await context.newPage();
+    const sockets: WebSocket[] = [];
+    chat.on('websocket', (socket) => sockets.push(socket));
+    await publisher.topic('chat').publish('before');
+    await chat.goto(`${origin}/chat`);
+    await chat.getByText('before').waitFor();
+    await chat.getByRole('button').click();
+    await chat.getByText('from React').waitFor();
+    publisher.topic('chat').subscribe();
+    await until(
+      async () => (await chat.locator('#users').textContent()) === 'ann publisher',
+      'both are there',
+    );
+    assert.equal(await chat.locator('#state').textContent(), 'connected');
+    assert.deepEqual(await chat.locator('li').allTextContents(), ['before', 'from React']);
+    assert.equal(sockets.length, 1);
+    await chat.evaluate('leave()');
+    await until(() => sockets[0]!.isClosed(), 'the socket is closed');
+    assert.equal(sockets.length, 1);
   });
 });
 
