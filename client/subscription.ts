@@ -69,7 +69,10 @@ export interface SubscriptionDependencies {
   readonly isJoined: (topic: string) => boolean;
   /** The end of the topic as the connection has received it; undefined while it is not subscribed. */
   readonly wirePosition: (topic: string) => Position | undefined;
-  readonly handled: (subscription: Subscription, message: Message) => void;
+  /** Acknowledges a message whose publisher waits for that. */
+  readonly confirm: (messageId: string) => void;
+  /** The position has changed. */
+  readonly moved: (subscription: Subscription) => void;
   readonly closed: (subscription: Subscription) => void;
   readonly onGap: (gap: Gap) => void;
   readonly onError: (error: ClientError) => void;
@@ -195,6 +198,9 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** @internal */
   joined(end: Position, since: Position | undefined, recovered: boolean | undefined): void {
+    const { last, getState } = this.options;
+    // A page that is reloaded before its first message goes on where this one began.
+    if (this.at === undefined && last === undefined && getState === undefined) this.moveTo(end);
     this.stream?.joined({ ...end, since, recovered });
     this.events.emit('subscribed', end);
     if (this.isHeld && !this.isAsked) void this.loadState();
@@ -293,6 +299,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     if ('messages' in item) return this.handOverBatch(item as Batch<Payload>);
     this.dependencies.onGap(item.gap);
     const pending = this.events.emit('gap', item.gap);
+    this.moveTo(item.gap.to);
     if (this.options.getState !== undefined) void this.loadState();
     return pending;
   }
@@ -324,11 +331,15 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private done(messages: readonly TopicMessage<Payload>[], from: number, to: number): void {
     if (this.isClosed) return;
     this.queued -= to - from;
-    const { epoch, sequence } = messages[to - 1]!;
-    this.handledAt = { epoch, sequence };
     for (let i = from; i < to; i++)
-      if (messages[i]!.confirm === true || i === to - 1)
-        this.dependencies.handled(this as unknown as Subscription, messages[i] as Message);
+      if (messages[i]!.confirm === true) this.dependencies.confirm(messages[i]!.id);
+    this.moveTo(messages[to - 1]!);
+  }
+
+  /** The app has everything up to a position. */
+  private moveTo({ epoch, sequence }: Position): void {
+    this.handledAt = { epoch, sequence };
+    this.dependencies.moved(this as unknown as Subscription);
   }
 
   /** Asks the app for its snapshot; the stream goes on behind it. */

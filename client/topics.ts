@@ -90,17 +90,17 @@ export class Topics {
   }
 
   subscribe(topic: string, options: SubscribeOptions): Subscription {
-    const { clock, onGap, onError, saved } = this.dependencies;
+    const { onGap, onError, saved } = this.dependencies;
     const subscription = new Subscription(
       {
         readHistory: (name, stream, request) => void this.readHistory(name, stream, request),
         isJoined: (name) => this.entries.get(name)?.state === 'joined',
         wirePosition: (name) => this.entries.get(name)?.at,
-        handled: (one, message) => {
-          this.acks.get(message.id)?.();
-          this.acks.delete(message.id);
-          saved.setPosition(keyOf(one), one.position!);
+        confirm: (messageId) => {
+          this.acks.get(messageId)?.();
+          this.acks.delete(messageId);
         },
+        moved: (one) => saved.setPosition(keyOf(one), one.position!),
         closed: (one) => this.remove(one),
         onGap,
         onError,

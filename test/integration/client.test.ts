@@ -174,6 +174,25 @@ describe('[CLIENT] the client library', () => {
     assert.deepEqual(second.savedTopics, ['news']);
   });
 
+  it('goes on where it began after a reload before the first message', async () => {
+    const values = new Map<string, string>();
+    const store = {
+      getItem: (key: string) => values.get(key),
+      setItem: (key: string, value: string) => void values.set(key, value),
+      removeItem: (key: string) => values.delete(key),
+    };
+    const first = clientOf({ state: { store } }).connect();
+    const subscription = first.topic('news').subscribe();
+    await new Promise((resolve) => subscription.on('subscribed', resolve));
+    first.close();
+    await clientOf().connect().topic('news').publish(1);
+    const second = clientOf({ state: { store } }).connect();
+    for await (const { payload } of second.topic('news').subscribe()) {
+      assert.equal(payload, 1);
+      break;
+    }
+  });
+
   it('stops with auth_failed when a static token is refused, and when a function gives none that is accepted', async () => {
     const reasons: string[] = [];
     for (const token of ['wrong', (reason: string) => (reasons.push(reason), Promise.resolve('wrong'))]) {

@@ -27,6 +27,7 @@ export class ClientSchedule {
   private readonly gaps: string[] = [];
   private readonly refused: string[] = [];
   private page: Client<Record<string, Numbered>> | undefined;
+  private isSubscribed = false;
   private isOver = false;
 
   constructor(
@@ -48,12 +49,7 @@ export class ClientSchedule {
       this.load(far);
       this.closing.add(() => Promise.resolve(this.page?.close()));
       publisher.connect();
-      await until(
-        () => this.page!.state.state === 'connected' && publisher.isConnected,
-        'both are connected',
-        20_000,
-      );
-      await this.page!.topic(this.topic).history();
+      await until(() => this.isSubscribed, 'the page is subscribed', 20_000);
       const faults = Promise.all([this.disturb(near), this.disturb(far), this.reload(far)]);
       await this.publishAll(publisher);
       await faults;
@@ -107,6 +103,7 @@ export class ClientSchedule {
     const isSlow = this.random(2) === 0;
     const subscription = page.topic(this.topic).subscribe();
     const { list } = this;
+    subscription.on('subscribed', () => (this.isSubscribed = true));
     subscription.on('gap', (gap) => this.gaps.push(JSON.stringify(gap)));
     subscription.on('message', (message) => {
       const keep = () => {
