@@ -111,13 +111,15 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     this.maxMessageBytes = settings.maxMessageBytes;
     this.keyPrefix = `${clock.wallTime().toString(36)}-${Math.random().toString(36).slice(2)}-`;
     const onError = (error: ClientError) => {
-      if (this.events.has('error') || this.events.has('Error')) this.emit('error', error);
+      if (this.events.has('error') || this.events.has('Error')) void this.emit('error', error);
       else console.error(error);
     };
     this.events = new Emitter((cause) => {
       const error = new ClientError('handler_failed', `a listener has failed: ${String(cause)}`, { cause });
       // A failing listener of errors must not call itself.
-      queueMicrotask(() => this.events.has('error') && !isHandlerFailure(cause) && this.emit('error', error));
+      queueMicrotask(
+        () => this.events.has('error') && !isHandlerFailure(cause) && void this.emit('error', error),
+      );
     });
     this.watch = new ConnectionMonitor(clock);
     const state = withDefaults(defaults.state as Required<NonNullable<typeof options.state>>, options.state);
@@ -134,7 +136,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         saved: this.saved,
         clock,
         onStatus: (answer) => this.subscribed(answer),
-        onGap: (gap) => this.emit('gap', gap),
+        onGap: (gap) => void this.emit('gap', gap),
         onError,
       },
       { bufferMax: settings.bufferMax },
@@ -144,7 +146,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         request: (command, body) => this.connection.request(command, body),
         isConnected: () => this.connection.isConnected,
         clock,
-        onUnknown: (item) => this.emit('unknown', item),
+        onUnknown: (item) => void this.emit('unknown', item),
         onError,
       },
       withDefaults(defaults.outgoing as OutgoingOptions, options.outgoing),
@@ -164,7 +166,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         onEvent: (event, data, ack) => this.received(event, data, ack),
         onPong: (latencyMs) => {
           this.watch.pong(latencyMs);
-          this.emit('pong', latencyMs);
+          void this.emit('pong', latencyMs);
         },
         onError,
       },
@@ -365,14 +367,14 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       if (was === 'connected') {
         const reason = next.reason ?? 'client disconnect';
         this.watch.disconnected(reason);
-        this.emit('disconnect', reason);
+        void this.emit('disconnect', reason);
       }
     }
-    this.emit('state', next);
+    void this.emit('state', next);
     const { error } = next;
     if (next.state !== 'stopped' || error === undefined) return;
-    if (error.code === 'give_up' || error.code === 'auth_failed') this.emit(error.code, error);
-    this.emit('error', error);
+    if (error.code === 'give_up' || error.code === 'auth_failed') void this.emit(error.code, error);
+    void this.emit('error', error);
   }
 
   private received(event: string, data: unknown, ack: (() => void) | undefined): void {
@@ -383,12 +385,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         return this.serviceGap(data as Position & { topic: string; reason: string; previous?: Position });
       case 'presence':
         this.topics.presence(data as PresenceEvent);
-        this.emit('presence', data as PresenceEvent);
+        void this.emit('presence', data as PresenceEvent);
         return;
       case 'direct':
         return this.directs.received(data as DirectMessage, ack ?? (() => {}));
       case 'system_notification':
-        this.emit('system_notification', data as Readonly<Record<string, unknown>>);
+        void this.emit('system_notification', data as Readonly<Record<string, unknown>>);
         return;
       case 'status':
         return this.status(data as Status);
@@ -399,7 +401,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   private serviceGap(gap: Position & { topic: string; reason: string; previous?: Position }): void {
     const { topic, epoch, sequence, reason, previous } = gap;
     const to = { epoch, sequence };
-    if (topic.startsWith('$user/')) this.emit('gap', { topic, from: previous ?? to, to, reason });
+    if (topic.startsWith('$user/')) void this.emit('gap', { topic, from: previous ?? to, to, reason });
     else this.topics.gap(gap);
   }
 
@@ -411,10 +413,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         this.saved.setSession(details['session_id'] as string);
         this.keepState();
         this.watch.connected();
-        this.emit('status', status);
+        void this.emit('status', status);
         this.topics.connected(answer);
         this.outgoing.connected();
-        this.emit('connect', this.current);
+        void this.emit('connect', this.current);
         return;
       case 'session':
         this.saved.setSession(details['session_id'] as string);
@@ -438,7 +440,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         );
         break;
     }
-    this.emit('status', status);
+    void this.emit('status', status);
   }
 
   /** Topics were subscribed or refused: the guide's programs wait for this `Status`. */
@@ -446,7 +448,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     if (topics.length === 0 && rejected?.length === 0) return;
     this.saved.save();
     const names = topics.map(({ topic }) => topic);
-    this.emit('status', { status: 'subscribed', details: { topics: names, positions: topics, rejected } });
+    void this.emit('status', {
+      status: 'subscribed',
+      details: { topics: names, positions: topics, rejected },
+    });
   }
 
   /** A quiet page has a valid state too. */

@@ -110,7 +110,7 @@ export class Outgoing {
       this.items.set(item.body.key, waiting);
       this.bytes += bytes;
       if (store === undefined) return this.pump();
-      store
+      void store
         .put(item)
         .catch((cause: unknown) => this.storeFailed(cause))
         .then(() => {
@@ -192,7 +192,7 @@ export class Outgoing {
           // Before it is sent, so that a later page knows that it may have been.
           item.isStoring = true;
           const { command, body, sentAt } = item;
-          store
+          void store
             .put({ command, body, sentAt })
             .catch((cause: unknown) => this.storeFailed(cause))
             .then(() => {

@@ -119,7 +119,7 @@ export class SavedState {
       const written = this.store.setItem(this.key, JSON.stringify(this.content));
       if (!(written instanceof Promise)) return;
       this.writing = 'yes';
-      written
+      void written
         .catch((error) => this.failed(error))
         .then(() => {
           const isStale = this.writing === 'again';

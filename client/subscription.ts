@@ -173,7 +173,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.queue = [];
     this.queued = 0;
     this.dependencies.closed(this as unknown as Subscription);
-    this.events.emit('ended', new ClientError('closed', 'the subscription was closed'));
+    void this.events.emit('ended', new ClientError('closed', 'the subscription was closed'));
   }
 
   // Calls of the client.
@@ -202,7 +202,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     // A page that is reloaded before its first message goes on where this one began.
     if (this.at === undefined && last === undefined && getState === undefined) this.moveTo(end);
     this.stream?.joined({ ...end, since, recovered });
-    this.events.emit('subscribed', end);
+    void this.events.emit('subscribed', end);
     if (this.isHeld && !this.isAsked) void this.loadState();
   }
 
@@ -228,12 +228,12 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** @internal */
   presence(event: PresenceEvent): void {
-    this.events.emit('presence', event);
+    void this.events.emit('presence', event);
   }
 
   /** @internal */
   ended(error: ClientError): void {
-    this.events.emit('ended', error);
+    void this.events.emit('ended', error);
   }
 
   private newStream(at: Position | undefined, last?: number): TopicStream {

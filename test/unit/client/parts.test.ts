@@ -108,7 +108,7 @@ describe('[CLIENT] the saved state', () => {
 
   function saved(): SavedState {
     const state = stateOf();
-    state.load();
+    void state.load();
     state.setPosition('news', position);
     state.setSession('s1');
     return state;
@@ -118,11 +118,11 @@ describe('[CLIENT] the saved state', () => {
     saved();
     await clock.advance(300_000);
     const next = stateOf();
-    next.load();
+    void next.load();
     assert.deepEqual([next.position('news'), next.sessionId, next.topics], [position, 's1', ['news']]);
     await clock.advance(1);
     const late = stateOf();
-    late.load();
+    void late.load();
     assert.deepEqual([late.position('news'), late.sessionId], [undefined, undefined]);
     assert.equal(values.size, 0);
   });
@@ -131,7 +131,7 @@ describe('[CLIENT] the saved state', () => {
     saved();
     clock = new FakeClock(5000, 1_600_000_000_000);
     const next = stateOf();
-    next.load();
+    void next.load();
     assert.equal(next.position('news'), undefined);
   });
 
@@ -142,7 +142,7 @@ describe('[CLIENT] the saved state', () => {
         throw new Error('the quota is exceeded');
       },
     });
-    state.load();
+    void state.load();
     state.setPosition('news', position);
     assert.deepEqual(failures, ['store_failed', 'store_failed']);
     assert.deepEqual(state.position('news'), position);
@@ -156,7 +156,7 @@ describe('[CLIENT] the saved state', () => {
       setItem: (key, value) =>
         new Promise<void>((resolve) => writes.push(resolve)).then(() => void values.set(key, value)),
     });
-    state.load();
+    void state.load();
     for (let sequence = 1; sequence <= 5; sequence++) state.setPosition('news', { epoch: 'e', sequence });
     assert.equal(writes.length, 1);
     writes[0]!();
