@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -12,20 +13,28 @@ import { root } from '../support/root.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
 
-/** Pages, each with one script, by name. */
-async function servePages(scripts: ReadonlyMap<string, string>): Promise<Server> {
+/** Files by path; any other path is a page too. */
+async function serve(files: ReadonlyMap<string, string>): Promise<Server> {
   const server = createServer(({ url = '' }, response) => {
-    const script = scripts.get(url.slice(1).replace('.js', ''));
-    const isScript = url.endsWith('.js');
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    if (script === undefined) response.end('<!doctype html><p>another page</p>');
-    else
-      response.end(
-        isScript ? script : `<!doctype html><div id="app"></div><script src="${url}.js"></script>`,
-      );
+    const path = url.split('?')[0]!;
+    response.setHeader('content-type', path.endsWith('.js') ? 'text/javascript' : 'text/html');
+    response.end(files.get(path) ?? '<!doctype html><p>another page</p>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return server;
+}
+
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+/** A script with all that it imports. */
+async function bundle(path: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(root, path)],
+    bundle: true,
+    write: false,
+    define: { 'process.env.NODE_ENV': '"development"' },
+  });
+  return outputFiles[0]!.text;
 }
 
 /** What the test reads in the page. */
@@ -53,17 +62,16 @@ describe('[CLIENT] the client library in Chromium', function () {
     closing.add(() => replica.end('SIGKILL'));
     path = await FaultProxy.start(replica.port);
     closing.add(() => path.stop());
-    const scripts = new Map<string, string>();
-    for (const name of ['list', 'chat']) {
-      const { outputFiles } = await build({
-        entryPoints: [join(root, `test/support/pages/${name}.js`)],
-        bundle: true,
-        write: false,
-        define: { 'process.env.NODE_ENV': '"development"' },
-      });
-      scripts.set(name, outputFiles[0]!.text);
-    }
-    const server = await servePages(scripts);
+    const server = await serve(
+      new Map([
+        ['/list', '<!doctype html><script src="/list.js"></script>'],
+        ['/list.js', await bundle('test/support/pages/list.js')],
+        ['/react-chat/', read('examples/react-chat/index.html')],
+        ['/react-chat/chat.js', await bundle('examples/react-chat/chat.js')],
+        ['/chat-page/', read('examples/chat-page/index.html')],
+        ['/chat-page/browser.js', read('dist/client/browser.js')],
+      ]),
+    );
     closing.add(() => new Promise((resolve) => server.close(resolve)));
     closing.add(() => Promise.resolve(server.closeAllConnections()));
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -164,12 +172,15 @@ describe('[CLIENT] the client library in Chromium', function () {
     await showsAll();
   });
 
+  const addressOf = (example: string) =>
+    `${origin}/${example}/?${String(new URLSearchParams({ url: `http://127.0.0.1:${path.port}`, token: tokenOf('ann') }))}`;
+
   it('opens one socket in React StrictMode, shows messages and users, and closes it with the last component', async () => {
     const chat = await context.newPage();
     const sockets: WebSocket[] = [];
     chat.on('websocket', (socket) => sockets.push(socket));
-    await publisher.topic('chat').publish('before');
-    await chat.goto(`${origin}/chat`);
+    await publisher.topic('chat').publish({ text: 'before' });
+    await chat.goto(addressOf('react-chat'));
     await chat.getByText('before').waitFor();
     await chat.getByRole('button').click();
     await chat.getByText('from React').waitFor();
@@ -184,6 +195,17 @@ describe('[CLIENT] the client library in Chromium', function () {
     await chat.evaluate('leave()');
     await until(() => sockets[0]!.isClosed(), 'the socket is closed');
     assert.equal(sockets.length, 1);
+    await chat.close();
+  });
+
+  it('works in a page without a build', async () => {
+    const chat = await context.newPage();
+    await chat.goto(addressOf('chat-page'));
+    await chat.getByRole('textbox').fill('from a page');
+    await chat.getByRole('button').click();
+    await chat.getByText('from a page').waitFor();
+    assert.equal(await chat.locator('#state').textContent(), 'connected');
+    await chat.close();
   });
 });
 

@@ -78,7 +78,7 @@ describe('[PACKAGE] dependencies', () => {
   });
 
   it('of development are used by tests, bench or scripts, or are listed with a reason', () => {
-    const byOthers = importedBy(['test', 'bench', 'scripts'], /\.(ts|cjs|mjs|js)$/);
+    const byOthers = importedBy(['test', 'bench', 'scripts', 'examples'], /\.(ts|cjs|mjs|js)$/);
     for (const name of Object.keys(manifest.devDependencies))
       assert.ok(byOthers.has(name) || name in tools, `development dependency ${name}`);
     for (const name of Object.keys(tools)) assert.ok(name in manifest.devDependencies, name);
