@@ -55,7 +55,7 @@ interface Waiting extends OutgoingItem {
 
 /** Refusals after which the library repeats a message by itself, with the same key. */
 const repeatedCodes =
-  'rate_limited busy at_capacity unavailable outcome_unknown shutting_down timeout not_connected';
+  'rate_limited busy at_capacity unavailable outcome_unknown shutting_down timeout not_connected'.split(' ');
 const pauseMs = 250;
 
 /**

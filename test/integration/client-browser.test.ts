@@ -172,6 +172,16 @@ describe('[CLIENT] the client library in Chromium', function () {
     await showsAll();
   });
 
+  it('replaces a dead connection when the network has changed, long before a heartbeat is missing', async () => {
+    path.state.isHeld = true;
+    await inPage("dispatchEvent(new Event('online'))");
+    await until(async () => (await page.title()) !== 'connected', 'the probe is not answered');
+    await publish(2);
+    path.heal();
+    await isConnected();
+    await showsAll();
+  });
+
   const addressOf = (example: string) =>
     `${origin}/${example}/?${String(new URLSearchParams({ url: `http://127.0.0.1:${path.port}`, token: tokenOf('ann') }))}`;
 
