@@ -1,4 +1,4 @@
-import type { StateStore } from './saved-state.js';
+import type { StateStore } from './state-store.js';
 
 interface EventTargetLike {
   addEventListener(type: string, listener: () => unknown): void;

@@ -9,7 +9,7 @@ export type { ConnectionReport } from './monitor.js';
 export type { DirectMessage } from './direct-messages.js';
 export type { ClientOptions } from './options.js';
 export type { OutgoingItem, OutgoingStore } from './outgoing.js';
-export type { StateStore } from './saved-state.js';
+export type { StateStore } from './state-store.js';
 export type {
   Batch,
   PresenceEvent,

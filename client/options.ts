@@ -1,6 +1,6 @@
 import type { TokenSource } from './connection.js';
 import type { OutgoingStore } from './outgoing.js';
-import type { StateStore } from './saved-state.js';
+import type { StateStore } from './state-store.js';
 import type { Clock } from './clock.js';
 
 /** Options of `createClient`. `docs/client.md` lists them; a test compares. */

@@ -2,13 +2,7 @@ import type { Position } from '../shared/position.js';
 import { ClientError } from './client-error.js';
 import type { Clock } from './clock.js';
 import { globals } from './globals.js';
-
-/** Where the state of a client is kept. Web storage has this form; a store of one's own may answer with promises. */
-export interface StateStore {
-  getItem(key: string): string | null | undefined | Promise<string | null | undefined>;
-  setItem(key: string, value: string): unknown;
-  removeItem(key: string): unknown;
-}
+import type { StateStore } from './state-store.js';
 
 interface Content {
   session_id: string | undefined;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { Backoff } from '../../../client/backoff.js';
 import { checkSize, sizeOf } from '../../../client/message-size.js';
 import { ConnectionMonitor } from '../../../client/monitor.js';
-import { SavedState, type StateStore } from '../../../client/saved-state.js';
+import { SavedState } from '../../../client/saved-state.js';
+import type { StateStore } from '../../../client/state-store.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 describe('[CLIENT] the back-off', () => {
