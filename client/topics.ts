@@ -125,8 +125,9 @@ export class Topics {
     if (entry.state === 'refused' || entry.state === 'ended') entry.state = 'none';
     if (!this.isStarted) return subscription;
     subscription.start(saved.position(keyOf(subscription)));
-    if (!this.dependencies.isConnected()) return subscription;
+    // Also before the connection is up: an attempt under way subscribes topics with a position by its handshake.
     subscription.joining();
+    if (!this.dependencies.isConnected()) return subscription;
     // Not in this turn: the caller adds its listeners first.
     queueMicrotask(() => {
       if (entry.state !== 'joined') return;
