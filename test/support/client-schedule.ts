@@ -3,7 +3,7 @@ import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { createClient, type Client, type TopicMessage } from '../../client/index.js';
 import { Closing } from './closing.js';
 import { tokenOf } from './replica.js';
-import { seededRandom } from './seeded-random.js';
+import { seededRandom } from '../../bench/seeded-random.js';
 import { until } from './wait.js';
 
 interface Numbered {

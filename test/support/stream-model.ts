@@ -1,7 +1,7 @@
 import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import { TopicStream, type Gap, type HistoryRequest } from '../../client/topic-stream.js';
-import { seededRandom } from './seeded-random.js';
+import { seededRandom } from '../../bench/seeded-random.js';
 
 /** What may happen to the log besides publishes. */
 export interface LogFaults {
