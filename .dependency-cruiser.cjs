@@ -52,9 +52,23 @@ module.exports = {
     },
     {
       name: 'client-imports-shared-only',
+      comment: 'of our own; it runs in browsers too',
       severity: 'error',
       from: { path: '^client/' },
       to: { path: '^(server|admin|bench|test)/' },
+    },
+    {
+      name: 'client-imports-socket-io-client-only',
+      comment: 'of packages, and nothing of Node; client/react.ts also imports react',
+      severity: 'error',
+      from: { path: '^client/', pathNot: '^client/react\\.ts$' },
+      to: { pathNot: '^(client|shared)/|node_modules/socket\\.io-client/' },
+    },
+    {
+      name: 'client-react-imports-react-only',
+      severity: 'error',
+      from: { path: '^client/react\\.ts$' },
+      to: { pathNot: '^client/|node_modules/(@types/)?react/' },
     },
     {
       name: 'nothing-imports-the-entry-points',
@@ -71,7 +85,7 @@ module.exports = {
     {
       name: 'no-undeclared-packages',
       severity: 'error',
-      from: { path: '^(server|shared|client)/' },
+      from: { path: '^(server|shared)/' },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'], pathNot: '@types' },
     },
   ],

@@ -1,4 +1,4 @@
-// Compiles shared/, server/, bench/ and test/ into dist/, copies the files that the compiler does not copy
+// Compiles shared/, server/, client/, bench/ and test/ into dist/, bundles the client library, copies the files that the compiler does not copy
 // (Lua scripts, pages), and deletes compiled files whose source is gone, so that no package contains them.
 //
 //   node scripts/build.cjs               builds
@@ -69,5 +69,12 @@ if (!process.argv.includes('--if-needed') || !isBuilt(current)) {
   for (const asset of assets)
     if (existsSync(join(root, asset))) cpSync(join(root, asset), join(dist, asset), { recursive: true });
   removeOutputsWithoutSource();
+  // An image of the service has no client.
+  if (existsSync(join(root, 'client', 'index.ts'))) {
+    const bundles = spawnSync(process.execPath, [join(__dirname, 'client-bundles.cjs')], {
+      stdio: ['ignore', 2, 2],
+    });
+    if (bundles.status !== 0) process.exit(bundles.status ?? 1);
+  }
   writeFileSync(recordFile, current);
 }

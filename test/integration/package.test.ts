@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { createContext, runInContext } from 'node:vm';
 import { root } from '../support/root.js';
 
 const programs = join(root, 'test', 'support', 'package-users');
@@ -54,6 +55,12 @@ describe('[PACKAGE] the package made by npm pack', function () {
     const needed = [
       ...['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'config.example.toml', 'package.json'],
       ...['dist/server/index.js', 'dist/server/index.d.ts', 'dist/shared/errors.js', 'docs/SPEC.md'],
+      ...[
+        'dist/client/index.js',
+        'dist/client/index.mjs',
+        'dist/client/index.d.mts',
+        'dist/client/browser.js',
+      ],
       ...Object.values(bin),
       ...scripts,
     ];
@@ -63,7 +70,7 @@ describe('[PACKAGE] the package made by npm pack', function () {
       /^(dist\/(server|shared|client|admin)\/|docs\/[^/]+\.md$|(README|CHANGELOG|SECURITY)\.md$|LICENSE$|config\.example\.toml$|package\.json$)/;
     for (const file of files) {
       assert.match(file, allowed);
-      assert.doesNotMatch(file, /\.test\.|tsbuildinfo|(?<!\.d)\.ts$/);
+      assert.doesNotMatch(file, /\.test\.|tsbuildinfo|(?<!\.d)\.m?ts$/);
     }
   });
 
@@ -110,6 +117,43 @@ describe('[PACKAGE] the package made by npm pack', function () {
       () => run(directory, process.execPath, [tsc, '-p', directory]),
       /typed\.mts\(\d+,\d+\): error TS2367/,
     );
+  });
+
+  it('has a client for ESM and for CommonJS programs', () => {
+    for (const program of ['client.mjs', 'client.cjs'])
+      assert.equal(run(directory, process.execPath, [program]), 'got {"hi":1}\n', program);
+  });
+
+  it('has types of the client that refuse a wrong payload', () => {
+    const file = join(directory, 'client-typed.mts');
+    const right = readFileSync(file, 'utf8');
+    writeFileSync(file, right.replace("publish({ text: 'hi' }", 'publish({ text: 1 }'));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    assert.throws(
+      () => run(directory, process.execPath, [tsc, '-p', directory]),
+      /client-typed\.mts\(\d+,\d+\): error TS2322/,
+    );
+    writeFileSync(file, right);
+  });
+
+  it('has a client that Vite builds into a page', () => {
+    writeFileSync(join(directory, 'index.html'), '<script type="module" src="./page.js"></script>\n');
+    writeFileSync(
+      join(directory, 'page.js'),
+      "import { createClient } from 'realtime-communication/client';\nwindow.client = createClient({ url: '', token: 'a' });\n",
+    );
+    run(directory, process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', directory]);
+    const assets = join(directory, 'dist', 'assets');
+    const [script = ''] = readdirSync(assets).filter((name) => name.endsWith('.js'));
+    assert.match(readFileSync(join(assets, script), 'utf8'), /no answer to a probe/);
+  });
+
+  it('has a client for a plain script tag, which does nothing before connect()', () => {
+    const script = readFileSync(join(installed, 'dist/client/browser.js'), 'utf8');
+    const page = createContext({ TextEncoder, performance, URL });
+    runInContext(script, page);
+    const made = "new RealtimeCommunication.Client({ url: 'http://127.0.0.1:1', token: 'a' }).state.state";
+    assert.equal(runInContext(made, page), 'idle');
   });
 
   it('has commands', () => {

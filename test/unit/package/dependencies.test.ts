@@ -18,6 +18,8 @@ const tools: Record<string, string> = {
   '@types/cors': 'types of a dependency',
   '@types/express-session': 'types of a development dependency',
   '@types/jsonwebtoken': 'types of a dependency',
+  '@types/react': 'types of a peer dependency',
+  '@types/react-dom': 'types of a development dependency',
   '@types/ws': 'types of a dependency',
   c8: 'npm run coverage',
   'dependency-cruiser': 'npm run lint',
@@ -27,12 +29,14 @@ const tools: Record<string, string> = {
   tsx: 'npm run dev, and loads the tests',
   mocha: 'runs the tests',
   typescript: 'npm run build',
+  vite: 'builds a page with the client, in the test of the package',
   'typescript-eslint': 'npm run lint',
 };
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   dependencies: Record<string, string>;
   devDependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
 };
 
 const builtin = new Set(builtinModules);
@@ -69,8 +73,12 @@ describe('[PACKAGE] dependencies', () => {
     for (const name of byProduct) assert.ok(name in manifest.dependencies, `${name} is imported`);
   });
 
+  it('of the client are peers', () => {
+    assert.deepEqual([...importedBy(['client'], /\.ts$/)].sort(), Object.keys(manifest.peerDependencies));
+  });
+
   it('of development are used by tests, bench or scripts, or are listed with a reason', () => {
-    const byOthers = importedBy(['test', 'bench', 'scripts'], /\.(ts|cjs|mjs|js)$/);
+    const byOthers = importedBy(['test', 'bench', 'scripts', 'examples'], /\.(ts|cjs|mjs|js)$/);
     for (const name of Object.keys(manifest.devDependencies))
       assert.ok(byOthers.has(name) || name in tools, `development dependency ${name}`);
     for (const name of Object.keys(tools)) assert.ok(name in manifest.devDependencies, name);

@@ -1,0 +1,47 @@
+/** When to connect again. */
+export interface ReconnectOptions {
+  /** The window of the first attempt, in milliseconds. */
+  readonly baseDelayMs: number;
+  /** The window grows by this factor with each attempt. */
+  readonly factor: number;
+  /** The largest window, in milliseconds. */
+  readonly maxDelayMs: number;
+  /** Failed attempts in a row before `give_up`. */
+  readonly maxAttempts: number;
+}
+
+/**
+ * Exponential back-off with full jitter: a random moment within a window that grows. Many clients that lost their
+ * connection together come back spread over the window (Brooker, "Exponential Backoff And Jitter", 2015).
+ */
+export class Backoff {
+  private attempts = 0;
+
+  constructor(
+    private readonly options: ReconnectOptions,
+    private readonly random: () => number = Math.random,
+  ) {}
+
+  /** Attempts since the last success. */
+  get attempt(): number {
+    return this.attempts;
+  }
+
+  /**
+   * The delay before the next attempt, in milliseconds; undefined: give up.
+   *
+   * @param afterMs the service asks for at least so much
+   * @param windowMs the service names the window
+   */
+  nextDelayMs(afterMs = 0, windowMs?: number): number | undefined {
+    const { baseDelayMs, factor, maxDelayMs, maxAttempts } = this.options;
+    if (this.attempts >= maxAttempts) return undefined;
+    const ownWindowMs = Math.min(maxDelayMs, baseDelayMs * factor ** this.attempts);
+    this.attempts++;
+    return Math.round(afterMs + this.random() * (windowMs ?? ownWindowMs));
+  }
+
+  reset(): void {
+    this.attempts = 0;
+  }
+}

@@ -1,0 +1,17 @@
+import type { StateStore } from './state-store.js';
+
+interface EventTargetLike {
+  addEventListener(type: string, listener: () => unknown): void;
+  removeEventListener(type: string, listener: () => unknown): void;
+}
+
+/** What the library uses of a browser. In Node, workers and on servers parts of it are missing. */
+interface BrowserGlobals extends Partial<EventTargetLike> {
+  readonly document?: EventTargetLike & { readonly visibilityState: string };
+  readonly navigator?: { readonly onLine?: boolean };
+  readonly sessionStorage?: StateStore;
+  readonly localStorage?: StateStore;
+}
+
+/** Each access may be the first one: nothing is read when the module is loaded. */
+export const globals = globalThis as unknown as BrowserGlobals;

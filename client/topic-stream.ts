@@ -1,0 +1,383 @@
+import type { Message } from '../shared/message.js';
+import type { Position } from '../shared/position.js';
+
+/** What is lost: messages after `from`, up to and including `to`. */
+export interface Gap {
+  readonly topic: string;
+  /** The last message before the loss. */
+  readonly from: Position;
+  /** The stream goes on after this position. */
+  readonly to: Position;
+  /** As in `gap` events of the service; `unreadable` if the history may not be read. */
+  readonly reason: string;
+}
+
+/** The answer of `subscribe` for one topic. */
+export interface Joined extends Position {
+  /** Where the service was asked to begin; undefined: at the end of the log. */
+  readonly since: Position | undefined;
+  readonly recovered?: boolean | undefined;
+}
+
+/** A `gap` event of the service. */
+export interface ServiceGap extends Position {
+  readonly reason: string;
+}
+
+/** Stored messages, oldest first. */
+export interface HistoryPage extends Position {
+  readonly messages: readonly Message[];
+  /** False if messages after the requested position, or between those of the page, are no longer stored. */
+  readonly complete: boolean;
+  /** More of them follow after this position. */
+  readonly next?: Position | undefined;
+}
+
+export type HistoryRequest = { readonly since: Position } | { readonly last: number };
+
+export interface TopicStreamDependencies {
+  /** Hands over messages: each once, in order. */
+  readonly deliver: (messages: readonly Message[], replayed: boolean) => void;
+  readonly lost: (gap: Gap) => void;
+  /** Reads the history. The answer comes by `historyRead` or `unreadable`, unless the connection is lost before. */
+  readonly readHistory: (request: HistoryRequest) => void;
+}
+
+/**
+ * `offline`: not on the wire; `joining`: `subscribe` is not answered yet; `reading`: the history is being read;
+ * `paused`: the app is behind.
+ */
+type Phase = 'offline' | 'joining' | 'reading' | 'live' | 'paused';
+
+/** Messages that arrive during a read wait; beyond this number they are read from the history instead. */
+const heldMax = 1000;
+/** A batch of missed messages is handed over in parts of this size, so that memory is bounded. */
+const batchMax = 10_000;
+/** Epochs that a stream has left are remembered, so that late repetitions are recognised. */
+const epochsMax = 16;
+/** After so many reads that did not bring what a later message shows to exist, it is reported as lost. */
+const vainReadsMax = 3;
+
+/**
+ * One topic as one subscriber follows it: turns what arrives on any number of connections into each message once, in
+ * order. What does not follow the last message is a hole: it is read from the history, or else reported.
+ *
+ * Pure: no clock, no socket.
+ */
+export class TopicStream {
+  private phase: Phase = 'offline';
+  private held: (Message | ServiceGap)[] = [];
+  /** More has arrived than was kept: it has to be read. */
+  private overflowed = false;
+  /** Missed messages, to be handed over as one batch. */
+  private missed: Message[] = [];
+  /** Missed messages end at this sequence; undefined: what comes is live. */
+  private missedUpTo: number | undefined;
+  /** Where the service goes on by itself, if what lies before cannot be read. */
+  private goesOnAt: Position | undefined;
+  private reason = 'history_trimmed';
+  private vainReads = 0;
+  /** The history has led to an epoch that the connection has not reached yet: what comes may be of logs that are gone. */
+  private isAhead = false;
+  private readonly leftEpochs: string[] = [];
+  /** Id of the last message; ids of the service grow with time. */
+  private lastId = '';
+
+  /**
+   * @param at the last message that was handed over; undefined: the stream has not begun
+   * @param last a stream that begins hands over so many of the newest messages first
+   */
+  constructor(
+    private readonly dependencies: TopicStreamDependencies,
+    private readonly topic: string,
+    private at: Position | undefined,
+    private readonly last = 0,
+  ) {}
+
+  get position(): Position | undefined {
+    return this.at;
+  }
+
+  /** Whether missed messages wait for the rest of their batch. */
+  get isCollecting(): boolean {
+    return this.missed.length > 0;
+  }
+
+  /** A connection comes up. What arrives waits for the answer of `subscribe`. */
+  joining(): void {
+    if (this.phase === 'offline') this.phase = 'joining';
+  }
+
+  joined({ since, recovered, epoch, sequence }: Joined): void {
+    if (this.phase !== 'joining') return;
+    const end = { epoch, sequence };
+    this.goesOnAt = end;
+    this.vainReads = 0;
+    if (this.at === undefined) {
+      if (this.last > 0) return this.read({ last: this.last });
+      this.at = end;
+      return this.goLive();
+    }
+    const isCovered = since?.epoch === this.at.epoch && since.sequence <= this.at.sequence;
+    if (recovered === true && isCovered) {
+      if (sequence > this.at.sequence) this.missedUpTo = sequence;
+      return this.goLive();
+    }
+    if (isSame(end, this.at)) return this.goLive();
+    this.reason = 'history_trimmed';
+    this.read({ since: this.at });
+  }
+
+  message(message: Message): void {
+    this.vainReads = 0;
+    this.take(message);
+  }
+
+  /** The service has announced a loss. What it did not write to this connection may still be in the history. */
+  gap(gap: ServiceGap): void {
+    this.vainReads = 0;
+    this.take(gap);
+  }
+
+  /** The connection is lost. What has arrived of the missed messages is handed over. */
+  disconnected(): void {
+    this.endMissed();
+    this.held = [];
+    this.isAhead = false;
+    if (this.phase === 'paused') this.overflowed = true;
+    else this.phase = 'offline';
+  }
+
+  /** Hands over what has been collected, without waiting for the rest. */
+  hurry(): void {
+    this.hand();
+  }
+
+  /** The app is behind: nothing more is handed over until `resume`. */
+  pause(): void {
+    if (this.phase !== 'live' && this.phase !== 'reading') return;
+    if (this.phase === 'reading' || this.held.length > 0 || this.missedUpTo !== undefined)
+      this.overflowed = true;
+    this.missedUpTo = undefined;
+    this.held = [];
+    this.phase = 'paused';
+  }
+
+  /** The app has caught up. @param isJoined whether the topic is subscribed on the wire now */
+  resume(isJoined: boolean): void {
+    if (this.phase !== 'paused') return;
+    if (!isJoined) this.phase = 'joining';
+    else if (this.overflowed) this.read({ since: this.at! });
+    else this.goLive();
+  }
+
+  historyRead({ messages, complete, next, epoch, sequence }: HistoryPage): void {
+    if (this.phase !== 'reading') return;
+    const end = { epoch, sequence };
+    const { at } = this;
+    const formerEpoch = at?.epoch;
+    const first = at === undefined ? messages[0] : messages.find((message) => this.isNewInLog(message));
+    if (at === undefined) this.at = first === undefined ? end : before(first);
+    else if (first === undefined) {
+      if (next === undefined && !complete) this.skipTo(end);
+      else if (next === undefined && sequence === at.sequence) this.moveTo(end);
+      if (next === undefined && isSame(this.at!, at)) this.vainReads++;
+    } else {
+      this.vainReads = 0;
+      // An incomplete page whose messages follow one another lacks some before its first message.
+      if (!complete && !hasHole(messages)) this.skipTo(before(first));
+      for (const message of messages) this.collect(message);
+    }
+    if (at === undefined) for (const message of messages) this.collect(message);
+    if (this.at!.epoch !== formerEpoch) this.isAhead = this.at!.epoch !== this.goesOnAt?.epoch;
+    if (this.is('paused')) {
+      this.overflowed = true;
+      return this.hand();
+    }
+    if (next !== undefined) return this.dependencies.readHistory({ since: next });
+    this.endMissed();
+    // The app may have fallen behind by this batch.
+    if (this.is('paused')) return;
+    if (this.overflowed) return this.read({ since: this.at! });
+    this.goLive();
+  }
+
+  /** The history cannot be read: what lies before the next known position is lost. */
+  unreadable(): void {
+    if (this.phase !== 'reading') return;
+    this.endMissed();
+    if (!this.is('reading')) return;
+    const next = this.held.find((item): item is Message => isMessage(item) && this.isNew(item));
+    const to = next === undefined ? this.goesOnAt : before(next);
+    if (to !== undefined) this.reason = 'unreadable';
+    if (this.at === undefined) this.at = to;
+    else if (to !== undefined && this.isNew(to)) this.skipTo(to);
+    this.overflowed = false;
+    if (this.at !== undefined) this.goLive();
+  }
+
+  private take(item: Message | ServiceGap): void {
+    if (this.phase === 'live') {
+      if (item.epoch === this.at!.epoch) this.isAhead = false;
+      if (this.isAhead) {
+        if (this.isNew(item)) this.verify();
+      } else if (isMessage(item)) this.accept(item);
+      else this.acceptGap(item);
+    } else if (this.phase === 'paused') this.overflowed = true;
+    else if (this.phase !== 'offline') this.hold(item);
+  }
+
+  private read(request: HistoryRequest): void {
+    this.phase = 'reading';
+    this.overflowed = false;
+    this.dependencies.readHistory(request);
+  }
+
+  private goLive(): void {
+    this.phase = 'live';
+    let { held } = this;
+    this.held = [];
+    if (this.isAhead) {
+      const reached = held.findIndex(({ epoch }) => epoch === this.at!.epoch);
+      // What came before the connection has reached the epoch is older than it.
+      if (reached >= 0) held = held.slice(reached);
+      else if (held.some((item) => this.isNew(item))) return this.verify();
+    }
+    for (const item of held) this.take(item);
+  }
+
+  /** Something has come that may be newer than the history, or of a log that is gone: the history decides. */
+  private verify(): void {
+    this.endMissed();
+    if (this.is('live')) this.read({ since: this.at! });
+    else this.overflowed = true;
+  }
+
+  private accept(message: Message): void {
+    if (!this.isNew(message)) return;
+    if (message.sequence !== this.at!.sequence + 1) {
+      // The history does not have it any more.
+      if (this.vainReads > 0 && message.epoch !== this.at!.epoch) return;
+      if (this.vainReads < vainReadsMax) {
+        this.endMissed();
+        if (!this.is('live')) return this.take(message);
+        this.hold(message);
+        this.reason = 'history_trimmed';
+        return this.read({ since: this.at! });
+      }
+      this.endMissed();
+      this.skipTo(before(message));
+    }
+    this.vainReads = 0;
+    if (this.missedUpTo !== undefined && message.sequence <= this.missedUpTo) {
+      this.collect(message);
+      if (message.sequence >= this.missedUpTo) this.endMissed();
+      return;
+    }
+    this.endMissed();
+    if (!this.is('live')) return this.take(message);
+    this.lastId = message.id;
+    this.moveTo(message);
+    this.dependencies.deliver([message], false);
+  }
+
+  private acceptGap({ reason, epoch, sequence }: ServiceGap): void {
+    const to = { epoch, sequence };
+    if (!this.isNew(to)) return;
+    this.endMissed();
+    if (!this.is('live')) return this.take({ reason, epoch, sequence });
+    this.reason = reason;
+    if (reason === 'log_lost' || reason === 'log_rolled_back') return this.skipTo(to);
+    this.goesOnAt = to;
+    this.read({ since: this.at! });
+  }
+
+  /** False for what was handed over before. What is of an unknown epoch is new, whatever its number. */
+  private isNew({ epoch, sequence }: Position): boolean {
+    const { epoch: current, sequence: last } = this.at!;
+    return sequence > last || (epoch !== current && !this.leftEpochs.includes(epoch));
+  }
+
+  /**
+   * As `isNew`, in a page of the history. After a rollback the page begins with the oldest stored messages: those of epochs
+   * before this stream began are recognised by their time.
+   */
+  private isNewInLog(message: Message): boolean {
+    const { epoch, sequence } = this.at!;
+    const isBehind = message.epoch !== epoch && message.sequence <= sequence;
+    return this.isNew(message) && !(isBehind && message.id <= this.lastId);
+  }
+
+  /** Adds a message to the batch of missed ones. */
+  private collect(message: Message): void {
+    if (!this.isNewInLog(message)) return;
+    this.lastId = message.id;
+    if (message.sequence !== this.at!.sequence + 1) this.skipTo(before(message));
+    this.moveTo(message);
+    this.missed.push(message);
+    if (this.missed.length >= batchMax) this.hand();
+  }
+
+  /** What lies before a position is lost. */
+  private skipTo(to: Position): void {
+    const from = this.at!;
+    if (isSame(from, to)) return;
+    this.hand();
+    this.tell(from, to);
+    this.moveTo(to);
+  }
+
+  private endMissed(): void {
+    this.missedUpTo = undefined;
+    this.hand();
+  }
+
+  private hand(): void {
+    const { missed } = this;
+    if (missed.length === 0) return;
+    this.missed = [];
+    this.dependencies.deliver(missed, true);
+  }
+
+  private tell(from: Position, { epoch, sequence }: Position): void {
+    const { topic, reason } = this;
+    this.dependencies.lost({ topic, from, to: { epoch, sequence }, reason });
+  }
+
+  private moveTo({ epoch, sequence }: Position): void {
+    const former = this.at?.epoch;
+    if (former !== undefined && former !== epoch && !this.leftEpochs.includes(former)) {
+      this.leftEpochs.push(former);
+      if (this.leftEpochs.length > epochsMax) this.leftEpochs.shift();
+    }
+    this.at = { epoch, sequence };
+  }
+
+  private hold(item: Message | ServiceGap): void {
+    if (this.held.length < heldMax) this.held.push(item);
+    else this.overflowed = true;
+  }
+
+  /** As a call, because what was called before may have changed the phase. */
+  private is(phase: Phase): boolean {
+    return this.phase === phase;
+  }
+}
+
+function isMessage(item: Message | ServiceGap): item is Message {
+  return 'id' in item;
+}
+
+/** The position before a message. */
+function before({ epoch, sequence }: Position): Position {
+  return { epoch, sequence: sequence - 1 };
+}
+
+function isSame(a: Position, b: Position): boolean {
+  return a.epoch === b.epoch && a.sequence === b.sequence;
+}
+
+/** Whether messages between those of a page are missing. */
+function hasHole(messages: readonly Position[]): boolean {
+  return messages.some(({ sequence }, i) => i > 0 && sequence !== messages[i - 1]!.sequence + 1);
+}

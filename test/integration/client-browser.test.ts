@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import type { Browser, BrowserContext, Page, WebSocket } from 'playwright-core';
+import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
+import { createClient, type Client } from '../../client/index.js';
+import { launchChromium } from '../support/chromium.js';
+import { Closing } from '../support/closing.js';
+import { root } from '../support/root.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
+
+/** Files by path; any other path is a page too. */
+async function serve(files: ReadonlyMap<string, string>): Promise<Server> {
+  const server = createServer(({ url = '' }, response) => {
+    const path = url.split('?')[0]!;
+    response.setHeader('content-type', path.endsWith('.js') ? 'text/javascript' : 'text/html');
+    response.end(files.get(path) ?? '<!doctype html><p>another page</p>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+/** A script with all that it imports. */
+async function bundle(path: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(root, path)],
+    bundle: true,
+    write: false,
+    define: { 'process.env.NODE_ENV': '"development"' },
+  });
+  return outputFiles[0]!.text;
+}
+
+/** What the test reads in the page. */
+interface PageWindow {
+  readonly list: [number, unknown][];
+  readonly wasCached: boolean | undefined;
+  readonly client: Client;
+}
+
+describe('[CLIENT] the client library in Chromium', function () {
+  this.timeout(120_000);
+  const closing = new Closing();
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  let origin: string;
+  let path: FaultProxy;
+  let publisher: Client;
+  let published = 0;
+
+  before(async () => {
+    browser = await launchChromium();
+    closing.add(() => browser.close());
+    const replica = await TestReplica.start();
+    closing.add(() => replica.end('SIGKILL'));
+    path = await FaultProxy.start(replica.port);
+    closing.add(() => path.stop());
+    const server = await serve(
+      new Map([
+        ['/list', '<!doctype html><script src="/list.js"></script>'],
+        ['/list.js', await bundle('test/support/pages/list.js')],
+        ['/react-chat/', read('examples/react-chat/index.html')],
+        ['/react-chat/chat.js', await bundle('examples/react-chat/chat.js')],
+        ['/chat-page/', read('examples/chat-page/index.html')],
+        ['/chat-page/browser.js', read('dist/client/browser.js')],
+      ]),
+    );
+    closing.add(() => new Promise((resolve) => server.close(resolve)));
+    closing.add(() => Promise.resolve(server.closeAllConnections()));
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    publisher = createClient({ url: replica.url, token: tokenOf('publisher') }).connect();
+    closing.add(() => Promise.resolve(publisher.close()));
+    context = await browser.newContext();
+    const settings = JSON.stringify({ url: `http://127.0.0.1:${path.port}`, token: tokenOf('ann') });
+    page = await context.newPage();
+    await page.goto(origin);
+    await page.evaluate(`localStorage.setItem('settings', ${JSON.stringify(settings)})`);
+    await page.goto(`${origin}/list`);
+    await isConnected();
+    await publish(2);
+    await showsAll();
+  });
+  after(() => closing.close());
+
+  const inPage = <Value>(expression: string) => page.evaluate(expression) as Promise<Value>;
+
+  const isConnected = () =>
+    until(async () => (await page.title()) === 'connected', 'the page is connected', 20_000);
+
+  async function publish(count: number): Promise<void> {
+    for (let n = 0; n < count; n++) await publisher.topic('list').publish(++published);
+  }
+
+  /** The list of the page is the log. */
+  async function showsAll(): Promise<void> {
+    const { messages, sequence } = await publisher.topic('list').history({ limit: 1000 });
+    await until(
+      async () => (await inPage<PageWindow['list']>('list')).at(-1)?.[0] === sequence,
+      'all arrives',
+      20_000,
+    );
+    assert.deepEqual(
+      await inPage<PageWindow['list']>('list'),
+      messages.map((message) => [message.sequence, message.payload]),
+    );
+  }
+
+  /** How often the service has stored a payload. */
+  async function stored(payload: unknown): Promise<number> {
+    const { messages } = await publisher.topic('list').history({ limit: 1000 });
+    return messages.filter((message) => message.payload === payload).length;
+  }
+
+  async function goOffline(): Promise<void> {
+    path.state.isRefusing = true;
+    path.cut();
+    await until(async () => (await page.title()) !== 'connected', 'the page is offline');
+  }
+
+  it('has everything in order, and publishes once, when the page was offline', async () => {
+    await goOffline();
+    await publish(3);
+    await inPage("void client.topic('list').publish('from the page')");
+    path.heal();
+    await isConnected();
+    await until(async () => (await stored('from the page')) === 1, 'the queued message', 20_000);
+    await showsAll();
+  });
+
+  it('has everything in order when the page was reloaded', async () => {
+    const reloaded = page.reload();
+    await publish(3);
+    await reloaded;
+    await isConnected();
+    await publish(1);
+    await showsAll();
+  });
+
+  it('publishes what waited when it was closed, once, after it was opened again', async () => {
+    await goOffline();
+    await inPage("void client.topic('list').publish('from a closed page')");
+    await until(async () => (await inPage<number>(stillStored)) === 1, 'it is in IndexedDB');
+    await page.close();
+    await publish(2);
+    path.heal();
+    page = await context.newPage();
+    await page.goto(`${origin}/list`);
+    await isConnected();
+    await until(async () => (await stored('from a closed page')) === 1, 'the queued message', 20_000);
+    await until(async () => (await inPage<number>(stillStored)) === 0, 'the queue is empty');
+    await page.reload();
+    await isConnected();
+    await publish(1);
+    await showsAll();
+    assert.equal(await stored('from a closed page'), 1);
+  });
+
+  it('has everything in order when the page comes out of the back/forward cache', async () => {
+    await page.goto(`${origin}/other`);
+    await publish(3);
+    await page.goBack({ waitUntil: 'commit' });
+    await until(async () => (await inPage('window.wasCached')) === true, 'the page was cached');
+    await isConnected();
+    await publish(1);
+    await showsAll();
+  });
+
+  it('replaces a dead connection when the network has changed, long before a heartbeat is missing', async () => {
+    path.state.isHeld = true;
+    await inPage("dispatchEvent(new Event('online'))");
+    await until(async () => (await page.title()) !== 'connected', 'the probe is not answered');
+    await publish(2);
+    path.heal();
+    await isConnected();
+    await showsAll();
+  });
+
+  const addressOf = (example: string) =>
+    `${origin}/${example}/?${String(new URLSearchParams({ url: `http://127.0.0.1:${path.port}`, token: tokenOf('ann') }))}`;
+
+  it('opens one socket in React StrictMode, shows messages and users, and closes it with the last component', async () => {
+    const chat = await context.newPage();
+    const sockets: WebSocket[] = [];
+    chat.on('websocket', (socket) => sockets.push(socket));
+    await publisher.topic('chat').publish({ text: 'before' });
+    await chat.goto(addressOf('react-chat'));
+    await chat.getByText('before').waitFor();
+    await chat.getByRole('button').click();
+    await chat.getByText('from React').waitFor();
+    publisher.topic('chat').subscribe();
+    await until(
+      async () => (await chat.locator('#users').textContent()) === 'ann publisher',
+      'both are there',
+    );
+    assert.equal(await chat.locator('#state').textContent(), 'connected');
+    assert.deepEqual(await chat.locator('li').allTextContents(), ['before', 'from React']);
+    assert.equal(sockets.length, 1);
+    await chat.evaluate('leave()');
+    await until(() => sockets[0]!.isClosed(), 'the socket is closed');
+    assert.equal(sockets.length, 1);
+    await chat.close();
+  });
+
+  it('works in a page without a build', async () => {
+    const chat = await context.newPage();
+    await chat.goto(addressOf('chat-page'));
+    await chat.getByRole('textbox').fill('from a page');
+    await chat.getByRole('button').click();
+    await chat.getByText('from a page').waitFor();
+    assert.equal(await chat.locator('#state').textContent(), 'connected');
+    await chat.close();
+  });
+});
+
+/** The number of messages in the page's outbox. */
+const stillStored = `new Promise((resolve) => {
+  const request = indexedDB.open('rtc_outbox', 1);
+  request.onsuccess = () => {
+    const database = request.result;
+    const count = database.transaction('outgoing').objectStore('outgoing').count();
+    count.onsuccess = () => { database.close(); resolve(count.result); };
+  };
+})`;

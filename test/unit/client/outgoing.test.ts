@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { ClientError } from '../../../client/client-error.js';
+import { Outgoing, type OutgoingItem, type OutgoingStore } from '../../../client/outgoing.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+interface Sent {
+  readonly key: string;
+  answer(receipt: unknown): void;
+  refuse(error: ClientError): void;
+}
+
+/** A store that keeps items in memory, and notes in which state they were stored. */
+class MemoryOutbox implements OutgoingStore {
+  readonly items = new Map<string, OutgoingItem>();
+  load = () => Promise.resolve([...this.items.values()]);
+  put = (item: OutgoingItem) => Promise.resolve(void this.items.set(item.body.key, { ...item }));
+  remove = (key: string) => Promise.resolve(void this.items.delete(key));
+}
+
+describe('[CLIENT] the outgoing queue', () => {
+  let clock: FakeClock;
+  let sent: Sent[];
+  let unknown: OutgoingItem[];
+  let isConnected: boolean;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    sent = [];
+    unknown = [];
+    isConnected = false;
+  });
+
+  function queueOf(options: { max?: number; store?: OutgoingStore } = {}): Outgoing {
+    return new Outgoing(
+      {
+        request: (_, body) =>
+          new Promise((answer, refuse) => sent.push({ key: (body as { key: string }).key, answer, refuse })),
+        isConnected: () => isConnected,
+        clock,
+        onUnknown: (item) => unknown.push(item),
+        onError: (error) => assert.fail(error),
+      },
+      { max: 100, maxBytes: 10_000, windowMs: 60_000, inFlightMax: 2, store: undefined, ...options },
+    );
+  }
+
+  const item = (key: string): OutgoingItem => ({ command: 'publish', body: { key, topic: 't', payload: 1 } });
+  const keys = () => sent.map(({ key }) => key);
+  const lost = () => new ClientError('not_connected', 'lost');
+  async function connect(queue: Outgoing): Promise<void> {
+    isConnected = true;
+    queue.connected();
+    await clock.settle();
+  }
+  async function disconnect(): Promise<void> {
+    isConnected = false;
+    for (const { refuse } of sent.splice(0)) refuse(lost());
+    await clock.settle();
+  }
+
+  it('sends in the order of the calls, no more at a time than it may', async () => {
+    const queue = queueOf();
+    const receipts = ['a', 'b', 'c'].map((key) => queue.add(item(key)));
+    assert.deepEqual(keys(), []);
+    await connect(queue);
+    assert.deepEqual(keys(), ['a', 'b']);
+    sent[0]!.answer('stored');
+    assert.equal(await receipts[0], 'stored');
+    await clock.settle();
+    assert.deepEqual(keys(), ['a', 'b', 'c']);
+  });
+
+  it('sends again what was not answered, with the same key, before what waits', async () => {
+    const queue = queueOf();
+    for (const key of ['a', 'b', 'c']) void queue.add(item(key));
+    await connect(queue);
+    await disconnect();
+    await connect(queue);
+    assert.deepEqual(keys(), ['a', 'b']);
+  });
+
+  it('waits as long as the service asks when it is busy, and gives other refusals to the caller', async () => {
+    const queue = queueOf();
+    const refused = assert.rejects(queue.add(item('a')), { code: 'forbidden' });
+    void queue.add(item('b'));
+    await connect(queue);
+    sent[0]!.refuse(new ClientError('forbidden', 'no'));
+    sent[1]!.refuse(new ClientError('busy', 'later', { retryAfterMs: 700 }));
+    await refused;
+    await clock.advance(699);
+    assert.equal(sent.length, 2);
+    await clock.advance(1);
+    assert.deepEqual(keys(), ['a', 'b', 'b']);
+  });
+
+  it('does not send again what the service may have forgotten: its outcome is unknown', async () => {
+    const queue = queueOf();
+    const unconfirmed = assert.rejects(queue.add(item('a')), { code: 'unknown' });
+    await connect(queue);
+    await disconnect();
+    const never = queue.add(item('b'));
+    await clock.advance(60_001);
+    await connect(queue);
+    await unconfirmed;
+    // What was never sent has no window.
+    assert.deepEqual(keys(), ['b']);
+    sent[0]!.answer(1);
+    assert.equal(await never, 1);
+  });
+
+  it('marks a message as sent in its store before it is sent, and removes it when it is confirmed', async () => {
+    const store = new MemoryOutbox();
+    const queue = queueOf({ store });
+    const receipt = queue.add(item('a'));
+    await clock.settle();
+    assert.equal(store.items.get('a')?.sentAt, undefined);
+    await connect(queue);
+    assert.deepEqual(keys(), ['a']);
+    assert.equal(store.items.get('a')?.sentAt, clock.wallTime());
+    sent[0]!.answer(1);
+    await receipt;
+    await clock.settle();
+    assert.equal(store.items.size, 0);
+  });
+
+  it('sends first what an earlier page has left, and returns what is too old as unknown', async () => {
+    const store = new MemoryOutbox();
+    const queue = queueOf({ store });
+    await store.put({ ...item('old'), sentAt: clock.wallTime() - 60_001 });
+    await store.put({ ...item('sent'), sentAt: clock.wallTime() - 1000 });
+    await store.put(item('waiting'));
+    void queue.add(item('new'));
+    await connect(queue);
+    sent[0]!.answer(1);
+    sent[1]!.answer(1);
+    await clock.settle();
+    assert.deepEqual(keys(), ['sent', 'waiting', 'new']);
+    assert.deepEqual(
+      unknown.map(({ body }) => body.key),
+      ['old'],
+    );
+    assert.deepEqual([...store.items.keys()], ['new']);
+  });
+
+  it('keeps what is not confirmed in its store when it is closed', async () => {
+    const store = new MemoryOutbox();
+    const queue = queueOf({ store });
+    const closed = assert.rejects(queue.add(item('a')), { code: 'closed' });
+    await connect(queue);
+    queue.close();
+    await closed;
+    assert.deepEqual([...store.items.keys()], ['a']);
+    await assert.rejects(queue.add(item('b')), { code: 'closed' });
+  });
+
+  it('refuses a second message with a key that waits, and more messages than it holds', async () => {
+    const queue = queueOf({ max: 1 });
+    void queue.add(item('a'));
+    await assert.rejects(queue.add(item('a')), { code: 'conflict', field: 'key' });
+    await assert.rejects(queue.add(item('b')), { code: 'queue_full', limit: 1 });
+  });
+});

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { Backoff } from '../../../client/backoff.js';
+import { checkSize, sizeOf } from '../../../client/message-size.js';
+import { ConnectionMonitor } from '../../../client/monitor.js';
+import { SavedState } from '../../../client/saved-state.js';
+import type { StateStore } from '../../../client/state-store.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+describe('[CLIENT] the back-off', () => {
+  const options = { baseDelayMs: 100, factor: 2, maxDelayMs: 500, maxAttempts: 5 };
+
+  it('chooses a moment in a window that doubles up to its maximum, and ends after the last attempt', () => {
+    const latest = new Backoff(options, () => 1);
+    assert.deepEqual(
+      Array.from({ length: 6 }, () => latest.nextDelayMs()),
+      [100, 200, 400, 500, 500, undefined],
+    );
+    const earliest = new Backoff(options, () => 0);
+    assert.equal(earliest.nextDelayMs(), 0);
+  });
+
+  it('keeps to the delay and the window that the service names', () => {
+    const backoff = new Backoff(options, () => 0.5);
+    assert.equal(backoff.nextDelayMs(3000), 3050);
+    assert.equal(backoff.nextDelayMs(0, 10_000), 5000);
+  });
+
+  it('begins anew after a reset', () => {
+    const backoff = new Backoff(options, () => 1);
+    backoff.nextDelayMs();
+    backoff.nextDelayMs();
+    backoff.reset();
+    assert.deepEqual([backoff.attempt, backoff.nextDelayMs()], [0, 100]);
+  });
+});
+
+describe('[CLIENT] the size of a payload', () => {
+  it('counts bytes of UTF-8, and binary parts', () => {
+    assert.equal(sizeOf('é'), 4);
+    assert.equal(sizeOf({ a: 1 }), 7);
+    assert.equal(sizeOf({ data: new Uint8Array(100) }), 110);
+    assert.equal(sizeOf({ data: Buffer.alloc(100) }), 110);
+    assert.equal(sizeOf(undefined), 0);
+  });
+
+  it('is refused above the limit, with limit and size', () => {
+    assert.throws(() => checkSize('123456789', 10), { code: 'message_too_large', limit: 10, size: 11 });
+    checkSize('12345678', 10);
+  });
+});
+
+describe('[CLIENT] the monitor', () => {
+  it('counts the disconnects of five minutes, with how long the connections had lasted', async () => {
+    const clock = new FakeClock();
+    const monitor = new ConnectionMonitor(clock);
+    for (const [durationMs, reason] of [
+      [400_000, 'transport close'],
+      [1000, 'ping timeout'],
+    ] as const) {
+      monitor.connected();
+      await clock.advance(durationMs);
+      monitor.disconnected(reason);
+    }
+    // A failed attempt is no disconnect.
+    monitor.disconnected('connect timeout');
+    assert.deepEqual(monitor.report().disconnects, {
+      count: 2,
+      averageDurationMs: 200_500,
+      reasons: ['transport close', 'ping timeout'],
+    });
+    await clock.advance(299_500);
+    assert.deepEqual(monitor.report().disconnects.reasons, ['ping timeout']);
+    await clock.advance(1000);
+    assert.deepEqual(monitor.report().disconnects, { count: 0, averageDurationMs: undefined, reasons: [] });
+  });
+
+  it('has quantiles of the latency', () => {
+    const monitor = new ConnectionMonitor(new FakeClock());
+    assert.equal(monitor.report().latencyMs.p50, undefined);
+    for (let ms = 1; ms <= 100; ms++) monitor.pong(ms);
+    assert.deepEqual(monitor.report().latencyMs, { last: 100, p50: 51, p95: 96, p99: 100 });
+  });
+});
+
+describe('[CLIENT] the saved state', () => {
+  const position = { epoch: 'e', sequence: 7 };
+  let clock: FakeClock;
+  let values: Map<string, string>;
+  let failures: string[];
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    values = new Map();
+    failures = [];
+  });
+
+  const stateOf = (store: Partial<StateStore> = {}) =>
+    new SavedState(
+      { clock, topics: () => ['news'], onError: ({ code }) => failures.push(code) },
+      {
+        getItem: (key) => values.get(key),
+        setItem: (key, value) => void values.set(key, value),
+        removeItem: (key) => values.delete(key),
+        ...store,
+      },
+      'rtc_state',
+      300_000,
+    );
+
+  function saved(): SavedState {
+    const state = stateOf();
+    void state.load();
+    state.setPosition('news', position);
+    state.setSession('s1');
+    return state;
+  }
+
+  it('is read by the next page, for five minutes', async () => {
+    saved();
+    await clock.advance(300_000);
+    const next = stateOf();
+    void next.load();
+    assert.deepEqual([next.position('news'), next.sessionId, next.topics], [position, 's1', ['news']]);
+    await clock.advance(1);
+    const late = stateOf();
+    void late.load();
+    assert.deepEqual([late.position('news'), late.sessionId], [undefined, undefined]);
+    assert.equal(values.size, 0);
+  });
+
+  it('is not valid when it comes from the future, because the clock was set back', () => {
+    saved();
+    clock = new FakeClock(5000, 1_600_000_000_000);
+    const next = stateOf();
+    void next.load();
+    assert.equal(next.position('news'), undefined);
+  });
+
+  it('is not needed: what cannot be read or written is reported, and the client goes on', async () => {
+    values.set('rtc_state', '{"positions":');
+    const state = stateOf({
+      setItem: () => {
+        throw new Error('the quota is exceeded');
+      },
+    });
+    void state.load();
+    state.setPosition('news', position);
+    assert.deepEqual(failures, ['store_failed', 'store_failed']);
+    assert.deepEqual(state.position('news'), position);
+    await stateOf({ getItem: () => Promise.reject(new Error('away')) }).load();
+    assert.equal(failures.length, 3);
+  });
+
+  it('is written once at a time to a slow store, and the newest state is written last', async () => {
+    const writes: ((value: void) => void)[] = [];
+    const state = stateOf({
+      setItem: (key, value) =>
+        new Promise<void>((resolve) => writes.push(resolve)).then(() => void values.set(key, value)),
+    });
+    void state.load();
+    for (let sequence = 1; sequence <= 5; sequence++) state.setPosition('news', { epoch: 'e', sequence });
+    assert.equal(writes.length, 1);
+    writes[0]!();
+    await clock.settle();
+    assert.equal(writes.length, 2);
+    writes[1]!();
+    await clock.settle();
+    assert.equal(writes.length, 2);
+    assert.match(values.get('rtc_state')!, /"sequence":5/);
+  });
+});
