@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import { completionCommand } from './commands/completion.js';
 import { configCommand, configDocumentCommands } from './commands/config.js';
+import { emergencyCommand } from './commands/emergency.js';
+import { doctorCommand } from './commands/doctor.js';
 import { decodeCommand } from './commands/decode.js';
 import { connectionsCommand, topicsCommand } from './commands/lists.js';
 import { profileCommand } from './commands/profile.js';
@@ -36,6 +38,8 @@ export function program(): Command {
     topicsCommand(),
     connectionsCommand(),
     sessionsCommand(),
+    doctorCommand(),
+    emergencyCommand(),
     completionCommand(rtc),
   ];
   for (const command of commands) rtc.addCommand(command);

@@ -65,10 +65,20 @@ export function runWithService(
   work: (context: ServiceContext) => Promise<ExitCode | void>,
 ): Promise<void> {
   return runCommand(options, async (out) => {
-    const config = configOf(command);
-    const target = await resolveTarget(options, kind, (wanted) => signedToken(wanted, config));
+    const target = await targetOf(command, options, kind);
     return work({ target, terminal: out, timeoutMs: options.timeout });
   });
+}
+
+/** The service that the options, the variables, the profiles and the settings mean. */
+export function targetOf(
+  command: Command,
+  options: TargetOptions,
+  kind: TokenKind,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<Target> {
+  const config = configOf(command);
+  return resolveTarget(options, kind, (wanted) => signedToken(wanted, config), environment);
 }
 
 /** `rtc --config <file>` */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Json } from '../support/admin.js';
 import { connectClient } from '../support/clients.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { rtc, rtcEnvironment, RtcProcess, rtcProgram, scratch, validJson } from '../support/rtc.js';
@@ -14,6 +15,12 @@ interface Message {
 }
 
 const error = /"code":"(\w+)"/;
+
+async function doctorCodes(args: readonly string[]): Promise<{ readonly codes: string[] }> {
+  const result = await rtc(['doctor', '--json', ...args]);
+  const { checks } = validJson<{ checks: { code: string | null }[] }>('rtc doctor', result)[0]!;
+  return { codes: checks.flatMap(({ code }) => code ?? []) };
+}
 
 describe('[CLI] rtc with a service', function () {
   this.timeout(60_000);
@@ -222,6 +229,38 @@ describe('[CLI] rtc with a service', function () {
     );
     assert.deepEqual([...packages].sort(), ['commander', 'ws']);
     assert.deepEqual(stderr.match(/dist\/server\/(?!cli\/)\S+/g), null);
+  });
+
+  it('switches what operators switch, with a reason, and shows it', async () => {
+    const olga = { ...target, ADMIN_TOKEN: tokenOf('olga', { roles: ['operator'] }) };
+    const emergency = async (...args: string[]) => {
+      const result = await rtc(['emergency', ...args, '--json'], olga);
+      assert.equal(result.code, 0, result.stderr);
+      return validJson<Json>(`rtc emergency ${args[0]}`, result)[0]!;
+    };
+    const closed = await emergency('close', '--reason', 'a storm');
+    assert.equal(closed['accepts_connections'], false);
+    assert.match((await rtc(['emergency'], olga)).stdout, /refused[\s\S]*olga.*a storm/);
+    assert.equal((await emergency('open'))['accepts_connections'], true);
+    assert.equal((await emergency('mode', 'maintenance'))['mode'], 'maintenance');
+    assert.equal((await emergency('mode', 'normal'))['mode'], 'normal');
+    assert.deepEqual((await emergency('freeze', 'a/b'))['frozen_topics'], ['a/b']);
+    assert.deepEqual((await emergency('unfreeze', 'a/b'))['frozen_topics'], []);
+    assert.equal((await emergency('presence', 'shed'))['presence'], 'shed');
+    assert.equal((await emergency('presence', 'restore'))['presence'], 'on');
+    const rates = await emergency('rates', '--user-rps', '50');
+    assert.deepEqual(rates['rate_limits'], { connection_rps: 0, user_rps: 50 });
+    const { codes } = await doctorCodes(['--url', replica.url]);
+    assert.deepEqual(codes, ['RTC-SWITCH-05']);
+    assert.deepEqual((await emergency('rates', '--reset'))['rate_limits'], {
+      connection_rps: 0,
+      user_rps: 0,
+    });
+    assert.equal((await rtc(['emergency', 'rates'], olga)).code, 2);
+    assert.equal((await emergency('disconnect', 'nobody'))['disconnected'], 0);
+    assert.equal((await emergency('notify', 'hello', '--level', 'warning'))['notified'], 0);
+    assert.equal((await emergency('status'))['mode'], 'normal');
+    assert.equal((await rtc(['emergency', 'close'], { ...target, ADMIN_TOKEN: admin })).code, 1);
   });
 
   it('starts the service, which ends as it does by itself', async () => {

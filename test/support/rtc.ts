@@ -68,8 +68,9 @@ export function rtc(
   args: readonly string[],
   environment: NodeJS.ProcessEnv = {},
   input = '',
+  limitMs?: number,
 ): Promise<RtcResult> {
-  return new RtcProcess(args, environment, input).ended();
+  return new RtcProcess(args, environment, input).ended(limitMs);
 }
 
 /** The result of a command with `--json`, one value for each line. @throws Error if it does not fit docs/cli.schema.json */
