@@ -5,6 +5,7 @@ import { emergencyCommand } from './commands/emergency.js';
 import { doctorCommand } from './commands/doctor.js';
 import { decodeCommand } from './commands/decode.js';
 import { connectionsCommand, topicsCommand } from './commands/lists.js';
+import { loadTestCommand } from './commands/load-test.js';
 import { profileCommand } from './commands/profile.js';
 import { historyCommand, traceCommand } from './commands/read-log.js';
 import { directCommand, publishCommand } from './commands/send.js';
@@ -40,6 +41,7 @@ export function program(): Command {
     sessionsCommand(),
     doctorCommand(),
     emergencyCommand(),
+    loadTestCommand(),
     completionCommand(rtc),
   ];
   for (const command of commands) rtc.addCommand(command);

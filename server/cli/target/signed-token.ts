@@ -7,30 +7,35 @@ import type { TokenKind } from './target.js';
 const ttlSecs = 600;
 
 /** The claims that a service with these settings wants, for any user. */
-export interface GrantedClaims {
+interface GrantedClaims {
   readonly sub: string;
   readonly roles: readonly string[];
   readonly topics?: readonly string[];
 }
 
-/** Signs a token with the secret of the settings. Undefined if the settings have none. */
-export function signToken(
-  claims: GrantedClaims,
-  { config, ttlSecs: seconds = ttlSecs }: { readonly config: string | undefined; readonly ttlSecs?: number },
-): string | undefined {
+/** Signs tokens with the secret of the settings. Undefined if the settings have none. */
+export function tokenSigner({
+  config,
+  ttlSecs: seconds = ttlSecs,
+}: {
+  readonly config: string | undefined;
+  readonly ttlSecs?: number;
+}): ((claims: GrantedClaims) => string) | undefined {
   const { auth } = loadSettings(process.env, config);
-  if (auth.jwtSecret === undefined) return undefined;
-  return jwt.sign(claims, auth.jwtSecret, {
-    expiresIn: seconds,
-    ...(auth.issuer !== undefined && { issuer: auth.issuer }),
-    ...(auth.audience !== undefined && { audience: auth.audience }),
-  });
+  const { jwtSecret } = auth;
+  if (jwtSecret === undefined) return undefined;
+  return (claims) =>
+    jwt.sign(claims, jwtSecret, {
+      expiresIn: seconds,
+      ...(auth.issuer !== undefined && { issuer: auth.issuer }),
+      ...(auth.audience !== undefined && { audience: auth.audience }),
+    });
 }
 
 /** A token for one command of the user of this machine. */
 export function ownToken(kind: TokenKind, config: string | undefined): string | undefined {
   const roles = kind === 'operator' ? ['user', 'admin'] : ['user'];
-  return signToken({ sub: `rtc-${userName()}`, roles }, { config });
+  return tokenSigner({ config })?.({ sub: `rtc-${userName()}`, roles });
 }
 
 function userName(): string {
