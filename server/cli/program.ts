@@ -13,6 +13,7 @@ import { sessionsCommand } from './commands/sessions.js';
 import { startCommand } from './commands/start.js';
 import { tailCommand } from './commands/tail.js';
 import { tokenCommand } from './commands/token.js';
+import { topCommand } from './commands/top.js';
 import { connectCommand } from './connect.js';
 
 /**
@@ -42,6 +43,7 @@ export function program(): Command {
     doctorCommand(),
     emergencyCommand(),
     loadTestCommand(),
+    topCommand(),
     completionCommand(rtc),
   ];
   for (const command of commands) rtc.addCommand(command);

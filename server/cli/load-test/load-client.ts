@@ -112,6 +112,9 @@ export class LoadClient {
         break;
       case 'answer':
         this.onAnswer(seen.id, seen.answer);
+        break;
+      case 'other':
+        break;
     }
   }
 

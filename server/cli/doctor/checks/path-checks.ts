@@ -70,7 +70,7 @@ export function messageChecks(
   const all = new Set([...known, ...checks.flatMap(({ code }) => code ?? [])]);
   for (const found of probe.failures) {
     const check = checkOf(found, all);
-    if (check?.code == null || all.has(check.code)) continue;
+    if (check === undefined || check.code === null || all.has(check.code)) continue;
     all.add(check.code);
     checks.push(check);
   }
