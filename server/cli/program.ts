@@ -8,6 +8,7 @@ import { connectionsCommand, topicsCommand } from './commands/lists.js';
 import { loadTestCommand } from './commands/load-test.js';
 import { profileCommand } from './commands/profile.js';
 import { historyCommand, traceCommand } from './commands/read-log.js';
+import { redisCommand } from './commands/redis.js';
 import { directCommand, publishCommand } from './commands/send.js';
 import { sessionsCommand } from './commands/sessions.js';
 import { startCommand } from './commands/start.js';
@@ -40,6 +41,7 @@ export function program(): Command {
     topicsCommand(),
     connectionsCommand(),
     sessionsCommand(),
+    redisCommand(),
     doctorCommand(),
     emergencyCommand(),
     loadTestCommand(),
