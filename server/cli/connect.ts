@@ -1,5 +1,6 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import WebSocket from 'ws';
+import { payloadOf, readCount, readTime } from './arguments.js';
 
 /** Options of `rtc connect`. */
 export interface ConnectOptions {
@@ -180,23 +181,4 @@ function addressOf(url: string, { token, session }: ConnectOptions): string {
   if (token !== undefined) address.searchParams.set('token', token);
   if (session !== undefined) address.searchParams.set('session_id', session);
   return address.href;
-}
-
-function payloadOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-function readTime(text: string): number {
-  const [, value, unit] = /^(\d+)(ms|s|m)$/.exec(text) ?? [];
-  if (value === undefined) throw new InvalidArgumentError('It is a number and ms, s or m.');
-  return Number(value) * { ms: 1, s: 1000, m: 60_000 }[unit as 'ms' | 's' | 'm'];
-}
-
-function readCount(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('It is a number from 1.');
-  return Number(text);
 }

@@ -1,4 +1,3 @@
-import { Command } from 'commander';
 import jwt from 'jsonwebtoken';
 import { RefusalError } from '../../shared/errors.js';
 import { readKeys } from '../auth/token-keys.js';
@@ -6,7 +5,7 @@ import { TokenVerifier } from '../auth/token-verifier.js';
 import type { Settings } from '../config/schema.js';
 
 /** The content of a token, and whether a service with these settings accepts it. */
-interface DecodedToken {
+export interface DecodedToken {
   readonly header: unknown;
   readonly payload: unknown;
   /** `expires in 42 s`, `expired since 42 s`, or that it does not expire. */
@@ -15,22 +14,6 @@ interface DecodedToken {
   readonly signature: string;
   /** `accepted`, or the code and text of the refusal. Revocations are not known here. */
   readonly verdict: string;
-}
-
-/** `rtc decode`: shows a token. Only the signature needs a key. */
-export function decodeCommand(load: () => Settings): Command {
-  return new Command('decode')
-    .description('show what a token says, and whether a service with these settings takes it')
-    .argument('<token>', 'the token')
-    .addHelpText(
-      'after',
-      '\nEnds with 0 if it is taken, 1 if not, or if that cannot be checked. Whether it was revoked is not known here.',
-    )
-    .action((token: string) => {
-      const decoded = decode(token.trim(), load, Date.now());
-      console.log(JSON.stringify(decoded, null, 2));
-      process.exitCode = decoded.verdict === 'accepted' ? 0 : 1;
-    });
 }
 
 /** Reads a token without a key, and checks it with the keys of the settings, if there are any. */

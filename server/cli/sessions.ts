@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { Command } from 'commander';
 import { SettingsError } from '../config/load.js';
 import { parseRedisUrl } from '../config/redis-url.js';
 import type { Settings } from '../config/schema.js';
@@ -10,14 +9,15 @@ import { progressDisplay } from './progress-display.js';
 import { RestoreCheckpoint } from './restore-checkpoint.js';
 import { sessionsAt, sessionsInRedis, type SessionSource } from './session-source.js';
 
-interface PlaceOptions {
+export interface PlaceOptions {
   readonly url?: string;
   readonly token?: string;
   readonly redis?: string;
   readonly quiet?: true;
+  readonly json?: true;
 }
 
-interface RestoreOptions extends PlaceOptions {
+export interface RestoreOptions extends PlaceOptions {
   readonly overwrite?: true;
   readonly resume?: true;
 }
@@ -27,42 +27,18 @@ const exitCodes = { done: 0, failed: 1, settings: 2, invalidSessions: 3, interru
 /** Sessions between two writes of the progress file for `--resume`. */
 const checkpointEvery = 5000;
 
-/** `rtc sessions backup` and `rtc sessions restore`. */
-export function sessionsCommand(load: () => Settings): Command {
-  const command = new Command('sessions').description('back up and restore the sessions of clients');
-  placed(command.command('backup'))
-    .description('write all sessions to a file; the file is written completely or not at all')
-    .argument('<file>', 'for example sessions.json')
-    .action(async (file: string, options: PlaceOptions) => {
-      process.exitCode = await run(options, load, (place) => backup(place, file, options));
-    });
-  placed(command.command('restore'))
-    .description(
-      'write the sessions of a backup, or of a plain JSON array; each is good for sessions.ttl_secs',
-    )
-    .argument('<file>', 'what rtc sessions backup or GET /admin/sessions/backup wrote')
-    .option('--overwrite', 'also where the stored session is newer')
-    .option('--resume', 'continue where an interrupted restore of this file ended (<file>.progress)')
-    .action(async (file: string, options: RestoreOptions) => {
-      process.exitCode = await run(options, load, (place) => restore(place, file, options));
-    });
-  return command;
+/** `rtc sessions backup`. Resolves to the exit code. */
+export function backupSessions(file: string, options: PlaceOptions, load: () => Settings): Promise<number> {
+  return run(options, load, (place) => backup(place, file, options));
 }
 
-function placed(command: Command): Command {
-  return command
-    .option('--redis <url>', 'go to this Redis; else to REDIS_URL of the settings. The service may be down')
-    .option('--url <url>', 'go through the admin API of a replica instead: http://localhost:8081')
-    .option('-t, --token <token>', 'token of an admin, with --url; else the variable TOKEN')
-    .option('-q, --quiet', 'no progress and no result, only errors')
-    .addHelpText(
-      'after',
-      [
-        '',
-        'Ends with 0: done; 1: failed, where a message says how far it came; 2: an option or a setting is wrong;',
-        '3: done, except for sessions that are not valid (listed); 130: interrupted by Ctrl-C.',
-      ].join('\n'),
-    );
+/** `rtc sessions restore`. Resolves to the exit code. */
+export function restoreSessions(
+  file: string,
+  options: RestoreOptions,
+  load: () => Settings,
+): Promise<number> {
+  return run(options, load, (place) => restore(place, file, options));
 }
 
 async function run(
@@ -103,7 +79,7 @@ async function open(options: PlaceOptions, load: () => Settings): Promise<Sessio
   return sessionsInRedis(redis, settings);
 }
 
-async function backup(place: SessionSource, file: string, { quiet }: PlaceOptions): Promise<number> {
+async function backup(place: SessionSource, file: string, { quiet, json }: PlaceOptions): Promise<number> {
   const display = progressDisplay({ quiet: quiet === true });
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
@@ -124,7 +100,8 @@ async function backup(place: SessionSource, file: string, { quiet }: PlaceOption
     display.end();
     process.off('SIGINT', onInterrupt);
   }
-  if (!quiet) console.log(`${sessions} sessions backed up`);
+  if (json) console.log(JSON.stringify({ file, sessions }));
+  else if (!quiet) console.log(`${sessions} sessions backed up`);
   return exitCodes.done;
 }
 
@@ -173,14 +150,16 @@ async function restore(place: SessionSource, file: string, options: RestoreOptio
   return report(work.progress, options);
 }
 
-function report(progress: RestoreProgress, { quiet }: RestoreOptions): number {
+function report(progress: RestoreProgress, { quiet, json }: RestoreOptions): number {
   for (const { index, id, field, rule } of progress.errors) {
     const name = id === undefined ? '' : ` (${id})`;
     process.stderr.write(`session ${index}${name}: ${field === '' ? '' : `${field}: `}${rule}\n`);
   }
   const more = progress.invalid - progress.errors.length;
   if (more > 0) process.stderr.write(`and ${more} more that are not valid\n`);
-  if (!quiet) console.log(summary(progress));
+  const { restored, kept, invalid, errors } = progress;
+  if (json) console.log(JSON.stringify({ restored, kept, invalid, errors }));
+  else if (!quiet) console.log(summary(progress));
   return progress.invalid > 0 ? exitCodes.invalidSessions : exitCodes.done;
 }
 

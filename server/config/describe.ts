@@ -1,9 +1,19 @@
+import { camelCase } from './camel-case.js';
 import type { Settings } from './schema.js';
 import { settingList, type SettingDescription } from './setting-list.js';
 
 /** The settings without secrets, for display. */
 export function publicSettings(settings: Settings): object {
   return JSON.parse(JSON.stringify(settings, hideSecret)) as object;
+}
+
+/** The value of one setting without secrets, for display. */
+export function hiddenValue(key: string, value: unknown): unknown {
+  return value === undefined
+    ? undefined
+    : (JSON.parse(JSON.stringify({ [camelCase(key)]: value }, hideSecret)) as Record<string, unknown>)[
+        camelCase(key)
+      ];
 }
 
 function hideSecret(key: string, value: unknown): unknown {

@@ -48,7 +48,7 @@ export function loadSettings(environment: NodeJS.ProcessEnv, file?: string): Set
  *
  * @throws SettingsError as {@link loadSettings}
  */
-function loadWritten(
+export function loadWritten(
   environment: NodeJS.ProcessEnv,
   file?: string,
 ): { readonly written: WrittenSettings; readonly sources: ReadonlyMap<string, string> } {

@@ -4,7 +4,8 @@ import { loadSettings, RefusalError, Service, type Hooks } from '../../server/in
 
 /**
  * A program that embeds the service with hooks, for tests. The fault switch: `onPublish` throws for the
- * topics listed in the file `FAULTS`, one per line, and `onSubscribe` for those after `subscribe `.
+ * topics listed in the file `FAULTS`, one per line, and `onSubscribe` for those after `subscribe `. While it has the line
+ * `block`, the event loop is blocked most of the time.
  */
 const faultsFile = process.env['FAULTS'] ?? '';
 const faults = (): string[] =>
@@ -40,10 +41,20 @@ const hooks: Hooks = {
   },
 };
 
+const blockedMs = 600;
+
+/** A program that computes where it should not. */
+function block(): void {
+  if (!faults().includes('block')) return;
+  const end = performance.now() + blockedMs;
+  while (performance.now() < end);
+}
+
 async function main(): Promise<void> {
   const service = new Service(loadSettings(process.env), { hooks });
   process.on('SIGTERM', () => void service.close().then(() => process.exit(0)));
   await service.start();
+  setInterval(block, 200);
 }
 
 void main();

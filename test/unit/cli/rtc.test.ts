@@ -8,7 +8,7 @@ import { root } from '../../support/root.js';
 /** Runs `rtc` with only these variables. */
 function rtc(environment: NodeJS.ProcessEnv, ...given: string[]) {
   const { PATH, HOME } = process.env;
-  const program = ['--require', 'tsx/cjs', join(root, 'server', 'cli', 'rtc.ts'), ...given];
+  const program = ['--import', 'tsx', join(root, 'server', 'cli', 'rtc.ts'), ...given];
   const { status, stdout, stderr } = spawnSync(process.execPath, program, {
     cwd: root,
     env: { PATH, HOME, ...environment },

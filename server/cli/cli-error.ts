@@ -1,0 +1,28 @@
+import { exitCodes, type ExitCode } from './exit-codes.js';
+
+/** Ends a command: the text is printed to stderr, with `--json` the error also to stdout. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+
+  constructor(
+    message: string,
+    readonly exitCode: ExitCode,
+    /** As in docs/errors.md; `usage` and `unreachable` are errors of `rtc` itself. */
+    readonly code: string,
+    /** What to do about it. */
+    readonly remedy?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** An argument or a setting is wrong. */
+export function usageError(message: string, remedy?: string): CliError {
+  return new CliError(message, exitCodes.usage, 'usage', remedy);
+}
+
+/** The service does not answer. */
+export function unreachableError(message: string): CliError {
+  const remedy = 'is the address right (--url), and is the service running? rtc doctor looks further';
+  return new CliError(message, exitCodes.unreachable, 'unreachable', remedy);
+}

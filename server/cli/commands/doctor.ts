@@ -1,0 +1,86 @@
+import { Command, Option } from 'commander';
+import { readTime } from '../arguments.js';
+import { CliError } from '../cli-error.js';
+import type { DoctorOptions } from '../doctor/doctor-run.js';
+import { targetOf, withTarget, type ServiceOptions } from '../run-command.js';
+import { addressOf } from '../target/target.js';
+import { terminal } from '../terminal.js';
+
+interface Options extends ServiceOptions, DoctorOptions {
+  readonly adminToken?: string;
+}
+
+const several = (value: string, before: readonly string[]) => [...before, ...value.split(',')];
+
+/** `rtc doctor` */
+export function doctorCommand(): Command {
+  const command = new Command('doctor')
+    .description('look at everything that can be wrong with a service, and say what to do')
+    .option(
+      '--admin-token <token>',
+      'token of an operator, with which it looks; else ADMIN_TOKEN, else the profile, else one it signs',
+    )
+    .addOption(
+      new Option(
+        '--replica <url...>',
+        'single replicas: messages go from each to each, and their settings are compared',
+      ).default([]),
+    )
+    .addOption(
+      new Option('--only <names>', 'these groups and codes only, with commas').default([]).argParser(several),
+    )
+    .addOption(new Option('--skip <names>', 'without these groups and codes').default([]).argParser(several))
+    .addOption(
+      new Option('--wait <time>', 'look again until nothing fails, for at most this time').argParser(
+        readTime,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--idle <time>',
+        'keep a connection idle for this time, to find a proxy that closes it',
+      ).argParser(readTime),
+    )
+    .option('--save <file>', 'write what was seen to a file, without tokens')
+    .option('--from <file>', 'judge what --save has written, without a service')
+    .addOption(
+      new Option('--format <form>', 'form of the report')
+        .choices(['text', 'nagios', 'prometheus'])
+        .default('text'),
+    )
+    .addHelpText(
+      'after',
+      '\nEnds with 0: all well; 1: warnings; 2: failures; 3: it could not look (wrong arguments, a file that cannot be read).',
+    );
+  return withTarget(command, 'user').action(async (options: Options) => {
+    const out = terminal(options);
+    try {
+      const { doctor } = await import('../doctor/doctor-run.js');
+      const targets = async () => {
+        const user = await targetOf(command, options, 'user');
+        const operator = await operatorOf(command, options);
+        return {
+          user,
+          operator: operator.token === undefined ? { ...user } : operator,
+          timeoutMs: options.timeout,
+        };
+      };
+      const replica = options.replica.map(addressOf);
+      process.exitCode = await doctor({ ...options, replica }, targets, out);
+    } catch (error) {
+      const { message, remedy } = error as CliError;
+      out.note(remedy === undefined ? message : `${message}\n  ${remedy}`);
+      if (out.isJson) out.result({ error: { code: 'usage', message } }, () => '');
+      process.exitCode = 3;
+    }
+  });
+}
+
+/** The variable `TOKEN` is that of the user. */
+function operatorOf(
+  command: Command,
+  { adminToken, token: _user, ...options }: Options,
+): ReturnType<typeof targetOf> {
+  const given = adminToken === undefined ? {} : { token: adminToken };
+  return targetOf(command, { ...options, ...given }, 'operator', { ...process.env, TOKEN: '' });
+}

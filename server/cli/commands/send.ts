@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { text as textOf } from 'node:stream/consumers';
+import { Command, Option } from 'commander';
+import { payloadOf, readTime } from '../arguments.js';
+import { CliError } from '../cli-error.js';
+import { exitCodes } from '../exit-codes.js';
+import { runWithService, withTarget, type ServiceContext, type ServiceOptions } from '../run-command.js';
+import { ServiceClient } from '../target/service-client.js';
+import { printable } from '../text-table.js';
+
+interface SendOptions extends ServiceOptions {
+  readonly key?: string;
+  readonly confirm: 'stored' | 'delivered';
+  readonly confirmTimeout?: number;
+  readonly text?: true;
+  readonly trace?: true;
+}
+
+interface PublishAnswer {
+  readonly id: string;
+  readonly topic: string;
+  readonly epoch: string;
+  readonly sequence: number;
+  readonly durability: string;
+  readonly duplicate?: true;
+  readonly delivered?: number;
+  readonly expected?: number;
+}
+
+interface DirectAnswer {
+  readonly id: string;
+  readonly sequence: number;
+  readonly delivered: number;
+  readonly queued: boolean;
+  readonly recipients: number;
+  readonly duplicate?: true;
+}
+
+/** `rtc publish` */
+export function publishCommand(): Command {
+  const command = new Command('publish')
+    .description('publish one message; ends when it is stored')
+    .argument('<topic>', 'the topic')
+    .argument('[payload]', payloadForm);
+  return sending(command).action((topic: string, payload: string | undefined, options: SendOptions) =>
+    runWithService(command, options, 'user', async (context) => {
+      const answer = await send<PublishAnswer>('/api/publish', { topic }, payload, options, context);
+      const { id, epoch, sequence, durability, duplicate, delivered, expected } = answer;
+      context.terminal.result(answer, () => {
+        const confirmed = delivered === undefined ? '' : `, acknowledged by ${delivered} of ${expected}`;
+        return `${topic} ${epoch}:${sequence} ${durability}${duplicate ? ' (a repetition)' : ''}${confirmed}  ${id}`;
+      });
+      // As with `rtc direct`: the answer says who has not confirmed.
+      return delivered === undefined || delivered >= (expected ?? 0) ? exitCodes.done : exitCodes.failed;
+    }),
+  );
+}
+
+/** `rtc direct` */
+export function directCommand(): Command {
+  const command = new Command('direct')
+    .description('send a direct message to a user; it waits in the inbox of a user who is offline')
+    .argument('<user>', 'id of the user')
+    .argument('[payload]', payloadForm);
+  return sending(command).action((to: string, payload: string | undefined, options: SendOptions) =>
+    runWithService(command, options, 'user', async (context) => {
+      const answer = await send<DirectAnswer>('/api/direct', { to }, payload, options, context);
+      context.terminal.result(answer, () => {
+        const { id, delivered, recipients, queued, duplicate } = answer;
+        const where = queued ? 'waits in the inbox' : 'delivered';
+        const counts = recipients === 0 ? 'no connection' : `acknowledged by ${delivered} of ${recipients}`;
+        return `${printable(to)} ${where}, ${counts}${duplicate ? ' (a repetition)' : ''}  ${id}`;
+      });
+      return options.confirm === 'delivered' && answer.delivered === 0 ? exitCodes.failed : exitCodes.done;
+    }),
+  );
+}
+
+const payloadForm = 'JSON, or text if it is not JSON; - or nothing: read from standard input';
+
+function sending(command: Command): Command {
+  return withTarget(command, 'user')
+    .option('-k, --key <key>', 'idempotency key: a repetition with it is stored once')
+    .addOption(
+      new Option(
+        '--confirm <what>',
+        'wait until it is stored, or until it is acknowledged by those it was sent to',
+      )
+        .choices(['stored', 'delivered'])
+        .default('stored'),
+    )
+    .addOption(
+      new Option('--confirm-timeout <time>', 'how long to wait for acknowledgements').argParser(readTime),
+    )
+    .option('--text', 'the payload is text, also if it looks like JSON')
+    .option('--trace', 'trace it: see rtc trace');
+}
+
+async function send<Answer>(
+  path: string,
+  to: object,
+  given: string | undefined,
+  { key = randomUUID(), confirm, confirmTimeout, text, trace }: SendOptions,
+  { target, timeoutMs }: ServiceContext,
+): Promise<Answer> {
+  const written =
+    given === undefined || given === '-' ? (await textOf(process.stdin)).replace(/\n$/, '') : given;
+  const payload = text ? written : payloadOf(written);
+  const client = new ServiceClient(target, { timeoutMs: timeoutMs + (confirmTimeout ?? 0) });
+  try {
+    return await client.ask<Answer>(path, {
+      method: 'POST',
+      body: {
+        ...to,
+        payload,
+        confirm,
+        ...(confirmTimeout !== undefined && { timeout_ms: confirmTimeout }),
+        ...(trace && { trace }),
+      },
+      headers: { 'idempotency-key': `"${key}"` },
+    });
+  } catch (error) {
+    // It may have been stored.
+    if (error instanceof CliError && ['unreachable', 'outcome_unknown', 'timeout'].includes(error.code))
+      throw new CliError(
+        error.message,
+        error.exitCode,
+        error.code,
+        `it may be stored: repeat it with --key ${key}`,
+      );
+    throw error;
+  }
+}

@@ -1,0 +1,35 @@
+import { Command } from 'commander';
+import { configOf, runCommand, withOutput, type OutputOptions } from '../run-command.js';
+import type { CreateOptions } from '../token-run.js';
+
+/** `rtc token create` and `rtc token inspect`. */
+export function tokenCommand(): Command {
+  const command = new Command('token').description('create and inspect tokens');
+  withOutput(command.command('create', { isDefault: true }))
+    .description('print a token that is signed with JWT_SECRET')
+    .requiredOption('-u, --user <id>', 'user id (claim sub)')
+    .option('-r, --role <role...>', 'roles', ['user'])
+    .option(
+      '-t, --topic <pattern...>',
+      'topics the token is restricted to; names are subscribed by the service',
+    )
+    .option('-e, --expires <time>', 'time to live: 15m, 12h, 30d', '12h')
+    .action((options: OutputOptions & CreateOptions) =>
+      runCommand(options, async (terminal) => {
+        const { createToken } = await import('../token-run.js');
+        createToken(options, configOf(command), terminal);
+      }),
+    );
+  withOutput(command.command('inspect'))
+    .description('say what a token says, whether a service with these settings takes it, and if not, why')
+    .argument('[token]', 'the token; - or nothing: read from standard input')
+    .action((token: string | undefined, options: OutputOptions) =>
+      runCommand(options, async (terminal) => {
+        const { inspectToken } = await import('../token-run.js');
+        const { text } = await import('node:stream/consumers');
+        const given = token === undefined || token === '-' ? await text(process.stdin) : token;
+        return inspectToken(given, configOf(command), terminal);
+      }),
+    );
+  return command;
+}

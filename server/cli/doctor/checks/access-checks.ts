@@ -1,0 +1,122 @@
+import { tokenFindingOf } from '../../token-findings.js';
+import { failure, warning, well, type Check, type DoctorCode } from '../codes.js';
+import type { Observations, TokenObservation } from '../observations.js';
+
+/** A certificate that expires within this time is a warning. */
+const certificateNoticeMs = 14 * 86_400_000;
+/** Clocks may differ by this much without a word. */
+const clockNoticeMs = 5000;
+const usualLeewaySecs = 60;
+
+/** Whether the service can be reached at all. */
+export function addressChecks({ url, reach, health, at }: Observations): Check[] {
+  const checks: Check[] = [];
+  const { addresses, problem, status, answer_ms: answerMs, tls } = reach;
+  const { hostname, host, port } = new URL(url);
+  if (addresses.length === 0) return [failure('RTC-ADDRESS-01', problem ?? '', `getent hosts ${hostname}`)];
+  if (tls !== null) {
+    const days = Math.floor((tls.expires_at - at) / 86_400_000);
+    const look = `openssl s_client -connect ${host}${port === '' ? ':443' : ''} </dev/null | openssl x509 -noout -dates -subject`;
+    if (tls.problem !== null)
+      return [failure('RTC-ADDRESS-04', `the certificate is not valid: ${tls.problem}`, look)];
+    if (tls.expires_at - at < certificateNoticeMs)
+      checks.push(warning('RTC-ADDRESS-05', `the certificate expires in ${days} days`, look));
+    else checks.push(well('address', `the certificate is valid for ${days} days`));
+  }
+  if (problem !== null)
+    return [
+      ...checks,
+      failure('RTC-ADDRESS-02', `${url} does not answer: ${problem}`, `curl -v ${url}/health`),
+    ];
+  if (health === null) {
+    const text = `${url}/health answers ${status} with something that is not of the service: another program, or a proxy whose service is down`;
+    return [...checks, failure('RTC-ADDRESS-03', text, `curl -i ${url}/health`)];
+  }
+  checks.push(
+    well(
+      'address',
+      `${url} answers in ${answerMs} ms (version ${health.version}, replica ${health.replica_id})`,
+    ),
+  );
+  if (health.phase !== 'running' && health.redis.state !== 'down')
+    checks.push(warning('RTC-ADDRESS-06', `the replica is ${health.phase}`, 'rtc doctor --wait 60s'));
+  return checks;
+}
+
+/** How far the clock of the service is from this one. */
+export function clockChecks({ probe, reach, admin, health }: Observations): Check[] {
+  if (health === null) return [];
+  const ahead = aheadMs({ probe, reach });
+  if (ahead === null) return [];
+  if (Math.abs(ahead) < clockNoticeMs)
+    return [well('clock', 'the clock of the service and that of this machine agree')];
+  const text = `the clock of the service is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} that of this machine`;
+  const leewayMs = (admin?.settings?.leeway_secs ?? usualLeewaySecs) * 1000;
+  const level = Math.abs(ahead) > leewayMs ? failure : warning;
+  return [level('RTC-CLOCK-01', text, 'timedatectl set-ntp true   # on the machine whose clock is wrong')];
+}
+
+function aheadMs({ probe, reach }: Pick<Observations, 'probe' | 'reach'>): number | null {
+  return probe?.clock_ahead_ms ?? reach.clock_ahead_ms;
+}
+
+/** Both tokens: that of a user, which is examined, and that of an operator, with which the doctor looks. */
+export function tokenChecks(seen: Observations): Check[] {
+  const { health, token, operator } = seen;
+  if (health === null) return [];
+  const checks: Check[] = [];
+  const problem = problemOf(token, seen);
+  if (problem !== undefined) checks.push(...problem);
+  else checks.push(well('token', `the token is accepted (from ${token.source})`));
+  const { refusal } = operator;
+  if (operator.source === null || refusal?.code === 'forbidden') {
+    if (problem === undefined)
+      checks.push(
+        warning(
+          'RTC-TOKEN-09',
+          'without the token of an operator much cannot be looked at',
+          'export ADMIN_TOKEN=$(rtc token create --user "$USER" --role viewer)',
+        ),
+      );
+  } else if (refusal !== null) {
+    const known = new Set(checks.map(({ code }) => code));
+    checks.push(...(problemOf(operator, seen) ?? []).filter(({ code }) => !known.has(code)));
+  }
+  return checks;
+}
+
+/** Undefined: it is accepted. Empty: something else explains the refusal. */
+function problemOf(token: TokenObservation, { probe, reach, at, health }: Observations): Check[] | undefined {
+  const { source, refusal, issued_at: issuedAt, expires_at: expiresAt } = token;
+  if (source === null) {
+    const remedy = 'export TOKEN=$(rtc token create --user ann)';
+    return [
+      failure(
+        'RTC-TOKEN-01',
+        'there is no token: none was given, and there is no secret to sign one',
+        remedy,
+      ),
+    ];
+  }
+  if (refusal === null) return undefined;
+  if (refusal.status !== 401) {
+    // Without Redis since its start, a replica does not know which tokens are revoked.
+    if (refusal.code === 'unavailable' && health?.redis.state === 'down') return [];
+    if (refusal.code === 'rate_limited' || refusal.code === 'forbidden') return [];
+    return [
+      failure(
+        'RTC-MESSAGES-01',
+        `the token cannot be checked: ${refusal.code}: ${refusal.message}`,
+        'rtc doctor --only token',
+      ),
+    ];
+  }
+  const { code, cause, remedy } = tokenFindingOf(refusal);
+  const aheadSecs = (aheadMs({ probe, reach }) ?? 0) / 1000;
+  const nowSecs = at / 1000;
+  // By this clock the token is good: the difference of the clocks is the cause.
+  const isSkewed = Math.abs(aheadSecs) * 1000 >= clockNoticeMs;
+  if (code === 'RTC-TOKEN-02' && isSkewed && expiresAt !== null && expiresAt > nowSecs) return [];
+  if (code === 'RTC-TOKEN-05' && isSkewed && issuedAt !== null && issuedAt <= nowSecs + 1) return [];
+  return [failure(code as DoctorCode, `${cause} (from ${source})`, remedy)];
+}

@@ -1,0 +1,225 @@
+import { failure, warning, well, type Check } from '../codes.js';
+import type { MetricsObservation, Observations } from '../observations.js';
+
+/** A share of a limit from which it is a warning. */
+const nearly = 0.9;
+/** Lag of the event loop, in milliseconds. */
+const lagMs = { warning: 500, failure: 2000 } as const;
+/** A share of connections that read too slowly. */
+const slowShare = 0.1;
+/** Alerts of the last hour are reported. */
+const alertMs = 3_600_000;
+/** Alerts that other checks report, as long as their cause lasts; and those that are no trouble. */
+const explainedAlerts = new Set(['actor_stopped', 'redis_down', 'redis_writes_refused', 'test']);
+
+/** What operators have switched. */
+export function switchChecks({ health, admin }: Observations): Check[] {
+  if (health === null) return [];
+  const checks: Check[] = [];
+  const { mode, accepts_connections: accepts, presence, frozen_topics: frozen } = health;
+  if (mode !== 'normal')
+    checks.push(
+      warning('RTC-SWITCH-01', `an operator has set the mode ${mode}`, `rtc emergency mode normal`),
+    );
+  if (!accepts)
+    checks.push(
+      warning('RTC-SWITCH-02', 'an operator has switched off new connections', 'rtc emergency open'),
+    );
+  if (presence === 'shed')
+    checks.push(
+      warning('RTC-SWITCH-03', 'an operator has switched off presence', 'rtc emergency presence restore'),
+    );
+  if (frozen > 0) {
+    const names = (admin?.frozen ?? []).slice(0, 3);
+    const text = `an operator has frozen ${frozen === 1 ? 'a topic' : `${frozen} topics`}${names.length > 0 ? `: ${names.join(', ')}` : ''}`;
+    checks.push(warning('RTC-SWITCH-04', text, `rtc emergency unfreeze ${names[0] ?? 'TOPIC'}`));
+  }
+  if (admin?.rates_switched_by)
+    checks.push(
+      warning(
+        'RTC-SWITCH-05',
+        `${admin.rates_switched_by} has changed the rates`,
+        'rtc emergency rates --reset',
+      ),
+    );
+  return checks.length === 0 ? [well('switches', 'nothing is switched')] : checks;
+}
+
+/** Connections and time. */
+export function capacityChecks(seen: Observations): Check[] {
+  const { health, admin, upgrade } = seen;
+  if (health === null) return [];
+  const checks: Check[] = [];
+  const max = admin?.settings?.max_connections ?? 0;
+  if (upgrade?.code === 'at_capacity' && health.accepts_connections)
+    checks.push(
+      failure(
+        'RTC-CAPACITY-01',
+        `new connections are refused: ${upgrade.message} (there are ${health.connections})`,
+        'pm2 scale realtime-communication +1   # or: RTC_WEBSOCKET_MAX_CONNECTIONS',
+      ),
+    );
+  else if (max > 0 && health.connections >= max * nearly)
+    checks.push(
+      warning(
+        'RTC-CAPACITY-02',
+        `${health.connections} of ${max} connections are in use`,
+        'pm2 scale realtime-communication +1   # or: RTC_WEBSOCKET_MAX_CONNECTIONS',
+      ),
+    );
+  else checks.push(well('capacity', `${health.connections} connections${max > 0 ? ` of ${max}` : ''}`));
+  const replicas = metricsOf(seen);
+  const slowest = replicas.reduce(
+    (most, { event_loop_lag_ms: { recent_p99: lag } }) => Math.max(most, lag),
+    0,
+  );
+  if (slowest >= lagMs.warning) {
+    const { replica_id: id } = replicas.find((one) => one.event_loop_lag_ms.recent_p99 === slowest)!;
+    const text = `the event loop of ${id} is late by ${Math.round(slowest)} ms (p99 of the last half minute)`;
+    const level = slowest >= lagMs.failure ? failure : warning;
+    checks.push(
+      level(
+        'RTC-CAPACITY-03',
+        text,
+        'node --cpu-prof dist/server/main.js   # a replica more, and what takes its time',
+      ),
+    );
+  } else if (replicas.length > 0)
+    checks.push(well('capacity', `the event loop is late by ${Math.round(slowest)} ms at most`));
+  const slow = replicas.reduce((sum, { outboxes }) => sum + outboxes.slow, 0);
+  const connections = replicas.reduce((sum, one) => sum + one.active_connections, 0);
+  if (slow > 1 && slow > connections * slowShare)
+    checks.push(
+      warning(
+        'RTC-CAPACITY-04',
+        `${slow} of ${connections} clients read too slowly`,
+        "rtc connections --json | jq '.connections | sort_by(-.waiting_bytes)[:5]'",
+      ),
+    );
+  return checks;
+}
+
+/** Redis, as the service sees it. */
+export function redisChecks(seen: Observations): Check[] {
+  const { health } = seen;
+  if (health === null) return [];
+  const { state, outage, writes, memory } = health.redis;
+  if (state === 'none') return [well('redis', 'one replica in memory, without Redis')];
+  const checks: Check[] = [];
+  if (state === 'down') {
+    const why = {
+      stalled: 'it does not answer',
+      password: 'it refuses the user or the password',
+      tls: 'TLS with it fails',
+    };
+    const reason = why[outage as keyof typeof why] ?? 'it is not reached';
+    checks.push(failure('RTC-REDIS-01', `Redis is unavailable: ${reason}`, 'redis-cli -u "$REDIS_URL" ping'));
+  } else if (writes === 'refused')
+    checks.push(
+      failure(
+        'RTC-REDIS-02',
+        'Redis refuses writes',
+        'redis-cli -u "$REDIS_URL" info persistence replication memory',
+      ),
+    );
+  if (memory !== null && memory.level !== 'ample' && state !== 'down') {
+    const level = memory.level === 'scarce' ? warning : failure;
+    checks.push(
+      level(
+        'RTC-REDIS-03',
+        `the memory of Redis is ${memory.level}`,
+        'redis-cli -u "$REDIS_URL" --bigkeys   # and maxmemory',
+      ),
+    );
+  }
+  const policies = metricsOf(seen).flatMap(({ redis }) =>
+    redis.memory === null ? [] : [redis.memory.policy],
+  );
+  const evicting = policies.find((policy) => policy !== 'noeviction' && policy !== '');
+  if (evicting !== undefined)
+    checks.push(
+      failure(
+        'RTC-REDIS-04',
+        `Redis may delete messages and sessions: maxmemory-policy is ${evicting}`,
+        'redis-cli -u "$REDIS_URL" config set maxmemory-policy noeviction',
+      ),
+    );
+  return checks.length === 0 ? [well('redis', 'Redis answers, and keeps what it is given')] : checks;
+}
+
+/** Actors, and alerts. */
+export function actorChecks(seen: Observations): Check[] {
+  const { health, admin, at } = seen;
+  if (health === null) return [];
+  const checks: Check[] = [];
+  const listed = admin?.stopped_actors ?? [];
+  const stopped = Math.max(
+    listed.length,
+    metricsOf(seen).reduce((sum, { actors }) => sum + actors.stopped, 0),
+  );
+  if (stopped > 0) {
+    const [first] = listed;
+    const name = first === undefined ? 'an actor' : `${first.actor_id} on ${first.replica_id}`;
+    const more = stopped > 1 ? ` and ${stopped - 1} more` : '';
+    const error = first?.last_error ? `: ${first.last_error}` : '';
+    const path = first === undefined ? 'ID' : encodeURIComponent(first.actor_id);
+    checks.push(
+      failure(
+        'RTC-ACTOR-01',
+        `${name}${more} failed too often and is stopped${error}`,
+        `curl -X POST -H "Authorization: Bearer $ADMIN_TOKEN" ${seen.url}/admin/actors/${path}/restart`,
+      ),
+    );
+  } else checks.push(well('actors', 'no actor is stopped'));
+  const alerts = (admin?.alerts ?? []).filter(
+    (alert) => alert.severity !== 'info' && at - alert.at < alertMs && !explainedAlerts.has(alert.kind),
+  );
+  if (alerts[0] !== undefined)
+    checks.push(
+      warning(
+        'RTC-ALERT-01',
+        `${alerts.length} in the last hour; the latest: ${alerts[0].message}`,
+        `curl -H "Authorization: Bearer $ADMIN_TOKEN" ${seen.url}/admin/alerts`,
+      ),
+    );
+  return checks;
+}
+
+/** Replicas among each other. */
+export function replicaChecks({ health, admin, replicas }: Observations): Check[] {
+  if (health === null) return [];
+  const checks: Check[] = [];
+  const away = replicas.filter(({ problem }) => problem !== null).map(({ url }) => url);
+  const silent = health.redis.state === 'down' ? [] : (admin?.silent_replicas ?? []);
+  if (away.length + silent.length > 0)
+    checks.push(
+      failure(
+        'RTC-REPLICA-01',
+        `no answer from ${[...silent, ...away].join(', ')}`,
+        'rtc connections   # from the others; and the log of that replica',
+      ),
+    );
+  const versions = new Set(replicas.flatMap(({ version }) => version ?? []));
+  const settings = [...new Set(replicas.flatMap(({ differences }) => differences))];
+  if (versions.size > 1)
+    checks.push(
+      warning('RTC-REPLICA-02', `replicas run versions ${[...versions].join(' and ')}`, 'finish the update'),
+    );
+  if (settings.length > 0)
+    checks.push(
+      warning(
+        'RTC-REPLICA-02',
+        `settings differ between replicas: ${settings.slice(0, 5).join(', ')}`,
+        `rtc config explain ${settings[0]!.split('.')[0]}   # on each`,
+      ),
+    );
+  const count = admin?.replicas?.length;
+  if (checks.length === 0 && count !== undefined)
+    checks.push(well('replicas', `${count} of ${count} replicas answer`));
+  return checks;
+}
+
+function metricsOf({ admin, metrics }: Observations): readonly MetricsObservation[] {
+  const replicas = admin?.replicas ?? [];
+  return replicas.length > 0 ? replicas : metrics === null ? [] : [metrics];
+}

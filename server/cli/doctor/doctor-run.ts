@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { writeAtomically } from '../atomic-file.js';
+import type { Target } from '../target/target.js';
+import type { Terminal } from '../terminal.js';
+import { doctorCodes, groups } from './codes.js';
+import { judge } from './judge.js';
+import { gather } from './look/gather.js';
+import type { Observations } from './observations.js';
+import { doctorExit, nagiosLine, prometheusText, reportOf, reportText } from './report.js';
+
+/** Options of `rtc doctor`. */
+export interface DoctorOptions {
+  readonly only: readonly string[];
+  readonly skip: readonly string[];
+  readonly replica: readonly string[];
+  /** Wait so long until it is well, in milliseconds. */
+  readonly wait?: number;
+  readonly idle?: number;
+  readonly save?: string;
+  readonly from?: string;
+  readonly format: 'text' | 'nagios' | 'prometheus';
+}
+
+/** What is looked at: a service, with both tokens. */
+export interface DoctorTargets {
+  readonly user: Target;
+  readonly operator: Target;
+  readonly timeoutMs: number;
+}
+
+const retryMs = 1000;
+
+/** Looks, or reads what was seen; judges and reports. Resolves to the exit code. @throws Error that could not look */
+export async function doctor(
+  options: DoctorOptions,
+  targets: () => Promise<DoctorTargets>,
+  terminal: Terminal,
+): Promise<number> {
+  const known = new Set<string>([...groups, ...Object.keys(doctorCodes)]);
+  const unknown = [...options.only, ...options.skip].find((name) => !known.has(name));
+  if (unknown !== undefined)
+    throw new Error(
+      `${unknown} is neither a group (${groups.join(', ')}) nor a code of docs/troubleshooting.md`,
+    );
+  const seen =
+    options.from === undefined
+      ? await look(options, await targets(), terminal)
+      : await readBundle(options.from);
+  if (options.save !== undefined) await writeAtomically(options.save, [`${JSON.stringify(seen, null, 2)}\n`]);
+  const report = reportOf(judge(seen, options), seen);
+  terminal.result(report, () =>
+    options.format === 'nagios'
+      ? nagiosLine(report)
+      : options.format === 'prometheus'
+        ? prometheusText(report)
+        : reportText(report, terminal.paint),
+  );
+  return doctorExit[report.verdict];
+}
+
+/** Looks again until all is well, or the time is over. */
+async function look(
+  options: DoctorOptions,
+  targets: DoctorTargets,
+  terminal: Terminal,
+): Promise<Observations> {
+  const deadline = Date.now() + (options.wait ?? 0);
+  for (;;) {
+    const seen = await gather({
+      ...targets,
+      replicas: options.replica,
+      idleMs: options.idle,
+      onStep: (step) => {
+        if (process.stderr.isTTY) terminal.note(`looking at ${step} …`);
+      },
+    });
+    const isWell = judge(seen, options).every(({ level }) => level !== 'failure');
+    if (isWell || Date.now() + retryMs > deadline) return seen;
+    await sleep(retryMs);
+  }
+}
+
+async function readBundle(file: string): Promise<Observations> {
+  const seen = JSON.parse(await readFile(file, 'utf8')) as Partial<Observations>;
+  if (seen.format !== 1) throw new Error(`${file} was not written by rtc doctor --save of this version`);
+  return seen as Observations;
+}

@@ -1,0 +1,213 @@
+import type { Target } from '../../target/target.js';
+import type {
+  AdminObservation,
+  HealthObservation,
+  MetricsObservation,
+  Observations,
+  ReplicaObservation,
+  SettingsObservation,
+  StoppedActor,
+  AlertObservation,
+  TokenObservation,
+} from '../observations.js';
+import { askOnce, askUpgrade, lookAtAddress, refusalOf, type HttpAnswer } from './http-look.js';
+import { lookAtPolling } from './polling-look.js';
+import { probeReplicas, watchIdle } from './probe.js';
+
+/** What is looked at. */
+export interface Subject {
+  readonly user: Target;
+  readonly operator: Target;
+  /** Addresses of single replicas. */
+  readonly replicas: readonly string[];
+  readonly timeoutMs: number;
+  readonly idleMs: number | undefined;
+  readonly onStep: (step: string) => void;
+}
+
+/** A service that answers later than this is asked for no more than it must be. */
+const slowMs = 500;
+
+/** Looks at everything that can be looked at. Rejects never for what is wrong with the service. */
+export async function gather(subject: Subject): Promise<Observations> {
+  const { user, operator, timeoutMs, onStep } = subject;
+  const { url } = user;
+  onStep('address');
+  const { reach, health } = await lookAtAddress(new URL(url), timeoutMs);
+  const isService = reach.problem === null && health !== undefined && isHealth(health.body);
+  const nothing = {
+    format: 1 as const,
+    at: Date.now(),
+    url,
+    reach,
+    health: isService ? (health.body as HealthObservation) : null,
+    metrics: null,
+    token: unseen(user),
+    operator: unseen(operator),
+    admin: null,
+    upgrade: null,
+    polling: null,
+    probe: null,
+    idle: null,
+    replicas: [],
+  };
+  if (!isService) return nothing;
+  onStep('tokens');
+  const [token, admin, metrics] = await Promise.all([
+    lookAtToken(user, '/api/openapi.json', timeoutMs),
+    lookAtToken(operator, '/admin/emergency-mode', timeoutMs),
+    readJson<MetricsObservation>(`${url}/metrics`, operator.token, timeoutMs),
+  ]);
+  onStep('replicas');
+  const isOperator = admin.refusal === null && admin.source !== null;
+  const good =
+    token.refusal === null ? (user.token ?? operator.token) : isOperator ? operator.token : undefined;
+  const authorization = { authorization: `Bearer ${good ?? user.token ?? 'none'}` };
+  const [state, replicas, upgrade] = await Promise.all([
+    isOperator ? lookAtAdmin(operator, timeoutMs) : null,
+    Promise.all(subject.replicas.map((one) => lookAtReplica(one, operator, isOperator, timeoutMs))),
+    askUpgrade(new URL(`${url}/ws`), authorization, timeoutMs),
+  ]);
+  const isOpen = upgrade.status === 101 && good !== undefined;
+  onStep('messages');
+  const urls = subject.replicas.length === 0 ? [url] : subject.replicas;
+  const isSlow = (reach.answer_ms ?? 0) > slowMs;
+  const polling = isOpen && !isSlow ? await lookAtPolling(url, good, timeoutMs) : null;
+  const probe = isOpen ? await probeReplicas(urls, { token: good, timeoutMs }) : null;
+  if (subject.idleMs !== undefined) onStep(`an idle connection, for ${subject.idleMs / 1000} s`);
+  const idle =
+    isOpen && subject.idleMs !== undefined
+      ? await watchIdle(url, subject.idleMs, { token: good, timeoutMs })
+      : null;
+  return {
+    ...nothing,
+    metrics,
+    token,
+    operator: admin,
+    admin: state,
+    upgrade,
+    polling,
+    probe,
+    idle: idle ?? null,
+    replicas,
+  };
+}
+
+function isHealth(body: unknown): boolean {
+  const { phase, redis } = (body ?? {}) as { readonly phase?: unknown; readonly redis?: unknown };
+  return typeof phase === 'string' && typeof redis === 'object' && redis !== null;
+}
+
+function unseen({ token, tokenSource }: Target): TokenObservation {
+  const claims = claimsOf(token);
+  return { source: token === undefined ? null : tokenSource, ...claims, refusal: null };
+}
+
+function claimsOf(token: string | undefined): Pick<TokenObservation, 'issued_at' | 'expires_at'> {
+  try {
+    const text = Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString();
+    const { iat, exp } = JSON.parse(text) as { readonly iat?: unknown; readonly exp?: unknown };
+    return {
+      issued_at: typeof iat === 'number' ? iat : null,
+      expires_at: typeof exp === 'number' ? exp : null,
+    };
+  } catch {
+    return { issued_at: null, expires_at: null };
+  }
+}
+
+async function lookAtToken(target: Target, path: string, timeoutMs: number): Promise<TokenObservation> {
+  const seen = unseen(target);
+  if (target.token === undefined) return seen;
+  const answer = await answerOf(target.url + path, target.token, timeoutMs);
+  if (answer === undefined)
+    return { ...seen, refusal: { status: 0, code: 'no_answer', message: 'no answer' } };
+  const { status, body, text } = answer;
+  return status < 300 ? seen : { ...seen, refusal: refusalOf(status, body, text) };
+}
+
+async function lookAtAdmin(operator: Target, timeoutMs: number): Promise<AdminObservation> {
+  const read = <Body>(path: string) =>
+    readJson<Body>(`${operator.url}/admin${path}`, operator.token, timeoutMs);
+  const [cluster, settings, actors, alerts, control] = await Promise.all([
+    read<{ replicas: MetricsObservation[]; silent_replicas: string[] }>('/cluster'),
+    read<Readonly<Record<string, Readonly<Record<string, number>>>>>('/config'),
+    read<{ actors: StoppedActor[] }>('/actors?state=stopped&limit=20'),
+    read<{ alerts: AlertObservation[] }>('/alerts?limit=20'),
+    read<{ frozen_topics: string[]; switched: Record<string, { by: string }> }>('/emergency-mode'),
+  ]);
+  return {
+    silent_replicas: cluster?.silent_replicas ?? null,
+    replicas: cluster?.replicas ?? null,
+    settings: settings === null ? null : settingsOf(settings),
+    stopped_actors: actors?.actors ?? null,
+    alerts: alerts?.alerts ?? null,
+    rates_switched_by: (control?.switched['connection_rps'] ?? control?.switched['user_rps'])?.by ?? null,
+    frozen: control?.frozen_topics ?? null,
+  };
+}
+
+function settingsOf({
+  websocket,
+  auth,
+}: Readonly<Record<string, Readonly<Record<string, number>>>>): SettingsObservation {
+  return {
+    max_connections: websocket?.['maxConnections'] ?? 0,
+    max_message_bytes: websocket?.['maxMessageBytes'] ?? Infinity,
+    heartbeat_interval_secs: websocket?.['heartbeatIntervalSecs'] ?? 30,
+    leeway_secs: auth?.['leewaySecs'] ?? 60,
+  };
+}
+
+/** Settings that each replica has for itself. */
+const ownSettings = new Set(['server.replicaId', 'server.port', 'server.host']);
+
+async function lookAtReplica(
+  url: string,
+  operator: Target,
+  isOperator: boolean,
+  timeoutMs: number,
+): Promise<ReplicaObservation> {
+  const health = await readJson<HealthObservation>(`${url}/health`, undefined, timeoutMs);
+  if (health === null) return { url, problem: 'no answer', version: null, differences: [] };
+  const [here, there] = isOperator
+    ? await Promise.all(
+        [operator.url, url].map((one) => readJson<object>(`${one}/admin/config`, operator.token, timeoutMs)),
+      )
+    : [null, null];
+  const differences = here && there ? differencesOf(here, there) : [];
+  return { url, problem: null, version: health.version, differences };
+}
+
+function differencesOf(here: object, there: object): string[] {
+  const flat = (tables: object) =>
+    new Map(
+      Object.entries(tables).flatMap(([section, table]: [string, unknown]) =>
+        typeof table === 'object' && table !== null && !Array.isArray(table)
+          ? Object.entries(table).map(([key, value]) => [`${section}.${key}`, JSON.stringify(value)] as const)
+          : [[section, JSON.stringify(table)] as const],
+      ),
+    );
+  const [a, b] = [flat(here), flat(there)];
+  return [...new Set([...a.keys(), ...b.keys()])].filter(
+    (name) => !ownSettings.has(name) && a.get(name) !== b.get(name),
+  );
+}
+
+async function readJson<Body>(
+  url: string,
+  token: string | undefined,
+  timeoutMs: number,
+): Promise<Body | null> {
+  const answer = await answerOf(url, token, timeoutMs);
+  return answer?.status === 200 && answer.body !== undefined ? (answer.body as Body) : null;
+}
+
+function answerOf(
+  url: string,
+  token: string | undefined,
+  timeoutMs: number,
+): Promise<HttpAnswer | undefined> {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return askOnce(new URL(url), { headers, timeoutMs }).catch(() => undefined);
+}

@@ -1,0 +1,166 @@
+import { lookup } from 'node:dns/promises';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import { reasonOf } from '../../target/service-client.js';
+import type { ReachObservation, Refusal, UpgradeObservation } from '../observations.js';
+
+/** An answer, of whoever has answered. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Undefined if it is no JSON. */
+  readonly body: unknown;
+  readonly text: string;
+  readonly date: string | undefined;
+}
+
+interface Asking {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly timeoutMs: number;
+}
+
+/** One request on a connection of its own, so that a balancer chooses anew. Rejects where there is no answer. */
+export function askOnce(
+  url: URL,
+  { method = 'GET', headers = {}, body, timeoutMs }: Asking,
+): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const signal = AbortSignal.timeout(timeoutMs);
+    const request = send(url, { method, headers: { ...headers, connection: 'close' }, agent: false, signal });
+    request.once('error', reject);
+    request.once('response', (response) => {
+      response.once('error', reject);
+      void textOf(response).then((text) => {
+        const { statusCode: status = 0 } = response;
+        resolve({ status, body: jsonOf(text), text, date: response.headers.date });
+      }, reject);
+    });
+    request.end(body);
+  });
+}
+
+/** Asks for an upgrade to a WebSocket, and ends it if it is made. */
+export function askUpgrade(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  timeoutMs: number,
+): Promise<UpgradeObservation> {
+  return new Promise((resolve) => {
+    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const upgrade = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'cnRjIGRvY3RvciBsb29rcw==',
+    };
+    const request = send(url, {
+      headers: { ...headers, ...upgrade },
+      agent: false,
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    request.once('error', (error) =>
+      resolve({ status: 0, code: 'no_answer', message: reasonOf(error, timeoutMs) }),
+    );
+    request.once('upgrade', (_response, socket) => {
+      socket.on('error', () => {});
+      socket.destroy();
+      resolve({ status: 101, code: 'ok', message: '' });
+    });
+    request.once('response', (response) => {
+      void textOf(response).then(
+        (text) => resolve(refusalOf(response.statusCode ?? 0, jsonOf(text), text)),
+        () =>
+          resolve({ status: response.statusCode ?? 0, code: 'no_answer', message: 'the answer ended early' }),
+      );
+    });
+    request.end();
+  });
+}
+
+/** Looks whether the address has a name, a certificate and an answer. */
+export async function lookAtAddress(
+  url: URL,
+  timeoutMs: number,
+): Promise<{ reach: ReachObservation; health: HttpAnswer | undefined }> {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const addresses = isIP(host)
+    ? [host]
+    : (await lookup(host, { all: true }).catch(() => [])).map(({ address }) => address);
+  const tls =
+    url.protocol === 'https:' && addresses.length > 0 ? await lookAtTls(url, host, timeoutMs) : null;
+  const nothing = { addresses, status: null, answer_ms: null, clock_ahead_ms: null, tls };
+  if (addresses.length === 0)
+    return { reach: { ...nothing, problem: `the host name ${host} is not known` }, health: undefined };
+  const startedAt = Date.now();
+  try {
+    const health = await askOnce(new URL(`${url.href.replace(/\/$/, '')}/health`), { timeoutMs });
+    const endedAt = Date.now();
+    const ahead =
+      health.date === undefined ? null : aheadOf(Date.parse(health.date) + 500, startedAt, endedAt, 500);
+    const answerMs = endedAt - startedAt;
+    return {
+      reach: { ...nothing, problem: null, status: health.status, answer_ms: answerMs, clock_ahead_ms: ahead },
+      health,
+    };
+  } catch (error) {
+    return { reach: { ...nothing, problem: reasonOf(error, timeoutMs) }, health: undefined };
+  }
+}
+
+/** How far a clock that was read between two instants is ahead of ours: 0 within what cannot be known. */
+export function aheadOf(read: number, startedAt: number, endedAt: number, toleranceMs = 0): number {
+  const ahead = read - (startedAt + endedAt) / 2;
+  const unknownMs = (endedAt - startedAt) / 2 + toleranceMs;
+  return Math.abs(ahead) <= unknownMs ? 0 : Math.round(ahead - Math.sign(ahead) * unknownMs);
+}
+
+/** A refusal as the service writes it, or what a proxy writes. */
+export function refusalOf(status: number, body: unknown, text: string): Refusal {
+  const {
+    code = `http_${status}`,
+    message = text
+      .replace(/<[^>]*>/g, ' ')
+      .replace(/\s+/g, ' ')
+      .trim()
+      .slice(0, 200),
+  } = (body as { error?: { code?: string; message?: string } } | null | undefined)?.error ?? {};
+  return { status, code, message };
+}
+
+function lookAtTls(url: URL, host: string, timeoutMs: number): Promise<ReachObservation['tls']> {
+  return new Promise((resolve) => {
+    const port = Number(url.port || 443);
+    const name = isIP(host) ? {} : { servername: host };
+    const socket = tlsConnect({ host, port, ...name, rejectUnauthorized: false, timeout: timeoutMs }, () => {
+      const { valid_to: validTo } = socket.getPeerCertificate();
+      const { authorized, authorizationError } = socket;
+      socket.destroy();
+      resolve({ expires_at: Date.parse(validTo), problem: authorized ? null : String(authorizationError) });
+    });
+    const failed = () => {
+      socket.destroy();
+      resolve(null);
+    };
+    socket.once('error', failed);
+    socket.once('timeout', failed);
+  });
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  response.setEncoding('utf8');
+  for await (const part of response) text += part as string;
+  return text;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { writeAtomically } from '../atomic-file.js';
+import { usageError } from '../cli-error.js';
+
+/** A service, with the tokens for it, under a name. */
+export interface Profile {
+  readonly url: string;
+  readonly token?: string;
+  /** A file whose content is the token, read at each use. */
+  readonly tokenFile?: string;
+}
+
+/** The profiles of a user, and the one in use. */
+export interface Profiles {
+  readonly current?: string;
+  readonly profiles: Readonly<Record<string, Profile>>;
+}
+
+/** `~/.config/rtc/profiles.json`, or below `XDG_CONFIG_HOME`. */
+export function profilesPath(environment: NodeJS.ProcessEnv = process.env): string {
+  return join(environment['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'rtc', 'profiles.json');
+}
+
+/** No file is no profiles. @throws CliError if the file cannot be used */
+export function readProfiles(path = profilesPath()): Profiles {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { profiles: {} };
+    throw usageError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    return checked(JSON.parse(text));
+  } catch {
+    throw usageError(`${path} is not a file of profiles`, 'mend it, or remove it and add the profiles again');
+  }
+}
+
+/** Tokens are secrets: only the user may read the file. */
+export async function writeProfiles(profiles: Profiles, path = profilesPath()): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  await writeAtomically(path, [`${JSON.stringify(profiles, null, 2)}\n`]);
+}
+
+function checked(value: unknown): Profiles {
+  const { current, profiles } = value as Profiles;
+  if (current !== undefined && typeof current !== 'string') throw new Error();
+  for (const profile of Object.values(profiles)) {
+    const { url, token, tokenFile } = profile;
+    if (typeof url !== 'string' || !['undefined', 'string'].includes(typeof token)) throw new Error();
+    if (!['undefined', 'string'].includes(typeof tokenFile)) throw new Error();
+  }
+  return {
+    ...(current !== undefined && { current }),
+    profiles: Object.assign(Object.create(null), profiles),
+  };
+}

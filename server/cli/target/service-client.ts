@@ -1,0 +1,98 @@
+import { exitCodes } from '../exit-codes.js';
+import { CliError, unreachableError, usageError } from '../cli-error.js';
+import type { Target } from './target.js';
+
+/** A request to a service. */
+export interface ServiceRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Values that are undefined are left out. */
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The HTTP side of a service: `/api`, `/admin`, `/health` and `/metrics`. */
+export class ServiceClient {
+  constructor(
+    readonly target: Target,
+    private readonly settings: { readonly timeoutMs: number },
+  ) {}
+
+  /** The body of a successful answer. @throws CliError: refused, or unreachable */
+  async ask<Answer>(path: string, request: ServiceRequest = {}): Promise<Answer> {
+    const response = await this.send(path, request);
+    const body = await this.read(response);
+    if (response.ok) return body as Answer;
+    throw refusalOf(response.status, body, this.target);
+  }
+
+  private async send(
+    path: string,
+    { method = 'GET', query = {}, body, headers }: ServiceRequest,
+  ): Promise<Response> {
+    const { url, token } = this.target;
+    if (token === undefined && !path.startsWith('/health') && !path.startsWith('/metrics'))
+      throw usageError(
+        'there is no token',
+        'give --token, set TOKEN, or set JWT_SECRET to the secret of the service',
+      );
+    const address = new URL(url + path);
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) address.searchParams.set(name, String(value));
+    try {
+      return await fetch(address, {
+        method,
+        headers: {
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(this.settings.timeoutMs),
+      });
+    } catch (error) {
+      throw unreachableError(`${url} cannot be reached: ${reasonOf(error, this.settings.timeoutMs)}`);
+    }
+  }
+
+  private async read(response: Response): Promise<unknown> {
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (error) {
+      throw unreachableError(
+        `${this.target.url} ended its answer: ${reasonOf(error, this.settings.timeoutMs)}`,
+      );
+    }
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new CliError(
+        `${this.target.url} answers ${response.status} with something that is no JSON: this is not the service, or a proxy answers`,
+        exitCodes.failed,
+        'not_json',
+        'look at the address (--url), and what the proxy before it does',
+      );
+    }
+  }
+}
+
+/** Why a connection failed, in words. */
+export function reasonOf(error: unknown, timeoutMs: number): string {
+  if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'))
+    return `no answer within ${timeoutMs} ms`;
+  const { cause } = error as { readonly cause?: unknown };
+  if (cause instanceof AggregateError) return cause.errors.map((one: Error) => one.message).join(', ');
+  return cause instanceof Error ? cause.message : error instanceof Error ? error.message : String(error);
+}
+
+function refusalOf(status: number, body: unknown, { tokenSource }: Target): CliError {
+  const { code = `http_${status}`, message = 'no reason is given' } =
+    (body as { error?: { code?: string; message?: string } } | null)?.error ?? {};
+  const remedies: Record<string, string> = {
+    unauthorized: `the token is from ${tokenSource}; rtc token inspect says what is wrong with it`,
+    token_expired: `the token is from ${tokenSource}; get a new one`,
+    forbidden: 'a token with a role that may do this; rtc token inspect shows the roles of this one',
+  };
+  return new CliError(`refused: ${code}: ${message}`, exitCodes.failed, code, remedies[code]);
+}

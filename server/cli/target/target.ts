@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { usageError } from '../cli-error.js';
+import { readProfiles, type Profile } from './profiles.js';
+
+/** Options that say which service is meant, and who asks. */
+export interface TargetOptions {
+  readonly url?: string;
+  readonly token?: string;
+  readonly profile?: string;
+}
+
+/** Whose token a command needs: that of a user, or of an operator. */
+export type TokenKind = 'user' | 'operator';
+
+/** A service, and who asks. */
+export interface Target {
+  /** Without a path. */
+  readonly url: string;
+  readonly token: string | undefined;
+  /** Where the token comes from, in words. */
+  readonly tokenSource: string;
+}
+
+const defaultUrl = 'http://localhost:8081';
+
+/** Variables with tokens, the first that is set wins. */
+const tokenVariables: Record<TokenKind, readonly string[]> = {
+  user: ['TOKEN'],
+  operator: ['ADMIN_TOKEN', 'TOKEN'],
+};
+
+/**
+ * The service: `--url`, else the profile of `--profile`, else the variable `RTC`, else the profile in use, else `http://localhost:8081`.
+ * The token: `--token`, else that of `--profile`, else the variables, else that of the profile in use, else one that is signed with the secret
+ * of the settings.
+ *
+ * @throws CliError
+ */
+export async function resolveTarget(
+  options: TargetOptions,
+  kind: TokenKind,
+  sign: (kind: TokenKind) => Promise<string | undefined>,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<Target> {
+  const named = options.profile === undefined ? undefined : profileNamed(options.profile);
+  const variable = tokenVariables[kind].find((name) => Boolean(environment[name]));
+  const url = addressOf(
+    options.url ?? named?.url ?? (environment['RTC'] || undefined) ?? inUse()?.url ?? defaultUrl,
+  );
+  if (options.token !== undefined) return { url, token: options.token.trim(), tokenSource: '--token' };
+  if (named?.token !== undefined || named?.tokenFile !== undefined)
+    return { url, token: tokenOf(named), tokenSource: `the profile ${options.profile}` };
+  if (variable !== undefined)
+    return { url, token: environment[variable]!.trim(), tokenSource: `the variable ${variable}` };
+  const current = inUse();
+  // A token is sent only to the service it is for.
+  if (current !== undefined && addressOf(current.url) === url && tokenOf(current) !== undefined)
+    return { url, token: tokenOf(current), tokenSource: 'the profile in use' };
+  const signed = await sign(kind);
+  return { url, token: signed, tokenSource: signed === undefined ? 'nowhere' : 'the secret of the settings' };
+}
+
+function inUse(): Profile | undefined {
+  const { current, profiles } = readProfiles();
+  return current === undefined ? undefined : profiles[current];
+}
+
+function profileNamed(name: string): Profile {
+  const profile = readProfiles().profiles[name];
+  if (profile === undefined) throw usageError(`there is no profile ${name}`, 'rtc profile list shows them');
+  return profile;
+}
+
+function tokenOf({ token, tokenFile }: Profile): string | undefined {
+  if (tokenFile === undefined) return token;
+  try {
+    return readFileSync(tokenFile, 'utf8').trim();
+  } catch (error) {
+    throw usageError(`the token cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** @throws CliError if the text is not an address of HTTP */
+export function addressOf(text: string): string {
+  const written = /^[a-z]+:\/\//i.test(text) ? text.replace(/^ws/i, 'http') : `http://${text}`;
+  const address = URL.canParse(written) ? new URL(written) : undefined;
+  if (address === undefined || !['http:', 'https:'].includes(address.protocol))
+    throw usageError(`${text} is not an address`, 'give one like http://localhost:8081');
+  // A service may be below a path of its host.
+  return `${address.origin}${address.pathname.replace(/\/(ws)?$/, '')}`;
+}

@@ -1,0 +1,63 @@
+import { exitCodes } from './exit-codes.js';
+
+/** What a command writes to: results to stdout, everything else to stderr. */
+export interface Terminal {
+  /** Whether the results are JSON. */
+  readonly isJson: boolean;
+  /** Writes a result: as one line of JSON, or in words. */
+  result(value: unknown, inWords: () => string): void;
+  /** Writes progress, or what is wrong. Not a result. */
+  note(text: string): void;
+  /** Colours of stdout; they change nothing without a terminal, with `NO_COLOR`, and in JSON. */
+  readonly paint: Paint;
+}
+
+export interface Paint {
+  red(text: string): string;
+  yellow(text: string): string;
+  green(text: string): string;
+  dim(text: string): string;
+  bold(text: string): string;
+}
+
+interface TerminalStreams {
+  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly stderr: { write(text: string): unknown };
+}
+
+/** A terminal for the streams of this process. */
+export function terminal(
+  { json = false }: { readonly json?: boolean | undefined },
+  { stdout, stderr }: TerminalStreams = process,
+  environment: NodeJS.ProcessEnv = process.env,
+): Terminal {
+  const isColoured =
+    !json && stdout.isTTY === true && !isSet(environment['NO_COLOR']) && environment['TERM'] !== 'dumb';
+  return {
+    isJson: json,
+    result: (value, inWords) => {
+      const text = json ? JSON.stringify(value) : inWords();
+      if (text !== '') stdout.write(`${text}\n`);
+    },
+    note: (text) => void stderr.write(`${text}\n`),
+    paint: paintOf(isColoured),
+  };
+}
+
+/** https://no-color.org: any text but the empty one. */
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '';
+}
+
+function paintOf(isColoured: boolean): Paint {
+  const in_ = (code: number) => (text: string) => (isColoured ? `\u001b[${code}m${text}\u001b[0m` : text);
+  return { red: in_(31), yellow: in_(33), green: in_(32), dim: in_(2), bold: in_(1) };
+}
+
+/** A reader that has seen enough (`rtc tail news | head`) closes the pipe: that is no error. */
+export function endWithReader(stdout: NodeJS.WriteStream = process.stdout): void {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.done);
+    throw error;
+  });
+}

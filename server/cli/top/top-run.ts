@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { usageError } from '../cli-error.js';
+import { exitCodes, type ExitCode } from '../exit-codes.js';
+import type { ServiceContext } from '../run-command.js';
+import { ServiceClient } from '../target/service-client.js';
+import { topLines } from './top-screen.js';
+import { topView, type TopSample, type TopView } from './top-view.js';
+
+/** Options of `rtc top`. */
+export interface TopOptions {
+  /** Between two looks, in milliseconds. */
+  readonly interval: number;
+  /** Ends after this number of looks. */
+  readonly count?: number;
+}
+
+const escape = '\u001b[';
+/** Another screen without a cursor, so that what was there comes back. */
+const enter = `${escape}?1049h${escape}?25l`;
+const leave = `${escape}?25h${escape}?1049l`;
+
+/** Shows what the service does, until `q`, Ctrl-C, or the end of `--count`. */
+export async function top(options: TopOptions, context: ServiceContext): Promise<ExitCode> {
+  const { stdin, stdout } = process;
+  const { terminal, target } = context;
+  const isScreen = stdout.isTTY === true && !terminal.isJson;
+  if (!isScreen && !terminal.isJson)
+    throw usageError('rtc top needs a terminal', 'rtc top --json --count 1 prints the same figures');
+  const stop = new AbortController();
+  const quit = () => stop.abort();
+  const onKey = (keys: Buffer) => {
+    if (/[q\u0003]/.test(keys.toString())) quit();
+  };
+  const client = new ServiceClient(target, { timeoutMs: context.timeoutMs });
+  let before = await sample(client);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, quit);
+  if (isScreen) {
+    if (stdin.isTTY) stdin.setRawMode(true);
+    stdin.on('data', onKey).resume();
+    stdout.write(enter);
+  }
+  const show = (view: TopView) => {
+    const { columns = 80, rows = 24 } = stdout;
+    const lines = topLines(view, { url: target.url, columns, rows, paint: terminal.paint });
+    // Each line is cleared behind its end, then everything below: no flicker.
+    stdout.write(`${escape}H${lines.map((line) => `${line}${escape}K`).join('\r\n')}${escape}J`);
+  };
+  try {
+    for (let looks = 0; looks < (options.count ?? Infinity) && !stop.signal.aborted; looks++) {
+      await sleep(options.interval, undefined, { signal: stop.signal }).catch(() => {});
+      if (stop.signal.aborted) break;
+      const now = await sample(client);
+      const view = topView(before, now);
+      before = now;
+      if (isScreen) show(view);
+      else terminal.result(view, () => '');
+    }
+    return exitCodes.done;
+  } finally {
+    if (isScreen) {
+      stdout.write(leave);
+      if (stdin.isTTY) stdin.setRawMode(false);
+      stdin.off('data', onKey).pause();
+    }
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, quit);
+  }
+}
+
+async function sample(client: ServiceClient): Promise<TopSample> {
+  const [cluster, topics, traces] = await Promise.all([
+    client.ask<Pick<TopSample, 'mode' | 'replicas'>>('/admin/cluster'),
+    client.ask<Pick<TopSample, 'topics'>>('/admin/topics', { query: { limit: 1000 } }),
+    client.ask<{ messages: TopSample['traced'] }>('/admin/traces', { query: { limit: 200 } }),
+  ]);
+  return {
+    at: Date.now(),
+    mode: cluster.mode,
+    replicas: cluster.replicas,
+    topics: topics.topics,
+    traced: traces.messages,
+  };
+}

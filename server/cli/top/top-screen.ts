@@ -1,0 +1,82 @@
+import type { Paint } from '../terminal.js';
+import { printable } from '../text-table.js';
+import type { TopView } from './top-view.js';
+
+/** The lines of the screen; none is longer than the terminal is wide. */
+export function topLines(
+  view: TopView,
+  {
+    url,
+    columns,
+    rows,
+    paint,
+  }: { readonly url: string; readonly columns: number; readonly rows: number; readonly paint: Paint },
+): string[] {
+  const half = Math.max(20, Math.floor((columns - 2) / 2));
+  const name = (text: string, width: number) => {
+    const clean = printable(text);
+    return (clean.length > width ? `${clean.slice(0, width - 1)}…` : clean).padEnd(width);
+  };
+  const number = (value: number, width = 9) => String(value).padStart(width);
+  const clipped = (line: string) => line.slice(0, columns);
+  const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
+  const head = [
+    paint.bold(
+      clipped(
+        `rtc top  ${url}  ${new Date(view.at).toISOString().slice(11, 19)}  mode ${view.mode}   q quits`,
+      ),
+    ),
+    clipped(
+      `connections ${view.connections}   published ${view.published_per_sec}/s   delivered ${view.delivered_per_sec}/s`,
+    ),
+    clipped(
+      `refused ${view.refused_per_sec}/s   gaps ${view.gaps_per_sec}/s   slow readers ${view.slow_readers}`,
+    ),
+    '',
+    paint.bold(
+      clipped(
+        `${'REPLICA'.padEnd(24)}${'CONN'.padStart(9)}${'PUB/S'.padStart(9)}${'DELIV/S'.padStart(9)}${'LAG MS'.padStart(9)}${'MEMORY'.padStart(11)}`,
+      ),
+    ),
+    ...view.replicas.slice(0, 8).map((one) => {
+      const {
+        replica_id: id,
+        connections,
+        published_per_sec: published,
+        delivered_per_sec: delivered,
+        lag_ms: lag,
+        rss_bytes: rss,
+      } = one;
+      return clipped(
+        name(id, 24) +
+          number(connections) +
+          number(published) +
+          number(delivered) +
+          number(lag) +
+          mb(rss).padStart(11),
+      );
+    }),
+    '',
+    paint.bold(
+      clipped(`${'TOPIC'.padEnd(columns - 24)}${'MESSAGES/S'.padStart(12)}${'SUBSCRIBERS'.padStart(12)}`),
+    ),
+    ...view.topics
+      .slice(0, 6)
+      .map(({ topic, per_sec: perSec, subscribers }) =>
+        clipped(name(topic, columns - 24) + number(perSec, 12) + number(subscribers, 12)),
+      ),
+    '',
+    paint.bold(
+      clipped(`WHO SENDS, of ${view.traced.messages} messages traced lately`.padEnd(half + 2) + 'WHERE TO'),
+    ),
+  ];
+  const { users, topics } = view.traced;
+  const share = (one: { readonly name: string; readonly share: number } | undefined) =>
+    one === undefined
+      ? ''.padEnd(half)
+      : name(one.name, half - 6) + `${Math.round(one.share * 100)} %`.padStart(6);
+  const sent = Array.from({ length: Math.min(6, Math.max(users.length, topics.length)) }, (_, i) =>
+    clipped(`${share(users[i])}  ${share(topics[i])}`),
+  );
+  return [...head, ...sent].slice(0, rows);
+}

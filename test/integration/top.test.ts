@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import type { Socket } from 'socket.io-client';
+import { connectClient } from '../support/clients.js';
+import { TestReplica } from '../support/replica.js';
+import { rtc, rtcEnvironment, rtcProgram, validJson } from '../support/rtc.js';
+import { until } from '../support/wait.js';
+
+describe('[CLI] rtc top', function () {
+  this.timeout(60_000);
+  const session = `rtc-top-${process.pid}`;
+  const tmux = (...args: string[]) =>
+    spawnSync('tmux', ['-L', session, ...args], {
+      encoding: 'utf8',
+      env: rtcEnvironment({ RTC: replica.url, TERM: 'xterm' }),
+    }).stdout;
+  const screen = () => tmux('capture-pane', '-p', '-t', session);
+  let replica: TestReplica;
+  let flooder: Socket;
+  let reader: Socket;
+  let flood: NodeJS.Timeout | undefined;
+
+  before(async () => {
+    replica = await TestReplica.start({ REPLICA_ID: 'a-replica-with-a-name-that-is-rather-long' });
+    [flooder, reader] = await Promise.all([
+      connectClient(replica.url, 'mallory'),
+      connectClient(replica.url, 'ann'),
+    ]);
+    await reader.emitWithAck('subscribe', { topics: ['orders', 'quiet'] });
+  });
+  after(async () => {
+    clearInterval(flood);
+    tmux('kill-server');
+    for (const socket of [flooder, reader]) socket?.disconnect();
+    await replica?.end('SIGKILL');
+  });
+
+  it('shows a flood’s user and topic, at 80 columns, and quits cleanly', async () => {
+    const shell = `env -u TMUX ${process.execPath} ${rtcProgram} top; echo ended with $?; sleep 60`;
+    tmux('new-session', '-d', '-s', session, '-x', '80', '-y', '24', shell);
+    await until(() => /rtc top +http/.test(screen()), 'it is there', 20_000);
+    flood = setInterval(() => {
+      for (let n = 0; n < 10; n++) flooder.emit('publish', { topic: 'orders', payload: n });
+    }, 20);
+    await until(
+      () => /mallory +\d+ %/.test(screen()) && /^orders +[1-9]\d\d/m.test(screen()),
+      'it shows the flood',
+      15_000,
+    );
+    const lines = screen().split('\n');
+    assert.ok(lines.every((line) => line.length <= 80));
+    assert.match(lines.join('\n'), /^a-replica-with-a-name-t… +2 /m);
+    tmux('send-keys', '-t', session, 'q');
+    await until(() => /ended with 0/.test(screen()), 'it has quit');
+    assert.doesNotMatch(screen(), /rtc top/, 'what was on the screen before is there again');
+  });
+
+  it('prints the same figures as JSON, and needs a terminal otherwise', async () => {
+    const result = await rtc(['top', '--json', '--count', '1', '--url', replica.url]);
+    assert.equal(result.code, 0, result.stderr);
+    const [view] = validJson<{ connections: number; traced: { users: { name: string }[] } }>(
+      'rtc top',
+      result,
+    );
+    assert.deepEqual([view!.connections, view!.traced.users[0]?.name], [2, 'mallory']);
+    assert.equal((await rtc(['top', '--url', replica.url])).code, 2);
+  });
+});
