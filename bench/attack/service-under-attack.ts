@@ -100,6 +100,8 @@ export class ServiceUnderAttack {
         NODE_ENV: 'production',
         JWT_SECRET: attackSecret,
         HOST: '127.0.0.1',
+        // The attacker comes from another address: it is no proxy.
+        RTC_SERVER_TRUSTED_PROXIES: '["127.0.0.1"]',
         PORT: String(this.port),
         LOG_LEVEL: 'warn',
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),

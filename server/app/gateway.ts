@@ -115,9 +115,12 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     },
   );
   new TcpConnections(
-    { http, policy, counts: limits.counts, log },
+    { http, policy, counts: limits.counts, log, now: () => performance.now() },
     // A client of long-polling has two TCP connections.
-    { limitPerAddress: 2 * websocket.maxConnectionsPerAddress },
+    {
+      limitPerAddress: 2 * websocket.maxConnectionsPerAddress,
+      ratePerSec: 2 * settings.limits.addressConnectsPerSec,
+    },
   );
   const admission = new HandshakeAdmission(
     {

@@ -3,8 +3,7 @@ import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { adminRoles, hasRole } from '../admin/admin-route.js';
 import { apiRouter } from '../http/api.js';
-import type { Settings } from '../config/schema.js';
-import { countPieces } from '../gateway/engine-internals/body-pieces.js';
+import { countPieces, takeNothingMore } from '../gateway/engine-internals/request-parser.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
 import { crossOrigin } from '../http/cross-origin.js';
@@ -14,6 +13,8 @@ import { metricsAccess } from '../http/metrics-access.js';
 import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
 import { guardRequests } from '../http/request-guard.js';
+import { RequestTurns } from '../http/request-turns.js';
+import { systemClock } from '../primitives/clock.js';
 import { apiDocument } from '../http/openapi/api-document.js';
 import { upgradeRequired } from '../http/upgrade-required.js';
 import { wsPath } from '../gateway/paths.js';
@@ -111,10 +112,14 @@ const countedPaths = /^\/(?:api|socket\.io|admin)(?:[/?]|$)/;
 const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)/;
 
 /** Limits requests before any route sees them. To be called when all listeners for requests are attached. */
-export function assembleRequestGuard(http: HttpServer, { server }: Settings): void {
+export function assembleRequestGuard(
+  http: HttpServer,
+  { settings: { server }, addresses }: Foundation,
+): void {
+  const turns = new RequestTurns({ clock: systemClock });
   guardRequests(
     http,
-    { countPieces },
+    { countPieces, takeNothingMore, turns, callerOf: (request) => addresses.of(request) },
     {
       bodyTimeoutMs: server.bodyTimeoutSecs * 1000,
       isTimed: ({ url = '' }) => timedPaths.test(url),

@@ -85,7 +85,7 @@ export class Service {
     const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
     const { publicNamespaces = [] } = options;
     this.gateway = assembleGateway({ ...parts, http, io, slimConnections, inbound, publicNamespaces });
-    assembleRequestGuard(http, settings);
+    assembleRequestGuard(http, foundation);
     const phase = () => this.phase;
     const shownPhase = () => (this.phase === 'stopping' ? 'draining' : this.phase);
     const { drain } = this.gateway;

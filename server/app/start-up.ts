@@ -49,10 +49,10 @@ export async function startUp({ foundation, http, openHttp, closed }: StartedPar
 }
 
 /**
- * TCP connections that may wait until they are accepted; the kernel has a limit of its own (on Linux `net.core.somaxconn`, 4096). While they
+ * TCP connections that may wait until they are accepted; Node accepts one in each turn of the event loop. While they
  * are too many, it drops those of everybody, and clients try again after a second.
  */
-const backlog = 4096;
+const backlog = 1024;
 
 interface ListenSettings {
   readonly host: string;

@@ -1,7 +1,8 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { errorTable, RefusalError } from '../../shared/errors.js';
+import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
 import { hasBody } from './request-body.js';
+import type { RequestTurns } from './request-turns.js';
 
 interface RequestGuardSettings {
   /** A body has to arrive within this time, in milliseconds. */
@@ -13,18 +14,23 @@ interface RequestGuardSettings {
 }
 
 interface RequestGuardDependencies {
-  /** Calls `admit` with the size of each piece of a body, whether it is read or not; after false, the rest is dropped. */
+  /** Calls `admit` with the size of each piece of a body, whether it is read or not. What it returns false for is dropped. */
   readonly countPieces: (
     request: IncomingMessage,
     pieces: { readonly admit: (bytes: number) => boolean },
   ) => void;
+  /** Takes nothing more from a connection that is being closed. */
+  readonly takeNothingMore: (socket: Socket) => void;
+  readonly turns: Pick<RequestTurns, 'run'>;
+  /** Whose turn a request takes. */
+  readonly callerOf: (request: IncomingMessage) => string;
 }
 
 /**
  * Requests of one TCP connection that may be under way at the same time. HTTP pipelining is rare, and a client that sends a thousand requests
  * in one packet would have them all run at once.
  */
-const pipelineLimit = 32;
+const pipelineLimit = 16;
 
 /**
  * A body that is still arriving when its request has been answered is not read any longer than this, in milliseconds. Closing at once would
@@ -36,30 +42,44 @@ const lateBodyMs = 1000;
  * A body may come in this many pieces, and one more for each so many bytes. The smallest segments that TCP has to expect have 536 bytes; with
  * `Transfer-Encoding: chunked` a client decides, and each piece costs work and memory, however small it is.
  */
-const leastPieces = 2048;
+const leastPieces = 512;
 const bytesPerPiece = 512;
 
 /** Requests under way on a socket. */
 const underWay = Symbol('requests under way');
 
 /**
- * Limits requests before any other listener handles them: their number on one connection, and the time and the pieces of their bodies. To be
- * called when all listeners of the service are attached.
+ * Limits requests before any other listener handles them: their number on one connection and in one turn of the event loop, and the time and
+ * the pieces of their bodies. To be called when all listeners of the service are attached.
  */
 export function guardRequests(
   http: HttpServer,
-  { countPieces }: RequestGuardDependencies,
+  dependencies: RequestGuardDependencies,
   settings: RequestGuardSettings,
 ): void {
+  const { turns, callerOf, takeNothingMore } = dependencies;
   const listeners = http.listeners('request');
   http.removeAllListeners('request');
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (!isAdmitted(request.socket, response)) return;
-    if (hasBody(request)) {
-      limitBody(request, response, settings);
-      if (settings.isCounted(request)) countPieces(request, { admit: pieceLimit(request, response) });
+    const { socket } = request;
+    if (!isAdmitted(socket, response)) {
+      takeNothingMore(socket);
+      return;
     }
-    for (const listener of listeners) listener.call(http, request, response);
+    if (hasBody(request)) limitBody(request, response, dependencies, settings);
+    const handle = () => {
+      // It may have gone while it waited.
+      if (socket.destroyed) return;
+      for (const listener of listeners) listener.call(http, request, response);
+    };
+    if (turns.run(callerOf(request), handle)) return;
+    takeNothingMore(socket);
+    refuse(
+      request,
+      response,
+      new RefusalError('busy', 'too many requests wait', { retryAfterMs: 1000 }),
+      503,
+    );
   });
 }
 
@@ -79,9 +99,12 @@ function isAdmitted(socket: Socket & { [underWay]?: number }, response: ServerRe
 function limitBody(
   request: IncomingMessage,
   response: ServerResponse,
-  { bodyTimeoutMs, isTimed }: RequestGuardSettings,
+  { countPieces, takeNothingMore }: RequestGuardDependencies,
+  { bodyTimeoutMs, isTimed, isCounted }: RequestGuardSettings,
 ): void {
   const { socket } = request;
+  if (isCounted(request))
+    countPieces(request, { admit: pieceLimit(request, response, () => takeNothingMore(socket)) });
   if (isTimed(request)) {
     const timer = setTimeout(() => {
       if (!request.complete) refuseSlow(request, response, bodyTimeoutMs);
@@ -90,6 +113,8 @@ function limitBody(
     const done = () => clearTimeout(timer);
     request.once('end', done);
     request.once('close', done);
+    // A request that was answered before its body had arrived does not close with its connection.
+    response.once('close', () => socket.destroyed && done());
   }
   response.once('finish', () => {
     // With a listener the body is still being read by a route.
@@ -100,30 +125,32 @@ function limitBody(
   });
 }
 
-function pieceLimit(request: IncomingMessage, response: ServerResponse): (bytes: number) => boolean {
+function pieceLimit(
+  request: IncomingMessage,
+  response: ServerResponse,
+  onOver: () => void,
+): (bytes: number) => boolean {
   let pieces = 0;
   let bytes = 0;
-  let isOver = false;
   return (more) => {
-    if (isOver) return false;
     pieces++;
     bytes += more;
     const limit = leastPieces + Math.floor(bytes / bytesPerPiece);
     if (pieces <= limit) return true;
-    isOver = true;
+    onOver();
     const text = `a body of ${bytes} bytes may come in ${limit} pieces`;
-    refuseBody(request, response, new RefusalError('message_too_large', text, { limit, size: pieces }));
+    refuse(request, response, new RefusalError('message_too_large', text, { limit, size: pieces }));
     return false;
   };
 }
 
 function refuseSlow(request: IncomingMessage, response: ServerResponse, limitMs: number): void {
   const text = `the body has not arrived within ${limitMs} ms`;
-  refuseBody(request, response, new RefusalError('timeout', text, { limit: limitMs }), 408);
+  refuse(request, response, new RefusalError('timeout', text, { limit: limitMs }), 408);
 }
 
-/** Answers a request whose body is not read to its end, and closes its connection. */
-function refuseBody(
+/** Answers a request that is not read to its end, and closes its connection. */
+function refuse(
   { socket }: IncomingMessage,
   response: ServerResponse,
   error: RefusalError,
@@ -135,5 +162,7 @@ function refuseBody(
   }
   const body = JSON.stringify({ error: error.toWire() });
   response.once('finish', () => socket.destroy());
+  const waitSecs = retryAfterSecs(error.toWire());
+  if (waitSecs !== undefined) response.setHeader('Retry-After', waitSecs);
   response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close' }).end(body);
 }

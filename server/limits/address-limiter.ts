@@ -1,7 +1,7 @@
 import { ipKeyGenerator } from 'express-rate-limit';
 import { RefusalError } from '../../shared/errors.js';
 import type { LimitCounts } from './limit-counts.js';
-import { TokenBucket } from '../primitives/token-bucket.js';
+import { AddressRate } from './address-rate.js';
 
 interface AddressLimiterSettings {
   /** Handshakes per second from one address; 0 for no limit. */
@@ -12,20 +12,12 @@ interface AddressLimiterSettings {
   readonly maxUnjoined: number;
 }
 
-/**
- * Addresses with a bucket at one time. Past this number the address that was idle for longest loses its
- * bucket.
- */
-const bucketLimit = 100_000;
-/** After this time a bucket is full again, so it need not be kept. */
-const fullAfterMs = 1000;
 /** All addresses of a /64 of IPv6 usually belong to one customer. */
 const ipv6Subnet = 64;
 
 /** Limits the connect rate and the number of connections of one address. */
 export class AddressLimiter {
-  /** In the order of their last use. */
-  private readonly buckets = new Map<string, { readonly bucket: TokenBucket; usedAt: number }>();
+  private readonly rate: AddressRate;
   private readonly connections = new Map<string, number>();
   /** Of these, the ones that have not joined yet. */
   private readonly unjoined = new Map<string, number>();
@@ -33,7 +25,9 @@ export class AddressLimiter {
   constructor(
     private readonly dependencies: { readonly counts: LimitCounts; readonly now: () => number },
     private readonly settings: AddressLimiterSettings,
-  ) {}
+  ) {
+    this.rate = new AddressRate(dependencies, { ratePerSec: settings.connectsPerSec });
+  }
 
   private get countsConnections(): boolean {
     return this.settings.maxConnections > 0 || this.settings.maxUnjoined > 0;
@@ -46,7 +40,7 @@ export class AddressLimiter {
     const key = keyOf(address);
     this.check(this.connections.get(key), maxConnections, 'connections');
     this.check(this.unjoined.get(key), maxUnjoined, 'connections that have not joined yet');
-    const retryAfterMs = connectsPerSec === 0 ? 0 : this.takeToken(key);
+    const retryAfterMs = this.rate.take(key);
     if (retryAfterMs === 0) return;
     this.dependencies.counts.address++;
     throw new RefusalError('rate_limited', `more than ${connectsPerSec} connects a second from one address`, {
@@ -80,22 +74,6 @@ export class AddressLimiter {
       retryAfterMs: 5000,
       limit,
     });
-  }
-
-  private takeToken(key: string): number {
-    const now = this.dependencies.now();
-    const known = this.buckets.get(key) ?? {
-      bucket: new TokenBucket(this.settings.connectsPerSec, now),
-      usedAt: now,
-    };
-    known.usedAt = now;
-    this.buckets.delete(key);
-    this.buckets.set(key, known);
-    for (const [oldest, { usedAt }] of this.buckets) {
-      if (now - usedAt <= fullAfterMs && this.buckets.size <= bucketLimit) break;
-      this.buckets.delete(oldest);
-    }
-    return known.bucket.take(now);
   }
 }
 

@@ -57,7 +57,7 @@ export const shapes: readonly Attack[] = [
         const fields = Array.from({ length: 100 }, (_, n) => `X-${n}: ${'a'.repeat(140)}\r\n`).join('');
         client.send(`GET / HTTP/1.1\r\nHost: x\r\n${fields}X-Last: `);
         context.counts.sentBytes += fields.length;
-        await client.until(() => Date.now() >= context.endsAt, 60_000);
+        while (!client.isClosed && Date.now() < context.endsAt) await sleep(200);
       }),
   },
   {

@@ -35,7 +35,7 @@ export const limits = z
     ),
     address_connects_per_sec: setting(
       count(500),
-      'Handshakes per second from one address, of IPv6 from one /64; loopback is exempt in `development`; 0 for no limit.',
+      'Handshakes per second from one address, of IPv6 from one /64, and half of its new TCP connections per second; loopback is exempt in `development`; 0 for no limit.',
     ),
     waste_packets_per_sec: setting(
       count(500),

@@ -1,6 +1,7 @@
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { keyOf } from '../../limits/address-limiter.js';
+import { AddressRate } from '../../limits/address-rate.js';
 import type { LimitCounts } from '../../limits/limit-counts.js';
 import type { Log } from '../../logging/log.js';
 import type { AddressPolicy } from './address-policy.js';
@@ -10,19 +11,35 @@ interface TcpConnectionsDependencies {
   readonly policy: Pick<AddressPolicy, 'ofPeer'>;
   readonly counts: LimitCounts;
   readonly log: Log;
+  /** On the monotonic clock, in milliseconds. */
+  readonly now: () => number;
 }
 
 interface TcpConnectionsSettings {
   /** TCP connections of one address; 0 for no limit. */
   readonly limitPerAddress: number;
+  /** New TCP connections of one address; 0 for no limit. */
+  readonly ratePerSec: number;
+}
+
+/** TCP connections of one address that have not sent a request yet: Node keeps what has arrived of each head. */
+const silentLimit = 1000;
+
+/** The TCP connections of one address. */
+interface Held {
+  connections: number;
+  /** Of these, the ones without a request yet. */
+  silent: number;
 }
 
 /**
- * Limits the TCP connections of one address, before any request: a connection without a request costs memory and a file descriptor too. Counts
+ * Limits the TCP connections of one address, and their rate, before any request: a connection without a request costs memory and a file descriptor too. Counts
  * those that Node itself drops because of `server.max_tcp_connections`. Proxies are not limited.
  */
 export class TcpConnections {
-  private readonly byAddress = new Map<string, number>();
+  private readonly byAddress = new Map<string, Held>();
+  private readonly silent = new WeakSet<Socket>();
+  private readonly rate: AddressRate;
   /** Addresses of open connections that are counted. */
   private readonly keys = new WeakMap<Socket, string>();
   private readonly warned = new Set<string>();
@@ -31,8 +48,14 @@ export class TcpConnections {
     private readonly dependencies: TcpConnectionsDependencies,
     private readonly settings: TcpConnectionsSettings,
   ) {
-    const { http } = dependencies;
-    if (settings.limitPerAddress > 0) http.on('connection', this.onConnection);
+    const { http, now } = dependencies;
+    this.rate = new AddressRate({ now }, settings);
+    if (settings.limitPerAddress > 0 || settings.ratePerSec > 0) {
+      http.on('connection', this.onConnection);
+      // Before all others: an upgrade can be answered at once.
+      http.prependListener('request', this.onRequest);
+      http.prependListener('upgrade', this.onRequest);
+    }
     http.on('drop', () => this.refused('server.max_tcp_connections', http.maxConnections));
   }
 
@@ -42,25 +65,42 @@ export class TcpConnections {
     const address = this.dependencies.policy.ofPeer(socket.remoteAddress ?? '');
     if (address === undefined) return;
     const key = keyOf(address);
-    const held = this.byAddress.get(key) ?? 0;
-    const { limitPerAddress } = this.settings;
-    if (held >= limitPerAddress) {
-      this.refused('websocket.max_connections_per_address', limitPerAddress, address);
+    const held = this.byAddress.get(key) ?? { connections: 0, silent: 0 };
+    const exceeded = this.exceeded(key, held);
+    if (exceeded !== undefined) {
+      this.refused(...exceeded, address);
       socket.destroy();
       return;
     }
-    this.byAddress.set(key, held + 1);
+    held.connections++;
+    held.silent++;
+    this.byAddress.set(key, held);
+    this.silent.add(socket);
     this.keys.set(socket, key);
     socket.on('close', this.onClosed);
+  };
+
+  /** The setting and the limit that one more connection would exceed. */
+  private exceeded(key: string, { connections, silent }: Held): [setting: string, limit: number] | undefined {
+    const { limitPerAddress, ratePerSec } = this.settings;
+    if (limitPerAddress > 0 && connections >= limitPerAddress)
+      return ['websocket.max_connections_per_address', limitPerAddress];
+    if (silent >= silentLimit) return ['server.header_timeout_secs', silentLimit];
+    return this.rate.take(key) > 0 ? ['limits.address_connects_per_sec', ratePerSec] : undefined;
+  }
+
+  private readonly onRequest = ({ socket }: IncomingMessage): void => {
+    if (!this.silent.delete(socket)) return;
+    this.byAddress.get(this.keys.get(socket)!)!.silent--;
   };
 
   // One listener shared by all sockets; `this` is the socket.
   private readonly onClosed = ((connections: TcpConnections) =>
     function (this: Socket): void {
       const key = connections.keys.get(this)!;
-      const rest = (connections.byAddress.get(key) ?? 0) - 1;
-      if (rest > 0) connections.byAddress.set(key, rest);
-      else connections.byAddress.delete(key);
+      const held = connections.byAddress.get(key)!;
+      if (connections.silent.has(this)) held.silent--;
+      if (--held.connections === 0) connections.byAddress.delete(key);
     })(this);
 
   /** The log says it once for each setting; the counter goes on. */

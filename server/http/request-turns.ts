@@ -1,0 +1,81 @@
+import type { Clock } from '../primitives/clock.js';
+
+/** Time of one turn of the event loop after which further requests wait for the next turn, in milliseconds; and their number. */
+const sliceMs = 4;
+const requestsPerTurn = 16;
+/** Requests of one caller, and of all together, that may wait. */
+const waitingPerCaller = 1000;
+const waitingLimit = 5000;
+
+interface RequestTurnsDependencies {
+  readonly clock: Pick<Clock, 'now' | 'setImmediate'>;
+}
+
+/**
+ * Runs requests in turns of the event loop. Hundreds that arrive at once would all run before anybody else is served, and all be in memory
+ * at the same time. Those of several callers take turns: a request waits for one of each other caller before it.
+ */
+export class RequestTurns {
+  /** By caller, in the order in which they are served next. */
+  private readonly waiting = new Map<string, (() => void)[]>();
+  private size = 0;
+  private isBegun = false;
+  private requests = 0;
+  private usedMs = 0;
+
+  constructor(private readonly dependencies: RequestTurnsDependencies) {}
+
+  /** Runs a request now, or in a later turn. False: too many wait. */
+  run(caller: string, work: () => void): boolean {
+    if (this.size === 0 && !this.isUsedUp()) {
+      this.runNow(work);
+      return true;
+    }
+    const own = this.waiting.get(caller);
+    if (this.size >= waitingLimit || (own?.length ?? 0) >= waitingPerCaller) return false;
+    if (own === undefined) this.waiting.set(caller, [work]);
+    else own.push(work);
+    this.size++;
+    this.begin();
+    return true;
+  }
+
+  private isUsedUp(): boolean {
+    return this.requests >= requestsPerTurn || this.usedMs >= sliceMs;
+  }
+
+  private runNow(work: () => void): void {
+    this.begin();
+    this.requests++;
+    const startedAt = this.dependencies.clock.now();
+    try {
+      work();
+    } finally {
+      this.usedMs += this.dependencies.clock.now() - startedAt;
+    }
+  }
+
+  private begin(): void {
+    if (this.isBegun) return;
+    this.isBegun = true;
+    this.dependencies.clock.setImmediate(this.next);
+  }
+
+  private readonly next = (): void => {
+    this.isBegun = false;
+    this.requests = 0;
+    this.usedMs = 0;
+    if (this.size === 0) return;
+    // What throws must not keep the others waiting.
+    this.begin();
+    while (this.size > 0 && !this.isUsedUp()) {
+      const [caller, own] = this.waiting.entries().next().value!;
+      const work = own.shift()!;
+      this.size--;
+      // To the end of the order.
+      this.waiting.delete(caller);
+      if (own.length > 0) this.waiting.set(caller, own);
+      this.runNow(work);
+    }
+  };
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { RequestTurns } from '../../../server/http/request-turns.js';
+
+/** A clock whose time passes only by work, and whose turns are begun by hand. */
+class Turns {
+  private at = 0;
+  private next: (() => void)[] = [];
+  readonly done: string[] = [];
+  readonly requests = new RequestTurns({
+    clock: { now: () => this.at, setImmediate: (run) => this.next.push(run) as unknown as object },
+  });
+
+  arrives(caller: string, name: string, ms = 0): boolean {
+    return this.requests.run(caller, () => {
+      this.at += ms;
+      this.done.push(name);
+    });
+  }
+
+  turn(): string[] {
+    this.done.length = 0;
+    for (const run of this.next.splice(0)) run();
+    return [...this.done];
+  }
+
+  get isIdle(): boolean {
+    return this.next.length === 0;
+  }
+}
+
+describe('[LIMITS] requests that arrive at once', () => {
+  it('run at once while they are few, and the others in later turns, those of several callers in turns', () => {
+    const turns = new Turns();
+    for (let n = 1; n <= 40; n++) turns.arrives('mallory', `m${n}`);
+    assert.deepEqual(turns.done.length, 16);
+    turns.arrives('ann', 'a1');
+    turns.arrives('ann', 'a2');
+    assert.deepEqual(turns.turn().slice(0, 5), ['m17', 'a1', 'm18', 'a2', 'm19']);
+    assert.deepEqual(turns.turn().at(-1), 'm40');
+    turns.turn();
+    assert.ok(turns.isIdle);
+    turns.arrives('ann', 'a3');
+    assert.deepEqual(turns.done, ['a3']);
+  });
+
+  it('end their turn after four milliseconds', () => {
+    const turns = new Turns();
+    for (const name of ['1', '2', '3', '4', '5']) turns.arrives('ann', name, 3);
+    assert.deepEqual(turns.done, ['1', '2']);
+    assert.deepEqual(turns.turn(), ['3', '4']);
+    assert.deepEqual(turns.turn(), ['5']);
+  });
+
+  it('are refused above a thousand of one caller, and those of others still wait', () => {
+    const turns = new Turns();
+    const admitted = Array.from({ length: 1100 }, (_, n) => turns.arrives('mallory', `m${n}`));
+    assert.equal(admitted.filter(Boolean).length, 1016);
+    assert.ok(turns.arrives('ann', 'a'));
+    assert.equal(turns.turn()[1], 'a');
+  });
+
+  it('go on when one of them throws', () => {
+    const turns = new Turns();
+    for (let n = 1; n <= 16; n++) turns.arrives('ann', 'x');
+    turns.requests.run('ann', () => assert.fail('a bug'));
+    turns.arrives('ann', 'last');
+    assert.throws(() => turns.turn(), /a bug/);
+    assert.deepEqual(turns.turn(), ['last']);
+  });
+});
