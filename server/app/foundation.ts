@@ -54,8 +54,6 @@ export function assembleFoundation(
     settings: sharedSettings(settings, secret),
   };
   const storage = openStorage({ identity, logOf, now: Date.now }, settings);
-  const differences = new ReplicaDifferences({ log: logOf('cluster') }, identity);
-  storage.onReplicas((others) => differences.compare(others));
   const parts = { settings, replicaId, storage, logger, logOf };
   const tokens = assembleTokens({ ...parts, secret });
   const control = assembleControl(parts);
@@ -63,6 +61,10 @@ export function assembleFoundation(
   tokens.revocations.onRevoked(changes.increment);
   control.state.onChange(changes.increment);
   const announce = alertNotifier(control.cluster);
+  const supervision = assembleSupervision({ ...parts, hooks: options.hooks ?? {}, announce });
+  const alert = (found: readonly string[]) => supervision.alerts.replicasDiffer(found);
+  const differences = new ReplicaDifferences({ log: logOf('cluster'), alert }, identity);
+  storage.onReplicas((others) => differences.compare(others));
   return {
     ...parts,
     metrics: new Metrics(),
@@ -70,7 +72,7 @@ export function assembleFoundation(
     tokens,
     control,
     limits: assembleLimits({ ...parts, rates: () => control.state.rates }),
-    supervision: assembleSupervision({ ...parts, hooks: options.hooks ?? {}, announce }),
+    supervision,
     tracing: assembleTracing({ ...parts, switches: control.map }),
     changes,
     addresses: new ClientAddresses(settings.server.trustedProxies, logOf('connection')),

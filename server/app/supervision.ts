@@ -69,6 +69,22 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
       });
     }
   });
+  storage.onUp(() => alerts.storeAgain());
+  storage.onLoss(({ since, isEmpty, remedy }) =>
+    alerts.raise('critical', 'redis_lost_data', 'Redis has come back with less than it had', {
+      ...(since !== undefined && { lost_since: since }),
+      is_empty: isEmpty,
+      remedy,
+    }),
+  );
+  storage.onStalePrimary(({ stale, newer, wasUsed, remedy }) =>
+    alerts.raise('critical', 'redis_stale_primary', 'Two primaries of Redis accept writes', {
+      stale,
+      newer,
+      was_used: wasUsed,
+      remedy,
+    }),
+  );
   const supervisor = new Supervisor(
     {
       log: logOf('actor'),

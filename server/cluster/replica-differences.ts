@@ -18,17 +18,22 @@ export class ReplicaDifferences {
   private warnedOf = '';
 
   constructor(
-    private readonly dependencies: { readonly log: Log },
+    private readonly dependencies: {
+      readonly log: Log;
+      /** Called with what differs now, once for each state, on one replica of each version. */
+      readonly alert: (differences: readonly string[]) => void;
+    },
     private readonly own: ReplicaIdentity,
   ) {}
 
   /** Compares the live replicas with this one. */
   compare(others: readonly ReplicaRecord[]): void {
-    const { log } = this.dependencies;
+    const { log, alert } = this.dependencies;
     const differences = differencesOf(this.own, others);
     const state = differences.join('\n');
     if (state === this.warnedOf) return;
     this.warnedOf = state;
+    if (isFirst(this.own, others)) alert(differences);
     if (differences.length === 0) {
       log.info('All replicas run with the same version and settings', { replica_id: this.own.name });
       return;
@@ -40,6 +45,11 @@ export class ReplicaDifferences {
       remedy: 'give all replicas the same settings, and finish the update if there is one',
     });
   }
+}
+
+/** Whether no other replica of the same version has a smaller id: all of them find the same differences. */
+function isFirst({ id, version }: ReplicaIdentity, others: readonly ReplicaRecord[]): boolean {
+  return others.every((other) => other.id > id || read(other.record)?.version !== version);
 }
 
 /** What differs, one line each: `topics.history_size: 1000 here, 50 on b`. */

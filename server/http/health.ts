@@ -16,7 +16,7 @@ export interface HealthSources {
     /** Null without Redis. */
     readonly memory: { readonly level: MemoryLevel } | null;
     /** Why Redis cannot be used; null: it can, or there is none. */
-    readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | null;
+    readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | null;
     readonly writes: 'accepted' | 'refused';
   };
   /** `writable`: ready only while Redis accepts writes. */
@@ -89,4 +89,5 @@ const causes = {
   stalled: 'Redis does not answer',
   password: 'Redis refuses the user or the password',
   tls: 'TLS with Redis fails',
+  stale: 'Redis is a stale primary',
 } as const;

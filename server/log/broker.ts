@@ -77,6 +77,12 @@ export interface LogSlice {
 /** Limit in bytes of a read that gives none. */
 export const readLimitBytes = 1_048_576;
 
+/**
+ * The end of a log is kept longer than its history by this, in milliseconds, so that positions remain valid for a while
+ * after the history.
+ */
+export const positionGraceMs = 60_000;
+
 /** The room in a log that is never trimmed: appends over it are refused with `quota_exceeded`. */
 export interface InboxShares {
   readonly bytes: number;
@@ -128,8 +134,8 @@ export interface BrokerListener {
  *
  * Ordering: appends of one topic, from all replicas, form one order without holes, counted by `sequence` from
  * 1 in a new log. A log that survived but may have lost its tail (Redis has another history than at the last
- * append, or this replica has seen a later position) continues under a new epoch, at the next sequence, and lists the old epoch in `previous`. A
- * log that is gone begins a new epoch at 1.
+ * append, or this replica has seen a later position) continues under a new epoch, at the next sequence, and lists
+ * the old epoch in `previous`. A log that is gone begins a new epoch at 1.
  *
  * Atomicity: a batch is appended whole or not at all, and is published to followers in the same step. Only a
  * message whose sender has used up a share ({@link InboxShares}) or may create no log is left out; its receipt

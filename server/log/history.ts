@@ -5,7 +5,7 @@ import { epochAt, isPositionIn } from './lineage.js';
 import { fitPage, type PageLimits } from './page.js';
 
 /** The field of the next request, which continues where a page ends. */
-export type NextPage = { readonly since: Position } | { readonly before: Position };
+type NextPage = { readonly since: Position } | { readonly before: Position };
 
 /** The answer of `history`: entries as they are in the log. */
 export interface History extends Position {

@@ -139,7 +139,7 @@ export class PresenceUpkeep {
       local.failed(topic, taken.changes);
       // An unreachable Redis is reported elsewhere.
       if (!this.failing && !isUnavailable(error))
-        log.warn('Presence cannot be stored; it is tried again every second', { topic, error });
+        log.warn('Presence cannot be stored; it is tried again twice a second', { topic, error });
       this.failing ||= !isUnavailable(error);
       throw error;
     }

@@ -149,15 +149,15 @@ export class PresenceViews {
       if (this.views.get(topic) !== view) return;
       const isFirst = view.loadedAt === undefined && !view.isUncertain;
       view.loadedAt ??= performance.now();
-      const tell = (transition: PresenceTransition) => {
+      const notify = (transition: PresenceTransition) => {
         if (view.touched.has(transition.userId)) return;
         const isNews = this.apply(view, transition) || view.answered.has(transition.userId);
         if (isNews && (!isFirst || transition.event === 'leave')) this.notify(topic, transition);
       };
       for (const userId of new Set([...view.users, ...view.answered]))
-        if (!found.has(userId)) tell({ userId, event: 'leave', connections: 0 });
+        if (!found.has(userId)) notify({ userId, event: 'leave', connections: 0 });
       view.answered.clear();
-      for (const [userId, connections] of found) tell({ userId, event: 'join', connections });
+      for (const [userId, connections] of found) notify({ userId, event: 'join', connections });
     } catch (error) {
       this.dependencies.log.debug('Users of a watched topic not read', { topic, error });
       view.isUncertain = true;

@@ -33,6 +33,7 @@ import { RedisConnectionCountStore } from './redis/redis-connection-count-store.
 import { redisHttpRateStore } from './redis/redis-http-rate-store.js';
 import { RedisLink } from './redis/redis-link.js';
 import type { Outage, OutageKind } from './redis/redis-outage.js';
+import type { RedisLoss } from './redis/redis-losses.js';
 import { RedisMemory } from './redis/redis-memory.js';
 import { RedisPresenceStore } from './redis/redis-presence-store.js';
 import { RedisReplicaRegistry } from './redis/redis-replica-registry.js';
@@ -40,6 +41,8 @@ import { RedisSessionStore } from './redis/redis-session-store.js';
 import { RedisSharedStore } from './redis/redis-shared-store.js';
 import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
+import { replicaKeys } from './redis/replica-keys.js';
+import { successorKind, type StalePrimary } from './redis/redis-succession.js';
 import { RedisWrites, type WriteRefusal, type WriteState } from './redis/redis-writes.js';
 
 /**
@@ -85,6 +88,10 @@ export interface Storage {
   onOutage(listener: (outage: Outage | undefined) => void): void;
   /** Called when Redis begins to refuse writes, and with undefined when it accepts them again. */
   onWrites(listener: (refusal: WriteRefusal | undefined) => void): void;
+  /** Called once for each old primary of Redis that still accepts writes. */
+  onStalePrimary(listener: (found: StalePrimary) => void): void;
+  /** Called when Redis has come back with less than it had. */
+  onLoss(listener: (loss: RedisLoss) => void): void;
   /** Called each time the store becomes reachable (again). */
   onUp(listener: () => void): void;
   start(): void;
@@ -161,6 +168,8 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
     }),
     onOutage: () => {},
     onWrites: () => {},
+    onStalePrimary: () => {},
+    onLoss: () => {},
     onUp: () => {},
     start: () => {},
     whenReady: async () => {},
@@ -182,12 +191,17 @@ function redisStorage(
   const { waitReplicas, waitReplicasMode } = settings.redis;
   const log = logOf('cluster');
   const channelMark = databaseMark(url);
-  const formerRegistry = channelMark === '' ? undefined : `${keyPrefix}:replicas`;
-  const link = new RedisLink({ log }, { url, commandTimeoutMs, stallLimitMs, formerRegistry, keyPrefix });
-  // Their channels, and the registry by which replicas of version 0.1 are told from newer ones.
+  const formerRegistry = channelMark === '' ? undefined : replicaKeys(keyPrefix).beats;
+  // Their channels, and the registry by which replicas of version 0.1 are distinguished from newer ones.
   const replicaPrefix = `${keyPrefix}${channelMark}`;
+  const busChannel = replicaKeys(replicaPrefix).bus;
+  const link = new RedisLink(
+    { log },
+    { url, commandTimeoutMs, stallLimitMs, formerRegistry, keyPrefix, busChannel },
+  );
   const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: replicaPrefix, identity });
   const bus = new RedisBus({ link, registry, log }, { keyPrefix: replicaPrefix });
+  bus.on(successorKind, (data) => link.succession?.learn(data));
   const quotaCounts = newQuotaCounts();
   const measured = new RedisMemory(
     { link, counts: quotaCounts, log },
@@ -206,6 +220,7 @@ function redisStorage(
     },
   );
   const adapter = new AdapterClients({ log }, { url, answerLimitMs: commandTimeoutMs });
+  link.onLeft(() => adapter.reconnect());
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
   const limits = sessionLimits(settings);
   new RedisAdvice({ link, log });
@@ -244,6 +259,8 @@ function redisStorage(
     }),
     onOutage: (listener) => link.outage.onLasting(listener),
     onWrites: (listener) => link.writes.onChange(listener),
+    onStalePrimary: (listener) => link.succession?.onStale(listener),
+    onLoss: (listener) => registry.losses.onLoss(listener),
     onUp: (listener) =>
       link.onState((state) => {
         if (state === 'up') listener();

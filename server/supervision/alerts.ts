@@ -12,7 +12,7 @@ export interface Alert {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly severity: Severity;
-  /** For programs: `actor_stopped`, `redis_down`, `redis_back`, `test`. */
+  /** For programs: docs/SPEC.md lists them. */
   readonly kind: string;
   readonly message: string;
   readonly replica_id: string;
@@ -49,6 +49,7 @@ const key = 'alerts';
 const kept = 1000;
 const keptHere = 100;
 const attempts = 5;
+const differencesShown = 20;
 
 /**
  * Alerts are logged, counted, listed for operators on every replica, and posted to a webhook until it accepts
@@ -58,6 +59,8 @@ export class Alerts {
   readonly counts: AlertCounts = { raised: 0, delivered: 0, undelivered: 0 };
   /** The newest alerts of this replica, for when the store is unreachable. */
   private readonly here: Alert[] = [];
+  /** Alerts that the store could not take, oldest first. */
+  private unstored: Alert[] = [];
 
   constructor(
     private readonly dependencies: AlertsDependencies,
@@ -65,7 +68,7 @@ export class Alerts {
   ) {}
 
   raise(severity: Severity, kind: string, message: string, details: Alert['details'] = {}): Alert {
-    const { store, announce, log, replicaId, newId, now } = this.dependencies;
+    const { announce, log, replicaId, newId, now } = this.dependencies;
     const alert: Alert = {
       id: newId(),
       at: now(),
@@ -80,12 +83,15 @@ export class Alerts {
     this.here.length = Math.min(this.here.length, keptHere);
     const write = severity === 'info' ? 'info' : severity === 'warning' ? 'warn' : 'error';
     log[write]('Alert', { alert_id: alert.id, severity, kind, reason: message, ...details });
-    store
-      .append(key, { alert: JSON.stringify(alert) }, kept)
-      .catch((error: unknown) => log.warn('Alert not stored', { alert_id: alert.id, error }));
+    void this.store(alert);
     announce(alert);
     void this.post(alert);
     return alert;
+  }
+
+  /** Stores what the store could not take before. To be called when it is reachable again. */
+  storeAgain(): void {
+    for (const alert of this.unstored.splice(0)) void this.store(alert);
   }
 
   /** Raises the alert of an actor, or hook, that failed too often to be restarted. */
@@ -101,13 +107,37 @@ export class Alerts {
     });
   }
 
+  /** Raises the alert of replicas that run with other versions or settings, and that of its end. */
+  replicasDiffer(differences: readonly string[]): void {
+    if (differences.length === 0)
+      this.raise('info', 'replicas_agree', 'All replicas run with the same version and settings');
+    else
+      this.raise('warning', 'replicas_differ', 'Replicas differ in version or settings', {
+        differences: differences.slice(0, differencesShown),
+      });
+  }
+
   /** The newest first; while the store is unreachable, only those of this replica. */
   async latest(limit: number): Promise<Alert[]> {
     try {
       const records = await this.dependencies.store.latest(key, limit);
-      return records.map(({ fields }) => JSON.parse(fields['alert']!) as Alert);
+      const alerts = records.map(({ fields }) => JSON.parse(fields['alert']!) as Alert);
+      // One whose storing was not answered may be there twice.
+      return [...new Map(alerts.map((alert) => [alert.id, alert])).values()];
     } catch {
       return this.here.slice(0, limit);
+    }
+  }
+
+  /** Never rejects. */
+  private async store(alert: Alert): Promise<void> {
+    const { store, log } = this.dependencies;
+    try {
+      await store.append(key, { alert: JSON.stringify(alert) }, kept);
+    } catch (error) {
+      log.warn('Alert not stored', { alert_id: alert.id, error });
+      this.unstored.push(alert);
+      if (this.unstored.length > keptHere) this.unstored.shift();
     }
   }
 

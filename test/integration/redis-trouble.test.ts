@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'redis';
 import type { Socket } from 'socket.io-client';
@@ -253,6 +255,45 @@ describe('replicas whose Redis is in trouble', function () {
       async () => (await alerts()).some(({ kind }) => kind === 'redis_writes_accepted'),
       'the alert',
     );
+  });
+
+  it('[HEALTH] show a Redis that cannot save its data, and recover', async () => {
+    const redis = await startRedis();
+    const service = await startService(redis.url, 'a');
+    const sender = await read(service, 'eve');
+    await publish(sender, 't', 1);
+    const client = createClient({ url: redis.url, RESP: 2 });
+    await client.connect();
+    try {
+      const { dir } = await client.configGet('dir');
+      const inTheWay = join(dir!, 'dump.rdb');
+      mkdirSync(inTheWay);
+      const saved = async (status: string) => {
+        await redis.command('BGSAVE');
+        await until(
+          async () => (await redis.info('persistence')).get('rdb_last_bgsave_status') === status,
+          `the last save is ${status}`,
+        );
+      };
+      await client.configSet('save', '3600 1');
+      await saved('err');
+      const refused = await publish(sender, 't', 2);
+      assert.deepEqual([refused.ok, refused.error?.code], [false, 'unavailable']);
+      const writes = async () => {
+        const { redis: state } = (await (await fetch(`${service.url}/health`)).json()) as {
+          redis: { writes: string; refused_by: string | null };
+        };
+        return `${state.writes} ${state.refused_by}`;
+      };
+      assert.equal(await writes(), 'refused MISCONF');
+      rmdirSync(inTheWay);
+      await saved('ok');
+      await until(async () => (await writes()) === 'accepted null', 'writes are accepted', 20_000);
+      const stored = await publish(sender, 't', 3);
+      assert.deepEqual([stored.ok, stored.sequence], [true, 2]);
+    } finally {
+      client.destroy();
+    }
   });
 
   it('[OPS] refuse to start with a Redis in cluster mode, and say what to do', async () => {

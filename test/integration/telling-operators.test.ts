@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MainProcess } from '../support/main-process.js';
 import { TestRedis } from '../support/redis.js';
-import { secret } from '../support/replica.js';
+import { secret, tokenOf } from '../support/replica.js';
 import { root } from '../support/root.js';
 import { freePort, until } from '../support/wait.js';
 
@@ -28,6 +28,15 @@ describe('[LOG] operators are told', function () {
 
   const healthOf = async ({ url }: MainProcess) =>
     (await (await fetch(`${url}/health`)).json()) as { status: string; problems: string[] };
+  /** Kind and replica of each alert, newest first. */
+  const alertsOf = async ({ url }: MainProcess) => {
+    const headers = { authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` };
+    const answer = await fetch(`${url}/admin/alerts`, { headers });
+    const { alerts } = (await answer.json()) as { alerts: { kind: string; replica_id: string }[] };
+    return alerts
+      .filter(({ kind }) => !['redis_down', 'redis_back'].includes(kind))
+      .map(({ kind, replica_id }) => `${kind} ${replica_id}`);
+  };
   const errors = (process: MainProcess) =>
     process.output
       .split('\n')
@@ -76,6 +85,80 @@ describe('[LOG] operators are told', function () {
       assert.match((await healthOf(replica)).problems[0]!, /password/);
       assert.ok(!replica.output.includes('wrong@'));
     }
+  });
+
+  it('once that Redis has come back with less, with an alert that all replicas list', async () => {
+    const redis = await TestRedis.start();
+    closers.unshift(() => redis.stop());
+    const replica = await start({ REDIS_URL: redis.url, REPLICA_ID: 'a' });
+    await replica.hasLogged('Listening');
+    const beats = async () => Number((await redis.command('INCRBY rtc:replicas:beats 0'))?.slice(1));
+    await until(async () => (await beats()) > 0, 'it has a heartbeat');
+    await redis.signal('SIGKILL');
+    await redis.run();
+    const message = 'Redis has come back with less than it had';
+    await replica.hasLogged(message);
+    const [told, ...others] = replica.logged(message);
+    assert.deepEqual([told!['level'], told!['is_empty'], others], ['ERROR', true, []]);
+    assert.match(String(told!['remedy']), /appendonly yes.*redis\.wait_replicas/);
+    const other = await start({ REDIS_URL: redis.url, REPLICA_ID: 'b' });
+    await other.hasLogged('Listening');
+    await until(
+      async () => (await alertsOf(other)).includes('redis_lost_data a'),
+      'the alert is stored',
+      20_000,
+    );
+    assert.deepEqual(other.logged(message), []);
+  });
+
+  it('which settings differ between replicas, with one alert, and when they do not any more', async () => {
+    const redis = await TestRedis.start();
+    closers.unshift(() => redis.stop());
+    const replicas = [
+      await start({ REDIS_URL: redis.url, REPLICA_ID: 'a' }),
+      await start({ REDIS_URL: redis.url, REPLICA_ID: 'b', RTC_TOPICS_HISTORY_SIZE: '50' }),
+    ];
+    for (const replica of replicas) await replica.hasLogged('Replicas differ');
+    const [a, b] = replicas.map((replica) => replica.logged('Replicas differ'));
+    assert.deepEqual(
+      [a!.length, b!.length, a![0]!['differences'], b![0]!['differences']],
+      [1, 1, ['topics.history_size: 10000 here, 50 on b'], ['topics.history_size: 50 here, 10000 on a']],
+    );
+    await until(async () => (await alertsOf(replicas[0]!)).length > 0, 'the alert is stored');
+    replicas[1]!.signal('SIGTERM');
+    await replicas[1]!.ended();
+    await until(async () => (await alertsOf(replicas[0]!)).length > 1, 'the other alert is stored', 20_000);
+    assert.deepEqual(await alertsOf(replicas[0]!), ['replicas_agree a', 'replicas_differ a']);
+  });
+
+  it('that Redis keeps nothing on disk, where it keeps nothing', async () => {
+    const message =
+      'Redis keeps nothing on disk: when it restarts, messages, sessions and revocations are lost';
+    const found: unknown[] = [];
+    for (const persistence of ['none', 'aof'] as const) {
+      const redis = await TestRedis.start(persistence);
+      closers.unshift(() => redis.stop());
+      const replica = await start({ REDIS_URL: redis.url });
+      if (persistence === 'none') await replica.hasLogged(message);
+      else {
+        await replica.hasLogged('Listening');
+        await until(
+          async () => Number((await redis.command('INCRBY rtc:replicas:beats 0'))?.slice(1)) > 0,
+          'it is up',
+        );
+      }
+      found.push(...replica.logged(message).map(({ remedy }) => remedy));
+    }
+    assert.deepEqual(found, ['set appendonly yes in the configuration of Redis']);
+  });
+
+  it('which origin was refused', async () => {
+    const replica = await start({ RTC_WEBSOCKET_ALLOWED_ORIGINS: 'https://app.example' });
+    await replica.hasLogged('Listening');
+    const origin = 'https://other.example';
+    const url = `${replica.url}/socket.io/?EIO=4&transport=polling`;
+    assert.equal((await fetch(url, { headers: { origin } })).status, 403);
+    await until(() => replica.output.includes(origin), 'the log has the origin');
   });
 
   describe('by a process manager', () => {

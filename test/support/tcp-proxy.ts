@@ -16,12 +16,13 @@ export class TcpProxy {
   private constructor(
     private readonly port: number,
     private readonly server: Server,
+    private redisPort: number,
   ) {}
 
   static async start(redisPort: number): Promise<TcpProxy> {
     const server = createServer();
-    const proxy = new TcpProxy(await freePort(), server);
-    server.on('connection', (client) => proxy.pass(client, connect(redisPort, '127.0.0.1')));
+    const proxy = new TcpProxy(await freePort(), server, redisPort);
+    server.on('connection', (client) => proxy.pass(client, connect(proxy.redisPort, '127.0.0.1')));
     await new Promise<void>((resolve) => server.listen(proxy.port, '127.0.0.1', resolve));
     return proxy;
   }
@@ -33,6 +34,17 @@ export class TcpProxy {
   /** From now on no data passes on the open connections of this kind; new ones work. */
   hold(kind: 'commands' | 'subscriptions'): void {
     for (const pair of this.pairs) if (pair.subscriber === (kind === 'subscriptions')) pair.held ??= [];
+  }
+
+  /** From now on new connections lead to another Redis; the open ones stay. */
+  leadTo(redisPort: number): void {
+    this.redisPort = redisPort;
+  }
+
+  /** Ends the open connections of this kind, or all. */
+  cut(kind?: 'commands' | 'subscriptions'): void {
+    for (const { client, subscriber } of this.pairs)
+      if (kind === undefined || subscriber === (kind === 'subscriptions')) client.destroy();
   }
 
   /**

@@ -1,4 +1,4 @@
-import { readLimitBytes } from '../../log/broker.js';
+import { positionGraceMs, readLimitBytes } from '../../log/broker.js';
 import type {
   AppendEntry,
   AppendReceipt,
@@ -33,8 +33,6 @@ interface MemoryBrokerDependencies {
 }
 
 const sweepMs = 1000;
-/** The position of a log is kept longer than its history by this. */
-const positionGraceMs = 60_000;
 
 /** The log of a single process, in its memory. It meets the same contract, and ends with the process. */
 export class MemoryBroker implements Broker {

@@ -44,6 +44,14 @@ export class AdapterClients {
     }
   }
 
+  /** The connections may lead to another Redis than they should: Redis closes them, and they are made anew. */
+  reconnect(): void {
+    for (const client of this.clients)
+      client.sendCommand(['QUIT']).catch(() => {
+        // It is not connected, or was closed before the answer.
+      });
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;

@@ -3,11 +3,11 @@ import type { RedisLink } from './redis-link.js';
 
 /** Warns, once each, of settings of Redis under which promises of the service do not hold. */
 export class RedisAdvice {
-  private isTold = false;
+  private isGiven = false;
 
   constructor(private readonly dependencies: { readonly link: RedisLink; readonly log: Log }) {
     dependencies.link.onState((state) => {
-      if (state === 'up' && !this.isTold) void this.look();
+      if (state === 'up' && !this.isGiven) void this.look();
     });
   }
 
@@ -18,8 +18,8 @@ export class RedisAdvice {
       const [save, appendOnly] = await Promise.all(
         ['save', 'appendonly'].map((name) => link.call<string[]>(['CONFIG', 'GET', name])),
       );
-      if (this.isTold || save?.[1] === undefined || appendOnly?.[1] === undefined) return;
-      this.isTold = true;
+      if (this.isGiven || save?.[1] === undefined || appendOnly?.[1] === undefined) return;
+      this.isGiven = true;
       if (save[1] === '' && appendOnly[1] === 'no')
         log.warn(
           'Redis keeps nothing on disk: when it restarts, messages, sessions and revocations are lost',

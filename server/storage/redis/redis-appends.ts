@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ErrorReply } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
-import type { AppendEntry, AppendReceipt, Durability, InboxShares, Retention } from '../../log/broker.js';
+import {
+  positionGraceMs,
+  type AppendEntry,
+  type AppendReceipt,
+  type Durability,
+  type InboxShares,
+  type Retention,
+} from '../../log/broker.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import type { Log } from '../../logging/log.js';
 import { RedisDurability } from './redis-durability.js';
@@ -31,11 +38,6 @@ interface RedisAppendsSettings {
   readonly waitReplicas: number;
   /** Appends that fewer replicas hold are refused. */
   readonly waitReplicasStrict: boolean;
-  /**
-   * The meta hash is kept longer than the log by this, so that positions remain valid for a while after the
-   * history.
-   */
-  readonly metaGraceMs: number;
 }
 
 /** One batch of one topic, until the script has answered. */
@@ -70,7 +72,7 @@ export class RedisAppends {
   private batchNumber = 0;
   private gathered: Append[] = [];
   private closed = false;
-  private toldNotPublished = false;
+  private notPublishedLogged = false;
 
   constructor(
     private readonly dependencies: RedisAppendsDependencies,
@@ -180,7 +182,7 @@ export class RedisAppends {
       keyedLines,
       ...retentions.map(
         ({ historySize, historyTtlMs, idempotencyMs, fullAt, shares }) =>
-          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + this.settings.metaGraceMs} ${fullAt} ` +
+          `${historySize} ${historyTtlMs} ${idempotencyMs} ${historyTtlMs + positionGraceMs} ${fullAt} ` +
           (shares === undefined ? '0 0 0' : `${shares.bytes} ${shares.senderMessages} ${shares.senderBytes}`),
       ),
     ];
@@ -212,8 +214,8 @@ export class RedisAppends {
 
   /** Subscribers find such messages when they compare their position, which takes long. */
   private notPublished(topic: string): void {
-    if (this.toldNotPublished) return;
-    this.toldNotPublished = true;
+    if (this.notPublishedLogged) return;
+    this.notPublishedLogged = true;
     this.dependencies.log.error(
       'Redis stores messages, but refuses to publish them: subscribers receive them late',
       {
@@ -233,7 +235,7 @@ export class RedisAppends {
     const until = performance.now() + this.settings.outcomeLimitMs;
     while (!this.closed && performance.now() < until) {
       try {
-        const ttl = String(retentionOf(topic).historyTtlMs + this.settings.metaGraceMs);
+        const ttl = String(retentionOf(topic).historyTtlMs + positionGraceMs);
         const args = [this.writer, String(number), String(now()), ttl];
         const answer = await this.resolveScript.run<string>(link, [keys.meta(topic)], args);
         const isSame = link.redis?.histories.includes(sentTo.histories[0]!) === true;

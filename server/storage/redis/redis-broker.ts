@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { RefusalError } from '../../../shared/errors.js';
 import type { StoreMemory } from '../../limits/store-memory.js';
 import type { Log } from '../../logging/log.js';
-import { readLimitBytes } from '../../log/broker.js';
+import { positionGraceMs, readLimitBytes } from '../../log/broker.js';
 import type {
   AppendEntry,
   AppendReceipt,
@@ -46,12 +46,6 @@ interface RedisBrokerSettings {
 }
 
 /**
- * The meta hash is kept longer than the log by this, so that positions remain valid for a while after the
- * history.
- */
-const metaGraceMs = 60_000;
-
-/**
  * The log in Redis: one Lua script per batch, see `lua/append.lua`. All keys of a topic share the hash tag
  * `{topic}`.
  *
@@ -88,7 +82,7 @@ export class RedisBroker implements Broker {
         log,
         now,
       },
-      { outcomeLimitMs, waitReplicas, waitReplicasStrict, metaGraceMs },
+      { outcomeLimitMs, waitReplicas, waitReplicasStrict },
     );
     link.onState((state) => this.listener?.onState(state));
     link.onResubscribed(() => this.listener?.onResync());
@@ -140,7 +134,11 @@ export class RedisBroker implements Broker {
     if (sequences.length === 0) return 0;
     const keys = [this.keys.log(topic), this.keys.shares(topic), this.keys.meta(topic)];
     const args = [epoch, ...sequences.map(String)];
-    return this.answered(topic, this.removeScript.run(this.dependencies.link, keys, args));
+    try {
+      return await this.removeScript.run<number>(this.dependencies.link, keys, args);
+    } catch (error) {
+      throw this.refusal(error, topic);
+    }
   }
 
   async purge(topic: string): Promise<number> {
@@ -176,7 +174,7 @@ export class RedisBroker implements Broker {
     const args = [
       `${link.redis.runId} ${link.redis.histories.join()} ${this.seen.of(topic)}`,
       this.freshEpoch(),
-      String(retention.historyTtlMs + metaGraceMs),
+      String(retention.historyTtlMs + positionGraceMs),
       what,
       String(from),
       String(limit),
@@ -193,14 +191,6 @@ export class RedisBroker implements Broker {
       const slice = readSlice(reply);
       this.seen.noteEnd(topic, slice.end);
       return slice;
-    } catch (error) {
-      throw this.refusal(error, topic);
-    }
-  }
-
-  private async answered<Reply>(topic: string, reply: Promise<Reply>): Promise<Reply> {
-    try {
-      return await reply;
     } catch (error) {
       throw this.refusal(error, topic);
     }

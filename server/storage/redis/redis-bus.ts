@@ -30,6 +30,8 @@ const listLimitMs = 1000;
 /** The bus over Redis publish/subscribe, for the replicas of the registry. */
 export class RedisBus implements Bus {
   readonly replicaId: string;
+  /** The channel of all replicas. */
+  private readonly all: string;
   private readonly handlers = new Map<string, BusHandler>();
   /** Replicas whose messages are of a newer format. */
   private readonly newer = new Set<string>();
@@ -37,8 +39,9 @@ export class RedisBus implements Bus {
 
   constructor(
     private readonly dependencies: RedisBusDependencies,
-    private readonly settings: RedisBusSettings,
+    settings: RedisBusSettings,
   ) {
+    this.all = replicaKeys(settings.keyPrefix).bus;
     this.replicaId = dependencies.registry.replicaId;
     const { link } = dependencies;
     const onMessage = (message: Buffer) => this.receive(message);
@@ -73,8 +76,7 @@ export class RedisBus implements Bus {
   }
 
   private channel(replicaId?: string): string {
-    const { bus } = replicaKeys(this.settings.keyPrefix);
-    return replicaId === undefined ? bus : `${bus}:${replicaId}`;
+    return replicaId === undefined ? this.all : `${this.all}:${replicaId}`;
   }
 
   private publish(channel: string, kind: string, data: unknown): void {

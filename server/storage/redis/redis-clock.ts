@@ -24,6 +24,13 @@ export class RedisClock {
     return ms;
   };
 
+  /** Asks Redis for its time. Rejects as `call` does. */
+  async measure(call: (args: string[]) => Promise<unknown>): Promise<void> {
+    const sentAt = this.monotonic();
+    const answer = (await call(['TIME'])) as string[];
+    this.measured(readTime(answer), sentAt, this.monotonic());
+  }
+
   /**
    * Redis has answered with its time. It was read between sending and receiving, so an estimate within that range is
    * kept: it may be more exact than this measurement.

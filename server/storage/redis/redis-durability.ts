@@ -3,7 +3,7 @@ import type { RedisLink } from './redis-link.js';
 import { saysAlways, type RedisProcess } from './redis-process.js';
 
 /** How far an append has got, as Redis says after it. */
-export interface Reached {
+interface Reached {
   readonly durability: Durability;
   /** Fewer replicas of Redis have it than are to be waited for. */
   readonly tooFewReplicas: boolean;

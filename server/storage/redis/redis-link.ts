@@ -3,30 +3,24 @@ import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'r
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 import { systemClock } from '../../primitives/clock.js';
-import { readTime, RedisClock } from './redis-clock.js';
+import { RedisClock } from './redis-clock.js';
 import { connectLimitMs, destroy, newRedisClient, type RedisClient } from './redis-client.js';
-import {
-  formerNames,
-  identifyRedis,
-  isSameName,
-  readReplication,
-  type RedisProcess,
-} from './redis-process.js';
+import { elsewhere, RedisIdentification, type RedisIdentificationSettings } from './redis-identification.js';
+import { continued, readReplication, type RedisProcess } from './redis-process.js';
 import { RedisOutage } from './redis-outage.js';
-import { formatKey, formatRefusal, newerFormat } from './storage-format.js';
+import { RedisPair } from './redis-pair.js';
+import { RedisSuccession } from './redis-succession.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 import { RedisWrites } from './redis-writes.js';
 
-interface RedisLinkSettings {
+interface RedisLinkSettings extends RedisIdentificationSettings {
   readonly url: string;
   /** Redis counts as stalled when a command is unanswered for this long. */
   readonly commandTimeoutMs: number;
   /** A stall of this length closes the connection. */
   readonly stallLimitMs: number;
-  /** Where replicas of version 0.1 register that use other channels; none may be live. Undefined: they use the same. */
-  readonly formerRegistry?: string | undefined;
-  /** Prefix of the keys whose storage format is checked; undefined: it is not. */
-  readonly keyPrefix?: string;
+  /** The channel by which the replicas talk; needed with `keyPrefix`. */
+  readonly busChannel?: string;
 }
 
 type LinkState = 'up' | 'down';
@@ -50,12 +44,6 @@ const bufferReplies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as c
 const watchMs = 250;
 /** How often Redis is asked for its role and history, in milliseconds. */
 const checkMs = 1000;
-const loadingRetryMs = 100;
-/** A replica without a heartbeat for this long has ended. */
-const formerGoneMs = 5000;
-const clusterMode =
-  'Redis runs in cluster mode, which is not supported: let REDIS_URL lead to a Redis without cluster mode (cluster-enabled no)';
-const identifyRetryMs = 1000;
 
 /**
  * The connections to one Redis: one for commands, one for subscriptions. The link reconnects for ever,
@@ -64,12 +52,16 @@ const identifyRetryMs = 1000;
  */
 export class RedisLink {
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
-  /** Tells operators that Redis cannot be used. */
+  /** Notifies operators that Redis cannot be used. */
   readonly outage: RedisOutage;
   readonly writes = new RedisWrites();
   readonly clock = new RedisClock();
   private commands: RedisClient;
   private readonly subscriber: RedisSubscriber;
+  /** Undefined for a link without `keyPrefix`. */
+  readonly succession: RedisSuccession | undefined;
+  private readonly pair: RedisPair | undefined;
+  private readonly identification: RedisIdentification;
   private process: RedisProcess | undefined;
   /** The process that was connected last. */
   private lastProcess: RedisProcess | undefined;
@@ -82,13 +74,11 @@ export class RedisLink {
   private lastCheckAt = 0;
   private lastLookAt = performance.now();
   /** Counts identifications, so that the result for an earlier connection is ignored. */
-  private identification = 0;
+  private attempt = 0;
   private current: LinkState = 'down';
   private readonly listeners: ((state: LinkState) => void)[] = [];
   private readonly resubscribed: (() => void)[] = [];
-  /** The reason why Redis cannot serve, as long as it is told. */
-  private told: string | undefined;
-  private unsupportedBy: string | undefined;
+  private readonly left: (() => void)[] = [];
   private readonly watch: NodeJS.Timeout;
 
   constructor(
@@ -97,11 +87,28 @@ export class RedisLink {
   ) {
     const { log } = dependencies;
     this.outage = new RedisOutage({ log, clock: systemClock });
+    const { clock, writes, outage } = this;
+    const { url, keyPrefix, busChannel } = settings;
+    this.succession =
+      keyPrefix === undefined || busChannel === undefined
+        ? undefined
+        : new RedisSuccession(
+            { log, clock, outage, inUse: () => this.process, leave: () => this.leave() },
+            { url, keyPrefix, busChannel },
+          );
+    this.identification = new RedisIdentification(
+      { log, clock, writes, succession: this.succession },
+      settings,
+    );
     this.commands = this.newCommands();
     this.subscriber = new RedisSubscriber(
       { log, onChange: () => this.update(), onError: (error) => this.onError(error) },
       settings,
     );
+    this.pair =
+      keyPrefix === undefined
+        ? undefined
+        : new RedisPair({ log, subscriber: this.subscriber, leave: () => this.leave() }, { keyPrefix });
     this.watch = setInterval(() => this.look(), watchMs);
     this.watch.unref();
   }
@@ -112,7 +119,7 @@ export class RedisLink {
 
   /** Why the service cannot work with the Redis that it has found; undefined if there is no such reason. */
   get unsupported(): string | undefined {
-    return this.unsupportedBy;
+    return this.identification.unsupported;
   }
 
   /** The connected Redis process; undefined before the first connection. */
@@ -130,17 +137,29 @@ export class RedisLink {
     this.resubscribed.push(listener);
   }
 
+  /** Called when the connections lead to another Redis than they should, and are replaced. */
+  onLeft(listener: () => void): void {
+    this.left.push(listener);
+  }
+
   /** Starts to connect and returns at once. An unreachable Redis is connected as soon as it is reachable. */
   start(): void {
     this.started = true;
     this.connect();
     this.subscriber.start();
+    this.pair?.start();
+    this.succession?.start();
   }
 
   /** Resolves when the state is `up`, or after `limitMs`. */
   async whenUp(limitMs: number): Promise<boolean> {
     const until = performance.now() + limitMs;
-    while (this.current === 'down' && !this.closed && !this.unsupportedBy && performance.now() < until) {
+    while (
+      this.current === 'down' &&
+      !this.closed &&
+      this.unsupported === undefined &&
+      performance.now() < until
+    ) {
       await sleep(10);
     }
     return this.current === 'up';
@@ -204,6 +223,7 @@ export class RedisLink {
     destroy(this.commands);
     this.subscriber.close();
     this.outage.close();
+    this.succession?.close();
     this.update();
   }
 
@@ -278,7 +298,7 @@ export class RedisLink {
   }
 
   private lost(): void {
-    this.identification++;
+    this.attempt++;
     this.process = undefined;
     this.stalled = false;
     this.lastReceivedAt = performance.now();
@@ -295,49 +315,33 @@ export class RedisLink {
 
   /** Identifies the Redis process before any other command is sent to it. */
   private async identify(): Promise<void> {
-    const own = ++this.identification;
+    const own = ++this.attempt;
     const client = this.commands;
-    const valid = () => own === this.identification && client === this.commands && client.isReady;
-    while (valid() && !this.closed) {
-      let waitMs = identifyRetryMs;
-      try {
-        const call = (args: string[]) => this.send(client, args, 'strings');
-        const found = await identifyRedis(call, this.lastProcess);
-        if (!valid()) return;
-        const { keyPrefix } = this.settings;
-        const newer =
-          typeof found === 'object' && keyPrefix !== undefined
-            ? await newerFormat(call, formatKey(keyPrefix))
-            : undefined;
-        if (!valid()) return;
-        if (newer !== undefined) this.tellUnsupported(formatRefusal(newer));
-        else if (typeof found === 'object') {
-          await this.measureClock(client);
-          if (!valid()) return;
-          if (await this.hasFormerReplicas(client)) {
-            this.tell('former');
-            await sleep(identifyRetryMs, undefined, { ref: false });
-            continue;
-          }
-          if (!valid()) return;
-          this.process = found;
-          this.lastProcess = found;
-          this.told = undefined;
-          this.unsupportedBy = undefined;
-          this.counts.reconnects++;
-          this.update();
-          return;
-        } else if (found === 'loading') waitMs = loadingRetryMs;
-        else this.tell(found);
-      } catch (error) {
-        if (!valid()) return;
-        if (error instanceof ErrorReply) this.outage.failed(error);
-        this.dependencies.log.debug('Redis did not identify itself', { error });
+    const isCurrent = () =>
+      own === this.attempt && client === this.commands && client.isReady && !this.closed;
+    while (isCurrent()) {
+      const next = await this.identification
+        .identify((args) => this.send(client, args, 'strings'), this.lastProcess)
+        .catch((error: unknown) => {
+          if (isCurrent()) this.notIdentified(error);
+          return elsewhere;
+        });
+      if (!isCurrent()) return;
+      if ('runId' in next) {
+        this.process = next;
+        this.lastProcess = next;
+        this.counts.reconnects++;
+        this.update();
+        return;
       }
-      await sleep(waitMs, undefined, { ref: false });
-      // Reconnect: the address may lead to another Redis by now.
-      if (valid() && waitMs === identifyRetryMs) return this.replace();
+      await sleep(next.waitMs, undefined, { ref: false });
+      if (isCurrent() && next.reconnect) this.replace();
     }
+  }
+
+  private notIdentified(error: unknown): void {
+    if (error instanceof ErrorReply) this.outage.failed(error);
+    this.dependencies.log.debug('Redis did not identify itself', { error });
   }
 
   /** A script has found another history than this link knows. Resolves when it is known, or after `limitMs`. */
@@ -352,10 +356,11 @@ export class RedisLink {
    */
   private async checkHistory(): Promise<void> {
     const client = this.commands;
+    const call = (args: string[]) => this.send<string>(client, args, 'strings');
     let answer: string;
     try {
-      void this.measureClock(client).catch(() => {});
-      answer = await this.send<string>(client, ['INFO', 'replication'], 'strings');
+      void this.clock.measure(call).catch(() => {});
+      answer = await call(['INFO', 'replication']);
     } catch {
       // The connection was lost, or commands are refused: both are handled where it happens.
       return;
@@ -363,8 +368,8 @@ export class RedisLink {
     const { process } = this;
     if (client !== this.commands || process === undefined) return;
     const now = readReplication(answer);
-    const former = formerNames(process, now);
-    if (former === undefined) {
+    const next = continued(process, now);
+    if (next === undefined) {
       this.dependencies.log.warn('Redis has been replaced, or was a replica meanwhile', {
         run_id: process.runId,
         replication_id: now.id,
@@ -373,52 +378,10 @@ export class RedisLink {
       this.doubt(client);
       return;
     }
-    const histories = isSameName(process, now) ? process.histories : [now.id!, ...former];
-    this.process = { ...process, histories, offset: now.offset };
-    this.lastProcess = this.process;
-  }
-
-  private async measureClock(client: RedisClient): Promise<void> {
-    const sentAt = performance.now();
-    const answer = await this.send<string[]>(client, ['TIME'], 'strings');
-    this.clock.measured(readTime(answer), sentAt, performance.now());
-  }
-
-  /** Once for each state, not for each attempt. */
-  private tell(found: 'replica' | 'cluster' | 'former'): void {
-    if (found === 'replica') this.writes.onError('READONLY');
-    else if (found === 'cluster') {
-      this.tellUnsupported(clusterMode);
-      return;
-    }
-    if (this.told === found) return;
-    this.told = found;
-    const { log } = this.dependencies;
-    if (found === 'replica')
-      log.warn('This Redis is a read-only replica: waiting for one that accepts writes', {
-        remedy: 'let REDIS_URL lead to the primary',
-      });
-    else
-      log.error(
-        'Replicas of version 0.1 use this database of Redis, on channels that all databases share: waiting until they have ended',
-        { remedy: 'stop them: in a numbered database, versions 0.1 and later cannot run side by side' },
-      );
-  }
-
-  private async hasFormerReplicas(client: RedisClient): Promise<boolean> {
-    const { formerRegistry } = this.settings;
-    if (formerRegistry === undefined) return false;
-    const since = this.clock.now() - formerGoneMs;
-    return (
-      (await this.send<number>(client, ['ZCOUNT', formerRegistry, String(since), '+inf'], 'strings')) > 0
-    );
-  }
-
-  private tellUnsupported(reason: string): void {
-    this.unsupportedBy = reason;
-    if (this.told === reason) return;
-    this.told = reason;
-    this.dependencies.log.error(reason);
+    if (next.histories[0] !== process.histories[0]) this.succession?.renamed(call, next);
+    this.process = next;
+    this.lastProcess = next;
+    void this.pair?.check(client);
   }
 
   /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */
@@ -444,6 +407,13 @@ export class RedisLink {
     const { stallLimitMs } = this.settings;
     const limitMs = this.commands.isReady ? stallLimitMs : Math.max(stallLimitMs, connectLimitMs);
     if (silentMs > limitMs) this.replace();
+  }
+
+  /** Another Redis is to be used than the connected one. */
+  private leave(): void {
+    if (this.closed) return;
+    this.replace();
+    for (const listener of this.left) listener();
   }
 
   /** Closes connections that do not answer, or lead to the wrong Redis. */

@@ -67,7 +67,7 @@ export class RedisMemory {
 }
 
 /** Reads the answer of `INFO memory`. */
-export function readMemory(info: string): MemoryUse {
+function readMemory(info: string): MemoryUse {
   const fields = infoFields(info);
   const field = (name: string) => fields(name) ?? '';
   return {

@@ -2,7 +2,7 @@ import type { Log } from '../../logging/log.js';
 import type { Clock, Timer } from '../../primitives/clock.js';
 
 /** Why Redis cannot be used. */
-export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'tls';
+export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale';
 
 /** What is wrong with Redis, for operators. */
 export interface Outage {
@@ -37,6 +37,11 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
     remedy:
       'set both in REDIS_URL (redis.url): redis://user:password@host, or redis://:password@host. A user of its own needs all commands on keys and channels under redis.key_prefix',
   },
+  stale: {
+    problem: 'Redis is a stale primary: there is a newer one, which continues its data',
+    remedy:
+      'let REDIS_URL lead to the new primary, and make this one its replica (REPLICAOF): what it has stored since is lost. To give up the new one instead, stop it and restart the replicas of this service',
+  },
   tls: {
     problem: 'TLS with Redis fails',
     remedy:
@@ -45,7 +50,8 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
 };
 
 /**
- * Tells operators that Redis cannot be used: one line of the log for each state, however often the service tries, and an alert if it lasts.
+ * Notifies operators that Redis cannot be used: one line of the log for each state, however often the service tries, and
+ * an alert if it lasts.
  * Until Redis is back, publishes are refused and `/health` is degraded.
  */
 export class RedisOutage {
@@ -80,6 +86,11 @@ export class RedisOutage {
   /** To be called when Redis was reachable and is not any more. */
   down(isStalled: boolean): void {
     this.enter(isStalled ? 'stalled' : 'unreachable', isStalled ? 'no answer' : 'the connection was lost');
+  }
+
+  /** To be called when the Redis that was found must not be used, because replicas have used its successor. */
+  stale(history: string): void {
+    this.enter('stale', `it writes the history ${history}, which another Redis has continued`);
   }
 
   up(): void {

@@ -13,7 +13,7 @@ import { encodeReplica, partsOf, presenceKey } from './presence-hash.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisPresenceSweep } from './redis-presence-sweep.js';
 import { RedisScript } from './redis-script.js';
-import { replicaKeys } from './replica-keys.js';
+import { replicaKeys, type ReplicaKeys } from './replica-keys.js';
 
 interface RedisPresenceDependencies {
   readonly link: RedisLink;
@@ -40,12 +40,14 @@ export class RedisPresenceStore implements PresenceStore {
   private readonly checkScript = new RedisScript('presence-check');
   private readonly sweep: RedisPresenceSweep;
   private readonly replica: string;
+  private readonly names: ReplicaKeys;
 
   constructor(
     private readonly dependencies: RedisPresenceDependencies,
     private readonly settings: { readonly keyPrefix: string },
   ) {
     const { registry } = dependencies;
+    this.names = replicaKeys(settings.keyPrefix);
     this.replica = encodeReplica(registry.replicaId);
     // The lease of a replica that does not come back has ended by then.
     this.settleMs = registry.leaseMs * 1.2;
@@ -54,7 +56,7 @@ export class RedisPresenceStore implements PresenceStore {
 
   async apply(topic: string, changes: readonly PresenceChange[], isLast: boolean): Promise<void> {
     const { link, registry } = this.dependencies;
-    const { leases, presenceTopics, bus } = replicaKeys(this.settings.keyPrefix);
+    const { leases, presenceTopics, bus } = this.names;
     const keys = [this.key(topic), presenceTopics(registry.replicaId), leases];
     // All commands are sent in one turn, so that a later write follows them.
     const calls: Promise<number>[] = [];
@@ -85,14 +87,16 @@ export class RedisPresenceStore implements PresenceStore {
       const size = Math.max(1, Math.min(usersPerScan, page.left));
       const [next, fields] = await this.scan(topic, cursor, size);
       const counts = new Map<string, number>();
+      const replicas = new Set<string>();
       for (const [userId, value] of fields) {
         // Users of a departed replica count until they are removed: only then their `leave` is sent, and an answer and
         // the events after it fit together.
         for (const [replica, connections] of partsOf(value)) {
-          this.sweep.found(replica, topic);
+          replicas.add(replica);
           counts.set(userId, (counts.get(userId) ?? 0) + connections);
         }
       }
+      for (const replica of replicas) this.sweep.found(replica, topic);
       // Users of one step of the scan stay together: the next page can only begin at a step.
       if (!page.fits([...counts.keys()])) return this.counted(topic, page, cursor);
       for (const [userId, connections] of counts) page.add(userId, connections);
@@ -104,7 +108,7 @@ export class RedisPresenceStore implements PresenceStore {
 
   async storedTopics(): Promise<string[]> {
     const { link, registry } = this.dependencies;
-    const key = replicaKeys(this.settings.keyPrefix).presenceTopics(registry.replicaId);
+    const key = this.names.presenceTopics(registry.replicaId);
     const topics = new Set<string>();
     let cursor = '0';
     do {
@@ -133,7 +137,7 @@ export class RedisPresenceStore implements PresenceStore {
     samples: readonly { readonly topic: string; readonly userId: string }[],
   ): Promise<string[] | 'all'> {
     const { link, registry } = this.dependencies;
-    const topicsKey = replicaKeys(this.settings.keyPrefix).presenceTopics(registry.replicaId);
+    const topicsKey = this.names.presenceTopics(registry.replicaId);
     const lost: string[] = [];
     for (let i = 0; i < samples.length; i += topicsPerCheck) {
       const some = samples.slice(i, i + topicsPerCheck);

@@ -3,7 +3,7 @@ import type { Log } from '../../logging/log.js';
 import { encodeReplica, presenceKey } from './presence-hash.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
-import { replicaKeys } from './replica-keys.js';
+import { replicaKeys, type ReplicaKeys } from './replica-keys.js';
 
 interface SweepDependencies {
   readonly link: RedisLink;
@@ -23,6 +23,7 @@ const unknownLimit = 1000;
 export class RedisPresenceSweep {
   private readonly stepScript = new RedisScript('presence-sweep');
   private readonly sweptScript = new RedisScript('replica-swept');
+  private readonly names: ReplicaKeys;
   private readonly running = new Set<string>();
   /** Replicas found in a topic that the registry does not know, since when. It may have been lost a moment ago. */
   private readonly unknown = new Map<string, number>();
@@ -34,6 +35,7 @@ export class RedisPresenceSweep {
     private readonly dependencies: SweepDependencies,
     private readonly settings: { readonly keyPrefix: string },
   ) {
+    this.names = replicaKeys(settings.keyPrefix);
     dependencies.registry.onBeat((beat) => this.onBeat(beat));
   }
 
@@ -70,7 +72,7 @@ export class RedisPresenceSweep {
 
   private async sweep(replica: string): Promise<void> {
     const { link, registry } = this.dependencies;
-    const { leases, departed, records, presenceTopics, presenceSweep } = replicaKeys(this.settings.keyPrefix);
+    const { leases, departed, records, presenceTopics, presenceSweep } = this.names;
     const lock = (...more: string[]) =>
       link.call<string | null>(['SET', presenceSweep(replica), registry.replicaId, 'PX', leaseMs, ...more]);
     const leaseMs = String(registry.leaseMs);
@@ -99,9 +101,8 @@ export class RedisPresenceSweep {
   }
 
   private async sweepTopic(replica: string, topic: string): Promise<boolean> {
-    const { keyPrefix } = this.settings;
-    const { leases, presenceTopics, bus } = replicaKeys(keyPrefix);
-    const keys = [presenceKey(keyPrefix, topic), presenceTopics(replica), leases];
+    const { leases, presenceTopics, bus } = this.names;
+    const keys = [presenceKey(this.settings.keyPrefix, topic), presenceTopics(replica), leases];
     let cursor = '0';
     do {
       const args = [replica, encodeReplica(replica), cursor, String(usersPerStep), bus, topic];

@@ -9,6 +9,8 @@ export interface RedisProcess {
    * new one, so writes under a name that is not in the list may have lost what followed them.
    */
   readonly histories: readonly string[];
+  /** The history from which this process was promoted; undefined: it was never promoted. */
+  readonly promotedFrom: string | undefined;
   /** `master_repl_offset`: grows with every write of a history. */
   readonly offset: number;
   /** Every write is synced to disk before the reply. */
@@ -21,7 +23,7 @@ export interface RedisProcess {
 export type Identified = RedisProcess | 'loading' | 'replica' | 'cluster';
 
 /** What `INFO replication` says of the history. */
-export interface Replication {
+interface Replication {
   readonly isReplica: boolean;
   /** Undefined if the server has no replication ids. */
   readonly id: string | undefined;
@@ -32,7 +34,7 @@ export interface Replication {
 
 type Call = (args: string[]) => Promise<unknown>;
 
-/** Former names that are kept of one process: Redis changes the name when its first replica comes or its last one has left for long. */
+/** Names that are kept of one process: Redis changes the name when its first replica comes or its last one has left for long. */
 const namesMax = 8;
 /** The second replication id of a process that has none. */
 const noId = /^0*$/;
@@ -48,10 +50,11 @@ export async function identifyRedis(call: Call, before: RedisProcess | undefined
   if (replication.isReplica) return 'replica';
   const fsyncAlways = field('aof_enabled') === '1' && (await fsyncsAlways(call));
   const runId = field('run_id') ?? 'unknown';
-  const former = before?.runId === runId ? (formerNames(before, replication) ?? []) : [];
-  const histories = [replication.id ?? runId, ...former].slice(0, namesMax);
+  const known = before?.runId === runId ? continued(before, replication) : undefined;
+  const histories = known?.histories ?? [replication.id ?? runId];
   const hasWaitAof = isFrom72.test(field('redis_version') ?? '');
-  return { runId, histories, offset: replication.offset, fsyncAlways, hasWaitAof };
+  const { promotedFrom, offset } = replication;
+  return { runId, histories, promotedFrom, offset, fsyncAlways, hasWaitAof };
 }
 
 /** Reads the answer of `INFO replication`. */
@@ -67,18 +70,17 @@ export function readReplication(info: string): Replication {
 }
 
 /**
- * The former names, if the process goes on with the history that it had; undefined if it does not. A process that
- * was never a replica keeps its history, even if it changes the name. One that was demoted and promoted has a
- * second replication id, and may have taken over a shorter history. A smaller offset shows that, too.
+ * What is known of a process after another look at it; undefined if it does not go on with the history that it had. A
+ * process that was never a replica keeps its history, even if it changes the name. One that was demoted and promoted
+ * has a second replication id, and may have taken over a shorter history. A smaller offset shows that, too.
  */
-export function formerNames(before: RedisProcess, now: Replication): readonly string[] | undefined {
-  if (now.isReplica || now.offset < before.offset) return undefined;
-  if (isSameName(before, now)) return before.histories.slice(1);
-  return now.promotedFrom === undefined ? before.histories : undefined;
-}
-
-export function isSameName({ histories }: RedisProcess, { id }: Replication): boolean {
-  return id === undefined || id === histories[0];
+export function continued(before: RedisProcess, now: Replication): RedisProcess | undefined {
+  const { histories } = before;
+  const { isReplica, id = histories[0]!, promotedFrom, offset } = now;
+  if (isReplica || offset < before.offset) return undefined;
+  if (id === histories[0]) return { ...before, offset };
+  if (promotedFrom !== undefined) return undefined;
+  return { ...before, histories: [id, ...histories].slice(0, namesMax), offset };
 }
 
 async function fsyncsAlways(call: Call): Promise<boolean> {

@@ -3,9 +3,10 @@ import type { Heartbeat, NameHolder, ReplicaRegistry } from '../../cluster/repli
 import type { ReplicaRecord } from '../../cluster/replica-differences.js';
 import type { ReplicaIdentity } from '../../cluster/replica-identity.js';
 import type { Log } from '../../logging/log.js';
+import { RedisLosses } from './redis-losses.js';
 import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
-import { replicaKeys } from './replica-keys.js';
+import { replicaKeys, type ReplicaKeys } from './replica-keys.js';
 
 interface RegistryDependencies {
   readonly link: RedisLink;
@@ -34,6 +35,9 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
   private readonly listeners: ((beat: Heartbeat) => void)[] = [];
   private readonly timer: NodeJS.Timeout;
   private readonly record: string;
+  private readonly names: ReplicaKeys;
+  /** Writes that Redis has lost, as the heartbeats show. */
+  readonly losses: RedisLosses;
   private closed = false;
 
   constructor(
@@ -42,7 +46,9 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
   ) {
     const { id, ...described } = settings.identity;
     this.replicaId = id;
+    this.names = replicaKeys(settings.keyPrefix);
     this.record = JSON.stringify({ v: recordVersion, ...described });
+    this.losses = new RedisLosses({ log: dependencies.log, now: dependencies.link.clock.now });
     this.leaseMs = settings.leaseMs ?? 5000;
     this.latest = { isSteady: true, live: [id], unrecorded: [], departed: [] };
     dependencies.link.onState((state) => {
@@ -59,9 +65,14 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
   async beat(): Promise<void> {
     if (this.closed) return;
     try {
-      const [steady, live, unrecorded, departed] = await this.beatScript.run<
-        [number, string[], string[], string[]]
-      >(this.dependencies.link, this.keys(), [this.replicaId, String(this.leaseMs), this.record]);
+      const [steady, live, unrecorded, departed, count] = await this.beatScript.run<
+        [number, string[], string[], string[], number]
+      >(
+        this.dependencies.link,
+        [...this.keys(), this.names.beatCount],
+        [this.replicaId, String(this.leaseMs), this.record],
+      );
+      this.losses.counted(count);
       this.dependencies.link.writes.accepted();
       if (this.closed) return;
       this.latest = { isSteady: steady === 1, live, unrecorded, departed };
@@ -78,14 +89,13 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
    */
   async claimName(): Promise<NameHolder | undefined> {
     const { name } = this.settings.identity;
-    const { bus } = replicaKeys(this.settings.keyPrefix);
     const deadline = performance.now() + this.leaseMs + 2 * claimRetryMs;
     let first: NameHolder | undefined;
     for (;;) {
       const reply = await this.nameScript.run<[string, string] | []>(this.dependencies.link, this.keys(), [
         this.replicaId,
         name,
-        `${bus}:`,
+        `${this.names.bus}:`,
       ]);
       if (reply.length === 0) return undefined;
       const holder = { id: reply[0], beatAt: reply[1] };
@@ -111,8 +121,7 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
 
   private async records(ids: readonly string[]): Promise<ReplicaRecord[]> {
     if (ids.length === 0) return [];
-    const { records } = replicaKeys(this.settings.keyPrefix);
-    const found = await this.dependencies.link.call<(string | null)[]>(['HMGET', records, ...ids]);
+    const found = await this.dependencies.link.call<(string | null)[]>(['HMGET', this.names.records, ...ids]);
     return ids.map((id, i) => ({ id, record: found[i] ?? null }));
   }
 
@@ -120,12 +129,12 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
     if (this.closed) return;
     this.closed = true;
     clearInterval(this.timer);
-    const keys = [...this.keys(), replicaKeys(this.settings.keyPrefix).presenceTopics(this.replicaId)];
+    const keys = [...this.keys(), this.names.presenceTopics(this.replicaId)];
     await this.leaveScript.run(this.dependencies.link, keys, [this.replicaId]).catch(() => {});
   }
 
   private keys(): string[] {
-    const { beats, leases, departed, records } = replicaKeys(this.settings.keyPrefix);
+    const { beats, leases, departed, records } = this.names;
     return [beats, leases, departed, records];
   }
 }

@@ -150,7 +150,7 @@ export class RedisSubscriber {
         this.restored = true;
         this.dependencies.onChange();
       } catch (error) {
-        // A refused password is told by the owner, once.
+        // The owner logs a refused password, once.
         if (error instanceof Error) this.dependencies.onError(error);
         this.dependencies.log.debug('Redis subscriptions not restored yet', { error });
         await sleep(retryMs, undefined, { ref: false });

@@ -1,3 +1,5 @@
+export type ReplicaKeys = ReturnType<typeof replicaKeys>;
+
 /** Keys and channels of the replicas. `beats` and `bus` are those of version 0.1. */
 export function replicaKeys(prefix: string) {
   return {
@@ -5,6 +7,7 @@ export function replicaKeys(prefix: string) {
     leases: `${prefix}:replicas:leases`,
     departed: `${prefix}:replicas:departed`,
     records: `${prefix}:replicas:records`,
+    beatCount: `${prefix}:replicas:beats`,
     /** The channel of all replicas; with `:<replica>`, of one. */
     bus: `${prefix}:bus`,
     presenceTopics: (replica: string) => `${prefix}:presence-topics:${replica}`,

@@ -1,4 +1,4 @@
-import type { Position } from '../../../shared/position.js';
+import type { Lineage } from '../../log/lineage.js';
 
 interface Seen {
   epoch: string;
@@ -32,10 +32,7 @@ export class SeenPositions {
   }
 
   /** The end of a log as it was read: it shows which epoch came before. */
-  noteEnd(
-    topic: string,
-    { epoch, sequence, previous }: Position & { readonly previous: readonly Position[] },
-  ): void {
+  noteEnd(topic: string, { epoch, sequence, previous }: Lineage): void {
     this.note(topic, epoch, sequence);
     this.topics.get(topic)!.before = previous[0]?.epoch ?? '';
   }

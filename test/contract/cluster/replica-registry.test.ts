@@ -56,6 +56,21 @@ describe('the registry of replicas', function () {
     assert.deepEqual(a.registry.latest.departed, []);
   });
 
+  it('shows by its heartbeats that Redis has lost writes, and only then', async () => {
+    const found: boolean[] = [];
+    const replicas = [await open('a'), await open('b')];
+    for (const { registry } of replicas) registry.losses.onLoss(({ isEmpty }) => found.push(isEmpty));
+    const count = async () => Number((await redis.command('INCRBY rtc:replicas:beats 0'))?.slice(1) ?? 0);
+    await redis.command('SET rtc:replicas:beats 1000');
+    await until(async () => (await count()) > 1010, 'both have heartbeats');
+    assert.deepEqual(found, []);
+    await redis.command('SET rtc:replicas:beats 500');
+    await until(() => found.length === 2, 'both have found it');
+    assert.deepEqual(found, [false, false]);
+    await redis.command('FLUSHALL');
+    await until(() => found.some(Boolean), 'one has found that Redis is empty');
+  });
+
   it('takes no replica for departed because the list is lost', async () => {
     const [a, b] = [await open('a'), await open('b')];
     for (const lost of [

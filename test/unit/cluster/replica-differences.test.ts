@@ -41,7 +41,9 @@ describe('[CLUSTER] differences between replicas', () => {
     const lines: string[] = [];
     const write = (message: string) => void lines.push(message);
     const log: Log = { debug: write, info: write, warn: write, error: write } as unknown as Log;
-    const differences = new ReplicaDifferences({ log }, own);
+    const alerts: number[] = [];
+    const alert = (found: readonly string[]) => void alerts.push(found.length);
+    const differences = new ReplicaDifferences({ log, alert }, own);
     const odd = other('b', { version: '0.4.0' });
     differences.compare([]);
     differences.compare([odd]);
@@ -54,6 +56,24 @@ describe('[CLUSTER] differences between replicas', () => {
       'All replicas run with the same version and settings',
       'Replicas differ',
     ]);
+    assert.deepEqual(alerts, [1, 0, 1]);
+  });
+
+  it('raise an alert on one replica of each version', () => {
+    const all = ['a', 'b', 'c', 'd'].map((name, n) => ({
+      ...own,
+      id: `${name}~00000000`,
+      name,
+      version: n < 2 ? '0.3.0' : '0.4.0',
+    }));
+    const raised: string[] = [];
+    for (const one of all) {
+      const log: Log = { info: () => {}, warn: () => {} } as unknown as Log;
+      const differences = new ReplicaDifferences({ log, alert: () => raised.push(one.name) }, one);
+      const others = all.filter((other) => other !== one);
+      differences.compare(others.map(({ id, ...record }) => ({ id, record: JSON.stringify(record) })));
+    }
+    assert.deepEqual(raised, ['a', 'c']);
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { LogFeed } from '../../../server/log/feed.js';
-import { sharedSequence } from '../../../server/log/lineage.js';
+import { isPositionIn, sharedSequence } from '../../../server/log/lineage.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingSink } from '../../support/recording-sink.js';
@@ -255,5 +255,21 @@ describe('[P5] the sequence shared by two states of a log', () => {
       assert.equal(sharedSequence(one, other), expected);
       assert.equal(sharedSequence(other, one), expected, 'in both directions');
     }
+  });
+
+  it('shows which positions are still in a log that has gone back twice, and begun many epochs', () => {
+    // Ten epochs of ten messages; the third and the seventh have lost their last five.
+    const previous: [string, number][] = [];
+    let end = 0;
+    for (let n = 1; n <= 10; n++) {
+      end += n === 3 || n === 7 ? 5 : 10;
+      previous.unshift([`e${n}`, end]);
+    }
+    const log = lineage('e11', end + 1, ...previous);
+    for (const [epoch, last] of previous) {
+      assert.equal(isPositionIn(log, { epoch, sequence: last }), true, epoch);
+      assert.equal(isPositionIn(log, { epoch, sequence: last + 1 }), false, epoch);
+    }
+    assert.equal(isPositionIn(log, { epoch: 'e0', sequence: 1 }), false);
   });
 });

@@ -9,7 +9,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function subscriptions(other)
-  -- An ACL may not allow it: then only the lease tells.
+  -- An ACL may not allow it: then only the lease counts.
   local reply = redis.pcall('PUBSUB', 'NUMSUB', ARGV[3] .. other)
   return reply.err and 1 or tonumber(reply[2])
 end

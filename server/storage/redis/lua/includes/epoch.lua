@@ -3,7 +3,8 @@
 --   * its last write belongs to another history of Redis (another process, a promoted replica, a master that was
 --     demoted and promoted again, a restored copy), because the last writes of that one may be lost;
 --   * it is shorter than the caller has seen it, for whatever reason;
---   * its stored messages have expired or were deleted.
+--   * its stored messages have expired or were deleted;
+--   * it has messages of which the meta hash knows nothing (see adoptUnknown in append.lua).
 --
 -- A history is named by the replication id that it had first, and by its later ones (see redis-process.ts). In the
 -- meta hash, i is the history of the last write, and r the Redis process, which is all that version 0.1 knows.
@@ -30,7 +31,7 @@ local function hasExpired(sequence, isEmpty, previous, unstored)
     and string.match(previous, '^[^:]*:(%d+)') ~= tostring(sequence)
 end
 
--- Adds the epoch that ends now to the earlier epochs, newest first and at most 64: a client that was away for
+-- Adds the epoch that ends now to the earlier epochs, newest first and at most 64: a client that has missed
 -- more restarts of Redis than that is answered as if its messages were lost.
 local function endEpoch(epoch, sequence, previous)
   previous = epoch .. ':' .. sequence .. (previous ~= '' and (',' .. previous) or '')
