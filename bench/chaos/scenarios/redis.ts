@@ -131,6 +131,32 @@ export const redisScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'split-brain',
+    what: 'a copy of Redis is promoted and the old primary goes on: one replica uses the new one, the other stays with the old one',
+    redisKeeps: 'memory',
+    hasStandby: true,
+    run: async (world) => {
+      let [older, newer] = [world.redis, world.standby!];
+      await world.repeat(2, async () => {
+        await world.pause(1000, 2000);
+        const fromMs = world.recorder.now;
+        world.note('the copy of Redis is promoted, and the old primary goes on');
+        await newer.follow(undefined);
+        for (const { toRedis } of world.members) toRedis.retarget(newer.port);
+        const { replica, toRedis } = world.pick(world.members);
+        toRedis.cut();
+        world.note(`${replica.name} uses the new primary`);
+        // The other one looks for it every two seconds.
+        await world.pause(6000, 8000);
+        world.note('the old primary has been left', { fromMs, untilMs: world.recorder.now });
+        await world.pause(1000);
+        world.note('the old primary is demoted');
+        await older.follow(newer.port);
+        [older, newer] = [newer, older];
+      });
+    },
+  },
+  {
     name: 'flushall',
     what: 'FLUSHALL while everything runs',
     redisKeeps: 'memory',
