@@ -1,6 +1,6 @@
 import { doctorFaults } from '../support/doctor-rig.js';
 import { finds } from '../support/doctor-findings.js';
-import { seededRandom } from '../support/seeded-random.js';
+import { seededRandom } from '../../bench/seeded-random.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const random = seededRandom(seed);
