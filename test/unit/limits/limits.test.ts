@@ -339,7 +339,7 @@ describe('[LIMITS] AddressLimiter', () => {
 
   it('keeps the buckets of a bounded number of addresses, and none of addresses idle for long', () => {
     const { limiter } = limiterWith(1, 0);
-    const buckets = (limiter as unknown as { buckets: Map<string, unknown> }).buckets;
+    const { buckets } = (limiter as unknown as { rate: { buckets: Map<string, unknown> } }).rate;
     for (let n = 0; n < 120_000; n++) limiter.admit(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
     assert.equal(buckets.size, 100_000);
     clock.ms += 2000;

@@ -123,7 +123,7 @@ export function refusalOf(status: number, body: unknown, text: string): Refusal 
   const {
     code = `http_${status}`,
     message = text
-      .replace(/<[^>]*>/g, ' ')
+      .replace(/<[^<>]*>/g, ' ')
       .replace(/\s+/g, ' ')
       .trim()
       .slice(0, 200),
