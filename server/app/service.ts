@@ -13,7 +13,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { StopReport } from '../supervision/ordered-stop.js';
 import { assembleAdmin } from './admin.js';
 import { assembleFoundation } from './foundation.js';
-import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
+import { assembleGateway, assembleSocketIo } from './gateway.js';
 import { assembleHttp, assembleRequestGuard } from './http.js';
 import { assembleInbound } from './inbound.js';
 import { assembleMessaging } from './messaging.js';
@@ -22,7 +22,7 @@ import { metricSources } from './metric-sources.js';
 import type { ProgramApi } from './program-api.js';
 import type { ServiceOptions } from './service-options.js';
 import { startUp } from './start-up.js';
-import { stopParts } from './stop-steps.js';
+import { stopParts, type StoppedParts } from './stop-steps.js';
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -42,12 +42,11 @@ export class Service {
   readonly subscribe: ProgramApi['subscribe'];
   /** The secret generated for this run if the settings have none. */
   readonly developmentSecret: string | undefined;
-  private readonly gateway: Gateway;
+  private readonly parts: StoppedParts;
   private readonly lifeCycle: LifeCycle;
 
   /** @throws SettingsError if the settings are inconsistent */
   constructor(settings: Settings, options: ServiceOptions = {}) {
-    const startedAt = performance.now();
     this.replicaId = settings.server.replicaId ?? `${hostname()}-${randomBytes(3).toString('hex')}`;
     const foundation = assembleFoundation(settings, this.replicaId, options);
     this.metrics = foundation.metrics;
@@ -66,7 +65,7 @@ export class Service {
     const parts = { ...foundation, ...messaging };
     ({ publish: this.publish, direct: this.direct, subscribe: this.subscribe } = messaging.program);
     const { http, io } = this;
-    const gateway = (this.gateway = assembleGateway({ ...parts, http, io, inbound, options }));
+    const gateway = assembleGateway({ ...parts, http, io, inbound, options });
     assembleRequestGuard(http, settings);
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,
@@ -83,19 +82,20 @@ export class Service {
       ...parts,
       phase,
       drain: () => gateway.drain.state,
-      startedAt,
+      startedAt: performance.now(),
       admin: admin.router,
       responses,
       ownsRequests,
     });
     this.metrics.setSources(metricSources({ ...parts, gateway, phase }));
+    this.parts = { foundation, messaging, gateway, admin };
     this.lifeCycle = new LifeCycle(
       {
         start: (closed) => startUp({ foundation, http, openHttp, closed }),
         drain: gateway.drain,
         stop: (lateMs) => {
           gateway.stop();
-          return stopParts({ foundation, messaging, gateway, admin }, lateMs);
+          return stopParts(this.parts, lateMs);
         },
       },
       settings.server,
@@ -117,7 +117,7 @@ export class Service {
    * Namespaces that are not public have it already, as the first one.
    */
   authenticated(): NamespaceMiddleware {
-    return this.gateway.namespaces.middleware;
+    return this.parts.gateway.namespaces.middleware;
   }
 
   /**
@@ -130,7 +130,7 @@ export class Service {
 
   /** Clients that a drain has moved, and has cut off, so far. Those that remain are cut off if the process ends now. */
   get drainProgress(): DrainCounts {
-    const { moved, forced, remaining } = this.gateway.drain.state;
+    const { moved, forced, remaining } = this.parts.gateway.drain.state;
     return { moved, forced, remaining };
   }
 
