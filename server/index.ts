@@ -1,6 +1,6 @@
 /** For programs that embed the service. */
 export { Service } from './app/service.js';
-export type { StopOptions } from './app/service.js';
+export type { StopOptions } from './app/life-cycle.js';
 export type { DrainCounts } from './gateway/drain/drain-counts.js';
 export type { ServiceOptions } from './app/service-options.js';
 export type {

@@ -26,7 +26,7 @@ const usage = `npm run simulate -- [options]
   --network-mbit N              that a replica or a Redis process may send (1000)
   --table                       the sizing table of docs/scaling.md
   --check                       compares the model with every measured point
-  --calibrate                   measures all costs anew, on an idle machine; takes six minutes
+  --calibrate                   measures all costs anew, on an idle machine; takes about seven minutes
   --only TEXT                   with --calibrate: only points whose name contains the text
   --write-docs                  writes the tables of docs/scaling.md
   --json                        the result as JSON`;

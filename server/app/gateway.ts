@@ -45,13 +45,13 @@ import { assembleDrain } from './drain.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 import { assemblePolling } from './polling.js';
+import type { ServiceOptions } from './service-options.js';
 
 interface GatewayParts extends Foundation, Messaging {
   readonly http: HttpServer;
   readonly io: SocketIoServer;
-  readonly slimConnections: boolean;
-  readonly publicNamespaces: readonly (string | RegExp)[];
   readonly inbound: InboundControl;
+  readonly options: Pick<ServiceOptions, 'slimConnections' | 'publicNamespaces'>;
 }
 
 /** The gateway of both wires. */
@@ -98,10 +98,17 @@ export function assembleSocketIo(
   return io;
 }
 
+function isSlim(
+  setting: Settings['websocket']['slimConnections'],
+  { slimConnections = false }: Pick<ServiceOptions, 'slimConnections'>,
+): boolean {
+  return setting === 'auto' ? slimConnections : setting === 'on';
+}
+
 /** Assembles the gateway and starts to serve clients. */
 export function assembleGateway(parts: GatewayParts): Gateway {
   const { settings, http, io, tokens, control, limits, metrics, supervision, addresses, logOf } = parts;
-  const { registry, sessions, direct, router, sizes, inbound } = parts;
+  const { registry, sessions, direct, router, sizes, inbound, options } = parts;
   const { websocket } = settings;
   const upgradesBefore = http.listeners('upgrade');
   const { hooks } = supervision;
@@ -211,7 +218,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     {
       maxMessageBytes: websocket.maxMessageBytes,
       transportLimitBytes: websocket.transportLimitBytes,
-      slimConnections: parts.slimConnections,
+      slimConnections: isSlim(websocket.slimConnections, options),
     },
   );
   listenTo(http, io, (request) => pipeline.admit(request));
@@ -247,7 +254,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       onRefused: refusals.note,
       log,
     },
-    { publicNamespaces: parts.publicNamespaces },
+    { publicNamespaces: options.publicNamespaces ?? [] },
   );
   namespaces.install(io);
   // Namespaces of an embedding program.

@@ -1,12 +1,13 @@
 import { sumConnections, sumMailboxes, sumTopics } from '../metrics/metric-sums.js';
 import type { MetricSources } from '../metrics/metrics.js';
+import { shownPhase, type Phase } from '../protocol/phase.js';
 import type { Foundation } from './foundation.js';
 import type { Gateway } from './gateway.js';
 import type { Messaging } from './messaging.js';
 
 interface MetricParts extends Foundation, Messaging {
   readonly gateway: Gateway;
-  readonly phase: MetricSources['phase'];
+  readonly phase: () => Phase;
 }
 
 /** The sources of the metrics. */
@@ -16,7 +17,7 @@ export function metricSources(parts: MetricParts): MetricSources {
   const { budget, fastPublish, lifecycle } = gateway;
   return {
     replicaId,
-    phase: parts.phase,
+    phase: () => shownPhase(parts.phase()),
     drain: () => gateway.drain.state,
     connections: () => sumConnections(registry.all()),
     topics: () => sumTopics(topics.activeTopics()),

@@ -11,23 +11,18 @@ import { createHttpServer } from '../http/http-server.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { StopReport } from '../supervision/ordered-stop.js';
-import { assembleAdmin, type Admin } from './admin.js';
-import { assembleFoundation, type Foundation } from './foundation.js';
-import { assembleGateway, assembleSocketIo, type Gateway } from './gateway.js';
+import { assembleAdmin } from './admin.js';
+import { assembleFoundation } from './foundation.js';
+import { assembleGateway, assembleSocketIo } from './gateway.js';
 import { assembleHttp, assembleRequestGuard } from './http.js';
 import { assembleInbound } from './inbound.js';
-import { assembleMessaging, type Messaging } from './messaging.js';
+import { assembleMessaging } from './messaging.js';
+import { LifeCycle, type StopOptions } from './life-cycle.js';
 import { metricSources } from './metric-sources.js';
 import type { ProgramApi } from './program-api.js';
 import type { ServiceOptions } from './service-options.js';
-import { ServiceClosedError, startUp } from './start-up.js';
-import { stopParts } from './stop-steps.js';
-
-/** How a service is stopped. */
-export interface StopOptions {
-  /** Whether clients are moved to other replicas first, see {@link Service.drain}. Default: all are closed at once. */
-  readonly drain?: boolean;
-}
+import { startUp } from './start-up.js';
+import { stopParts, type StoppedParts } from './stop-steps.js';
 
 /** The service of one replica: constructs all parts, starts and stops them. */
 export class Service {
@@ -47,25 +42,13 @@ export class Service {
   readonly subscribe: ProgramApi['subscribe'];
   /** The secret generated for this run if the settings have none. */
   readonly developmentSecret: string | undefined;
-  private readonly foundation: Foundation;
-  private readonly messaging: Messaging;
-  private readonly gateway: Gateway;
-  private readonly admin: Admin;
-  private readonly openHttp: () => void;
-  private readonly startedAt = performance.now();
-  private phase: 'starting' | 'running' | 'draining' | 'stopping' = 'starting';
-  private readonly abortStart = new AbortController();
-  private starting: Promise<number> | undefined;
-  private closing: Promise<StopReport> | undefined;
+  private readonly parts: StoppedParts;
+  private readonly lifeCycle: LifeCycle;
 
   /** @throws SettingsError if the settings are inconsistent */
-  constructor(
-    private readonly settings: Settings,
-    options: ServiceOptions = {},
-  ) {
+  constructor(settings: Settings, options: ServiceOptions = {}) {
     this.replicaId = settings.server.replicaId ?? `${hostname()}-${randomBytes(3).toString('hex')}`;
     const foundation = assembleFoundation(settings, this.replicaId, options);
-    this.foundation = foundation;
     this.metrics = foundation.metrics;
     this.logger = foundation.logger;
     this.developmentSecret = foundation.generatedSecret;
@@ -76,42 +59,47 @@ export class Service {
     if (ownsRequests) this.http.on('request', this.app);
     const inbound = assembleInbound(foundation);
     this.io = assembleSocketIo(foundation, inbound, options.socketIo);
-    const isDraining = () => this.phase === 'stopping';
-    this.messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
-    const parts = { ...foundation, ...this.messaging };
-    ({ publish: this.publish, direct: this.direct, subscribe: this.subscribe } = this.messaging.program);
+    const phase = () => this.lifeCycle.phase;
+    const isDraining = () => phase() === 'stopping';
+    const messaging = assembleMessaging({ ...foundation, io: this.io, isDraining });
+    const parts = { ...foundation, ...messaging };
+    ({ publish: this.publish, direct: this.direct, subscribe: this.subscribe } = messaging.program);
     const { http, io } = this;
-    const { slimConnections: slim } = settings.websocket;
-    const slimConnections = slim === 'auto' ? (options.slimConnections ?? false) : slim === 'on';
-    const { publicNamespaces = [] } = options;
-    this.gateway = assembleGateway({ ...parts, http, io, slimConnections, inbound, publicNamespaces });
+    const gateway = assembleGateway({ ...parts, http, io, inbound, options });
     assembleRequestGuard(http, foundation);
-    const phase = () => this.phase;
-    const shownPhase = () => (this.phase === 'stopping' ? 'draining' : this.phase);
-    const { drain } = this.gateway;
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,
       timeoutMs: settings.outbox.answerTimeoutSecs * 1000,
     });
-    this.admin = assembleAdmin({
+    const admin = assembleAdmin({
       ...parts,
       responses,
-      drain,
-      isStopping: () => this.closing !== undefined || this.phase === 'draining',
+      drain: gateway.drain,
+      isStopping: () => this.lifeCycle.isEnding,
       onDrainRequested: options.onDrainRequested ?? (() => void this.close({ drain: true })),
     });
-    const admin = this.admin.router;
-    const { startedAt } = this;
-    this.openHttp = assembleHttp(this.app, {
+    const openHttp = assembleHttp(this.app, {
       ...parts,
       phase,
-      drain: () => drain.state,
-      startedAt,
-      admin,
+      drain: () => gateway.drain.state,
+      startedAt: performance.now(),
+      admin: admin.router,
       responses,
       ownsRequests,
     });
-    this.metrics.setSources(metricSources({ ...parts, gateway: this.gateway, phase: shownPhase }));
+    this.metrics.setSources(metricSources({ ...parts, gateway, phase }));
+    this.parts = { foundation, messaging, gateway, admin };
+    this.lifeCycle = new LifeCycle(
+      {
+        start: (closed) => startUp({ foundation, http, openHttp, closed }),
+        drain: gateway.drain,
+        stop: (lateMs) => {
+          gateway.stop();
+          return stopParts(this.parts, lateMs);
+        },
+      },
+      settings.server,
+    );
   }
 
   /**
@@ -121,19 +109,7 @@ export class Service {
    * @throws ServiceClosedError if the service is closed before it listens; the error of Node if it cannot listen
    */
   start(): Promise<number> {
-    if (this.closing !== undefined) return Promise.reject(new ServiceClosedError());
-    const { foundation, http, openHttp } = this;
-    this.starting ??= startUp({ foundation, http, openHttp, closed: this.abortStart.signal }).then(
-      (port) => {
-        this.phase = 'running';
-        return port;
-      },
-      (error: unknown) => {
-        void this.close();
-        throw error;
-      },
-    );
-    return this.starting;
+    return this.lifeCycle.start();
   }
 
   /**
@@ -141,23 +117,20 @@ export class Service {
    * Namespaces that are not public have it already, as the first one.
    */
   authenticated(): NamespaceMiddleware {
-    return this.gateway.namespaces.middleware;
+    return this.parts.gateway.namespaces.middleware;
   }
 
   /**
    * Moves the clients to other replicas: `server.drain_delay_secs` after the replica has reported that it is not ready, over
    * `server.drain_window_secs`. Resolves when none is left. The service serves HTTP until it is closed; it cannot be used again.
    */
-  async drain(): Promise<DrainCounts> {
-    // Nobody is connected before the start and after the end.
-    if (this.phase === 'starting' || this.phase === 'stopping') return this.gateway.drain.state;
-    this.phase = 'draining';
-    return this.gateway.drain.run();
+  drain(): Promise<DrainCounts> {
+    return this.lifeCycle.drain();
   }
 
   /** Clients that a drain has moved, and has cut off, so far. Those that remain are cut off if the process ends now. */
   get drainProgress(): DrainCounts {
-    const { moved, forced, remaining } = this.gateway.drain.state;
+    const { moved, forced, remaining } = this.parts.gateway.drain.state;
     return { moved, forced, remaining };
   }
 
@@ -170,26 +143,7 @@ export class Service {
   }
 
   /** As {@link close}; resolves to what did not stop in time. */
-  stop({ drain = false }: StopOptions = {}): Promise<StopReport> {
-    if (drain && this.phase !== 'starting') this.closing ??= this.drainAndShutDown();
-    else this.gateway.drain.abandon();
-    this.closing ??= this.shutDown(0);
-    return this.closing;
-  }
-
-  private async drainAndShutDown(): Promise<StopReport> {
-    const { drainDelaySecs, drainWindowSecs } = this.settings.server;
-    const startedAt = performance.now();
-    await this.drain();
-    return this.shutDown(performance.now() - startedAt - (drainDelaySecs + drainWindowSecs) * 1000);
-  }
-
-  /** @param lateMs by how much the drain has taken longer than its window */
-  private shutDown(lateMs: number): Promise<StopReport> {
-    const { foundation, messaging, gateway, admin } = this;
-    this.phase = 'stopping';
-    this.abortStart.abort();
-    gateway.stop();
-    return stopParts({ foundation, messaging, gateway, admin }, Math.max(0, lateMs));
+  stop(options?: StopOptions): Promise<StopReport> {
+    return this.lifeCycle.stop(options);
   }
 }

@@ -5,7 +5,8 @@ import type { Foundation } from './foundation.js';
 import type { Gateway } from './gateway.js';
 import type { Messaging } from './messaging.js';
 
-interface StoppedParts {
+/** The parts of a service that are stopped. */
+export interface StoppedParts {
   readonly foundation: Foundation;
   readonly messaging: Messaging;
   readonly gateway: Gateway;

@@ -2,6 +2,7 @@ import { Router } from 'express';
 import type { ControlSnapshot } from '../control/control-state.js';
 import type { MemoryLevel } from '../limits/store-memory.js';
 import { otherMethods } from './other-methods.js';
+import { shownPhase, type Phase } from '../protocol/phase.js';
 
 export interface HealthSources {
   readonly replicaId: string;
@@ -33,9 +34,6 @@ export interface HealthSources {
   };
 }
 
-/** `stopping` is shown as `draining`. */
-type Phase = 'starting' | 'running' | 'draining' | 'stopping';
-
 /** `/health` for people, `/health/live` and `/health/ready` for orchestrators. */
 export function healthRouter(sources: HealthSources): Router {
   const router = Router();
@@ -45,7 +43,7 @@ export function healthRouter(sources: HealthSources): Router {
     response.json({
       status: problems.length === 0 ? 'ok' : 'degraded',
       problems,
-      phase: shown(sources.phase()),
+      phase: shownPhase(sources.phase()),
       ...drainOf(sources),
       mode,
       accepts_connections,
@@ -70,17 +68,13 @@ export function healthRouter(sources: HealthSources): Router {
     if (!ready) response.setHeader('Retry-After', 1);
     response.status(ready ? 200 : 503).json({
       status: ready ? 'ready' : 'not_ready',
-      phase: shown(phase),
+      phase: shownPhase(phase),
       ...drainOf(sources),
       redis,
     });
   });
   router.all(['/health', '/health/live', '/health/ready'], otherMethods('GET'));
   return router;
-}
-
-function shown(phase: Phase): string {
-  return phase === 'stopping' ? 'draining' : phase;
 }
 
 function drainOf(sources: HealthSources): object {

@@ -181,9 +181,9 @@ for (const storage of ['memory', 'Redis'] as const) {
         const name = `${topic}.held`;
         const { inbound } = (
           service.service as unknown as {
-            gateway: { inbound: { counts: { paused: number; commands: number } } };
+            parts: { gateway: { inbound: { counts: { paused: number; commands: number } } } };
           }
-        ).gateway;
+        ).parts.gateway;
         const { paused } = inbound.counts;
         const waiting = sendAll(subscribe(name), ...Array.from({ length: 60 }, () => publish(name)));
         await until(() => inbound.counts.paused > paused, 'the transport is not read');

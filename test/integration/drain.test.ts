@@ -266,9 +266,20 @@ async function publishUntilClosed(client: Socket) {
 /** The payloads of the topic, in their order. */
 async function storedIn(url: string): Promise<number[]> {
   const reader = await connectClient(url, 'reader');
+  const stored: number[] = [];
   try {
-    const { messages } = await emit(reader, 'history', { topic: 't', limit: 1000 });
-    return (messages as { payload: number }[]).map(({ payload }) => payload);
+    // Page by page, backwards.
+    for (let before: unknown; ;) {
+      const page = await emit(reader, 'history', {
+        topic: 't',
+        limit: 1000,
+        ...(before !== undefined && { before }),
+      });
+      stored.unshift(...(page['messages'] as { payload: number }[]).map(({ payload }) => payload));
+      const next = page['next'] as { before?: unknown } | undefined;
+      if (next?.before === undefined) return stored;
+      ({ before } = next);
+    }
   } finally {
     reader.disconnect();
   }

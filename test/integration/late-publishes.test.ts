@@ -127,7 +127,7 @@ function httpSender(url: string): Sender {
 
 /** Lets no append to the log end before it is released. */
 function holdAppends(service: Service) {
-  const { messaging, foundation } = service as unknown as Parts;
+  const { messaging, foundation } = (service as unknown as { parts: Parts }).parts;
   const { broker } = foundation.storage;
   const append = broker.append.bind(broker);
   let release!: () => void;

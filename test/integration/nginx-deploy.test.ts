@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { DeployedClient, problemsOf, type DeployedWire } from '../../bench/reload/deployed-client.js';
 import { SteadyPublisher } from '../support/clients.js';
 import { Closing } from '../support/closing.js';
+import { sequencesAfter, sequencesOf } from '../support/deploy-outcome.js';
 import { RoundRobinNginx } from '../support/nginx.js';
 import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
@@ -55,21 +56,7 @@ describe('[P8] two replicas behind nginx without sticky sessions, replaced one a
     await until(() => clients.every(({ isReady }) => isReady), 'all are back', 30_000);
     isOver = true;
     await Promise.all(publishing);
-    const acknowledged = publishers.flatMap(({ acknowledged: all }) =>
-      all.map(({ answer }) => answer.sequence!),
-    );
-    const last = Math.max(...acknowledged);
-    const sequencesOf = (client: DeployedClient) => client.messages.map(({ sequence }) => sequence);
-    await until(
-      () => clients.every((client) => sequencesOf(client).at(-1) === last),
-      'all have everything',
-      20_000,
-    );
-    const all = Array.from({ length: last }, (_, n) => n + 1);
-    assert.deepEqual(
-      acknowledged.sort((a, b) => a - b),
-      all,
-    );
+    const all = await sequencesAfter(clients, publishers);
     for (const [n, client] of clients.entries()) {
       const name = `client ${n}, ${client.wire}`;
       assert.deepEqual(problemsOf(client), [], name);

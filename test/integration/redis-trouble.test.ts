@@ -8,7 +8,7 @@ import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
-import { TestRedis } from '../support/redis.js';
+import { promptReplication, TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/wait.js';
@@ -25,8 +25,6 @@ interface Reader {
   readonly gaps: Gap[];
 }
 
-const promptly = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
-
 describe('replicas whose Redis is in trouble', function () {
   this.timeout(60_000);
   const services: EmbeddedService[] = [];
@@ -35,7 +33,7 @@ describe('replicas whose Redis is in trouble', function () {
   const sockets: Socket[] = [];
 
   const startRedis = async (more: readonly string[] = []) => {
-    const redis = await TestRedis.start('none', [...promptly, ...more]);
+    const redis = await TestRedis.start('none', [...promptReplication, ...more]);
     servers.push(redis);
     return redis;
   };
@@ -82,16 +80,7 @@ describe('replicas whose Redis is in trouble', function () {
   it('[P5] tell every subscriber of a tail that was lost under the same run_id, and give no position two messages', async () => {
     const redis = await startRedis();
     const other = await startRedis();
-    const replication = async (of: TestRedis, field: string) => (await of.info('replication')).get(field);
-    const replicate = async (to: TestRedis, from: TestRedis) => {
-      await to.command(`REPLICAOF 127.0.0.1 ${from.port}`);
-      await until(
-        async () => (await replication(to, 'master_link_status')) === 'up',
-        'it has the data',
-        20_000,
-      );
-    };
-    await replicate(other, redis);
+    await other.replicate(redis);
     const pair = [await startService(redis.url, 'a'), await startService(redis.url, 'b')] as const;
     const readers = [await read(pair[0], 'ann'), await read(pair[1], 'bob')];
     for (const reader of readers) {
@@ -102,21 +91,16 @@ describe('replicas whose Redis is in trouble', function () {
     const stored = [];
     stored.push(await publish(sender, 'quiet', 'q'));
     for (const payload of ['a', 'b', 'c']) stored.push(await publish(sender, 't', payload));
-    await until(
-      async () =>
-        (await replication(other, 'slave_repl_offset')) === (await replication(redis, 'master_repl_offset')),
-      'the other has the messages',
-      20_000,
-    );
-    await other.command('REPLICAOF NO ONE');
+    await until(() => other.hasAllOf(redis), 'the other has the messages', 20_000);
+    await other.promote();
     for (const payload of ['lost 1', 'lost 2', 'lost 3']) await publish(sender, 't', payload);
     await until(
       () => readers.every((reader) => payloads(reader).includes('lost 3')),
       'they have seen the tail',
     );
     const runId = (await redis.info('server')).get('run_id');
-    await replicate(redis, other);
-    await redis.command('REPLICAOF NO ONE');
+    await redis.replicate(other);
+    await redis.promote();
     assert.equal((await redis.info('server')).get('run_id'), runId);
 
     await until(() => readers.every(({ gaps }) => gaps.length > 0), 'every subscriber is notified', 20_000);

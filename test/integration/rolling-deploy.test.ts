@@ -9,6 +9,7 @@ import {
   problemsOf,
   type DeployedWire,
 } from '../../bench/reload/deployed-client.js';
+import { sequencesAfter, sequencesOf } from '../support/deploy-outcome.js';
 import { MainProcess } from '../support/main-process.js';
 import { TestRedis } from '../support/redis.js';
 import { secret, tokenOf } from '../support/replica.js';
@@ -69,21 +70,7 @@ describe('[P8] a deploy that replaces replica by replica', function () {
     }
     isOver = true;
     await Promise.all(publishing);
-    const acknowledged = publishers.flatMap((publisher) =>
-      publisher.acknowledged.map(({ answer }) => answer.sequence!),
-    );
-    const last = Math.max(...acknowledged);
-    const sequencesOf = (client: DeployedClient) => client.messages.map(({ sequence }) => sequence);
-    await until(
-      () => clients.every((client) => sequencesOf(client).at(-1) === last),
-      'all have everything',
-      20_000,
-    );
-    const all = Array.from({ length: last }, (_, n) => n + 1);
-    assert.deepEqual(
-      [...acknowledged].sort((a, b) => a - b),
-      all,
-    );
+    const all = await sequencesAfter(clients, publishers);
     for (const [n, client] of clients.entries()) {
       const seen = sequencesOf(client);
       const later = client.recovered.slice(1);

@@ -4,7 +4,7 @@ import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
-import { TestRedis } from '../support/redis.js';
+import { promptReplication, TestRedis } from '../support/redis.js';
 import { tokenOf } from '../support/replica.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/wait.js';
@@ -28,8 +28,6 @@ interface Replica {
   readonly service: EmbeddedService;
 }
 
-const promptly = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
-
 describe('[P5] two primaries of Redis that both accept writes', function () {
   this.timeout(90_000);
   const services: EmbeddedService[] = [];
@@ -40,22 +38,11 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
   let newer: TestRedis;
 
   const startRedis = async () => {
-    const redis = await TestRedis.start('none', promptly);
+    const redis = await TestRedis.start('none', promptReplication);
     servers.push(redis);
     return redis;
   };
-  const replication = async (of: TestRedis, field: string) => (await of.info('replication')).get(field);
-  const replicate = async (to: TestRedis, from: TestRedis) => {
-    await to.command(`REPLICAOF 127.0.0.1 ${from.port}`);
-    await until(
-      async () => (await replication(to, 'master_link_status')) === 'up',
-      'it has the data',
-      20_000,
-    );
-  };
-  const promote = (redis: TestRedis) => redis.command('REPLICAOF NO ONE');
-  const hasAll = async () =>
-    (await replication(newer, 'slave_repl_offset')) === (await replication(older, 'master_repl_offset'));
+  const hasAll = () => newer.hasAllOf(older);
   const startReplica = async (name: string, redis: TestRedis): Promise<Replica> => {
     const path = await TcpProxy.start(redis.port);
     paths.push(path);
@@ -126,7 +113,7 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
 
   beforeEach(async () => {
     [older, newer] = [await startRedis(), await startRedis()];
-    await replicate(newer, older);
+    await newer.replicate(older);
   });
   afterEach(async () => {
     for (const socket of sockets.splice(0)) socket.disconnect();
@@ -142,7 +129,7 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
     await stored(ann, 'q', 'quiet');
     await received(bob, 'c');
     await until(hasAll, 'the other has the messages', 20_000);
-    await promote(newer);
+    await newer.promote();
     moved.path.leadTo(newer.port);
     moved.path.cut();
     await storedSoon(bob, 'new side');
@@ -183,7 +170,7 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
     for (const payload of ['a', 'b', 'c']) await stored(ann, payload);
     await received(bob, 'c');
     await until(hasAll, 'the other has the messages', 20_000);
-    await promote(newer);
+    await newer.promote();
     both.path.leadTo(newer.port);
     both.path.cut();
     await storedSoon(bob, 'new side');
@@ -215,8 +202,8 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
     both.path.cut();
     await until(async () => !(await publish(bob, 'before it is known')).ok, 'it uses neither');
 
-    await replicate(older, newer);
-    await promote(older);
+    await older.replicate(newer);
+    await older.promote();
     await storedSoon(ann, 'together');
     await Promise.all([received(ann, 'together'), received(bob, 'together')]);
     assert.deepEqual(
@@ -234,7 +221,7 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
     const replica = await startReplica('a', older);
     const ann = await read(replica, 'ann', 't');
     await storedSoon(ann, 'a');
-    await promote(newer);
+    await newer.promote();
     await until(
       async () => (await publish(ann, 'refused')).error?.code === 'unavailable',
       'it is refused',
@@ -253,7 +240,7 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
     const eve = await read(writer, 'eve');
     await stored(eve, 'a');
     await received(ann, 'a');
-    await promote(newer);
+    await newer.promote();
     reader.path.leadTo(newer.port);
     reader.path.cut('subscriptions');
     // Long enough for the subscription to be made there, too short to find the other primary at the address.
@@ -276,12 +263,12 @@ describe('[P5] two primaries of Redis that both accept writes', function () {
     await until(hasAll, 'the other has the message', 20_000);
     // A first replica gives the history of a Redis another name.
     const third = await startRedis();
-    await replicate(third, newer);
+    await third.replicate(newer);
     await older.signal('SIGKILL');
-    await promote(newer);
+    await newer.promote();
     replica.path.leadTo(newer.port);
     await storedSoon(ann, 'b');
-    await replicate(await startRedis(), newer);
+    await (await startRedis()).replicate(newer);
     await storedSoon(ann, 'c');
     await received(ann, 'c');
     assert.deepEqual(ann.gaps, []);

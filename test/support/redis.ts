@@ -23,6 +23,14 @@ const leastRights = aclLine({
 /** Persistence of a test's Redis. */
 export type Persistence = 'none' | 'aof';
 
+/** Arguments with which replicas of Redis are made, and end, without the usual waits. */
+export const promptReplication = [
+  '--repl-diskless-sync-delay',
+  '0',
+  '--repl-ping-replica-period',
+  '1',
+] as const;
+
 /** The server ended before it was ready, most likely because its port was taken. */
 class RedisEndedError extends Error {}
 
@@ -115,6 +123,33 @@ export class TestRedis {
   async command(line: string): Promise<string | undefined> {
     const answer = await this.ask(line, (text) => text.includes('\r\n'));
     return answer === '' ? undefined : answer.split('\r\n')[0];
+  }
+
+  /** Makes this server a replica; resolves when it has the data of the other one. */
+  async replicate(primary: TestRedis): Promise<void> {
+    await this.command(`REPLICAOF 127.0.0.1 ${primary.port}`);
+    await until(
+      async () => (await this.replication('master_link_status')) === 'up',
+      'it has the data',
+      20_000,
+    );
+  }
+
+  /** Makes a replica a primary. */
+  async promote(): Promise<void> {
+    await this.command('REPLICAOF NO ONE');
+  }
+
+  /** Whether this replica has received everything that its primary has written. */
+  async hasAllOf(primary: TestRedis): Promise<boolean> {
+    return (
+      (await this.replication('slave_repl_offset')) === (await primary.replication('master_repl_offset'))
+    );
+  }
+
+  /** A line of `INFO replication`. */
+  async replication(field: string): Promise<string | undefined> {
+    return (await this.info('replication')).get(field);
   }
 
   /** The lines of a section of `INFO`, by name. */

@@ -6,13 +6,12 @@ import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RefusalError } from '../../../shared/errors.js';
 import { Closing } from '../../support/closing.js';
 import { retention } from '../../support/redis-brokers.js';
-import { TestRedis } from '../../support/redis.js';
+import { promptReplication, TestRedis } from '../../support/redis.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { until } from '../../support/wait.js';
 import { entry } from '../log/broker-contract.js';
 
 /** Without the delay in which Redis waits for more replicas. */
-const promptly = ['--repl-diskless-sync-delay', '0'];
 const isCode = (code: string) => (error: unknown) => error instanceof RefusalError && error.code === code;
 
 describe('[P3] the durability of an append', function () {
@@ -53,7 +52,7 @@ describe('[P3] the durability of an append', function () {
   });
 
   it('is no better than `stored` while Redis replicas that are to be waited for do not have the message', async () => {
-    const redis = await startRedis('aof', ['--appendfsync', 'always', ...promptly]);
+    const redis = await startRedis('aof', ['--appendfsync', 'always', ...promptReplication]);
     const replica = await startRedis();
     const { broker } = await open(redis.url, { waitReplicas: 1 });
     assert.equal(await durabilityOf(broker), 'stored');
@@ -64,7 +63,7 @@ describe('[P3] the durability of an append', function () {
   });
 
   it('is required where the settings say so: a message that too few replicas have is refused, and found by its key', async () => {
-    const [redis, replica] = [await startRedis('none', promptly), await startRedis()];
+    const [redis, replica] = [await startRedis('none', promptReplication), await startRedis()];
     const { broker } = await open(redis.url, { waitReplicas: 1, waitReplicasStrict: true });
     await assert.rejects(broker.append('t', [entry('a', 'k')]), isCode('outcome_unknown'));
     await replica.command(`REPLICAOF 127.0.0.1 ${redis.port}`);

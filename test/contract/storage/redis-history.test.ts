@@ -3,12 +3,9 @@ import type { Broker } from '../../../server/log/broker.js';
 import { isPositionIn } from '../../../server/log/lineage.js';
 import type { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { redisBrokers } from '../../support/redis-brokers.js';
-import { TestRedis } from '../../support/redis.js';
+import { promptReplication, TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 import { entry } from '../log/broker-contract.js';
-
-/** Without the delay in which Redis waits for more replicas. */
-const promptly = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
 
 describe('[P5] the history of writes that a Redis continues', function () {
   this.timeout(60_000);
@@ -19,7 +16,7 @@ describe('[P5] the history of writes that a Redis continues', function () {
   let link: RedisLink;
 
   const startRedis = async () => {
-    const server = await TestRedis.start('none', promptly);
+    const server = await TestRedis.start('none', promptReplication);
     servers.push(server);
     return server;
   };
@@ -36,17 +33,6 @@ describe('[P5] the history of writes that a Redis continues', function () {
       )
     ).at(-1)!;
   const endOf = async (topic: string, of = broker) => (await of.ends([topic]))[0]!;
-  const replication = async (server: TestRedis, field: string) =>
-    (await server.info('replication')).get(field);
-  const replicate = async (server: TestRedis, from: TestRedis) => {
-    await server.command(`REPLICAOF 127.0.0.1 ${from.port}`);
-    await until(
-      async () => (await replication(server, 'master_link_status')) === 'up',
-      'the replica has the data',
-      20_000,
-    );
-  };
-  const promote = (server: TestRedis) => server.command('REPLICAOF NO ONE');
   /** The link has seen the present state of Redis. */
   const noticed = (id: () => Promise<string | undefined>) =>
     until(
@@ -68,20 +54,16 @@ describe('[P5] the history of writes that a Redis continues', function () {
 
   it('ends with a master that was demoted and promoted again, whose run_id stays the same', async () => {
     const other = await startRedis();
-    await replicate(other, redis);
+    await other.replicate(redis);
     const kept = await append('t', 'a', 'b', 'c');
-    await until(
-      async () =>
-        (await replication(other, 'slave_repl_offset')) === (await replication(redis, 'master_repl_offset')),
-      'the replica has the messages',
-    );
-    await promote(other);
+    await until(() => other.hasAllOf(redis), 'the replica has the messages');
+    await other.promote();
     const lost = await append('t', 'lost 1', 'lost 2', 'lost 3');
     await append('only on the old side', 'lost');
     const { runId } = link.redis!;
-    await replicate(redis, other);
-    await promote(redis);
-    await noticed(() => replication(redis, 'master_replid'));
+    await redis.replicate(other);
+    await redis.promote();
+    await noticed(() => redis.replication('master_replid'));
     assert.equal(link.redis!.runId, runId);
 
     const end = await endOf('t');
@@ -98,8 +80,8 @@ describe('[P5] the history of writes that a Redis continues', function () {
   it('ends with a promoted replica of Redis, for topics written before, and not for those written since', async () => {
     const before = await append('t', 'a');
     const other = await startRedis();
-    await replicate(other, redis);
-    await promote(other);
+    await other.replicate(redis);
+    await other.promote();
     const here = (await (await brokersOn(other)).open())!;
     assert.deepEqual((await endOf('t', here)).previous, [{ epoch: before.epoch, sequence: 1 }]);
     const [since] = await here.append('new', [entry('a')]);
@@ -110,10 +92,10 @@ describe('[P5] the history of writes that a Redis continues', function () {
 
   it('goes on when the first replica of Redis comes, which changes the replication id', async () => {
     const before = await append('t', 'a');
-    const id = await replication(redis, 'master_replid');
-    await replicate(await startRedis(), redis);
-    assert.notEqual(await replication(redis, 'master_replid'), id);
-    await noticed(() => replication(redis, 'master_replid'));
+    const id = await redis.replication('master_replid');
+    await (await startRedis()).replicate(redis);
+    assert.notEqual(await redis.replication('master_replid'), id);
+    await noticed(() => redis.replication('master_replid'));
     const after = await append('t', 'b');
     assert.deepEqual([after.epoch, after.sequence], [before.epoch, 2]);
     assert.equal((await append('t', 'c')).epoch, before.epoch);

@@ -13,7 +13,7 @@ describe('[CLI] the growth of the heap', function () {
       usedBytes = size * mib;
       growth.check();
     }
-    const [small, large] = ['--heap-growing-percent=50', '--heap-growing-percent=0'];
+    const [small, large] = ['--heap-growing-percent=100', '--heap-growing-percent=0'];
     assert.deepEqual(flags, [small, large, small]);
   });
 
@@ -22,7 +22,7 @@ describe('[CLI] the growth of the heap', function () {
       const program = `require('node:v8').setFlagsFromString('${option}')`;
       return spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' }).stderr;
     };
-    assert.equal(complaintAbout('--heap-growing-percent=50'), '');
-    assert.match(complaintAbout('--heap-growing-percents=50'), /unrecognized/);
+    assert.equal(complaintAbout('--heap-growing-percent=100'), '');
+    assert.match(complaintAbout('--heap-growing-percents=100'), /unrecognized/);
   });
 });
