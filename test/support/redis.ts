@@ -168,7 +168,7 @@ export class TestRedis {
     return new Promise((resolve) => {
       const socket = connect(this.port, '127.0.0.1', () => socket.write(`${line}\r\n`));
       let answer = '';
-      socket.setTimeout(1000, () => socket.destroy());
+      socket.setTimeout(5000, () => socket.destroy());
       socket.on('data', (data) => {
         answer += data.toString();
         if (isWhole(answer)) socket.end();
