@@ -22,7 +22,6 @@ const keptBytesMax = 16 * 2 ** 20;
  */
 export class RecentSessions {
   private readonly sessions = new Map<string, RecentSession>();
-
   private bytes = 0;
 
   constructor(private readonly store: Pick<SessionStore, 'get' | 'save'>) {}
@@ -32,7 +31,7 @@ export class RecentSessions {
     const bytes = sessionBytes(session);
     this.sessions.set(session.id, { session, lease, leftAt: performance.now(), bytes });
     this.bytes += bytes;
-    this.forgetOld();
+    this.removeOld();
     for (const [oldest] of this.sessions) {
       if (this.sessions.size <= keptMax && this.bytes <= keptBytesMax) break;
       this.forget(oldest);
@@ -44,12 +43,13 @@ export class RecentSessions {
    * store does not have any more is not written: it may have been deleted. Never rejects.
    */
   async restore(id?: string): Promise<void> {
-    this.forgetOld();
+    this.removeOld();
     const recent = id === undefined ? [...this.sessions.values()] : [this.sessions.get(id)];
     await Promise.allSettled(recent.map((one) => one && this.write(one)));
   }
 
-  private forgetOld(): void {
+  /** Forgets those that have left too long ago. Called from time to time. */
+  removeOld(): void {
     const before = performance.now() - keptMs;
     for (const [id, { leftAt }] of this.sessions) {
       if (leftAt > before) break;
