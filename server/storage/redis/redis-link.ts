@@ -137,6 +137,7 @@ export class RedisLink implements RedisStore, RedisNode {
         connector: this.connector,
         onChange: () => this.update(),
         onError: (error) => this.onError(error),
+        onRenewed: () => this.notifyResubscribed(),
         ...(dependencies.onChannelMoved !== undefined && { onMoved: dependencies.onChannelMoved }),
       },
       settings,
@@ -243,6 +244,16 @@ export class RedisLink implements RedisStore, RedisNode {
 
   unsubscribe(channel: string): Promise<void> {
     return this.subscriber.unsubscribe(channel);
+  }
+
+  /** This node of a Redis Cluster has given the slot of a channel away. Followed by {@link renewSubscriptions}. */
+  forgetChannel(channel: string): void {
+    this.subscriber.forget(channel);
+  }
+
+  /** Moves the subscriptions to a new connection, see {@link RedisSubscriber.renew}. */
+  renewSubscriptions(): void {
+    this.subscriber.renew();
   }
 
   readonly unavailable = unavailable;
@@ -473,7 +484,11 @@ export class RedisLink implements RedisStore, RedisNode {
     if (!this.closed)
       this.dependencies.log.info(`Redis is ${state}`, { run_id: this.process?.runId, stalled: this.stalled });
     for (const listener of this.listeners) listener(state);
-    if (state === 'up') for (const listener of this.resubscribed) listener();
+    if (state === 'up') this.notifyResubscribed();
+  }
+
+  private notifyResubscribed(): void {
+    for (const listener of this.resubscribed) listener();
   }
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ErrorReply } from 'redis';
 import type { Log } from '../../logging/log.js';
 import { connectLimitMs, destroy, type RedisClient } from './redis-client.js';
 import type { RedisConnector } from './redis-connector.js';
+import { SubscribedChannels, type OnMessage } from './subscribed-channels.js';
 
 interface RedisSubscriberDependencies {
   readonly log: Log;
@@ -12,17 +12,13 @@ interface RedisSubscriberDependencies {
   readonly onError: (error: Error) => void;
   /** Called with a channel that the node of a Redis Cluster has dropped or refused: its slot is somewhere else. */
   readonly onMoved?: (channel: string) => void;
+  /** Called when the subscriptions are on another connection: messages may have been missed. */
+  readonly onRenewed?: () => void;
 }
 
 interface RedisSubscriberSettings {
   /** A connection without any data for this long is replaced. */
   readonly stallLimitMs: number;
-}
-
-interface Channel {
-  readonly listener: (message: Buffer) => void;
-  /** Of a Redis Cluster: `SSUBSCRIBE`. */
-  readonly isSharded: boolean;
 }
 
 const pingMs = 1000;
@@ -31,9 +27,11 @@ const retryMs = 1000;
 /** The connection for subscriptions. Its channels are kept over reconnections. */
 export class RedisSubscriber {
   private client: RedisClient;
-  private readonly channels = new Map<string, Channel>();
-  /** Channels whose unsubscription failed: the client would subscribe them again on the next connection. */
-  private readonly strays = new Set<string>();
+  /** Takes the place of the other one when everything is subscribed on it. */
+  private next: RedisClient | undefined;
+  private renewAgain = false;
+  private readonly handlers = new WeakMap<RedisClient, OnMessage>();
+  private readonly channels: SubscribedChannels;
   private restored = false;
   private started = false;
   private closed = false;
@@ -44,6 +42,10 @@ export class RedisSubscriber {
     private readonly dependencies: RedisSubscriberDependencies,
     private readonly settings: RedisSubscriberSettings,
   ) {
+    this.channels = new SubscribedChannels({
+      handlerOf: (client) => this.handlerOf(client),
+      onMoved: (channel) => dependencies.onMoved?.(channel),
+    });
     this.client = this.newClient();
   }
 
@@ -64,27 +66,38 @@ export class RedisSubscriber {
    * Subscribes a channel; resolves once it is live. After a rejection the channel is subscribed with the next
    * connection.
    */
-  async subscribe(channel: string, listener: Channel['listener'], isSharded = false): Promise<void> {
-    this.channels.set(channel, { listener, isSharded });
-    const { client } = this;
-    if (!client.isReady) throw new Error('not connected');
-    if (isSharded) await this.subscribeSharded(client, channel);
-    else await client.subscribe(channel, this.onMessage, true);
+  async subscribe(channel: string, listener: (message: Buffer) => void, isSharded = false): Promise<void> {
+    this.channels.add(channel, listener, isSharded);
+    if (!this.client.isReady) throw new Error('not connected');
+    await this.channels.subscribe(this.client, channel);
   }
 
-  async unsubscribe(channel: string): Promise<void> {
-    const isSharded = this.channels.get(channel)?.isSharded === true;
-    this.channels.delete(channel);
-    try {
-      if (!this.client.isReady) throw new Error('not connected');
-      // The listener must be passed: without it the client drops a SUBSCRIBE that follows at once as
-      // redundant.
-      if (isSharded) await this.client.sUnsubscribe(channel, this.onMessage, true);
-      else await this.client.unsubscribe(channel, this.onMessage, true);
-    } catch {
-      // A sharded one ends with its slot or its connection.
-      if (!isSharded) this.strays.add(channel);
+  unsubscribe(channel: string): Promise<void> {
+    return this.channels.unsubscribe(this.client, channel);
+  }
+
+  /** A channel whose slot this node has given away: it has dropped it, or does so with {@link renew}. */
+  forget(channel: string): void {
+    this.channels.forget(channel);
+  }
+
+  /**
+   * Moves all subscriptions to a new connection, without an interruption. A node that gives a slot away ends the
+   * subscriptions of it by messages that look like answers, and the client takes them for answers to other commands: it
+   * may believe that a channel is subscribed which is not.
+   */
+  renew(): void {
+    if (this.closed || !this.restored) return;
+    if (this.next !== undefined) {
+      this.renewAgain = true;
+      return;
     }
+    const next = this.newClient();
+    this.next = next;
+    next.connect().catch(() => {
+      if (this.next === next) this.next = undefined;
+      destroy(next);
+    });
   }
 
   /** Checks the connection; must be called several times a second. */
@@ -106,17 +119,18 @@ export class RedisSubscriber {
 
   /** Replaces the connection by a new one. */
   replace(): void {
-    const old = this.client;
+    const former = [this.client, this.next];
     this.restored = false;
+    this.next = undefined;
     this.client = this.newClient();
     this.dependencies.onChange();
-    destroy(old);
+    for (const client of former) if (client !== undefined) destroy(client);
     this.start();
   }
 
   close(): void {
     this.closed = true;
-    destroy(this.client);
+    for (const client of [this.client, this.next]) if (client !== undefined) destroy(client);
   }
 
   private newClient(): RedisClient {
@@ -126,13 +140,15 @@ export class RedisSubscriber {
     client.on('error', (error: Error) => {
       this.dataReceived(client);
       this.dependencies.onError(error);
+      // The client has lost its place in what it receives.
+      if (error instanceof TypeError && client === this.client) this.replace();
     });
     client.on('connect', () => this.dataReceived(client));
     client.on('reconnecting', () => {
       this.dataReceived(client);
       if (client !== this.client) return;
       // The client would subscribe its sharded channels again here, though their slots may be somewhere else by now.
-      if (this.restored && this.isSharded) {
+      if (this.restored && this.channels.hasSharded) {
         this.replace();
         return;
       }
@@ -140,11 +156,13 @@ export class RedisSubscriber {
       this.dependencies.onChange();
     });
     client.on('sharded-channel-moved', (channel: string | Buffer) => {
-      if (client === this.client) this.dependencies.onMoved?.(channel.toString());
+      if (client !== this.client) return;
+      this.dependencies.onMoved?.(channel.toString());
+      this.renew();
     });
     client.on('ready', () => {
       this.dataReceived(client);
-      void this.restore(client);
+      void (client === this.next ? this.takeOver(client) : this.restore(client));
     });
     return client;
   }
@@ -155,22 +173,11 @@ export class RedisSubscriber {
     this.pinging = false;
   }
 
-  /**
-   * The client restores its own subscriptions. This restores the ones that had failed, and ends the ones
-   * whose unsubscription had failed.
-   */
   private async restore(client: RedisClient): Promise<void> {
     const current = () => client === this.client && client.isReady && !this.closed;
     while (current() && !this.restored) {
       try {
-        const all = [...this.channels];
-        const plain = all.filter(([, { isSharded }]) => !isSharded).map(([name]) => name);
-        const sharded = all.filter(([, { isSharded }]) => isSharded).map(([name]) => name);
-        if (plain.length > 0) await client.subscribe(plain, this.onMessage, true);
-        await Promise.all(sharded.map((name) => this.restoreSharded(client, name)));
-        const strays = [...this.strays].filter((channel) => !this.channels.has(channel));
-        this.strays.clear();
-        if (strays.length > 0) await client.unsubscribe(strays, this.onMessage, true);
+        await this.channels.subscribeAll(client);
         if (!current()) return;
         this.restored = true;
         this.dependencies.onChange();
@@ -183,35 +190,47 @@ export class RedisSubscriber {
     }
   }
 
-  private get isSharded(): boolean {
-    for (const { isSharded } of this.channels.values()) if (isSharded) return true;
-    return false;
-  }
-
-  private async subscribeSharded(client: RedisClient, channel: string): Promise<void> {
-    await client.sSubscribe(channel, this.onMessage, true);
-    // It may have been given up meanwhile, before the client knew of it.
-    if (!this.channels.has(channel) && client.isReady)
-      await client.sUnsubscribe(channel, this.onMessage, true).catch(() => {});
-  }
-
-  /** A channel whose slot is somewhere else does not keep the others from being live. */
-  private async restoreSharded(client: RedisClient, channel: string): Promise<void> {
+  private async takeOver(next: RedisClient): Promise<void> {
     try {
-      await this.subscribeSharded(client, channel);
+      await this.channels.subscribeAll(next);
     } catch (error) {
-      if (!(error instanceof ErrorReply) || !error.message.startsWith('MOVED ')) throw error;
-      this.dependencies.onMoved?.(channel);
+      this.dependencies.log.debug('Redis subscriptions not renewed', { error });
+      if (this.next === next) this.next = undefined;
+      destroy(next);
+      return;
     }
+    if (this.next !== next || this.closed) return;
+    const former = this.client;
+    this.next = undefined;
+    this.client = next;
+    this.restored = true;
+    destroy(former);
+    this.dataReceived(next);
+    this.dependencies.onChange();
+    this.dependencies.onRenewed?.();
+    if (!this.renewAgain) return;
+    this.renewAgain = false;
+    this.renew();
   }
 
-  private readonly onMessage = (message: Buffer, channel: Buffer): void => {
+  /** Messages count on the connection in use only: while it is renewed, two have the same channels. */
+  private handlerOf(client: RedisClient): OnMessage {
+    const known = this.handlers.get(client);
+    if (known !== undefined) return known;
+    const handler: OnMessage = (message, channel) => {
+      if (client === this.client) this.onMessage(message, channel);
+    };
+    this.handlers.set(client, handler);
+    return handler;
+  }
+
+  private onMessage(message: Buffer, channel: Buffer): void {
     this.lastReceivedAt = performance.now();
     const name = channel.toString();
     try {
-      this.channels.get(name)?.listener(message);
+      this.channels.listenerOf(name)?.(message);
     } catch (error) {
       this.dependencies.log.error('Handler of a message from Redis failed', { channel: name, error });
     }
-  };
+  }
 }

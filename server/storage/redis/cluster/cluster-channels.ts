@@ -30,7 +30,7 @@ export class ClusterChannels {
   async subscribe(name: string, listener: (message: Buffer) => void, kind: ChannelKind): Promise<void> {
     const known = this.channels.get(name);
     const link = this.dependencies.ownerOf(hashSlot(name));
-    if (known?.link !== undefined && known.link !== link) void known.link.unsubscribe(name);
+    if (known?.link !== undefined && known.link !== link) known.link.forgetChannel(name);
     this.channels.set(name, { listener, kind, slot: hashSlot(name), link });
     if (link === undefined) throw unavailable();
     try {
@@ -52,25 +52,28 @@ export class ClusterChannels {
     const channel = this.channels.get(name);
     if (channel?.link !== by) return;
     channel.link = undefined;
-    void by.unsubscribe(name);
+    by.forgetChannel(name);
   }
 
   /** Moves the channels whose slots have moved. Never rejects. */
   async arrange(): Promise<void> {
     const { ownerOf, onMoved } = this.dependencies;
     const moves: Promise<void>[] = [];
+    const left = new Set<RedisLink>();
     for (const [name, channel] of this.channels) {
       const link = ownerOf(channel.slot);
       const former = channel.link;
       if (link === former) continue;
       channel.link = link;
-      void former?.unsubscribe(name);
+      former?.forgetChannel(name);
+      if (former !== undefined) left.add(former);
       // One that fails is made with the next connection of the link, which says so itself.
       if (link !== undefined)
         moves.push(
           link.subscribe(name, channel.listener, channel.kind).catch(() => this.refused(name, link)),
         );
     }
+    for (const link of left) link.renewSubscriptions();
     if (moves.length === 0) return;
     await Promise.all(moves);
     onMoved();
