@@ -202,6 +202,7 @@ export class RedisPresenceStore implements PresenceStore {
     samples: readonly { readonly topic: string; readonly userId: string }[],
     topicsKey: string,
   ): Promise<string[] | 'all'> {
+    if (samples.length === 0) return [];
     const { link } = this.dependencies;
     const head = [this.replica, String(ttlMs)];
     const set = await this.checkScript.run<number[]>(link, [topicsKey], head);

@@ -40,17 +40,32 @@ export class RedisSessionSteps {
     return this.index(session, isHeld ? undefined : Buffer.byteLength(text));
   }
 
-  /** The number of sessions that were dropped; undefined if the stored one was kept. */
-  async put(session: StoredSession, overwrite: boolean): Promise<number | undefined> {
-    const args = [
-      String(this.settings.ttlMs),
-      overwrite ? '1' : '0',
-      bodyOf(session),
-      String(session.updated_at),
-    ];
-    const key = this.settings.keyOf(session.id);
-    const [kept, held, bytes] = await this.putScript.run<[number, number, number]>(this.link, [key], args);
-    return kept === 1 ? undefined : this.index(session, held === 1 ? undefined : bytes);
+  /**
+   * For each session the number of those that were dropped for it; undefined if the stored one was kept. The later ones
+   * of a user count as the newer ones.
+   */
+  async putMany(sessions: readonly StoredSession[], overwrite: boolean): Promise<(number | undefined)[]> {
+    const results = await Promise.all(sessions.map((session) => this.put(session, overwrite)));
+    const last = new Map<string, Promise<unknown>>();
+    return Promise.all(
+      sessions.map((session, i) => {
+        const [kept, held, bytes] = results[i]!;
+        if (kept === 1) return undefined;
+        const before = last.get(session.user_id) ?? Promise.resolve();
+        const indexed = before.then(() => this.index(session, held === 1 ? undefined : bytes));
+        last.set(session.user_id, indexed);
+        return indexed;
+      }),
+    );
+  }
+
+  private put(
+    session: StoredSession,
+    overwrite: boolean,
+  ): Promise<[kept: number, held: number, bytes: number]> {
+    const { ttlMs, keyOf } = this.settings;
+    const args = [String(ttlMs), overwrite ? '1' : '0', bodyOf(session), String(session.updated_at)];
+    return this.putScript.run(this.link, [keyOf(session.id)], args);
   }
 
   /** `bytes`: undefined if the session is held, and leaves the index. */

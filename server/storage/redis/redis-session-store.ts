@@ -123,9 +123,11 @@ export class RedisSessionStore implements SessionStore {
   ): Promise<PutResult> {
     this.dependencies.checkRoom?.();
     let kept = 0;
-    for (let start = 0; start < sessions.length; start += writeSize * writesMax) {
+    // In steps, calls at the same time would not keep the order.
+    const size = writeSize * (this.steps === undefined ? writesMax : 1);
+    for (let start = 0; start < sessions.length; start += size) {
       const calls: Promise<number>[] = [];
-      const end = Math.min(sessions.length, start + writeSize * writesMax);
+      const end = Math.min(sessions.length, start + size);
       for (let i = start; i < end; i += writeSize)
         calls.push(this.write(sessions.slice(i, Math.min(end, i + writeSize)), overwrite));
       for (const count of await Promise.all(calls)) kept += count;
@@ -258,9 +260,7 @@ export class RedisSessionStore implements SessionStore {
     sessions: readonly StoredSession[],
     overwrite: boolean,
   ): Promise<number> {
-    const dropped = await this.answered(
-      Promise.all(sessions.map((session) => steps.put(session, overwrite))),
-    );
+    const dropped = await this.answered(steps.putMany(sessions, overwrite));
     dropped.forEach((count, i) => {
       if (count !== undefined && count > 0) this.dependencies.drops?.ofUser(sessions[i]!.user_id, count);
     });
