@@ -65,7 +65,8 @@ function parsePlainUrl(text: string): RedisUrl | undefined {
   const { protocol, hostname, port, username, password, pathname } = new URL(text);
   if (protocol !== 'redis:' && protocol !== 'rediss:') return undefined;
   const database = Number(pathname.slice(1));
-  if (!Number.isInteger(database)) return undefined;
+  // Several hosts are a cluster, which has no other databases.
+  if (!Number.isInteger(database) || hostname.includes(',')) return undefined;
   return {
     ...userOf(decodeURIComponent(username), decodeURIComponent(password)),
     isTls: protocol === 'rediss:',

@@ -96,7 +96,7 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
         this.replicaId,
         name,
         `${this.names.bus}:`,
-        ...(this.dependencies.link.isCluster ? ['SHARDNUMSUB'] : []),
+        this.dependencies.link.isCluster ? 'sharded' : '',
       ]);
       if (reply.length === 0) return undefined;
       const holder = { id: reply[0], beatAt: reply[1] };

@@ -16,7 +16,8 @@ import { until } from '../../support/wait.js';
 for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
   describe(`[STORE] shared state in ${storage}`, () => {
     let store: SharedStore;
-    let redis: { stop(): Promise<unknown> } | undefined;
+    let redis: TestRedis | undefined;
+    let cluster: TestRedisCluster | undefined;
     let link: RedisLink | RedisCluster | undefined;
     before(async () => {
       if (storage === 'memory') {
@@ -24,16 +25,14 @@ for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
         return;
       }
       if (storage === 'redis') {
-        const single = await TestRedis.start();
-        redis = single;
+        redis = await TestRedis.start();
         link = new RedisLink(
           { log: silentLog },
-          { url: single.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
+          { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
         );
         link.start();
       } else {
-        const cluster = await TestRedisCluster.start();
-        redis = cluster;
+        cluster = await TestRedisCluster.start();
         link = openTestCluster(cluster.url);
       }
       assert.ok(await link.whenUp(5000));
@@ -42,6 +41,7 @@ for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
     after(async () => {
       await link?.close();
       await redis?.stop();
+      await cluster?.stop();
     });
 
     it('keeps values until they expire', async () => {

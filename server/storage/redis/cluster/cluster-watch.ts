@@ -22,12 +22,16 @@ const askEveryMs = 500;
 /** The pause between two rounds that somebody waits for. */
 const askAgainMs = 50;
 const answerLimitMs = 1000;
+/** Nodes that are asked in one round, if none is connected: each costs a new client. */
+const askedAtOnce = 3;
 
 /** Asks the nodes of a Redis Cluster for its layout, again and again, and at once when a node says that it has changed. */
 export class ClusterWatch {
   private timer: NodeJS.Timeout | undefined;
   private round: Promise<void> | undefined;
   private endedAt = -Infinity;
+  /** Where the next round begins, if no node is connected. */
+  private turn = 0;
   private isClosed = false;
 
   constructor(
@@ -67,7 +71,7 @@ export class ClusterWatch {
     const asked =
       open.length > 0
         ? open.map(([node, { host }]) => this.askNode(node.call<string>(['CLUSTER', 'NODES']), host))
-        : distinct([...this.seeds, ...known()]).map((host) => this.askHost(host));
+        : this.inTurn([...this.seeds, ...known()]).map((host) => this.askHost(host));
     const results = await Promise.allSettled(asked);
     if (this.isClosed) return;
     const views = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
@@ -79,6 +83,14 @@ export class ClusterWatch {
     } catch (error) {
       log.error('Layout of the Redis Cluster not applied', { error });
     }
+  }
+
+  private inTurn(hosts: readonly RedisHost[]): RedisHost[] {
+    const all = distinct(hosts);
+    const count = Math.min(askedAtOnce, all.length);
+    const chosen = Array.from({ length: count }, (_, n) => all[(this.turn + n) % all.length]!);
+    this.turn = (this.turn + count) % Math.max(1, all.length);
+    return chosen;
   }
 
   private async askNode(answer: Promise<string>, host: string): Promise<ClusterView> {

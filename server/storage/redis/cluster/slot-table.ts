@@ -68,6 +68,7 @@ export class SlotTable {
     const nodes = new Map<string, RedisHost>();
     const all = new Map<string, RedisHost>();
     const serving = new Set(this.owners);
+    const absent = new Set<string>();
     // A node that is a primary to one and a replica to another is what the newer configuration says.
     const newest = views
       .flat()
@@ -75,9 +76,11 @@ export class SlotTable {
       .map((node) => [addressOf(node), node] as const);
     for (const [address, { host, port, isPrimary, isAbsent }] of newest) {
       all.set(address, { host, port });
-      if (serving.has(address) || (isPrimary && !isAbsent)) nodes.set(address, { host, port });
+      if (isAbsent) absent.add(address);
+      if (serving.has(address) || isPrimary) nodes.set(address, { host, port });
       else nodes.delete(address);
     }
+    for (const address of absent) if (!serving.has(address)) nodes.delete(address);
     // One that the answers of this time leave out has slots all the same.
     for (const [address, host] of this.primaries) if (serving.has(address)) nodes.set(address, host);
     const hasChanged =
