@@ -25,10 +25,6 @@ describe('[CHAOS] npm run chaos', function () {
   const short = [
     { scenario: 'short', what: 'replicas are killed and stopped and clients are cut off' },
     { scenario: 'short-redis', what: 'Redis is out of reach, stands still, and loses everything' },
-    {
-      scenario: 'short-cluster',
-      what: 'slots of a Redis Cluster move and a primary is killed and failed over, with 200 topics on all shards',
-    },
   ];
   for (const { scenario, what } of short)
     it(`finds every promise kept while ${what} (SEED=${seed})`, async () => {

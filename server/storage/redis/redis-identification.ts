@@ -36,7 +36,8 @@ type Call = (args: string[]) => Promise<unknown>;
 const formerGoneMs = 5000;
 const clusterMode =
   'Redis runs in cluster mode: set REDIS_URL (redis.url) to redis+cluster:// and the addresses of some of its nodes, redis+cluster://host:6379,host:6379';
-const noClusterMode =
+/** Why a Redis that is no node of a cluster is not used where there has to be one. */
+export const noClusterMode =
   'REDIS_URL (redis.url) names a Redis Cluster, and this Redis does not run in cluster mode: use redis:// and one address, or set cluster-enabled yes in Redis';
 const loading: NotYet = { waitMs: 100, reconnect: false };
 const occupied: NotYet = { waitMs: 1000, reconnect: false };

@@ -5,6 +5,7 @@ import type { Log } from '../../../logging/log.js';
 import { systemClock } from '../../../primitives/clock.js';
 import { RedisClock } from '../redis-clock.js';
 import type { RedisConnector } from '../redis-connector.js';
+import { noClusterMode } from '../redis-identification.js';
 import { RedisLink, type LinkCounts } from '../redis-link.js';
 import { RedisOutage } from '../redis-outage.js';
 import { outcomeUnknown, refused, unavailable } from '../redis-refusals.js';
@@ -44,6 +45,8 @@ interface RedisClusterSettings {
   readonly stallLimitMs: number;
 }
 
+/** The answer to `CLUSTER NODES` of a Redis that is not in cluster mode. */
+const withoutCluster = /cluster support disabled/;
 /** The first pause before a command is repeated, in milliseconds, and the longest. */
 const pauseMs = 20;
 const pauseMaxMs = 200;
@@ -79,6 +82,7 @@ export class RedisCluster implements RedisStore {
   private current: LinkState = 'down';
   private saidDownAt = -Infinity;
   private hasLayout = false;
+  private isNoCluster = false;
   private closed = false;
   private readonly listeners: ((state: LinkState) => void)[] = [];
   private readonly resubscribed: (() => void)[] = [];
@@ -118,6 +122,7 @@ export class RedisCluster implements RedisStore {
 
   /** Why the service cannot work with a node; undefined if there is no such reason. */
   get unsupported(): string | undefined {
+    if (this.isNoCluster) return noClusterMode;
     for (const { unsupported } of this.links.values()) if (unsupported !== undefined) return unsupported;
     return undefined;
   }
@@ -246,6 +251,7 @@ export class RedisCluster implements RedisStore {
   }
 
   private async observe(views: readonly ClusterView[], error: Error | undefined): Promise<void> {
+    this.isNoCluster = error !== undefined && withoutCluster.test(error.message);
     if (views.length === 0) {
       if (this.current === 'down' && error !== undefined && !this.closed) this.general.failed(error);
       return;
