@@ -213,7 +213,7 @@ export class World {
   async heal(): Promise<void> {
     this.note('all faults end');
     for (const path of this.paths) path.heal();
-    for (const redis of [this.redis, this.standby]) redis?.signal('SIGCONT');
+    for (const redis of [this.redis, this.standby, ...(this.cluster?.nodes ?? [])]) redis?.signal('SIGCONT');
     for (const { replica } of this.members) replica.signal('SIGCONT');
     for (const { replica } of this.members) if (!replica.isRunning) await replica.run();
   }

@@ -56,11 +56,11 @@ export class RedisNodes {
       }));
   }
 
-  /** Every node that runs says that all slots are served. */
-  async isWell(): Promise<boolean> {
+  /** Every node that runs says that all slots are served; `except`: one that cannot answer now. */
+  async isWell(except?: RedisServer): Promise<boolean> {
     const states = await Promise.all(
       this.nodes
-        .filter(({ isRunning }) => isRunning)
+        .filter((node) => node.isRunning && node !== except)
         .map((node) => node.command('CLUSTER', 'INFO').catch(() => '')),
     );
     return states.every((state) => String(state).includes('cluster_state:ok'));

@@ -16,7 +16,11 @@ const manyTopics = { topics: 200, perSec: 60 } as const;
 const fewMessages = { topics: 200, perSec: 15 } as const;
 
 /** A primary is killed, and its replica, which lacks acknowledged messages, is promoted. Then the former primary comes back. */
-async function failover(world: World, count: number): Promise<void> {
+async function failover(
+  world: World,
+  count: number,
+  signal: 'SIGKILL' | 'SIGSTOP' = 'SIGKILL',
+): Promise<void> {
   const cluster = world.cluster!;
   const { primary, replica } = world.pick(await cluster.pairs());
   const fromMs = world.recorder.now;
@@ -25,12 +29,14 @@ async function failover(world: World, count: number): Promise<void> {
   await acknowledgedSince(world, world.recorder.now, count);
   for (const n of [0, 1, 3, 4]) world.subscribers[n]!.stayAway(awayMs);
   world.note('four clients stay away');
-  await primary.kill();
-  world.note('kill -9 of the primary of a shard');
-  await promoted(world, replica);
+  if (signal === 'SIGKILL') await primary.kill();
+  else primary.signal(signal);
+  world.note(`${signal} to the primary of a shard`);
+  await promoted(world, replica, primary);
   world.note('the service uses the other one', { fromMs, untilMs: world.recorder.now });
   await replica.mayFollow();
-  await primary.run();
+  if (signal === 'SIGKILL') await primary.run();
+  else primary.signal('SIGCONT');
   world.note('the former primary is back');
   await need(
     async () => (await primary.info('master_link_status').catch(() => undefined)) === 'up',
@@ -39,13 +45,13 @@ async function failover(world: World, count: number): Promise<void> {
   );
 }
 
-async function promoted(world: World, replica: RedisServer): Promise<void> {
+async function promoted(world: World, replica: RedisServer, former: RedisServer): Promise<void> {
   await need(
     async () => (await replica.info('role')) === 'master',
     'the replica is promoted',
     failoverLimitMs,
   );
-  await need(() => world.cluster!.isWell(), 'all slots are served', failoverLimitMs);
+  await need(() => world.cluster!.isWell(former), 'all slots are served', failoverLimitMs);
   await need(async () => {
     const channels = (await replica.command('PUBSUB', 'SHARDCHANNELS')) as string[];
     return channels.length > 0;
@@ -102,6 +108,17 @@ export const clusterScenarios: readonly Scenario[] = [
     run: async (world) => {
       await world.pause(500, 1500);
       await failover(world, lostAtLeast);
+    },
+  },
+  {
+    name: 'cluster-stall',
+    what: `200 topics on three shards: a primary whose replica lacks ${lostAtLeast} acknowledged messages stalls, and comes back when that one has been promoted`,
+    redisKeeps: 'disk',
+    hasCluster: true,
+    load: manyTopics,
+    run: async (world) => {
+      await world.pause(500, 1500);
+      await failover(world, lostAtLeast, 'SIGSTOP');
     },
   },
   {

@@ -39,6 +39,7 @@ const clusterMode =
 /** Why a Redis that is no node of a cluster is not used where there has to be one. */
 export const noClusterMode =
   'REDIS_URL (redis.url) names a Redis Cluster, and this Redis does not run in cluster mode: use redis:// and one address, or set cluster-enabled yes in Redis';
+const tooOld = 'a Redis Cluster has to run Redis 7.0 or later, or Valkey';
 const loading: NotYet = { waitMs: 100, reconnect: false };
 const occupied: NotYet = { waitMs: 1000, reconnect: false };
 /** The wrong Redis, or one that does not answer as it should. */
@@ -66,6 +67,7 @@ export class RedisIdentification {
     const found = await identifyRedis(call, before, inCluster);
     if (found === 'loading') return loading;
     if (found === 'replica') return this.refuseReplica();
+    if (found === 'too old') return this.refuse(tooOld);
     if (found === 'other mode') return this.refuse(inCluster ? noClusterMode : clusterMode);
     const newer = keyPrefix === undefined ? undefined : await newerFormat(call, formatKey(keyPrefix));
     if (newer !== undefined) return this.refuse(formatRefusal(newer));

@@ -29,6 +29,7 @@ export class RedisSubscriber {
   private client: RedisClient;
   /** Takes the place of the other one when everything is subscribed on it. */
   private next: RedisClient | undefined;
+  private nextSince = 0;
   private renewAgain = false;
   private readonly handlers = new WeakMap<RedisClient, OnMessage>();
   private readonly channels: SubscribedChannels;
@@ -94,6 +95,7 @@ export class RedisSubscriber {
     }
     const next = this.newClient();
     this.next = next;
+    this.nextSince = performance.now();
     next.connect().catch(() => {
       if (this.next === next) this.next = undefined;
       destroy(next);
@@ -103,6 +105,7 @@ export class RedisSubscriber {
   /** Checks the connection; must be called several times a second. */
   watch(): void {
     if (this.closed || !this.started) return;
+    this.watchNext();
     const silentMs = performance.now() - this.lastReceivedAt;
     const { stallLimitMs } = this.settings;
     if (silentMs > (this.client.isReady ? stallLimitMs : Math.max(stallLimitMs, connectLimitMs))) {
@@ -115,6 +118,15 @@ export class RedisSubscriber {
         .then(() => this.dataReceived(client))
         .catch(() => {});
     }
+  }
+
+  /** A new connection that hangs is given up, and another one is tried. */
+  private watchNext(): void {
+    const { next } = this;
+    if (next === undefined || performance.now() - this.nextSince < connectLimitMs) return;
+    this.next = undefined;
+    destroy(next);
+    this.renew();
   }
 
   /** Replaces the connection by a new one. */

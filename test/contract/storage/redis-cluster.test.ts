@@ -88,7 +88,7 @@ describe('a Redis Cluster of three primaries with a replica each', function () {
     assert.match(other.outage.current!.reason, /cluster support disabled/);
   });
 
-  it('[P1] keeps order, and loses nothing, while slots move from shard to shard', async () => {
+  it('[P5.17] keeps order, and loses nothing, while slots move from shard to shard', async () => {
     const { broker } = await open();
     const { batches } = listen(broker);
     const moved = ['moved-1', 'moved-2', 'moved-3', 'moved-4'];
@@ -137,7 +137,7 @@ describe('a Redis Cluster of three primaries with a replica each', function () {
     assert.equal(await appended, 1);
   });
 
-  it('[P5] notices what a shard has lost in a failover, and leaves the topics of other shards alone', async () => {
+  it('[P5.16] notices what a shard has lost in a failover, and leaves the topics of other shards alone', async () => {
     const { broker } = await open();
     const { resyncs } = listen(broker);
     const topics = Array.from({ length: 60 }, (_, n) => `topic-${n}`);

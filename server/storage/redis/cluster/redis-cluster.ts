@@ -251,9 +251,12 @@ export class RedisCluster implements RedisStore {
   }
 
   private async observe(views: readonly ClusterView[], error: Error | undefined): Promise<void> {
-    this.isNoCluster = error !== undefined && withoutCluster.test(error.message);
+    const isNoCluster = error !== undefined && withoutCluster.test(error.message);
+    if (isNoCluster && !this.isNoCluster) this.dependencies.log.error(noClusterMode);
+    this.isNoCluster = isNoCluster;
     if (views.length === 0) {
-      if (this.current === 'down' && error !== undefined && !this.closed) this.general.failed(error);
+      if (this.current === 'down' && error !== undefined && !isNoCluster && !this.closed)
+        this.general.failed(error);
       return;
     }
     const hasChanged = this.table.apply(views);
