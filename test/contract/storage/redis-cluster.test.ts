@@ -93,6 +93,7 @@ describe('a Redis Cluster of three primaries with a replica each', function () {
     const { batches } = listen(broker);
     const moved = ['moved-1', 'moved-2', 'moved-3', 'moved-4'];
     for (const topic of moved) await broker.follow(topic);
+    const epochs = (await broker.ends(moved)).map(({ epoch }) => epoch);
     let writing = true;
     const writers = moved.map(async (topic) => {
       let count = 0;
@@ -111,6 +112,8 @@ describe('a Redis Cluster of three primaries with a replica each', function () {
     for (const [n, topic] of moved.entries()) {
       const { end, entries } = await broker.read(topic, 0, 100_000);
       assert.equal(end.sequence, counts[n]);
+      assert.notEqual(end.epoch, epochs[n]);
+      assert.equal(end.previous.at(-1)?.epoch, epochs[n]);
       assert.deepEqual(
         entries.map(({ entry: bytes }) => JSON.parse(bytes.toString()).id),
         Array.from({ length: counts[n]! }, (_, count) => `${topic} ${count}`).slice(-entries.length),
