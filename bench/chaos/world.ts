@@ -4,6 +4,7 @@ import type { Door } from './clients/client.js';
 import { FaultProxy } from './faults/fault-proxy.js';
 import type { LossWindow } from './history/event.js';
 import type { Recorder } from './history/recorder.js';
+import { RedisNodes } from './processes/redis-nodes.js';
 import { RedisServer } from './processes/redis-server.js';
 import { Sentinels } from './processes/sentinels.js';
 import { Replica } from './processes/replica.js';
@@ -35,6 +36,8 @@ export interface WorldPlan {
   readonly settings?: NodeJS.ProcessEnv;
   /** Sentinels watch both, and the replicas go where these say; the paths to Redis are not used. */
   readonly hasSentinels?: true;
+  /** A Redis Cluster, to which the replicas connect; the paths to Redis are not used. */
+  readonly hasCluster?: true;
   /** Replicas that run the older release when the run begins, by number. */
   readonly startsOld?: readonly number[];
 }
@@ -70,6 +73,7 @@ export class World {
     readonly redis: RedisServer,
     readonly standby: RedisServer | undefined,
     readonly sentinels: Sentinels | undefined,
+    readonly cluster: RedisNodes | undefined,
     readonly apps: Apps,
     readonly random: Random,
     readonly recorder: Recorder,
@@ -79,8 +83,10 @@ export class World {
     const started: { stop(): Promise<void> }[] = [];
     try {
       const keepsData = plan.redisKeeps === 'disk';
-      const redis = await RedisServer.start(keepsData);
-      started.push(redis);
+      const cluster = plan.hasCluster === true ? await RedisNodes.start(keepsData) : undefined;
+      if (cluster !== undefined) started.push(cluster);
+      const redis = cluster?.nodes[0] ?? (await RedisServer.start(keepsData));
+      if (cluster === undefined) started.push(redis);
       const standby = plan.hasStandby === true ? await RedisServer.start(keepsData) : undefined;
       if (standby !== undefined) started.push(standby);
       await standby?.follow(redis.port);
@@ -100,6 +106,7 @@ export class World {
               ...environment,
               ...plan.settings,
               ...(sentinels !== undefined && { REDIS_URL: sentinels.url }),
+              ...(cluster !== undefined && { REDIS_URL: cluster.url }),
             },
             ...(clockShiftMs !== undefined && { clockShiftMs }),
           },
@@ -110,7 +117,7 @@ export class World {
         started.push(fromClients);
         members.push({ replica, toRedis, fromClients });
       }
-      return new World(members, redis, standby, sentinels, apps, random, recorder);
+      return new World(members, redis, standby, sentinels, cluster, apps, random, recorder);
     } catch (error) {
       for (const one of started.reverse()) await one.stop();
       throw error;
@@ -206,7 +213,7 @@ export class World {
   async heal(): Promise<void> {
     this.note('all faults end');
     for (const path of this.paths) path.heal();
-    for (const redis of [this.redis, this.standby]) redis?.signal('SIGCONT');
+    for (const redis of [this.redis, this.standby, ...(this.cluster?.nodes ?? [])]) redis?.signal('SIGCONT');
     for (const { replica } of this.members) replica.signal('SIGCONT');
     for (const { replica } of this.members) if (!replica.isRunning) await replica.run();
   }
@@ -220,6 +227,6 @@ export class World {
     }
     await this.sentinels?.stop();
     await this.standby?.stop();
-    await this.redis.stop();
+    await (this.cluster ?? this.redis).stop();
   }
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
-import { createAdapter } from '@socket.io/redis-adapter';
+import { createAdapter, createShardedAdapter } from '@socket.io/redis-adapter';
 import { databaseMark } from '../storage/redis/database.js';
 import type { Server as SocketIoServer } from 'socket.io';
 import { SendBufferBudget } from '../fanout/outbox.js';
@@ -92,8 +92,12 @@ export function assembleSocketIo(
   );
   if (adapter !== undefined) {
     const key = `${settings.redis.keyPrefix}${databaseMark(settings.redis.url)}:io`;
-    const adapterOptions = { key, publishOnSpecificResponseChannel: true };
-    io.adapter(createAdapter(adapter.publisher, adapter.subscriber, adapterOptions));
+    const { publisher, subscriber, isSharded } = adapter;
+    io.adapter(
+      isSharded
+        ? createShardedAdapter(publisher, subscriber, { channelPrefix: key, subscriptionMode: 'static' })
+        : createAdapter(publisher, subscriber, { key, publishOnSpecificResponseChannel: true }),
+    );
   }
   return io;
 }

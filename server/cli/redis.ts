@@ -13,7 +13,7 @@ export interface AclOptions {
 
 /** The line goes to standard output, for `rtc redis acl | redis-cli`. A password that was made for it goes to standard error. */
 export function printAcl({ redis }: Settings, { user, namespace, redisVersion }: AclOptions): void {
-  const { username: known, password: given } = redisAddressOf(redis) ?? {};
+  const { username: known, password: given, cluster } = redisAddressOf(redis) ?? {};
   const username = user ?? known ?? 'rtc';
   const password = given ?? randomBytes(24).toString('base64url');
   const { keyPrefix } = redis;
@@ -26,10 +26,11 @@ export function printAcl({ redis }: Settings, { user, namespace, redisVersion }:
       channelMark: databaseMark(redis.url),
       namespaces,
       redisVersion,
+      isCluster: cluster !== undefined,
     }),
   );
   if (given === undefined || user !== undefined)
     process.stderr.write(
-      `then: REDIS_URL=redis://${username}:${given === undefined ? password : '…'}@host:6379\n`,
+      `then: REDIS_URL=redis${cluster === undefined ? '' : '+cluster'}://${username}:${given === undefined ? password : '…'}@host:6379\n`,
     );
 }

@@ -1,3 +1,4 @@
+import { openRedisCluster } from '../storage/redis/cluster/open-redis-cluster.js';
 import { redisConnector } from '../storage/redis/redis-connector.js';
 import { readRedisTls } from '../storage/redis/redis-tls.js';
 import { RedisLink } from '../storage/redis/redis-link.js';
@@ -30,8 +31,14 @@ export async function sessionsInRedis(
 ): Promise<SessionSource> {
   const { commandTimeoutMs, stallLimitMs } = redis;
   const address = redisAddressOf(redis, url);
-  const connector = redisConnector({ log: silentLog }, { address: address!, tls: readRedisTls(redis) });
-  const link = new RedisLink({ log: silentLog, connector }, { url, commandTimeoutMs, stallLimitMs });
+  const tls = readRedisTls(redis);
+  const link =
+    address!.cluster === undefined
+      ? new RedisLink(
+          { log: silentLog, connector: redisConnector({ log: silentLog }, { address: address!, tls }) },
+          { url, commandTimeoutMs, stallLimitMs },
+        )
+      : openRedisCluster({ log: silentLog, tls }, address!, redis);
   const { ttlSecs, maxPerUser, maxBytesPerUser } = sessions;
   const limits = { userSessions: maxPerUser, userBytes: maxBytesPerUser };
   const store = new RedisSessionStore(

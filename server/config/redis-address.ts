@@ -10,8 +10,10 @@ export interface SentinelAddress extends RedisHost, RedisUser {
 export interface RedisAddress extends RedisUser {
   readonly isTls: boolean;
   readonly database: number;
-  /** Undefined: Sentinel knows it. */
+  /** Undefined: Sentinel knows it, or it is a cluster. */
   readonly host?: RedisHost;
+  /** Some nodes of a Redis Cluster. */
+  readonly cluster?: readonly RedisHost[];
   readonly sentinel?: {
     readonly sentinels: readonly SentinelAddress[];
     /** The name of the primary. */
@@ -30,7 +32,8 @@ export function redisAddressOf(
 ): RedisAddress | undefined {
   const parsed = url === undefined ? undefined : parseRedisUrl(url);
   if (parsed === undefined) return undefined;
-  const { hosts, masterName, sentinelUser, ...rest } = parsed;
+  const { hosts, masterName, sentinelUser, isCluster, ...rest } = parsed;
+  if (isCluster) return { ...rest, cluster: hosts };
   if (masterName !== undefined) {
     const { isTls } = parsed;
     return {
@@ -53,6 +56,6 @@ export function redisAddressOf(
 }
 
 /** Every machine that the address names. */
-export function hostsOf({ host, sentinel }: RedisAddress): readonly RedisHost[] {
-  return sentinel?.sentinels ?? [host!];
+export function hostsOf({ host, sentinel, cluster }: RedisAddress): readonly RedisHost[] {
+  return cluster ?? sentinel?.sentinels ?? [host!];
 }

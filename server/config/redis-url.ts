@@ -14,8 +14,9 @@ export interface RedisUser {
 export interface RedisUrl extends RedisUser {
   readonly isTls: boolean;
   readonly database: number;
-  /** The Redis, or under Sentinel the Sentinels. */
+  /** The Redis, or under Sentinel the Sentinels, or some nodes of a Redis Cluster. */
   readonly hosts: readonly RedisHost[];
+  readonly isCluster: boolean;
   /** The name by which the Sentinels know the primary; undefined: there are none. */
   readonly masterName?: string;
   /** For the Sentinels themselves. */
@@ -29,10 +30,18 @@ const sentinelPort = 26_379;
 const sentinelForm =
   /^(?<tls>rediss?)\+sentinel:\/\/(?:(?<user>[^@/]*)@)?(?<hosts>[^@/?]+)\/(?<name>[^/?]+)(?:\/(?<database>\d*))?(?:\?(?<query>.*))?$/;
 
-/** Reads `redis://`, `rediss://`, `redis+sentinel://` and `rediss+sentinel://`. Undefined if it is none of them. */
+/** `redis+cluster://user:password@host:port,host:port`, or `redis://` with several hosts. */
+const clusterForm =
+  /^(?<tls>rediss?)(?<mark>\+cluster)?:\/\/(?:(?<user>[^@/]*)@)?(?<hosts>[^@/?]+)(?:\/(?<database>\d*))?$/;
+
+/**
+ * Reads `redis://`, `redis+sentinel://`, `redis+cluster://` and these with `rediss` for TLS. Undefined if it is none of
+ * them.
+ */
 export function parseRedisUrl(text: string): RedisUrl | undefined {
   try {
-    return /^rediss?\+sentinel:/.test(text) ? parseSentinelUrl(text) : parsePlainUrl(text);
+    if (/^rediss?\+sentinel:/.test(text)) return parseSentinelUrl(text);
+    return parseClusterUrl(text) ?? parsePlainUrl(text);
   } catch {
     // Text after % that is no encoding.
     return undefined;
@@ -56,11 +65,13 @@ function parsePlainUrl(text: string): RedisUrl | undefined {
   const { protocol, hostname, port, username, password, pathname } = new URL(text);
   if (protocol !== 'redis:' && protocol !== 'rediss:') return undefined;
   const database = Number(pathname.slice(1));
-  if (!Number.isInteger(database)) return undefined;
+  // Several hosts are a cluster, which has no other databases.
+  if (!Number.isInteger(database) || hostname.includes(',')) return undefined;
   return {
     ...userOf(decodeURIComponent(username), decodeURIComponent(password)),
     isTls: protocol === 'rediss:',
     database,
+    isCluster: false,
     hosts: [{ host: hostname.replace(/^\[|\]$/g, '') || 'localhost', port: Number(port) || redisPort }],
   };
 }
@@ -79,8 +90,26 @@ function parseSentinelUrl(text: string): RedisUrl | undefined {
     isTls: parts['tls'] === 'rediss',
     database: Number(parts['database'] ?? 0),
     hosts,
+    isCluster: false,
     masterName: decodeURIComponent(parts['name']!),
     sentinelUser: userOf(query.get('sentinel_username') ?? '', query.get('sentinel_password') ?? ''),
+  };
+}
+
+/** Undefined if it is not the address of a cluster. A cluster has no numbered databases. */
+function parseClusterUrl(text: string): RedisUrl | undefined {
+  const parts = clusterForm.exec(text)?.groups;
+  const names = parts?.['hosts']!.split(',') ?? [];
+  if (parts === undefined || (parts['mark'] === undefined && names.length < 2)) return undefined;
+  const hosts = names.map((host) => parseHost(host, redisPort));
+  if (!hosts.every((host) => host !== undefined) || Number(parts['database'] ?? 0) !== 0) return undefined;
+  const [username = '', ...password] = (parts['user'] ?? '').split(':');
+  return {
+    ...userOf(decodeURIComponent(username), decodeURIComponent(password.join(':'))),
+    isTls: parts['tls'] === 'rediss',
+    database: 0,
+    hosts,
+    isCluster: true,
   };
 }
 

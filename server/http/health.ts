@@ -17,7 +17,7 @@ export interface HealthSources {
     /** Null without Redis. */
     readonly memory: { readonly level: MemoryLevel } | null;
     /** Why Redis cannot be used; null: it can, or there is none. */
-    readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | 'sentinel' | null;
+    readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | 'sentinel' | 'cluster' | null;
     readonly writes: 'accepted' | 'refused';
   };
   /** `writable`: ready only while Redis accepts writes. */
@@ -112,4 +112,5 @@ const causes = {
   tls: 'TLS with Redis fails',
   stale: 'Redis is a stale primary',
   sentinel: 'Sentinel does not say where Redis is',
+  cluster: 'The Redis Cluster does not serve all slots',
 } as const;

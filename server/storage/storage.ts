@@ -12,10 +12,10 @@ import type { NameHolder } from '../cluster/replica-registry.js';
 import type { SharedStore } from '../cluster/shared-store.js';
 import { DroppedSessions } from '../sessions/dropped-sessions.js';
 import type { SessionLimits, SessionStore } from '../sessions/session-store.js';
-import { redisAddressOf } from '../config/redis-address.js';
+import { redisAddressOf, type RedisAddress } from '../config/redis-address.js';
 import type { Settings } from '../config/schema.js';
 import { inboxPrefix } from '../direct/inbox-name.js';
-import type { LogFactory } from '../logging/log.js';
+import type { Log, LogFactory } from '../logging/log.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
 import type { Broker, Retention } from '../log/broker.js';
 import { AdapterClients } from './redis/adapter-clients.js';
@@ -28,6 +28,9 @@ import { MemoryConnectionCountStore } from './memory/memory-connection-count-sto
 import { MemoryPresenceStore } from './memory/memory-presence-store.js';
 import { MemorySessionStore } from './memory/memory-session-store.js';
 import { MemorySharedStore } from './memory/memory-shared-store.js';
+import { ClusterAdapterClients } from './redis/cluster/cluster-adapter.js';
+import { clusterReplicaPrefix, openRedisCluster } from './redis/cluster/open-redis-cluster.js';
+import type { RedisCluster } from './redis/cluster/redis-cluster.js';
 import { RedisAdvice } from './redis/redis-advice.js';
 import { RedisBroker } from './redis/redis-broker.js';
 import { RedisBus } from './redis/redis-bus.js';
@@ -45,8 +48,9 @@ import { RedisSharedStore } from './redis/redis-shared-store.js';
 import { RedisUserQuotaStore } from './redis/redis-user-quota-store.js';
 import { RedisUserRateStore } from './redis/redis-user-rate-store.js';
 import { replicaKeys } from './redis/replica-keys.js';
-import { successorKind, type StalePrimary } from './redis/redis-succession.js';
+import { successorKind, type RedisSuccession, type StalePrimary } from './redis/redis-succession.js';
 import { readRedisTls } from './redis/redis-tls.js';
+import type { SocketIoClients } from './redis/socket-io-clients.js';
 import { RedisWrites, type WriteRefusal, type WriteState } from './redis/redis-writes.js';
 
 /**
@@ -76,7 +80,7 @@ export interface Storage {
   /** Messages removed early for want of memory, without Redis. */
   historyRemoved(): number;
   /** Clients for Socket.IO's cluster adapter; undefined in memory. */
-  readonly adapter: AdapterClients | undefined;
+  readonly adapter: SocketIoClients | undefined;
   /** For `/health` and `/metrics`. */
   redis(): {
     state: 'up' | 'down' | 'none';
@@ -187,30 +191,58 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
   };
 }
 
-function redisStorage(
-  { identity, logOf, now }: StorageDependencies,
-  settings: Settings,
-  url: string,
-): Storage {
-  const { keyPrefix, commandTimeoutMs, stallLimitMs, outcomeLimitMs, reservedMemoryPercent } = settings.redis;
-  const { waitReplicas, waitReplicasMode } = settings.redis;
-  const log = logOf('cluster');
+/** What is different between one Redis and a Redis Cluster. */
+interface OpenedRedis {
+  readonly link: RedisLink | RedisCluster;
+  readonly adapter: SocketIoClients;
+  /** See `database.ts`. */
+  readonly channelMark: string;
+  /** What the names of keys and channels of replicas begin with. */
+  readonly replicaPrefix: string;
+  readonly succession: RedisSuccession | undefined;
+}
+
+function openOneRedis(log: Log, { redis }: Settings, url: string, address: RedisAddress): OpenedRedis {
+  const { keyPrefix, commandTimeoutMs, stallLimitMs } = redis;
   const channelMark = databaseMark(url);
+  // By their channels, and by the registry, replicas of version 0.1 are distinguished from newer ones.
   const formerRegistry = channelMark === '' ? undefined : replicaKeys(keyPrefix).beats;
-  // Their channels, and the registry by which replicas of version 0.1 are distinguished from newer ones.
-  const connector = redisConnector(
-    { log },
-    { address: redisAddressOf(settings.redis)!, tls: readRedisTls(settings.redis) },
-  );
+  const connector = redisConnector({ log }, { address, tls: readRedisTls(redis) });
   const replicaPrefix = `${keyPrefix}${channelMark}`;
   const busChannel = replicaKeys(replicaPrefix).bus;
   const link = new RedisLink(
     { log, connector },
     { url, commandTimeoutMs, stallLimitMs, formerRegistry, keyPrefix, busChannel },
   );
+  const adapter = new AdapterClients({ log, connector }, { url, answerLimitMs: commandTimeoutMs });
+  link.onLeft(() => adapter.reconnect());
+  return { link, adapter, channelMark, replicaPrefix, succession: link.succession };
+}
+
+function openCluster(log: Log, { redis }: Settings, address: RedisAddress): OpenedRedis {
+  const link = openRedisCluster({ log, tls: readRedisTls(redis) }, address, redis);
+  const adapter = new ClusterAdapterClients({ log, link }, { answerLimitMs: redis.commandTimeoutMs });
+  const replicaPrefix = clusterReplicaPrefix(redis.keyPrefix);
+  // Nodes of a cluster learn from each other who the primary is.
+  return { link, adapter, channelMark: '', replicaPrefix, succession: undefined };
+}
+
+function redisStorage(
+  { identity, logOf, now }: StorageDependencies,
+  settings: Settings,
+  url: string,
+): Storage {
+  const { keyPrefix, commandTimeoutMs, outcomeLimitMs, reservedMemoryPercent } = settings.redis;
+  const { waitReplicas, waitReplicasMode } = settings.redis;
+  const log = logOf('cluster');
+  const address = redisAddressOf(settings.redis)!;
+  const { link, adapter, channelMark, replicaPrefix, succession } =
+    address.cluster === undefined
+      ? openOneRedis(log, settings, url, address)
+      : openCluster(log, settings, address);
   const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: replicaPrefix, identity });
   const bus = new RedisBus({ link, registry, log }, { keyPrefix: replicaPrefix });
-  bus.on(successorKind, (data) => link.succession?.learn(data));
+  bus.on(successorKind, (data) => succession?.learn(data));
   const quotaCounts = newQuotaCounts();
   const measured = new RedisMemory(
     { link, counts: quotaCounts, log },
@@ -228,8 +260,6 @@ function redisStorage(
       unusedKeepMs: Math.max(120_000, 4000 * settings.topics.positionCheckSecs),
     },
   );
-  const adapter = new AdapterClients({ log, connector }, { url, answerLimitMs: commandTimeoutMs });
-  link.onLeft(() => adapter.reconnect());
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
   const limits = sessionLimits(settings);
   new RedisAdvice({ link, log });
@@ -238,7 +268,7 @@ function redisStorage(
     bus,
     presence: new RedisPresenceStore(
       { link, bus, registry, log: logOf('presence') },
-      { keyPrefix: replicaPrefix },
+      link.isCluster ? { keyPrefix, replicaPrefix } : { keyPrefix: replicaPrefix },
     ),
     sessions: new RedisSessionStore(
       {
@@ -268,7 +298,7 @@ function redisStorage(
     }),
     onOutage: (listener) => link.outage.onLasting(listener),
     onWrites: (listener) => link.writes.onChange(listener),
-    onStalePrimary: (listener) => link.succession?.onStale(listener),
+    onStalePrimary: (listener) => succession?.onStale(listener),
     onLoss: (listener) => registry.losses.onLoss(listener),
     onUp: (listener) =>
       link.onState((state) => {

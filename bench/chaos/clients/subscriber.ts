@@ -14,6 +14,8 @@ export interface SubscriberPlan extends ClientPlan {
 }
 
 const retryMs = 150;
+/** Topics of one request. */
+const topicsMax = 100;
 
 /** What the client has not recorded yet, and its acknowledgement. */
 interface Held {
@@ -153,18 +155,19 @@ export class Subscriber extends ChaosClient {
   private async subscribe(wire: Wire, topics: readonly string[]): Promise<void> {
     let missing = topics;
     while (wire === this.wire && missing.length > 0) {
+      const asked = missing.slice(0, topicsMax);
       const since = Object.fromEntries(
-        missing.flatMap((topic) => {
+        asked.flatMap((topic) => {
           const position = this.positions.get(topic);
           return position === undefined ? [] : [[topic, position] as const];
         }),
       );
-      const answer = await wire.call('subscribe', { topics: missing, since, presence: true });
+      const answer = await wire.call('subscribe', { topics: asked, since, presence: true });
       if (answer === undefined || wire !== this.wire) return;
       const begun = answer.ok ? ((answer['topics'] ?? []) as readonly WireSubscription[]) : [];
       for (const subscription of begun) this.onSubscribed(subscription, 'command', since[subscription.topic]);
       missing = missing.filter((topic) => !this.begun.has(topic));
-      if (missing.length > 0) await new Promise((resolve) => setTimeout(resolve, retryMs));
+      if (begun.length < asked.length) await new Promise((resolve) => setTimeout(resolve, retryMs));
     }
   }
 

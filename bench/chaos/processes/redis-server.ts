@@ -35,11 +35,15 @@ export class RedisServer {
   private constructor(
     readonly port: number,
     private readonly keepsData: boolean,
+    private readonly more: readonly string[],
   ) {}
 
-  /** @param keepsData whether its data survive `kill -9`: an append-only file */
-  static async start(keepsData: boolean): Promise<RedisServer> {
-    const redis = new RedisServer(await freePort(), keepsData);
+  /**
+   * @param keepsData whether its data survive `kill -9`: an append-only file
+   * @param more further arguments
+   */
+  static async start(keepsData: boolean, more: readonly string[] = []): Promise<RedisServer> {
+    const redis = new RedisServer(await freePort(), keepsData, more);
     await redis.run();
     return redis;
   }
@@ -53,6 +57,7 @@ export class RedisServer {
           ...['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.directory, '--save', ''],
           ...['--appendonly', this.keepsData ? 'yes' : 'no', '--appendfsync', 'everysec'],
           ...['--repl-diskless-sync-delay', '0'],
+          ...this.more,
         ],
         { stdio: 'ignore' },
       ),
@@ -66,6 +71,10 @@ export class RedisServer {
 
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
     if (isAlive(this.child)) this.child?.kill(name);
+  }
+
+  get isRunning(): boolean {
+    return isAlive(this.child);
   }
 
   kill(): Promise<void> {

@@ -1,3 +1,4 @@
+import { clusterScenarios } from './cluster.js';
 import { combinedScenarios } from './combined.js';
 import { networkScenarios } from './network.js';
 import { redisScenarios } from './redis.js';
@@ -12,6 +13,7 @@ export const scenarios: readonly Scenario[] = [
   ...networkScenarios,
   ...redisScenarios,
   ...sentinelScenarios,
+  ...clusterScenarios,
   ...combinedScenarios,
   ...versionScenarios,
 ];

@@ -73,7 +73,7 @@ export function sessionRoutes(
         user_id: z.string().optional(),
         cursor: z
           .string()
-          .regex(/^\d{1,19}$/, 'must be the cursor of an earlier answer')
+          .regex(/^(?:\d{1,4}-)?\d{1,20}$/, 'must be the cursor of an earlier answer')
           .optional(),
         limit: limitField(100, 1000).describe('Approximate number of sessions per page, at most 1000.'),
       }),

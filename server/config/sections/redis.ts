@@ -6,8 +6,13 @@ const redisUrl = z
   .string()
   .refine(
     (url) => parseRedisUrl(url) !== undefined,
-    'must be redis://[[user]:password@]host[:port][/database], rediss:// for TLS, or redis+sentinel://[[user]:password@]host[:port],host[:port]/name[/database] for Redis under Sentinel',
+    'must be redis://[[user]:password@]host[:port][/database], rediss:// for TLS, redis+sentinel://[[user]:password@]host[:port],host[:port]/name[/database] for Redis under Sentinel, or redis+cluster://[[user]:password@]host[:port],host[:port] for a Redis Cluster',
   );
+
+/** An address that cannot be read is refused by itself. */
+function isCluster(url: string): boolean {
+  return parseRedisUrl(url)?.isCluster === true;
+}
 
 const sentinel = z
   .string()
@@ -21,7 +26,7 @@ export const redis = z
   .strictObject({
     url: setting(
       redisUrl.optional(),
-      'Address of Redis. Without it, and without `redis.sentinels`, the service runs alone, in memory.',
+      'Address of Redis. `redis+cluster://` and some nodes of a Redis Cluster, or `redis://` and several hosts: the others are found by them. Without it, and without `redis.sentinels`, the service runs alone, in memory.',
     ),
     sentinels: setting(
       z.array(sentinel).max(31).default([]),
@@ -74,6 +79,10 @@ export const redis = z
   .refine(({ tls_cert_file: cert, tls_key_file: key }) => (cert === undefined) === (key === undefined), {
     path: ['tls_key_file'],
     error: 'must be set together with redis.tls_cert_file',
+  })
+  .refine(({ url, sentinels }) => sentinels.length === 0 || url === undefined || !isCluster(url), {
+    path: ['sentinels'],
+    error: 'must be empty for a Redis Cluster: its nodes are named by redis.url',
   })
   // Sentinels are enough: the rest of an address can be left out.
   .transform((redis) =>

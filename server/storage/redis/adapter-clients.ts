@@ -2,14 +2,7 @@ import type { Log } from '../../logging/log.js';
 import { withTimeout } from '../../primitives/with-timeout.js';
 import { destroy, type RedisClient as Client } from './redis-client.js';
 import { connectorTo, type RedisConnector } from './redis-connector.js';
-
-/**
- * What `PUBSUB NUMSUB`, the one command of the adapter, is answered with where Redis does not answer: no
- * number. The adapter then waits for replies until its time-out and reports that to the caller. A rejection
- * would reach nobody: a broadcast leaves that promise to itself, and a server-side event would never be
- * answered.
- */
-const unknownCount: readonly string[] = ['', 'unknown'];
+import { unknownCount, type SocketIoClients } from './socket-io-clients.js';
 
 type Listener = (message: Buffer, channel: Buffer) => void;
 
@@ -25,7 +18,8 @@ interface Subscription {
  * with plain clients, an unreachable Redis would end the process by an unhandled rejection. These clients
  * count failures instead, repeat failed subscriptions after a reconnection, and go where Redis goes.
  */
-export class AdapterClients {
+export class AdapterClients implements SocketIoClients {
+  readonly isSharded = false;
   failures = 0;
   readonly publisher: object;
   readonly subscriber: object;

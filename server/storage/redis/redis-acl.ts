@@ -57,6 +57,16 @@ export const redisCommands: readonly string[] = [
   ],
 ];
 
+/** Further commands that the service sends to the nodes of a Redis Cluster, and that its adapter does. */
+export const clusterCommands: readonly string[] = [
+  'asking',
+  'cluster|nodes',
+  'pubsub|shardnumsub',
+  'spublish',
+  'ssubscribe',
+  'sunsubscribe',
+];
+
 /** Commands that only newer versions of Redis know. The line is refused by older ones that have to allow them. */
 const newerCommands: readonly { readonly command: string; readonly since: string }[] = [
   { command: 'waitaof', since: '7.2' },
@@ -73,11 +83,13 @@ interface AclRule {
   readonly namespaces: readonly string[];
   /** `7.0` */
   readonly redisVersion: string;
+  /** The user is one of a Redis Cluster: each node has its own users. */
+  readonly isCluster?: boolean;
 }
 
 /** The line for `redis-cli` by which a user gets the rights that the service needs, and no others. The password is given by its hash. */
 export function aclLine(rule: AclRule): string {
-  const { username, password, keyPrefix, channelMark, namespaces, redisVersion } = rule;
+  const { username, password, keyPrefix, channelMark, namespaces, redisVersion, isCluster = false } = rule;
   const under = escaped(keyPrefix);
   const io = `${keyPrefix}${channelMark}:io`;
   const newer = newerCommands.filter(({ since }) => !isBefore(redisVersion, since));
@@ -87,7 +99,9 @@ export function aclLine(rule: AclRule): string {
     `~${under}:*`,
     `&${under}:*`,
     ...namespaces.map((namespace) => `&${io}#${namespace}#*`),
-    ...[...redisCommands, ...newer.map(({ command }) => command)].map((command) => `+${command}`),
+    ...[...redisCommands, ...(isCluster ? clusterCommands : []), ...newer.map(({ command }) => command)].map(
+      (command) => `+${command}`,
+    ),
   ];
   return words.map(quoted).join(' ');
 }

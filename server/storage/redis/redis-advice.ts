@@ -1,6 +1,6 @@
 import type { Log } from '../../logging/log.js';
 import { infoFields } from './redis-info.js';
-import type { RedisLink } from './redis-link.js';
+import type { RedisNode, RedisStore } from './redis-store.js';
 
 /** What is told of a Redis, and what mends it. */
 export interface Advice {
@@ -21,21 +21,22 @@ export class RedisAdvice {
   /** Problems that were logged, with the process that had them. */
   private readonly given = new Set<string>();
 
-  constructor(private readonly dependencies: { readonly link: RedisLink; readonly log: Log }) {
+  constructor(private readonly dependencies: { readonly link: RedisStore; readonly log: Log }) {
     dependencies.link.onState((state) => {
-      if (state === 'up') void this.look();
+      if (state === 'up') for (const node of dependencies.link.nodes()) void this.look(node);
     });
   }
 
   /** Never rejects. What a Redis does not show is not judged. */
-  private async look(): Promise<void> {
-    const { link, log } = this.dependencies;
-    const runId = link.redis?.runId ?? '';
+  private async look(node: RedisNode): Promise<void> {
+    const { log } = this.dependencies;
+    if (node.state === 'down') return;
+    const runId = node.redis?.runId ?? '';
     const settings = new Map<string, string>();
     try {
-      const info = await link.call<string>(['INFO']);
+      const info = await node.call<string>(['INFO']);
       for (const name of asked) {
-        const [, value] = await link.call<string[]>(['CONFIG', 'GET', name]).catch(() => []);
+        const [, value] = await node.call<string[]>(['CONFIG', 'GET', name]).catch(() => []);
         if (value !== undefined) settings.set(name, value);
       }
       for (const { problem, remedy } of adviceFor(info, settings)) {

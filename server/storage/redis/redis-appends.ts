@@ -13,14 +13,15 @@ import {
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import type { Log } from '../../logging/log.js';
 import { RedisDurability } from './redis-durability.js';
-import { ResponseLostError, type RedisArgument, type RedisLink } from './redis-link.js';
+import { ResponseLostError } from './redis-link.js';
 import type { RedisProcess } from './redis-process.js';
 import { RedisScript } from './redis-script.js';
+import type { RedisArgument, RedisNode, RedisStore } from './redis-store.js';
 import type { SeenPositions } from './seen-positions.js';
 import type { TopicKeys } from './topic-keys.js';
 
 interface RedisAppendsDependencies {
-  readonly link: RedisLink;
+  readonly link: RedisStore;
   readonly keys: TopicKeys;
   readonly seen: SeenPositions;
   readonly retentionOf: (topic: string) => Retention;
@@ -64,7 +65,7 @@ const bytesPerCall = 512 * 1024;
 
 /**
  * Appends to the logs in Redis, see `lua/append.lua`. All appends that start in the same turn, of any topics,
- * share one call of the script. One Redis holds all topics; a Redis Cluster would need one call per topic.
+ * share one call of the script; in a Redis Cluster those of one slot do.
  */
 export class RedisAppends {
   private readonly appendScript = new RedisScript('append');
@@ -98,43 +99,63 @@ export class RedisAppends {
   private sendGathered(): void {
     const { gathered } = this;
     this.gathered = [];
+    if (!this.dependencies.link.isCluster) {
+      this.sendParts(gathered);
+      return;
+    }
+    const { link, keys } = this.dependencies;
+    const bySlot = new Map<number, Append[]>();
+    for (const append of gathered) {
+      const slot = link.slotOf(keys.log(append.topic));
+      const others = bySlot.get(slot);
+      if (others === undefined) bySlot.set(slot, [append]);
+      else others.push(append);
+    }
+    for (const appends of bySlot.values()) this.sendParts(appends);
+  }
+
+  private sendParts(appends: readonly Append[]): void {
     let from = 0;
     let bytes = 0;
-    gathered.forEach((append, i) => {
+    appends.forEach((append, i) => {
       if (i > from && (i - from === topicsPerCall || bytes + append.bytes > bytesPerCall)) {
-        void this.send(gathered.slice(from, i));
+        void this.send(appends.slice(from, i));
         from = i;
         bytes = 0;
       }
       bytes += append.bytes;
     });
-    void this.send(from === 0 ? gathered : gathered.slice(from));
+    void this.send(from === 0 ? appends : appends.slice(from));
   }
 
-  /** Never rejects: each append gets its own outcome. `again`: Redis is identified anew since the last attempt. */
-  private async send(appends: readonly Append[], again = false): Promise<void> {
-    const { link, refusal } = this.dependencies;
-    const { redis } = link;
-    if (redis === undefined) {
-      for (const append of appends) append.reject(link.unavailable());
-      return;
+  /** Never rejects: each append gets its own outcome. */
+  private async send(appends: readonly Append[]): Promise<void> {
+    const { link, keys, refusal } = this.dependencies;
+    try {
+      await link.at(keys.log(appends[0]!.topic), (node) => this.sendTo(node, appends));
+    } catch (error) {
+      for (const append of appends) append.reject(refusal(error, append.topic));
     }
+  }
+
+  /** Rejects if nothing was appended. `again`: Redis is identified anew since the last attempt. */
+  private async sendTo(node: RedisNode, appends: readonly Append[], again = false): Promise<void> {
+    const { redis } = node;
+    if (redis === undefined) throw this.dependencies.link.unavailable();
     const call = this.callOf(appends, redis);
     const { waitReplicas, waitReplicasStrict } = this.settings;
     const isProbed = waitReplicas > 0 || redis.fsyncAlways;
-    const probe = isProbed ? new RedisDurability(link, redis, waitReplicas) : undefined;
+    const probe = isProbed ? new RedisDurability(node, redis, waitReplicas) : undefined;
     let answers: string[];
     try {
-      answers = await this.appendScript.run<string[]>(link, call.keys, call.args, 'strings', probe?.ask);
+      answers = await this.appendScript.run<string[]>(node, call.keys, call.args, 'strings', probe?.ask);
     } catch (error) {
       if (!again && error instanceof ErrorReply && error.message.includes('OTHERHISTORY')) {
-        await link.recheckHistory(identifyLimitMs);
-        return this.send(appends, true);
+        await node.recheckHistory(identifyLimitMs);
+        return this.sendTo(node, appends, true);
       }
-      for (const append of appends) {
-        if (error instanceof ResponseLostError) void this.resolve(append, redis);
-        else append.reject(refusal(error, append.topic));
-      }
+      if (!(error instanceof ResponseLostError)) throw error;
+      for (const append of appends) void this.resolve(append, redis);
       return;
     }
     const reached = probe === undefined ? undefined : await probe.reached();
@@ -241,8 +262,12 @@ export class RedisAppends {
       try {
         const ttl = String(retentionOf(topic).historyTtlMs + positionGraceMs);
         const args = [this.writer, String(number), String(now()), ttl, seen];
-        const answer = await this.resolveScript.run<string>(link, [keys.meta(topic)], args);
-        const isSame = link.redis?.histories.includes(sentTo.histories[0]!) === true;
+        let isSame = false;
+        const answer = await link.at(keys.meta(topic), async (node) => {
+          const found = await this.resolveScript.run<string>(node, [keys.meta(topic)], args);
+          isSame = node.redis?.histories.includes(sentTo.histories[0]!) === true;
+          return found;
+        });
         if (answer === 'lost' || (answer === 'cancelled' && !isSame)) break;
         if (this.settings.waitReplicasStrict && isReceipt.test(answer)) append.reject(this.notReplicated());
         else this.settle(append, answer, 'stored');

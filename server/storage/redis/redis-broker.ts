@@ -16,14 +16,15 @@ import type {
 } from '../../log/broker.js';
 import { decodeBatch, decodePrevious } from './batch-codec.js';
 import { RedisAppends } from './redis-appends.js';
-import { ResponseLostError, type RedisLink } from './redis-link.js';
+import { ResponseLostError } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import type { RedisNode, RedisStore } from './redis-store.js';
 import { RefusedCommands } from './refused-commands.js';
 import { SeenPositions } from './seen-positions.js';
 import { TopicKeys } from './topic-keys.js';
 
 interface RedisBrokerDependencies {
-  readonly link: RedisLink;
+  readonly link: RedisStore;
   readonly retentionOf: (topic: string) => Retention;
   /** The memory of Redis; undefined: it is not observed. */
   readonly memory?: StoreMemory | undefined;
@@ -69,7 +70,7 @@ export class RedisBroker implements Broker {
   ) {
     const { link, retentionOf, log, now } = dependencies;
     const { outcomeLimitMs, waitReplicas, waitReplicasStrict = false } = settings;
-    this.keys = new TopicKeys(settings.keyPrefix, settings.channelMark);
+    this.keys = new TopicKeys(settings.keyPrefix, settings.channelMark, link.isCluster);
     this.refusedCommands = new RefusedCommands(log);
     this.appends = new RedisAppends(
       {
@@ -119,11 +120,12 @@ export class RedisBroker implements Broker {
   }
 
   follow(topic: string): Promise<void> {
-    return this.dependencies.link.subscribe(this.keys.channel(topic), (message) => {
+    const onMessage = (message: Buffer) => {
       const batch = decodeBatch(topic, message);
       this.seen.note(topic, batch.epoch, batch.firstSequence + batch.entries.length - 1);
       this.listener?.onBatch(batch);
-    });
+    };
+    return this.dependencies.link.subscribe(this.keys.channel(topic), onMessage, 'slot');
   }
 
   unfollow(topic: string): Promise<void> {
@@ -168,11 +170,32 @@ export class RedisBroker implements Broker {
     from: number,
     { limit, limitBytes }: ReadLimits,
   ): Promise<LogSlice> {
+    const { link, memory } = this.dependencies;
+    try {
+      const reply = await link.at(this.keys.log(topic), (node) =>
+        this.readAt(node, topic, what, from, { limit, limitBytes }),
+      );
+      if (reply.length === 0) throw memory?.refusal() ?? link.unavailable();
+      const slice = readSlice(reply);
+      this.seen.noteEnd(topic, slice.end);
+      return slice;
+    } catch (error) {
+      throw this.refusal(error, topic);
+    }
+  }
+
+  private async readAt(
+    node: RedisNode,
+    topic: string,
+    what: 'end' | 'after' | 'last',
+    from: number,
+    { limit, limitBytes }: ReadLimits,
+  ): Promise<ReadReply | []> {
     const { link, retentionOf, memory, now } = this.dependencies;
-    if (link.redis === undefined) throw link.unavailable();
+    if (node.redis === undefined) throw link.unavailable();
     const retention = retentionOf(topic);
     const args = [
-      `${link.redis.runId} ${link.redis.histories.join()} ${this.seen.of(topic)}`,
+      `${node.redis.runId} ${node.redis.histories.join()} ${this.seen.of(topic)}`,
       this.freshEpoch(),
       String(retention.historyTtlMs + positionGraceMs),
       what,
@@ -184,16 +207,8 @@ export class RedisBroker implements Broker {
       memory?.mayCreate === false ? '0' : '1',
       String(this.settings.unusedKeepMs),
     ];
-    try {
-      const keys = [this.keys.log(topic), this.keys.meta(topic)];
-      const reply = await this.readScript.run<ReadReply | []>(link, keys, args, 'buffers');
-      if (reply.length === 0) throw memory?.refusal() ?? link.unavailable();
-      const slice = readSlice(reply);
-      this.seen.noteEnd(topic, slice.end);
-      return slice;
-    } catch (error) {
-      throw this.refusal(error, topic);
-    }
+    const keys = [this.keys.log(topic), this.keys.meta(topic)];
+    return this.readScript.run<ReadReply | []>(node, keys, args, 'buffers');
   }
 
   /**

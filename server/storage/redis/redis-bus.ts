@@ -2,12 +2,12 @@ import type { Bus, BusHandler } from '../../cluster/bus.js';
 import type { Log } from '../../logging/log.js';
 import { withTimeout } from '../../primitives/with-timeout.js';
 import type { ReplicaRegistry } from '../../cluster/replica-registry.js';
-import type { RedisLink } from './redis-link.js';
 import { replicaKeys } from './replica-keys.js';
+import type { RedisStore } from './redis-store.js';
 import { storageFormat } from './storage-format.js';
 
 interface RedisBusDependencies {
-  readonly link: RedisLink;
+  readonly link: RedisStore;
   readonly registry: ReplicaRegistry;
   readonly log: Log;
 }
@@ -47,7 +47,7 @@ export class RedisBus implements Bus {
     const onMessage = (message: Buffer) => this.receive(message);
     // A subscription that fails now is repeated when the link comes up.
     link.subscribe(this.channel(), onMessage).catch(() => {});
-    link.subscribe(this.channel(this.replicaId), onMessage).catch(() => {});
+    link.subscribe(this.channel(this.replicaId), onMessage, 'slot').catch(() => {});
   }
 
   on(kind: string, handler: BusHandler): void {
@@ -91,8 +91,11 @@ export class RedisBus implements Bus {
   /** Resolves to the number of receivers; subscribers of patterns, who are no replicas, count too. */
   private async publish(channel: string, kind: string, data: unknown): Promise<number | undefined> {
     const message: BusMessage = { v: storageFormat, kind, from: this.replicaId, data };
+    const { link } = this.dependencies;
+    // Scripts publish to all replicas from any node of a Redis Cluster: that channel is one of the whole cluster.
+    const command = channel === this.all ? 'PUBLISH' : link.publishCommand;
     try {
-      return Number(await this.dependencies.link.call(['PUBLISH', channel, JSON.stringify(message)]));
+      return Number(await link.call([command, channel, JSON.stringify(message)]));
     } catch {
       this.dependencies.log.debug('Message to other replicas not sent', { kind });
       return undefined;

@@ -1,6 +1,6 @@
 import type { ConnectionCountStore } from '../../limits/connection-count-store.js';
 import type { Bus } from '../../cluster/bus.js';
-import type { RedisLink } from './redis-link.js';
+import type { RedisStore } from './redis-store.js';
 
 /** The hash of a killed replica remains, but is ignored and expires after this time. */
 const ttlMs = 3600 * 1000;
@@ -16,7 +16,7 @@ export class RedisConnectionCountStore implements ConnectionCountStore {
   private used = false;
 
   constructor(
-    private readonly dependencies: { readonly link: RedisLink; readonly bus: Bus },
+    private readonly dependencies: { readonly link: RedisStore; readonly bus: Bus },
     private readonly settings: { readonly keyPrefix: string },
   ) {
     this.timer = setInterval(() => {

@@ -1,6 +1,6 @@
 import type { Durability } from '../../log/broker.js';
-import type { RedisLink } from './redis-link.js';
 import { saysAlways, type RedisProcess } from './redis-process.js';
+import type { RedisNode } from './redis-store.js';
 
 /** How far an append has got, as Redis says after it. */
 interface Reached {
@@ -20,7 +20,7 @@ export class RedisDurability {
   private synced: Promise<boolean> | undefined;
 
   constructor(
-    private readonly link: RedisLink,
+    private readonly node: RedisNode,
     private readonly redis: RedisProcess,
     private readonly waitReplicas: number,
   ) {}
@@ -42,20 +42,20 @@ export class RedisDurability {
   }
 
   private waitForReplicas(): Promise<boolean> {
-    return this.link.call<number>(['WAIT', String(this.waitReplicas), String(waitMs)]).then(
+    return this.node.call<number>(['WAIT', String(this.waitReplicas), String(waitMs)]).then(
       (replicas) => replicas >= this.waitReplicas,
       () => false,
     );
   }
 
   private waitForDisk(): Promise<boolean> {
-    return this.link.call<number[]>(['WAITAOF', '1', '0', String(waitMs)]).then(
+    return this.node.call<number[]>(['WAITAOF', '1', '0', String(waitMs)]).then(
       ([local]) => local! >= 1,
       () => false,
     );
   }
 
   private syncsAlways(): Promise<boolean> {
-    return this.link.call<string[]>(['CONFIG', 'GET', '*append*']).then(saysAlways, () => false);
+    return this.node.call<string[]>(['CONFIG', 'GET', '*append*']).then(saysAlways, () => false);
   }
 }

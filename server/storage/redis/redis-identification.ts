@@ -18,6 +18,8 @@ export interface RedisIdentificationSettings {
   readonly formerRegistry?: string | undefined;
   /** Prefix of the keys whose storage format is checked, and their history; undefined: they are not. */
   readonly keyPrefix?: string;
+  /** The process has to be a node of a Redis Cluster; otherwise it must not be one. */
+  readonly inCluster?: boolean;
 }
 
 /** The connected Redis cannot be used now. */
@@ -33,7 +35,11 @@ type Call = (args: string[]) => Promise<unknown>;
 /** A replica without a heartbeat for this long has ended. */
 const formerGoneMs = 5000;
 const clusterMode =
-  'Redis runs in cluster mode, which is not supported: let REDIS_URL lead to a Redis without cluster mode (cluster-enabled no)';
+  'Redis runs in cluster mode: set REDIS_URL (redis.url) to redis+cluster:// and the addresses of some of its nodes, redis+cluster://host:6379,host:6379';
+/** Why a Redis that is no node of a cluster is not used where there has to be one. */
+export const noClusterMode =
+  'REDIS_URL (redis.url) names a Redis Cluster, and this Redis does not run in cluster mode: use redis:// and one address, or set cluster-enabled yes in Redis';
+const tooOld = 'a Redis Cluster has to run Redis 7.0 or later, or Valkey';
 const loading: NotYet = { waitMs: 100, reconnect: false };
 const occupied: NotYet = { waitMs: 1000, reconnect: false };
 /** The wrong Redis, or one that does not answer as it should. */
@@ -57,11 +63,12 @@ export class RedisIdentification {
 
   /** Must precede all other commands of a connection. `before`: the process that was used last. Rejects as `call` does. */
   async identify(call: Call, before: RedisProcess | undefined): Promise<RedisProcess | NotYet> {
-    const found = await identifyRedis(call, before);
+    const { keyPrefix, inCluster = false } = this.settings;
+    const found = await identifyRedis(call, before, inCluster);
     if (found === 'loading') return loading;
     if (found === 'replica') return this.refuseReplica();
-    if (found === 'cluster') return this.refuse(clusterMode);
-    const { keyPrefix } = this.settings;
+    if (found === 'too old') return this.refuse(tooOld);
+    if (found === 'other mode') return this.refuse(inCluster ? noClusterMode : clusterMode);
     const newer = keyPrefix === undefined ? undefined : await newerFormat(call, formatKey(keyPrefix));
     if (newer !== undefined) return this.refuse(formatRefusal(newer));
     await this.dependencies.clock.measure(call);

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'redis';
-import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 import { systemClock } from '../../primitives/clock.js';
 import { RedisClock } from './redis-clock.js';
@@ -10,6 +9,15 @@ import { elsewhere, RedisIdentification, type RedisIdentificationSettings } from
 import { continued, readReplication, type RedisProcess } from './redis-process.js';
 import { RedisOutage } from './redis-outage.js';
 import { RedisPair } from './redis-pair.js';
+import { outcomeUnknown, refused, unavailable } from './redis-refusals.js';
+import type {
+  ChannelKind,
+  LinkState,
+  RedisArgument,
+  RedisNode,
+  RedisStore,
+  ReplyForm,
+} from './redis-store.js';
 import { RedisSuccession } from './redis-succession.js';
 import { RedisSubscriber } from './redis-subscriber.js';
 import { RedisWrites } from './redis-writes.js';
@@ -18,6 +26,10 @@ interface RedisLinkDependencies {
   readonly log: Log;
   /** Where Redis is. Default: at the address in the settings. */
   readonly connector?: RedisConnector;
+  /** Shared by the links to the nodes of a Redis Cluster. */
+  readonly writes?: RedisWrites;
+  /** Called with a channel that the node has dropped or refused, because its slot is somewhere else. */
+  readonly onChannelMoved?: (channel: string) => void;
 }
 
 interface RedisLinkSettings extends RedisIdentificationSettings {
@@ -30,15 +42,11 @@ interface RedisLinkSettings extends RedisIdentificationSettings {
   readonly busChannel?: string;
 }
 
-type LinkState = 'up' | 'down';
-
-interface LinkCounts {
+export interface LinkCounts {
   reconnects: number;
   errors: number;
   stalls: number;
 }
-
-export type RedisArgument = string | Buffer;
 
 /**
  * A command was sent and the connection was lost before the response: the command may or may not have run.
@@ -57,11 +65,13 @@ const checkMs = 1000;
  * reports whether Redis is unreachable, stalled or a read-only replica, and never queues a command that
  * cannot be sent.
  */
-export class RedisLink {
+export class RedisLink implements RedisStore, RedisNode {
+  readonly isCluster = false;
+  readonly publishCommand = 'PUBLISH';
   readonly counts: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
   /** Notifies operators that Redis cannot be used. */
   readonly outage: RedisOutage;
-  readonly writes = new RedisWrites();
+  readonly writes: RedisWrites;
   readonly clock = new RedisClock();
   private readonly connector: RedisConnector;
   private commands: RedisClient;
@@ -94,6 +104,7 @@ export class RedisLink {
     private readonly settings: RedisLinkSettings,
   ) {
     const { log } = dependencies;
+    this.writes = dependencies.writes ?? new RedisWrites();
     this.outage = new RedisOutage({ log, clock: systemClock });
     this.connector = dependencies.connector ?? connectorTo(settings.url, log);
     const { place } = this.connector;
@@ -126,6 +137,8 @@ export class RedisLink {
         connector: this.connector,
         onChange: () => this.update(),
         onError: (error) => this.onError(error),
+        onRenewed: () => this.notifyResubscribed(),
+        ...(dependencies.onChannelMoved !== undefined && { onMoved: dependencies.onChannelMoved }),
       },
       settings,
     );
@@ -190,13 +203,25 @@ export class RedisLink {
     return this.current === 'up';
   }
 
+  nodes(): readonly RedisNode[] {
+    return [this];
+  }
+
+  slotOf(): number {
+    return 0;
+  }
+
+  at<Result>(_key: string, run: (node: RedisNode) => Promise<Result>): Promise<Result> {
+    return run(this);
+  }
+
   /**
    * Sends a command now, or throws.
    *
    * @throws RefusalError `unavailable` if it was not sent; {@link ResponseLostError} if it was sent and no
    * response came.
    */
-  async call<Reply>(args: RedisArgument[], form: 'strings' | 'buffers' = 'strings'): Promise<Reply> {
+  async call<Reply>(args: RedisArgument[], form: ReplyForm = 'strings'): Promise<Reply> {
     if (this.current === 'down') throw this.unavailable();
     return this.send<Reply>(this.commands, args, form);
   }
@@ -205,9 +230,13 @@ export class RedisLink {
    * Subscribes one channel; resolves once it is live. The subscription is kept over reconnections; after a
    * rejection it is made with the next connection.
    */
-  async subscribe(channel: string, listener: (message: Buffer) => void): Promise<void> {
+  async subscribe(
+    channel: string,
+    listener: (message: Buffer) => void,
+    kind: ChannelKind = 'all',
+  ): Promise<void> {
     try {
-      await this.subscriber.subscribe(channel, listener);
+      await this.subscriber.subscribe(channel, listener, kind === 'slot' && this.settings.inCluster === true);
     } catch (error) {
       throw this.unavailable(error);
     }
@@ -217,29 +246,19 @@ export class RedisLink {
     return this.subscriber.unsubscribe(channel);
   }
 
-  unavailable(cause?: unknown): RefusalError {
-    const reason = cause instanceof Error ? `: ${cause.message}` : '';
-    return new RefusalError('unavailable', `Redis is unreachable${reason}`, { retryAfterMs: 1000 });
+  /** This node of a Redis Cluster has given the slot of a channel away. Followed by {@link renewSubscriptions}. */
+  forgetChannel(channel: string): void {
+    this.subscriber.forget(channel);
   }
 
-  /** The error for a command that Redis has refused: nothing was changed. */
-  refused({ message }: Error): RefusalError {
-    const at = message.indexOf(' script: ');
-    const reason = at < 0 ? message : message.slice(0, at);
-    return new RefusalError('unavailable', `Redis has refused it: ${reason}`, { retryAfterMs: 1000 });
+  /** Moves the subscriptions to a new connection, see {@link RedisSubscriber.renew}. */
+  renewSubscriptions(): void {
+    this.subscriber.renew();
   }
 
-  /**
-   * The error for a change that was sent and not answered. Redis runs every command that has reached it, even
-   * after a stall.
-   */
-  outcomeUnknown(cause: Error): RefusalError {
-    return new RefusalError(
-      'outcome_unknown',
-      `Redis did not answer (${cause.message}): the change may have been made, or may still be made. Check, or repeat it`,
-      { retryAfterMs: 1000 },
-    );
-  }
+  readonly unavailable = unavailable;
+  readonly refused = refused;
+  readonly outcomeUnknown = outcomeUnknown;
 
   async close(): Promise<void> {
     if (this.closed) return;
@@ -253,11 +272,7 @@ export class RedisLink {
     this.update();
   }
 
-  private async send<Reply>(
-    client: RedisClient,
-    args: RedisArgument[],
-    form: 'strings' | 'buffers',
-  ): Promise<Reply> {
+  private async send<Reply>(client: RedisClient, args: RedisArgument[], form: ReplyForm): Promise<Reply> {
     const now = performance.now();
     if (this.outstanding++ === 0) this.lastReceivedAt = now;
     try {
@@ -469,7 +484,11 @@ export class RedisLink {
     if (!this.closed)
       this.dependencies.log.info(`Redis is ${state}`, { run_id: this.process?.runId, stalled: this.stalled });
     for (const listener of this.listeners) listener(state);
-    if (state === 'up') for (const listener of this.resubscribed) listener();
+    if (state === 'up') this.notifyResubscribed();
+  }
+
+  private notifyResubscribed(): void {
+    for (const listener of this.resubscribed) listener();
   }
 }
 

@@ -1,11 +1,11 @@
 import type { QuotaCounts } from '../../limits/quota-counts.js';
 import { StoreMemory, type MemoryUse } from '../../limits/store-memory.js';
 import type { Log } from '../../logging/log.js';
-import type { RedisLink } from './redis-link.js';
 import { infoFields } from './redis-info.js';
+import type { RedisStore } from './redis-store.js';
 
 interface RedisMemoryDependencies {
-  readonly link: RedisLink;
+  readonly link: RedisStore;
   readonly counts: QuotaCounts;
   readonly log: Log;
 }
@@ -61,7 +61,11 @@ export class RedisMemory {
     this.isMeasuring = true;
     try {
       this.guard.measuring();
-      this.guard.measured(readMemory(String(await link.call(['INFO', 'memory']))));
+      const nodes = link.nodes().filter(({ state }) => state === 'up');
+      const uses = await Promise.all(
+        nodes.map(async (node) => readMemory(String(await node.call(['INFO', 'memory'])))),
+      );
+      this.guard.measured(uses.reduce(fuller));
       link.writes.measured(!this.guard.mayCreate);
     } catch {
       // The link reports what is wrong with it. The last measurement stays.
@@ -70,6 +74,15 @@ export class RedisMemory {
       this.isMeasuring = false;
     }
   }
+}
+
+/** Of the nodes of a Redis Cluster the fullest one counts: it is the first that refuses writes. */
+function fuller(one: MemoryUse, other: MemoryUse): MemoryUse {
+  return share(other) > share(one) ? other : one;
+}
+
+function share({ usedBytes, maxBytes }: MemoryUse): number {
+  return maxBytes === 0 ? 0 : usedBytes / maxBytes;
 }
 
 /** Reads the answer of `INFO memory`. */

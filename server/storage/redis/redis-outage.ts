@@ -2,7 +2,7 @@ import type { Log } from '../../logging/log.js';
 import type { Clock, Timer } from '../../primitives/clock.js';
 
 /** Why Redis cannot be used. */
-export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | 'sentinel';
+export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | 'sentinel' | 'cluster';
 
 /** What is wrong with Redis, for operators. */
 export interface Outage {
@@ -46,6 +46,11 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
     problem: 'TLS with Redis fails',
     remedy:
       'use rediss:// only where Redis speaks TLS, and redis:// where it does not; name the authority of its certificate by redis.tls_ca_file, or NODE_EXTRA_CA_CERTS; a Redis that asks for a certificate gets redis.tls_cert_file',
+  },
+  cluster: {
+    problem: 'The Redis Cluster does not serve all slots',
+    remedy:
+      'see redis-cli --cluster check <host>:<port>: start the nodes that are down, or give their slots to others (redis-cli --cluster fix). Topics in other slots go on if cluster-require-full-coverage is no',
   },
   sentinel: {
     problem: 'Sentinel does not say where Redis is',
@@ -151,6 +156,7 @@ export class RedisOutage {
 
 function kindOf(error: Error): OutageKind {
   if (error.name === 'SentinelError') return 'sentinel';
+  if (error.name === 'ClusterError') return 'cluster';
   const { code = '' } = error as NodeJS.ErrnoException;
   if (
     /^(?:ERR )?(?:NOAUTH|WRONGPASS|NOPERM|AUTH\b|invalid (?:password|username)|Client sent AUTH)/i.test(

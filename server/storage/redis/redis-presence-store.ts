@@ -10,16 +10,22 @@ import type { Bus } from '../../cluster/bus.js';
 import type { ReplicaRegistry } from '../../cluster/replica-registry.js';
 import type { Log } from '../../logging/log.js';
 import { encodeReplica, partsOf, presenceKey } from './presence-hash.js';
-import type { RedisLink } from './redis-link.js';
-import { RedisPresenceSweep } from './redis-presence-sweep.js';
+import { RedisPresenceSweep, sweptKind } from './redis-presence-sweep.js';
 import { RedisScript } from './redis-script.js';
+import type { RedisStore } from './redis-store.js';
 import { replicaKeys, type ReplicaKeys } from './replica-keys.js';
 
 interface RedisPresenceDependencies {
-  readonly link: RedisLink;
+  readonly link: RedisStore;
   readonly bus: Bus;
   readonly registry: ReplicaRegistry;
   readonly log: Log;
+}
+
+interface RedisPresenceSettings {
+  readonly keyPrefix: string;
+  /** What keys and channels of replicas begin with: they are in one slot of a Redis Cluster. Default: `keyPrefix`. */
+  readonly replicaPrefix?: string;
 }
 
 /** What nobody renews expires after this time: only if the whole cluster is gone. */
@@ -38,16 +44,17 @@ export class RedisPresenceStore implements PresenceStore {
   readonly settleMs: number;
   private readonly applyScript = new RedisScript('presence');
   private readonly checkScript = new RedisScript('presence-check');
+  private readonly leaseScript = new RedisScript('presence-lease');
   private readonly sweep: RedisPresenceSweep;
   private readonly replica: string;
   private readonly names: ReplicaKeys;
 
   constructor(
     private readonly dependencies: RedisPresenceDependencies,
-    private readonly settings: { readonly keyPrefix: string },
+    private readonly settings: RedisPresenceSettings,
   ) {
     const { registry } = dependencies;
-    this.names = replicaKeys(settings.keyPrefix);
+    this.names = replicaKeys(settings.replicaPrefix ?? settings.keyPrefix);
     this.replica = encodeReplica(registry.replicaId);
     // The lease of a replica that does not come back has ended by then.
     this.settleMs = registry.leaseMs * 1.2;
@@ -55,9 +62,43 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async apply(topic: string, changes: readonly PresenceChange[], isLast: boolean): Promise<void> {
+    if (!this.dependencies.link.isCluster) {
+      const { presenceTopics, leases } = this.names;
+      const more = [presenceTopics(this.dependencies.registry.replicaId), leases];
+      if (!(await this.write(topic, changes, isLast, more))) this.noLease();
+    } else await this.applyInSteps(topic, changes, isLast);
+  }
+
+  /**
+   * The lease and the set of topics are in another slot than the topic. The topic is in the set before its users are
+   * written, and until they are removed. A lease that ends meanwhile is noticed after it: then all is written again.
+   */
+  private async applyInSteps(
+    topic: string,
+    changes: readonly PresenceChange[],
+    isLast: boolean,
+  ): Promise<void> {
     const { link, registry } = this.dependencies;
-    const { leases, presenceTopics, bus } = this.names;
-    const keys = [this.key(topic), presenceTopics(registry.replicaId), leases];
+    const { leases, presenceTopics } = this.names;
+    const { replicaId } = registry;
+    const topics = presenceTopics(replicaId);
+    const had = await this.leaseScript.run<number>(link, [leases, topics], [replicaId, topic, String(ttlMs)]);
+    if (had !== 1) this.noLease();
+    await this.write(topic, changes, isLast, []);
+    if ((await link.call(['ZSCORE', leases, replicaId])) === null) this.noLease();
+    if (isLast) await link.call(['SREM', topics, topic]);
+  }
+
+  /** False if the replica has no lease. `more`: the keys of it, where they are in the same slot. */
+  private async write(
+    topic: string,
+    changes: readonly PresenceChange[],
+    isLast: boolean,
+    more: readonly string[],
+  ): Promise<boolean> {
+    const { link, registry } = this.dependencies;
+    const { bus } = this.names;
+    const keys = [this.key(topic), ...more];
     // All commands are sent in one turn, so that a later write follows them.
     const calls: Promise<number>[] = [];
     for (let i = 0; i < changes.length; i += usersPerCall) {
@@ -74,9 +115,12 @@ export class RedisPresenceStore implements PresenceStore {
     }
     const results = await Promise.allSettled(calls);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
-    if (results.every((result) => result.status === 'fulfilled' && result.value === 1)) return;
+    return results.every((result) => result.status === 'fulfilled' && result.value === 1);
+  }
+
+  private noLease(): never {
     // The heartbeat finds that the lease had ended, and everything is stored again.
-    void registry.beat();
+    void this.dependencies.registry.beat();
     throw new Error('this replica had no lease');
   }
 
@@ -138,6 +182,7 @@ export class RedisPresenceStore implements PresenceStore {
   ): Promise<string[] | 'all'> {
     const { link, registry } = this.dependencies;
     const topicsKey = this.names.presenceTopics(registry.replicaId);
+    if (link.isCluster) return this.checkInSteps(samples, topicsKey);
     const lost: string[] = [];
     for (let i = 0; i < samples.length; i += topicsPerCheck) {
       const some = samples.slice(i, i + topicsPerCheck);
@@ -148,6 +193,30 @@ export class RedisPresenceStore implements PresenceStore {
       );
       if (numbers.includes(-1)) return 'all';
       lost.push(...numbers.map((number) => some[number - 1]!.topic));
+    }
+    return lost;
+  }
+
+  /** One call for each topic: each is in a slot of its own. */
+  private async checkInSteps(
+    samples: readonly { readonly topic: string; readonly userId: string }[],
+    topicsKey: string,
+  ): Promise<string[] | 'all'> {
+    if (samples.length === 0) return [];
+    const { link } = this.dependencies;
+    const head = [this.replica, String(ttlMs)];
+    const set = await this.checkScript.run<number[]>(link, [topicsKey], head);
+    if (set.includes(-1)) return 'all';
+    const lost: string[] = [];
+    for (let i = 0; i < samples.length; i += topicsPerCheck) {
+      await Promise.all(
+        samples.slice(i, i + topicsPerCheck).map(async ({ topic, userId }) => {
+          const key = this.key(topic);
+          // The hash takes the place of the set, too: both have to be there.
+          const missing = await this.checkScript.run<number[]>(link, [key, key], [...head, userId]);
+          if (missing.length > 0) lost.push(topic);
+        }),
+      );
     }
     return lost;
   }
@@ -163,6 +232,7 @@ export class RedisPresenceStore implements PresenceStore {
     this.dependencies.registry.onBeat(({ isSteady }) => {
       if (!isSteady) listener();
     });
+    this.dependencies.bus.on(sweptKind, listener);
   }
 
   followTopics(topics: () => Iterable<string>): void {

@@ -1,16 +1,20 @@
+import type { Bus } from '../../cluster/bus.js';
 import type { Heartbeat, ReplicaRegistry } from '../../cluster/replica-registry.js';
 import type { Log } from '../../logging/log.js';
 import { encodeReplica, presenceKey } from './presence-hash.js';
-import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import type { RedisStore } from './redis-store.js';
 import { replicaKeys, type ReplicaKeys } from './replica-keys.js';
 
 interface SweepDependencies {
-  readonly link: RedisLink;
+  readonly link: RedisStore;
+  readonly bus: Bus;
   readonly registry: ReplicaRegistry;
   readonly log: Log;
 }
 
+/** Kind of the message to a replica that came back while its users were being removed. */
+export const sweptKind = 'presence-swept';
 const usersPerStep = 200;
 /** Topics at work at a time. */
 const topicsAtATime = 16;
@@ -22,6 +26,7 @@ const unknownLimit = 1000;
  */
 export class RedisPresenceSweep {
   private readonly stepScript = new RedisScript('presence-sweep');
+  private readonly topicScript = new RedisScript('presence-swept');
   private readonly sweptScript = new RedisScript('replica-swept');
   private readonly names: ReplicaKeys;
   private readonly running = new Set<string>();
@@ -33,9 +38,9 @@ export class RedisPresenceSweep {
 
   constructor(
     private readonly dependencies: SweepDependencies,
-    private readonly settings: { readonly keyPrefix: string },
+    private readonly settings: { readonly keyPrefix: string; readonly replicaPrefix?: string },
   ) {
-    this.names = replicaKeys(settings.keyPrefix);
+    this.names = replicaKeys(settings.replicaPrefix ?? settings.keyPrefix);
     dependencies.registry.onBeat((beat) => this.onBeat(beat));
   }
 
@@ -101,15 +106,35 @@ export class RedisPresenceSweep {
   }
 
   private async sweepTopic(replica: string, topic: string): Promise<boolean> {
+    const { link } = this.dependencies;
     const { leases, presenceTopics, bus } = this.names;
-    const keys = [presenceKey(this.settings.keyPrefix, topic), presenceTopics(replica), leases];
+    const key = presenceKey(this.settings.keyPrefix, topic);
+    const keys = link.isCluster ? [key] : [key, presenceTopics(replica), leases];
     let cursor = '0';
     do {
+      if (link.isCluster && (await this.hasLease(replica))) return false;
       const args = [replica, encodeReplica(replica), cursor, String(usersPerStep), bus, topic];
-      cursor = await this.stepScript.run<string>(this.dependencies.link, keys, args);
+      cursor = await this.stepScript.run<string>(link, keys, args);
       if (cursor === 'live') return false;
     } while (cursor !== '0');
-    return true;
+    return !link.isCluster || this.sweptInSteps(replica, topic);
+  }
+
+  /**
+   * In a cluster the lease is in another slot: a replica may have come back after the last look at it, and what it has
+   * written since is removed. It learns of that, and writes it again.
+   */
+  private async sweptInSteps(replica: string, topic: string): Promise<boolean> {
+    const { link, bus } = this.dependencies;
+    const { leases, presenceTopics } = this.names;
+    const keys = [leases, presenceTopics(replica)];
+    if ((await this.topicScript.run<number>(link, keys, [replica, topic])) === 1) return true;
+    bus.send(replica, sweptKind, { topic });
+    return false;
+  }
+
+  private async hasLease(replica: string): Promise<boolean> {
+    return (await this.dependencies.link.call(['ZSCORE', this.names.leases, replica])) !== null;
   }
 
   /** Runs a sweep unless it is running. Never rejects: the next heartbeat tries again. */

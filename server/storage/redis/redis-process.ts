@@ -20,7 +20,7 @@ export interface RedisProcess {
 }
 
 /** The result of an identification: a process that holds the log, or the reason why it cannot serve now. */
-export type Identified = RedisProcess | 'loading' | 'replica' | 'cluster';
+export type Identified = RedisProcess | 'loading' | 'replica' | 'other mode' | 'too old';
 
 /** What `INFO replication` says of the history. */
 interface Replication {
@@ -38,13 +38,23 @@ type Call = (args: string[]) => Promise<unknown>;
 const namesMax = 8;
 /** The second replication id of a process that has none. */
 const noId = /^0*$/;
+const before70 = /^[1-6]\./;
 const isFrom72 = /^(7\.[2-9]|[89]\.|\d\d)/;
 
-/** Identifies the Redis process. `before` is the one that was connected last. Rejects as `call` does. */
-export async function identifyRedis(call: Call, before: RedisProcess | undefined): Promise<Identified> {
+/**
+ * Identifies the Redis process. `before` is the one that was connected last; `inCluster`: whether it has to be a node
+ * of a Redis Cluster. Rejects as `call` does.
+ */
+export async function identifyRedis(
+  call: Call,
+  before: RedisProcess | undefined,
+  inCluster = false,
+): Promise<Identified> {
   const info = String(await call(['INFO']));
   const field = infoFields(info);
-  if (field('cluster_enabled') === '1') return 'cluster';
+  if ((field('cluster_enabled') === '1') !== inCluster) return 'other mode';
+  // Channels of slots.
+  if (inCluster && before70.test(field('redis_version') ?? '')) return 'too old';
   if (field('loading') === '1') return 'loading';
   const replication = readReplication(info);
   if (replication.isReplica) return 'replica';

@@ -4,12 +4,12 @@ import type { ReplicaRecord } from '../../cluster/replica-differences.js';
 import type { ReplicaIdentity } from '../../cluster/replica-identity.js';
 import type { Log } from '../../logging/log.js';
 import { RedisLosses } from './redis-losses.js';
-import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import type { RedisStore } from './redis-store.js';
 import { replicaKeys, type ReplicaKeys } from './replica-keys.js';
 
 interface RegistryDependencies {
-  readonly link: RedisLink;
+  readonly link: RedisStore;
   readonly log: Log;
 }
 
@@ -96,6 +96,7 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
         this.replicaId,
         name,
         `${this.names.bus}:`,
+        this.dependencies.link.isCluster ? 'sharded' : '',
       ]);
       if (reply.length === 0) return undefined;
       const holder = { id: reply[0], beatAt: reply[1] };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { ErrorReply } from 'redis';
 import { luaSource } from './lua-source.js';
-import type { RedisArgument, RedisLink } from './redis-link.js';
+import type { RedisArgument, RedisCaller } from './redis-store.js';
 
 /**
  * A Lua script of `lua/`, called by its digest. The text is sent only if Redis does not have the script in
@@ -18,11 +18,11 @@ export class RedisScript {
   }
 
   /**
-   * Runs the script. Errors as {@link RedisLink.call}. `afterSending` is called right after each sending, to
+   * Runs the script. Errors as `RedisNode.call`. `afterSending` is called right after each sending, to
    * send commands that must follow the script on the connection.
    */
   async run<Reply>(
-    link: RedisLink,
+    link: RedisCaller,
     keys: readonly string[],
     args: readonly RedisArgument[],
     form: 'strings' | 'buffers' = 'strings',

@@ -10,8 +10,10 @@ import type {
   SessionStore,
   StoredSession,
 } from '../../sessions/session-store.js';
-import { ResponseLostError, type RedisLink } from './redis-link.js';
+import { ResponseLostError } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import { RedisSessionSteps } from './redis-session-steps.js';
+import type { RedisNode, RedisStore } from './redis-store.js';
 
 /** Where version 0.1 has its sessions, for all key prefixes. They are read, and written under the new key. */
 const formerPrefix = 'session:';
@@ -22,7 +24,7 @@ const writesMax = 10;
 const countSize = 5000;
 
 interface RedisSessionStoreDependencies {
-  readonly link: RedisLink;
+  readonly link: RedisStore;
   /** Throws if no more sessions are stored, because the memory of Redis is full. */
   readonly checkRoom?: () => void;
   readonly drops?: SessionDrops;
@@ -42,13 +44,15 @@ export class RedisSessionStore implements SessionStore {
   private readonly putScript = new RedisScript('put-sessions');
   private readonly saveScript = new RedisScript('save-session');
   private readonly claimScript = new RedisScript('claim-session');
-  private readonly link: RedisLink;
+  private readonly link: RedisStore;
+  /** Undefined where one script can do it all. */
+  private readonly steps: RedisSessionSteps | undefined;
   private readonly prefix: string;
   private readonly ttl: string;
   /** Sessions of a user at most, and their bytes. */
   private readonly limits: readonly string[];
   /** Whether this user of Redis may read the keys of version 0.1. */
-  private mayReadFormer = true;
+  private mayReadFormer: boolean;
 
   constructor(
     private readonly dependencies: RedisSessionStoreDependencies,
@@ -59,6 +63,14 @@ export class RedisSessionStore implements SessionStore {
     this.ttl = String(ttlMs);
     this.prefix = `${keyPrefix}:session:`;
     this.limits = [limits.userSessions, limits.userBytes].map(String);
+    this.steps = this.link.isCluster
+      ? new RedisSessionSteps(this.link, {
+          ...{ keyPrefix, ttlMs, memberOf, limits: this.limits },
+          keyOf: (id) => this.keyOf(id),
+        })
+      : undefined;
+    // Version 0.1 does not know clusters.
+    this.mayReadFormer = !this.link.isCluster;
   }
 
   async get(id: string): Promise<StoredSession | undefined> {
@@ -70,13 +82,21 @@ export class RedisSessionStore implements SessionStore {
 
   async save(session: StoredSession, by: SessionLease): Promise<boolean> {
     this.dependencies.checkRoom?.();
+    const { user_id: userId } = session;
+    const dropped =
+      this.steps === undefined
+        ? await this.saveAtOnce(session, by)
+        : await this.answered(this.steps.save(session, by));
+    if (dropped > 0) this.dependencies.drops?.ofUser(userId, dropped);
+    return dropped >= 0;
+  }
+
+  private saveAtOnce(session: StoredSession, by: SessionLease): Promise<number> {
     const { id, user_id: userId, owner = null } = session;
     const writer = [String(by.generation), headerOf(by)];
     const written = [id, textOf(session), memberOf(userId), owner === null ? '0' : '1'];
     const args = [this.ttl, ...this.limits, this.prefix, ...writer, ...written];
-    const dropped = await this.answered(this.saveScript.run<number>(this.link, this.keysOf(session), args));
-    if (dropped > 0) this.dependencies.drops?.ofUser(userId, dropped);
-    return dropped >= 0;
+    return this.answered(this.saveScript.run<number>(this.link, this.keysOf(session), args));
   }
 
   async claim(known: StoredSession, lease: SessionLease): Promise<StoredSession | undefined> {
@@ -103,9 +123,11 @@ export class RedisSessionStore implements SessionStore {
   ): Promise<PutResult> {
     this.dependencies.checkRoom?.();
     let kept = 0;
-    for (let start = 0; start < sessions.length; start += writeSize * writesMax) {
+    // In steps, calls at the same time would not keep the order.
+    const size = writeSize * (this.steps === undefined ? writesMax : 1);
+    for (let start = 0; start < sessions.length; start += size) {
       const calls: Promise<number>[] = [];
-      const end = Math.min(sessions.length, start + writeSize * writesMax);
+      const end = Math.min(sessions.length, start + size);
       for (let i = start; i < end; i += writeSize)
         calls.push(this.write(sessions.slice(i, Math.min(end, i + writeSize)), overwrite));
       for (const count of await Promise.all(calls)) kept += count;
@@ -126,26 +148,43 @@ export class RedisSessionStore implements SessionStore {
 
   async count(): Promise<number> {
     let count = 0;
-    let cursor = '0';
+    let cursor: string | undefined;
     do {
       const [next, keys] = await this.scan(cursor, countSize);
       count += keys.length;
       cursor = next;
-    } while (cursor !== '0');
+    } while (cursor !== undefined);
     return count;
   }
 
   async page(cursor: string | undefined, size: number): Promise<SessionPage> {
-    const [next, keys] = await this.scan(cursor ?? '0', size);
+    const [next, keys] = await this.scan(cursor, size);
     const ids = [...new Set(keys.map((key) => this.idOf(key)!))];
-    return { ...(await this.read(ids)), next: next === '0' ? undefined : next };
+    return { ...(await this.read(ids)), next };
   }
 
-  /** Keys of sessions, those of version 0.1 included. SCAN may return a key twice. */
-  private async scan(cursor: string, size: number): Promise<[next: string, keys: string[]]> {
+  /**
+   * Keys of sessions, those of version 0.1 included. SCAN may return a key twice. The nodes of a cluster are read one
+   * after the other: the cursor begins with the number of nodes that are done.
+   */
+  private async scan(
+    from: string | undefined,
+    size: number,
+  ): Promise<[next: string | undefined, keys: string[]]> {
+    const nodes = this.link.nodes();
+    const [place = '0', cursor = '0'] =
+      from === undefined ? [] : from.includes('-') ? from.split('-') : ['0', from];
+    const node = nodes[Number(place)];
+    if (node === undefined) return [undefined, []];
     const args = ['SCAN', cursor, 'MATCH', '*session:*', 'COUNT', String(size)];
-    const [next, keys] = await this.call<[string, string[]]>(args);
-    return [next, keys.filter((key) => this.idOf(key) !== undefined)];
+    const [next, found] = await this.answered(node.call<[string, string[]]>(args));
+    const keys = found.filter((key) => this.idOf(key) !== undefined);
+    return [this.cursorAfter(Number(place), next, nodes), keys];
+  }
+
+  private cursorAfter(place: number, cursor: string, nodes: readonly RedisNode[]): string | undefined {
+    if (cursor === '0') return place + 1 < nodes.length ? `${place + 1}-0` : undefined;
+    return this.link.isCluster ? `${place}-${cursor}` : cursor;
   }
 
   private keyOf(id: string): string {
@@ -161,7 +200,7 @@ export class RedisSessionStore implements SessionStore {
     if (ids.length === 0) return { sessions: [], malformed: 0 };
     const keys = ids.map((id) => this.keyOf(id));
     const [texts, ...timesMs] = await Promise.all([
-      this.call<(string | null)[]>(['MGET', ...keys]),
+      this.texts(keys),
       ...keys.map((key) => this.call<number>(['PTTL', key])),
     ]);
     const sessions: KeptSession[] = [];
@@ -190,8 +229,15 @@ export class RedisSessionStore implements SessionStore {
     return { sessions, malformed };
   }
 
+  private texts(keys: readonly string[]): Promise<(string | null)[]> {
+    if (!this.link.isCluster) return this.call<(string | null)[]>(['MGET', ...keys]);
+    // As MGET, which takes a value of another type for none.
+    return Promise.all(keys.map((key) => this.call<string | null>(['GET', key]).catch(ifWrongType)));
+  }
+
   /** Resolves to the number of stored sessions that were kept. */
   private async write(sessions: readonly StoredSession[], overwrite: boolean): Promise<number> {
+    if (this.steps !== undefined) return this.writeInSteps(this.steps, sessions, overwrite);
     const keys = sessions.flatMap((session) => this.keysOf(session));
     const args = sessions.flatMap((session) => [
       session.id,
@@ -207,6 +253,18 @@ export class RedisSessionStore implements SessionStore {
       if (count > 0) this.dependencies.drops?.ofUser(sessions[i]!.user_id, count);
     });
     return kept!;
+  }
+
+  private async writeInSteps(
+    steps: RedisSessionSteps,
+    sessions: readonly StoredSession[],
+    overwrite: boolean,
+  ): Promise<number> {
+    const dropped = await this.answered(steps.putMany(sessions, overwrite));
+    dropped.forEach((count, i) => {
+      if (count !== undefined && count > 0) this.dependencies.drops?.ofUser(sessions[i]!.user_id, count);
+    });
+    return dropped.filter((count) => count === undefined).length;
   }
 
   /** The keys of a session in the scripts. */

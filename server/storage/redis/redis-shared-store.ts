@@ -7,8 +7,9 @@ import type {
   StoredRecord,
 } from '../../cluster/shared-store.js';
 import { withTimeout, TimeLimitError } from '../../primitives/with-timeout.js';
-import { ResponseLostError, type RedisLink } from './redis-link.js';
+import { ResponseLostError } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import type { RedisStore } from './redis-store.js';
 
 /** The field that holds the version of a last-write-wins map. */
 const versionField = '#version';
@@ -23,7 +24,7 @@ export class RedisSharedStore implements SharedStore {
   private readonly forgetScript = new RedisScript('forget-fields');
 
   constructor(
-    private readonly link: RedisLink,
+    private readonly link: RedisStore,
     private readonly settings: {
       readonly keyPrefix: string;
       /** A call that is not answered within this time fails. */

@@ -1,13 +1,13 @@
 import type { QuotaUse, UserQuotaStore } from '../../limits/user-quota-store.js';
-import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import type { RedisStore } from './redis-store.js';
 
 /** The use of quotas in Redis, see `lua/user-quota.lua`. */
 export class RedisUserQuotaStore implements UserQuotaStore {
   private readonly script = new RedisScript('user-quota');
 
   constructor(
-    private readonly link: RedisLink,
+    private readonly link: RedisStore,
     private readonly settings: { readonly keyPrefix: string },
   ) {}
 

@@ -1,13 +1,13 @@
 import type { Grant, UserRateStore } from '../../limits/user-rate-store.js';
-import type { RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
+import type { RedisStore } from './redis-store.js';
 
 /** The rate windows of users in Redis, see `lua/user-rate.lua`: a grant costs one round trip. */
 export class RedisUserRateStore implements UserRateStore {
   private readonly script = new RedisScript('user-rate');
 
   constructor(
-    private readonly link: RedisLink,
+    private readonly link: RedisStore,
     private readonly settings: { readonly keyPrefix: string },
   ) {}
 

@@ -3,15 +3,17 @@
  * Cluster.
  */
 export class TopicKeys {
-  /** `mark`: see `database.ts`. */
+  /** `mark`: see `database.ts`. `isSharded`: channels belong to slots, as in a Redis Cluster. */
   constructor(
     private readonly prefix: string,
     private readonly mark = '',
+    private readonly isSharded = false,
   ) {}
 
   /** Length of the part of a key that comes before the mark in the name of its channel, and the mark, for `lua/append.lua`. */
   get channelRule(): string {
-    return `${Buffer.byteLength(this.prefix)} ${this.mark === '' ? '-' : this.mark}`;
+    const mark = this.isSharded ? 'sharded' : this.mark === '' ? '-' : this.mark;
+    return `${Buffer.byteLength(this.prefix)} ${mark}`;
   }
 
   /** The stream of messages. Its name is that of the channel, without the mark, plus `:log`: `lua/append.lua` relies on this. */

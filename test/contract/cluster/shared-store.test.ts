@@ -1,37 +1,47 @@
 import assert from 'node:assert/strict';
 import type { RefusalError } from '../../../shared/errors.js';
 import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-store.js';
+import type { RedisCluster } from '../../../server/storage/redis/cluster/redis-cluster.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSharedStore } from '../../../server/storage/redis/redis-shared-store.js';
 import { ReplicatedMap } from '../../../server/cluster/replicated-map.js';
 import type { SharedStore, TimestampedEntry } from '../../../server/cluster/shared-store.js';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 import { silentLog, type Log } from '../../../server/logging/log.js';
+import { openTestCluster } from '../../support/redis-brokers.js';
+import { TestRedisCluster } from '../../support/redis-cluster.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 
-for (const storage of ['memory', 'redis'] as const) {
+for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
   describe(`[STORE] shared state in ${storage}`, () => {
     let store: SharedStore;
     let redis: TestRedis | undefined;
-    let link: RedisLink | undefined;
+    let cluster: TestRedisCluster | undefined;
+    let link: RedisLink | RedisCluster | undefined;
     before(async () => {
       if (storage === 'memory') {
         store = new MemorySharedStore({ now: Date.now });
         return;
       }
-      redis = await TestRedis.start();
-      link = new RedisLink(
-        { log: silentLog },
-        { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
-      );
-      link.start();
+      if (storage === 'redis') {
+        redis = await TestRedis.start();
+        link = new RedisLink(
+          { log: silentLog },
+          { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
+        );
+        link.start();
+      } else {
+        cluster = await TestRedisCluster.start();
+        link = openTestCluster(cluster.url);
+      }
       assert.ok(await link.whenUp(5000));
       store = new RedisSharedStore(link, { keyPrefix: 'rtc', answerLimitMs: 500 });
     });
     after(async () => {
       await link?.close();
       await redis?.stop();
+      await cluster?.stop();
     });
 
     it('keeps values until they expire', async () => {

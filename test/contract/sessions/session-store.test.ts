@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
+import type { RedisCluster } from '../../../server/storage/redis/cluster/redis-cluster.js';
 import { RedisLink } from '../../../server/storage/redis/redis-link.js';
 import { RedisSessionStore } from '../../../server/storage/redis/redis-session-store.js';
 import { leaseOf } from '../../../server/sessions/session-lease.js';
 import type { SessionLimits, SessionStore, StoredSession } from '../../../server/sessions/session-store.js';
 import { allSessions } from '../../../server/sessions/backup/session-walk.js';
 import { silentLog } from '../../../server/logging/log.js';
+import { openTestCluster } from '../../support/redis-brokers.js';
+import { TestRedisCluster } from '../../support/redis-cluster.js';
 import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 
@@ -38,10 +41,11 @@ async function walk(store: SessionStore): Promise<string[]> {
   return ids;
 }
 
-for (const storage of ['memory', 'redis'] as const) {
+for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
   describe(`[SESSION STORE] sessions in ${storage}`, () => {
     let redis: TestRedis | undefined;
-    const links: RedisLink[] = [];
+    let cluster: TestRedisCluster | undefined;
+    const links: (RedisLink | RedisCluster)[] = [];
     let store: SessionStore;
     let dropped: [userId: string, count: number][] = [];
     const drops = {
@@ -50,28 +54,30 @@ for (const storage of ['memory', 'redis'] as const) {
     };
 
     const open = async (ttlMs: number, limits = unlimited): Promise<SessionStore> => {
-      if (redis === undefined) {
+      if (redis === undefined && cluster === undefined) {
         const memoryBytes = 1e9;
         return new MemorySessionStore(
           { now: () => performance.now(), drops },
           { ttlMs, limits: { ...limits, memoryBytes } },
         );
       }
-      const link = new RedisLink(
-        { log: silentLog },
-        { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
-      );
+      const link =
+        cluster === undefined
+          ? new RedisLink({ log: silentLog }, { url: redis!.url, commandTimeoutMs: 1000, stallLimitMs: 5000 })
+          : openTestCluster(cluster.url);
       links.push(link);
-      link.start();
+      if (cluster === undefined) link.start();
       assert.ok(await link.whenUp(5000));
       return new RedisSessionStore({ link, drops }, { keyPrefix: 'rtc', ttlMs, limits });
     };
 
     before(async () => {
       if (storage === 'redis') redis = await TestRedis.start();
+      if (storage === 'a Redis Cluster') cluster = await TestRedisCluster.start();
     });
     beforeEach(async () => {
       await redis?.command('FLUSHALL');
+      await cluster?.flush();
       dropped = [];
       store = await open(3_600_000);
     });
@@ -79,6 +85,7 @@ for (const storage of ['memory', 'redis'] as const) {
       for (const link of links.splice(0)) await link.close();
     });
     after(() => redis?.stop());
+    after(() => cluster?.stop());
 
     it('returns stored sessions, and their time to live', async () => {
       await put(store, session('a'));

@@ -51,6 +51,36 @@ describe('the address of Redis', () => {
     assert.equal(addressOf({ REDIS_URL: 'rediss+sentinel://a/main' })?.sentinel?.sentinels[0]?.isTls, true);
   });
 
+  it('names nodes of a Redis Cluster, by a scheme of its own or by several hosts', () => {
+    assert.deepEqual(addressOf({ REDIS_URL: 'rediss+cluster://user:p%40ss@a,[::1]:7001' }), {
+      username: 'user',
+      password: 'p@ss',
+      isTls: true,
+      database: 0,
+      cluster: [
+        { host: 'a', port: 6379 },
+        { host: '::1', port: 7001 },
+      ],
+    });
+    assert.deepEqual(addressOf({ REDIS_URL: 'redis://a:7000,b:7001/0' })?.cluster, [
+      { host: 'a', port: 7000 },
+      { host: 'b', port: 7001 },
+    ]);
+    assert.equal(addressOf({ REDIS_URL: 'redis+cluster://one' })?.cluster?.length, 1);
+    for (const url of [
+      'redis+cluster://a/1',
+      'redis://a,b/2',
+      'redis+cluster://',
+      'redis+cluster://a,',
+      'redis://a,b:x',
+    ])
+      assert.match(refusal({ REDIS_URL: url }), /redis\.url: must be .*redis\+cluster/, url);
+    assert.match(
+      refusal({ REDIS_URL: 'redis://a,b', RTC_REDIS_SENTINELS: 'c' }),
+      /redis\.sentinels: must be empty for a Redis Cluster/,
+    );
+  });
+
   it('names the Sentinels and the primary, as settings of their own', () => {
     const sentinels = 'a,b:26380,redis://:secret@c';
     assert.deepEqual(addressOf({ RTC_REDIS_SENTINELS: sentinels })?.sentinel, {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { aclLine, redisCommands } from '../../../server/storage/redis/redis-acl.js';
+import { aclLine, clusterCommands, redisCommands } from '../../../server/storage/redis/redis-acl.js';
 import { root } from '../../support/root.js';
 
 const rule = {
@@ -35,6 +35,11 @@ describe('the rights of the user of Redis', () => {
     assert.match(line, / &rtc:io| &rtc:db2:io#\/#\* &rtc:db2:io#\/chat#\* /);
   });
 
+  it('have what a Redis Cluster needs only there', () => {
+    assert.match(aclLine({ ...rule, isCluster: true }), / \+cluster\|nodes .*\+ssubscribe /);
+    assert.doesNotMatch(aclLine(rule), /cluster|ssubscribe/);
+  });
+
   it('are no wider if the prefix has characters of patterns', () => {
     const line = aclLine({ ...rule, keyPrefix: 'a*b [c]', username: 'my user' });
     assert.match(line, /"my user"/);
@@ -44,13 +49,15 @@ describe('the rights of the user of Redis', () => {
   it('are those of the commands in the source, and no others', () => {
     const used = new Set<string>();
     const add = (command: string, more?: string) =>
-      used.add(['config', 'pubsub', 'xinfo'].includes(command) ? `${command}|${more}` : command);
+      used.add(['cluster', 'config', 'pubsub', 'xinfo'].includes(command) ? `${command}|${more}` : command);
     for (const file of filesIn('server/storage/redis', '.ts')) {
       if (file.includes('sentinel')) continue;
       const text = readFileSync(join(root, file), 'utf8');
       for (const [, command, more] of text.matchAll(/\[\s*'([A-Z]{2,})'(?:,\s*'([A-Z]+)')?/g))
         add(command!.toLowerCase(), more?.toLowerCase());
-      for (const [, command] of text.matchAll(/\.(p?[sS]ubscribe|p?[uU]nsubscribe|publish)\(/g))
+      for (const [, command] of text.matchAll(
+        /client\w*\.(p?[sS]ubscribe|p?[uU]nsubscribe|publish|s[sS]ubscribe|sUnsubscribe)\(/g,
+      ))
         add(command!.toLowerCase());
     }
     for (const file of filesIn('server/storage/redis/lua', '.lua'))
@@ -59,10 +66,11 @@ describe('the rights of the user of Redis', () => {
       ))
         add(command!.toLowerCase(), more?.toLowerCase());
     // Those of the libraries: of the adapter, of rate-limit-redis, and of the client for a numbered database.
-    for (const command of ['pubsub|numsub', 'get', 'set', 'incr', 'pttl', 'select']) used.add(command);
+    for (const command of ['pubsub|numsub', 'pubsub|shardnumsub', 'get', 'set', 'incr', 'pttl', 'select'])
+      used.add(command);
     used.delete('waitaof');
     // Words of lists that begin with something else than a command.
     for (const word of ['acl', 'px']) used.delete(word);
-    assert.deepEqual([...used].sort(), [...redisCommands].sort());
+    assert.deepEqual([...used].sort(), [...redisCommands, ...clusterCommands].sort());
   });
 });

@@ -5,7 +5,8 @@
 -- KEYS for each topic: log stream, meta hash, then the idempotency keys of its messages, in order
 -- ARGV[1] id of the Redis process, as the caller read it last; names of its history (see epoch.lua); writer (one
 --         process of a replica); now, ms; a fresh epoch (if a topic needs it, the topic's index in this call is
---         added to it); bytes of the prefix of keys, and what the name of a channel has behind it, or "-".
+--         added to it); bytes of the prefix of keys, and what the name of a channel has behind it, or "-",
+--         or "sharded": channels belong to slots, as in a Redis Cluster.
 --     [2] one line for each topic: index of its retention, with "!" if the topic must exist; batch number, ascending per writer; bytes;
 --         number of idempotency keys; the position that the caller has seen (see epoch.lua); then the length of
 --         each entry in bytes. A few long arguments are cheaper than many short ones.
@@ -36,6 +37,7 @@ local call = redis.call
 local process, histories, writer, now, freshEpoch, prefixBytes, channelMark =
   string.match(ARGV[1], '^(%S+) (%S+) (%S+) (%d+) (%S+) (%d+) (%S+)$')
 local history = string.match(histories, '^[^,]*')
+local sharded = channelMark == 'sharded'
 -- The caller asks for the history from time to time only. In between, this Redis may have been demoted, have taken over
 -- a shorter log, and been promoted again. Nothing else that a script can read shows that: not ROLE, and no key, because
 -- the offset and the keys are then those of an earlier moment. Costs about 3 microseconds for all topics of the call. A
@@ -154,8 +156,8 @@ local function append(number, logKey, metaKey, firstKey, retention, mustExist, b
     end
     -- The name of the channel is that of the log without ":log". The third word is of no use any more.
     local channel = string.sub(logKey, 1, -5)
-    if channelMark ~= '-' then channel = string.sub(logKey, 1, prefixBytes) .. channelMark .. string.sub(channel, prefixBytes + 1) end
-    receivers = redis.pcall('PUBLISH', channel, epoch .. ' ' .. first .. ' - ' .. lengths .. '\n' .. blob)
+    if not sharded and channelMark ~= '-' then channel = string.sub(logKey, 1, prefixBytes) .. channelMark .. string.sub(channel, prefixBytes + 1) end
+    receivers = redis.pcall(sharded and 'SPUBLISH' or 'PUBLISH', channel, epoch .. ' ' .. first .. ' - ' .. lengths .. '\n' .. blob)
     -- The messages are stored: whoever follows the log finds them when it compares its position.
     if type(receivers) == 'table' then receivers = -1 end
   end

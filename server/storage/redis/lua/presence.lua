@@ -1,6 +1,7 @@
 --- @include "includes/presence-changes"
 -- Sets the number of connections of users on a topic, for one replica, and publishes who became present or absent
 -- in the cluster. Without a lease nothing is written, because others may be removing what the replica had.
+-- In a Redis Cluster KEYS[1] comes alone: the others are in another slot, see presence-lease.lua.
 --
 -- KEYS[1] hash: field = user, value = "<replica>=<connections>" for each replica with some, space-separated
 -- KEYS[2] set of the topics where the replica has users   [3] sorted set of leases
@@ -8,8 +9,8 @@
 -- ARGV[6] 1: the replica has no users on the topic after this
 -- then for each user: user id, connections, 1 if the replica may have written some before
 -- Result: 1, or 0 without a lease
-if not redis.call('ZSCORE', KEYS[3], ARGV[1]) then return 0 end
-if ARGV[6] ~= '1' then
+if KEYS[3] and not redis.call('ZSCORE', KEYS[3], ARGV[1]) then return 0 end
+if KEYS[2] and ARGV[6] ~= '1' then
   -- First, because a set of a wrong type must refuse the call before anything is written.
   redis.call('SADD', KEYS[2], ARGV[5])
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
@@ -41,7 +42,7 @@ end
 -- Removals come after the writes that Redis refuses when its memory is full: after one it would no longer check
 -- that.
 for _, user in ipairs(emptied) do redis.call('HDEL', KEYS[1], user) end
-if ARGV[6] == '1' then redis.call('SREM', KEYS[2], ARGV[5]) end
+if KEYS[2] and ARGV[6] == '1' then redis.call('SREM', KEYS[2], ARGV[5]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 publishTransitions(ARGV[4], ARGV[5])
 return 1

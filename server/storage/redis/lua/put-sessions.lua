@@ -8,39 +8,22 @@
 --   user_id as it is in the JSON
 -- Result: number of stored sessions that were kept, then for each session the number of those dropped for it
 --- @include "includes/session-index"
-local limits = { ttl = ARGV[1], maxSessions = tonumber(ARGV[3]), maxBytes = tonumber(ARGV[4]), prefix = ARGV[5] }
+--- @include "includes/session-values"
+local limits = { ttl = ARGV[1], maxSessions = tonumber(ARGV[3]), maxBytes = tonumber(ARGV[4]) }
 
 local result = { 0 }
 for i = 1, #KEYS / 3 do
   local key, index, sizes = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
   local id, body, updatedAt, owner = ARGV[4 * i + 2], ARGV[4 * i + 3], ARGV[4 * i + 4], ARGV[4 * i + 5]
-  local newer, isHeld, header = false, false, '{"version":2,"generation":0,"owner":null,'
-  -- A stored value that is not a session is overwritten.
-  local stored = redis.pcall('GET', key)
-  if type(stored) == 'string' then
-    local held = string.match(stored, '^{"version":2,"generation":%d+,"owner":"[^"]*",')
-    local known = held or string.match(stored, '^{"version":2,"generation":%d+,"owner":null,')
-    -- A retired session has nothing else.
-    if known and string.sub(stored, #known + 1) ~= '"retired":true}' then
-      header, isHeld = known, held ~= nil
-    end
-    if ARGV[2] ~= '1' then
-      local readable, session = pcall(cjson.decode, stored)
-      newer = readable and type(session) == 'table' and type(session.updated_at) == 'number'
-        and session.updated_at > tonumber(updatedAt)
-    end
-  end
+  local newer, isHeld, size = putUnlessNewer(key, body, updatedAt, ARGV[2], limits.ttl)
   result[i + 1] = 0
   if newer then
     result[1] = result[1] + 1
+  elseif isHeld then
+    forget(index, sizes, id)
   else
-    store(key, header .. body, limits.ttl)
-    if isHeld then
-      forget(index, sizes, id)
-    else
-      remember(index, sizes, id, #header + #body + overhead, now + i, limits.ttl)
-      result[i + 1] = keepLimits(index, sizes, owner, limits)
-    end
+    remember(index, sizes, id, size + overhead, now + i, limits.ttl)
+    result[i + 1] = keepLimits(index, sizes, limits, function(dropped) dropOf(ARGV[5] .. dropped, owner) end)
   end
 end
 return result

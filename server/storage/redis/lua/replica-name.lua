@@ -2,7 +2,7 @@
 -- has ended: its lease ends now. One that has a subscription may be alive.
 --
 -- KEYS[1] to [4] as in replicas.lua
--- ARGV[1] replica   [2] its name   [3] beginning of the channel of a replica
+-- ARGV[1] replica   [2] its name   [3] beginning of the channel of a replica   [4] "sharded": channels of replicas belong to slots
 -- Result: empty, or the replica that may be alive and the time of its last heartbeat
 local replica, name = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
@@ -10,7 +10,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function subscriptions(other)
   -- An ACL may not allow it: then only the lease counts.
-  local reply = redis.pcall('PUBSUB', 'NUMSUB', ARGV[3] .. other)
+  local channel = ARGV[3] .. other
+  local reply = ARGV[4] == 'sharded' and redis.pcall('PUBSUB', 'SHARDNUMSUB', channel) or redis.pcall('PUBSUB', 'NUMSUB', channel)
   return reply.err and 1 or tonumber(reply[2])
 end
 

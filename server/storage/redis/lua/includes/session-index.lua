@@ -2,22 +2,15 @@
 --
 -- The index is a sorted set: id by the time of its last write, in microseconds. The sizes are a hash: id to
 -- bytes; the empty field has their sum. Above the limits of a user, the oldest sessions are dropped.
--- Functions get ttl (ms), maxSessions, maxBytes (0: no limit) and prefix (of the keys of sessions) in `limits`.
+-- Functions get ttl (ms), maxSessions and maxBytes (0: no limit) in `limits`.
 local call = redis.call
 -- Memory of a session in Redis beside its JSON.
 local overhead = 256
 -- What one call removes at most: Redis is blocked meanwhile.
 local expiredMax, droppable = 100, 1000
--- An id and a user_id, as JSON, are within this.
-local headBytes = 4000
 
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-
--- First of all writes: a full Redis refuses it, and then nothing has changed.
-local function store(key, json, ttl)
-  call('SET', key, json, 'PX', ttl)
-end
 
 local function forget(index, sizes, id)
   if call('ZREM', index, id) == 0 then return end
@@ -39,13 +32,8 @@ local function remember(index, sizes, id, size, at, ttl)
   call('PEXPIRE', sizes, ttl)
 end
 
--- A session may belong to somebody else meanwhile: restored from a backup, under the same id.
-local function isOf(key, owner)
-  local head = redis.pcall('GETRANGE', key, 0, headBytes)
-  return type(head) == 'string' and string.find(head, owner, 1, true) ~= nil
-end
-
-local function keepLimits(index, sizes, owner, limits)
+-- drop: called with the id of each session that is too much
+local function keepLimits(index, sizes, limits, drop)
   -- These are gone, or have been written by a replica that does not know the index.
   local expired = string.format('%.0f', now - tonumber(limits.ttl) * 1000)
   for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', expired, 'LIMIT', 0, expiredMax)) do
@@ -59,7 +47,7 @@ local function keepLimits(index, sizes, owner, limits)
     local oldest = call('ZRANGE', index, 0, 0)[1]
     if oldest == nil then break end
     forget(index, sizes, oldest)
-    if isOf(limits.prefix .. oldest, owner) then call('DEL', limits.prefix .. oldest) end
+    drop(oldest)
     dropped, droppable = dropped + 1, droppable - 1
   end
   return dropped
