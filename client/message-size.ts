@@ -2,14 +2,21 @@ import { ClientError } from './client-error.js';
 
 const encoder = new TextEncoder();
 
+/** Bytes of what is sent as a binary part; undefined: it is none. */
+export function binaryBytesOf(value: unknown): number | undefined {
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return value.byteLength;
+  return value instanceof Blob ? value.size : undefined;
+}
+
 /** Bytes of a value on the wire: its JSON, and its binary parts. */
 export function sizeOf(value: unknown): number {
   let binaryBytes = 0;
   const text = JSON.stringify(value, function (this: Record<string, unknown>, key, item: unknown) {
     // Before toJSON of a Buffer has been called.
     const given = this[key];
-    if (!(given instanceof ArrayBuffer) && !ArrayBuffer.isView(given)) return item;
-    binaryBytes += given.byteLength;
+    const bytes = binaryBytesOf(given);
+    if (bytes === undefined) return item;
+    binaryBytes += bytes;
     return 0;
   });
   return (text === undefined ? 0 : encoder.encode(text).length) + binaryBytes;
