@@ -1,4 +1,5 @@
 import { exitCodes } from './exit-codes.js';
+import { jsonLine, printableLines } from './text-table.js';
 
 /** What a command writes to: results to stdout, everything else to stderr. */
 export interface Terminal {
@@ -36,10 +37,12 @@ export function terminal(
   return {
     isJson: json,
     result: (value, inWords) => {
-      const text = json ? JSON.stringify(value) : inWords();
+      const text = json
+        ? jsonLine(JSON.stringify(value))
+        : printableLines(inWords(), { colours: isColoured });
       if (text !== '') stdout.write(`${text}\n`);
     },
-    note: (text) => void stderr.write(`${text}\n`),
+    note: (text) => void stderr.write(`${printableLines(text, { colours: false })}\n`),
     paint: paintOf(isColoured),
   };
 }

@@ -45,6 +45,8 @@ export interface MetricsObservation {
   readonly actors: { readonly stopped: number };
   readonly outboxes: { readonly slow: number };
   readonly event_loop_lag_ms: { readonly recent_p99: number };
+  /** Releases before this one do not say. Null: the system does not. */
+  readonly file_descriptors?: { readonly open: number | null; readonly limit: number | null };
   readonly redis: {
     readonly memory: {
       readonly policy: string;
@@ -138,6 +140,24 @@ export interface ReplicaObservation {
   readonly differences: readonly string[];
 }
 
+/** A Redis that was looked at directly. */
+export interface RedisObservation {
+  /** Without user and password. */
+  readonly address: string;
+  /** Why it was not reached; null: it was. */
+  readonly problem: string | null;
+  readonly ping_ms: { readonly median: number; readonly worst: number } | null;
+  readonly version: string | null;
+  /** What does not suit the service. */
+  readonly advice: readonly { readonly kind: string; readonly problem: string; readonly remedy: string }[];
+  /** Of `INFO`. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** `maxmemory-policy`; null: it is not shown. */
+  readonly policy: string | null;
+  /** Commands of the service that this user of Redis may not send. */
+  readonly denied: readonly string[];
+}
+
 /** Everything that `rtc doctor` has looked at. It can be stored, and judged elsewhere. */
 export interface Observations {
   readonly format: 1;
@@ -155,4 +175,12 @@ export interface Observations {
   readonly probe: ProbeObservation | null;
   readonly idle: IdleObservation | null;
   readonly replicas: readonly ReplicaObservation[];
+  /** Of `--redis`; null or undefined: not looked at. */
+  readonly redis?: RedisObservation | null;
+}
+
+/** The metrics of all replicas, or of the one that was asked. */
+export function metricsOf({ admin, metrics }: Observations): readonly MetricsObservation[] {
+  const replicas = admin?.replicas ?? [];
+  return replicas.length > 0 ? replicas : metrics === null ? [] : [metrics];
 }
