@@ -327,6 +327,15 @@ export const metricTable: readonly MetricRow[] = [
     ({ memory }) => memory.external_bytes,
   ),
   gauge(
+    'rtc_memory_limit_bytes',
+    'Most that the heap may take, and the process: its container, or the machine.',
+    ({ memory }) => [
+      ['heap', memory.heap_limit_bytes],
+      ['process', memory.limit_bytes],
+    ],
+    'kind',
+  ),
+  gauge(
     'rtc_file_descriptors',
     'Open files and sockets of the process, and their limit; 0: the system does not say.',
     ({ file_descriptors: { open, limit } }) => [

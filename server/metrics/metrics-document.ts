@@ -171,6 +171,10 @@ export interface MetricsDocument {
     readonly rss_bytes: number;
     readonly heap_used_bytes: number;
     readonly external_bytes: number;
+    /** Most that the heap may take. */
+    readonly heap_limit_bytes: number;
+    /** Most that the process may take: of its container, or of the machine. */
+    readonly limit_bytes: number;
   };
   /** Null where the system does not say. */
   readonly file_descriptors: { readonly open: number | null; readonly limit: number | null };

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../shared/errors.js';
 import type { LimitCounts } from '../limits/limit-counts.js';
 import type { QuotaCounts } from '../limits/quota-counts.js';
 import { FileDescriptors } from './file-descriptors.js';
+import { memoryLimits } from './memory-limits.js';
 import { metricTable, type MetricValue } from './metric-table.js';
 import type { MetricsDocument } from './metrics-document.js';
 import { Quantiles } from './quantiles.js';
@@ -60,6 +61,7 @@ export class Metrics {
   /** From acceptance to the write to subscribers, of the oldest message of each flush. */
   readonly deliveryHistogram = new Quantiles();
   private readonly files = new FileDescriptors();
+  private readonly limits = memoryLimits();
   private readonly startedAt = performance.now();
   private readonly loop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
   private readonly recentLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
@@ -156,7 +158,12 @@ export class Metrics {
         max: lagHistogramMs(this.loop.max),
         recent_p99: lagHistogramMs(this.recentLag.p99()),
       },
-      memory: { rss_bytes: memory.rss, heap_used_bytes: memory.heapUsed, external_bytes: memory.external },
+      memory: {
+        rss_bytes: memory.rss,
+        heap_used_bytes: memory.heapUsed,
+        external_bytes: memory.external,
+        ...this.limits,
+      },
       file_descriptors: { open: this.files.open, limit: this.files.limit },
       top_talkers: sources.topTalkers(),
     };

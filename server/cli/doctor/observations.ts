@@ -46,7 +46,16 @@ export interface MetricsObservation {
   readonly outboxes: { readonly slow: number };
   readonly event_loop_lag_ms: { readonly recent_p99: number };
   /** Releases before this one do not say. Null: the system does not. */
-  readonly file_descriptors?: { readonly open: number | null; readonly limit: number | null };
+  /** Releases before this one do not say the limits. */
+  readonly memory?:
+    | {
+        readonly rss_bytes: number;
+        readonly heap_used_bytes: number;
+        readonly heap_limit_bytes?: number | undefined;
+        readonly limit_bytes?: number | undefined;
+      }
+    | undefined;
+  readonly file_descriptors?: { readonly open: number | null; readonly limit: number | null } | undefined;
   readonly redis: {
     readonly memory: {
       readonly policy: string;
@@ -75,6 +84,8 @@ export interface AdminObservation {
   readonly alerts: readonly AlertObservation[] | null;
   readonly rates_switched_by: string | null;
   readonly frozen: readonly string[] | null;
+  /** The longest mailbox; undefined: not looked at, by a release before this one. */
+  readonly longest_mailbox?: { readonly actor_id: string; readonly mailbox_size: number } | null;
 }
 
 export interface StoppedActor {
@@ -96,6 +107,7 @@ export interface SettingsObservation {
   readonly max_message_bytes: number;
   readonly heartbeat_interval_secs: number;
   readonly leeway_secs: number;
+  readonly mailbox_capacity?: number;
 }
 
 /** What the answer to an upgrade of `/ws` was. */
@@ -129,6 +141,8 @@ export interface IdleObservation {
   readonly asked_ms: number;
   /** Null: it was still open. */
   readonly closed_after_ms: number | null;
+  /** Heartbeats that came meanwhile. */
+  readonly heartbeats?: number;
 }
 
 /** A replica that `--replica` names. */

@@ -98,6 +98,22 @@ export function capacityChecks(seen: Observations): Check[] {
         'ulimit -n 65536   # before the start, or LimitNOFILE of systemd',
       ),
     );
+  for (const { replica_id: id, memory } of replicas) {
+    const { heap_used_bytes: heap = 0, heap_limit_bytes: heapLimit = Infinity } = memory ?? {};
+    const { rss_bytes: rss = 0, limit_bytes: limit = Infinity } = memory ?? {};
+    if (heap < heapLimit * nearly && rss < limit * nearly) continue;
+    const [used, most, what] =
+      heap >= heapLimit * nearly ? [heap, heapLimit, 'heap'] : [rss, limit, 'memory'];
+    const text = `${id} uses ${Math.round(used / 1e6)} of ${Math.round(most / 1e6)} MB of its ${what}`;
+    checks.push(
+      warning(
+        'RTC-CAPACITY-06',
+        text,
+        'node --max-old-space-size=4096 dist/server/main.js   # or a replica more',
+      ),
+    );
+    break;
+  }
   const slow = replicas.reduce((sum, { outboxes }) => sum + outboxes.slow, 0);
   const connections = replicas.reduce((sum, one) => sum + one.active_connections, 0);
   if (slow > 1 && slow > connections * slowShare)
@@ -135,6 +151,16 @@ export function actorChecks(seen: Observations): Check[] {
       ),
     );
   } else checks.push(well('actors', 'no actor is stopped'));
+  const { longest_mailbox: longest, settings } = admin ?? {};
+  const capacity = settings?.mailbox_capacity ?? Infinity;
+  if (longest && longest.mailbox_size > 1 && longest.mailbox_size >= capacity * nearly)
+    checks.push(
+      warning(
+        'RTC-ACTOR-02',
+        `${longest.mailbox_size} of ${capacity} publishes wait in ${longest.actor_id}`,
+        'rtc top   # who publishes; RTC_ACTOR_SYSTEM_MAILBOX_CAPACITY bounds what waits',
+      ),
+    );
   const alerts = (admin?.alerts ?? []).filter(
     (alert) => alert.severity !== 'info' && at - alert.at < alertMs && !explainedAlerts.has(alert.kind),
   );

@@ -29,6 +29,15 @@ const metrics = z.looseObject({
   actors: z.looseObject({ stopped: z.number() }),
   outboxes: z.looseObject({ slow: z.number() }),
   event_loop_lag_ms: z.looseObject({ recent_p99: z.number() }),
+  memory: z
+    .looseObject({
+      rss_bytes: z.number(),
+      heap_used_bytes: z.number(),
+      heap_limit_bytes: z.number().optional(),
+      limit_bytes: z.number().optional(),
+    })
+    .optional(),
+  file_descriptors: z.looseObject({ open: z.number().nullable(), limit: z.number().nullable() }).optional(),
   redis: z.looseObject({
     memory: z.looseObject({ policy: z.string(), max_bytes: z.number(), used_bytes: z.number() }).nullable(),
   }),
@@ -46,6 +55,7 @@ export const schemas = {
         actor_id: z.string(),
         replica_id: z.string(),
         last_error: z.string().nullable(),
+        mailbox_size: z.number(),
       }),
     ),
   }),

@@ -137,10 +137,12 @@ async function lookAtToken(target: Target, path: string, timeoutMs: number): Pro
 async function lookAtAdmin(operator: Target, timeoutMs: number): Promise<AdminObservation> {
   const read = <Body>(schema: z.ZodType<Body>, path: string) =>
     readJson(schema, `${operator.url}/admin${path}`, operator.token, timeoutMs);
-  const [cluster, settings, actors, alerts, control] = await Promise.all([
+  const [cluster, settings, actors, longest, alerts, control] = await Promise.all([
     read(schemas.cluster, '/cluster'),
     read(schemas.config, '/config'),
     read(schemas.actors, '/actors?state=stopped&limit=20'),
+    // Those with the longest mailboxes come first.
+    read(schemas.actors, '/actors?state=running&limit=1'),
     read(schemas.alerts, '/alerts?limit=20'),
     read(schemas.control, '/emergency-mode'),
   ]);
@@ -152,6 +154,7 @@ async function lookAtAdmin(operator: Target, timeoutMs: number): Promise<AdminOb
     alerts: alerts?.alerts ?? null,
     rates_switched_by: (control?.switched['connection_rps'] ?? control?.switched['user_rps'])?.by ?? null,
     frozen: control?.frozen_topics ?? null,
+    longest_mailbox: longest?.actors[0] ?? null,
   };
 }
 
@@ -165,6 +168,7 @@ function settingsOf(settings: Readonly<Record<string, unknown>>): SettingsObserv
     max_message_bytes: number('websocket', 'maxMessageBytes', Infinity),
     heartbeat_interval_secs: number('websocket', 'heartbeatIntervalSecs', 30),
     leeway_secs: number('auth', 'leewaySecs', 60),
+    mailbox_capacity: number('actorSystem', 'mailboxCapacity', Infinity),
   };
 }
 

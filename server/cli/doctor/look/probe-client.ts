@@ -84,6 +84,11 @@ export class ProbeClient {
     return this.closed !== undefined;
   }
 
+  /** Called with each heartbeat of the service. */
+  onHeartbeat(run: () => void): void {
+    this.webSocket.on('ping', run);
+  }
+
   onceClosed(run: () => void): void {
     this.webSocket.once('close', run);
   }
