@@ -37,9 +37,9 @@ export function terminal(
   return {
     isJson: json,
     result: (value, inWords) => {
-      const text = json
-        ? jsonLine(JSON.stringify(value))
-        : printableLines(inWords(), { colours: isColoured });
+      // Also for JSON: what has another form than it should is not printed as a result.
+      const words = inWords();
+      const text = json ? jsonLine(JSON.stringify(value)) : printableLines(words, { colours: isColoured });
       if (text !== '') stdout.write(`${text}\n`);
     },
     note: (text) => void stderr.write(`${printableLines(text, { colours: false })}\n`),
