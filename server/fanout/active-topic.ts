@@ -146,7 +146,10 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   /** Makes a subscriber catch up from an earlier position before it is live. */
   catchUpFrom(subscriber: Subscriber, position: Position): CatchUp {
     const reader = new CatchUp(this.dependencies, this, subscriber, position);
-    this.readers.get(subscriber.id)?.stop();
+    const before = this.readers.get(subscriber.id);
+    before?.stop();
+    // It is still paused.
+    reader.pause = before?.pause;
     this.readers.set(subscriber.id, reader);
     // What was lost after that position is read again.
     this.dropping.delete(subscriber.id);
@@ -328,7 +331,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
       case 'catch_up': {
         counts.paused++;
         const reader = this.catchUpFrom(subscriber, previous);
-        reader.pause = record?.paused(subscriber, this.name, previous);
+        reader.pause ??= record?.paused(subscriber, this.name, previous);
         reader.resumeWhenDrained();
         return false;
       }

@@ -3,7 +3,7 @@ import type { Socket } from 'socket.io-client';
 import { request } from '../support/admin.js';
 import { connectClient, emit, type ClientOptions } from '../support/clients.js';
 import { RawReader } from '../support/raw-reader.js';
-import { tokenOf, type TestReplica } from '../support/replica.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
 import { ReplicaPair } from '../support/replica-pair.js';
 import { rtc, validJson } from '../support/rtc.js';
 import { until } from '../support/wait.js';
@@ -259,5 +259,36 @@ describe('[WHY] why a user did or did not get a message, on two replicas', funct
     );
     const later = await publish(a, topic, { trace: true });
     await until(async () => (await ask(a, later, 'here')).outcome === 'not_subscribed', 'the rest is known');
+  });
+});
+
+describe('[WHY] one replica in memory', function () {
+  this.timeout(60_000);
+
+  it('knows by the answer to a heartbeat that a message has arrived, and who is away by what it remembers', async () => {
+    const replica = await TestReplica.start({ RTC_WEBSOCKET_HEARTBEAT_INTERVAL_SECS: '1' });
+    const ann = await connectClient(replica.url, 'ann');
+    try {
+      await emit(ann, 'subscribe', { topics: ['news'] });
+      const { id } = await emit(ann, 'publish', { topic: 'news', payload: 1, trace: true });
+      const ask = async (user: string) =>
+        (await request(replica, 'GET', `/messages/${id}/recipients/${user}`)).body as Why & {
+          acknowledged_by?: number;
+        };
+      await until(async () => (await ask('ann')).outcome === 'acknowledged', 'it is confirmed', 20_000);
+      const known = await ask('ann');
+      assert.ok(known.acknowledged_by! >= known.published_at && known.acknowledged_at === undefined);
+      ann.disconnect();
+      await until(async () => (await ask('ann')).findings.length > 0, 'it has left');
+      assert.equal((await ask('ann')).outcome, 'acknowledged');
+      const bob = await connectClient(replica.url, 'bob');
+      const later = await emit(bob, 'publish', { topic: 'news', payload: 2, trace: true });
+      bob.disconnect();
+      const { body } = await request(replica, 'GET', `/messages/${later.id}/recipients/ann`);
+      assert.equal(body['outcome'], 'offline');
+    } finally {
+      ann.disconnect();
+      await replica.end('SIGKILL');
+    }
   });
 });

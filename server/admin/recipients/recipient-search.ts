@@ -9,7 +9,7 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import { traceOfMessage } from '../traces/trace-operations.js';
 import { judgeDirect } from './direct-verdict.js';
 import { recipientFacts } from './recipient-operations.js';
-import { judge, type Evidence, type Outcome, type Verdict } from './recipient-verdict.js';
+import { byRank, judge, type Evidence, type Outcome, type Verdict } from './recipient-verdict.js';
 
 export interface RecipientSearchDependencies {
   readonly cluster: ClusterOperations;
@@ -27,7 +27,9 @@ interface RecipientAnswer extends Verdict {
 }
 
 /** Sessions of a user that are looked at. */
-const sessionsMax = 100;
+const sessionsMax = 20;
+/** Findings in an answer, the best ones. */
+const findingsMax = 100;
 
 /** Gathers what traces, logs, sessions and replicas know of a message and a user, and judges it. */
 export class RecipientSearch {
@@ -44,6 +46,7 @@ export class RecipientSearch {
       topic: topic ?? null,
       published_at: messageTimeOf(id),
       ...verdict,
+      findings: byRank(verdict.findings).slice(0, findingsMax),
       silent_replicas: silent,
     });
     const refused = refusalIn(trace);

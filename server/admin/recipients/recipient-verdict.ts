@@ -258,11 +258,15 @@ function has({ epoch, sequence, lineage }: JudgedMessage, position: Position): b
   return isComparable ? position.sequence >= sequence : undefined;
 }
 
-/** The finding that got furthest; of the same, the newest. */
-export function bestOf(findings: readonly Finding[]): Finding | undefined {
+/** Those that got furthest first; of the same, the newest. */
+export function byRank(findings: readonly Finding[]): Finding[] {
   return [...findings].sort(
     (a, b) => outcomes.indexOf(a.outcome) - outcomes.indexOf(b.outcome) || newest(b) - newest(a),
-  )[0];
+  );
+}
+
+export function bestOf(findings: readonly Finding[]): Finding | undefined {
+  return byRank(findings)[0];
 }
 
 function newest({
