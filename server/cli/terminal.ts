@@ -58,7 +58,9 @@ function paintOf(isColoured: boolean): Paint {
 }
 
 /** A reader that has seen enough (`rtc tail news | head`) closes the pipe: that is no error. */
-export function endWithReader(stdout: NodeJS.WriteStream = process.stdout): void {
+export function endWithReader({ stdout, stderr }: Pick<NodeJS.Process, 'stdout' | 'stderr'> = process): void {
+  // Progress without a reader is no error either.
+  stderr.on('error', () => {});
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.done);
     throw error;
