@@ -82,7 +82,9 @@ function problems() {
   collect(join(chart, 'values.yaml'), (text) => checkValues(parse(text)));
   for (const name of readdirSync(join(chart, 'ci')))
     collect(join(chart, 'ci', name), (text) => checkValues(parse(text)));
-  const plain = ['docker/compose.yaml', 'docker/prometheus.yml', 'docker/prometheus-compose.yml'];
+  const plain = ['compose.yaml', 'prometheus.yml', 'prometheus-compose.yml', 'prometheus-alerts.yml'].map(
+    (name) => `docker/${name}`,
+  );
   for (const name of plain) collect(join(root, name), (text) => (parse(text, { merge: true }), []));
   return found;
 }

@@ -14,9 +14,14 @@ import { controlRoutes } from '../admin/control/control-routes.js';
 import { inboxRoutes } from '../admin/inboxes/inbox-routes.js';
 import { NotificationOperations } from '../admin/notifications/notification-operations.js';
 import { notificationRoutes } from '../admin/notifications/notification-routes.js';
+import { Departures } from '../admin/recipients/departures.js';
+import { RecipientOperations } from '../admin/recipients/recipient-operations.js';
+import { recipientRoutes } from '../admin/recipients/recipient-routes.js';
 import { ReplicaOperations } from '../admin/replicas/replica-operations.js';
 import { replicaRoutes } from '../admin/replicas/replica-routes.js';
 import { sessionRoutes } from '../admin/sessions/session-routes.js';
+import { serveTalkers } from '../admin/talkers/talker-operations.js';
+import { talkerRoutes } from '../admin/talkers/talker-routes.js';
 import { tokenRoutes } from '../admin/tokens/token-routes.js';
 import { TopicOperations } from '../admin/topics/topic-operations.js';
 import { topicRoutes } from '../admin/topics/topic-routes.js';
@@ -96,6 +101,19 @@ function serveOperations(parts: AdminParts): void {
     actors: () => topics.publisher.health(),
   }).serve(cluster);
   new TraceOperations(tracing.tracer.ring).serve(cluster);
+  serveTalkers(cluster, parts.limits.talkers);
+  const departures = new Departures(Date.now);
+  parts.storage.onReplicas(departures.compare);
+  new RecipientOperations({
+    replicaId,
+    connections,
+    topics,
+    sessions: parts.sessions,
+    direct: parts.direct,
+    maySubscribe: ({ identity }, topic) => parts.permissions.allows(identity, 'subscribe', topic),
+    record: tracing.record,
+    departedAt: () => departures.lastAt,
+  }).serve(cluster);
   const { drainDelaySecs, drainWindowSecs, shutdownTimeoutMs } = settings.server;
   new ReplicaOperations(
     {
@@ -141,6 +159,8 @@ function adminRoutes(parts: AdminParts, audit: AuditLog): readonly AdminRoute[] 
     ...inboxRoutes({ broker: storage.broker }),
     ...actorRoutes({ cluster, alerts: supervision.alerts }, pages),
     ...traceRoutes({ cluster, rules: tracing.rules, now }, pages),
+    ...recipientRoutes({ cluster, broker: storage.broker, sessions: storage.sessions }),
+    ...talkerRoutes({ cluster, limits: control.userLimits, now }),
     ...sessionRoutes(
       {
         store: storage.sessions,

@@ -22,7 +22,7 @@ import type { Confirmations } from '../fanout/confirmations.js';
 import type { DirectSender } from '../direct/direct-sender.js';
 import type { PresenceService } from '../presence/presence-service.js';
 import type { SessionService } from '../sessions/session-service.js';
-import type { UserQuotas } from '../limits/user-quotas.js';
+import { payloadBytes, type UserQuotas } from '../limits/user-quotas.js';
 import type { LogFactory } from '../logging/log.js';
 import type { MessageTracer } from '../tracing/message-tracer.js';
 import type { Metrics } from '../metrics/metrics.js';
@@ -49,7 +49,11 @@ interface CommandParts {
   /** Counts the bytes of a payload; throws to refuse it. */
   readonly admitBytes: UserQuotas['admitBytes'];
   /** Called with each publish that waits for its append. */
-  readonly onQueued: (connection: Connection, topic: string) => void;
+  readonly onQueued: (connection: Connection, topic: string, bytes: number) => void;
+  /** Called with the bytes of each direct message. */
+  readonly onDirect: (connection: Connection, bytes: number) => void;
+  /** Called with each command that is refused. */
+  readonly onCommandRefused: (connection: Connection, request: unknown) => void;
   /** Makes the ids of messages. */
   readonly newId: () => string;
   readonly logOf: LogFactory;
@@ -92,7 +96,10 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         permissions,
         newId,
         stillAdmitted: parts.stillAdmitted,
-        admitBytes: parts.admitBytes,
+        admitBytes: (connection, json, attachments) => {
+          parts.admitBytes(connection, json, attachments);
+          parts.onDirect(connection, payloadBytes(json, attachments));
+        },
         tracer,
       },
       limits,
@@ -121,6 +128,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     onRefused: (refusal) => {
       metrics.countRefused(refusal.code);
       traceRefused(refusal);
+      parts.onCommandRefused(refusal.connection, refusal.request);
     },
   });
 }

@@ -2,6 +2,7 @@ import { ClusterOperations } from '../admin/cluster-operations.js';
 import { ReplicaCalls } from '../cluster/replica-calls.js';
 import { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { Settings } from '../config/schema.js';
+import { UserLimits } from '../control/user-limits.js';
 import { ControlState } from '../control/control-state.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Storage } from '../storage/storage.js';
@@ -16,6 +17,8 @@ interface ControlParts {
 export interface Control {
   readonly map: ReplicatedMap;
   readonly state: ControlState;
+  /** Limits for single users. */
+  readonly userLimits: UserLimits;
   readonly cluster: ClusterOperations;
   /** Calls from one replica to another. */
   readonly calls: ReplicaCalls;
@@ -35,6 +38,7 @@ export function assembleControl({ settings, storage, logger }: ControlParts): Co
   const calls = new ReplicaCalls(bus, { timeoutMs: settings.admin.callTimeoutMs });
   return {
     map,
+    userLimits: new UserLimits({ map, now: Date.now }),
     state: new ControlState(map, { rates: settings.limits }),
     cluster: new ClusterOperations(calls),
     calls,

@@ -71,7 +71,11 @@ export function assembleFoundation(
     generatedSecret,
     tokens,
     control,
-    limits: assembleLimits({ ...parts, rates: () => control.state.rates }),
+    limits: assembleLimits({
+      ...parts,
+      rates: () => control.state.rates,
+      userRate: (userId) => control.userLimits.rateOf(userId),
+    }),
     supervision,
     tracing: assembleTracing({ ...parts, switches: control.map }),
     changes,

@@ -5,6 +5,7 @@ import { BodyBudget } from '../limits/body-budget.js';
 import { AddressLimiter } from '../limits/address-limiter.js';
 import { CommandLimiter, type CommandRates } from '../limits/command-limiter.js';
 import { newLimitCounts, type LimitCounts } from '../limits/limit-counts.js';
+import { Talkers } from '../limits/talkers.js';
 import { LocalUserRates } from '../limits/local-user-rates.js';
 import { UserConnections } from '../limits/user-connections.js';
 import { UserQuotas } from '../limits/user-quotas.js';
@@ -19,6 +20,8 @@ interface LimitParts {
   readonly logOf: LogFactory;
   /** Called for each command. */
   readonly rates: () => CommandRates;
+  /** Commands per second of one user, if an operator has limited it. */
+  readonly userRate: (userId: string) => number | undefined;
 }
 
 /** The limits of a replica. */
@@ -30,11 +33,13 @@ export interface Limits {
   readonly answers: AnswerBudget;
   readonly bodies: BodyBudget;
   readonly quotas: UserQuotas;
+  /** Who sends the most. */
+  readonly talkers: Talkers;
   close(): void;
 }
 
 /** Assembles the limits. */
-export function assembleLimits({ settings, storage, logOf, rates }: LimitParts): Limits {
+export function assembleLimits({ settings, storage, logOf, rates, userRate }: LimitParts): Limits {
   const { limits, websocket, outbox } = settings;
   const counts = newLimitCounts();
   const log = logOf('limits');
@@ -57,9 +62,13 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
       windowMs: limits.userQuotaWindowSecs * 1000,
     },
   );
+  const talkers = new Talkers({ now });
   return {
     counts,
-    commands: new CommandLimiter({ rates, users, counts, now }, { abuseRefusals: limits.abuseRefusals }),
+    commands: new CommandLimiter(
+      { rates, userRate, users, counts, now },
+      { abuseRefusals: limits.abuseRefusals },
+    ),
     addresses: new AddressLimiter(
       { counts, now },
       {
@@ -73,7 +82,9 @@ export function assembleLimits({ settings, storage, logOf, rates }: LimitParts):
     answers,
     bodies: new BodyBudget({ counts }, { limitBytes: limits.httpBodiesBytes }),
     quotas,
+    talkers,
     close: () => {
+      talkers.close();
       users.close();
       answers.close();
       quotas.close();

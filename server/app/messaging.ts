@@ -70,7 +70,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
   } = parts;
   const registry = new ConnectionRegistry(io.of('/'));
   const permissions = new Permissions(settings.permissions);
-  const confirmations = new Confirmations(storage.bus);
+  const confirmations = new Confirmations(storage.bus, undefined, tracing.record);
   const topics = assembleTopics({ ...parts, registry, confirmations });
   confirmations.setFollowed((topic) => topics.isFollowed(topic));
   const presenceRooms = new PresenceRooms(io);
@@ -104,6 +104,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
         return connection !== undefined && (await isAlive(connection));
       },
       inboxOf: (connection) => direct.positionOf(connection),
+      record: tracing.record,
       log: logOf('sessions'),
       now: Date.now,
     },
@@ -117,10 +118,16 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
       presence: presenceRooms,
       checkMode: () => control.state.checkCommand(subscribing),
       onSubscribe: supervision.hooks.subscribing,
+      onRefused: (connection, topic, { code }) => tracing.record.refused(connection, topic, code),
     },
     { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
   );
-  const admit = commandAdmission({ isDraining, control: control.state, limiter: limits.commands });
+  const { talkers } = limits;
+  const admission = commandAdmission({ isDraining, control: control.state, limiter: limits.commands });
+  const admit: typeof admission = (connection, command) => {
+    talkers.command(connection);
+    return admission(connection, command);
+  };
   const restore = new SubscriptionRestore({
     isConnected: (connection) => registry.connection(connection.id) === connection,
     gate,
@@ -148,8 +155,14 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     newId: newMessageIds(storage.now),
     checkTopic: (topic: string) => control.state.checkTopic(topic),
     admitBytes: limits.quotas.admitBytes.bind(limits.quotas),
-    onQueued: ({ id }: Connection, topic: string) =>
-      reads.published(registry.connection(id), topics.publisher.appendAt(topic)),
+    onQueued: (connection: Connection, topic: string, bytes: number) => {
+      talkers.message(connection, bytes);
+      talkers.published(topic, bytes);
+      reads.published(registry.connection(connection.id), topics.publisher.appendAt(topic));
+    },
+    onDirect: (connection: Connection, bytes: number) => talkers.message(connection, bytes),
+    onCommandRefused: (connection: Connection, request: unknown) =>
+      talkers.refused(connection, (request as { readonly topic?: unknown } | null | undefined)?.topic),
     admit,
     stillAdmitted: stillAdmitted({
       control: control.state,
@@ -170,6 +183,8 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
       permissions: new Permissions([{ role: '*', topics: ['*'], allow: [...actions] }]),
       admitBytes: () => {},
       onQueued: () => {},
+      onDirect: () => {},
+      onCommandRefused: () => {},
       admit: commandAdmission({ isDraining, control: control.state, limiter: { admit: () => {} } }),
       stillAdmitted: stillAdmitted({ control: control.state, checkRevoked: () => {} }),
     }),

@@ -10,6 +10,9 @@ interface MetricParts extends Foundation, Messaging {
   readonly phase: () => Phase;
 }
 
+/** Talkers in the metrics. */
+const ranks = 5;
+
 /** The sources of the metrics. */
 export function metricSources(parts: MetricParts): MetricSources {
   const { replicaId, registry, topics, gateway, storage, limits, tokens, supervision, tracing, logger } =
@@ -48,5 +51,15 @@ export function metricSources(parts: MetricParts): MetricSources {
     },
     droppedLogLines: () => logger.droppedLines,
     redis: () => storage.redis(),
+    topTalkers: () => {
+      const { talkers } = limits;
+      const commands = (kind: 'user' | 'connection') =>
+        talkers.top(kind, 'commands', ranks).map(({ commands_per_sec: rate }) => rate);
+      return {
+        users: commands('user'),
+        connections: commands('connection'),
+        topics: talkers.top('topic', 'messages', ranks).map(({ messages_per_sec: rate }) => rate),
+      };
+    },
   };
 }

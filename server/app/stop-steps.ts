@@ -77,6 +77,7 @@ function stopSteps({ foundation, messaging, gateway, admin }: StoppedParts): Sto
     brief('traces', async () => {
       supervision.close();
       tracing.rules.close();
+      control.userLimits.close();
       await tracing.spans.close();
     }),
     brief('admin', () => admin.close()),

@@ -40,6 +40,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       quotas: new PublishQuotas({ memory: storage.memory, users: parts.limits.quotas }),
       changes: parts.changes,
       tracer: tracing.tracer,
+      record: tracing.record,
       onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
       log: parts.logOf('routing'),
       clock: { ...systemClock, wallTime: storage.now },

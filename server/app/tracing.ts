@@ -2,6 +2,7 @@ import { version } from '../../shared/version.js';
 import type { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { Settings } from '../config/schema.js';
 import type { LogFactory } from '../logging/log.js';
+import { DeliveryRecord } from '../tracing/delivery-record.js';
 import { CollectorExport } from '../tracing/collector-export.js';
 import { MessageTracer } from '../tracing/message-tracer.js';
 import { TraceRules } from '../tracing/trace-rules.js';
@@ -20,6 +21,8 @@ export interface Tracing {
   readonly tracer: MessageTracer;
   readonly rules: TraceRules;
   readonly spans: CollectorExport;
+  /** What became of subscribers that are not there any more. */
+  readonly record: DeliveryRecord;
 }
 
 /** Assembles message traces. */
@@ -35,5 +38,5 @@ export function assembleTracing({ settings, replicaId, switches, logOf }: Tracin
     { tracer, log: logOf('tracing'), monotonicNow },
     { endpoint, replicaId, version },
   );
-  return { tracer, rules, spans };
+  return { tracer, rules, spans, record: new DeliveryRecord({ now: Date.now }) };
 }

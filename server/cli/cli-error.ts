@@ -26,3 +26,18 @@ export function unreachableError(message: string): CliError {
   const remedy = 'is the address right (--url), and is the service running? rtc doctor looks further';
   return new CliError(message, exitCodes.unreachable, 'unreachable', remedy);
 }
+
+/** What has answered is not the service, or one that this `rtc` does not know. */
+export function strangeAnswerError(url: string, what: string): CliError {
+  return new CliError(
+    `${url} answers with something that is not of the service: ${what}`,
+    exitCodes.failed,
+    'bad_answer',
+    'look at the address (--url), at what the proxy before it does, and at the version of the service: /health',
+  );
+}
+
+/** A file cannot be written. @throws CliError */
+export function cannotWrite(file: string, error: unknown): never {
+  throw usageError(`${file} cannot be written: ${(error as Error).message}`);
+}

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import WebSocket from 'ws';
 import { payloadOf, readCount, readTime } from './arguments.js';
+import { jsonLine, printable } from './text-table.js';
 
 /** Options of `rtc connect`. */
 export interface ConnectOptions {
@@ -25,6 +26,9 @@ interface ConnectOutput {
   readonly stdout: (frame: string) => void;
   readonly stderr: (text: string) => void;
 }
+
+/** Characters of a refusal that are shown. */
+const refusalMax = 10_000;
 
 const subscribeId = 'subscribe';
 const publishId = 'publish';
@@ -66,8 +70,13 @@ export function connect(url: string, options: ConnectOptions, output: ConnectOut
     output.stderr('--publish takes a topic and a payload: --publish news \'{"hi":1}\'');
     return Promise.resolve(1);
   }
+  const address = addressOf(url, options);
+  if (address === undefined) {
+    output.stderr(`${printable(url)} is not an address: http://localhost:8081`);
+    return Promise.resolve(1);
+  }
   return new Promise((resolve) => {
-    const webSocket = new WebSocket(addressOf(url, options));
+    const webSocket = new WebSocket(address);
     const run = new ConnectRun(webSocket, options, output, (code) => {
       clearTimeout(limit);
       process.off('SIGINT', interrupted);
@@ -87,14 +96,19 @@ export function connect(url: string, options: ConnectOptions, output: ConnectOut
     webSocket.on('unexpected-response', (request, response) => {
       let body = '';
       response.setEncoding('utf8');
-      response.on('data', (text: string) => (body += text));
-      response.on('end', () => {
-        run.fail(`refused: ${response.statusCode} ${body.trim()}`);
+      response.on('error', () => {});
+      const refused = () => {
+        run.fail(`refused: ${response.statusCode} ${printable(body.trim())}`);
         request.destroy();
+      };
+      response.on('data', (text: string) => {
+        body += text;
+        if (body.length > refusalMax) refused();
       });
+      response.on('end', refused);
     });
     webSocket.on('close', (code, reason) =>
-      run.fail(`closed by the service: ${code} ${reason.toString()}`.trimEnd()),
+      run.fail(`closed by the service: ${code} ${printable(reason.toString())}`.trimEnd()),
     );
   });
 }
@@ -123,8 +137,12 @@ class ConnectRun {
 
   received(text: string): void {
     if (this.ended) return;
-    this.output.stdout(text);
-    const frame = JSON.parse(text) as Frame;
+    const frame = frameOf(text);
+    if (frame === undefined) {
+      this.fail(`not a frame of the service: ${printable(text.slice(0, 200))}`);
+      return;
+    }
+    this.output.stdout(jsonLine(text));
     if (frame.type === 'Broadcast' || frame.type === 'Direct') this.messages++;
     if (frame.type === 'Error') this.fail('the service refused; see the last line');
     else if (frame.id === subscribeId) this.onSubscribed(frame);
@@ -149,8 +167,8 @@ class ConnectRun {
   }
 
   private onSubscribed(frame: Frame): void {
-    const { details } = frame.data as { details: { rejected: readonly unknown[] } };
-    if (details.rejected.length > 0) {
+    const { details } = frame.data as { details?: { rejected?: readonly unknown[] } };
+    if (details?.rejected?.length !== 0) {
       this.fail('the service refused a topic; see the last line');
       return;
     }
@@ -175,8 +193,20 @@ class ConnectRun {
   }
 }
 
-function addressOf(url: string, { token, session }: ConnectOptions): string {
-  const address = new URL(url.replace(/^http/, 'ws'));
+function frameOf(text: string): Frame | undefined {
+  try {
+    const frame = JSON.parse(text) as Partial<Frame> | null;
+    const isFrame = typeof frame?.type === 'string' && typeof frame.data === 'object' && frame.data !== null;
+    return isFrame ? (frame as Frame) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function addressOf(url: string, { token, session }: ConnectOptions): string | undefined {
+  const written = url.replace(/^http/, 'ws');
+  const address = URL.canParse(written) ? new URL(written) : undefined;
+  if (address === undefined || !['ws:', 'wss:'].includes(address.protocol)) return undefined;
   if (address.pathname === '/') address.pathname = '/ws';
   if (token !== undefined) address.searchParams.set('token', token);
   if (session !== undefined) address.searchParams.set('session_id', session);

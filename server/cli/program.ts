@@ -15,6 +15,7 @@ import { startCommand } from './commands/start.js';
 import { tailCommand } from './commands/tail.js';
 import { tokenCommand } from './commands/token.js';
 import { topCommand } from './commands/top.js';
+import { whyCommand } from './commands/why.js';
 import { connectCommand } from './connect.js';
 
 /**
@@ -38,6 +39,7 @@ export function program(): Command {
     directCommand(),
     historyCommand(),
     traceCommand(),
+    whyCommand(),
     topicsCommand(),
     connectionsCommand(),
     sessionsCommand(),

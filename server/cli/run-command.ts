@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { readTime } from './arguments.js';
-import { CliError } from './cli-error.js';
+import { CliError, strangeAnswerError } from './cli-error.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
 import { resolveTarget, type Target, type TargetOptions, type TokenKind } from './target/target.js';
 import { terminal, type Terminal } from './terminal.js';
@@ -66,7 +66,13 @@ export function runWithService(
 ): Promise<void> {
   return runCommand(options, async (out) => {
     const target = await targetOf(command, options, kind);
-    return work({ target, terminal: out, timeoutMs: options.timeout });
+    try {
+      return await work({ target, terminal: out, timeoutMs: options.timeout });
+    } catch (error) {
+      // What is read from an answer is not there.
+      if (error instanceof TypeError) throw strangeAnswerError(target.url, error.message);
+      throw error;
+    }
   });
 }
 

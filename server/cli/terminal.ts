@@ -1,4 +1,5 @@
 import { exitCodes } from './exit-codes.js';
+import { jsonLine, printableLines } from './text-table.js';
 
 /** What a command writes to: results to stdout, everything else to stderr. */
 export interface Terminal {
@@ -36,10 +37,12 @@ export function terminal(
   return {
     isJson: json,
     result: (value, inWords) => {
-      const text = json ? JSON.stringify(value) : inWords();
+      // Also for JSON: what has another form than it should is not printed as a result.
+      const words = inWords();
+      const text = json ? jsonLine(JSON.stringify(value)) : printableLines(words, { colours: isColoured });
       if (text !== '') stdout.write(`${text}\n`);
     },
-    note: (text) => void stderr.write(`${text}\n`),
+    note: (text) => void stderr.write(`${printableLines(text, { colours: false })}\n`),
     paint: paintOf(isColoured),
   };
 }
@@ -55,7 +58,9 @@ function paintOf(isColoured: boolean): Paint {
 }
 
 /** A reader that has seen enough (`rtc tail news | head`) closes the pipe: that is no error. */
-export function endWithReader(stdout: NodeJS.WriteStream = process.stdout): void {
+export function endWithReader({ stdout, stderr }: Pick<NodeJS.Process, 'stdout' | 'stderr'> = process): void {
+  // Progress without a reader is no error either.
+  stderr.on('error', () => {});
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.done);
     throw error;

@@ -12,9 +12,27 @@ export function textTable(head: readonly string[], rows: readonly (readonly unkn
     .join('\n');
 }
 
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
 /** Replaces control characters, so that names and payloads of strangers do not control the terminal. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+  return text.replace(unsafe, '\ufffd');
+}
+
+/** The same for several lines: tabs and ends of lines stay and, with `colours`, what our own colours are made of. */
+export function printableLines(text: string, { colours }: { readonly colours: boolean }): string {
+  const own = colours ? /(\u001b\[[0-9]{1,2}m)/ : /(?!)/;
+  return text
+    .split(own)
+    .map((part, i) =>
+      i % 2 === 1 ? part : part.replace(unsafe, (char) => (/[\n\t]/.test(char) ? char : '\ufffd')),
+    )
+    .join('');
+}
+
+/** JSON text on one line that controls no terminal: what it means stays the same. */
+export function jsonLine(json: string): string {
+  return json.replace(unsafe, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Local time of day with milliseconds. */

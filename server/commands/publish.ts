@@ -4,7 +4,7 @@ import type { Permissions } from '../auth/permissions.js';
 import type { Durability, AppendReceipt } from '../log/broker.js';
 import type { Topics } from '../topics/topics.js';
 import { senderOf, type Connection } from '../protocol/connection.js';
-import type { UserQuotas } from '../limits/user-quotas.js';
+import { payloadBytes, type UserQuotas } from '../limits/user-quotas.js';
 import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
 import { readPayload, type PayloadLimits } from '../protocol/payload.js';
@@ -42,8 +42,8 @@ interface PublishDependencies {
   readonly stillAdmitted: StillAdmitted;
   /** Counts the bytes of a payload; throws to refuse it. */
   readonly admitBytes: UserQuotas['admitBytes'];
-  /** Called with each message that waits for its append. */
-  readonly onQueued: (connection: Connection, topic: string) => void;
+  /** Called with each message that waits for its append, and the bytes of its payload. */
+  readonly onQueued: (connection: Connection, topic: string, bytes: number) => void;
   /** Called with each stored message. */
   readonly onPublished: (receipt: AppendReceipt, connectionId: string, tookMs: number) => void;
 }
@@ -137,7 +137,7 @@ export function publishCommand(
           confirmTo: confirmed ? confirmations.replicaId : undefined,
           trace,
         });
-        onQueued(connection, topic);
+        onQueued(connection, topic, payloadBytes(json, attachments));
         receipt = await stored;
         turn.done();
         trace?.stored(receipt);

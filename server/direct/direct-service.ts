@@ -97,6 +97,16 @@ export class DirectService {
     return inbox?.feed?.position ?? inbox?.recipients.get(id)?.known;
   }
 
+  /** How far a connection is with the inbox of its user; undefined: it receives no direct messages yet. */
+  recipientOf({
+    id,
+    identity,
+  }: Connection):
+    { readonly state: 'loading' | 'live' | 'stalled'; readonly sent: Position | undefined } | undefined {
+    const recipient = this.inboxes.get(identity.userId)?.recipients.get(id);
+    return recipient && { state: recipient.state, sent: recipient.sent };
+  }
+
   remove(connection: Connection): void {
     const { userId } = connection.identity;
     this.dependencies.confirmations.onLeft(connection.id);

@@ -2,6 +2,7 @@ import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { Clock } from '../primitives/clock.js';
+import type { DeliveryRecord } from '../tracing/delivery-record.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { DeliveryCounts } from './delivery-counts.js';
 import { DeliveryBatch, type Segment } from './delivery-batch.js';
@@ -32,6 +33,8 @@ interface ActiveTopicDependencies {
   /** Called with each flush: milliseconds from the acceptance of its oldest message. */
   readonly onDelivered: (latencyMs: number) => void;
   readonly tracer: DeliveryTracer;
+  /** Remembers what happened to subscribers. */
+  readonly record?: Pick<DeliveryRecord, 'ended' | 'lost' | 'paused' | 'resumed'> | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** The log of a topic, which ends here, was read and does not continue what its feed has delivered. */
@@ -43,6 +46,15 @@ interface ActiveTopicDependencies {
 interface ActiveTopicSettings {
   readonly window: FlushWindowSettings;
   readonly overflow: OutboxOverflow;
+}
+
+/** A subscriber of a topic. */
+export interface SubscriptionState {
+  /** Undefined: not known, because a program has joined the room. */
+  readonly start: Position | undefined;
+  /** Position up to which messages were passed to its transport. */
+  readonly reached: Position;
+  readonly state: 'live' | 'catching_up' | 'dropping' | 'leaving';
 }
 
 /** A pending batch is written at once when it grows larger than this, in bytes. */
@@ -99,6 +111,18 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     return this.readers.get(id)?.position ?? this.dropping.get(id) ?? this.leaving.get(id) ?? this.writtenTo;
   }
 
+  /** How far a subscriber is, and where its subscription began. */
+  subscription(id: string): SubscriptionState {
+    const state = this.readers.has(id)
+      ? 'catching_up'
+      : this.dropping.has(id)
+        ? 'dropping'
+        : this.leaving.has(id)
+          ? 'leaving'
+          : 'live';
+    return { start: this.starts.get(id), reached: this.positionOf(id), state };
+  }
+
   /** A subscription begins after a position: of a new subscriber, or of one that goes back to an earlier position. */
   beginsAt(id: string, position: Position): void {
     this.starts.set(id, position);
@@ -122,7 +146,10 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   /** Makes a subscriber catch up from an earlier position before it is live. */
   catchUpFrom(subscriber: Subscriber, position: Position): CatchUp {
     const reader = new CatchUp(this.dependencies, this, subscriber, position);
-    this.readers.get(subscriber.id)?.stop();
+    const before = this.readers.get(subscriber.id);
+    before?.stop();
+    // It is still paused.
+    reader.pause = before?.pause;
     this.readers.set(subscriber.id, reader);
     // What was lost after that position is read again.
     this.dropping.delete(subscriber.id);
@@ -130,6 +157,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   }
 
   left(id: string): void {
+    this.remember(id);
     this.readers.get(id)?.stop();
     this.readers.delete(id);
     this.starts.delete(id);
@@ -285,19 +313,33 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     return awaited;
   }
 
+  /** Notes how far a subscriber was that is about to leave. */
+  private remember(id: string): void {
+    const { audience, record } = this.dependencies;
+    const subscriber = record && audience.connection(id);
+    if (subscriber === undefined) return;
+    const { start, reached } = this.subscription(id);
+    const pause = this.readers.get(id)?.pause;
+    if (pause !== undefined) record!.resumed(pause, reached);
+    record!.ended(subscriber, this.name, start, reached);
+  }
+
   /** Applies the overflow strategy. True when the batch may be written after all. */
   private makeRoom(subscriber: Subscriber, previous: Position, messages: number): boolean {
-    const { counts } = this.dependencies;
+    const { counts, record } = this.dependencies;
     switch (this.settings.overflow) {
-      case 'catch_up':
+      case 'catch_up': {
         counts.paused++;
-        this.catchUpFrom(subscriber, previous).resumeWhenDrained();
+        const reader = this.catchUpFrom(subscriber, previous);
+        reader.pause ??= record?.paused(subscriber, this.name, previous);
+        reader.resumeWhenDrained();
         return false;
+      }
       case 'drop_newest':
         this.dropNewest(subscriber, previous, messages);
         return false;
       case 'drop_oldest': {
-        const dropped = subscriber.outbox.dropOldest((batch) => this.traceDropped(batch));
+        const dropped = subscriber.outbox.dropOldest((batch) => this.onDropped(subscriber, batch));
         counts.dropped += dropped;
         if (dropped > 0) counts.gaps++;
         if (subscriber.outbox.hasRoom()) return true;
@@ -318,9 +360,16 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   }
 
   /** Called for each batch, of any topic, that was removed from an outbox. */
-  private traceDropped({ topic, traced }: DeliveryBatch): void {
+  private onDropped(subscriber: Subscriber, batch: DeliveryBatch): void {
+    const { topic, traced, firstSequence, lastSequence, lastEpoch: epoch } = batch;
+    const { record, tracer } = this.dependencies;
+    record?.lost(subscriber, topic, undefined, {
+      from: { epoch, sequence: firstSequence - 1 },
+      to: { epoch, sequence: lastSequence },
+      reason: 'outbox_overflow',
+    });
     for (const { entry, sequence } of traced)
-      this.dependencies.tracer.lost(messageIdOf(entry), { topic, sequence, reason: 'outbox_overflow' });
+      tracer.lost(messageIdOf(entry), { topic, sequence, reason: 'outbox_overflow' });
   }
 
   private dropNewest(subscriber: Subscriber, previous: Position, messages: number): void {
@@ -340,7 +389,9 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   // Calls of subscribers that are catching up.
 
   onCaughtUp(reader: CatchUp): void {
-    if (this.readers.get(reader.subscriber.id) === reader) this.readers.delete(reader.subscriber.id);
+    if (this.readers.get(reader.subscriber.id) !== reader) return;
+    this.readers.delete(reader.subscriber.id);
+    if (reader.pause !== undefined) this.dependencies.record?.resumed(reader.pause, reader.position);
   }
 
   onOtherLog(end: LogEnd): void {
@@ -357,7 +408,9 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   }
 
   onLost(subscriber: Subscriber, from: Position, to: Position, reason: GapReason | 'outbox_overflow'): void {
-    this.dependencies.counts.gaps++;
+    const { counts, record } = this.dependencies;
+    counts.gaps++;
+    record?.lost(subscriber, this.name, this.starts.get(subscriber.id), { from, to, reason });
     if (this.starts.has(subscriber.id)) this.starts.set(subscriber.id, to);
     subscriber.emit('gap', {
       topic: this.name,

@@ -1,4 +1,5 @@
 import type { Position } from '../../shared/position.js';
+import type { Pause } from '../tracing/delivery-record.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 import type { DeliveryBatch } from './delivery-batch.js';
 import type { Subscriber } from './subscriber.js';
@@ -38,6 +39,8 @@ export class CatchUp {
   private stopped = false;
   private running = false;
   private retry: Timer | undefined;
+  /** Set if the subscriber was paused: it read too slowly. */
+  pause: Pause | undefined;
 
   constructor(
     private readonly dependencies: CatchUpDependencies,

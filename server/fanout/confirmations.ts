@@ -2,6 +2,7 @@ import type { Bus } from '../cluster/bus.js';
 import type { AppendReceipt, LogEntry } from '../log/broker.js';
 import type { AckCollector } from './active-topic.js';
 import { messageIdOf, viewHeader } from '../log/entry.js';
+import type { DeliveryRecord } from '../tracing/delivery-record.js';
 import { SharedAckIds } from '../protocol/ack-ids.js';
 import type { Subscriber } from './subscriber.js';
 
@@ -74,6 +75,7 @@ export class Confirmations implements AckCollector {
   constructor(
     private readonly bus: Bus,
     private readonly ackIds = new SharedAckIds(),
+    private readonly record?: Pick<DeliveryRecord, 'acknowledged'>,
   ) {
     bus.on(kind, (data, from) => this.onReport(data as Report, from));
     bus.on(inquiryKind, (data, from) => this.onInquiry(data as Inquiry, from));
@@ -202,6 +204,7 @@ export class Confirmations implements AckCollector {
   }
 
   acknowledged(id: string, connection: string): void {
+    this.record?.acknowledged(id, connection);
     this.settle(id, connection, { id, acknowledged: 1, left: 0 });
   }
 

@@ -14,6 +14,8 @@ export interface CommandRates {
 interface CommandLimiterDependencies {
   /** Called for each command: operators change the rates at run time. */
   readonly rates: () => CommandRates;
+  /** The rate of one user, if an operator has limited it; instead of `userRps`. */
+  readonly userRate?: ((userId: string) => number | undefined) | undefined;
   readonly users: UserLimiter;
   readonly counts: LimitCounts;
   /** Never goes back: `performance.now`. */
@@ -49,7 +51,9 @@ export class CommandLimiter {
    * @throws RefusalError `rate_limited`, or rejects with it
    */
   admit(connection: Connection): void | Promise<void> {
-    const { connectionRps, userRps } = this.dependencies.rates();
+    const { rates, userRate } = this.dependencies;
+    const { connectionRps, userRps: generalRps } = rates();
+    const userRps = userRate?.(connection.identity.userId) ?? generalRps;
     if (connectionRps === 0 && userRps === 0) return undefined;
     if (this.abusers.has(connection)) throw this.abuse();
     if (connectionRps > 0) this.admitOnConnection(connection, connectionRps);

@@ -66,8 +66,7 @@ export class UserQuotas {
   admitBytes(connection: Connection, json: string, attachments: readonly Buffer[]): void {
     const { connectionBytesPerSec, userBytesPerSec } = this.settings;
     if (connectionBytesPerSec === 0 && userBytesPerSec === 0) return;
-    let bytes = Buffer.byteLength(json);
-    for (const part of attachments) bytes += part.length;
+    const bytes = payloadBytes(json, attachments);
     if (connectionBytesPerSec > 0) this.takeOnConnection(connection, connectionBytesPerSec, bytes);
     if (!this.published.isLimited) return;
     const { userId } = connection.identity;
@@ -152,4 +151,11 @@ export class UserQuotas {
       limit,
     });
   }
+}
+
+/** Bytes of a payload: its JSON, and its binary parts. */
+export function payloadBytes(json: string, attachments: readonly Buffer[]): number {
+  let bytes = Buffer.byteLength(json);
+  for (const part of attachments) bytes += part.length;
+  return bytes;
 }

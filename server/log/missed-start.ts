@@ -45,8 +45,8 @@ export async function startAfterId(
   const { end, entries } = await broker.readLast(topic, 1);
   const newest = entries[0];
   if (newest === undefined) return { topic, end, after: undefined, complete: end.sequence === 0 };
-  const sinceMs = timeOf(since);
-  const isEarlier = (id: string) => timeOf(id) < sinceMs - toleranceMs;
+  const sinceMs = messageTimeOf(since);
+  const isEarlier = (id: string) => messageTimeOf(id) < sinceMs - toleranceMs;
   const idAt = async (sequence: number) => {
     const [found] = (await broker.read(topic, sequence - 1, 1)).entries;
     return found === undefined ? undefined : messageIdOf(found.entry);
@@ -83,7 +83,7 @@ export async function startAfterId(
       if (id === since) return { topic, end, after: sequence, complete: true };
       if (id < since && after === undefined) reachesBack = true;
       if (id > since) after ??= sequence - 1;
-      if (timeOf(id) > sinceMs + toleranceMs) return { topic, end, after, complete: reachesBack };
+      if (messageTimeOf(id) > sinceMs + toleranceMs) return { topic, end, after, complete: reachesBack };
       at = sequence;
     }
     if (slice.entries.length < scanMessages && !slice.truncated)
@@ -92,6 +92,6 @@ export async function startAfterId(
 }
 
 /** Milliseconds since 1970 of a UUIDv7 (RFC 9562). */
-function timeOf(id: string): number {
+export function messageTimeOf(id: string): number {
   return parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }

@@ -326,4 +326,45 @@ export const metricTable: readonly MetricRow[] = [
     'Memory of buffers outside the heap.',
     ({ memory }) => memory.external_bytes,
   ),
+  gauge(
+    'rtc_memory_limit_bytes',
+    'Most that the heap may take, and the process: its container, or the machine.',
+    ({ memory }) => [
+      ['heap', memory.heap_limit_bytes],
+      ['process', memory.limit_bytes],
+    ],
+    'kind',
+  ),
+  gauge(
+    'rtc_file_descriptors',
+    'Open files and sockets of the process, and their limit; 0: the system does not say.',
+    ({ file_descriptors: { open, limit } }) => [
+      ['open', open ?? 0],
+      ['limit', limit ?? 0],
+    ],
+    'kind',
+  ),
+  gauge(
+    'rtc_top_user_commands_per_second',
+    'Commands per second of the five users who send the most; their names: `GET /admin/talkers`.',
+    ({ top_talkers }) => byRank(top_talkers.users),
+    'rank',
+  ),
+  gauge(
+    'rtc_top_connection_commands_per_second',
+    'Commands per second of the five connections that send the most.',
+    ({ top_talkers }) => byRank(top_talkers.connections),
+    'rank',
+  ),
+  gauge(
+    'rtc_top_topic_messages_per_second',
+    'Messages per second of the five busiest topics.',
+    ({ top_talkers }) => byRank(top_talkers.topics),
+    'rank',
+  ),
 ];
+
+/** Five values, whoever they belong to: the number of labels is bounded. */
+function byRank(rates: readonly number[]): [rank: string, rate: number][] {
+  return Array.from({ length: 5 }, (_, i) => [String(i + 1), rates[i] ?? 0]);
+}

@@ -171,5 +171,20 @@ export interface MetricsDocument {
     readonly rss_bytes: number;
     readonly heap_used_bytes: number;
     readonly external_bytes: number;
+    /** Most that the heap may take. */
+    readonly heap_limit_bytes: number;
+    /** Most that the process may take: of its container, or of the machine. */
+    readonly limit_bytes: number;
+  };
+  /** Null where the system does not say. */
+  readonly file_descriptors: { readonly open: number | null; readonly limit: number | null };
+  /**
+   * What the five busiest have sent in the last one or two seconds, the busiest first: commands per second of users and of
+   * connections, messages per second of topics. Their names are in `GET /admin/talkers`.
+   */
+  readonly top_talkers: {
+    readonly users: readonly number[];
+    readonly connections: readonly number[];
+    readonly topics: readonly number[];
   };
 }

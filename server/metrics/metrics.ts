@@ -3,6 +3,8 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { ErrorCode } from '../../shared/errors.js';
 import type { LimitCounts } from '../limits/limit-counts.js';
 import type { QuotaCounts } from '../limits/quota-counts.js';
+import { FileDescriptors } from './file-descriptors.js';
+import { memoryLimits } from './memory-limits.js';
 import { metricTable, type MetricValue } from './metric-table.js';
 import type { MetricsDocument } from './metrics-document.js';
 import { Quantiles } from './quantiles.js';
@@ -43,6 +45,7 @@ export interface MetricSources {
   readonly traces: () => MetricsDocument['traces'];
   readonly droppedLogLines: () => number;
   readonly redis: () => MetricsDocument['redis'];
+  readonly topTalkers: () => MetricsDocument['top_talkers'];
 }
 
 /** Counts events in plain numbers. The Prometheus registry is filled only when it is scraped. */
@@ -57,6 +60,8 @@ export class Metrics {
   readonly publishHistogram = new Quantiles();
   /** From acceptance to the write to subscribers, of the oldest message of each flush. */
   readonly deliveryHistogram = new Quantiles();
+  private readonly files = new FileDescriptors();
+  private readonly limits = memoryLimits();
   private readonly startedAt = performance.now();
   private readonly loop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
   private readonly recentLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
@@ -153,7 +158,14 @@ export class Metrics {
         max: lagHistogramMs(this.loop.max),
         recent_p99: lagHistogramMs(this.recentLag.p99()),
       },
-      memory: { rss_bytes: memory.rss, heap_used_bytes: memory.heapUsed, external_bytes: memory.external },
+      memory: {
+        rss_bytes: memory.rss,
+        heap_used_bytes: memory.heapUsed,
+        external_bytes: memory.external,
+        ...this.limits,
+      },
+      file_descriptors: { open: this.files.open, limit: this.files.limit },
+      top_talkers: sources.topTalkers(),
     };
   }
 

@@ -37,6 +37,8 @@ export class LiveSession {
   answersSinceLost: number | undefined;
   /** The session is not claimed yet, because the store does not answer: it must not be written. */
   isPending = false;
+  /** When its client last confirmed something by a heartbeat, in milliseconds since 1970. */
+  confirmedAt: number | undefined;
   private readonly proved = new PositionList();
   /** Topics that the client has unsubscribed while the session was pending. */
   private droppedEarly: Set<string> | undefined;
@@ -71,6 +73,11 @@ export class LiveSession {
     for (const [topic, since] of this.waiting ?? []) if (since !== undefined) yield [topic, since];
     for (const [topic, position] of this.proved.entries())
       yield [topic, { ...position, ...reachedOf(position, handed.get(topic)) }];
+  }
+
+  /** The positions that the client has confirmed. */
+  get confirmed(): Pick<PositionList, 'get'> {
+    return this.proved;
   }
 
   awaited(topic: string): AwaitedTopic | undefined {
@@ -139,10 +146,13 @@ export class LiveSession {
    * The client answered a heartbeat that was sent after the previous call, which confirms everything passed
    * to its transport by then. `handed` holds the positions passed by now.
    */
-  heartbeat(handed: Map<string, Position>): void {
+  heartbeat(handed: Map<string, Position>, at?: number): void {
     if (this.noted !== undefined) {
       const { hasMoved, hasNewEpoch } = this.proved.advance(this.noted);
-      if (hasMoved) this.changed = true;
+      if (hasMoved) {
+        this.changed = true;
+        this.confirmedAt = at;
+      }
       // The stored position may be in a log that is lost. If the replica dies now, the client would be notified of
       // that loss again.
       if (hasNewEpoch) this.savedAt = -Infinity;

@@ -17,6 +17,11 @@ export class PositionList {
     for (let i = 0; i < this.topics.length; i++) yield [this.topics[i]!, this.positions[i]!];
   }
 
+  get(topic: string): ProvedPosition | undefined {
+    const at = this.topics.indexOf(topic);
+    return at < 0 ? undefined : this.positions[at];
+  }
+
   has(topic: string): boolean {
     return this.topics.includes(topic);
   }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import { withTimeout } from '../primitives/with-timeout.js';
+import type { DeliveryRecord } from '../tracing/delivery-record.js';
 import type { Connection } from '../protocol/connection.js';
 import { sessionIdField } from '../protocol/request-fields.js';
 import type { Topics } from '../topics/topics.js';
@@ -24,6 +25,8 @@ interface SessionServiceDependencies {
   readonly isAlive: (connection: Connection) => Promise<boolean>;
   /** Position of the inbox of a connection's user, if it is known. */
   readonly inboxOf?: (connection: Connection) => Position | undefined;
+  /** Remembers the connections that have left. */
+  readonly record?: Pick<DeliveryRecord, 'left'> | undefined;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -204,11 +207,20 @@ export class SessionService {
   onHeartbeat(connection: Connection): void {
     const live = this.live.get(connection.id);
     if (live === undefined) return;
-    live.heartbeat(this.dependencies.topics.positions(connection));
+    live.heartbeat(this.dependencies.topics.positions(connection), this.dependencies.now());
     if (live.answersSinceLost !== undefined) {
       // The first answer may have been on its way when the session was lost.
       if (++live.answersSinceLost >= 2) void this.separate(live);
     } else if (live.changed && performance.now() - live.savedAt > movingMs) this.writes.changed(live);
+  }
+
+  /** Up to where the client of a connection has confirmed a topic, and when it last confirmed anything by a heartbeat. */
+  confirmedBy(
+    connection: Connection,
+    topic: string,
+  ): { readonly position: Position | undefined; readonly lastAt: number | undefined } {
+    const live = this.live.get(connection.id);
+    return { position: live?.confirmed.get(topic), lastAt: live?.confirmedAt };
   }
 
   /** Called when the connection is about to leave its rooms. Its close does not confirm what has arrived. */
@@ -218,6 +230,7 @@ export class SessionService {
     this.live.delete(connection.id);
     this.pending.delete(live.lease.owner);
     live.isLeft = true;
+    this.dependencies.record?.left(connection, live.confirmed);
     live.handedAtEnd = this.dependencies.topics.positions(connection);
     void this.writes.left(live).then(() => this.holders.delete(live));
   }

@@ -86,6 +86,8 @@ export interface SessionStore {
   putMany(sessions: readonly StoredSession[], options: { readonly overwrite: boolean }): Promise<PutResult>;
   /** As `get`, with its remaining time. */
   find(id: string): Promise<KeptSession | undefined>;
+  /** The last sessions of a user whose clients are not connected, at most `limit`; in no order. */
+  leftOf(userId: string, limit: number): Promise<readonly StoredSession[]>;
   /** False if there was no session. */
   delete(id: string): Promise<boolean>;
   /**

@@ -60,6 +60,8 @@ interface SubscriptionGateDependencies {
   readonly checkMode: () => void;
   /** The hook of an embedding program; rejects to refuse. Undefined if there is none. */
   readonly onSubscribe: (connection: Connection, topic: string) => Promise<void> | undefined;
+  /** Called with each subscription that is refused. */
+  readonly onRefused?: ((connection: Connection, topic: string, error: RefusalError) => void) | undefined;
 }
 
 interface SubscriptionGateSettings {
@@ -100,6 +102,7 @@ export class SubscriptionGate {
         try {
           return { topic: request.topic, subscribed: await this.one(connection, request, held, settled) };
         } catch (error) {
+          if (error instanceof RefusalError) this.dependencies.onRefused?.(connection, request.topic, error);
           return { topic: request.topic, error };
         } finally {
           settled();

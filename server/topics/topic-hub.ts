@@ -4,11 +4,17 @@ import type { Supervisor } from '../supervision/supervisor.js';
 import type { Log } from '../logging/log.js';
 import type { ChangeCount } from '../primitives/change-count.js';
 import type { Clock, Timer } from '../primitives/clock.js';
+import type { DeliveryRecord } from '../tracing/delivery-record.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Audience, Subscriber } from '../fanout/subscriber.js';
 import type { Batch, Broker, BrokerListener, BrokerState, LogEnd, AppendReceipt } from '../log/broker.js';
-import { ActiveTopic, type AckCollector, type OutboxOverflow } from '../fanout/active-topic.js';
+import {
+  ActiveTopic,
+  type AckCollector,
+  type OutboxOverflow,
+  type SubscriptionState,
+} from '../fanout/active-topic.js';
 import { newDeliveryCounts } from '../fanout/delivery-counts.js';
 import { LogFeed, type Feed, type FeedSink, type GapSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
@@ -37,6 +43,8 @@ interface TopicHubDependencies {
   /** Changes of what decides who may publish. */
   readonly changes: Pick<ChangeCount, 'value'>;
   readonly tracer: DeliveryTracer;
+  /** Remembers what happened to subscribers. */
+  readonly record?: DeliveryRecord | undefined;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -144,6 +152,18 @@ export class TopicHub implements Topics, BrokerListener {
       if (activation?.feed.isOpen) positions.set(topic, activation.topic.positionOf(connection.id));
     }
     return positions;
+  }
+
+  /** How far a subscriber is; undefined: it is not subscribed. Its position is undefined while the log has not been reached. */
+  subscriptionOf(
+    { id }: Pick<Connection, 'id'>,
+    topic: string,
+  ): (Omit<SubscriptionState, 'reached'> & { readonly reached: Position | undefined }) | undefined {
+    if (this.dependencies.audience.members(topic)?.has(id) !== true) return undefined;
+    const activation = this.active.get(topic);
+    if (activation === undefined) return { start: undefined, reached: undefined, state: 'live' };
+    const state = activation.topic.subscription(id);
+    return activation.feed.isOpen ? state : { ...state, reached: undefined };
   }
 
   *subscribers(topic: string): Iterable<Subscriber> {
@@ -288,7 +308,7 @@ export class TopicHub implements Topics, BrokerListener {
   private activate(topic: string): Activation {
     const known = this.active.get(topic);
     if (known !== undefined) return known;
-    const { audience, broker, log, acks, onDelivered, tracer, clock } = this.dependencies;
+    const { audience, broker, log, acks, onDelivered, tracer, record, clock } = this.dependencies;
     const { settings } = this;
     const activeTopic = new ActiveTopic(
       {
@@ -298,6 +318,7 @@ export class TopicHub implements Topics, BrokerListener {
         acks,
         onDelivered,
         tracer,
+        record,
         clock,
         log,
         schedule: this.flusher.schedule,

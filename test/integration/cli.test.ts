@@ -72,6 +72,16 @@ describe('[CLI] rtc with a service', function () {
     await json('profile list');
   });
 
+  it('prints JSON that its schema describes, of a backup and a restore', async () => {
+    const file = join(mkdtempSync(join(scratch, 'sessions-')), 'sessions.json');
+    const token = tokenOf('olga', { roles: ['admin'] });
+    for (const name of ['backup', 'restore']) {
+      const result = await rtc(['sessions', name, file, '--url', replica.url, '--token', token, '--json']);
+      assert.equal(result.code, 0, result.stderr);
+      validJson(`rtc sessions ${name}`, result);
+    }
+  });
+
   it('prints errors as JSON too, with a code, and says what to do', async () => {
     const refused = await rtc(['topics', '--json'], { ...target, TOKEN: token });
     assert.deepEqual([refused.code, error.exec(refused.stdout)?.[1]], [1, 'forbidden']);
@@ -185,8 +195,10 @@ describe('[CLI] rtc with a service', function () {
 
   it('keeps profiles that only their user can read, and sends a token only to its own service', async () => {
     const config = { XDG_CONFIG_HOME: mkdtempSync(join(scratch, 'profiles-')), JWT_SECRET: '' };
-    const added = await rtc(['profile', 'add', 'prod', replica.url, '--token', '-'], config, `${admin}\n`);
+    const add = ['profile', 'add', 'prod', replica.url, '--token', '-', '--json'];
+    const added = await rtc(add, config, `${admin}\n`);
     assert.equal(added.code, 0, added.stderr);
+    validJson('rtc profile add', added);
     const file = join(config.XDG_CONFIG_HOME, 'rtc', 'profiles.json');
     assert.equal(statSync(file).mode & 0o777, 0o600);
     assert.equal((await rtc(['topics'], config)).code, 0);
@@ -257,6 +269,11 @@ describe('[CLI] rtc with a service', function () {
       user_rps: 0,
     });
     assert.equal((await rtc(['emergency', 'rates'], olga)).code, 2);
+    const limited = await emergency('limit', 'mal lory', '--rps', '5', '--for', '10m', '--reason', 'flood');
+    assert.equal(limited['switched']['user_limit:mal lory']['reason'], 'flood');
+    assert.deepEqual((await emergency('unlimit', 'mal lory'))['switched'], {});
+    assert.equal((await rtc(['emergency', 'unlimit', 'mal lory'], olga)).code, 1);
+    assert.equal((await rtc(['emergency', 'limit', 'mal lory'], olga)).code, 2);
     assert.equal((await emergency('disconnect', 'nobody'))['disconnected'], 0);
     assert.equal((await emergency('notify', 'hello', '--level', 'warning'))['notified'], 0);
     assert.equal((await emergency('status'))['mode'], 'normal');

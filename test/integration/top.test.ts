@@ -43,7 +43,7 @@ describe('[CLI] rtc top', function () {
       for (let n = 0; n < 10; n++) flooder.emit('publish', { topic: 'orders', payload: n });
     }, 20);
     await until(
-      () => /mallory +\d+ %/.test(screen()) && /^orders +[1-9]\d\d/m.test(screen()),
+      () => /^mallory +[1-9]\d\d/m.test(screen()) && /^orders +[1-9]\d\d/m.test(screen()),
       'it shows the flood',
       15_000,
     );
@@ -58,11 +58,8 @@ describe('[CLI] rtc top', function () {
   it('prints the same figures as JSON, and needs a terminal otherwise', async () => {
     const result = await rtc(['top', '--json', '--count', '1', '--url', replica.url]);
     assert.equal(result.code, 0, result.stderr);
-    const [view] = validJson<{ connections: number; traced: { users: { name: string }[] } }>(
-      'rtc top',
-      result,
-    );
-    assert.deepEqual([view!.connections, view!.traced.users[0]?.name], [2, 'mallory']);
+    const [view] = validJson<{ connections: number; users: { name: string }[] }>('rtc top', result);
+    assert.deepEqual([view!.connections, view!.users[0]?.name], [2, 'mallory']);
     assert.equal((await rtc(['top', '--url', replica.url])).code, 2);
   });
 });

@@ -9,6 +9,7 @@ import { LogBlocks } from '../../server/fanout/log-blocks.js';
 import { SendBufferBudget, type OutboxSettings } from '../../server/fanout/outbox.js';
 import type { Audience } from '../../server/fanout/subscriber.js';
 import type { Wire } from '../../server/protocol/connection.js';
+import { DeliveryRecord } from '../../server/tracing/delivery-record.js';
 import type { DeliveryTracer } from '../../server/tracing/message-tracer.js';
 import { epochAt, isPositionIn } from '../../server/log/lineage.js';
 import { FakeClock } from './fake-clock.js';
@@ -39,6 +40,7 @@ export class FanOutHarness {
   readonly clock = new FakeClock();
   readonly budget: SendBufferBudget;
   readonly counts = newDeliveryCounts();
+  readonly record = new DeliveryRecord({ now: () => this.clock.wallTime() });
   readonly topics = new Map<string, HarnessTopic>();
   readonly subscribers = new Map<string, FakeSubscriber>();
   private readonly rooms = new Map<string, Set<string>>();
@@ -63,6 +65,7 @@ export class FanOutHarness {
         acks: { expectAcks() {}, nextAckId: () => 1 },
         onDelivered: () => {},
         tracer: noTrace,
+        record: this.record,
         clock,
         log: silentLog,
         schedule: flusher.schedule,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { inboxOf } from '../../direct/inbox-name.js';
 import type { Broker } from '../../log/broker.js';
-import { directEntry, entryToMessage, senderOf } from '../../log/entry.js';
+import { directEntry, entryToMessage, senderOf, timestampOf } from '../../log/entry.js';
 import { epochAt } from '../../log/lineage.js';
 import { userIdField } from '../../protocol/request-fields.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
@@ -48,6 +48,20 @@ export function inboxRoutes({ broker }: InboxRouteDependencies): readonly AdminR
       },
     }),
     adminRoute({
+      method: 'get',
+      path: '/users/:id/inbox/size',
+      role: 'viewer',
+      summary: 'How many direct messages wait for a user, their bytes, and since when the oldest does.',
+      params: userParam,
+      answer: z.object({
+        user_id: z.string(),
+        messages: z.int(),
+        bytes: z.int(),
+        oldest_at: z.number().nullable().describe('Milliseconds since 1970; null: there are none.'),
+      }),
+      run: async ({ params }) => ({ user_id: params.id, ...(await sizeOf(broker, inboxOf(params.id))) }),
+    }),
+    adminRoute({
       method: 'delete',
       path: '/users/:id/inbox',
       role: 'admin',
@@ -69,18 +83,37 @@ export function inboxRoutes({ broker }: InboxRouteDependencies): readonly AdminR
   ];
 }
 
+/** Reads an inbox, which is bounded, page by page. */
+async function sizeOf(
+  broker: Broker,
+  inbox: string,
+): Promise<{ messages: number; bytes: number; oldest_at: number | null }> {
+  const size = { messages: 0, bytes: 0, oldest_at: null as number | null };
+  for (let after = 0; ;) {
+    const { entries, truncated } = await broker.read(inbox, after, pageSize);
+    for (const { entry } of entries) {
+      size.messages++;
+      size.bytes += entry.length;
+      size.oldest_at ??= timestampOf(entry);
+    }
+    const last = entries.at(-1);
+    if (last === undefined || (entries.length < pageSize && !truncated)) return size;
+    after = last.sequence;
+  }
+}
+
 /** Removes the messages of one sender. */
 async function removeOf(broker: Broker, inbox: string, sender: string): Promise<number> {
   let removed = 0;
   for (let after = 0; ;) {
-    const { entries } = await broker.read(inbox, after, pageSize);
+    const { entries, truncated } = await broker.read(inbox, after, pageSize);
     const found = entries.filter(({ entry }) => senderOf(entry) === sender);
     removed += await broker.remove(
       inbox,
       found.map(({ sequence }) => sequence),
     );
     const last = entries.at(-1);
-    if (last === undefined || entries.length < pageSize) return removed;
+    if (last === undefined || (entries.length < pageSize && !truncated)) return removed;
     after = last.sequence;
   }
 }

@@ -41,6 +41,7 @@ export function doctorCommand(): Command {
         'keep a connection idle for this time, to find a proxy that closes it',
       ).argParser(readTime),
     )
+    .option('--redis <url>', 'also look at Redis itself: "$REDIS_URL"')
     .option('--save <file>', 'write what was seen to a file, without tokens')
     .option('--from <file>', 'judge what --save has written, without a service')
     .addOption(

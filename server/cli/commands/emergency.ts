@@ -1,5 +1,5 @@
 import { Argument, Command, Option } from 'commander';
-import { readNumber } from '../arguments.js';
+import { readCount, readNumber, readTime } from '../arguments.js';
 import { usageError } from '../cli-error.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
 import { ServiceClient, type ServiceRequest } from '../target/service-client.js';
@@ -64,6 +64,27 @@ export function emergencyCommand(): Command {
     .option('--reset', 'return to the rates of the settings')
     .action((options: SwitchOptions & { connectionRps?: number; userRps?: number; reset?: true }) =>
       change(command, options, () => ratesRequest(options)),
+    );
+  switching(command.command('limit'))
+    .description('limit the commands of one user for a time; it ends by itself')
+    .argument('<user>', 'id of the user')
+    .addOption(new Option('--rps <n>', 'commands per second').makeOptionMandatory().argParser(readCount))
+    .addOption(new Option('--for <time>', 'how long: 10m, 2h').default(3_600_000, '1h').argParser(readTime))
+    .action((user: string, { rps, for: forMs, ...options }: SwitchOptions & { rps: number; for: number }) =>
+      change(command, options, () => ({
+        path: `/users/${encodeURIComponent(user)}/limit`,
+        method: 'PUT',
+        body: { commands_per_sec: rps, for_secs: Math.max(1, Math.round(forMs / 1000)) },
+      })),
+    );
+  switching(command.command('unlimit'))
+    .description('end the limit of one user before its time')
+    .argument('<user>', 'id of the user')
+    .action((user: string, options: SwitchOptions) =>
+      change(command, options, () => ({
+        path: `/users/${encodeURIComponent(user)}/limit`,
+        method: 'DELETE',
+      })),
     );
   withTarget(command.command('notify'), 'operator')
     .description('send a notice to all clients, to users, or to the subscribers of a topic')

@@ -16,7 +16,10 @@ interface AddOptions extends OutputOptions {
 export function profileCommand(): Command {
   const command = new Command('profile')
     .description('keep addresses and tokens of services under names')
-    .addHelpText('after', `\nThe profiles are in ${profilesPath()}, which only you can read.`);
+    .addHelpText(
+      'after',
+      `\nThe profiles are in ${profilesPath() ?? '~/.config/rtc/profiles.json'}, which only you can read.`,
+    );
   withOutput(command.command('list', { isDefault: true }))
     .description('list the profiles; * is the one in use')
     .action((options: OutputOptions) =>

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { text as textOf } from 'node:stream/consumers';
 import { Command, Option } from 'commander';
 import { payloadOf, readTime } from '../arguments.js';
-import { CliError } from '../cli-error.js';
+import { CliError, strangeAnswerError } from '../cli-error.js';
 import { exitCodes } from '../exit-codes.js';
 import { runWithService, withTarget, type ServiceContext, type ServiceOptions } from '../run-command.js';
 import { ServiceClient } from '../target/service-client.js';
@@ -96,7 +96,7 @@ function sending(command: Command): Command {
     .option('--trace', 'trace it: see rtc trace');
 }
 
-async function send<Answer>(
+async function send<Answer extends { readonly id: string; readonly sequence: number }>(
   path: string,
   to: object,
   given: string | undefined,
@@ -108,7 +108,7 @@ async function send<Answer>(
   const payload = text ? written : payloadOf(written);
   const client = new ServiceClient(target, { timeoutMs: timeoutMs + (confirmTimeout ?? 0) });
   try {
-    return await client.ask<Answer>(path, {
+    const answer = await client.ask<Answer>(path, {
       method: 'POST',
       body: {
         ...to,
@@ -119,6 +119,10 @@ async function send<Answer>(
       },
       headers: { 'idempotency-key': `"${key}"` },
     });
+    // Only the service can say that it is stored.
+    if (typeof answer.id !== 'string' || typeof answer.sequence !== 'number')
+      throw strangeAnswerError(target.url, 'there is no position');
+    return answer;
   } catch (error) {
     // It may have been stored.
     if (error instanceof CliError && ['unreachable', 'outcome_unknown', 'timeout'].includes(error.code))

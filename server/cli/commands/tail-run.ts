@@ -1,5 +1,5 @@
 import WebSocket from 'ws';
-import { CliError, unreachableError, usageError } from '../cli-error.js';
+import { CliError, strangeAnswerError, unreachableError, usageError } from '../cli-error.js';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
 import type { ServiceContext } from '../run-command.js';
@@ -26,6 +26,9 @@ interface Frame {
   readonly data: Record<string, unknown>;
   readonly id?: unknown;
 }
+
+/** Characters of a refusal that are read. */
+const refusalMax = 10_000;
 
 const subscribeId = 'subscribe';
 /** Between two attempts to connect again. */
@@ -110,17 +113,27 @@ class Tail {
     let problem = 'the service closed the connection';
     webSocket.on('open', () => this.subscribe(webSocket));
     webSocket.on('message', (data: Buffer) => {
-      if (this.webSocket === webSocket) this.received(webSocket, JSON.parse(data.toString()) as Frame);
+      if (this.webSocket !== webSocket) return;
+      try {
+        this.received(webSocket, JSON.parse(data.toString()) as Frame);
+      } catch (error) {
+        this.fail(strangeAnswerError(target.url, (error as Error).message));
+      }
     });
     webSocket.on('error', (error) => (problem = reasonOf(error, timeoutMs)));
     webSocket.on('unexpected-response', (request, response) => {
       let body = '';
       response.setEncoding('utf8');
-      response.on('data', (text: string) => (body += text));
-      response.on('end', () => {
+      response.on('error', () => {});
+      const refused = () => {
         request.destroy();
         this.refused(response.statusCode ?? 0, body);
+      };
+      response.on('data', (text: string) => {
+        body += text;
+        if (body.length > refusalMax) refused();
       });
+      response.on('end', refused);
     });
     webSocket.on('close', (code, reason) => {
       if (this.webSocket !== webSocket) return;

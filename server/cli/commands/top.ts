@@ -9,10 +9,7 @@ export function topCommand(): Command {
     .description('show live what the service does: rates, replicas, the busiest topics, and who sends')
     .addOption(new Option('--interval <time>', 'between two looks').default(1000, '1s').argParser(readTime))
     .addOption(new Option('-n, --count <n>', 'end after this many looks').argParser(readCount))
-    .addHelpText(
-      'after',
-      '\nq or Ctrl-C quits. Who sends is taken from the messages that are traced: see tracing.sample_per_sec.',
-    );
+    .addHelpText('after', '\nq or Ctrl-C quits.');
   return withTarget(command, 'operator').action((options: ServiceOptions & TopOptions) =>
     runWithService(command, options, 'operator', async (context) => {
       const { top } = await import('../top/top-run.js');

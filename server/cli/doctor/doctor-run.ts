@@ -17,6 +17,8 @@ export interface DoctorOptions {
   /** Wait so long until it is well, in milliseconds. */
   readonly wait?: number;
   readonly idle?: number;
+  /** Address of Redis, to look at it directly. */
+  readonly redis?: string;
   readonly save?: string;
   readonly from?: string;
   readonly format: 'text' | 'nagios' | 'prometheus';
@@ -48,7 +50,7 @@ export async function doctor(
       ? await look(options, await targets(), terminal)
       : await readBundle(options.from);
   if (options.save !== undefined) await writeAtomically(options.save, [`${JSON.stringify(seen, null, 2)}\n`]);
-  const report = reportOf(judge(seen, options), seen);
+  const report = reportOf(judged(seen, options), seen);
   terminal.result(report, () =>
     options.format === 'nagios'
       ? nagiosLine(report)
@@ -57,6 +59,15 @@ export async function doctor(
         : reportText(report, terminal.paint),
   );
   return doctorExit[report.verdict];
+}
+
+function judged(seen: Observations, options: DoctorOptions): ReturnType<typeof judge> {
+  try {
+    return judge(seen, options);
+  } catch (error) {
+    if (options.from === undefined) throw error;
+    throw notABundle(options.from);
+  }
 }
 
 /** Looks again until all is well, or the time is over. */
@@ -71,6 +82,7 @@ async function look(
       ...targets,
       replicas: options.replica,
       idleMs: options.idle,
+      redis: options.redis,
       onStep: (step) => {
         if (process.stderr.isTTY) terminal.note(`looking at ${step} …`);
       },
@@ -82,7 +94,16 @@ async function look(
 }
 
 async function readBundle(file: string): Promise<Observations> {
-  const seen = JSON.parse(await readFile(file, 'utf8')) as Partial<Observations>;
-  if (seen.format !== 1) throw new Error(`${file} was not written by rtc doctor --save of this version`);
-  return seen as Observations;
+  const text = await readFile(file, 'utf8');
+  try {
+    const seen = JSON.parse(text) as Partial<Observations> | null;
+    if (seen?.format === 1) return seen as Observations;
+  } catch {
+    // It is no JSON.
+  }
+  throw notABundle(file);
+}
+
+function notABundle(file: string): Error {
+  return new Error(`${file} was not written by rtc doctor --save of this version`);
 }

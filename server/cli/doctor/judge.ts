@@ -1,12 +1,7 @@
 import { addressChecks, clockChecks, tokenChecks } from './checks/access-checks.js';
 import { messageChecks, proxyChecks } from './checks/path-checks.js';
-import {
-  actorChecks,
-  capacityChecks,
-  redisChecks,
-  replicaChecks,
-  switchChecks,
-} from './checks/state-checks.js';
+import { redisChecks } from './checks/redis-checks.js';
+import { actorChecks, capacityChecks, replicaChecks, switchChecks } from './checks/state-checks.js';
 import { groups, type Check, type DoctorCode } from './codes.js';
 import type { Observations } from './observations.js';
 

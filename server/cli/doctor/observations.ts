@@ -45,6 +45,17 @@ export interface MetricsObservation {
   readonly actors: { readonly stopped: number };
   readonly outboxes: { readonly slow: number };
   readonly event_loop_lag_ms: { readonly recent_p99: number };
+  /** Releases before this one do not say. Null: the system does not. */
+  /** Releases before this one do not say the limits. */
+  readonly memory?:
+    | {
+        readonly rss_bytes: number;
+        readonly heap_used_bytes: number;
+        readonly heap_limit_bytes?: number | undefined;
+        readonly limit_bytes?: number | undefined;
+      }
+    | undefined;
+  readonly file_descriptors?: { readonly open: number | null; readonly limit: number | null } | undefined;
   readonly redis: {
     readonly memory: {
       readonly policy: string;
@@ -73,6 +84,8 @@ export interface AdminObservation {
   readonly alerts: readonly AlertObservation[] | null;
   readonly rates_switched_by: string | null;
   readonly frozen: readonly string[] | null;
+  /** The longest mailbox; undefined: not looked at, by a release before this one. */
+  readonly longest_mailbox?: { readonly actor_id: string; readonly mailbox_size: number } | null;
 }
 
 export interface StoppedActor {
@@ -94,6 +107,7 @@ export interface SettingsObservation {
   readonly max_message_bytes: number;
   readonly heartbeat_interval_secs: number;
   readonly leeway_secs: number;
+  readonly mailbox_capacity?: number;
 }
 
 /** What the answer to an upgrade of `/ws` was. */
@@ -127,6 +141,8 @@ export interface IdleObservation {
   readonly asked_ms: number;
   /** Null: it was still open. */
   readonly closed_after_ms: number | null;
+  /** Heartbeats that came meanwhile. */
+  readonly heartbeats?: number;
 }
 
 /** A replica that `--replica` names. */
@@ -136,6 +152,24 @@ export interface ReplicaObservation {
   readonly version: string | null;
   /** Settings that differ from those of the first. */
   readonly differences: readonly string[];
+}
+
+/** A Redis that was looked at directly. */
+export interface RedisObservation {
+  /** Without user and password. */
+  readonly address: string;
+  /** Why it was not reached; null: it was. */
+  readonly problem: string | null;
+  readonly ping_ms: { readonly median: number; readonly worst: number } | null;
+  readonly version: string | null;
+  /** What does not suit the service. */
+  readonly advice: readonly { readonly kind: string; readonly problem: string; readonly remedy: string }[];
+  /** Of `INFO`. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** `maxmemory-policy`; null: it is not shown. */
+  readonly policy: string | null;
+  /** Commands of the service that this user of Redis may not send. */
+  readonly denied: readonly string[];
 }
 
 /** Everything that `rtc doctor` has looked at. It can be stored, and judged elsewhere. */
@@ -155,4 +189,12 @@ export interface Observations {
   readonly probe: ProbeObservation | null;
   readonly idle: IdleObservation | null;
   readonly replicas: readonly ReplicaObservation[];
+  /** Of `--redis`; null or undefined: not looked at. */
+  readonly redis?: RedisObservation | null;
+}
+
+/** The metrics of all replicas, or of the one that was asked. */
+export function metricsOf({ admin, metrics }: Observations): readonly MetricsObservation[] {
+  const replicas = admin?.replicas ?? [];
+  return replicas.length > 0 ? replicas : metrics === null ? [] : [metrics];
 }

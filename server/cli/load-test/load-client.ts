@@ -69,7 +69,14 @@ export class LoadClient {
       const timer = setTimeout(() => reject(new Error('timeout')), timeoutMs);
       timer.unref();
     });
-    webSocket.on('message', (data: Buffer) => client.onText(data.toString(), token));
+    webSocket.on('message', (data: Buffer) => {
+      try {
+        client.onText(data.toString(), token);
+      } catch {
+        client.subscribed?.reject(new Error('bad_answer'));
+        webSocket.terminate();
+      }
+    });
     webSocket.on('error', (error) => client.subscribed?.reject(error));
     webSocket.on('close', (code) => {
       client.subscribed?.reject(new Error(`closed with ${code}`));

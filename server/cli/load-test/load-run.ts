@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createHistogram } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { writeAtomically } from '../atomic-file.js';
+import { cannotWrite } from '../cli-error.js';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import type { ServiceContext } from '../run-command.js';
 import type { LoadTransport } from './load-client.js';
@@ -35,6 +36,7 @@ export async function loadTest(
   tokenFor: (index: number) => string,
   { target, terminal, timeoutMs }: ServiceContext,
 ): Promise<ExitCode> {
+  if (options.report !== undefined) await write(options.report, '');
   const topics = options.topics ?? Math.ceil(options.connections / options.subscribersPerTopic);
   const workers = Math.min(options.workers, topics);
   const rampMs = options.ramp ?? Math.ceil((options.connections / rampPerSec) * 1000);
@@ -82,10 +84,15 @@ export async function loadTest(
     maxErrors: options.maxErrors,
   };
   const result: LoadResult = { ...measured, failed: crossed(measured, thresholds) };
-  if (options.report !== undefined) await writeAtomically(options.report, [reportPage(result)]);
+  if (options.report !== undefined) await write(options.report, reportPage(result));
   terminal.result(result, () => inWords(result));
   for (const problem of result.failed) terminal.note(`failed: ${problem}`);
   return result.failed.length === 0 ? exitCodes.done : exitCodes.failed;
+}
+
+/** Also before the test: afterwards it would be too late to say that it cannot. */
+function write(file: string, text: string): Promise<void> {
+  return writeAtomically(file, [text]).catch((error: unknown) => cannotWrite(file, error));
 }
 
 /** What all workers have counted. */

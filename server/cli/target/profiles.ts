@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { writeAtomically } from '../atomic-file.js';
-import { usageError } from '../cli-error.js';
+import { cannotWrite, usageError } from '../cli-error.js';
 
 /** A service, with the tokens for it, under a name. */
 export interface Profile {
@@ -18,18 +18,35 @@ export interface Profiles {
   readonly profiles: Readonly<Record<string, Profile>>;
 }
 
-/** `~/.config/rtc/profiles.json`, or below `XDG_CONFIG_HOME`. */
-export function profilesPath(environment: NodeJS.ProcessEnv = process.env): string {
-  return join(environment['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'rtc', 'profiles.json');
+/**
+ * `~/.config/rtc/profiles.json`, or below `XDG_CONFIG_HOME`. Undefined: there is no home directory. A path that is not absolute does not count:
+ * nobody else's directory decides where tokens go.
+ */
+export function profilesPath(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const configured = environment['XDG_CONFIG_HOME'];
+  if (configured !== undefined && isAbsolute(configured)) return join(configured, 'rtc', 'profiles.json');
+  const home = homeOf();
+  return home === undefined ? undefined : join(home, '.config', 'rtc', 'profiles.json');
+}
+
+function homeOf(): string | undefined {
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? home : undefined;
+  } catch {
+    // The user has none, as in some containers.
+    return undefined;
+  }
 }
 
 /** No file is no profiles. @throws CliError if the file cannot be used */
 export function readProfiles(path = profilesPath()): Profiles {
   let text: string;
+  if (path === undefined) return { profiles: {} };
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { profiles: {} };
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return { profiles: {} };
     throw usageError(`${path} cannot be read: ${(error as Error).message}`);
   }
   try {
@@ -41,8 +58,14 @@ export function readProfiles(path = profilesPath()): Profiles {
 
 /** Tokens are secrets: only the user may read the file. */
 export async function writeProfiles(profiles: Profiles, path = profilesPath()): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  await writeAtomically(path, [`${JSON.stringify(profiles, null, 2)}\n`]);
+  if (path === undefined)
+    throw usageError('there is no home directory for profiles', 'set XDG_CONFIG_HOME, or RTC and TOKEN');
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    await writeAtomically(path, [`${JSON.stringify(profiles, null, 2)}\n`]);
+  } catch (error) {
+    cannotWrite(path, error);
+  }
 }
 
 function checked(value: unknown): Profiles {

@@ -1,5 +1,5 @@
 import { exitCodes } from '../exit-codes.js';
-import { CliError, unreachableError, usageError } from '../cli-error.js';
+import { CliError, strangeAnswerError, unreachableError, usageError } from '../cli-error.js';
 import type { Target } from './target.js';
 
 /** A request to a service. */
@@ -10,6 +10,9 @@ export interface ServiceRequest {
   readonly body?: object;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** No answer to a command is larger. */
+const answerLimitBytes = 64 * 1024 * 1024;
 
 /** The HTTP side of a service: `/api`, `/admin`, `/health` and `/metrics`. */
 export class ServiceClient {
@@ -58,8 +61,9 @@ export class ServiceClient {
   private async read(response: Response): Promise<unknown> {
     let text: string;
     try {
-      text = await response.text();
+      text = await textOf(response, answerLimitBytes);
     } catch (error) {
+      if (error instanceof RangeError) throw strangeAnswerError(this.target.url, error.message);
       throw unreachableError(
         `${this.target.url} ended its answer: ${reasonOf(error, this.settings.timeoutMs)}`,
       );
@@ -77,6 +81,18 @@ export class ServiceClient {
   }
 }
 
+/** @throws RangeError if there is more than the limit */
+async function textOf(response: Response, limitBytes: number): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of response.body ?? []) {
+    bytes += part.length;
+    if (bytes > limitBytes) throw new RangeError(`more than ${limitBytes} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
+}
+
 /** Why a connection failed, in words. */
 export function reasonOf(error: unknown, timeoutMs: number): string {
   if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'))
@@ -87,12 +103,23 @@ export function reasonOf(error: unknown, timeoutMs: number): string {
 }
 
 function refusalOf(status: number, body: unknown, { tokenSource }: Target): CliError {
-  const { code = `http_${status}`, message = 'no reason is given' } =
-    (body as { error?: { code?: string; message?: string } } | null)?.error ?? {};
+  const { code, message } = errorOf(body, status);
   const remedies: Record<string, string> = {
     unauthorized: `the token is from ${tokenSource}; rtc token inspect says what is wrong with it`,
     token_expired: `the token is from ${tokenSource}; get a new one`,
     forbidden: 'a token with a role that may do this; rtc token inspect shows the roles of this one',
   };
   return new CliError(`refused: ${code}: ${message}`, exitCodes.failed, code, remedies[code]);
+}
+
+/** The error of an answer, if it has the form of one. */
+export function errorOf(body: unknown, status: number): { readonly code: string; readonly message: string } {
+  const { code, message } = ((body as { error?: unknown } | null | undefined)?.error ?? {}) as {
+    readonly code?: unknown;
+    readonly message?: unknown;
+  };
+  return {
+    code: typeof code === 'string' ? code : `http_${status}`,
+    message: typeof message === 'string' ? message : 'no reason is given',
+  };
 }

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { usageError } from '../cli-error.js';
+import { CliError, usageError } from '../cli-error.js';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import type { ServiceContext } from '../run-command.js';
 import { ServiceClient } from '../target/service-client.js';
+import { printable } from '../text-table.js';
 import { topLines } from './top-screen.js';
-import { topView, type TopSample, type TopView } from './top-view.js';
+import { topView, type TopSample, type TopTalker, type TopView } from './top-view.js';
 
 /** Options of `rtc top`. */
 export interface TopOptions {
@@ -28,6 +29,9 @@ export async function top(options: TopOptions, context: ServiceContext): Promise
     throw usageError('rtc top needs a terminal', 'rtc top --json --count 1 prints the same figures');
   const stop = new AbortController();
   const quit = () => stop.abort();
+  const stopped = new Promise<undefined>((resolve) =>
+    stop.signal.addEventListener('abort', () => resolve(undefined)),
+  );
   const onKey = (keys: Buffer) => {
     if (/[q\u0003]/.test(keys.toString())) quit();
   };
@@ -49,7 +53,16 @@ export async function top(options: TopOptions, context: ServiceContext): Promise
     for (let looks = 0; looks < (options.count ?? Infinity) && !stop.signal.aborted; looks++) {
       await sleep(options.interval, undefined, { signal: stop.signal }).catch(() => {});
       if (stop.signal.aborted) break;
-      const now = await sample(client);
+      const now = await Promise.race([sample(client), stopped]).catch((error: unknown) => {
+        // A replica that restarts is what one looks at this for.
+        if (!isScreen || !(error instanceof CliError)) throw error;
+        return error;
+      });
+      if (now === undefined) break;
+      if (now instanceof CliError) {
+        stdout.write(`${escape}H${printable(now.message).slice(0, stdout.columns ?? 80)}${escape}K`);
+        continue;
+      }
       const view = topView(before, now);
       before = now;
       if (isScreen) show(view);
@@ -67,16 +80,20 @@ export async function top(options: TopOptions, context: ServiceContext): Promise
 }
 
 async function sample(client: ServiceClient): Promise<TopSample> {
-  const [cluster, topics, traces] = await Promise.all([
+  const talkers = (by: string, sort: string) =>
+    client.ask<{ talkers: readonly TopTalker[] }>('/admin/talkers', { query: { by, sort } });
+  const [cluster, topics, users, busy] = await Promise.all([
     client.ask<Pick<TopSample, 'mode' | 'replicas'>>('/admin/cluster'),
     client.ask<Pick<TopSample, 'topics'>>('/admin/topics', { query: { limit: 1000 } }),
-    client.ask<{ messages: TopSample['traced'] }>('/admin/traces', { query: { limit: 200 } }),
+    talkers('user', 'commands'),
+    talkers('topic', 'messages'),
   ]);
   return {
     at: Date.now(),
     mode: cluster.mode,
     replicas: cluster.replicas,
     topics: topics.topics,
-    traced: traces.messages,
+    users: users.talkers,
+    busy: busy.talkers,
   };
 }

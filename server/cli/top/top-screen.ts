@@ -12,7 +12,7 @@ export function topLines(
     paint,
   }: { readonly url: string; readonly columns: number; readonly rows: number; readonly paint: Paint },
 ): string[] {
-  const half = Math.max(20, Math.floor((columns - 2) / 2));
+  const [userWidth, topicWidth] = [Math.max(8, columns - 44), Math.max(8, columns - 24)];
   const name = (text: string, width: number) => {
     const clean = printable(text);
     return (clean.length > width ? `${clean.slice(0, width - 1)}…` : clean).padEnd(width);
@@ -23,7 +23,7 @@ export function topLines(
   const head = [
     paint.bold(
       clipped(
-        `rtc top  ${url}  ${new Date(view.at).toISOString().slice(11, 19)}  mode ${view.mode}   q quits`,
+        `rtc top  ${url}  ${new Date(view.at).toISOString().slice(11, 19)}  mode ${printable(view.mode)}   q quits`,
       ),
     ),
     clipped(
@@ -58,25 +58,26 @@ export function topLines(
     }),
     '',
     paint.bold(
-      clipped(`${'TOPIC'.padEnd(columns - 24)}${'MESSAGES/S'.padStart(12)}${'SUBSCRIBERS'.padStart(12)}`),
+      clipped(`${'TOPIC'.padEnd(topicWidth)}${'MESSAGES/S'.padStart(12)}${'SUBSCRIBERS'.padStart(12)}`),
     ),
     ...view.topics
       .slice(0, 6)
       .map(({ topic, per_sec: perSec, subscribers }) =>
-        clipped(name(topic, columns - 24) + number(perSec, 12) + number(subscribers, 12)),
+        clipped(name(topic, topicWidth) + number(perSec, 12) + number(subscribers, 12)),
       ),
     '',
     paint.bold(
-      clipped(`WHO SENDS, of ${view.traced.messages} messages traced lately`.padEnd(half + 2) + 'WHERE TO'),
+      clipped(
+        `${'USER'.padEnd(userWidth)}${'COMMANDS/S'.padStart(11)}${'MESSAGES/S'.padStart(11)}${'KB/S'.padStart(11)}${'REFUSED/S'.padStart(11)}`,
+      ),
     ),
   ];
-  const { users, topics } = view.traced;
-  const share = (one: { readonly name: string; readonly share: number } | undefined) =>
-    one === undefined
-      ? ''.padEnd(half)
-      : name(one.name, half - 6) + `${Math.round(one.share * 100)} %`.padStart(6);
-  const sent = Array.from({ length: Math.min(6, Math.max(users.length, topics.length)) }, (_, i) =>
-    clipped(`${share(users[i])}  ${share(topics[i])}`),
-  );
+  const sent = view.users.slice(0, 6).map((user) => {
+    const { commands_per_sec: commands, messages_per_sec: messages, refused_per_sec: refused } = user;
+    const figures = [commands, messages, user.bytes_per_sec / 1000, refused];
+    return clipped(
+      name(user.name, userWidth) + figures.map((figure) => number(Math.round(figure), 11)).join(''),
+    );
+  });
   return [...head, ...sent].slice(0, rows);
 }

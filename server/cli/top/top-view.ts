@@ -23,14 +23,19 @@ export interface TopSample {
     readonly subscribers: number;
     readonly position: { readonly epoch: string; readonly sequence: number };
   }[];
-  /** Traced messages, the newest first. */
-  readonly traced: readonly { readonly at: number; readonly user_id: string; readonly topic?: string }[];
+  /** Those with the most commands first. */
+  readonly users: readonly TopTalker[];
+  /** Those with the most messages first, also without subscribers. */
+  readonly busy: readonly TopTalker[];
 }
 
-interface Share {
+/** Who sends, or where to, by the last one or two seconds. */
+export interface TopTalker {
   readonly name: string;
-  /** Of the traced messages, 0 to 1. */
-  readonly share: number;
+  readonly commands_per_sec: number;
+  readonly messages_per_sec: number;
+  readonly bytes_per_sec: number;
+  readonly refused_per_sec: number;
 }
 
 /** What is shown: rates between two looks. */
@@ -51,22 +56,16 @@ export interface TopView {
     readonly lag_ms: number;
     readonly rss_bytes: number;
   }[];
-  /** Those with the most messages first; only topics with subscribers are known. */
+  /** Those with the most messages first. */
   readonly topics: readonly {
     readonly topic: string;
     readonly per_sec: number;
     readonly subscribers: number;
   }[];
-  /** Who sends, and where to, by the messages that were traced lately. */
-  readonly traced: {
-    readonly messages: number;
-    readonly users: readonly Share[];
-    readonly topics: readonly Share[];
-  };
+  /** Those who send the most commands first. */
+  readonly users: readonly TopTalker[];
 }
 
-/** Traced messages of this time are counted. */
-const tracedMs = 5000;
 const shown = 10;
 
 /** Compares two looks. */
@@ -81,8 +80,15 @@ export function topView(before: TopSample, now: TopSample): TopView {
       return sum + rate(from && read(from), read(one));
     }, 0);
   const positions = new Map(before.topics.map(({ topic, position }) => [topic, position]));
-  const newest = Math.max(0, ...now.traced.map(({ at }) => at));
-  const traced = now.traced.filter(({ at }) => at > newest - tracedMs);
+  const known = new Set(now.topics.map(({ topic }) => topic));
+  // Nobody subscribes to these, so no replica knows their position.
+  const unread = now.busy
+    .filter(({ name }) => !known.has(name))
+    .map(({ name, messages_per_sec: perSec }) => ({
+      topic: name,
+      per_sec: Math.round(perSec),
+      subscribers: 0,
+    }));
   return {
     at: now.at,
     mode: now.mode,
@@ -109,21 +115,9 @@ export function topView(before: TopSample, now: TopSample): TopView {
         const isSame = from?.epoch === position.epoch;
         return { topic, per_sec: rate(isSame ? from.sequence : undefined, position.sequence), subscribers };
       })
+      .concat(unread)
       .sort((a, b) => b.per_sec - a.per_sec || b.subscribers - a.subscribers)
       .slice(0, shown),
-    traced: {
-      messages: traced.length,
-      users: sharesOf(traced.map(({ user_id: user }) => user)),
-      topics: sharesOf(traced.flatMap(({ topic }) => topic ?? [])),
-    },
+    users: now.users.slice(0, shown),
   };
-}
-
-function sharesOf(names: readonly string[]): Share[] {
-  const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts]
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, shown)
-    .map(([name, count]) => ({ name, share: Number((count / names.length).toFixed(2)) }));
 }

@@ -38,6 +38,11 @@ export class LeftSessions {
     if (holding.sessions.size === 0) this.holdings.delete(userId);
   }
 
+  /** The ids of the last sessions of a user. */
+  lastOf(userId: string, limit: number): string[] {
+    return [...(this.holdings.get(userId)?.sessions.keys() ?? [])].slice(-limit);
+  }
+
   /** Removes the oldest sessions of a user above the limits, and returns their ids. */
   dropOfUser(userId: string, { userSessions, userBytes }: SessionLimits): string[] {
     const holding = this.holdings.get(userId);

@@ -90,6 +90,10 @@ export class MemorySessionStore implements SessionStore {
     return { written: sessions.length - kept, kept };
   }
 
+  async leftOf(userId: string, limit: number): Promise<readonly StoredSession[]> {
+    return this.left.lastOf(userId, limit).flatMap((id) => this.live(id)?.session ?? []);
+  }
+
   async delete(id: string): Promise<boolean> {
     const known = this.live(id) !== undefined;
     this.remove(id);

@@ -4,6 +4,7 @@ import type { RedisNode, RedisStore } from './redis-store.js';
 
 /** What is told of a Redis, and what mends it. */
 export interface Advice {
+  readonly kind: 'version' | 'persistence' | 'replication' | 'buffers';
   readonly problem: string;
   readonly remedy: string;
 }
@@ -58,16 +59,19 @@ export function adviceFor(info: string, settings: ReadonlyMap<string, string>): 
   const [major, minor = 0] = version.split('.').map(Number);
   if (major !== undefined && major > 0 && (major < oldest[0] || (major === oldest[0] && minor < oldest[1])))
     advice.push({
+      kind: 'version',
       problem: `Redis ${version} is too old: it lacks commands that the service sends`,
       remedy: `run Redis ${oldest.join('.')} or later`,
     });
   if (settings.get('save') === '' && settings.get('appendonly') === 'no')
     advice.push({
+      kind: 'persistence',
       problem: 'Redis keeps nothing on disk: when it restarts, messages, sessions and revocations are lost',
       remedy: 'set appendonly yes in the configuration of Redis',
     });
   if (Number(field('connected_slaves') ?? 0) > 0 && settings.get('min-replicas-to-write') === '0')
     advice.push({
+      kind: 'replication',
       problem:
         'Redis has replicas, but writes without them: a primary that is cut off goes on acknowledging messages that a failover loses',
       remedy:
@@ -76,6 +80,7 @@ export function adviceFor(info: string, settings: ReadonlyMap<string, string>): 
   const pubSub = /\bpubsub (\d+) (\d+) (\d+)/.exec(settings.get('client-output-buffer-limit') ?? '');
   if (pubSub !== null && isBelowUsual(pubSub.slice(1).map(Number)))
     advice.push({
+      kind: 'buffers',
       problem:
         'Redis closes subscriptions with few unread bytes: at bursts, replicas of the service lose their connection',
       remedy: 'set client-output-buffer-limit pubsub 32mb 8mb 60, or more, in the configuration of Redis',

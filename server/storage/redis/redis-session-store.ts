@@ -139,6 +139,15 @@ export class RedisSessionStore implements SessionStore {
     return (await this.read([id])).sessions[0];
   }
 
+  async leftOf(userId: string, limit: number): Promise<readonly StoredSession[]> {
+    const ids = await this.call<string[]>(['ZRANGE', this.indexOf(userId), String(-limit), '-1']);
+    const { sessions } = await this.read(ids);
+    // One may have been resumed, or belong to somebody else since a restore.
+    return sessions.filter(
+      ({ user_id: owner, ...session }) => owner === userId && leaseOf(session).owner === null,
+    );
+  }
+
   async delete(id: string): Promise<boolean> {
     const session = await this.get(id);
     const deleted = await this.call<number>(['DEL', this.keyOf(id)]);
@@ -269,8 +278,12 @@ export class RedisSessionStore implements SessionStore {
 
   /** The keys of a session in the scripts. */
   private keysOf({ id, user_id: userId }: StoredSession): [session: string, index: string, sizes: string] {
-    const index = `${this.settings.keyPrefix}:sessions:{${userId}}`;
+    const index = this.indexOf(userId);
     return [this.keyOf(id), index, `${index}:bytes`];
+  }
+
+  private indexOf(userId: string): string {
+    return `${this.settings.keyPrefix}:sessions:{${userId}}`;
   }
 
   /**

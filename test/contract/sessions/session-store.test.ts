@@ -106,6 +106,20 @@ for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
       assert.equal(await short.delete('a'), false);
     });
 
+    it('finds the last sessions of a user whose clients are not connected, and no others', async () => {
+      for (const id of ['one', 'two', 'three']) await put(store, session(id));
+      await put(store, session('connected'), true);
+      await put(store, session('others', { user_id: 'bob' }));
+      const idsOf = async (limit: number) => (await store.leftOf('ann', limit)).map(({ id }) => id).sort();
+      assert.deepEqual(await idsOf(10), ['one', 'three', 'two']);
+      assert.deepEqual(await idsOf(2), ['three', 'two']);
+      assert.deepEqual((await store.leftOf('ann', 1))[0]?.topics, session('three').topics);
+      await put(store, session('three'), true);
+      await store.delete('two');
+      assert.deepEqual(await idsOf(10), ['one']);
+      assert.deepEqual(await store.leftOf('nobody', 10), []);
+    });
+
     it('deletes sessions', async () => {
       await put(store, session('a'));
       assert.deepEqual([await store.delete('a'), await store.delete('a')], [true, false]);

@@ -8,6 +8,7 @@ const page = readFileSync(join(root, 'docs', 'troubleshooting.md'), 'utf8');
 const sources = [
   'token-findings.ts',
   'doctor/checks/access-checks.ts',
+  'doctor/checks/redis-checks.ts',
   'doctor/checks/state-checks.ts',
   'doctor/checks/path-checks.ts',
 ]

@@ -51,6 +51,7 @@ function someMetrics(): Metrics {
       refused_writes: 0,
       memory: null,
     }),
+    topTalkers: () => ({ users: [50, 51], connections: [52], topics: [] }),
   });
   return metrics;
 }

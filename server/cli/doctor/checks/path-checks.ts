@@ -30,12 +30,20 @@ export function proxyChecks({ health, upgrade, polling, idle, admin }: Observati
       ),
     );
   if (idle !== null) {
-    const { asked_ms: askedMs, closed_after_ms: closedMs } = idle;
+    const { asked_ms: askedMs, closed_after_ms: closedMs, heartbeats } = idle;
     const heartbeatSecs = admin?.settings?.heartbeat_interval_secs ?? 30;
     if (closedMs !== null) {
       const text = `an idle connection was closed after ${(closedMs / 1000).toFixed(1)} s; the service sends heartbeats every ${heartbeatSecs} s`;
       checks.push(failure('RTC-PROXY-02', text, 'proxy_read_timeout 1h; proxy_send_timeout 1h;   # nginx'));
-    } else checks.push(well('proxy', `an idle connection stayed open for ${askedMs / 1000} s`));
+    } else if (heartbeats === 0 && askedMs > heartbeatSecs * 1000 * 1.5)
+      checks.push(
+        failure(
+          'RTC-PROXY-04',
+          `no heartbeat came in ${askedMs / 1000} s; the service sends one every ${heartbeatSecs} s`,
+          'rtc doctor --idle 90s --url http://REPLICA:8081   # without the proxy',
+        ),
+      );
+    else checks.push(well('proxy', `an idle connection stayed open for ${askedMs / 1000} s`));
   }
   return checks;
 }

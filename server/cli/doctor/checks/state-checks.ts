@@ -1,5 +1,5 @@
 import { failure, warning, well, type Check } from '../codes.js';
-import type { MetricsObservation, Observations } from '../observations.js';
+import { metricsOf, type Observations } from '../observations.js';
 
 /** A share of a limit from which it is a warning. */
 const nearly = 0.9;
@@ -86,6 +86,34 @@ export function capacityChecks(seen: Observations): Check[] {
     );
   } else if (replicas.length > 0)
     checks.push(well('capacity', `the event loop is late by ${Math.round(slowest)} ms at most`));
+  const full = replicas.find(({ file_descriptors: files }) => {
+    const { open = null, limit = null } = files ?? {};
+    return open !== null && limit !== null && open >= limit * nearly;
+  });
+  if (full !== undefined)
+    checks.push(
+      warning(
+        'RTC-CAPACITY-05',
+        `${full.replica_id} has ${full.file_descriptors!.open} of ${full.file_descriptors!.limit} file descriptors open`,
+        'ulimit -n 65536   # before the start, or LimitNOFILE of systemd',
+      ),
+    );
+  for (const { replica_id: id, memory } of replicas) {
+    const { heap_used_bytes: heap = 0, heap_limit_bytes: heapLimit = Infinity } = memory ?? {};
+    const { rss_bytes: rss = 0, limit_bytes: limit = Infinity } = memory ?? {};
+    if (heap < heapLimit * nearly && rss < limit * nearly) continue;
+    const [used, most, what] =
+      heap >= heapLimit * nearly ? [heap, heapLimit, 'heap'] : [rss, limit, 'memory'];
+    const text = `${id} uses ${Math.round(used / 1e6)} of ${Math.round(most / 1e6)} MB of its ${what}`;
+    checks.push(
+      warning(
+        'RTC-CAPACITY-06',
+        text,
+        'node --max-old-space-size=4096 dist/server/main.js   # or a replica more',
+      ),
+    );
+    break;
+  }
   const slow = replicas.reduce((sum, { outboxes }) => sum + outboxes.slow, 0);
   const connections = replicas.reduce((sum, one) => sum + one.active_connections, 0);
   if (slow > 1 && slow > connections * slowShare)
@@ -97,54 +125,6 @@ export function capacityChecks(seen: Observations): Check[] {
       ),
     );
   return checks;
-}
-
-/** Redis, as the service sees it. */
-export function redisChecks(seen: Observations): Check[] {
-  const { health } = seen;
-  if (health === null) return [];
-  const { state, outage, writes, memory } = health.redis;
-  if (state === 'none') return [well('redis', 'one replica in memory, without Redis')];
-  const checks: Check[] = [];
-  if (state === 'down') {
-    const why = {
-      stalled: 'it does not answer',
-      password: 'it refuses the user or the password',
-      tls: 'TLS with it fails',
-    };
-    const reason = why[outage as keyof typeof why] ?? 'it is not reached';
-    checks.push(failure('RTC-REDIS-01', `Redis is unavailable: ${reason}`, 'redis-cli -u "$REDIS_URL" ping'));
-  } else if (writes === 'refused')
-    checks.push(
-      failure(
-        'RTC-REDIS-02',
-        'Redis refuses writes',
-        'redis-cli -u "$REDIS_URL" info persistence replication memory',
-      ),
-    );
-  if (memory !== null && memory.level !== 'ample' && state !== 'down') {
-    const level = memory.level === 'scarce' ? warning : failure;
-    checks.push(
-      level(
-        'RTC-REDIS-03',
-        `the memory of Redis is ${memory.level}`,
-        'redis-cli -u "$REDIS_URL" --bigkeys   # and maxmemory',
-      ),
-    );
-  }
-  const policies = metricsOf(seen).flatMap(({ redis }) =>
-    redis.memory === null ? [] : [redis.memory.policy],
-  );
-  const evicting = policies.find((policy) => policy !== 'noeviction' && policy !== '');
-  if (evicting !== undefined)
-    checks.push(
-      failure(
-        'RTC-REDIS-04',
-        `Redis may delete messages and sessions: maxmemory-policy is ${evicting}`,
-        'redis-cli -u "$REDIS_URL" config set maxmemory-policy noeviction',
-      ),
-    );
-  return checks.length === 0 ? [well('redis', 'Redis answers, and keeps what it is given')] : checks;
 }
 
 /** Actors, and alerts. */
@@ -171,6 +151,16 @@ export function actorChecks(seen: Observations): Check[] {
       ),
     );
   } else checks.push(well('actors', 'no actor is stopped'));
+  const { longest_mailbox: longest, settings } = admin ?? {};
+  const capacity = settings?.mailbox_capacity ?? Infinity;
+  if (longest && longest.mailbox_size > 1 && longest.mailbox_size >= capacity * nearly)
+    checks.push(
+      warning(
+        'RTC-ACTOR-02',
+        `${longest.mailbox_size} of ${capacity} publishes wait in ${longest.actor_id}`,
+        'rtc top   # who publishes; RTC_ACTOR_SYSTEM_MAILBOX_CAPACITY bounds what waits',
+      ),
+    );
   const alerts = (admin?.alerts ?? []).filter(
     (alert) => alert.severity !== 'info' && at - alert.at < alertMs && !explainedAlerts.has(alert.kind),
   );
@@ -217,9 +207,4 @@ export function replicaChecks({ health, admin, replicas }: Observations): Check[
   if (checks.length === 0 && count !== undefined)
     checks.push(well('replicas', `${count} of ${count} replicas answer`));
   return checks;
-}
-
-function metricsOf({ admin, metrics }: Observations): readonly MetricsObservation[] {
-  const replicas = admin?.replicas ?? [];
-  return replicas.length > 0 ? replicas : metrics === null ? [] : [metrics];
 }

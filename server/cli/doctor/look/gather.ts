@@ -1,15 +1,14 @@
+import type { z } from 'zod';
 import type { Target } from '../../target/target.js';
 import type {
   AdminObservation,
-  HealthObservation,
-  MetricsObservation,
   Observations,
+  RedisObservation,
   ReplicaObservation,
   SettingsObservation,
-  StoppedActor,
-  AlertObservation,
   TokenObservation,
 } from '../observations.js';
+import { healthIn, schemas } from './answer-schemas.js';
 import { askOnce, askUpgrade, lookAtAddress, refusalOf, type HttpAnswer } from './http-look.js';
 import { lookAtPolling } from './polling-look.js';
 import { probeReplicas, watchIdle } from './probe.js';
@@ -22,6 +21,8 @@ export interface Subject {
   readonly replicas: readonly string[];
   readonly timeoutMs: number;
   readonly idleMs: number | undefined;
+  /** Address of Redis. */
+  readonly redis: string | undefined;
   readonly onStep: (step: string) => void;
 }
 
@@ -34,13 +35,13 @@ export async function gather(subject: Subject): Promise<Observations> {
   const { url } = user;
   onStep('address');
   const { reach, health } = await lookAtAddress(new URL(url), timeoutMs);
-  const isService = reach.problem === null && health !== undefined && isHealth(health.body);
+  const seenHealth = reach.problem === null ? healthIn(health?.body) : null;
   const nothing = {
     format: 1 as const,
     at: Date.now(),
     url,
     reach,
-    health: isService ? (health.body as HealthObservation) : null,
+    health: seenHealth,
     metrics: null,
     token: unseen(user),
     operator: unseen(operator),
@@ -50,13 +51,15 @@ export async function gather(subject: Subject): Promise<Observations> {
     probe: null,
     idle: null,
     replicas: [],
+    redis: null,
   };
-  if (!isService) return nothing;
+  const redis = lookAtRedisOf(subject);
+  if (seenHealth === null) return { ...nothing, redis: await redis };
   onStep('tokens');
   const [token, admin, metrics] = await Promise.all([
     lookAtToken(user, '/api/openapi.json', timeoutMs),
     lookAtToken(operator, '/admin/emergency-mode', timeoutMs),
-    readJson<MetricsObservation>(`${url}/metrics`, operator.token, timeoutMs),
+    readJson(schemas.metrics, `${url}/metrics`, operator.token, timeoutMs),
   ]);
   onStep('replicas');
   const isOperator = admin.refusal === null && admin.source !== null;
@@ -90,12 +93,17 @@ export async function gather(subject: Subject): Promise<Observations> {
     probe,
     idle: idle ?? null,
     replicas,
+    redis: await redis,
   };
 }
 
-function isHealth(body: unknown): boolean {
-  const { phase, redis } = (body ?? {}) as { readonly phase?: unknown; readonly redis?: unknown };
-  return typeof phase === 'string' && typeof redis === 'object' && redis !== null;
+/** The driver of Redis is loaded only where it is needed. */
+async function lookAtRedisOf({ redis, operator, timeoutMs }: Subject): Promise<RedisObservation | null> {
+  if (redis === undefined) return null;
+  const config = await readJson(schemas.config, `${operator.url}/admin/config`, operator.token, timeoutMs);
+  const prefix = (config?.['redis'] as { readonly keyPrefix?: unknown } | null | undefined)?.keyPrefix;
+  const { lookAtRedis } = await import('./redis-look.js');
+  return lookAtRedis(redis, { timeoutMs, keyPrefix: typeof prefix === 'string' ? prefix : 'rtc' });
 }
 
 function unseen({ token, tokenSource }: Target): TokenObservation {
@@ -127,14 +135,16 @@ async function lookAtToken(target: Target, path: string, timeoutMs: number): Pro
 }
 
 async function lookAtAdmin(operator: Target, timeoutMs: number): Promise<AdminObservation> {
-  const read = <Body>(path: string) =>
-    readJson<Body>(`${operator.url}/admin${path}`, operator.token, timeoutMs);
-  const [cluster, settings, actors, alerts, control] = await Promise.all([
-    read<{ replicas: MetricsObservation[]; silent_replicas: string[] }>('/cluster'),
-    read<Readonly<Record<string, Readonly<Record<string, number>>>>>('/config'),
-    read<{ actors: StoppedActor[] }>('/actors?state=stopped&limit=20'),
-    read<{ alerts: AlertObservation[] }>('/alerts?limit=20'),
-    read<{ frozen_topics: string[]; switched: Record<string, { by: string }> }>('/emergency-mode'),
+  const read = <Body>(schema: z.ZodType<Body>, path: string) =>
+    readJson(schema, `${operator.url}/admin${path}`, operator.token, timeoutMs);
+  const [cluster, settings, actors, longest, alerts, control] = await Promise.all([
+    read(schemas.cluster, '/cluster'),
+    read(schemas.config, '/config'),
+    read(schemas.actors, '/actors?state=stopped&limit=20'),
+    // Those with the longest mailboxes come first.
+    read(schemas.actors, '/actors?state=running&limit=1'),
+    read(schemas.alerts, '/alerts?limit=20'),
+    read(schemas.control, '/emergency-mode'),
   ]);
   return {
     silent_replicas: cluster?.silent_replicas ?? null,
@@ -144,18 +154,21 @@ async function lookAtAdmin(operator: Target, timeoutMs: number): Promise<AdminOb
     alerts: alerts?.alerts ?? null,
     rates_switched_by: (control?.switched['connection_rps'] ?? control?.switched['user_rps'])?.by ?? null,
     frozen: control?.frozen_topics ?? null,
+    longest_mailbox: longest?.actors[0] ?? null,
   };
 }
 
-function settingsOf({
-  websocket,
-  auth,
-}: Readonly<Record<string, Readonly<Record<string, number>>>>): SettingsObservation {
+function settingsOf(settings: Readonly<Record<string, unknown>>): SettingsObservation {
+  const number = (section: string, key: string, otherwise: number) => {
+    const value = (settings[section] as Readonly<Record<string, unknown>> | null | undefined)?.[key];
+    return typeof value === 'number' ? value : otherwise;
+  };
   return {
-    max_connections: websocket?.['maxConnections'] ?? 0,
-    max_message_bytes: websocket?.['maxMessageBytes'] ?? Infinity,
-    heartbeat_interval_secs: websocket?.['heartbeatIntervalSecs'] ?? 30,
-    leeway_secs: auth?.['leewaySecs'] ?? 60,
+    max_connections: number('websocket', 'maxConnections', 0),
+    max_message_bytes: number('websocket', 'maxMessageBytes', Infinity),
+    heartbeat_interval_secs: number('websocket', 'heartbeatIntervalSecs', 30),
+    leeway_secs: number('auth', 'leewaySecs', 60),
+    mailbox_capacity: number('actorSystem', 'mailboxCapacity', Infinity),
   };
 }
 
@@ -168,11 +181,13 @@ async function lookAtReplica(
   isOperator: boolean,
   timeoutMs: number,
 ): Promise<ReplicaObservation> {
-  const health = await readJson<HealthObservation>(`${url}/health`, undefined, timeoutMs);
+  const health = healthIn((await answerOf(`${url}/health`, undefined, timeoutMs))?.body);
   if (health === null) return { url, problem: 'no answer', version: null, differences: [] };
   const [here, there] = isOperator
     ? await Promise.all(
-        [operator.url, url].map((one) => readJson<object>(`${one}/admin/config`, operator.token, timeoutMs)),
+        [operator.url, url].map((one) =>
+          readJson(schemas.config, `${one}/admin/config`, operator.token, timeoutMs),
+        ),
       )
     : [null, null];
   const differences = here && there ? differencesOf(here, there) : [];
@@ -195,12 +210,13 @@ function differencesOf(here: object, there: object): string[] {
 }
 
 async function readJson<Body>(
+  schema: z.ZodType<Body>,
   url: string,
   token: string | undefined,
   timeoutMs: number,
 ): Promise<Body | null> {
   const answer = await answerOf(url, token, timeoutMs);
-  return answer?.status === 200 && answer.body !== undefined ? (answer.body as Body) : null;
+  return answer?.status === 200 ? (schema.safeParse(answer.body).data ?? null) : null;
 }
 
 function answerOf(

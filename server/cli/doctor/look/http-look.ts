@@ -3,8 +3,11 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import { reasonOf } from '../../target/service-client.js';
+import { errorOf, reasonOf } from '../../target/service-client.js';
 import type { ReachObservation, Refusal, UpgradeObservation } from '../observations.js';
+
+/** Characters of an answer that are read. */
+const answerMax = 16_000_000;
 
 /** An answer, of whoever has answered. */
 export interface HttpAnswer {
@@ -120,15 +123,13 @@ export function aheadOf(read: number, startedAt: number, endedAt: number, tolera
 
 /** A refusal as the service writes it, or what a proxy writes. */
 export function refusalOf(status: number, body: unknown, text: string): Refusal {
-  const {
-    code = `http_${status}`,
-    message = text
-      .replace(/<[^<>]*>/g, ' ')
-      .replace(/\s+/g, ' ')
-      .trim()
-      .slice(0, 200),
-  } = (body as { error?: { code?: string; message?: string } } | null | undefined)?.error ?? {};
-  return { status, code, message };
+  const { code, message } = errorOf(body, status);
+  const said = text
+    .slice(0, 2000)
+    .replace(/<[^<>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return { status, code, message: code === `http_${status}` ? said.slice(0, 200) : message };
 }
 
 function lookAtTls(url: URL, host: string, timeoutMs: number): Promise<ReachObservation['tls']> {
@@ -153,7 +154,10 @@ function lookAtTls(url: URL, host: string, timeoutMs: number): Promise<ReachObse
 async function textOf(response: IncomingMessage): Promise<string> {
   let text = '';
   response.setEncoding('utf8');
-  for await (const part of response) text += part as string;
+  for await (const part of response) {
+    text += part as string;
+    if (text.length > answerMax) throw new Error(`the answer has more than ${answerMax} characters`);
+  }
   return text;
 }
 

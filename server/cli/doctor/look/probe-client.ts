@@ -31,7 +31,13 @@ export class ProbeClient {
     private readonly webSocket: WebSocket,
     private readonly timeoutMs: number,
   ) {
-    webSocket.on('message', (data: Buffer) => this.received(JSON.parse(data.toString()) as ProbeFrame));
+    webSocket.on('message', (data: Buffer) => {
+      try {
+        this.received(JSON.parse(data.toString()) as ProbeFrame);
+      } catch {
+        webSocket.close(4000, 'not a frame of the service');
+      }
+    });
     webSocket.on('error', () => {});
     webSocket.on('close', (code) => {
       this.closed = new ProbeError('closed', `the connection was closed with ${code}`);
@@ -76,6 +82,11 @@ export class ProbeClient {
 
   get isClosed(): boolean {
     return this.closed !== undefined;
+  }
+
+  /** Called with each heartbeat of the service. */
+  onHeartbeat(run: () => void): void {
+    this.webSocket.on('ping', run);
   }
 
   onceClosed(run: () => void): void {

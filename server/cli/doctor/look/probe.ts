@@ -170,6 +170,8 @@ export async function watchIdle(
   const client = await ProbeClient.connect(url, token, timeoutMs).catch(() => undefined);
   if (client === undefined) return undefined;
   const openedAt = performance.now();
+  let heartbeats = 0;
+  client.onHeartbeat(() => heartbeats++);
   const isClosed = await new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => resolve(false), askedMs);
     client.onceClosed(() => {
@@ -178,5 +180,6 @@ export async function watchIdle(
     });
   });
   client.close();
-  return { asked_ms: askedMs, closed_after_ms: isClosed ? Math.round(performance.now() - openedAt) : null };
+  const closedAfterMs = isClosed ? Math.round(performance.now() - openedAt) : null;
+  return { asked_ms: askedMs, closed_after_ms: closedAfterMs, heartbeats };
 }

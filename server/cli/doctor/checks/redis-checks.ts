@@ -1,0 +1,139 @@
+import { failure, warning, well, type Check, type DoctorCode } from '../codes.js';
+import { metricsOf, type Observations, type RedisObservation } from '../observations.js';
+
+/** Round trips to Redis, in milliseconds. Each publish waits for one. */
+const pingMs = { warning: 10, failure: 100 } as const;
+/** A share of `maxmemory` from which it is a warning. */
+const nearly = 0.8;
+
+/** Redis: as the service sees it, and as it is seen from here where its address is given. */
+export function redisChecks(seen: Observations): Check[] {
+  const found = [...(seen.redis ? direct(seen.redis, seen) : []), ...ofService(seen)];
+  // What both have seen is found once.
+  const checks = found.filter(
+    ({ code }, i) => code === null || found.findIndex((one) => one.code === code) === i,
+  );
+  const hasFinding = checks.some(({ code }) => code !== null);
+  return hasFinding ? checks.filter(({ code }) => code !== null) : checks;
+}
+
+/** Redis, as the service sees it. */
+function ofService(seen: Observations): Check[] {
+  const { health } = seen;
+  if (health === null) return [];
+  const { state, outage, writes, memory } = health.redis;
+  if (state === 'none') return [well('redis', 'one replica in memory, without Redis')];
+  const checks: Check[] = [];
+  if (state === 'down') {
+    const why = {
+      stalled: 'it does not answer',
+      password: 'it refuses the user or the password',
+      tls: 'TLS with it fails',
+    };
+    const reason = why[outage as keyof typeof why] ?? 'it is not reached';
+    checks.push(failure('RTC-REDIS-01', `Redis is unavailable: ${reason}`, 'redis-cli -u "$REDIS_URL" ping'));
+  } else if (writes === 'refused')
+    checks.push(
+      failure(
+        'RTC-REDIS-02',
+        'Redis refuses writes',
+        'redis-cli -u "$REDIS_URL" info persistence replication memory',
+      ),
+    );
+  if (memory !== null && memory.level !== 'ample' && state !== 'down') {
+    const level = memory.level === 'scarce' ? warning : failure;
+    checks.push(
+      level(
+        'RTC-REDIS-03',
+        `the memory of Redis is ${memory.level}`,
+        'redis-cli -u "$REDIS_URL" --bigkeys   # and maxmemory',
+      ),
+    );
+  }
+  const policies = metricsOf(seen).flatMap(({ redis }) =>
+    redis.memory === null ? [] : [redis.memory.policy],
+  );
+  const evicting = policies.find((policy) => policy !== 'noeviction' && policy !== '');
+  if (evicting !== undefined)
+    checks.push(
+      failure(
+        'RTC-REDIS-04',
+        `Redis may delete messages and sessions: maxmemory-policy is ${evicting}`,
+        'redis-cli -u "$REDIS_URL" config set maxmemory-policy noeviction',
+      ),
+    );
+  return checks.length === 0 ? [well('redis', 'Redis answers, and keeps what it is given')] : checks;
+}
+
+/** Redis itself. */
+function direct(redis: RedisObservation, { health }: Observations): Check[] {
+  const { address, problem, ping_ms: ping, fields, policy, advice, denied } = redis;
+  if (problem !== null) {
+    // The service may reach it from where it is.
+    const level = health?.redis.state === 'up' ? warning : failure;
+    const text = `Redis at ${address} is not reached from here: ${problem}`;
+    return [level('RTC-REDIS-01', text, 'redis-cli -u "$REDIS_URL" ping')];
+  }
+  const checks: Check[] = [];
+  const found = (level: typeof failure, code: DoctorCode, text: string, remedy: string) =>
+    checks.push(level(code, text, remedy));
+  if (ping !== null && ping.median >= pingMs.warning)
+    found(
+      ping.median >= pingMs.failure ? failure : warning,
+      'RTC-REDIS-05',
+      `a round trip to Redis takes ${ping.median} ms (median of 20; the slowest ${ping.worst} ms)`,
+      'redis-cli -u "$REDIS_URL" slowlog get 5   # and: redis-cli --latency',
+    );
+  if (policy !== null && policy !== 'noeviction')
+    found(
+      failure,
+      'RTC-REDIS-04',
+      `Redis may delete messages and sessions: maxmemory-policy is ${policy}`,
+      'redis-cli -u "$REDIS_URL" config set maxmemory-policy noeviction',
+    );
+  const [used, max] = [Number(fields['used_memory'] ?? 0), Number(fields['maxmemory'] ?? 0)];
+  if (max > 0 && used >= max * nearly)
+    found(
+      warning,
+      'RTC-REDIS-03',
+      `Redis uses ${Math.round((used / max) * 100)} % of its maxmemory`,
+      'redis-cli -u "$REDIS_URL" --bigkeys   # and maxmemory',
+    );
+  if (
+    fields['rdb_last_bgsave_status'] === 'err' ||
+    (fields['aof_enabled'] === '1' && fields['aof_last_write_status'] === 'err')
+  )
+    found(
+      failure,
+      'RTC-REDIS-06',
+      'the last write of Redis to its disk failed',
+      'df -h   # on the machine of Redis, and its log',
+    );
+  if (fields['role'] === 'slave')
+    found(
+      failure,
+      'RTC-REDIS-07',
+      `Redis is a replica (the link to its primary is ${fields['master_link_status'] ?? 'unknown'})`,
+      'redis-cli -u "$REDIS_URL" info replication   # REDIS_URL has to name the primary, or Sentinel',
+    );
+  for (const { kind, problem: text, remedy } of advice) {
+    const code =
+      ({ persistence: 'RTC-REDIS-06', replication: 'RTC-REDIS-07' } as const)[kind] ?? 'RTC-REDIS-09';
+    found(warning, code, text, remedy);
+  }
+  if (denied.length > 0)
+    found(
+      failure,
+      'RTC-REDIS-08',
+      `this user of Redis may not send ${denied.join(', ')}`,
+      'rtc redis acl | redis-cli -u "$REDIS_URL_OF_AN_ADMIN"',
+    );
+  if (checks.length === 0)
+    checks.push(
+      well(
+        'redis',
+        `Redis ${redis.version ?? ''} at ${address} answers in ${ping?.median ?? 0} ms, and its settings suit`,
+      ),
+    );
+  return checks;
+}

@@ -1,0 +1,127 @@
+import { redisAddressOf } from '../../../config/redis-address.js';
+import { withTimeout } from '../../../primitives/with-timeout.js';
+import { adviceFor } from '../../../storage/redis/redis-advice.js';
+import { destroy, newRedisClient, type RedisClient } from '../../../storage/redis/redis-client.js';
+import { infoFields } from '../../../storage/redis/redis-info.js';
+import type { RedisObservation } from '../observations.js';
+
+/** Round trips that are measured. */
+const pings = 20;
+const settings = [
+  'save',
+  'appendonly',
+  'min-replicas-to-write',
+  'client-output-buffer-limit',
+  'maxmemory-policy',
+] as const;
+
+/** Harmless commands of the kinds that the service sends; `KEY` is below the prefix of its keys. */
+const attempts: readonly (readonly string[])[] = [
+  ['EVAL', "return redis.call('EXISTS', KEYS[1])", '1', 'KEY'],
+  ['GET', 'KEY'],
+  ['SET', 'KEY', '', 'PX', '1'],
+  ['HGETALL', 'KEY-hash'],
+  ['HSET', 'KEY-hash', 'looked', '1'],
+  ['PEXPIRE', 'KEY-hash', '1'],
+  ['XADD', 'KEY-stream', '*', 'looked', '1'],
+  ['PEXPIRE', 'KEY-stream', '1'],
+  ['ZRANGE', 'KEY-set', '0', '0'],
+  ['PUBLISH', 'KEY', ''],
+  ['PUBSUB', 'NUMSUB', 'KEY'],
+  ['TIME'],
+  ['INFO'],
+];
+
+/** Looks at a Redis itself: whether it answers, how fast, and how it is set up. Never rejects. */
+export async function lookAtRedis(
+  url: string,
+  { timeoutMs, keyPrefix }: { readonly timeoutMs: number; readonly keyPrefix: string },
+): Promise<RedisObservation> {
+  const nothing = { ping_ms: null, version: null, advice: [], fields: {}, policy: null, denied: [] };
+  let address: ReturnType<typeof redisAddressOf>;
+  try {
+    address = redisAddressOf({ url, sentinels: [], sentinelMasterName: '' });
+  } catch {
+    address = undefined;
+  }
+  if (address?.host === undefined)
+    return { ...nothing, address: '', problem: 'this is no address of one Redis, such as redis://host:6379' };
+  const { host, isTls, sentinel: _none, ...access } = address;
+  const shown = `${host.host}:${host.port}`;
+  const client = newRedisClient(host, { ...access, ...(isTls && { tls: {} }) });
+  let problem = 'no answer';
+  client.on('error', (error: Error) => (problem = error.message));
+  try {
+    await withTimeout(client.connect(), timeoutMs);
+    return { ...(await look(client, keyPrefix, timeoutMs)), address: shown, problem: null };
+  } catch (error) {
+    const reason = error instanceof Error && error.message !== '' ? error.message : problem;
+    return { ...nothing, address: shown, problem: problem === 'no answer' ? reason : problem };
+  } finally {
+    destroy(client);
+  }
+}
+
+async function look(
+  client: RedisClient,
+  keyPrefix: string,
+  timeoutMs: number,
+): Promise<Omit<RedisObservation, 'address' | 'problem'>> {
+  const call = <Reply>(args: readonly string[]): Promise<Reply> =>
+    withTimeout(client.sendCommand<Reply>([...args]), timeoutMs);
+  const times: number[] = [];
+  for (let n = 0; n < pings; n++) {
+    const startedAt = performance.now();
+    await call(['PING']).catch(refusedOnly);
+    times.push(performance.now() - startedAt);
+  }
+  const info = await call<string>(['INFO']).catch(() => '');
+  const shown = new Map<string, string>();
+  for (const name of settings) {
+    const [, value] = await call<string[]>(['CONFIG', 'GET', name]).catch(() => []);
+    if (value !== undefined) shown.set(name, value);
+  }
+  const denied: string[] = [];
+  for (const [command, ...args] of attempts) {
+    const filled = args.map((word) => word.replace(/^KEY/, `${keyPrefix}:doctor`));
+    await call([command!, ...filled]).catch((error: Error) => {
+      if (error.message.startsWith('NOPERM')) denied.push(command!.toLowerCase());
+    });
+  }
+  const field = infoFields(info);
+  times.sort((one, other) => one - other);
+  return {
+    ping_ms: { median: rounded(times[pings / 2]!), worst: rounded(times[pings - 1]!) },
+    version: field('redis_version') ?? null,
+    advice: adviceFor(info, shown).map(({ kind, problem, remedy }) => ({ kind, problem, remedy })),
+    fields: Object.fromEntries(
+      fieldsRead.flatMap((name) => {
+        const value = field(name);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+    policy: shown.get('maxmemory-policy') ?? field('maxmemory_policy') ?? null,
+    denied: [...new Set(denied)],
+  };
+}
+
+const fieldsRead = [
+  'role',
+  'master_link_status',
+  'loading',
+  'used_memory',
+  'maxmemory',
+  'rdb_last_bgsave_status',
+  'aof_enabled',
+  'aof_last_write_status',
+  'connected_slaves',
+];
+
+function rounded(ms: number): number {
+  return Number(ms.toFixed(1));
+}
+
+/** A refusal is an answer. */
+function refusedOnly(error: Error): void {
+  if (!/^(NOPERM|LOADING|MASTERDOWN|BUSY)/.test(error.message)) throw error;
+}

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { doctorCodes } from '../../../server/cli/doctor/codes.js';
+import { judge } from '../../../server/cli/doctor/judge.js';
+import type {
+  MetricsObservation,
+  Observations,
+  RedisObservation,
+} from '../../../server/cli/doctor/observations.js';
+
+const metrics: MetricsObservation = {
+  replica_id: 'a',
+  active_connections: 10,
+  actors: { stopped: 0 },
+  outboxes: { slow: 0 },
+  event_loop_lag_ms: { recent_p99: 3 },
+  memory: { rss_bytes: 100, heap_used_bytes: 10, heap_limit_bytes: 1000, limit_bytes: 1000 },
+  file_descriptors: { open: 20, limit: 1000 },
+  redis: { memory: { policy: 'noeviction', max_bytes: 0, used_bytes: 1 } },
+};
+const redis: RedisObservation = {
+  address: 'redis:6379',
+  problem: null,
+  ping_ms: { median: 0.2, worst: 2 },
+  version: '7.2.1',
+  advice: [],
+  fields: { role: 'master', used_memory: '10', maxmemory: '100' },
+  policy: 'noeviction',
+  denied: [],
+};
+const token = { source: 'the variable TOKEN', issued_at: 1, expires_at: null, refusal: null };
+const day = 86_400_000;
+const healthy = {
+  format: 1,
+  at: 1000 * day,
+  url: 'https://rtc.example',
+  reach: {
+    addresses: ['10.0.0.1'],
+    problem: null,
+    status: 200,
+    answer_ms: 2,
+    clock_ahead_ms: 0,
+    tls: { expires_at: 1100 * day, problem: null },
+  },
+  health: {
+    status: 'ok',
+    phase: 'running',
+    mode: 'normal',
+    accepts_connections: true,
+    presence: 'on',
+    frozen_topics: 0,
+    replica_id: 'a',
+    version: '1.0.0',
+    connections: 10,
+    redis: { state: 'up', outage: null, writes: 'accepted', memory: { level: 'ample' } },
+  },
+  metrics,
+  token,
+  operator: token,
+  admin: {
+    silent_replicas: [],
+    replicas: [metrics, { ...metrics, replica_id: 'b' }],
+    settings: {
+      max_connections: 1000,
+      max_message_bytes: 65_536,
+      heartbeat_interval_secs: 30,
+      leeway_secs: 60,
+      mailbox_capacity: 1000,
+    },
+    stopped_actors: [],
+    alerts: [],
+    rates_switched_by: null,
+    frozen: [],
+    longest_mailbox: { actor_id: 'topic:news', mailbox_size: 3 },
+  },
+  upgrade: { status: 101, code: 'ok', message: '' },
+  polling: { lost: 0, requests: 4 },
+  probe: { sent: 3, received: 3, slowest_ms: 5, clock_ahead_ms: 0, failures: [] },
+  idle: { asked_ms: 90_000, closed_after_ms: null, heartbeats: 3 },
+  replicas: [],
+  redis,
+} as const satisfies Observations;
+
+type Path = readonly string[];
+
+/** The healthy service, with one thing that is otherwise. */
+function but(path: Path, value: unknown, base: unknown = healthy): Observations {
+  const [first, ...rest] = path;
+  if (first === undefined) return value as Observations;
+  const copy = Array.isArray(base) ? [...(base as unknown[])] : { ...(base as object) };
+  (copy as Record<string, unknown>)[first] = but(rest, value, (base as Record<string, unknown>)[first]);
+  return copy as Observations;
+}
+
+const failing = (step: string, code: string) => [
+  'probe.failures',
+  [{ url: 'https://rtc.example', step, code, message: 'words' }],
+];
+const refused = (who: string, status: number, code: string, message = 'words') => [
+  `${who}.refusal`,
+  { status, code, message },
+];
+
+/** What is seen, by the only code that is found. */
+const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
+  'RTC-ADDRESS-01': [['reach.addresses', []]],
+  'RTC-ADDRESS-03': [['health', null]],
+  'RTC-ADDRESS-04': [['reach.tls.problem', 'self-signed']],
+  'RTC-ADDRESS-05': [['reach.tls.expires_at', 1003 * day]],
+  'RTC-ADDRESS-06': [['health.phase', 'draining']],
+  'RTC-CLOCK-01': [
+    ['probe.clock_ahead_ms', 20_000],
+    ['probe.clock_ahead_ms', -300_000],
+  ],
+  'RTC-TOKEN-01': [['token.source', null]],
+  'RTC-TOKEN-09': [['operator.source', null], refused('operator', 403, 'forbidden')],
+  'RTC-TOKEN-10': [failing('publish', 'forbidden')],
+  'RTC-SWITCH-01': [['health.mode', 'read_only']],
+  'RTC-SWITCH-02': [['health.accepts_connections', false]],
+  'RTC-SWITCH-03': [['health.presence', 'shed']],
+  'RTC-SWITCH-04': [['health.frozen_topics', 2]],
+  'RTC-SWITCH-05': [['admin.rates_switched_by', 'olga']],
+  'RTC-PROXY-01': [['upgrade', { status: 426, code: 'upgrade_required', message: '' }]],
+  'RTC-PROXY-02': [['idle.closed_after_ms', 60_000]],
+  'RTC-PROXY-03': [['polling.lost', 2]],
+  'RTC-PROXY-04': [['idle.heartbeats', 0]],
+  'RTC-CAPACITY-01': [['upgrade', { status: 503, code: 'at_capacity', message: 'full' }]],
+  'RTC-CAPACITY-02': [['health.connections', 950]],
+  'RTC-CAPACITY-03': [['admin.replicas.1.event_loop_lag_ms.recent_p99', 800]],
+  'RTC-CAPACITY-04': [['admin.replicas.1.outboxes.slow', 5]],
+  'RTC-CAPACITY-05': [['admin.replicas.1.file_descriptors.open', 950]],
+  'RTC-CAPACITY-06': [
+    ['admin.replicas.1.memory.rss_bytes', 950],
+    ['admin.replicas.0.memory.heap_used_bytes', 950],
+  ],
+  'RTC-LIMIT-01': [['admin.settings.max_message_bytes', 16], failing('publish', 'message_too_large')],
+  'RTC-LIMIT-02': [failing('publish', 'rate_limited'), failing('publish', 'busy')],
+  'RTC-MESSAGES-01': [failing('connect', 'no_connection')],
+  'RTC-MESSAGES-02': [failing('receive', 'lost')],
+  'RTC-MESSAGES-03': [failing('order', 'out_of_order')],
+  'RTC-MESSAGES-04': [['probe.slowest_ms', 2000]],
+  'RTC-REDIS-01': [
+    ['health.redis.state', 'down'],
+    ['redis.problem', 'connect ECONNREFUSED'],
+  ],
+  'RTC-REDIS-02': [['health.redis.writes', 'refused']],
+  'RTC-REDIS-03': [
+    ['health.redis.memory.level', 'scarce'],
+    ['redis.fields.used_memory', '90'],
+  ],
+  'RTC-REDIS-04': [
+    ['redis.policy', 'allkeys-lru'],
+    ['admin.replicas.0.redis.memory.policy', 'volatile-ttl'],
+  ],
+  'RTC-REDIS-05': [
+    ['redis.ping_ms', { median: 15, worst: 40 }],
+    ['redis.ping_ms', { median: 150, worst: 400 }],
+  ],
+  'RTC-REDIS-06': [
+    ['redis.advice', [{ kind: 'persistence', problem: 'nothing on disk', remedy: 'appendonly yes' }]],
+    ['redis.fields.rdb_last_bgsave_status', 'err'],
+  ],
+  'RTC-REDIS-07': [
+    ['redis.advice', [{ kind: 'replication', problem: 'without replicas', remedy: 'min-replicas' }]],
+    ['redis.fields.role', 'slave'],
+  ],
+  'RTC-REDIS-08': [['redis.denied', ['xadd']]],
+  'RTC-REDIS-09': [['redis.advice', [{ kind: 'version', problem: 'too old', remedy: 'a newer one' }]]],
+  'RTC-ACTOR-01': [['admin.stopped_actors', [{ actor_id: 'topic:x', replica_id: 'a', last_error: 'y' }]]],
+  'RTC-ACTOR-02': [['admin.longest_mailbox', { actor_id: 'topic:x', mailbox_size: 990 }]],
+  'RTC-ALERT-01': [
+    [
+      'admin.alerts',
+      [{ at: 1000 * day - 60_000, severity: 'warning', kind: 'replicas_differ', message: 'm' }],
+    ],
+  ],
+  'RTC-REPLICA-01': [
+    ['admin.silent_replicas', ['b']],
+    ['replicas', [{ url: 'http://b', problem: 'no answer', version: null, differences: [] }]],
+  ],
+  'RTC-REPLICA-02': [
+    ['replicas', [{ url: 'http://b', problem: null, version: '1', differences: ['limits.userRps'] }]],
+  ],
+};
+
+const codesOf = (observed: Observations) =>
+  judge(observed, { only: [], skip: [] }).flatMap(({ code }) => code ?? []);
+
+describe('[CLI] the judgement of rtc doctor', () => {
+  it('is that all is well where it is', () => {
+    assert.deepEqual(codesOf(healthy), []);
+    // Seen by a release that looked at less.
+    const { redis: _redis, ...without } = healthy;
+    const { memory: _memory, file_descriptors: _files, ...fewer } = metrics;
+    assert.deepEqual(codesOf(but(['admin', 'replicas'], [fewer], without)), []);
+  });
+
+  for (const [code, cases] of Object.entries(seen))
+    it(`finds ${code}, and nothing else`, () => {
+      for (const [path, value] of cases as [string, unknown][])
+        assert.deepEqual(codesOf(but(path.split('.'), value)), [code], path);
+    });
+
+  it('of other codes is compared elsewhere, with real tokens and addresses', () => {
+    const others = Object.keys(doctorCodes).filter((code) => !(code in seen));
+    assert.deepEqual(others, [
+      'RTC-ADDRESS-02',
+      ...['02', '03', '04', '05', '06', '07', '08'].map((number) => `RTC-TOKEN-${number}`),
+    ]);
+  });
+
+  it('finds once what the service and Redis itself both show', () => {
+    const both = but(
+      ['redis', 'policy'],
+      'allkeys-lru',
+      but('admin.replicas.0.redis.memory.policy'.split('.'), 'allkeys-lru'),
+    );
+    assert.deepEqual(codesOf(both), ['RTC-REDIS-04']);
+    const noService = but(['health'], null, but(['redis', 'problem'], 'connect ECONNREFUSED'));
+    assert.deepEqual(codesOf(noService), ['RTC-ADDRESS-03', 'RTC-REDIS-01']);
+  });
+});
