@@ -13,7 +13,7 @@ const sampleMs = 100;
  * How far one adjustment goes of the way to the target, in logarithms. Utilisation grows at most in proportion to the
  * share, so anything below 1 approaches the target from one side, and does not oscillate around it.
  */
-const gain = 0.4;
+const gain = 0.5;
 /** Smaller deviations, in logarithms, are noise: they change nothing. */
 const deadBand = 0.08;
 /** The largest step up and down, in logarithms. */
@@ -21,8 +21,8 @@ const stepMax = 0.5;
 /** After a quiet time several steps are made at once, at most this many. */
 const stepsMax = 10;
 
-/** With this share the windows of all but the cheapest topics are at their maximum. */
-const shareMin = 1 / 1000;
+/** With this share the windows of all but the cheapest topics are at their maximum. A smaller one would only take longer to rise. */
+const shareMin = 1 / 100;
 
 /**
  * The share of the event loop that the flushes of one topic may take: 1 while the loop has room, less while it is

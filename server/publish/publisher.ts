@@ -38,7 +38,7 @@ export interface TopicPublisherSettings {
  * Appends of many topics are sent to the log together, where that saves calls: each waits a little longer, and one
  * call serves several topics.
  */
-const appendBatching = { lingerFromPerSec: 1000, tickMs: 2 };
+const appendBatching = { lingerFromPerSec: 1000, tickMs: 4 };
 /** Elsewhere only those of one turn start together. */
 const noBatching = { lingerFromPerSec: Infinity, tickMs: 0 };
 
