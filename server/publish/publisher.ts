@@ -35,12 +35,13 @@ export interface TopicPublisherSettings {
 }
 
 /**
- * Appends of many topics are sent to the log together, where that saves calls: each waits a little longer, and one
- * call serves several topics.
+ * Appends of many topics start together, and what follows from them is done together too: calls of the store, answers
+ * to publishers, and writes to subscribers. Each waits a little longer where a call serves several topics.
  */
-const appendBatching = { lingerFromPerSec: 1000, tickMs: 4 };
-/** Elsewhere only those of one turn start together. */
-const noBatching = { lingerFromPerSec: Infinity, tickMs: 0 };
+const batchingOf = ({ sharesAppends }: Pick<Broker, 'sharesAppends'>) => ({
+  lingerFromPerSec: 1000,
+  tickMs: sharesAppends ? 4 : 2,
+});
 
 /** The publishing side of a replica: an actor for each topic with traffic appends its messages to the log. */
 export class TopicPublisher {
@@ -52,8 +53,7 @@ export class TopicPublisher {
     private readonly dependencies: TopicPublisherDependencies,
     private readonly settings: TopicPublisherSettings,
   ) {
-    const { sharesAppends } = dependencies.broker;
-    this.batcher = new MicroBatcher(dependencies, sharesAppends ? appendBatching : noBatching);
+    this.batcher = new MicroBatcher(dependencies, batchingOf(dependencies.broker));
     this.timer = dependencies.clock.setInterval(() => this.dropIdle(), settings.actorIdleMs);
     this.timer.unref();
   }
