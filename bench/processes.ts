@@ -8,7 +8,11 @@ import { freePort } from './free-port.js';
 import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 
 /** What a side is. */
-export type SideName = 'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'ws' | 'uws';
+export type SideName =
+  'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'plain-alone' | 'ws' | 'uws';
+
+/** Sides of one process, without Redis. */
+const alone: readonly SideName[] = ['rtc-alone', 'rtc-alone-before', 'plain-alone', 'uws'];
 
 const secret = 'a secret for benchmarks, of 32 bytes and more';
 const ticksPerSec = 100;
@@ -17,6 +21,12 @@ const root = join(__dirname, '..', '..');
 /** A token of a user, for an hour. */
 export function tokenFor(userId: string, roles: readonly string[]): string {
   return jwt.sign({ sub: userId, roles }, secret, { expiresIn: '1h' });
+}
+
+/** Processor seconds that a process has used, as reported by the operating system. */
+function cpuSecsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSec;
 }
 
 /** The servers of one side, with their Redis. */
@@ -33,21 +43,18 @@ export class Side {
   /** @param before root of another checkout of this project, built: what the sides `…-before` run */
   static async start(name: SideName, inspect = false, before = root, replicas = 2): Promise<Side> {
     const side = new Side(name, before);
-    const alone = name.startsWith('rtc-alone') || name === 'uws';
-    const redisUrl = alone ? undefined : await side.startRedis();
-    for (let replica = 0; replica < (alone ? 1 : replicas); replica++)
+    const isAlone = alone.includes(name);
+    const redisUrl = isAlone ? undefined : await side.startRedis();
+    for (let replica = 0; replica < (isAlone ? 1 : replicas); replica++)
       await side.startServer(replica, redisUrl, inspect);
     return side;
   }
 
   /** Processor seconds used by servers and Redis, as reported by the operating system. */
   cpuSecs(only: 'all' | 'servers' = 'all'): number {
-    let ticks = 0;
-    for (const { pid } of only === 'all' ? this.children : this.servers) {
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-      ticks += Number(fields[11]) + Number(fields[12]);
-    }
-    return ticks / ticksPerSec;
+    let secs = 0;
+    for (const { pid } of only === 'all' ? this.children : this.servers) secs += cpuSecsOf(pid!);
+    return secs;
   }
 
   /** Resident memory of the servers, without Redis, in bytes. */
@@ -122,6 +129,7 @@ export class Side {
       'rtc-before': join(this.before, 'dist/server/main.js'),
       'rtc-alone-before': join(this.before, 'dist/server/main.js'),
       plain: join(root, 'dist/bench/sides/plain-socketio.js'),
+      'plain-alone': join(root, 'dist/bench/sides/plain-socketio.js'),
       ws: join(root, 'dist/bench/sides/plain-ws.js'),
       uws: join(root, 'dist/bench/sides/uws.js'),
     };
@@ -169,6 +177,8 @@ export interface Measurement extends LoadResult {
   readonly cpuSecs: number;
   /** Processor seconds of the servers, without Redis. */
   readonly serverCpuSecs: number;
+  /** Processor seconds of the load process. */
+  readonly loadCpuSecs: number;
   /** Processor seconds of the servers while the clients connected. */
   readonly connectCpuSecs: number;
   readonly memoryBytes: number;
@@ -182,7 +192,7 @@ export type Work = Omit<LoadPlan, 'ports' | 'wire' | 'path' | 'tokens'>;
 
 /** Runs a plan against a side. */
 export async function measure(side: Side, work: Work, onStart?: () => Promise<void>): Promise<Measurement> {
-  const socketio = side.name.startsWith('rtc') || side.name === 'plain';
+  const socketio = side.name.startsWith('rtc') || side.name.startsWith('plain');
   const tokens = Array.from({ length: 100 }, (_, n) => tokenFor(`user-${n}`, ['user']));
   const plan: LoadPlan = {
     ...work,
@@ -198,6 +208,8 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
   let cpuSecs = 0;
   let serverCpuSecs = 0;
   let serverCpuAtStart = 0;
+  let loadCpuAtStart = 0;
+  let loadCpuSecs = 0;
   const cpuBefore = side.cpuSecs('servers');
   let connectCpuSecs = 0;
   let memoryAtStart = 0;
@@ -212,12 +224,14 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
         else if (message.at === 'start') {
           cpuAtStart = side.cpuSecs();
           serverCpuAtStart = side.cpuSecs('servers');
+          loadCpuAtStart = cpuSecsOf(child.pid!);
           memoryAtStart = side.memoryBytes();
           memoryPeak = memoryAtStart;
           onStart?.().catch(reject);
         } else if (message.at === 'end') {
           cpuSecs = side.cpuSecs() - cpuAtStart;
           serverCpuSecs = side.cpuSecs('servers') - serverCpuAtStart;
+          loadCpuSecs = cpuSecsOf(child.pid!) - loadCpuAtStart;
         } else if (message.at === 'done') resolve(message.result);
       });
       child.once('exit', (code) => reject(new Error(`the load process ended with ${code}`)));
@@ -230,6 +244,7 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
       ...result,
       cpuSecs,
       serverCpuSecs,
+      loadCpuSecs,
       connectCpuSecs,
       memoryBytes: side.memoryBytes(),
       memoryAtStart,

@@ -50,7 +50,7 @@ export class FanOutHarness {
   constructor(private readonly settings: FanOutHarnessSettings) {
     const { clock } = this;
     this.budget = new SendBufferBudget({ clock }, settings.outbox);
-    this.flusher = new Flusher({ clock });
+    this.flusher = new Flusher({ clock, utilization: () => 0 });
     this.blocks = new LogBlocks(this.broker, 1_000_000);
   }
 
@@ -69,6 +69,7 @@ export class FanOutHarness {
         clock,
         log: silentLog,
         schedule: flusher.schedule,
+        share: flusher.share,
         onOtherLog: (_topic, end) => feed.check(end),
       },
       name,
