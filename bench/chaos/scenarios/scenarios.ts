@@ -1,6 +1,7 @@
 import { clusterScenarios } from './cluster.js';
 import { combinedScenarios } from './combined.js';
 import { networkScenarios } from './network.js';
+import { redisKeyScenarios } from './redis-keys.js';
 import { redisScenarios } from './redis.js';
 import { replicaScenarios } from './replicas.js';
 import type { Scenario } from './scenario.js';
@@ -12,6 +13,7 @@ export const scenarios: readonly Scenario[] = [
   ...replicaScenarios,
   ...networkScenarios,
   ...redisScenarios,
+  ...redisKeyScenarios,
   ...sentinelScenarios,
   ...clusterScenarios,
   ...combinedScenarios,
