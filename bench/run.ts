@@ -308,8 +308,8 @@ function commitOf(directory: string): string {
 }
 
 const usage = `npm run bench -- [--quick] [--only TEXT] [--against DIR] [--pairs N]
-npm run bench -- --curves [--work NAME] [--side NAME] [--rounds N] [--quick]
-npm run bench -- --rebaseline [--work NAME] [--rounds N] [--quick]
+npm run bench -- --curves [--work NAME] [--side NAME] [--load N,…] [--rounds N] [--quick]
+npm run bench -- --rebaseline [--work NAME] [--load N,…] [--rounds N] [--quick]
   --quick        short and inexact, to see that everything runs
   --only TEXT    lines whose name contains the text
   --against DIR  compares with an earlier checkout, which has to be built
@@ -318,6 +318,7 @@ npm run bench -- --rebaseline [--work NAME] [--rounds N] [--quick]
   --rebaseline   measures the figures of bench/published.json again; fails where one has drifted
   --work NAME    only this kind of work: ${curveWorks.map(({ name }) => name).join(', ')}
   --side NAME    only this side
+  --load N,…     only these loads, in messages per second
   --rounds N     measurements of each side at each load`;
 
 function readOptions() {
@@ -332,6 +333,7 @@ function readOptions() {
         rebaseline: { type: 'boolean', default: false },
         work: { type: 'string' },
         side: { type: 'string' },
+        load: { type: 'string' },
         rounds: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
@@ -354,9 +356,11 @@ async function main(): Promise<void> {
       side: rest.side,
       rounds: Number(rest.rounds ?? 3),
       quick,
+      loads: rest.load === undefined ? [] : rest.load.split(',').map(Number),
       noUws: obtainUws(),
       onSide: (side: Side) => (current = side),
       head: head(undefined),
+      commit: commitOf('.'),
     };
     if (rest.curves) await measureCurves(options);
     else if (!(await rebaseline(options))) process.exitCode = 1;

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Side, SideName } from '../processes.js';
 import { comparePublished, describeComparison, type PublishedFigure } from './published.js';
+import type { Point } from './point.js';
 import { chartsOf, tableOf } from './report.js';
 import { runCurves, type CurvePart } from './run-curves.js';
 import { curveWorks } from './works.js';
@@ -14,6 +15,8 @@ const charts = join(root, 'docs', 'charts');
 export interface CurveOptions {
   readonly work: string | undefined;
   readonly side: string | undefined;
+  /** Messages per second; empty: all loads. */
+  readonly loads: readonly number[];
   readonly rounds: number;
   readonly quick: boolean;
   /** The comparison with uWebSockets.js is not possible here, for this reason. */
@@ -21,6 +24,13 @@ export interface CurveOptions {
   readonly onSide: (side: Side) => void;
   /** The first lines of a report: date, machine, command. */
   readonly head: readonly string[];
+  readonly commit: string;
+}
+
+/** The data beside a report. */
+interface CurveData {
+  readonly commit: string;
+  readonly points: readonly Point[];
 }
 
 const log = (line: string) => void process.stderr.write(`${line}\n`);
@@ -40,34 +50,54 @@ export async function measureCurves(options: CurveOptions): Promise<void> {
     (options.side === undefined || side === options.side) && (side !== 'uws' || options.noUws === undefined);
   if (options.noUws !== undefined) log(`uWebSockets.js is left out: ${options.noUws}`);
   const parts = works.flatMap((work) =>
-    work.loads.map((load): CurvePart => ({ work, load, sides: work.sides.filter(isMeasured) })),
+    work.loads
+      .filter((load) => options.loads.length === 0 || options.loads.includes(load))
+      .map((load): CurvePart => ({ work, load, sides: work.sides.filter(isMeasured) })),
   );
   const { rounds, onSide } = options;
-  const points = await runCurves(parts, { rounds, ...timing(options), onSide, log });
+  const measured = await runCurves(parts, { rounds, ...timing(options), onSide, log });
+  const name = join(results, `${new Date().toISOString().slice(0, 10)}-curves`);
+  const points = options.quick ? measured : merge(readData(`${name}.json`), measured, options.commit);
+  const shown = curveWorks.filter((work) => points.some((point) => point.work === work.name));
   const text = [
     ...options.head,
     '',
-    `Each point is the median of ${rounds} measurement${rounds === 1 ? '' : 's'}; the sides alternate.`,
+    'Each point is the median of its rounds; the sides of a load alternate. CPU is that of all server processes and Redis. Servers and load share the',
+    'processors.',
     '',
-    ...works.flatMap((work) => [tableOf(work, points), '']),
+    ...shown.flatMap((work) => [tableOf(work, points), '']),
   ].join('\n');
   process.stdout.write(text);
   if (options.quick) return;
   mkdirSync(charts, { recursive: true });
-  for (const work of works)
-    for (const { name, svg } of chartsOf(work, points)) writeFileSync(join(charts, name), svg);
-  const suffix = options.work === undefined ? 'curves' : `curves-${options.work}`;
-  const name = join(results, `${new Date().toISOString().slice(0, 10)}-${suffix}`);
+  for (const work of shown)
+    for (const { name: file, svg } of chartsOf(work, points)) writeFileSync(join(charts, file), svg);
   writeFileSync(`${name}.md`, text);
-  writeFileSync(`${name}.json`, `${JSON.stringify(points, null, 2)}\n`);
+  const data: CurveData = { commit: options.commit, points };
+  writeFileSync(`${name}.json`, `${JSON.stringify(data, null, 2)}\n`);
+}
+
+function readData(path: string): CurveData | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as CurveData) : undefined;
+}
+
+/** Parts can be measured one by one: earlier points of the same day and commit stay, unless they were measured again. */
+function merge(earlier: CurveData | undefined, measured: readonly Point[], commit: string): readonly Point[] {
+  if (earlier?.commit !== commit) return measured;
+  const isAgain = (point: Point) =>
+    measured.some(
+      ({ work, side, load }) => work === point.work && side === point.side && load === point.load,
+    );
+  return [...earlier.points.filter((point) => !isAgain(point)), ...measured];
 }
 
 /** Measures the published figures again. Returns whether all of them still hold. */
 export async function rebaseline(options: CurveOptions): Promise<boolean> {
   const path = join(root, 'bench', 'published.json');
   const figures = (JSON.parse(readFileSync(path, 'utf8')) as PublishedFigure[]).filter(
-    ({ work, side, against }) =>
+    ({ work, load, side, against }) =>
       (options.work === undefined || work === options.work) &&
+      (options.loads.length === 0 || options.loads.includes(load)) &&
       (options.noUws === undefined || (side !== 'uws' && against !== 'uws')),
   );
   const parts = new Map<string, CurvePart>();

@@ -50,15 +50,15 @@ export function tableOf(work: CurveWork, points: readonly Point[]): string {
               ? 'complete, in order'
               : `falls behind: ${Math.round(point.delivered * 100)} % in time`;
           const latency = [point.p50, point.p99, point.p999].map((ms) => Math.round(ms)).join(' / ');
-          return `| ${load} | ${sideTitles[side] ?? side} | ${point.cpuPerDeliveryUs.toPrecision(3)} | ${point.cores.toFixed(2)} | ${latency} | ${point.loadCores.toFixed(2)} | ${state} |`;
+          return `| ${load} | ${sideTitles[side] ?? side} | ${point.cpuPerDeliveryUs.toPrecision(3)} | ${point.cores.toFixed(2)} | ${latency} | ${point.loadCores.toFixed(2)} | ${point.rounds} | ${state} |`;
         }),
     ),
   );
   return [
     `### ${work.title}`,
     '',
-    '| messages/s | side | µs of CPU per delivery | cores | p50 / p99 / p99.9 ms | cores of the load | check |',
-    '|---|---|---|---|---|---|---|',
+    '| messages/s | side | µs of CPU per delivery | cores | p50 / p99 / p99.9 ms | cores of the load | rounds | check |',
+    '|---|---|---|---|---|---|---|---|',
     ...lines,
   ].join('\n');
 }

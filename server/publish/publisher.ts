@@ -40,7 +40,7 @@ export interface TopicPublisherSettings {
  */
 const batchingOf = ({ sharesAppends }: Pick<Broker, 'sharesAppends'>) => ({
   lingerFromPerSec: 1000,
-  tickMs: sharesAppends ? 4 : 2,
+  tickMs: sharesAppends ? 4 : 3,
 });
 
 /** The publishing side of a replica: an actor for each topic with traffic appends its messages to the log. */
