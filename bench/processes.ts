@@ -61,7 +61,8 @@ export class Side {
   memoryBytes(): number {
     return this.servers.reduce(
       (sum, { pid }) =>
-        sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024,
+        // A process that has just ended has no memory.
+        sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024,
       0,
     );
   }

@@ -55,24 +55,41 @@ export async function measureCurves(options: CurveOptions): Promise<void> {
       .map((load): CurvePart => ({ work, load, sides: work.sides.filter(isMeasured) })),
   );
   const { rounds, onSide } = options;
-  const measured = await runCurves(parts, { rounds, ...timing(options), onSide, log });
   const name = join(results, `${new Date().toISOString().slice(0, 10)}-curves`);
-  const points = options.quick ? measured : merge(readData(`${name}.json`), measured, options.commit);
+  let points: readonly Point[] = [];
+  for (const part of parts) {
+    const measured = await runCurves([part], { rounds, ...timing(options), onSide, log });
+    if (options.quick) {
+      points = [...points, ...measured];
+      continue;
+    }
+    // After each part, so that an interrupted run keeps what it has measured.
+    points = merge(readData(`${name}.json`), measured, options.commit);
+    writeResults(name, points, options);
+  }
+  process.stdout.write(textOf(points, options));
+}
+
+function textOf(points: readonly Point[], { head }: CurveOptions): string {
   const shown = curveWorks.filter((work) => points.some((point) => point.work === work.name));
-  const text = [
-    ...options.head,
+  return [
+    ...head,
     '',
     'Each point is the median of its rounds; the sides of a load alternate. CPU is that of all server processes and Redis. Servers and load share the',
     'processors.',
     '',
     ...shown.flatMap((work) => [tableOf(work, points), '']),
   ].join('\n');
-  process.stdout.write(text);
-  if (options.quick) return;
+}
+
+/** Writes the report, its data, and the charts of the works that have points. */
+function writeResults(name: string, points: readonly Point[], options: CurveOptions): void {
   mkdirSync(charts, { recursive: true });
-  for (const work of shown)
+  for (const work of curveWorks) {
+    if (!points.some((point) => point.work === work.name)) continue;
     for (const { name: file, svg } of chartsOf(work, points)) writeFileSync(join(charts, file), svg);
-  writeFileSync(`${name}.md`, text);
+  }
+  writeFileSync(`${name}.md`, textOf(points, options));
   const data: CurveData = { commit: options.commit, points };
   writeFileSync(`${name}.json`, `${JSON.stringify(data, null, 2)}\n`);
 }
