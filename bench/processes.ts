@@ -29,6 +29,14 @@ function cpuSecsOf(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSec;
 }
 
+/** Processor seconds that all processes of the machine have used together. */
+function machineCpuSecs(): number {
+  const [, user, nice, system, , , irq, softIrq, steal] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 9);
+  return (
+    [user, nice, system, irq, softIrq, steal].reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSec
+  );
+}
+
 /** The servers of one side, with their Redis. */
 export class Side {
   private readonly children: ChildProcess[] = [];
@@ -180,6 +188,8 @@ export interface Measurement extends LoadResult {
   readonly serverCpuSecs: number;
   /** Processor seconds of the load process. */
   readonly loadCpuSecs: number;
+  /** Processor seconds of everything else on the machine. */
+  readonly otherCpuSecs: number;
   /** Processor seconds of the servers while the clients connected. */
   readonly connectCpuSecs: number;
   readonly memoryBytes: number;
@@ -211,6 +221,8 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
   let serverCpuAtStart = 0;
   let loadCpuAtStart = 0;
   let loadCpuSecs = 0;
+  let machineCpuAtStart = 0;
+  let otherCpuSecs = 0;
   const cpuBefore = side.cpuSecs('servers');
   let connectCpuSecs = 0;
   let memoryAtStart = 0;
@@ -226,6 +238,7 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
           cpuAtStart = side.cpuSecs();
           serverCpuAtStart = side.cpuSecs('servers');
           loadCpuAtStart = cpuSecsOf(child.pid!);
+          machineCpuAtStart = machineCpuSecs();
           memoryAtStart = side.memoryBytes();
           memoryPeak = memoryAtStart;
           onStart?.().catch(reject);
@@ -233,6 +246,7 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
           cpuSecs = side.cpuSecs() - cpuAtStart;
           serverCpuSecs = side.cpuSecs('servers') - serverCpuAtStart;
           loadCpuSecs = cpuSecsOf(child.pid!) - loadCpuAtStart;
+          otherCpuSecs = Math.max(0, machineCpuSecs() - machineCpuAtStart - cpuSecs - loadCpuSecs);
         } else if (message.at === 'done') resolve(message.result);
       });
       child.once('exit', (code) => reject(new Error(`the load process ended with ${code}`)));
@@ -246,6 +260,7 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
       cpuSecs,
       serverCpuSecs,
       loadCpuSecs,
+      otherCpuSecs,
       connectCpuSecs,
       memoryBytes: side.memoryBytes(),
       memoryAtStart,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Side, SideName } from '../processes.js';
 import { comparePublished, describeComparison, type PublishedFigure } from './published.js';
 import type { Point } from './point.js';
-import { chartsOf, tableOf } from './report.js';
+import { chartsOf, tableOf, voidBecause } from './report.js';
 import { runCurves, type CurvePart } from './run-curves.js';
 import { curveWorks } from './works.js';
 
@@ -129,6 +129,12 @@ export async function rebaseline(options: CurveOptions): Promise<boolean> {
   const { rounds, onSide } = options;
   const points = await runCurves([...parts.values()], { rounds, ...timing(options), onSide, log });
   const comparisons = comparePublished(figures, points);
+  // The window follows the load, that of others too.
+  for (const point of points) {
+    const reason = voidBecause(point);
+    if (reason !== undefined)
+      process.stdout.write(`inexact: ${point.work} at ${point.load}/s, ${point.side}: ${reason}\n`);
+  }
   for (const comparison of comparisons) process.stdout.write(`${describeComparison(comparison)}\n`);
   return comparisons.every(({ hasDrifted }) => !hasDrifted);
 }

@@ -19,6 +19,8 @@ export interface Point {
   readonly isComplete: boolean;
   /** Processor seconds of the load process per second. */
   readonly loadCores: number;
+  /** Processor seconds per second of everything else on the machine. */
+  readonly otherCores: number;
 }
 
 /** A side has fallen behind if less than this part of its deliveries comes within the window. */
@@ -26,6 +28,9 @@ const keepsUpFrom = 0.95;
 
 /** A load process that is busier than this is itself what limits: the point counts for nothing. */
 export const loadCoresMax = 0.7;
+
+/** If other programs use more than this, the machine is not quiet: the point counts for nothing either. */
+export const otherCoresMax = 0.2;
 
 /** The median of the measurements of a point. `perMessage`: deliveries that a message should have. */
 export function pointOf(
@@ -48,6 +53,7 @@ export function pointOf(
     isComplete:
       delivered >= keepsUpFrom && measurements.every((one) => one.missing === 0 && one.disorder === 0),
     loadCores: middle((one) => one.loadCpuSecs / secsOf(one)),
+    otherCores: middle((one) => one.otherCpuSecs / secsOf(one)),
   };
 }
 

@@ -1,5 +1,5 @@
 import { lineChart } from './chart.js';
-import { loadCoresMax, type Point } from './point.js';
+import { loadCoresMax, otherCoresMax, type Point } from './point.js';
 import { sideTitles, type CurveWork } from './works.js';
 
 /** A chart, and the name of its file. */
@@ -20,7 +20,7 @@ export function chartsOf(work: CurveWork, points: readonly Point[]): ChartFile[]
         name: sideTitles[side] ?? side,
         points: points
           .filter((point) => point.work === work.name && point.side === side)
-          .filter((point) => point.isComplete && !isVoid(point))
+          .filter((point) => point.isComplete && voidBecause(point) === undefined)
           .sort((a, b) => a.load - b.load)
           .map((point) => [point.load, read(point)] as const),
       })),
@@ -32,9 +32,10 @@ export function chartsOf(work: CurveWork, points: readonly Point[]): ChartFile[]
   ];
 }
 
-/** The load process was too busy for the point to say anything about the side. */
-function isVoid({ loadCores }: Point): boolean {
-  return loadCores > loadCoresMax;
+/** Why a point says nothing about its side; undefined: it does. */
+export function voidBecause({ loadCores, otherCores }: Point): string | undefined {
+  if (loadCores > loadCoresMax) return 'the load process was the limit';
+  return otherCores > otherCoresMax ? `other programs used ${otherCores.toFixed(2)} cores` : undefined;
 }
 
 /** All points of a work as a table. */
@@ -44,11 +45,13 @@ export function tableOf(work: CurveWork, points: readonly Point[]): string {
       points
         .filter((point) => point.work === work.name && point.load === load && point.side === side)
         .map((point) => {
-          const state = isVoid(point)
-            ? 'void: the load process was the limit'
-            : point.isComplete
-              ? 'complete, in order'
-              : `falls behind: ${Math.round(point.delivered * 100)} % in time`;
+          const reason = voidBecause(point);
+          const state =
+            reason !== undefined
+              ? `void: ${reason}`
+              : point.isComplete
+                ? 'complete, in order'
+                : `falls behind: ${Math.round(point.delivered * 100)} % in time`;
           const latency = [point.p50, point.p99, point.p999].map((ms) => Math.round(ms)).join(' / ');
           return `| ${load} | ${sideTitles[side] ?? side} | ${point.cpuPerDeliveryUs.toPrecision(3)} | ${point.cores.toFixed(2)} | ${latency} | ${point.loadCores.toFixed(2)} | ${point.rounds} | ${state} |`;
         }),

@@ -37,7 +37,7 @@ export async function runCurves(parts: readonly CurvePart[], run: CurveRun): Pro
       const point = pointOf({ work: work.name, side, load }, measurements, perMessage);
       points.push(point);
       run.log(
-        `${work.name} ${load}/s ${side}: ${point.cpuPerDeliveryUs.toPrecision(3)} µs per delivery, ${point.p50} / ${point.p99} / ${point.p999} ms, ${Math.round(point.delivered * 100)} % in time, load ${point.loadCores.toFixed(2)} cores`,
+        `${work.name} ${load}/s ${side}: ${point.cpuPerDeliveryUs.toPrecision(3)} µs per delivery, ${point.p50} / ${point.p99} / ${point.p999} ms, ${Math.round(point.delivered * 100)} % in time, load ${point.loadCores.toFixed(2)} cores, others ${point.otherCores.toFixed(2)}`,
       );
     }
   }

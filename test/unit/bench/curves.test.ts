@@ -20,6 +20,7 @@ const measurement = (values: Partial<Measurement>): Measurement =>
     windowMs: 1000,
     cpuSecs: 0.5,
     loadCpuSecs: 0.3,
+    otherCpuSecs: 0.05,
     p50: 10,
     p99: 20,
     p999: 30,
@@ -51,7 +52,8 @@ describe('the curves of the benchmark', () => {
     assert.match(state({}), /complete, in order \|$/);
     assert.match(state({ delivered: 300_000 }), /falls behind: 60 % in time/);
     assert.match(state({ missing: 1 }), /falls behind/);
-    assert.match(state({ loadCpuSecs: 0.8 }), /void/);
+    assert.match(state({ loadCpuSecs: 0.8 }), /void: the load process/);
+    assert.match(state({ otherCpuSecs: 0.5 }), /void: other programs used 0\.50 cores/);
   });
 
   it('are drawn without the points that say nothing about their side', () => {
