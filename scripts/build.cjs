@@ -1,4 +1,4 @@
-// Compiles shared/, server/, client/, bench/ and test/ into dist/, bundles the client library, copies the files that the compiler does not copy
+// Compiles shared/, server/, client/, bench/ and test/ into dist/, bundles the client library and the pages, copies the files that the compiler does not copy
 // (Lua scripts, pages), and deletes compiled files whose source is gone, so that no package contains them.
 //
 //   node scripts/build.cjs               builds
@@ -10,7 +10,7 @@ const { join, relative } = require('node:path');
 
 const root = join(__dirname, '..');
 const dist = join(root, 'dist');
-const sourceFolders = ['shared', 'server', 'client', 'admin', 'bench', 'test', 'examples'];
+const sourceFolders = ['shared', 'server', 'client', 'admin', 'pages', 'bench', 'test', 'examples'];
 const assets = ['server/storage/redis/lua', 'admin/public'];
 const recordFile = join(dist, '.built');
 
@@ -75,6 +75,10 @@ if (!process.argv.includes('--if-needed') || !isBuilt(current)) {
       stdio: ['ignore', 2, 2],
     });
     if (bundles.status !== 0) process.exit(bundles.status ?? 1);
+  }
+  if (existsSync(join(root, 'pages'))) {
+    const pages = spawnSync(process.execPath, [join(__dirname, 'pages.cjs')], { stdio: ['ignore', 2, 2] });
+    if (pages.status !== 0) process.exit(pages.status ?? 1);
   }
   writeFileSync(recordFile, current);
 }
