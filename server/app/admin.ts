@@ -1,7 +1,9 @@
 import type { Router } from 'express';
+import type { Server as SocketIoServer } from 'socket.io';
 import { version } from '../../shared/version.js';
 import { ActorOperations } from '../admin/actors/actor-operations.js';
 import { actorRoutes } from '../admin/actors/actor-routes.js';
+import { AdminCalls } from '../admin/admin-calls.js';
 import type { AdminRoute } from '../admin/admin-route.js';
 import { adminRouter } from '../admin/admin-router.js';
 import { AuditLog } from '../admin/audit/audit-log.js';
@@ -27,9 +29,13 @@ import type { ReplicaDrain } from '../gateway/drain/replica-drain.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
+import type { ServiceOptions } from './service-options.js';
+import { assembleSocketIoUi, hasSocketIoUi } from './socket-io-ui.js';
 
 type AdminParts = Foundation &
   Messaging & {
+    readonly io: SocketIoServer;
+    readonly options: Pick<ServiceOptions, 'socketIoUi'>;
     readonly responses: BoundedResponses;
     readonly isStopping: () => boolean;
     readonly drain: Pick<ReplicaDrain, 'clientCount'>;
@@ -52,23 +58,32 @@ export function assembleAdmin(parts: AdminParts): Admin {
     { size: settings.admin.auditSize },
   );
   storage.onUp(() => void audit.store());
+  const routes = adminRoutes(parts, audit);
+  const canChange = () => storage.redis().state !== 'down';
+  const answerLimitMs = settings.admin.callTimeoutMs + settings.redis.commandTimeoutMs + 1000;
+  const log = logger.log('http');
   const router = adminRouter(
     {
-      routes: adminRoutes(parts, audit),
+      routes,
       authenticate: tokens.authenticate,
       addressOf: parts.addresses.of,
       audit,
       responses: parts.responses,
       bodies: parts.limits.bodies,
-      canChange: () => storage.redis().state !== 'down',
-      log: logger.log('http'),
+      canChange,
+      log,
     },
-    {
-      bodyLimitBytes: settings.websocket.transportLimitBytes,
-      answerLimitMs: settings.admin.callTimeoutMs + settings.redis.commandTimeoutMs + 1000,
-    },
+    { bodyLimitBytes: settings.websocket.transportLimitBytes, answerLimitMs },
   );
-  return { router, close: () => audit.close() };
+  const calls = new AdminCalls({ routes, audit, canChange, log }, { answerLimitMs });
+  const ui = hasSocketIoUi(settings, parts.options) ? assembleSocketIoUi({ ...parts, calls }) : undefined;
+  return {
+    router,
+    close: () => {
+      ui?.close();
+      return audit.close();
+    },
+  };
 }
 
 function serveOperations(parts: AdminParts): void {
