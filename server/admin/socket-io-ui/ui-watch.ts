@@ -1,7 +1,7 @@
 import { listConnections } from '../connections/connection-operations.js';
 import { replicaMetrics } from '../cluster/replica-metrics.js';
 import type { ClusterOperations } from '../cluster-operations.js';
-import { mergePages } from '../list-page.js';
+import { withinBytes } from '../list-page.js';
 import { listedSocket } from './listed-socket.js';
 import { ServerStatistics } from './server-stats.js';
 import { SocketList, type UiEvent } from './socket-list.js';
@@ -88,8 +88,9 @@ export class UiWatch {
       cluster.ask(listConnections, page),
       cluster.ask(replicaMetrics, null),
     ]);
-    const found = connections.answers.map(({ answer }) => answer);
-    const { items } = mergePages(found, page, { keyOf: ({ connection_id: id }) => id });
+    // Replicas in turns: one with very many must not hide the others.
+    const shown = inTurns(connections.answers.map(({ answer }) => answer.items)).slice(0, limit);
+    const items = withinBytes(shown, answerBytes, (item) => item);
     const at = new Date(now()).toISOString();
     const listed = items.map((one) => ({ socket: listedSocket(one), replica: one.replica_id }));
     // The page selects a namespace when a list has one, and not when a first socket comes.
@@ -126,4 +127,12 @@ export class UiWatch {
     this.list = new SocketList();
     this.statistics = new ServerStatistics();
   }
+}
+
+/** The first items of all lists, then the second ones, and so on. */
+function inTurns<Item>(lists: readonly (readonly Item[])[]): Item[] {
+  const items: Item[] = [];
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  for (let i = 0; i < longest; i++) for (const list of lists) if (i < list.length) items.push(list[i]!);
+  return items;
 }
