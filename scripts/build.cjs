@@ -1,5 +1,5 @@
-// Compiles shared/, server/, client/, bench/ and test/ into dist/, bundles the client library and the operator's console, copies the Lua
-// scripts, and deletes compiled files whose source is gone, so that no package contains them.
+// Compiles shared/, server/, client/, bench/ and test/ into dist/, bundles the client library, the operator's console and the pages, copies
+// the Lua scripts, and deletes compiled files whose source is gone, so that no package contains them.
 //
 //   node scripts/build.cjs               builds
 //   node scripts/build.cjs --if-needed   builds only if a source has changed since the last build
@@ -10,10 +10,14 @@ const { join, relative } = require('node:path');
 
 const root = join(__dirname, '..');
 const dist = join(root, 'dist');
-const sourceFolders = ['shared', 'server', 'client', 'bench', 'test', 'examples'];
+const sourceFolders = ['shared', 'server', 'client', 'pages', 'bench', 'test', 'examples'];
 const assets = ['server/storage/redis/lua'];
 /** What is bundled, each with its script. An image of the service has no client. */
-const bundles = { 'client/index.ts': 'client-bundles.cjs', 'admin/index.html': 'admin-bundle.cjs' };
+const bundles = {
+  'client/index.ts': 'client-bundles.cjs',
+  'admin/index.html': 'admin-bundle.cjs',
+  pages: 'pages.cjs',
+};
 const recordFile = join(dist, '.built');
 
 const filesBelow = (folder) =>

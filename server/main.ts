@@ -7,6 +7,7 @@ import { limitHeapGrowth } from './cli/heap-growth.js';
 import { exitCodes, ProcessEnd } from './cli/process-end.js';
 import { startProblem } from './cli/start-problem.js';
 import { loadSettings, SettingsError } from './config/load.js';
+import { firstStepsFolder } from './app/first-steps.js';
 import { Service } from './app/service.js';
 import { refuseSplitReplicas } from './app/split-replicas.js';
 
@@ -22,7 +23,7 @@ async function main(): Promise<void> {
   const settings = loadSettings(process.env);
   refuseSplitReplicas(settings, process.env);
   const onDrainRequested = () => end.drainRequested();
-  const service = new Service(settings, { slimConnections: true, onDrainRequested });
+  const service = new Service(settings, { slimConnections: true, socketIoUi: true, onDrainRequested });
   const log = service.logger.log('process');
   // A bug in a handler must not end the process and disconnect all other clients.
   process.on('unhandledRejection', (error) => log.error('Unhandled rejection', { error }));
@@ -57,13 +58,16 @@ async function main(): Promise<void> {
     process.exit(exitCodeOf(error));
   }
   process.send?.('ready');
-  if (service.developmentSecret !== undefined) greet(port, tokenIssuer(settings, service.developmentSecret));
+  if (service.developmentSecret !== undefined) {
+    const hasPage = firstStepsFolder(settings) !== undefined;
+    greet(port, tokenIssuer(settings, service.developmentSecret), hasPage);
+  }
 }
 
 /** On standard error, since standard output is the log. */
-function greet(port: number, issuer: TokenIssuer): void {
+function greet(port: number, issuer: TokenIssuer, hasPage: boolean): void {
   const token = issuer.access({ userId: 'developer', roles: ['user', 'admin'] }, 12 * 3600);
-  process.stderr.write(greeting(port, token));
+  process.stderr.write(greeting(port, token, hasPage));
 }
 
 /** Resolves when the line is written. What collects the lines may do so later, as PM2 does, or never. */

@@ -111,11 +111,7 @@ function serve(
     let result = 'ok';
     try {
       requireRole(caller.identity, route.role);
-      if (route.method !== 'get' && route.worksWithoutStore !== true && !canChange()) {
-        throw new RefusalError('unavailable', 'Redis is unreachable: nothing is changed', {
-          retryAfterMs: 1000,
-        });
-      }
+      requireStore(route, canChange);
       if (route.stream !== undefined) {
         await route.stream(request, response, caller);
         return;
@@ -164,14 +160,22 @@ function callerOf(request: Request, { authenticate, addressOf }: AdminRouterDepe
   return { identity: authenticate(bearerOf(request)), address: addressOf(request) };
 }
 
-function requireRole(identity: Identity, needed: AdminRole): void {
+/** @throws RefusalError `unavailable` if the route changes what cannot be stored now */
+export function requireStore({ method, worksWithoutStore }: AdminRoute, canChange: () => boolean): void {
+  if (method === 'get' || worksWithoutStore === true || canChange()) return;
+  throw new RefusalError('unavailable', 'Redis is unreachable: nothing is changed', { retryAfterMs: 1000 });
+}
+
+/** @throws RefusalError `forbidden` */
+export function requireRole(identity: Identity, needed: AdminRole): void {
   if (hasRole(identity, needed)) return;
   throw new RefusalError('forbidden', `this needs the role ${sufficientRoles(needed).join(' or ')}`);
 }
 
-function readRequest(
+/** Validates a request by the schemas of its route. @throws RefusalError */
+export function readRequest(
   route: AdminRoute,
-  request: Request,
+  request: Pick<Request, 'params' | 'query'> & { readonly body?: unknown },
   caller: AdminCaller,
 ): AdminRequest<unknown, unknown, unknown> {
   return {

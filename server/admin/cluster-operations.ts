@@ -61,7 +61,7 @@ export class ClusterOperations {
   /** Sets what this replica answers. */
   answer<Asked, Answer>(
     { name }: Operation<Asked, Answer>,
-    run: (asked: NoInfer<Asked>) => NoInfer<Answer>,
+    run: (asked: NoInfer<Asked>) => NoInfer<Answer> | Promise<NoInfer<Answer>>,
   ): void {
     this.calls.handle(name, (asked) => run(asked as Asked));
   }

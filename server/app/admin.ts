@@ -1,7 +1,9 @@
 import type { Router } from 'express';
+import type { Server as SocketIoServer } from 'socket.io';
 import { version } from '../../shared/version.js';
 import { ActorOperations } from '../admin/actors/actor-operations.js';
 import { actorRoutes } from '../admin/actors/actor-routes.js';
+import { AdminCalls } from '../admin/admin-calls.js';
 import type { AdminRoute } from '../admin/admin-route.js';
 import { adminRouter } from '../admin/admin-router.js';
 import { AuditLog } from '../admin/audit/audit-log.js';
@@ -37,9 +39,13 @@ import type { Phase } from '../protocol/phase.js';
 import { assembleOverview } from './admin-overview.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
+import type { ServiceOptions } from './service-options.js';
+import { assembleSocketIoUi, hasSocketIoUi } from './socket-io-ui.js';
 
 type AdminParts = Foundation &
   Messaging & {
+    readonly io: SocketIoServer;
+    readonly options: Pick<ServiceOptions, 'socketIoUi'>;
     readonly responses: BoundedResponses;
     readonly phase: () => Phase;
     readonly isStopping: () => boolean;
@@ -67,26 +73,30 @@ export function assembleAdmin(parts: AdminParts): Admin {
   );
   storage.onUp(() => void audit.store());
   const { overview, close } = assembleOverview(parts);
+  const routes = adminRoutes(parts, audit, overview);
+  const canChange = () => storage.redis().state !== 'down';
+  const answerLimitMs = settings.admin.callTimeoutMs + settings.redis.commandTimeoutMs + 1000;
+  const log = logger.log('http');
   const router = adminRouter(
     {
-      routes: adminRoutes(parts, audit, overview),
+      routes,
       authenticate: tokens.authenticate,
       addressOf: parts.addresses.of,
       audit,
       responses: parts.responses,
       bodies: parts.limits.bodies,
-      canChange: () => storage.redis().state !== 'down',
-      log: logger.log('http'),
+      canChange,
+      log,
     },
-    {
-      bodyLimitBytes: settings.websocket.transportLimitBytes,
-      answerLimitMs: settings.admin.callTimeoutMs + settings.redis.commandTimeoutMs + 1000,
-    },
+    { bodyLimitBytes: settings.websocket.transportLimitBytes, answerLimitMs },
   );
+  const calls = new AdminCalls({ routes, audit, canChange, log }, { answerLimitMs });
+  const ui = hasSocketIoUi(settings, parts.options) ? assembleSocketIoUi({ ...parts, calls }) : undefined;
   return {
     router,
     close: () => {
       close();
+      ui?.close();
       return audit.close();
     },
   };

@@ -27,7 +27,7 @@ import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { newPollingCounts, type PollingCounts } from '../gateway/polling/polling-counts.js';
 import { answerUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
-import { engineIoPath } from '../gateway/paths.js';
+import { engineIoPath, uiNamespace } from '../gateway/paths.js';
 import { NamespaceGuard } from '../gateway/namespaces/namespace-guard.js';
 import { CommandListener } from '../gateway/socketio/command-listener.js';
 import { ConnectionMiddleware } from '../gateway/socketio/connection-middleware.js';
@@ -42,6 +42,7 @@ import { WsUpgrade, wsUrlOf } from '../gateway/ws/upgrade.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Settings } from '../config/schema.js';
 import { assembleDrain } from './drain.js';
+import { hasSocketIoUi } from './socket-io-ui.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 import { refuseOtherMethods } from '../gateway/polling/polling-methods.js';
@@ -52,7 +53,7 @@ interface GatewayParts extends Foundation, Messaging {
   readonly http: HttpServer;
   readonly io: SocketIoServer;
   readonly inbound: InboundControl;
-  readonly options: Pick<ServiceOptions, 'slimConnections' | 'publicNamespaces'>;
+  readonly options: Pick<ServiceOptions, 'slimConnections' | 'publicNamespaces' | 'socketIoUi'>;
 }
 
 /** The gateway of both wires. */
@@ -260,7 +261,13 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       onRefused: refusals.note,
       log,
     },
-    { publicNamespaces: options.publicNamespaces ?? [] },
+    // That of the Admin UI has its own login.
+    {
+      publicNamespaces: [
+        ...(options.publicNamespaces ?? []),
+        ...(hasSocketIoUi(settings, options) ? [uiNamespace] : []),
+      ],
+    },
   );
   namespaces.install(io);
   // Namespaces of an embedding program.

@@ -3,6 +3,7 @@ import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { adminRoles, hasRole } from '../admin/admin-route.js';
 import { serveConsole } from '../admin/console/console-files.js';
+import { uiPage } from '../admin/socket-io-ui/ui-page.js';
 import { apiRouter } from '../http/api.js';
 import { readInTurns } from '../gateway/engine-internals/new-connections.js';
 import { countPieces, takeNothingMore } from '../gateway/engine-internals/request-parser.js';
@@ -21,8 +22,10 @@ import { keyOf } from '../limits/address-limiter.js';
 import { routedPath } from '../http/routed-path.js';
 import { systemClock } from '../primitives/clock.js';
 import { apiDocument } from '../http/openapi/api-document.js';
+import { firstStepsRouter } from '../http/pages/first-steps.js';
 import { upgradeRequired } from '../http/upgrade-required.js';
 import { wsPath } from '../gateway/paths.js';
+import { firstStepsFolder } from './first-steps.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
@@ -36,6 +39,7 @@ interface HttpParts extends Foundation, Messaging {
   readonly responses: BoundedResponses;
   /** False: the program serves requests, and the app is one of its routes. */
   readonly ownsRequests: boolean;
+  readonly hasSocketIoUi: boolean;
 }
 
 /**
@@ -105,12 +109,24 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
             : Math.ceil(adminRequests / 10),
       },
     ),
-    parts.admin,
   );
+  if (parts.hasSocketIoUi) app.use('/admin/socket-io', uiPage());
+  app.use('/admin', parts.admin);
   return () => {
-    if (parts.ownsRequests) app.use(notFound);
+    if (parts.ownsRequests) {
+      const folder = firstStepsFolder(settings);
+      if (folder !== undefined)
+        app.use(firstStepsRouter({ issue: tokenForTrying(parts), now: Date.now }, { folder }));
+      app.use(notFound);
+    }
     app.use(errorHandler(logOf('http')));
   };
+}
+
+/** Only where the secret was made for this run. Another secret may be good elsewhere, too. */
+function tokenForTrying({ generatedSecret, tokens: { issuer } }: Foundation) {
+  if (generatedSecret === undefined || issuer === undefined) return undefined;
+  return (userId: string, ttlSecs: number) => issuer.access({ userId, roles: ['user'] }, ttlSecs);
 }
 
 /** Paths whose bodies are counted in pieces. A program's own routes may receive what they like. */

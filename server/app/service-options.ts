@@ -14,6 +14,8 @@ export interface ServiceOptions {
    * in plain Socket.IO.
    */
   readonly slimConnections?: boolean;
+  /** The meaning of `auto` in the setting `admin.socket_io_ui`: whether the Socket.IO Admin UI is served. Default `false`. */
+  readonly socketIoUi?: boolean;
   /**
    * Namespaces of the program that clients may join without a token, by name or expression. All others refuse
    * a client without a valid token.

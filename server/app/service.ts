@@ -21,6 +21,7 @@ import { LifeCycle, type StopOptions } from './life-cycle.js';
 import { metricSources } from './metric-sources.js';
 import type { ProgramApi } from './program-api.js';
 import type { ServiceOptions } from './service-options.js';
+import { hasSocketIoUi } from './socket-io-ui.js';
 import { startUp } from './start-up.js';
 import { stopParts, type StoppedParts } from './stop-steps.js';
 
@@ -73,6 +74,8 @@ export class Service {
     });
     const admin = assembleAdmin({
       ...parts,
+      io,
+      options,
       responses,
       phase,
       drain: gateway.drain,
@@ -87,6 +90,7 @@ export class Service {
       admin: admin.router,
       responses,
       ownsRequests,
+      hasSocketIoUi: hasSocketIoUi(settings, options),
     });
     this.metrics.setSources(metricSources({ ...parts, gateway, phase }));
     this.parts = { foundation, messaging, gateway, admin };

@@ -2,10 +2,12 @@
  * How to try a service that has no secret of its own and made one for this run.
  *
  * @param token signed with that secret
+ * @param hasPage whether it serves the page for newcomers
  */
-export function greeting(port: number, token: string): string {
+export function greeting(port: number, token: string, hasPage: boolean): string {
   return [
     '',
+    ...(hasPage ? [`First steps, in a browser: http://localhost:${port}/`] : []),
     'No JWT_SECRET is set: the service made a secret for this run, and signed this token with it.',
     'It is for the user developer, with the roles user and admin, and is good for 12 hours or until the next start:',
     `  export TOKEN=${token}`,

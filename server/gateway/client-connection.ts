@@ -106,6 +106,11 @@ export class ClientConnection implements Subscriber {
     setSocketUser(this.socket, identity);
   }
 
+  /** `websocket` or `polling`. */
+  get transport(): string {
+    return engineOf(this.socket).transport.name;
+  }
+
   emit(event: ServerEvent, data: unknown): void {
     this.socket.emit(event, data);
   }

@@ -61,8 +61,9 @@ describe('[START] commands that start the service', () => {
     await start(process.execPath, ['dist/server/main.js']);
     await until(() => stderr.includes('set JWT_SECRET'), 'it says how to try it');
     const lines = stderr.trim().split('\n');
-    assert.ok(lines.length <= 8, `${lines.length} lines`);
-    assert.match(lines[0]!, /^No JWT_SECRET is set: .*made a secret for this run/);
+    assert.ok(lines.length <= 9, `${lines.length} lines`);
+    assert.match(lines[0]!, /^First steps, in a browser: http:/);
+    assert.match(lines[1]!, /^No JWT_SECRET is set: .*made a secret for this run/);
     const token = /export TOKEN=(\S+)/.exec(stderr)?.[1];
     const url = /io\('([^']+)'/.exec(stderr)?.[1];
     const socket = io(url!, { auth: { token } });

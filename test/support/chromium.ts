@@ -4,7 +4,7 @@ import { chromium, type Browser } from 'playwright-core';
 const programs = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** The real browser, without a window. `node scripts/ensure-tools.cjs --chromium` installs it. */
-export async function launchChromium(): Promise<Browser> {
+export async function launchChromium(args: readonly string[] = []): Promise<Browser> {
   const executablePath = programs
     .map((program) => spawnSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).stdout.trim())
     .find((path) => path !== '');
@@ -14,6 +14,6 @@ export async function launchChromium(): Promise<Browser> {
     executablePath,
     // Playwright switches the back/forward cache off, and it is a part of what is tested.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', ...args],
   });
 }

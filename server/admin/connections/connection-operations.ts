@@ -1,17 +1,19 @@
-import { RefusalError } from '../../../shared/errors.js';
+import { RefusalError, type WireError } from '../../../shared/errors.js';
 import type { Position } from '../../../shared/position.js';
 import type { Connection, TokenHolder } from '../../protocol/connection.js';
-import type { SubscriptionGate } from '../../topics/subscription-gate.js';
+import { rejectionOf, type SubscriptionGate } from '../../topics/subscription-gate.js';
 import type { Topics } from '../../topics/topics.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
 import { listPage, type ListRequest } from '../list-page.js';
 
 /** A connection as operators see it. */
-interface ConnectionInfo {
+export interface ConnectionInfo {
   readonly connection_id: string;
   readonly user_id: string;
   readonly session_id: string;
   readonly wire: string;
+  /** `websocket` or `polling`. Replicas of version 0.2.0 do not send it. */
+  readonly transport?: string;
   readonly address: string;
   /** Milliseconds since 1970. */
   readonly connected_at: number;
@@ -35,6 +37,12 @@ interface UserInfo {
   readonly connections: number;
 }
 
+interface SubscribeAnswer {
+  readonly found: boolean;
+  readonly subscribed: readonly (Position & { readonly topic: string })[];
+  readonly rejected: readonly { readonly topic: string; readonly error: WireError }[];
+}
+
 interface UnsubscribeAnswer {
   readonly found: boolean;
   readonly unsubscribed: readonly string[];
@@ -46,6 +54,12 @@ export const disconnectConnections = operation<
   ConnectionQuery & { readonly reason: string },
   { readonly disconnected: number }
 >('disconnect');
+
+/** Replicas of version 0.2.0 do not know it. */
+export const subscribeConnection = operation<
+  { readonly id: string; readonly topics: readonly string[] },
+  SubscribeAnswer
+>('subscribe');
 
 export const unsubscribeConnection = operation<
   { readonly id: string; readonly topics: readonly string[] },
@@ -66,6 +80,7 @@ interface UserQuery extends ListRequest {
 export const listUsers = operation<UserQuery, Found<UserInfo>>('list_users');
 
 interface LiveConnection extends Connection {
+  readonly transport: string;
   readonly outbox: { readonly waitingBytes: number };
 }
 
@@ -76,7 +91,7 @@ interface ConnectionOperationsDependencies {
   /** Sockets in namespaces of the program. */
   readonly members: () => Iterable<TokenHolder & { readonly id: string }>;
   readonly topics: Topics;
-  readonly gate: Pick<SubscriptionGate, 'unsubscribe'>;
+  readonly gate: Pick<SubscriptionGate, 'subscribe' | 'unsubscribe'>;
 }
 
 /** Answers of this replica about its connections. */
@@ -87,6 +102,7 @@ export class ConnectionOperations {
   serve(cluster: ClusterOperations): void {
     cluster.answer(listConnections, (query) => this.list(query));
     cluster.answer(disconnectConnections, ({ reason, ...query }) => this.disconnect(query, reason));
+    cluster.answer(subscribeConnection, ({ id, topics }) => this.subscribe(id, topics));
     cluster.answer(unsubscribeConnection, ({ id, topics }) => this.unsubscribe(id, topics));
     cluster.answer(listUsers, (request) => this.listUsers(request));
     cluster.answer(countUsers, () => {
@@ -120,6 +136,39 @@ export class ConnectionOperations {
     const members = query.topic === undefined ? [...this.dependencies.members()].filter(matches(query)) : [];
     for (const member of members) member.disconnect(error);
     return { disconnected: matching.length + members.length };
+  }
+
+  /** With the rights and limits of the client, from now on: an operator cannot give it more than it may have. */
+  private async subscribe(id: string, names: readonly string[]): Promise<SubscribeAnswer> {
+    const connection = this.dependencies.connection(id);
+    if (connection === undefined) return { found: false, subscribed: [], rejected: [] };
+    const requests = names.map((topic, i) => ({ topic, field: `topics[${i}]` }));
+    const outcomes = await this.dependencies.gate.subscribe(connection, requests);
+    const subscribed = outcomes.flatMap((outcome) =>
+      'subscribed' in outcome
+        ? [
+            {
+              topic: outcome.topic,
+              epoch: outcome.subscribed.epoch,
+              sequence: outcome.subscribed.sequence,
+            },
+          ]
+        : [],
+    );
+    const rejected = outcomes.flatMap((outcome) =>
+      'error' in outcome ? [rejectionOf(outcome.topic, outcome.error)] : [],
+    );
+    if (subscribed.length > 0) {
+      connection.emit('status', {
+        status: 'subscribed',
+        details: {
+          topics: subscribed.map(({ topic }) => topic),
+          positions: subscribed,
+          by: 'operator',
+        },
+      });
+    }
+    return { found: true, subscribed, rejected };
   }
 
   private unsubscribe(id: string, names: readonly string[]): UnsubscribeAnswer {
@@ -157,6 +206,7 @@ export class ConnectionOperations {
       user_id: identity.userId,
       session_id: connection.sessionId,
       wire: connection.wire,
+      transport: connection.transport,
       address: connection.address,
       connected_at: connection.connectedAt,
       replica_id: this.dependencies.replicaId,

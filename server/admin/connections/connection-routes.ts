@@ -20,6 +20,7 @@ import {
   disconnectConnections,
   listConnections,
   listUsers,
+  subscribeConnection,
   unsubscribeConnection,
   type ConnectionQuery,
 } from './connection-operations.js';
@@ -29,6 +30,10 @@ const connectionSchema = z.object({
   user_id: z.string(),
   session_id: z.string(),
   wire: z.string().describe('socketio or json.'),
+  transport: z
+    .string()
+    .optional()
+    .describe('websocket or polling; missing for connections of replicas of version 0.2.0.'),
   address: z.string(),
   connected_at: z.number().describe('Milliseconds since 1970.'),
   replica_id: z.string(),
@@ -41,6 +46,18 @@ const connectionSchema = z.object({
 const connectionParam = z.object({
   id: nameField(200).describe('As `GET /admin/connections` lists it.'),
 });
+
+const topicsBody = z.strictObject({
+  topics: z
+    .array(topicField.meta({ title: 'name' }))
+    .min(1)
+    .max(1000),
+});
+
+/** @throws RefusalError */
+function readTopics({ topics }: z.output<typeof topicsBody>): string[] {
+  return topics.map((topic, i) => readTopicName(topic, `topics[${i}]`));
+}
 
 const disconnectBody = z.strictObject({ reason: reasonField });
 const byOperator = 'disconnected by an operator';
@@ -117,20 +134,40 @@ export function connectionRoutes(
     }),
     adminRoute({
       method: 'post',
+      path: '/connections/:id/subscribe',
+      role: 'operator',
+      summary:
+        'Subscribe a connection, if its user may; the client receives a status event with the positions. Refused if no topic may be subscribed.',
+      params: connectionParam,
+      body: topicsBody,
+      answer: z.object({
+        subscribed: z.array(positionSchema.extend({ topic: z.string() })),
+        rejected: z.array(
+          z.object({ topic: z.string(), error: z.looseObject({ code: z.string(), message: z.string() }) }),
+        ),
+      }),
+      run: async ({ params: { id }, body }) => {
+        const { answers } = await cluster.ask(subscribeConnection, { id, topics: readTopics(body) });
+        const found = answers.find(({ answer }) => answer.found);
+        if (found === undefined) throw new RefusalError('not_found', `there is no connection ${id}`);
+        const { subscribed, rejected } = found.answer;
+        const [first] = rejected;
+        // So that the audit log does not say that it was done.
+        if (subscribed.length === 0 && first !== undefined)
+          throw new RefusalError(first.error.code, `${first.topic}: ${first.error.message}`);
+        return { subscribed, rejected: rejected.map(({ topic, error }) => ({ topic, error: { ...error } })) };
+      },
+    }),
+    adminRoute({
+      method: 'post',
       path: '/connections/:id/unsubscribe',
       role: 'operator',
       summary: 'End subscriptions of a connection; the client receives a status event.',
       params: connectionParam,
-      body: z.strictObject({
-        topics: z
-          .array(topicField.meta({ title: 'name' }))
-          .min(1)
-          .max(1000),
-      }),
+      body: topicsBody,
       answer: z.object({ unsubscribed: z.array(z.string()) }),
       run: async ({ params: { id }, body }) => {
-        const topics = body.topics.map((topic, i) => readTopicName(topic, `topics[${i}]`));
-        const { answers } = await cluster.ask(unsubscribeConnection, { id, topics });
+        const { answers } = await cluster.ask(unsubscribeConnection, { id, topics: readTopics(body) });
         const found = answers.find(({ answer }) => answer.found);
         if (found === undefined) throw new RefusalError('not_found', `there is no connection ${id}`);
         return { unsubscribed: found.answer.unsubscribed };

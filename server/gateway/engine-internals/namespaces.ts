@@ -1,4 +1,5 @@
 import type { Namespace, Server, Socket } from 'socket.io';
+import { isOfService } from './service-namespaces.js';
 
 /** What this service uses of Socket.IO's client object, which connects a transport with its sockets. */
 interface SocketClient {
@@ -30,7 +31,8 @@ export function socketsBeside(socket: Socket): Iterable<Socket> {
 /** Whether a program has namespaces of its own. */
 export function hasOwnNamespaces(io: Server): boolean {
   const { parentNsps: patterns } = io as unknown as { readonly parentNsps?: { readonly size: number } };
-  return namespacesOf(io).size > 1 || (patterns?.size ?? 0) > 0;
+  const own = [...namespacesOf(io).values()].filter((one) => one.name !== '/' && !isOfService(one));
+  return own.length > 0 || (patterns?.size ?? 0) > 0;
 }
 
 /**

@@ -6,7 +6,6 @@ import { root } from '../../support/root.js';
 
 /** Dependencies that no file imports, with the reason for each. */
 const notImported: Record<string, string> = {
-  '@socket.io/admin-ui': 'its page is served from the package',
   '@types/express': 'the types of `Service` name those of express, which has none of its own',
 };
 
