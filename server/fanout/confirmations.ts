@@ -145,7 +145,8 @@ export class Confirmations implements AckCollector {
     });
     clearTimeout(inquiry);
     this.awaited.delete(receipt.id);
-    return { delivered: awaited.acknowledged, expected: awaited.sent };
+    // The report of a replica may be lost, and what it reports afterwards arrive.
+    return { delivered: awaited.acknowledged, expected: Math.max(awaited.sent, awaited.acknowledged) };
   }
 
   /** The replica is stopping: from now on publishers get what is known, and wait for no more. */

@@ -69,6 +69,18 @@ export class HistoryIndex {
     );
   }
 
+  /** Whether a message that was acknowledged before this time is missing in the log of a topic. */
+  hasLost(topic: string, beforeMs: number): boolean {
+    const log = this.logs.get(topic);
+    return this.of('published').some(
+      (answer) =>
+        answer.outcome === 'acknowledged' &&
+        answer.target === topic &&
+        answer.at < beforeMs &&
+        log?.byId.has(answer.id) === false,
+    );
+  }
+
   private readLogs(): Map<string, ReadLog> {
     const logs = new Map<string, ReadLog>();
     const stored = this.of('stored');

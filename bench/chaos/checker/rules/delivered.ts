@@ -127,8 +127,13 @@ class Reader {
         `was sent "${text}" up to ${sequence} after ${reading?.sequence}, but nothing can have been lost`,
       );
     else if (reading?.id === undefined || this.history.logs.get(topic)?.byId.has(reading.id) !== true) return;
-    // A session may go on before the last loss, and announce it again (S3.4).
-    else if (notice.kind !== 'subscribed' || notice.by !== 'session' || notice.at > notifiedAt + unprovedMs)
+    // A session may go on before the last loss, and announce it again (S3.4). It may also have sent what was lost, and its
+    // client have gone before that arrived.
+    else if (
+      notice.kind !== 'subscribed' ||
+      notice.by !== 'session' ||
+      (notice.at > notifiedAt + unprovedMs && !this.history.hasLost(topic, notice.at))
+    )
       yield this.violation(
         'P5.3',
         topic,
