@@ -6,7 +6,7 @@ import { systemClock } from '../../../primitives/clock.js';
 import { RedisClock } from '../redis-clock.js';
 import type { RedisConnector } from '../redis-connector.js';
 import { noClusterMode } from '../redis-identification.js';
-import { RedisLink, type LinkCounts } from '../redis-link.js';
+import type { LinkCounts, RedisLink } from '../redis-link.js';
 import { RedisOutage } from '../redis-outage.js';
 import { outcomeUnknown, refused, unavailable } from '../redis-refusals.js';
 import type {
@@ -17,15 +17,15 @@ import type {
   RedisStore,
   ReplyForm,
 } from '../redis-store.js';
-import { RedisWrites } from '../redis-writes.js';
+import type { RedisWrites } from '../redis-writes.js';
 import { AskingNode } from './asking-node.js';
 import { ClusterChannels } from './cluster-channels.js';
+import { ClusterLinks } from './cluster-links.js';
 import { ClusterError, ClusterOutage } from './cluster-outage.js';
 import type { ClusterView } from './cluster-view.js';
 import { ClusterWatch } from './cluster-watch.js';
 import { keyOf } from './command-key.js';
 import { hashSlot, slotCount } from './hash-slot.js';
-import { nodeLog } from './node-log.js';
 import { readRedirect, type Redirect } from './redirect.js';
 import { SlotTable } from './slot-table.js';
 
@@ -50,8 +50,6 @@ const withoutCluster = /cluster support disabled/;
 /** The first pause before a command is repeated, in milliseconds, and the longest. */
 const pauseMs = 20;
 const pauseMaxMs = 200;
-/** What is still under way on the connections to a node without slots may be answered for this long. */
-const retireMs = 1000;
 /** The cluster counts as down for this long after a node has said so. */
 const downMs = 1500;
 
@@ -63,25 +61,22 @@ const downMs = 1500;
 export class RedisCluster implements RedisStore {
   readonly isCluster = true;
   readonly publishCommand = 'SPUBLISH';
-  readonly writes = new RedisWrites();
   readonly outage = new ClusterOutage();
   readonly unavailable = unavailable;
   readonly refused = refused;
   readonly outcomeUnknown = outcomeUnknown;
   readonly slotOf = hashSlot;
   readonly clock = { now: (): number => (this.clockOwner?.clock ?? this.ownClock).now() };
+  readonly writes: RedisWrites;
   private readonly ownClock = new RedisClock();
   private clockOwner: RedisLink | undefined;
   private readonly general: RedisOutage;
   private readonly table = new SlotTable();
   private readonly watch: ClusterWatch;
   private readonly channels: ClusterChannels;
-  private readonly links = new Map<string, RedisLink>();
-  private owners: (RedisLink | undefined)[] = new Array<RedisLink | undefined>(slotCount).fill(undefined);
-  private readonly former: LinkCounts = { reconnects: 0, errors: 0, stalls: 0 };
+  private readonly links: ClusterLinks;
   private current: LinkState = 'down';
   private saidDownAt = -Infinity;
-  private hasLayout = false;
   private isNoCluster = false;
   private closed = false;
   private readonly listeners: ((state: LinkState) => void)[] = [];
@@ -94,15 +89,29 @@ export class RedisCluster implements RedisStore {
     const { log, connectorTo } = dependencies;
     this.general = new RedisOutage({ log, clock: systemClock });
     this.outage.add(this.general);
+    const { keyPrefix, commandTimeoutMs, stallLimitMs } = settings;
+    this.links = new ClusterLinks(
+      {
+        ...{ log, connectorTo, table: this.table, outage: this.outage },
+        onState: (state) => this.nodeChanged(state),
+        onResubscribed: () => this.notifyResubscribed(),
+        onChannelMoved: (channel, link) => {
+          this.channels.dropped(channel, link);
+          void this.watch.refresh();
+        },
+      },
+      { keyPrefix, commandTimeoutMs, stallLimitMs },
+    );
+    this.writes = this.links.writes;
     this.channels = new ClusterChannels({
-      ownerOf: (slot) => this.owners[slot],
+      ownerOf: (slot) => this.links.ownerOf(slot),
       onMoved: () => this.notifyResubscribed(),
     });
     this.watch = new ClusterWatch(
       {
         log,
         connectorTo,
-        connected: () => this.connected(),
+        connected: () => this.links.connected(),
         known: () => this.table.known,
         onViews: (views, error) => this.observe(views, error),
       },
@@ -115,20 +124,16 @@ export class RedisCluster implements RedisStore {
   }
 
   get counts(): LinkCounts {
-    const sum = { ...this.former };
-    for (const { counts } of this.links.values()) addTo(sum, counts);
-    return sum;
+    return this.links.counts;
   }
 
   /** Why the service cannot work with a node; undefined if there is no such reason. */
   get unsupported(): string | undefined {
-    if (this.isNoCluster) return noClusterMode;
-    for (const { unsupported } of this.links.values()) if (unsupported !== undefined) return unsupported;
-    return undefined;
+    return this.isNoCluster ? noClusterMode : this.links.unsupported;
   }
 
   nodes(): readonly RedisNode[] {
-    return [...new Set(this.owners)].filter((link) => link !== undefined);
+    return this.links.serving();
   }
 
   onState(listener: (state: LinkState) => void): void {
@@ -146,15 +151,19 @@ export class RedisCluster implements RedisStore {
   /** Resolves when all slots are served by nodes that are up, or after `limitMs`. True if any node is up. */
   async whenUp(limitMs: number): Promise<boolean> {
     const until = performance.now() + limitMs;
-    const isWhole = () => this.hasLayout && this.owners.every((link) => link?.state === 'up');
-    while (!isWhole() && !this.closed && this.unsupported === undefined && performance.now() < until)
+    while (
+      !this.links.areWhole &&
+      !this.closed &&
+      this.unsupported === undefined &&
+      performance.now() < until
+    )
       await sleep(10);
     return this.current === 'up';
   }
 
   async at<Result>(key: string, run: (node: RedisNode) => Promise<Result>): Promise<Result> {
     const slot = hashSlot(key);
-    const link = this.owners[slot];
+    const link = this.links.ownerOf(slot);
     if (link === undefined) throw unavailable();
     try {
       return await run(link);
@@ -178,7 +187,7 @@ export class RedisCluster implements RedisStore {
       await this.channels.subscribe(channel, listener, kind);
     } catch (error) {
       // A node that is up has refused it: its slot has moved.
-      if (this.owners[hashSlot(channel)]?.state !== 'up') throw error;
+      if (this.links.ownerOf(hashSlot(channel))?.state !== 'up') throw error;
       await this.watch.refresh();
       await this.channels.subscribe(channel, listener, kind);
     }
@@ -193,7 +202,7 @@ export class RedisCluster implements RedisStore {
     this.closed = true;
     this.watch.close();
     this.general.close();
-    await Promise.all([...this.links.values()].map((link) => link.close()));
+    await this.links.close();
     this.update('down');
   }
 
@@ -228,13 +237,13 @@ export class RedisCluster implements RedisStore {
     attempt: number,
   ): Promise<RedisNode | undefined> {
     if (redirect.kind === 'ask') {
-      const link = this.links.get(redirect.address);
+      const link = this.links.at(redirect.address);
       if (link !== undefined) return new AskingNode(link);
     }
     if (redirect.kind === 'later' || attempt > 0)
       await sleep(Math.min(pauseMaxMs, pauseMs * 2 ** Math.min(attempt, 5)));
     if (redirect.kind !== 'later') await this.watch.refresh();
-    return this.owners[slot];
+    return this.links.ownerOf(slot);
   }
 
   private isDown(reason: string): RefusalError {
@@ -243,14 +252,7 @@ export class RedisCluster implements RedisStore {
     return unavailable(new Error(reason));
   }
 
-  private connected(): (readonly [RedisNode, RedisHost])[] {
-    const { nodes } = this.table;
-    return [...this.links].flatMap(([address, link]) =>
-      link.state === 'up' ? [[link, nodes.get(address)!] as const] : [],
-    );
-  }
-
-  private async observe(views: readonly ClusterView[], error: Error | undefined): Promise<void> {
+  private observe(views: readonly ClusterView[], error: Error | undefined): void {
     const isNoCluster = error !== undefined && withoutCluster.test(error.message);
     if (isNoCluster && !this.isNoCluster) this.dependencies.log.error(noClusterMode);
     this.isNoCluster = isNoCluster;
@@ -260,68 +262,27 @@ export class RedisCluster implements RedisStore {
       return;
     }
     const hasChanged = this.table.apply(views);
-    if (hasChanged) this.arrangeLinks();
-    this.hasLayout = true;
+    if (hasChanged) {
+      this.links.arrange();
+      this.clockOwner = this.links.ownerOf(hashSlot(this.settings.clockKey));
+      this.updateIfDown();
+    }
     const { unserved } = this.table;
     if (unserved > 0) this.general.failed(new ClusterError(`${unserved} of ${slotCount} slots have no node`));
     else if (performance.now() - this.saidDownAt > downMs) this.general.up();
     if (hasChanged || this.channels.hasHomeless) void this.channels.arrange();
   }
 
-  /** Opens and closes links, and gives each slot its link. */
-  private arrangeLinks(): void {
-    const { nodes } = this.table;
-    for (const [address, host] of nodes) if (!this.links.has(address)) this.open(address, host);
-    this.owners = Array.from({ length: slotCount }, (_, slot) => {
-      const address = this.table.ownerOf(slot);
-      return address === undefined ? undefined : this.links.get(address);
-    });
-    this.clockOwner = this.owners[hashSlot(this.settings.clockKey)];
-    for (const [address, link] of this.links) if (!nodes.has(address)) this.retire(address, link);
-    this.dependencies.log.info('Layout of the Redis Cluster', { primaries: [...nodes.keys()].sort() });
-  }
-
-  private open(address: string, host: RedisHost): void {
-    const { log, connectorTo } = this.dependencies;
-    const { keyPrefix, commandTimeoutMs, stallLimitMs } = this.settings;
-    const link: RedisLink = new RedisLink(
-      {
-        log: nodeLog(log, address),
-        connector: connectorTo(host),
-        writes: this.writes,
-        onChannelMoved: (channel) => {
-          this.channels.dropped(channel, link);
-          void this.watch.refresh();
-        },
-      },
-      { url: '', keyPrefix, commandTimeoutMs, stallLimitMs, inCluster: true },
-    );
-    this.links.set(address, link);
-    this.outage.add(link.outage);
-    link.onState((state) => {
-      if (this.links.get(address) === link) this.nodeChanged(state);
-    });
-    link.onResubscribed(() => {
-      if (this.links.get(address) === link) this.notifyResubscribed();
-    });
-    link.start();
-  }
-
-  private retire(address: string, link: RedisLink): void {
-    this.links.delete(address);
-    this.outage.remove(link.outage);
-    addTo(this.former, link.counts);
-    const timer = setTimeout(() => void link.close(), retireMs);
-    timer.unref();
-    if (this.connected().length === 0) this.update('down');
-  }
-
   private nodeChanged(state: LinkState): void {
     if (state === 'up') this.update('up');
     else {
-      if (this.connected().length === 0) this.update('down');
+      this.updateIfDown();
       void this.watch.refresh();
     }
+  }
+
+  private updateIfDown(): void {
+    if (this.links.connected().length === 0) this.update('down');
   }
 
   private update(state: LinkState): void {
@@ -335,10 +296,4 @@ export class RedisCluster implements RedisStore {
     if (this.closed) return;
     for (const listener of this.resubscribed) listener();
   }
-}
-
-function addTo(sum: LinkCounts, { reconnects, errors, stalls }: LinkCounts): void {
-  sum.reconnects += reconnects;
-  sum.errors += errors;
-  sum.stalls += stalls;
 }
