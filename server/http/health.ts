@@ -94,6 +94,9 @@ function problemsOf({ redis, control, phase }: HealthSources): string[] {
       'the replica is stopping: commands and new connections are refused with shutting_down',
     state === 'down' &&
       `${causes[outage ?? 'unreachable']}: publishes and first subscriptions are refused with unavailable`,
+    state === 'up' &&
+      outage !== null &&
+      `${causes[outage]}: it is a part of the Redis Cluster, and publishes to its topics are refused with unavailable`,
     writes === 'refused' && 'Redis refuses writes: publishes are refused with unavailable',
     memory !== null &&
       memory.level !== 'ample' &&

@@ -25,6 +25,7 @@ describe('[HEALTH] health', () => {
   let state: RedisState;
   let writes: 'accepted' | 'refused' = 'accepted';
   let readiness: 'reachable' | 'writable' = 'reachable';
+  let shardOutage: 'unreachable' | null = null;
   const ask = async (path: string) => {
     const { port } = server.address() as AddressInfo;
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
@@ -42,7 +43,7 @@ describe('[HEALTH] health', () => {
         adapter_failures: 0,
         memory: null,
         writes,
-        outage: state === 'down' ? ('password' as const) : null,
+        outage: state === 'down' ? ('password' as const) : shardOutage,
       }),
       get readiness() {
         return readiness;
@@ -120,6 +121,18 @@ describe('[HEALTH] health', () => {
     writes = 'accepted';
     assert.equal((await ask('/health/ready')).status, 200);
     readiness = 'reachable';
+  });
+
+  it('is degraded, and ready, while a shard of a Redis Cluster is unreachable', async () => {
+    [phase, state, shardOutage] = ['running', 'up', 'unreachable'];
+    const { body } = await ask('/health');
+    assert.equal(body['status'], 'degraded');
+    assert.match(
+      (body['problems'] as string[])[0]!,
+      /^Redis is not reached: it is a part of the Redis Cluster/,
+    );
+    assert.equal((await ask('/health/ready')).status, 200);
+    shardOutage = null;
   });
 
   const switches: [string, Partial<Control>, status: string][] = [

@@ -30,6 +30,7 @@ describe('the slots of a Redis Cluster', () => {
     assert.deepEqual(own, {
       host: 'asked',
       port: 7000,
+      alias: 'asked:7000',
       isPrimary: true,
       isAbsent: false,
       configEpoch: 3,
@@ -38,7 +39,11 @@ describe('the slots of a Redis Cluster', () => {
         [9, 9],
       ],
     });
-    assert.equal(named?.host, 'redis-1.example');
+    assert.deepEqual([named?.host, named?.alias], ['redis-1.example', '10.0.0.2:7001']);
+    const table = new SlotTable();
+    table.apply([[own!, named!]]);
+    assert.equal(table.resolve('10.0.0.2:7001'), 'redis-1.example:7001');
+    assert.equal(table.resolve('10.0.0.9:1'), '10.0.0.9:1');
     assert.equal(gone, undefined);
   });
 

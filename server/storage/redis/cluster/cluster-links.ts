@@ -48,7 +48,7 @@ export class ClusterLinks {
   }
 
   at(address: string): RedisLink | undefined {
-    return this.links.get(address);
+    return this.links.get(this.dependencies.table.resolve(address));
   }
 
   /** Those that have slots, in the order of their first ones. */

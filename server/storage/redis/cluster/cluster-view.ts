@@ -2,6 +2,8 @@ import type { RedisHost } from '../../../config/redis-url.js';
 
 /** A node of a Redis Cluster, as another one sees it. */
 export interface ClusterNode extends RedisHost {
+  /** By the IP address; the host may be a name. */
+  readonly alias: string;
   readonly isPrimary: boolean;
   /** It has failed, or is not known yet: it has no place in the cluster unless it has slots. */
   readonly isAbsent: boolean;
@@ -32,6 +34,7 @@ export function readClusterNodes(text: string, asked: string): ClusterView {
           // A name is announced for clients only: certificates may have it.
           host: name !== '' ? name : host !== '' ? host : asked,
           port: Number(port),
+          alias: addressOf({ host: host !== '' ? host : asked, port: Number(port) }),
           isPrimary: words.includes('master'),
           isAbsent: words.includes('fail') || words.includes('handshake'),
           configEpoch: Number(configEpoch),

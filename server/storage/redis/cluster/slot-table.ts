@@ -14,10 +14,16 @@ export class SlotTable {
   private epochs = new Float64Array(slotCount).fill(-1);
   private primaries: ReadonlyMap<string, RedisHost> = new Map();
   private all: readonly RedisHost[] = [];
+  private aliases: ReadonlyMap<string, string> = new Map();
   private last = '';
 
   ownerOf(slot: number): string | undefined {
     return this.owners[slot];
+  }
+
+  /** The address of a node under which it is known here: redirections may name it by its IP address. */
+  resolve(address: string): string {
+    return this.aliases.get(address) ?? address;
   }
 
   /** By address: those that have slots, and those that may be about to get some. */
@@ -67,6 +73,7 @@ export class SlotTable {
   private noteNodes(views: readonly ClusterView[]): boolean {
     const nodes = new Map<string, RedisHost>();
     const all = new Map<string, RedisHost>();
+    const aliases = new Map<string, string>();
     const serving = new Set(this.owners);
     const absent = new Set<string>();
     // A node that is a primary to one and a replica to another is what the newer configuration says.
@@ -74,8 +81,9 @@ export class SlotTable {
       .flat()
       .sort((one, other) => one.configEpoch - other.configEpoch)
       .map((node) => [addressOf(node), node] as const);
-    for (const [address, { host, port, isPrimary, isAbsent }] of newest) {
+    for (const [address, { host, port, alias, isPrimary, isAbsent }] of newest) {
       all.set(address, { host, port });
+      aliases.set(alias, address);
       if (isAbsent) absent.add(address);
       if (serving.has(address) || isPrimary) nodes.set(address, { host, port });
       else nodes.delete(address);
@@ -86,6 +94,7 @@ export class SlotTable {
     const hasChanged =
       nodes.size !== this.primaries.size || [...nodes.keys()].some((address) => !this.primaries.has(address));
     this.primaries = nodes;
+    this.aliases = aliases;
     this.all = [...all.values()];
     return hasChanged;
   }
