@@ -59,7 +59,7 @@ class ModelStore {
   }
 }
 
-for (const storage of ['memory', 'redis'] as const) {
+for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
   describe(`[SESSION STORE] leases in ${storage}`, () => {
     const schedules = storage === 'memory' ? 2000 : 60;
     const closing = new Closing();
