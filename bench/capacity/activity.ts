@@ -1,12 +1,15 @@
 import type { Activity, ServiceCosts, Workload } from './workload.js';
 
-/** How the service batches: its defaults. See docs/architecture.md, "Places that batch". */
+/**
+ * How the service batched when `measured.json` was made. Since then the window follows the load: a replica that has room
+ * uses more to be faster, and one that has none gathers as here. See docs/scaling.md.
+ */
 const service = {
   windowMs: 5,
   windowMaxMs: 100,
   /** A timer is late by about this much. */
   timerMs: 1,
-  /** Factors of `server/fanout/flush-window.ts`. */
+  /** The window was the cost of a flush times a factor between these, the number of messages in it. */
   lingerPerCost: { few: 2, many: 24 },
   /** Steps of `server/publish/publisher.ts` and `server/fanout/flusher.ts`, from this many starts per second on. */
   busyFromPerSec: 1000,

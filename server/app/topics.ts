@@ -7,7 +7,9 @@ import type { Storage } from '../storage/storage.js';
 import type { ChangeCount } from '../primitives/change-count.js';
 import { systemClock } from '../primitives/clock.js';
 import { PublishQuotas } from '../publish/publish-quotas.js';
+import { newLoopMeter } from '../primitives/loop-meter.js';
 import { TopicHub } from '../topics/topic-hub.js';
+import { windowsBy } from './flush-windows.js';
 import type { Limits } from './limits.js';
 import type { Supervision } from './supervision.js';
 import type { Tracing } from './tracing.js';
@@ -43,10 +45,10 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       onDelivered: (latencyMs) => metrics.deliveryHistogram.observe(latencyMs),
       log: parts.logOf('routing'),
       clock: { ...systemClock, wallTime: storage.now },
+      utilization: newLoopMeter(),
     },
     {
-      fanoutWindowMs: topics.fanoutWindowMs,
-      fanoutWindowMaxMs: topics.fanoutWindowMaxMs,
+      windowOf: windowsBy(topics),
       positionCheckMs: topics.positionCheckSecs * 1000,
       outboxOverflow: outbox.overflowStrategy,
       blockCacheBytes: topics.catchUpCacheBytes,

@@ -11,6 +11,7 @@ import type { LogEnd, LogEntry } from '../log/broker.js';
 import { CatchUp, type CatchUpTopic } from './catch-up.js';
 import type { GapReason, OrderedSink } from '../log/feed.js';
 import { isTraced, messageIdOf, timestampOf, viewHeader } from '../log/entry.js';
+import type { FlushShare } from './flush-share.js';
 import { FlushWindow, type FlushWindowSettings } from './flush-window.js';
 import type { LogBlocks } from './log-blocks.js';
 
@@ -36,6 +37,8 @@ interface ActiveTopicDependencies {
   readonly log: Log;
   /** The log of a topic, which ends here, was read and does not continue what its feed has delivered. */
   readonly onOtherLog: (topic: string, end: LogEnd) => void;
+  /** The share of the event loop that flushes of this topic may take. */
+  readonly share: Pick<FlushShare, 'current'>;
   /** Requests a call of {@link ActiveTopic.flush} after a number of milliseconds. */
   readonly schedule: (topic: ActiveTopic, delayMs: number) => void;
 }
@@ -72,16 +75,16 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     readonly name: string,
     private readonly settings: ActiveTopicSettings,
   ) {
-    this.window = new FlushWindow(settings.window);
+    this.window = new FlushWindow(dependencies.share, settings.window);
   }
 
   get written(): Position {
     return this.writtenTo;
   }
 
-  /** Milliseconds between two flushes while the topic is busy. */
-  get windowMs(): number {
-    return this.window.currentMs;
+  /** When publishes that arrive now should be appended; see {@link FlushWindow.appendAt}. */
+  appendAt(leadMs: number): number {
+    return this.window.appendAt(this.dependencies.clock.now(), leadMs);
   }
 
   /** Number of subscribers that are catching up. */
@@ -236,7 +239,12 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     if (batch.traced.length > 0) this.trace(batch, written, counts.dropped - droppedBefore);
     if (confirmed !== undefined)
       for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
-    this.window.flushed(startedAt, clock.now(), batch.count);
+    this.window.flushed(startedAt, clock.now());
+  }
+
+  /** The writes that the last flush has staged have taken this long. */
+  wrote(ms: number): void {
+    this.window.wrote(ms);
   }
 
   private report(segments: readonly Segment[], written: number): void {

@@ -1,3 +1,5 @@
+import type { FlushShare } from './flush-share.js';
+
 export interface FlushWindowSettings {
   /** Minimum time in which a busy topic collects messages, in milliseconds. */
   readonly windowMs: number;
@@ -5,28 +7,27 @@ export interface FlushWindowSettings {
   readonly maxWindowMs: number;
 }
 
-/**
- * The time between flushes is the cost of a flush times one of these factors: from `few`, where a flush has
- * few messages and waiting gains little, to `many`, where each saved write serves many.
- */
-const lingerPerCost = { few: 2, many: 24 } as const;
+/** Publishes of a topic gather for this part of its window at most, before they are appended. */
+const gatherShare = 0.25;
 
 /**
  * Computes when a topic's collected messages are written. A quiet topic flushes at the end of the turn. A
- * busy one flushes once per window, which grows with the cost of a flush (a write per connection). So a topic
- * with many subscribers spends a bounded share of the processor on system calls.
+ * busy one flushes once per window: the time in which a flush (a write per connection) takes no more of the
+ * event loop than the share of the topic.
  */
 export class FlushWindow {
   private lastFlushAt = -Infinity;
   private costMs = 0;
-  private factor: number = lingerPerCost.few;
 
-  constructor(private readonly settings: FlushWindowSettings) {}
+  constructor(
+    private readonly share: Pick<FlushShare, 'current'>,
+    private readonly settings: FlushWindowSettings,
+  ) {}
 
   /** Milliseconds between two flushes of this topic while it is busy. */
   get currentMs(): number {
     const { windowMs, maxWindowMs } = this.settings;
-    return Math.min(maxWindowMs, Math.max(windowMs, this.costMs * this.factor));
+    return Math.min(maxWindowMs, Math.max(windowMs, this.costMs / this.share.current));
   }
 
   /** Milliseconds to wait before the next flush; 0: flush at the end of this turn. */
@@ -34,9 +35,29 @@ export class FlushWindow {
     return Math.max(0, this.lastFlushAt + this.currentMs - now);
   }
 
-  flushed(startedAt: number, endedMs: number, messages: number): void {
-    this.factor = Math.min(lingerPerCost.many, Math.max(lingerPerCost.few, messages));
-    this.costMs += 0.3 * (endedMs - startedAt - this.costMs);
+  /**
+   * When publishes that arrive now should be appended, on the monotonic clock; 0: at once. They would wait for the
+   * next flush anyway, so they gather, and come just in time for it.
+   *
+   * @param leadMs time from the start of an append until its messages are here
+   */
+  appendAt(now: number, leadMs: number): number {
+    const { currentMs } = this;
+    if (currentMs <= this.settings.windowMs) return 0;
+    const lastAt = this.lastFlushAt + currentMs - leadMs;
+    const leftMs = lastAt - now;
+    return leftMs <= 0
+      ? 0
+      : lastAt - Math.floor(leftMs / (currentMs * gatherShare)) * currentMs * gatherShare;
+  }
+
+  flushed(startedAt: number, endedAt: number): void {
+    this.costMs += 0.3 * (endedAt - startedAt - this.costMs);
     this.lastFlushAt = startedAt;
+  }
+
+  /** Writes that were staged by the last flush have taken this long. */
+  wrote(ms: number): void {
+    this.costMs += 0.3 * ms;
   }
 }

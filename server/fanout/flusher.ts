@@ -1,16 +1,17 @@
 import type { Outbox } from './outbox.js';
 import type { ActiveTopic } from './active-topic.js';
-import type { Clock, Timer } from '../primitives/clock.js';
-import { MicroBatcher } from '../primitives/micro-batcher.js';
-
-/**
- * Flushes of many topics run together: a connection that subscribes to several of them gets one write instead
- * of one for each.
- */
-const flushBatching = { lingerFromPerSec: 1000, tickMs: 10 };
+import type { Clock, Immediate, Timer } from '../primitives/clock.js';
+import { FlushShare } from './flush-share.js';
+import type { LoopMeter } from '../primitives/loop-meter.js';
 
 /** Topics due within this time of each other are flushed together, in milliseconds. */
 const togetherMs = 1;
+
+interface FlusherDependencies {
+  readonly clock: Clock;
+  /** How busy the event loop is. */
+  readonly utilization: LoopMeter;
+}
 
 /**
  * Runs the flushes of all topics: those of quiet topics at the end of the turn, those of others by one timer.
@@ -18,14 +19,15 @@ const togetherMs = 1;
  */
 export class Flusher {
   private readonly waiting = new Set<ActiveTopic>();
-  private readonly batcher: MicroBatcher;
-  /** Whether a batch of flushes is scheduled. */
-  private scheduled = false;
+  private immediate: Immediate | undefined;
   private timer: Timer | undefined;
   private timerDueAt = Infinity;
 
-  constructor(private readonly dependencies: { readonly clock: Clock }) {
-    this.batcher = new MicroBatcher(dependencies, flushBatching);
+  /** The share of the event loop that the flushes of one topic may take. */
+  readonly share: FlushShare;
+
+  constructor(private readonly dependencies: FlusherDependencies) {
+    this.share = new FlushShare(dependencies);
   }
 
   /** Plans a flush of a topic that has none planned. */
@@ -33,7 +35,7 @@ export class Flusher {
     const now = this.dependencies.clock.now();
     topic.dueAt = now + delayMs;
     this.waiting.add(topic);
-    if (delayMs <= togetherMs) this.startBatched();
+    if (delayMs <= togetherMs) this.immediate ??= this.dependencies.clock.setImmediate(this.run);
     else this.arm(topic.dueAt, now);
   };
 
@@ -43,14 +45,9 @@ export class Flusher {
   }
 
   close(): void {
-    this.batcher.close();
+    this.dependencies.clock.clearImmediate(this.immediate);
     this.dependencies.clock.clearTimer(this.timer);
     this.waiting.clear();
-  }
-
-  private startBatched(): void {
-    this.scheduled = true;
-    this.batcher.schedule(this.runOnce);
   }
 
   private arm(dueAt: number, now: number): void {
@@ -60,16 +57,13 @@ export class Flusher {
     this.timer = this.dependencies.clock.setTimeout(this.run, Math.max(1, Math.round(dueAt - now)));
   }
 
-  /** The batcher calls this once for each topic that became due; the first call flushes them all. */
-  private readonly runOnce = (): void => {
-    if (this.scheduled) this.run();
-  };
-
   private readonly run = (): void => {
-    this.scheduled = false;
+    this.dependencies.clock.clearImmediate(this.immediate);
+    this.immediate = undefined;
     this.dependencies.clock.clearTimer(this.timer);
     this.timerDueAt = Infinity;
     const now = this.dependencies.clock.now();
+    this.share.adjust(now);
     const due: ActiveTopic[] = [];
     let nextAt = Infinity;
     for (const topic of this.waiting) {
@@ -86,6 +80,11 @@ export class Flusher {
   private flushTogether(due: readonly ActiveTopic[]): void {
     const staged: Outbox[] = [];
     for (const topic of due) topic.flush(staged);
+    if (staged.length === 0) return;
+    const { clock } = this.dependencies;
+    const startedAt = clock.now();
     for (const outbox of staged) outbox.writeStaged();
+    const ms = (clock.now() - startedAt) / due.length;
+    for (const topic of due) topic.wrote(ms);
   }
 }

@@ -69,7 +69,8 @@ export class Outbox {
   private drainListeners: (() => void)[] | undefined;
   /** As `drainListeners`, but they are also called when the connection closes. */
   private takenListeners: (() => void)[] | undefined;
-  private staged: DeliveryBatch[] | undefined;
+  /** Most connections have one batch only, and need no list. */
+  private staged: DeliveryBatch | DeliveryBatch[] | undefined;
   private closed = false;
 
   constructor(
@@ -152,20 +153,20 @@ export class Outbox {
       return false;
     }
     this.add(batch, this.isIdle());
-    if (this.staged !== undefined) {
-      this.staged.push(batch);
-      return false;
-    }
-    this.staged = [batch];
-    return true;
+    const { staged } = this;
+    if (staged === undefined) this.staged = batch;
+    else if (Array.isArray(staged)) staged.push(batch);
+    else this.staged = [staged, batch];
+    return staged === undefined;
   }
 
   writeStaged(): void {
     const { staged } = this;
     if (staged === undefined) return;
     this.staged = undefined;
-    const frames = staged.map((batch) => this.framesOf(batch));
-    this.writeFrames(frames.length === 1 ? frames[0]! : Buffer.concat(frames), staged);
+    if (Array.isArray(staged))
+      this.writeFrames(Buffer.concat(staged.map((batch) => this.framesOf(batch))), staged);
+    else this.writeFrames(this.framesOf(staged), staged.alone);
   }
 
   /**

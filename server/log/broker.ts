@@ -153,6 +153,8 @@ export interface BrokerListener {
  */
 export interface Broker {
   readonly state: BrokerState;
+  /** Whether appends to several topics that start together share a call, so that it pays to gather them. */
+  readonly sharesAppends: boolean;
   setListener(listener: BrokerListener): void;
   append(topic: string, entries: readonly AppendEntry[]): Promise<AppendReceipt[]>;
   /**

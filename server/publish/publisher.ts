@@ -15,8 +15,8 @@ interface TopicPublisherDependencies {
   readonly supervisor: Supervisor;
   /** Receives each message before it is stored and may change it; undefined if there is no hook. */
   readonly onPublish?: ((request: PublishRequest) => Promise<PublishRequest>) | undefined;
-  /** Minimum time between two appends of a busy topic, in milliseconds; 0: no wait. */
-  readonly lingerMs: (topic: string) => number;
+  /** When publishes that arrive now should be appended; see the dependency of {@link TopicActor}. */
+  readonly appendAt: (topic: string, leadMs: number) => number;
   /** What users may store; undefined: there are no limits. */
   readonly quotas?: Pick<PublishQuotas, 'admit'> | undefined;
   /** Changes of what decides who may publish. */
@@ -35,10 +35,13 @@ export interface TopicPublisherSettings {
 }
 
 /**
- * Appends of many topics are sent to the log together: each waits a little longer, and one call serves
- * several topics.
+ * Appends of many topics start together, and what follows from them is done together too: calls of the store, answers
+ * to publishers, and writes to subscribers. Each waits a little longer where a call serves several topics.
  */
-const appendBatching = { lingerFromPerSec: 1000, tickMs: 4 };
+const batchingOf = ({ sharesAppends }: Pick<Broker, 'sharesAppends'>) => ({
+  lingerFromPerSec: 1000,
+  tickMs: sharesAppends ? 4 : 3,
+});
 
 /** The publishing side of a replica: an actor for each topic with traffic appends its messages to the log. */
 export class TopicPublisher {
@@ -50,7 +53,7 @@ export class TopicPublisher {
     private readonly dependencies: TopicPublisherDependencies,
     private readonly settings: TopicPublisherSettings,
   ) {
-    this.batcher = new MicroBatcher(dependencies, appendBatching);
+    this.batcher = new MicroBatcher(dependencies, batchingOf(dependencies.broker));
     this.timer = dependencies.clock.setInterval(() => this.dropIdle(), settings.actorIdleMs);
     this.timer.unref();
   }
@@ -139,10 +142,10 @@ export class TopicPublisher {
   }
 
   private newActor(topic: string): TopicActor {
-    const { broker, supervisor, lingerMs, changes, clock } = this.dependencies;
+    const { broker, supervisor, appendAt, changes, clock } = this.dependencies;
     const { mailboxCapacity, mailboxOverflow: overflowStrategy, batchMax } = this.settings;
     const actor = new TopicActor(
-      { broker, supervisor, lingerMs, schedule: (start) => this.batcher.schedule(start), changes, clock },
+      { broker, supervisor, appendAt, schedule: (start) => this.batcher.schedule(start), changes, clock },
       topic,
       { mailboxCapacity, overflowStrategy, batchMax },
     );

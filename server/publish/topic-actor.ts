@@ -11,10 +11,10 @@ interface TopicActorDependencies {
   readonly broker: Broker;
   readonly supervisor: Supervisor;
   /**
-   * Minimum time between two appends while publishes arrive fast, in milliseconds; see
-   * {@link TopicActor.delayMs}.
+   * When publishes that arrive now should be appended, on the monotonic clock; 0: at once. `leadMs` is the time
+   * that an append takes. See {@link TopicActor.delayMs}.
    */
-  readonly lingerMs: (topic: string) => number;
+  readonly appendAt: (topic: string, leadMs: number) => number;
   /** Calls back when the next append may start. */
   readonly schedule: (start: () => void) => void;
   /** Changes of what decides who may publish. */
@@ -55,6 +55,9 @@ interface Ready extends Waiting {
   readonly entry: AppendEntry;
 }
 
+/** An append that has to be complete at some time starts this much earlier than it takes, in milliseconds. */
+const leadMarginMs = 1;
+
 /** Maximum size of an append in bytes, unless a single message is larger. */
 const batchBytesMax = 1024 * 1024;
 
@@ -90,7 +93,6 @@ export class TopicActor {
   private scheduled = false;
   private dueAt = 0;
   private lingering: Timer | undefined;
-  private startedAt = -Infinity;
   private processingMs = 0;
   private processed = 0;
   private failed = 0;
@@ -217,13 +219,12 @@ export class TopicActor {
    */
   private delayMs(): number {
     if (this.mailbox.size >= this.settings.batchMax) return 0;
-    const lingerMs = this.dependencies.lingerMs(this.topic);
-    return lingerMs < 1 ? 0 : this.startedAt + lingerMs - this.dependencies.clock.now();
+    const at = this.dependencies.appendAt(this.topic, this.processingMs + leadMarginMs);
+    return at === 0 ? 0 : at - this.dependencies.clock.now();
   }
 
   private async run(): Promise<void> {
     this.inFlight = true;
-    this.startedAt = this.dependencies.clock.now();
     const batch = this.mailbox.take(this.settings.batchMax);
     // Either all entries of a topic are prepared, or none.
     const ready = batch[0]?.prepare === undefined ? batch : await this.prepare(batch);

@@ -4,6 +4,7 @@ import type { Supervisor } from '../supervision/supervisor.js';
 import type { Log } from '../logging/log.js';
 import type { ChangeCount } from '../primitives/change-count.js';
 import type { Clock, Timer } from '../primitives/clock.js';
+import type { LoopMeter } from '../primitives/loop-meter.js';
 import type { DeliveryTracer } from '../tracing/message-tracer.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Audience, Subscriber } from '../fanout/subscriber.js';
@@ -12,6 +13,7 @@ import { ActiveTopic, type AckCollector, type OutboxOverflow } from '../fanout/a
 import { newDeliveryCounts } from '../fanout/delivery-counts.js';
 import { LogFeed, type Feed, type FeedSink, type GapSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
+import type { FlushWindowSettings } from '../fanout/flush-window.js';
 import { isPositionIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
 import { readHistory, type History, type HistoryRequest } from '../log/history.js';
@@ -39,11 +41,13 @@ interface TopicHubDependencies {
   readonly tracer: DeliveryTracer;
   readonly log: Log;
   readonly clock: Clock;
+  /** How busy the event loop is. */
+  readonly utilization: LoopMeter;
 }
 
 interface TopicHubSettings extends TopicPublisherSettings {
-  readonly fanoutWindowMs: number;
-  readonly fanoutWindowMaxMs: number;
+  /** How long messages of a topic gather before they are written. */
+  readonly windowOf: (topic: string) => FlushWindowSettings;
   readonly positionCheckMs: number;
   readonly outboxOverflow: OutboxOverflow;
   readonly blockCacheBytes: number;
@@ -86,7 +90,7 @@ export class TopicHub implements Topics, BrokerListener {
     dependencies.broker.setListener(this);
     const { broker, supervisor, onPublish, quotas, changes, clock } = dependencies;
     this.publisher = new TopicPublisher(
-      { broker, supervisor, onPublish, lingerMs: this.lingerMs, quotas, changes, clock },
+      { broker, supervisor, onPublish, appendAt: this.appendAt, quotas, changes, clock },
       settings,
     );
     const { positionCheckMs } = settings;
@@ -301,11 +305,12 @@ export class TopicHub implements Topics, BrokerListener {
         clock,
         log,
         schedule: this.flusher.schedule,
+        share: this.flusher.share,
         onOtherLog: (name, end) => this.active.get(name)?.feed.check(end),
       },
       topic,
       {
-        window: { windowMs: settings.fanoutWindowMs, maxWindowMs: settings.fanoutWindowMaxMs },
+        window: settings.windowOf(topic),
         overflow: settings.outboxOverflow,
       },
     );
@@ -398,11 +403,9 @@ export class TopicHub implements Topics, BrokerListener {
     return isPositionIn(feed.position, since) && topic.covers(id, since);
   }
 
-  /** A quarter of the time that subscribers here wait for a flush; 0 if a flush costs little. */
-  private readonly lingerMs = (topic: string): number => {
-    const windowMs = this.active.get(topic)?.topic.windowMs ?? 0;
-    return windowMs > this.settings.fanoutWindowMs ? windowMs / 4 : 0;
-  };
+  /** When publishes of a topic should be appended, so that they come in time for a flush here. */
+  private readonly appendAt = (topic: string, leadMs: number): number =>
+    this.active.get(topic)?.topic.appendAt(leadMs) ?? 0;
 
   /** Compares the positions of quiet followed logs with the ends of their logs. */
   private async checkPositions(quietMs: number): Promise<void> {

@@ -48,7 +48,7 @@ export class FanOutHarness {
   constructor(private readonly settings: FanOutHarnessSettings) {
     const { clock } = this;
     this.budget = new SendBufferBudget({ clock }, settings.outbox);
-    this.flusher = new Flusher({ clock });
+    this.flusher = new Flusher({ clock, utilization: () => 0 });
     this.blocks = new LogBlocks(this.broker, 1_000_000);
   }
 
@@ -66,6 +66,7 @@ export class FanOutHarness {
         clock,
         log: silentLog,
         schedule: flusher.schedule,
+        share: flusher.share,
         onOtherLog: (_topic, end) => feed.check(end),
       },
       name,

@@ -6,6 +6,8 @@ const topicRule = z.strictObject({
   history_size: z.int().min(0).max(10_000_000).optional(),
   history_ttl_secs: z.int().min(1).optional(),
   idempotency_window_secs: z.int().min(1).optional(),
+  latency_target_ms: z.int().min(0).max(1000).optional(),
+  fanout_window_max_ms: z.int().min(0).max(5000).optional(),
 });
 
 /** Topics: what is kept of them, and how their messages are delivered. */
@@ -19,13 +21,17 @@ export const topics = z
       'Whom a `key` belongs to: the topic and the sender, or, with `topic`, the topic alone, so that several senders can publish the same message once. Then a sender can take a key away from the others.',
     ),
     position_check_secs: setting(positive(25, 3600), 'A quiet topic is compared with its log this often.'),
-    fanout_window_ms: setting(
+    latency_target_ms: setting(
       count(5, 1000),
-      'A busy topic collects messages for this long before it writes them.',
+      'A busy topic collects messages for this long before it writes them to all subscribers, even if the event loop has room: no processor time is spent to be faster. A topic whose messages come further apart writes each at once.',
+    ),
+    fanout_window_ms: setting(
+      z.int().min(0).max(1000).optional(),
+      'Older name of `latency_target_ms`; if it is set, it applies.',
     ),
     fanout_window_max_ms: setting(
       count(100, 5000),
-      'Longest time to collect messages when a write to all subscribers is expensive.',
+      'Longest time to collect messages: reached where a write to all subscribers is expensive and the event loop is busy.',
     ),
     memory_bytes: setting(
       positive(268_435_456, 1_000_000_000_000),
@@ -45,7 +51,7 @@ export const topics = z
     ),
     rules: setting(
       z.array(topicRule).default([]),
-      'Different history settings by topic pattern; the first match applies.',
+      'Different settings by topic pattern; the first match applies.',
     ),
   })
   .prefault({});

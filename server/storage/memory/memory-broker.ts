@@ -37,6 +37,7 @@ const sweepMs = 1000;
 /** The log of a single process, in its memory. It meets the same contract, and ends with the process. */
 export class MemoryBroker implements Broker {
   readonly state = 'up';
+  readonly sharesAppends = false;
   private readonly logs = new Map<string, MemoryLog>();
   private readonly followed = new Set<string>();
   private listener: BrokerListener | undefined;

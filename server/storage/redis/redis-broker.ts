@@ -57,6 +57,7 @@ export class RedisBroker implements Broker {
   private readonly removeScript = new RedisScript('inbox-remove');
   private readonly keys: TopicKeys;
   private readonly seen = new SeenPositions();
+  readonly sharesAppends = true;
   private readonly refusedCommands: RefusedCommands;
   private readonly appends: RedisAppends;
   private readonly epochPrefix = randomBytes(6).readUIntBE(0, 6).toString(36).padStart(7, '0').slice(-7);

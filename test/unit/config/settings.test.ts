@@ -199,9 +199,12 @@ describe('[CONF] settings', () => {
     };
     for (const { name, kind, limits, variable, ...rest } of settingList) {
       const choice = limits.includes(', ') ? limits.split(', ').at(-1)! : 'abc';
-      const value = { text: choice, number: String(Number(rest.default) + 1), texts: 'a,b', tables: '[]' }[
-        kind
-      ];
+      const value = {
+        text: choice,
+        number: String((Number(rest.default) || 0) + 1),
+        texts: 'a,b',
+        tables: '[]',
+      }[kind];
       environment[variable] = examples[name] ?? value;
     }
     const settings = loadSettings(environment) as unknown as Record<string, Record<string, unknown>>;

@@ -19,6 +19,7 @@ describe('[HOT] Flusher', () => {
     const outbox = { writeStaged: () => written.push(name) } as unknown as Outbox;
     const topic = {
       name,
+      wrote() {},
       dueAt: undefined as number | undefined,
       flush(staged?: Outbox[]) {
         topic.dueAt = undefined;
@@ -31,7 +32,7 @@ describe('[HOT] Flusher', () => {
 
   beforeEach(() => {
     clock = new FakeClock(start);
-    flusher = new Flusher({ clock });
+    flusher = new Flusher({ clock, utilization: () => 0 });
     flushes = [];
     written = [];
   });

@@ -67,12 +67,17 @@ class Run {
       { log: silentLog, onStopped: () => {}, clock },
       { maxRestarts: 2, windowMs: 1000, backoffMs: 50 },
     );
+    let startedAt = -Infinity;
     this.actor = new TopicActor(
       {
         broker: this.appends.broker,
         supervisor: this.supervisor,
-        lingerMs: () => lingerMs,
-        schedule: (start) => clock.setImmediate(start),
+        appendAt: () => startedAt + lingerMs,
+        schedule: (start) =>
+          clock.setImmediate(() => {
+            startedAt = clock.now();
+            start();
+          }),
         changes: { value: 0 },
         clock,
       },

@@ -28,19 +28,27 @@ describe('[P1] [P7] the actor of a topic', () => {
   });
   afterEach(() => supervisor.close());
 
-  const actorWith = (lingerMs = 0, overflowStrategy: MailboxOverflow = 'reject') =>
-    new TopicActor(
+  /** Appends at least this many milliseconds apart. */
+  const actorWith = (lingerMs = 0, overflowStrategy: MailboxOverflow = 'reject') => {
+    let startedAt = -Infinity;
+    return new TopicActor(
       {
         broker: appends.broker,
         supervisor,
-        lingerMs: () => lingerMs,
-        schedule: (start) => clock.setImmediate(start),
+        appendAt: () => startedAt + lingerMs,
+        schedule: (start) => {
+          clock.setImmediate(() => {
+            startedAt = clock.now();
+            start();
+          });
+        },
         changes,
         clock,
       },
       't',
       { mailboxCapacity: 20, overflowStrategy, batchMax: 10 },
     );
+  };
   const sizes = () => appends.batches.map(({ length }) => length);
   const appendMany = (actor: TopicActor, count: number) =>
     Array.from({ length: count }, () => actor.append(newEntry()));

@@ -12,12 +12,11 @@ import { FakeSubscriber } from '../../support/fake-subscriber.js';
 import { ScriptedLog } from '../../support/scripted-log.js';
 
 const settings = {
-  fanoutWindowMs: 5,
-  fanoutWindowMaxMs: 100,
+  windowOf: () => ({ windowMs: 5, maxWindowMs: 100 }),
   positionCheckMs: 10_000,
   outboxOverflow: 'catch_up',
   blockCacheBytes: 1_000_000,
-} as ConstructorParameters<typeof TopicHub>[1];
+} as unknown as ConstructorParameters<typeof TopicHub>[1];
 
 const entry = encodeEntry({
   id: '01890000-0000-7000-8000-000000000000',
@@ -59,6 +58,7 @@ describe('[P2] subscribers of a log that is lost', () => {
         tracer: { queued: none, delivered: none, lost: none, caughtUp: none },
         log: silentLog,
         clock,
+        utilization: () => 0,
       },
       settings,
     );

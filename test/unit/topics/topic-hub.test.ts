@@ -48,6 +48,7 @@ describe('a topic hub', () => {
         tracer: { queued() {}, delivered() {}, lost() {}, caughtUp() {} },
         log: silentLog,
         clock,
+        utilization: () => 0,
       },
       {
         mailboxCapacity: 100,
@@ -55,8 +56,7 @@ describe('a topic hub', () => {
         batchMax: 10,
         actorIdleMs: 60_000,
         idempotencyScope: 'sender',
-        fanoutWindowMs: 5,
-        fanoutWindowMaxMs: 100,
+        windowOf: () => ({ windowMs: 5, maxWindowMs: 100 }),
         positionCheckMs: 60_000,
         outboxOverflow: 'catch_up',
         blockCacheBytes: 1_000_000,
