@@ -8,11 +8,29 @@ import { freePort } from './free-port.js';
 import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 
 /** What a side is. */
-export type SideName = 'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'ws' | 'uws';
+export type SideName =
+  'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'plain-alone' | 'ws' | 'uws';
+
+/** Sides of one process, without Redis. */
+const alone: readonly SideName[] = ['rtc-alone', 'rtc-alone-before', 'plain-alone', 'uws'];
 
 const secret = 'a secret for benchmarks, of 32 bytes and more';
 const ticksPerSec = 100;
 const root = join(__dirname, '..', '..');
+
+/** Processor seconds that a process has used, as reported by the operating system. */
+function cpuSecsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSec;
+}
+
+/** Processor seconds that all processes of the machine have used together. */
+function machineCpuSecs(): number {
+  const [, user, nice, system, , , irq, softIrq, steal] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 9);
+  return (
+    [user, nice, system, irq, softIrq, steal].reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSec
+  );
+}
 
 /** The servers of one side, with their Redis. */
 export class Side {
@@ -28,28 +46,26 @@ export class Side {
   /** @param before root of another checkout of this project, built: what the sides `…-before` run */
   static async start(name: SideName, inspect = false, before = root, replicas = 2): Promise<Side> {
     const side = new Side(name, before);
-    const alone = name.startsWith('rtc-alone') || name === 'uws';
-    const redisUrl = alone ? undefined : await side.startRedis();
-    for (let replica = 0; replica < (alone ? 1 : replicas); replica++)
+    const isAlone = alone.includes(name);
+    const redisUrl = isAlone ? undefined : await side.startRedis();
+    for (let replica = 0; replica < (isAlone ? 1 : replicas); replica++)
       await side.startServer(replica, redisUrl, inspect);
     return side;
   }
 
   /** Processor seconds used by servers and Redis, as reported by the operating system. */
   cpuSecs(only: 'all' | 'servers' = 'all'): number {
-    let ticks = 0;
-    for (const { pid } of only === 'all' ? this.children : this.servers) {
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-      ticks += Number(fields[11]) + Number(fields[12]);
-    }
-    return ticks / ticksPerSec;
+    let secs = 0;
+    for (const { pid } of only === 'all' ? this.children : this.servers) secs += cpuSecsOf(pid!);
+    return secs;
   }
 
   /** Resident memory of the servers, without Redis, in bytes. */
   memoryBytes(): number {
     return this.servers.reduce(
       (sum, { pid }) =>
-        sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024,
+        // A process that has just ended has no memory.
+        sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024,
       0,
     );
   }
@@ -117,6 +133,7 @@ export class Side {
       'rtc-before': join(this.before, 'dist/server/main.js'),
       'rtc-alone-before': join(this.before, 'dist/server/main.js'),
       plain: join(root, 'dist/bench/sides/plain-socketio.js'),
+      'plain-alone': join(root, 'dist/bench/sides/plain-socketio.js'),
       ws: join(root, 'dist/bench/sides/plain-ws.js'),
       uws: join(root, 'dist/bench/sides/uws.js'),
     };
@@ -164,6 +181,10 @@ export interface Measurement extends LoadResult {
   readonly cpuSecs: number;
   /** Processor seconds of the servers, without Redis. */
   readonly serverCpuSecs: number;
+  /** Processor seconds of the load process. */
+  readonly loadCpuSecs: number;
+  /** Processor seconds of everything else on the machine. */
+  readonly otherCpuSecs: number;
   /** Processor seconds of the servers while the clients connected. */
   readonly connectCpuSecs: number;
   readonly memoryBytes: number;
@@ -177,7 +198,7 @@ export type Work = Omit<LoadPlan, 'ports' | 'wire' | 'path' | 'tokens'>;
 
 /** Runs a plan against a side. */
 export async function measure(side: Side, work: Work, onStart?: () => Promise<void>): Promise<Measurement> {
-  const socketio = side.name.startsWith('rtc') || side.name === 'plain';
+  const socketio = side.name.startsWith('rtc') || side.name.startsWith('plain');
   const tokens = Array.from({ length: 100 }, (_, n) =>
     jwt.sign({ sub: `user-${n}`, roles: ['user'] }, secret, { expiresIn: '1h' }),
   );
@@ -195,6 +216,10 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
   let cpuSecs = 0;
   let serverCpuSecs = 0;
   let serverCpuAtStart = 0;
+  let loadCpuAtStart = 0;
+  let loadCpuSecs = 0;
+  let machineCpuAtStart = 0;
+  let otherCpuSecs = 0;
   const cpuBefore = side.cpuSecs('servers');
   let connectCpuSecs = 0;
   let memoryAtStart = 0;
@@ -209,12 +234,16 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
         else if (message.at === 'start') {
           cpuAtStart = side.cpuSecs();
           serverCpuAtStart = side.cpuSecs('servers');
+          loadCpuAtStart = cpuSecsOf(child.pid!);
+          machineCpuAtStart = machineCpuSecs();
           memoryAtStart = side.memoryBytes();
           memoryPeak = memoryAtStart;
           onStart?.().catch(reject);
         } else if (message.at === 'end') {
           cpuSecs = side.cpuSecs() - cpuAtStart;
           serverCpuSecs = side.cpuSecs('servers') - serverCpuAtStart;
+          loadCpuSecs = cpuSecsOf(child.pid!) - loadCpuAtStart;
+          otherCpuSecs = Math.max(0, machineCpuSecs() - machineCpuAtStart - cpuSecs - loadCpuSecs);
         } else if (message.at === 'done') resolve(message.result);
       });
       child.once('exit', (code) => reject(new Error(`the load process ended with ${code}`)));
@@ -227,6 +256,8 @@ export async function measure(side: Side, work: Work, onStart?: () => Promise<vo
       ...result,
       cpuSecs,
       serverCpuSecs,
+      loadCpuSecs,
+      otherCpuSecs,
       connectCpuSecs,
       memoryBytes: side.memoryBytes(),
       memoryAtStart,

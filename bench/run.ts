@@ -3,6 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { measureCurves, rebaseline } from './curves/main.js';
+import { curveWorks } from './curves/works.js';
 import { measure, obtainUws, Side, type Measurement, type SideName, type Work } from './processes.js';
 
 /** One line of the comparison. */
@@ -261,7 +263,8 @@ function table(outcomes: readonly Outcome[]): string {
   ].join('\n');
 }
 
-function report(outcomes: readonly Outcome[], before: string | undefined): string {
+/** The first lines of a report: what was measured, where, and how. */
+function head(before: string | undefined): string[] {
   const packages = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>;
   };
@@ -283,6 +286,12 @@ function report(outcomes: readonly Outcome[], before: string | undefined): strin
     ...(before === undefined
       ? ['', `Commit: ${commitOf('.')}.`]
       : ['', `Compared: commit ${commitOf('.')} (this) with ${commitOf(before)} (before).`]),
+  ];
+}
+
+function report(outcomes: readonly Outcome[], before: string | undefined): string {
+  return [
+    ...head(before),
     '',
     'Servers and load share the processors; sides alternate; ratios are the median over pairs. CPU is that of all server processes and Redis, from the operating',
     'system’s accounting, within the window. `rtc` is this service (two replicas and Redis), `rtc-alone` one process; `plain` is Socket.IO with its Redis adapter (two',
@@ -299,10 +308,18 @@ function commitOf(directory: string): string {
 }
 
 const usage = `npm run bench -- [--quick] [--only TEXT] [--against DIR] [--pairs N]
+npm run bench -- --curves [--work NAME] [--side NAME] [--load N,…] [--rounds N] [--quick]
+npm run bench -- --rebaseline [--work NAME] [--load N,…] [--rounds N] [--quick]
   --quick        short and inexact, to see that everything runs
   --only TEXT    lines whose name contains the text
   --against DIR  compares with an earlier checkout, which has to be built
-  --pairs N      measurements of each side`;
+  --pairs N      measurements of each side
+  --curves       each kind of work at several loads: a report and its data in bench/results, charts in docs/charts
+  --rebaseline   measures the figures of bench/published.json again; fails where one has drifted
+  --work NAME    only this kind of work: ${curveWorks.map(({ name }) => name).join(', ')}
+  --side NAME    only this side
+  --load N,…     only these loads, in messages per second
+  --rounds N     measurements of each side at each load`;
 
 function readOptions() {
   try {
@@ -312,6 +329,12 @@ function readOptions() {
         only: { type: 'string' },
         against: { type: 'string' },
         pairs: { type: 'string' },
+        curves: { type: 'boolean', default: false },
+        rebaseline: { type: 'boolean', default: false },
+        work: { type: 'string' },
+        side: { type: 'string' },
+        load: { type: 'string' },
+        rounds: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     }).values;
@@ -325,6 +348,22 @@ async function main(): Promise<void> {
   const { quick, only, against: before, help, ...rest } = readOptions();
   if (help) {
     process.stdout.write(`${usage}\n`);
+    return;
+  }
+  if (rest.curves || rest.rebaseline) {
+    const options = {
+      work: rest.work,
+      side: rest.side,
+      rounds: Number(rest.rounds ?? 3),
+      quick,
+      loads: rest.load === undefined ? [] : rest.load.split(',').map(Number),
+      noUws: obtainUws(),
+      onSide: (side: Side) => (current = side),
+      head: head(undefined),
+      commit: commitOf('.'),
+    };
+    if (rest.curves) await measureCurves(options);
+    else if (!(await rebaseline(options))) process.exitCode = 1;
     return;
   }
   const pairs = Number(rest.pairs ?? (before === undefined ? 2 : 5));
