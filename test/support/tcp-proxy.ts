@@ -7,6 +7,8 @@ interface Pair {
   subscriber: boolean;
   /** Data from the client that has not reached Redis, while the path is held. */
   held: Buffer[] | undefined;
+  /** What Redis answers does not arrive. */
+  muted: boolean;
 }
 
 /** A network path to Redis that can hang like a real one: no data passes, and no error occurs. */
@@ -34,6 +36,11 @@ export class TcpProxy {
   /** From now on no data passes on the open connections of this kind; new ones work. */
   hold(kind: 'commands' | 'subscriptions'): void {
     for (const pair of this.pairs) if (pair.subscriber === (kind === 'subscriptions')) pair.held ??= [];
+  }
+
+  /** From now on what Redis answers on the open connections for commands does not arrive: it runs them all the same. */
+  mute(): void {
+    for (const pair of this.pairs) if (!pair.subscriber) pair.muted = true;
   }
 
   /** From now on new connections lead to another Redis; the open ones stay. */
@@ -72,7 +79,7 @@ export class TcpProxy {
   }
 
   private pass(client: Socket, redis: Socket): void {
-    const pair: Pair = { client, redis, subscriber: false, held: undefined };
+    const pair: Pair = { client, redis, subscriber: false, held: undefined, muted: false };
     this.pairs.push(pair);
     client.on('data', (data) => {
       if (/^\*\d+\r\n\$9\r\nsubscribe\r\n/i.test(data.toString('latin1'))) pair.subscriber = true;
@@ -80,7 +87,7 @@ export class TcpProxy {
       else pair.held.push(data);
     });
     redis.on('data', (data) => {
-      if (pair.held === undefined) client.write(data);
+      if (pair.held === undefined && !pair.muted) client.write(data);
     });
     client.on('error', () => {}).on('close', () => pair.held ?? redis.destroy());
     redis.on('error', () => {}).on('close', () => client.destroy());

@@ -46,6 +46,8 @@ interface Append {
   readonly entries: readonly AppendEntry[];
   readonly number: number;
   readonly bytes: number;
+  /** The position of the log that this replica had seen when it was sent. */
+  seen: string;
   readonly resolve: (receipts: AppendReceipt[]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -85,7 +87,7 @@ export class RedisAppends {
       let bytes = 0;
       for (const { entry } of entries) bytes += entry.length;
       if (this.gathered.length === 0) queueMicrotask(() => this.sendGathered());
-      this.gathered.push({ topic, entries, number: ++this.batchNumber, bytes, resolve, reject });
+      this.gathered.push({ topic, entries, number: ++this.batchNumber, bytes, seen: '-', resolve, reject });
     });
   }
 
@@ -154,7 +156,9 @@ export class RedisAppends {
     const retentions: Retention[] = [];
     let lines = '';
     let keyedLines = '';
-    for (const { topic, entries, number, bytes } of appends) {
+    for (const append of appends) {
+      const { topic, entries, number, bytes } = append;
+      append.seen = seen.of(topic);
       keys.push(names.log(topic), names.meta(topic));
       let lengths = '';
       let keyed = '';
@@ -173,7 +177,7 @@ export class RedisAppends {
       let which = retentions.indexOf(retention);
       if (which < 0) which = retentions.push(retention) - 1;
       const mustExist = entries.every(({ noNewTopic }) => noNewTopic !== undefined);
-      lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount} ${seen.of(topic)}${lengths}\n`;
+      lines += `${which + 1}${mustExist ? '!' : ''} ${number} ${bytes} ${keyCount} ${append.seen}${lengths}\n`;
     }
     const args = [
       `${runId} ${histories.join()} ${this.writer} ${now()} ${freshEpoch()} ${names.channelRule}`,
@@ -226,20 +230,20 @@ export class RedisAppends {
   }
 
   /**
-   * Looks up the outcome of a batch whose response was lost, until it is known. If another Redis answers, subscribers
-   * may have received what that one has never had.
+   * Looks up the outcome of a batch whose response was lost, until it is known. If another Redis answers, or one that has
+   * lost what this replica has seen of the log, subscribers may have received what that one does not have any more.
    */
   private async resolve(append: Append, sentTo: RedisProcess): Promise<void> {
     const { link, now, retentionOf, keys } = this.dependencies;
-    const { topic, number } = append;
+    const { topic, number, seen } = append;
     const until = performance.now() + this.settings.outcomeLimitMs;
     while (!this.closed && performance.now() < until) {
       try {
         const ttl = String(retentionOf(topic).historyTtlMs + positionGraceMs);
-        const args = [this.writer, String(number), String(now()), ttl];
+        const args = [this.writer, String(number), String(now()), ttl, seen];
         const answer = await this.resolveScript.run<string>(link, [keys.meta(topic)], args);
         const isSame = link.redis?.histories.includes(sentTo.histories[0]!) === true;
-        if (answer === 'cancelled' && !isSame) break;
+        if (answer === 'lost' || (answer === 'cancelled' && !isSame)) break;
         if (this.settings.waitReplicasStrict && isReceipt.test(answer)) append.reject(this.notReplicated());
         else this.settle(append, answer, 'stored');
         return;

@@ -97,6 +97,43 @@ describe('[P3] the durability of an append', function () {
     await assert.rejects(underWay, isCode('outcome_unknown'));
   });
 
+  for (const [what, lose] of [
+    ['all its data', ['FLUSHALL']],
+    ['the metadata of the topic', ['DEL rtc:{t}:meta']],
+  ] as const)
+    for (const isReadMeanwhile of [false, true])
+      it(`is unknown, not refused, if Redis has lost ${what} before its answer arrives${isReadMeanwhile ? ', and the topic has begun anew' : ''}`, async () => {
+        const redis = await startRedis();
+        const proxy = await closing.started(TcpProxy.start(redis.port));
+        const { broker } = await open(proxy.url);
+        const { broker: other } = await open(redis.url);
+        await broker.append('t', [entry('a')]);
+        proxy.mute();
+        const underWay = broker.append('t', [entry('b', 'k')]);
+        underWay.catch(() => {});
+        await until(async () => (await redis.command('XLEN rtc:{t}:log')) === ':2', 'the message is stored');
+        for (const command of lose) await redis.command(command);
+        if (isReadMeanwhile) await other.read('t', 0, 1);
+        proxy.cut();
+        await assert.rejects(underWay, isCode('outcome_unknown'));
+      });
+
+  it('is refused if its command has not reached Redis, though the topic has begun a new epoch', async () => {
+    const redis = await startRedis();
+    const proxy = await closing.started(TcpProxy.start(redis.port));
+    const { broker } = await open(proxy.url);
+    const { broker: other } = await open(redis.url);
+    await broker.append('t', [entry('a')]);
+    proxy.hold('commands');
+    const underWay = broker.append('t', [entry('b')]);
+    underWay.catch(() => {});
+    await redis.command('XTRIM rtc:{t}:log MAXLEN 0');
+    await redis.command('DEL rtc:{t}:log');
+    assert.notEqual((await other.append('t', [entry('c')]))[0]!.epoch, undefined);
+    proxy.cut();
+    await assert.rejects(underWay, isCode('unavailable'));
+  });
+
   it('is not read from a configuration without the settings', () => {
     const settings = ['appendonly', 'yes', 'appendfsync', 'always', 'no-appendfsync-on-rewrite', 'no'];
     assert.equal(saysAlways(settings), true);

@@ -144,7 +144,7 @@ describe('[P7] a Redis whose memory is full', function () {
     ['replica-name', registryKeys, ['x', 'b', 'rtc:bus:'], 'stored'],
     ['replica-swept', ['leases', 'departed', 'records', 'none'], ['c'], 'stored'],
     ['replicas', beatKeys, ['x', '1000', '{}'], 'stored'],
-    ['resolve', ['rtc:{t}:meta'], ['w', '7', '1', '1000']],
+    ['resolve', ['rtc:{t}:meta'], ['w', '7', '1', '1000', '-']],
     ['restore-fields', ['map'], ['field', '9 restored'], 'stored'],
     ['user-quota', ['quota'], ['1000', '5']],
     ['user-rate', ['rate'], ['10', '5']],

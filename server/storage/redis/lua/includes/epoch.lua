@@ -24,6 +24,16 @@ local function isShorter(epoch, sequence, seen)
   return before == epoch
 end
 
+-- Whether the log has lost a position that the caller has seen, whatever has become of the log since.
+local function isGone(epoch, sequence, previous, seen)
+  local seenEpoch, seenSequence = string.match(seen, '^([^:]*):(%d+)')
+  if not seenEpoch then return false end
+  for earlier, last in string.gmatch((epoch or '') .. ':' .. (sequence or '0') .. ',' .. (previous or ''), '([^:,]*):(%d+)') do
+    if earlier == seenEpoch then return tonumber(last) < tonumber(seenSequence) end
+  end
+  return true
+end
+
 -- Whether what was stored has expired or was deleted, and no epoch has ended at this sequence yet.
 -- unstored: sequence of the last message that was not to be stored
 local function hasExpired(sequence, isEmpty, previous, unstored)
