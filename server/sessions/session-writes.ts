@@ -122,6 +122,7 @@ export class SessionWrites {
   }
 
   private renew(): void {
+    this.recent.removeOld();
     const before = performance.now() - this.renewMs;
     for (const live of this.dependencies.live()) if (live.savedAt <= before) this.dirty.add(live);
   }

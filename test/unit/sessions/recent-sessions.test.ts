@@ -47,4 +47,28 @@ describe('[SESSION] sessions whose connections have left', () => {
     await recent.restore('other');
     assert.equal(await storedAt(), 20);
   });
+
+  it('are bounded by number and by positions: the oldest are given up', async () => {
+    const kept = async (ids: readonly string[]) => {
+      const asked: string[] = [];
+      const spied = (recent as unknown as { store: Pick<MemorySessionStore, 'get'> }).store;
+      spied.get = async (id) => void asked.push(id);
+      for (const id of ids) await recent.restore(id);
+      return asked;
+    };
+    const many = Array.from({ length: 2001 }, (_, n) => `many${n}`);
+    for (const id of many) recent.add({ ...left, id }, lease);
+    assert.deepEqual(await kept([left.id, many[0]!, many[1]!, many.at(-1)!]), [many[1], many.at(-1)]);
+    const position = { epoch: 'e', sequence: 1 };
+    const topics = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`t${n}`, position] as const));
+    const large = Array.from({ length: 51 }, (_, n) => `large${n}`);
+    for (const id of large) recent.add({ ...left, id, topics }, lease);
+    assert.deepEqual(await kept([many.at(-1)!, large[0]!, large[1]!, large.at(-1)!]), [
+      large[1],
+      large.at(-1),
+    ]);
+    // The same one again counts once.
+    for (let n = 0; n < 100; n++) recent.add({ ...left, id: large[50]!, topics }, lease);
+    assert.deepEqual(await kept([large[1]!, large[50]!]), [large[1], large[50]]);
+  });
 });
