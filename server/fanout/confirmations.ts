@@ -145,7 +145,9 @@ export class Confirmations implements AckCollector {
     });
     clearTimeout(inquiry);
     this.awaited.delete(receipt.id);
-    return { delivered: awaited.acknowledged, expected: awaited.sent };
+    // A report can get lost with a connection of the bus, and the acknowledgements after it arrive.
+    const { acknowledged, left, sent } = awaited;
+    return { delivered: acknowledged, expected: Math.max(sent, acknowledged + left) };
   }
 
   /** The replica is stopping: from now on publishers get what is known, and wait for no more. */
