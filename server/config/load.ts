@@ -91,7 +91,7 @@ function readFile(file: string | undefined, sources: Sources): Table {
   if (path === undefined) return {};
   let written: Table;
   try {
-    written = parse(readFileSync(path, 'utf8'));
+    written = parse(textOf(readFileSync(path)));
   } catch (error) {
     // The rest of a TOML error quotes the lines around it, which may contain a secret.
     if (error instanceof TomlError) {
@@ -106,6 +106,17 @@ function readFile(file: string | undefined, sources: Sources): Table {
       for (const key of Object.keys(values)) sources.set(`${section}.${key}`, `file ${path}`);
   }
   return written;
+}
+
+/** Decodes a file, and refuses other encodings by their name: an editor or a shell on Windows may write UTF-16. */
+function textOf(bytes: Buffer): string {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (!text.includes('\0')) return text;
+  } catch {
+    // Reported below.
+  }
+  throw new Error('it is not UTF-8 text (UTF-16?): save it with the encoding UTF-8');
 }
 
 function isTable(value: unknown): value is Table {
