@@ -1,5 +1,6 @@
 import { combinedScenarios } from './combined.js';
 import { networkScenarios } from './network.js';
+import { redisKeyScenarios } from './redis-keys.js';
 import { redisScenarios } from './redis.js';
 import { replicaScenarios } from './replicas.js';
 import type { Scenario } from './scenario.js';
@@ -11,6 +12,7 @@ export const scenarios: readonly Scenario[] = [
   ...replicaScenarios,
   ...networkScenarios,
   ...redisScenarios,
+  ...redisKeyScenarios,
   ...sentinelScenarios,
   ...combinedScenarios,
   ...versionScenarios,

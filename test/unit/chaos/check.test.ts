@@ -166,6 +166,15 @@ describe('[CHAOS] the checker of histories', () => {
         [],
       );
     });
+    it('asks for no notice to a reader who is past all that a log has lost at its beginning', () => {
+      const facts = [
+        say.publish('lost'),
+        say.publish('m3'),
+        say.stored(0, 'm3', 'e2', 3),
+        say.logRead(3, 'e2'),
+      ];
+      deepEqual(broken(...lost, say.message('s', 3, 'm3', 'e2'), say.publish('m1'), ...facts), []);
+    });
     it('finds a notice for a subscriber that has lost nothing', () => {
       const start = [say.subscribed('s', 0), say.message('s', 1), say.fault(0, 2)];
       deepEqual(broken(...start, say.gap('s', 1, 'e2'), ...log(1, 1)), ['P5.3']);

@@ -98,13 +98,15 @@ class Reader {
     const place = log?.byId.get(id)?.place;
     if (log === undefined || place === undefined || reading.id === undefined) return;
     const before = log.byId.get(reading.id)?.place;
-    if (before === undefined)
+    // What the log has removed at its beginning is not lost to a reader who is past it.
+    const first = log.messages[0]!;
+    if (before === undefined && reading.sequence >= first.sequence)
       yield this.violation(
         'P5.4',
         topic,
         `received ${what} after message ${reading.id}, which the log has lost, and no notice between`,
       );
-    else if (place > before + 1)
+    else if (before !== undefined && place > before + 1)
       yield this.violation(
         'P2.1',
         topic,
