@@ -70,7 +70,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
   };
   const commands = [
     subscribeCommand({ gate }),
-    unsubscribeCommand({ gate }),
+    unsubscribeCommand({ gate, stored: (connection) => sessions.stored(connection) }),
     publishCommand(
       {
         topics,

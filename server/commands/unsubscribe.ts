@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Connection } from '../protocol/connection.js';
 import type { SubscriptionGate } from '../topics/subscription-gate.js';
 import { statusFrame, type Command } from './command.js';
 import { topicsField } from '../protocol/request-fields.js';
@@ -11,8 +12,11 @@ const schema = z.strictObject({ topics: topicsField });
  */
 export function unsubscribeCommand({
   gate,
+  stored,
 }: {
   readonly gate: Pick<SubscriptionGate, 'unsubscribe'>;
+  /** Resolves when the session of a connection is stored as it is; undefined if it is. */
+  readonly stored: (connection: Connection) => Promise<void> | undefined;
 }): Command<z.output<typeof schema>, { topics: string[] }> {
   return {
     name: 'unsubscribe',
@@ -20,6 +24,10 @@ export function unsubscribeCommand({
     frame: { type: 'Unsubscribe', answer: (answer) => [statusFrame('unsubscribed', answer)] },
     refusedIn: [],
     order: { mode: 'at_once', topics: ({ topics }) => topics },
-    run: (connection, request) => ({ topics: gate.unsubscribe(connection, request.topics) }),
+    run(connection, request) {
+      const answer = { topics: gate.unsubscribe(connection, request.topics) };
+      // The session does not bring these topics back, even if the replica ends right after the answer.
+      return stored(connection)?.then(() => answer) ?? answer;
+    },
   };
 }

@@ -2,7 +2,7 @@ import type { Position } from '../../shared/position.js';
 import type { Connection } from '../protocol/connection.js';
 import { PositionList } from './position-list.js';
 import type { HeldLease } from './session-lease.js';
-import type { ProvedPosition } from '../topics/start-position.js';
+import { unknownPosition, type ProvedPosition } from '../topics/start-position.js';
 
 /**
  * A subscription that must still be restored. Undefined `since`: it starts at the topic's current position.
@@ -23,6 +23,8 @@ export class LiveSession {
   savedAt = -Infinity;
   /** Whether the session differs from the stored one. */
   changed = true;
+  /** Whether the stored session has other topics. */
+  hasOtherTopics = false;
   /** The connection has left. The next write releases the session. */
   isLeft = false;
   /** The positions passed to the transport when the connection left. */
@@ -45,6 +47,8 @@ export class LiveSession {
    * meanwhile.
    */
   private waiting: Map<string, ProvedPosition | undefined> | undefined;
+  /** Topics that the client is being subscribed to. They are stored before it knows of that: the replica may end then. */
+  private prepared: Map<string, ProvedPosition> | undefined;
   /**
    * Positions passed to the transport when the last heartbeat was answered. The answer to the next one
    * confirms them.
@@ -69,6 +73,7 @@ export class LiveSession {
    */
   *topics(handed: ReadonlyMap<string, Position>): Iterable<[topic: string, position: ProvedPosition]> {
     for (const [topic, since] of this.waiting ?? []) if (since !== undefined) yield [topic, since];
+    for (const [topic, since] of this.prepared ?? []) if (!this.holds(topic)) yield [topic, since];
     for (const [topic, position] of this.proved.entries())
       yield [topic, { ...position, ...reachedOf(position, handed.get(topic)) }];
   }
@@ -83,12 +88,33 @@ export class LiveSession {
   }
 
   /**
+   * Adds a topic that the client is about to be subscribed to, from `since`. Until it is, nobody knows what a session
+   * without a `since` would have missed. False if the session has it.
+   */
+  prepare(topic: string, since: ProvedPosition | undefined): boolean {
+    if (this.holds(topic)) return false;
+    (this.prepared ??= new Map()).set(topic, since ?? unknownPosition);
+    this.topicsChanged();
+    return true;
+  }
+
+  /** The client has not been subscribed to the topic. True if it was prepared. */
+  unprepare(topic: string): boolean {
+    if (this.prepared?.delete(topic) !== true) return false;
+    if (this.prepared.size === 0) this.prepared = undefined;
+    this.topicsChanged();
+    return true;
+  }
+
+  /**
    * Called when the connection is subscribed: from `since` if the client, or the session, named a position,
    * or else from `at`. The session continues at `since` also if it could not be recovered: until the client
    * has confirmed the gap, the gap must be announced again.
    */
   subscribed(topic: string, since: ProvedPosition | undefined, at: Position): void {
+    if (!this.holds(topic) && this.prepared?.has(topic) !== true) this.topicsChanged();
     this.forget(topic);
+    this.prepared?.delete(topic);
     this.droppedEarly?.delete(topic);
     if (since !== undefined) this.proved.set(topic, since);
     else if (!this.proved.has(topic)) this.proved.set(topic, at);
@@ -105,7 +131,7 @@ export class LiveSession {
   await(topic: string): void {
     if (this.holds(topic)) return;
     (this.waiting ??= new Map()).set(topic, undefined);
-    this.changed = true;
+    this.topicsChanged();
   }
 
   /** The session has been claimed: these topics of it must be subscribed, unless the connection has them already. */
@@ -122,9 +148,17 @@ export class LiveSession {
   /** Removes a topic, subscribed or awaited. True if it was awaited. */
   drop(topic: string): boolean {
     if (this.isPending) (this.droppedEarly ??= new Set()).add(topic);
-    if (this.proved.delete(topic)) this.changed = true;
+    if (this.proved.delete(topic)) this.topicsChanged();
+    this.unprepare(topic);
     this.noted?.delete(topic);
-    return this.forget(topic);
+    if (!this.forget(topic)) return false;
+    this.topicsChanged();
+    return true;
+  }
+
+  private topicsChanged(): void {
+    this.changed = true;
+    this.hasOtherTopics = true;
   }
 
   /** Drops a topic that should no longer be subscribed. True if it was awaited. */

@@ -1,3 +1,4 @@
+import type { HolderAnswer } from './session-holders.js';
 import { leaseOf, nextLease } from './session-lease.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
@@ -11,12 +12,12 @@ export type Claim =
   | { readonly outcome: 'in_use'; readonly session: StoredSession };
 
 interface SessionClaimsDependencies {
-  readonly store: Pick<SessionStore, 'get' | 'claim'>;
+  readonly store: Pick<SessionStore, 'get' | 'claim' | 'save'>;
   /**
    * Asks the holder of a session to yield it. True if its client is connected, and the holder keeps it. What
-   * it has not written yet is written before the answer.
+   * it has not written yet is written before the answer, or is in it.
    */
-  readonly keepsSession: (owner: string, sessionId: string) => Promise<boolean>;
+  readonly keepsSession: (owner: string, sessionId: string) => Promise<HolderAnswer>;
 }
 
 /** Other connections may claim the same session at the same time; after this many, the client gets a copy. */
@@ -41,10 +42,16 @@ export class SessionClaims {
       const lease = leaseOf(found);
       // The response to an earlier attempt was lost.
       if (lease.owner === owner) return { outcome: 'resumed', session: found };
-      if (lease.owner !== null && (await keepsSession(lease.owner, id)))
-        return { outcome: 'in_use', session: (await store.get(id)) ?? found };
+      const answer = lease.owner !== null && (await keepsSession(lease.owner, id));
+      if (answer === true) return { outcome: 'in_use', session: (await store.get(id)) ?? found };
       const claimed = await store.claim(found, nextLease(lease, owner));
-      if (claimed !== undefined) return { outcome: 'resumed', session: claimed };
+      if (claimed === undefined) continue;
+      if (answer === false) return { outcome: 'resumed', session: claimed };
+      const { topics, reached, inbox = claimed.inbox } = answer.unwritten;
+      const whole = { ...claimed, topics, reached, inbox };
+      // At once, if the store takes it now. If not, the new connection writes it as soon as that works.
+      await store.save(whole, nextLease(lease, owner)).catch(() => {});
+      return { outcome: 'resumed', session: whole };
     }
     return session === undefined ? { outcome: 'none' } : { outcome: 'in_use', session };
   }

@@ -14,6 +14,9 @@
  * | a close, with any code | the holder writes once more and releases the session. It confirms nothing |
  * | a write of one that does not hold it any more | is refused: by a greater generation, or by another holder of the same one |
  * | a holder that yielded shows a sign of life | two clients know one id: it is retired, and each of them gets an id of its own, with its own topics, and is notified |
+ * | subscribe and unsubscribe are answered | the store has the topics before: a new one at an unknown position, until that is written. If the store does not take them within a moment, the answer does not wait |
+ * | the store has no room for other topics than it has | its holder removes the stored state: `recovered: false` is better than a state without a topic |
+ * | the holder is asked and cannot write | it gives its state to the new connection |
  * | time | the holder writes at least three times within the time to live, so a session lasts as long as its connection and that time |
  * | the store cannot be read while a client attaches | the client is connected without the topics; they follow when the session can be claimed |
  * | the store has lost the session | its holder writes it again |

@@ -175,6 +175,27 @@ export class SessionService {
     this.writes.changed(live);
   }
 
+  /**
+   * The connection is about to be subscribed to a topic: from `since` if given. Resolves when its session has the topic,
+   * also in the store; undefined if it has it already. A store that does not answer is waited for a short time.
+   */
+  prepare(connection: Connection, topic: string, since: Position | undefined): Promise<void> | undefined {
+    const live = this.live.get(connection.id);
+    return live?.prepare(topic, since) === true ? this.writes.soon(live) : undefined;
+  }
+
+  /** The connection has not been subscribed to a topic that was prepared. */
+  unprepare(connection: Connection, topic: string): void {
+    const live = this.live.get(connection.id);
+    if (live?.unprepare(topic) === true) this.writes.changed(live);
+  }
+
+  /** Resolves when the store has the session as it is now, or after a short time. Undefined if it has it already. */
+  stored(connection: Connection): Promise<void> | undefined {
+    const live = this.live.get(connection.id);
+    return live?.changed === true ? this.writes.soon(live) : undefined;
+  }
+
   /** The topics that are not restored yet. */
   awaitedTopics(connection: Connection): Iterable<string> {
     return this.live.get(connection.id)?.awaitedTopics ?? [];

@@ -19,6 +19,11 @@ export interface StoredSession {
   readonly owner?: string | null | undefined;
 }
 
+/** The store takes no session, because its memory is full. */
+export class NoRoomError extends Error {
+  override readonly name = 'NoRoomError';
+}
+
 /** A session in the store, with its remaining time. */
 export interface KeptSession extends StoredSession {
   /** Whole seconds until it expires; null: it does not expire. */
@@ -65,8 +70,15 @@ export interface SessionStore {
    * {@link import('./session-lease.js').mayWrite}. False if another connection has claimed it, or if it has
    * been retired; then nothing is written. The comparison and the write are one atomic step. While it is held it
    * is never dropped: its replica releases it when the connection closes.
+   *
+   * @throws NoRoomError
    */
   save(session: StoredSession, by: SessionLease): Promise<boolean>;
+  /**
+   * Removes the state of a session whose lease is `by`: it cannot be resumed until that lease writes it again. Also
+   * possible if there is no room.
+   */
+  forget(id: string, by: SessionLease): Promise<void>;
   /**
    * Gives a session that was read a new lease, and the full time to live, if it still has the same lease.
    * Returns the session as it is stored now; undefined if its lease has changed, or it is gone. One atomic

@@ -28,8 +28,20 @@ export function textOf(session: StoredSession): string {
   return headerOf(leaseOf(session)) + bodyOf(session);
 }
 
+/** All that a session without a state has behind its header. */
+const noState = '"retired":true}';
+
+/** What is stored of a session that cannot be resumed, but may be written again by this lease. */
+export function withoutState(lease: SessionLease): string {
+  return headerOf(lease) + noState;
+}
+
 /** What is stored for a session id that has been retired. */
-export const retiredText = `${headerOf({ generation: retiredGeneration, owner: null })}"retired":true}`;
+export const retiredText = withoutState({ generation: retiredGeneration, owner: null });
+
+export function hasNoState(text: string | null): boolean {
+  return text?.endsWith(`,${noState}`) === true;
+}
 
 /** Reads a stored session. Undefined if it is retired, is not one, or has a newer form. */
 export function parseSession(id: string, text: string): StoredSession | undefined {

@@ -4,10 +4,10 @@ import { withTimeout } from '../primitives/with-timeout.js';
 import type { Connection } from '../protocol/connection.js';
 import type { LiveSession } from './live-session.js';
 import { RecentSessions } from './recent-sessions.js';
-import type { SessionStore, StoredSession } from './session-store.js';
+import { NoRoomError, type SessionStore, type StoredSession } from './session-store.js';
 
 interface SessionWritesDependencies {
-  readonly store: Pick<SessionStore, 'save' | 'get'>;
+  readonly store: Pick<SessionStore, 'save' | 'get' | 'forget'>;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -22,6 +22,8 @@ interface SessionWritesDependencies {
 const saveMs = 50;
 /** Pause after a failed write, in milliseconds. */
 const failedPauseMs = 1000;
+/** Who waits for a write goes on after this time, in milliseconds. */
+const soonLimitMs = 500;
 /** Writes in flight at the same time. */
 const writesMax = 500;
 /** An unchanged session is written at least this often, in milliseconds: Redis may have lost it. */
@@ -40,6 +42,8 @@ export class SessionWrites {
   /** Sessions of connections that have left, until they are written; resolves their promises. */
   private readonly leaving = new Map<LiveSession, () => void>();
   private readonly inFlight = new Map<LiveSession, Promise<void>>();
+  /** Sessions that are written at the end of this turn. */
+  private readonly due = new Map<LiveSession, Promise<unknown>>();
   private readonly timers: readonly NodeJS.Timeout[];
   private readonly renewMs: number;
   private readonly recent: RecentSessions;
@@ -81,10 +85,33 @@ export class SessionWrites {
     return released;
   }
 
-  /** Writes a session now. Resolves when it is written, or has failed. */
-  async write(live: LiveSession): Promise<void> {
+  /** Writes a session now. Resolves when it is written, or has failed: false if the store does not have it as it is. */
+  async write(live: LiveSession): Promise<boolean> {
     this.dirty.delete(live);
     await this.put(live);
+    return !live.changed || !this.mayWrite(live);
+  }
+
+  /**
+   * Writes a session at the end of this turn, with everything that changes until then. Resolves when it is written or
+   * that has failed, or after a time limit.
+   */
+  async soon(live: LiveSession): Promise<void> {
+    this.dirty.add(live);
+    let written = this.due.get(live);
+    if (written === undefined) {
+      written = new Promise((resolve) => setImmediate(resolve)).then(() => {
+        this.due.delete(live);
+        return this.write(live);
+      });
+      this.due.set(live, written);
+    }
+    await withTimeout(written, soonLimitMs).catch(() => {});
+  }
+
+  /** The session as it would be written now if its connection had left. */
+  stateOf(live: LiveSession): StoredSession {
+    return this.stored(live, true);
   }
 
   /**
@@ -146,11 +173,12 @@ export class SessionWrites {
   /** Never rejects. */
   private async send(live: LiveSession): Promise<void> {
     const { store, log } = this.dependencies;
-    const { isLeft } = live;
+    const { isLeft, id, hasOtherTopics } = live;
     const isReleased = isLeft || this.isStopping;
     const by = live.isReleased ? { ...live.lease, owner: null } : live.lease;
     live.savedAt = performance.now();
     live.changed = false;
+    live.hasOtherTopics = false;
     try {
       const session = this.stored(live, isReleased);
       if (await store.save(session, by)) {
@@ -166,6 +194,10 @@ export class SessionWrites {
     } catch (error) {
       log.debug('Session not saved', { connection_id: live.connection.id, error });
       live.changed = true;
+      if (hasOtherTopics && error instanceof NoRoomError) {
+        // If this replica ends, the client must not be told that it has got everything back.
+        await store.forget(id, by).catch(() => (live.hasOtherTopics = true));
+      } else live.hasOtherTopics ||= hasOtherTopics;
       this.pausedUntil = performance.now() + failedPauseMs;
       if (!live.isLeft || this.leaving.has(live)) this.dirty.add(live);
     }

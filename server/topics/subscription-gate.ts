@@ -37,6 +37,13 @@ export interface GateSessions {
   awaited(connection: Connection, topic: string): { readonly since: Position | undefined } | undefined;
   /** The topics that the session is still to get back. */
   awaitedTopics(connection: Connection): Iterable<string>;
+  /**
+   * The connection is about to be subscribed: from `since`, if given. Resolves when its session has the topic, so that it
+   * is not lost with this replica once the client knows of it.
+   */
+  prepare(connection: Connection, topic: string, since: Position | undefined): Promise<void> | undefined;
+  /** The connection has not been subscribed. */
+  unprepare(connection: Connection, topic: string): void;
   /** The connection is subscribed: from `since`, if given, else from `at`. */
   subscribed(connection: Connection, topic: string, since: Position | undefined, at: Position): void;
   /** Removes a topic, subscribed or awaited. A later resume does not bring it back. True if it was awaited. */
@@ -191,6 +198,8 @@ export class SubscriptionGate {
         request.since !== undefined ||
         awaited === undefined ||
         sessions.awaited(connection, topic) !== undefined;
+      const prepared = sessions.prepare(connection, topic, since);
+      if (prepared !== undefined) await prepared;
       let wanted = true;
       const subscribed = await topics.subscribe(connection, topic, since, () => {
         this.confirm(connection, request, pending);
@@ -201,6 +210,9 @@ export class SubscriptionGate {
       sessions.subscribed(connection, topic, wanted ? since : undefined, subscribed);
       if (request.presence === true) presence.watch(connection, topic);
       return subscribed;
+    } catch (error) {
+      sessions.unprepare(connection, topic);
+      throw error;
     } finally {
       this.pending.end(connection, pending);
     }

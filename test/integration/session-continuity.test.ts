@@ -131,6 +131,25 @@ describe('[SESSION] sessions through faults', () => {
     await redis.stop();
   });
 
+  it('have what was answered last, or say that it is not all, when the replica is killed right after the answer', async () => {
+    const c = await start({ REPLICA_ID: 'c' });
+    const [joining, leaving] = [await connect(c, 'joe'), await connect(c, 'lea')];
+    const sessionOf = (client: Client) => client.status.session_id;
+    await leaving.ask('subscribe', { topics: ['left', 'kept'] });
+    await hasTopics(sessionOf(leaving), 'kept', 'left');
+    await Promise.all([
+      joining.ask('subscribe', { topics: ['joined'] }),
+      leaving.ask('unsubscribe', { topics: ['left'] }),
+    ]);
+    await c.end('SIGKILL');
+    const [joined, left] = await Promise.all([
+      connect(b, 'joe', sessionOf(joining)),
+      connect(b, 'lea', sessionOf(leaving)),
+    ]);
+    assert.deepEqual([joined.status.session_id, joined.topics], [sessionOf(joining), ['joined']]);
+    assert.deepEqual([left.status.recovered, left.topics], [true, ['kept']]);
+  });
+
   it('keep what the client did last, when its former connection is found dead afterwards', async () => {
     const cable = await TcpProxy.start(a.port);
     try {

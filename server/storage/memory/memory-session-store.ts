@@ -64,6 +64,11 @@ export class MemorySessionStore implements SessionStore {
     return true;
   }
 
+  async forget(id: string, by: SessionLease): Promise<void> {
+    const stored = this.known(id)?.session;
+    if (stored !== undefined && isSameLease(leaseOf(stored), by)) this.putWithoutState(id, by);
+  }
+
   async claim(known: StoredSession, lease: SessionLease): Promise<StoredSession | undefined> {
     const stored = this.live(known.id)?.session;
     if (stored === undefined || !isSameLease(leaseOf(stored), leaseOf(known))) return undefined;
@@ -73,8 +78,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   async retire(id: string): Promise<void> {
-    const retired = { generation: retiredGeneration, owner: null };
-    this.put({ id, user_id: '', topics: {}, created_at: 0, updated_at: 0, ...retired }, true);
+    this.putWithoutState(id, { generation: retiredGeneration, owner: null });
   }
 
   async putMany(
@@ -113,6 +117,10 @@ export class MemorySessionStore implements SessionStore {
       serial = kept.serial;
     }
     return { sessions, malformed: 0, next: undefined };
+  }
+
+  private putWithoutState(id: string, lease: SessionLease): void {
+    this.put({ id, user_id: '', topics: {}, created_at: 0, updated_at: 0, ...lease }, true);
   }
 
   private put(session: StoredSession, isRetired = false): void {

@@ -1,14 +1,23 @@
 import { ErrorReply } from 'redis';
 import { leaseOf, type SessionLease } from '../../sessions/session-lease.js';
-import { bodyOf, headerOf, parseSession, retiredText, textOf } from '../../sessions/session-text.js';
-import type {
-  KeptSession,
-  PutResult,
-  SessionDrops,
-  SessionLimits,
-  SessionPage,
-  SessionStore,
-  StoredSession,
+import {
+  bodyOf,
+  hasNoState,
+  headerOf,
+  parseSession,
+  retiredText,
+  textOf,
+  withoutState,
+} from '../../sessions/session-text.js';
+import {
+  NoRoomError,
+  type KeptSession,
+  type PutResult,
+  type SessionDrops,
+  type SessionLimits,
+  type SessionPage,
+  type SessionStore,
+  type StoredSession,
 } from '../../sessions/session-store.js';
 import { ResponseLostError, type RedisLink } from './redis-link.js';
 import { RedisScript } from './redis-script.js';
@@ -41,6 +50,7 @@ interface RedisSessionStoreSettings {
 export class RedisSessionStore implements SessionStore {
   private readonly putScript = new RedisScript('put-sessions');
   private readonly saveScript = new RedisScript('save-session');
+  private readonly forgetScript = new RedisScript('forget-session');
   private readonly claimScript = new RedisScript('claim-session');
   private readonly link: RedisLink;
   private readonly prefix: string;
@@ -69,14 +79,21 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async save(session: StoredSession, by: SessionLease): Promise<boolean> {
-    this.dependencies.checkRoom?.();
     const { id, user_id: userId, owner = null } = session;
     const writer = [String(by.generation), headerOf(by)];
     const written = [id, textOf(session), memberOf(userId), owner === null ? '0' : '1'];
     const args = [this.ttl, ...this.limits, this.prefix, ...writer, ...written];
-    const dropped = await this.answered(this.saveScript.run<number>(this.link, this.keysOf(session), args));
+    const dropped = await this.ifRoom(() =>
+      this.saveScript.run<number>(this.link, this.keysOf(session), args),
+    );
     if (dropped > 0) this.dependencies.drops?.ofUser(userId, dropped);
     return dropped >= 0;
+  }
+
+  async forget(id: string, by: SessionLease): Promise<void> {
+    await this.answered(
+      this.forgetScript.run(this.link, [this.keyOf(id)], [headerOf(by), withoutState(by), this.ttl]),
+    );
   }
 
   async claim(known: StoredSession, lease: SessionLease): Promise<StoredSession | undefined> {
@@ -181,7 +198,7 @@ export class RedisSessionStore implements SessionStore {
           text = former as string | null;
           timeMs = formerMs as number;
         }
-        if (text === retiredText) return;
+        if (hasNoState(text)) return;
         const session = text === null ? undefined : parseSession(id, text);
         if (session === undefined) malformed++;
         else sessions.push({ ...session, expires_in_secs: timeMs < 0 ? null : Math.ceil(timeMs / 1000) });
@@ -232,6 +249,22 @@ export class RedisSessionStore implements SessionStore {
 
   private call<Reply>(args: string[]): Promise<Reply> {
     return this.answered(this.link.call<Reply>(args));
+  }
+
+  /** @throws NoRoomError if there is no room for a session */
+  private async ifRoom<Reply>(run: () => Promise<Reply>): Promise<Reply> {
+    try {
+      this.dependencies.checkRoom?.();
+    } catch (cause) {
+      throw new NoRoomError('the memory of Redis is reserved', { cause });
+    }
+    try {
+      return await this.answered(run());
+    } catch (cause) {
+      if (cause instanceof ErrorReply && /\bOOM\b/.test(cause.message))
+        throw new NoRoomError('the memory of Redis is full', { cause });
+      throw cause;
+    }
   }
 
   /** A lost response does not matter here: each of these calls can be repeated. */

@@ -18,17 +18,22 @@ const steps = 60;
 /** The rule of `session-lease.ts` on plain objects: what a store must do. */
 class ModelStore {
   private stored: StoredSession | undefined;
-  private isRetired = false;
+  /** The lease of a session without a state: retired, or outdated. */
+  private emptied: SessionLease | undefined;
 
   get(): StoredSession | undefined {
-    return this.isRetired ? undefined : this.stored;
+    return this.emptied === undefined ? this.stored : undefined;
   }
 
   save(session: StoredSession, by: SessionLease): boolean {
-    const retired = { generation: retiredGeneration, owner: null };
-    if (!mayWrite(this.isRetired ? retired : this.stored && leaseOf(this.stored), by)) return false;
+    if (!mayWrite(this.emptied ?? (this.stored && leaseOf(this.stored)), by)) return false;
     this.stored = session;
+    this.emptied = undefined;
     return true;
+  }
+
+  forget(by: SessionLease): void {
+    if (this.stored !== undefined && isSameLease(this.emptied ?? leaseOf(this.stored), by)) this.emptied = by;
   }
 
   claim(known: StoredSession, lease: SessionLease): StoredSession | undefined {
@@ -39,18 +44,18 @@ class ModelStore {
   }
 
   restore(session: StoredSession): void {
-    const lease = this.isRetired || this.stored === undefined ? unclaimed : leaseOf(this.stored);
+    const lease = this.emptied !== undefined || this.stored === undefined ? unclaimed : leaseOf(this.stored);
     this.stored = { ...session, ...lease };
-    this.isRetired = false;
+    this.emptied = undefined;
   }
 
   retire(): void {
-    this.isRetired = true;
+    this.emptied = { generation: retiredGeneration, owner: null };
   }
 
   delete(): void {
     this.stored = undefined;
-    this.isRetired = false;
+    this.emptied = undefined;
   }
 }
 
@@ -65,7 +70,7 @@ for (const storage of ['memory', 'redis'] as const) {
     });
     after(() => closing.close());
 
-    it('follow the rule in every order of writes, claims, retirements and restores', async () => {
+    it('follow the rule in every order of writes, claims, removals and restores', async () => {
       const firstSeed = Date.now() % 1_000_000;
       for (let seed = firstSeed; seed < firstSeed + schedules; seed++) await run(seed);
     });
@@ -111,6 +116,10 @@ for (const storage of ['memory', 'redis'] as const) {
         } else if (what === 16 && below(3) === 0) {
           await store.delete(id);
           model.delete();
+        } else if (what === 17) {
+          const by = holders[below(holders.length)]!;
+          await store.forget(id, by);
+          model.forget(by);
         }
         const found = await store.get(id);
         assert.deepEqual(found, model.get(), at);

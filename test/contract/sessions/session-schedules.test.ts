@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { setTimeout } from 'node:timers/promises';
 import type { Position } from '../../../shared/position.js';
 import { silentLog } from '../../../server/logging/log.js';
 import type { Connection } from '../../../server/protocol/connection.js';
 import { SessionService } from '../../../server/sessions/session-service.js';
-import type { SessionStore } from '../../../server/sessions/session-store.js';
+import { NoRoomError, type SessionStore } from '../../../server/sessions/session-store.js';
 import { Closing } from '../../support/closing.js';
 import { openSessionStores } from '../../support/session-stores.js';
 import { until } from '../../support/wait.js';
@@ -51,6 +50,12 @@ class World {
   private connections = 0;
   /** The other replica does not answer for now. */
   private isFrozen = false;
+  /** The stores take no sessions for so many steps. */
+  private fullSteps = 0;
+  /** The stores take no sessions for another reason, for a moment. */
+  private isFailing = false;
+  /** Failed writes are repeated only after a pause, and nothing makes up for a replica that ends before. */
+  private hasFailed = false;
   resumptions = 0;
 
   constructor(
@@ -63,7 +68,7 @@ class World {
       (replicaId, n) =>
         new SessionService(
           {
-            store: stores[n % stores.length]!,
+            store: this.withRoom(stores[n % stores.length]!),
             replicaId,
             topics: {
               positions: (connection) =>
@@ -92,11 +97,12 @@ class World {
     const client = this.clients[this.below(this.clients.length)]!;
     const topic = topics[this.below(topics.length)]!;
     const { link } = client;
-    const what = this.below(22);
+    const what = this.below(23);
+    if (this.fullSteps > 0) this.fullSteps--;
     if (what < 5) this.publish(topic);
     else if (link === undefined) await this.attach(client);
-    else if (what < 8) this.subscribe(link, topic);
-    else if (what < 10) this.unsubscribe(link, topic);
+    else if (what < 8) await this.subscribe(link, topic);
+    else if (what < 10) await this.unsubscribe(link, topic);
     else if (what < 12) link.pinged = new Map(link.handed);
     else if (what < 15) this.pong(link);
     else if (what === 15) this.receive(link, link.handed);
@@ -105,14 +111,26 @@ class World {
     else if (what === 18) this.findDead();
     else if (what === 19 && this.clients.length < 5) await this.duplicate(client, false);
     else if (what === 20 && this.clients.length < 5) await this.duplicate(client, true);
+    else if (what === 21) this.fullSteps = this.below(10);
   }
 
   async end(): Promise<void> {
+    this.fullSteps = 0;
     for (const client of this.clients) {
       if (client.link !== undefined) this.close(client.link);
       await this.attach(client);
     }
     for (const service of this.services) await service.close();
+  }
+
+  /** The store, which has no room for sessions now and then. */
+  private withRoom(store: SessionStore): SessionStore {
+    const save: SessionStore['save'] = async (session, by) => {
+      if (this.fullSteps > 0) throw new NoRoomError('full');
+      if (this.isFailing) throw new Error('failing');
+      return store.save(session, by);
+    };
+    return Object.create(store, { save: { value: save } }) as SessionStore;
   }
 
   private async attach(client: SimulatedClient): Promise<void> {
@@ -161,25 +179,30 @@ class World {
     if (opened.resumed === true) return;
     // The client knows that it has to begin anew.
     client.received.clear();
-    for (const topic of opened.topics.keys()) this.unsubscribe(link, topic);
+    for (const topic of opened.topics.keys()) await this.unsubscribe(link, topic);
   }
 
   /** The client comes back, and nobody knows that its former connection is dead. */
   private async attachWhileHalfOpen(client: SimulatedClient): Promise<void> {
-    client.link!.isAlive = false;
+    const link = client.link!;
+    // What a replica has not written when it stalls is lost; but one that runs has what its store does not take.
+    this.isFrozen = !this.hasFailed && this.below(3) === 0;
+    this.isFailing = !this.isFrozen && this.below(3) === 0;
+    this.hasFailed ||= this.isFailing;
+    const topic = topics[this.below(topics.length)]!;
+    await (this.below(2) === 0 ? this.subscribe(link, topic) : this.unsubscribe(link, topic));
+    link.isAlive = false;
     client.link = undefined;
-    if (this.below(6) === 0) {
-      // What a replica has not written when it stalls is lost.
-      await setTimeout(120);
-      this.isFrozen = true;
-    }
     await this.attach(client);
     this.isFrozen = false;
+    this.isFailing = false;
   }
 
   /** A second client has the id of a session. If the first one answers late, the second one takes its session. */
   private async duplicate(client: SimulatedClient, isSlow: boolean): Promise<void> {
     const { link, session, received } = client;
+    // Without room, the first one learns only later that it has lost its session.
+    this.fullSteps = 0;
     link!.isSlow = isSlow;
     this.receive(link!, link!.handed);
     const copy: SimulatedClient = { session, received: new Map(received), link: undefined };
@@ -202,19 +225,21 @@ class World {
     for (const { handed } of this.links) if (handed.has(topic)) handed.set(topic, sequence);
   }
 
-  private subscribe(link: Link, topic: string): void {
+  private async subscribe(link: Link, topic: string): Promise<void> {
     if (link.handed.has(topic)) return;
+    await link.service.prepare(link.connection, topic, undefined);
     const sequence = this.logs.get(topic)!;
     link.handed.set(topic, sequence);
     link.client.received.set(topic, sequence);
     link.service.subscribed(link.connection, topic, undefined, at(sequence));
   }
 
-  private unsubscribe(link: Link, topic: string): void {
+  private async unsubscribe(link: Link, topic: string): Promise<void> {
     link.handed.delete(topic);
     link.pinged.delete(topic);
     link.client.received.delete(topic);
     link.service.drop(link.connection, topic);
+    await link.service.stored(link.connection);
   }
 
   /** The client has received these positions, in the order in which they were sent. */

@@ -124,6 +124,7 @@ describe('[P7] a Redis whose memory is full', function () {
     ['presence', presenceKeys, [...presenceOf('a', 'no'), 'ann', '0', '1', 'bob', '1', '0']],
     ['presence-check', ['topics', 'presence'], ['a', '1000', 'ann'], 'stored'],
     ['presence-sweep', presenceKeys, ['c', 'c', '0', '10', 'rtc:bus', 't'], 'stored'],
+    ['forget-session', ['session:a'], ['before', 'rest', '60000'], 'stored'],
     ['claim-session', ['session:c'], ['1000', '', '{', '{}']],
     [
       'put-sessions',
@@ -217,6 +218,7 @@ describe('[P7] a Redis whose memory is full', function () {
 
 /** Scripts that free memory, and those of the leases of replicas: a few bytes without which nothing is right. */
 const always = new Set([
+  'forget-session.lua',
   'inbox-remove.lua',
   'presence-sweep.lua',
   'replica-leave.lua',

@@ -16,7 +16,7 @@ function leftSession(): LiveSession {
 function writesTo(save: SessionStore['save']): SessionWrites {
   return new SessionWrites(
     {
-      store: { save, get: async () => undefined },
+      store: { save, get: async () => undefined, forget: async () => {} },
       log: silentLog,
       now: () => 0,
       live: () => [],

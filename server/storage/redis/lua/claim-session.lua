@@ -7,7 +7,10 @@ local stored = redis.pcall('GET', KEYS[1])
 local claimed
 if type(stored) == 'string' then
   if ARGV[2] ~= '' and string.sub(stored, 1, #ARGV[2]) == ARGV[2] then
-    claimed = ARGV[3] .. string.sub(stored, #ARGV[2] + 1)
+    local rest = string.sub(stored, #ARGV[2] + 1)
+    -- It has no state any more: see forget-session.lua.
+    if rest == '"retired":true}' then return nil end
+    claimed = ARGV[3] .. rest
   elseif ARGV[2] == '' and string.find(stored, '^{"') and not string.find(stored, '^{"version":2,') then
     -- Written by hand.
     claimed = ARGV[3] .. string.sub(stored, 2)
