@@ -17,7 +17,7 @@ export interface HealthSources {
     /** Null without Redis. */
     readonly memory: { readonly level: MemoryLevel } | null;
     /** Why Redis cannot be used; null: it can, or there is none. */
-    readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | 'sentinel' | null;
+    readonly outage: 'unreachable' | 'stalled' | 'password' | 'clients' | 'tls' | 'stale' | 'sentinel' | null;
     readonly writes: 'accepted' | 'refused';
   };
   /** `writable`: ready only while Redis accepts writes. */
@@ -109,6 +109,7 @@ const causes = {
   unreachable: 'Redis is not reached',
   stalled: 'Redis does not answer',
   password: 'Redis refuses the user or the password',
+  clients: 'Redis accepts no more connections',
   tls: 'TLS with Redis fails',
   stale: 'Redis is a stale primary',
   sentinel: 'Sentinel does not say where Redis is',

@@ -151,7 +151,7 @@ export interface MetricsDocument {
       readonly policy: string;
     } | null;
     /** Why Redis cannot be used; null: it can, or there is none. */
-    readonly outage: 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | 'sentinel' | null;
+    readonly outage: 'unreachable' | 'stalled' | 'password' | 'clients' | 'tls' | 'stale' | 'sentinel' | null;
     /** Whether Redis accepts what the service writes. */
     readonly writes: 'accepted' | 'refused';
     /** Code of the error, or `memory`: the rest of the memory is kept for operators. */

@@ -209,6 +209,19 @@ describe('[EMBED] a program with its own server', function () {
     assert.equal(http.listening, false);
   });
 
+  it('serves the routes that it adds to `service.app` before the start, and the service answers 404 to the rest', async () => {
+    const { service, url } = await startEmbedded({}, {}, ({ app }) =>
+      app.get('/mine', (_request, response) => void response.send('mine')),
+    );
+    try {
+      assert.equal(await (await fetch(`${url}/mine`)).text(), 'mine');
+      assert.equal((await fetch(`${url}/health`)).status, 200);
+      assert.equal((await fetch(`${url}/other`)).status, 404);
+    } finally {
+      await service.close();
+    }
+  });
+
   it('serves both wires over TLS', async () => {
     const http = createTlsServer(certificate);
     const { service } = await startEmbedded({}, { http });

@@ -2,7 +2,7 @@ import type { Log } from '../../logging/log.js';
 import type { Clock, Timer } from '../../primitives/clock.js';
 
 /** Why Redis cannot be used. */
-export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'tls' | 'stale' | 'sentinel';
+export type OutageKind = 'unreachable' | 'stalled' | 'password' | 'clients' | 'tls' | 'stale' | 'sentinel';
 
 /** What is wrong with Redis, for operators. */
 export interface Outage {
@@ -36,6 +36,11 @@ const words: Readonly<Record<OutageKind, { readonly problem: string; readonly re
     problem: 'Redis refuses the user or the password',
     remedy:
       'set both in REDIS_URL (redis.url): redis://user:password@host, or redis://:password@host. rtc redis acl prints the rights that a user of its own needs',
+  },
+  clients: {
+    problem: 'Redis accepts no more connections',
+    remedy:
+      'raise maxclients in the configuration of Redis, or end what holds its connections (CLIENT LIST): a replica of this service needs about five',
   },
   stale: {
     problem: 'Redis is a stale primary: there is a newer one, which continues its data',
@@ -158,6 +163,7 @@ function kindOf(error: Error): OutageKind {
     )
   )
     return 'password';
+  if (/max number of clients/i.test(error.message)) return 'clients';
   if (/^(?:EPROTO|ERR_SSL|ERR_TLS|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/.test(code))
     return 'tls';
   return 'unreachable';

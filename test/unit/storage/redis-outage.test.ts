@@ -50,6 +50,7 @@ describe('[LOG] an outage of Redis', () => {
       [error('WRONGPASS invalid username-password pair or user is disabled.'), 'password', /REDIS_URL/],
       [error('ERR invalid password'), 'password', /REDIS_URL/],
       [error("NOPERM this user has no permissions to run the 'info' command"), 'password', /rtc redis acl/],
+      [error('ERR max number of clients reached'), 'clients', /maxclients/],
       [error('wrong version number', 'EPROTO'), 'tls', /rediss:/],
       [error('self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'), 'tls', /NODE_EXTRA_CA_CERTS/],
       [error('getaddrinfo ENOTFOUND redis', 'ENOTFOUND'), 'unreachable', /REDIS_URL/],
