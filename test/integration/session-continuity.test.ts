@@ -142,10 +142,10 @@ describe('[SESSION] sessions through faults', () => {
       leaving.ask('unsubscribe', { topics: ['left'] }),
     ]);
     await c.end('SIGKILL');
-    const [joined, left] = [
-      await connect(b, 'joe', sessionOf(joining)),
-      await connect(b, 'lea', sessionOf(leaving)),
-    ];
+    const [joined, left] = await Promise.all([
+      connect(b, 'joe', sessionOf(joining)),
+      connect(b, 'lea', sessionOf(leaving)),
+    ]);
     assert.deepEqual([joined.status.session_id, joined.topics], [sessionOf(joining), ['joined']]);
     assert.deepEqual([left.status.recovered, left.topics], [true, ['kept']]);
   });

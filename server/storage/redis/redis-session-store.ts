@@ -106,7 +106,9 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async forget(id: string, by: SessionLease): Promise<void> {
-    await this.answered(this.forgetScript.run(this.link, [this.keyOf(id)], [headerOf(by), withoutState(by)]));
+    await this.answered(
+      this.forgetScript.run(this.link, [this.keyOf(id)], [headerOf(by), withoutState(by), this.ttl]),
+    );
   }
 
   async claim(known: StoredSession, lease: SessionLease): Promise<StoredSession | undefined> {

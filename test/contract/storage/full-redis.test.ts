@@ -124,7 +124,7 @@ describe('[P7] a Redis whose memory is full', function () {
     ['presence', presenceKeys, [...presenceOf('a', 'no'), 'ann', '0', '1', 'bob', '1', '0']],
     ['presence-check', ['topics', 'presence'], ['a', '1000', 'ann'], 'stored'],
     ['presence-sweep', presenceKeys, ['c', 'c', '0', '10', 'rtc:bus', 't'], 'stored'],
-    ['forget-session', ['session:a'], ['before', 'rest'], 'stored'],
+    ['forget-session', ['session:a'], ['before', 'rest', '60000'], 'stored'],
     ['claim-session', ['session:c'], ['1000', '', '{', '{}']],
     [
       'put-sessions',
