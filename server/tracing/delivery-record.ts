@@ -1,4 +1,5 @@
 import type { Position } from '../../shared/position.js';
+import { AcknowledgementTimes, type Acknowledgement } from './acknowledgement-times.js';
 
 /** Positions of a connection by topic. */
 export interface TopicPositions {
@@ -49,11 +50,6 @@ export interface RefusedSubscription {
   readonly at: number;
 }
 
-interface Acknowledgement {
-  readonly connectionId: string;
-  readonly at: number;
-}
-
 interface UserRecord {
   readonly notes: DeliveryNote[];
   readonly pauses: Pause[];
@@ -89,8 +85,6 @@ interface DeliveryRecordSettings {
 const settingsInUse: DeliveryRecordSettings = { notes: 20_000, userNotes: 2000, acknowledgements: 50_000 };
 /** Pauses and refusals kept of one user; nothing is concluded from one that is missing. */
 const passingMax = 50;
-/** Acknowledgements kept of one message. */
-const messageAcksMax = 1000;
 
 /**
  * What this replica remembers of subscribers beyond their connections, so that an operator can ask why a user did or did not
@@ -99,9 +93,8 @@ const messageAcksMax = 1000;
  */
 export class DeliveryRecord {
   private readonly users = new Map<string, UserRecord>();
-  private readonly acks = new Map<string, Acknowledgement[]>();
+  private readonly acks: AcknowledgementTimes;
   private size = 0;
-  private ackCount = 0;
   private completeSince: number;
 
   constructor(
@@ -112,6 +105,7 @@ export class DeliveryRecord {
     private readonly settings: DeliveryRecordSettings = settingsInUse,
   ) {
     this.completeSince = dependencies.now();
+    this.acks = new AcknowledgementTimes(settings.acknowledgements);
   }
 
   /** A subscription has ended, by itself or with its connection. */
@@ -168,23 +162,11 @@ export class DeliveryRecord {
 
   /** A client has acknowledged a message. */
   acknowledged(messageId: string, connectionId: string): void {
-    let acks = this.acks.get(messageId);
-    if (acks === undefined) {
-      acks = [];
-      this.acks.set(messageId, acks);
-    }
-    if (acks.length >= messageAcksMax) return;
-    acks.push({ connectionId, at: this.dependencies.now() });
-    this.ackCount++;
-    for (const [oldest, { length }] of this.acks) {
-      if (this.ackCount <= this.settings.acknowledgements) return;
-      this.acks.delete(oldest);
-      this.ackCount -= length;
-    }
+    this.acks.add(messageId, { connectionId, at: this.dependencies.now() });
   }
 
   acknowledgementsOf(messageId: string): readonly Acknowledgement[] {
-    return this.acks.get(messageId) ?? [];
+    return this.acks.of(messageId);
   }
 
   /** All that is kept of a user. */

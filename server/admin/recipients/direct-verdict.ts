@@ -1,6 +1,7 @@
 import type { Position } from '../../../shared/position.js';
 import type { RecipientFacts } from './recipient-operations.js';
-import { bestOf, type Evidence, type Finding, type Verdict } from './recipient-verdict.js';
+import { bestOf, type Finding } from './finding.js';
+import type { Evidence, Verdict } from './recipient-verdict.js';
 
 /** A direct message to the user. */
 export interface JudgedDirect {

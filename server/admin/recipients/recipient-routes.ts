@@ -4,7 +4,7 @@ import { topicField, userIdField } from '../../protocol/request-fields.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { unresponsiveField } from '../schemas.js';
 import { RecipientSearch, type RecipientSearchDependencies } from './recipient-search.js';
-import { outcomes } from './recipient-verdict.js';
+import { outcomes } from './finding.js';
 
 const uuid = /^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/;
 

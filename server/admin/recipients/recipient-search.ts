@@ -9,7 +9,8 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import { traceOfMessage } from '../traces/trace-operations.js';
 import { judgeDirect } from './direct-verdict.js';
 import { recipientFacts } from './recipient-operations.js';
-import { byRank, judge, type Evidence, type Outcome, type Verdict } from './recipient-verdict.js';
+import { byRank, type Outcome } from './finding.js';
+import { judge, type Evidence, type Verdict } from './recipient-verdict.js';
 
 export interface RecipientSearchDependencies {
   readonly cluster: ClusterOperations;

@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import {
-  judge,
-  type Evidence,
-  type JudgedMessage,
-} from '../../../../server/admin/recipients/recipient-verdict.js';
+import { judge, type Evidence } from '../../../../server/admin/recipients/recipient-verdict.js';
+import type { JudgedMessage } from '../../../../server/admin/recipients/recipient-findings.js';
 import type {
   ConnectionFact,
   RecipientFacts,
