@@ -57,8 +57,12 @@ class Tail {
   private messages = 0;
   private wasConnected = false;
   private attempt = 0;
+  /** Why the connection was lost. */
+  private problem = '';
   private retry: NodeJS.Timeout | undefined;
   private limit: NodeJS.Timeout | undefined;
+  /** Until the subscription is answered. */
+  private patience: NodeJS.Timeout | undefined;
   private settle!: { resolve: (code: ExitCode) => void; reject: (error: Error) => void };
   private readonly interrupted = () => this.end();
 
@@ -82,6 +86,7 @@ class Tail {
     } finally {
       clearTimeout(this.limit);
       clearTimeout(this.retry);
+      clearTimeout(this.patience);
       process.off('SIGINT', this.interrupted);
       process.off('SIGTERM', this.interrupted);
       const { webSocket } = this;
@@ -110,7 +115,7 @@ class Tail {
     const headers = { authorization: `Bearer ${target.token}` };
     const webSocket = new WebSocket(address, { headers, handshakeTimeout: timeoutMs });
     this.webSocket = webSocket;
-    let problem = 'the service closed the connection';
+    this.problem = 'the service closed the connection';
     webSocket.on('open', () => this.subscribe(webSocket));
     webSocket.on('message', (data: Buffer) => {
       if (this.webSocket !== webSocket) return;
@@ -120,7 +125,7 @@ class Tail {
         this.fail(strangeAnswerError(target.url, (error as Error).message));
       }
     });
-    webSocket.on('error', (error) => (problem = reasonOf(error, timeoutMs)));
+    webSocket.on('error', (error) => (this.problem = reasonOf(error, timeoutMs)));
     webSocket.on('unexpected-response', (request, response) => {
       let body = '';
       response.setEncoding('utf8');
@@ -137,13 +142,19 @@ class Tail {
     });
     webSocket.on('close', (code, reason) => {
       if (this.webSocket !== webSocket) return;
-      this.lost(code === 1006 ? problem : `${problem}: ${code} ${reason.toString()}`.trimEnd());
+      this.lost(code === 1006 ? this.problem : `${this.problem}: ${code} ${reason.toString()}`.trimEnd());
     });
   }
 
   private subscribe(webSocket: WebSocket): void {
     const since = Object.fromEntries(this.positions);
     const data = { topics: this.topics, ...(this.positions.size > 0 && { since }) };
+    const { timeoutMs } = this.context;
+    clearTimeout(this.patience);
+    this.patience = setTimeout(() => {
+      this.problem = `no answer within ${timeoutMs} ms`;
+      webSocket.terminate();
+    }, timeoutMs);
     webSocket.send(JSON.stringify({ type: 'Subscribe', data, id: subscribeId }));
   }
 
@@ -202,6 +213,7 @@ class Tail {
       );
       return;
     }
+    clearTimeout(this.patience);
     if (this.wasConnected) this.context.terminal.note('connected again');
     this.wasConnected = true;
     this.attempt = 0;
@@ -227,6 +239,7 @@ class Tail {
   }
 
   private lost(problem: string): void {
+    clearTimeout(this.patience);
     const { terminal, target } = this.context;
     if (!this.wasConnected) {
       this.fail(unreachableError(`${target.url} cannot be reached: ${problem}`));
