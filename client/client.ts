@@ -2,12 +2,18 @@ import type { Message } from '../shared/message.js';
 import type { Position } from '../shared/position.js';
 import { ClientError, errorFromWire } from './client-error.js';
 import { systemClock, type Clock, type Timer } from './clock.js';
-import { Connection, type ConnectionState } from './connection.js';
+import {
+  Connection,
+  type ClientConnection,
+  type ConnectionFactory,
+  type ConnectionState,
+} from './connection.js';
 import { DirectMessages, type DirectMessage } from './direct-messages.js';
 import { Emitter } from './emitter.js';
 import { checkSize } from './message-size.js';
 import { ConnectionMonitor, type ConnectionReport } from './monitor.js';
 import { defaults, withDefaults, type ClientOptions } from './options.js';
+import { plain } from './plain.js';
 import { Outgoing, type OutgoingItem, type OutgoingOptions } from './outgoing.js';
 import { SavedState } from './saved-state.js';
 import type {
@@ -89,7 +95,7 @@ const touchMs = 60_000;
 export class Client<Topics_ extends object = Record<string, unknown>> {
   private readonly events: Emitter<ClientEvents>;
   private readonly clock: Clock;
-  private readonly connection: Connection;
+  private readonly connection: ClientConnection;
   private readonly topics: Topics;
   private readonly outgoing: Outgoing;
   private readonly saved: SavedState;
@@ -157,7 +163,9 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       position: () => this.saved.direct,
       handled: (position) => this.saved.setDirect(position),
     });
-    this.connection = new Connection(
+    const connect: ConnectionFactory =
+      options.connection ?? ((dependencies, its) => new Connection(dependencies, its));
+    this.connection = connect(
       {
         clock,
         random,
@@ -320,7 +328,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       default: {
         const command = frames[type];
         if (command === undefined) throw new ClientError('unknown_type', `there is no frame ${type}`);
-        return this.connection.request(command, data);
+        return this.connection.request(command, plain(data) as object);
       }
     }
   }
@@ -340,9 +348,9 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   }
 
   private async queue(command: 'publish' | 'direct', body: object): Promise<unknown> {
-    const { payload, key = this.keyPrefix + ++this.keys } = body as { payload?: unknown; key?: string };
-    this.checkSize(payload);
-    return this.outgoing.add({ command, body: { ...body, key } });
+    const copy = plain(body) as { readonly payload?: unknown; readonly key?: string };
+    this.checkSize(copy.payload);
+    return this.outgoing.add({ command, body: { ...copy, key: copy.key ?? this.keyPrefix + ++this.keys } });
   }
 
   private emit<Name extends keyof ClientEvents>(

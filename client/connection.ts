@@ -5,6 +5,7 @@ import { Backoff, type ReconnectOptions } from './backoff.js';
 import { ClientError, errorFromWire } from './client-error.js';
 import type { Clock, Timer } from './clock.js';
 import { globals } from './globals.js';
+import { watchPage } from './page-watch.js';
 
 /** Why the app is asked for a token. */
 export type TokenReason = 'connect' | 'expiring' | 'refused';
@@ -35,7 +36,7 @@ export interface ConnectionSettings {
   readonly pingEveryMs: number;
 }
 
-interface ConnectionDependencies {
+export interface ConnectionDependencies {
   readonly clock: Clock;
   readonly random: () => number;
   /** The session and positions of the handshake. */
@@ -53,9 +54,18 @@ const tokenCodes = ['unauthorized', 'token_expired', 'token_revoked'];
 const finalCodes = ['forbidden', 'disconnected', 'invalid_message'];
 /** A connection that lasts for so long was a success: the back-off begins anew. */
 const stableMs = 5000;
-/** A timer that is late by more than this shows that the machine has slept. */
-const sleptMs = 15_000;
-const watchMs = 5000;
+
+/** What a client needs of a connection. `client/tabs` has another one. */
+export type ClientConnection = Pick<
+  Connection,
+  'isConnected' | 'connect' | 'disconnect' | 'request' | 'probe' | 'refresh'
+>;
+
+/** Makes the connection of a client. */
+export type ConnectionFactory = (
+  dependencies: ConnectionDependencies,
+  settings: ConnectionSettings,
+) => ClientConnection;
 
 /**
  * One connection at a time, made again whenever it is lost. Each attempt has a socket of its own, so nothing of an earlier
@@ -69,7 +79,6 @@ export class Connection {
   private timer: Timer | undefined;
   private readonly timers = new Set<Timer>();
   private pingTimer: Timer | undefined;
-  private watch: Timer | undefined;
   private connectedAt = 0;
   private tokenRequest: Promise<string> | undefined;
   /** Tokens refused in a row. */
@@ -78,7 +87,7 @@ export class Connection {
   private serverDelayMs = 0;
   private serverWindowMs: number | undefined;
   private isProbing = false;
-  private removeListeners: (() => void) | undefined;
+  private stopWatching: (() => void) | undefined;
   private pending = new Set<(error: ClientError) => void>();
 
   constructor(
@@ -97,7 +106,10 @@ export class Connection {
     this.isWanted = true;
     this.refusals = 0;
     this.backoff.reset();
-    this.listen();
+    this.stopWatching = watchPage(this.dependencies.clock, {
+      wake: () => this.probe(),
+      hide: () => this.hide(),
+    });
     void this.attempt();
   }
 
@@ -105,9 +117,9 @@ export class Connection {
   disconnect(error?: ClientError): void {
     if (!this.isWanted) return;
     this.isWanted = false;
-    this.removeListeners?.();
+    this.stopWatching?.();
     const { clock, onState } = this.dependencies;
-    for (const timer of [this.timer, this.watch, ...this.timers]) clock.clearTimer(timer);
+    for (const timer of [this.timer, ...this.timers]) clock.clearTimer(timer);
     this.timers.clear();
     this.drop('client disconnect');
     onState(error === undefined ? { state: 'idle' } : { state: 'stopped', reason: error.code, error });
@@ -169,6 +181,14 @@ export class Connection {
       clock.clearTimer(timer);
       this.timers.delete(timer);
     });
+  }
+
+  /** An open connection keeps a page out of the back/forward cache, or dies there. */
+  private hide(): void {
+    this.dependencies.clock.clearTimer(this.timer);
+    this.drop('the page is cached');
+    this.timer = {};
+    this.dependencies.onState({ state: 'waiting', reason: 'the page is cached' });
   }
 
   /** Gives the service another token, on this connection. */
@@ -349,50 +369,10 @@ export class Connection {
       (error: ClientError) => error.code !== 'not_connected' && error.code !== 'timeout' && done(),
     );
   }
-
-  /** Follows the events after which a connection is often dead without knowing it. */
-  private listen(): void {
-    const { document } = globals;
-    const probe = () => this.probe();
-    const visible = () => document?.visibilityState === 'visible' && this.probe();
-    // An open connection keeps a page out of the back/forward cache, or dies there.
-    const hide = () => {
-      if (!this.isWanted) return;
-      this.dependencies.clock.clearTimer(this.timer);
-      this.drop('the page is cached');
-      this.timer = {};
-      this.dependencies.onState({ state: 'waiting', reason: 'the page is cached' });
-    };
-    const remove: (() => void)[] = [];
-    const on = (target: typeof document | typeof globals, type: string, listener: () => unknown) => {
-      if (target?.addEventListener === undefined) return;
-      target.addEventListener(type, listener);
-      remove.push(() => target.removeEventListener?.(type, listener));
-    };
-    on(globals, 'online', probe);
-    on(globals, 'offline', probe);
-    on(globals, 'pageshow', probe);
-    on(globals, 'pagehide', hide);
-    on(document, 'visibilitychange', visible);
-    on(document, 'resume', probe);
-    this.removeListeners = () => remove.forEach((one) => one());
-    this.watchClock();
-  }
-
-  /** Notices by the clock that the machine has slept. */
-  private watchClock(): void {
-    const { clock } = this.dependencies;
-    const plannedAt = clock.wallTime();
-    this.watch = clock.setTimeout(() => {
-      const lateMs = clock.wallTime() - plannedAt - watchMs;
-      if (lateMs > sleptMs && globals.document?.visibilityState !== 'hidden') this.probe();
-      this.watchClock();
-    }, watchMs);
-    this.watch.unref?.();
-  }
 }
 
-function authFailed(message: string, cause?: ClientError): ClientError {
+/** The token is refused for good. */
+export function authFailed(message: string, cause?: ClientError): ClientError {
   return new ClientError(
     'auth_failed',
     `${message}. Give createClient a token that the service accepts: see docs/tokens.md`,

@@ -4,7 +4,7 @@ export { ClientError, type ClientErrorCode } from './client-error.js';
 export { Backoff, type ReconnectOptions } from './backoff.js';
 export { sizeOf } from './message-size.js';
 export type { Clock, Timer } from './clock.js';
-export type { ConnectionState, TokenReason, TokenSource } from './connection.js';
+export type { ConnectionFactory, ConnectionState, TokenReason, TokenSource } from './connection.js';
 export type { ConnectionReport } from './monitor.js';
 export type { DirectMessage } from './direct-messages.js';
 export type { ClientOptions } from './options.js';

@@ -1,4 +1,4 @@
-import type { TokenSource } from './connection.js';
+import type { ConnectionFactory, TokenSource } from './connection.js';
 import type { OutgoingStore } from './outgoing.js';
 import type { StateStore } from './state-store.js';
 import type { Clock } from './clock.js';
@@ -37,6 +37,8 @@ export interface ClientOptions {
     readonly inFlightMax?: number | undefined;
     readonly store?: OutgoingStore | undefined;
   };
+  /** `sharedConnection()` of `realtime-communication/client/tabs`: one connection for all tabs. */
+  readonly connection?: ConnectionFactory | undefined;
   /** For tests: time, and numbers from 0 to 1. */
   readonly clock?: Clock | undefined;
   readonly random?: (() => number) | undefined;

@@ -31,29 +31,49 @@ interface Database {
   };
 }
 
+/** What is used of the Web Locks. */
+interface Locks {
+  request(
+    name: string,
+    options: { readonly signal: AbortSignal },
+    run: () => Promise<void>,
+  ): Promise<unknown>;
+  query(): Promise<{ readonly held?: readonly { readonly name: string }[] }>;
+}
+
+interface Page {
+  readonly indexedDB: { open(name: string, version: number): OpenRequest };
+  readonly navigator?: { readonly locks?: Locks };
+  addEventListener(type: string, listener: () => void): void;
+  removeEventListener(type: string, listener: () => void): void;
+}
+
 interface Row {
   readonly key: string;
   /** Rows are sent in this order. */
   readonly order: number;
   readonly item: OutgoingItem;
+  /** The page that has published it. Undefined: an earlier release. */
+  readonly owner?: string;
 }
 
 const storeName = 'outgoing';
+/** How often one of the open pages looks for what closed ones have left, in milliseconds. */
+const lookEveryMs = 15_000;
 
 /**
  * Keeps what is published in IndexedDB until it is confirmed: `createClient({ outgoing: { store: createOutbox() } })`. A page
- * that is closed or reloaded sends it when it is opened again, with the same keys.
+ * that is closed or reloaded leaves it to the next one, or to another one that is open, which sends it with the same keys.
  */
 export function createOutbox({ name = 'rtc_outbox' }: { readonly name?: string } = {}): OutgoingStore {
+  const owner = `${name}/${Math.random().toString(36).slice(2)}`;
   let opened: Promise<Database> | undefined;
   let made = 0;
+  const page = globalThis as unknown as Page;
 
   const open = () =>
     (opened ??= new Promise((resolve, reject) => {
-      const { indexedDB } = globalThis as unknown as {
-        indexedDB: { open(name: string, version: number): OpenRequest };
-      };
-      const request = indexedDB.open(name, 1);
+      const request = page.indexedDB.open(name, 1);
       request.onupgradeneeded = () => request.result.createObjectStore(storeName, { keyPath: 'key' });
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => {
@@ -75,25 +95,82 @@ export function createOutbox({ name = 'rtc_outbox' }: { readonly name?: string }
     });
   }
 
+  /** Rows of this page, and of pages that are gone. Without Web Locks nobody knows which are: all rows. */
+  async function left(): Promise<Row[]> {
+    const database = await open();
+    const rows = await new Promise<Row[]>((resolve, reject) => {
+      const request = database.transaction(storeName, 'readonly').objectStore(storeName).getAll();
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error ?? new Error('IndexedDB cannot be read'));
+    });
+    const { held = [] } = (await page.navigator?.locks?.query()) ?? {};
+    const others = new Set(held.map((lock) => lock.name).filter((one) => one !== owner));
+    return rows.filter((row) => !others.has(row.owner ?? '')).sort((a, b) => a.order - b.order);
+  }
+
   return {
-    async load() {
-      const database = await open();
-      const rows = await new Promise<Row[]>((resolve, reject) => {
-        const request = database.transaction(storeName, 'readonly').objectStore(storeName).getAll();
-        request.onsuccess = () => resolve(request.result);
-        request.onerror = () => reject(request.error ?? new Error('IndexedDB cannot be read'));
-      });
-      return rows.sort((a, b) => a.order - b.order).map(({ item }) => item);
-    },
+    load: async () => (await left()).map(({ item }) => item),
     put(item) {
       const { key } = item.body;
       const order = Date.now() * 1000 + (made++ % 1000);
-      return change((rows) => {
+      return change((rows) => void rows.put({ key, order, item, owner }));
+    },
+    async sending(key, at) {
+      let sentAt: number | undefined;
+      await change((rows) => {
         const former = rows.get(key);
-        // It keeps its place when it is marked as sent.
-        former.onsuccess = () => rows.put({ key, order: former.result?.order ?? order, item });
+        former.onsuccess = () => {
+          if (former.result === undefined) return;
+          const { item } = former.result;
+          sentAt = item.sentAt ?? at;
+          rows.put({ ...former.result, item: { ...item, sentAt } });
+        };
       });
+      return sentAt;
     },
     remove: (key) => change((rows) => void rows.delete(key)),
+    watch(onLeft) {
+      const locks = page.navigator?.locks;
+      if (locks === undefined) return () => {};
+      let present: AbortController | undefined;
+      let timer: ReturnType<typeof setInterval> | undefined;
+      const look = async () => {
+        if ((await left()).some((row) => row.owner !== owner)) onLeft();
+      };
+      const hold = (lock: string, held?: () => void) => {
+        const { signal } = present!;
+        const until = () =>
+          new Promise<void>((resolve) => {
+            signal.addEventListener('abort', () => resolve());
+            held?.();
+          });
+        locks.request(lock, { signal }, until).catch(() => {});
+      };
+      const come = () => {
+        if (present !== undefined) return;
+        present = new AbortController();
+        hold(owner);
+        // One page at a time looks for what others have left.
+        hold(name, () => {
+          const lookNow = () => void look().catch(() => {});
+          lookNow();
+          timer = setInterval(lookNow, lookEveryMs);
+        });
+      };
+      // A held lock keeps a page out of the back/forward cache.
+      const go = () => {
+        clearInterval(timer);
+        present?.abort();
+        present = undefined;
+      };
+      come();
+      page.addEventListener('pageshow', come);
+      page.addEventListener('pagehide', go);
+      return () => {
+        go();
+        page.removeEventListener('pageshow', come);
+        page.removeEventListener('pagehide', go);
+      };
+    },
   };
 }

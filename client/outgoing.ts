@@ -14,9 +14,16 @@ export interface OutgoingItem {
 /** Keeps what is not confirmed, over reloads. */
 export interface OutgoingStore {
   load(): Promise<OutgoingItem[]>;
-  /** Resolves when the item is stored. Replaces the one with the same key. */
+  /** Resolves when the item is stored. */
   put(item: OutgoingItem): Promise<void>;
+  /**
+   * An item is about to be sent for the first time by this page: stores `sentAt`, unless it has one. Resolves to it, in
+   * milliseconds since 1970; to undefined if the item is not stored any more, because another page has it confirmed.
+   */
+  sending(key: string, at: number): Promise<number | undefined>;
   remove(key: string): Promise<void>;
+  /** Calls back when another page has left items, until the returned function is called. */
+  watch?(onLeft: () => void): () => void;
 }
 
 export interface OutgoingOptions {
@@ -44,11 +51,15 @@ interface OutgoingDependencies {
 
 interface Waiting extends OutgoingItem {
   readonly bytes: number;
+  /** Another page has published it. */
+  readonly isLeft?: true;
   /** The same moment as `sentAt`, on the monotonic clock. */
   sentNow?: number;
   isInFlight: boolean;
   /** Being written to the store. */
   isStoring: boolean;
+  /** It is in the store. */
+  isStored: boolean;
   readonly resolve: (receipt: unknown) => void;
   readonly reject: (error: ClientError) => void;
 }
@@ -70,6 +81,7 @@ export class Outgoing {
   private pause: Timer | undefined;
   private isClosed = false;
   private loaded: Promise<void> | undefined;
+  private stopWatching: (() => void) | undefined;
 
   constructor(
     private readonly dependencies: OutgoingDependencies,
@@ -104,6 +116,7 @@ export class Outgoing {
         bytes,
         isInFlight: false,
         isStoring: store !== undefined,
+        isStored: false,
         resolve,
         reject,
       };
@@ -112,6 +125,7 @@ export class Outgoing {
       if (store === undefined) return this.pump();
       void store
         .put(item)
+        .then(() => (waiting.isStored = true))
         .catch((cause: unknown) => this.storeFailed(cause))
         .then(() => {
           waiting.isStoring = false;
@@ -122,44 +136,54 @@ export class Outgoing {
 
   /** There is a connection: what waits is sent, first what an earlier page has left. */
   connected(): void {
-    this.loaded ??= this.load();
+    const { store } = this.options;
+    this.stopWatching ??= store?.watch?.(() => {
+      if (!this.isClosed) void this.load(false).then(() => this.pump());
+    });
+    this.loaded ??= this.load(true);
     void this.loaded.then(() => this.pump());
   }
 
   /** Rejects what waits. A store keeps it. */
   close(): void {
     this.isClosed = true;
+    this.stopWatching?.();
     this.dependencies.clock.clearTimer(this.pause);
     for (const { reject } of this.items.values()) reject(new ClientError('closed', 'the client was closed'));
     this.items.clear();
   }
 
-  private async load(): Promise<void> {
+  /** @param first what was left goes before what this page has published */
+  private async load(first: boolean): Promise<void> {
     const { store } = this.options;
     if (store === undefined) return;
-    const own = [...this.items];
+    let left: OutgoingItem[];
     try {
-      const left = (await store.load()).filter(({ body }) => !this.items.has(body.key));
-      this.items.clear();
-      for (const item of left) {
-        const bytes = sizeOf(item.body);
-        this.bytes += bytes;
-        const ignore = () => {};
-        const reject = (error: ClientError) =>
-          error.code === 'unknown'
-            ? this.dependencies.onUnknown({ command: item.command, body: item.body, sentAt: item.sentAt })
-            : error.code !== 'closed' && this.dependencies.onError(error);
-        this.items.set(item.body.key, {
-          ...item,
-          bytes,
-          isInFlight: false,
-          isStoring: false,
-          resolve: ignore,
-          reject,
-        });
-      }
+      left = await store.load();
     } catch (cause) {
-      this.storeFailed(cause);
+      return this.storeFailed(cause);
+    }
+    const own = first ? [...this.items] : [];
+    if (first) this.items.clear();
+    for (const item of left) {
+      const { key } = item.body;
+      if (this.items.has(key) || own.some(([one]) => one === key)) continue;
+      const bytes = sizeOf(item.body);
+      this.bytes += bytes;
+      this.items.set(key, {
+        ...item,
+        bytes,
+        isLeft: true,
+        isInFlight: false,
+        isStoring: false,
+        isStored: true,
+        resolve: () => {},
+        reject: (error) => {
+          if (error.code === 'unknown')
+            this.dependencies.onUnknown({ command: item.command, body: item.body, sentAt: item.sentAt });
+          else if (error.code !== 'closed') this.dependencies.onError(error);
+        },
+      });
     }
     for (const [key, item] of own) this.items.set(key, item);
   }
@@ -185,25 +209,34 @@ export class Outgoing {
         continue;
       }
       if (item.sentAt === undefined) {
-        item.sentAt = clock.wallTime();
+        const now = clock.wallTime();
         item.sentNow = clock.now();
-        const { store } = this.options;
-        if (store !== undefined) {
-          // Before it is sent, so that a later page knows that it may have been.
-          item.isStoring = true;
-          const { command, body, sentAt } = item;
-          void store
-            .put({ command, body, sentAt })
-            .catch((cause: unknown) => this.storeFailed(cause))
-            .then(() => {
-              item.isStoring = false;
-              this.pump();
-            });
-          return;
-        }
+        // Before it is sent, so that a later page knows that it may have been.
+        if (item.isStored) return void this.mark(item, now);
+        item.sentAt = now;
       }
       void this.send(item);
     }
+  }
+
+  /** Notes in the store that an item is sent now. Another page may have sent it already. */
+  private async mark(item: Waiting, now: number): Promise<void> {
+    item.isStoring = true;
+    try {
+      item.sentAt = await this.options.store!.sending(item.body.key, now);
+    } catch (cause) {
+      this.storeFailed(cause);
+      item.sentAt = now;
+    }
+    item.isStoring = false;
+    if (item.sentAt === undefined && this.items.has(item.body.key)) {
+      this.end(item);
+      if (!item.isLeft)
+        item.reject(
+          new ClientError('unknown', 'another page has sent it, and has the answer', { field: 'key' }),
+        );
+    }
+    this.pump();
   }
 
   private async send(item: Waiting): Promise<void> {

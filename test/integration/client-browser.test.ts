@@ -1,41 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
-import { build } from 'esbuild';
 import type { Browser, BrowserContext, Page, WebSocket } from 'playwright-core';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { createClient, type Client } from '../../client/index.js';
 import { launchChromium } from '../support/chromium.js';
+import { bundle, read, serve } from '../support/browser-pages.js';
 import { Closing } from '../support/closing.js';
-import { root } from '../support/root.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
-
-/** Files by path; any other path is a page too. */
-async function serve(files: ReadonlyMap<string, string>): Promise<Server> {
-  const server = createServer(({ url = '' }, response) => {
-    const path = url.split('?')[0]!;
-    response.setHeader('content-type', path.endsWith('.js') ? 'text/javascript' : 'text/html');
-    response.end(files.get(path) ?? '<!doctype html><p>another page</p>');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return server;
-}
-
-const read = (path: string) => readFileSync(join(root, path), 'utf8');
-
-/** A script with all that it imports. */
-async function bundle(path: string): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [join(root, path)],
-    bundle: true,
-    write: false,
-    define: { 'process.env.NODE_ENV': '"development"' },
-  });
-  return outputFiles[0]!.text;
-}
 
 /** What the test reads in the page. */
 interface PageWindow {
@@ -62,7 +33,8 @@ describe('[CLIENT] the client library in Chromium', function () {
     closing.add(() => replica.end('SIGKILL'));
     path = await FaultProxy.start(replica.port);
     closing.add(() => path.stop());
-    const server = await serve(
+    origin = await serve(
+      closing,
       new Map([
         ['/list', '<!doctype html><script src="/list.js"></script>'],
         ['/list.js', await bundle('test/support/pages/list.js')],
@@ -72,9 +44,6 @@ describe('[CLIENT] the client library in Chromium', function () {
         ['/chat-page/browser.js', read('dist/client/browser.js')],
       ]),
     );
-    closing.add(() => new Promise((resolve) => server.close(resolve)));
-    closing.add(() => Promise.resolve(server.closeAllConnections()));
-    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     publisher = createClient({ url: replica.url, token: tokenOf('publisher') }).connect();
     closing.add(() => Promise.resolve(publisher.close()));
     context = await browser.newContext();

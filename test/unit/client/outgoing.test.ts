@@ -14,6 +14,11 @@ class MemoryOutbox implements OutgoingStore {
   readonly items = new Map<string, OutgoingItem>();
   load = () => Promise.resolve([...this.items.values()]);
   put = (item: OutgoingItem) => Promise.resolve(void this.items.set(item.body.key, { ...item }));
+  sending = (key: string, at: number) => {
+    const item = this.items.get(key);
+    if (item !== undefined) item.sentAt ??= at;
+    return Promise.resolve(item?.sentAt);
+  };
   remove = (key: string) => Promise.resolve(void this.items.delete(key));
 }
 
@@ -30,7 +35,10 @@ describe('[CLIENT] the outgoing queue', () => {
     isConnected = false;
   });
 
-  function queueOf(options: { max?: number; store?: OutgoingStore } = {}): Outgoing {
+  function queueOf({
+    onError = (error) => assert.fail(error),
+    ...options
+  }: { max?: number; store?: OutgoingStore; onError?: (error: ClientError) => void } = {}): Outgoing {
     return new Outgoing(
       {
         request: (_, body) =>
@@ -38,7 +46,7 @@ describe('[CLIENT] the outgoing queue', () => {
         isConnected: () => isConnected,
         clock,
         onUnknown: (item) => unknown.push(item),
-        onError: (error) => assert.fail(error),
+        onError,
       },
       { max: 100, maxBytes: 10_000, windowMs: 60_000, inFlightMax: 2, store: undefined, ...options },
     );
@@ -151,6 +159,45 @@ describe('[CLIENT] the outgoing queue', () => {
     await closed;
     assert.deepEqual([...store.items.keys()], ['a']);
     await assert.rejects(queue.add(item('b')), { code: 'closed' });
+  });
+
+  it('does not send what another page has sent and has confirmed, nor anything twice beyond the window', async () => {
+    const store = new MemoryOutbox();
+    const queue = queueOf({ store });
+    const confirmed = assert.rejects(queue.add(item('a')), { code: 'unknown', message: /another page/ });
+    const sentLongAgo = assert.rejects(queue.add(item('b')), { code: 'unknown' });
+    await clock.settle();
+    // This page was stopped by the browser; another one has sent both, and has the answer of one.
+    await store.remove('a');
+    await store.sending('b', clock.wallTime());
+    await clock.advance(60_001);
+    await connect(queue);
+    await confirmed;
+    await sentLongAgo;
+    assert.deepEqual(keys(), []);
+  });
+
+  it('sends what another page leaves while this one is open', async () => {
+    const store = new MemoryOutbox();
+    let left: (() => void) | undefined;
+    const queue = queueOf({
+      store: Object.assign(store, { watch: (onLeft: () => void) => ((left = onLeft), () => {}) }),
+    });
+    await connect(queue);
+    await store.put(item('a'));
+    left!();
+    await clock.settle();
+    assert.deepEqual(keys(), ['a']);
+  });
+
+  it('sends what its store has refused', async () => {
+    const store = new MemoryOutbox();
+    store.put = () => Promise.reject(new Error('the quota is exceeded'));
+    const failures: string[] = [];
+    const queue = queueOf({ store, onError: ({ code }) => failures.push(code) });
+    void queue.add(item('a'));
+    await connect(queue);
+    assert.deepEqual([keys(), failures], [['a'], ['store_failed']]);
   });
 
   it('refuses a second message with a key that waits, and more messages than it holds', async () => {

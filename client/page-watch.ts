@@ -1,0 +1,52 @@
+import type { Clock, Timer } from './clock.js';
+import { globals } from './globals.js';
+
+interface PageEvents {
+  /** The page, the machine or the network is back: a connection is often dead now without knowing it. */
+  readonly wake: () => void;
+  /** The page goes into the back/forward cache, or ends. */
+  readonly hide: () => void;
+  /** The browser stops the page, for as long as it likes. */
+  readonly freeze?: () => void;
+}
+
+/** A timer that is late by more than this shows that the machine has slept. */
+const sleptMs = 15_000;
+const watchMs = 5000;
+
+/** Follows what happens to the page. Returns a function that ends it. Outside of browsers only the clock is watched. */
+export function watchPage(clock: Clock, { wake, hide, freeze }: PageEvents): () => void {
+  const { document } = globals;
+  const remove: (() => void)[] = [];
+  const on = (
+    target: typeof document | typeof globals,
+    type: string,
+    listener: (() => unknown) | undefined,
+  ) => {
+    if (target?.addEventListener === undefined || listener === undefined) return;
+    target.addEventListener(type, listener);
+    remove.push(() => target.removeEventListener?.(type, listener));
+  };
+  on(globals, 'online', wake);
+  on(globals, 'offline', wake);
+  on(globals, 'pageshow', wake);
+  on(globals, 'pagehide', hide);
+  on(document, 'visibilitychange', () => document?.visibilityState === 'visible' && wake());
+  on(document, 'resume', wake);
+  on(document, 'freeze', freeze);
+  let timer: Timer;
+  const watchClock = () => {
+    const plannedAt = clock.wallTime();
+    timer = clock.setTimeout(() => {
+      const lateMs = clock.wallTime() - plannedAt - watchMs;
+      if (lateMs > sleptMs && document?.visibilityState !== 'hidden') wake();
+      watchClock();
+    }, watchMs);
+    timer.unref?.();
+  };
+  watchClock();
+  return () => {
+    clock.clearTimer(timer);
+    for (const one of remove) one();
+  };
+}

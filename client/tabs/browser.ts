@@ -1,0 +1,77 @@
+/** What is used of the browser's Web Locks. */
+export interface Locks {
+  request(
+    name: string,
+    options: {
+      readonly signal?: AbortSignal;
+      readonly steal?: boolean;
+      readonly mode?: 'exclusive' | 'shared';
+    },
+    run: () => Promise<void>,
+  ): Promise<void>;
+}
+
+/** What is used of a BroadcastChannel. */
+export interface Channel {
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  postMessage(message: unknown): void;
+  close(): void;
+}
+
+/** How tabs find each other. Tests give their own. */
+export interface TabsBrowser {
+  readonly locks: Locks;
+  readonly openChannel: (name: string) => Channel;
+  /** Runs the script of {@link file://./../tabs-worker.ts} under a name, once for all tabs. */
+  readonly startWorker?: ((name: string, failed: () => void) => void) | undefined;
+}
+
+interface WorkerGlobals {
+  readonly navigator?: { readonly locks?: Locks };
+  readonly BroadcastChannel?: new (name: string) => Channel;
+  readonly SharedWorker?: new (
+    url: string | URL,
+    options: { readonly name: string },
+  ) => { onerror: (() => void) | null };
+}
+
+/** The browser's own; undefined where it has no Web Locks: on pages without https, and in Node. */
+export function tabsBrowser(worker?: string | URL): TabsBrowser | undefined {
+  const { navigator, BroadcastChannel, SharedWorker } = globalThis as unknown as WorkerGlobals;
+  const locks = navigator?.locks;
+  if (locks === undefined || BroadcastChannel === undefined) return undefined;
+  return {
+    locks,
+    openChannel: (name) => new BroadcastChannel(name),
+    startWorker:
+      worker === undefined || SharedWorker === undefined
+        ? undefined
+        : (name, failed) => {
+            // A script that cannot be loaded, or that the page's policy forbids.
+            try {
+              new SharedWorker(worker, { name }).onerror = failed;
+            } catch {
+              failed();
+            }
+          },
+  };
+}
+
+/** Holds a lock until the signal. Resolves when the lock is held; `lost` is called if another page has taken it. */
+export function holdLock(
+  { locks }: Pick<TabsBrowser, 'locks'>,
+  name: string,
+  signal: AbortSignal,
+  { steal = false, lost }: { readonly steal?: boolean; readonly lost?: () => void } = {},
+): Promise<void> {
+  return new Promise((resolve) => {
+    const held = () =>
+      new Promise<void>((release) => {
+        if (signal.aborted) return release();
+        signal.addEventListener('abort', () => release(), { once: true });
+        resolve();
+      });
+    // A request that steals cannot be aborted.
+    locks.request(name, steal ? { steal } : { signal }, held).catch(() => !signal.aborted && lost?.());
+  });
+}

@@ -1,0 +1,397 @@
+import type { WireError } from '../../shared/errors.js';
+import { Backoff } from '../backoff.js';
+import { ClientError, errorFromWire } from '../client-error.js';
+import type { Timer } from '../clock.js';
+import {
+  authFailed,
+  type ClientConnection,
+  type ConnectionDependencies,
+  type ConnectionSettings,
+  type ConnectionState,
+  type TokenReason,
+} from '../connection.js';
+import { watchPage } from '../page-watch.js';
+import { holdLock, type Channel, type TabsBrowser } from './browser.js';
+import { groupOf } from './group.js';
+import { hostHub, newId, tabLock } from './hub-host.js';
+import { sentError, type HubMessage, type TabMessage } from './messages.js';
+
+type Say = TabMessage extends infer One ? (One extends unknown ? Omit<One, 'from' | 'hub'> : never) : never;
+
+interface Pending {
+  readonly timer: Timer;
+  resolve(answer: unknown): void;
+  reject(error: ClientError): void;
+}
+
+/** A worker that holds no connection after this time is not waited for, in milliseconds. */
+const workerMs = 3000;
+/** How often a tab makes sure that the connection has a living holder. */
+const checkMs = 10_000;
+/** Tabs that find a dead holder at once do not take its place at once. */
+const stealWithinMs = 300;
+
+/** The connection of a tab: held by a worker, or by one of the tabs, for all of them. */
+export class TabConnection implements ClientConnection {
+  private isWanted = false;
+  private isUp = false;
+  /** Undefined: this tab has not joined. Aborted when it leaves. */
+  private membership: AbortController | undefined;
+  private candidacy: AbortController | undefined;
+  private id = '';
+  private group = '';
+  private channel: Channel | undefined;
+  /** Who holds the connection; undefined: nobody has answered yet. */
+  private hub: string | undefined;
+  private readonly pending = new Map<number, Pending>();
+  private numbers = 0;
+  private check: Timer | undefined;
+  private nextCheck: Timer | undefined;
+  private missedChecks = 0;
+  private retry: Timer | undefined;
+  private readonly backoff: Backoff;
+  /** The token by which this tab has found its group: used once. */
+  private firstToken: string | undefined;
+  private tokenRequest: Promise<string> | undefined;
+  private stopWatching: (() => void) | undefined;
+
+  constructor(
+    private readonly dependencies: ConnectionDependencies,
+    private readonly settings: ConnectionSettings,
+    private readonly browser: TabsBrowser,
+    private readonly name: string,
+  ) {
+    this.backoff = new Backoff(settings.reconnect, dependencies.random);
+  }
+
+  get isConnected(): boolean {
+    return this.isUp;
+  }
+
+  connect(): void {
+    if (this.isWanted) return;
+    this.isWanted = true;
+    this.stopWatching = watchPage(this.dependencies.clock, {
+      wake: () => this.probe(),
+      hide: () => this.hide('the page is cached'),
+      freeze: () => this.hide('the page is frozen'),
+    });
+    void this.join();
+  }
+
+  disconnect(error?: ClientError): void {
+    if (!this.isWanted) return;
+    this.isWanted = false;
+    this.stopWatching?.();
+    this.leave('client disconnect');
+    this.dependencies.onState(
+      error === undefined ? { state: 'idle' } : { state: 'stopped', reason: error.code, error },
+    );
+  }
+
+  probe(): void {
+    if (!this.isWanted) return;
+    if (this.membership === undefined) {
+      this.dependencies.clock.clearTimer(this.retry);
+      void this.join();
+    } else this.checkHub(true);
+  }
+
+  async refresh(): Promise<void> {
+    await this.request('refresh', { token: await this.token('expiring') });
+  }
+
+  request<Answer>(command: string, body: object): Promise<Answer> {
+    if (!this.isUp)
+      return Promise.reject(new ClientError('not_connected', `${command}: there is no connection`));
+    const { token, timeout_ms: confirmMs = 0 } = body as {
+      readonly token?: string;
+      readonly timeout_ms?: number;
+    };
+    if (command === 'refresh' && this.groupOf(token!) !== this.group)
+      return Promise.reject(
+        new ClientError(
+          'forbidden',
+          'the token is of another user, or has other rights, than the shared connection',
+          {
+            field: 'token',
+          },
+        ),
+      );
+    return new Promise((resolve, reject) => {
+      const n = ++this.numbers;
+      const { clock } = this.dependencies;
+      const { requestTimeoutMs, probeTimeoutMs } = this.settings;
+      // The holder of the connection has the same limit, and answers first.
+      const limitMs = confirmMs + requestTimeoutMs + probeTimeoutMs;
+      const timer = clock.setTimeout(() => {
+        this.pending.delete(n);
+        reject(new ClientError('timeout', `${command}: no answer within ${limitMs} ms`));
+        this.checkHub(true);
+      }, limitMs);
+      this.pending.set(n, { timer, resolve: resolve as (answer: unknown) => void, reject });
+      this.say({ type: 'request', n, command, body });
+    });
+  }
+
+  /** Finds the group of the token, and says hello to whoever holds its connection. */
+  private async join(): Promise<void> {
+    const membership = (this.membership = new AbortController());
+    const { signal } = membership;
+    const { clock, onError, onState } = this.dependencies;
+    onState({ state: 'connecting', attempt: this.backoff.attempt });
+    let token: string;
+    try {
+      token = this.firstToken ?? (await this.token('connect'));
+    } catch (cause) {
+      if (signal.aborted) return;
+      const error = new ClientError('token_failed', `no token: ${String(cause)}`, { cause });
+      onError(error);
+      this.membership = undefined;
+      const delayMs = this.backoff.nextDelayMs();
+      if (delayMs === undefined)
+        return this.disconnect(
+          new ClientError('give_up', `no token after ${this.backoff.attempt} attempts`, { cause }),
+        );
+      this.retry = clock.setTimeout(() => void this.join(), delayMs);
+      return onState({ state: 'waiting', reason: error.code, error, delayMs, attempt: this.backoff.attempt });
+    }
+    if (signal.aborted) return;
+    if (token === '') return this.disconnect(authFailed('the app gave an empty token'));
+    this.firstToken = token;
+    this.group = this.groupOf(token);
+    // Another one each time: what is on its way to a page that had left is not for it.
+    this.id = newId();
+    await holdLock(this.browser, tabLock(this.group, this.id), signal);
+    if (signal.aborted) return;
+    this.channel = this.browser.openChannel(this.group);
+    this.channel.onmessage = ({ data }) => this.received(data as HubMessage);
+    this.hello();
+    this.checkHub(false);
+    const { startWorker } = this.browser;
+    if (startWorker === undefined) return this.stand();
+    startWorker(this.group, () => !signal.aborted && this.stand());
+    clock.setTimeout(() => !signal.aborted && this.stand(), workerMs);
+  }
+
+  /** Waits for its turn to hold the connection. */
+  private stand(steal = false): void {
+    if (this.candidacy !== undefined && !steal) return;
+    this.candidacy?.abort();
+    const candidacy = (this.candidacy = new AbortController());
+    hostHub(this.browser, this.group, candidacy.signal, {
+      steal,
+      // Another tab took this one for dead: it was stopped for a while.
+      lost: () => {
+        if (this.candidacy !== candidacy) return;
+        this.candidacy = undefined;
+        this.stand();
+      },
+    });
+  }
+
+  private leave(reason: string): void {
+    const { clock } = this.dependencies;
+    clock.clearTimer(this.retry);
+    clock.clearTimer(this.check);
+    clock.clearTimer(this.nextCheck);
+    this.check = undefined;
+    this.say({ type: 'bye' });
+    this.lost(reason);
+    this.candidacy?.abort();
+    this.membership?.abort();
+    this.channel?.close();
+    this.channel = this.candidacy = this.membership = undefined;
+  }
+
+  private hide(reason: string): void {
+    if (this.membership === undefined) return;
+    this.leave(reason);
+    this.dependencies.onState({ state: 'waiting', reason });
+  }
+
+  private hello(): void {
+    const {
+      url,
+      path,
+      transports,
+      reconnect,
+      connectTimeoutMs,
+      requestTimeoutMs,
+      probeTimeoutMs,
+      pingEveryMs,
+    } = this.settings;
+    this.say({
+      type: 'hello',
+      settings: {
+        url,
+        path,
+        transports,
+        reconnect,
+        connectTimeoutMs,
+        requestTimeoutMs,
+        probeTimeoutMs,
+        pingEveryMs,
+      },
+      session_id: undefined,
+      ...this.dependencies.handshake(),
+    });
+  }
+
+  /** What is not answered is not going to be. */
+  private lost(reason: string): void {
+    this.isUp = false;
+    this.hub = undefined;
+    for (const { timer, reject } of this.pending.values()) {
+      this.dependencies.clock.clearTimer(timer);
+      reject(new ClientError('not_connected', `the connection was lost: ${reason}`));
+    }
+    this.pending.clear();
+  }
+
+  /** Another page holds the connection now, or none does. */
+  private moved(reason: string): void {
+    const { onState } = this.dependencies;
+    if (this.hub !== undefined) {
+      this.lost(reason);
+      onState({ state: 'waiting', reason, delayMs: 0 });
+      onState({ state: 'connecting', attempt: 0 });
+    }
+    this.hello();
+  }
+
+  private received(message: HubMessage): void {
+    const { hub, to } = message;
+    if (to !== undefined && !to.includes(this.id)) return;
+    if (message.type === 'hub') {
+      this.alive();
+      return hub === this.hub ? undefined : this.moved('another page holds the connection');
+    }
+    if (this.hub === undefined && to !== undefined && message.type === 'state') {
+      this.hub = hub;
+      // Its holder may end in any moment: then this tab may be the next one.
+      this.stand();
+    }
+    if (hub !== this.hub) return;
+    this.alive();
+    const { onEvent, onPong, onError } = this.dependencies;
+    switch (message.type) {
+      case 'alive':
+        return;
+      case 'gone':
+        return this.moved('the page that held the connection has gone');
+      case 'state': {
+        const { error, ...state } = message.state;
+        return this.changed(
+          error === undefined ? state : { ...state, error: errorFromWire(error as Partial<WireError>) },
+        );
+      }
+      case 'event': {
+        const { event, data, n } = message;
+        return onEvent(event, data, n === undefined ? undefined : () => this.say({ type: 'ack', n }));
+      }
+      case 'answer': {
+        const { n, answer, error } = message;
+        const waiting = this.pending.get(n);
+        if (waiting === undefined) return;
+        this.pending.delete(n);
+        this.dependencies.clock.clearTimer(waiting.timer);
+        return error === undefined
+          ? waiting.resolve(answer)
+          : waiting.reject(errorFromWire(error as Partial<WireError>));
+      }
+      case 'token?':
+        return void this.giveToken(message.n, message.reason);
+      case 'pong':
+        return onPong(message.latencyMs);
+      case 'error':
+        return onError(errorFromWire(message.error as Partial<WireError>));
+    }
+  }
+
+  private changed(state: ConnectionState): void {
+    const wasUp = this.isUp;
+    this.isUp = state.state === 'connected';
+    if (this.isUp) {
+      this.firstToken = undefined;
+      this.backoff.reset();
+    }
+    // What was asked by way of the former connection is answered by its holder.
+    if (state.state === 'stopped') return this.disconnect(state.error);
+    // The holder had let it go, and begins again.
+    if (state.state === 'idle') return;
+    if (wasUp && state.state === 'connected') return;
+    this.dependencies.onState(state);
+  }
+
+  private async giveToken(n: number, reason: TokenReason): Promise<void> {
+    try {
+      const token = (reason === 'connect' ? this.firstToken : undefined) ?? (await this.token(reason));
+      this.firstToken = undefined;
+      if (this.groupOf(token) === this.group) return this.say({ type: 'token', n, token });
+      // Another user has logged in, or one has other rights now.
+      this.say({ type: 'token', n });
+      this.leave('the token is of another user');
+      if (!this.isWanted) return;
+      this.dependencies.onState({ state: 'waiting', reason: 'the token is of another user', delayMs: 0 });
+      this.firstToken = token;
+      void this.join();
+    } catch (cause) {
+      const error = new ClientError('token_failed', String(cause), { cause });
+      this.say({ type: 'token', n, error: sentError(error) });
+    }
+  }
+
+  /** One request for a token at a time. */
+  private token(reason: TokenReason): Promise<string> {
+    const { token } = this.settings;
+    if (typeof token === 'string') return Promise.resolve(token);
+    this.tokenRequest ??= Promise.resolve()
+      .then(() => token(reason))
+      .finally(() => (this.tokenRequest = undefined));
+    return this.tokenRequest;
+  }
+
+  private groupOf(token: string): string {
+    return groupOf(this.settings.url, this.settings.path, token, this.name);
+  }
+
+  private planCheck(): void {
+    const { clock } = this.dependencies;
+    clock.clearTimer(this.nextCheck);
+    this.nextCheck = clock.setTimeout(() => this.checkHub(false), checkMs);
+    this.nextCheck.unref?.();
+  }
+
+  /** Makes sure that the connection has a holder that answers; else this tab takes its place. */
+  private checkHub(wake: boolean): void {
+    if (this.channel === undefined) return;
+    this.say({ type: 'probe', wake });
+    if (this.check !== undefined) return;
+    const { clock } = this.dependencies;
+    this.check = clock.setTimeout(() => {
+      this.check = undefined;
+      // This page may have been stopped itself, so that the answer is still on its way: once more.
+      if (++this.missedChecks < 2) return this.checkHub(wake);
+      this.check = clock.setTimeout(() => {
+        this.check = undefined;
+        this.missedChecks = 0;
+        this.planCheck();
+        this.stand(true);
+      }, this.dependencies.random() * stealWithinMs);
+    }, this.settings.probeTimeoutMs);
+  }
+
+  private alive(): void {
+    this.missedChecks = 0;
+    this.dependencies.clock.clearTimer(this.check);
+    this.check = undefined;
+    this.planCheck();
+  }
+
+  private say(message: Say): void {
+    // Whoever holds the connection now is to answer a probe.
+    const hub = message.type === 'probe' ? undefined : this.hub;
+    this.channel?.postMessage({ from: this.id, hub, ...message } as TabMessage);
+  }
+}
