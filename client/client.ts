@@ -11,7 +11,6 @@ import {
 import { DirectMessages, type DirectMessage } from './direct-messages.js';
 import { Emitter } from './emitter.js';
 import { checkSize } from './message-size.js';
-import { ConnectionMonitor, type ConnectionReport } from './monitor.js';
 import { defaults, withDefaults, type ClientOptions } from './options.js';
 import { plain } from './plain.js';
 import { Outgoing, type OutgoingItem, type OutgoingOptions } from './outgoing.js';
@@ -21,7 +20,6 @@ import type {
   Snapshot,
   SubscribeOptions,
   Subscription,
-  TopicMessage,
 } from './subscription.js';
 import { Topic, type DirectOptions, type DirectReceipt } from './topic.js';
 import type { Gap } from './topic-stream.js';
@@ -34,7 +32,7 @@ export interface Status {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** Events of a client. The guide's names are the same events. */
+/** Events of a client. `client/guide` has the guide's names for them. */
 export interface ClientEvents {
   /** The connection has changed. */
   state: ConnectionState;
@@ -51,43 +49,13 @@ export interface ClientEvents {
   pong: number;
   /** A direct message. It is acknowledged when the listeners have returned. */
   direct: DirectMessage;
-  /** Each message of each topic that `client.subscribe` has subscribed. */
-  message: TopicMessage;
   gap: Gap;
   presence: PresenceEvent;
   status: Status;
   system_notification: Readonly<Record<string, unknown>>;
   /** A message of an earlier page: it was sent, and it cannot be learned whether it is stored. */
   unknown: OutgoingItem;
-  Status: Status;
-  Broadcast: TopicMessage;
-  Direct: DirectMessage;
-  Gap: Gap;
-  Presence: PresenceEvent;
-  SystemNotification: Readonly<Record<string, unknown>>;
-  Error: ClientError;
-  Pong: number;
 }
-
-/** The guide's name of an event. */
-const guideNames = {
-  status: 'Status',
-  message: 'Broadcast',
-  direct: 'Direct',
-  gap: 'Gap',
-  presence: 'Presence',
-  system_notification: 'SystemNotification',
-  error: 'Error',
-  pong: 'Pong',
-} as const;
-
-/** The guide's frames, and the commands that they stand for. */
-const frames: Readonly<Record<string, string>> = {
-  GetMissedMessages: 'missed',
-  GetHistory: 'history',
-  GetPresence: 'presence',
-  Ping: 'ping',
-};
 
 const touchMs = 60_000;
 
@@ -100,15 +68,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   private readonly outgoing: Outgoing;
   private readonly saved: SavedState;
   private readonly directs: DirectMessages;
-  private readonly watch: ConnectionMonitor;
   private readonly maxMessageBytes: number;
   private readonly keyPrefix: string;
   private keys = 0;
   private current: ConnectionState = { state: 'idle' };
   private isLoading = false;
   private touch: Timer | undefined;
-  /** Subscriptions made by `subscribe([…])`. */
-  private readonly plain = new Map<string, Subscription>();
 
   constructor(options: ClientOptions) {
     const settings = withDefaults(defaults, options);
@@ -117,7 +82,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     this.maxMessageBytes = settings.maxMessageBytes;
     this.keyPrefix = `${clock.wallTime().toString(36)}-${Math.random().toString(36).slice(2)}-`;
     const onError = (error: ClientError) => {
-      if (this.events.has('error') || this.events.has('Error')) void this.emit('error', error);
+      if (this.events.has('error')) void this.emit('error', error);
       else console.error(error);
     };
     this.events = new Emitter((cause) => {
@@ -127,7 +92,6 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         () => this.events.has('error') && !isHandlerFailure(cause) && void this.emit('error', error),
       );
     });
-    this.watch = new ConnectionMonitor(clock);
     const state = withDefaults(defaults.state as Required<NonNullable<typeof options.state>>, options.state);
     this.saved = new SavedState(
       { clock, topics: () => this.topics.names, onError },
@@ -159,7 +123,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     );
     this.directs = new DirectMessages({
       handOver: (message) => this.emit('direct', message),
-      hasListener: () => this.events.has('direct') || this.events.has('Direct'),
+      hasListener: () => this.events.has('direct'),
       position: () => this.saved.direct,
       handled: (position) => this.saved.setDirect(position),
     });
@@ -172,10 +136,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         handshake: () => ({ session_id: this.saved.sessionId, positions: this.topics.positions() }),
         onState: (next) => this.changed(next),
         onEvent: (event, data, ack) => this.received(event, data, ack),
-        onPong: (latencyMs) => {
-          this.watch.pong(latencyMs);
-          void this.emit('pong', latencyMs);
-        },
+        onPong: (latencyMs) => void this.emit('pong', latencyMs),
         onError,
       },
       { ...settings, path: options.path, reconnect: withDefaults(defaults.reconnect, options.reconnect) },
@@ -283,59 +244,17 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     return this.queue('direct', { to, payload, ...options }) as Promise<DirectReceipt>;
   }
 
-  /** As the guide's `client.subscribe`: messages come as the event `message`, or `Broadcast`. */
-  subscribe(topics: readonly string[], options: SubscribeOptions = {}): void {
-    for (const name of topics) {
-      if (this.plain.has(name)) continue;
-      const subscription = this.topics.subscribe(name, options);
-      this.plain.set(name, subscription);
-      subscription.on('message', (message) => this.emit('message', message));
-      subscription.on('ended', () => subscription.close());
-    }
+  /**
+   * Sends any command of the service, without a queue: it is rejected with `not_connected` while there is no connection.
+   * `publish` and `direct` belong to {@link Topic.publish} and {@link Client.direct}, which are repeated and stored once.
+   */
+  request<Answer = unknown>(command: string, body: object = {}): Promise<Answer> {
+    return this.connection.request<Answer>(command, plain(body) as object);
   }
 
-  unsubscribe(topics: readonly string[]): void {
-    for (const name of topics) {
-      this.plain.get(name)?.close();
-      this.plain.delete(name);
-    }
-  }
-
-  /** Sends one of the guide's frames. Resolves to its answer. */
-  async send({
-    type,
-    data = {},
-  }: {
-    type: string;
-    data?: Readonly<Record<string, unknown>>;
-  }): Promise<unknown> {
-    switch (type) {
-      case 'Subscribe':
-        return this.subscribe(data['topics'] as string[]);
-      case 'Unsubscribe':
-        return this.unsubscribe(data['topics'] as string[]);
-      case 'Broadcast':
-        return this.publish(data);
-      case 'Direct':
-        return this.queue('direct', data);
-      case 'RefreshToken':
-        return data['token'] === undefined
-          ? this.connection.refresh()
-          : this.connection.request('refresh', data);
-      case 'Ack':
-        // The library acknowledges by itself.
-        return undefined;
-      default: {
-        const command = frames[type];
-        if (command === undefined) throw new ClientError('unknown_type', `there is no frame ${type}`);
-        return this.connection.request(command, plain(data) as object);
-      }
-    }
-  }
-
-  /** Disconnect pattern and latency. */
-  monitor(): ConnectionReport {
-    return this.watch.report();
+  /** Asks for a token now, and gives it to the service: after the rights of the user have changed. */
+  refresh(): Promise<void> {
+    return this.connection.refresh();
   }
 
   /** @throws ClientError `message_too_large` */
@@ -357,10 +276,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     name: Name,
     event: ClientEvents[Name],
   ): Promise<unknown> | undefined {
-    const guide = (guideNames as Partial<Record<keyof ClientEvents, keyof ClientEvents>>)[name];
-    const first = this.events.emit(name, event);
-    const second = guide === undefined ? undefined : this.events.emit(guide, event as never);
-    return first !== undefined && second !== undefined ? Promise.all([first, second]) : (first ?? second);
+    return this.events.emit(name, event);
   }
 
   private changed(next: ConnectionState): void {
@@ -373,9 +289,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       this.clock.clearTimer(this.touch);
       this.saved.save();
       if (was === 'connected') {
-        const reason = next.reason ?? 'client disconnect';
-        this.watch.disconnected(reason);
-        void this.emit('disconnect', reason);
+        void this.emit('disconnect', next.reason ?? 'client disconnect');
       }
     }
     void this.emit('state', next);
@@ -420,7 +334,6 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       case 'connected':
         this.saved.setSession(details['session_id'] as string);
         this.keepState();
-        this.watch.connected();
         void this.emit('status', status);
         this.topics.connected(answer);
         this.outgoing.connected();

@@ -5,7 +5,6 @@ export { Backoff, type ReconnectOptions } from './backoff.js';
 export { sizeOf } from './message-size.js';
 export type { Clock, Timer } from './clock.js';
 export type { ConnectionFactory, ConnectionState, TokenReason, TokenSource } from './connection.js';
-export type { ConnectionReport } from './monitor.js';
 export type { DirectMessage } from './direct-messages.js';
 export type { ClientOptions } from './options.js';
 export type { OutgoingItem, OutgoingStore } from './outgoing.js';

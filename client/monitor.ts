@@ -1,4 +1,5 @@
-import type { Clock } from './clock.js';
+import type { Client } from './client.js';
+import { systemClock, type Clock } from './clock.js';
 
 /** How the connection has been. */
 export interface ConnectionReport {
@@ -28,13 +29,16 @@ export class ConnectionMonitor {
   private readonly latencies: number[] = [];
   private connectedAt: number | undefined;
 
-  constructor(private readonly clock: Clock) {}
-
-  connected(): void {
-    this.connectedAt = this.clock.wallTime();
+  constructor(
+    client: Pick<Client, 'on'>,
+    private readonly clock: Clock = systemClock,
+  ) {
+    client.on('connect', () => (this.connectedAt = clock.wallTime()));
+    client.on('disconnect', (reason) => this.disconnected(reason));
+    client.on('pong', (latencyMs) => this.pong(latencyMs));
   }
 
-  disconnected(reason: string): void {
+  private disconnected(reason: string): void {
     if (this.connectedAt === undefined) return;
     const at = this.clock.wallTime();
     this.disconnects.push({ at, durationMs: Math.max(0, at - this.connectedAt), reason });
@@ -42,11 +46,12 @@ export class ConnectionMonitor {
     this.connectedAt = undefined;
   }
 
-  pong(latencyMs: number): void {
+  private pong(latencyMs: number): void {
     this.latencies.push(latencyMs);
     if (this.latencies.length > latenciesMax) this.latencies.shift();
   }
 
+  /** Disconnects of the last five minutes, and the latency. */
   report(): ConnectionReport {
     const since = this.clock.wallTime() - windowMs;
     this.disconnects = this.disconnects.filter(({ at }) => at >= since);

@@ -14,9 +14,16 @@ const output = join(root, 'dist', 'client');
  * Entries, each with its budget: bytes, minified and gzipped, without socket.io-client, and without what the first entry has
  * already.
  */
-const budgets = { index: 12_300, outbox: 1_100, react: 1_500, tabs: 6_200 };
+const budgets = { index: 11_700, guide: 1_300, outbox: 1_100, react: 1_500, tabs: 6_200 };
 
-const settings = { bundle: true, target: 'es2022', logLevel: 'warning', absWorkingDir: root };
+const settings = {
+  bundle: true,
+  target: 'es2022',
+  logLevel: 'warning',
+  absWorkingDir: root,
+  // Fields without a value need no code.
+  tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+};
 const sourceOf = (entry) => join(root, 'client', `${entry}.ts`);
 
 /** The entries as ES modules. What several of them need is in files of its own, so that a page loads it once. */

@@ -2,10 +2,34 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Subscription } from '../../client/subscription.js';
 import { TopicStream } from '../../client/topic-stream.js';
-import { ClientSchedule } from '../support/client-schedule.js';
+import { ClientSchedule, type ScheduleSize } from '../support/client-schedule.js';
+import { TestReplica } from '../support/replica.js';
 import { ReplicaPair } from '../support/replica-pair.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+
+/** More by command: `SCHEDULES=3000 npm test -- test/integration/client-faults.test.ts`. */
+const schedules = Number(process.env['SCHEDULES'] ?? 150);
+const atATime = 30;
+
+/** Runs schedules. Resolves to what was wrong, by seed. */
+async function run(
+  count: number,
+  from: number,
+  ports: readonly number[],
+  size: ScheduleSize,
+): Promise<string[]> {
+  const wrong: string[] = [];
+  let next = 0;
+  const runSome = async () => {
+    while (next < count) {
+      const one = from + next++;
+      for (const what of await new ClientSchedule(one, ports, size).run()) wrong.push(`SEED=${one}: ${what}`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(count, atATime) }, runSome));
+  return wrong;
+}
 
 type Methods = Record<string, (...args: never[]) => unknown>;
 
@@ -22,22 +46,7 @@ describe(`[CLIENT] the client library behind paths with faults (SEED=${seed})`, 
   });
   after(() => pair.stop());
 
-  /** Runs schedules at the same time. Resolves to what was wrong, by seed. */
-  async function run(
-    schedules: number,
-    from: number,
-    faultsMs: number,
-    patienceMs?: number,
-    more?: () => Promise<unknown>,
-  ): Promise<string[]> {
-    const ports = [pair.a.port, pair.b.port];
-    const runs = Array.from({ length: schedules }, async (_, i) => {
-      const wrong = await new ClientSchedule(from + i, ports, faultsMs, patienceMs).run();
-      return wrong.map((what) => `SEED=${from + i}: ${what}`);
-    });
-    const [results] = await Promise.all([Promise.all(runs), more?.()]);
-    return results.flat();
-  }
+  const long: ScheduleSize = { faultsMs: 4000, messages: 40, patienceMs: 30_000 };
 
   it('hands over each message once, in order, while connections are cut, held, moved, pages reloaded and a replica killed', async () => {
     const kill = async () => {
@@ -46,7 +55,20 @@ describe(`[CLIENT] the client library behind paths with faults (SEED=${seed})`, 
       await sleep(500);
       await pair.b.run();
     };
-    assert.deepEqual(await run(24, seed, 4000, 30_000, kill), []);
+    const [wrong] = await Promise.all([run(24, seed, [pair.a.port, pair.b.port], long), kill()]);
+    assert.deepEqual(wrong, []);
+  });
+
+  it(`hands over each message once, in order, in ${schedules} short schedules`, async function () {
+    this.timeout(60_000 + schedules * 500);
+    // One process, in memory: its log lasts as long as the process.
+    const replica = await TestReplica.start();
+    try {
+      const short: ScheduleSize = { faultsMs: 400, messages: 12, patienceMs: 30_000 };
+      assert.deepEqual(await run(schedules, seed, [replica.port], short), []);
+    } finally {
+      await replica.end('SIGKILL');
+    }
   });
 
   const planted: Record<string, { of: object; method: string; by: (original: never) => unknown }> = {
@@ -83,7 +105,9 @@ describe(`[CLIENT] the client library behind paths with faults (SEED=${seed})`, 
       const original = methods[method]!;
       methods[method] = by(original as never) as Methods[string];
       try {
-        const wrong = await run(8, 1, 2500, 5000).catch((error: unknown) => [String(error)]);
+        const ports = [pair.a.port, pair.b.port];
+        const size = { faultsMs: 2500, messages: 40, patienceMs: 5000 };
+        const wrong = await run(8, 1, ports, size).catch((error: unknown) => [String(error)]);
         assert.notDeepEqual(wrong, []);
       } finally {
         methods[method] = original;

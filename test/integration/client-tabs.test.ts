@@ -131,7 +131,7 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
     ];
     await isSubscribed(...tabs);
     assert.equal(await connections(), 3);
-    await assert.rejects(tabs[0]!.client.send({ type: 'RefreshToken', data: { token: tokenOf('bob') } }), {
+    await assert.rejects(tabs[0]!.client.request('refresh', { token: tokenOf('bob') }), {
       code: 'forbidden',
       field: 'token',
     });

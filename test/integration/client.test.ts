@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Backoff, createClient, ClientError, type Client, type ClientOptions } from '../../client/index.js';
+import { ConnectionMonitor, GuideClient } from '../../client/guide.js';
 import { Closing } from '../support/closing.js';
 import { root } from '../support/root.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
@@ -106,7 +107,9 @@ describe('[CLIENT] the client library', () => {
   });
 
   it('keeps what is published without a connection, and publishes it once, in order', async () => {
-    const client = clientOf().connect();
+    const client = clientOf();
+    const monitor = new ConnectionMonitor(client);
+    client.connect();
     await until(() => client.isConnected, 'connected');
     await replica.end('SIGKILL');
     await until(() => !client.isConnected, 'not connected');
@@ -120,7 +123,7 @@ describe('[CLIENT] the client library', () => {
       [1, 2, 3],
     );
     assert.equal(client.pending.bytes, 0);
-    const { count, reasons } = client.monitor().disconnects;
+    const { count, reasons } = monitor.report().disconnects;
     assert.deepEqual([count, reasons.length], [1, 1]);
   });
 
@@ -154,7 +157,7 @@ describe('[CLIENT] the client library', () => {
       .subscribe()
       .on('message', ({ payload }) => seen.push(payload));
     const subscribed = new Promise((resolve) =>
-      first.on('Status', ({ status }) => status === 'subscribed' && resolve(0)),
+      first.on('status', ({ status }) => status === 'subscribed' && resolve(0)),
     );
     first.connect();
     await subscribed;
@@ -272,17 +275,19 @@ describe('[CLIENT] the client library', () => {
     for (const { name, program } of guide)
       it(`that run: ${name}`, async () => {
         const client = clientOf({ pingEveryMs: 20 }).connect();
+        const guideClient = new GuideClient(client);
         await until(() => client.isConnected, 'connected');
         const lines: string[] = [];
         const print = { log: (...parts: unknown[]) => void lines.push(parts.join(' ')), error: assert.fail };
-        const run = new Function('client', 'Backoff', 'console', `return (async () => {${program}})();`) as (
+        const given = { client, guideClient, createClient, Backoff, ConnectionMonitor, console: print };
+        const run = new Function(...Object.keys(given), `return (async () => {${program}})();`) as (
           ...given: unknown[]
         ) => Promise<void>;
-        await run(client, Backoff, print);
+        await run(...Object.values(given));
         if (name === 'checkMessageSize') return;
         await until(async () => {
           await client.topic('news').publish(1);
-          if (name === 'StatefulReconnection') client.subscribe(['news']);
+          if (name === 'StatefulReconnection') guideClient.subscribe(['news']);
           return lines.length > 0;
         }, 'the program prints something');
         assert.match(lines[0]!, /Ping latency|Reconnecting in \d+ms|^\d+|Subscribed to: news/);

@@ -10,8 +10,15 @@ interface Numbered {
   readonly n: number;
 }
 
-const messages = 40;
 const sentinel = -1;
+
+/** How long a schedule is. Everything in it takes a part of `faultsMs`. */
+export interface ScheduleSize {
+  readonly faultsMs: number;
+  readonly messages: number;
+  /** The last message has to arrive within this time. */
+  readonly patienceMs: number;
+}
 
 /**
  * One publisher and one subscriber of a topic, each behind a network path with random faults, on any of the replicas. The
@@ -33,8 +40,7 @@ export class ClientSchedule {
   constructor(
     readonly seed: number,
     private readonly ports: readonly number[],
-    private readonly faultsMs: number,
-    private readonly patienceMs = 30_000,
+    private readonly size: ScheduleSize,
   ) {
     this.random = seededRandom(seed);
     this.topic = `schedule-${seed}-${Math.random().toString(36).slice(2)}`;
@@ -57,7 +63,7 @@ export class ClientSchedule {
       await until(
         () => this.list.some(({ payload }) => payload.n === sentinel),
         `the end arrives (${this.seed})`,
-        this.patienceMs,
+        this.size.patienceMs,
       );
       return [...this.wrong(), ...this.refused];
     } finally {
@@ -80,10 +86,10 @@ export class ClientSchedule {
     return createClient<Record<string, Numbered>>({
       url: `http://127.0.0.1:${path.port}`,
       token: tokenOf(user),
-      reconnect: { baseDelayMs: 50, maxDelayMs: 400 },
-      connectTimeoutMs: 1500,
-      requestTimeoutMs: 1500,
-      probeTimeoutMs: 500,
+      reconnect: { baseDelayMs: this.share(0.0125), maxDelayMs: this.share(0.1) },
+      connectTimeoutMs: this.share(0.375),
+      requestTimeoutMs: this.share(0.375),
+      probeTimeoutMs: this.share(0.125),
       ...(state !== undefined && {
         state: {
           store: {
@@ -110,7 +116,7 @@ export class ClientSchedule {
         // A page that has gone writes nothing any more.
         if (this.page === page) list.push(message);
       };
-      return isSlow ? sleep(this.random(60)).then(keep) : keep();
+      return isSlow ? sleep(this.random(this.share(0.015))).then(keep) : keep();
     });
     this.readFromTheStart(page);
     page.connect();
@@ -130,38 +136,44 @@ export class ClientSchedule {
       });
   }
 
+  /** A part of the time of the faults, in milliseconds. */
+  private share(part: number): number {
+    return Math.ceil(part * this.size.faultsMs);
+  }
+
   private async publishAll(publisher: Client<Record<string, Numbered>>): Promise<void> {
     const receipts: Promise<unknown>[] = [];
+    const { faultsMs, messages } = this.size;
     for (let n = 1; n <= messages; n++) {
       const published = publisher.topic(this.topic).publish({ n });
       receipts.push(
         published.catch((error: Error) => this.refused.push(`${n} was refused: ${error.message}`)),
       );
-      await sleep(this.random((2 * this.faultsMs) / messages));
+      await sleep(this.random((2 * faultsMs) / messages));
     }
     await Promise.all(receipts);
   }
 
   private async disturb(path: FaultProxy): Promise<void> {
-    const endAt = Date.now() + this.faultsMs;
+    const endAt = Date.now() + this.size.faultsMs;
     while (Date.now() < endAt && !this.isOver) {
-      await sleep(this.random(300));
+      await sleep(this.random(this.share(0.075)));
       const fault = this.random(6);
       if (fault === 0) path.cut();
-      else if (fault === 1) path.state.delayMs = this.random(80);
+      else if (fault === 1) path.state.delayMs = this.random(this.share(0.02));
       else if (fault === 2) path.retarget(this.ports[this.random(this.ports.length)]!);
       else if (fault === 3) path.abandonNear();
       else if (fault === 4) path.state.isHeld = true;
       else path.state.isRefusing = true;
-      await sleep(this.random(fault === 4 ? 1500 : 300));
+      await sleep(this.random(this.share(fault === 4 ? 0.375 : 0.075)));
       path.heal();
     }
   }
 
   private async reload(path: FaultProxy): Promise<void> {
-    const endAt = Date.now() + this.faultsMs;
+    const endAt = Date.now() + this.size.faultsMs;
     while (Date.now() < endAt && !this.isOver) {
-      await sleep(200 + this.random(800));
+      await sleep(this.share(0.05) + this.random(this.share(0.2)));
       const former = this.page!;
       this.load(path);
       former.close();
@@ -177,7 +189,7 @@ export class ClientSchedule {
       if (sequence <= last) wrong.push(`sequence ${sequence} after ${last}`);
       last = sequence;
     }
-    for (let n = 1; n <= messages; n++)
+    for (let n = 1; n <= this.size.messages; n++)
       if (seen.get(n) !== 1) wrong.push(`message ${n} was handed over ${seen.get(n) ?? 0} times`);
     return wrong;
   }

@@ -49,20 +49,33 @@ describe('[CLIENT] the size of a payload', () => {
   });
 });
 
+/** What a client tells its monitor. */
+class FakeConnection {
+  private readonly listeners = new Map<string, (event: never) => unknown>();
+  on(name: string, listener: (event: never) => unknown): () => void {
+    this.listeners.set(name, listener);
+    return () => this.listeners.delete(name);
+  }
+  emit(name: string, event?: unknown): void {
+    this.listeners.get(name)?.(event as never);
+  }
+}
+
 describe('[CLIENT] the monitor', () => {
   it('counts the disconnects of five minutes, with how long the connections had lasted', async () => {
     const clock = new FakeClock();
-    const monitor = new ConnectionMonitor(clock);
+    const client = new FakeConnection();
+    const monitor = new ConnectionMonitor(client, clock);
     for (const [durationMs, reason] of [
       [400_000, 'transport close'],
       [1000, 'ping timeout'],
     ] as const) {
-      monitor.connected();
+      client.emit('connect');
       await clock.advance(durationMs);
-      monitor.disconnected(reason);
+      client.emit('disconnect', reason);
     }
     // A failed attempt is no disconnect.
-    monitor.disconnected('connect timeout');
+    client.emit('disconnect', 'connect timeout');
     assert.deepEqual(monitor.report().disconnects, {
       count: 2,
       averageDurationMs: 200_500,
@@ -75,9 +88,10 @@ describe('[CLIENT] the monitor', () => {
   });
 
   it('has quantiles of the latency', () => {
-    const monitor = new ConnectionMonitor(new FakeClock());
+    const client = new FakeConnection();
+    const monitor = new ConnectionMonitor(client, new FakeClock());
     assert.equal(monitor.report().latencyMs.p50, undefined);
-    for (let ms = 1; ms <= 100; ms++) monitor.pong(ms);
+    for (let ms = 1; ms <= 100; ms++) client.emit('pong', ms);
     assert.deepEqual(monitor.report().latencyMs, { last: 100, p50: 51, p95: 96, p99: 100 });
   });
 });
