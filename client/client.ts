@@ -15,12 +15,7 @@ import { defaults, withDefaults, type ClientOptions } from './options.js';
 import { plain } from './plain.js';
 import { Outgoing, type OutgoingItem, type OutgoingOptions } from './outgoing.js';
 import { SavedState } from './saved-state.js';
-import type {
-  PresenceEvent,
-  Snapshot,
-  SubscribeOptions,
-  Subscription,
-} from './subscription.js';
+import type { PresenceEvent, Snapshot, SubscribeOptions, Subscription } from './subscription.js';
 import { Topic, type DirectOptions, type DirectReceipt } from './topic.js';
 import type { Gap } from './topic-stream.js';
 import type { PayloadOf, TopicNames } from './topic-types.js';

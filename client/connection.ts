@@ -48,6 +48,14 @@ export interface ConnectionDependencies {
   readonly onError: (error: ClientError) => void;
 }
 
+/** What Socket.IO says of a failed attempt. */
+interface HandshakeError extends Error {
+  /** Of a refusal of the service. */
+  readonly data?: WireError;
+  /** Of a failed request: its XMLHttpRequest. */
+  readonly context?: { getResponseHeader?(name: string): string | null };
+}
+
 /** A token that these codes refuse is asked for again, once. */
 const tokenCodes = ['unauthorized', 'token_expired', 'token_revoked'];
 /** The service does not want this client back. */
@@ -231,9 +239,11 @@ export class Connection {
       if (isCurrent() && !this.isUp) this.lost('connect timeout');
     }, settings.connectTimeoutMs);
     this.timers.add(limit);
-    socket.on('connect_error', (error: Error & { data?: WireError }) => {
+    socket.on('connect_error', (error: HandshakeError) => {
       if (!isCurrent()) return;
       if (error.data?.code !== undefined) this.refused(errorFromWire(error.data));
+      // A proxy, or a service without room, has answered. Browsers show it of long-polling only.
+      else this.serverDelayMs = Number(error.context?.getResponseHeader?.('Retry-After') ?? 0) * 1000 || 0;
       this.lost(error.message);
     });
     socket.on('disconnect', (reason) => isCurrent() && this.lost(reason));

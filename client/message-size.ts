@@ -2,9 +2,10 @@ import { ClientError } from './client-error.js';
 
 const encoder = new TextEncoder();
 
-/** What is sent as a binary part. */
-export function isBinary(value: unknown): value is ArrayBuffer | ArrayBufferView | Blob {
-  return value instanceof ArrayBuffer || ArrayBuffer.isView(value) || value instanceof Blob;
+/** Bytes of what is sent as a binary part; undefined: it is none. */
+export function binaryBytesOf(value: unknown): number | undefined {
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return value.byteLength;
+  return value instanceof Blob ? value.size : undefined;
 }
 
 /** Bytes of a value on the wire: its JSON, and its binary parts. */
@@ -13,8 +14,9 @@ export function sizeOf(value: unknown): number {
   const text = JSON.stringify(value, function (this: Record<string, unknown>, key, item: unknown) {
     // Before toJSON of a Buffer has been called.
     const given = this[key];
-    if (!isBinary(given)) return item;
-    binaryBytes += given instanceof Blob ? given.size : given.byteLength;
+    const bytes = binaryBytesOf(given);
+    if (bytes === undefined) return item;
+    binaryBytes += bytes;
     return 0;
   });
   return (text === undefined ? 0 : encoder.encode(text).length) + binaryBytes;

@@ -4,7 +4,7 @@ import { TabConnection } from './tabs/tab-connection.js';
 
 export interface SharedConnectionOptions {
   /** Address of `realtime-communication/client/tabs-worker.js`. Without it, one of the tabs holds the connection. */
-  readonly worker?: string | URL;
+  readonly worker?: string | { readonly href: string };
   /** Clients with different names do not share, also within one page. */
   readonly name?: string;
 }
@@ -15,7 +15,7 @@ export interface SharedConnectionOptions {
  */
 export function sharedConnection({ worker, name = '' }: SharedConnectionOptions = {}): ConnectionFactory {
   return (dependencies, settings) => {
-    const browser = tabsBrowser(worker);
+    const browser = tabsBrowser(typeof worker === 'object' ? worker.href : worker);
     return browser === undefined
       ? new Connection(dependencies, settings)
       : new TabConnection(dependencies, settings, browser, name);

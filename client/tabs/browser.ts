@@ -30,13 +30,13 @@ interface WorkerGlobals {
   readonly navigator?: { readonly locks?: Locks };
   readonly BroadcastChannel?: new (name: string) => Channel;
   readonly SharedWorker?: new (
-    url: string | URL,
+    url: string,
     options: { readonly name: string },
   ) => { onerror: (() => void) | null };
 }
 
 /** The browser's own; undefined where it has no Web Locks: on pages without https, and in Node. */
-export function tabsBrowser(worker?: string | URL): TabsBrowser | undefined {
+export function tabsBrowser(worker?: string): TabsBrowser | undefined {
   const { navigator, BroadcastChannel, SharedWorker } = globalThis as unknown as WorkerGlobals;
   const locks = navigator?.locks;
   if (locks === undefined || BroadcastChannel === undefined) return undefined;

@@ -141,15 +141,20 @@ describe('[CLIENT] the client library in Chromium', function () {
     await showsAll();
   });
 
-  it('replaces a dead connection when the network has changed, long before a heartbeat is missing', async () => {
-    path.state.isHeld = true;
-    await inPage("dispatchEvent(new Event('online'))");
-    await until(async () => (await page.title()) !== 'connected', 'the probe is not answered');
-    await publish(2);
-    path.heal();
-    await isConnected();
-    await showsAll();
-  });
+  for (const [event, target] of [
+    ['online', 'window'],
+    ['visibilitychange', 'document'],
+    ['resume', 'document'],
+  ])
+    it(`replaces a dead connection at ${event}, long before a heartbeat is missing`, async () => {
+      path.state.isHeld = true;
+      await inPage(`${target}.dispatchEvent(new Event('${event}'))`);
+      await until(async () => (await page.title()) !== 'connected', 'the probe is not answered');
+      await publish(2);
+      path.heal();
+      await isConnected();
+      await showsAll();
+    });
 
   const addressOf = (example: string) =>
     `${origin}/${example}/?${String(new URLSearchParams({ url: `http://127.0.0.1:${path.port}`, token: tokenOf('ann') }))}`;

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Backoff, createClient, ClientError, type Client, type ClientOptions } from '../../client/index.js';
 import { ConnectionMonitor, GuideClient } from '../../client/guide.js';
 import { Closing } from '../support/closing.js';
+import { startEmbedded } from '../support/embedded-service.js';
 import { root } from '../support/root.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
@@ -224,6 +227,63 @@ describe('[CLIENT] the client library', () => {
     const failure = new Promise<ClientError>((resolve) => client.on('give_up', resolve));
     client.connect();
     assert.match((await failure).message, /after 3 attempts/);
+  });
+
+  it('waits as long as a refusal without Socket.IO asks for, by Retry-After', async () => {
+    const proxy = createServer((_, response) => response.writeHead(503, { 'Retry-After': '3' }).end('busy'));
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    closing.add(() => new Promise((resolve) => proxy.close(resolve)));
+    const client = clientOf({ url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` });
+    const delay = new Promise<number | undefined>((resolve) =>
+      client.on('state', ({ state, delayMs }) => state === 'waiting' && resolve(delayMs)),
+    );
+    client.connect();
+    assert.ok((await delay)! >= 3000);
+  });
+
+  it('chooses its delay in the window that a status of the service names', async () => {
+    const embedded = await startEmbedded();
+    closing.add(() => embedded.service.close());
+    const client = clientOf({ url: embedded.url, random: () => 0.5 }).connect();
+    await until(() => client.isConnected, 'connected');
+    const delay = new Promise<number | undefined>((resolve) =>
+      client.on('state', ({ state, delayMs }) => state === 'waiting' && resolve(delayMs)),
+    );
+    embedded.service.io.emit('status', { status: 'draining', details: { reconnect_window_ms: 8000 } });
+    embedded.service.io.disconnectSockets(true);
+    assert.equal(await delay, 4000);
+  });
+
+  it('confirms a message when the listeners of its subscribers have returned', async () => {
+    const reader = clientOf({ token: tokenOf('bob') }).connect();
+    let isHandled = false;
+    const subscription = reader.topic('news').subscribe();
+    const subscribed = new Promise((resolve) => subscription.on('subscribed', resolve));
+    subscription.on('message', async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      isHandled = true;
+    });
+    await subscribed;
+    const { delivered, expected } = await clientOf()
+      .connect()
+      .topic('news')
+      .publish(1, { confirm: 'delivered', timeoutMs: 10_000 });
+    assert.deepEqual([delivered, expected, isHandled], [1, 1, true]);
+  });
+
+  it('publishes what was given, also when the app changes its object afterwards', async () => {
+    const client = clientOf();
+    const order = { amount: 1, placed: new Date(0), binary: new Uint8Array([1, 2]) };
+    const receipt = client.topic('news').publish(order);
+    order.amount = 2;
+    client.connect();
+    await receipt;
+    const { messages } = await client.topic('news').history();
+    assert.deepEqual(messages[0]?.payload, {
+      amount: 1,
+      placed: '1970-01-01T00:00:00.000Z',
+      binary: Buffer.from([1, 2]),
+    });
   });
 
   it('acknowledges a direct message when its listeners have returned, and hands it over once', async () => {

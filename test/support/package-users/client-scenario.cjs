@@ -11,12 +11,15 @@ function tokenOf(sub) {
   return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
 }
 
-exports.run = async (createClient) => {
+exports.run = async ({ createClient, ConnectionMonitor, createOutbox, sharedConnection }) => {
   const service = new Service(
     loadSettings({ JWT_SECRET: secret, PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'warn' }),
   );
   const url = `http://127.0.0.1:${await service.start()}`;
-  const client = createClient({ url, token: tokenOf('ann') });
+  // In Node there are no tabs: the connection is the client's own. An outbox needs a browser only when it is used.
+  createOutbox();
+  const client = createClient({ url, token: tokenOf('ann'), connection: sharedConnection() });
+  const monitor = new ConnectionMonitor(client);
   const subscription = client.topic('news').subscribe();
   subscription.on('subscribed', () => client.topic('news').publish({ hi: 1 }));
   client.connect();
@@ -25,5 +28,6 @@ exports.run = async (createClient) => {
     break;
   }
   client.close();
+  if (monitor.report().disconnects.count !== 1) throw new Error('the monitor has not seen the disconnect');
   await service.close();
 };

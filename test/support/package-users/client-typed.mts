@@ -6,6 +6,10 @@ import {
   type Subscription,
 } from 'realtime-communication/client';
 
+import { ConnectionMonitor, GuideClient } from 'realtime-communication/client/guide';
+import { createOutbox } from 'realtime-communication/client/outbox';
+import { sharedConnection } from 'realtime-communication/client/tabs';
+
 interface Order {
   readonly id: number;
 }
@@ -20,6 +24,8 @@ export const client: Client<{ 'orders.*': Order; chat: Said }> = createClient<{
   url: 'https://service.example',
   token: (reason) => Promise.resolve(reason === 'expiring' ? 'a' : 'b'),
   reconnect: { maxAttempts: 10 },
+  connection: sharedConnection({ worker: '/tabs-worker.js' }),
+  outgoing: { store: createOutbox({ name: 'ann' }) },
 });
 
 export const subscription: Subscription<Order> = client.topic('orders.eu').subscribe({ last: 20 });
@@ -35,3 +41,10 @@ export async function said(): Promise<string[]> {
 }
 
 export const retryable = (error: unknown): boolean => error instanceof ClientError && error.retryable;
+
+export const monitor: ConnectionMonitor = new ConnectionMonitor(client);
+new GuideClient(client).on('Broadcast', ({ payload, sequence }) => [
+  payload,
+  sequence,
+  monitor.report().latencyMs.p95,
+]);

@@ -1,4 +1,7 @@
 const { createClient } = require('realtime-communication/client');
+const { ConnectionMonitor } = require('realtime-communication/client/guide');
+const { createOutbox } = require('realtime-communication/client/outbox');
+const { sharedConnection } = require('realtime-communication/client/tabs');
 const { run } = require('./client-scenario.cjs');
 
-void run(createClient);
+void run({ createClient, ConnectionMonitor, createOutbox, sharedConnection });

@@ -1,4 +1,7 @@
 import { createClient } from 'realtime-communication/client';
+import { ConnectionMonitor } from 'realtime-communication/client/guide';
+import { createOutbox } from 'realtime-communication/client/outbox';
+import { sharedConnection } from 'realtime-communication/client/tabs';
 import { run } from './client-scenario.cjs';
 
-await run(createClient);
+await run({ createClient, ConnectionMonitor, createOutbox, sharedConnection });
