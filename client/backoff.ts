@@ -10,6 +10,9 @@ export interface ReconnectOptions {
   readonly maxAttempts: number;
 }
 
+/** A longer timer would fire at once. */
+const timerMaxMs = 2_147_483_647;
+
 /**
  * Exponential back-off with full jitter: a random moment within a window that grows. Many clients that lost their
  * connection together come back spread over the window (Brooker, "Exponential Backoff And Jitter", 2015).
@@ -38,7 +41,7 @@ export class Backoff {
     if (this.attempts >= maxAttempts) return undefined;
     const ownWindowMs = Math.min(maxDelayMs, baseDelayMs * factor ** this.attempts);
     this.attempts++;
-    return Math.round(afterMs + this.random() * (windowMs ?? ownWindowMs));
+    return Math.min(timerMaxMs, Math.round(afterMs + this.random() * (windowMs ?? ownWindowMs)));
   }
 
   reset(): void {

@@ -52,7 +52,8 @@ export interface ConnectionDependencies {
 interface HandshakeError extends Error {
   /** Of a refusal of the service. */
   readonly data?: WireError;
-  /** Of a failed request: its XMLHttpRequest. */
+  /** Of a failed request: its status, 0 if there was no answer, and its XMLHttpRequest. */
+  readonly description?: unknown;
   readonly context?: { getResponseHeader?(name: string): string | null };
 }
 
@@ -243,7 +244,8 @@ export class Connection {
       if (!isCurrent()) return;
       if (error.data?.code !== undefined) this.refused(errorFromWire(error.data));
       // A proxy, or a service without room, has answered. Browsers show it of long-polling only.
-      else this.serverDelayMs = Number(error.context?.getResponseHeader?.('Retry-After') ?? 0) * 1000 || 0;
+      else if (Number(error.description) > 0)
+        this.serverDelayMs = Number(error.context?.getResponseHeader?.('Retry-After')) * 1000 || 0;
       this.lost(error.message);
     });
     socket.on('disconnect', (reason) => isCurrent() && this.lost(reason));

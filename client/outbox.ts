@@ -69,6 +69,8 @@ export function createOutbox({ name = 'rtc_outbox' }: { readonly name?: string }
   const owner = `${name}/${Math.random().toString(36).slice(2)}`;
   let opened: Promise<Database> | undefined;
   let made = 0;
+  /** Other pages can see that this one is there. */
+  let isKnown: Promise<void> | undefined;
   const page = globalThis as unknown as Page;
 
   const open = () =>
@@ -110,10 +112,11 @@ export function createOutbox({ name = 'rtc_outbox' }: { readonly name?: string }
 
   return {
     load: async () => (await left()).map(({ item }) => item),
-    put(item) {
+    async put(item) {
       const { key } = item.body;
       const order = Date.now() * 1000 + (made++ % 1000);
-      return change((rows) => void rows.put({ key, order, item, owner }));
+      await isKnown;
+      await change((rows) => void rows.put({ key, order, item, owner }));
     },
     async sending(key, at) {
       let sentAt: number | undefined;
@@ -137,21 +140,23 @@ export function createOutbox({ name = 'rtc_outbox' }: { readonly name?: string }
       const look = async () => {
         if ((await left()).some((row) => row.owner !== owner)) onLeft();
       };
-      const hold = (lock: string, held?: () => void) => {
-        const { signal } = present!;
-        const until = () =>
-          new Promise<void>((resolve) => {
-            signal.addEventListener('abort', () => resolve());
-            held?.();
-          });
-        locks.request(lock, { signal }, until).catch(() => {});
-      };
+      const hold = (lock: string, held?: () => void) =>
+        new Promise<void>((resolve) => {
+          const { signal } = present!;
+          const until = () =>
+            new Promise<void>((release) => {
+              signal.addEventListener('abort', () => release());
+              held?.();
+              resolve();
+            });
+          locks.request(lock, { signal }, until).catch(() => resolve());
+        });
       const come = () => {
         if (present !== undefined) return;
         present = new AbortController();
-        hold(owner);
+        isKnown = hold(owner);
         // One page at a time looks for what others have left.
-        hold(name, () => {
+        void hold(name, () => {
           const lookNow = () => void look().catch(() => {});
           lookNow();
           timer = setInterval(lookNow, lookEveryMs);

@@ -123,6 +123,7 @@ export class Outgoing {
       this.items.set(item.body.key, waiting);
       this.bytes += bytes;
       if (store === undefined) return this.pump();
+      this.watch();
       void store
         .put(item)
         .then(() => (waiting.isStored = true))
@@ -136,10 +137,7 @@ export class Outgoing {
 
   /** There is a connection: what waits is sent, first what an earlier page has left. */
   connected(): void {
-    const { store } = this.options;
-    this.stopWatching ??= store?.watch?.(() => {
-      if (!this.isClosed) void this.load(false).then(() => this.pump());
-    });
+    this.watch();
     this.loaded ??= this.load(true);
     void this.loaded.then(() => this.pump());
   }
@@ -151,6 +149,13 @@ export class Outgoing {
     this.dependencies.clock.clearTimer(this.pause);
     for (const { reject } of this.items.values()) reject(new ClientError('closed', 'the client was closed'));
     this.items.clear();
+  }
+
+  /** Other pages know then that this one is there, and leave its items to it. */
+  private watch(): void {
+    this.stopWatching ??= this.options.store?.watch?.(() => {
+      if (!this.isClosed && this.loaded !== undefined) void this.load(false).then(() => this.pump());
+    });
   }
 
   /** @param first what was left goes before what this page has published */

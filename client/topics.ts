@@ -64,6 +64,7 @@ const topicsPerCommand = 100;
 /** Positions of more topics than this are not sent with the handshake, but with `subscribe`. */
 const handshakeTopicsMax = 500;
 const pageLimit = 1000;
+const acksMax = 10_000;
 const retryMs = 500;
 const retryMaxMs = 10_000;
 
@@ -214,6 +215,8 @@ export class Topics {
     const entry = this.entries.get(message.topic);
     if (entry === undefined) return;
     if (ack !== undefined) this.acks.set(message.id, ack);
+    // The app has been behind for so long that no publisher waits any more.
+    if (this.acks.size > acksMax) this.acks.delete(this.acks.keys().next().value!);
     const { epoch, sequence } = message;
     if (entry.state === 'joined') entry.at = { epoch, sequence };
     for (const subscription of entry.subscriptions) subscription.received(message);

@@ -14,7 +14,7 @@ const output = join(root, 'dist', 'client');
  * Entries, each with its budget: bytes, minified and gzipped, without socket.io-client, and without what the first entry has
  * already.
  */
-const budgets = { index: 11_700, guide: 1_300, outbox: 1_100, react: 1_500, tabs: 6_200 };
+const budgets = { index: 11_850, guide: 1_300, outbox: 1_100, react: 1_500, tabs: 6_300 };
 
 const settings = {
   bundle: true,

@@ -57,21 +57,30 @@ export function tabsBrowser(worker?: string): TabsBrowser | undefined {
   };
 }
 
-/** Holds a lock until the signal. Resolves when the lock is held; `lost` is called if another page has taken it. */
+/**
+ * Holds a lock until the signal. Resolves when the lock is held; `lost` is called if another page has taken it. Rejects
+ * where the page may have no locks: in a frame of another origin, say.
+ */
 export function holdLock(
   { locks }: Pick<TabsBrowser, 'locks'>,
   name: string,
   signal: AbortSignal,
   { steal = false, lost }: { readonly steal?: boolean; readonly lost?: () => void } = {},
 ): Promise<void> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
+    let isHeld = false;
     const held = () =>
       new Promise<void>((release) => {
         if (signal.aborted) return release();
         signal.addEventListener('abort', () => release(), { once: true });
+        isHeld = true;
         resolve();
       });
     // A request that steals cannot be aborted.
-    locks.request(name, steal ? { steal } : { signal }, held).catch(() => !signal.aborted && lost?.());
+    locks.request(name, steal ? { steal } : { signal }, held).catch((error: Error) => {
+      if (signal.aborted) return;
+      if (isHeld) lost?.();
+      else reject(error);
+    });
   });
 }

@@ -22,13 +22,11 @@ export function hostHub(
 ): void {
   const ended = new AbortController();
   const end = () => ended.abort();
-  void holdLock(browser, group, signal, {
-    ...(steal !== undefined && { steal }),
-    lost: () => {
-      end();
-      lost();
-    },
-  }).then(() => {
+  const taken = () => {
+    end();
+    lost();
+  };
+  const host = () => {
     const channel = browser.openChannel(group);
     const hub: Hub = new Hub({
       id: newId(),
@@ -46,5 +44,10 @@ export function hostHub(
       channel.close();
     });
     signal.addEventListener('abort', end);
-  });
+  };
+  // A page without locks has noticed it before.
+  holdLock(browser, group, signal, { ...(steal !== undefined && { steal }), lost: taken }).then(
+    host,
+    () => {},
+  );
 }

@@ -30,6 +30,8 @@ const claimMs = 5000;
 const tokenMs = 30_000;
 /** Direct messages that no tab has acknowledged are kept for tabs that come later; of more, the oldest come again with the next connection. */
 const directsMax = 1000;
+/** Acknowledgements that tabs may still give. Of more, the oldest are not given any more. */
+const acksMax = 10_000;
 
 /** Holds the connection of all tabs: a client to the service, and to each tab what a connection of its own would be. */
 export class Hub {
@@ -268,6 +270,7 @@ export class Hub {
     if (ack === undefined) return undefined;
     const n = ++this.numbers;
     this.acks.set(n, ack);
+    if (this.acks.size > acksMax) this.acks.delete(this.acks.keys().next().value!);
     return n;
   }
 

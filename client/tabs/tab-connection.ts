@@ -4,6 +4,7 @@ import { ClientError, errorFromWire } from '../client-error.js';
 import type { Timer } from '../clock.js';
 import {
   authFailed,
+  Connection,
   type ClientConnection,
   type ConnectionDependencies,
   type ConnectionSettings,
@@ -33,6 +34,8 @@ const stealWithinMs = 300;
 
 /** The connection of a tab: held by a worker, or by one of the tabs, for all of them. */
 export class TabConnection implements ClientConnection {
+  /** Where the page may have no locks. */
+  private own: ClientConnection | undefined;
   private isWanted = false;
   private isUp = false;
   /** Undefined: this tab has not joined. Aborted when it leaves. */
@@ -65,10 +68,11 @@ export class TabConnection implements ClientConnection {
   }
 
   get isConnected(): boolean {
-    return this.isUp;
+    return this.own?.isConnected ?? this.isUp;
   }
 
   connect(): void {
+    if (this.own !== undefined) return this.own.connect();
     if (this.isWanted) return;
     this.isWanted = true;
     this.stopWatching = watchPage(this.dependencies.clock, {
@@ -80,6 +84,7 @@ export class TabConnection implements ClientConnection {
   }
 
   disconnect(error?: ClientError): void {
+    if (this.own !== undefined) return this.own.disconnect(error);
     if (!this.isWanted) return;
     this.isWanted = false;
     this.stopWatching?.();
@@ -90,6 +95,7 @@ export class TabConnection implements ClientConnection {
   }
 
   probe(): void {
+    if (this.own !== undefined) return this.own.probe();
     if (!this.isWanted) return;
     if (this.membership === undefined) {
       this.dependencies.clock.clearTimer(this.retry);
@@ -98,10 +104,12 @@ export class TabConnection implements ClientConnection {
   }
 
   async refresh(): Promise<void> {
+    if (this.own !== undefined) return this.own.refresh();
     await this.request('refresh', { token: await this.token('expiring') });
   }
 
   request<Answer>(command: string, body: object): Promise<Answer> {
+    if (this.own !== undefined) return this.own.request(command, body);
     if (!this.isUp)
       return Promise.reject(new ClientError('not_connected', `${command}: there is no connection`));
     const { token, timeout_ms: confirmMs = 0 } = body as {
@@ -162,7 +170,11 @@ export class TabConnection implements ClientConnection {
     this.group = this.groupOf(token);
     // Another one each time: what is on its way to a page that had left is not for it.
     this.id = newId();
-    await holdLock(this.browser, tabLock(this.group, this.id), signal);
+    try {
+      await holdLock(this.browser, tabLock(this.group, this.id), signal);
+    } catch {
+      return this.goAlone();
+    }
     if (signal.aborted) return;
     this.channel = this.browser.openChannel(this.group);
     this.channel.onmessage = ({ data }) => this.received(data as HubMessage);
@@ -172,6 +184,14 @@ export class TabConnection implements ClientConnection {
     if (startWorker === undefined) return this.stand();
     startWorker(this.group, () => !signal.aborted && this.stand());
     clock.setTimeout(() => !signal.aborted && this.stand(), workerMs);
+  }
+
+  /** This page may not see others. */
+  private goAlone(): void {
+    this.membership = undefined;
+    this.stopWatching?.();
+    this.own = new Connection(this.dependencies, this.settings);
+    this.own.connect();
   }
 
   /** Waits for its turn to hold the connection. */

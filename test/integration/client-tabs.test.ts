@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient, type Client, type ClientOptions } from '../../client/index.js';
+import { createClient, type Client, type ClientOptions, type ConnectionFactory } from '../../client/index.js';
 import { TabConnection } from '../../client/tabs/tab-connection.js';
 import { seededRandom } from '../../bench/seeded-random.js';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
@@ -158,6 +158,17 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
       asked.filter((one) => one.endsWith('connect')),
       ['a connect', 'b connect'],
     );
+  });
+
+  it('have each a connection of their own on a page that may have no locks', async () => {
+    const page = origin.page();
+    page.locks.request = () => Promise.reject(new Error('SecurityError'));
+    const connection: ConnectionFactory = (...given) => new TabConnection(...given, page, '');
+    const tabs = [open({ connection }), open({ connection })];
+    await isSubscribed(...tabs);
+    assert.equal(await connections(), 2);
+    await tabs[0]!.client.topic('news').publish(1);
+    await haveAll([1], ...tabs);
   });
 
   it('join another group when the user has changed', async () => {

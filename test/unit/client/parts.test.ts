@@ -23,6 +23,8 @@ describe('[CLIENT] the back-off', () => {
     const backoff = new Backoff(options, () => 0.5);
     assert.equal(backoff.nextDelayMs(3000), 3050);
     assert.equal(backoff.nextDelayMs(0, 10_000), 5000);
+    // A timer cannot be longer: it would fire at once.
+    assert.equal(backoff.nextDelayMs(1e12), 2_147_483_647);
   });
 
   it('begins anew after a reset', () => {
