@@ -22,6 +22,21 @@ function rows(title: string, header: string): string[][] {
 }
 
 describe('[DOCS] docs/client.md', () => {
+  it('names the size of every entry, as its budget has it', () => {
+    const script = readFileSync(join(root, 'scripts/client-bundles.cjs'), 'utf8');
+    const budgets = new Map(
+      [...script.split('const budgets = {')[1]!.split('}')[0]!.matchAll(/(\w+): ([\d_]+)/g)].map(
+        ([, entry = '', bytes = '']) => [entry, Number(bytes.replace('_', ''))] as const,
+      ),
+    );
+    const table = page.split('| entry |')[1]!.split('\n\n')[0]!;
+    const documented = [...table.matchAll(/`realtime-communication\/client\/?(\w*)` \| ([\d.]+) KB/g)].map(
+      ([, entry = '', kilobytes = '']) => [entry === '' ? 'index' : entry, Number(kilobytes) * 1000] as const,
+    );
+    assert.deepEqual(documented.map(([entry]) => entry).sort(), [...budgets.keys()].sort());
+    for (const [entry, bytes] of documented) assert.ok(bytes <= budgets.get(entry)!, entry);
+  });
+
   it('lists every option with its default', () => {
     const documented = new Map<string, string>();
     for (const [names = '', value = ''] of rows('Options', 'option | default'))
