@@ -75,6 +75,7 @@ export class TabConnection implements ClientConnection {
     if (this.own !== undefined) return this.own.connect();
     if (this.isWanted) return;
     this.isWanted = true;
+    this.firstToken = undefined;
     this.stopWatching = watchPage(this.dependencies.clock, {
       wake: () => this.probe(),
       hide: () => this.hide('the page is cached'),
@@ -285,7 +286,10 @@ export class TabConnection implements ClientConnection {
     if (to !== undefined && !to.includes(this.id)) return;
     if (message.type === 'hub') {
       this.alive();
-      return hub === this.hub ? undefined : this.moved('another page holds the connection');
+      // By its own holder: it does not know this tab any more.
+      return hub === this.hub && to === undefined
+        ? undefined
+        : this.moved('another page holds the connection');
     }
     if (this.hub === undefined && to !== undefined && message.type === 'state') {
       this.hub = hub;
