@@ -5,7 +5,10 @@ import { ClientProvider } from '../../../client/react.js';
 
 describe('[CLIENT] a client of typed topics', () => {
   it('is taken where a client of any topics is', () => {
-    const typed = createClient<{ 'orders.*': { id: number }; chat: { text: string } }>({ url: '', token: '' });
+    const typed = createClient<{ 'orders.*': { id: number }; chat: { text: string } }>({
+      url: '',
+      token: '',
+    });
     const client: AnyClient = typed;
     assert.equal(client.state.state, 'idle');
     assert.equal(new ConnectionMonitor(typed).report().disconnects.count, 0);
