@@ -9,7 +9,7 @@ import { ReplicaPair } from '../support/replica-pair.js';
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
 /** More by command: `SCHEDULES=3000 npm test -- test/integration/client-faults.test.ts`. */
-const schedules = Number(process.env['SCHEDULES'] ?? 150);
+const schedules = Number(process.env['SCHEDULES'] ?? 60);
 const atATime = 30;
 
 /** Runs schedules. Resolves to what was wrong, by seed. */
