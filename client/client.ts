@@ -52,6 +52,22 @@ export interface ClientEvents {
   unknown: OutgoingItem;
 }
 
+/** A client of any topics: what components and adapters take. */
+export interface AnyClient {
+  readonly state: ConnectionState;
+  readonly savedTopics: readonly string[];
+  connect(): unknown;
+  disconnect(): void;
+  on<Name extends keyof ClientEvents>(
+    name: Name,
+    listener: (event: ClientEvents[Name]) => unknown,
+  ): () => void;
+  topic(name: string): Topic<unknown>;
+  direct(to: string, payload: unknown, options?: DirectOptions): Promise<DirectReceipt>;
+  request<Answer = unknown>(command: string, body?: object): Promise<Answer>;
+  refresh(): Promise<void>;
+}
+
 const touchMs = 60_000;
 
 /** A client of the service. Inert until {@link Client.connect}: it may be made on a server, or while a page renders. */

@@ -1,4 +1,4 @@
-import type { Client, ClientEvents, Status } from './client.js';
+import type { AnyClient, ClientEvents, Status } from './client.js';
 import { ClientError } from './client-error.js';
 import type { DirectMessage } from './direct-messages.js';
 import type { PresenceEvent, SubscribeOptions, Subscription, TopicMessage } from './subscription.js';
@@ -47,7 +47,7 @@ export class GuideClient {
   private readonly subscriptions = new Map<string, Subscription>();
   private readonly listeners = new Set<(message: TopicMessage) => unknown>();
 
-  constructor(private readonly client: Client) {}
+  constructor(private readonly client: AnyClient) {}
 
   /** Adds a listener, of the guide's names or of those of the library. Returns a function that removes it. */
   on<Name extends keyof GuideEvents>(name: Name, listener: (event: GuideEvents[Name]) => unknown): () => void;

@@ -1,5 +1,5 @@
 /** The client library: `realtime-communication/client`. */
-export { Client, createClient, type ClientEvents, type Status } from './client.js';
+export { Client, createClient, type AnyClient, type ClientEvents, type Status } from './client.js';
 export { ClientError, type ClientErrorCode } from './client-error.js';
 export { Backoff, type ReconnectOptions } from './backoff.js';
 export { sizeOf } from './message-size.js';

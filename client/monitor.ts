@@ -1,4 +1,4 @@
-import type { Client } from './client.js';
+import type { AnyClient } from './client.js';
 import { systemClock, type Clock } from './clock.js';
 
 /** How the connection has been. */
@@ -30,7 +30,7 @@ export class ConnectionMonitor {
   private connectedAt: number | undefined;
 
   constructor(
-    client: Pick<Client, 'on'>,
+    client: Pick<AnyClient, 'on'>,
     private readonly clock: Clock = systemClock,
   ) {
     client.on('connect', () => (this.connectedAt = clock.wallTime()));

@@ -1,10 +1,7 @@
 'use client';
 import { createContext, createElement, useContext, useEffect, useState, useSyncExternalStore } from 'react';
 import type { FunctionComponent, ReactNode } from 'react';
-import type { Client, ConnectionState, Gap, PublishReceipt, TopicMessage } from './index.js';
-
-/** A client of any topics. */
-type AnyClient = Pick<Client, 'connect' | 'disconnect' | 'on' | 'state' | 'topic'>;
+import type { AnyClient, ConnectionState, Gap, PublishReceipt, TopicMessage } from './index.js';
 
 /** How many mounted providers use a client. */
 const users = new WeakMap<AnyClient, number>();

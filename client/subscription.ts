@@ -91,7 +91,8 @@ const stateRetryMaxMs = 30_000;
 export class Subscription<Payload = unknown, State = unknown> implements AsyncIterable<
   TopicMessage<Payload>
 > {
-  private readonly events: Emitter<SubscriptionEvents<Payload, State>>;
+  /** Of any payload, so that a subscription of a known payload is one of any. */
+  private readonly events: Emitter<SubscriptionEvents<unknown>>;
   private queue: Item[] = [];
   private queued = 0;
   private isPumping = false;
@@ -132,7 +133,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     name: Name,
     listener: (event: SubscriptionEvents<Payload, State>[Name]) => unknown,
   ): () => void {
-    const remove = this.events.on(name, listener);
+    const remove = this.events.on(name, listener as (event: unknown) => unknown);
     this.pump();
     return remove;
   }
@@ -141,7 +142,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     name: Name,
     listener: (event: SubscriptionEvents<Payload, State>[Name]) => unknown,
   ): void {
-    this.events.off(name, listener);
+    this.events.off(name, listener as (event: unknown) => unknown);
   }
 
   /** Each message. The next one is taken when the loop asks for it. Leaving the loop closes the subscription. */

@@ -24,6 +24,7 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
   let replica: TestReplica;
   let path: FaultProxy;
   let origin: FakeOrigin;
+  let errors: string[];
 
   beforeEach(async () => {
     replica = await TestReplica.start({ RTC_AUTH_TOKEN_NOTICE_SECS: '3600' });
@@ -31,6 +32,7 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
     path = await FaultProxy.start(replica.port);
     closing.add(() => path.stop());
     origin = new FakeOrigin();
+    errors = [];
   });
   afterEach(() => closing.close());
 
@@ -44,6 +46,7 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
       connection: (dependencies, settings) => new TabConnection(dependencies, settings, page, ''),
       ...options,
     });
+    client.on('error', ({ code }) => errors.push(code));
     closing.add(() => Promise.resolve(client.close()));
     const tab: Tab = { page, client, list: [], gaps: [] };
     const subscription = client.topic(topic).subscribe();
@@ -101,6 +104,8 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
     await receipt;
     await haveAll([1], ...tabs.slice(1));
     tabs[0]!.page.thaw();
+    // Without a later message, which would show that one is missing.
+    await haveAll([1], ...tabs);
     await tabs[2]!.client.topic('news').publish(2);
     await haveAll([1, 2], ...tabs);
     await until(async () => (await connections()) === 1, 'one connection');
@@ -114,8 +119,14 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
     path.state.isRefusing = true;
     path.cut();
     await until(() => tabs.every(({ client }) => !client.isConnected), 'all know');
-    const queued = tabs[1]!.client.topic('news').publish('queued');
     for (let n = 1; n <= 3; n++) await other.topic('news').publish(n);
+    path.heal();
+    // Without a later message, which would show that some are missing.
+    await haveAll([1, 2, 3], ...tabs);
+    path.state.isRefusing = true;
+    path.cut();
+    await until(() => tabs.every(({ client }) => !client.isConnected), 'all know');
+    const queued = tabs[1]!.client.topic('news').publish('queued');
     path.heal();
     await queued;
     await haveAll([1, 2, 3, 'queued'], ...tabs);
@@ -153,6 +164,7 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
     await until(() => asked.includes('a expiring'), 'the first tab is asked');
     const second = open({ token: tokenFor('b') });
     await until(() => asked.includes('b expiring'), 'the second tab is asked', 20_000);
+    assert.ok(errors.includes('token_failed'));
     await isSubscribed(first, second);
     assert.deepEqual(
       asked.filter((one) => one.endsWith('connect')),

@@ -16,6 +16,8 @@ const sentinel = -1;
 export interface ScheduleSize {
   readonly faultsMs: number;
   readonly messages: number;
+  /** A slow listener takes so long at most. */
+  readonly listenerMs: number;
   /** The last message has to arrive within this time. */
   readonly patienceMs: number;
 }
@@ -116,7 +118,7 @@ export class ClientSchedule {
         // A page that has gone writes nothing any more.
         if (this.page === page) list.push(message);
       };
-      return isSlow ? sleep(this.random(this.share(0.015))).then(keep) : keep();
+      return isSlow ? sleep(this.random(this.size.listenerMs)).then(keep) : keep();
     });
     this.readFromTheStart(page);
     page.connect();
@@ -194,3 +196,27 @@ export class ClientSchedule {
     return wrong;
   }
 }
+
+const atATime = 30;
+
+/** Runs schedules. Resolves to what was wrong, by seed. */
+export async function runSchedules(
+  count: number,
+  from: number,
+  ports: readonly number[],
+  size: ScheduleSize,
+): Promise<string[]> {
+  const wrong: string[] = [];
+  let next = 0;
+  const runSome = async () => {
+    while (next < count) {
+      const one = from + next++;
+      for (const what of await new ClientSchedule(one, ports, size).run()) wrong.push(`SEED=${one}: ${what}`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(count, atATime) }, runSome));
+  return wrong;
+}
+
+/** Schedules of the tests. More by command: `SCHEDULES=3000 npm test -- test/integration/client-schedules.test.ts`. */
+export const scheduleCount = Number(process.env['SCHEDULES'] ?? 60);
