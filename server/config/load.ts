@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { existsSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
@@ -91,8 +92,9 @@ function readFile(file: string | undefined, sources: Sources): Table {
   if (path === undefined) return {};
   let written: Table;
   try {
-    written = parse(readFileSync(path, 'utf8'));
+    written = parse(textOf(readFileSync(path), path));
   } catch (error) {
+    if (error instanceof SettingsError) throw error;
     // The rest of a TOML error quotes the lines around it, which may contain a secret.
     if (error instanceof TomlError) {
       const [what] = error.message.split('\n');
@@ -106,6 +108,18 @@ function readFile(file: string | undefined, sources: Sources): Table {
       for (const key of Object.keys(values)) sources.set(`${section}.${key}`, `file ${path}`);
   }
   return written;
+}
+
+/** Of UTF-16, in either order. */
+const byteOrderMarks: ReadonlySet<number> = new Set([0xfeff, 0xfffe]);
+
+/** Windows PowerShell writes UTF-16 with `>`. A TOML file is UTF-8. */
+function textOf(bytes: Buffer, path: string): string {
+  const isWide = bytes.length > 1 && (bytes[0] === 0 || bytes[1] === 0 || byteOrderMarks.has(bytes.readUInt16LE()));
+  if (!isWide && isUtf8(bytes)) return bytes.toString('utf8');
+  throw new SettingsError([
+    `settings file ${path}: it is ${isWide ? 'UTF-16' : 'not UTF-8'}; save it with the encoding UTF-8`,
+  ]);
 }
 
 function isTable(value: unknown): value is Table {

@@ -1,4 +1,5 @@
 import type { HeldLease } from './session-lease.js';
+import { sessionBytes } from './session-size.js';
 import type { SessionStore, StoredSession } from './session-store.js';
 
 interface RecentSession {
@@ -6,11 +7,14 @@ interface RecentSession {
   /** The lease of the connection that has left. */
   readonly lease: HeldLease;
   readonly leftAt: number;
+  readonly bytes: number;
 }
 
 /** A store that has lost writes has lost those of the last moments. */
 const keptMs = 120_000;
 const keptMax = 2000;
+/** Of their memory, in bytes: sessions may have many topics. */
+const keptBytesMax = 16 * 2 ** 20;
 
 /**
  * The sessions whose connections have left a short time ago, as they were written. After a failover the store may have
@@ -19,13 +23,20 @@ const keptMax = 2000;
 export class RecentSessions {
   private readonly sessions = new Map<string, RecentSession>();
 
+  private bytes = 0;
+
   constructor(private readonly store: Pick<SessionStore, 'get' | 'save'>) {}
 
   add(session: StoredSession, lease: HeldLease): void {
-    this.sessions.delete(session.id);
-    this.sessions.set(session.id, { session, lease, leftAt: performance.now() });
-    const [oldest] = this.sessions.keys();
-    if (this.sessions.size > keptMax) this.sessions.delete(oldest!);
+    this.forget(session.id);
+    const bytes = sessionBytes(session);
+    this.sessions.set(session.id, { session, lease, leftAt: performance.now(), bytes });
+    this.bytes += bytes;
+    this.forgetOld();
+    for (const [oldest] of this.sessions) {
+      if (this.sessions.size <= keptMax && this.bytes <= keptBytesMax) break;
+      this.forget(oldest);
+    }
   }
 
   /**
@@ -33,13 +44,24 @@ export class RecentSessions {
    * store does not have any more is not written: it may have been deleted. Never rejects.
    */
   async restore(id?: string): Promise<void> {
-    const before = performance.now() - keptMs;
-    for (const [one, { leftAt }] of this.sessions) {
-      if (leftAt > before) break;
-      this.sessions.delete(one);
-    }
+    this.forgetOld();
     const recent = id === undefined ? [...this.sessions.values()] : [this.sessions.get(id)];
     await Promise.allSettled(recent.map((one) => one && this.write(one)));
+  }
+
+  private forgetOld(): void {
+    const before = performance.now() - keptMs;
+    for (const [id, { leftAt }] of this.sessions) {
+      if (leftAt > before) break;
+      this.forget(id);
+    }
+  }
+
+  private forget(id: string): void {
+    const known = this.sessions.get(id);
+    if (known === undefined) return;
+    this.sessions.delete(id);
+    this.bytes -= known.bytes;
   }
 
   private async write({ session, lease }: RecentSession): Promise<void> {

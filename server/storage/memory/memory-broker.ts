@@ -12,6 +12,7 @@ import type {
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import { epochAt } from '../../log/lineage.js';
 import {
+  blankEnd,
   bytesOf,
   dropHistory,
   endOf,
@@ -39,6 +40,11 @@ export class MemoryBroker implements Broker {
   readonly state = 'up';
   private readonly logs = new Map<string, MemoryLog>();
   private readonly followed = new Set<string>();
+  /**
+   * The epoch of every log that has neither a message nor a follower: such logs take no memory, whatever names
+   * clients look at. It changes when a log that began in it is forgotten, so that the next log of that name is another one.
+   */
+  private blankEpoch = newEpoch();
   private listener: BrokerListener | undefined;
   private readonly sweep: NodeJS.Timeout;
 
@@ -55,7 +61,10 @@ export class MemoryBroker implements Broker {
     const retention = this.dependencies.retentionOf(topic);
     const now = this.dependencies.now();
     if (!this.hasRoom(topic)) return Promise.reject(this.dependencies.memory!.refusal());
-    const log = this.log(topic, retention);
+    const isBlank = (this.stored(topic)?.sequence ?? 0) === 0;
+    if (isBlank && entries.every(({ noNewTopic }) => noNewTopic !== undefined))
+      return Promise.resolve(entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
+    const log = this.stored(topic) ?? this.create(topic, retention);
     const bytesBefore = log.historyBytes + overheadOf(log);
     const known = (item: AppendEntry) => {
       const key = keyOf(item);
@@ -66,8 +75,6 @@ export class MemoryBroker implements Broker {
       if (!entries.some(known)) return Promise.reject(logIsFull());
       return Promise.resolve(entries.map((item) => known(item) ?? refusedReceipt(item.id, logIsFull())));
     }
-    if (log.sequence === 0 && entries.every(({ noNewTopic }) => noNewTopic !== undefined))
-      return Promise.resolve(entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     const firstSequence = log.sequence + 1;
     const published: Buffer[] = [];
     const receivers = this.followed.has(topic) ? 1 : 0;
@@ -122,7 +129,8 @@ export class MemoryBroker implements Broker {
     limit: number,
     limitBytes: number = readLimitBytes,
   ): Promise<LogSlice> {
-    const log = this.log(topic);
+    const log = this.known(topic);
+    if (log === undefined) return { end: blankEnd(this.blankEpoch), entries: [], truncated: false };
     const from = firstAfter(log, after);
     const page = takePage(limitBytes, function* () {
       for (let i = from; i < Math.min(from + limit, log.entries.length); i++) yield log.entries[i]!;
@@ -136,7 +144,8 @@ export class MemoryBroker implements Broker {
     limitBytes: number = readLimitBytes,
     before = Infinity,
   ): Promise<LogSlice> {
-    const log = this.log(topic);
+    const log = this.known(topic);
+    if (log === undefined) return { end: blankEnd(this.blankEpoch), entries: [], truncated: false };
     const to = before === Infinity ? log.entries.length : firstAfter(log, before - 1);
     const page = takePage(limitBytes, function* () {
       for (let i = to - 1; i >= Math.max(log.head, to - limit); i--) yield log.entries[i]!;
@@ -146,7 +155,10 @@ export class MemoryBroker implements Broker {
   }
 
   async ends(topics: readonly string[]): Promise<LogEnd[]> {
-    return topics.map((topic) => endOf(this.log(topic)));
+    return topics.map((topic) => {
+      const log = this.known(topic);
+      return log === undefined ? blankEnd(this.blankEpoch) : endOf(log);
+    });
   }
 
   async follow(topic: string): Promise<void> {
@@ -155,10 +167,13 @@ export class MemoryBroker implements Broker {
 
   async unfollow(topic: string): Promise<void> {
     this.followed.delete(topic);
+    const log = this.logs.get(topic);
+    if (log?.sequence === 0 && log.epoch === this.blankEpoch) this.forget(topic, log);
   }
 
   async remove(topic: string, sequences: readonly number[], epoch?: string): Promise<number> {
-    const log = this.log(topic);
+    const log = this.stored(topic);
+    if (log === undefined) return 0;
     const isNamed = (sequence: number) => epoch === undefined || epochAt(log, sequence) === epoch;
     const removed = new Set(sequences.filter(isNamed));
     const before = log.entries.length - log.head;
@@ -176,7 +191,8 @@ export class MemoryBroker implements Broker {
   }
 
   async purge(topic: string): Promise<number> {
-    const log = this.log(topic);
+    const log = this.stored(topic);
+    if (log === undefined) return 0;
     const removed = log.entries.length - log.head;
     log.entries = [];
     log.head = 0;
@@ -194,34 +210,50 @@ export class MemoryBroker implements Broker {
     this.followed.clear();
   }
 
-  private log(topic: string, retention = this.dependencies.retentionOf(topic)): MemoryLog {
+  /** The log of a topic, if it has a message or a follower. */
+  private known(topic: string): MemoryLog | undefined {
+    const log = this.stored(topic);
+    if (log !== undefined || !this.followed.has(topic)) return log;
+    if (!this.hasRoom(topic)) throw this.dependencies.memory!.refusal();
+    return this.create(topic, this.dependencies.retentionOf(topic));
+  }
+
+  private stored(topic: string): MemoryLog | undefined {
+    const log = this.logs.get(topic);
+    if (log === undefined) return undefined;
     const now = this.dependencies.now();
-    const { memory } = this.dependencies;
-    let log = this.logs.get(topic);
-    if (log !== undefined && log.expireAt <= now && !this.followed.has(topic)) {
-      memory?.changed(-log.historyBytes - overheadOf(log));
-      log = undefined;
-    }
-    if (log === undefined) {
-      if (!this.hasRoom(topic)) throw memory!.refusal();
-      const entriesExpireAt = now + retention.historyTtlMs;
-      log = {
-        epoch: newEpoch(),
-        previous: [],
-        sequence: 0,
-        entries: [],
-        head: 0,
-        entriesExpireAt,
-        expireAt: entriesExpireAt + positionGraceMs,
-        historyBytes: 0,
-        shares: retention.shares === undefined ? undefined : new SenderShares(),
-        keys: new Map(),
-      };
-      this.logs.set(topic, log);
-      memory?.changed(overheadOf(log));
+    if (log.expireAt <= now && !this.followed.has(topic)) {
+      this.forget(topic, log);
+      return undefined;
     }
     if (log.entriesExpireAt <= now) this.dropHistory(log);
     return log;
+  }
+
+  private create(topic: string, { historyTtlMs, shares }: Retention): MemoryLog {
+    const entriesExpireAt = this.dependencies.now() + historyTtlMs;
+    const log: MemoryLog = {
+      firstEpoch: this.blankEpoch,
+      epoch: this.blankEpoch,
+      previous: [],
+      sequence: 0,
+      entries: [],
+      head: 0,
+      entriesExpireAt,
+      expireAt: entriesExpireAt + positionGraceMs,
+      historyBytes: 0,
+      shares: shares === undefined ? undefined : new SenderShares(),
+      keys: new Map(),
+    };
+    this.logs.set(topic, log);
+    this.dependencies.memory?.changed(overheadOf(log));
+    return log;
+  }
+
+  private forget(topic: string, log: MemoryLog): void {
+    this.dependencies.memory?.changed(-log.historyBytes - overheadOf(log));
+    this.logs.delete(topic);
+    if (log.sequence > 0 && log.firstEpoch === this.blankEpoch) this.blankEpoch = newEpoch();
   }
 
   private expire(): void {
@@ -236,9 +268,7 @@ export class MemoryBroker implements Broker {
       }
       memory?.changed(overheadOf(log) - before);
       if (log.entriesExpireAt <= now) this.dropHistory(log);
-      if (log.expireAt > now || this.followed.has(topic)) continue;
-      memory?.changed(-log.historyBytes - overheadOf(log));
-      this.logs.delete(topic);
+      if (log.expireAt <= now && !this.followed.has(topic)) this.forget(topic, log);
     }
   }
 

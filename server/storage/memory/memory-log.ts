@@ -5,6 +5,7 @@ import type { SenderShares } from './sender-shares.js';
 
 /** The log of one topic. */
 export interface MemoryLog {
+  readonly firstEpoch: string;
   epoch: string;
   /** Ends of earlier epochs, newest first. */
   previous: Position[];
@@ -34,6 +35,11 @@ export function endOf(log: MemoryLog): LogEnd {
     firstSequence: log.entries[log.head]?.sequence ?? log.sequence + 1,
     previous: log.previous,
   };
+}
+
+/** The end of a log that has never had a message. */
+export function blankEnd(epoch: string): LogEnd {
+  return { epoch, sequence: 0, firstSequence: 1, previous: [] };
 }
 
 /** The first of some messages, up to a limit in bytes; at least one. */

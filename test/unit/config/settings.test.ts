@@ -17,7 +17,7 @@ describe('[CONF] settings', () => {
     directory = mkdtempSync(join(tmpdir(), 'rtc-config-'));
   });
   afterEach(() => rmSync(directory, { recursive: true }));
-  const file = (content: string): string => {
+  const file = (content: string | Buffer): string => {
     const path = join(directory, 'rtc.toml');
     writeFileSync(path, content);
     return path;
@@ -91,6 +91,19 @@ describe('[CONF] settings', () => {
     assert.match(told, /outbox\.overflow_strategy: .*"catch_up".*\(variable RTC_OUTBOX_OVERFLOW_STRATEGY\)/);
     assert.match(problems({}, join(directory, 'none.toml'))[0]!, /none\.toml cannot be read/);
     assert.match(problems({}, file('a = [')).join(), /rtc\.toml/);
+  });
+
+  it('name the encoding of a file that is not UTF-8', () => {
+    const text = '[server]\nport = 9001\n';
+    for (const wide of [`\ufeff${text}`, text])
+      assert.match(
+        problems({}, file(Buffer.from(wide, 'utf16le')))[0]!,
+        /rtc\.toml: it is UTF-16; save it .* UTF-8/,
+      );
+    const big = Buffer.from(`\ufeff${text}`, 'utf16le').swap16();
+    assert.match(problems({}, file(big))[0]!, /it is UTF-16/);
+    assert.match(problems({}, file(Buffer.from('# caf\xe9', 'latin1')))[0]!, /it is not UTF-8/);
+    assert.equal(loadSettings({}, file(`\ufeff${text}`)).server.port, 9001);
   });
 
   it('refuse wrong values with the whole rule, in plain words', () => {

@@ -47,4 +47,22 @@ describe('[SESSION] sessions whose connections have left', () => {
     await recent.restore('other');
     assert.equal(await storedAt(), 20);
   });
+
+  it('are kept while they take little memory, the last ones first', async () => {
+    const topics = Object.fromEntries(
+      Array.from({ length: 1000 }, (_, n) => [`${'t'.repeat(200)}${n}`, { epoch: 'e', sequence: 9 }]),
+    );
+    const written: string[] = [];
+    recent = new RecentSessions({
+      get: () => Promise.resolve(left),
+      save: ({ id }) => Promise.resolve(written.push(id) > 0),
+    });
+    recent.add(left, lease);
+    // A hundred of them take more than 16 MiB.
+    for (let n = 0; n < 100; n++) recent.add({ ...left, id: `large-${n}`, topics }, lease);
+    await recent.restore();
+    assert.ok(written.length > 10 && written.length < 60, `${written.length}`);
+    assert.equal(written.at(-1), 'large-99');
+    assert.ok(!written.includes('s'));
+  });
 });

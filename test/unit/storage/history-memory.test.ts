@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Retention } from '../../../server/log/broker.js';
+import { RefusalError } from '../../../shared/errors.js';
+import { positionGraceMs, type Retention } from '../../../server/log/broker.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { HistoryMemory } from '../../../server/storage/memory/history-memory.js';
 import { MemoryBroker } from '../../../server/storage/memory/memory-broker.js';
@@ -53,6 +54,7 @@ describe('[P7.21] the limit of memory without Redis', () => {
     assert.ok(refusals > 50 && memory.bytes < limitBytes + 20_000);
     assert.equal((await broker.read('$user/ann', 0, 1000)).entries.length, 200 - refusals);
     await assert.rejects(broker.append('news', [entry('a')]), { code: 'unavailable' });
+    await broker.follow('unknown');
     await assert.rejects(broker.ends(['unknown']), { code: 'unavailable' });
     await broker.purge('$user/ann');
     now += 1000;
@@ -63,9 +65,41 @@ describe('[P7.21] the limit of memory without Redis', () => {
     let refusals = 0;
     for (let i = 0; i < 2000; i++) {
       await broker.append(`t${i}`, [entry('', `k${i}`)]).catch(() => refusals++);
-      await broker.read(`r${i}`, 0, 1).catch(() => refusals++);
+      await broker.follow(`f${i}`);
+      await broker.read(`f${i}`, 0, 1).catch(() => refusals++);
     }
     assert.ok(refusals > 0 && memory.bytes < limitBytes + 20_000);
+  });
+
+  it('is not used by names that are only looked at, or subscribed to and left', async () => {
+    const noNewTopic = () => new RefusalError('quota_exceeded', 'no more topics');
+    for (let i = 0; i < 1000; i++) {
+      await broker.read(`r${i}`, 0, 1);
+      await broker.readLast(`l${i}`, 1);
+      await broker.remove(`d${i}`, [1]);
+      await broker.purge(`p${i}`);
+      await broker.append(`n${i}`, [{ ...entry('a'), noNewTopic }]);
+      await broker.follow(`f${i}`);
+      await broker.ends([`f${i}`, `e${i}`]);
+      await broker.unfollow(`f${i}`);
+    }
+    assert.equal(memory.bytes, 0);
+  });
+
+  it('lets a position before the first message be valid until messages after it are forgotten', async () => {
+    const [looked] = await broker.ends(['t']);
+    await broker.follow('other');
+    await broker.ends(['other']);
+    const [stored] = await broker.append('t', [entry('a')]);
+    assert.deepEqual([stored!.epoch, stored!.sequence], [looked!.epoch, 1]);
+    now += 1000 + positionGraceMs;
+    const [forgotten] = await broker.ends(['t']);
+    assert.notEqual(forgotten!.epoch, looked!.epoch);
+    assert.deepEqual([forgotten!.sequence, forgotten!.previous], [0, []]);
+    // A log that is followed all the time is still the same one.
+    assert.equal((await broker.ends(['other']))[0]!.epoch, looked!.epoch);
+    const [again] = await broker.append('t', [entry('b')]);
+    assert.deepEqual([again!.epoch, again!.sequence], [forgotten!.epoch, 1]);
   });
 
   it('counts what it holds, whatever happens to it', async () => {
@@ -80,8 +114,10 @@ describe('[P7.21] the limit of memory without Redis', () => {
         await broker.append(topic, [entry('x'.repeat(below(5000)), `k${below(9)}`)]).catch(() => {});
       else if (what === 6) await broker.remove(topic, [below(50)]);
       else if (what === 7) await broker.purge(topic);
-      else if (what === 8) await broker.readLast(topic, 3).catch(() => {});
-      else now += below(3000) * below(40);
+      else if (what === 8) {
+        await broker.readLast(topic, 3).catch(() => {});
+        await (below(2) === 0 ? broker.follow(topic) : broker.unfollow(topic));
+      } else now += below(3000) * below(40);
       assert.ok(memory.bytes >= 0, `seed ${seed}`);
     }
     await broker.close();
