@@ -115,7 +115,8 @@ const byteOrderMarks: ReadonlySet<number> = new Set([0xfeff, 0xfffe]);
 
 /** Windows PowerShell writes UTF-16 with `>`. A TOML file is UTF-8. */
 function textOf(bytes: Buffer, path: string): string {
-  const isWide = bytes.length > 1 && (bytes[0] === 0 || bytes[1] === 0 || byteOrderMarks.has(bytes.readUInt16LE()));
+  const isWide =
+    bytes.length > 1 && (bytes[0] === 0 || bytes[1] === 0 || byteOrderMarks.has(bytes.readUInt16LE()));
   if (!isWide && isUtf8(bytes)) return bytes.toString('utf8');
   throw new SettingsError([
     `settings file ${path}: it is ${isWide ? 'UTF-16' : 'not UTF-8'}; save it with the encoding UTF-8`,
