@@ -3,7 +3,9 @@ import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { adminRoles, hasRole } from '../admin/admin-route.js';
 import { apiRouter } from '../http/api.js';
+import { readInTurns } from '../gateway/engine-internals/new-connections.js';
 import { countPieces, takeNothingMore } from '../gateway/engine-internals/request-parser.js';
+import { ConnectionTurns } from '../gateway/handshake/connection-turns.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
 import { crossOrigin } from '../http/cross-origin.js';
@@ -14,6 +16,8 @@ import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
 import { guardRequests } from '../http/request-guard.js';
 import { RequestTurns } from '../http/request-turns.js';
+import { keyOf } from '../limits/address-limiter.js';
+import { routedPath } from '../http/routed-path.js';
 import { systemClock } from '../primitives/clock.js';
 import { apiDocument } from '../http/openapi/api-document.js';
 import { upgradeRequired } from '../http/upgrade-required.js';
@@ -111,19 +115,21 @@ const countedPaths = /^\/(?:api|socket\.io|admin)(?:[/?]|$)/;
 /** Paths whose bodies are limited in time: those of the service, without backups, which are of any length. */
 const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)/;
 
-/** Limits requests before any route sees them. To be called when all listeners for requests are attached. */
+/** Limits connections and requests before any route sees them. To be called when all listeners for requests are attached. */
 export function assembleRequestGuard(
   http: HttpServer,
   { settings: { server }, addresses }: Foundation,
 ): void {
+  const connections = new ConnectionTurns({ clock: systemClock });
+  readInTurns(http, ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin));
   const turns = new RequestTurns({ clock: systemClock });
   guardRequests(
     http,
     { countPieces, takeNothingMore, turns, callerOf: (request) => addresses.of(request) },
     {
       bodyTimeoutMs: server.bodyTimeoutSecs * 1000,
-      isTimed: ({ url = '' }) => timedPaths.test(url),
-      isCounted: ({ url = '' }) => countedPaths.test(url),
+      isTimed: ({ url }) => timedPaths.test(routedPath(url)),
+      isCounted: ({ url }) => countedPaths.test(routedPath(url)),
     },
   );
 }

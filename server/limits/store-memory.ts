@@ -22,9 +22,17 @@ export interface MemoryUse {
   readonly policy: string;
 }
 
+/** A message, as far as it decides whether it makes the memory of the store grow. */
+interface StoredMessage {
+  readonly topic: string;
+  readonly key?: string | undefined;
+}
+
 interface StoreMemoryDependencies {
   /** Starts a measurement, unless one is in progress. */
   readonly measure: () => void;
+  /** Messages that are always stored, because they take the memory of older ones; undefined: none. */
+  readonly isFree?: (message: StoredMessage) => boolean;
   readonly counts: QuotaCounts;
   readonly log: Log;
 }
@@ -32,6 +40,10 @@ interface StoreMemoryDependencies {
 interface StoreMemorySettings {
   /** Share of the memory, in percent, that publishes never use; 0: publishes may use all of it. */
   readonly reservedPercent: number;
+  /** Whose memory it is, for messages: "Redis". */
+  readonly of: string;
+  /** What an operator can do, for the log. */
+  readonly remedy: string;
 }
 
 const levels: readonly MemoryLevel[] = ['ample', 'scarce', 'reserved', 'exhausted'];
@@ -45,9 +57,6 @@ const sharePerUser = 1 / 8;
 const measuredShare = { ample: 1 / 128, else: 1 / 1024 };
 const measuredBytesMax = 16 * 1024 * 1024;
 const retryAfterMs = 5000;
-const remedy =
-  'give Redis a larger maxmemory, or keep less: topics.history_size, topics.history_ttl_secs, direct.inbox_ttl_secs';
-
 type Settle = (isStored: boolean) => void;
 /** Used bytes from which each level holds. */
 type Lines = Readonly<Record<Exclude<MemoryLevel, 'ample'>, number>>;
@@ -95,6 +104,11 @@ export class StoreMemory {
     return this.use.maxBytes > 0 && this.use.policy === 'noeviction' && this.settings.reservedPercent > 0;
   }
 
+  /** Whether a message has to be admitted before it is stored. */
+  concerns(message: StoredMessage): boolean {
+    return this.isBounded && this.dependencies.isFree?.(message) !== true;
+  }
+
   /**
    * Admits a message of a user. The returned function must be called when the store has answered.
    *
@@ -121,7 +135,7 @@ export class StoreMemory {
   /** The refusal of a write that is not an operator's. */
   refusal(): RefusalError {
     this.dependencies.counts.memoryReserved++;
-    return new RefusalError('unavailable', 'the memory of Redis is full: nothing was stored', {
+    return new RefusalError('unavailable', `the memory of ${this.settings.of} is full: nothing was stored`, {
       retryAfterMs,
     });
   }
@@ -153,8 +167,9 @@ export class StoreMemory {
     if (level === 'ample') this.shares.clear();
     if (level === this.current) return;
     const isWorse = levels.indexOf(level) > levels.indexOf(this.current);
+    const was = this.current === 'scarce' ? 'scarce' : 'full';
     this.current = level;
-    this.announce(isWorse);
+    this.announce(isWorse, was);
   }
 
   /** True if memory is scarce. */
@@ -172,7 +187,7 @@ export class StoreMemory {
     this.dependencies.counts.memoryShare++;
     throw new RefusalError(
       'quota_exceeded',
-      `the memory of Redis is scarce: each user may add ${share} bytes now, and this user has used that up`,
+      `the memory of ${this.settings.of} is scarce: each user may add ${share} bytes now, and this user has used that up`,
       { retryAfterMs, limit: share, size: weight },
     );
   }
@@ -208,21 +223,19 @@ export class StoreMemory {
     return levels.indexOf(falling) < levels.indexOf(this.current) ? falling : this.current;
   }
 
-  private announce(isWorse: boolean): void {
+  private announce(isWorse: boolean, was: 'scarce' | 'full'): void {
     const { log } = this.dependencies;
     const { usedBytes, maxBytes } = this.use;
     const fields = { memory_level: this.current, used_bytes: usedBytes, max_bytes: maxBytes };
-    if (!isWorse) log.info('Redis has more memory again', fields);
+    const { of, remedy } = this.settings;
+    if (!isWorse) log.info(`The memory of ${of} is no longer ${was}`, fields);
     else if (this.current === 'scarce')
-      log.warn('The memory of Redis is scarce: each user may add only a small share of what is left', {
+      log.warn(`The memory of ${of} is scarce: each user may add only a small share of what is left`, {
         ...fields,
         remedy,
       });
     else
-      log.error('The memory of Redis is full: publishes are refused, the rest is kept for operators', {
-        ...fields,
-        remedy,
-      });
+      log.error(`The memory of ${of} is full: publishes that need more are refused`, { ...fields, remedy });
   }
 
   /** Once for each policy: a Redis that deletes what it likes breaks every promise about stored messages. */

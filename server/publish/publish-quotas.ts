@@ -35,7 +35,7 @@ export class PublishQuotas {
   admit(request: PublishRequest, isKnown: boolean): AdmittedPublish | undefined {
     const { memory, users } = this.dependencies;
     const { sender } = request;
-    const isBounded = memory?.isBounded === true;
+    const isBounded = memory?.concerns(request) === true;
     const isLimited = sender !== null && users.limitsStored;
     if (!isBounded && !isLimited) return undefined;
     const bytes = bytesOf(request);

@@ -1,7 +1,7 @@
 import type { Store } from 'express-rate-limit';
 import type { ConnectionCountStore } from '../limits/connection-count-store.js';
 import { newQuotaCounts, type QuotaCounts } from '../limits/quota-counts.js';
-import { StoreMemory } from '../limits/store-memory.js';
+import type { StoreMemory } from '../limits/store-memory.js';
 import type { UserQuotaStore } from '../limits/user-quota-store.js';
 import type { UserRateStore } from '../limits/user-rate-store.js';
 import type { PresenceStore } from '../presence/presence-store.js';
@@ -21,6 +21,7 @@ import type { Broker, Retention } from '../log/broker.js';
 import { AdapterClients } from './redis/adapter-clients.js';
 import { databaseMark } from './redis/database.js';
 import { HistoryMemory } from './memory/history-memory.js';
+import { fixedMemory } from './memory/fixed-memory.js';
 import { MemoryBroker } from './memory/memory-broker.js';
 import { MemoryBus } from './memory/memory-bus.js';
 import { MemoryConnectionCountStore } from './memory/memory-connection-count-store.js';
@@ -67,8 +68,8 @@ export interface Storage {
   readonly connectionCounts: ConnectionCountStore;
   /** Request counts of HTTP callers over all replicas; undefined in memory. */
   readonly httpRates: Store | undefined;
-  /** The memory of Redis; undefined in memory. */
-  readonly memory: StoreMemory | undefined;
+  /** The memory that publishes use: of Redis, or of this process. */
+  readonly memory: StoreMemory;
   readonly quotaCounts: QuotaCounts;
   /** Milliseconds since 1970, the same on all replicas: for ids and times of messages. */
   readonly now: () => number;
@@ -136,6 +137,7 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
   const quotaCounts = newQuotaCounts();
   const memory = new HistoryMemory({ log: logOf('cluster') }, { limitBytes: settings.topics.memoryBytes });
   const broker = new MemoryBroker({ retentionOf: retentionBy(settings, quotaCounts), now, memory });
+  const guard = fixedMemory({ memory, broker, counts: quotaCounts, log: logOf('cluster') }, settings);
   const bus = new MemoryBus(identity.id);
   const limits = sessionLimits(settings);
   return {
@@ -154,7 +156,7 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
     userQuotas: undefined,
     connectionCounts: new MemoryConnectionCountStore(),
     httpRates: undefined,
-    memory: undefined,
+    memory: guard,
     quotaCounts,
     now,
     historyRemoved: () => memory.removed,

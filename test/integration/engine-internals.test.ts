@@ -16,6 +16,7 @@ import assert from 'node:assert/strict';
 import { once, type EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, ServerResponse, type IncomingMessage } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { Socket as TcpSocket, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Socket as ServerSocket } from 'socket.io';
@@ -267,6 +268,13 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
     assert.deepEqual([one.delete('a'), one.delete('a'), [...one.values()]], [true, false, [2]]);
     one.clear();
     assert.equal(one.size, 0);
+  });
+
+  it('are attached to a new connection by the first listener of an HTTP server, and of an HTTPS server', () => {
+    const first = [createServer(), createHttpsServer()].map(
+      (server) => server.listeners('connection')[0]?.name,
+    );
+    assert.deepEqual(first, ['connectionListener', 'tlsConnectionListener']);
   });
 
   it('let a TCP socket stop and start reading', async () => {

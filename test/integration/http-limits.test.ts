@@ -77,6 +77,9 @@ describe('[LIMITS] HTTP', function () {
     console.error = (...line) => printed.push(line);
     const heads = [
       ['/api/publish', bearer('ann')],
+      // Routes take these for the same path.
+      ['/API/publish', bearer('ann')],
+      ['http://localhost/api/publish', bearer('ann')],
       ['/api/publish', ''],
       ['/api/auth/refresh', ''],
       ['/admin/sessions/restore', ''],

@@ -20,13 +20,18 @@ interface ReadHandle {
  */
 export function stopReading(engine: EngineConnection): TcpSocket | undefined {
   const tcp = tcpSocketOf(engine);
-  const handle = handleOf(tcp);
-  if (tcp === undefined || handle?.reading !== true || handle.readStop === undefined) return undefined;
-  handle.readStop();
-  return tcp;
+  return tcp !== undefined && holdReading(tcp) ? tcp : undefined;
 }
 
-/** Undoes {@link stopReading}. */
+/** Stops reading a TCP socket. False if nothing was stopped. */
+export function holdReading(tcp: TcpSocket): boolean {
+  const handle = handleOf(tcp);
+  if (handle?.reading !== true || handle.readStop === undefined) return false;
+  handle.readStop();
+  return true;
+}
+
+/** Undoes {@link stopReading} and {@link holdReading}. */
 export function startReading(tcp: TcpSocket): void {
   const handle = handleOf(tcp);
   if (handle?.reading === true) handle.readStart?.();

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { holdReading } from './reading.js';
 
 /** The keys of the functions that Node's parser calls with the head of a request and with each piece of a body (`HTTPParser.kOn…`). */
 const onHead = 2;
@@ -46,9 +47,10 @@ function admitPiece(this: HttpParser, piece: Buffer): unknown {
 
 /**
  * Takes nothing more from a connection that is being closed. What has been read of it already, up to 64 KiB at once, would still become
- * thousands of requests or pieces.
+ * thousands of requests or pieces; and Node reads up to 2 MiB of a connection in one turn.
  */
 export function takeNothingMore(socket: Socket): void {
+  holdReading(socket);
   const parser = parserOf(socket);
   if (!parser || !parser[onBody]) return;
   const { [onHead]: head, [onBody]: body } = parser;

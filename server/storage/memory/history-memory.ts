@@ -1,7 +1,7 @@
 import { RefusalError } from '../../../shared/errors.js';
 import type { Log } from '../../logging/log.js';
 import { cutLevel } from './cut-level.js';
-import { trimTo, type MemoryLog } from './memory-log.js';
+import { memoryOf, nothing, trimTo, type MemoryLog, type MemoryOfLog } from './memory-log.js';
 
 interface HistoryMemoryDependencies {
   readonly log: Log;
@@ -26,6 +26,7 @@ const retryAfterMs = 5000;
  */
 export class HistoryMemory {
   private usedBytes = 0;
+  private fixed = 0;
   private retryAt = -Infinity;
   private warnedAt = -Infinity;
   /** Messages removed early, since the start. */
@@ -44,8 +45,19 @@ export class HistoryMemory {
     return this.usedBytes;
   }
 
-  changed(bytes: number): void {
-    this.usedBytes += bytes;
+  /** Of these, the ones that cannot be freed by removing messages early: topics, idempotency keys, inboxes. */
+  get fixedBytes(): number {
+    return this.fixed;
+  }
+
+  /** A log has changed. */
+  count(log: MemoryLog): void {
+    this.change(log, memoryOf(log));
+  }
+
+  /** A log is no longer kept. */
+  forget(log: MemoryLog): void {
+    this.change(log, nothing);
   }
 
   /** Cuts the largest histories to one size, at which all fit. False if that is not enough. */
@@ -59,9 +71,8 @@ export class HistoryMemory {
     );
     for (const log of logs) {
       if (log.historyBytes <= limit) break;
-      const before = log.historyBytes;
       this.removed += trimTo(log, limit);
-      this.changed(log.historyBytes - before);
+      this.count(log);
     }
     if (this.isFull) this.retryAt = now + retryMs;
     if (now - this.warnedAt >= warnEveryMs) {
@@ -84,5 +95,11 @@ export class HistoryMemory {
     return new RefusalError('unavailable', 'the memory for messages is full: nothing was stored', {
       retryAfterMs,
     });
+  }
+
+  private change(log: MemoryLog, to: MemoryOfLog): void {
+    this.usedBytes += to.total - log.counted.total;
+    this.fixed += to.fixed - log.counted.fixed;
+    log.counted = to;
   }
 }

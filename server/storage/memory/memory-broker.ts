@@ -18,7 +18,7 @@ import {
   endOf,
   firstAfter,
   newEpoch,
-  overheadOf,
+  nothing,
   takePage,
   trim,
   type MemoryLog,
@@ -53,6 +53,12 @@ export class MemoryBroker implements Broker {
     this.sweep.unref();
   }
 
+  /** Whether a topic has had messages, so that another one takes no memory but that of older ones. */
+  isKept(topic: string): boolean {
+    const log = this.stored(topic);
+    return log !== undefined && log.sequence > 0 && !log.isInbox;
+  }
+
   setListener(listener: BrokerListener): void {
     this.listener = listener;
   }
@@ -65,7 +71,6 @@ export class MemoryBroker implements Broker {
     if (isBlank && entries.every(({ noNewTopic }) => noNewTopic !== undefined))
       return Promise.resolve(entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     const log = this.stored(topic) ?? this.create(topic, retention);
-    const bytesBefore = log.historyBytes + overheadOf(log);
     const known = (item: AppendEntry) => {
       const key = keyOf(item);
       const first = key === undefined ? undefined : log.keys.get(key);
@@ -109,7 +114,7 @@ export class MemoryBroker implements Broker {
     trim(log, retention.historySize);
     log.entriesExpireAt = now + retention.historyTtlMs;
     log.expireAt = log.entriesExpireAt + positionGraceMs;
-    this.dependencies.memory?.changed(log.historyBytes + overheadOf(log) - bytesBefore);
+    this.dependencies.memory?.count(log);
     if (published.length > 0 && receivers > 0) {
       const batch: Batch = {
         topic,
@@ -181,12 +186,12 @@ export class MemoryBroker implements Broker {
       if (item === undefined || !removed.has(item.sequence)) continue;
       log.shares?.remove(item.entry);
       log.historyBytes -= bytesOf(item);
-      this.dependencies.memory?.changed(-bytesOf(item));
     }
     log.entries = log.entries
       .slice(log.head)
       .filter((item) => item !== undefined && !removed.has(item.sequence));
     log.head = 0;
+    this.dependencies.memory?.count(log);
     return before - log.entries.length;
   }
 
@@ -197,24 +202,22 @@ export class MemoryBroker implements Broker {
     log.entries = [];
     log.head = 0;
     log.shares?.clear();
-    this.dependencies.memory?.changed(-log.historyBytes);
     log.historyBytes = 0;
+    this.dependencies.memory?.count(log);
     return removed;
   }
 
   async close(): Promise<void> {
     clearInterval(this.sweep);
-    for (const log of this.logs.values())
-      this.dependencies.memory?.changed(-log.historyBytes - overheadOf(log));
+    for (const log of this.logs.values()) this.dependencies.memory?.forget(log);
     this.logs.clear();
     this.followed.clear();
   }
 
-  /** The log of a topic, if it has a message or a follower. */
+  /** The log of a topic, if it has a message or a follower. Subscribing is possible when the memory is full. */
   private known(topic: string): MemoryLog | undefined {
     const log = this.stored(topic);
     if (log !== undefined || !this.followed.has(topic)) return log;
-    if (!this.hasRoom(topic)) throw this.dependencies.memory!.refusal();
     return this.create(topic, this.dependencies.retentionOf(topic));
   }
 
@@ -230,7 +233,7 @@ export class MemoryBroker implements Broker {
     return log;
   }
 
-  private create(topic: string, { historyTtlMs, shares }: Retention): MemoryLog {
+  private create(topic: string, { historyTtlMs, shares, fullAt }: Retention): MemoryLog {
     const entriesExpireAt = this.dependencies.now() + historyTtlMs;
     const log: MemoryLog = {
       firstEpoch: this.blankEpoch,
@@ -242,16 +245,17 @@ export class MemoryBroker implements Broker {
       entriesExpireAt,
       expireAt: entriesExpireAt + positionGraceMs,
       historyBytes: 0,
+      isInbox: fullAt > 0,
+      counted: nothing,
       shares: shares === undefined ? undefined : new SenderShares(),
       keys: new Map(),
     };
     this.logs.set(topic, log);
-    this.dependencies.memory?.changed(overheadOf(log));
     return log;
   }
 
   private forget(topic: string, log: MemoryLog): void {
-    this.dependencies.memory?.changed(-log.historyBytes - overheadOf(log));
+    this.dependencies.memory?.forget(log);
     this.logs.delete(topic);
     if (log.sequence > 0 && log.firstEpoch === this.blankEpoch) this.blankEpoch = newEpoch();
   }
@@ -260,32 +264,28 @@ export class MemoryBroker implements Broker {
     const now = this.dependencies.now();
     const { memory } = this.dependencies;
     for (const [topic, log] of this.logs) {
-      const before = overheadOf(log);
+      const keys = log.keys.size;
       for (const [key, { expireAt }] of log.keys) {
         // The insertion order is the order of expiry.
         if (expireAt > now) break;
         log.keys.delete(key);
       }
-      memory?.changed(overheadOf(log) - before);
+      if (log.keys.size < keys) memory?.count(log);
       if (log.entriesExpireAt <= now) this.dropHistory(log);
       if (log.expireAt <= now && !this.followed.has(topic)) this.forget(topic, log);
     }
   }
 
   private dropHistory(log: MemoryLog): void {
-    this.dependencies.memory?.changed(-log.historyBytes);
     dropHistory(log);
+    this.dependencies.memory?.count(log);
   }
 
   /** Makes room in the limit of memory. False if there is none: only unread direct messages and keys are left. */
   private hasRoom(topic: string): boolean {
-    const { memory, retentionOf, now } = this.dependencies;
+    const { memory, now } = this.dependencies;
     if (memory === undefined || !memory.isFull) return true;
-    const trimmable = () => {
-      const found: MemoryLog[] = [];
-      for (const [name, log] of this.logs) if (retentionOf(name).fullAt === 0) found.push(log);
-      return found;
-    };
+    const trimmable = () => [...this.logs.values()].filter(({ isInbox }) => !isInbox);
     return memory.makeRoom(trimmable, now(), topic);
   }
 }

@@ -3,6 +3,13 @@ import type { Position } from '../../../shared/position.js';
 import type { AppendReceipt, LogEnd, LogEntry } from '../../log/broker.js';
 import type { SenderShares } from './sender-shares.js';
 
+/** Memory in bytes. */
+export interface MemoryOfLog {
+  readonly total: number;
+  /** Of that, what stays until it expires. */
+  readonly fixed: number;
+}
+
 /** The log of one topic. */
 export interface MemoryLog {
   readonly firstEpoch: string;
@@ -19,6 +26,10 @@ export interface MemoryLog {
   readonly shares: SenderShares | undefined;
   /** Of the stored entries, approximately. */
   historyBytes: number;
+  /** An inbox: its entries are never removed to make room. */
+  readonly isInbox: boolean;
+  /** What {@link HistoryMemory} has counted of it. */
+  counted: MemoryOfLog;
   readonly keys: Map<string, { receipt: AppendReceipt; expireAt: number }>;
 }
 
@@ -27,6 +38,8 @@ const previousMax = 64;
 const logBytes = 1000;
 const entryBytes = 150;
 const keyBytes = 250;
+/** The memory of a log that is not counted. */
+export const nothing: MemoryOfLog = Object.freeze({ total: 0, fixed: 0 });
 
 export function endOf(log: MemoryLog): LogEnd {
   return {
@@ -92,9 +105,11 @@ export function bytesOf({ entry }: LogEntry): number {
   return entry.length + entryBytes;
 }
 
-/** Memory of everything of a log but its entries. */
-export function overheadOf(log: MemoryLog): number {
-  return logBytes + log.keys.size * keyBytes;
+/** What a log takes. A log without a message belongs to its subscriptions, and goes with them. */
+export function memoryOf({ sequence, keys, historyBytes, isInbox }: MemoryLog): MemoryOfLog {
+  if (sequence === 0) return nothing;
+  const overhead = logBytes + keys.size * keyBytes;
+  return { total: overhead + historyBytes, fixed: isInbox ? overhead + historyBytes : overhead };
 }
 
 function dropOldest(log: MemoryLog): void {

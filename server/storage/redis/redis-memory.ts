@@ -13,6 +13,9 @@ interface RedisMemoryDependencies {
 /** How often the memory is measured: if it has no limit, has one, and is running out, in milliseconds. */
 const intervalMs = { unlimited: 2000, ample: 1000, else: 200 };
 
+const remedy =
+  'give Redis a larger maxmemory, or keep less: topics.history_size, topics.history_ttl_secs, direct.inbox_ttl_secs';
+
 /** Measures the memory of Redis, periodically and on request. */
 export class RedisMemory {
   readonly guard: StoreMemory;
@@ -25,7 +28,10 @@ export class RedisMemory {
     settings: { readonly reservedPercent: number },
   ) {
     const { counts, log } = dependencies;
-    this.guard = new StoreMemory({ measure: () => this.measure(), counts, log }, settings);
+    this.guard = new StoreMemory(
+      { measure: () => this.measure(), counts, log },
+      { ...settings, of: 'Redis', remedy },
+    );
     this.timer = setInterval(() => this.look(), intervalMs.else);
     this.timer.unref();
     dependencies.link.onState((state) => {

@@ -27,7 +27,7 @@ describe('[P7] the memory of a store with a limit', () => {
         counts,
         log: { ...silentLog, info: note('info'), warn: note('warn'), error: note('error') },
       },
-      { reservedPercent: 10 },
+      { reservedPercent: 10, of: 'Redis', remedy: 'more' },
     );
     measured(1_000_000);
   });
@@ -93,7 +93,7 @@ describe('[P7] the memory of a store with a limit', () => {
       [
         'warn The memory of Redis is scarce: each ',
         'error The memory of Redis is full: publi',
-        'info Redis has more memory again',
+        'info The memory of Redis is no longer ful',
       ].map((line) => line.slice(0, 40)),
     );
   });

@@ -1,0 +1,73 @@
+import type { Clock } from '../../primitives/clock.js';
+
+/** While connections keep coming, one of those that wait is begun after this time, in milliseconds. */
+const shareMs = 4;
+/** Connections begun in a turn in which none came. */
+const begunPerTurn = 4;
+/** If more of one caller wait, the newest is begun first: the older ones have often been given up. */
+const inOrder = 64;
+
+interface ConnectionTurnsDependencies {
+  readonly clock: Pick<Clock, 'now' | 'setImmediate'>;
+}
+
+/**
+ * When new connections are read. Node accepts one connection in each turn of the event loop, in the order in which they were made. If each was
+ * read at once, a client that connects over and over, and lets each connection cost some milliseconds, would keep all others
+ * waiting to be accepted. So connections are accepted first, as long as they come turn after turn, and then read: those of several callers
+ * take turns.
+ */
+export class ConnectionTurns {
+  /** By caller, in the order in which they are served next. */
+  private readonly waiting = new Map<string, (() => void)[]>();
+  private size = 0;
+  private isBegun = false;
+  /** A connection came in this turn; in the turn before. */
+  private hasCome = false;
+  private hadCome = false;
+  private begunAt = -Infinity;
+
+  constructor(private readonly dependencies: ConnectionTurnsDependencies) {}
+
+  /** Begins to read a new connection now, or in a later turn. */
+  run(caller: string, begin: () => void): void {
+    const isCalm = this.size === 0 && !this.hasCome && !this.hadCome;
+    this.hasCome = true;
+    this.schedule();
+    if (isCalm) {
+      begin();
+      return;
+    }
+    const own = this.waiting.get(caller);
+    if (own === undefined) this.waiting.set(caller, [begin]);
+    else own.push(begin);
+    this.size++;
+  }
+
+  private schedule(): void {
+    if (this.isBegun) return;
+    this.isBegun = true;
+    this.dependencies.clock.setImmediate(this.next);
+  }
+
+  private readonly next = (): void => {
+    this.isBegun = false;
+    const now = this.dependencies.clock.now();
+    if (this.hasCome || this.size > 0) this.schedule();
+    const places = !this.hasCome ? begunPerTurn : now - this.begunAt >= shareMs ? 1 : 0;
+    this.hadCome = this.hasCome;
+    this.hasCome = false;
+    for (let begun = 0; begun < places && this.size > 0; begun++) this.beginNext(now);
+  };
+
+  private beginNext(now: number): void {
+    const [caller, own] = this.waiting.entries().next().value!;
+    const begin = (own.length > inOrder ? own.pop() : own.shift())!;
+    this.size--;
+    // To the end of the order.
+    this.waiting.delete(caller);
+    if (own.length > 0) this.waiting.set(caller, own);
+    this.begunAt = now;
+    begin();
+  }
+}
