@@ -2,6 +2,7 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
 import { hasBody } from './request-body.js';
+import { withPath } from './routed-path.js';
 import type { RequestTurns } from './request-turns.js';
 
 interface RequestGuardSettings {
@@ -60,6 +61,9 @@ export function guardRequests(
   const { turns, callerOf, takeNothingMore } = dependencies;
   const listeners = http.listeners('request');
   http.removeAllListeners('request');
+  // Node would answer other expectations than 100-continue itself, past all limits, and they may be ignored (RFC 9110, 10.1.1).
+  if (http.listenerCount('checkExpectation') === 0)
+    http.on('checkExpectation', (request, response) => http.emit('request', request, response));
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     if (!isAdmitted(socket, response)) {
@@ -67,6 +71,7 @@ export function guardRequests(
       return;
     }
     if (hasBody(request)) limitBody(request, response, dependencies, settings);
+    request.url = withPath(request.url);
     const handle = () => {
       // It may have gone while it waited.
       if (socket.destroyed) return;

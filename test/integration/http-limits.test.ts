@@ -243,13 +243,40 @@ describe('[LIMITS] HTTP', function () {
     const request = 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n';
     few.write(request.repeat(10));
     await until(() => few.received.split('HTTP/1.1 200').length === 11, 'ten are answered');
-    const many = open();
     let seen = 0;
     embedded!.service.http.prependListener('request', () => seen++);
-    many.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(500));
-    await until(() => many.ended || many.closed, 'the connection is closed');
-    assert.ok(many.received.split('HTTP/1.1').length <= 17, 'no more than 16 are answered');
-    assert.equal(seen, 17, 'the rest is not even read');
+    for (const expectation of ['', 'Expect: 100-continue\r\n', 'Expect: something\r\n']) {
+      seen = 0;
+      const many = open();
+      many.write(`GET /metrics HTTP/1.1\r\nHost: x\r\n${expectation}\r\n`.repeat(500));
+      await until(() => many.ended || many.closed, 'the connection is closed');
+      assert.ok(many.received.split('HTTP/1.1 200').length <= 17, 'no more than 16 are answered');
+      assert.ok(!many.received.includes('417'));
+      assert.equal(seen, 17, 'the rest is not even read');
+    }
+  });
+
+  it('answers requests with odd targets and expectations like others', async () => {
+    await start();
+    const answers: Record<string, RegExp> = {
+      'GET http:// HTTP/1.1\r\n': /^HTTP\/1\.1 404 [^]*"code":"not_found"/,
+      'GET http://localhost HTTP/1.1\r\n': /^HTTP\/1\.1 404 [^]*"code":"not_found"/,
+      'GET http://localhost/admin/cluster HTTP/1.1\r\n': /^HTTP\/1\.1 401 [^]*"code":"unauthorized"/,
+      'GET /Admin/Cluster HTTP/1.1\r\n': /^HTTP\/1\.1 401 [^]*"code":"unauthorized"/,
+      'OPTIONS * HTTP/1.1\r\n': /^HTTP\/1\.1 404 [^]*"code":"not_found"/,
+      'GET /health/live HTTP/1.1\r\nExpect: something\r\n': /^HTTP\/1\.1 200 /,
+      'POST /api/publish HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n':
+        /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 401 /,
+    };
+    for (const [head, answer] of Object.entries(answers)) {
+      const client = open();
+      client.write(`${head}Host: localhost\r\n\r\n`);
+      await until(
+        () => client.received.replace(/^.* 100 Continue\r\n\r\n/, '') !== '',
+        `${head} is answered`,
+      );
+      assert.match(client.received, answer, head);
+    }
   });
 
   it('closes TCP connections above the limit of the replica at once, and counts them', async () => {
