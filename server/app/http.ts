@@ -122,7 +122,7 @@ export function assembleRequestGuard(
 ): void {
   const connections = new ConnectionTurns({ clock: systemClock });
   readInTurns(http, ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin));
-  const turns = new RequestTurns({ clock: systemClock });
+  const turns = new RequestTurns({ clock: systemClock, isPressed: () => connections.isPressed });
   guardRequests(
     http,
     { countPieces, takeNothingMore, turns, callerOf: (request) => addresses.of(request) },

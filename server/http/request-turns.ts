@@ -3,12 +3,17 @@ import type { Clock } from '../primitives/clock.js';
 /** Time of one turn of the event loop after which further requests wait for the next turn, in milliseconds; and their number. */
 const sliceMs = 4;
 const requestsPerTurn = 16;
+/** The same while new connections come turn after turn: one of them is accepted in each turn. */
+const pressedSliceMs = 1;
+const pressedPerTurn = 2;
 /** Requests of one caller, and of all together, that may wait. */
 const waitingPerCaller = 1000;
 const waitingLimit = 5000;
 
 interface RequestTurnsDependencies {
   readonly clock: Pick<Clock, 'now' | 'setImmediate'>;
+  /** Whether new connections come turn after turn. */
+  readonly isPressed: () => boolean;
 }
 
 /**
@@ -41,6 +46,8 @@ export class RequestTurns {
   }
 
   private isUsedUp(): boolean {
+    if (this.dependencies.isPressed())
+      return this.requests >= pressedPerTurn || this.usedMs >= pressedSliceMs;
     return this.requests >= requestsPerTurn || this.usedMs >= sliceMs;
   }
 

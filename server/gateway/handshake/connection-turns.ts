@@ -29,6 +29,11 @@ export class ConnectionTurns {
 
   constructor(private readonly dependencies: ConnectionTurnsDependencies) {}
 
+  /** Connections come turn after turn, or wait. Other work should leave turns short meanwhile: each accepts one. */
+  get isPressed(): boolean {
+    return this.size > 0 || this.hadCome;
+  }
+
   /** Begins to read a new connection now, or in a later turn. */
   run(caller: string, begin: () => void): void {
     const isCalm = this.size === 0 && !this.hasCome && !this.hadCome;
