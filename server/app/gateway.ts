@@ -44,6 +44,7 @@ import type { Settings } from '../config/schema.js';
 import { assembleDrain } from './drain.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
+import { refuseOtherMethods } from '../gateway/polling/polling-methods.js';
 import { assemblePolling } from './polling.js';
 import type { ServiceOptions } from './service-options.js';
 
@@ -222,6 +223,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     },
   );
   listenTo(http, io, (request) => pipeline.admit(request));
+  io.engine.use(refuseOtherMethods);
   const polling = assemblePolling(parts, io);
   applyBudgets(io, inbound);
   guardUpgrades(http, io.engine);

@@ -38,6 +38,8 @@ const pipelineLimit = 16;
  * keep the client from reading the answer.
  */
 const lateBodyMs = 1000;
+/** And no more of it than this, in bytes. */
+const lateBodyBytes = 256 * 1024;
 
 /**
  * A body may come in this many pieces, and one more for each so many bytes. The smallest segments that TCP has to expect have 536 bytes; with
@@ -108,8 +110,10 @@ function limitBody(
   { bodyTimeoutMs, isTimed, isCounted }: RequestGuardSettings,
 ): void {
   const { socket } = request;
-  if (isCounted(request))
-    countPieces(request, { admit: pieceLimit(request, response, () => takeNothingMore(socket)) });
+  const stop = () => takeNothingMore(socket);
+  const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
+  const isInTime = lateLimit(request, response, stop);
+  countPieces(request, { admit: (bytes) => isInTime(bytes) && isInPieces(bytes) });
   if (isTimed(request)) {
     const timer = setTimeout(() => {
       if (!request.complete) refuseSlow(request, response, bodyTimeoutMs);
@@ -145,6 +149,23 @@ function pieceLimit(
     onOver();
     const text = `a body of ${bytes} bytes may come in ${limit} pieces`;
     refuse(request, response, new RefusalError('message_too_large', text, { limit, size: pieces }));
+    return false;
+  };
+}
+
+/** Limits what is read of a body after its request has been answered, unless a route still reads it. */
+function lateLimit(
+  request: IncomingMessage,
+  response: ServerResponse,
+  onOver: () => void,
+): (bytes: number) => boolean {
+  let late = 0;
+  return (bytes) => {
+    if (!response.writableFinished || request.listenerCount('data') > 0) return true;
+    late += bytes;
+    if (late <= lateBodyBytes) return true;
+    // The connection is closed when the client has had time to read the answer.
+    onOver();
     return false;
   };
 }

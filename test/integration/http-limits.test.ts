@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
@@ -66,6 +68,20 @@ describe('[LIMITS] HTTP', function () {
       client.post(path, 900_000, 'a'.repeat(100_000));
       await until(() => client.received.startsWith(`HTTP/1.1 ${status} `), `${path} is answered`);
       await until(() => client.ended || client.closed, `${path} is closed`);
+    }
+  });
+
+  it('reads little of a large body after the answer, and lets the client read the answer', async () => {
+    await start();
+    for (const path of ['/api/publish', '/nothing', '/admin/emergency-mode']) {
+      const accepted = once(embedded!.service.http, 'connection') as Promise<[Socket]>;
+      const client = open();
+      const [socket] = await accepted;
+      client.post(path, 20_000_000, 'a'.repeat(100));
+      await until(() => client.received.startsWith('HTTP/1.1 4'), `${path} is answered`);
+      client.write('a'.repeat(19_000_000));
+      await until(() => client.ended || client.closed, `${path} is closed`);
+      assert.ok(socket.bytesRead < 1_000_000, `${path}: ${socket.bytesRead} bytes were read`);
     }
   });
 

@@ -5,9 +5,11 @@ import { RequestTurns } from '../../../server/http/request-turns.js';
 class Turns {
   private at = 0;
   private next: (() => void)[] = [];
+  isPressed = false;
   readonly done: string[] = [];
   readonly requests = new RequestTurns({
     clock: { now: () => this.at, setImmediate: (run) => this.next.push(run) as unknown as object },
+    isPressed: () => this.isPressed,
   });
 
   arrives(caller: string, name: string, ms = 0): boolean {
@@ -48,6 +50,16 @@ describe('[LIMITS] requests that arrive at once', () => {
     for (const name of ['1', '2', '3', '4', '5']) turns.arrives('ann', name, 3);
     assert.deepEqual(turns.done, ['1', '2']);
     assert.deepEqual(turns.turn(), ['3', '4']);
+    assert.deepEqual(turns.turn(), ['5']);
+  });
+
+  it('leave turns short while new connections come', () => {
+    const turns = new Turns();
+    turns.isPressed = true;
+    for (let n = 1; n <= 5; n++) turns.arrives('ann', `${n}`);
+    assert.deepEqual(turns.done, ['1', '2']);
+    assert.deepEqual(turns.turn(), ['3', '4']);
+    turns.isPressed = false;
     assert.deepEqual(turns.turn(), ['5']);
   });
 
