@@ -1,7 +1,12 @@
 import type { Clock } from '../../primitives/clock.js';
 
-/** While connections keep coming, one of those that wait is begun after this time, in milliseconds. */
-const shareMs = 4;
+/**
+ * While connections keep coming, those that wait get half of the time: after one is begun and read, others are only accepted for as long as that took, or for
+ * this long, in milliseconds.
+ */
+const longestPauseMs = 8;
+/** If more wait, one is begun in each turn. */
+const waitingLimit = 2000;
 /** Connections begun in a turn in which none came. */
 const begunPerTurn = 4;
 /** If more of one caller wait, the newest is begun first: the older ones have often been given up. */
@@ -25,7 +30,9 @@ export class ConnectionTurns {
   /** A connection came in this turn; in the turn before. */
   private hasCome = false;
   private hadCome = false;
-  private begunAt = -Infinity;
+  /** When the last one was begun, while it has not been read yet: that happens in the next turn. */
+  private begunAt: number | undefined;
+  private resumeAt = -Infinity;
 
   constructor(private readonly dependencies: ConnectionTurnsDependencies) {}
 
@@ -58,8 +65,11 @@ export class ConnectionTurns {
   private readonly next = (): void => {
     this.isBegun = false;
     const now = this.dependencies.clock.now();
+    if (this.begunAt !== undefined) this.resumeAt = now + Math.min(now - this.begunAt, longestPauseMs);
+    this.begunAt = undefined;
     if (this.hasCome || this.size > 0) this.schedule();
-    const places = !this.hasCome ? begunPerTurn : now - this.begunAt >= shareMs ? 1 : 0;
+    const isDue = this.size > waitingLimit || now >= this.resumeAt;
+    const places = !this.hasCome ? begunPerTurn : isDue ? 1 : 0;
     this.hadCome = this.hasCome;
     this.hasCome = false;
     for (let begun = 0; begun < places && this.size > 0; begun++) this.beginNext(now);
