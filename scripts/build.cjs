@@ -1,5 +1,5 @@
-// Compiles shared/, server/, client/, bench/ and test/ into dist/, bundles the client library, copies the files that the compiler does not copy
-// (Lua scripts, pages), and deletes compiled files whose source is gone, so that no package contains them.
+// Compiles shared/, server/, client/, bench/ and test/ into dist/, bundles the client library and the operator's console, copies the Lua
+// scripts, and deletes compiled files whose source is gone, so that no package contains them.
 //
 //   node scripts/build.cjs               builds
 //   node scripts/build.cjs --if-needed   builds only if a source has changed since the last build
@@ -10,8 +10,10 @@ const { join, relative } = require('node:path');
 
 const root = join(__dirname, '..');
 const dist = join(root, 'dist');
-const sourceFolders = ['shared', 'server', 'client', 'admin', 'bench', 'test', 'examples'];
-const assets = ['server/storage/redis/lua', 'admin/public'];
+const sourceFolders = ['shared', 'server', 'client', 'bench', 'test', 'examples'];
+const assets = ['server/storage/redis/lua'];
+/** What is bundled, each with its script. An image of the service has no client. */
+const bundles = { 'client/index.ts': 'client-bundles.cjs', 'admin/index.html': 'admin-bundle.cjs' };
 const recordFile = join(dist, '.built');
 
 const filesBelow = (folder) =>
@@ -28,7 +30,7 @@ const filesBelow = (folder) =>
 function fingerprint() {
   const hash = createHash('sha256');
   const files = [
-    ...sourceFolders.flatMap((folder) => filesBelow(join(root, folder))),
+    ...[...sourceFolders, 'admin', 'scripts'].flatMap((folder) => filesBelow(join(root, folder))),
     join(root, 'tsconfig.json'),
     join(root, 'package-lock.json'),
   ];
@@ -69,12 +71,10 @@ if (!process.argv.includes('--if-needed') || !isBuilt(current)) {
   for (const asset of assets)
     if (existsSync(join(root, asset))) cpSync(join(root, asset), join(dist, asset), { recursive: true });
   removeOutputsWithoutSource();
-  // An image of the service has no client.
-  if (existsSync(join(root, 'client', 'index.ts'))) {
-    const bundles = spawnSync(process.execPath, [join(__dirname, 'client-bundles.cjs')], {
-      stdio: ['ignore', 2, 2],
-    });
-    if (bundles.status !== 0) process.exit(bundles.status ?? 1);
+  for (const [source, script] of Object.entries(bundles)) {
+    if (!existsSync(join(root, source))) continue;
+    const bundle = spawnSync(process.execPath, [join(__dirname, script)], { stdio: ['ignore', 2, 2] });
+    if (bundle.status !== 0) process.exit(bundle.status ?? 1);
   }
   writeFileSync(recordFile, current);
 }

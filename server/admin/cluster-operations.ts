@@ -21,6 +21,8 @@ export function operation<Asked, Answer>(name: string): Operation<Asked, Answer>
 interface Gathered<Answer> {
   readonly answers: readonly { readonly replica: string; readonly answer: Answer }[];
   readonly unresponsive: readonly string[];
+  /** Those of the unresponsive ones that have answered, but do not know the operation: they run an older version. */
+  readonly outdated: readonly string[];
 }
 
 /** The items an answer holds, of possibly more. */
@@ -68,10 +70,12 @@ export class ClusterOperations {
 function gathered<Answer>(all: readonly ReplicaAnswer<Answer>[]): Gathered<Answer> {
   const answers: { replica: string; answer: Answer }[] = [];
   const unresponsive: string[] = [];
+  const outdated: string[] = [];
   for (const { replica: id, result, error } of all) {
     const replica = replicaName(id);
     if (error === undefined) answers.push({ replica, answer: result as Answer });
     else unresponsive.push(replica);
+    if (error?.code === 'not_found') outdated.push(replica);
   }
-  return { answers, unresponsive };
+  return { answers, unresponsive, outdated };
 }

@@ -39,6 +39,9 @@ export const truncatedAnswer = z.boolean().describe('There are further items.');
 /** The reason of an operator; stored with the change and in the audit log. */
 export const reasonField = z.string().max(500).optional();
 
+/** A body that has nothing but a reason; it may be left out. */
+export const reasonBody = z.strictObject({ reason: reasonField });
+
 /** Replicas that did not answer in time; their data is missing from the answer. */
 export const unresponsiveField = z.array(z.string()).describe('Replicas that did not answer in time.');
 

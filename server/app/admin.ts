@@ -15,7 +15,9 @@ import { inboxRoutes } from '../admin/inboxes/inbox-routes.js';
 import { NotificationOperations } from '../admin/notifications/notification-operations.js';
 import { notificationRoutes } from '../admin/notifications/notification-routes.js';
 import { ReplicaOperations } from '../admin/replicas/replica-operations.js';
+import { overviewRoutes } from '../admin/overview/overview-routes.js';
 import { replicaRoutes } from '../admin/replicas/replica-routes.js';
+import { searchRoutes } from '../admin/search/search-routes.js';
 import { sessionRoutes } from '../admin/sessions/session-routes.js';
 import { tokenRoutes } from '../admin/tokens/token-routes.js';
 import { TopicOperations } from '../admin/topics/topic-operations.js';
@@ -25,12 +27,16 @@ import { traceRoutes } from '../admin/traces/trace-routes.js';
 import { publicSettings } from '../config/describe.js';
 import type { ReplicaDrain } from '../gateway/drain/replica-drain.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
+import type { Overview } from '../admin/overview/overview.js';
+import type { Phase } from '../protocol/phase.js';
+import { assembleOverview } from './admin-overview.js';
 import type { Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
 type AdminParts = Foundation &
   Messaging & {
     readonly responses: BoundedResponses;
+    readonly phase: () => Phase;
     readonly isStopping: () => boolean;
     readonly drain: Pick<ReplicaDrain, 'clientCount'>;
     readonly onDrainRequested: () => void;
@@ -52,9 +58,10 @@ export function assembleAdmin(parts: AdminParts): Admin {
     { size: settings.admin.auditSize },
   );
   storage.onUp(() => void audit.store());
+  const { overview, close } = assembleOverview(parts);
   const router = adminRouter(
     {
-      routes: adminRoutes(parts, audit),
+      routes: adminRoutes(parts, audit, overview),
       authenticate: tokens.authenticate,
       addressOf: parts.addresses.of,
       audit,
@@ -68,7 +75,13 @@ export function assembleAdmin(parts: AdminParts): Admin {
       answerLimitMs: settings.admin.callTimeoutMs + settings.redis.commandTimeoutMs + 1000,
     },
   );
-  return { router, close: () => audit.close() };
+  return {
+    router,
+    close: () => {
+      close();
+      return audit.close();
+    },
+  };
 }
 
 function serveOperations(parts: AdminParts): void {
@@ -116,7 +129,7 @@ function serveOperations(parts: AdminParts): void {
   });
 }
 
-function adminRoutes(parts: AdminParts, audit: AuditLog): readonly AdminRoute[] {
+function adminRoutes(parts: AdminParts, audit: AuditLog, overview: Overview): readonly AdminRoute[] {
   const { settings, storage, logger, control, supervision, tracing, tokens, replicaId } = parts;
   const { cluster, state } = control;
   const now = Date.now;
@@ -133,11 +146,13 @@ function adminRoutes(parts: AdminParts, audit: AuditLog): readonly AdminRoute[] 
       },
       pages,
     ),
+    ...overviewRoutes({ overview, replicaId, version }),
+    ...searchRoutes({ cluster }),
     ...replicaRoutes({ cluster }),
     ...controlRoutes({ control: state, logFilter: () => logger.directives, now }),
     ...notificationRoutes({ cluster, now }),
     ...connectionRoutes({ cluster }, pages),
-    ...topicRoutes({ cluster, broker: storage.broker, control: state }, pages),
+    ...topicRoutes({ cluster, broker: storage.broker, control: state, presence: parts.presence }, pages),
     ...inboxRoutes({ broker: storage.broker }),
     ...actorRoutes({ cluster, alerts: supervision.alerts }, pages),
     ...traceRoutes({ cluster, rules: tracing.rules, now }, pages),

@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import type { Express, Router } from 'express';
 import { version } from '../../shared/version.js';
 import { adminRoles, hasRole } from '../admin/admin-route.js';
+import { serveConsole } from '../admin/console/console-files.js';
 import { apiRouter } from '../http/api.js';
 import { countPieces, takeNothingMore } from '../gateway/engine-internals/request-parser.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
@@ -83,6 +84,8 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
       { bodyLimitBytes },
     ),
   );
+  // Not limited in rate: it costs no more than /health, and operators have to get in while others are too many.
+  serveConsole(app);
   const { adminRequests } = settings.limits;
   app.use(
     '/admin',

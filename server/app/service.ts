@@ -74,6 +74,7 @@ export class Service {
     const admin = assembleAdmin({
       ...parts,
       responses,
+      phase,
       drain: gateway.drain,
       isStopping: () => this.lifeCycle.isEnding,
       onDrainRequested: options.onDrainRequested ?? (() => void this.close({ drain: true })),

@@ -82,8 +82,12 @@ function drainOf(sources: HealthSources): object {
   return step === 'none' ? {} : { drain: { moved, forced, remaining } };
 }
 
-/** What clients meet, in plain words. Nothing: the replica is well. */
-function problemsOf({ redis, control, phase }: HealthSources): string[] {
+/** What clients meet, in plain words. Nothing: the replica is well. The console says the same. */
+export function problemsOf({
+  redis,
+  control,
+  phase,
+}: Pick<HealthSources, 'redis' | 'control' | 'phase'>): string[] {
   const { state, outage, memory, writes } = redis();
   const { mode, accepts_connections: acceptsConnections, presence } = control();
   const problems: (string | false)[] = [

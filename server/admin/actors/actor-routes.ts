@@ -5,7 +5,14 @@ import { nameField } from '../../protocol/name.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { listRequest, mergePages } from '../list-page.js';
-import { cursorAnswer, cursorField, limitField, truncatedAnswer, unresponsiveField } from '../schemas.js';
+import {
+  cursorAnswer,
+  cursorField,
+  limitField,
+  reasonBody,
+  truncatedAnswer,
+  unresponsiveField,
+} from '../schemas.js';
 import { actorOrder, listActors, restartActor } from './actor-operations.js';
 
 interface ActorRouteDependencies {
@@ -78,6 +85,7 @@ export function actorRoutes(
       role: 'operator',
       summary: 'Restart a failed actor on all replicas; its earlier failures no longer count.',
       params: z.object({ id: nameField(500).describe('Encoded: topic%3Anews.') }),
+      body: reasonBody,
       answer: z.object({
         restarted: z.array(z.string()).describe('Replicas on which it had failed and was restarted.'),
         silent_replicas: unresponsiveField,

@@ -6,6 +6,8 @@ import { adminRoute, type AdminRoute } from '../admin-route.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import { withinBytes } from '../list-page.js';
 import { openApiDocument } from '../openapi.js';
+import { userIdField } from '../../protocol/request-fields.js';
+import { searchAudit } from '../audit/audit-search.js';
 import { limitField, unresponsiveField } from '../schemas.js';
 import { replicaMetrics } from './replica-metrics.js';
 
@@ -76,6 +78,16 @@ export function clusterRoutes(
           .string()
           .regex(/^\d+-\d+(?:-r)?$/, 'must be the id of a record')
           .optional(),
+        user: userIdField.optional().describe('Only requests of this operator.'),
+        action: z
+          .string()
+          .max(500)
+          .optional()
+          .describe('Only those whose method and path contain this text, for example purge or /topics/news.'),
+        result: z
+          .enum(['ok', 'refused'])
+          .optional()
+          .describe('Only changes that were made, or only refused ones.'),
       }),
       answer: z.object({
         records: z.array(
@@ -96,11 +108,11 @@ export function clusterRoutes(
           .nullable()
           .describe('Continues the list with older records; null: there may be none.'),
       }),
-      run: async ({ query: { limit, before } }) => {
-        const latest = await audit.latest(limit, before);
-        const records = withinBytes(latest, answerBytes, (record) => record);
-        const isLast = records.length === latest.length && latest.length < limit;
-        return { records, before: isLast ? null : (records[records.length - 1]?.id ?? null) };
+      run: async ({ query: { limit, before, ...wanted } }) => {
+        const found = await searchAudit(audit, { limit, before, ...wanted });
+        const records = withinBytes(found.records, answerBytes, (record) => record);
+        const last = records[records.length - 1]?.id ?? null;
+        return { records, before: records.length < found.records.length ? last : found.before };
       },
     }),
     adminRoute({

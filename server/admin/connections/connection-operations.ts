@@ -58,7 +58,12 @@ export const countUsers = operation<null, Readonly<Record<string, number>>>('use
 /** Users in the answer to a replica of version 0.1. */
 const countedUsersLimit = 10_000;
 
-export const listUsers = operation<ListRequest, Found<UserInfo>>('list_users');
+/** Selects users. Replicas of version 0.2.0 do not know the prefix. */
+interface UserQuery extends ListRequest {
+  readonly prefix?: string | undefined;
+}
+
+export const listUsers = operation<UserQuery, Found<UserInfo>>('list_users');
 
 interface LiveConnection extends Connection {
   readonly outbox: { readonly waitingBytes: number };
@@ -95,10 +100,11 @@ export class ConnectionOperations {
     return listPage(this.matching(query), query, order, (connection) => this.describe(connection));
   }
 
-  private listUsers(request: ListRequest): Found<UserInfo> {
+  private listUsers({ prefix = '', ...request }: UserQuery): Found<UserInfo> {
     const counts = new Map<string, number>();
     for (const { identity } of this.dependencies.connections())
-      counts.set(identity.userId, (counts.get(identity.userId) ?? 0) + 1);
+      if (identity.userId.startsWith(prefix))
+        counts.set(identity.userId, (counts.get(identity.userId) ?? 0) + 1);
     const order = {
       keyOf: ([userId]: [string, number]) => userId,
       rank: ([, one]: [string, number], [, other]: [string, number]) => other - one,

@@ -141,7 +141,11 @@ export function connectionRoutes(
       path: '/users',
       role: 'viewer',
       summary: 'Users who are connected, those with the most connections first.',
-      query: z.strictObject({ limit: limitField(100, 10_000), cursor: cursorField }),
+      query: z.strictObject({
+        prefix: z.string().optional(),
+        limit: limitField(100, 10_000),
+        cursor: cursorField,
+      }),
       answer: z.object({
         users: z.array(
           z.object({ user_id: z.string(), connections: z.int(), replicas: z.array(z.string()) }),
@@ -157,7 +161,7 @@ export function connectionRoutes(
       }),
       run: async ({ query }) => {
         const page = listRequest(query, answerBytes);
-        const { answers, unresponsive } = await cluster.ask(listUsers, page);
+        const { answers, unresponsive } = await cluster.ask(listUsers, { prefix: query.prefix, ...page });
         const found = answers.map(({ replica, answer: { items, ...rest } }) => ({
           ...rest,
           items: items.map((item) => ({ ...item, replicas: [replica] })),

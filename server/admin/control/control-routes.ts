@@ -3,7 +3,7 @@ import { isLogFilter, logFilterRule } from '../../logging/log-filter.js';
 import { readTopicName } from '../../../shared/topic-name.js';
 import { modes, type ControlState } from '../../control/control-state.js';
 import { adminRoute, type AdminCaller, type AdminRoute } from '../admin-route.js';
-import { reasonField, switchedBy, topicParam } from '../schemas.js';
+import { reasonBody, reasonField, switchedBy, topicParam } from '../schemas.js';
 
 interface ControlRouteDependencies {
   readonly control: ControlState;
@@ -21,7 +21,7 @@ const controlSchema = z.object({
   switched: z.record(z.string(), z.object({ by: z.string(), at: z.number(), reason: z.string().optional() })),
 });
 
-const onlyReason = z.strictObject({ reason: reasonField });
+const onlyReason = reasonBody;
 const rate = z.int().min(0).max(1_000_000);
 
 /**
@@ -138,9 +138,10 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
       path: '/config/rate-limits',
       role: 'operator',
       summary: 'Return to the rate limits of the settings.',
+      body: onlyReason,
       answer: controlSchema.shape.rate_limits,
-      run: async ({ caller }) => {
-        await control.resetRates(switchedBy(caller, now(), undefined));
+      run: async ({ body, caller }) => {
+        await control.resetRates(switchedBy(caller, now(), body.reason));
         return control.snapshot().rate_limits;
       },
     }),
@@ -173,9 +174,10 @@ export function controlRoutes({ control, logFilter, now }: ControlRouteDependenc
       path: '/config/log',
       role: 'operator',
       summary: 'Return to the log filter of the settings.',
+      body: onlyReason,
       answer: z.object({ filter: z.string() }),
-      run: async ({ caller }) => {
-        await control.setLogFilter(undefined, switchedBy(caller, now(), undefined));
+      run: async ({ body, caller }) => {
+        await control.setLogFilter(undefined, switchedBy(caller, now(), body.reason));
         return { filter: logFilter() };
       },
     }),

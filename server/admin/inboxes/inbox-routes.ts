@@ -5,7 +5,7 @@ import { directEntry, entryToMessage, senderOf } from '../../log/entry.js';
 import { epochAt } from '../../log/lineage.js';
 import { userIdField } from '../../protocol/request-fields.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, positionSchema, userParam } from '../schemas.js';
+import { limitField, positionSchema, reasonBody, userParam } from '../schemas.js';
 
 interface InboxRouteDependencies {
   readonly broker: Broker;
@@ -56,6 +56,7 @@ export function inboxRoutes({ broker }: InboxRouteDependencies): readonly AdminR
       query: z.strictObject({
         sender: userIdField.optional().describe('Only the messages of this user.'),
       }),
+      body: reasonBody,
       answer: z.object({ user_id: z.string(), removed: z.int() }),
       run: async ({ params, query }) => {
         const inbox = inboxOf(params.id);

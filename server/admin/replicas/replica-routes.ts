@@ -4,7 +4,7 @@ import { nameField } from '../../protocol/name.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import type { ClusterOperations } from '../cluster-operations.js';
 import { replicaMetrics } from '../cluster/replica-metrics.js';
-import { unresponsiveField } from '../schemas.js';
+import { reasonBody, unresponsiveField } from '../schemas.js';
 import { drainReplica } from './replica-operations.js';
 
 interface ReplicaRouteDependencies {
@@ -56,6 +56,7 @@ export function replicaRoutes({ cluster }: ReplicaRouteDependencies): readonly A
       summary:
         'Takes a replica out of service, as SIGTERM does: it refuses new clients, moves its clients to other replicas, and ends.',
       params: z.object({ id: nameField(200).describe('replica_id, as GET /admin/replicas lists it.') }),
+      body: reasonBody,
       answer: z.object({
         replica_id: z.string(),
         already_draining: z.boolean(),

@@ -12,7 +12,7 @@ import { SessionRestore } from '../../sessions/backup/session-restore.js';
 import type { KeptSession, SessionStore } from '../../sessions/session-store.js';
 import type { Log } from '../../logging/log.js';
 import { adminRoute, adminStream, type AdminRoute } from '../admin-route.js';
-import { limitField, positionSchema } from '../schemas.js';
+import { limitField, positionSchema, reasonBody } from '../schemas.js';
 
 interface SessionRouteDependencies {
   readonly store: SessionStore;
@@ -196,6 +196,7 @@ export function sessionRoutes(
       summary:
         'Delete a session: it can no longer be resumed. While its client is connected it is written again.',
       params: sessionParam,
+      body: reasonBody,
       answer: z.object({ deleted: z.string() }),
       run: async ({ params }) => {
         if (!(await store.delete(params.id))) throw noSession(params.id);

@@ -5,6 +5,7 @@ import type { ClusterOperations } from '../cluster-operations.js';
 import type { Broker } from '../../log/broker.js';
 import { entryToMessage } from '../../log/entry.js';
 import { epochAt } from '../../log/lineage.js';
+import type { PresenceReader } from '../../presence/presence-reader.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { listRequest, mergePages } from '../list-page.js';
 import {
@@ -12,6 +13,7 @@ import {
   cursorField,
   limitField,
   positionSchema,
+  reasonBody,
   topicParam,
   truncatedAnswer,
   unresponsiveField,
@@ -19,6 +21,7 @@ import {
 import { listTopics } from './topic-operations.js';
 
 interface TopicRouteDependencies {
+  readonly presence: PresenceReader;
   readonly cluster: ClusterOperations;
   readonly broker: Broker;
   readonly control: ControlState;
@@ -26,7 +29,7 @@ interface TopicRouteDependencies {
 
 /** Topics: the replicas on which they are active, the content of their logs, and emptying a log. */
 export function topicRoutes(
-  { cluster, broker, control }: TopicRouteDependencies,
+  { cluster, broker, control, presence }: TopicRouteDependencies,
   { answerBytes }: { readonly answerBytes: number },
 ): readonly AdminRoute[] {
   return [
@@ -124,6 +127,12 @@ export function topicRoutes(
           .min(1)
           .optional()
           .describe('Only messages with a smaller sequence: `before` of the answer before.'),
+        until: z.coerce
+          .number()
+          .int()
+          .min(0)
+          .optional()
+          .describe('Only messages of this time or before, in milliseconds since 1970. `before` wins.'),
       }),
       answer: z.object({
         position: positionSchema,
@@ -132,7 +141,10 @@ export function topicRoutes(
       }),
       run: async ({ params, query }) => {
         const topic = readTopicName(params.topic, 'topic');
-        const { end, entries } = await broker.readLast(topic, query.limit, answerBytes, query.before);
+        const { limit, until } = query;
+        const before =
+          query.before ?? (until === undefined ? undefined : await sequenceAfter(broker, topic, until));
+        const { end, entries } = await broker.readLast(topic, limit, answerBytes, before);
         const messages = entries.map(({ entry, sequence }) => ({
           ...entryToMessage(entry, sequence, epochAt(end, sequence), 'base64'),
         }));
@@ -145,11 +157,38 @@ export function topicRoutes(
       },
     }),
     adminRoute({
+      method: 'get',
+      path: '/topics/:topic/presence',
+      role: 'viewer',
+      summary: 'The users subscribed to a topic, on all replicas, page by page.',
+      params: topicParam,
+      query: z.strictObject({
+        limit: limitField(100, 1000),
+        cursor: z
+          .string()
+          .regex(/^\d{1,20}$/, 'must be the cursor of an earlier answer')
+          .optional(),
+      }),
+      answer: z.object({
+        users: z.array(z.object({ user_id: z.string(), connections: z.int() })),
+        count: z.int().describe('Number of all users, also those of other pages.'),
+        partial: z.boolean().describe('Not all replicas could be read.'),
+        cursor: z.string().nullable().describe('Cursor of the next page; null after the last page.'),
+      }),
+      run: async ({ params, query: { limit, cursor } }) => {
+        const topic = readTopicName(params.topic, 'topic');
+        const page = { limit, bytes: answerBytes, ...(cursor !== undefined && { cursor }) };
+        const { users, count, partial = false, next } = await presence.of(topic, page);
+        return { users, count, partial, cursor: next?.cursor ?? null };
+      },
+    }),
+    adminRoute({
       method: 'delete',
       path: '/topics/:topic/history',
       role: 'admin',
       summary: 'Empty the log of a topic. Sequence numbers continue.',
       params: topicParam,
+      body: reasonBody,
       answer: z.object({ topic: z.string(), removed: z.int() }),
       run: async ({ params }) => {
         const topic = readTopicName(params.topic, 'topic');
@@ -157,6 +196,30 @@ export function topicRoutes(
       },
     }),
   ];
+}
+
+/**
+ * The smallest sequence behind all messages of a time and before, found by halving: a log of a million messages takes
+ * twenty reads of one message each.
+ */
+async function sequenceAfter(
+  broker: Pick<Broker, 'ends' | 'readLast'>,
+  topic: string,
+  until: number,
+): Promise<number> {
+  const [end] = await broker.ends([topic]);
+  let low = end!.firstSequence;
+  let high = end!.sequence + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const { entries } = await broker.readLast(topic, 1, 1, middle + 1);
+    const found = entries.at(-1);
+    if (found === undefined || entryToMessage(found.entry, found.sequence, '', 'base64').timestamp <= until)
+      low = middle + 1;
+    else high = middle;
+  }
+  // `before` is at least 1.
+  return Math.max(1, low);
 }
 
 /** A topic on one or several replicas. */

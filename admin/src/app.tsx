@@ -1,0 +1,106 @@
+import { useEffect } from 'preact/hooks';
+import { call } from './api.js';
+import { followKeys } from './keys.js';
+import { overview } from './live.js';
+import { Confirmation } from './parts/action.js';
+import { place } from './router.js';
+import { Actors } from './screens/actors.js';
+import { Audit } from './screens/audit.js';
+import { ConnectionScreen, Connections } from './screens/connections.js';
+import { MessageScreen, Messages } from './screens/messages.js';
+import { Overview } from './screens/overview.js';
+import { SearchResults } from './screens/search.js';
+import { SessionScreen, Sessions } from './screens/sessions.js';
+import { Settings } from './screens/settings.js';
+import { SignIn } from './screens/sign-in.js';
+import { TopicScreen, Topics } from './screens/topics.js';
+import { UserScreen, Users } from './screens/users.js';
+import { me, signedOutBy, token, type Me } from './session.js';
+import { Shell } from './shell.js';
+
+/** Titles of the screens, by their place in the address. */
+const titles: Readonly<Record<string, string>> = {
+  '': 'Overview',
+  topics: 'Topics',
+  topic: 'Topic',
+  users: 'Users',
+  user: 'User',
+  connections: 'Connections',
+  connection: 'Connection',
+  messages: 'Messages',
+  message: 'Message',
+  actors: 'Actors',
+  sessions: 'Sessions',
+  session: 'Session',
+  audit: 'Audit log',
+  settings: 'Settings',
+  search: 'Search',
+};
+
+function Screen() {
+  const { screen, name, query } = place.value;
+  switch (screen) {
+    case '':
+      return <Overview />;
+    case 'topics':
+      return <Topics />;
+    case 'topic':
+      return <TopicScreen key={name} topic={name} />;
+    case 'users':
+      return <Users />;
+    case 'user':
+      return <UserScreen key={name} user={name} />;
+    case 'connections':
+      return <Connections key={query.toString()} query={query} />;
+    case 'connection':
+      return <ConnectionScreen key={name} id={name} />;
+    case 'messages':
+      return <Messages key={query.toString()} query={query} />;
+    case 'message':
+      return <MessageScreen key={name} id={name} />;
+    case 'actors':
+      return <Actors />;
+    case 'sessions':
+      return <Sessions key={query.toString()} query={query} />;
+    case 'session':
+      return <SessionScreen key={name} id={name} />;
+    case 'audit':
+      return <Audit />;
+    case 'settings':
+      return <Settings />;
+    case 'search':
+      return <SearchResults key={name} text={name} />;
+    default:
+      return <p class="note">There is no screen of this name.</p>;
+  }
+}
+
+export function App() {
+  const isIn = token.value !== '';
+  const { screen, name } = place.value;
+  const state = overview.value?.verdict.state ?? 'ok';
+  const title = isIn
+    ? `${titles[screen] ?? 'Console'}${name === '' ? '' : ` ${name.slice(0, 60)}`}`
+    : 'Sign in';
+  useEffect(() => {
+    document.title = `${state === 'ok' ? '' : state === 'critical' ? '■ ' : '▲ '}${title} · realtime-communication`;
+  }, [title, state]);
+  useEffect(() => followKeys(), []);
+  useEffect(() => {
+    // After a reload the token is there, but not who it is.
+    if (isIn && me.peek() === undefined)
+      call<Me>('GET', '/me').then(
+        (who) => (me.value = who),
+        ({ code, message }: { code: string; message: string }) => {
+          if (code === 'forbidden') signedOutBy.value = message;
+        },
+      );
+  }, [isIn]);
+  if (!isIn) return <SignIn />;
+  return (
+    <Shell>
+      <Screen />
+      <Confirmation />
+    </Shell>
+  );
+}

@@ -1,0 +1,147 @@
+import { useState } from 'preact/hooks';
+import { call, pathOf, withQuery } from '../api.js';
+import { number, plural } from '../format.js';
+import { Act, type Action } from '../parts/action.js';
+import { Choice, Filter, List } from '../parts/list.js';
+import { Payloads, type StoredMessage } from '../parts/payloads.js';
+import { Id } from '../parts/text.js';
+import { linkTo } from '../router.js';
+import { may } from '../session.js';
+import { connectionColumns, disconnected, type ConnectionsAnswer } from './connections.js';
+import { byCursor, missing, traceAction, type Cursor } from './topics.js';
+
+interface UsersAnswer extends Cursor {
+  readonly users: readonly {
+    readonly user_id: string;
+    readonly connections: number;
+    readonly replicas: readonly string[];
+  }[];
+  readonly total: number;
+}
+
+export function Users() {
+  const [prefix, setPrefix] = useState('');
+  const [order, setOrder] = useState('connections');
+  return (
+    <>
+      <div class="head">
+        <h1>Users</h1>
+        <Filter label="Begins with" value={prefix} set={setPrefix} />
+        <Choice
+          label="Sorted by"
+          value={order}
+          set={setOrder}
+          of={{ connections: 'connections (first 50)', name: 'name (all, in pages)' }}
+        />
+      </div>
+      <List
+        title="Connected users"
+        path="/users"
+        fields={{ prefix: prefix || undefined, cursor: order === 'name' ? '' : undefined }}
+        rows={(answer: UsersAnswer) => answer.users}
+        next={byCursor}
+        keyOf={({ user_id: id }) => id}
+        aside={({ total, silent_replicas: silent }) => (
+          <>
+            {plural(total, 'user')} {missing(silent)}
+          </>
+        )}
+        empty="No user is connected that fits. One who is offline can be opened by name, with the search."
+        columns={[
+          { head: 'User', cell: ({ user_id: id }) => <Id of={id} href={linkTo('user', id)} /> },
+          { head: 'Connections', isNumber: true, cell: ({ connections }) => number(connections) },
+          { head: 'Replicas', cell: ({ replicas }) => replicas.join(', ') },
+        ]}
+      />
+    </>
+  );
+}
+
+interface InboxAnswer {
+  readonly messages: readonly StoredMessage[];
+  readonly next: number | null;
+}
+
+export function UserScreen({ user }: { user: string }) {
+  const path = pathOf`/users/${user}`;
+  const touched = async () => {
+    const { total, connections } = await call<ConnectionsAnswer>('GET', withQuery(path, { limit: '1000' }));
+    const replicas = new Set(connections.map(({ replica_id: id }) => id)).size;
+    return `${plural(total, 'connection')} of ${user} on ${plural(replicas, 'replica')}`;
+  };
+  const disconnect: Action = {
+    title: 'Disconnect',
+    method: 'POST',
+    path: `${path}/disconnect`,
+    effect: async () =>
+      `Disconnect ${await touched()}. The user may reconnect; to prevent that, revoke the tokens.`,
+    done: disconnected,
+  };
+  const revoke: Action = {
+    title: 'Revoke tokens',
+    method: 'POST',
+    path: `${path}/revoke-tokens`,
+    role: 'admin',
+    word: 'revoke',
+    effect: async () =>
+      `All tokens that ${user} was issued up to now are revoked, and ${await touched()} are closed.`,
+    done: () => 'The tokens are revoked.',
+  };
+  const empty: Action = {
+    title: 'Empty the inbox',
+    method: 'DELETE',
+    path: `${path}/inbox`,
+    role: 'admin',
+    word: 'empty',
+    effect: async () => {
+      const { messages, next } = await call<InboxAnswer>('GET', withQuery(`${path}/inbox`, { limit: '100' }));
+      return `${next === null ? '' : 'More than '}${plural(messages.length, 'direct message')} that ${user} has not acknowledged are deleted.`;
+    },
+    done: ({ removed }: { removed: number }) => `${plural(removed, 'message')} deleted.`,
+  };
+  return (
+    <>
+      <div class="head">
+        <h1>
+          User <Id of={user} />
+        </h1>
+        <div class="actions">
+          <Act action={disconnect} />
+          <Act action={traceAction({ user })} />
+          <Act action={empty} />
+          <Act action={revoke} />
+        </div>
+      </div>
+      <List
+        title="Connections"
+        path={path}
+        fields={{ cursor: '' }}
+        rows={(answer: ConnectionsAnswer) => answer.connections}
+        next={byCursor}
+        keyOf={({ connection_id: id }) => id}
+        empty="The user is not connected."
+        aside={({ total, silent_replicas: silent }) => (
+          <>
+            {plural(total, 'connection')} {missing(silent)}
+          </>
+        )}
+        columns={connectionColumns}
+        everyMs={2000}
+      />
+      {may('operator') && (
+        <Payloads
+          title="Inbox, the oldest first"
+          path={`${path}/inbox`}
+          rows={(answer: InboxAnswer) => answer.messages}
+          next={({ next }: InboxAnswer) => (next === null ? undefined : (['after', String(next)] as const))}
+          empty="No direct message waits for this user."
+        />
+      )}
+      <p>
+        <a href={linkTo('sessions', undefined, { user })}>Stored sessions of this user</a> ·{' '}
+        <a href={linkTo('messages', undefined, { user })}>Traced messages from or to this user</a> ·{' '}
+        <a href={linkTo('messages', undefined, { user, failed: 'true' })}>those that were refused</a>
+      </p>
+    </>
+  );
+}

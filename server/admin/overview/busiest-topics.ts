@@ -1,0 +1,105 @@
+import type { Position } from '../../../shared/position.js';
+
+interface ActiveTopicInfo {
+  readonly name: string;
+  readonly subscribers: number;
+  readonly behind: number;
+  readonly position: Position;
+}
+
+/** A topic on one replica, with its rate. */
+export interface BusyTopic {
+  readonly topic: string;
+  readonly subscribers: number;
+  readonly behind: number;
+  /** Null: there are no two looks to compare yet. */
+  readonly messages_per_sec: number | null;
+}
+
+interface BusiestTopicsDependencies {
+  readonly activeTopics: () => Iterable<ActiveTopicInfo>;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+}
+
+const shown = 20;
+/** Positions are remembered of this many topics: a replica with more compares those that were active longest. */
+const comparedTopics = 100_000;
+/** Looks that are further apart are not compared: nobody was watching. */
+const longestLookMs = 60_000;
+/** A second console within this time is answered with the same list. */
+const shortestLookMs = 1000;
+
+/**
+ * The topics with the most deliveries, found by comparing positions between two looks: publishing pays nothing for it, and neither does
+ * a replica that nobody looks at.
+ */
+export class BusiestTopics {
+  private before = new Map<string, number>();
+  private lookedAt = -Infinity;
+  private list: readonly BusyTopic[] = [];
+
+  constructor(private readonly dependencies: BusiestTopicsDependencies) {}
+
+  /** Those with the most deliveries per second first, then those with the most subscribers. */
+  look(): readonly BusyTopic[] {
+    const { activeTopics, now } = this.dependencies;
+    const at = now();
+    const sinceMs = at - this.lookedAt;
+    if (sinceMs < shortestLookMs) return this.list;
+    const positions = new Map<string, number>();
+    let busiest: BusyTopic[] = [];
+    for (const { name, subscribers, behind, position } of activeTopics()) {
+      const earlier = sinceMs > longestLookMs ? undefined : this.before.get(name);
+      if (positions.size < comparedTopics) positions.set(name, position.sequence);
+      // A new epoch may have begun with a smaller sequence.
+      const messages = earlier === undefined ? null : Math.max(0, position.sequence - earlier);
+      const perSec = messages === null ? null : Number((messages / (sinceMs / 1000)).toFixed(2));
+      busiest.push({ topic: name, subscribers, behind, messages_per_sec: perSec });
+      if (busiest.length >= 50 * shown) busiest = first(busiest);
+    }
+    this.before = positions;
+    this.lookedAt = at;
+    this.list = first(busiest);
+    return this.list;
+  }
+
+  /** Forgets what was seen when nobody has looked for long; to be called now and then. */
+  forget(): void {
+    if (this.before.size > 0 && this.dependencies.now() - this.lookedAt > longestLookMs)
+      this.before = new Map();
+  }
+}
+
+/** The same topic of several replicas as one: each of them sees all of its messages, and delivers them to its own subscribers. */
+export function mergeBusiest(lists: readonly (readonly BusyTopic[])[]): BusyTopic[] {
+  const byName = new Map<string, BusyTopic>();
+  for (const topic of lists.flat()) {
+    const same = byName.get(topic.topic);
+    if (same === undefined) byName.set(topic.topic, topic);
+    else
+      byName.set(topic.topic, {
+        topic: topic.topic,
+        subscribers: same.subscribers + topic.subscribers,
+        behind: same.behind + topic.behind,
+        messages_per_sec: larger(same.messages_per_sec, topic.messages_per_sec),
+      });
+  }
+  return first([...byName.values()]);
+}
+
+/** Messages per second to all subscribers together. */
+export function deliveriesPerSec({ subscribers, messages_per_sec: messages }: BusyTopic): number | null {
+  return messages === null ? null : Number((messages * subscribers).toFixed(1));
+}
+
+function larger(one: number | null, other: number | null): number | null {
+  return one === null ? other : other === null ? one : Math.max(one, other);
+}
+
+function first(topics: BusyTopic[]): BusyTopic[] {
+  const load = (topic: BusyTopic) => deliveriesPerSec(topic) ?? 0;
+  return topics
+    .sort((one, other) => load(other) - load(one) || other.subscribers - one.subscribers)
+    .slice(0, shown);
+}
