@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'socket.io-client';
+import { emit } from '../support/clients.js';
+import { ConsoleRig, operatorToken, type ConsolePage } from '../support/console-rig.js';
+import { tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
+
+/** Chromium reports each answer that is an error; here the tests ask for them. */
+const expected = /Failed to load resource|WebSocket connection to/;
+
+describe('[CONSOLE] the operator’s console in Chromium, on two replicas', function () {
+  this.timeout(180_000);
+  let rig: ConsoleRig;
+  let one: ConsolePage;
+  let publisher: Socket;
+  const opened: ConsolePage[] = [];
+
+  const open = async (...given: Parameters<ConsoleRig['console']>) => {
+    const page = await rig.console(...given);
+    opened.push(page);
+    return page;
+  };
+
+  before(async () => {
+    rig = await ConsoleRig.start();
+    publisher = await rig.client(rig.a, 'pia', ['news']);
+    await rig.client(rig.b, 'bob', ['news']);
+  });
+  after(() => rig?.stop());
+
+  it('refuses a wrong token and one of a user, and accepts that of an operator', async () => {
+    one = await open(rig.a);
+    const { page } = one;
+    await page.getByLabel('Admin token').fill('not-a-token');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await one.shows(/unauthorized/);
+    await page.getByLabel('Admin token').fill(tokenOf('ann'));
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await one.shows(/for no operator/);
+    await one.signIn(operatorToken('admin'));
+    await one.shows(/^All well: .* on 2 replicas/);
+    await one.shows('live · 2 of 2 replicas answer');
+    assert.equal(page.url(), one.url, 'the token is not in the address');
+    assert.deepEqual(await page.evaluate('[localStorage.length, document.cookie]'), [0, '']);
+  });
+
+  it('has a strict policy, and no inline script or style', async () => {
+    const response = await fetch(one.url, { headers: { accept: 'text/html' } });
+    const policy = response.headers.get('content-security-policy') ?? '';
+    assert.match(policy, /default-src 'none'/);
+    assert.doesNotMatch(policy, /unsafe|https?:|data:|\*/);
+    assert.doesNotMatch(await response.text(), /<script>|<style|style=|\son\w+=/);
+    const asked = await fetch(one.url, { headers: { accept: 'application/json' } });
+    assert.equal(asked.status, 401, 'the API keeps its paths');
+  });
+
+  it('shows a topic as soon as it has a subscriber, without a reload', async () => {
+    await one.go('topics');
+    await one.shows('news');
+    await rig.client(rig.b, 'tom', ['fresh']);
+    await one.page.getByRole('link', { name: 'fresh' }).waitFor({ timeout: 20_000 });
+  });
+
+  it('finds a message by its id, and draws its way over both replicas', async () => {
+    const { id } = await emit(publisher, 'publish', { topic: 'news', payload: { hello: 1 }, trace: true });
+    await one.page.getByRole('searchbox').fill(id!);
+    await one.page.keyboard.press('Enter');
+    await one.page.getByRole('link', { name: id! }).first().click();
+    await one.shows(/^Delivered on 2 replicas/);
+    const lanes = await one.page.locator('.lane').allInnerTexts();
+    assert.deepEqual(lanes.map((lane) => lane.trim()).sort(), ['rt-a', 'rt-b']);
+    assert.ok((await one.page.locator('.lane .stop').count()) >= 5);
+  });
+
+  it('shows hostile names and payloads as text, and a payload of a megabyte piece by piece', async () => {
+    const mark = '\u202e<img src=x onerror="document.title=1">';
+    await rig.client(rig.b, `mal${mark}`, ['hostile']);
+    await emit(publisher, 'publish', { topic: 'hostile', payload: { text: `${mark}\u0007` } });
+    await emit(publisher, 'publish', { topic: 'hostile', payload: `big ${'x'.repeat(900_000)}` });
+    await one.go('users');
+    await one.shows(/mal.*<img src=x/);
+    assert.match(await one.page.locator('main').innerText(), /mal\\u\{202e\}<img src=x onerror/);
+    await one.go('topic/hostile');
+    await one.page
+      .getByRole('button', { name: /^show all/ })
+      .first()
+      .click();
+    await one.page.getByRole('button', { name: /^more: / }).waitFor();
+    const drawn = await one.page.evaluate<number>(`document.querySelector('main pre').textContent.length`);
+    assert.ok(drawn > 5000 && drawn < 20_000, `${drawn} characters are drawn`);
+    assert.equal(await one.page.locator('main img').count(), 0);
+  });
+
+  it('disconnects a connection of the other replica, and leaves the reason in the audit log', async () => {
+    const victim = await rig.client(rig.b, 'victim', ['news', 'fresh']);
+    const left = new Promise((resolve) => victim.once('disconnect', resolve));
+    await one.page.keyboard.press('/');
+    await one.page.getByRole('searchbox').fill(victim.id!);
+    await one.page.keyboard.press('Enter');
+    await one.page.getByRole('link', { name: victim.id! }).first().click();
+    await one.shows('rt-b');
+    const said = await one.act('Disconnect', 'it floods us');
+    assert.match(said, /1 connection of victim on replica rt-b, with 2 subscriptions, is closed/);
+    assert.match(said, /curl -X POST '.*\/admin\/connections\/.*\/disconnect'/);
+    assert.match(said, /"reason":"it floods us"/);
+    await left;
+    await one.go('audit');
+    await one.shows(/it floods us/);
+  });
+
+  it('shows the mode read-only to a client, and as a banner in a second console, which ends it', async () => {
+    const two = await open(rig.b, operatorToken('operator'));
+    await one.go('settings');
+    const said = await one.act('Read only', 'the database moves');
+    assert.match(said, /\d+ connections on 2 replicas can no longer publish/);
+    await until(
+      async () =>
+        (await emit(publisher, 'publish', { topic: 'news', payload: 1 })).error?.code === 'read_only',
+      'a client is refused',
+    );
+    await two.shows('The service is read only');
+    await two.shows(/the database moves/);
+    await two.act('Back to normal', 'it has moved');
+    await until(
+      async () => (await emit(publisher, 'publish', { topic: 'news', payload: 1 })).ok,
+      'a client may publish',
+    );
+    await until(
+      async () => (await one.page.getByText('The service is read only').count()) === 0,
+      'the banner has gone',
+      20_000,
+    );
+  });
+
+  it('shows a viewer everything of its role, and no button that acts', async () => {
+    const viewer = await open(rig.a, operatorToken('viewer'));
+    for (const screen of [
+      '',
+      'topics',
+      'topic/news',
+      'users',
+      'user/bob',
+      'connections',
+      'messages',
+      'actors',
+      'sessions',
+      'settings',
+      'audit',
+    ]) {
+      await viewer.go(screen);
+      await viewer.page.locator('main :is(h1, .card)').first().waitFor();
+      await until(
+        async () => (await viewer.page.locator('.skeleton').count()) === 0,
+        `${screen} is read`,
+        20_000,
+      );
+      assert.equal(await viewer.page.getByRole('button', { name: /…$/ }).count(), 0, screen);
+    }
+    await viewer.shows('Your role may not see this.');
+  });
+
+  it('works by the keyboard: search, sections, rows, pause', async () => {
+    const { page } = one;
+    await one.go('');
+    await one.shows(/^All well/);
+    await page.locator('main').focus();
+    await page.keyboard.press('g');
+    await page.keyboard.press('u');
+    await page.getByRole('heading', { name: 'Users' }).waitFor();
+    await page.getByRole('link', { name: 'bob' }).waitFor();
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: /^User / }).waitFor();
+    await page.keyboard.press('p');
+    await one.shows('paused');
+    await page.keyboard.press('p');
+    await one.shows(/^live · /);
+  });
+
+  it('has no violation of accessibility rules on any screen, in light and dark, on a desktop and a phone', async () => {
+    const screens = [
+      ...['', 'topics', 'topic/news', 'users', 'user/bob', 'connections', 'messages', 'actors', 'sessions'],
+      ...['audit', 'settings', 'search/news', 'nowhere'],
+    ];
+    const found: string[] = [];
+    const { page } = one;
+    for (const [colorScheme, width] of [
+      ['light', 1280],
+      ['dark', 390],
+    ] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      for (const screen of screens) {
+        await one.go(screen);
+        await until(async () => (await page.locator('.skeleton').count()) === 0, `${screen} is read`, 20_000);
+        for (const violation of await one.violations()) found.push(`${colorScheme} ${screen}: ${violation}`);
+        const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+        if (overflow > 0) found.push(`${screen} is ${overflow} pixels wider than a window of ${width}`);
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await one.go('settings');
+    await page.getByRole('button', { name: 'Read only…' }).click();
+    for (const violation of await one.violations()) found.push(`dialog: ${violation}`);
+    await page.keyboard.press('Escape');
+    const out = await open(rig.a);
+    for (const violation of await out.violations()) found.push(`sign-in: ${violation}`);
+    assert.deepEqual(found, []);
+  });
+
+  it('says that a replica has been killed, and that its own figures are old until the replica is back', async () => {
+    const two = opened[1]!;
+    await two.go('');
+    await one.go('');
+    await one.shows(/^All well/);
+    await rig.b.end('SIGKILL');
+    await one.shows(/1 replica (does not answer|ended without a drain): rt-b/);
+    await two.shows(/These figures are old/);
+    await one.shows(/ended without a drain: rt-b/);
+    await rig.b.run();
+    await until(
+      async () => (await two.page.getByText(/These figures are old/).count()) === 0,
+      'the second console goes on',
+      30_000,
+    );
+    await one.shows(/^All well: .* on 2 replicas/);
+  });
+
+  it('has complained of nothing', () => {
+    for (const { complaints } of opened)
+      assert.deepEqual(
+        complaints.filter((text) => !expected.test(text)),
+        [],
+      );
+  });
+});
