@@ -14,6 +14,11 @@ const secret = 'a secret for benchmarks, of 32 bytes and more';
 const ticksPerSec = 100;
 const root = join(__dirname, '..', '..');
 
+/** A token of a user, for an hour. */
+export function tokenFor(userId: string, roles: readonly string[]): string {
+  return jwt.sign({ sub: userId, roles }, secret, { expiresIn: '1h' });
+}
+
 /** The servers of one side, with their Redis. */
 export class Side {
   private readonly children: ChildProcess[] = [];
@@ -178,9 +183,7 @@ export type Work = Omit<LoadPlan, 'ports' | 'wire' | 'path' | 'tokens'>;
 /** Runs a plan against a side. */
 export async function measure(side: Side, work: Work, onStart?: () => Promise<void>): Promise<Measurement> {
   const socketio = side.name.startsWith('rtc') || side.name === 'plain';
-  const tokens = Array.from({ length: 100 }, (_, n) =>
-    jwt.sign({ sub: `user-${n}`, roles: ['user'] }, secret, { expiresIn: '1h' }),
-  );
+  const tokens = Array.from({ length: 100 }, (_, n) => tokenFor(`user-${n}`, ['user']));
   const plan: LoadPlan = {
     ...work,
     ports: side.ports,

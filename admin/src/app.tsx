@@ -71,7 +71,7 @@ function Screen() {
     case 'search':
       return <SearchResults key={name} text={name} />;
     default:
-      return <p class="note">There is no screen of this name.</p>;
+      return <h1>There is no screen of this name</h1>;
   }
 }
 

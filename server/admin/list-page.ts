@@ -115,6 +115,8 @@ export function withinBytes<Item, Shown>(
 /** Keeps the first items of an order, never more than twice as many as wanted. */
 class FirstOf<Item> {
   private kept: Item[] = [];
+  /** Of the last sorting, the last item that was kept: what comes after it is not. Of a long list, nearly every item costs one comparison. */
+  private last: Item | undefined;
 
   constructor(
     private readonly limit: number,
@@ -126,6 +128,7 @@ class FirstOf<Item> {
       if (this.kept.length < this.limit) this.kept.push(item);
       return;
     }
+    if (this.last !== undefined && this.compare(item, this.last) >= 0) return;
     this.kept.push(item);
     if (this.kept.length >= 2 * this.limit + 100) this.trim();
   }
@@ -139,5 +142,6 @@ class FirstOf<Item> {
     if (this.compare === undefined) return;
     this.kept.sort(this.compare);
     this.kept.length = Math.min(this.kept.length, this.limit);
+    if (this.kept.length === this.limit) this.last = this.kept[this.limit - 1];
   }
 }

@@ -42,6 +42,9 @@ type AdminParts = Foundation &
     readonly onDrainRequested: () => void;
   };
 
+/** Of a list. Operators look at pages, often from a phone: there is no use in more. */
+const answerLimitBytes = 240_000;
+
 /** The routes under `/admin`. */
 export interface Admin {
   readonly router: Router;
@@ -133,7 +136,7 @@ function adminRoutes(parts: AdminParts, audit: AuditLog, overview: Overview): re
   const { settings, storage, logger, control, supervision, tracing, tokens, replicaId } = parts;
   const { cluster, state } = control;
   const now = Date.now;
-  const pages = { answerBytes: settings.topics.maxHistoryAnswerBytes };
+  const pages = { answerBytes: Math.min(settings.topics.maxHistoryAnswerBytes, answerLimitBytes) };
   const routes: readonly AdminRoute[] = [
     ...clusterRoutes(
       {

@@ -63,7 +63,7 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
 
   it('finds a message by its id, and draws its way over both replicas', async () => {
     const { id } = await emit(publisher, 'publish', { topic: 'news', payload: { hello: 1 }, trace: true });
-    await one.page.getByRole('searchbox').fill(id!);
+    await one.page.getByLabel('Find a user, topic, message id or connection').fill(id!);
     await one.page.keyboard.press('Enter');
     await one.page.getByRole('link', { name: id! }).first().click();
     await one.shows(/^Delivered on 2 replicas/);
@@ -76,7 +76,7 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     const mark = '\u202e<img src=x onerror="document.title=1">';
     await rig.client(rig.b, `mal${mark}`, ['hostile']);
     await emit(publisher, 'publish', { topic: 'hostile', payload: { text: `${mark}\u0007` } });
-    await emit(publisher, 'publish', { topic: 'hostile', payload: `big ${'x'.repeat(900_000)}` });
+    await emit(publisher, 'publish', { topic: 'hostile', payload: `big ${'x'.repeat(1_000_000)}` });
     await one.go('users');
     await one.shows(/mal.*<img src=x/);
     assert.match(await one.page.locator('main').innerText(), /mal\\u\{202e\}<img src=x onerror/);
@@ -95,7 +95,7 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     const victim = await rig.client(rig.b, 'victim', ['news', 'fresh']);
     const left = new Promise((resolve) => victim.once('disconnect', resolve));
     await one.page.keyboard.press('/');
-    await one.page.getByRole('searchbox').fill(victim.id!);
+    await one.page.getByLabel('Find a user, topic, message id or connection').fill(victim.id!);
     await one.page.keyboard.press('Enter');
     await one.page.getByRole('link', { name: victim.id! }).first().click();
     await one.shows('rt-b');
@@ -166,7 +166,7 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     await page.locator('main').focus();
     await page.keyboard.press('g');
     await page.keyboard.press('u');
-    await page.getByRole('heading', { name: 'Users' }).waitFor();
+    await page.getByRole('heading', { name: 'Users', exact: true }).waitFor();
     await page.getByRole('link', { name: 'bob' }).waitFor();
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');

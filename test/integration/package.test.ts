@@ -60,6 +60,8 @@ describe('[PACKAGE] the package made by npm pack', function () {
         'dist/client/index.mjs',
         'dist/client/index.d.mts',
         'dist/client/browser.js',
+        'dist/admin/index.html',
+        'dist/admin/console.js',
       ],
       ...Object.values(bin),
       ...scripts,
@@ -67,7 +69,7 @@ describe('[PACKAGE] the package made by npm pack', function () {
     assert.ok(scripts.length > 0);
     for (const file of needed) assert.ok(files.includes(file), file);
     const allowed =
-      /^(dist\/(server|shared|client|admin)\/|docs\/[^/]+\.md$|docs\/cli\.schema\.json$|(README|CHANGELOG|SECURITY)\.md$|LICENSE$|config\.example\.toml$|package\.json$)/;
+      /^(dist\/(server|shared|client|admin)\/|docs\/[^/]+\.md$|docs\/cli\.schema\.json$|docs\/images\/console-overview-light-desktop\.png$|(README|CHANGELOG|SECURITY)\.md$|LICENSE$|config\.example\.toml$|package\.json$)/;
     for (const file of files) {
       assert.match(file, allowed);
       assert.doesNotMatch(file, /\.test\.|tsbuildinfo|(?<!\.d)\.m?ts$/);

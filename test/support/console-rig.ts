@@ -100,7 +100,12 @@ export class ConsoleRig {
     const closing = new Closing();
     try {
       const redis = await closing.started(TestRedis.start());
-      const environment = { REDIS_URL: redis.url, RTC_ADMIN_CALL_TIMEOUT_MS: '1500' };
+      const environment = {
+        REDIS_URL: redis.url,
+        RTC_ADMIN_CALL_TIMEOUT_MS: '1500',
+        RTC_WEBSOCKET_MAX_MESSAGE_BYTES: '1500000',
+        RTC_WEBSOCKET_TRANSPORT_LIMIT_BYTES: '2000000',
+      };
       const a = await TestReplica.start({ ...environment, REPLICA_ID: 'rt-a' });
       closing.add(() => a.end('SIGKILL'));
       const b = await TestReplica.start({ ...environment, REPLICA_ID: 'rt-b' });

@@ -33,7 +33,7 @@ export function Table<Row>({
   const classOf = ({ isNumber, isExtra }: Column<Row>) =>
     [isNumber === true && 'n', isExtra === true && 'extra'].filter(Boolean).join(' ');
   return (
-    <div class="scroll" ref={table} tabIndex={0} role="region" aria-label={caption}>
+    <div class="scroll" ref={table} tabIndex={0} role="group" aria-label={`${caption}, table`}>
       <table>
         <caption class="hidden">{caption}</caption>
         <thead>

@@ -96,7 +96,7 @@ export function Actors() {
             cell: ({ restart_count: count }) => number(count),
           },
           {
-            head: '',
+            head: 'Action',
             cell: ({ actor_id: id, state: now }) => now !== 'running' && <Act action={restart(id)} />,
           },
         ]}

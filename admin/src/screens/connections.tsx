@@ -137,7 +137,7 @@ export function ConnectionScreen({ id }: { id: string }) {
                 { head: 'Topic', cell: ([topic]) => <Id of={topic} href={linkTo('topic', topic)} /> },
                 { head: 'Written to', isNumber: true, cell: ([, { sequence }]) => number(sequence) },
                 { head: 'Epoch', isExtra: true, cell: ([, { epoch }]) => <Id of={epoch} /> },
-                { head: '', cell: ([topic]) => <Act quiet action={unsubscribe(topic)} /> },
+                { head: 'Action', cell: ([topic]) => <Act quiet action={unsubscribe(topic)} /> },
               ]}
             />
           </>

@@ -111,7 +111,7 @@ export function Messages({ query }: { query: URLSearchParams }) {
               { head: 'Ends', cell: ({ until }) => <Ago at={until} /> },
               { head: 'By', cell: ({ by }) => <Id of={by} /> },
               {
-                head: '',
+                head: 'Action',
                 cell: (rule) => (
                   <Act
                     quiet

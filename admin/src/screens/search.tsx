@@ -67,7 +67,7 @@ export function SearchResults({ text }: { text: string }) {
             columns={[
               { head: 'What', cell: ({ kind }) => <Badge state="info" word={kind} /> },
               { head: 'Name', cell: ({ id, href }) => <Id of={id} href={href} /> },
-              { head: '', cell: ({ about }) => about },
+              { head: 'About', cell: ({ about }) => about },
             ]}
           />
         )}

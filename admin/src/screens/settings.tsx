@@ -70,7 +70,7 @@ function Drains() {
           },
           { head: 'Connections', isNumber: true, cell: ({ connections }) => number(connections) },
           {
-            head: '',
+            head: 'Action',
             cell: ({ replica_id: id, connections }) => <Act quiet action={drain(id, connections)} />,
           },
         ]}

@@ -16,6 +16,17 @@ export interface BusyTopic {
   readonly messages_per_sec: number | null;
 }
 
+/** A topic while they are compared. */
+interface Found {
+  readonly name: string;
+  readonly subscribers: number;
+  readonly behind: number;
+  /** Since the look before; null: it was not seen then. */
+  readonly messages: number | null;
+  /** Deliveries since then. */
+  readonly load: number;
+}
+
 interface BusiestTopicsDependencies {
   readonly activeTopics: () => Iterable<ActiveTopicInfo>;
   /** Milliseconds on a clock that never goes back. */
@@ -47,20 +58,36 @@ export class BusiestTopics {
     const at = now();
     const sinceMs = at - this.lookedAt;
     if (sinceMs < shortestLookMs) return this.list;
-    const positions = new Map<string, number>();
-    let busiest: BusyTopic[] = [];
+    const isFresh = sinceMs > longestLookMs;
+    if (isFresh) this.before.clear();
+    let busiest: Found[] = [];
+    let last: Found | undefined;
+    let count = 0;
     for (const { name, subscribers, behind, position } of activeTopics()) {
-      const earlier = sinceMs > longestLookMs ? undefined : this.before.get(name);
-      if (positions.size < comparedTopics) positions.set(name, position.sequence);
+      count++;
+      const earlier = this.before.get(name);
+      if (earlier !== undefined || this.before.size < comparedTopics)
+        this.before.set(name, position.sequence);
       // A new epoch may have begun with a smaller sequence.
       const messages = earlier === undefined ? null : Math.max(0, position.sequence - earlier);
-      const perSec = messages === null ? null : Number((messages / (sinceMs / 1000)).toFixed(2));
-      busiest.push({ topic: name, subscribers, behind, messages_per_sec: perSec });
-      if (busiest.length >= 50 * shown) busiest = first(busiest);
+      const load = (messages ?? 0) * subscribers;
+      // Nearly all of very many topics are passed here.
+      if (last !== undefined && (load < last.load || (load === last.load && subscribers <= last.subscribers)))
+        continue;
+      busiest.push({ name, subscribers, behind, messages, load });
+      if (busiest.length < 2 * shown) continue;
+      busiest = firstOf(busiest);
+      last = busiest[shown - 1];
     }
-    this.before = positions;
+    // Topics that have ended are forgotten when they are as many as those that have not.
+    if (this.before.size > 2 * count + shown) this.before = new Map();
     this.lookedAt = at;
-    this.list = first(busiest);
+    this.list = firstOf(busiest).map(({ name, subscribers, behind, messages }) => ({
+      topic: name,
+      subscribers,
+      behind,
+      messages_per_sec: messages === null ? null : Number((messages / (sinceMs / 1000)).toFixed(2)),
+    }));
     return this.list;
   }
 
@@ -95,6 +122,12 @@ export function deliveriesPerSec({ subscribers, messages_per_sec: messages }: Bu
 
 function larger(one: number | null, other: number | null): number | null {
   return one === null ? other : other === null ? one : Math.max(one, other);
+}
+
+function firstOf(found: Found[]): Found[] {
+  return found
+    .sort((one, other) => other.load - one.load || other.subscribers - one.subscribers)
+    .slice(0, shown);
 }
 
 function first(topics: BusyTopic[]): BusyTopic[] {

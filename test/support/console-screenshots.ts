@@ -1,0 +1,103 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { emit } from './clients.js';
+import { ConsoleRig, operatorToken, type ConsolePage } from './console-rig.js';
+import { root } from './root.js';
+import { until } from './wait.js';
+
+// Takes a picture of every screen of the console, light and dark, on a desktop and a phone: `npm run screenshots`.
+
+const folder = join(root, 'docs', 'images');
+const sizes = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 780 } } as const;
+const themes = ['light', 'dark'] as const;
+/** Time for the charts to get a shape, in milliseconds. */
+const trafficMs = 40_000;
+
+async function main(): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const rig = await ConsoleRig.start();
+  try {
+    const publisher = await rig.client(rig.a, 'billing', ['orders.eu']);
+    const topics = ['prices.fx', 'news', 'orders.eu', 'chat.support', 'scores.live'];
+    for (let n = 0; n < 60; n++)
+      await rig.client(
+        n % 3 === 0 ? rig.a : rig.b,
+        `user-${n % 45}`,
+        topics.filter((_, t) => n % (t + 1) === 0),
+      );
+    const console = await rig.console(rig.a, operatorToken('admin'));
+    let id = '';
+    const end = Date.now() + trafficMs;
+    for (let n = 0; Date.now() < end; n++) {
+      const topic = topics[n % 4 === 0 ? n % topics.length : 0]!;
+      const answer = await emit(publisher, 'publish', {
+        topic,
+        payload: { pair: 'EURUSD', bid: 1.0842 + n / 1e6 },
+        trace: n % 50 === 0,
+      });
+      if (n % 50 === 0 && topic !== 'prices.fx' && answer.id !== undefined) id = answer.id;
+      await sleep(10 + 25 * (1 + Math.sin(n / 90)));
+    }
+    const first = (await rig.client(rig.b, 'ann', ['news', 'prices.fx'])).id!;
+    await console.go('topic/orders.eu');
+    await console.act('Freeze', 'the order service is being moved');
+    const screens: Record<string, string> = {
+      ...{
+        overview: '',
+        topics: 'topics',
+        topic: 'topic/prices.fx',
+        users: 'users',
+        user: 'user/ann',
+        connections: 'connections',
+      },
+      ...{
+        connection: `connection/${first}`,
+        messages: 'messages',
+        message: `message/${id}`,
+        actors: 'actors',
+        sessions: 'sessions',
+      },
+      ...{ audit: 'audit', settings: 'settings', search: 'search/user-1' },
+    };
+    for (const theme of themes)
+      for (const [size, viewport] of Object.entries(sizes)) {
+        await console.page.emulateMedia({ colorScheme: theme });
+        await console.page.setViewportSize(viewport);
+        for (const [name, screen] of Object.entries(screens))
+          await take(console, screen, `${name}-${theme}-${size}`);
+        await console.go('user/ann');
+        await console.page.getByRole('button', { name: 'Disconnect…' }).click();
+        await until(
+          async () => (await console.page.getByText('Counting whom').count()) === 0,
+          'it is counted',
+        );
+        await shoot(console, `dialog-${theme}-${size}`);
+        await console.page.keyboard.press('Escape');
+      }
+    const out = await rig.console(rig.a);
+    await shoot(out, 'sign-in-light-desktop');
+  } finally {
+    await rig.stop();
+  }
+}
+
+async function take(console: ConsolePage, screen: string, name: string): Promise<void> {
+  await console.go(screen);
+  await until(
+    async () => (await console.page.locator('.skeleton').count()) === 0,
+    `${screen} is read`,
+    20_000,
+  );
+  await sleep(300);
+  await shoot(console, name);
+}
+
+async function shoot({ page }: ConsolePage, name: string): Promise<void> {
+  await page.screenshot({ path: join(folder, `console-${name}.png`), animations: 'disabled', caret: 'hide' });
+}
+
+void main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});
