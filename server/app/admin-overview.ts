@@ -60,6 +60,7 @@ export function assembleOverview(parts: OverviewParts): { overview: Overview; cl
     replicaId,
     now: Date.now,
   });
+  control.state.onChange(() => overview.forget());
   return {
     overview,
     close: () => {

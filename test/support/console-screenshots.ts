@@ -1,9 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { emit } from './clients.js';
 import { ConsoleRig, operatorToken, type ConsolePage } from './console-rig.js';
 import { root } from './root.js';
+import { smallPng } from './small-png.js';
 import { until } from './wait.js';
 
 // Takes a picture of every screen of the console, light and dark, on a desktop and a phone: `npm run screenshots`.
@@ -94,7 +95,8 @@ async function take(console: ConsolePage, screen: string, name: string): Promise
 }
 
 async function shoot({ page }: ConsolePage, name: string): Promise<void> {
-  await page.screenshot({ path: join(folder, `console-${name}.png`), animations: 'disabled', caret: 'hide' });
+  const picture = await page.screenshot({ animations: 'disabled', caret: 'hide' });
+  writeFileSync(join(folder, `console-${name}.png`), smallPng(picture));
 }
 
 void main().catch((error: unknown) => {

@@ -61,6 +61,7 @@ export function Topics() {
         fields={{ prefix: prefix || undefined, cursor: order === 'name' ? '' : undefined }}
         rows={(answer: TopicsAnswer) => answer.topics}
         next={byCursor}
+        everyMs={2000}
         keyOf={({ topic }) => topic}
         aside={({ silent_replicas: silent, truncated }) => (
           <>

@@ -33,7 +33,12 @@ export class Overview {
 
   constructor(private readonly dependencies: OverviewDependencies) {}
 
-  /** Of one second at most; `isFresh`: looked at now. */
+  /** Something has changed that operators wait to see: the next answer is a new one. */
+  forget(): void {
+    this.answer = undefined;
+  }
+
+  /** At most a second old. */
   read(): ReturnType<Overview['gather']> {
     const now = performance.now();
     if (this.answer !== undefined && now - this.askedAt < sharedMs) return this.answer;
