@@ -29,7 +29,7 @@ const tools: Record<string, string> = {
   tsx: 'npm run dev, and loads the tests',
   mocha: 'runs the tests',
   typescript: 'npm run build',
-  vite: 'builds a page with the client, in the test of the package',
+  vite: 'builds the console, and a page with the client in the test of the package',
   'typescript-eslint': 'npm run lint',
 };
 
@@ -78,7 +78,7 @@ describe('[PACKAGE] dependencies', () => {
   });
 
   it('of development are used by tests, bench or scripts, or are listed with a reason', () => {
-    const byOthers = importedBy(['test', 'bench', 'scripts', 'examples'], /\.(ts|cjs|mjs|js)$/);
+    const byOthers = importedBy(['test', 'bench', 'scripts', 'examples', 'admin'], /\.(tsx?|cjs|mjs|js)$/);
     for (const name of Object.keys(manifest.devDependencies))
       assert.ok(byOthers.has(name) || name in tools, `development dependency ${name}`);
     for (const name of Object.keys(tools)) assert.ok(name in manifest.devDependencies, name);
