@@ -226,6 +226,13 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     await one.shows(/^All well: .* on 2 replicas/);
   });
 
+  it('says nothing of a replica that was stopped in order', async () => {
+    await rig.b.end('SIGTERM');
+    await one.shows(/^All well: .* on 1 replica,/);
+    await rig.b.run();
+    await one.shows(/^All well: .* on 2 replicas/);
+  });
+
   it('has complained of nothing', () => {
     for (const { complaints } of opened)
       assert.deepEqual(

@@ -52,7 +52,8 @@ export class Overview {
       cluster.ask(replicaOverview, null),
       alerts.latest(alertsRead),
     ]);
-    await departures.look();
+    // Without a look, what is known of departures is a few seconds old.
+    await departures.look().catch(() => {});
     const replicas = answers
       .map(({ answer }) => answer)
       .sort((one, other) => (one.metrics.replica_id < other.metrics.replica_id ? -1 : 1));
