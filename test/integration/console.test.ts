@@ -228,7 +228,7 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
 
   it('says nothing of a replica that was stopped in order', async () => {
     await rig.b.end('SIGTERM');
-    await one.shows(/^All well: .* on 1 replica,/);
+    await one.shows(/^All well: .* on 1 replica[,.]/);
     await rig.b.run();
     await one.shows(/^All well: .* on 2 replicas/);
   });

@@ -28,18 +28,21 @@ async function main(): Promise<void> {
         topics.filter((_, t) => n % (t + 1) === 0),
       );
     const console = await rig.console(rig.a, operatorToken('admin'));
-    let id = '';
     const end = Date.now() + trafficMs;
     for (let n = 0; Date.now() < end; n++) {
       const topic = topics[n % 4 === 0 ? n % topics.length : 0]!;
-      const answer = await emit(publisher, 'publish', {
+      await emit(publisher, 'publish', {
         topic,
         payload: { pair: 'EURUSD', bid: 1.0842 + n / 1e6 },
         trace: n % 50 === 0,
       });
-      if (n % 50 === 0 && topic !== 'prices.fx' && answer.id !== undefined) id = answer.id;
       await sleep(10 + 25 * (1 + Math.sin(n / 90)));
     }
+    const { id = '' } = await emit(publisher, 'publish', {
+      topic: 'news',
+      payload: { headline: 'open' },
+      trace: true,
+    });
     const first = (await rig.client(rig.b, 'ann', ['news', 'prices.fx'])).id!;
     await console.go('topic/orders.eu');
     await console.act('Freeze', 'the order service is being moved');

@@ -83,10 +83,13 @@ export class FigureSamples {
   }
 }
 
-/** The samples of all replicas as one series: sums, and of latency and load the worst. Slots of which nobody has a sample are left out. */
+/** The samples of all replicas as one series: sums, and of latency and load the worst; up to the slot that all of them have. */
 export function mergeSamples(all: readonly (readonly FigureSample[])[]): FigureSample[] {
   const bySlot = new Map<number, FigureSample>();
+  // Replicas take their samples one after the other: a sum that lacks some of them would look like a fall.
+  const complete = Math.min(...all.flatMap((samples) => samples.at(-1)?.slot ?? []));
   for (const sample of all.flat()) {
+    if (sample.slot > complete) continue;
     const sum = bySlot.get(sample.slot);
     bySlot.set(sample.slot, sum === undefined ? sample : added(sum, sample));
   }

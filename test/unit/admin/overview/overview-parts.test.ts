@@ -50,7 +50,14 @@ describe('[CONSOLE] the samples of figures', () => {
       p99_ms: 4,
       busy: 0.1,
     };
-    const merged = mergeSamples([[sample, { ...sample, slot: 2 }], [{ ...sample, p99_ms: 9, busy: 0.7 }]]);
+    const merged = mergeSamples([
+      [sample, { ...sample, slot: 2 }],
+      [
+        { ...sample, p99_ms: 9, busy: 0.7 },
+        { ...sample, slot: 2, connections: 0 },
+        { ...sample, slot: 3 },
+      ],
+    ]);
     assert.deepEqual(
       merged.map(({ slot, connections, p99_ms: p99, busy }) => [slot, connections, p99, busy]),
       [
