@@ -24,12 +24,17 @@ describe('operations of the cluster', () => {
     assert.deepEqual(await cluster.ask(double, { value: 4 }), {
       answers: [{ replica: 'one', answer: 8 }],
       unresponsive: [],
+      outdated: [],
     });
   });
 
-  it('list a replica that does not support an operation as unresponsive', async () => {
+  it('list a replica that does not support an operation as unresponsive, because it is outdated', async () => {
     const cluster = new ClusterOperations(new ReplicaCalls(new MemoryBus('one'), { timeoutMs: 1000 }));
-    assert.deepEqual(await cluster.ask(double, { value: 4 }), { answers: [], unresponsive: ['one'] });
+    assert.deepEqual(await cluster.ask(double, { value: 4 }), {
+      answers: [],
+      unresponsive: ['one'],
+      outdated: ['one'],
+    });
   });
 
   it('keep their names on the bus, so that replicas of different versions can work together', () => {
