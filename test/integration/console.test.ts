@@ -66,7 +66,7 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     await one.page.getByLabel('Find a user, topic, message id or connection').fill(id!);
     await one.page.keyboard.press('Enter');
     await one.page.getByRole('link', { name: id! }).first().click();
-    await one.shows(/^Delivered on 2 replicas/);
+    await one.shows(/^Delivered on 2 replicas to 2 connections, /);
     const lanes = await one.page.locator('.lane').allInnerTexts();
     assert.deepEqual(lanes.map((lane) => lane.trim()).sort(), ['rt-a', 'rt-b']);
     assert.ok((await one.page.locator('.lane .stop').count()) >= 5);

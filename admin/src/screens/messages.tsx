@@ -193,7 +193,7 @@ function Trace({ events }: { events: readonly TraceEvent[] }) {
       ? `It failed on ${failure.replica_id} with ${String(failure.details['code'] ?? 'an error')}.`
       : deliveries.length === 0
         ? 'No replica has delivered it, so far as traces are kept.'
-        : `Delivered on ${plural(new Set(deliveries.map(({ replica_id: replica }) => replica)).size, 'replica')}${count('subscribers') > 0 ? ` to ${plural(count('subscribers'), 'subscriber')}` : ''}, ${ms(last.at - first.at)} ms after it was received.`;
+        : `Delivered on ${plural(new Set(deliveries.map(({ replica_id: replica }) => replica)).size, 'replica')}${count('connections') > 0 ? ` to ${plural(count('connections'), 'connection')}` : ''}, ${ms(last.at - first.at)} ms after it was received.`;
   return (
     <>
       <p class="note">

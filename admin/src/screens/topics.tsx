@@ -193,7 +193,7 @@ export function TopicScreen({ topic }: { topic: string }) {
         <List
           title="Presence"
           path={`${path}/presence`}
-          fields={{}}
+          fields={{ limit: '15' }}
           rows={(answer: PresenceAnswer) => answer.users}
           next={byCursor}
           keyOf={({ user_id: id }) => id}

@@ -28,7 +28,7 @@ describe('operations of the cluster', () => {
     });
   });
 
-  it('list a replica that does not support an operation as unresponsive, and as outdated', async () => {
+  it('list a replica that does not support an operation as unresponsive, because it is outdated', async () => {
     const cluster = new ClusterOperations(new ReplicaCalls(new MemoryBus('one'), { timeoutMs: 1000 }));
     assert.deepEqual(await cluster.ask(double, { value: 4 }), {
       answers: [],
