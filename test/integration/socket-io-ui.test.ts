@@ -187,7 +187,13 @@ describe('[PAGES] the Socket.IO Admin UI, on two replicas', function () {
       await page.locator('tr', { hasText: id }).locator('button').first().click();
       await isGone;
       await isAudited(`POST /admin/connections/${id}/disconnect`, 'ok', 'operator-olga');
-      await page.getByText(id).first().waitFor({ state: 'detached' });
+      // The click has opened the page of the socket, too.
+      await page.goto(`${a.url}/admin/socket-io/#/sockets/`);
+      await until(
+        async () => (await page.locator('td', { hasText: id }).count()) === 0,
+        'it is not listed',
+        20_000,
+      );
     });
   });
 

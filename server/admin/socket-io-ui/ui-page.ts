@@ -20,17 +20,17 @@ const policy: PagePolicy = {
 const weights = [100, 300, 400, 500, 700, 900];
 
 /** What the page asks other servers for, and our files instead. */
-const replaced: readonly [RegExp, string][] = [
+const replaced: readonly [packaged: string, own: string][] = [
   [
-    /<link rel="stylesheet" href="https:\/\/fonts\.googleapis\.com\/[^"]*">/,
+    '<link rel="stylesheet" href="https://fonts.googleapis.com/css?family=Roboto:100,300,400,500,700,900">',
     weights.map((weight) => `<link rel="stylesheet" href="letters/${weight}.css">`).join(''),
   ],
   [
-    /<link rel="stylesheet" href="https:\/\/cdn\.jsdelivr\.net\/npm\/@mdi\/font@[^"]*">/,
+    '<link rel="stylesheet" href="https://cdn.jsdelivr.net/npm/@mdi/font@latest/css/materialdesignicons.min.css">',
     '<link rel="stylesheet" href="icons/css/materialdesignicons.min.css">',
   ],
   // Before the scripts of the page.
-  [/<script src=/, '<script src="service.js"></script><script src='],
+  ['<script src=', '<script src="service.js"></script><script src='],
 ];
 
 /** The page asks for the address of its server. It is the one that it comes from, and its policy allows no other. */
@@ -42,9 +42,9 @@ const script = `try {
 /** The packaged page, which asks nobody else for anything. @throws Error if another version of the package has another page */
 export function ownPage(packaged: string): string {
   let page = packaged;
-  for (const [pattern, text] of replaced) {
-    if (!pattern.test(page)) throw new Error(`the page of @socket.io/admin-ui has no ${pattern.source}`);
-    page = page.replace(pattern, text);
+  for (const [text, own] of replaced) {
+    if (!page.includes(text)) throw new Error(`the page of @socket.io/admin-ui has no ${text}`);
+    page = page.replace(text, own);
   }
   if (/(?:href|src)="?(?:https?:)?\/\//.test(page))
     throw new Error('the page of @socket.io/admin-ui asks other servers for files');
