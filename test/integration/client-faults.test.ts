@@ -18,7 +18,7 @@ describe(`[CLIENT] the client library behind paths with faults (SEED=${seed})`, 
   });
   after(() => pair.stop());
 
-  const long: ScheduleSize = { faultsMs: 4000, messages: 40, listenerMs: 60, patienceMs: 30_000 };
+  const long: ScheduleSize = { faultsMs: 4000, messages: 40, listenerMs: 60, patienceMs: 60_000 };
 
   it('hands over each message once, in order, while connections are cut, held, moved, pages reloaded and replicas killed', async function () {
     this.timeout(120_000 + scheduleCount * 2000);

@@ -20,7 +20,7 @@ describe(`[CLIENT] the client library in random schedules (SEED=${seed})`, funct
 
   it(`hands over each message once, in order, in ${scheduleCount} short schedules`, async function () {
     this.timeout(60_000 + scheduleCount * 500);
-    const short: ScheduleSize = { faultsMs: 400, messages: 12, listenerMs: 10, patienceMs: 30_000 };
+    const short: ScheduleSize = { faultsMs: 400, messages: 12, listenerMs: 10, patienceMs: 60_000 };
     assert.deepEqual(await runSchedules(scheduleCount, seed, [replica.port], short), []);
   });
 

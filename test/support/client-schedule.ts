@@ -57,7 +57,7 @@ export class ClientSchedule {
       this.load(far);
       this.closing.add(() => Promise.resolve(this.page?.close()));
       publisher.connect();
-      await until(() => this.isSubscribed, 'the page is subscribed', 20_000);
+      await until(() => this.isSubscribed, 'the page is subscribed', 60_000);
       const faults = Promise.all([this.disturb(near), this.disturb(far), this.reload(far)]);
       await this.publishAll(publisher);
       await faults;
@@ -89,9 +89,10 @@ export class ClientSchedule {
       url: `http://127.0.0.1:${path.port}`,
       token: tokenOf(user),
       reconnect: { baseDelayMs: this.share(0.0125), maxDelayMs: this.share(0.1) },
-      connectTimeoutMs: this.share(0.375),
-      requestTimeoutMs: this.share(0.375),
-      probeTimeoutMs: this.share(0.125),
+      // Not shorter in short schedules: a busy machine could never connect.
+      connectTimeoutMs: 3000,
+      requestTimeoutMs: 1500,
+      probeTimeoutMs: 500,
       ...(state !== undefined && {
         state: {
           store: {
@@ -197,7 +198,7 @@ export class ClientSchedule {
   }
 }
 
-const atATime = 30;
+const atATime = 12;
 
 /** Runs schedules. Resolves to what was wrong, by seed. */
 export async function runSchedules(
