@@ -17,7 +17,7 @@ interface SocketIoUiParts extends Foundation, Messaging {
 /** Sockets that the UI is shown: its tables draw all that it has. */
 const socketsLimit = 1000;
 /** Pause between two looks at all replicas, in milliseconds. The UI takes a server for dead after ten seconds. */
-const pauseMs = 2000;
+const pauseMs = 4000;
 
 /** Whether the Socket.IO Admin UI is served. */
 export function hasSocketIoUi(
