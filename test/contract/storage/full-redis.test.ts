@@ -124,6 +124,12 @@ describe('[P7] a Redis whose memory is full', function () {
     ['presence', presenceKeys, [...presenceOf('a', 'no'), 'ann', '0', '1', 'bob', '1', '0']],
     ['presence-check', ['topics', 'presence'], ['a', '1000', 'ann'], 'stored'],
     ['presence-sweep', presenceKeys, ['c', 'c', '0', '10', 'rtc:bus', 't'], 'stored'],
+    ['presence-lease', ['leases', 'topics'], ['a', 't', '1000']],
+    ['presence-swept', ['leases', 'topics'], ['c', 't'], 'stored'],
+    ['session-drop', ['session:a'], ['before'], 'stored'],
+    ['session-index', ['index', 'sizes'], ['1000', '0', '0', 'a', '5']],
+    ['session-put', ['session:a'], ['1000', '0', '{}', '1']],
+    ['session-save', ['session:a'], ['1000', '1', '{', '{}']],
     ['forget-session', ['session:a'], ['before', 'rest', '60000'], 'stored'],
     ['claim-session', ['session:c'], ['1000', '', '{', '{}']],
     [

@@ -7,8 +7,8 @@
 --   then for each session: its id, its JSON after the header (see save-session.lua), its updated_at, the member
 --   user_id as it is in the JSON
 -- Result: number of stored sessions that were kept, then for each session the number of those dropped for it
---- @include "includes/session-index"
 --- @include "includes/session-values"
+--- @include "includes/session-index"
 local limits = { ttl = ARGV[1], maxSessions = tonumber(ARGV[3]), maxBytes = tonumber(ARGV[4]) }
 
 local result = { 0 }

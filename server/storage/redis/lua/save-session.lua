@@ -5,8 +5,8 @@
 --     [4] prefix of the keys of sessions   [5] generation of the writer   [6] header of the writer   [7] its id
 --     [8] the session   [9] the member user_id as it is in it   [10] '1' if it is held
 -- Result: number of sessions that were dropped; -1 if it was not written
---- @include "includes/session-index"
 --- @include "includes/session-values"
+--- @include "includes/session-index"
 if isClaimed(KEYS[1], ARGV[6], ARGV[5]) then return -1 end
 local limits = { ttl = ARGV[1], maxSessions = tonumber(ARGV[2]), maxBytes = tonumber(ARGV[3]) }
 store(KEYS[1], ARGV[8], limits.ttl)

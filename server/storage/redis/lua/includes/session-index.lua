@@ -12,6 +12,15 @@ local expiredMax, droppable = 100, 1000
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 
+local function remember(index, sizes, id, size, at, ttl)
+  local before = tonumber(call('HGET', sizes, id) or '0')
+  call('ZADD', index, string.format('%.0f', at), id)
+  call('HSET', sizes, id, size)
+  call('HINCRBY', sizes, '', size - before)
+  call('PEXPIRE', index, ttl)
+  call('PEXPIRE', sizes, ttl)
+end
+
 local function forget(index, sizes, id)
   if call('ZREM', index, id) == 0 then return end
   local size = tonumber(call('HGET', sizes, id) or '0')
@@ -21,15 +30,6 @@ local function forget(index, sizes, id)
     call('HDEL', sizes, id)
     call('HINCRBY', sizes, '', -size)
   end
-end
-
-local function remember(index, sizes, id, size, at, ttl)
-  local before = tonumber(call('HGET', sizes, id) or '0')
-  call('ZADD', index, string.format('%.0f', at), id)
-  call('HSET', sizes, id, size)
-  call('HINCRBY', sizes, '', size - before)
-  call('PEXPIRE', index, ttl)
-  call('PEXPIRE', sizes, ttl)
 end
 
 -- drop: called with the id of each session that is too much
