@@ -1,13 +1,16 @@
-// Makes sure that the programs that the tests run are installed (redis-server, nginx, haproxy, curl and jq;
-// Chromium, if requested): on the PATH, or else from Debian's packages.
+// Makes sure that the programs that the tests run are installed (redis-server with redis-cli, nginx, haproxy,
+// curl, jq, pgrep and tmux; Chromium, if requested): on the PATH, or else from Debian's packages.
 const { spawnSync } = require('node:child_process');
 
 const wanted = [
   { programs: ['redis-server'], package: 'redis-server' },
+  { programs: ['redis-cli'], package: 'redis-tools' },
   { programs: ['nginx'], package: 'nginx' },
   { programs: ['haproxy'], package: 'haproxy' },
   { programs: ['curl'], package: 'curl' },
   { programs: ['jq'], package: 'jq' },
+  { programs: ['pgrep'], package: 'procps' },
+  { programs: ['tmux'], package: 'tmux' },
   ...(process.argv.includes('--chromium')
     ? [{ programs: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' }]
     : []),
