@@ -38,8 +38,8 @@ const pipelineLimit = 16;
  * keep the client from reading the answer.
  */
 const lateBodyMs = 1000;
-/** And no more of it than this, in bytes. */
-const lateBodyBytes = 256 * 1024;
+/** And no more of it than this, in bytes. A client that has sent less may send its next request on the same connection. */
+const lateBodyBytes = 4 * 2 ** 20;
 
 /**
  * A body may come in this many pieces, and one more for each so many bytes. The smallest segments that TCP has to expect have 536 bytes; with

@@ -81,7 +81,7 @@ describe('[LIMITS] HTTP', function () {
       await until(() => client.received.startsWith('HTTP/1.1 4'), `${path} is answered`);
       client.write('a'.repeat(19_000_000));
       await until(() => client.ended || client.closed, `${path} is closed`);
-      assert.ok(socket.bytesRead < 1_000_000, `${path}: ${socket.bytesRead} bytes were read`);
+      assert.ok(socket.bytesRead < 6_000_000, `${path}: ${socket.bytesRead} bytes were read`);
     }
   });
 
@@ -273,7 +273,8 @@ describe('[LIMITS] HTTP', function () {
   });
 
   it('answers requests with odd targets and expectations like others', async () => {
-    await start();
+    // In development there is a page at the root.
+    await start({ RTC_SERVER_ENVIRONMENT: 'test' });
     const answers: Record<string, RegExp> = {
       'GET http:// HTTP/1.1\r\n': /^HTTP\/1\.1 404 [^]*"code":"not_found"/,
       'GET http://localhost HTTP/1.1\r\n': /^HTTP\/1\.1 404 [^]*"code":"not_found"/,

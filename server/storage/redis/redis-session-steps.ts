@@ -5,8 +5,8 @@ import { RedisScript } from './redis-script.js';
 import type { RedisStore } from './redis-store.js';
 
 interface SessionStepsSettings {
-  readonly keyPrefix: string;
   readonly keyOf: (id: string) => string;
+  readonly indexOf: (userId: string) => string;
   readonly ttlMs: number;
   /** Sessions of a user at most, and their bytes. */
   readonly limits: readonly string[];
@@ -70,9 +70,8 @@ export class RedisSessionSteps {
 
   /** `bytes`: undefined if the session is held, and leaves the index. */
   private async index({ id, user_id: userId }: StoredSession, bytes: number | undefined): Promise<number> {
-    const { keyPrefix, ttlMs, limits, keyOf, memberOf } = this.settings;
-    // Braces of a user id would make another tag of it, or none.
-    const index = `${keyPrefix}:sessions:{${encodeURIComponent(JSON.stringify(userId))}}`;
+    const { ttlMs, limits, keyOf, indexOf, memberOf } = this.settings;
+    const index = indexOf(userId);
     const size = bytes === undefined ? '' : String(bytes);
     const args = [String(ttlMs), ...limits, id, size];
     const dropped = await this.indexScript.run<string[]>(this.link, [index, `${index}:bytes`], args);

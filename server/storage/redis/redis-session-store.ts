@@ -75,8 +75,9 @@ export class RedisSessionStore implements SessionStore {
     this.limits = [limits.userSessions, limits.userBytes].map(String);
     this.steps = this.link.isCluster
       ? new RedisSessionSteps(this.link, {
-          ...{ keyPrefix, ttlMs, memberOf, limits: this.limits },
+          ...{ ttlMs, memberOf, limits: this.limits },
           keyOf: (id) => this.keyOf(id),
+          indexOf: (userId) => this.indexOf(userId),
         })
       : undefined;
     // Version 0.1 does not know clusters.
@@ -295,7 +296,9 @@ export class RedisSessionStore implements SessionStore {
   }
 
   private indexOf(userId: string): string {
-    return `${this.settings.keyPrefix}:sessions:{${userId}}`;
+    // Braces of a user id would make another tag of it, or none. A single Redis keeps the keys it has.
+    const tag = this.link.isCluster ? encodeURIComponent(JSON.stringify(userId)) : userId;
+    return `${this.settings.keyPrefix}:sessions:{${tag}}`;
   }
 
   /**

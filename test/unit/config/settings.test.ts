@@ -32,20 +32,6 @@ describe('[CONF] settings', () => {
     throw new Error('the settings were accepted');
   };
 
-  it('are read from UTF-8 with and without a byte order mark, and refused by name in another encoding', () => {
-    const text = '[server]\nport = 9001\n';
-    const write = (bytes: Buffer) => {
-      writeFileSync(join(directory, 'rtc.toml'), bytes);
-      return join(directory, 'rtc.toml');
-    };
-    for (const mark of ['', '\ufeff'])
-      assert.equal(loadSettings({}, write(Buffer.from(mark + text))).server.port, 9001);
-    const others = [Buffer.from(`\ufeff${text}`, 'utf16le'), Buffer.from(text, 'utf16le')];
-    others.push(Buffer.from(`\ufeff${text}`, 'utf16le').swap16(), Buffer.from(`${text}# \xe9`, 'latin1'));
-    for (const bytes of others)
-      assert.match(problems({}, write(bytes)).join(), /rtc\.toml cannot be read: .*UTF-8/);
-  });
-
   it('have the defaults of the guide', () => {
     const settings = loadSettings({});
     assert.equal(settings.server.port, 8081);
