@@ -181,7 +181,7 @@ export const doctorFaults: readonly DoctorFault[] = [
     code: 'RTC-PROXY-01',
     remedy: /Upgrade/,
     exit: 2,
-    hides: ['proxy that closes idle connections'],
+    hides: ['proxy that closes idle connections', 'skewed clock'],
     begin: (rig) => startNginx(rig, ''),
   },
   {
