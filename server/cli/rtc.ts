@@ -9,6 +9,10 @@ import { endWithReader } from './terminal.js';
 function endAsDocumented(command: Command): Command {
   command.exitOverride((error: CommanderError) => {
     if (error.exitCode === 0) process.exit(0);
+    // Commander has printed it for people.
+    const message = error.message.replace(/^error: /, '');
+    if (process.argv.includes('--json'))
+      process.stdout.write(`${JSON.stringify({ error: { code: 'usage', message } })}\n`);
     process.exit(command.name() === 'doctor' ? exitCodes.unreachable : exitCodes.usage);
   });
   for (const below of command.commands) endAsDocumented(below);

@@ -98,6 +98,41 @@ describe('[CLI] rtc with a service', function () {
     assert.equal((await rtc(['publish', 'a b', '1'], target)).code, 1);
   });
 
+  it('refuses wrong arguments with 2 and, with --json, an error as JSON', async () => {
+    for (const args of [
+      ['publish', '--json'],
+      ['publish', 'news', '--bogus', '--json'],
+      ['history', 'news', '--limit', 'abc', '--json'],
+      ['history', 'news', '--since', 'e:99999999999999999999', '--json'],
+      ['emergency', 'mode', 'bogus', '--json'],
+      ['load-test', '--connections', '99999999', '--json'],
+      ['token', 'create', '--user', '', '--json'],
+      // As a number it would be milliseconds, and the token would have expired.
+      ['token', 'create', '--user', 'ann', '--expires', '10', '--json'],
+      ['token', 'create', '--user', 'ann', '--expires', '99999999999999d', '--json'],
+    ]) {
+      const result = await rtc(args);
+      assert.equal(result.code, 2, args.join(' '));
+      const { error } = JSON.parse(result.stdout) as { error: { code: string; message: string } };
+      assert.equal(error.code, 'usage', args.join(' '));
+      assert.ok(result.stderr.includes(error.message), args.join(' '));
+    }
+  });
+
+  it('says before a load test that nothing answers', async () => {
+    const result = await rtc([
+      'load-test',
+      '--connections',
+      '2',
+      '--url',
+      'http://127.0.0.1:1',
+      '--token',
+      'none',
+    ]);
+    assert.deepEqual([result.code, result.stdout], [3, '']);
+    assert.match(result.stderr, /cannot be reached/);
+  });
+
   it('gives up after --timeout when a service does not answer', async () => {
     replica.signal('SIGSTOP');
     try {

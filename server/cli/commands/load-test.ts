@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { readCount, readNumber, readTime } from '../arguments.js';
+import { readCount, readCountTo, readNumber, readTime } from '../arguments.js';
 import { usageError } from '../cli-error.js';
 import type { LoadOptions } from '../load-test/load-run.js';
 import { configOf, runWithService, withTarget, type ServiceOptions } from '../run-command.js';
@@ -11,7 +11,11 @@ export function loadTestCommand(): Command {
     .description(
       'put load on a service, check that nothing is lost, doubled or out of order, and measure latency',
     )
-    .addOption(new Option('--connections <n>', 'clients').default(100).argParser(readCount))
+    .addOption(
+      new Option('--connections <n>', 'clients, at most 60000 from one machine')
+        .default(100)
+        .argParser(readCountTo(60_000)),
+    )
     .addOption(new Option('--rate <n>', 'messages per second and client').default(1).argParser(readShare))
     .addOption(
       new Option('--duration <time>', 'how long they publish').default(10_000, '10s').argParser(readTime),

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { readText, readTokenTime } from '../arguments.js';
 import { configOf, runCommand, withOutput, type OutputOptions } from '../run-command.js';
 import type { CreateOptions } from '../token-run.js';
 
@@ -7,13 +8,13 @@ export function tokenCommand(): Command {
   const command = new Command('token').description('create and inspect tokens');
   withOutput(command.command('create', { isDefault: true }))
     .description('print a token that is signed with JWT_SECRET')
-    .requiredOption('-u, --user <id>', 'user id (claim sub)')
+    .requiredOption('-u, --user <id>', 'user id (claim sub)', readText)
     .option('-r, --role <role...>', 'roles', ['user'])
     .option(
       '-t, --topic <pattern...>',
       'topics the token is restricted to; names are subscribed by the service',
     )
-    .option('-e, --expires <time>', 'time to live: 15m, 12h, 30d', '12h')
+    .option('-e, --expires <time>', 'time to live: 15m, 12h, 30d', readTokenTime, '12h')
     .action((options: OutputOptions & CreateOptions) =>
       runCommand(options, async (terminal) => {
         const { createToken } = await import('../token-run.js');

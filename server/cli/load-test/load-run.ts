@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { writeAtomically } from '../atomic-file.js';
 import { cannotWrite } from '../cli-error.js';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
+import { ServiceClient } from '../target/service-client.js';
 import type { ServiceContext } from '../run-command.js';
 import type { LoadTransport } from './load-client.js';
 import { histogramOptions, type WorkerEnd, type WorkerPlan, type WorkerTick } from './load-plan.js';
@@ -37,6 +38,7 @@ export async function loadTest(
   { target, terminal, timeoutMs }: ServiceContext,
 ): Promise<ExitCode> {
   if (options.report !== undefined) await write(options.report, '');
+  await new ServiceClient(target, { timeoutMs }).reach();
   const topics = options.topics ?? Math.ceil(options.connections / options.subscribersPerTopic);
   const workers = Math.min(options.workers, topics);
   const rampMs = options.ramp ?? Math.ceil((options.connections / rampPerSec) * 1000);

@@ -29,6 +29,12 @@ export class ServiceClient {
     throw refusalOf(response.status, body, this.target);
   }
 
+  /** Resolves if something answers. @throws CliError: unreachable */
+  async reach(): Promise<void> {
+    const { body } = await this.send('/health/live', {});
+    await body?.cancel();
+  }
+
   private async send(
     path: string,
     { method = 'GET', query = {}, body, headers }: ServiceRequest,
