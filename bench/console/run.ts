@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { io, type Socket } from 'socket.io-client';
-import { measure, Side, tokenFor } from '../processes.js';
+import { extraPercent, pageCost } from '../page-cost.js';
+import { tokenFor } from '../processes.js';
 
 /**
- * What open consoles cost the service, in one run with and without: two replicas with Redis, 2,000 connections on one busy topic, three
- * consoles that are there in every other part of the time. Exit code 1: above the limit.
+ * What open consoles cost the service, see {@link pageCost}. Exit code 1: above the limit.
  *
  *   npm run bench:console -- --connections 2000 --rate 20 --rounds 6
  */
@@ -56,64 +56,35 @@ class OpenConsole {
 }
 
 async function main(): Promise<void> {
-  const side = await Side.start('rtc');
-  const rounds = Number(values.rounds);
-  const used: Record<'without' | 'with', number[]> = { without: [], with: [] };
+  const [connections, ratePerSec, pages, rounds] = [
+    values.connections,
+    values.rate,
+    values.consoles,
+    values.rounds,
+  ].map(Number) as [number, number, number, number];
   let answers = 0;
-  const alternate = async () => {
-    // The first part is not counted: what has never run costs several times as much.
-    for (let part = -1; part < 2 * rounds; part++) {
-      // without, with, with, without: a drift of the load counts for both.
-      const kind = part === -1 || part % 4 === 1 || part % 4 === 2 ? 'with' : 'without';
-      const consoles = Array.from({ length: kind === 'with' ? Number(values.consoles) : 0 }, (_, n) => {
-        const port = side.ports[n % side.ports.length]!;
-        return new OpenConsole(`http://127.0.0.1:${port}`, tokenFor(`operator-${n}`, ['viewer']));
-      });
-      const before = side.cpuSecs('servers');
-      await sleep(partMs);
-      if (part >= 0) used[kind].push(Number((side.cpuSecs('servers') - before).toFixed(2)));
-      for (const open of consoles) {
-        open.close();
-        answers += open.answers;
-      }
-    }
-  };
-  try {
-    const { delivered, missing } = await measure(
-      side,
-      {
-        subscribers: Number(values.connections),
-        topics: 1,
-        topicsPerSubscriber: 1,
-        publishers: 2,
-        ratePerSec: Number(values.rate),
-        warmUpMs: 6000,
-        windowMs: (2 * rounds + 1) * partMs + 500,
-        stalled: 0,
-        connectGroup: 50,
-      },
-      alternate,
-    );
-    const sum = (parts: readonly number[]) => parts.reduce((total, secs) => total + secs, 0);
-    const extraPercent = 100 * (sum(used.with) / sum(used.without) - 1);
-    console.log(
-      JSON.stringify({
-        connections: Number(values.connections),
-        messages_per_sec: Number(values.rate),
-        delivered,
-        missing,
-        consoles: Number(values.consoles),
-        overviews_read: answers,
-        cpu_secs_without: used.without,
-        cpu_secs_with: used.with,
-        extra_percent: Number(extraPercent.toFixed(1)),
-        limit_percent: limitPercent,
-      }),
-    );
-    if (extraPercent > limitPercent || missing > 0) process.exitCode = 1;
-  } finally {
-    await side.stop();
-  }
+  const cost = await pageCost({ connections, ratePerSec, pages, rounds, partMs }, (port, n) => {
+    const page = new OpenConsole(`http://127.0.0.1:${port}`, tokenFor(`operator-${n}`, ['viewer']));
+    return () => {
+      page.close();
+      answers += page.answers;
+    };
+  });
+  console.log(
+    JSON.stringify({
+      connections,
+      messages_per_sec: ratePerSec,
+      delivered: cost.delivered,
+      missing: cost.missing,
+      consoles: pages,
+      overviews_read: answers,
+      cpu_secs_without: cost.cpuSecs.without,
+      cpu_secs_with: cost.cpuSecs.with,
+      extra_percent: extraPercent(cost),
+      limit_percent: limitPercent,
+    }),
+  );
+  if (extraPercent(cost) > limitPercent || cost.missing > 0) process.exitCode = 1;
 }
 
 void main();
