@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { tokenOf, type TestReplica } from './replica.js';
 
 /** An answer to one request of long-polling. */
@@ -26,9 +27,11 @@ export class StrayPoller {
     mark?: (n: number) => string,
   ): Promise<StrayPoller> {
     const poller = await StrayPoller.open(owner, mark?.(0));
-    await poller.post(edge, `40${JSON.stringify({ token: tokenOf(userId) })}`);
+    const joined = await poller.post(edge, `40${JSON.stringify({ token: tokenOf(userId) })}`);
+    assert.equal(joined.status, 200, joined.text);
     for (let n = 1; ; n++) {
-      const { text } = await poller.poll(edge, mark === undefined ? {} : { mark: mark(n) });
+      const { status, text } = await poller.poll(edge, mark === undefined ? {} : { mark: mark(n) });
+      assert.equal(status, 200, text);
       if (text.includes('"status"')) return poller;
     }
   }
