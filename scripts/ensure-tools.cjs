@@ -1,6 +1,7 @@
 // Makes sure that the programs that the tests run are installed (redis-server with redis-cli, nginx, haproxy,
 // curl, jq, pgrep and tmux; Chromium, if requested): on the PATH, or else from Debian's packages.
 const { spawnSync } = require('node:child_process');
+const { toolPath } = require('./tool-path.cjs');
 
 const wanted = [
   { programs: ['redis-server'], package: 'redis-server' },
@@ -16,14 +17,15 @@ const wanted = [
     : []),
 ];
 
-const has = (program) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+const env = { ...process.env, PATH: toolPath };
+const has = (program) => spawnSync('sh', ['-c', `command -v ${program}`], { env }).status === 0;
 const missing = wanted.filter(({ programs }) => !programs.some(has));
 if (missing.length > 0) {
   const packages = missing.map((one) => one.package);
   const canInstall = has('apt-get') && process.getuid?.() === 0;
   if (canInstall) {
     // The tests start their own server: the package must not start a system service.
-    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+    const environment = { ...env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
     const run = (args) =>
       spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'], env: environment }).status === 0;
     console.error(`installing ${packages.join(', ')} …`);

@@ -9,6 +9,7 @@ const { spawn } = require('node:child_process');
 const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
+const { toolPath } = require('./tool-path.cjs');
 
 const mocha = require.resolve('mocha/bin/mocha.js');
 const inParallel = ['--parallel', '--jobs', '2'];
@@ -48,7 +49,7 @@ function run(stage, countsFile) {
   const reporter = ['--reporter', join(__dirname, 'count-reporter.cjs')];
   const child = spawn(process.execPath, [mocha, ...strict, ...reporter, ...stage], {
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, TEST_COUNTS_FILE: countsFile },
+    env: { ...process.env, PATH: toolPath, TEST_COUNTS_FILE: countsFile },
   });
   let doneAt;
   const watch = setInterval(() => {
