@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import WebSocket, { WebSocketServer } from 'ws';
 import { freePort } from './wait.js';
 
@@ -7,7 +7,7 @@ export type WireFault = 'none' | 'drop' | 'double' | 'reorder';
 
 const oneOf = 20;
 
-/** Stands before `/ws` of a replica, and breaks its promises. */
+/** Stands before a replica, and breaks its promises on `/ws`; a GET goes through. */
 export class FaultyWire {
   fault: WireFault = 'none';
 
@@ -18,10 +18,17 @@ export class FaultyWire {
 
   static async start(target: string): Promise<FaultyWire> {
     const port = await freePort();
-    const server = createServer();
+    const server = createServer(({ url, headers }, response) => {
+      const passed = get(new URL(url ?? '/', target.replace(/^ws/, 'http')), { headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      });
+      passed.on('error', () => response.destroy());
+    });
     const sockets = new WebSocketServer({ server });
     const wire = new FaultyWire(port, async () => {
       for (const client of sockets.clients) client.terminate();
+      server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     });
     sockets.on('connection', (client, request) => {
