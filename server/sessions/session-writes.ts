@@ -70,6 +70,16 @@ export class SessionWrites {
     this.dirty.add(live);
   }
 
+  /** Whether the store does not have the session as it is, or has not answered yet. */
+  isUnwritten(live: LiveSession): boolean {
+    return live.changed || this.inFlight.has(live);
+  }
+
+  /** The store is reachable again: what could not be written is written without a pause. */
+  goOn(): void {
+    this.pausedUntil = -Infinity;
+  }
+
   /** The connection has left. Resolves when its session is released, or given up. */
   left(live: LiveSession): Promise<void> {
     if (!this.mayWrite(live) || (live.isReleased && !live.changed)) {
@@ -204,6 +214,7 @@ export class SessionWrites {
       const session = this.stored(live, isReleased);
       if (await store.save(session, by)) {
         live.isReleased = isReleased;
+        live.isStored = true;
         if (isLeft) this.recent.add(session, live.lease);
         if (isLeft) this.done(live);
         return;
