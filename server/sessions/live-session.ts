@@ -31,6 +31,8 @@ export class LiveSession {
   isLeft = false;
   /** The positions passed to the transport when the connection left. */
   handedAtEnd: ReadonlyMap<string, Position> | undefined;
+  /** The position of the user's inbox when the connection left. */
+  inboxAtEnd: Position | undefined;
   /** It was last written as one that nobody holds. It may be written again, unless it has been claimed since. */
   isReleased = false;
   /**
@@ -173,10 +175,12 @@ export class LiveSession {
    * The connection has left: nobody was told that it is subscribed to what was only prepared.
    *
    * @param handed the positions passed to the transport
+   * @param inbox the position of the user's inbox
    */
-  left(handed: ReadonlyMap<string, Position>): void {
+  left(handed: ReadonlyMap<string, Position>, inbox?: Position): void {
     this.isLeft = true;
     this.handedAtEnd = handed;
+    this.inboxAtEnd = inbox;
     for (const topic of this.prepared?.keys() ?? []) this.unprepare(topic);
   }
 

@@ -58,6 +58,7 @@ export class SessionService {
   private readonly claims: SessionClaims;
   private readonly writes: SessionWrites;
   private readonly holders: SessionHolders;
+  private readonly inboxOf: (connection: Connection) => Position | undefined;
   /** Holders whose session is still to be claimed. */
   private readonly pending = new Set<string>();
   private isClosed = false;
@@ -67,6 +68,7 @@ export class SessionService {
     { ttlMs }: SessionServiceSettings,
   ) {
     const { store, log, now, replicaId, calls, isAlive, inboxOf = () => undefined } = dependencies;
+    this.inboxOf = inboxOf;
     this.writes = new SessionWrites(
       {
         store,
@@ -255,7 +257,7 @@ export class SessionService {
     this.live.delete(connection.id);
     this.pending.delete(live.lease.owner);
     this.dependencies.record?.left(connection, live.confirmed);
-    live.left(this.dependencies.topics.positions(connection));
+    live.left(this.dependencies.topics.positions(connection), this.inboxOf(connection));
     void this.writes.left(live).then(() => this.holders.delete(live));
   }
 

@@ -242,7 +242,8 @@ export class SessionWrites {
 
   private stored(live: LiveSession, isReleased: boolean): StoredSession {
     const { connection, id, lease, createdAt } = live;
-    const inbox = this.dependencies.inboxOf(connection);
+    // It may be written long after its connection has left.
+    const inbox = live.isLeft ? live.inboxAtEnd : this.dependencies.inboxOf(connection);
     const topics: Record<string, Position> = {};
     let reached: Record<string, Position> | undefined;
     for (const [topic, position] of live.topics(live.handedAtEnd ?? this.dependencies.handedTo(connection))) {

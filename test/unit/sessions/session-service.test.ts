@@ -50,10 +50,12 @@ describe('[SESSION] the session service', () => {
   let store: SlowStore;
   let sessions: SessionService;
   let handed: Map<string, Position>;
+  let inbox: Position | undefined;
   const stored = async () => (await store.get('s'))?.topics;
 
   beforeEach(() => {
     handed = new Map();
+    inbox = undefined;
     store = new SlowStore({ now: () => performance.now() }, { ttlMs: 60_000 });
     sessions = new SessionService(
       {
@@ -62,6 +64,7 @@ describe('[SESSION] the session service', () => {
         replicaId: 'a',
         calls: { handle: () => {}, ask: async () => ({}), replicas: async () => ['a'] },
         isAlive: async () => false,
+        inboxOf: () => inbox,
         log: silentLog,
         now: Date.now,
       },
@@ -165,6 +168,19 @@ describe('[SESSION] the session service', () => {
     } finally {
       clock.mock.restore();
     }
+  });
+
+  it('stores where the inbox was when its connection left, also if that cannot be stored at once', async () => {
+    sessions.connected(connection, opened, new Map());
+    await sessions.stored(connection);
+    store.isRefusing = true;
+    inbox = at(7);
+    sessions.left(connection);
+    inbox = undefined;
+    await new Promise((resolve) => setImmediate(resolve));
+    store.isRefusing = false;
+    await sessions.close();
+    assert.deepEqual((await store.get('s'))?.inbox, at(7));
   });
 
   it('writes a session once if the replica stops', async () => {
