@@ -119,6 +119,7 @@ function serveOperations(parts: AdminParts): void {
     members: () => members.all(),
     topics,
     gate,
+    sessionStored: (connection) => parts.sessions.stored(connection),
   }).serve(cluster);
   new TopicOperations({ activeTopics: () => topics.activeTopics() }).serve(cluster);
   new ActorOperations({

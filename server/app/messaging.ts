@@ -199,6 +199,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
   followRooms({ registry, topics, presence, sessions });
   storage.onUp(() => presence.restore());
   storage.onUp(() => sessions.rewrite());
+  storage.onUp(() => direct.goOn());
   return {
     registry,
     members,

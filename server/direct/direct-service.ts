@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DeliveryBatch } from '../fanout/delivery-batch.js';
 import { inboxOf } from './inbox-name.js';
 import { InboxRemovals } from './inbox-removals.js';
@@ -65,6 +64,8 @@ interface Inbox {
 export class DirectService {
   private readonly inboxes = new Map<string, Inbox>();
   private readonly removals: InboxRemovals;
+  /** End the pauses of those whose inbox could not be read. */
+  private readonly pauses = new Set<() => void>();
   private closed = false;
 
   constructor(private readonly dependencies: DirectServiceDependencies) {
@@ -116,8 +117,14 @@ export class DirectService {
     this.inboxes.delete(userId);
   }
 
+  /** The log is reachable again: inboxes that could not be read are read at once. */
+  goOn(): void {
+    for (const end of [...this.pauses]) end();
+  }
+
   close(): void {
     this.closed = true;
+    this.goOn();
     for (const inbox of this.inboxes.values()) inbox.feed?.close();
     this.inboxes.clear();
   }
@@ -165,9 +172,21 @@ export class DirectService {
         return;
       } catch (error) {
         this.dependencies.log.debug('Inbox not read yet', { user_id: userId, error });
-        await sleep(retryMs, undefined, { ref: false });
+        await this.pause();
       }
     }
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.pauses.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, retryMs).unref();
+      this.pauses.add(end);
+    });
   }
 
   /** False if the recipient does not read and messages are left. */

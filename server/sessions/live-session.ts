@@ -25,10 +25,14 @@ export class LiveSession {
   changed = true;
   /** Whether the stored session has other topics. */
   hasOtherTopics = false;
+  /** Whether the store has a state of it, which would be resumed if this replica ended. */
+  isStored = false;
   /** The connection has left. The next write releases the session. */
   isLeft = false;
   /** The positions passed to the transport when the connection left. */
   handedAtEnd: ReadonlyMap<string, Position> | undefined;
+  /** The position of the user's inbox when the connection left. */
+  inboxAtEnd: Position | undefined;
   /** It was last written as one that nobody holds. It may be written again, unless it has been claimed since. */
   isReleased = false;
   /**
@@ -75,7 +79,7 @@ export class LiveSession {
    */
   *topics(handed: ReadonlyMap<string, Position>): Iterable<[topic: string, position: ProvedPosition]> {
     for (const [topic, since] of this.waiting ?? []) if (since !== undefined) yield [topic, since];
-    for (const [topic, since] of this.prepared ?? []) if (!this.holds(topic)) yield [topic, since];
+    for (const [topic, since] of this.prepared ?? []) if (!this.isKept(topic)) yield [topic, since];
     for (const [topic, position] of this.proved.entries())
       yield [topic, { ...position, ...reachedOf(position, handed.get(topic)) }];
   }
@@ -96,10 +100,13 @@ export class LiveSession {
 
   /**
    * Adds a topic that the client is about to be subscribed to, from `since`. Until it is, nobody knows what a session
-   * without a `since` would have missed. False if the session has it.
+   * without a `since` would have missed. False if the store need not be written before.
    */
   prepare(topic: string, since: ProvedPosition | undefined): boolean {
-    if (this.holds(topic)) return false;
+    if (this.proved.has(topic)) return false;
+    // One that is restored: a session that is not stored cannot be resumed without it.
+    if (this.waiting?.has(topic) === true && !this.isStored) return false;
+    if (this.isKept(topic)) return this.hasOtherTopics;
     (this.prepared ??= new Map()).set(topic, since ?? unknownPosition);
     this.topicsChanged();
     return true;
@@ -119,7 +126,7 @@ export class LiveSession {
    * has confirmed the gap, the gap must be announced again.
    */
   subscribed(topic: string, since: ProvedPosition | undefined, at: Position): void {
-    if (!this.holds(topic) && this.prepared?.has(topic) !== true) this.topicsChanged();
+    if (!this.isKept(topic) && this.prepared?.has(topic) !== true) this.topicsChanged();
     this.forget(topic);
     this.prepared?.delete(topic);
     this.droppedEarly?.delete(topic);
@@ -145,7 +152,8 @@ export class LiveSession {
   resumed(lease: HeldLease, topics: ReadonlyMap<string, ProvedPosition | undefined>): void {
     this.lease = lease;
     this.isPending = false;
-    this.changed = true;
+    this.isStored = true;
+    this.topicsChanged();
     for (const [topic, since] of topics)
       if (!this.proved.has(topic) && !this.waiting?.has(topic) && !this.droppedEarly?.has(topic))
         (this.waiting ??= new Map()).set(topic, since);
@@ -161,6 +169,24 @@ export class LiveSession {
     if (!this.forget(topic)) return false;
     this.topicsChanged();
     return true;
+  }
+
+  /**
+   * The connection has left: nobody was told that it is subscribed to what was only prepared.
+   *
+   * @param handed the positions passed to the transport
+   * @param inbox the position of the user's inbox
+   */
+  left(handed: ReadonlyMap<string, Position>, inbox?: Position): void {
+    this.isLeft = true;
+    this.handedAtEnd = handed;
+    this.inboxAtEnd = inbox;
+    for (const topic of this.prepared?.keys() ?? []) this.unprepare(topic);
+  }
+
+  /** Whether the topic is stored, apart from those that are only prepared. */
+  private isKept(topic: string): boolean {
+    return this.proved.has(topic) || this.waiting?.get(topic) !== undefined;
   }
 
   private topicsChanged(): void {

@@ -12,7 +12,7 @@ export type Claim =
   | { readonly outcome: 'in_use'; readonly session: StoredSession };
 
 interface SessionClaimsDependencies {
-  readonly store: Pick<SessionStore, 'get' | 'claim' | 'save'>;
+  readonly store: Pick<SessionStore, 'get' | 'claim' | 'save' | 'forget'>;
   /**
    * Asks the holder of a session to yield it. True if its client is connected, and the holder keeps it. What
    * it has not written yet is written before the answer, or is in it.
@@ -49,8 +49,10 @@ export class SessionClaims {
       if (answer === false) return { outcome: 'resumed', session: claimed };
       const { topics, reached, inbox = claimed.inbox } = answer.unwritten;
       const whole = { ...claimed, topics, reached, inbox };
-      // At once, if the store takes it now. If not, the new connection writes it as soon as that works.
-      await store.save(whole, nextLease(lease, owner)).catch(() => {});
+      // At once, if the store takes it now. If not, the new connection writes it as soon as that works, and until then
+      // nobody resumes an earlier state.
+      const held = nextLease(lease, owner);
+      await store.save(whole, held).catch(() => store.forget(id, held).catch(() => {}));
       return { outcome: 'resumed', session: whole };
     }
     return session === undefined ? { outcome: 'none' } : { outcome: 'in_use', session };

@@ -58,6 +58,7 @@ export class SessionService {
   private readonly claims: SessionClaims;
   private readonly writes: SessionWrites;
   private readonly holders: SessionHolders;
+  private readonly inboxOf: (connection: Connection) => Position | undefined;
   /** Holders whose session is still to be claimed. */
   private readonly pending = new Set<string>();
   private isClosed = false;
@@ -67,6 +68,7 @@ export class SessionService {
     { ttlMs }: SessionServiceSettings,
   ) {
     const { store, log, now, replicaId, calls, isAlive, inboxOf = () => undefined } = dependencies;
+    this.inboxOf = inboxOf;
     this.writes = new SessionWrites(
       {
         store,
@@ -128,11 +130,15 @@ export class SessionService {
    */
   connected(
     connection: Connection,
-    { id, lease, createdAt, later }: OpenedSession,
+    { id, lease, createdAt, later, resumed, topics: stored }: OpenedSession,
     topics: ReadonlyMap<string, Position | undefined>,
   ): void {
     const live = new LiveSession(connection, id, lease, createdAt, topics);
     live.isPending = later !== undefined;
+    live.isStored = resumed === true;
+    live.hasOtherTopics =
+      live.isStored &&
+      (stored.size !== topics.size || [...topics.keys()].some((topic) => !stored.has(topic)));
     this.live.set(connection.id, live);
     this.holders.add(live);
     this.writes.changed(live);
@@ -196,7 +202,7 @@ export class SessionService {
   /** Resolves when the store has the session as it is now, or after a short time. Undefined if it has it already. */
   stored(connection: Connection): Promise<void> | undefined {
     const live = this.live.get(connection.id);
-    return live?.changed === true ? this.writes.soon(live) : undefined;
+    return live !== undefined && this.writes.isUnwritten(live) ? this.writes.soon(live) : undefined;
   }
 
   /** The topics that are not restored yet. */
@@ -250,14 +256,14 @@ export class SessionService {
     if (live === undefined) return;
     this.live.delete(connection.id);
     this.pending.delete(live.lease.owner);
-    live.isLeft = true;
     this.dependencies.record?.left(connection, live.confirmed);
-    live.handedAtEnd = this.dependencies.topics.positions(connection);
+    live.left(this.dependencies.topics.positions(connection), this.inboxOf(connection));
     void this.writes.left(live).then(() => this.holders.delete(live));
   }
 
   /** Called when the store is reachable again: it may have lost sessions. */
   rewrite(): void {
+    this.writes.goOn();
     for (const live of this.live.values()) this.writes.changed(live);
     void this.writes.restoreLeft();
   }

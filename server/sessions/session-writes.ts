@@ -42,6 +42,8 @@ export class SessionWrites {
   /** Sessions of connections that have left, until they are written; resolves their promises. */
   private readonly leaving = new Map<LiveSession, () => void>();
   private readonly inFlight = new Map<LiveSession, Promise<void>>();
+  /** Writes that begin when the one in flight has ended. */
+  private readonly following = new Map<LiveSession, Promise<void>>();
   /** Sessions that are written at the end of this turn. */
   private readonly due = new Map<LiveSession, Promise<unknown>>();
   private readonly timers: readonly NodeJS.Timeout[];
@@ -66,6 +68,16 @@ export class SessionWrites {
 
   changed(live: LiveSession): void {
     this.dirty.add(live);
+  }
+
+  /** Whether the store does not have the session as it is, or has not answered yet. */
+  isUnwritten(live: LiveSession): boolean {
+    return live.changed || this.inFlight.has(live);
+  }
+
+  /** The store is reachable again: what could not be written is written without a pause. */
+  goOn(): void {
+    this.pausedUntil = -Infinity;
   }
 
   /** The connection has left. Resolves when its session is released, or given up. */
@@ -142,7 +154,9 @@ export class SessionWrites {
 
   async close(): Promise<void> {
     for (const timer of this.timers) clearInterval(timer);
-    const written = this.save().then(() => Promise.all(this.inFlight.values()));
+    const written = this.save().then(() =>
+      Promise.all([...this.inFlight.values(), ...this.following.values()]),
+    );
     await withTimeout(written, closeLimitMs).catch(() => {
       this.dependencies.log.warn('Sessions not written before the stop', { sessions: this.inFlight.size });
     });
@@ -158,16 +172,33 @@ export class SessionWrites {
     return !live.isPending && live.answersSinceLost === undefined;
   }
 
-  private async put(live: LiveSession): Promise<void> {
+  /**
+   * One write of a session at a time. A second one could overtake it on its way to another node of a cluster; and after one
+   * that releases the session, it would come with a lease that is not the stored one any more.
+   */
+  private put(live: LiveSession): Promise<void> {
+    const inFlight = this.inFlight.get(live);
+    if (inFlight === undefined) return this.begin(live);
+    let following = this.following.get(live);
+    if (following === undefined) {
+      following = inFlight.then(() => {
+        this.following.delete(live);
+        return this.begin(live);
+      });
+      this.following.set(live, following);
+    }
+    return following;
+  }
+
+  private begin(live: LiveSession): Promise<void> {
     if (!this.mayWrite(live)) {
       // Another connection has claimed it: nothing is left to release.
       this.done(live);
-      return;
+      return Promise.resolve();
     }
-    const write = this.send(live);
+    const write = this.send(live).then(() => void this.inFlight.delete(live));
     this.inFlight.set(live, write);
-    await write;
-    if (this.inFlight.get(live) === write) this.inFlight.delete(live);
+    return write;
   }
 
   /** Never rejects. */
@@ -183,6 +214,7 @@ export class SessionWrites {
       const session = this.stored(live, isReleased);
       if (await store.save(session, by)) {
         live.isReleased = isReleased;
+        live.isStored = true;
         if (isLeft) this.recent.add(session, live.lease);
         if (isLeft) this.done(live);
         return;
@@ -210,7 +242,8 @@ export class SessionWrites {
 
   private stored(live: LiveSession, isReleased: boolean): StoredSession {
     const { connection, id, lease, createdAt } = live;
-    const inbox = this.dependencies.inboxOf(connection);
+    // It may be written long after its connection has left.
+    const inbox = live.isLeft ? live.inboxAtEnd : this.dependencies.inboxOf(connection);
     const topics: Record<string, Position> = {};
     let reached: Record<string, Position> | undefined;
     for (const [topic, position] of live.topics(live.handedAtEnd ?? this.dependencies.handedTo(connection))) {

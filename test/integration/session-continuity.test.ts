@@ -12,6 +12,7 @@ import { until } from '../support/wait.js';
 
 interface Status {
   session_id: string;
+  connection_id: string;
   recovered?: boolean;
   topics: { topic: string; recovered?: boolean }[];
 }
@@ -148,6 +149,32 @@ describe('[SESSION] sessions through faults', () => {
     ]);
     assert.deepEqual([joined.status.session_id, joined.topics], [sessionOf(joining), ['joined']]);
     assert.deepEqual([left.status.recovered, left.topics], [true, ['kept']]);
+  });
+
+  it('have the topics that came with positions or were ended by an operator, when the replica is killed right after', async () => {
+    const c = await start({ REPLICA_ID: 'c2' });
+    const [first, kicked] = [await connect(c, 'pam'), await connect(c, 'oli')];
+    const sessionOf = (client: Client) => client.status.session_id;
+    await Promise.all([
+      first.ask('subscribe', { topics: ['kept'] }),
+      kicked.ask('subscribe', { topics: ['left', 'kept'] }),
+    ]);
+    first.cut();
+    await isReleased(sessionOf(first));
+    const positions = { given: { epoch: 'e', sequence: 1 } };
+    const path = `/connections/${kicked.status.connection_id}/unsubscribe`;
+    const [again, ended] = await Promise.all([
+      Client.connect(c.url, 'pam', { session_id: sessionOf(first), positions }),
+      call(b, 'POST', path, { topics: ['left'] }),
+    ]);
+    await c.end('SIGKILL');
+    clients.push(again);
+    assert.deepEqual([sessionOf(again), again.topics], [sessionOf(first), ['given', 'kept']]);
+    assert.equal(ended.status, 200);
+    const back = await connect(b, 'pam', sessionOf(first));
+    assert.deepEqual([sessionOf(back), back.topics], [sessionOf(first), ['given', 'kept']]);
+    const other = await connect(b, 'oli', sessionOf(kicked));
+    assert.deepEqual([sessionOf(other), other.topics], [sessionOf(kicked), ['kept']]);
   });
 
   it('keep what the client did last, when its former connection is found dead afterwards', async () => {

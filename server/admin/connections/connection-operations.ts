@@ -92,6 +92,8 @@ interface ConnectionOperationsDependencies {
   readonly members: () => Iterable<TokenHolder & { readonly id: string }>;
   readonly topics: Topics;
   readonly gate: Pick<SubscriptionGate, 'subscribe' | 'unsubscribe'>;
+  /** Resolves when the session of a connection is stored as it is; undefined if it is. */
+  readonly sessionStored: (connection: Connection) => Promise<void> | undefined;
 }
 
 /** Answers of this replica about its connections. */
@@ -171,7 +173,7 @@ export class ConnectionOperations {
     return { found: true, subscribed, rejected };
   }
 
-  private unsubscribe(id: string, names: readonly string[]): UnsubscribeAnswer {
+  private async unsubscribe(id: string, names: readonly string[]): Promise<UnsubscribeAnswer> {
     const connection = this.dependencies.connection(id);
     if (connection === undefined) return { found: false, unsubscribed: [] };
     const unsubscribed = this.dependencies.gate.unsubscribe(connection, names);
@@ -181,6 +183,8 @@ export class ConnectionOperations {
         details: { topics: unsubscribed, by: 'operator' },
       });
     }
+    // As for the client itself: its session does not bring these topics back, even if the replica ends right after.
+    await this.dependencies.sessionStored(connection);
     return { found: true, unsubscribed };
   }
 

@@ -207,8 +207,14 @@ export class RedisSubscriber {
       await this.channels.subscribeAll(next);
     } catch (error) {
       this.dependencies.log.debug('Redis subscriptions not renewed', { error });
-      if (this.next === next) this.next = undefined;
       destroy(next);
+      if (this.next !== next) return;
+      // The place is kept until the next attempt: a connection that is replaced meanwhile makes that unnecessary.
+      setTimeout(() => {
+        if (this.next !== next) return;
+        this.next = undefined;
+        this.renew();
+      }, retryMs).unref();
       return;
     }
     if (this.next !== next || this.closed) return;

@@ -46,6 +46,8 @@ class World {
   private readonly clients: SimulatedClient[] = [];
   private readonly links: Link[] = [];
   private readonly services: SessionService[];
+  /** Replicas that were killed. */
+  private readonly killed: SessionService[] = [];
   private readonly handlers = new Map<string, (data: unknown) => unknown>();
   private connections = 0;
   /** The other replica does not answer for now. */
@@ -59,36 +61,11 @@ class World {
   resumptions = 0;
 
   constructor(
-    stores: readonly SessionStore[],
+    private readonly stores: readonly SessionStore[],
     private readonly below: (limit: number) => number,
     private readonly name: () => string,
   ) {
-    const linkOf = ({ id }: Connection) => this.links.find(({ connection }) => connection.id === id)!;
-    this.services = ['one', 'two'].map(
-      (replicaId, n) =>
-        new SessionService(
-          {
-            store: this.withRoom(stores[n % stores.length]!),
-            replicaId,
-            topics: {
-              positions: (connection) =>
-                new Map([...linkOf(connection).handed].map(([topic, sequence]) => [topic, at(sequence)])),
-            },
-            calls: {
-              handle: (_name, handler) => this.handlers.set(replicaId, handler),
-              ask: async <Result>(replica: string, _name: string, data: unknown) => {
-                if (this.isFrozen) throw new Error('no answer');
-                return { result: (await this.handlers.get(replica)!(data)) as Result };
-              },
-              replicas: async () => ['one', 'two'],
-            },
-            isAlive: async (connection) => linkOf(connection).isAlive && !linkOf(connection).isSlow,
-            log: silentLog,
-            now: () => 0,
-          },
-          { ttlMs: 60_000 },
-        ),
-    );
+    this.services = [this.replica(0), this.replica(1)];
     for (let n = 0; n < 2; n++)
       this.clients.push({ session: undefined, received: new Map(), link: undefined });
   }
@@ -97,7 +74,7 @@ class World {
     const client = this.clients[this.below(this.clients.length)]!;
     const topic = topics[this.below(topics.length)]!;
     const { link } = client;
-    const what = this.below(23);
+    const what = this.below(24);
     if (this.fullSteps > 0) this.fullSteps--;
     if (what < 5) this.publish(topic);
     else if (link === undefined) await this.attach(client);
@@ -112,6 +89,7 @@ class World {
     else if (what === 19 && this.clients.length < 5) await this.duplicate(client, false);
     else if (what === 20 && this.clients.length < 5) await this.duplicate(client, true);
     else if (what === 21) this.fullSteps = this.below(10);
+    else if (what === 22 && !this.hasFailed) this.kill(this.below(2));
   }
 
   async end(): Promise<void> {
@@ -120,17 +98,62 @@ class World {
       if (client.link !== undefined) this.close(client.link);
       await this.attach(client);
     }
-    for (const service of this.services) await service.close();
+    for (const service of [...this.services, ...this.killed]) await service.close();
+  }
+
+  private replica(n: number): SessionService {
+    const linkOf = ({ id }: Connection) => this.links.find(({ connection }) => connection.id === id)!;
+    const replicaId = `replica ${n}, ${this.killed.length} killed before`;
+    const service: SessionService = new SessionService(
+      {
+        store: this.withRoom(this.stores[n % this.stores.length]!, () => this.killed.includes(service)),
+        replicaId,
+        topics: {
+          positions: (connection) =>
+            new Map([...linkOf(connection).handed].map(([topic, sequence]) => [topic, at(sequence)])),
+        },
+        calls: {
+          handle: (_name, handler) => this.handlers.set(replicaId, handler),
+          ask: async <Result>(replica: string, _name: string, data: unknown) => {
+            if (this.isFrozen) throw new Error('no answer');
+            return { result: (await this.handlers.get(replica)!(data)) as Result };
+          },
+          replicas: async () => [...this.handlers.keys()],
+        },
+        isAlive: async (connection) => linkOf(connection).isAlive && !linkOf(connection).isSlow,
+        log: silentLog,
+        now: () => 0,
+      },
+      { ttlMs: 60_000 },
+    );
+    return service;
+  }
+
+  /** A replica ends at once, and another one starts. */
+  private kill(n: number): void {
+    const service = this.services[n]!;
+    this.handlers.delete([...this.handlers.keys()].find((id) => id.startsWith(`replica ${n},`))!);
+    this.killed.push(service);
+    this.services[n] = this.replica(n);
+    for (const link of this.links) {
+      if (link.service !== service) continue;
+      link.isAlive = false;
+      if (link.client.link === link) link.client.link = undefined;
+    }
   }
 
   /** The store, which has no room for sessions now and then. */
-  private withRoom(store: SessionStore): SessionStore {
+  private withRoom(store: SessionStore, isKilled: () => boolean): SessionStore {
     const save: SessionStore['save'] = async (session, by) => {
+      if (isKilled()) throw new Error('killed');
       if (this.fullSteps > 0) throw new NoRoomError('full');
       if (this.isFailing) throw new Error('failing');
       return store.save(session, by);
     };
-    return Object.create(store, { save: { value: save } }) as SessionStore;
+    const forget: SessionStore['forget'] = async (id, by) => {
+      if (!isKilled()) await store.forget(id, by);
+    };
+    return Object.create(store, { save: { value: save }, forget: { value: forget } }) as SessionStore;
   }
 
   private async attach(client: SimulatedClient): Promise<void> {
@@ -173,6 +196,7 @@ class World {
       return;
     }
     for (const [topic, since] of opened.topics) {
+      await service.prepare(connection, topic, since);
       link.handed.set(topic, this.logs.get(topic)!);
       service.subscribed(connection, topic, since, at(this.logs.get(topic)!));
     }

@@ -86,6 +86,26 @@ describe('RedisLink', function () {
     await until(() => received.batches.length === 1, 'batches arrive again');
   });
 
+  it('moves its subscriptions to a new connection later if Redis refuses them for a while', async () => {
+    const redis = await startRedis();
+    const { link, broker } = open(redis.url);
+    await link.whenUp(5000);
+    const received = listen(broker);
+    await broker.follow('t');
+    const user = new URL(redis.url).username || 'default';
+    await redis.command(`ACL SETUSER ${user} -subscribe`);
+    const { resyncs } = received;
+    const isRefused = async () =>
+      /rejected_calls=[1-9]/.test((await redis.info('commandstats')).get('cmdstat_subscribe') ?? '');
+    link.renewSubscriptions();
+    await until(isRefused, 'Redis has refused it');
+    assert.equal(link.state, 'up', 'the former connection is used');
+    await redis.command(`ACL SETUSER ${user} +subscribe`);
+    await until(() => received.resyncs > resyncs, 'the new connection is used');
+    await broker.append('t', [entry('a')]);
+    await until(() => received.batches.length === 1, 'batches arrive');
+  });
+
   it('[P3] reports `replicated` only for data that replicas have, also when Redis has lost the script', async () => {
     const [redis, replica] = [await startRedis(), await startRedis()];
     await replica.command(`REPLICAOF 127.0.0.1 ${redis.port}`);

@@ -37,6 +37,26 @@ describe('[SESSION] a live session', () => {
     assert.deepEqual(stored(session), { b: at(5) });
   });
 
+  it('has no topic that was only prepared when its connection leaves: nobody was told of it', () => {
+    const session = sessionOf({ a: at(3) });
+    assert.equal(session.prepare('b', undefined), true);
+    assert.deepEqual(Object.keys(stored(session)).sort(), ['a', 'b']);
+    session.left(new Map());
+    assert.deepEqual([stored(session), session.changed], [{ a: at(3) }, true]);
+  });
+
+  it('is written before a topic is restored that its stored state does not have', () => {
+    const fresh = sessionOf({ given: at(3), token: undefined });
+    assert.deepEqual([fresh.prepare('given', at(3)), fresh.prepare('token', undefined)], [false, false]);
+    const resumed = sessionOf({ own: at(3), token: undefined });
+    resumed.isStored = true;
+    assert.equal(resumed.prepare('own', at(3)), false);
+    assert.equal(resumed.prepare('token', undefined), true);
+    assert.deepEqual(Object.keys(stored(resumed)), ['own', 'token']);
+    resumed.subscribed('token', undefined, at(7));
+    assert.deepEqual(stored(resumed), { own: at(3), token: at(7) });
+  });
+
   it('loses a subscribed topic that is dropped, also what a heartbeat would have confirmed of it', () => {
     const session = sessionOf({ a: at(3) });
     session.subscribed('a', at(3), at(9));

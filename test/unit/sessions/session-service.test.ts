@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mock } from 'node:test';
 import type { Position } from '../../../shared/position.js';
 import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
 import { SessionService } from '../../../server/sessions/session-service.js';
@@ -18,18 +19,24 @@ const opened: OpenedSession = {
   positions: new Map(),
   createdAt: 1,
 };
+const storedSession: StoredSession = {
+  ...{ id: 's', user_id: 'ann', topics: {}, created_at: 1, updated_at: 1 },
+  ...opened.lease,
+};
 const connection = { id: 'c', sessionId: 's', identity: { userId: 'ann' } } as Connection;
 
 /** A store whose writes complete when the test says so. */
 class SlowStore extends MemorySessionStore {
   private readonly waiting: (() => void)[] = [];
   isSlow = false;
+  isRefusing = false;
 
   /** Whether the client was connected, of each write. */
   readonly writes: boolean[] = [];
 
   override async save(session: StoredSession, by: SessionLease): Promise<boolean> {
     this.writes.push(session.owner !== null);
+    if (this.isRefusing) throw new Error('refused');
     if (this.isSlow) await new Promise<void>((resolve) => this.waiting.push(resolve));
     return super.save(session, by);
   }
@@ -43,10 +50,12 @@ describe('[SESSION] the session service', () => {
   let store: SlowStore;
   let sessions: SessionService;
   let handed: Map<string, Position>;
+  let inbox: Position | undefined;
   const stored = async () => (await store.get('s'))?.topics;
 
   beforeEach(() => {
     handed = new Map();
+    inbox = undefined;
     store = new SlowStore({ now: () => performance.now() }, { ttlMs: 60_000 });
     sessions = new SessionService(
       {
@@ -55,6 +64,7 @@ describe('[SESSION] the session service', () => {
         replicaId: 'a',
         calls: { handle: () => {}, ask: async () => ({}), replicas: async () => ['a'] },
         isAlive: async () => false,
+        inboxOf: () => inbox,
         log: silentLog,
         now: Date.now,
       },
@@ -118,6 +128,59 @@ describe('[SESSION] the session service', () => {
     // Two answers: the first ping may have been sent before the notice of the loss.
     for (let answers = 0; answers < 2; answers++) sessions.onHeartbeat(connection);
     await until(async () => (await stored())?.['a']?.epoch === 'after a loss', 'it is written');
+  });
+
+  it('has the topics of a resumed session in the store before they are restored, if it had others', async () => {
+    await store.save({ ...storedSession, topics: { a: at(1) } }, opened.lease);
+    const session = { ...opened, topics: new Map([['a', at(1)]]) };
+    sessions.connected(connection, session, new Map([['a', at(1)], ['given', at(2)]])); // prettier-ignore
+    await sessions.prepare(connection, 'given', at(2));
+    assert.deepEqual(await stored(), { a: at(1), given: at(2) });
+    assert.equal(sessions.prepare(connection, 'a', at(1)), undefined, 'that is all');
+  });
+
+  it('is not done with a session while a write of it is on its way', async () => {
+    sessions.connected(connection, opened, new Map());
+    await sessions.stored(connection);
+    store.isSlow = true;
+    sessions.subscribed(connection, 'a', undefined, at(1));
+    const first = sessions.stored(connection);
+    await until(() => store.writes.length === 2, 'it is being written');
+    const second = sessions.stored(connection);
+    assert.notEqual(second, undefined);
+    store.isSlow = false;
+    store.letThrough();
+    await Promise.all([first, second]);
+    assert.equal(sessions.stored(connection), undefined);
+  });
+
+  it('writes what the store has refused as soon as the store is reachable again', async () => {
+    store.isRefusing = true;
+    sessions.connected(connection, opened, new Map([['a', at(1)]]));
+    await until(() => store.writes.length === 1, 'it is refused');
+    store.isRefusing = false;
+    // The pause after a refusal never ends by itself.
+    const frozenAt = performance.now();
+    const clock = mock.method(performance, 'now', () => frozenAt);
+    try {
+      sessions.rewrite();
+      await until(async () => (await stored()) !== undefined, 'it is written');
+    } finally {
+      clock.mock.restore();
+    }
+  });
+
+  it('stores where the inbox was when its connection left, also if that cannot be stored at once', async () => {
+    sessions.connected(connection, opened, new Map());
+    await sessions.stored(connection);
+    store.isRefusing = true;
+    inbox = at(7);
+    sessions.left(connection);
+    inbox = undefined;
+    await new Promise((resolve) => setImmediate(resolve));
+    store.isRefusing = false;
+    await sessions.close();
+    assert.deepEqual((await store.get('s'))?.inbox, at(7));
   });
 
   it('writes a session once if the replica stops', async () => {

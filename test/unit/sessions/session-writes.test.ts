@@ -13,13 +13,13 @@ function leftSession(): LiveSession {
   return live;
 }
 
-function writesTo(save: SessionStore['save']): SessionWrites {
+function writesTo(save: SessionStore['save'], sessions: readonly LiveSession[] = []): SessionWrites {
   return new SessionWrites(
     {
       store: { save, get: async () => undefined, forget: async () => {} },
       log: silentLog,
       now: () => 0,
-      live: () => [],
+      live: () => sessions,
       inboxOf: () => undefined,
       handedTo: () => new Map(),
     },
@@ -41,6 +41,35 @@ describe('[SESSION] the writes of sessions', () => {
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(isGivenUp, true);
     await left;
+    await writes.close();
+  });
+
+  it('of one session never overlap: one that follows the release has its lease, and is not overtaken', async () => {
+    const live = new LiveSession(connection, 's', { generation: 1, owner: 'c@a' }, 1, new Map());
+    const answers: ((isWritten: boolean) => void)[] = [];
+    const saved: { topics: string[]; owner: string | null | undefined; by: string | null }[] = [];
+    const writes = writesTo(
+      (session, by) => {
+        saved.push({ topics: Object.keys(session.topics), owner: session.owner, by: by.owner });
+        return new Promise((resolve) => answers.push(resolve));
+      },
+      [live],
+    );
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const releasing = writes.releaseAll();
+    // Commands are still answered meanwhile.
+    live.subscribed('a', undefined, { epoch: 'e', sequence: 1 });
+    const stored = writes.write(live);
+    live.subscribed('b', undefined, { epoch: 'e', sequence: 1 });
+    const storedToo = writes.write(live);
+    await turn();
+    assert.deepEqual(saved, [{ topics: [], owner: null, by: 'c@a' }]);
+    answers[0]!(true);
+    await releasing;
+    await turn();
+    assert.deepEqual(saved.slice(1), [{ topics: ['a', 'b'], owner: null, by: null }]);
+    answers[1]!(true);
+    assert.deepEqual(await Promise.all([stored, storedToo]), [true, true]);
     await writes.close();
   });
 
