@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { readCount, readPosition } from '../arguments.js';
+import { readPosition, wholeOption } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
@@ -35,7 +35,7 @@ export function historyCommand(): Command {
   const command = new Command('history')
     .description('print messages of a topic from its log, oldest first')
     .argument('<topic>', 'the topic')
-    .addOption(new Option('-n, --limit <n>', 'at most this many').default(20).argParser(readCount))
+    .addOption(wholeOption('-n, --limit <n>', 'at most this many', { least: 1, most: 100_000 }).default(20))
     .addOption(
       new Option('--since <epoch:sequence>', 'those after this position; else the newest').argParser(
         readPosition,

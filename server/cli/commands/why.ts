@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { readText } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
 import { ServiceClient } from '../target/service-client.js';
@@ -33,8 +34,8 @@ export function whyCommand(): Command {
   const command = new Command('why')
     .description('say whether a user got a message and, if not, why')
     .argument('<message>', 'id of the message')
-    .requiredOption('-u, --user <id>', 'id of the user')
-    .option('--topic <topic>', 'topic of the message, if it was not traced');
+    .requiredOption('-u, --user <id>', 'id of the user', readText)
+    .option('--topic <topic>', 'topic of the message, if it was not traced', readText);
   return withTarget(command, 'operator').action(
     (message: string, options: ServiceOptions & { user: string; topic?: string }) =>
       runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {

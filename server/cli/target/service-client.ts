@@ -1,5 +1,6 @@
 import { exitCodes } from '../exit-codes.js';
-import { CliError, strangeAnswerError, unreachableError, usageError } from '../cli-error.js';
+import { CliError, redirectError, strangeAnswerError, unreachableError, usageError } from '../cli-error.js';
+import { connectionProblemOf } from './connection-problem.js';
 import type { Target } from './target.js';
 
 /** A request to a service. */
@@ -46,11 +47,14 @@ export class ServiceClient {
         'give --token, set TOKEN, or set JWT_SECRET to the secret of the service',
       );
     const address = new URL(url + path);
+    let response: Response;
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) address.searchParams.set(name, String(value));
     try {
-      return await fetch(address, {
+      response = await fetch(address, {
         method,
+        // To follow it would lose the token, which is for this address only.
+        redirect: 'manual',
         headers: {
           ...(token !== undefined && { authorization: `Bearer ${token}` }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -60,8 +64,12 @@ export class ServiceClient {
         signal: AbortSignal.timeout(this.settings.timeoutMs),
       });
     } catch (error) {
-      throw unreachableError(`${url} cannot be reached: ${reasonOf(error, this.settings.timeoutMs)}`);
+      throw unreachableError(`${url} cannot be reached`, connectionProblemOf(error, this.settings.timeoutMs));
     }
+    const location = response.headers.get('location');
+    if (response.status < 300 || response.status >= 400 || location === null) return response;
+    await response.body?.cancel();
+    throw redirectError(address, location);
   }
 
   private async read(response: Response): Promise<unknown> {
@@ -71,7 +79,8 @@ export class ServiceClient {
     } catch (error) {
       if (error instanceof RangeError) throw strangeAnswerError(this.target.url, error.message);
       throw unreachableError(
-        `${this.target.url} ended its answer: ${reasonOf(error, this.settings.timeoutMs)}`,
+        `${this.target.url} did not end its answer`,
+        connectionProblemOf(error, this.settings.timeoutMs),
       );
     }
     try {
@@ -97,15 +106,6 @@ async function textOf(response: Response, limitBytes: number): Promise<string> {
     parts.push(part);
   }
   return Buffer.concat(parts).toString();
-}
-
-/** Why a connection failed, in words. */
-export function reasonOf(error: unknown, timeoutMs: number): string {
-  if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'))
-    return `no answer within ${timeoutMs} ms`;
-  const { cause } = error as { readonly cause?: unknown };
-  if (cause instanceof AggregateError) return cause.errors.map((one: Error) => one.message).join(', ');
-  return cause instanceof Error ? cause.message : error instanceof Error ? error.message : String(error);
 }
 
 function refusalOf(status: number, body: unknown, { tokenSource }: Target): CliError {

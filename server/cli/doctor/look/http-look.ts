@@ -3,7 +3,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import { errorOf, reasonOf } from '../../target/service-client.js';
+import { connectionProblemOf } from '../../target/connection-problem.js';
+import { errorOf } from '../../target/service-client.js';
 import type { ReachObservation, Refusal, UpgradeObservation } from '../observations.js';
 
 /** Characters of an answer that are read. */
@@ -16,6 +17,8 @@ export interface HttpAnswer {
   readonly body: unknown;
   readonly text: string;
   readonly date: string | undefined;
+  /** Where a redirection leads to. */
+  readonly location: string | undefined;
 }
 
 interface Asking {
@@ -38,8 +41,9 @@ export function askOnce(
     request.once('response', (response) => {
       response.once('error', reject);
       void textOf(response).then((text) => {
-        const { statusCode: status = 0 } = response;
-        resolve({ status, body: jsonOf(text), text, date: response.headers.date });
+        const { statusCode: status = 0, headers } = response;
+        const { date, location } = headers;
+        resolve({ status, body: jsonOf(text), text, date, location });
       }, reject);
     });
     request.end(body);
@@ -66,7 +70,7 @@ export function askUpgrade(
       signal: AbortSignal.timeout(timeoutMs),
     });
     request.once('error', (error) =>
-      resolve({ status: 0, code: 'no_answer', message: reasonOf(error, timeoutMs) }),
+      resolve({ status: 0, code: 'no_answer', message: connectionProblemOf(error, timeoutMs).reason }),
     );
     request.once('upgrade', (_response, socket) => {
       socket.on('error', () => {});
@@ -105,12 +109,16 @@ export async function lookAtAddress(
     const ahead =
       health.date === undefined ? null : aheadOf(Date.parse(health.date) + 500, startedAt, endedAt, 500);
     const answerMs = endedAt - startedAt;
+    const { status, body, text, location = null } = health;
+    const { code, message } = refusalOf(status, body, text);
+    const answer = { code, message, location };
     return {
-      reach: { ...nothing, problem: null, status: health.status, answer_ms: answerMs, clock_ahead_ms: ahead },
+      reach: { ...nothing, problem: null, status, answer_ms: answerMs, clock_ahead_ms: ahead, answer },
       health,
     };
   } catch (error) {
-    return { reach: { ...nothing, problem: reasonOf(error, timeoutMs) }, health: undefined };
+    const { kind, reason } = connectionProblemOf(error, timeoutMs);
+    return { reach: { ...nothing, problem: reason, problem_kind: kind }, health: undefined };
   }
 }
 
@@ -137,10 +145,14 @@ function lookAtTls(url: URL, host: string, timeoutMs: number): Promise<ReachObse
     const port = Number(url.port || 443);
     const name = isIP(host) ? {} : { servername: host };
     const socket = tlsConnect({ host, port, ...name, rejectUnauthorized: false, timeout: timeoutMs }, () => {
-      const { valid_to: validTo } = socket.getPeerCertificate();
+      const { valid_to: validTo, valid_from: validFrom } = socket.getPeerCertificate();
       const { authorized, authorizationError } = socket;
       socket.destroy();
-      resolve({ expires_at: Date.parse(validTo), problem: authorized ? null : String(authorizationError) });
+      resolve({
+        expires_at: Date.parse(validTo),
+        valid_from: Date.parse(validFrom),
+        problem: authorized ? null : String(authorizationError),
+      });
     });
     const failed = () => {
       socket.destroy();
