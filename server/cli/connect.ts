@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import WebSocket from 'ws';
 import { anyCount, payloadOf, readText, timeOption, wholeOption } from './arguments.js';
 import { connectionProblemOf } from './target/connection-problem.js';
-import { jsonLine, printable } from './text-table.js';
+import { jsonLine, printable, wordsOf } from './text-table.js';
 
 /** Options of `rtc connect`. */
 export interface ConnectOptions {
@@ -97,7 +97,9 @@ export function connect(url: string, options: ConnectOptions, output: ConnectOut
       response.setEncoding('utf8');
       response.on('error', () => {});
       const refused = () => {
-        run.fail(`refused: ${response.statusCode} ${printable(body.trim())}`);
+        run.fail(
+          `refused: ${response.statusCode} ${printable(body.trimStart().startsWith('<') ? wordsOf(body) : body.trim())}`,
+        );
         request.destroy();
       };
       response.on('data', (text: string) => {

@@ -55,6 +55,8 @@ export async function runCommand(
   work: (terminal: Terminal) => Promise<ExitCode | void> | ExitCode | void,
 ): Promise<void> {
   const out = terminal(options);
+  // If nothing that Node waits for is left before the end: that is not success.
+  process.exitCode = exitCodes.failed;
   try {
     process.exitCode = (await work(out)) ?? exitCodes.done;
   } catch (error) {

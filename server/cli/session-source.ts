@@ -116,10 +116,24 @@ export function sessionsAt(url: string, token: string): SessionSource {
 const newline = 10;
 const tailLength = 100;
 
+/** The head of an answer in time. The timer also keeps the process alive where `fetch` forgets a closed connection. */
+async function answered(url: URL, init: RequestInit): Promise<Response> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new DOMException('too late', 'TimeoutError')), answerLimitMs);
+  try {
+    return await fetch(url, {
+      ...init,
+      signal: AbortSignal.any([limit.signal, init.signal ?? limit.signal]),
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function call(url: URL, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, init);
+    response = await answered(url, init);
   } catch (error) {
     const { kind, reason } = connectionProblemOf(error, answerLimitMs);
     throw new CliError(

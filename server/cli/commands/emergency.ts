@@ -2,6 +2,7 @@ import { Argument, Command, Option } from 'commander';
 import { readText, timeOption, wholeOption } from '../arguments.js';
 import { usageError } from '../cli-error.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
+import { pathSegment } from '../target/path-segment.js';
 import { ServiceClient, type ServiceRequest } from '../target/service-client.js';
 import { printable, textTable } from '../text-table.js';
 
@@ -50,7 +51,7 @@ export function emergencyCommand(): Command {
       .description(text)
       .argument('<topic>', 'the topic')
       .action((topic: string, options: SwitchOptions) =>
-        change(command, options, () => ({ path: `/topics/${encodeURIComponent(topic)}/${name}` })),
+        change(command, options, () => ({ path: `/topics/${pathSegment('topic', topic)}/${name}` })),
       );
   switching(command.command('presence'))
     .description('switch presence off, to spare Redis, and on again')
@@ -77,7 +78,7 @@ export function emergencyCommand(): Command {
     )
     .action((user: string, { rps, for: forMs, ...options }: SwitchOptions & { rps: number; for: number }) =>
       change(command, options, () => ({
-        path: `/users/${encodeURIComponent(user)}/limit`,
+        path: `/users/${pathSegment('user', user)}/limit`,
         method: 'PUT',
         body: { commands_per_sec: rps, for_secs: Math.round(forMs / 1000) },
       })),
@@ -87,7 +88,7 @@ export function emergencyCommand(): Command {
     .argument('<user>', 'id of the user')
     .action((user: string, options: SwitchOptions) =>
       change(command, options, () => ({
-        path: `/users/${encodeURIComponent(user)}/limit`,
+        path: `/users/${pathSegment('user', user)}/limit`,
         method: 'DELETE',
       })),
     );
@@ -119,7 +120,7 @@ export function emergencyCommand(): Command {
       runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {
         const body = options.reason === undefined ? {} : { reason: options.reason };
         const client = new ServiceClient(target, { timeoutMs });
-        const path = `/admin/users/${encodeURIComponent(user)}/disconnect`;
+        const path = `/admin/users/${pathSegment('user', user)}/disconnect`;
         const answer = await client.ask<{ disconnected: number }>(path, { method: 'POST', body });
         terminal.result(answer, () => `${answer.disconnected} connections were closed`);
       }),

@@ -3,6 +3,7 @@ import { readPosition, wholeOption } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
+import { pathSegment } from '../target/path-segment.js';
 import { ServiceClient } from '../target/service-client.js';
 import { printable, textTable, timeOfDay } from '../text-table.js';
 
@@ -90,7 +91,7 @@ export function traceCommand(): Command {
   return withTarget(command, 'operator').action((id: string, options: ServiceOptions) =>
     runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {
       const client = new ServiceClient(target, { timeoutMs });
-      const trace = await client.ask<TraceAnswer>(`/admin/messages/${encodeURIComponent(id)}/trace`);
+      const trace = await client.ask<TraceAnswer>(`/admin/messages/${pathSegment('id', id)}/trace`);
       terminal.result(trace, () =>
         textTable(
           ['TIME', 'STAGE', 'REPLICA', 'DETAILS'],

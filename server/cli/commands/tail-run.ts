@@ -4,7 +4,7 @@ import { exitCodes, type ExitCode } from '../exit-codes.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
 import type { ServiceContext } from '../run-command.js';
 import { connectionProblemOf, type ConnectionProblem } from '../target/connection-problem.js';
-import { printable } from '../text-table.js';
+import { printable, wordsOf } from '../text-table.js';
 
 /** Options of `rtc tail`. */
 export interface TailOptions {
@@ -241,7 +241,7 @@ class Tail {
     } catch {
       // A proxy answers in its own words.
     }
-    const { code = `http_${status}`, message = body.trim().slice(0, 200) } = error;
+    const { code = `http_${status}`, message = wordsOf(body) } = error;
     const isPassing = status === 503 || status === 429 || status === 502 || status === 504;
     if (this.wasConnected && isPassing) this.lost({ kind: 'unreachable', reason: `${code}: ${message}` });
     else this.fail(new CliError(`refused: ${code}: ${printable(message)}`, exitCodes.failed, code));

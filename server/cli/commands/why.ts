@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { readText } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
+import { pathSegment } from '../target/path-segment.js';
 import { ServiceClient } from '../target/service-client.js';
 import { printable, textTable, timeOfDay } from '../text-table.js';
 
@@ -40,7 +41,7 @@ export function whyCommand(): Command {
     (message: string, options: ServiceOptions & { user: string; topic?: string }) =>
       runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {
         const { user, topic } = options;
-        const path = `/admin/messages/${encodeURIComponent(message)}/recipients/${encodeURIComponent(user)}`;
+        const path = `/admin/messages/${pathSegment('message', message)}/recipients/${pathSegment('user', user)}`;
         const answer = await new ServiceClient(target, { timeoutMs }).ask<WhyAnswer>(path, {
           query: { topic },
         });
