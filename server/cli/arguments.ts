@@ -1,42 +1,83 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
-/** Reads `500ms`, `2s`, `5m` or `1h`; resolves to milliseconds. */
-export function readTime(text: string): number {
-  const [, value, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
-  if (value === undefined) throw new InvalidArgumentError('It is a number and ms, s, m or h.');
-  return Number(value) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h'];
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A timer of Node waits for 24.8 days at most, and does not wait at all for longer. */
+const timerMax = '24d';
+
+interface TimeRange {
+  readonly least?: string;
+  readonly most?: string;
 }
 
-/** Reads a whole number from 1. */
-export function readCount(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('It is a number from 1.');
-  return Number(text);
+interface NumberRange {
+  readonly least: number;
+  readonly most: number;
 }
 
-/** Reads a whole number from 1 to `most`. */
-export const readCountTo =
-  (most: number) =>
-  (text: string): number => {
-    const value = readCount(text);
-    if (value > most) throw new InvalidArgumentError(`It is a number from 1 to ${most}.`);
+/** An option with a time, as `500ms`, `2s`, `5m`, `1h` or `7d`; its value is in milliseconds. The help names the limits. */
+export function timeOption(
+  flags: string,
+  text: string,
+  { least = '1ms', most = timerMax }: TimeRange = {},
+): Option {
+  return new Option(flags, `${text} (${least} to ${most})`).argParser((given) => {
+    const value = millisecondsOf(given);
+    if (value === undefined || value < millisecondsOf(least)! || value > millisecondsOf(most)!)
+      throw new InvalidArgumentError(
+        `It is a whole number with ms, s, m, h or d, such as 10s, from ${least} to ${most}.`,
+      );
     return value;
-  };
-
-/** Reads a whole number from 0. */
-export function readNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is a number from 0.');
-  return Number(text);
+  });
 }
+
+function millisecondsOf(text: string): number | undefined {
+  const [, value, unit] = /^(\d{1,15})(ms|s|m|h|d)$/.exec(text) ?? [];
+  return value === undefined ? undefined : Number(value) * unitMs[unit as keyof typeof unitMs];
+}
+
+/** An option with a whole number. The help names the limits. */
+export function wholeOption(flags: string, text: string, { least, most }: NumberRange): Option {
+  return new Option(flags, `${text} (${least} to ${most})`).argParser((given) => {
+    const value = Number(given);
+    if (!/^\d{1,15}$/.test(given) || value < least || value > most)
+      throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`);
+    return value;
+  });
+}
+
+/** An option with a number that may have a fraction. The help names the limits. */
+export function numberOption(flags: string, text: string, { least, most }: NumberRange): Option {
+  return new Option(flags, `${text} (${least} to ${most})`).argParser((given) => {
+    const value = Number(given);
+    if (!/^\d{1,9}(\.\d{1,9})?$/.test(given) || value < least || value > most)
+      throw new InvalidArgumentError(`It is a number from ${least} to ${most}, such as 0.5.`);
+    return value;
+  });
+}
+
+/** For messages and looks that are counted. */
+export const anyCount = { least: 1, most: 1_000_000_000 } as const;
 
 /** Reads the time to live of a token, `15m`, `12h` or `30d`, which may be negative: a token that has expired. */
 export function readTokenTime(text: string): string {
-  if (!/^-?\d{1,6}[smhd]$/.test(text)) throw new InvalidArgumentError('It is a number and s, m, h or d.');
+  if (!/^-?\d{1,6}[smhd]$/.test(text))
+    throw new InvalidArgumentError(
+      'It is a whole number of at most 6 digits with s, m, h or d, such as 12h.',
+    );
   return text;
 }
 
 /** Reads a text that is not empty. */
 export function readText(text: string): string {
   if (text === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}
+
+/** Reads a version of Redis: `7.0`, `7.2.4`. */
+export function readVersion(text: string): string {
+  if (!/^\d{1,3}\.\d{1,3}(\.\d{1,3})?$/.test(text))
+    throw new InvalidArgumentError('It is a version, such as 7.2.');
   return text;
 }
 

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import WebSocket from 'ws';
-import { payloadOf, readCount, readTime } from './arguments.js';
-import { jsonLine, printable } from './text-table.js';
+import { anyCount, payloadOf, readText, timeOption, wholeOption } from './arguments.js';
+import { connectionProblemOf } from './target/connection-problem.js';
+import { jsonLine, printable, wordsOf } from './text-table.js';
 
 /** Options of `rtc connect`. */
 export interface ConnectOptions {
@@ -38,15 +39,15 @@ export function connectCommand(): Command {
   return new Command('connect')
     .description('connect to /ws and print each frame as a line of JSON')
     .argument('[url]', 'address of a replica', 'http://localhost:8081')
-    .option('-t, --token <token>', 'token of a user; else the variable TOKEN')
-    .option('--session <id>', 'resume the session of this id')
+    .option('-t, --token <token>', 'token of a user; else the variable TOKEN', readText)
+    .option('--session <id>', 'resume the session of this id', readText)
     .option('-s, --subscribe <topic...>', 'subscribe to topics', [])
     .option(
       '-p, --publish <topic payload...>',
       'publish once, when subscribed; a payload that is not JSON is text',
     )
-    .option('--for <time>', 'end after this time: 500ms, 2s, 5m', readTime)
-    .option('-n, --count <n>', 'end after this many messages', readCount)
+    .addOption(timeOption('--for <time>', 'end after this time: 500ms, 2s, 5m'))
+    .addOption(wholeOption('-n, --count <n>', 'end after this many messages', anyCount))
     .addHelpText(
       'after',
       [
@@ -90,15 +91,15 @@ export function connect(url: string, options: ConnectOptions, output: ConnectOut
     process.once('SIGINT', interrupted);
     webSocket.on('open', () => run.opened());
     webSocket.on('message', (data: Buffer) => run.received(data.toString()));
-    webSocket.on('error', (error) =>
-      run.fail(`no connection: ${error.message || 'the address does not answer'}`),
-    );
+    webSocket.on('error', (error) => run.fail(`no connection: ${connectionProblemOf(error, 0).reason}`));
     webSocket.on('unexpected-response', (request, response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('error', () => {});
       const refused = () => {
-        run.fail(`refused: ${response.statusCode} ${printable(body.trim())}`);
+        run.fail(
+          `refused: ${response.statusCode} ${printable(body.trimStart().startsWith('<') ? wordsOf(body) : body.trim())}`,
+        );
         request.destroy();
       };
       response.on('data', (text: string) => {

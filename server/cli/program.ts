@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { version } from '../../shared/version.js';
 import { completionCommand } from './commands/completion.js';
 import { configCommand, configDocumentCommands } from './commands/config.js';
 import { emergencyCommand } from './commands/emergency.js';
@@ -25,6 +26,7 @@ import { connectCommand } from './connect.js';
 export function program(): Command {
   const rtc = new Command('rtc')
     .description('Commands for operators of the service, and for those who write clients.')
+    .version(`rtc ${version}`, '-v, --version', 'print the version of rtc')
     .option('-c, --config <file>', 'settings file; else RTC_CONFIG, else rtc.toml if there is one');
   const commands = [
     startCommand(),

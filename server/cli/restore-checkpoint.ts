@@ -1,6 +1,7 @@
 import { readFile, rm, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { RestoreProgress } from '../sessions/backup/session-restore.js';
+import { usageError } from './cli-error.js';
 import { writeAtomically } from './atomic-file.js';
 
 const checkpointSchema = z.object({
@@ -23,7 +24,7 @@ export class RestoreCheckpoint {
     this.path = `${file}.progress`;
   }
 
-  /** Undefined if there is none. @throws Error if the file has changed since */
+  /** Undefined if there is none. @throws CliError if the file has changed since */
   async read(): Promise<RestoreProgress | undefined> {
     let text: string;
     try {
@@ -35,7 +36,7 @@ export class RestoreCheckpoint {
     const { size, modified_ms: modifiedAt, ...progress } = this.parse(text);
     const now = await stat(this.file);
     if (now.size !== size || now.mtimeMs !== modifiedAt)
-      throw new Error(`${this.file} has changed since: restore it from the start, without --resume`);
+      throw usageError(`${this.file} has changed since`, 'restore it from the start, without --resume');
     return progress;
   }
 
@@ -51,10 +52,11 @@ export class RestoreCheckpoint {
   private parse(text: string): z.output<typeof checkpointSchema> {
     try {
       return checkpointSchema.parse(JSON.parse(text));
-    } catch (error) {
-      throw new Error(`${this.path} cannot be read: restore from the start, without --resume`, {
-        cause: error,
-      });
+    } catch {
+      throw usageError(
+        `${this.path} is no progress of a restore`,
+        'restore from the start, without --resume',
+      );
     }
   }
 }

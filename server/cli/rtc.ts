@@ -4,6 +4,7 @@ import { CommanderError, type Command } from 'commander';
 import { exitCodes } from './exit-codes.js';
 import { program } from './program.js';
 import { endWithReader } from './terminal.js';
+import { jsonLine, printableLines } from './text-table.js';
 
 /** Wrong arguments end with 2, as wrong settings do; `rtc doctor` could not look, which is 3 there. */
 function endAsDocumented(command: Command): Command {
@@ -12,9 +13,11 @@ function endAsDocumented(command: Command): Command {
     // Commander has printed it for people.
     const message = error.message.replace(/^error: /, '');
     if (process.argv.includes('--json'))
-      process.stdout.write(`${JSON.stringify({ error: { code: 'usage', message } })}\n`);
+      process.stdout.write(`${jsonLine(JSON.stringify({ error: { code: 'usage', message } }))}\n`);
     process.exit(command.name() === 'doctor' ? exitCodes.unreachable : exitCodes.usage);
   });
+  // It repeats what was given.
+  command.configureOutput({ outputError: (text, write) => write(printableLines(text, { colours: false })) });
   for (const below of command.commands) endAsDocumented(below);
   return command;
 }

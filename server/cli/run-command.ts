@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { Option, type Command } from 'commander';
-import { readTime } from './arguments.js';
+import type { Command } from 'commander';
+import { readText, timeOption } from './arguments.js';
 import { CliError, strangeAnswerError } from './cli-error.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
 import { resolveTarget, type Target, type TargetOptions, type TokenKind } from './target/target.js';
@@ -33,14 +33,19 @@ export function withOutput(command: Command): Command {
 export function withTarget(command: Command, kind: TokenKind): Command {
   const variables = kind === 'operator' ? 'ADMIN_TOKEN or TOKEN' : 'TOKEN';
   return withOutput(command)
-    .option('--url <url>', 'address of a replica; else the variable RTC, else that of the profile in use')
+    .option(
+      '--url <url>',
+      'address of a replica; else the variable RTC, else that of the profile in use',
+      readText,
+    )
     .option(
       '-t, --token <token>',
       `token of ${kind === 'operator' ? 'an operator' : 'a user'}; else the variable ${variables}, else the profile`,
+      readText,
     )
-    .option('--profile <name>', 'address and token of this profile: see rtc profile')
+    .option('--profile <name>', 'address and token of this profile: see rtc profile', readText)
     .addOption(
-      new Option('--timeout <time>', 'time limit of one request').default(10_000, '10s').argParser(readTime),
+      timeOption('--timeout <time>', 'time limit of one request', { most: '1h' }).default(10_000, '10s'),
     );
 }
 
@@ -50,10 +55,12 @@ export async function runCommand(
   work: (terminal: Terminal) => Promise<ExitCode | void> | ExitCode | void,
 ): Promise<void> {
   const out = terminal(options);
+  // If nothing that Node waits for is left before the end: that is not success.
+  process.exitCode = exitCodes.failed;
   try {
     process.exitCode = (await work(out)) ?? exitCodes.done;
   } catch (error) {
-    process.exitCode = report(error, out);
+    process.exitCode = noteError(error, out);
   }
 }
 
@@ -100,7 +107,8 @@ async function signedToken(kind: TokenKind, config: string | undefined): Promise
   return hasSettings ? (await import('./target/signed-token.js')).ownToken(kind, config) : undefined;
 }
 
-function report(error: unknown, out: Terminal): ExitCode {
+/** Prints an error of a command. Resolves to its exit code. @throws what is a bug */
+export function noteError(error: unknown, out: Terminal): ExitCode {
   if (error instanceof CliError) {
     const { code, message, remedy, exitCode } = error;
     out.note(remedy === undefined ? message : `${message}\n  ${remedy}`);

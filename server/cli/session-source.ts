@@ -9,6 +9,10 @@ import { BackupError } from '../sessions/backup/backup-reader.js';
 import { backupOf, countAtEnd } from '../sessions/backup/backup-writer.js';
 import type { RestoreReport } from '../sessions/backup/session-restore.js';
 import type { PutResult, StoredSession } from '../sessions/session-store.js';
+import { CliError } from './cli-error.js';
+import { exitCodes } from './exit-codes.js';
+import { connectionProblemOf } from './target/connection-problem.js';
+import { errorOf } from './target/service-client.js';
 import { silentLog } from '../logging/log.js';
 
 /** The source of sessions for the command line: Redis, or the admin API of a service. */
@@ -48,7 +52,12 @@ export async function sessionsInRedis(
   link.start();
   if (!(await link.whenUp(redisLimitMs))) {
     await link.close();
-    throw new Error('Redis is unreachable');
+    throw new CliError(
+      `Redis is unreachable: no answer within ${redisLimitMs} ms`,
+      exitCodes.failed,
+      'unreachable',
+      'look at REDIS_URL or --redis: address, user and password; rtc doctor --redis URL looks further',
+    );
   }
   return {
     batchSize: 1000,
@@ -70,7 +79,7 @@ export function sessionsAt(url: string, token: string): SessionSource {
   return {
     batchSize: 5000,
     async *backup(onSessions) {
-      const response = await call(new URL('/admin/sessions/backup', url), { headers: authorization });
+      const response = await call(new URL(`${url}/admin/sessions/backup`), { headers: authorization });
       let lines = 0;
       let tail = '';
       for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
@@ -87,7 +96,7 @@ export function sessionsAt(url: string, token: string): SessionSource {
       onSessions(count);
     },
     putMany: async (given, { overwrite }) => {
-      const response = await call(new URL(`/admin/sessions/restore?overwrite=${overwrite}`, url), {
+      const response = await call(new URL(`${url}/admin/sessions/restore?overwrite=${overwrite}`), {
         method: 'POST',
         headers: { ...authorization, 'content-type': 'application/json' },
         body: JSON.stringify(given),
@@ -107,18 +116,34 @@ export function sessionsAt(url: string, token: string): SessionSource {
 const newline = 10;
 const tailLength = 100;
 
+/** The head of an answer in time. The timer also keeps the process alive where `fetch` forgets a closed connection. */
+async function answered(url: URL, init: RequestInit): Promise<Response> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new DOMException('too late', 'TimeoutError')), answerLimitMs);
+  try {
+    return await fetch(url, {
+      ...init,
+      signal: AbortSignal.any([limit.signal, init.signal ?? limit.signal]),
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function call(url: URL, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, init);
+    response = await answered(url, init);
   } catch (error) {
-    const { cause } = error as { cause?: unknown };
-    const why = cause instanceof Error ? cause.message : (error as Error).message;
-    throw new Error(`${url.origin} cannot be reached: ${why}`, { cause: error });
+    const { kind, reason } = connectionProblemOf(error, answerLimitMs);
+    throw new CliError(
+      `${url.origin} cannot be reached: ${reason}`,
+      exitCodes.failed,
+      kind === 'timeout' ? 'timeout' : 'unreachable',
+      'is the address right (--url), and is the service running? rtc doctor looks further',
+    );
   }
   if (response.ok) return response;
-  const body = (await response.json().catch(() => undefined)) as
-    { error?: { code?: string; message?: string } } | undefined;
-  const { code, message } = body?.error ?? {};
-  throw new Error(`${url.origin} answers ${response.status}${code ? `: ${code}: ${message}` : ''}`);
+  const { code, message } = errorOf(await response.json().catch(() => undefined), response.status);
+  throw new CliError(`${url.origin} answers ${response.status}: ${code}: ${message}`, exitCodes.failed, code);
 }

@@ -1,12 +1,17 @@
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { SettingsError } from '../config/load.js';
 import { parseRedisUrl } from '../config/redis-url.js';
 import type { Settings } from '../config/schema.js';
 import { SessionRestore, type RestoreProgress } from '../sessions/backup/session-restore.js';
-import { writeAtomically } from './atomic-file.js';
+import { BackupError } from '../sessions/backup/backup-reader.js';
+import { assertWritable, writeAtomically } from './atomic-file.js';
+import { cannotRead, cannotWrite, CliError, usageError } from './cli-error.js';
+import { exitCodes as common, type ExitCode } from './exit-codes.js';
 import { progressDisplay } from './progress-display.js';
 import { RestoreCheckpoint } from './restore-checkpoint.js';
+import { addressOf } from './target/target.js';
+import type { Terminal } from './terminal.js';
 import { sessionsAt, sessionsInRedis, type SessionSource } from './session-source.js';
 
 export interface PlaceOptions {
@@ -22,37 +27,52 @@ export interface RestoreOptions extends PlaceOptions {
   readonly resume?: true;
 }
 
-const exitCodes = { done: 0, failed: 1, settings: 2, invalidSessions: 3, interrupted: 130 } as const;
+/** Those of `rtc`, with a meaning of 3 of its own. */
+const invalidSessions = 3;
 
 /** Sessions between two writes of the progress file for `--resume`. */
 const checkpointEvery = 5000;
 
-/** `rtc sessions backup`. Resolves to the exit code. */
-export function backupSessions(file: string, options: PlaceOptions, load: () => Settings): Promise<number> {
-  return run(options, load, (place) => backup(place, file, options));
+/** `rtc sessions backup`. Resolves to the exit code. @throws CliError, SettingsError */
+export async function backupSessions(
+  file: string,
+  options: PlaceOptions,
+  load: () => Settings,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  await assertWritable(file).catch((error: unknown) => cannotWrite(file, error));
+  return run(options, load, (place) => backup(place, file, options, terminal));
 }
 
-/** `rtc sessions restore`. Resolves to the exit code. */
-export function restoreSessions(
+/** `rtc sessions restore`. Resolves to the exit code. @throws CliError, SettingsError */
+export async function restoreSessions(
   file: string,
   options: RestoreOptions,
   load: () => Settings,
-): Promise<number> {
-  return run(options, load, (place) => restore(place, file, options));
+  terminal: Terminal,
+): Promise<ExitCode> {
+  await assertReadable(file).catch((error: unknown) => cannotRead(file, error));
+  return run(options, load, (place) => restore(place, file, options, terminal));
+}
+
+/** Before anything is connected. */
+async function assertReadable(file: string): Promise<void> {
+  if ((await stat(file)).isDirectory()) throw Object.assign(new Error('a directory'), { code: 'EISDIR' });
+  await access(file, constants.R_OK);
 }
 
 async function run(
   options: PlaceOptions,
   load: () => Settings,
-  work: (place: SessionSource) => Promise<number>,
-): Promise<number> {
+  work: (place: SessionSource) => Promise<ExitCode>,
+): Promise<ExitCode> {
   let place: SessionSource | undefined;
   try {
     place = await open(options, load);
     return await work(place);
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    return error instanceof SettingsError ? exitCodes.settings : exitCodes.failed;
+    if (error instanceof CliError || error instanceof SettingsError) throw error;
+    throw new CliError((error as Error).message, common.failed, 'failed');
   } finally {
     await place?.close();
   }
@@ -60,26 +80,31 @@ async function run(
 
 async function open(options: PlaceOptions, load: () => Settings): Promise<SessionSource> {
   if (options.url !== undefined) {
-    if (options.redis !== undefined) throw new SettingsError(['--url and --redis: choose one of them']);
-    if (!URL.canParse(options.url))
-      throw new SettingsError(['--url: must be an address like http://host:8081']);
+    if (options.redis !== undefined) throw usageError('--url and --redis: choose one of them');
+    const url = addressOf(options.url);
     const token = options.token ?? process.env['TOKEN'];
-    if (!token) throw new SettingsError(['--url needs --token, or the variable TOKEN']);
-    return sessionsAt(options.url, token);
+    if (!token) throw usageError('--url needs --token, or the variable TOKEN');
+    return sessionsAt(url, token);
   }
+  if (options.token !== undefined) throw usageError('--token is for --url');
   const settings = load();
   const redis = options.redis ?? settings.redis.url;
-  if (redis === undefined) {
-    throw new SettingsError([
-      'redis.url: there is no address of Redis: set REDIS_URL, or give --redis, or --url to go through the service',
-    ]);
-  }
+  if (redis === undefined)
+    throw usageError(
+      'redis.url: there is no address of Redis',
+      'set REDIS_URL, or give --redis, or --url to go through the service',
+    );
   if (parseRedisUrl(redis) === undefined)
-    throw new SettingsError(['--redis: must be an address like redis://host:6379']);
+    throw usageError('--redis: must be an address like redis://host:6379');
   return sessionsInRedis(redis, settings);
 }
 
-async function backup(place: SessionSource, file: string, { quiet, json }: PlaceOptions): Promise<number> {
+async function backup(
+  place: SessionSource,
+  file: string,
+  { quiet }: PlaceOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
   const display = progressDisplay({ quiet: quiet === true });
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
@@ -94,18 +119,22 @@ async function backup(place: SessionSource, file: string, { quiet, json }: Place
   } catch (error) {
     display.end();
     if (!interrupt.signal.aborted) throw error;
-    process.stderr.write('interrupted: nothing was written\n');
-    return exitCodes.interrupted;
+    terminal.note('interrupted: nothing was written');
+    return common.interrupted;
   } finally {
     display.end();
     process.off('SIGINT', onInterrupt);
   }
-  if (json) console.log(JSON.stringify({ file, sessions }));
-  else if (!quiet) console.log(`${sessions} sessions backed up`);
-  return exitCodes.done;
+  terminal.result({ file, sessions }, () => (quiet ? '' : `${sessions} sessions backed up`));
+  return common.done;
 }
 
-async function restore(place: SessionSource, file: string, options: RestoreOptions): Promise<number> {
+async function restore(
+  place: SessionSource,
+  file: string,
+  options: RestoreOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
   const checkpoint = new RestoreCheckpoint(file);
   const from = options.resume ? await checkpoint.read() : undefined;
   const { size } = await stat(file);
@@ -134,33 +163,42 @@ async function restore(place: SessionSource, file: string, options: RestoreOptio
     if (!(await work.run(source))) {
       await checkpoint.write(work.progress);
       display.end();
-      process.stderr.write(`interrupted: ${summary(work.progress)}; continue with --resume\n`);
-      return exitCodes.interrupted;
+      terminal.note(`interrupted: ${summary(work.progress)}; continue with --resume`);
+      return common.interrupted;
     }
   } catch (error) {
     display.end();
+    const { message } = error as Error;
+    // What is no backup is a wrong argument: nothing was done.
+    if (work.progress.handled === 0 && error instanceof BackupError)
+      throw usageError(`${file}: ${message}`, 'give a file that rtc sessions backup wrote');
     if (work.progress.handled > 0) await checkpoint.write(work.progress);
-    throw new Error(`${(error as Error).message}; before that ${summary(work.progress)}`, { cause: error });
+    const code = error instanceof CliError ? error.code : 'failed';
+    throw new CliError(
+      `${message}; before that ${summary(work.progress)}`,
+      common.failed,
+      code,
+      work.progress.handled > 0 ? 'when that is mended: --resume goes on from there' : undefined,
+    );
   } finally {
     display.end();
     source.destroy();
     process.off('SIGINT', onInterrupt);
   }
   await checkpoint.remove();
-  return report(work.progress, options);
+  return report(work.progress, options, terminal);
 }
 
-function report(progress: RestoreProgress, { quiet, json }: RestoreOptions): number {
+function report(progress: RestoreProgress, { quiet }: RestoreOptions, terminal: Terminal): ExitCode {
   for (const { index, id, field, rule } of progress.errors) {
     const name = id === undefined ? '' : ` (${id})`;
-    process.stderr.write(`session ${index}${name}: ${field === '' ? '' : `${field}: `}${rule}\n`);
+    terminal.note(`session ${index}${name}: ${field === '' ? '' : `${field}: `}${rule}`);
   }
   const more = progress.invalid - progress.errors.length;
-  if (more > 0) process.stderr.write(`and ${more} more that are not valid\n`);
+  if (more > 0) terminal.note(`and ${more} more that are not valid`);
   const { restored, kept, invalid, errors } = progress;
-  if (json) console.log(JSON.stringify({ restored, kept, invalid, errors }));
-  else if (!quiet) console.log(summary(progress));
-  return progress.invalid > 0 ? exitCodes.invalidSessions : exitCodes.done;
+  terminal.result({ restored, kept, invalid, errors }, () => (quiet ? '' : summary(progress)));
+  return progress.invalid > 0 ? invalidSessions : common.done;
 }
 
 function summary({ restored, kept, invalid }: RestoreProgress): string {

@@ -42,3 +42,13 @@ export function timeOfDay(at: number): string {
   const seconds = `${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
   return `${two(date.getHours())}:${two(date.getMinutes())}:${seconds}`;
 }
+
+/** What a page says that a proxy answers with, on one line. */
+export function wordsOf(page: string): string {
+  return page
+    .slice(0, 2000)
+    .replace(/<[^<>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 200);
+}

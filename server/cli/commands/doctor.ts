@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander';
-import { readTime } from '../arguments.js';
-import { CliError } from '../cli-error.js';
+import { readText, timeOption } from '../arguments.js';
+import { usageError } from '../cli-error.js';
 import type { DoctorOptions } from '../doctor/doctor-run.js';
-import { targetOf, withTarget, type ServiceOptions } from '../run-command.js';
+import { doctorExit } from '../doctor/report.js';
+import { noteError, targetOf, withTarget, type ServiceOptions } from '../run-command.js';
 import { addressOf } from '../target/target.js';
 import { terminal } from '../terminal.js';
 
@@ -19,6 +20,7 @@ export function doctorCommand(): Command {
     .option(
       '--admin-token <token>',
       'token of an operator, with which it looks; else ADMIN_TOKEN, else the profile, else one it signs',
+      readText,
     )
     .addOption(
       new Option(
@@ -31,19 +33,16 @@ export function doctorCommand(): Command {
     )
     .addOption(new Option('--skip <names>', 'without these groups and codes').default([]).argParser(several))
     .addOption(
-      new Option('--wait <time>', 'look again until nothing fails, for at most this time').argParser(
-        readTime,
-      ),
+      timeOption('--wait <time>', 'look again until nothing fails, for at most this time', { most: '1d' }),
     )
     .addOption(
-      new Option(
-        '--idle <time>',
-        'keep a connection idle for this time, to find a proxy that closes it',
-      ).argParser(readTime),
+      timeOption('--idle <time>', 'keep a connection idle for this time, to find a proxy that closes it', {
+        most: '1d',
+      }),
     )
-    .option('--redis <url>', 'also look at Redis itself: "$REDIS_URL"')
-    .option('--save <file>', 'write what was seen to a file, without tokens')
-    .option('--from <file>', 'judge what --save has written, without a service')
+    .option('--redis <url>', 'also look at Redis itself: "$REDIS_URL"', readText)
+    .option('--save <file>', 'write what was seen to a file, without tokens', readText)
+    .option('--from <file>', 'judge what --save has written, without a service', readText)
     .addOption(
       new Option('--format <form>', 'form of the report')
         .choices(['text', 'nagios', 'prometheus'])
@@ -56,6 +55,8 @@ export function doctorCommand(): Command {
   return withTarget(command, 'user').action(async (options: Options) => {
     const out = terminal(options);
     try {
+      if (options.json && command.getOptionValueSource('format') === 'cli')
+        throw usageError('--json and --format: choose one of them');
       const { doctor } = await import('../doctor/doctor-run.js');
       const targets = async () => {
         const user = await targetOf(command, options, 'user');
@@ -69,10 +70,12 @@ export function doctorCommand(): Command {
       const replica = options.replica.map(addressOf);
       process.exitCode = await doctor({ ...options, replica }, targets, out);
     } catch (error) {
-      const { message, remedy } = error as CliError;
-      out.note(remedy === undefined ? message : `${message}\n  ${remedy}`);
-      if (out.isJson) out.result({ error: { code: 'usage', message } }, () => '');
-      process.exitCode = 3;
+      process.exitCode = doctorExit.couldNotLook;
+      try {
+        noteError(error, out);
+      } catch (bug) {
+        out.note((bug as Error).stack ?? String(bug));
+      }
     }
   });
 }

@@ -1,7 +1,8 @@
 import { Argument, Command, Option } from 'commander';
-import { readCount, readNumber, readTime } from '../arguments.js';
+import { readText, timeOption, wholeOption } from '../arguments.js';
 import { usageError } from '../cli-error.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
+import { pathSegment } from '../target/path-segment.js';
 import { ServiceClient, type ServiceRequest } from '../target/service-client.js';
 import { printable, textTable } from '../text-table.js';
 
@@ -15,6 +16,9 @@ interface ControlAnswer {
     Record<string, { readonly by: string; readonly at: number; readonly reason?: string }>
   >;
 }
+
+/** What the service takes. */
+const rateRange = { least: 0, most: 1_000_000 } as const;
 
 interface SwitchOptions extends ServiceOptions {
   readonly reason?: string;
@@ -47,7 +51,7 @@ export function emergencyCommand(): Command {
       .description(text)
       .argument('<topic>', 'the topic')
       .action((topic: string, options: SwitchOptions) =>
-        change(command, options, () => ({ path: `/topics/${encodeURIComponent(topic)}/${name}` })),
+        change(command, options, () => ({ path: `/topics/${pathSegment('topic', topic)}/${name}` })),
       );
   switching(command.command('presence'))
     .description('switch presence off, to spare Redis, and on again')
@@ -57,10 +61,8 @@ export function emergencyCommand(): Command {
     );
   switching(command.command('rates'))
     .description('change the rates of commands; 0 is no limit')
-    .addOption(
-      new Option('--connection-rps <n>', 'commands per second of one connection').argParser(readNumber),
-    )
-    .addOption(new Option('--user-rps <n>', 'commands per second of one user').argParser(readNumber))
+    .addOption(wholeOption('--connection-rps <n>', 'commands per second of one connection', rateRange))
+    .addOption(wholeOption('--user-rps <n>', 'commands per second of one user', rateRange))
     .option('--reset', 'return to the rates of the settings')
     .action((options: SwitchOptions & { connectionRps?: number; userRps?: number; reset?: true }) =>
       change(command, options, () => ratesRequest(options)),
@@ -68,13 +70,17 @@ export function emergencyCommand(): Command {
   switching(command.command('limit'))
     .description('limit the commands of one user for a time; it ends by itself')
     .argument('<user>', 'id of the user')
-    .addOption(new Option('--rps <n>', 'commands per second').makeOptionMandatory().argParser(readCount))
-    .addOption(new Option('--for <time>', 'how long: 10m, 2h').default(3_600_000, '1h').argParser(readTime))
+    .addOption(
+      wholeOption('--rps <n>', 'commands per second', { ...rateRange, least: 1 }).makeOptionMandatory(),
+    )
+    .addOption(
+      timeOption('--for <time>', 'how long: 10m, 2h', { least: '1s', most: '7d' }).default(3_600_000, '1h'),
+    )
     .action((user: string, { rps, for: forMs, ...options }: SwitchOptions & { rps: number; for: number }) =>
       change(command, options, () => ({
-        path: `/users/${encodeURIComponent(user)}/limit`,
+        path: `/users/${pathSegment('user', user)}/limit`,
         method: 'PUT',
-        body: { commands_per_sec: rps, for_secs: Math.max(1, Math.round(forMs / 1000)) },
+        body: { commands_per_sec: rps, for_secs: Math.round(forMs / 1000) },
       })),
     );
   switching(command.command('unlimit'))
@@ -82,7 +88,7 @@ export function emergencyCommand(): Command {
     .argument('<user>', 'id of the user')
     .action((user: string, options: SwitchOptions) =>
       change(command, options, () => ({
-        path: `/users/${encodeURIComponent(user)}/limit`,
+        path: `/users/${pathSegment('user', user)}/limit`,
         method: 'DELETE',
       })),
     );
@@ -93,7 +99,7 @@ export function emergencyCommand(): Command {
       new Option('--level <level>', 'how bad it is').choices(['info', 'warning', 'error']).default('info'),
     )
     .option('--user <id...>', 'only to these users')
-    .option('--topic <topic>', 'only to the subscribers of this topic')
+    .option('--topic <topic>', 'only to the subscribers of this topic', readText)
     .action((message: string, options: ServiceOptions & { level: string; user?: string[]; topic?: string }) =>
       runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {
         const { level, user: users, topic } = options;
@@ -114,7 +120,7 @@ export function emergencyCommand(): Command {
       runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {
         const body = options.reason === undefined ? {} : { reason: options.reason };
         const client = new ServiceClient(target, { timeoutMs });
-        const path = `/admin/users/${encodeURIComponent(user)}/disconnect`;
+        const path = `/admin/users/${pathSegment('user', user)}/disconnect`;
         const answer = await client.ask<{ disconnected: number }>(path, { method: 'POST', body });
         terminal.result(answer, () => `${answer.disconnected} connections were closed`);
       }),

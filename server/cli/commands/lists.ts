@@ -1,5 +1,5 @@
-import { Command, Option } from 'commander';
-import { readCount } from '../arguments.js';
+import { Command } from 'commander';
+import { readText, wholeOption } from '../arguments.js';
 import { runWithService, withTarget, type ServiceContext, type ServiceOptions } from '../run-command.js';
 import { ServiceClient } from '../target/service-client.js';
 import { printable, textTable } from '../text-table.js';
@@ -39,13 +39,13 @@ interface ConnectionList {
 }
 
 const limitOption = () =>
-  new Option('-n, --limit <n>', 'list at most this many').default(100).argParser(readCount);
+  wholeOption('-n, --limit <n>', 'list at most this many', { least: 1, most: 10_000 }).default(100);
 
 /** `rtc topics` */
 export function topicsCommand(): Command {
   const command = new Command('topics')
     .description('list topics that have subscribers, those with the most first')
-    .option('--prefix <text>', 'only topics whose names begin so')
+    .option('--prefix <text>', 'only topics whose names begin so', readText)
     .addOption(limitOption());
   return withTarget(command, 'operator').action(
     (options: ServiceOptions & { prefix?: string; limit: number }) =>
@@ -76,8 +76,8 @@ export function topicsCommand(): Command {
 export function connectionsCommand(): Command {
   const command = new Command('connections')
     .description('list connections of all replicas')
-    .option('-u, --user <id>', 'only those of this user')
-    .option('--topic <topic>', 'only subscribers of this topic')
+    .option('-u, --user <id>', 'only those of this user', readText)
+    .option('--topic <topic>', 'only subscribers of this topic', readText)
     .addOption(limitOption());
   return withTarget(command, 'operator').action(
     (options: ServiceOptions & { user?: string; topic?: string; limit: number }) =>

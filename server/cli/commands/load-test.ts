@@ -1,9 +1,12 @@
 import { availableParallelism } from 'node:os';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { readCount, readCountTo, readNumber, readTime } from '../arguments.js';
+import { Command, Option } from 'commander';
+import { numberOption, readText, timeOption, wholeOption } from '../arguments.js';
 import { usageError } from '../cli-error.js';
-import type { LoadOptions } from '../load-test/load-run.js';
+import { assertSensible, type LoadOptions } from '../load-test/load-options.js';
 import { configOf, runWithService, withTarget, type ServiceOptions } from '../run-command.js';
+
+/** One machine has about so many ports for one address. */
+const clientsMax = 60_000;
 
 /** `rtc load-test` */
 export function loadTestCommand(): Command {
@@ -12,28 +15,30 @@ export function loadTestCommand(): Command {
       'put load on a service, check that nothing is lost, doubled or out of order, and measure latency',
     )
     .addOption(
-      new Option('--connections <n>', 'clients, at most 60000 from one machine')
-        .default(100)
-        .argParser(readCountTo(60_000)),
-    )
-    .addOption(new Option('--rate <n>', 'messages per second and client').default(1).argParser(readShare))
-    .addOption(
-      new Option('--duration <time>', 'how long they publish').default(10_000, '10s').argParser(readTime),
-    )
-    .addOption(
-      new Option('--ramp <time>', 'time in which the clients connect; else 300 in a second').argParser(
-        readTime,
+      wholeOption('--connections <n>', 'clients of this machine', { least: 1, most: clientsMax }).default(
+        100,
       ),
     )
     .addOption(
-      new Option('--topics <n>', 'topics; else as many as --subscribers-per-topic needs').argParser(
-        readCount,
+      numberOption('--rate <n>', 'messages per second and client', { least: 0.000_1, most: 10_000 }).default(
+        1,
       ),
     )
+    .addOption(timeOption('--duration <time>', 'how long they publish').default(10_000, '10s'))
     .addOption(
-      new Option('--subscribers-per-topic <n>', 'clients that share a topic')
-        .default(10)
-        .argParser(readCount),
+      timeOption('--ramp <time>', 'time in which the clients connect; else 300 in a second', { least: '0s' }),
+    )
+    .addOption(
+      wholeOption('--topics <n>', 'topics; else as many as --subscribers-per-topic needs', {
+        least: 1,
+        most: clientsMax,
+      }),
+    )
+    .addOption(
+      wholeOption('--subscribers-per-topic <n>', 'clients that share a topic', {
+        least: 1,
+        most: clientsMax,
+      }).default(10),
     )
     .addOption(
       new Option('--transport <wire>', 'JSON frames of /ws, or Socket.IO on a WebSocket')
@@ -41,24 +46,27 @@ export function loadTestCommand(): Command {
         .default('ws'),
     )
     .addOption(
-      new Option('--workers <n>', 'threads of the tester')
-        .default(Math.max(1, Math.min(4, availableParallelism())), 'one for each core, at most 4')
-        .argParser(readCount),
+      wholeOption('--workers <n>', 'threads of the tester, of which each has at least a topic', {
+        least: 1,
+        most: 64,
+      }).default(Math.max(1, Math.min(4, availableParallelism())), 'one for each core, at most 4'),
     )
-    .addOption(new Option('--max-loss <percent>', 'threshold').default(0).argParser(readShare))
-    .addOption(new Option('--max-p99 <time>', 'threshold of the latency').argParser(readTime))
+    .addOption(numberOption('--max-loss <percent>', 'threshold of loss', { least: 0, most: 100 }).default(0))
+    .addOption(timeOption('--max-p99 <time>', 'threshold of the latency', { least: '0ms' }))
     .addOption(
-      new Option('--max-errors <n>', 'threshold of refusals and lost connections')
-        .default(0)
-        .argParser(readNumber),
+      wholeOption('--max-errors <n>', 'threshold of refusals and lost connections', {
+        least: 0,
+        most: 1_000_000_000,
+      }).default(0),
     )
-    .option('--report <file>', 'write a page with charts')
+    .option('--report <file>', 'write a page with charts', readText)
     .addHelpText(
       'after',
       '\nEnds with 1 if a threshold is crossed, a message came twice or out of order, or a client could not connect.',
     );
   return withTarget(command, 'user').action((options: ServiceOptions & LoadOptions) =>
     runWithService(command, options, 'user', async (context) => {
+      assertSensible(options, (name) => command.getOptionValueSource(name) === 'cli');
       const { loadTest } = await import('../load-test/load-run.js');
       const { token } = context.target;
       if (token === undefined)
@@ -76,11 +84,4 @@ export function loadTestCommand(): Command {
       return loadTest(options, (i) => sign?.({ sub: `load_test_${i}`, roles: ['user'] }) ?? token, context);
     }),
   );
-}
-
-function readShare(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0) || value > 1_000_000)
-    throw new InvalidArgumentError('It is a number from 0.');
-  return value;
 }

@@ -1,9 +1,18 @@
 import { text } from 'node:stream/consumers';
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
+import { readText } from '../arguments.js';
 import { usageError } from '../cli-error.js';
 import { runCommand, withOutput, type OutputOptions } from '../run-command.js';
-import { profilesPath, readProfiles, writeProfiles, type Profile } from '../target/profiles.js';
+import {
+  profileNamed,
+  profilesPath,
+  readProfiles,
+  tokenOfProfile,
+  writeProfiles,
+  type Profile,
+} from '../target/profiles.js';
+import type { Terminal } from '../terminal.js';
 import { addressOf } from '../target/target.js';
 import { textTable } from '../text-table.js';
 
@@ -26,6 +35,7 @@ export function profileCommand(): Command {
       runCommand(options, (terminal) => {
         const { current = null, profiles } = readProfiles();
         const shown = Object.entries(profiles).map(([name, profile]) => shownProfile(name, profile));
+        for (const [name, profile] of Object.entries(profiles)) warnOf(name, profile, terminal);
         terminal.result({ current, profiles: shown }, () =>
           shown.length === 0
             ? 'there are no profiles: rtc profile add'
@@ -38,16 +48,17 @@ export function profileCommand(): Command {
     );
   withOutput(command.command('add'))
     .description('add or replace a profile; the first one is used from now on')
-    .argument('<name>', 'name of the profile')
+    .argument('<name>', 'name of the profile: letters, digits, . _ -', readName)
     .argument('<url>', 'address of a replica, or of the balancer before them')
-    .option('-t, --token <token>', 'the token; - reads it from standard input')
-    .option('--token-file <file>', 'a file with the token, which is read at each use')
+    .option('-t, --token <token>', 'the token; - reads it from standard input', readText)
+    .option('--token-file <file>', 'a file with the token, which is read at each use', readText)
     .action((name: string, url: string, options: AddOptions) =>
       runCommand(options, async (terminal) => {
         if (options.token !== undefined && options.tokenFile !== undefined)
           throw usageError('--token and --token-file: choose one of them');
         const { current, profiles } = readProfiles();
         const token = options.token === '-' ? (await text(process.stdin)).trim() : options.token;
+        if (token === '') throw usageError('the token from standard input is empty');
         const profile: Profile = {
           url: addressOf(url),
           ...(token !== undefined && { token }),
@@ -55,6 +66,7 @@ export function profileCommand(): Command {
         };
         await writeProfiles({ current: current ?? name, profiles: { ...profiles, [name]: profile } });
         terminal.result(shownProfile(name, profile), () => `${name} is ${profile.url}`);
+        warnOf(name, profile, terminal);
       }),
     );
   withOutput(command.command('use'))
@@ -63,9 +75,10 @@ export function profileCommand(): Command {
     .action((name: string, options: OutputOptions) =>
       runCommand(options, async (terminal) => {
         const { profiles } = readProfiles();
-        const profile = existing(profiles, name);
+        const profile = profileNamed(name, { profiles });
         await writeProfiles({ current: name, profiles });
         terminal.result(shownProfile(name, profile), () => `${name} is in use: ${profile.url}`);
+        warnOf(name, profile, terminal);
       }),
     );
   withOutput(command.command('remove'))
@@ -74,22 +87,34 @@ export function profileCommand(): Command {
     .action((name: string, options: OutputOptions) =>
       runCommand(options, async (terminal) => {
         const { current, profiles } = readProfiles();
-        const { [name]: removed, ...rest } = { ...profiles };
-        existing(profiles, name);
+        const removed = profileNamed(name, { profiles });
+        const rest = Object.fromEntries(Object.entries(profiles).filter(([other]) => other !== name));
         await writeProfiles({
           ...(current !== undefined && current !== name && { current }),
           profiles: rest,
         });
-        terminal.result(shownProfile(name, removed!), () => `${name} is removed`);
+        terminal.result(shownProfile(name, removed), () => `${name} is removed`);
       }),
     );
   return command;
 }
 
-function existing(profiles: Readonly<Record<string, Profile>>, name: string): Profile {
-  const profile = profiles[name];
-  if (profile === undefined) throw usageError(`there is no profile ${name}`, 'rtc profile list shows them');
-  return profile;
+/** A name that needs no quotes in a shell, and that is no property of every object. */
+function readName(text: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text))
+    throw new InvalidArgumentError(
+      'It has 1 to 64 letters, digits, points, underscores and hyphens, and begins with a letter or a digit.',
+    );
+  return text;
+}
+
+/** The file may come later: a profile without it is kept, but said. */
+function warnOf(name: string, profile: Profile, terminal: Terminal): void {
+  try {
+    tokenOfProfile(profile);
+  } catch (error) {
+    terminal.note(`warning: profile ${name}: ${(error as Error).message}`);
+  }
 }
 
 /** Tokens are not shown. */

@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander';
-import { readCount, readPosition } from '../arguments.js';
+import { readPosition, wholeOption } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
+import { pathSegment } from '../target/path-segment.js';
 import { ServiceClient } from '../target/service-client.js';
 import { printable, textTable, timeOfDay } from '../text-table.js';
 
@@ -35,7 +36,7 @@ export function historyCommand(): Command {
   const command = new Command('history')
     .description('print messages of a topic from its log, oldest first')
     .argument('<topic>', 'the topic')
-    .addOption(new Option('-n, --limit <n>', 'at most this many').default(20).argParser(readCount))
+    .addOption(wholeOption('-n, --limit <n>', 'at most this many', { least: 1, most: 100_000 }).default(20))
     .addOption(
       new Option('--since <epoch:sequence>', 'those after this position; else the newest').argParser(
         readPosition,
@@ -90,7 +91,7 @@ export function traceCommand(): Command {
   return withTarget(command, 'operator').action((id: string, options: ServiceOptions) =>
     runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {
       const client = new ServiceClient(target, { timeoutMs });
-      const trace = await client.ask<TraceAnswer>(`/admin/messages/${encodeURIComponent(id)}/trace`);
+      const trace = await client.ask<TraceAnswer>(`/admin/messages/${pathSegment('id', id)}/trace`);
       terminal.result(trace, () =>
         textTable(
           ['TIME', 'STAGE', 'REPLICA', 'DETAILS'],

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { readText, readVersion } from '../arguments.js';
 import { configOf, runCommand } from '../run-command.js';
 import type { AclOptions } from '../redis.js';
 
@@ -10,9 +11,14 @@ export function redisCommand(): Command {
     .description(
       'print the line that makes a user of Redis with the rights that the service needs, and no others',
     )
-    .option('-u, --user <name>', 'name of the user; else that of REDIS_URL, else rtc')
+    .option('-u, --user <name>', 'name of the user; else that of REDIS_URL, else rtc', readText)
     .option('-n, --namespace <name...>', 'namespaces of Socket.IO that a program uses', ['/'])
-    .option('--redis-version <version>', 'version of Redis: from 7.2 on there is a command more', '7.0')
+    .option(
+      '--redis-version <version>',
+      'version of Redis: from 7.2 on there is a command more',
+      readVersion,
+      '7.0',
+    )
     .action((options: AclOptions) =>
       runCommand({}, async () => {
         const { printAcl } = await import('../redis.js');

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { text as textOf } from 'node:stream/consumers';
 import { Command, Option } from 'commander';
-import { payloadOf, readTime } from '../arguments.js';
-import { CliError, strangeAnswerError } from '../cli-error.js';
+import { payloadOf, readText, timeOption } from '../arguments.js';
+import { CliError, strangeAnswerError, usageError } from '../cli-error.js';
 import { exitCodes } from '../exit-codes.js';
 import { runWithService, withTarget, type ServiceContext, type ServiceOptions } from '../run-command.js';
 import { ServiceClient } from '../target/service-client.js';
@@ -80,7 +80,7 @@ const payloadForm = 'JSON, or text if it is not JSON; - or nothing: read from st
 
 function sending(command: Command): Command {
   return withTarget(command, 'user')
-    .option('-k, --key <key>', 'idempotency key: a repetition with it is stored once')
+    .option('-k, --key <key>', 'idempotency key: a repetition with it is stored once', readText)
     .addOption(
       new Option(
         '--confirm <what>',
@@ -90,7 +90,7 @@ function sending(command: Command): Command {
         .default('stored'),
     )
     .addOption(
-      new Option('--confirm-timeout <time>', 'how long to wait for acknowledgements').argParser(readTime),
+      timeOption('--confirm-timeout <time>', 'how long to wait for acknowledgements', { most: '1m' }),
     )
     .option('--text', 'the payload is text, also if it looks like JSON')
     .option('--trace', 'trace it: see rtc trace');
@@ -101,8 +101,12 @@ async function send<Answer extends { readonly id: string; readonly sequence: num
   to: object,
   given: string | undefined,
   { key = randomUUID(), confirm, confirmTimeout, text, trace }: SendOptions,
-  { target, timeoutMs }: ServiceContext,
+  { target, terminal, timeoutMs }: ServiceContext,
 ): Promise<Answer> {
+  if (confirmTimeout !== undefined && confirm !== 'delivered')
+    throw usageError('--confirm-timeout is for --confirm delivered');
+  if (given === undefined && process.stdin.isTTY)
+    terminal.note('the payload is read from the terminal; Ctrl-D ends it');
   const written =
     given === undefined || given === '-' ? (await textOf(process.stdin)).replace(/\n$/, '') : given;
   const payload = text ? written : payloadOf(written);
@@ -114,10 +118,11 @@ async function send<Answer extends { readonly id: string; readonly sequence: num
         ...to,
         payload,
         confirm,
+        // Not as a header, which not every character can be in.
+        key,
         ...(confirmTimeout !== undefined && { timeout_ms: confirmTimeout }),
         ...(trace && { trace }),
       },
-      headers: { 'idempotency-key': `"${key}"` },
     });
     // Only the service can say that it is stored.
     if (typeof answer.id !== 'string' || typeof answer.sequence !== 'number')

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { configOf } from '../run-command.js';
+import { readText } from '../arguments.js';
+import { configOf, runCommand } from '../run-command.js';
 import type { PlaceOptions, RestoreOptions } from '../sessions.js';
 
 /** `rtc sessions backup` and `rtc sessions restore`. */
@@ -12,10 +13,12 @@ export function sessionsCommand(): Command {
   placed(command.command('backup'))
     .description('write all sessions to a file; the file is written completely or not at all')
     .argument('<file>', 'for example sessions.json')
-    .action(async (file: string, options: PlaceOptions) => {
-      const { backupSessions } = await import('../sessions.js');
-      process.exitCode = await backupSessions(file, options, await load());
-    });
+    .action((file: string, options: PlaceOptions) =>
+      runCommand(options, async (terminal) => {
+        const { backupSessions } = await import('../sessions.js');
+        return backupSessions(file, options, await load(), terminal);
+      }),
+    );
   placed(command.command('restore'))
     .description(
       'write the sessions of a backup, or of a plain JSON array; each is good for sessions.ttl_secs',
@@ -23,25 +26,31 @@ export function sessionsCommand(): Command {
     .argument('<file>', 'what rtc sessions backup or GET /admin/sessions/backup wrote')
     .option('--overwrite', 'also where the stored session is newer')
     .option('--resume', 'continue where an interrupted restore of this file ended (<file>.progress)')
-    .action(async (file: string, options: RestoreOptions) => {
-      const { restoreSessions } = await import('../sessions.js');
-      process.exitCode = await restoreSessions(file, options, await load());
-    });
+    .action((file: string, options: RestoreOptions) =>
+      runCommand(options, async (terminal) => {
+        const { restoreSessions } = await import('../sessions.js');
+        return restoreSessions(file, options, await load(), terminal);
+      }),
+    );
   return command;
 }
 
 function placed(command: Command): Command {
   return command
-    .option('--redis <url>', 'go to this Redis; else to REDIS_URL of the settings. The service may be down')
-    .option('--url <url>', 'go through the admin API of a replica instead: http://localhost:8081')
-    .option('-t, --token <token>', 'token of an admin, with --url; else the variable TOKEN')
+    .option(
+      '--redis <url>',
+      'go to this Redis; else to REDIS_URL of the settings. The service may be down',
+      readText,
+    )
+    .option('--url <url>', 'go through the admin API of a replica instead: http://localhost:8081', readText)
+    .option('-t, --token <token>', 'token of an admin, with --url; else the variable TOKEN', readText)
     .option('-q, --quiet', 'no progress and no result, only errors')
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
       [
         '',
-        'Ends with 0: done; 1: failed, where a message says how far it came; 2: an option or a setting is wrong;',
+        'Ends with 0: done; 1: failed, where a message says how far it came; 2: an option, a setting or the file is wrong, and nothing was done;',
         '3: done, except for sessions that are not valid (listed); 130: interrupted by Ctrl-C.',
       ].join('\n'),
     );

@@ -3,8 +3,8 @@ import { CliError, strangeAnswerError, unreachableError, usageError } from '../c
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
 import type { ServiceContext } from '../run-command.js';
-import { reasonOf } from '../target/service-client.js';
-import { printable } from '../text-table.js';
+import { connectionProblemOf, type ConnectionProblem } from '../target/connection-problem.js';
+import { printable, wordsOf } from '../text-table.js';
 
 /** Options of `rtc tail`. */
 export interface TailOptions {
@@ -31,6 +31,7 @@ interface Frame {
 const refusalMax = 10_000;
 
 const subscribeId = 'subscribe';
+const closedProblem: ConnectionProblem = { kind: 'closed', reason: 'the service closed the connection' };
 /** Between two attempts to connect again. */
 const retryMs = { first: 250, max: 5000 } as const;
 
@@ -58,7 +59,7 @@ class Tail {
   private wasConnected = false;
   private attempt = 0;
   /** Why the connection was lost. */
-  private problem = '';
+  private problem: ConnectionProblem = closedProblem;
   private retry: NodeJS.Timeout | undefined;
   private limit: NodeJS.Timeout | undefined;
   /** Until the subscription is answered. */
@@ -100,7 +101,13 @@ class Tail {
   /** Called when the time is over, or on Ctrl-C. */
   private end(): void {
     const { count = 0 } = this.options;
-    if (!this.wasConnected) this.fail(unreachableError('the service did not answer'));
+    if (!this.wasConnected)
+      this.fail(
+        unreachableError('there is no connection yet', {
+          kind: 'timeout',
+          reason: 'the time of --for is over',
+        }),
+      );
     else if (this.messages >= count) this.settle.resolve(exitCodes.done);
     else this.fail(new CliError(`${this.messages} of ${count} messages came`, exitCodes.failed, 'timeout'));
   }
@@ -115,7 +122,7 @@ class Tail {
     const headers = { authorization: `Bearer ${target.token}` };
     const webSocket = new WebSocket(address, { headers, handshakeTimeout: timeoutMs });
     this.webSocket = webSocket;
-    this.problem = 'the service closed the connection';
+    this.problem = closedProblem;
     webSocket.on('open', () => this.subscribe(webSocket));
     webSocket.on('message', (data: Buffer) => {
       if (this.webSocket !== webSocket) return;
@@ -125,7 +132,7 @@ class Tail {
         this.fail(strangeAnswerError(target.url, (error as Error).message));
       }
     });
-    webSocket.on('error', (error) => (this.problem = reasonOf(error, timeoutMs)));
+    webSocket.on('error', (error) => (this.problem = connectionProblemOf(error, timeoutMs)));
     webSocket.on('unexpected-response', (request, response) => {
       let body = '';
       response.setEncoding('utf8');
@@ -142,7 +149,9 @@ class Tail {
     });
     webSocket.on('close', (code, reason) => {
       if (this.webSocket !== webSocket) return;
-      this.lost(code === 1006 ? this.problem : `${this.problem}: ${code} ${reason.toString()}`.trimEnd());
+      const { problem } = this;
+      const end = code === 1006 ? '' : `: ${code} ${reason.toString()}`.trimEnd();
+      this.lost({ ...problem, reason: problem.reason + end });
     });
   }
 
@@ -152,7 +161,7 @@ class Tail {
     const { timeoutMs } = this.context;
     clearTimeout(this.patience);
     this.patience = setTimeout(() => {
-      this.problem = `no answer within ${timeoutMs} ms`;
+      this.problem = { kind: 'timeout', reason: `no answer within ${timeoutMs} ms` };
       webSocket.terminate();
     }, timeoutMs);
     webSocket.send(JSON.stringify({ type: 'Subscribe', data, id: subscribeId }));
@@ -232,20 +241,20 @@ class Tail {
     } catch {
       // A proxy answers in its own words.
     }
-    const { code = `http_${status}`, message = body.trim().slice(0, 200) } = error;
+    const { code = `http_${status}`, message = wordsOf(body) } = error;
     const isPassing = status === 503 || status === 429 || status === 502 || status === 504;
-    if (this.wasConnected && isPassing) this.lost(`${code}: ${message}`);
+    if (this.wasConnected && isPassing) this.lost({ kind: 'unreachable', reason: `${code}: ${message}` });
     else this.fail(new CliError(`refused: ${code}: ${printable(message)}`, exitCodes.failed, code));
   }
 
-  private lost(problem: string): void {
+  private lost(problem: ConnectionProblem): void {
     clearTimeout(this.patience);
     const { terminal, target } = this.context;
     if (!this.wasConnected) {
-      this.fail(unreachableError(`${target.url} cannot be reached: ${problem}`));
+      this.fail(unreachableError(`${target.url} cannot be reached`, problem));
       return;
     }
-    if (this.attempt === 0) terminal.note(`connection lost: ${problem}; connecting again`);
+    if (this.attempt === 0) terminal.note(`connection lost: ${problem.reason}; connecting again`);
     const delayMs = Math.min(retryMs.first * 2 ** this.attempt, retryMs.max) * (0.5 + Math.random() / 2);
     this.attempt++;
     this.retry = setTimeout(() => this.connect(), delayMs);

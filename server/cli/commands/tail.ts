@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { readCount, readPosition, readTime } from '../arguments.js';
+import { anyCount, readPosition, timeOption, wholeOption } from '../arguments.js';
 import type { TailOptions } from './tail-run.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
 
@@ -8,8 +8,8 @@ export function tailCommand(): Command {
   const command = new Command('tail')
     .description('print the messages of topics as they come; goes on where it was after a lost connection')
     .argument('<topic...>', 'topics')
-    .addOption(new Option('-n, --count <n>', 'end after this many messages').argParser(readCount))
-    .addOption(new Option('--for <time>', 'end after this time: 500ms, 2s, 5m').argParser(readTime))
+    .addOption(wholeOption('-n, --count <n>', 'end after this many messages', anyCount))
+    .addOption(timeOption('--for <time>', 'end after this time: 500ms, 2s, 5m'))
     .addOption(
       new Option('--since <epoch:sequence>', 'begin after this position of the one topic').argParser(
         readPosition,

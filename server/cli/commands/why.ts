@@ -1,6 +1,8 @@
 import { Command } from 'commander';
+import { readText } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
+import { pathSegment } from '../target/path-segment.js';
 import { ServiceClient } from '../target/service-client.js';
 import { printable, textTable, timeOfDay } from '../text-table.js';
 
@@ -33,13 +35,13 @@ export function whyCommand(): Command {
   const command = new Command('why')
     .description('say whether a user got a message and, if not, why')
     .argument('<message>', 'id of the message')
-    .requiredOption('-u, --user <id>', 'id of the user')
-    .option('--topic <topic>', 'topic of the message, if it was not traced');
+    .requiredOption('-u, --user <id>', 'id of the user', readText)
+    .option('--topic <topic>', 'topic of the message, if it was not traced', readText);
   return withTarget(command, 'operator').action(
     (message: string, options: ServiceOptions & { user: string; topic?: string }) =>
       runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {
         const { user, topic } = options;
-        const path = `/admin/messages/${encodeURIComponent(message)}/recipients/${encodeURIComponent(user)}`;
+        const path = `/admin/messages/${pathSegment('message', message)}/recipients/${pathSegment('user', user)}`;
         const answer = await new ServiceClient(target, { timeoutMs }).ask<WhyAnswer>(path, {
           query: { topic },
         });

@@ -47,6 +47,8 @@ export const doctorCodes = {
   'RTC-PROXY-02': { group: 'proxy', title: 'a proxy closes idle connections' },
   'RTC-PROXY-03': { group: 'proxy', title: 'a balancer does not keep a client on one replica' },
   'RTC-PROXY-04': { group: 'proxy', title: 'heartbeats do not arrive' },
+  'RTC-PROXY-05': { group: 'proxy', title: 'a path does not get through' },
+  'RTC-PROXY-06': { group: 'proxy', title: 'a proxy removes the token' },
   'RTC-CAPACITY-01': { group: 'capacity', title: 'the replica is at capacity' },
   'RTC-CAPACITY-02': { group: 'capacity', title: 'the replica is nearly at capacity' },
   'RTC-CAPACITY-03': { group: 'capacity', title: 'the event loop is blocked' },

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { writeAtomically } from '../atomic-file.js';
+import { assertWritable, writeAtomically } from '../atomic-file.js';
+import { cannotRead, cannotWrite, usageError } from '../cli-error.js';
 import type { Target } from '../target/target.js';
 import type { Terminal } from '../terminal.js';
 import { doctorCodes, groups } from './codes.js';
@@ -42,14 +43,20 @@ export async function doctor(
   const known = new Set<string>([...groups, ...Object.keys(doctorCodes)]);
   const unknown = [...options.only, ...options.skip].find((name) => !known.has(name));
   if (unknown !== undefined)
-    throw new Error(
+    throw usageError(
       `${unknown} is neither a group (${groups.join(', ')}) nor a code of docs/troubleshooting.md`,
     );
+  if (options.from !== undefined) alone(options);
+  const { save } = options;
+  if (save !== undefined) await assertWritable(save).catch((error: unknown) => cannotWrite(save, error));
   const seen =
     options.from === undefined
       ? await look(options, await targets(), terminal)
       : await readBundle(options.from);
-  if (options.save !== undefined) await writeAtomically(options.save, [`${JSON.stringify(seen, null, 2)}\n`]);
+  if (save !== undefined)
+    await writeAtomically(save, [`${JSON.stringify(seen, null, 2)}\n`]).catch((error: unknown) =>
+      cannotWrite(save, error),
+    );
   const report = reportOf(judged(seen, options), seen);
   terminal.result(report, () =>
     options.format === 'nagios'
@@ -59,6 +66,13 @@ export async function doctor(
         : reportText(report, terminal.paint),
   );
   return doctorExit[report.verdict];
+}
+
+/** What was seen cannot be looked at again. */
+function alone({ replica, wait, idle, redis }: DoctorOptions): void {
+  const given = { '--replica': replica[0], '--wait': wait, '--idle': idle, '--redis': redis };
+  const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
+  if (name !== undefined) throw usageError(`--from judges what was seen before: without ${name}`);
 }
 
 function judged(seen: Observations, options: DoctorOptions): ReturnType<typeof judge> {
@@ -94,7 +108,7 @@ async function look(
 }
 
 async function readBundle(file: string): Promise<Observations> {
-  const text = await readFile(file, 'utf8');
+  const text = await readFile(file, 'utf8').catch((error: unknown) => cannotRead(file, error));
   try {
     const seen = JSON.parse(text) as Partial<Observations> | null;
     if (seen?.format === 1) return seen as Observations;
@@ -105,5 +119,5 @@ async function readBundle(file: string): Promise<Observations> {
 }
 
 function notABundle(file: string): Error {
-  return new Error(`${file} was not written by rtc doctor --save of this version`);
+  return usageError(`${file} was not written by rtc doctor --save of this version`);
 }

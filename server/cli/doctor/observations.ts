@@ -1,3 +1,5 @@
+import type { ConnectionProblem } from '../target/connection-problem.js';
+
 /** A refusal of the service, or of what stands before it. */
 export interface Refusal {
   readonly status: number;
@@ -16,7 +18,16 @@ export interface ReachObservation {
   readonly answer_ms: number | null;
   /** By the header `Date`; whole seconds. */
   readonly clock_ahead_ms: number | null;
-  readonly tls: { readonly expires_at: number; readonly problem: string | null } | null;
+  readonly tls: {
+    readonly expires_at: number;
+    /** Code of Node or OpenSSL. */
+    readonly problem: string | null;
+    readonly valid_from?: number;
+  } | null;
+  /** Something answers or hangs up, but does not speak HTTP, or not TLS. Releases before this one do not say. */
+  readonly problem_kind?: ConnectionProblem['kind'] | null;
+  /** What has answered `/health`, if it is not the service. */
+  readonly answer?: (Omit<Refusal, 'status'> & { readonly location: string | null }) | null;
 }
 
 /** The answer of `/health`, as far as it is looked at. */
@@ -34,6 +45,8 @@ export interface HealthObservation {
     readonly state: 'up' | 'down' | 'none';
     readonly outage: string | null;
     readonly writes: string;
+    /** Code of Redis, or `memory`. */
+    readonly refused_by?: string | null | undefined;
     readonly memory: { readonly level: string } | null;
   };
 }
@@ -99,6 +112,8 @@ export interface AlertObservation {
   readonly severity: string;
   readonly kind: string;
   readonly message: string;
+  readonly replica_id?: string | undefined;
+  readonly details?: { readonly differences?: readonly string[] | undefined } | undefined;
 }
 
 /** Settings, as far as they are looked at. */
@@ -185,7 +200,12 @@ export interface Observations {
   readonly admin: AdminObservation | null;
   readonly upgrade: UpgradeObservation | null;
   /** Whether polling requests of one client reach one replica; null: not looked at. */
-  readonly polling: { readonly lost: number; readonly requests: number } | null;
+  readonly polling: {
+    readonly lost: number;
+    readonly requests: number;
+    /** The answer to the handshake, if it was none. */
+    readonly refusal?: Refusal;
+  } | null;
   readonly probe: ProbeObservation | null;
   readonly idle: IdleObservation | null;
   readonly replicas: readonly ReplicaObservation[];

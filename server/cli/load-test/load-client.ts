@@ -1,4 +1,5 @@
 import WebSocket from 'ws';
+import { connectionProblemOf } from '../target/connection-problem.js';
 
 /** The wire of the clients: JSON frames of `/ws`, or Socket.IO on a WebSocket. */
 export type LoadTransport = 'ws' | 'socketio';
@@ -77,7 +78,9 @@ export class LoadClient {
         webSocket.terminate();
       }
     });
-    webSocket.on('error', (error) => client.subscribed?.reject(error));
+    webSocket.on('error', (error) =>
+      client.subscribed?.reject(new Error(connectionProblemOf(error, timeoutMs).reason)),
+    );
     webSocket.on('close', (code) => {
       client.subscribed?.reject(new Error(`closed with ${code}`));
       if (client.isOpen) handlers.onClosed(`closed_${code}`);

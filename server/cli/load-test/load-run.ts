@@ -2,31 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { createHistogram } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
-import { writeAtomically } from '../atomic-file.js';
+import { assertWritable, writeAtomically } from '../atomic-file.js';
 import { cannotWrite } from '../cli-error.js';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import { ServiceClient } from '../target/service-client.js';
 import type { ServiceContext } from '../run-command.js';
-import type { LoadTransport } from './load-client.js';
+import { topicsOf, type LoadOptions } from './load-options.js';
 import { histogramOptions, type WorkerEnd, type WorkerPlan, type WorkerTick } from './load-plan.js';
 import { reportPage } from './load-report.js';
 import { crossed, type LoadResult, type LoadSecond } from './load-result.js';
-
-/** Options of `rtc load-test`. */
-export interface LoadOptions {
-  readonly connections: number;
-  readonly rate: number;
-  readonly duration: number;
-  readonly ramp?: number;
-  readonly topics?: number;
-  readonly subscribersPerTopic: number;
-  readonly transport: LoadTransport;
-  readonly workers: number;
-  readonly maxLoss: number;
-  readonly maxP99?: number;
-  readonly maxErrors: number;
-  readonly report?: string;
-}
 
 /** Clients per second, if `--ramp` is not given: below what a service admits by default. */
 const rampPerSec = 300;
@@ -37,9 +21,12 @@ export async function loadTest(
   tokenFor: (index: number) => string,
   { target, terminal, timeoutMs }: ServiceContext,
 ): Promise<ExitCode> {
-  if (options.report !== undefined) await write(options.report, '');
+  const { report } = options;
+  // Afterwards it would be too late to say that it cannot be written.
+  if (report !== undefined)
+    await assertWritable(report).catch((error: unknown) => cannotWrite(report, error));
   await new ServiceClient(target, { timeoutMs }).reach();
-  const topics = options.topics ?? Math.ceil(options.connections / options.subscribersPerTopic);
+  const topics = topicsOf(options);
   const workers = Math.min(options.workers, topics);
   const rampMs = options.ramp ?? Math.ceil((options.connections / rampPerSec) * 1000);
   const shared = {
@@ -86,15 +73,11 @@ export async function loadTest(
     maxErrors: options.maxErrors,
   };
   const result: LoadResult = { ...measured, failed: crossed(measured, thresholds) };
-  if (options.report !== undefined) await write(options.report, reportPage(result));
+  if (report !== undefined)
+    await writeAtomically(report, [reportPage(result)]).catch((error: unknown) => cannotWrite(report, error));
   terminal.result(result, () => inWords(result));
   for (const problem of result.failed) terminal.note(`failed: ${problem}`);
   return result.failed.length === 0 ? exitCodes.done : exitCodes.failed;
-}
-
-/** Also before the test: afterwards it would be too late to say that it cannot. */
-function write(file: string, text: string): Promise<void> {
-  return writeAtomically(file, [text]).catch((error: unknown) => cannotWrite(file, error));
 }
 
 /** What all workers have counted. */

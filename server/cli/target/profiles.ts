@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { writeAtomically } from '../atomic-file.js';
-import { cannotWrite, usageError } from '../cli-error.js';
+import { cannotRead, cannotWrite, fileProblem, usageError } from '../cli-error.js';
 
 /** A service, with the tokens for it, under a name. */
 export interface Profile {
@@ -39,6 +39,30 @@ function homeOf(): string | undefined {
   }
 }
 
+/** The profile of a name. @throws CliError if there is none */
+export function profileNamed(name: string, { profiles }: Profiles = readProfiles()): Profile {
+  // Not what every object has, as `constructor`.
+  if (!Object.hasOwn(profiles, name))
+    throw usageError(`there is no profile ${name}`, 'rtc profile list shows them');
+  return profiles[name]!;
+}
+
+/** The token of a profile, if it has one. @throws CliError if its file cannot be read, or is empty */
+export function tokenOfProfile({ token, tokenFile }: Profile): string | undefined {
+  if (tokenFile === undefined) return token;
+  let text: string;
+  try {
+    text = readFileSync(tokenFile, 'utf8').trim();
+  } catch (error) {
+    throw usageError(
+      `the token file ${tokenFile} cannot be read: ${fileProblem(error)}`,
+      'write a token to it: rtc token create --user NAME > FILE',
+    );
+  }
+  if (text === '') throw usageError(`the token file ${tokenFile} is empty`);
+  return text;
+}
+
 /** No file is no profiles. @throws CliError if the file cannot be used */
 export function readProfiles(path = profilesPath()): Profiles {
   let text: string;
@@ -47,7 +71,7 @@ export function readProfiles(path = profilesPath()): Profiles {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return { profiles: {} };
-    throw usageError(`${path} cannot be read: ${(error as Error).message}`);
+    cannotRead(path, error);
   }
   try {
     return checked(JSON.parse(text));

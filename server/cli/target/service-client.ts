@@ -1,5 +1,7 @@
 import { exitCodes } from '../exit-codes.js';
-import { CliError, strangeAnswerError, unreachableError, usageError } from '../cli-error.js';
+import { CliError, redirectError, strangeAnswerError, unreachableError, usageError } from '../cli-error.js';
+import { connectionProblemOf } from './connection-problem.js';
+import { exchange, type HttpResponse } from './http-exchange.js';
 import type { Target } from './target.js';
 
 /** A request to a service. */
@@ -23,22 +25,21 @@ export class ServiceClient {
 
   /** The body of a successful answer. @throws CliError: refused, or unreachable */
   async ask<Answer>(path: string, request: ServiceRequest = {}): Promise<Answer> {
-    const response = await this.send(path, request);
-    const body = await this.read(response);
-    if (response.ok) return body as Answer;
-    throw refusalOf(response.status, body, this.target);
+    const { status, text } = await this.send(path, request);
+    const body = this.read(status, text);
+    if (status >= 200 && status < 300) return body as Answer;
+    throw refusalOf(status, body, this.target);
   }
 
   /** Resolves if something answers. @throws CliError: unreachable */
   async reach(): Promise<void> {
-    const { body } = await this.send('/health/live', {});
-    await body?.cancel();
+    await this.send('/health/live', {});
   }
 
   private async send(
     path: string,
     { method = 'GET', query = {}, body, headers }: ServiceRequest,
-  ): Promise<Response> {
+  ): Promise<HttpResponse> {
     const { url, token } = this.target;
     if (token === undefined && !path.startsWith('/health') && !path.startsWith('/metrics'))
       throw usageError(
@@ -48,8 +49,9 @@ export class ServiceClient {
     const address = new URL(url + path);
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) address.searchParams.set(name, String(value));
+    let response: HttpResponse;
     try {
-      return await fetch(address, {
+      response = await exchange(address, {
         method,
         headers: {
           ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -57,55 +59,31 @@ export class ServiceClient {
           ...headers,
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(this.settings.timeoutMs),
+        timeoutMs: this.settings.timeoutMs,
+        limitBytes: answerLimitBytes,
       });
     } catch (error) {
-      throw unreachableError(`${url} cannot be reached: ${reasonOf(error, this.settings.timeoutMs)}`);
+      if (error instanceof RangeError) throw strangeAnswerError(url, error.message);
+      throw unreachableError(`${url} cannot be reached`, connectionProblemOf(error, this.settings.timeoutMs));
     }
+    const { status, location } = response;
+    // To follow it would give the token to another address.
+    if (status >= 300 && status < 400 && location !== undefined) throw redirectError(address, location);
+    return response;
   }
 
-  private async read(response: Response): Promise<unknown> {
-    let text: string;
-    try {
-      text = await textOf(response, answerLimitBytes);
-    } catch (error) {
-      if (error instanceof RangeError) throw strangeAnswerError(this.target.url, error.message);
-      throw unreachableError(
-        `${this.target.url} ended its answer: ${reasonOf(error, this.settings.timeoutMs)}`,
-      );
-    }
+  private read(status: number, text: string): unknown {
     try {
       return JSON.parse(text);
     } catch {
       throw new CliError(
-        `${this.target.url} answers ${response.status} with something that is no JSON: this is not the service, or a proxy answers`,
+        `${this.target.url} answers ${status} with something that is no JSON: this is not the service, or a proxy answers`,
         exitCodes.failed,
         'not_json',
         'look at the address (--url), and what the proxy before it does',
       );
     }
   }
-}
-
-/** @throws RangeError if there is more than the limit */
-async function textOf(response: Response, limitBytes: number): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of response.body ?? []) {
-    bytes += part.length;
-    if (bytes > limitBytes) throw new RangeError(`more than ${limitBytes} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString();
-}
-
-/** Why a connection failed, in words. */
-export function reasonOf(error: unknown, timeoutMs: number): string {
-  if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'))
-    return `no answer within ${timeoutMs} ms`;
-  const { cause } = error as { readonly cause?: unknown };
-  if (cause instanceof AggregateError) return cause.errors.map((one: Error) => one.message).join(', ');
-  return cause instanceof Error ? cause.message : error instanceof Error ? error.message : String(error);
 }
 
 function refusalOf(status: number, body: unknown, { tokenSource }: Target): CliError {

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { usageError } from '../cli-error.js';
-import { readProfiles, type Profile } from './profiles.js';
+import { profileNamed, readProfiles, tokenOfProfile, type Profile } from './profiles.js';
 
 /** Options that say which service is meant, and who asks. */
 export interface TargetOptions {
@@ -47,37 +46,35 @@ export async function resolveTarget(
   const url = addressOf(
     options.url ?? named?.url ?? (environment['RTC'] || undefined) ?? inUse()?.url ?? defaultUrl,
   );
-  if (options.token !== undefined) return { url, token: options.token.trim(), tokenSource: '--token' };
+  if (options.token !== undefined) return { url, ...given(options.token, '--token') };
   if (named?.token !== undefined || named?.tokenFile !== undefined)
-    return { url, token: tokenOf(named), tokenSource: `the profile ${options.profile}` };
-  if (variable !== undefined)
-    return { url, token: environment[variable]!.trim(), tokenSource: `the variable ${variable}` };
+    return { url, ...given(tokenOfProfile(named), `the profile ${options.profile}`) };
+  if (variable !== undefined) return { url, ...given(environment[variable]!, `the variable ${variable}`) };
   const current = inUse();
   // A token is sent only to the service it is for.
-  if (current !== undefined && addressOf(current.url) === url && tokenOf(current) !== undefined)
-    return { url, token: tokenOf(current), tokenSource: 'the profile in use' };
+  if (current !== undefined && addressOf(current.url) === url) {
+    const token = tokenOfProfile(current);
+    if (token !== undefined) return { url, ...given(token, 'the profile in use') };
+  }
   const signed = await sign(kind);
   return { url, token: signed, tokenSource: signed === undefined ? 'nowhere' : 'the secret of the settings' };
 }
 
 function inUse(): Profile | undefined {
   const { current, profiles } = readProfiles();
-  return current === undefined ? undefined : profiles[current];
+  return current !== undefined && Object.hasOwn(profiles, current) ? profiles[current] : undefined;
 }
 
-function profileNamed(name: string): Profile {
-  const profile = readProfiles().profiles[name];
-  if (profile === undefined) throw usageError(`there is no profile ${name}`, 'rtc profile list shows them');
-  return profile;
-}
-
-function tokenOf({ token, tokenFile }: Profile): string | undefined {
-  if (tokenFile === undefined) return token;
-  try {
-    return readFileSync(tokenFile, 'utf8').trim();
-  } catch (error) {
-    throw usageError(`the token cannot be read: ${(error as Error).message}`);
-  }
+/** @throws CliError if no request can be sent with the token. It is not repeated: it may be a secret nevertheless. */
+function given(text: string | undefined, tokenSource: string): Omit<Target, 'url'> {
+  const token = text?.trim();
+  if (token === '') throw usageError(`the token is empty (from ${tokenSource})`);
+  if (token !== undefined && /[^\t\x20-\x7e]/.test(token))
+    throw usageError(
+      `the token has an end of line, or a character that no token has (from ${tokenSource})`,
+      'give the token alone, on one line',
+    );
+  return { token, tokenSource };
 }
 
 /** @throws CliError if the text is not an address of HTTP */

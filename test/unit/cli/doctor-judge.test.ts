@@ -100,6 +100,12 @@ const refused = (who: string, status: number, code: string, message = 'words') =
   { status, code, message },
 ];
 
+const writesRefusedBy = (by: string) => ({
+  ...healthy.health.redis,
+  writes: 'refused',
+  refused_by: by,
+});
+
 /** What is seen, by the only code that is found. */
 const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
   'RTC-ADDRESS-01': [['reach.addresses', []]],
@@ -123,6 +129,18 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
   'RTC-PROXY-02': [['idle.closed_after_ms', 60_000]],
   'RTC-PROXY-03': [['polling.lost', 2]],
   'RTC-PROXY-04': [['idle.heartbeats', 0]],
+  'RTC-PROXY-05': [
+    ...[404, 403, 429, 502, 503, 504].map((status) => [
+      'upgrade',
+      { status, code: `http_${status}`, message: `${status} nginx` },
+    ]),
+    ['upgrade', { status: 404, code: 'not_found', message: 'another path' }],
+    ['polling', { lost: 0, requests: 0, refusal: { status: 404, code: 'http_404', message: '' } }],
+    refused('token', 404, 'http_404'),
+    refused('operator', 403, 'http_403'),
+    refused('operator', 404, 'not_found'),
+  ],
+  'RTC-PROXY-06': [refused('token', 401, 'unauthorized', 'no token: give it as a header')],
   'RTC-CAPACITY-01': [['upgrade', { status: 503, code: 'at_capacity', message: 'full' }]],
   'RTC-CAPACITY-02': [['health.connections', 950]],
   'RTC-CAPACITY-03': [['admin.replicas.1.event_loop_lag_ms.recent_p99', 800]],
@@ -134,7 +152,11 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
   ],
   'RTC-LIMIT-01': [['admin.settings.max_message_bytes', 16], failing('publish', 'message_too_large')],
   'RTC-LIMIT-02': [failing('publish', 'rate_limited'), failing('publish', 'busy')],
-  'RTC-MESSAGES-01': [failing('connect', 'no_connection')],
+  'RTC-MESSAGES-01': [
+    failing('connect', 'no_connection'),
+    ['upgrade', { status: 0, code: 'no_answer', message: 'no answer within 10000 ms' }],
+    ['upgrade', { status: 500, code: 'internal', message: 'words' }],
+  ],
   'RTC-MESSAGES-02': [failing('receive', 'lost')],
   'RTC-MESSAGES-03': [failing('order', 'out_of_order')],
   'RTC-MESSAGES-04': [['probe.slowest_ms', 2000]],
@@ -142,7 +164,10 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
     ['health.redis.state', 'down'],
     ['redis.problem', 'connect ECONNREFUSED'],
   ],
-  'RTC-REDIS-02': [['health.redis.writes', 'refused']],
+  'RTC-REDIS-02': [
+    ['health.redis.writes', 'refused'],
+    ...['MISCONF', 'READONLY', 'NOREPLICAS', 'OOM'].map((by) => ['health.redis', writesRefusedBy(by)]),
+  ],
   'RTC-REDIS-03': [
     ['health.redis.memory.level', 'scarce'],
     ['redis.fields.used_memory', '90'],
@@ -163,14 +188,17 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
     ['redis.advice', [{ kind: 'replication', problem: 'without replicas', remedy: 'min-replicas' }]],
     ['redis.fields.role', 'slave'],
   ],
-  'RTC-REDIS-08': [['redis.denied', ['xadd']]],
+  'RTC-REDIS-08': [
+    ['redis.denied', ['xadd']],
+    ['health.redis', { ...writesRefusedBy('NOPERM') }],
+  ],
   'RTC-REDIS-09': [['redis.advice', [{ kind: 'version', problem: 'too old', remedy: 'a newer one' }]]],
   'RTC-ACTOR-01': [['admin.stopped_actors', [{ actor_id: 'topic:x', replica_id: 'a', last_error: 'y' }]]],
   'RTC-ACTOR-02': [['admin.longest_mailbox', { actor_id: 'topic:x', mailbox_size: 990 }]],
   'RTC-ALERT-01': [
     [
       'admin.alerts',
-      [{ at: 1000 * day - 60_000, severity: 'warning', kind: 'replicas_differ', message: 'm' }],
+      [{ at: 1000 * day - 60_000, severity: 'warning', kind: 'redis_stale_primary', message: 'm' }],
     ],
   ],
   'RTC-REPLICA-01': [
@@ -179,6 +207,10 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
   ],
   'RTC-REPLICA-02': [
     ['replicas', [{ url: 'http://b', problem: null, version: '1', differences: ['limits.userRps'] }]],
+    [
+      'admin.alerts',
+      [{ at: 1000 * day - 60_000, severity: 'warning', kind: 'replicas_differ', message: 'm' }],
+    ],
   ],
 };
 
@@ -206,6 +238,105 @@ describe('[CLI] the judgement of rtc doctor', () => {
       'RTC-ADDRESS-02',
       ...['02', '03', '04', '05', '06', '07', '08'].map((number) => `RTC-TOKEN-${number}`),
     ]);
+  });
+
+  it('names what is at the address instead of the service, with a remedy for that', () => {
+    const { reach } = healthy;
+    const unspoken = (kind: string) => ({ ...reach, tls: null, problem: 'words', problem_kind: kind });
+    const answering = (status: number, code: string, message: string, location: string | null = null) => ({
+      ...reach,
+      status,
+      answer: { code, message, location },
+    });
+    for (const [seenReach, text, remedy] of [
+      [unspoken('no_tls'), /does not speak TLS/, /^rtc doctor --url http:\/\/rtc\.example$/],
+      [unspoken('no_http'), /does not speak HTTP/, /^ss -ltnp/],
+      [unspoken('closed'), /closes connections without an answer/, /^ss -ltnp/],
+      [
+        answering(301, 'http_301', '', 'https://other.example/health'),
+        /redirects to/,
+        /--url https:\/\/other\.example$/,
+      ],
+      [
+        answering(400, 'http_400', 'The plain HTTP request was sent to HTTPS port'),
+        /port for TLS/,
+        /--url http/,
+      ],
+      [answering(401, 'http_401', 'Authorization Required'), /login of its own/, /curl/],
+      [answering(404, 'not_found', 'words'), /changes the path/, /proxy_pass/],
+      [
+        answering(502, 'http_502', 'Bad Gateway'),
+        /answers 502 with something that is not of the service/,
+        /curl/,
+      ],
+    ] as const) {
+      const found = judge(but(['reach'], seenReach, but(['health'], null)), { only: [], skip: [] });
+      const [finding] = found.filter(({ code }) => code !== null);
+      assert.equal(finding?.code, 'RTC-ADDRESS-03', JSON.stringify(found));
+      assert.match(finding.text, text);
+      assert.match(finding.remedy!, remedy);
+    }
+  });
+
+  it('says in words what is wrong with a certificate', () => {
+    const { reach, at } = healthy;
+    for (const [tls, text, remedy] of [
+      [{ problem: 'CERT_HAS_EXPIRED', expires_at: at - 3 * day }, /expired 3 days ago/, /renew/],
+      [
+        { problem: 'CERT_NOT_YET_VALID', expires_at: at + day, valid_from: at + 5 * 3_600_000 },
+        /in 5 hours/,
+        /date/,
+      ],
+      [{ problem: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', expires_at: at + day }, /trusts/, /NODE_EXTRA_CA_CERTS/],
+      [{ problem: 'ERR_TLS_CERT_ALTNAME_INVALID', expires_at: at + day }, /another host name/, /openssl/],
+    ] as const) {
+      const seenTls = but(['reach'], { ...reach, problem: 'words', tls }, but(['health'], null));
+      const found = judge(seenTls, { only: [], skip: [] });
+      const [finding] = found.filter(({ code }) => code !== null);
+      assert.equal(finding?.code, 'RTC-ADDRESS-04');
+      assert.match(finding.text, text);
+      assert.match(finding.remedy!, remedy);
+    }
+  });
+
+  it('names why Redis refuses writes, and names it once where Redis itself shows it too', () => {
+    const refusing = (by: string) => but(['health', 'redis'], writesRefusedBy(by));
+    const finding = (observed: Observations) =>
+      judge(observed, { only: [], skip: [] }).find(({ code }) => code !== null)!;
+    assert.match(finding(refusing('MISCONF')).text, /disk is full/);
+    assert.match(finding(refusing('MISCONF')).remedy!, /df -h/);
+    assert.match(finding(refusing('READONLY')).text, /read-only replica/);
+    assert.match(finding(refusing('NOPERM')).remedy!, /rtc redis acl/);
+    for (const [by, path, value, code] of [
+      ['MISCONF', 'redis.fields.rdb_last_bgsave_status', 'err', 'RTC-REDIS-06'],
+      ['READONLY', 'redis.fields.role', 'slave', 'RTC-REDIS-07'],
+      ['NOPERM', 'redis.denied', ['xadd'], 'RTC-REDIS-08'],
+      ['OOM', 'health.redis.memory.level', 'full', 'RTC-REDIS-03'],
+    ] as const)
+      assert.deepEqual(codesOf(but(path.split('.'), value, refusing(by))), [code], by);
+    // Since its start the replica does not know which tokens are revoked.
+    const unknown = but(
+      ['token', 'refusal'],
+      { status: 503, code: 'unavailable', message: 'm' },
+      refusing('NOPERM'),
+    );
+    assert.deepEqual(codesOf(but(['admin', 'silent_replicas'], ['b'], unknown)), ['RTC-REDIS-08']);
+    const noChannels = but(['redis', 'denied'], ['publish'], but(['health', 'redis', 'state'], 'down'));
+    assert.deepEqual(codesOf(but(['health', 'redis', 'outage'], 'password', noChannels)), ['RTC-REDIS-08']);
+  });
+
+  it('finds once that replicas do not share one Redis', () => {
+    const replicas = [{ url: 'http://b', problem: null, version: '1', differences: ['redis.url'] }];
+    const [path, failures] = failing('receive', 'lost') as [string, unknown];
+    const split = but(['replicas'], replicas, but(path.split('.'), failures));
+    assert.deepEqual(codesOf(split), ['RTC-REPLICA-02']);
+    assert.equal(judge(split, { only: [], skip: [] }).find(({ code }) => code !== null)?.level, 'failure');
+  });
+
+  it('examines the token by the upgrade where /api is closed', () => {
+    const closed = but(['token', 'refusal'], { status: 403, code: 'http_403', message: '' });
+    const upgrade = { status: 401, code: 'token_expired', message: 'the token has expired' };
+    assert.deepEqual(codesOf(but(['upgrade'], upgrade, closed)), ['RTC-TOKEN-02', 'RTC-PROXY-05']);
   });
 
   it('finds once what the service and Redis itself both show', () => {

@@ -1,5 +1,7 @@
+import { isForeign } from '../foreign-answer.js';
 import { failure, warning, well, type Check, type DoctorCode } from '../codes.js';
-import type { Observations, ProbeFailure } from '../observations.js';
+import { isSplitCluster } from './state-checks.js';
+import type { Observations, ProbeFailure, Refusal } from '../observations.js';
 
 /** A payload limit below this is a mistake more often than not. */
 const smallBytes = 1024;
@@ -7,7 +9,8 @@ const smallBytes = 1024;
 const lateMs = 1000;
 
 /** What is on the way to the service. */
-export function proxyChecks({ health, upgrade, polling, idle, admin }: Observations): Check[] {
+export function proxyChecks(seen: Observations): Check[] {
+  const { health, upgrade, polling, idle, admin } = seen;
   if (health === null || upgrade === null) return [];
   const checks: Check[] = [];
   const isRemoved =
@@ -21,6 +24,7 @@ export function proxyChecks({ health, upgrade, polling, idle, admin }: Observati
       ),
     );
   else if (upgrade.status === 101) checks.push(well('proxy', 'the upgrade to WebSocket gets through'));
+  checks.push(...blockedPaths(seen, isRemoved));
   if (polling !== null && polling.lost > 0)
     checks.push(
       warning(
@@ -48,6 +52,68 @@ export function proxyChecks({ health, upgrade, polling, idle, admin }: Observati
   return checks;
 }
 
+/** Paths of the service that something else answers. Operators may have a reason to keep out all but clients. */
+function blockedPaths({ url, upgrade, polling, token, operator }: Observations, isRemoved: boolean): Check[] {
+  const answers: readonly (readonly [string, Refusal | null | undefined])[] = [
+    ['/ws', isRemoved ? null : upgrade],
+    ['/socket.io', polling?.refusal],
+    ['/api', token.refusal],
+    ['/admin', operator.refusal],
+  ];
+  const blocked = answers.flatMap(([path, refusal]) =>
+    refusal && isForeign(refusal) ? [{ path, ...refusal }] : [],
+  );
+  if (blocked.length === 0) return [];
+  const isForClients = ({ path }: { readonly path: string }) => path === '/ws' || path === '/socket.io';
+  const text = blocked.map(({ path, status }) => `${path} with ${status}`).join(', ');
+  if (!blocked.some(isForClients))
+    return [
+      warning(
+        'RTC-PROXY-05',
+        `something before the service answers ${text}; what is behind that was not looked at`,
+        `rtc doctor --url http://REPLICA:8081   # from inside, if ${url} is to keep that closed`,
+      ),
+    ];
+  const { path, status } = blocked.find(isForClients)!;
+  // A proxy that passes the path on, to nobody or not so often.
+  const isPassing = status === 429 || status >= 500;
+  const names = blocked.map((one) => one.path.slice(1).replace('.', '\\.')).join('|');
+  return [
+    failure(
+      'RTC-PROXY-05',
+      `something before the service answers ${text}`,
+      isPassing
+        ? `curl -i ${url}${path}   # and the log of the proxy: where it passes this path to, and its limits`
+        : `location ~ ^/(${names})(/|$) { proxy_pass http://REPLICA:8081; }   # nginx, with the headers of docs/deployment.md`,
+    ),
+  ];
+}
+
+/** A client that cannot connect, for a reason that no other finding tells. */
+function connectChecks({ upgrade, url }: Observations, known: ReadonlySet<DoctorCode>): Check[] {
+  if (upgrade === null || upgrade.status === 101 || isForeign(upgrade)) return [];
+  const { status, code, message } = upgrade;
+  if (status === 426 || (status >= 200 && status < 400)) return [];
+  const isOfToken = status === 401 || status === 403;
+  const explaining: readonly DoctorCode[] = [
+    'RTC-CAPACITY-03',
+    'RTC-REDIS-01',
+    'RTC-REDIS-02',
+    'RTC-REDIS-08',
+  ];
+  if (code === 'at_capacity' || isOfToken || explaining.some((one) => known.has(one))) return [];
+  if (known.has('RTC-ADDRESS-06')) return [];
+  if (code === 'rate_limited')
+    return [warning('RTC-LIMIT-02', `${code}: ${message}`, 'curl $RTC/metrics | jq .rate_limit_stats')];
+  return [
+    failure(
+      'RTC-MESSAGES-01',
+      `a client of ${url}/ws cannot connect: ${code}: ${message}`,
+      `rtc connect ${url}`,
+    ),
+  ];
+}
+
 /** Codes of refusals that another finding explains, or that have a code of their own. */
 const byRefusal: Readonly<Record<string, DoctorCode>> = {
   read_only: 'RTC-SWITCH-01',
@@ -61,12 +127,10 @@ const byRefusal: Readonly<Record<string, DoctorCode>> = {
 };
 
 /** Whether messages get through; `known` are the codes of the checks before. */
-export function messageChecks(
-  { health, probe, admin }: Observations,
-  known: ReadonlySet<DoctorCode>,
-): Check[] {
+export function messageChecks(seen: Observations, known: ReadonlySet<DoctorCode>): Check[] {
+  const { health, probe, admin } = seen;
   if (health === null) return [];
-  const checks: Check[] = [];
+  const checks = connectChecks(seen, known);
   const limit = admin?.settings?.max_message_bytes;
   const isRefusedBySize = probe?.failures.some(({ code }) => code === 'message_too_large') ?? false;
   if (isRefusedBySize || (limit !== undefined && limit < smallBytes)) {
@@ -77,7 +141,7 @@ export function messageChecks(
   if (probe === null) return checks;
   const all = new Set([...known, ...checks.flatMap(({ code }) => code ?? [])]);
   for (const found of probe.failures) {
-    const check = checkOf(found, all);
+    const check = checkOf(found, all, isSplitCluster(seen));
     if (check === undefined || check.code === null || all.has(check.code)) continue;
     all.add(check.code);
     checks.push(check);
@@ -101,6 +165,7 @@ export function messageChecks(
 function checkOf(
   { url, step, code, message }: ProbeFailure,
   known: ReadonlySet<DoctorCode>,
+  isSplit: boolean,
 ): Check | undefined {
   const own = byRefusal[code];
   if (own !== undefined) {
@@ -116,7 +181,9 @@ function checkOf(
   }
   if (
     code === 'unavailable' &&
-    (known.has('RTC-REDIS-01') || known.has('RTC-REDIS-02') || known.has('RTC-REDIS-03'))
+    ['RTC-REDIS-01', 'RTC-REDIS-02', 'RTC-REDIS-03', 'RTC-REDIS-08'].some((one) =>
+      known.has(one as DoctorCode),
+    )
   )
     return undefined;
   // A loop that is blocked, and a Redis that went away meanwhile, answer late or not at all.
@@ -128,7 +195,7 @@ function checkOf(
       'rtc doctor --save doctor.json   # a bug: report it with this file',
     );
   if (step === 'receive') {
-    if (known.has('RTC-CAPACITY-03') || known.has('RTC-REDIS-01')) return undefined;
+    if (known.has('RTC-CAPACITY-03') || known.has('RTC-REDIS-01') || isSplit) return undefined;
     return failure(
       'RTC-MESSAGES-02',
       `${url}: ${message}`,

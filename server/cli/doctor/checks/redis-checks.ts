@@ -9,19 +9,55 @@ const nearly = 0.8;
 /** Redis: as the service sees it, and as it is seen from here where its address is given. */
 export function redisChecks(seen: Observations): Check[] {
   const found = [...(seen.redis ? direct(seen.redis, seen) : []), ...ofService(seen)];
+  const codes = new Set(found.map(({ code }) => code));
+  const { refused_by: by, outage } = seen.health?.redis ?? {};
+  // Why Redis refuses writes may have a code of its own.
+  const cause = causeOf[by ?? ''];
+  const isExplained = ({ code }: Check) =>
+    (code === 'RTC-REDIS-02' && cause !== undefined && codes.has(cause)) ||
+    (code === 'RTC-REDIS-01' &&
+      ((outage === 'password' && codes.has('RTC-REDIS-08')) ||
+        found.some((one) => one.code === 'RTC-REDIS-07' && one.level === 'failure')));
   // What both have seen is found once.
   const checks = found.filter(
-    ({ code }, i) => code === null || found.findIndex((one) => one.code === code) === i,
+    (check, i) =>
+      check.code === null || (found.findIndex((one) => one.code === check.code) === i && !isExplained(check)),
   );
   const hasFinding = checks.some(({ code }) => code !== null);
   return hasFinding ? checks.filter(({ code }) => code !== null) : checks;
 }
 
+/** What explains that Redis refuses writes, by its code for that. */
+const causeOf: Readonly<Record<string, DoctorCode | undefined>> = {
+  OOM: 'RTC-REDIS-03',
+  memory: 'RTC-REDIS-03',
+  MISCONF: 'RTC-REDIS-06',
+  READONLY: 'RTC-REDIS-07',
+  NOPERM: 'RTC-REDIS-08',
+};
+
+/** The cause in words, and the remedy, by the code of Redis. */
+const refusals: Readonly<Record<string, readonly [string, string] | undefined>> = {
+  MISCONF: [
+    'it cannot save its data: its disk is full, or it may not write there',
+    'df -h; redis-cli -u "$REDIS_URL" config get dir   # on the machine of Redis: make room there',
+  ],
+  READONLY: [
+    'it is a read-only replica',
+    'redis-cli -u "$REDIS_URL" info replication   # REDIS_URL has to name the primary, or Sentinel',
+  ],
+  NOREPLICAS: [
+    'it has fewer replicas than it needs for writes',
+    'redis-cli -u "$REDIS_URL" config get min-replicas-to-write   # start its replicas, or lower this',
+  ],
+};
+const aclRemedy = 'rtc redis acl | redis-cli -u "$REDIS_URL_OF_AN_ADMIN"';
+
 /** Redis, as the service sees it. */
 function ofService(seen: Observations): Check[] {
   const { health } = seen;
   if (health === null) return [];
-  const { state, outage, writes, memory } = health.redis;
+  const { state, outage, writes, memory, refused_by: refusedBy } = health.redis;
   if (state === 'none') return [well('redis', 'one replica in memory, without Redis')];
   const checks: Check[] = [];
   if (state === 'down') {
@@ -29,17 +65,38 @@ function ofService(seen: Observations): Check[] {
       stalled: 'it does not answer',
       password: 'it refuses the user or the password',
       tls: 'TLS with it fails',
+      clients: 'it accepts no more connections',
+      stale: 'it is a primary that another one has replaced',
+      sentinel: 'Sentinel does not say where it is',
+      cluster: 'the Redis Cluster does not serve all slots',
     };
     const reason = why[outage as keyof typeof why] ?? 'it is not reached';
-    checks.push(failure('RTC-REDIS-01', `Redis is unavailable: ${reason}`, 'redis-cli -u "$REDIS_URL" ping'));
-  } else if (writes === 'refused')
+    const remedy = {
+      password:
+        'redis-cli -u "$REDIS_URL" ping   # NOAUTH, WRONGPASS: user and password in REDIS_URL; PONG: rtc redis acl prints the rights it needs',
+      clients: 'redis-cli -u "$REDIS_URL" config get maxclients   # and: client list',
+      tls: 'rtc config explain redis   # redis.tls_ca_file, and rediss:// in REDIS_URL',
+    }[outage ?? ''];
+    checks.push(
+      failure('RTC-REDIS-01', `Redis is unavailable: ${reason}`, remedy ?? 'redis-cli -u "$REDIS_URL" ping'),
+    );
+  } else if (writes === 'refused' && refusedBy === 'NOPERM')
     checks.push(
       failure(
-        'RTC-REDIS-02',
-        'Redis refuses writes',
-        'redis-cli -u "$REDIS_URL" info persistence replication memory',
+        'RTC-REDIS-08',
+        'the user of Redis lacks rights: Redis refuses what the service sends',
+        aclRemedy,
       ),
     );
+  else if (writes === 'refused') {
+    const [why, remedy] = refusals[refusedBy ?? ''] ?? [
+      undefined,
+      'redis-cli -u "$REDIS_URL" info persistence replication memory',
+    ];
+    checks.push(
+      failure('RTC-REDIS-02', `Redis refuses writes${why === undefined ? '' : `: ${why}`}`, remedy),
+    );
+  }
   if (memory !== null && memory.level !== 'ample' && state !== 'down') {
     const level = memory.level === 'scarce' ? warning : failure;
     checks.push(
@@ -122,12 +179,7 @@ function direct(redis: RedisObservation, { health }: Observations): Check[] {
     found(warning, code, text, remedy);
   }
   if (denied.length > 0)
-    found(
-      failure,
-      'RTC-REDIS-08',
-      `this user of Redis may not send ${denied.join(', ')}`,
-      'rtc redis acl | redis-cli -u "$REDIS_URL_OF_AN_ADMIN"',
-    );
+    found(failure, 'RTC-REDIS-08', `this user of Redis may not send ${denied.join(', ')}`, aclRemedy);
   if (checks.length === 0)
     checks.push(
       well(

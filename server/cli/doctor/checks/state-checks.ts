@@ -10,7 +10,13 @@ const slowShare = 0.1;
 /** Alerts of the last hour are reported. */
 const alertMs = 3_600_000;
 /** Alerts that other checks report, as long as their cause lasts; and those that are no trouble. */
-const explainedAlerts = new Set(['actor_stopped', 'redis_down', 'redis_writes_refused', 'test']);
+const explainedAlerts = new Set([
+  'actor_stopped',
+  'redis_down',
+  'redis_writes_refused',
+  'replicas_differ',
+  'test',
+]);
 
 /** What operators have switched. */
 export function switchChecks({ health, admin }: Observations): Check[] {
@@ -51,6 +57,8 @@ export function capacityChecks(seen: Observations): Check[] {
   if (health === null) return [];
   const checks: Check[] = [];
   const max = admin?.settings?.max_connections ?? 0;
+  const replicas = metricsOf(seen);
+  const slow = replicas.reduce((sum, { outboxes }) => sum + outboxes.slow, 0);
   if (upgrade?.code === 'at_capacity' && health.accepts_connections)
     checks.push(
       failure(
@@ -67,8 +75,10 @@ export function capacityChecks(seen: Observations): Check[] {
         'pm2 scale realtime-communication +1   # or: RTC_WEBSOCKET_MAX_CONNECTIONS',
       ),
     );
-  else checks.push(well('capacity', `${health.connections} connections${max > 0 ? ` of ${max}` : ''}`));
-  const replicas = metricsOf(seen);
+  else {
+    const some = slow === 0 ? '' : `, ${slow} of all replicas read slowly`;
+    checks.push(well('capacity', `${health.connections} connections${max > 0 ? ` of ${max}` : ''}${some}`));
+  }
   const slowest = replicas.reduce(
     (most, { event_loop_lag_ms: { recent_p99: lag } }) => Math.max(most, lag),
     0,
@@ -114,7 +124,6 @@ export function capacityChecks(seen: Observations): Check[] {
     );
     break;
   }
-  const slow = replicas.reduce((sum, { outboxes }) => sum + outboxes.slow, 0);
   const connections = replicas.reduce((sum, one) => sum + one.active_connections, 0);
   if (slow > 1 && slow > connections * slowShare)
     checks.push(
@@ -175,12 +184,21 @@ export function actorChecks(seen: Observations): Check[] {
   return checks;
 }
 
+/** Whether messages of one replica do not reach another because they do not share one Redis. */
+export function isSplitCluster({ replicas, probe }: Observations): boolean {
+  const isLost = probe?.failures.some(({ step }) => step === 'receive') ?? false;
+  return isLost && replicas.some(({ differences }) => differences.includes('redis.url'));
+}
+
 /** Replicas among each other. */
-export function replicaChecks({ health, admin, replicas }: Observations): Check[] {
+export function replicaChecks(seen: Observations): Check[] {
+  const { health, admin, replicas } = seen;
   if (health === null) return [];
   const checks: Check[] = [];
   const away = replicas.filter(({ problem }) => problem !== null).map(({ url }) => url);
-  const silent = health.redis.state === 'down' ? [] : (admin?.silent_replicas ?? []);
+  // Without Redis, or the right to publish, this replica cannot ask the others.
+  const isCut = health.redis.state === 'down' || health.redis.refused_by === 'NOPERM';
+  const silent = isCut ? [] : (admin?.silent_replicas ?? []);
   if (away.length + silent.length > 0)
     checks.push(
       failure(
@@ -195,7 +213,15 @@ export function replicaChecks({ health, admin, replicas }: Observations): Check[
     checks.push(
       warning('RTC-REPLICA-02', `replicas run versions ${[...versions].join(' and ')}`, 'finish the update'),
     );
-  if (settings.length > 0)
+  if (isSplitCluster(seen))
+    checks.push(
+      failure(
+        'RTC-REPLICA-02',
+        'replicas have different Redis (redis.url): messages do not pass from one to the other',
+        'rtc config explain redis.url   # on each: it has to be the same',
+      ),
+    );
+  else if (settings.length > 0)
     checks.push(
       warning(
         'RTC-REPLICA-02',
@@ -203,6 +229,22 @@ export function replicaChecks({ health, admin, replicas }: Observations): Check[
         `rtc config explain ${settings[0]!.split('.')[0]}   # on each`,
       ),
     );
+  const told = admin?.alerts?.find(({ kind }) => kind === 'replicas_differ' || kind === 'replicas_agree');
+  const isRecent = told !== undefined && seen.at - told.at < alertMs;
+  if (isRecent && told.kind === 'replicas_differ' && versions.size < 2 && settings.length === 0) {
+    const shown = told.details?.differences?.slice(0, 3) ?? [];
+    const what =
+      shown.length === 0
+        ? 'they run with other versions or settings'
+        : shown.map((one) => one.replace(' here,', ` on ${told.replica_id},`)).join('; ');
+    checks.push(
+      warning(
+        'RTC-REPLICA-02',
+        `replicas differ: ${what}`,
+        'rtc doctor --replica http://A:8081 http://B:8081   # all of them: names what differs; or finish the update',
+      ),
+    );
+  }
   const count = admin?.replicas?.length;
   if (checks.length === 0 && count !== undefined)
     checks.push(well('replicas', `${count} of ${count} replicas answer`));

@@ -19,6 +19,7 @@ const health = z.looseObject({
     state: z.enum(['up', 'down', 'none']),
     outage: z.string().nullable(),
     writes: z.string(),
+    refused_by: z.string().nullish(),
     memory: z.looseObject({ level: z.string() }).nullable(),
   }),
 });
@@ -61,7 +62,14 @@ export const schemas = {
   }),
   alerts: z.looseObject({
     alerts: z.array(
-      z.looseObject({ at: z.number(), severity: z.string(), kind: z.string(), message: z.string() }),
+      z.looseObject({
+        at: z.number(),
+        severity: z.string(),
+        kind: z.string(),
+        message: z.string(),
+        replica_id: z.string().optional(),
+        details: z.looseObject({ differences: names.optional() }).optional(),
+      }),
     ),
   }),
   control: z.looseObject({

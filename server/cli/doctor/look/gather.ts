@@ -8,6 +8,7 @@ import type {
   SettingsObservation,
   TokenObservation,
 } from '../observations.js';
+import { isForeign } from '../foreign-answer.js';
 import { healthIn, schemas } from './answer-schemas.js';
 import { askOnce, askUpgrade, lookAtAddress, refusalOf, type HttpAnswer } from './http-look.js';
 import { lookAtPolling } from './polling-look.js';
@@ -64,7 +65,11 @@ export async function gather(subject: Subject): Promise<Observations> {
   onStep('replicas');
   const isOperator = admin.refusal === null && admin.source !== null;
   const good =
-    token.refusal === null ? (user.token ?? operator.token) : isOperator ? operator.token : undefined;
+    token.refusal === null || isForeign(token.refusal)
+      ? (user.token ?? operator.token)
+      : isOperator
+        ? operator.token
+        : undefined;
   const authorization = { authorization: `Bearer ${good ?? user.token ?? 'none'}` };
   const [state, replicas, upgrade] = await Promise.all([
     isOperator ? lookAtAdmin(operator, timeoutMs) : null,

@@ -1,49 +1,29 @@
 import { lookup } from 'node:dns/promises';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import { errorOf, reasonOf } from '../../target/service-client.js';
+import { connectionProblemOf } from '../../target/connection-problem.js';
+import { exchange, textOf, type HttpRequest, type HttpResponse } from '../../target/http-exchange.js';
+import { errorOf } from '../../target/service-client.js';
+import { wordsOf } from '../../text-table.js';
 import type { ReachObservation, Refusal, UpgradeObservation } from '../observations.js';
 
-/** Characters of an answer that are read. */
+/** Bytes of an answer that are read. */
 const answerMax = 16_000_000;
 
 /** An answer, of whoever has answered. */
-export interface HttpAnswer {
-  readonly status: number;
+export interface HttpAnswer extends HttpResponse {
   /** Undefined if it is no JSON. */
   readonly body: unknown;
-  readonly text: string;
-  readonly date: string | undefined;
 }
 
-interface Asking {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  readonly timeoutMs: number;
-}
+type Asking = Omit<HttpRequest, 'limitBytes'>;
 
 /** One request on a connection of its own, so that a balancer chooses anew. Rejects where there is no answer. */
-export function askOnce(
-  url: URL,
-  { method = 'GET', headers = {}, body, timeoutMs }: Asking,
-): Promise<HttpAnswer> {
-  return new Promise((resolve, reject) => {
-    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    const signal = AbortSignal.timeout(timeoutMs);
-    const request = send(url, { method, headers: { ...headers, connection: 'close' }, agent: false, signal });
-    request.once('error', reject);
-    request.once('response', (response) => {
-      response.once('error', reject);
-      void textOf(response).then((text) => {
-        const { statusCode: status = 0 } = response;
-        resolve({ status, body: jsonOf(text), text, date: response.headers.date });
-      }, reject);
-    });
-    request.end(body);
-  });
+export async function askOnce(url: URL, asking: Asking): Promise<HttpAnswer> {
+  const answer = await exchange(url, { ...asking, limitBytes: answerMax });
+  return { ...answer, body: jsonOf(answer.text) };
 }
 
 /** Asks for an upgrade to a WebSocket, and ends it if it is made. */
@@ -66,7 +46,7 @@ export function askUpgrade(
       signal: AbortSignal.timeout(timeoutMs),
     });
     request.once('error', (error) =>
-      resolve({ status: 0, code: 'no_answer', message: reasonOf(error, timeoutMs) }),
+      resolve({ status: 0, code: 'no_answer', message: connectionProblemOf(error, timeoutMs).reason }),
     );
     request.once('upgrade', (_response, socket) => {
       socket.on('error', () => {});
@@ -74,7 +54,7 @@ export function askUpgrade(
       resolve({ status: 101, code: 'ok', message: '' });
     });
     request.once('response', (response) => {
-      void textOf(response).then(
+      void textOf(response, answerMax).then(
         (text) => resolve(refusalOf(response.statusCode ?? 0, jsonOf(text), text)),
         () =>
           resolve({ status: response.statusCode ?? 0, code: 'no_answer', message: 'the answer ended early' }),
@@ -105,12 +85,16 @@ export async function lookAtAddress(
     const ahead =
       health.date === undefined ? null : aheadOf(Date.parse(health.date) + 500, startedAt, endedAt, 500);
     const answerMs = endedAt - startedAt;
+    const { status, body, text, location = null } = health;
+    const { code, message } = refusalOf(status, body, text);
+    const answer = { code, message, location };
     return {
-      reach: { ...nothing, problem: null, status: health.status, answer_ms: answerMs, clock_ahead_ms: ahead },
+      reach: { ...nothing, problem: null, status, answer_ms: answerMs, clock_ahead_ms: ahead, answer },
       health,
     };
   } catch (error) {
-    return { reach: { ...nothing, problem: reasonOf(error, timeoutMs) }, health: undefined };
+    const { kind, reason } = connectionProblemOf(error, timeoutMs);
+    return { reach: { ...nothing, problem: reason, problem_kind: kind }, health: undefined };
   }
 }
 
@@ -124,12 +108,7 @@ export function aheadOf(read: number, startedAt: number, endedAt: number, tolera
 /** A refusal as the service writes it, or what a proxy writes. */
 export function refusalOf(status: number, body: unknown, text: string): Refusal {
   const { code, message } = errorOf(body, status);
-  const said = text
-    .slice(0, 2000)
-    .replace(/<[^<>]*>/g, ' ')
-    .replace(/\s+/g, ' ')
-    .trim();
-  return { status, code, message: code === `http_${status}` ? said.slice(0, 200) : message };
+  return { status, code, message: code === `http_${status}` ? wordsOf(text) : message };
 }
 
 function lookAtTls(url: URL, host: string, timeoutMs: number): Promise<ReachObservation['tls']> {
@@ -137,10 +116,14 @@ function lookAtTls(url: URL, host: string, timeoutMs: number): Promise<ReachObse
     const port = Number(url.port || 443);
     const name = isIP(host) ? {} : { servername: host };
     const socket = tlsConnect({ host, port, ...name, rejectUnauthorized: false, timeout: timeoutMs }, () => {
-      const { valid_to: validTo } = socket.getPeerCertificate();
+      const { valid_to: validTo, valid_from: validFrom } = socket.getPeerCertificate();
       const { authorized, authorizationError } = socket;
       socket.destroy();
-      resolve({ expires_at: Date.parse(validTo), problem: authorized ? null : String(authorizationError) });
+      resolve({
+        expires_at: Date.parse(validTo),
+        valid_from: Date.parse(validFrom),
+        problem: authorized ? null : String(authorizationError),
+      });
     });
     const failed = () => {
       socket.destroy();
@@ -149,16 +132,6 @@ function lookAtTls(url: URL, host: string, timeoutMs: number): Promise<ReachObse
     socket.once('error', failed);
     socket.once('timeout', failed);
   });
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  let text = '';
-  response.setEncoding('utf8');
-  for await (const part of response) {
-    text += part as string;
-    if (text.length > answerMax) throw new Error(`the answer has more than ${answerMax} characters`);
-  }
-  return text;
 }
 
 function jsonOf(text: string): unknown {

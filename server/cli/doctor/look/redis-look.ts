@@ -123,5 +123,5 @@ function rounded(ms: number): number {
 
 /** A refusal is an answer. */
 function refusedOnly(error: Error): void {
-  if (!/^(NOPERM|LOADING|MASTERDOWN|BUSY)/.test(error.message)) throw error;
+  if (!/^(NOPERM|LOADING|MASTERDOWN|BUSY|MISCONF)/.test(error.message)) throw error;
 }
