@@ -273,6 +273,14 @@ async function testPm2() {
       await until(() => online().length === 1 && processes().length === 2, 'the second one has stopped');
     });
     pm2(['kill']);
+    await test('pm2 reload under load loses, doubles and mixes up nothing, for clients of long-polling too', () => {
+      const crowd = ['--clients', '60', '--polling', '12', '--window', '5', '--topics', '4'];
+      const { status, output } = run(process.execPath, [join(__dirname, 'bench-reload.cjs'), ...crowd], {
+        env: { HOME, PATH },
+        timeout: 180_000,
+      });
+      if (status !== 0) throw new Error(output);
+    });
     await test('pm2-runtime shows the log, and ends with 0 on SIGTERM', async () => {
       const runtime = spawn(process.execPath, [`${program}-runtime`, 'ecosystem.config.js'], {
         cwd: root,

@@ -70,10 +70,12 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
     }
   });
   storage.onUp(() => alerts.storeAgain());
-  storage.onLoss(({ since, isEmpty, remedy }) =>
+  storage.onLoss(({ since, isEmpty, node, formerNode, remedy }) =>
     alerts.raise('critical', 'redis_lost_data', 'Redis has come back with less than it had', {
       ...(since !== undefined && { lost_since: since }),
       is_empty: isEmpty,
+      ...(node !== undefined && { node }),
+      ...(formerNode !== undefined && { former_node: formerNode }),
       remedy,
     }),
   );

@@ -31,6 +31,7 @@ import { MemorySharedStore } from './memory/memory-shared-store.js';
 import { ClusterAdapterClients } from './redis/cluster/cluster-adapter.js';
 import { clusterReplicaPrefix, openRedisCluster } from './redis/cluster/open-redis-cluster.js';
 import type { RedisCluster } from './redis/cluster/redis-cluster.js';
+import { ShardLosses } from './redis/cluster/shard-losses.js';
 import { RedisAdvice } from './redis/redis-advice.js';
 import { RedisBroker } from './redis/redis-broker.js';
 import { RedisBus } from './redis/redis-bus.js';
@@ -98,7 +99,7 @@ export interface Storage {
   onWrites(listener: (refusal: WriteRefusal | undefined) => void): void;
   /** Called once for each old primary of Redis that still accepts writes. */
   onStalePrimary(listener: (found: StalePrimary) => void): void;
-  /** Called when Redis has come back with less than it had. */
+  /** Called when Redis has come back with less than it had; in a Redis Cluster, once for each shard that has. */
   onLoss(listener: (loss: RedisLoss) => void): void;
   /** Called each time the store becomes reachable (again). */
   onUp(listener: () => void): void;
@@ -241,6 +242,7 @@ function redisStorage(
       ? openOneRedis(log, settings, url, address)
       : openCluster(log, settings, address);
   const registry = new RedisReplicaRegistry({ link, log }, { keyPrefix: replicaPrefix, identity });
+  const shardLosses = link.isCluster ? new ShardLosses({ link, log }, { keyPrefix }) : undefined;
   const bus = new RedisBus({ link, registry, log }, { keyPrefix: replicaPrefix });
   bus.on(successorKind, (data) => succession?.learn(data));
   const quotaCounts = newQuotaCounts();
@@ -299,7 +301,10 @@ function redisStorage(
     onOutage: (listener) => link.outage.onLasting(listener),
     onWrites: (listener) => link.writes.onChange(listener),
     onStalePrimary: (listener) => succession?.onStale(listener),
-    onLoss: (listener) => registry.losses.onLoss(listener),
+    onLoss: (listener) => {
+      registry.losses.onLoss(listener);
+      shardLosses?.onLoss(listener);
+    },
     onUp: (listener) =>
       link.onState((state) => {
         if (state === 'up') listener();
@@ -318,6 +323,7 @@ function redisStorage(
     onReplicas: (listener) => registry.onOthers(listener),
     close: async () => {
       measured.close();
+      shardLosses?.close();
       await connectionCounts.close();
       await registry.close();
       await bus.close();

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MainProcess } from '../support/main-process.js';
+import { TestRedisCluster } from '../support/redis-cluster.js';
 import { TestRedis } from '../support/redis.js';
 import { secret, tokenOf } from '../support/replica.js';
 import { root } from '../support/root.js';
@@ -109,6 +110,36 @@ describe('[LOG] operators are told', function () {
       20_000,
     );
     assert.deepEqual(other.logged(message), []);
+  });
+
+  it('once for each shard of a Redis Cluster that has come back with less, and which node it is', async () => {
+    const cluster = await TestRedisCluster.start();
+    closers.unshift(() => cluster.stop());
+    const replica = await start({ REDIS_URL: cluster.url, REPLICA_ID: 'a' });
+    await replica.hasLogged('Listening');
+    const shards = await cluster.primaries();
+    const ofRegistry = await cluster.primaryOf('rtc:{replicas}:replicas:beats');
+    const others = shards.filter((shard) => shard !== ofRegistry);
+    const message = 'Redis has come back with less than it had';
+    const told = () => replica.logged(message).map(({ level, node, is_empty }) => [level, node, is_empty]);
+    const expected: unknown[] = [];
+    for (const shard of [others[0]!, ofRegistry]) {
+      for (const each of shards)
+        await until(async () => (await each.command('DBSIZE')) !== ':0', 'each shard counts heartbeats');
+      // Nothing is on disk, so it comes back without anything.
+      await shard.signal('SIGKILL');
+      await shard.run();
+      expected.push(['ERROR', `127.0.0.1:${shard.port}`, true]);
+      await until(() => told().length === expected.length, 'the loss is told', 30_000);
+      assert.deepEqual(told(), expected);
+    }
+    const lost = 'redis_lost_data a';
+    await until(
+      async () => (await alertsOf(replica)).filter((alert) => alert === lost).length === 2,
+      'both alerts are listed',
+      20_000,
+    );
+    assert.deepEqual(told(), expected);
   });
 
   it('which settings differ between replicas, with one alert, and when they do not any more', async () => {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { hashSlot } from '../../server/storage/redis/cluster/hash-slot.js';
 import { readClusterNodes, type ClusterNode } from '../../server/storage/redis/cluster/cluster-view.js';
-import { TestRedis } from './redis.js';
+import { TestRedis, testCredentials } from './redis.js';
 import { freePort, until } from './wait.js';
 
 const run = promisify(execFile);
@@ -14,18 +14,30 @@ interface ClusterShape {
   readonly primaries: number;
   /** Replicas of each primary. */
   readonly replicas: number;
+  /** Files for TLS: clients and nodes have to show a certificate. The tests themselves use the port without TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 /** A Redis Cluster for one test: real processes on free ports, put together by `redis-cli --cluster create`. */
 export class TestRedisCluster {
-  private constructor(readonly nodes: readonly TestRedis[]) {}
+  private constructor(
+    readonly nodes: readonly TestRedis[],
+    /** The ports with TLS, by node. */
+    private readonly tlsPorts: ReadonlyMap<TestRedis, number>,
+  ) {}
 
   static async start(
-    { primaries, replicas }: ClusterShape = { primaries: 3, replicas: 0 },
+    { primaries, replicas, tls }: ClusterShape = { primaries: 3, replicas: 0 },
   ): Promise<TestRedisCluster> {
     const nodes: TestRedis[] = [];
+    const tlsPorts = new Map<TestRedis, number>();
     try {
-      for (let n = 0; n < primaries * (1 + replicas); n++) nodes.push(await startNode());
+      for (let n = 0; n < primaries * (1 + replicas); n++) {
+        const tlsPort = await freePort();
+        const node = await startNode(tls === undefined ? [] : tlsOptions(tls, tlsPort));
+        nodes.push(node);
+        if (tls !== undefined) tlsPorts.set(node, tlsPort);
+      }
       await redisCli(
         '--cluster',
         'create',
@@ -34,7 +46,7 @@ export class TestRedisCluster {
         String(replicas),
         '--cluster-yes',
       );
-      const cluster = new TestRedisCluster(nodes);
+      const cluster = new TestRedisCluster(nodes, tlsPorts);
       await cluster.whenWell(primaries, replicas);
       return cluster;
     } catch (error) {
@@ -45,7 +57,14 @@ export class TestRedisCluster {
 
   /** As the service takes it; one node is enough. */
   get url(): string {
-    return `redis+cluster://127.0.0.1:${this.nodes[0]!.port},127.0.0.1:${this.nodes.at(-1)!.port}`;
+    return this.urlFor(testCredentials);
+  }
+
+  /** The same for a user: `name:password@`. */
+  urlFor(credentials: string): string {
+    const scheme = this.tlsPorts.size === 0 ? 'redis' : 'rediss';
+    const hosts = [this.nodes[0]!, this.nodes.at(-1)!].map((node) => `127.0.0.1:${this.portOf(node)}`);
+    return `${scheme}+cluster://${credentials}${hosts.join()}`;
   }
 
   /** The node that has the slot of a key now. */
@@ -88,7 +107,7 @@ export class TestRedisCluster {
         String(from.port),
         'MIGRATE',
         '127.0.0.1',
-        String(to.port),
+        String(this.portOf(to)),
         '',
         '0',
         '5000',
@@ -120,6 +139,11 @@ export class TestRedisCluster {
     throw new Error('no node answers');
   }
 
+  /** The port of a node for those who use TLS, if the cluster does. */
+  private portOf(node: TestRedis): number {
+    return this.tlsPorts.get(node) ?? node.port;
+  }
+
   private nodeAt(port: number): TestRedis {
     return this.nodes.find((node) => node.port === port)!;
   }
@@ -143,7 +167,12 @@ export class TestRedisCluster {
   }
 }
 
-async function startNode(): Promise<TestRedis> {
+function tlsOptions({ cert, key }: { cert: string; key: string }, port: number): string[] {
+  const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert];
+  return ['--tls-port', String(port), ...files, '--tls-cluster', 'yes', '--tls-replication', 'yes'];
+}
+
+async function startNode(more: readonly string[]): Promise<TestRedis> {
   return TestRedis.start('none', [
     '--cluster-enabled',
     'yes',
@@ -155,6 +184,7 @@ async function startNode(): Promise<TestRedis> {
     '0',
     '--repl-diskless-sync-delay',
     '0',
+    ...more,
   ]);
 }
 

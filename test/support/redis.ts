@@ -11,14 +11,22 @@ import { freePort, until } from './wait.js';
 const aclVariable = process.env['RTC_TEST_REDIS_ACL'];
 const aclUser = 'least';
 const aclPassword = 'password';
-const leastRights = aclLine({
-  username: aclUser,
-  password: aclPassword,
-  keyPrefix: 'rtc',
-  channelMark: '',
-  namespaces: ['/'],
-  redisVersion: '7.0',
-});
+const leastRights = (isCluster: boolean) =>
+  aclLine({
+    username: aclUser,
+    password: aclPassword,
+    keyPrefix: 'rtc',
+    channelMark: '',
+    namespaces: ['/'],
+    redisVersion: '7.0',
+    isCluster,
+  });
+
+/** What comes before the host in the address of a test's Redis. */
+export const testCredentials = aclVariable === undefined ? '' : `${aclUser}:${aclPassword}@`;
+
+/** The program of the server: another one, such as `valkey-server`, by a variable. */
+export const serverProgram = process.env['RTC_TEST_REDIS_SERVER'] ?? 'redis-server';
 
 /** Persistence of a test's Redis. */
 export type Persistence = 'none' | 'aof';
@@ -63,9 +71,7 @@ export class TestRedis {
   }
 
   get url(): string {
-    return aclVariable === undefined
-      ? `redis://127.0.0.1:${this.port}`
-      : `redis://${aclUser}:${aclPassword}@127.0.0.1:${this.port}`;
+    return `redis://${testCredentials}127.0.0.1:${this.port}`;
   }
 
   /** Starts the server again on the same port, with the data in its directory. */
@@ -74,7 +80,7 @@ export class TestRedis {
     await until(
       async () => {
         if (this.failure !== undefined)
-          throw new Error(`redis-server cannot be started: ${this.failure.message}`);
+          throw new Error(`${serverProgram} cannot be started: ${this.failure.message}`);
         if (this.child?.exitCode !== null) throw new RedisEndedError('redis-server ended while it started');
         // A server of another process on the port could answer too.
         return this.isReady && (await this.command('PING')) === '+PONG';
@@ -82,7 +88,7 @@ export class TestRedis {
       'redis-server answers',
       20_000,
     );
-    if (aclVariable !== undefined) await this.command(leastRights);
+    if (aclVariable !== undefined) await this.command(leastRights(this.more.includes('--cluster-enabled')));
   }
 
   /** Starts the server with further arguments, without waiting for an answer. */
@@ -96,7 +102,7 @@ export class TestRedis {
       '--daemonize',
       'no',
     );
-    const child = spawn('redis-server', [...args, ...more], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn(serverProgram, [...args, ...more], { stdio: ['ignore', 'pipe', 'ignore'] });
     endsWithTests(child);
     this.child = child;
     this.failure = undefined;

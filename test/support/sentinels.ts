@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endsWithTests } from './ends-with-tests.js';
+import { serverProgram } from './redis.js';
 import { freePort, until } from './wait.js';
 
 /** The name of the primary in tests. */
@@ -30,7 +31,7 @@ export class TestSentinel {
   }
 
   async run(): Promise<void> {
-    const child = spawn('redis-server', [this.file, '--sentinel'], { stdio: 'ignore' });
+    const child = spawn(serverProgram, [this.file, '--sentinel'], { stdio: 'ignore' });
     endsWithTests(child);
     this.child = child;
     await until(() => this.accepts(), 'the Sentinel answers', 20_000);

@@ -211,6 +211,10 @@ export class RedisLink implements RedisStore, RedisNode {
     return 0;
   }
 
+  ownerOf(): undefined {
+    return undefined;
+  }
+
   at<Result>(_key: string, run: (node: RedisNode) => Promise<Result>): Promise<Result> {
     return run(this);
   }

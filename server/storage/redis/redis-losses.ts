@@ -5,6 +5,10 @@ export interface RedisLoss {
   /** What was written after this is lost, ms since 1970; undefined: all of it, or more than this replica remembers. */
   readonly since: number | undefined;
   readonly isEmpty: boolean;
+  /** The node of a Redis Cluster whose shard it is; undefined: there is one Redis only. */
+  readonly node: string | undefined;
+  /** The node that had that shard before, if it is another. */
+  readonly formerNode: string | undefined;
   readonly remedy: string;
 }
 
@@ -21,11 +25,13 @@ const remedy =
 
 /**
  * Finds out that Redis has come back with less: after a restart without all its data, a failover, a restored copy, or
- * when somebody has emptied it. The number of heartbeats of all replicas is stored there, and only ever grows.
+ * when somebody has emptied it. The number of heartbeats of all replicas is stored there, and only ever grows. In a
+ * Redis Cluster each shard has such a number: see `cluster/shard-losses.ts`.
  */
 export class RedisLosses {
   private readonly beats: { readonly count: number; readonly at: number }[] = [];
   private readonly listeners: ((loss: RedisLoss) => void)[] = [];
+  private lastNode: string | undefined;
 
   constructor(private readonly dependencies: RedisLossesDependencies) {}
 
@@ -33,22 +39,31 @@ export class RedisLosses {
     this.listeners.push(listener);
   }
 
-  /** To be called with the number after each heartbeat, in their order. */
-  counted(count: number): void {
+  /** The node that the last heartbeat was counted at. */
+  get node(): string | undefined {
+    return this.lastNode;
+  }
+
+  /** To be called with the number after each heartbeat, in their order, and with the node that has counted it. */
+  counted(count: number, node?: string): void {
     const { beats } = this;
     const seen = beats.at(-1)?.count ?? 0;
-    if (count <= seen) this.report(count);
+    if (count <= seen) this.report(count, node);
+    this.lastNode = node;
     while (beats.length > 0 && beats.at(-1)!.count >= count) beats.pop();
     beats.push({ count, at: this.dependencies.now() });
     if (beats.length > rememberedMax) beats.shift();
   }
 
-  private report(count: number): void {
+  private report(count: number, node: string | undefined): void {
     const last = this.beats.findLast((beat) => beat.count < count);
-    const loss: RedisLoss = { since: last?.at, isEmpty: count === 1, remedy };
+    const formerNode = this.lastNode === node ? undefined : this.lastNode;
+    const loss: RedisLoss = { since: last?.at, isEmpty: count === 1, node, formerNode, remedy };
     this.dependencies.log.error('Redis has come back with less than it had', {
       ...(last !== undefined && { lost_since: new Date(last.at).toISOString() }),
       is_empty: loss.isEmpty,
+      ...(node !== undefined && { node }),
+      ...(formerNode !== undefined && { former_node: formerNode }),
       remedy,
     });
     for (const listener of this.listeners) listener(loss);

@@ -72,8 +72,9 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
         [...this.keys(), this.names.beatCount],
         [this.replicaId, String(this.leaseMs), this.record],
       );
-      this.losses.counted(count);
-      this.dependencies.link.writes.accepted();
+      const { link } = this.dependencies;
+      this.losses.counted(count, link.ownerOf(link.slotOf(this.names.beatCount)));
+      link.writes.accepted();
       if (this.closed) return;
       this.latest = { isSteady: steady === 1, live, unrecorded, departed };
     } catch (error) {

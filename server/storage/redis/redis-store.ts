@@ -43,6 +43,8 @@ export interface RedisStore {
   nodes(): readonly RedisNode[];
   /** The slot of a key; keys of one slot can be touched by one call. */
   slotOf(key: string): number;
+  /** The address of the node of a Redis Cluster that has a slot; undefined: none has it, or this is no cluster. */
+  ownerOf(slot: number): string | undefined;
   /**
    * Runs something at the process that has the key, and sends its commands in this turn. In a cluster it is run again if
    * the key turns out to be somewhere else, so it must not have done anything when it rejects with an error reply.

@@ -177,8 +177,10 @@ function inRedis(name: 'Redis' | 'a Redis Cluster'): void {
       await b.store.apply('t', [change('bob', 1)], false);
       let lost = 0;
       b.store.onLost(() => lost++);
-      await b.call('ZREM', names.leases, 'b');
+      // In one turn: no heartbeat comes in between.
+      const removed = b.call('ZREM', names.leases, 'b');
       await assert.rejects(b.store.apply('t', [change('ben', 1)], false), /no lease/);
+      await removed;
       await until(() => lost > 0, 'the replica is told');
       await b.store.apply('t', [change('ben', 1)], false);
       assert.deepEqual(await countsOf(a.store, 't'), { bob: 1, ben: 1 });

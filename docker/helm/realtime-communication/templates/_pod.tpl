@@ -79,7 +79,11 @@ spec:
       envFrom:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- if gt (int .Values.lifecycle.preStopSleepSecs) 0 }}
+      {{- if .Values.lifecycle.preStop }}
+      lifecycle:
+        preStop:
+          {{- toYaml .Values.lifecycle.preStop | nindent 10 }}
+      {{- else if gt (int .Values.lifecycle.preStopSleepSecs) 0 }}
       lifecycle:
         preStop:
           exec:

@@ -136,6 +136,10 @@ export class RedisCluster implements RedisStore {
     return this.links.serving();
   }
 
+  ownerOf(slot: number): string | undefined {
+    return this.table.ownerOf(slot);
+  }
+
   onState(listener: (state: LinkState) => void): void {
     this.listeners.push(listener);
   }
