@@ -68,18 +68,16 @@ export function guardRequests(
     http.on('checkExpectation', (request, response) => http.emit('request', request, response));
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    if (!isAdmitted(socket, response)) {
+    if (!isAdmitted(request, response)) {
       takeNothingMore(socket);
       return;
     }
     if (hasBody(request)) limitBody(request, response, dependencies, settings);
     request.url = withPath(request.url);
     const handle = () => {
-      // It may have gone while it waited.
-      if (socket.destroyed) return;
       for (const listener of listeners) listener.call(http, request, response);
     };
-    if (turns.run(callerOf(request), handle)) return;
+    if (turns.run(callerOf(request), socket, handle)) return;
     takeNothingMore(socket);
     refuse(
       request,
@@ -90,16 +88,19 @@ export function guardRequests(
   });
 }
 
-function isAdmitted(socket: Socket & { [underWay]?: number }, response: ServerResponse): boolean {
+function isAdmitted(request: IncomingMessage, response: ServerResponse): boolean {
+  const socket: Socket & { [underWay]?: Set<IncomingMessage> } = request.socket;
   // Requests that were read together with the one that closed the connection.
   if (socket.destroyed) return false;
-  const requests = (socket[underWay] ?? 0) + 1;
-  if (requests > pipelineLimit) {
+  const requests = (socket[underWay] ??= new Set());
+  if (requests.size >= pipelineLimit) {
+    // Otherwise Node would make an error with a stack for each of them, which takes longer than all else about this connection.
+    for (const one of requests) one.destroy();
     socket.destroy();
     return false;
   }
-  socket[underWay] = requests;
-  response.once('close', () => socket[underWay]!--);
+  requests.add(request);
+  response.once('close', () => requests.delete(request));
   return true;
 }
 
