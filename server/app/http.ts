@@ -141,7 +141,7 @@ export function assembleRequestGuard(
 ): void {
   const connections = new ConnectionTurns({ clock: systemClock });
   readInTurns(http, ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin));
-  const turns = new RequestTurns({ clock: systemClock, isPressed: () => connections.isPressed });
+  const turns = new RequestTurns({ clock: systemClock, connections });
   guardRequests(
     http,
     { countPieces, takeNothingMore, turns, callerOf: (request) => addresses.of(request) },

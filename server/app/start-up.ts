@@ -50,9 +50,9 @@ export async function startUp({ foundation, http, openHttp, closed }: StartedPar
 
 /**
  * TCP connections that may wait until they are accepted; Node accepts one in each turn of the event loop. While they
- * are too many, it drops those of everybody, and clients try again after a second.
+ * are too many, the kernel drops those of everybody, and clients try again after a second. Linux allows 4096 by default (`net.core.somaxconn`).
  */
-const backlog = 1024;
+const backlog = 4096;
 
 interface ListenSettings {
   readonly host: string;

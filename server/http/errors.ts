@@ -22,6 +22,9 @@ export function sendError(response: Response, error: WireError): void {
   response.status(status).json({ error });
 }
 
+/** Codes of the errors with which Node ends a request whose connection has ended. Those of its parser begin with `HPE`. */
+const brokenOff = /^(?:ECONNRESET|HPE_[A-Z_]+)$/;
+
 /** For paths that do not exist. */
 export const notFound: RequestHandler = (request, response) => {
   sendError(
@@ -65,8 +68,9 @@ function fromExpress(error: unknown): unknown {
       ...(length !== undefined && { size: length }),
     });
   }
-  // The client has gone: only the audit log has this.
-  if (code === 'ECONNRESET') return new RefusalError('invalid_message', 'the request was broken off');
+  // The client has gone, or has sent what is no HTTP behind its request: only the audit log has this.
+  if (code !== undefined && brokenOff.test(code))
+    return new RefusalError('invalid_message', 'the request was broken off');
   // An address that is no text, a charset or an encoding that nobody knows, a body that breaks off.
   if (error instanceof Error && status !== undefined && status >= 400 && status < 500)
     return new RefusalError('invalid_message', message ?? 'the request cannot be read');

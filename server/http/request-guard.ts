@@ -48,12 +48,18 @@ const lateBodyBytes = 4 * 2 ** 20;
 const leastPieces = 512;
 const bytesPerPiece = 512;
 
-/** Requests under way on a socket. */
-const underWay = Symbol('requests under way');
+/** The requests under way on a socket, in their order. */
+const pipeline = Symbol('requests under way');
+
+/** Only the first one on a connection is handled: what the others are answered would wait in memory until its client reads. */
+interface PipelinedRequest {
+  readonly request: IncomingMessage;
+  readonly start: () => void;
+}
 
 /**
- * Limits requests before any other listener handles them: their number on one connection and in one turn of the event loop, and the time and
- * the pieces of their bodies. To be called when all listeners of the service are attached.
+ * Limits requests before any other listener handles them: one at a time on each connection, their number there and in one turn of the event loop, and
+ * the time and the pieces of their bodies. To be called when all listeners of the service are attached.
  */
 export function guardRequests(
   http: HttpServer,
@@ -68,39 +74,42 @@ export function guardRequests(
     http.on('checkExpectation', (request, response) => http.emit('request', request, response));
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    if (!isAdmitted(socket, response)) {
+    const underWay = admitted(socket);
+    if (underWay === undefined) {
       takeNothingMore(socket);
       return;
     }
     if (hasBody(request)) limitBody(request, response, dependencies, settings);
     request.url = withPath(request.url);
     const handle = () => {
-      // It may have gone while it waited.
-      if (socket.destroyed) return;
       for (const listener of listeners) listener.call(http, request, response);
     };
-    if (turns.run(callerOf(request), handle)) return;
-    takeNothingMore(socket);
-    refuse(
-      request,
-      response,
-      new RefusalError('busy', 'too many requests wait', { retryAfterMs: 1000 }),
-      503,
-    );
+    const start = () => {
+      // Its body was refused while it waited.
+      if (response.headersSent || turns.run(callerOf(request), socket, handle)) return;
+      takeNothingMore(socket);
+      const busy = new RefusalError('busy', 'too many requests wait', { retryAfterMs: 1000 });
+      refuse(request, response, busy, 503);
+    };
+    underWay.push({ request, start });
+    response.once('close', () => {
+      underWay.shift();
+      if (!socket.destroyed) underWay[0]?.start();
+    });
+    if (underWay.length === 1) start();
   });
 }
 
-function isAdmitted(socket: Socket & { [underWay]?: number }, response: ServerResponse): boolean {
+/** The requests on a connection, if there may be one more. Otherwise the connection is closed. */
+function admitted(socket: Socket & { [pipeline]?: PipelinedRequest[] }): PipelinedRequest[] | undefined {
   // Requests that were read together with the one that closed the connection.
-  if (socket.destroyed) return false;
-  const requests = (socket[underWay] ?? 0) + 1;
-  if (requests > pipelineLimit) {
-    socket.destroy();
-    return false;
-  }
-  socket[underWay] = requests;
-  response.once('close', () => socket[underWay]!--);
-  return true;
+  if (socket.destroyed) return undefined;
+  const underWay = (socket[pipeline] ??= []);
+  if (underWay.length < pipelineLimit) return underWay;
+  // Otherwise Node would make an error with a stack for each of them, which takes longer than all else about this connection.
+  for (const { request } of underWay) request.destroy();
+  socket.destroy();
+  return undefined;
 }
 
 function limitBody(

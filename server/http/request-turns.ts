@@ -12,8 +12,20 @@ const waitingLimit = 5000;
 
 interface RequestTurnsDependencies {
   readonly clock: Pick<Clock, 'now' | 'setImmediate'>;
-  /** Whether new connections come turn after turn. */
-  readonly isPressed: () => boolean;
+  readonly connections: {
+    /** Whether new connections come turn after turn. */
+    readonly isPressed: boolean;
+    /** Whether they are only accepted now: requests wait. */
+    readonly isAccepting: boolean;
+    /** Called when a request runs. */
+    worked(): void;
+  };
+}
+
+interface WaitingRequest {
+  /** Its connection: a request whose client has gone takes no turn. */
+  readonly socket: { readonly destroyed: boolean };
+  readonly work: () => void;
 }
 
 /**
@@ -22,7 +34,7 @@ interface RequestTurnsDependencies {
  */
 export class RequestTurns {
   /** By caller, in the order in which they are served next. */
-  private readonly waiting = new Map<string, (() => void)[]>();
+  private readonly waiting = new Map<string, WaitingRequest[]>();
   private size = 0;
   private isBegun = false;
   private requests = 0;
@@ -31,29 +43,31 @@ export class RequestTurns {
   constructor(private readonly dependencies: RequestTurnsDependencies) {}
 
   /** Runs a request now, or in a later turn. False: too many wait. */
-  run(caller: string, work: () => void): boolean {
+  run(caller: string, socket: { readonly destroyed: boolean }, work: () => void): boolean {
     if (this.size === 0 && !this.isUsedUp()) {
       this.runNow(work);
       return true;
     }
     const own = this.waiting.get(caller);
     if (this.size >= waitingLimit || (own?.length ?? 0) >= waitingPerCaller) return false;
-    if (own === undefined) this.waiting.set(caller, [work]);
-    else own.push(work);
+    if (own === undefined) this.waiting.set(caller, [{ socket, work }]);
+    else own.push({ socket, work });
     this.size++;
     this.begin();
     return true;
   }
 
   private isUsedUp(): boolean {
-    if (this.dependencies.isPressed())
-      return this.requests >= pressedPerTurn || this.usedMs >= pressedSliceMs;
+    const { connections } = this.dependencies;
+    if (connections.isPressed)
+      return connections.isAccepting || this.requests >= pressedPerTurn || this.usedMs >= pressedSliceMs;
     return this.requests >= requestsPerTurn || this.usedMs >= sliceMs;
   }
 
   private runNow(work: () => void): void {
     this.begin();
     this.requests++;
+    this.dependencies.connections.worked();
     const startedAt = this.dependencies.clock.now();
     try {
       work();
@@ -77,12 +91,12 @@ export class RequestTurns {
     this.begin();
     while (this.size > 0 && !this.isUsedUp()) {
       const [caller, own] = this.waiting.entries().next().value!;
-      const work = own.shift()!;
+      const { socket, work } = own.shift()!;
       this.size--;
       // To the end of the order.
       this.waiting.delete(caller);
       if (own.length > 0) this.waiting.set(caller, own);
-      this.runNow(work);
+      if (!socket.destroyed) this.runNow(work);
     }
   };
 }

@@ -162,6 +162,55 @@ describe('[LIMITS] TCP connections of one address', function () {
       await service.close();
     }
   });
+
+  it('are closed above twice its rate of connects', async () => {
+    const { service, url } = await startEmbedded({
+      LOG_LEVEL: 'off',
+      NODE_ENV: 'test',
+      RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
+      RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '2',
+    });
+    const clients = Array.from({ length: 40 }, () => new TcpClient(url));
+    try {
+      await until(() => clients.some(({ ended, closed }) => ended || closed), 'some are closed');
+      await until(
+        async () => (await fetch(`${url}/health/live`).catch(() => undefined))?.ok === true,
+        'later others are accepted',
+      );
+    } finally {
+      for (const client of clients) client.reset();
+      await service.close();
+    }
+  });
+
+  it('are closed above a thousand that have not sent a request yet', async () => {
+    const { service, url } = await startEmbedded({
+      LOG_LEVEL: 'off',
+      NODE_ENV: 'test',
+      RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
+      RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '0',
+    });
+    const clients: TcpClient[] = [];
+    try {
+      for (let n = 0; n < 20; n++) {
+        const asking = new TcpClient(url);
+        clients.push(asking);
+        asking.get('/health/live');
+      }
+      await until(() => clients.every(({ received }) => received !== ''), 'these are answered');
+      for (let n = 0; n < 1010; n++) clients.push(new TcpClient(url));
+      const { rate_limit_stats: counted } = service.metrics.document();
+      assert.equal(counted.tcp, 0);
+      await until(
+        () => clients.filter(({ ended, closed }) => ended || closed).length === 10,
+        'those above the limit are closed',
+      );
+      assert.ok(clients.slice(0, 20).every(({ ended, closed }) => !ended && !closed));
+    } finally {
+      for (const client of clients) client.reset();
+      await service.close();
+    }
+  });
 });
 
 describe('[AUTH] the token of a connection', function () {
@@ -234,54 +283,5 @@ describe('[AUTH] the token of a connection', function () {
     assert.equal(io.of('/').sockets.get(client.id!)!.handshake.headers.authorization, 'Bearer [redacted]');
     client.disconnect();
     own.disconnect();
-  });
-
-  it('are closed above twice its rate of connects', async () => {
-    const { service, url } = await startEmbedded({
-      LOG_LEVEL: 'off',
-      NODE_ENV: 'test',
-      RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
-      RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '2',
-    });
-    const clients = Array.from({ length: 40 }, () => new TcpClient(url));
-    try {
-      await until(() => clients.some(({ ended, closed }) => ended || closed), 'some are closed');
-      await until(
-        async () => (await fetch(`${url}/health/live`).catch(() => undefined))?.ok === true,
-        'later others are accepted',
-      );
-    } finally {
-      for (const client of clients) client.reset();
-      await service.close();
-    }
-  });
-
-  it('are closed above a thousand that have not sent a request yet', async () => {
-    const { service, url } = await startEmbedded({
-      LOG_LEVEL: 'off',
-      NODE_ENV: 'test',
-      RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
-      RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '0',
-    });
-    const clients: TcpClient[] = [];
-    try {
-      for (let n = 0; n < 20; n++) {
-        const asking = new TcpClient(url);
-        clients.push(asking);
-        asking.get('/health/live');
-      }
-      await until(() => clients.every(({ received }) => received !== ''), 'these are answered');
-      for (let n = 0; n < 1010; n++) clients.push(new TcpClient(url));
-      const { rate_limit_stats: counted } = service.metrics.document();
-      assert.equal(counted.tcp, 0);
-      await until(
-        () => clients.filter(({ ended, closed }) => ended || closed).length === 10,
-        'those above the limit are closed',
-      );
-      assert.ok(clients.slice(0, 20).every(({ ended, closed }) => !ended && !closed));
-    } finally {
-      for (const client of clients) client.reset();
-      await service.close();
-    }
   });
 });

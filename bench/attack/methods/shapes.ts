@@ -49,6 +49,20 @@ export const shapes: readonly Attack[] = [
     },
   },
   {
+    name: 'pipelined-unread',
+    what: '500 connections with 15 requests for /metrics in one piece, answers unread',
+    as: ['nobody'],
+    run: (context) => {
+      const requests = 'GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n'.repeat(15);
+      return onNewConnections(context, 500, async (client) => {
+        client.stopReading();
+        client.send(requests);
+        context.counts.sentBytes += requests.length;
+        await client.until(() => Date.now() >= context.endsAt, 60_000);
+      });
+    },
+  },
+  {
     name: 'half-heads',
     what: '5,000 connections with half a head of 15 KB',
     as: ['nobody'],

@@ -37,7 +37,11 @@ export class CommandListener {
   // `this` is the socket.
   private readonly onEvent = ((listener: CommandListener) =>
     function (this: Socket, event: unknown, ...args: unknown[]): void {
-      const answer = ([name, ...rest]: unknown[]) => listener.answer(this, String(name), rest);
+      const answer = (content: unknown[]) => {
+        // Of a packet without a content, only the acknowledgement is here.
+        const [name = '', ...rest] = typeof content[0] === 'function' ? ['', ...content] : content;
+        listener.answer(this, String(name), rest);
+      };
       if (!afterMiddleware(this, answer)) answer([event, ...args]);
     })(this);
 

@@ -96,6 +96,18 @@ describe(`[A4] lists of the cluster in pages (seed ${seed})`, () => {
     assert.equal(answers[0]!.items.length, 3);
   });
 
+  it('are bounded in bytes at each replica, and again where they are merged', () => {
+    const names = Array.from({ length: 9 }, (_, n) => `name-${n}`);
+    const entries = names.map((name) => ({ name, size: 1, replicas: ['x'.repeat(100)] }));
+    const request = { limit: 100, bytes: 500, after: '' };
+    const answer = listPage(entries, request, order, (entry) => entry);
+    assert.ok(answer.items.length <= 4 && answer.items.length > 1, `${answer.items.length}`);
+    assert.equal(answer.more, true);
+    const whole = { items: entries, total: entries.length, more: false };
+    const merged = mergePages([whole], request, order);
+    assert.deepEqual([merged.items.length, merged.truncated], [answer.items.length, true]);
+  });
+
   it('are bounded in bytes, but hold one entry at least', () => {
     replicas[0]!.set('x'.repeat(500), 1).set('y'.repeat(500), 1);
     const { page } = askAll(10, 10, '');

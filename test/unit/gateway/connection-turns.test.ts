@@ -33,10 +33,10 @@ describe('[LIMITS] new TCP connections', () => {
     }
   });
 
-  it('are accepted first while they come turn after turn, and get half of the time meanwhile', () => {
+  it('are accepted first while they come turn after turn, and get a quarter of the time meanwhile', () => {
     for (const [costMs, least, most] of [
-      [0.5, 150, 210],
-      [2, 45, 55],
+      [0.5, 80, 110],
+      [2, 22, 28],
       [50, 10, 15],
     ] as const) {
       const loop = new Loop();
@@ -51,6 +51,22 @@ describe('[LIMITS] new TCP connections', () => {
       }
       assert.ok(begun >= least && begun <= most, `${begun} of ${accepted} at ${costMs} ms each`);
     }
+  });
+
+  it('are only accepted for a while after other work, as after one that was begun', () => {
+    const loop = new Loop();
+    const { connections } = loop;
+    connections.worked();
+    assert.equal(connections.isAccepting, false, 'no connection has come');
+    for (let n = 0; n < 20; n++) loop.turn(0.1, 'mallory');
+    while (connections.isAccepting) loop.turn(0.1, 'mallory');
+    connections.worked();
+    // The turn in which it was done.
+    loop.turn(2, 'mallory');
+    assert.ok(connections.isAccepting);
+    let acceptingMs = 0.1;
+    while (loop.turn(0.1, 'mallory').length === 0) acceptingMs += 0.1;
+    assert.ok(acceptingMs > 5.8 && acceptingMs < 6.2, `${acceptingMs} ms`);
   });
 
   it('are begun in each turn if very many wait', () => {

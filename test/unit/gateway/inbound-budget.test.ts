@@ -161,6 +161,53 @@ describe('[LIMITS] the inbound budget of a transport', () => {
     assert.equal(read, 3);
   });
 
+  it('counts a packet on the normal path of Socket.IO as several, and more if it is long', () => {
+    const packetsOf = (bytes: number) => {
+      start();
+      budget.joined();
+      let read = 0;
+      for (; reader.isRead; read++) {
+        frame('42["say"]');
+        budget.passedOn(bytes, false);
+      }
+      return read;
+    };
+    // Each is a unit, four more, and one for each 16 bytes. The share is compared after some units only.
+    assert.deepEqual([packetsOf(16), packetsOf(1600)], [89, 6]);
+  });
+
+  it('ends the turn of busy transports together after four milliseconds', async () => {
+    budget.joined();
+    const other = new FakeReader();
+    const second = control.newBudget(other, 'json');
+    const readSome = (from: InboundBudget) => {
+      for (let n = 0; n < 64; n++) from.admitFrame(Buffer.from('42["x"]'), false);
+    };
+    readSome(budget);
+    clock.work(3);
+    readSome(second);
+    assert.deepEqual([reader.isRead, other.isRead], [true, true]);
+    clock.work(2);
+    readSome(second);
+    assert.deepEqual([reader.isRead, other.isRead], [true, false]);
+    readSome(budget);
+    assert.equal(reader.isRead, false);
+    await clock.settle();
+    assert.deepEqual([reader.isRead, other.isRead], [true, true]);
+  });
+
+  it('does not read a connection whose commands under way have too many bytes', async () => {
+    start({ maxInflightBytes: 100 });
+    budget.joined();
+    budget.commandStarted(100);
+    assert.ok(reader.isRead);
+    budget.commandStarted(1);
+    assert.equal(reader.isRead, false);
+    budget.commandEnded(100);
+    await clock.settle();
+    assert.ok(reader.isRead);
+  });
+
   it('reads a connection with too many commands under way again when half of them are answered', async () => {
     start({ maxInflightCommands: 4 });
     budget.joined();
@@ -221,6 +268,14 @@ describe('[LIMITS] the inbound budget of a transport', () => {
     assert.deepEqual(closed, []);
   });
 
+  it('counts a refused command by its size, and packets of Engine.IO that are no messages', () => {
+    budget.joined();
+    budget.refused('unknown_type', 100_000);
+    assert.equal(control.counts.waste, 49);
+    for (const packet of ['2', '6', '7', '']) frame(packet);
+    assert.equal(control.counts.waste, 53);
+  });
+
   it('counts what a repetition can mend as no waste', () => {
     start({ wastePacketsPerSec: 10 }, 'json');
     for (const code of ['busy', 'unavailable', 'rate_limited', 'shutting_down'] as const)
@@ -249,6 +304,14 @@ describe('[LIMITS] the inbound budget of a transport', () => {
     assert.ok(reader.isRead);
     frame('41');
     assert.equal(reader.isRead, false);
+  });
+
+  it('closes a transport whose client joins again with a packet that is too large', () => {
+    start({ maxJoinBytes: 1000 });
+    budget.joined();
+    assert.ok(frame(`40{"token":"${'x'.repeat(900)}"}`));
+    assert.equal(frame(`40{"token":"${'x'.repeat(1000)}"}`), false);
+    assert.deepEqual(closedFor(), [['join_bytes', 'message_too_large', 1000]]);
   });
 
   it('passes on a pong that answers a ping, and others once a second', async () => {

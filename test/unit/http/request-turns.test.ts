@@ -5,15 +5,17 @@ import { RequestTurns } from '../../../server/http/request-turns.js';
 class Turns {
   private at = 0;
   private next: (() => void)[] = [];
-  isPressed = false;
+  /** What the turns of new connections say. */
+  readonly connections = { isPressed: false, isAccepting: false, worked: () => this.worked++ };
+  worked = 0;
   readonly done: string[] = [];
   readonly requests = new RequestTurns({
     clock: { now: () => this.at, setImmediate: (run) => this.next.push(run) as unknown as object },
-    isPressed: () => this.isPressed,
+    connections: this.connections,
   });
 
-  arrives(caller: string, name: string, ms = 0): boolean {
-    return this.requests.run(caller, () => {
+  arrives(caller: string, name: string, ms = 0, socket = { destroyed: false }): boolean {
+    return this.requests.run(caller, socket, () => {
       this.at += ms;
       this.done.push(name);
     });
@@ -55,12 +57,33 @@ describe('[LIMITS] requests that arrive at once', () => {
 
   it('leave turns short while new connections come', () => {
     const turns = new Turns();
-    turns.isPressed = true;
+    turns.connections.isPressed = true;
     for (let n = 1; n <= 5; n++) turns.arrives('ann', `${n}`);
     assert.deepEqual(turns.done, ['1', '2']);
     assert.deepEqual(turns.turn(), ['3', '4']);
-    turns.isPressed = false;
+    turns.connections.isPressed = false;
     assert.deepEqual(turns.turn(), ['5']);
+  });
+
+  it('wait while connections are only accepted, and take their share of the time otherwise', () => {
+    const turns = new Turns();
+    turns.connections.isPressed = true;
+    turns.connections.isAccepting = true;
+    turns.arrives('ann', '1');
+    assert.deepEqual([turns.done, turns.turn(), turns.worked], [[], [], 0]);
+    turns.connections.isAccepting = false;
+    assert.deepEqual([turns.turn(), turns.worked], [['1'], 1]);
+  });
+
+  it('take no turn when their client has gone while they waited', () => {
+    const turns = new Turns();
+    const gone = { destroyed: false };
+    for (let n = 1; n <= 16; n++) turns.arrives('ann', `${n}`);
+    for (let n = 1; n <= 100; n++) turns.arrives('ann', 'gone', 0, gone);
+    turns.arrives('ann', 'last');
+    gone.destroyed = true;
+    assert.deepEqual(turns.turn(), ['last']);
+    assert.equal(turns.worked, 17);
   });
 
   it('are refused above a thousand of one caller, and those of others still wait', () => {
@@ -74,7 +97,7 @@ describe('[LIMITS] requests that arrive at once', () => {
   it('go on when one of them throws', () => {
     const turns = new Turns();
     for (let n = 1; n <= 16; n++) turns.arrives('ann', 'x');
-    turns.requests.run('ann', () => assert.fail('a bug'));
+    turns.requests.run('ann', { destroyed: false }, () => assert.fail('a bug'));
     turns.arrives('ann', 'last');
     assert.throws(() => turns.turn(), /a bug/);
     assert.deepEqual(turns.turn(), ['last']);

@@ -82,6 +82,15 @@ describe('[P7] AnswerBudget', () => {
     assert.deepEqual([events.at(-1), budget.refused], ['e busy', 1]);
   });
 
+  it('refuses with busy what finds ten thousand waiting', async () => {
+    for (let n = 0; n < 4; n++) ask(`held ${n}`);
+    await settle();
+    for (let n = 0; n < 10_000; n++) void budget.acquire('ann', 100).catch(() => {});
+    await assert.rejects(budget.acquire('bob', 100), { code: 'busy' });
+    budget.close();
+    await settle();
+  });
+
   it('gives up answers that were not read for ten seconds, the oldest first, only while others wait', async () => {
     const aborted: string[] = [];
     for (const name of ['a', 'b', 'c', 'd']) ask(name);

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { countPieces, takeNothingMore } from '../../../server/gateway/engine-internals/request-parser.js';
+import { guardRequests } from '../../../server/http/request-guard.js';
+import { TcpClient } from '../../support/tcp-client.js';
+import { until } from '../../support/wait.js';
+
+describe('[LIMITS] requests on one connection', () => {
+  let http: Server;
+  let client: TcpClient;
+  /** Requests that have arrived, and those that a route handles. */
+  let arrived: string[];
+  let handled: { readonly url: string; readonly response: ServerResponse }[];
+  const urls = () => handled.map(({ url }) => url);
+
+  beforeEach(async () => {
+    arrived = [];
+    handled = [];
+    http = createServer((request: IncomingMessage, response) => {
+      handled.push({ url: request.url!, response });
+    });
+    guardRequests(
+      http,
+      {
+        countPieces,
+        takeNothingMore,
+        turns: {
+          run: (_caller, _socket, work) => {
+            work();
+            return true;
+          },
+        },
+        callerOf: () => 'ann',
+      },
+      { bodyTimeoutMs: 10_000, isTimed: () => true, isCounted: () => true },
+    );
+    http.prependListener('request', ({ url }: IncomingMessage) => arrived.push(url!));
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    client = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+  });
+  afterEach(async () => {
+    client.reset();
+    http.closeAllConnections();
+    await new Promise((resolve) => http.close(resolve));
+  });
+
+  const send = (...paths: readonly string[]) =>
+    client.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''));
+
+  it('are handled one at a time: no answer waits in memory behind one that is not read', async () => {
+    send('/1', '/2', '/3');
+    await until(() => arrived.length === 3, 'all have arrived');
+    assert.deepEqual(urls(), ['/1']);
+    handled[0]!.response.end('one');
+    await until(() => handled.length === 2, 'the second is handled');
+    handled[1]!.response.end('two');
+    await until(() => handled.length === 3, 'the third is handled');
+    handled[2]!.response.end('three');
+    await until(() => client.received.includes('three'), 'all are answered');
+    assert.match(client.received, /one[^]*two[^]*three/);
+    send('/4');
+    await until(() => handled.length === 4, 'a later one is handled');
+  });
+
+  it('are not handled if their body was refused while they waited', async () => {
+    send('/1');
+    client.write('POST /2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    client.write('1\r\na\r\n'.repeat(600));
+    await until(() => arrived.length === 2, 'both have arrived');
+    await until(() => client.ended || client.closed || handled.length > 0, 'the first is handled');
+    handled[0]!.response.end('one');
+    await until(() => client.ended || client.closed, 'the connection is closed');
+    assert.match(client.received, /one[^]*HTTP\/1\.1 413 [^]*may come in \d+ pieces/);
+    assert.deepEqual(urls(), ['/1']);
+  });
+
+  it('are not handled if their client goes away while they wait', async () => {
+    send('/1', '/2');
+    await until(() => arrived.length === 2, 'both have arrived');
+    let isClosed = false;
+    handled[0]!.response.once('close', () => (isClosed = true));
+    client.reset();
+    await until(() => isClosed, 'the connection is closed');
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(urls(), ['/1']);
+  });
+});
