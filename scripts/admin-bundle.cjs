@@ -5,34 +5,12 @@
 const { readdirSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { gzipSync } = require('node:zlib');
+const { slimLibraries } = require('./slim-libraries.cjs');
 
 const root = join(__dirname, '..');
 const isCheck = process.argv.includes('--check');
 /** Bytes of all files together, minified and gzipped, with socket.io-client. */
 const budgetBytes = 60_000;
-
-/** Libraries without what the console does not use. It fails where another version of a library has other files. */
-const slimLibraries = {
-  name: 'slim-libraries',
-  /** Of the transports, WebSocket alone. */
-  load(id) {
-    if (!id.endsWith('/engine.io-client/build/esm/transports/index.js')) return null;
-    found.add('transports');
-    return "import { WS } from './websocket.js';\nexport const transports = { websocket: WS };\n";
-  },
-  /** Of the charts, lines alone: what uPlot hangs on its constructor for other charts keeps all of it alive. */
-  transform(code, id) {
-    if (!id.endsWith('/uplot/dist/uPlot.esm.js')) return null;
-    const slim = code.replace(/^uPlot\.assign = assign;[^]*?(?=^export \{ uPlot as default \};)/m, '');
-    if (slim !== code) found.add('charts');
-    return { code: slim, map: null };
-  },
-  buildEnd() {
-    for (const part of ['transports', 'charts'])
-      if (!found.has(part)) this.error(`scripts/admin-bundle.cjs: there are no ${part} to leave out`);
-  },
-};
-const found = new Set();
 
 async function main() {
   const { build } = await import('vite');
@@ -42,7 +20,7 @@ async function main() {
     // Relative, because a proxy may serve the console under another path.
     base: './',
     logLevel: 'warn',
-    plugins: [slimLibraries],
+    plugins: [slimLibraries()],
     // Shorter than jsx().
     oxc: {
       jsx: { runtime: 'classic', pragma: 'h', pragmaFrag: 'Fragment' },

@@ -13,6 +13,7 @@ import { SearchResults } from './screens/search.js';
 import { SessionScreen, Sessions } from './screens/sessions.js';
 import { Settings } from './screens/settings.js';
 import { SignIn } from './screens/sign-in.js';
+import { Talkers } from './screens/talkers.js';
 import { TopicScreen, Topics } from './screens/topics.js';
 import { UserScreen, Users } from './screens/users.js';
 import { me, signedOutBy, token, type Me } from './session.js';
@@ -21,6 +22,7 @@ import { Shell } from './shell.js';
 /** Titles of the screens, by their place in the address. */
 const titles: Readonly<Record<string, string>> = {
   '': 'Overview',
+  talkers: 'Top talkers',
   topics: 'Topics',
   topic: 'Topic',
   users: 'Users',
@@ -42,6 +44,8 @@ function Screen() {
   switch (screen) {
     case '':
       return <Overview />;
+    case 'talkers':
+      return <Talkers />;
     case 'topics':
       return <Topics />;
     case 'topic':
@@ -57,7 +61,7 @@ function Screen() {
     case 'messages':
       return <Messages key={query.toString()} query={query} />;
     case 'message':
-      return <MessageScreen key={name} id={name} />;
+      return <MessageScreen key={name} id={name} query={query} />;
     case 'actors':
       return <Actors />;
     case 'sessions':

@@ -3,6 +3,7 @@ import { go } from './router.js';
 
 const places: Readonly<Record<string, string>> = {
   o: '',
+  k: 'talkers',
   t: 'topics',
   u: 'users',
   c: 'connections',

@@ -15,6 +15,10 @@ export const answeredAt = signal(0);
 export const paused = signal(false);
 /** Now, in steps of a second. */
 export const clock = signal(Date.now());
+/** How far the clock of the service is ahead of this page's. */
+const aheadMs = signal(0);
+/** Now, by the clock of the service, whose times are shown. */
+export const serverClock = computed(() => clock.value + aheadMs.value);
 /** Changes when something has happened: what is shown is read again. */
 export const happened = signal(0);
 
@@ -39,6 +43,7 @@ export async function refresh(): Promise<void> {
         overview.value = answer;
         overviewError.value = undefined;
         answeredAt.value = Date.now();
+        aheadMs.value = answer.at - answeredAt.value;
       }
     } catch (error) {
       overviewError.value = error as ApiError;

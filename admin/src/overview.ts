@@ -52,6 +52,8 @@ export interface Control {
   readonly presence: 'on' | 'shed';
   readonly rate_limits: { readonly connection_rps: number; readonly user_rps: number };
   readonly frozen: number;
+  /** Missing in answers of older replicas. */
+  readonly limited_users?: number;
   readonly frozen_topics: readonly string[];
   readonly switched: Readonly<
     Record<string, { readonly by: string; readonly at: number; readonly reason?: string }>

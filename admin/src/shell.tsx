@@ -8,6 +8,7 @@ import { me, signedOutBy, signOut } from './session.js';
 
 const sections = [
   ['', 'Overview', ''],
+  ['talkers', 'Top talkers', 'talkers'],
   ['topics', 'Topics', 'topic'],
   ['users', 'Users', 'user'],
   ['connections', 'Connections', 'connection'],

@@ -55,6 +55,7 @@ export function assembleOverview(parts: OverviewParts): { overview: Overview; cl
   const overview = new Overview({
     cluster: control.cluster,
     control: control.state,
+    userLimits: control.userLimits,
     alerts: supervision.alerts,
     departures,
     replicaId,

@@ -32,6 +32,7 @@ import { topicRoutes } from '../admin/topics/topic-routes.js';
 import { TraceOperations } from '../admin/traces/trace-operations.js';
 import { traceRoutes } from '../admin/traces/trace-routes.js';
 import { publicSettings } from '../config/describe.js';
+import { roundTripMs } from '../gateway/liveness-probe.js';
 import type { ReplicaDrain } from '../gateway/drain/replica-drain.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import type { Overview } from '../admin/overview/overview.js';
@@ -116,6 +117,10 @@ function serveOperations(parts: AdminParts): void {
     replicaId,
     connections,
     connection: (id) => registry.connection(id),
+    roundTripMs: async (id) => {
+      const connection = registry.connection(id);
+      return connection === undefined ? undefined : roundTripMs(connection);
+    },
     members: () => members.all(),
     topics,
     gate,

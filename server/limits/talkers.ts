@@ -127,15 +127,15 @@ export class Talkers {
     if (counts !== undefined) counts.refused++;
   }
 
-  /** Those with the most, of the last one or two seconds. */
-  top(kind: TalkerKind, by: keyof TalkerCounts, limit: number): Talker[] {
+  /** Those with the most, of the last one or two seconds; with a name, that one alone. */
+  top(kind: TalkerKind, by: keyof TalkerCounts, limit: number, only?: string): Talker[] {
     const now = this.dependencies.now();
     const windows = this.last === undefined ? [this.current] : [this.last, this.current];
     // A window that has just begun says little.
     const seconds = Math.max(this.settings.windowMs, now - windows[0]!.startedAt) / 1000;
     const sums = new Map<string, TalkerCounts & { readonly userId: string | undefined }>();
     for (const window of windows)
-      for (const [name, counts] of mapOf(window, kind)) {
+      for (const [name, counts] of namedIn(mapOf(window, kind), only)) {
         const { commands, messages, bytes, refused } = sums.get(name) ?? new Counts();
         sums.set(name, {
           userId: counts.userId,
@@ -146,7 +146,7 @@ export class Talkers {
         });
       }
     return [...sums]
-      .filter(([, counts]) => counts[by] > 0)
+      .filter(([, counts]) => only !== undefined || counts[by] > 0)
       .sort(([, one], [, other]) => other[by] - one[by])
       .slice(0, limit)
       .map(([name, { userId, ...counts }]) => ({
@@ -202,8 +202,15 @@ function entry(
   return counts;
 }
 
-function mapOf({ users, connections, topics }: Window, kind: TalkerKind): Iterable<[string, Counts]> {
+function mapOf({ users, connections, topics }: Window, kind: TalkerKind): ReadonlyMap<string, Counts> {
   return kind === 'user' ? users : kind === 'connection' ? connections : topics;
+}
+
+/** All entries, or that of one name. */
+function namedIn(map: ReadonlyMap<string, Counts>, only: string | undefined): Iterable<[string, Counts]> {
+  if (only === undefined) return map;
+  const counts = map.get(only);
+  return counts === undefined ? [] : [[only, counts]];
 }
 
 function newWindow(startedAt: number): Window {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'socket.io-client';
 import { emit } from '../support/clients.js';
-import { ConsoleRig, operatorToken, type ConsolePage } from '../support/console-rig.js';
+import { ConsolePage, ConsoleRig, operatorToken } from '../support/console-rig.js';
 import { tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
 
@@ -12,6 +12,7 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
   this.timeout(180_000);
   let rig: ConsoleRig;
   let one: ConsolePage;
+  let two: ConsolePage;
   let publisher: Socket;
   const opened: ConsolePage[] = [];
 
@@ -108,8 +109,104 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     await one.shows(/it floods us/);
   });
 
+  it('draws the figures as lines, also after the theme and the width have changed', async () => {
+    const { page } = one;
+    await one.go('');
+    const drawn = () =>
+      page.evaluate<boolean>(`[...document.querySelectorAll('main canvas')].every((canvas) =>
+        canvas.width > 0 && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0))`);
+    const isLine = async () => (await page.locator('main canvas').count()) === 4 && (await drawn());
+    await until(isLine, 'four lines are drawn', 30_000);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.setViewportSize({ width: 500, height: 900 });
+    await until(isLine, 'they are drawn again', 20_000);
+    await page.getByRole('button', { name: 'Connections as a table' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog', { name: 'Connections, as a table' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.setViewportSize({ width: 1280, height: 900 });
+  });
+
+  it('names who floods, limits that user for a time, and ends the limit', async () => {
+    const mallory = await rig.client(rig.b, 'mallory');
+    const flood = setInterval(() => mallory.emit('publish', { topic: 'fresh', payload: 'x' }), 20);
+    const isRefused = async () =>
+      (await Promise.all(Array.from({ length: 20 }, () => emit(mallory, 'ping', { timestamp: 1 })))).some(
+        ({ error }) => error?.code === 'rate_limited',
+      );
+    try {
+      await one.go('talkers');
+      await one.page.getByRole('row').filter({ hasText: 'mallory' }).first().waitFor({ timeout: 20_000 });
+      await one.page.getByRole('link', { name: 'mallory' }).first().click();
+      await one.page.getByRole('heading', { name: 'User mallory' }).waitFor();
+      await until(async () => {
+        const tile = one.page.locator('.tile').filter({ hasText: 'Messages per second' });
+        return Number.parseFloat(await tile.locator('strong').innerText()) > 5;
+      }, 'its rate is drawn');
+      const said = await one.act('Limit the user', 'it floods fresh', undefined, {
+        'Commands per second, all connections together': '3',
+        'For so many minutes': '2',
+      });
+      assert.match(said, /1 connection of mallory on 1 replica/);
+      assert.match(said, /"commands_per_sec":3,"for_secs":120,"reason":"it floods fresh"/);
+      await one.page.getByText('it floods fresh').waitFor();
+      await one.shows(/^in (1 min|\d+ s)$/);
+      await until(isRefused, 'the user is limited');
+      await one.go('');
+      await one.shows(/^1 user with a limit of their own/);
+      await one.go('talkers');
+      await one.act('End the limit', 'it has stopped');
+      await one.shows('There is none: the limits of the settings apply.');
+    } finally {
+      clearInterval(flood);
+    }
+    await until(async () => !(await isRefused()), 'the user is free again');
+    await one.go('audit');
+    await one.shows(/it has stopped/);
+  });
+
+  it('says whether a user got a message, also without a trace', async () => {
+    const { id } = await emit(publisher, 'publish', { topic: 'news', payload: 1, trace: true });
+    await one.go(`message/${id}`);
+    await one.page.getByLabel('Did this user get it?').fill('bob');
+    await one.page.keyboard.press('Enter');
+    await one.shows(/^acknowledged|^● (acknowledged|delivered)/);
+    await one.shows(/bob (got it, and acknowledged it|was sent it)/);
+    const untraced = await emit(publisher, 'publish', { topic: 'news', payload: 2 });
+    await one.go(`message/${untraced.id}?user=nobody&topic=news`);
+    await one.shows(/nobody (may or may not have got it|did not get it)/);
+  });
+
+  it('shows how fast a client answers, and how full an inbox is, and empties it', async () => {
+    const near = await rig.client(rig.b, 'near', ['news']);
+    await one.go(`connection/${near.id}`);
+    await one.shows(/^\d+(\.\d)? ms$/);
+    for (let n = 0; n < 3; n++) assert.ok((await emit(publisher, 'direct', { to: 'absent', payload: n })).ok);
+    await one.go('user/absent');
+    const inbox = one.page.getByRole('region', { name: 'Inbox', exact: true });
+    await inbox.getByText('3', { exact: true }).waitFor();
+    const said = await one.act('Empty the inbox', 'the account is closed', 'empty');
+    assert.match(said, /3 direct messages that absent has not acknowledged are deleted/);
+    await inbox.getByText('0', { exact: true }).waitFor();
+  });
+
+  it('shows ages by the clock of the service, not by that of a browser an hour ahead', async () => {
+    const context = await rig.browser.newContext();
+    await context.addInitScript('const now = Date.now; Date.now = () => now() + 3_600_000;');
+    const ahead = await ConsolePage.open(context, rig.a);
+    opened.push(ahead);
+    await ahead.signIn(operatorToken('operator'));
+    await ahead.go('topic/fresh');
+    await ahead.act('Freeze', 'a look at the clock');
+    await ahead.go('');
+    await ahead.shows(/by olga-operator, (just now|\d+ s ago): “a look at the clock”/);
+    await ahead.go('topic/fresh');
+    await ahead.act('Unfreeze', 'seen');
+  });
+
   it('shows the mode read-only to a client, and as a banner in a second console, which ends it', async () => {
-    const two = await open(rig.b, operatorToken('operator'));
+    two = await open(rig.b, operatorToken('operator'));
     await one.go('settings');
     const said = await one.act('Read only', 'the database moves');
     assert.match(said, /\d+ connections on 2 replicas can no longer publish/);
@@ -136,6 +233,7 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     const viewer = await open(rig.a, operatorToken('viewer'));
     for (const screen of [
       '',
+      'talkers',
       'topics',
       'topic/news',
       'users',
@@ -178,7 +276,9 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
   });
 
   it('has no violation of accessibility rules on any screen, in light and dark, on a desktop and a phone', async () => {
+    const { id } = await emit(publisher, 'publish', { topic: 'news', payload: 1, trace: true });
     const screens = [
+      ...['talkers', `connection/${publisher.id}`, `message/${id}?user=bob`],
       ...['', 'topics', 'topic/news', 'users', 'user/bob', 'connections', 'messages', 'actors', 'sessions'],
       ...['audit', 'settings', 'search/news', 'nowhere'],
     ];
@@ -209,7 +309,6 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
   });
 
   it('says that a replica has been killed, and that its own figures are old until the replica is back', async () => {
-    const two = opened[1]!;
     await two.go('');
     await one.go('');
     await one.shows(/^All well/);

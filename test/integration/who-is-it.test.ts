@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'socket.io-client';
 import { ok, request, type Json } from '../support/admin.js';
-import { emit, type TestAnswer } from '../support/clients.js';
+import { emit, JsonClient, type TestAnswer } from '../support/clients.js';
 import type { TestReplica } from '../support/replica.js';
 import { ReplicaPair, titleOf } from '../support/replica-pair.js';
 import { until } from '../support/wait.js';
@@ -48,6 +48,10 @@ for (const storage of ['redis', 'memory'] as const) {
       const [connection] = await talkers('by=connection');
       assert.deepEqual([connection!['name'], connection!['user_id']], [mallory.id, 'mallory']);
       assert.equal((await talkers('by=topic&sort=messages'))[0]?.['name'], 'flooded');
+      const [named] = await talkers('by=topic&name=flooded');
+      assert.deepEqual([named!['name'], named!['refused_per_sec']], ['flooded', 0]);
+      assert.ok(named!['messages_per_sec'] > 20);
+      assert.deepEqual(await talkers('by=topic&name=nowhere'), []);
       const rates = await b.json<{ top_talkers: { topics: number[] } }>('/metrics');
       const own = await a.json<{ top_talkers: { users: number[]; topics: number[] } }>('/metrics');
       assert.ok(own.top_talkers.users[0]! > 20 && own.top_talkers.topics[0]! > 20);
@@ -81,10 +85,42 @@ for (const storage of ['redis', 'memory'] as const) {
 
       await ok(a, 'PUT', path, { commands_per_sec: 2 });
       await until(async () => refusals(await many(clients[1]!, 10)) > 0, 'it is limited again');
-      await ok(b, 'DELETE', path);
+      await ok(b, 'DELETE', path, { reason: 'it is over' });
+      const { records: last } = await ok(b, 'GET', '/audit?limit=1');
+      assert.deepEqual((last as Json[])[0]!['request'], { reason: 'it is over' });
       await until(async () => refusals(await many(clients[0]!, 10)) === 0, 'it is free again');
       assert.equal((await request(a, 'DELETE', path)).status, 404);
       assert.equal((await request(a, 'PUT', path, { commands_per_sec: 0 })).status, 400);
+    });
+
+    it('see how long a client takes to answer, on either wire, whichever replica they ask', async () => {
+      const ann = await pair.connect(a, 'ann');
+      const raw = new JsonClient(`${a.url.replace('http', 'ws')}/ws`, 'raw');
+      try {
+        await until(() => raw.of('Status').length > 0, 'the client of /ws has joined');
+        const { connections } = await ok(b, 'GET', '/users/raw');
+        const ofRaw = (connections as Json[])[0]!['connection_id'] as string;
+        for (const id of [ann.id!, ofRaw]) {
+          let measured: Json = {};
+          await until(async () => {
+            measured = await ok(b, 'GET', `/connections/${id}/latency`);
+            return measured['round_trip_ms'] !== null;
+          }, 'the client has answered');
+          assert.equal(measured['replica_id'], 'a');
+          assert.ok(measured['round_trip_ms'] > 0 && measured['round_trip_ms'] < 5000);
+        }
+        // Two at once share an answer, or follow each other.
+        await until(async () => {
+          const ask = () => ok(a, 'GET', `/connections/${ann.id}/latency`);
+          return (await Promise.all([ask(), ask(), ask()])).every(({ round_trip_ms: time }) => time > 0);
+        }, 'all are answered');
+        raw.webSocket.pause();
+        assert.equal((await ok(b, 'GET', `/connections/${ofRaw}/latency`))['round_trip_ms'], null);
+        assert.equal((await request(b, 'GET', '/connections/nobody/latency')).status, 404);
+      } finally {
+        raw.webSocket.resume();
+        raw.close();
+      }
     });
 
     it('see how full an inbox is, and empty it', async () => {

@@ -54,7 +54,12 @@ export class ConsolePage {
   }
 
   /** Presses a button that acts, fills the confirmation in, and confirms. Resolves to what the confirmation said before. */
-  async act(title: string, reason: string, word?: string): Promise<string> {
+  async act(
+    title: string,
+    reason: string,
+    word?: string,
+    numbers: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
     const { page } = this;
     await page
       .getByRole('button', { name: `${title}…` })
@@ -63,6 +68,7 @@ export class ConsolePage {
     const dialog = page.getByRole('dialog');
     const confirm = dialog.getByRole('button', { name: title, exact: true });
     await dialog.getByLabel('Reason, for the audit log').fill(reason);
+    for (const [label, value] of Object.entries(numbers)) await dialog.getByLabel(label).fill(value);
     if (word !== undefined) await dialog.getByLabel(/It cannot be undone/).fill(word);
     await until(() => confirm.isEnabled(), 'it is known whom it concerns', 20_000);
     const said = await dialog.innerText();

@@ -20,8 +20,18 @@ export interface Action {
   /** Has to be typed, because it cannot be undone. */
   readonly word?: string;
   readonly role?: Role;
-  /** The route has no field for a reason. */
-  readonly isWithoutReason?: boolean;
+  /** Numbers that the operator may change. */
+  readonly fields?: readonly Field[];
+}
+
+interface Field {
+  /** In the body. */
+  readonly name: string;
+  readonly label: string;
+  readonly value: number;
+  readonly max: number;
+  /** The body has so many times the number. */
+  readonly times?: number;
 }
 
 const open = signal<Action | undefined>(undefined);
@@ -45,10 +55,11 @@ export function Confirmation() {
 }
 
 function Dialog({ action }: { action: Action }) {
-  const { title, method, path, body, word, isWithoutReason } = action;
+  const { title, method, path, body, word, fields = [] } = action;
   const dialog = useRef<HTMLDialogElement>(null);
   const [effect, setEffect] = useState(typeof action.effect === 'string' ? action.effect : '');
   const [reason, setReason] = useState('');
+  const [numbers, setNumbers] = useState<Readonly<Record<string, number>>>({});
   const [typed, setTyped] = useState('');
   const [state, setState] = useState<'asked' | 'doing' | 'done'>('asked');
   const [outcome, setOutcome] = useState('');
@@ -59,7 +70,13 @@ function Dialog({ action }: { action: Action }) {
     if (typeof effect !== 'string')
       effect().then(setEffect, () => setEffect('How many it concerns could not be read.'));
   }, []);
-  const sent = { ...body, ...(reason !== '' && { reason }) };
+  const sent = {
+    ...body,
+    ...Object.fromEntries(
+      fields.map(({ name, value, times = 1 }) => [name, (numbers[name] ?? value) * times]),
+    ),
+    ...(reason !== '' && { reason }),
+  };
   const act = async (event: Event) => {
     event.preventDefault();
     setState('doing');
@@ -84,17 +101,30 @@ function Dialog({ action }: { action: Action }) {
         </p>
         {state !== 'done' && (
           <>
-            {isWithoutReason !== true && (
-              <label>
-                Reason, for the audit log
+            {fields.map(({ name, label, value, max }) => (
+              <label key={name}>
+                {label}
                 <input
-                  autoFocus
-                  maxLength={500}
-                  value={reason}
-                  onInput={(event) => setReason(event.currentTarget.value)}
+                  type="number"
+                  required
+                  min={1}
+                  max={max}
+                  defaultValue={value}
+                  onInput={(event) =>
+                    setNumbers({ ...numbers, [name]: Math.round(event.currentTarget.valueAsNumber) })
+                  }
                 />
               </label>
-            )}
+            ))}
+            <label>
+              Reason, for the audit log
+              <input
+                autoFocus
+                maxLength={500}
+                value={reason}
+                onInput={(event) => setReason(event.currentTarget.value)}
+              />
+            </label>
             {word !== undefined && (
               <label>
                 It cannot be undone. Type <b>{word}</b>

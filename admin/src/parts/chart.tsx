@@ -61,7 +61,7 @@ export function Chart({
     now === undefined
       ? `${title}: no figures yet.`
       : `${title} over the last ${Math.max(1, Math.round(((last ?? 0) - (times[0] ?? 0)) / 60))} minutes: now ${format(now)} ${unit}, lowest ${format(Math.min(...values))}, highest ${format(Math.max(...values))}.`;
-  // One row a minute is enough to read.
+  // One row in twelve is enough to read.
   const rows = times
     .map((time, i) => ({ time, value: values[i] ?? 0 }))
     .filter((_, i) => (times.length - 1 - i) % 12 === 0);

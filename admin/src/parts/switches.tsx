@@ -75,7 +75,15 @@ export function freezeAction(topic: string, freeze: boolean): Action {
 
 /** The switches that operators have thrown, each with the way back. */
 export function Switches({ control }: { control: Control }) {
-  const { mode, accepts_connections: accepts, presence, switched, frozen, frozen_topics: topics } = control;
+  const {
+    mode,
+    accepts_connections: accepts,
+    presence,
+    switched,
+    frozen,
+    frozen_topics: topics,
+    limited_users: limited = 0,
+  } = control;
   return (
     <>
       {mode !== 'normal' && (
@@ -112,6 +120,11 @@ export function Switches({ control }: { control: Control }) {
         </Banner>
       ))}
       {frozen > 3 && <p class="banner">{plural(frozen - 3, 'more topic')} are frozen.</p>}
+      {limited > 0 && (
+        <p class="banner">
+          {plural(limited, 'user')} with a limit of their own: <a href={linkTo('talkers')}>limits</a>
+        </p>
+      )}
       {switched['connection_rps'] !== undefined || switched['user_rps'] !== undefined ? (
         <Banner
           title="Rate limits are changed"

@@ -1,4 +1,4 @@
-import { clock } from '../live.js';
+import { serverClock } from '../live.js';
 import { duration, exact, visible } from '../format.js';
 
 /** Text from outside: shown as text, cut, with unseen characters as codes. */
@@ -33,10 +33,10 @@ export function Id({ of, href }: { of: string; href?: string }) {
 /** How long ago, with the exact time on hover. */
 export function Ago({ at }: { at: number | null | undefined }) {
   if (at === null || at === undefined || at === 0) return <>–</>;
-  const secs = (clock.value - at) / 1000;
+  const secs = (serverClock.value - at) / 1000;
   return (
     <time dateTime={new Date(at).toISOString()} title={exact(at)}>
-      {secs < 0 ? `in ${duration(-secs)}` : `${duration(secs)} ago`}
+      {Math.abs(secs) < 2 ? 'just now' : secs < 0 ? `in ${duration(-secs)}` : `${duration(secs)} ago`}
     </time>
   );
 }

@@ -1,10 +1,11 @@
 import { call, pathOf } from '../api.js';
-import { bytes, number, plural } from '../format.js';
+import { bytes, ms, number, plural } from '../format.js';
 import { Act, type Action } from '../parts/action.js';
 import { Filter, List } from '../parts/list.js';
-import { Panel, useResource } from '../parts/resource.js';
+import { RatesOf } from '../parts/rates.js';
+import { Panel, useResource, type Resource } from '../parts/resource.js';
 import { Facts, Table, type Column } from '../parts/table.js';
-import { Ago, Id } from '../parts/text.js';
+import { Ago, Id, Text } from '../parts/text.js';
 import { go, linkTo } from '../router.js';
 import { byCursor, missing, type Cursor } from './topics.js';
 
@@ -13,6 +14,7 @@ export interface Connection {
   readonly user_id: string;
   readonly session_id: string;
   readonly wire: string;
+  readonly transport?: string;
   readonly address: string;
   readonly connected_at: number;
   readonly replica_id: string;
@@ -82,6 +84,7 @@ export const disconnected = ({ disconnected: count }: { disconnected: number }):
 export function ConnectionScreen({ id }: { id: string }) {
   const path = pathOf`/connections/${id}`;
   const found = useResource<Connection>(path, 2000);
+  const latency = useResource<{ round_trip_ms: number | null }>(`${path}/latency`, 10_000);
   const { answer } = found;
   const disconnect: Action = {
     title: 'Disconnect',
@@ -101,7 +104,6 @@ export function ConnectionScreen({ id }: { id: string }) {
     effect: `1 subscription of this connection ends, to ${topic}. The client receives a status event.`,
     done: ({ unsubscribed }: { unsubscribed: readonly string[] }) =>
       `${plural(unsubscribed.length, 'subscription')} ended.`,
-    isWithoutReason: true,
   });
   return (
     <>
@@ -113,6 +115,7 @@ export function ConnectionScreen({ id }: { id: string }) {
           {answer !== undefined && found.error === undefined && <Act action={disconnect} />}
         </div>
       </div>
+      <RatesOf by="connection" name={id} />
       <Panel title="State" of={found}>
         {(one) => (
           <>
@@ -121,7 +124,8 @@ export function ConnectionScreen({ id }: { id: string }) {
                 ['User', <Id of={one.user_id} href={linkTo('user', one.user_id)} />],
                 ['Roles', one.roles.join(', ') || 'none'],
                 ['Replica', <Id of={one.replica_id} />],
-                ['Wire', wires[one.wire] ?? one.wire],
+                ['Wire', `${wires[one.wire] ?? one.wire}${one.transport === 'polling' ? ', polling' : ''}`],
+                ['Latency, a round trip', <Latency of={latency} />],
                 ['Address', <Id of={one.address} />],
                 ['Connected', <Ago at={one.connected_at} />],
                 ['Outbox, not read yet', bytes(one.waiting_bytes)],
@@ -144,5 +148,13 @@ export function ConnectionScreen({ id }: { id: string }) {
         )}
       </Panel>
     </>
+  );
+}
+
+function Latency({ of: { answer, error } }: { of: Resource<{ round_trip_ms: number | null }> }) {
+  if (error !== undefined) return <Text of={error.message} />;
+  if (answer === undefined) return <>…</>;
+  return (
+    <>{answer.round_trip_ms === null ? 'no answer within a second' : `${ms(answer.round_trip_ms)} ms`}</>
   );
 }

@@ -2,6 +2,7 @@ import { pathOf } from '../api.js';
 import { exact, ms, plural } from '../format.js';
 import { Act } from '../parts/action.js';
 import { Choice, Filter, List } from '../parts/list.js';
+import { Recipient } from '../parts/recipient.js';
 import { Panel, useResource } from '../parts/resource.js';
 import { Facts, Table } from '../parts/table.js';
 import { Ago, Badge, Id, Text } from '../parts/text.js';
@@ -121,7 +122,6 @@ export function Messages({ query }: { query: URLSearchParams }) {
                       path: `/trace-rules?${new URLSearchParams(rule.topic !== undefined ? { topic: rule.topic } : { user: rule.user ?? '' }).toString()}`,
                       effect: '1 trace rule ends. What was traced is kept.',
                       done: ({ rules: left }: RulesAnswer) => `${plural(left.length, 'rule')} left.`,
-                      isWithoutReason: true,
                     }}
                   />
                 ),
@@ -156,15 +156,22 @@ interface TraceAnswer {
   readonly silent_replicas: readonly string[];
 }
 
-export function MessageScreen({ id }: { id: string }) {
+export function MessageScreen({ id, query }: { id: string; query: URLSearchParams }) {
   const trace = useResource<TraceAnswer>(pathOf`/messages/${id}/trace`, 5000);
+  const user = query.get('user') ?? '';
+  const topic = query.get('topic') ?? '';
+  const ask = (change: Readonly<Record<string, string>>) =>
+    go(linkTo('message', id, { user, topic, ...change }));
   return (
     <>
       <div class="head">
         <h1>
           Message <Id of={id} />
         </h1>
+        <Filter label="Did this user get it?" value={user} set={(value) => ask({ user: value })} />
+        <Filter label="Topic, if it was not traced" value={topic} set={(value) => ask({ topic: value })} />
       </div>
+      {user !== '' && <Recipient key={user} id={id} user={user} topic={topic || undefined} />}
       <Panel title="Trace" of={trace} aside={missing(trace.answer?.silent_replicas)}>
         {({ events }) => <Trace events={events} />}
       </Panel>

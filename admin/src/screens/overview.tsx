@@ -1,11 +1,11 @@
 import { overview, overviewError, refresh } from '../live.js';
 import { bytes, duration, ms, number, plural, short } from '../format.js';
 import type { BusyTopic, OverviewAnswer, Replica, Sample } from '../overview.js';
-import { Chart } from '../parts/chart.js';
 import { Failed, Skeleton } from '../parts/resource.js';
 import { Switches } from '../parts/switches.js';
 import { Table } from '../parts/table.js';
 import { Ago, Badge, Bar, Id, Text } from '../parts/text.js';
+import { Tile } from '../parts/tile.js';
 import { linkTo } from '../router.js';
 
 export function Overview() {
@@ -27,7 +27,10 @@ export function Overview() {
       </div>
       <section class="card" aria-label="Busiest topics">
         <h2>
-          Busiest topics <a href={linkTo('topics')}>all topics</a>
+          Busiest topics{' '}
+          <span class="aside">
+            <a href={linkTo('talkers')}>who sends the most</a> · <a href={linkTo('topics')}>all topics</a>
+          </span>
         </h2>
         <BusyTopics rows={all.topics} />
       </section>
@@ -79,88 +82,48 @@ function Figures({ of: { figures, history } }: { of: OverviewAnswer }) {
     .sort(([, one], [, other]) => other - one)
     .slice(0, 2)
     .map(([code, rate]) => `${code} ${short(rate)}`);
+  const isRefusing = figures.refused_per_sec >= 1;
   return (
     <section class="tiles" aria-label="Key figures, last ten minutes">
       <Tile
         title="Connections"
-        figure={number(figures.connections)}
+        value={figures.connections}
         more={
           figures.connections_limit === null
             ? plural(figures.subscriptions, 'subscription')
             : `of ${number(figures.connections_limit)}`
         }
-        chart={
-          <Chart
-            title="Connections"
-            unit=""
-            times={times}
-            values={of((sample) => sample.connections)}
-            format={number}
-          />
-        }
+        times={times}
+        values={of((sample) => sample.connections)}
+        format={number}
       />
       <Tile
         title="Deliveries per second"
-        figure={short(figures.deliveries_per_sec)}
+        value={figures.deliveries_per_sec}
         more={`peak ${short(peak)}`}
-        chart={
-          <Chart
-            title="Deliveries per second"
-            unit=""
-            times={times}
-            values={of((sample) => sample.deliveries_per_sec)}
-            format={short}
-          />
-        }
+        times={times}
+        values={of((sample) => sample.deliveries_per_sec)}
+        format={short}
       />
       <Tile
         title="Delivery latency, p99"
-        figure={`${ms(figures.p99_ms)} ms`}
+        value={figures.p99_ms}
+        unit="ms"
         more={`p50 ${ms(figures.p50_ms)} ms`}
-        chart={
-          <Chart
-            title="Delivery latency, p99"
-            unit="ms"
-            times={times}
-            values={of((sample) => sample.p99_ms)}
-            format={ms}
-          />
-        }
+        times={times}
+        values={of((sample) => sample.p99_ms)}
+        format={ms}
       />
       <Tile
         title="Refused per second"
-        figure={short(figures.refused_per_sec)}
+        value={figures.refused_per_sec}
         more={codes.join(' · ')}
-        isWarning={figures.refused_per_sec >= 1}
-        chart={
-          <Chart
-            title="Refused per second"
-            unit=""
-            times={times}
-            values={of((sample) => sample.refused_per_sec)}
-            format={short}
-            isWarning={figures.refused_per_sec >= 1}
-          />
-        }
+        times={times}
+        values={of((sample) => sample.refused_per_sec)}
+        format={short}
+        isWarning={isRefusing}
       />
     </section>
-  );
-}
-
-function Tile(props: {
-  title: string;
-  figure: string;
-  more: string;
-  chart: preact.JSX.Element;
-  isWarning?: boolean;
-}) {
-  return (
-    <div class={`tile ${props.isWarning === true ? 'warn' : ''}`}>
-      <h2>{props.title}</h2>
-      <strong>{props.figure}</strong>
-      <small>{props.more}</small>
-      {props.chart}
-    </div>
   );
 }
 

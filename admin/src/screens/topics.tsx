@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import { call, pathOf } from '../api.js';
-import { number, plural, short } from '../format.js';
-import { overview } from '../live.js';
+import { number, plural } from '../format.js';
 import { Act, type Action } from '../parts/action.js';
 import { Filter, Choice, List } from '../parts/list.js';
 import { Payloads, type StoredMessage } from '../parts/payloads.js';
+import { RatesOf } from '../parts/rates.js';
 import { Panel, useResource } from '../parts/resource.js';
 import { freezeAction } from '../parts/switches.js';
 import { Facts, Table } from '../parts/table.js';
@@ -117,7 +117,6 @@ export function TopicScreen({ topic }: { topic: string }) {
   const path = pathOf`/topics/${topic}`;
   const found = useResource<TopicAnswer>(path, 2000);
   const [from, setFrom] = useState('');
-  const busy = overview.value?.topics.find(({ topic: name }) => name === topic);
   const purge: Action = {
     title: 'Purge the log',
     method: 'DELETE',
@@ -151,6 +150,7 @@ export function TopicScreen({ topic }: { topic: string }) {
           <Act action={purge} />
         </div>
       </div>
+      <RatesOf by="topic" name={topic} />
       <div class="cols">
         <Panel title="State" of={found} aside={missing(found.answer?.silent_replicas)}>
           {(answer) => (
@@ -165,12 +165,6 @@ export function TopicScreen({ topic }: { topic: string }) {
                     />,
                   ],
                   ['Subscribers', number(answer.replicas.reduce((sum, one) => sum + one.subscribers, 0))],
-                  [
-                    'Messages per second',
-                    busy?.messages_per_sec === undefined || busy.messages_per_sec === null
-                      ? 'not among the busiest'
-                      : short(busy.messages_per_sec),
-                  ],
                   ['Position', number(answer.position.sequence)],
                   ['Epoch', <Id of={answer.position.epoch} />],
                   ['Stored messages', `about ${number(answer.stored)}`],

@@ -1,10 +1,14 @@
 import { useState } from 'preact/hooks';
-import { call, pathOf, withQuery } from '../api.js';
-import { number, plural } from '../format.js';
+import { call, pathOf } from '../api.js';
+import { bytes, number, plural } from '../format.js';
 import { Act, type Action } from '../parts/action.js';
 import { Choice, Filter, List } from '../parts/list.js';
+import { connectionsOf, limitAction, UserLimits } from '../parts/limits.js';
 import { Payloads, type StoredMessage } from '../parts/payloads.js';
-import { Id } from '../parts/text.js';
+import { RatesOf } from '../parts/rates.js';
+import { Panel, useResource } from '../parts/resource.js';
+import { Facts } from '../parts/table.js';
+import { Ago, Id } from '../parts/text.js';
 import { linkTo } from '../router.js';
 import { may } from '../session.js';
 import { connectionColumns, disconnected, type ConnectionsAnswer } from './connections.js';
@@ -57,6 +61,13 @@ export function Users() {
   );
 }
 
+/** The answer of `GET /admin/users/:id/inbox/size`. */
+interface SizeAnswer {
+  readonly messages: number;
+  readonly bytes: number;
+  readonly oldest_at: number | null;
+}
+
 interface InboxAnswer {
   readonly messages: readonly StoredMessage[];
   readonly next: number | null;
@@ -64,17 +75,13 @@ interface InboxAnswer {
 
 export function UserScreen({ user }: { user: string }) {
   const path = pathOf`/users/${user}`;
-  const touched = async () => {
-    const { total, connections } = await call<ConnectionsAnswer>('GET', withQuery(path, { limit: '1000' }));
-    const replicas = new Set(connections.map(({ replica_id: id }) => id)).size;
-    return `${plural(total, 'connection')} of ${user} on ${plural(replicas, 'replica')}`;
-  };
+  const size = useResource<SizeAnswer>(`${path}/inbox/size`, 10_000);
   const disconnect: Action = {
     title: 'Disconnect',
     method: 'POST',
     path: `${path}/disconnect`,
     effect: async () =>
-      `Disconnect ${await touched()}. The user may reconnect; to prevent that, revoke the tokens.`,
+      `Disconnect ${await connectionsOf(user)}. The user may reconnect; to prevent that, revoke the tokens.`,
     done: disconnected,
   };
   const revoke: Action = {
@@ -84,7 +91,7 @@ export function UserScreen({ user }: { user: string }) {
     role: 'admin',
     word: 'revoke',
     effect: async () =>
-      `All tokens that ${user} was issued up to now are revoked, and ${await touched()} are closed.`,
+      `All tokens that ${user} was issued up to now are revoked, and ${await connectionsOf(user)} are closed.`,
     done: () => 'The tokens are revoked.',
   };
   const empty: Action = {
@@ -94,8 +101,8 @@ export function UserScreen({ user }: { user: string }) {
     role: 'admin',
     word: 'empty',
     effect: async () => {
-      const { messages, next } = await call<InboxAnswer>('GET', withQuery(`${path}/inbox`, { limit: '100' }));
-      return `${next === null ? '' : 'More than '}${plural(messages.length, 'direct message')} that ${user} has not acknowledged are deleted.`;
+      const { messages } = await call<SizeAnswer>('GET', `${path}/inbox/size`);
+      return `${plural(messages, 'direct message')} that ${user} has not acknowledged are deleted.`;
     },
     done: ({ removed }: { removed: number }) => `${plural(removed, 'message')} deleted.`,
   };
@@ -107,10 +114,26 @@ export function UserScreen({ user }: { user: string }) {
         </h1>
         <div class="actions">
           <Act action={disconnect} />
+          <Act action={limitAction(user)} />
           <Act action={traceAction({ user })} />
           <Act action={empty} />
           <Act action={revoke} />
         </div>
+      </div>
+      <RatesOf by="user" name={user} />
+      <div class="cols">
+        <UserLimits user={user} />
+        <Panel title="Inbox" of={size}>
+          {({ messages, bytes: waiting, oldest_at: oldest }) => (
+            <Facts
+              of={[
+                ['Direct messages that wait', number(messages)],
+                ['Size', bytes(waiting)],
+                ['The oldest', <Ago at={oldest} />],
+              ]}
+            />
+          )}
+        </Panel>
       </div>
       <List
         title="Connections"

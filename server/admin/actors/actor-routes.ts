@@ -114,6 +114,7 @@ export function actorRoutes(
       path: '/alerts/test',
       role: 'operator',
       summary: 'Raise an alert of kind test, to check its delivery.',
+      body: reasonBody,
       answer: alertSchema,
       run: ({ caller }) => alerts.raise('info', 'test', `A test by ${caller.identity.userId}.`),
     }),

@@ -48,6 +48,12 @@ interface UnsubscribeAnswer {
   readonly unsubscribed: readonly string[];
 }
 
+/** Replicas of version 0.2.0 do not know it. */
+export const measureLatency = operation<
+  { readonly id: string },
+  { readonly found: boolean; readonly round_trip_ms: number | null }
+>('latency');
+
 export const listConnections = operation<ConnectionQuery & ListRequest, Found<ConnectionInfo>>('connections');
 
 export const disconnectConnections = operation<
@@ -88,6 +94,8 @@ interface ConnectionOperationsDependencies {
   readonly replicaId: string;
   readonly connections: () => Iterable<LiveConnection>;
   readonly connection: (id: string) => LiveConnection | undefined;
+  /** How long the client takes to answer a ping; undefined: it does not, or is not there. */
+  readonly roundTripMs: (id: string) => Promise<number | undefined>;
   /** Sockets in namespaces of the program. */
   readonly members: () => Iterable<TokenHolder & { readonly id: string }>;
   readonly topics: Topics;
@@ -104,6 +112,7 @@ export class ConnectionOperations {
   serve(cluster: ClusterOperations): void {
     cluster.answer(listConnections, (query) => this.list(query));
     cluster.answer(disconnectConnections, ({ reason, ...query }) => this.disconnect(query, reason));
+    cluster.answer(measureLatency, ({ id }) => this.measure(id));
     cluster.answer(subscribeConnection, ({ id, topics }) => this.subscribe(id, topics));
     cluster.answer(unsubscribeConnection, ({ id, topics }) => this.unsubscribe(id, topics));
     cluster.answer(listUsers, (request) => this.listUsers(request));
@@ -138,6 +147,12 @@ export class ConnectionOperations {
     const members = query.topic === undefined ? [...this.dependencies.members()].filter(matches(query)) : [];
     for (const member of members) member.disconnect(error);
     return { disconnected: matching.length + members.length };
+  }
+
+  private async measure(id: string): Promise<{ found: boolean; round_trip_ms: number | null }> {
+    if (this.dependencies.connection(id) === undefined) return { found: false, round_trip_ms: null };
+    const measured = await this.dependencies.roundTripMs(id);
+    return { found: true, round_trip_ms: measured === undefined ? null : Number(measured.toFixed(1)) };
   }
 
   /** With the rights and limits of the client, from now on: an operator cannot give it more than it may have. */

@@ -20,6 +20,7 @@ import {
   disconnectConnections,
   listConnections,
   listUsers,
+  measureLatency,
   subscribeConnection,
   unsubscribeConnection,
   type ConnectionQuery,
@@ -52,6 +53,7 @@ const topicsBody = z.strictObject({
     .array(topicField.meta({ title: 'name' }))
     .min(1)
     .max(1000),
+  reason: reasonField,
 });
 
 /** @throws RefusalError */
@@ -115,6 +117,33 @@ export function connectionRoutes(
         const [connection] = (await list({ id }, { limit: 1 })).connections;
         if (connection === undefined) throw new RefusalError('not_found', `there is no connection ${id}`);
         return connection;
+      },
+    }),
+    adminRoute({
+      method: 'get',
+      path: '/connections/:id/latency',
+      role: 'viewer',
+      summary: 'Ping a client, behind everything that waits for it, and measure the time to its answer.',
+      params: connectionParam,
+      answer: z.object({
+        connection_id: z.string(),
+        replica_id: z.string(),
+        round_trip_ms: z.number().nullable().describe('Null: the client has not answered within a second.'),
+      }),
+      run: async ({ params: { id } }) => {
+        const { answers, unresponsive } = await cluster.ask(measureLatency, { id });
+        const found = answers.find(({ answer }) => answer.found);
+        if (found === undefined && unresponsive.length > 0)
+          throw new RefusalError(
+            'timeout',
+            `no answer from ${unresponsive.join(', ')}: it may have the connection`,
+            {
+              retryAfterMs: 1000,
+            },
+          );
+        if (found === undefined) throw new RefusalError('not_found', `there is no connection ${id}`);
+        const { replica, answer } = found;
+        return { connection_id: id, replica_id: replica, round_trip_ms: answer.round_trip_ms };
       },
     }),
     adminRoute({

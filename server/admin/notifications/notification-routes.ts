@@ -3,7 +3,7 @@ import { readTopicName } from '../../../shared/topic-name.js';
 import { topicField } from '../../protocol/request-fields.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import type { ClusterOperations } from '../cluster-operations.js';
-import { unresponsiveField } from '../schemas.js';
+import { reasonField, unresponsiveField } from '../schemas.js';
 import { notifyClients } from './notification-operations.js';
 
 interface NotificationRouteDependencies {
@@ -25,6 +25,8 @@ const notificationSchema = z.strictObject({
     .optional(),
   /** Only to the subscribers of this topic. */
   topic: topicField.optional(),
+  /** For the audit log; clients do not receive it. */
+  reason: reasonField,
 });
 
 /** Notifications that operators send to clients. */

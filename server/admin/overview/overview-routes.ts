@@ -55,6 +55,7 @@ const controlSchema = z.object({
   presence: z.enum(['on', 'shed']),
   rate_limits: z.object({ connection_rps: z.int(), user_rps: z.int() }),
   frozen: z.int().describe('Number of frozen topics.'),
+  limited_users: z.int().describe('Users with a limit of their own.'),
   frozen_topics: z.array(z.string()).describe('The first hundred.'),
   switched: z.record(z.string(), z.object({ by: z.string(), at: time, reason: z.string().optional() })),
 });

@@ -12,6 +12,8 @@ import { judge } from './verdict.js';
 interface OverviewDependencies {
   readonly cluster: ClusterOperations;
   readonly control: { snapshot(): ControlSnapshot };
+  /** Limits of single users. */
+  readonly userLimits: { list(): readonly unknown[] };
   readonly alerts: Pick<Alerts, 'latest'>;
   readonly departures: ReplicaDepartures;
   /** Name of this replica. */
@@ -47,7 +49,7 @@ export class Overview {
   }
 
   private async gather() {
-    const { cluster, control, alerts, departures, replicaId, now } = this.dependencies;
+    const { cluster, control, userLimits, alerts, departures, replicaId, now } = this.dependencies;
     const [{ answers, unresponsive, outdated }, latest] = await Promise.all([
       cluster.ask(replicaOverview, null),
       alerts.latest(alertsRead),
@@ -78,6 +80,7 @@ export class Overview {
         ...switches,
         frozen_topics: frozen.slice(0, frozenShown),
         frozen: frozen.length,
+        limited_users: userLimits.list().length,
         switched: Object.fromEntries(Object.entries(switched).slice(0, frozenShown)),
       },
       replicas: replicas.map(rowOf),

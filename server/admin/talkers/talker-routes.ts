@@ -3,7 +3,7 @@ import { talkerKinds, type Talker } from '../../limits/talkers.js';
 import { userIdField } from '../../protocol/request-fields.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
 import type { ClusterOperations } from '../cluster-operations.js';
-import { limitField, reasonField, switchedBy, unresponsiveField, userParam } from '../schemas.js';
+import { limitField, reasonBody, reasonField, switchedBy, unresponsiveField, userParam } from '../schemas.js';
 import { userLimitsMax, type UserLimit, type UserLimits } from '../../control/user-limits.js';
 import { RefusalError } from '../../../shared/errors.js';
 import { topTalkers } from './talker-operations.js';
@@ -53,6 +53,7 @@ export function talkerRoutes({ cluster, limits, now }: TalkerRouteDependencies):
         by: z.enum(talkerKinds).default('user'),
         sort: z.enum(sorts).default('commands'),
         limit: limitField(10, 100),
+        name: z.string().max(1000).optional().describe('This user, connection or topic alone.'),
       }),
       answer: z.object({
         by: z.enum(talkerKinds),
@@ -60,11 +61,17 @@ export function talkerRoutes({ cluster, limits, now }: TalkerRouteDependencies):
         talkers: z.array(talkerSchema),
         silent_replicas: unresponsiveField,
       }),
-      run: async ({ query: { by: kind, sort, limit } }) => {
-        const { answers, unresponsive } = await cluster.ask(topTalkers, { kind, by: sort, limit: askedMax });
+      run: async ({ query: { by: kind, sort, limit, name } }) => {
+        const { answers, unresponsive } = await cluster.ask(topTalkers, {
+          kind,
+          by: sort,
+          limit: askedMax,
+          name,
+        });
         const talkers = merged(
           answers.flatMap(({ replica, answer }) => answer.map((one) => ({ ...one, replica }))),
         )
+          .filter((one) => name === undefined || one.name === name)
           .sort((one, other) => other[`${sort}_per_sec`] - one[`${sort}_per_sec`])
           .slice(0, limit);
         return { by: kind, sort, talkers, silent_replicas: unresponsive };
@@ -104,6 +111,7 @@ export function talkerRoutes({ cluster, limits, now }: TalkerRouteDependencies):
       role: 'operator',
       summary: 'End the limit of one user before its time.',
       params: userParam,
+      body: reasonBody,
       answer: limitsAnswer,
       run: async ({ params: { id } }) => {
         if (!(await limits.delete(id)))

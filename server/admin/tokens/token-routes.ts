@@ -50,6 +50,7 @@ export function tokenRoutes({
         user_id: name,
         roles: z.array(name).max(100).default(['user']),
         topics: z.array(topicPatternField).max(1000).optional(),
+        reason: reasonField,
       }),
       answer: pairAnswerSchema,
       run: ({ body: { user_id: userId, roles, topics } }) => {

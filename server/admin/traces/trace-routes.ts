@@ -8,7 +8,14 @@ import { adminRoute, type AdminRoute } from '../admin-route.js';
 import { nameField } from '../../protocol/name.js';
 import { topicField, userIdField } from '../../protocol/request-fields.js';
 import { listRequest, mergePages } from '../list-page.js';
-import { cursorField, limitField, reasonField, switchedBy, unresponsiveField } from '../schemas.js';
+import {
+  cursorField,
+  limitField,
+  reasonBody,
+  reasonField,
+  switchedBy,
+  unresponsiveField,
+} from '../schemas.js';
 import { listTraces, traceOfMessage, traceOrder } from './trace-operations.js';
 
 interface TraceRouteDependencies {
@@ -157,6 +164,7 @@ export function traceRoutes(
       role: 'operator',
       summary: 'Delete a trace rule before it ends.',
       query: z.strictObject(subject).refine(onlyOne, giveOne),
+      body: reasonBody,
       answer: rulesAnswer,
       run: async ({ query }) => {
         const { kind, name } = subjectOf(query);

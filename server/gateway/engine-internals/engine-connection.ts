@@ -57,6 +57,11 @@ export interface EngineConnection {
   postponeTimeout?(): void;
   /** Sends a ping now. Only `/ws` connections have it. */
   pingNow?(): void;
+  /**
+   * Sends a ping behind everything that waits; its answer is announced as `heartbeat`. False: one is under way. Only `/ws`
+   * connections have it.
+   */
+  pingLast?(): boolean;
 }
 
 /** The Engine.IO connection of a socket. */

@@ -22,6 +22,14 @@ export function postponeTimeout(engine: EngineConnection): void {
   else (engine as unknown as EngineHeartbeats).pingTimeoutTimer?.refresh();
 }
 
+/** Sends a ping whose answer is announced as `heartbeat`. False: one is under way, whose answer comes first. */
+export function pingForAnswer(engine: EngineConnection): boolean {
+  if (engine.pingLast !== undefined) return engine.pingLast();
+  if (awaitsPong(engine)) return false;
+  pingNow(engine);
+  return true;
+}
+
 /**
  * Sends a ping now instead of at the end of the interval, unless the answer to one is awaited. There is never
  * more than one ping under way: its answer confirms what was written before it.

@@ -121,6 +121,12 @@ export class WsConnection extends EventEmitter implements EngineConnection {
     this.webSocket.ping();
   }
 
+  pingLast(): boolean {
+    if (this.readyState !== 'open' || this.provingPing !== undefined) return false;
+    this.askForProof();
+    return true;
+  }
+
   private noteLife(): void {
     this.lastReceivedAt = performance.now();
     if (!this.isProbed) return;
