@@ -13,11 +13,15 @@ export type ClientErrorCode =
   | 'token_failed'
   | 'unknown';
 
-/** Codes of the service after which the same request may succeed; `shared/errors.ts` has the reasons, and a test compares. */
-const retryableCodes =
-  'rate_limited quota_exceeded busy at_capacity unavailable outcome_unknown read_only topic_frozen shutting_down slow_consumer timeout internal not_connected queue_full token_failed'.split(
-    ' ',
-  );
+/** After these refusals of a message the library repeats it by itself, with the same key. */
+export const repeatedCodes =
+  'rate_limited busy at_capacity unavailable outcome_unknown shutting_down timeout not_connected'.split(' ');
+
+/** Codes after which the same request may succeed; `shared/errors.ts` has the reasons, and a test compares. */
+const retryableCodes = [
+  ...repeatedCodes,
+  ...'quota_exceeded read_only topic_frozen slow_consumer internal queue_full token_failed'.split(' '),
+];
 
 interface ErrorDetails {
   readonly retryAfterMs?: number | undefined;
@@ -56,11 +60,12 @@ export class ClientError extends Error {
 }
 
 /** An error of the service, as it came over the wire. */
-export function errorFromWire(error: Partial<WireError> | undefined): ClientError {
-  return new ClientError(error?.code ?? 'internal', error?.message ?? 'the service gave no reason', {
-    retryAfterMs: error?.retry_after_ms,
-    field: error?.field,
-    limit: error?.limit,
-    size: error?.size,
-  });
+export function errorFromWire(error: Partial<WireError> | null | undefined): ClientError {
+  const { code = 'internal', message = 'the service gave no reason', ...details } = error ?? {};
+  return new ClientError(code, message, { ...details, retryAfterMs: details.retry_after_ms });
+}
+
+/** A listener of the app has thrown. */
+export function handlerFailed(what: string, cause: unknown): ClientError {
+  return new ClientError('handler_failed', `a listener of ${what} has failed: ${String(cause)}`, { cause });
 }

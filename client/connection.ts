@@ -6,6 +6,8 @@ import { ClientError, errorFromWire } from './client-error.js';
 import type { Clock, Timer } from './clock.js';
 import { globals } from './globals.js';
 import { watchPage } from './page-watch.js';
+import { Timers } from './timers.js';
+import { tokenRequests } from './token-requests.js';
 
 /** Why the app is asked for a token. */
 export type TokenReason = 'connect' | 'expiring' | 'refused';
@@ -63,6 +65,8 @@ const tokenCodes = ['unauthorized', 'token_expired', 'token_revoked'];
 const finalCodes = ['forbidden', 'disconnected', 'invalid_message'];
 /** A connection that lasts for so long was a success: the back-off begins anew. */
 const stableMs = 5000;
+/** How often a token is asked for that expires soon. */
+const renewEveryMs = 2000;
 
 /** What a client needs of a connection. `client/tabs` has another one. */
 export type ClientConnection = Pick<
@@ -85,11 +89,12 @@ export class Connection {
   private isUp = false;
   private isWanted = false;
   private readonly backoff: Backoff;
-  private timer: Timer | undefined;
-  private readonly timers = new Set<Timer>();
+  private readonly timers: Timers;
+  private readonly token: (reason: TokenReason) => Promise<string>;
+  /** Ends the wait for the next attempt; undefined: nothing waits. */
+  private stopWaiting: (() => void) | undefined;
   private pingTimer: Timer | undefined;
   private connectedAt = 0;
-  private tokenRequest: Promise<string> | undefined;
   /** Tokens refused in a row. */
   private refusals = 0;
   private refusal: ClientError | undefined;
@@ -97,13 +102,15 @@ export class Connection {
   private serverWindowMs: number | undefined;
   private isProbing = false;
   private stopWatching: (() => void) | undefined;
-  private pending = new Set<(error: ClientError) => void>();
+  private readonly pending = new Set<(error: ClientError) => void>();
 
   constructor(
     private readonly dependencies: ConnectionDependencies,
     private readonly settings: ConnectionSettings,
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
+    this.timers = new Timers(dependencies.clock);
+    this.token = tokenRequests(settings.token);
   }
 
   get isConnected(): boolean {
@@ -127,77 +134,60 @@ export class Connection {
     if (!this.isWanted) return;
     this.isWanted = false;
     this.stopWatching?.();
-    const { clock, onState } = this.dependencies;
-    for (const timer of [this.timer, ...this.timers]) clock.clearTimer(timer);
     this.timers.clear();
     this.drop('client disconnect');
-    onState(error === undefined ? { state: 'idle' } : { state: 'stopped', reason: error.code, error });
+    this.dependencies.onState(error ? { state: 'stopped', reason: error.code, error } : { state: 'idle' });
   }
 
   /** Sends a command and resolves to its answer. */
-  request<Answer>(command: string, body: object): Promise<Answer> {
-    const { socket } = this;
-    if (socket === undefined || !this.isUp)
-      return Promise.reject(new ClientError('not_connected', `${command}: there is no connection`));
+  request<Answer>(
+    command: string,
+    body: object,
+    limitMs = ((body as { timeout_ms?: number }).timeout_ms ?? 0) + this.settings.requestTimeoutMs,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const { clock } = this.dependencies;
-      const { requestTimeoutMs } = this.settings;
-      const confirmMs = ((body as { timeout_ms?: number }).timeout_ms ?? 0) + requestTimeoutMs;
-      const settle = () => {
-        clock.clearTimer(timer);
-        this.timers.delete(timer);
-        this.pending.delete(fail);
+      if (!this.isUp) return reject(notConnected(command));
+      const settle = (error?: ClientError) => {
+        cancel();
+        this.pending.delete(settle);
+        if (error) reject(error);
       };
-      const fail = (error: ClientError) => {
-        settle();
-        reject(error);
-      };
-      const timer = clock.setTimeout(() => {
-        fail(new ClientError('timeout', `${command}: no answer within ${confirmMs} ms`));
+      const cancel = this.timers.later(() => {
+        settle(new ClientError('timeout', `${command}: no answer within ${limitMs} ms`));
         this.probe();
-      }, confirmMs);
-      this.timers.add(timer);
-      this.pending.add(fail);
-      socket.emit(command, body, ({ ok, error, ...answer }: { ok: boolean; error?: WireError }) => {
-        settle();
+      }, limitMs);
+      this.pending.add(settle);
+      this.socket!.emit(command, body, ({ ok, error, ...answer }: { ok: boolean; error?: WireError }) => {
         if (ok) resolve(answer as Answer);
-        else reject(errorFromWire(error));
+        settle(ok ? undefined : errorFromWire(error));
       });
     });
   }
 
   /** Makes sure at once that there is a connection: after a wake-up, or a change of the network. */
   probe(): void {
-    if (!this.isWanted) return;
     if (!this.isUp) {
-      if (this.timer === undefined) return;
-      this.dependencies.clock.clearTimer(this.timer);
-      void this.attempt();
-      return;
+      if (!this.isWanted || !this.stopWaiting) return;
+      this.stopWaiting();
+      return void this.attempt();
     }
     if (this.isProbing) return;
     this.isProbing = true;
     const { socket } = this;
-    const { clock } = this.dependencies;
-    const timer = clock.setTimeout(() => {
+    void this.ping(this.settings.probeTimeoutMs).then((isAnswered) => {
+      if (socket !== this.socket) return;
       this.isProbing = false;
-      this.timers.delete(timer);
-      if (socket === this.socket) this.lost('no answer to a probe', 0);
-    }, this.settings.probeTimeoutMs);
-    this.timers.add(timer);
-    this.ping(() => {
-      this.isProbing = false;
-      clock.clearTimer(timer);
-      this.timers.delete(timer);
+      if (!isAnswered) this.lost('no answer to a probe', 0);
     });
   }
 
   /** An open connection keeps a page out of the back/forward cache, or dies there. */
   private hide(): void {
-    this.dependencies.clock.clearTimer(this.timer);
-    this.drop('the page is cached');
-    this.timer = {};
-    this.dependencies.onState({ state: 'waiting', reason: 'the page is cached' });
+    const reason = 'the page is cached';
+    this.stopWaiting?.();
+    this.drop(reason);
+    this.stopWaiting = () => {};
+    this.dependencies.onState({ state: 'waiting', reason });
   }
 
   /** Gives the service another token, on this connection. */
@@ -208,45 +198,43 @@ export class Connection {
   }
 
   private async attempt(): Promise<void> {
-    const { clock, handshake, onState, onEvent } = this.dependencies;
-    const { settings } = this;
-    this.timer = undefined;
+    const { handshake, onState, onError, onEvent } = this.dependencies;
+    const { url, path, transports, connectTimeoutMs } = this.settings;
+    this.stopWaiting = undefined;
     onState({ state: 'connecting', attempt: this.backoff.attempt });
-    let token: string;
+    let token: string | undefined;
+    let failure: ClientError | undefined;
     try {
       token = await this.token(this.refusals > 0 ? 'refused' : 'connect');
     } catch (cause) {
-      if (!this.isWanted || this.socket !== undefined) return;
-      const error = new ClientError('token_failed', `no token: ${String(cause)}`, { cause });
-      this.dependencies.onError(error);
-      return this.again(error.code, error);
+      failure = tokenFailed(cause);
     }
-    if (!this.isWanted || this.socket !== undefined) return;
-    if (token === '') return this.disconnect(authFailed('the app gave an empty token'));
+    if (!this.isWanted || this.socket) return;
+    if (failure) {
+      onError(failure);
+      return this.again(failure.code, failure);
+    }
+    if (token === '') return this.disconnect(authFailed(emptyToken));
     this.refusal = undefined;
-    const socket: Socket = io(settings.url, {
+    const socket: Socket = (this.socket = io(url, {
       forceNew: true,
       reconnection: false,
       autoConnect: false,
-      transports: [...settings.transports],
+      transports: [...transports],
       tryAllTransports: true,
-      timeout: settings.connectTimeoutMs,
-      ...(settings.path !== undefined && { path: settings.path }),
+      timeout: connectTimeoutMs,
+      ...(path && { path }),
       auth: { token, ...handshake() },
-    });
-    this.socket = socket;
+    }));
     const isCurrent = () => this.socket === socket;
-    const limit = clock.setTimeout(() => {
-      if (isCurrent() && !this.isUp) this.lost('connect timeout');
-    }, settings.connectTimeoutMs);
-    this.timers.add(limit);
-    socket.on('connect_error', (error: HandshakeError) => {
+    this.timers.later(() => isCurrent() && !this.isUp && this.lost('connect timeout'), connectTimeoutMs);
+    socket.on('connect_error', ({ data, description, context, message }: HandshakeError) => {
       if (!isCurrent()) return;
-      if (error.data?.code !== undefined) this.refused(errorFromWire(error.data));
+      if (data?.code) this.refused(errorFromWire(data));
       // A proxy, or a service without room, has answered. Browsers show it of long-polling only.
-      else if (Number(error.description) > 0)
-        this.serverDelayMs = Number(error.context?.getResponseHeader?.('Retry-After')) * 1000 || 0;
-      this.lost(error.message);
+      else if (Number(description) > 0)
+        this.serverDelayMs = Number(context?.getResponseHeader?.('Retry-After')) * 1000 || 0;
+      this.lost(message);
     });
     socket.on('disconnect', (reason) => isCurrent() && this.lost(reason));
     socket.onAny((event: string, data: unknown, ack: unknown) => {
@@ -260,15 +248,13 @@ export class Connection {
     socket.connect();
   }
 
-  private status({ status, details }: { status?: string; details?: Record<string, unknown> }): void {
-    const windowMs = details?.['reconnect_window_ms'];
+  private status({ status, details = {} }: { status?: string; details?: Record<string, unknown> }): void {
+    const { reconnect_window_ms: windowMs, retry_after_ms: afterMs } = details;
     if (typeof windowMs === 'number') this.serverWindowMs = windowMs;
-    const afterMs = details?.['retry_after_ms'];
     if (typeof afterMs === 'number') this.serverDelayMs = afterMs;
     if (status !== 'connected') return;
     this.isUp = true;
-    this.refusals = 0;
-    this.serverDelayMs = 0;
+    this.refusals = this.serverDelayMs = 0;
     this.serverWindowMs = undefined;
     this.connectedAt = this.dependencies.clock.now();
     this.dependencies.onState({ state: 'connected' });
@@ -276,42 +262,38 @@ export class Connection {
 
   /** The service says why it refuses or closes. */
   private refused(error: ClientError): void {
-    if (!tokenCodes.includes(error.code) && !finalCodes.includes(error.code) && !error.retryable) return;
+    if (!error.retryable && ![...tokenCodes, ...finalCodes].includes(error.code)) return;
     this.refusal = error;
     this.serverDelayMs = error.retryAfterMs ?? 0;
   }
 
   private lost(reason: string, windowMs?: number): void {
-    const { clock } = this.dependencies;
-    if (this.isUp && clock.now() - this.connectedAt >= stableMs) this.backoff.reset();
+    if (this.isUp && this.dependencies.clock.now() - this.connectedAt >= stableMs) this.backoff.reset();
     this.drop(reason);
     if (!this.isWanted) return;
     const error = this.refusal;
     this.refusal = undefined;
-    if (error !== undefined && finalCodes.includes(error.code)) return this.disconnect(error);
-    if (error !== undefined && tokenCodes.includes(error.code)) {
-      // The same token again would be refused again; a function gets two chances to give a better one.
-      const isHopeless = typeof this.settings.token === 'string' || ++this.refusals > 2;
-      if (isHopeless) return this.disconnect(authFailed(error.message, error));
-    }
-    if (windowMs !== undefined) this.serverWindowMs = windowMs;
+    if (error && finalCodes.includes(error.code)) return this.disconnect(error);
+    // The same token again would be refused again; a function gets two chances to give a better one.
+    if (
+      error &&
+      tokenCodes.includes(error.code) &&
+      (typeof this.settings.token === 'string' || ++this.refusals > 2)
+    )
+      return this.disconnect(authFailed(error.message, error));
+    this.serverWindowMs = windowMs ?? this.serverWindowMs;
     this.again(reason, error);
   }
 
   private again(reason: string, error?: ClientError): void {
-    if (this.timer !== undefined) return;
+    if (this.stopWaiting) return;
     const delayMs = this.backoff.nextDelayMs(this.serverDelayMs, this.serverWindowMs);
     const { attempt } = this.backoff;
     this.serverDelayMs = 0;
     this.serverWindowMs = undefined;
-    if (delayMs === undefined)
-      return this.disconnect(
-        new ClientError('give_up', `no connection after ${attempt} attempts: ${error?.message ?? reason}`, {
-          cause: error,
-        }),
-      );
+    if (delayMs === undefined) return this.disconnect(gaveUp(attempt, error?.message ?? reason, error));
     // Armed here, in the handler of the event, so that a hidden tab is not throttled further.
-    this.timer = this.dependencies.clock.setTimeout(() => void this.attempt(), delayMs);
+    this.stopWaiting = this.timers.later(() => void this.attempt(), delayMs);
     this.dependencies.onState({ state: 'waiting', reason, delayMs, attempt, ...(error && { error }) });
   }
 
@@ -322,72 +304,68 @@ export class Connection {
     this.isUp = this.isProbing = false;
     this.dependencies.clock.clearTimer(this.pingTimer);
     this.pingTimer = undefined;
-    for (const fail of [...this.pending])
-      fail(new ClientError('not_connected', `the connection was lost: ${reason}`));
-    if (socket === undefined) return;
-    socket.offAny();
-    socket.removeAllListeners();
-    socket.disconnect();
-  }
-
-  /** One request for a token at a time. */
-  private token(reason: TokenReason): Promise<string> {
-    const { token } = this.settings;
-    if (typeof token === 'string') return Promise.resolve(token);
-    this.tokenRequest ??= Promise.resolve()
-      .then(() => token(reason))
-      .finally(() => (this.tokenRequest = undefined));
-    return this.tokenRequest;
+    for (const settle of [...this.pending]) settle(notConnected(reason));
+    socket?.offAny();
+    socket?.removeAllListeners();
+    socket?.disconnect();
   }
 
   /** The token expires soon: another one is fetched, again and again until it has. */
-  private keepToken({ expires_at: expiresAt }: { expires_at?: number }): void {
+  private keepToken({ expires_at: expiresAt = 0 }: { expires_at?: number }): void {
     if (typeof this.settings.token === 'string') return;
     const { socket } = this;
     const { clock, onError } = this.dependencies;
-    const retry = (cause: unknown) => {
-      if (socket !== this.socket || !this.isUp) return;
-      onError(new ClientError('token_failed', `the token was not renewed: ${String(cause)}`, { cause }));
-      if (clock.wallTime() > (expiresAt ?? 0)) return;
-      const timer = clock.setTimeout(() => {
-        this.timers.delete(timer);
-        this.refresh().catch(retry);
-      }, 2000);
-      this.timers.add(timer);
-    };
-    this.refresh().catch(retry);
+    const renew = () =>
+      void this.refresh().catch((cause: unknown) => {
+        if (socket !== this.socket || !this.isUp) return;
+        onError(tokenFailed(cause));
+        if (clock.wallTime() <= expiresAt) this.timers.later(renew, renewEveryMs);
+      });
+    renew();
   }
 
   /** The next ping is planned when something arrives, so that a hidden tab is not throttled further. */
   private plan(): void {
     const { pingEveryMs } = this.settings;
-    if (pingEveryMs <= 0 || !this.isUp || this.pingTimer !== undefined) return;
+    if (pingEveryMs <= 0 || !this.isUp || this.pingTimer) return;
     this.pingTimer = this.dependencies.clock.setTimeout(() => {
       this.pingTimer = undefined;
       // The latency of a hidden tab says nothing about the network.
-      if (globals.document?.visibilityState !== 'hidden') this.ping(() => this.plan());
+      if (globals.document?.visibilityState !== 'hidden') void this.ping().then(() => this.plan());
     }, pingEveryMs);
     this.pingTimer.unref?.();
   }
 
-  private ping(done: () => void): void {
+  /** Resolves to whether the service has answered, with a refusal perhaps. */
+  private ping(limitMs?: number): Promise<boolean> {
     const { clock, onPong } = this.dependencies;
     const sentAt = clock.now();
-    this.request('ping', {}).then(
+    return this.request('ping', {}, limitMs).then(
       () => {
         onPong(clock.now() - sentAt);
-        done();
+        return true;
       },
-      (error: ClientError) => error.code !== 'not_connected' && error.code !== 'timeout' && done(),
+      ({ code }: ClientError) => code !== 'not_connected' && code !== 'timeout',
     );
   }
 }
 
+/** What the app gives instead of a token when nobody is signed in. */
+export const emptyToken = 'the app gave an empty token';
+
 /** The token is refused for good. */
 export function authFailed(message: string, cause?: ClientError): ClientError {
-  return new ClientError(
-    'auth_failed',
-    `${message}. Give createClient a token that the service accepts: see docs/tokens.md`,
-    { cause },
-  );
+  return new ClientError('auth_failed', `${message}: see docs/tokens.md`, { cause });
+}
+
+export function gaveUp(attempts: number, reason: string, cause: unknown): ClientError {
+  return new ClientError('give_up', `no connection after ${attempts} attempts: ${reason}`, { cause });
+}
+
+export function notConnected(what: string): ClientError {
+  return new ClientError('not_connected', `${what}: there is no connection`);
+}
+
+export function tokenFailed(cause: unknown): ClientError {
+  return new ClientError('token_failed', `no token: ${String(cause)}`, { cause });
 }

@@ -1,23 +1,16 @@
 import type { Message } from '../shared/message.js';
-import type { Position } from '../shared/position.js';
+import type { ClientState } from './client-state.js';
+import type { Emitter } from './emitter.js';
 
 /** A message to a user, from the inbox. */
 export type DirectMessage<Payload = unknown> = Omit<Message, 'topic' | 'payload'> & {
   readonly payload: Payload;
 };
 
+/** @internal */
 interface Waiting {
   readonly message: DirectMessage;
   readonly ack: () => void;
-}
-
-interface DirectMessagesDependencies {
-  /** Calls the listeners. */
-  readonly handOver: (message: DirectMessage) => Promise<unknown> | undefined;
-  readonly hasListener: () => boolean;
-  /** The last one that was handed over, also by an earlier page. */
-  readonly position: () => Position | undefined;
-  readonly handled: (position: Position) => void;
 }
 
 /** More than these wait in the inbox instead: the service sends them again with the next connection. */
@@ -28,7 +21,10 @@ export class DirectMessages {
   private waiting: Waiting[] = [];
   private isBusy = false;
 
-  constructor(private readonly dependencies: DirectMessagesDependencies) {}
+  constructor(
+    private readonly events: Pick<Emitter<{ direct: DirectMessage }>, 'has' | 'emit'>,
+    private readonly saved: ClientState,
+  ) {}
 
   received(message: DirectMessage, ack: () => void): void {
     if (this.waiting.length < waitingMax) this.waiting.push({ message, ack });
@@ -41,21 +37,23 @@ export class DirectMessages {
   }
 
   pump(): void {
-    const { handOver, hasListener, position, handled } = this.dependencies;
-    while (!this.isBusy && this.waiting.length > 0 && hasListener()) {
+    const { saved, events } = this;
+    while (!this.isBusy && this.waiting.length > 0 && events.has('direct')) {
       const { message, ack } = this.waiting.shift()!;
       const { epoch, sequence } = message;
-      const last = position();
-      if (last?.epoch === epoch && sequence <= last.sequence) {
+      // The last one that was handed over, also by an earlier page.
+      const { direct } = saved.content;
+      if (direct?.epoch === epoch && sequence <= direct.sequence) {
         ack();
         continue;
       }
       const done = () => {
-        handled({ epoch, sequence });
+        saved.content.direct = { epoch, sequence };
+        saved.save();
         ack();
       };
-      const pending = handOver(message);
-      if (pending === undefined) {
+      const pending = events.emit('direct', message);
+      if (!pending) {
         done();
         continue;
       }

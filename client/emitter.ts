@@ -2,37 +2,35 @@ type Listener<Event> = (event: Event) => unknown;
 
 /** Listeners by event. A listener that throws disturbs nobody: its error goes to `onFailure`. */
 export class Emitter<Events extends object> {
-  private readonly listeners = new Map<keyof Events, Set<Listener<never>>>();
+  private readonly listeners: { [Name in keyof Events]?: Set<Listener<never>> } = {};
 
-  constructor(private readonly onFailure: (error: unknown) => void) {}
+  constructor(private readonly onFailure: (error: unknown, name: keyof Events) => void) {}
 
   /** Adds a listener. Returns a function that removes it. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
-    let set = this.listeners.get(name);
-    if (set === undefined) this.listeners.set(name, (set = new Set()));
-    set.add(listener as Listener<never>);
+    (this.listeners[name] ??= new Set()).add(listener as Listener<never>);
     return () => this.off(name, listener);
   }
 
   off<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): void {
-    this.listeners.get(name)?.delete(listener as Listener<never>);
+    this.listeners[name]?.delete(listener as Listener<never>);
   }
 
   has(name: keyof Events): boolean {
-    return (this.listeners.get(name)?.size ?? 0) > 0;
+    return !!this.listeners[name]?.size;
   }
 
   /** Calls the listeners. Returns a promise if one of them did, which never rejects. */
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): Promise<unknown> | undefined {
-    let pending: Promise<unknown>[] | undefined;
-    for (const listener of [...(this.listeners.get(name) ?? [])] as Listener<Events[Name]>[]) {
+    const pending: Promise<unknown>[] = [];
+    const failed = (error: unknown) => this.onFailure(error, name);
+    for (const listener of [...(this.listeners[name] ?? [])] as Listener<Events[Name]>[])
       try {
         const result = listener(event);
-        if (result instanceof Promise) (pending ??= []).push(result.catch(this.onFailure));
+        if (result instanceof Promise) pending.push(result.catch(failed));
       } catch (error) {
-        this.onFailure(error);
+        failed(error);
       }
-    }
-    return pending && Promise.all(pending);
+    return pending.length > 0 ? Promise.all(pending) : undefined;
   }
 }

@@ -1,8 +1,7 @@
 import type { StateStore } from './state-store.js';
 
-interface EventTargetLike {
-  addEventListener(type: string, listener: () => unknown): void;
-  removeEventListener(type: string, listener: () => unknown): void;
+export interface EventTargetLike {
+  addEventListener(type: string, listener: () => unknown, options: { readonly signal: AbortSignal }): void;
 }
 
 /** What the library uses of a browser. In Node, workers and on servers parts of it are missing. */

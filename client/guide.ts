@@ -1,4 +1,4 @@
-import type { AnyClient, ClientEvents, Status } from './client.js';
+import type { AnyClient, ClientEvents, Status } from './events.js';
 import { ClientError } from './client-error.js';
 import type { DirectMessage } from './direct-messages.js';
 import type { PresenceEvent, SubscribeOptions, Subscription, TopicMessage } from './subscription.js';

@@ -1,5 +1,6 @@
 /** The client library: `realtime-communication/client`. */
-export { Client, createClient, type AnyClient, type ClientEvents, type Status } from './client.js';
+export { Client, createClient } from './client.js';
+export type { AnyClient, ClientEvents, Status } from './events.js';
 export { ClientError, type ClientErrorCode } from './client-error.js';
 export { Backoff, type ReconnectOptions } from './backoff.js';
 export { sizeOf } from './message-size.js';
@@ -7,8 +8,8 @@ export type { Clock, Timer } from './clock.js';
 export type { ConnectionFactory, ConnectionState, TokenReason, TokenSource } from './connection.js';
 export type { DirectMessage } from './direct-messages.js';
 export type { ClientOptions } from './options.js';
-export type { OutgoingItem, OutgoingStore } from './outgoing.js';
-export type { StateStore } from './state-store.js';
+export type { OutgoingItem, OutgoingFactory } from './outgoing.js';
+export type { StateFactory } from './client-state.js';
 export type {
   Batch,
   PresenceEvent,

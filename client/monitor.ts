@@ -1,4 +1,4 @@
-import type { AnyClient } from './client.js';
+import type { AnyClient } from './events.js';
 import { systemClock, type Clock } from './clock.js';
 
 /** How the connection has been. */

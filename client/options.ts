@@ -1,6 +1,6 @@
 import type { ConnectionFactory, TokenSource } from './connection.js';
-import type { OutgoingStore } from './outgoing.js';
-import type { StateStore } from './state-store.js';
+import type { OutgoingFactory } from './outgoing.js';
+import type { StateFactory } from './client-state.js';
 import type { Clock } from './clock.js';
 
 /** Options of `createClient`. `docs/client.md` lists them; a test compares. */
@@ -25,17 +25,14 @@ export interface ClientOptions {
   readonly pingEveryMs?: number | undefined;
   readonly maxMessageBytes?: number | undefined;
   readonly bufferMax?: number | undefined;
-  readonly state?: {
-    readonly store?: 'memory' | 'session' | 'local' | StateStore | undefined;
-    readonly key?: string | undefined;
-    readonly ttlMs?: number | undefined;
-  };
+  /** `savedState()` of `realtime-communication/client/state`: a reload goes on. */
+  readonly state?: StateFactory | undefined;
   readonly outgoing?: {
     readonly max?: number | undefined;
     readonly maxBytes?: number | undefined;
     readonly windowMs?: number | undefined;
     readonly inFlightMax?: number | undefined;
-    readonly store?: OutgoingStore | undefined;
+    readonly store?: OutgoingFactory | undefined;
   };
   /** `sharedConnection()` of `realtime-communication/client/tabs`: one connection for all tabs. */
   readonly connection?: ConnectionFactory | undefined;
@@ -54,8 +51,7 @@ export const defaults = {
   pingEveryMs: 30_000,
   maxMessageBytes: 65_536,
   bufferMax: 10_000,
-  state: { store: 'memory' as const, key: 'rtc_state', ttlMs: 300_000 },
-  outgoing: { max: 1000, maxBytes: 8_388_608, windowMs: 240_000, inFlightMax: 256, store: undefined },
+  outgoing: { max: 1000, maxBytes: 8_388_608, windowMs: 240_000, inFlightMax: 256 },
 };
 
 /** The given values over the defaults; undefined counts as not given. */

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from './clock.js';
-import { globals } from './globals.js';
+import { globals, type EventTargetLike } from './globals.js';
 
 interface PageEvents {
   /** The page, the machine or the network is back: a connection is often dead now without knowing it. */
@@ -17,19 +17,12 @@ const watchMs = 5000;
 /** Follows what happens to the page. Returns a function that ends it. Outside of browsers only the clock is watched. */
 export function watchPage(clock: Clock, { wake, hide, freeze }: PageEvents): () => void {
   const { document } = globals;
-  const remove: (() => void)[] = [];
-  const on = (
-    target: typeof document | typeof globals,
-    type: string,
-    listener: (() => unknown) | undefined,
-  ) => {
-    if (target?.addEventListener === undefined || listener === undefined) return;
-    target.addEventListener(type, listener);
-    remove.push(() => target.removeEventListener?.(type, listener));
+  const ended = new AbortController();
+  const { signal } = ended;
+  const on = (target: Partial<EventTargetLike> | undefined, types: string, listener?: () => unknown) => {
+    if (listener) for (const type of types.split(' ')) target?.addEventListener?.(type, listener, { signal });
   };
-  on(globals, 'online', wake);
-  on(globals, 'offline', wake);
-  on(globals, 'pageshow', wake);
+  on(globals, 'online offline pageshow', wake);
   on(globals, 'pagehide', hide);
   on(document, 'visibilitychange', () => document?.visibilityState === 'visible' && wake());
   on(document, 'resume', wake);
@@ -47,6 +40,6 @@ export function watchPage(clock: Clock, { wake, hide, freeze }: PageEvents): () 
   watchClock();
   return () => {
     clock.clearTimer(timer);
-    for (const one of remove) one();
+    ended.abort();
   };
 }

@@ -1,6 +1,6 @@
 import type { Message } from '../shared/message.js';
 import type { Position } from '../shared/position.js';
-import { ClientError } from './client-error.js';
+import { ClientError, handlerFailed } from './client-error.js';
 import { Emitter } from './emitter.js';
 import { iterate } from './iterate.js';
 import { TopicStream, type Gap, type HistoryRequest } from './topic-stream.js';
@@ -63,23 +63,26 @@ export interface SubscriptionEvents<Payload, State = unknown> {
 
 type Item = Batch | { readonly gap: Gap } | { readonly state: unknown };
 
-/** What a subscription needs from its client. */
-export interface SubscriptionDependencies {
-  readonly readHistory: (topic: string, stream: TopicStream, request: HistoryRequest) => void;
-  readonly isJoined: (topic: string) => boolean;
+/** What a subscription needs of the topics of its client. @internal */
+export interface SubscriptionTopics {
+  readHistory(topic: string, stream: TopicStream, request: HistoryRequest): unknown;
   /** The end of the topic as the connection has received it; undefined while it is not subscribed. */
-  readonly wirePosition: (topic: string) => Position | undefined;
+  wirePosition(topic: string): Position | undefined;
   /** Acknowledges a message whose publisher waits for that. */
-  readonly confirm: (messageId: string) => void;
+  confirm(messageId: string): void;
   /** The position has changed. */
-  readonly moved: (subscription: Subscription) => void;
-  readonly closed: (subscription: Subscription) => void;
-  readonly onGap: (gap: Gap) => void;
-  readonly onError: (error: ClientError) => void;
+  moved(subscription: Subscription): void;
+  closed(subscription: Subscription): void;
   /** Runs after a delay; the result cancels it. */
-  readonly later: (run: () => void, delayMs: number) => () => void;
+  later(run: () => void, delayMs: number): () => void;
   /** More messages than this in the queue: the subscription stops receiving, and reads on from the history later. */
   readonly bufferMax: number;
+}
+
+/** @internal */
+export interface SubscriptionDependencies {
+  readonly onGap: (gap: Gap) => void;
+  readonly onError: (error: ClientError) => void;
 }
 
 /** Missed messages that do not go on arriving are handed over after this time, in milliseconds. */
@@ -105,17 +108,15 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private stopWaiting: (() => void) | undefined;
   private stream: TopicStream | undefined;
 
+  /** @internal */
   constructor(
+    private readonly topics: SubscriptionTopics,
     private readonly dependencies: SubscriptionDependencies,
     readonly topic: string,
     readonly options: SubscribeOptions<State>,
   ) {
     this.isHeld = options.getState !== undefined;
-    this.events = new Emitter((cause) =>
-      dependencies.onError(
-        new ClientError('handler_failed', `a listener of ${topic} has failed: ${String(cause)}`, { cause }),
-      ),
-    );
+    this.events = new Emitter((cause) => dependencies.onError(handlerFailed(topic, cause)));
   }
 
   /** The last message whose listeners have returned. */
@@ -147,23 +148,22 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** Each message. The next one is taken when the loop asks for it. Leaving the loop closes the subscription. */
   [Symbol.asyncIterator](): AsyncIterator<TopicMessage<Payload>, undefined> {
-    return iterate(
-      (listener) => this.on('message', listener),
-      (end) => this.events.on('ended', end),
-      () => this.close(),
-    );
+    return this.iterator('message');
   }
 
   /** As the iterator of messages, with batches. */
   batches(): AsyncIterable<Batch<Payload>> {
-    return {
-      [Symbol.asyncIterator]: () =>
-        iterate<Batch<Payload>>(
-          (listener) => this.on('batch', listener),
-          (end) => this.events.on('ended', end),
-          () => this.close(),
-        ),
-    };
+    return { [Symbol.asyncIterator]: () => this.iterator('batch') };
+  }
+
+  private iterator<Name extends 'message' | 'batch'>(
+    name: Name,
+  ): AsyncIterator<SubscriptionEvents<Payload, State>[Name], undefined> {
+    return iterate(
+      (listener) => this.on(name, listener),
+      (end) => this.events.on('ended', end),
+      () => this.close(),
+    );
   }
 
   /** Ends the subscription. */
@@ -171,10 +171,9 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     if (this.isClosed) return;
     this.isClosed = true;
     this.stopWaiting?.();
-    this.queue = [];
-    this.queued = 0;
-    this.dependencies.closed(this as unknown as Subscription);
-    void this.events.emit('ended', new ClientError('closed', 'the subscription was closed'));
+    this.empty();
+    this.topics.closed(this as unknown as Subscription);
+    this.ended(new ClientError('closed', 'the subscription was closed'));
   }
 
   // Calls of the client.
@@ -182,9 +181,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   /** @internal Begins: after a saved position, if the options name no other beginning. */
   start(saved: Position | undefined): void {
     const { since, last, getState } = this.options;
-    const at = since ?? (last !== undefined || getState !== undefined ? undefined : saved);
-    this.handledAt = at;
-    this.stream = this.newStream(at, last);
+    this.begin(since ?? (last !== undefined || getState ? undefined : saved), last);
   }
 
   /** @internal */
@@ -201,7 +198,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   joined(end: Position, since: Position | undefined, recovered: boolean | undefined): void {
     const { last, getState } = this.options;
     // A page that is reloaded before its first message goes on where this one began.
-    if (this.at === undefined && last === undefined && getState === undefined) this.moveTo(end);
+    if (!this.at && last === undefined && !getState) this.moveTo(end);
     this.stream?.joined({ ...end, since, recovered });
     void this.events.emit('subscribed', end);
     if (this.isHeld && !this.isAsked) void this.loadState();
@@ -210,8 +207,8 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   /** @internal */
   received(message: Message): void {
     this.stream?.message(message);
-    if (this.stream?.isCollecting === true)
-      this.stopWaiting ??= this.dependencies.later(() => {
+    if (this.stream?.isCollecting)
+      this.stopWaiting ??= this.topics.later(() => {
         this.stopWaiting = undefined;
         this.stream?.hurry();
       }, missedWaitMs);
@@ -237,19 +234,24 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     void this.events.emit('ended', error);
   }
 
-  private newStream(at: Position | undefined, last?: number): TopicStream {
-    const { readHistory } = this.dependencies;
-    const stream: TopicStream = new TopicStream(
+  /** Follows the topic after a position. */
+  private begin(at: Position | undefined, last?: number): void {
+    this.handledAt = at;
+    const stream: TopicStream = (this.stream = new TopicStream(
       {
         deliver: (messages, replayed) => stream === this.stream && this.deliver(messages, replayed),
         lost: (gap) => stream === this.stream && this.push({ gap }, 0),
-        readHistory: (request) => readHistory(this.topic, stream, request),
+        readHistory: (request) => this.topics.readHistory(this.topic, stream, request),
       },
       this.topic,
       at,
       last,
-    );
-    return stream;
+    ));
+  }
+
+  private empty(): void {
+    this.queue = [];
+    this.queued = 0;
   }
 
   private deliver(messages: readonly Message[], replayed: boolean): void {
@@ -258,7 +260,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
       replayed ? messages.map((message) => ({ ...message, replayed })) : messages
     ) as readonly TopicMessage<Payload>[];
     this.push({ messages: given, replayed }, messages.length);
-    if (this.queued > this.dependencies.bufferMax && !this.isBehind) {
+    if (this.queued > this.topics.bufferMax && !this.isBehind) {
       this.isBehind = true;
       this.stream?.pause();
     }
@@ -282,17 +284,16 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.isPumping = true;
     while (this.queue.length > 0 && this.hasConsumer(this.queue[0]!)) {
       const pending = this.handOver(this.queue.shift()!);
-      if (pending === undefined) continue;
-      void pending.then(() => {
-        this.isPumping = false;
-        this.pump();
-      });
-      return;
+      if (pending)
+        return void pending.then(() => {
+          this.isPumping = false;
+          this.pump();
+        });
     }
     this.isPumping = false;
-    if (!this.isBehind || this.queued > this.dependencies.bufferMax / 2) return;
+    if (!this.isBehind || this.queued > this.topics.bufferMax / 2) return;
     this.isBehind = false;
-    this.stream?.resume(this.dependencies.isJoined(this.topic));
+    this.stream?.resume(this.topics.wirePosition(this.topic) !== undefined);
   }
 
   private handOver(item: Item): Promise<unknown> | undefined {
@@ -301,14 +302,14 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.dependencies.onGap(item.gap);
     const pending = this.events.emit('gap', item.gap);
     this.moveTo(item.gap.to);
-    if (this.options.getState !== undefined) void this.loadState();
+    if (this.options.getState) void this.loadState();
     return pending;
   }
 
   private handOverBatch(batch: Batch<Payload>): Promise<unknown> | undefined {
     const pending = this.events.emit('batch', batch);
     const rest = () => this.handOverMessages(batch.messages, 0);
-    return pending === undefined ? rest() : pending.then(rest);
+    return pending ? pending.then(rest) : rest();
   }
 
   private handOverMessages(
@@ -318,7 +319,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     for (let i = from; i < messages.length; i++) {
       if (this.isClosed) return undefined;
       const pending = this.events.emit('message', messages[i]!);
-      if (pending !== undefined)
+      if (pending)
         return pending.then(() => {
           this.done(messages, i, i + 1);
           return this.handOverMessages(messages, i + 1);
@@ -332,45 +333,38 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private done(messages: readonly TopicMessage<Payload>[], from: number, to: number): void {
     if (this.isClosed) return;
     this.queued -= to - from;
-    for (let i = from; i < to; i++)
-      if (messages[i]!.confirm === true) this.dependencies.confirm(messages[i]!.id);
+    for (const { confirm, id } of messages.slice(from, to)) if (confirm) this.topics.confirm(id);
     this.moveTo(messages[to - 1]!);
   }
 
   /** The app has everything up to a position. */
   private moveTo({ epoch, sequence }: Position): void {
     this.handledAt = { epoch, sequence };
-    this.dependencies.moved(this as unknown as Subscription);
+    this.topics.moved(this as unknown as Subscription);
   }
 
   /** Asks the app for its snapshot; the stream goes on behind it. */
   private async loadState(): Promise<void> {
     this.isHeld = this.isAsked = true;
-    const { later, onError, wirePosition } = this.dependencies;
+    const { topics, topic } = this;
     for (let retryMs = stateRetryMs; !this.isClosed; retryMs = Math.min(retryMs * 2, stateRetryMaxMs)) {
       try {
         const { state, position } = await this.options.getState!();
         if (this.isClosed) return;
-        if (position !== undefined) {
-          this.queue = [];
-          this.queued = 0;
+        if (position) {
+          this.empty();
           this.isBehind = false;
-          this.handledAt = position;
-          this.stream = this.newStream(position);
-          this.stream.joining();
-          const end = wirePosition(this.topic);
-          if (end !== undefined) this.stream.joined({ ...end, since: undefined });
+          this.begin(position);
+          this.joining();
+          const end = topics.wirePosition(topic);
+          if (end) this.stream!.joined({ ...end, since: undefined });
         }
         this.queue.unshift({ state });
         this.isHeld = false;
         return this.pump();
       } catch (cause) {
-        onError(
-          new ClientError('handler_failed', `getState of ${this.topic} has failed: ${String(cause)}`, {
-            cause,
-          }),
-        );
-        await new Promise<void>((resolve) => later(resolve, retryMs));
+        this.dependencies.onError(handlerFailed(topic, cause));
+        await new Promise<void>((resolve) => topics.later(resolve, retryMs));
       }
     }
   }

@@ -35,6 +35,7 @@ export interface HistoryPage extends Position {
 
 export type HistoryRequest = { readonly since: Position } | { readonly last: number };
 
+/** @internal */
 export interface TopicStreamDependencies {
   /** Hands over messages: each once, in order. */
   readonly deliver: (messages: readonly Message[], replayed: boolean) => void;

@@ -59,6 +59,7 @@ export interface Presence {
   readonly next?: { readonly cursor: string };
 }
 
+/** @internal */
 interface TopicDependencies {
   readonly subscribe: (options: SubscribeOptions) => Subscription;
   readonly publish: (body: object) => Promise<unknown>;

@@ -14,6 +14,7 @@ import { SharedTopics, type SubscribeAnswer } from './shared-topics.js';
 
 type Say = HubMessage extends infer One ? (One extends unknown ? Omit<One, 'hub'> : never) : never;
 
+/** @internal */
 interface HubDependencies {
   readonly id: string;
   readonly say: (message: HubMessage) => void;

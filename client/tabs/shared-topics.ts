@@ -23,12 +23,13 @@ export interface SubscribeAnswer {
   readonly rejected?: readonly RejectedTopic[];
 }
 
-/** How a tab follows a topic. `kept`: since before this connection, so it receives what is replayed. */
+/** How a tab follows a topic. `kept`: since before this connection, so it receives what is replayed. @internal */
 interface Interest {
   presence: boolean;
   kept: boolean;
 }
 
+/** @internal */
 interface Entry {
   state: 'none' | 'asked' | 'joined';
   presence: boolean;
@@ -42,6 +43,7 @@ interface Entry {
   asking: Promise<unknown> | undefined;
 }
 
+/** @internal */
 interface SharedTopicsDependencies {
   readonly request: <Answer>(command: string, body: object) => Promise<Answer>;
 }

@@ -5,6 +5,10 @@ import type { Timer } from '../clock.js';
 import {
   authFailed,
   Connection,
+  emptyToken,
+  gaveUp,
+  notConnected,
+  tokenFailed,
   type ClientConnection,
   type ConnectionDependencies,
   type ConnectionSettings,
@@ -12,13 +16,16 @@ import {
   type TokenReason,
 } from '../connection.js';
 import { watchPage } from '../page-watch.js';
+import { tokenRequests } from '../token-requests.js';
 import { holdLock, type Channel, type TabsBrowser } from './browser.js';
 import { groupOf } from './group.js';
+import { HubCheck } from './hub-check.js';
 import { hostHub, newId, tabLock } from './hub-host.js';
 import { sentError, type HubMessage, type TabMessage } from './messages.js';
 
 type Say = TabMessage extends infer One ? (One extends unknown ? Omit<One, 'from' | 'hub'> : never) : never;
 
+/** @internal */
 interface Pending {
   readonly timer: Timer;
   resolve(answer: unknown): void;
@@ -27,11 +34,6 @@ interface Pending {
 
 /** A worker that holds no connection after this time is not waited for, in milliseconds. */
 const workerMs = 3000;
-/** How often a tab makes sure that the connection has a living holder. */
-const checkMs = 10_000;
-/** Tabs that find a dead holder at once do not take its place at once. */
-const stealWithinMs = 300;
-
 /** The connection of a tab: held by a worker, or by one of the tabs, for all of them. */
 export class TabConnection implements ClientConnection {
   /** Where the page may have no locks. */
@@ -48,14 +50,12 @@ export class TabConnection implements ClientConnection {
   private hub: string | undefined;
   private readonly pending = new Map<number, Pending>();
   private numbers = 0;
-  private check: Timer | undefined;
-  private nextCheck: Timer | undefined;
-  private missedChecks = 0;
+  private readonly check: HubCheck;
   private retry: Timer | undefined;
   private readonly backoff: Backoff;
   /** The token by which this tab has found its group: used once. */
   private firstToken: string | undefined;
-  private tokenRequest: Promise<string> | undefined;
+  private readonly token: (reason: TokenReason) => Promise<string>;
   private stopWatching: (() => void) | undefined;
 
   constructor(
@@ -65,6 +65,17 @@ export class TabConnection implements ClientConnection {
     private readonly name: string,
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
+    this.token = tokenRequests(settings.token);
+    const { clock, random } = dependencies;
+    this.check = new HubCheck(
+      {
+        clock,
+        random,
+        probe: (wake) => this.say({ type: 'probe', wake }),
+        steal: () => this.stand(true),
+      },
+      settings.probeTimeoutMs,
+    );
   }
 
   get isConnected(): boolean {
@@ -111,8 +122,7 @@ export class TabConnection implements ClientConnection {
 
   request<Answer>(command: string, body: object): Promise<Answer> {
     if (this.own !== undefined) return this.own.request(command, body);
-    if (!this.isUp)
-      return Promise.reject(new ClientError('not_connected', `${command}: there is no connection`));
+    if (!this.isUp) return Promise.reject(notConnected(command));
     const { token, timeout_ms: confirmMs = 0 } = body as {
       readonly token?: string;
       readonly timeout_ms?: number;
@@ -154,19 +164,17 @@ export class TabConnection implements ClientConnection {
       token = this.firstToken ?? (await this.token('connect'));
     } catch (cause) {
       if (signal.aborted) return;
-      const error = new ClientError('token_failed', `no token: ${String(cause)}`, { cause });
+      const error = tokenFailed(cause);
       onError(error);
       this.membership = undefined;
       const delayMs = this.backoff.nextDelayMs();
-      if (delayMs === undefined)
-        return this.disconnect(
-          new ClientError('give_up', `no token after ${this.backoff.attempt} attempts`, { cause }),
-        );
+      const { attempt } = this.backoff;
+      if (delayMs === undefined) return this.disconnect(gaveUp(attempt, error.message, cause));
       this.retry = clock.setTimeout(() => void this.join(), delayMs);
-      return onState({ state: 'waiting', reason: error.code, error, delayMs, attempt: this.backoff.attempt });
+      return onState({ state: 'waiting', reason: error.code, error, delayMs, attempt });
     }
     if (signal.aborted) return;
-    if (token === '') return this.disconnect(authFailed('the app gave an empty token'));
+    if (token === '') return this.disconnect(authFailed(emptyToken));
     this.firstToken = token;
     this.group = this.groupOf(token);
     // Another one each time: what is on its way to a page that had left is not for it.
@@ -214,9 +222,7 @@ export class TabConnection implements ClientConnection {
   private leave(reason: string): void {
     const { clock } = this.dependencies;
     clock.clearTimer(this.retry);
-    clock.clearTimer(this.check);
-    clock.clearTimer(this.nextCheck);
-    this.check = undefined;
+    this.check.stop();
     this.say({ type: 'bye' });
     this.lost(reason);
     this.candidacy?.abort();
@@ -265,7 +271,7 @@ export class TabConnection implements ClientConnection {
     this.hub = undefined;
     for (const { timer, reject } of this.pending.values()) {
       this.dependencies.clock.clearTimer(timer);
-      reject(new ClientError('not_connected', `the connection was lost: ${reason}`));
+      reject(notConnected(reason));
     }
     this.pending.clear();
   }
@@ -285,7 +291,7 @@ export class TabConnection implements ClientConnection {
     const { hub, to } = message;
     if (to !== undefined && !to.includes(this.id)) return;
     if (message.type === 'hub') {
-      this.alive();
+      this.check.alive();
       // By its own holder: it does not know this tab any more.
       return hub === this.hub && to === undefined
         ? undefined
@@ -297,7 +303,7 @@ export class TabConnection implements ClientConnection {
       this.stand();
     }
     if (hub !== this.hub) return;
-    this.alive();
+    this.check.alive();
     const { onEvent, onPong, onError } = this.dependencies;
     switch (message.type) {
       case 'alive':
@@ -361,56 +367,16 @@ export class TabConnection implements ClientConnection {
       this.firstToken = token;
       void this.join();
     } catch (cause) {
-      const error = new ClientError('token_failed', String(cause), { cause });
-      this.say({ type: 'token', n, error: sentError(error) });
+      this.say({ type: 'token', n, error: sentError(tokenFailed(cause)) });
     }
-  }
-
-  /** One request for a token at a time. */
-  private token(reason: TokenReason): Promise<string> {
-    const { token } = this.settings;
-    if (typeof token === 'string') return Promise.resolve(token);
-    this.tokenRequest ??= Promise.resolve()
-      .then(() => token(reason))
-      .finally(() => (this.tokenRequest = undefined));
-    return this.tokenRequest;
   }
 
   private groupOf(token: string): string {
     return groupOf(this.settings.url, this.settings.path, token, this.name);
   }
 
-  private planCheck(): void {
-    const { clock } = this.dependencies;
-    clock.clearTimer(this.nextCheck);
-    this.nextCheck = clock.setTimeout(() => this.checkHub(false), checkMs);
-    this.nextCheck.unref?.();
-  }
-
-  /** Makes sure that the connection has a holder that answers; else this tab takes its place. */
   private checkHub(wake: boolean): void {
-    if (this.channel === undefined) return;
-    this.say({ type: 'probe', wake });
-    if (this.check !== undefined) return;
-    const { clock } = this.dependencies;
-    this.check = clock.setTimeout(() => {
-      this.check = undefined;
-      // This page may have been stopped itself, so that the answer is still on its way: once more.
-      if (++this.missedChecks < 2) return this.checkHub(wake);
-      this.check = clock.setTimeout(() => {
-        this.check = undefined;
-        this.missedChecks = 0;
-        this.planCheck();
-        this.stand(true);
-      }, this.dependencies.random() * stealWithinMs);
-    }, this.settings.probeTimeoutMs);
-  }
-
-  private alive(): void {
-    this.missedChecks = 0;
-    this.dependencies.clock.clearTimer(this.check);
-    this.check = undefined;
-    this.planCheck();
+    if (this.channel !== undefined) this.check.now(wake);
   }
 
   private say(message: Say): void {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser, BrowserContext, Page, WebSocket } from 'playwright-core';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { createClient, type Client } from '../../client/index.js';
@@ -6,6 +8,7 @@ import { launchChromium } from '../support/chromium.js';
 import { bundle, read, serve } from '../support/browser-pages.js';
 import { Closing } from '../support/closing.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
+import { root } from '../support/root.js';
 import { until } from '../support/wait.js';
 
 /** What the test reads in the page. */
@@ -13,6 +16,24 @@ interface PageWindow {
   readonly list: [number, unknown][];
   readonly wasCached: boolean | undefined;
   readonly client: Client;
+}
+
+/** The pages of docs/client.md that have no build, and what they load. */
+function withoutBuild(url: string): [string, string][] {
+  const [, section = ''] = read('docs/client.md').split('\n## Pages without a build\n');
+  const pages = [...section.split('\n## ')[0]!.matchAll(/```html\n([^]*?)```/g)].map(([, html = '']) => html);
+  assert.equal(pages.length, 2);
+  const given = `<!doctype html><script>var url = '${url}', token = '${tokenOf('ann')}';</script>`;
+  return [
+    ['/vendor/socket.io.esm.min.js', read('node_modules/socket.io-client/dist/socket.io.esm.min.js')],
+    ...readdirSync(join(root, 'dist/client'))
+      .filter((name) => name === 'browser.js' || name.endsWith('.mjs'))
+      .map((name): [string, string] => [`/rtc/${name}`, read(`dist/client/${name}`)]),
+    ...pages.map((html, i): [string, string] => [
+      `/without-build-${i}`,
+      given + html.replace('const client', 'window.client'),
+    ]),
+  ];
 }
 
 describe('[CLIENT] the client library in Chromium', function () {
@@ -42,6 +63,7 @@ describe('[CLIENT] the client library in Chromium', function () {
         ['/react-chat/chat.js', await bundle('examples/react-chat/chat.js')],
         ['/chat-page/', read('examples/chat-page/index.html')],
         ['/chat-page/browser.js', read('dist/client/browser.js')],
+        ...withoutBuild(replica.url),
       ]),
     );
     publisher = createClient({ url: replica.url, token: tokenOf('publisher') }).connect();
@@ -191,6 +213,18 @@ describe('[CLIENT] the client library in Chromium', function () {
     assert.equal(await chat.locator('#state').textContent(), 'connected');
     await chat.close();
   });
+
+  for (const [i, how] of ['a script tag', 'modules and an import map'].entries())
+    it(`works with ${how}, as its documentation says`, async () => {
+      const other = await context.newPage();
+      await other.goto(`${origin}/without-build-${i}`);
+      await until(
+        async () => (await other.evaluate('window.client?.state.state')) === 'connected',
+        'the page is connected',
+      );
+      await other.evaluate(`client.topic('built').publish('by nobody')`);
+      await other.close();
+    });
 });
 
 /** The number of messages in the page's outbox. */

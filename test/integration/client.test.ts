@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Backoff, createClient, ClientError, type Client, type ClientOptions } from '../../client/index.js';
 import { ConnectionMonitor, GuideClient } from '../../client/guide.js';
+import { savedState } from '../../client/state.js';
 import { Closing } from '../support/closing.js';
 import { startEmbedded } from '../support/embedded-service.js';
 import { root } from '../support/root.js';
@@ -145,13 +146,13 @@ describe('[CLIENT] the client library', () => {
 
   it('goes on after a reload where the listeners of the former page have returned', async () => {
     const store = new Map<string, string>();
-    const state = {
+    const state = savedState({
       store: {
-        getItem: (key: string) => store.get(key),
-        setItem: (key: string, value: string) => Promise.resolve(void store.set(key, value)),
-        removeItem: (key: string) => store.delete(key),
+        getItem: (key) => store.get(key),
+        setItem: (key, value) => Promise.resolve(void store.set(key, value)),
+        removeItem: (key) => store.delete(key),
       },
-    };
+    });
     const publisher = clientOf().connect();
     const first = clientOf({ state });
     const seen: unknown[] = [];
@@ -187,12 +188,12 @@ describe('[CLIENT] the client library', () => {
       setItem: (key: string, value: string) => void values.set(key, value),
       removeItem: (key: string) => values.delete(key),
     };
-    const first = clientOf({ state: { store } }).connect();
+    const first = clientOf({ state: savedState({ store }) }).connect();
     const subscription = first.topic('news').subscribe();
     await new Promise((resolve) => subscription.on('subscribed', resolve));
     first.close();
     await clientOf().connect().topic('news').publish(1);
-    const second = clientOf({ state: { store } }).connect();
+    const second = clientOf({ state: savedState({ store }) }).connect();
     for await (const { payload } of second.topic('news').subscribe()) {
       assert.equal(payload, 1);
       break;

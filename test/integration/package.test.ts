@@ -60,6 +60,7 @@ describe('[PACKAGE] the package made by npm pack', function () {
         'dist/client/index.mjs',
         'dist/client/index.d.mts',
         'dist/client/browser.js',
+        'dist/client/state.mjs',
         'dist/admin/index.html',
         'dist/admin/console.js',
       ],
@@ -156,6 +157,8 @@ describe('[PACKAGE] the package made by npm pack', function () {
     runInContext(script, page);
     const made = "new RealtimeCommunication.Client({ url: 'http://127.0.0.1:1', token: 'a' }).state.state";
     assert.equal(runInContext(made, page), 'idle');
+    for (const name of ['savedState', 'createOutbox', 'sharedConnection', 'GuideClient'])
+      assert.equal(runInContext(`typeof RealtimeCommunication.${name}`, page), 'function', name);
   });
 
   it('has commands', () => {

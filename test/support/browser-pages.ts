@@ -10,7 +10,7 @@ import { root } from './root.js';
 export async function serve(closing: Closing, files: ReadonlyMap<string, string>): Promise<string> {
   const server = createServer(({ url = '' }, response) => {
     const path = url.split('?')[0]!;
-    response.setHeader('content-type', path.endsWith('.js') ? 'text/javascript' : 'text/html');
+    response.setHeader('content-type', /\.m?js$/.test(path) ? 'text/javascript' : 'text/html');
     response.end(files.get(path) ?? '<!doctype html><p>another page</p>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { createClient, type Client, type TopicMessage } from '../../client/index.js';
+import { savedState } from '../../client/state.js';
 import { Closing } from './closing.js';
 import { tokenOf } from './replica.js';
 import { seededRandom } from '../../bench/seeded-random.js';
@@ -94,13 +95,13 @@ export class ClientSchedule {
       requestTimeoutMs: 1500,
       probeTimeoutMs: 500,
       ...(state !== undefined && {
-        state: {
+        state: savedState({
           store: {
             getItem: (key) => state.get(key),
             setItem: (key, value) => state.set(key, value),
             removeItem: (key) => state.delete(key),
           },
-        },
+        }),
       }),
     });
   }

@@ -11,14 +11,22 @@ function tokenOf(sub) {
   return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
 }
 
-exports.run = async ({ createClient, ConnectionMonitor, createOutbox, sharedConnection }) => {
+exports.run = async ({ createClient, ConnectionMonitor, createOutbox, savedState, sharedConnection }) => {
   const service = new Service(
     loadSettings({ JWT_SECRET: secret, PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'warn' }),
   );
   const url = `http://127.0.0.1:${await service.start()}`;
   // In Node there are no tabs: the connection is the client's own. An outbox needs a browser only when it is used.
   createOutbox();
-  const client = createClient({ url, token: tokenOf('ann'), connection: sharedConnection() });
+  const values = new Map();
+  const state = savedState({
+    store: {
+      getItem: (key) => values.get(key),
+      setItem: (key, value) => values.set(key, value),
+      removeItem: (key) => values.delete(key),
+    },
+  });
+  const client = createClient({ url, token: tokenOf('ann'), state, connection: sharedConnection() });
   const monitor = new ConnectionMonitor(client);
   const subscription = client.topic('news').subscribe();
   subscription.on('subscribed', () => client.topic('news').publish({ hi: 1 }));
@@ -29,5 +37,6 @@ exports.run = async ({ createClient, ConnectionMonitor, createOutbox, sharedConn
   }
   client.close();
   if (monitor.report().disconnects.count !== 1) throw new Error('the monitor has not seen the disconnect');
+  if (!values.get('rtc_state')?.includes('"sequence":1')) throw new Error('the position is not saved');
   await service.close();
 };

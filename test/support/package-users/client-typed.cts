@@ -8,6 +8,7 @@ import {
 
 import { ConnectionMonitor, GuideClient } from 'realtime-communication/client/guide';
 import { createOutbox } from 'realtime-communication/client/outbox';
+import { savedState } from 'realtime-communication/client/state';
 import { sharedConnection } from 'realtime-communication/client/tabs';
 
 interface Order {
@@ -25,6 +26,7 @@ export const client: Client<{ 'orders.*': Order; chat: Said }> = createClient<{
   token: (reason) => Promise.resolve(reason === 'expiring' ? 'a' : 'b'),
   reconnect: { maxAttempts: 10 },
   connection: sharedConnection({ worker: '/tabs-worker.js' }),
+  state: savedState({ store: 'local' }),
   outgoing: { store: createOutbox({ name: 'ann' }) },
 });
 

@@ -1,13 +1,14 @@
 // A page that keeps its list in localStorage, shows it, and publishes.
 import { createClient } from '../../../dist/client/index.mjs';
 import { createOutbox } from '../../../dist/client/outbox.mjs';
+import { savedState } from '../../../dist/client/state.mjs';
 
 const { url, token } = JSON.parse(localStorage.getItem('settings'));
 const list = JSON.parse(localStorage.getItem('list') ?? '[]');
 const client = createClient({
   url,
   token,
-  state: { store: 'local' },
+  state: savedState({ store: 'local' }),
   outgoing: { store: createOutbox() },
   reconnect: { baseDelayMs: 50, maxDelayMs: 500 },
 });

@@ -1,6 +1,7 @@
 // A tab that shares its connection with others, keeps its own list, and publishes.
 import { createClient } from '../../../dist/client/index.mjs';
 import { createOutbox } from '../../../dist/client/outbox.mjs';
+import { savedState } from '../../../dist/client/state.mjs';
 import { sharedConnection } from '../../../dist/client/tabs.mjs';
 
 const { url, token } = JSON.parse(localStorage.getItem('settings'));
@@ -9,7 +10,7 @@ const list = JSON.parse(sessionStorage.getItem('list') ?? '[]');
 const client = createClient({
   url,
   token,
-  state: { store: 'session' },
+  state: savedState(),
   outgoing: { store: createOutbox() },
   reconnect: { baseDelayMs: 50, maxDelayMs: 500 },
   connection: sharedConnection({ worker }),

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { ClientError } from '../../../client/client-error.js';
-import { Outgoing, type OutgoingItem, type OutgoingStore } from '../../../client/outgoing.js';
+import { createOutbox, type OutgoingStore } from '../../../client/outbox.js';
+import {
+  Outgoing,
+  type OutgoingItem,
+  type OutgoingDependencies,
+  type OutgoingOptions,
+} from '../../../client/outgoing.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 interface Sent {
@@ -37,19 +43,27 @@ describe('[CLIENT] the outgoing queue', () => {
 
   function queueOf({
     onError = (error) => assert.fail(error),
+    store,
     ...options
   }: { max?: number; store?: OutgoingStore; onError?: (error: ClientError) => void } = {}): Outgoing {
-    return new Outgoing(
-      {
-        request: (_, body) =>
-          new Promise((answer, refuse) => sent.push({ key: (body as { key: string }).key, answer, refuse })),
-        isConnected: () => isConnected,
-        clock,
-        onUnknown: (item) => unknown.push(item),
-        onError,
-      },
-      { max: 100, maxBytes: 10_000, windowMs: 60_000, inFlightMax: 2, store: undefined, ...options },
-    );
+    const queueOptions: OutgoingOptions = {
+      max: 100,
+      maxBytes: 10_000,
+      windowMs: 60_000,
+      inFlightMax: 2,
+      ...options,
+    };
+    const dependencies: OutgoingDependencies = {
+      request: (_, body) =>
+        new Promise((answer, refuse) => sent.push({ key: (body as { key: string }).key, answer, refuse })),
+      isConnected: () => isConnected,
+      clock,
+      onUnknown: (item) => unknown.push(item),
+      onError,
+    };
+    return store === undefined
+      ? new Outgoing(dependencies, queueOptions)
+      : createOutbox({ store })(dependencies, queueOptions);
   }
 
   const item = (key: string): OutgoingItem => ({ command: 'publish', body: { key, topic: 't', payload: 1 } });

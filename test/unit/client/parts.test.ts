@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { Backoff } from '../../../client/backoff.js';
 import { checkSize, sizeOf } from '../../../client/message-size.js';
 import { ConnectionMonitor } from '../../../client/monitor.js';
-import { SavedState } from '../../../client/saved-state.js';
-import type { StateStore } from '../../../client/state-store.js';
+import type { ClientState } from '../../../client/client-state.js';
+import { savedState, type StateStore } from '../../../client/state.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 describe('[CLIENT] the back-off', () => {
@@ -111,23 +111,25 @@ describe('[CLIENT] the saved state', () => {
   });
 
   const stateOf = (store: Partial<StateStore> = {}) =>
-    new SavedState(
-      { clock, topics: () => ['news'], onError: ({ code }) => failures.push(code) },
-      {
+    savedState({
+      store: {
         getItem: (key) => values.get(key),
         setItem: (key, value) => void values.set(key, value),
         removeItem: (key) => values.delete(key),
         ...store,
       },
-      'rtc_state',
-      300_000,
-    );
+    })({ clock, topics: () => ['news'], onError: ({ code }) => failures.push(code) });
 
-  function saved(): SavedState {
+  function keep(state: ClientState, at: typeof position): void {
+    state.content.positions['news'] = at;
+    state.save();
+  }
+
+  function saved(): ClientState {
     const state = stateOf();
     void state.load();
-    state.setPosition('news', position);
-    state.setSession('s1');
+    state.content.session_id = 's1';
+    keep(state, position);
     return state;
   }
 
@@ -136,11 +138,12 @@ describe('[CLIENT] the saved state', () => {
     await clock.advance(300_000);
     const next = stateOf();
     void next.load();
-    assert.deepEqual([next.position('news'), next.sessionId, next.topics], [position, 's1', ['news']]);
+    const { positions, session_id: session, topics } = next.content;
+    assert.deepEqual([positions['news'], session, topics], [position, 's1', ['news']]);
     await clock.advance(1);
     const late = stateOf();
     void late.load();
-    assert.deepEqual([late.position('news'), late.sessionId], [undefined, undefined]);
+    assert.deepEqual([late.content.positions['news'], late.content.session_id], [undefined, undefined]);
     assert.equal(values.size, 0);
   });
 
@@ -149,7 +152,7 @@ describe('[CLIENT] the saved state', () => {
     clock = new FakeClock(5000, 1_600_000_000_000);
     const next = stateOf();
     void next.load();
-    assert.equal(next.position('news'), undefined);
+    assert.equal(next.content.positions['news'], undefined);
   });
 
   it('is not needed: what cannot be read or written is reported, and the client goes on', async () => {
@@ -160,9 +163,9 @@ describe('[CLIENT] the saved state', () => {
       },
     });
     void state.load();
-    state.setPosition('news', position);
+    keep(state, position);
     assert.deepEqual(failures, ['store_failed', 'store_failed']);
-    assert.deepEqual(state.position('news'), position);
+    assert.deepEqual(state.content.positions['news'], position);
     await stateOf({ getItem: () => Promise.reject(new Error('away')) }).load();
     assert.equal(failures.length, 3);
   });
@@ -174,7 +177,7 @@ describe('[CLIENT] the saved state', () => {
         new Promise<void>((resolve) => writes.push(resolve)).then(() => void values.set(key, value)),
     });
     void state.load();
-    for (let sequence = 1; sequence <= 5; sequence++) state.setPosition('news', { epoch: 'e', sequence });
+    for (let sequence = 1; sequence <= 5; sequence++) keep(state, { epoch: 'e', sequence });
     assert.equal(writes.length, 1);
     writes[0]!();
     await clock.settle();

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClientError } from '../../../client/client-error.js';
 import { defaults } from '../../../client/options.js';
+import { stateDefaults } from '../../../client/saved-state.js';
 import { errorTable } from '../../../shared/errors.js';
 import { root } from '../../support/root.js';
 
@@ -60,6 +61,14 @@ describe('[DOCS] docs/client.md', () => {
         value === undefined ? '–' : value === Infinity ? 'Infinity' : JSON.stringify(value),
         name,
       );
+  });
+
+  it('lists every option of the saved state with its default', () => {
+    const documented = rows('Pages that are reloaded', 'option of `savedState` | default');
+    assert.deepEqual(
+      documented.map(([name, value]) => [name, value]),
+      Object.entries(stateDefaults).map(([name, value]) => [`\`${name}\``, `\`${JSON.stringify(value)}\``]),
+    );
   });
 
   it('lists every code that the library adds', () => {

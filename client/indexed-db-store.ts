@@ -1,0 +1,179 @@
+import type { OutgoingItem } from './outgoing.js';
+import type { OutgoingStore } from './outgoing-store.js';
+
+interface Request<Value> {
+  readonly result: Value;
+  readonly error: Error | null;
+  onsuccess: (() => void) | null;
+  onerror: (() => void) | null;
+}
+
+interface OpenRequest extends Request<Database> {
+  onupgradeneeded: (() => void) | null;
+}
+
+/** What is used of IndexedDB. */
+interface Database {
+  createObjectStore(name: string, options: { keyPath: string }): unknown;
+  transaction(
+    name: string,
+    mode: 'readonly' | 'readwrite',
+    options?: { durability: 'strict' },
+  ): {
+    objectStore(name: string): {
+      getAll(): Request<Row[]>;
+      get(key: string): Request<Row | undefined>;
+      put(row: Row): Request<unknown>;
+      delete(key: string): Request<undefined>;
+    };
+    oncomplete: (() => void) | null;
+    onabort: (() => void) | null;
+    readonly error: Error | null;
+  };
+}
+
+/** What is used of the Web Locks. */
+interface Locks {
+  request(
+    name: string,
+    options: { readonly signal: AbortSignal },
+    run: () => Promise<void>,
+  ): Promise<unknown>;
+  query(): Promise<{ readonly held?: readonly { readonly name: string }[] }>;
+}
+
+interface Page {
+  readonly indexedDB: { open(name: string, version: number): OpenRequest };
+  readonly navigator?: { readonly locks?: Locks };
+  addEventListener(type: string, listener: () => void): void;
+  removeEventListener(type: string, listener: () => void): void;
+}
+
+interface Row {
+  readonly key: string;
+  /** Rows are sent in this order. */
+  readonly order: number;
+  readonly item: OutgoingItem;
+  /** The page that has published it. Undefined: an earlier release. */
+  readonly owner?: string;
+}
+
+const storeName = 'outgoing';
+/** How often one of the open pages looks for what closed ones have left, in milliseconds. */
+const lookEveryMs = 15_000;
+
+/** Keeps items in IndexedDB. Pages that are open see by Web Locks which others are. */
+export function indexedDbStore(name: string): OutgoingStore {
+  const owner = `${name}/${Math.random().toString(36).slice(2)}`;
+  let opened: Promise<Database> | undefined;
+  let made = 0;
+  /** Other pages can see that this one is there. */
+  let isKnown: Promise<void> | undefined;
+  const page = globalThis as unknown as Page;
+
+  const open = () =>
+    (opened ??= new Promise((resolve, reject) => {
+      const request = page.indexedDB.open(name, 1);
+      request.onupgradeneeded = () => request.result.createObjectStore(storeName, { keyPath: 'key' });
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => {
+        opened = undefined;
+        reject(request.error ?? new Error('IndexedDB cannot be opened'));
+      };
+    }));
+
+  /** Resolves when the transaction is on the disk. */
+  async function change(
+    run: (rows: ReturnType<ReturnType<Database['transaction']>['objectStore']>) => void,
+  ): Promise<void> {
+    const database = await open();
+    await new Promise<void>((resolve, reject) => {
+      const transaction = database.transaction(storeName, 'readwrite', { durability: 'strict' });
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error ?? new Error('IndexedDB has refused a write'));
+      run(transaction.objectStore(storeName));
+    });
+  }
+
+  /** Rows of this page, and of pages that are gone. Without Web Locks nobody knows which are: all rows. */
+  async function left(): Promise<Row[]> {
+    const database = await open();
+    const rows = await new Promise<Row[]>((resolve, reject) => {
+      const request = database.transaction(storeName, 'readonly').objectStore(storeName).getAll();
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error ?? new Error('IndexedDB cannot be read'));
+    });
+    const { held = [] } = (await page.navigator?.locks?.query()) ?? {};
+    const others = new Set(held.map((lock) => lock.name).filter((one) => one !== owner));
+    return rows.filter((row) => !others.has(row.owner ?? '')).sort((a, b) => a.order - b.order);
+  }
+
+  return {
+    load: async () => (await left()).map(({ item }) => item),
+    async put(item) {
+      const { key } = item.body;
+      const order = Date.now() * 1000 + (made++ % 1000);
+      await isKnown;
+      await change((rows) => void rows.put({ key, order, item, owner }));
+    },
+    async sending(key, at) {
+      let sentAt: number | undefined;
+      await change((rows) => {
+        const former = rows.get(key);
+        former.onsuccess = () => {
+          if (former.result === undefined) return;
+          const { item } = former.result;
+          sentAt = item.sentAt ?? at;
+          rows.put({ ...former.result, item: { ...item, sentAt } });
+        };
+      });
+      return sentAt;
+    },
+    remove: (key) => change((rows) => void rows.delete(key)),
+    watch(onLeft) {
+      const locks = page.navigator?.locks;
+      if (locks === undefined) return () => {};
+      let present: AbortController | undefined;
+      let timer: ReturnType<typeof setInterval> | undefined;
+      const look = async () => {
+        if ((await left()).some((row) => row.owner !== owner)) onLeft();
+      };
+      const hold = (lock: string, held?: () => void) =>
+        new Promise<void>((resolve) => {
+          const { signal } = present!;
+          const until = () =>
+            new Promise<void>((release) => {
+              signal.addEventListener('abort', () => release());
+              held?.();
+              resolve();
+            });
+          locks.request(lock, { signal }, until).catch(() => resolve());
+        });
+      const come = () => {
+        if (present !== undefined) return;
+        present = new AbortController();
+        isKnown = hold(owner);
+        // One page at a time looks for what others have left.
+        void hold(name, () => {
+          const lookNow = () => void look().catch(() => {});
+          lookNow();
+          timer = setInterval(lookNow, lookEveryMs);
+        });
+      };
+      // A held lock keeps a page out of the back/forward cache.
+      const go = () => {
+        clearInterval(timer);
+        present?.abort();
+        present = undefined;
+      };
+      come();
+      page.addEventListener('pageshow', come);
+      page.addEventListener('pagehide', go);
+      return () => {
+        go();
+        page.removeEventListener('pageshow', come);
+        page.removeEventListener('pagehide', go);
+      };
+    },
+  };
+}

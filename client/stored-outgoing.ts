@@ -1,0 +1,139 @@
+import { ClientError } from './client-error.js';
+import {
+  Outgoing,
+  type OutgoingDependencies,
+  type OutgoingItem,
+  type OutgoingOptions,
+  type WaitingItem,
+} from './outgoing.js';
+import type { OutgoingStore } from './outgoing-store.js';
+
+/** Where an item of the queue is kept. @internal */
+interface Kept {
+  /** Another page has published it. */
+  readonly isLeft?: true;
+  /** A write is under way. */
+  isStoring: boolean;
+  /** It is in the store. */
+  isStored: boolean;
+}
+
+/** The outgoing queue in a store, which a later page, or another one that is open, goes on with. */
+export class StoredOutgoing extends Outgoing {
+  private readonly kept = new Map<WaitingItem, Kept>();
+  private loaded: Promise<void> | undefined;
+  private stopWatching: (() => void) | undefined;
+
+  constructor(
+    dependencies: OutgoingDependencies,
+    options: OutgoingOptions,
+    private readonly store: OutgoingStore,
+  ) {
+    super(dependencies, options);
+  }
+
+  /** First is sent what an earlier page has left. */
+  override connected(): void {
+    this.watch();
+    this.loaded ??= this.load(true);
+    void this.loaded.then(() => super.connected());
+  }
+
+  /** The store keeps what waits. */
+  override close(): void {
+    this.stopWatching?.();
+    super.close();
+    this.kept.clear();
+  }
+
+  protected override added(item: WaitingItem): void {
+    this.watch();
+    const kept: Kept = { isStoring: true, isStored: false };
+    this.kept.set(item, kept);
+    const { command, body } = item;
+    void this.store
+      .put({ command, body })
+      .then(() => (kept.isStored = true))
+      .catch((cause: unknown) => this.failed(cause))
+      .then(() => {
+        kept.isStoring = false;
+        this.pump();
+      });
+  }
+
+  protected override isReady(item: WaitingItem): boolean {
+    const kept = this.kept.get(item);
+    if (kept?.isStoring) return false;
+    if (!kept?.isStored || item.sentAt !== undefined) return true;
+    // Before it is sent, so that a later page knows that it may have been.
+    void this.mark(item, kept);
+    return false;
+  }
+
+  protected override end(item: WaitingItem): WaitingItem {
+    this.kept.delete(item);
+    this.store.remove(item.body.key).catch((cause: unknown) => this.failed(cause));
+    return super.end(item);
+  }
+
+  /** Other pages know then that this one is there, and leave its items to it. */
+  private watch(): void {
+    this.stopWatching ??= this.store.watch?.(() => {
+      if (!this.isClosed && this.loaded !== undefined) void this.load(false).then(() => this.pump());
+    });
+  }
+
+  /** @param first what was left goes before what this page has published */
+  private async load(first: boolean): Promise<void> {
+    let left: OutgoingItem[];
+    try {
+      left = await this.store.load();
+    } catch (cause) {
+      return this.failed(cause);
+    }
+    const own = first ? [...this.items] : [];
+    if (first) this.items.clear();
+    for (const item of left) {
+      const { key } = item.body;
+      if (this.isClosed || this.items.has(key) || own.some(([one]) => one === key)) continue;
+      const waiting = this.wait(
+        item,
+        () => {},
+        (error) => {
+          if (error.code === 'unknown')
+            this.dependencies.onUnknown({ command: item.command, body: item.body, sentAt: item.sentAt });
+          else if (error.code !== 'closed') this.dependencies.onError(error);
+        },
+      );
+      this.kept.set(waiting, { isLeft: true, isStoring: false, isStored: true });
+    }
+    for (const [key, item] of own) this.items.set(key, item);
+  }
+
+  /** Notes in the store that an item is sent now. Another page may have sent it already. */
+  private async mark(item: WaitingItem, kept: Kept): Promise<void> {
+    kept.isStoring = true;
+    const now = this.dependencies.clock.wallTime();
+    try {
+      item.sentAt = await this.store.sending(item.body.key, now);
+    } catch (cause) {
+      this.failed(cause);
+      item.sentAt = now;
+    }
+    kept.isStoring = false;
+    if (item.sentAt === undefined && this.items.has(item.body.key)) {
+      this.end(item);
+      if (!kept.isLeft)
+        item.reject(
+          new ClientError('unknown', 'another page has sent it, and has the answer', { field: 'key' }),
+        );
+    }
+    this.pump();
+  }
+
+  private failed(cause: unknown): void {
+    this.dependencies.onError(
+      new ClientError('store_failed', `the outgoing queue cannot be kept: ${String(cause)}`, { cause }),
+    );
+  }
+}
