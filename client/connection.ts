@@ -7,12 +7,7 @@ import type { Clock, Timer } from './clock.js';
 import { globals } from './globals.js';
 import { watchPage } from './page-watch.js';
 import { Timers } from './timers.js';
-import { tokenRequests } from './token-requests.js';
-
-/** Why the app is asked for a token. */
-export type TokenReason = 'connect' | 'expiring' | 'refused';
-
-export type TokenSource = string | ((reason: TokenReason) => string | Promise<string>);
+import { tokenRequests, type TokenReason, type TokenSource } from './token-requests.js';
 
 /** The life of a connection. */
 export interface ConnectionState {

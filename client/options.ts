@@ -1,4 +1,5 @@
-import type { ConnectionFactory, TokenSource } from './connection.js';
+import type { ConnectionFactory } from './connection.js';
+import type { TokenSource } from './token-requests.js';
 import type { OutgoingFactory } from './outgoing.js';
 import type { StateFactory } from './client-state.js';
 import type { Clock } from './clock.js';

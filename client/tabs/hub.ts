@@ -7,8 +7,8 @@ import type {
   ConnectionDependencies,
   ConnectionSettings,
   ConnectionState,
-  TokenReason,
 } from '../connection.js';
+import type { TokenReason } from '../token-requests.js';
 import { sentError, sentState, type HubMessage, type SharedSettings, type TabMessage } from './messages.js';
 import { SharedTopics, type SubscribeAnswer } from './shared-topics.js';
 

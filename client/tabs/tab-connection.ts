@@ -13,10 +13,9 @@ import {
   type ConnectionDependencies,
   type ConnectionSettings,
   type ConnectionState,
-  type TokenReason,
 } from '../connection.js';
 import { watchPage } from '../page-watch.js';
-import { tokenRequests } from '../token-requests.js';
+import { tokenRequests, type TokenReason } from '../token-requests.js';
 import { holdLock, type Channel, type TabsBrowser } from './browser.js';
 import { groupOf } from './group.js';
 import { HubCheck } from './hub-check.js';
