@@ -6,7 +6,9 @@ import { promisify } from 'node:util';
 import { printAcl } from '../../server/cli/redis.js';
 import { loadSettings } from '../../server/config/load.js';
 import { TestRedis } from '../support/redis.js';
+import { TestReplica } from '../support/replica.js';
 import { root } from '../support/root.js';
+import { until } from '../support/wait.js';
 
 const run = promisify(execFile);
 
@@ -83,6 +85,25 @@ describe('the user of Redis that rtc redis acl prints', function () {
       ])
         assert.notEqual(await dryRun(command), '+OK', command);
     } finally {
+      await redis.stop();
+    }
+  });
+
+  it('is named to an operator whose user may not subscribe to patterns: topics work, and broadcasts of the program would end here unseen', async () => {
+    const redis = await TestRedis.start();
+    let replica: TestReplica | undefined;
+    try {
+      await redis.command('ACL SETUSER narrow on >pw ~rtc:* &rtc:* +@all');
+      replica = await TestReplica.start({ REDIS_URL: `redis://narrow:pw@127.0.0.1:${redis.port}` });
+      const told = () =>
+        replica!.output.match(/may not subscribe to the patterns of Socket\.IO/g)?.length ?? 0;
+      await until(() => told() > 0, 'the warning');
+      assert.match(replica.output, /rtc redis acl/);
+      const { status } = (await (await fetch(`${replica.url}/health`)).json()) as { status: string };
+      assert.equal(status, 'ok');
+      assert.equal(told(), 1);
+    } finally {
+      await replica?.end('SIGKILL');
       await redis.stop();
     }
   });

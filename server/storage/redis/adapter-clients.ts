@@ -29,6 +29,7 @@ export class AdapterClients implements SocketIoClients {
   private readonly subscriptions = new Map<string, Subscription>();
   private started = false;
   private closed = false;
+  private isRefusalLogged = false;
 
   constructor(
     private readonly dependencies: { readonly log: Log; readonly connector?: RedisConnector },
@@ -91,8 +92,23 @@ export class AdapterClients implements SocketIoClients {
     subscription.on = client;
     subscription.subscribe(client).catch((error: unknown) => {
       this.failed('subscribe', error);
+      this.noteRefusal(error);
       if (subscription.on === client) delete subscription.on;
     });
+  }
+
+  /** Everything else works without it, so that nothing else would tell. */
+  private noteRefusal(error: unknown): void {
+    if (this.isRefusalLogged || !(error instanceof Error) || !error.message.startsWith('NOPERM')) return;
+    this.isRefusalLogged = true;
+    this.dependencies.log.warn(
+      'The user of Redis may not subscribe to the patterns of Socket.IO: what the program sends by io reaches the clients of this replica only',
+      {
+        error: error.message,
+        remedy:
+          'give the user the rights that rtc redis acl prints: Redis allows a pattern only by its exact name',
+      },
+    );
   }
 
   private newPublisher(): object {
