@@ -43,6 +43,11 @@ export class LiveSession {
   answersSinceLost: number | undefined;
   /** The session is not claimed yet, because the store does not answer: it must not be written. */
   isPending = false;
+  /**
+   * Its client has changed its topics while the session was pending. It goes on under an id of its own, which may be
+   * written: under the former one, a connection that comes after this one would get what was there before.
+   */
+  isForked = false;
   /** When its client last confirmed something by a heartbeat, in milliseconds since 1970. */
   confirmedAt: number | undefined;
   private readonly proved = new PositionList();
@@ -152,6 +157,7 @@ export class LiveSession {
   resumed(lease: HeldLease, topics: ReadonlyMap<string, ProvedPosition | undefined>): void {
     this.lease = lease;
     this.isPending = false;
+    this.isForked = false;
     this.isStored = true;
     this.topicsChanged();
     for (const [topic, since] of topics)

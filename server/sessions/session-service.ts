@@ -157,8 +157,13 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return false;
     live.createdAt = session.createdAt;
-    this.rename(live, session.id);
-    live.resumed(session.lease, topics);
+    if (live.isForked) {
+      live.resumed(live.lease, topics);
+      if (session.resumed === true) void this.replaced(live, session);
+    } else {
+      this.rename(live, session.id);
+      live.resumed(session.lease, topics);
+    }
     this.writes.changed(live);
     return true;
   }
@@ -190,7 +195,9 @@ export class SessionService {
    */
   prepare(connection: Connection, topic: string, since: Position | undefined): Promise<void> | undefined {
     const live = this.live.get(connection.id);
-    return live?.prepare(topic, since) === true ? this.writes.soon(live) : undefined;
+    if (live?.prepare(topic, since) !== true) return undefined;
+    this.fork(live);
+    return this.writes.soon(live);
   }
 
   /** The connection has not been subscribed to a topic that was prepared. */
@@ -223,6 +230,7 @@ export class SessionService {
     const live = this.live.get(connection.id);
     if (live === undefined) return false;
     const wasAwaited = live.drop(topic);
+    this.fork(live);
     this.writes.changed(live);
     return wasAwaited;
   }
@@ -298,6 +306,23 @@ export class SessionService {
         this.dependencies.log.debug('Session not read yet', { error });
         await sleep(retryMs, undefined, { ref: false });
       }
+    }
+  }
+
+  /** The client has changed the topics of a session that is not known yet: see `LiveSession.isForked`. */
+  private fork(live: LiveSession): void {
+    if (!live.isPending || live.isForked) return;
+    live.isForked = true;
+    this.rename(live, randomUUID());
+  }
+
+  /** A session has gone over into the one of a connection with an id of its own. */
+  private async replaced(live: LiveSession, { id, lease }: OpenedSession): Promise<void> {
+    try {
+      await this.writes.soon(live);
+      await this.dependencies.store.forget(id, lease);
+    } catch (error) {
+      this.dependencies.log.debug('Former session not removed', { error });
     }
   }
 

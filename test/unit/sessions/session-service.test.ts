@@ -183,6 +183,41 @@ describe('[SESSION] the session service', () => {
     assert.deepEqual((await store.get('s'))?.inbox, at(7));
   });
 
+  it('has an id of its own once its client changes topics before its session is known, and gets the others then', async () => {
+    await store.save({ ...storedSession, topics: { a: at(1), b: at(1) } }, opened.lease);
+    const events: unknown[] = [];
+    const other = {
+      ...connection,
+      emit: (_: string, { details }: { details: unknown }) => events.push(details),
+    };
+    let isAnswered = () => {};
+    const claimed = new Promise<OpenedSession | undefined>(
+      (resolve) =>
+        (isAnswered = () => resolve({ ...opened, topics: new Map([['a', at(1)], ['b', at(1)]]) })), // prettier-ignore
+    );
+    const live = other as unknown as Connection;
+    sessions.connected(live, { ...opened, resumed: false, later: claimed }, new Map());
+    sessions.drop(live, 'a');
+    await sessions.stored(live);
+    const { sessionId } = live;
+    assert.deepEqual(events, [{ session_id: sessionId, previous: 's' }]);
+    await sessions.prepare(live, 'c', undefined);
+    sessions.subscribed(live, 'c', undefined, at(3));
+    await sessions.stored(live);
+    assert.deepEqual(
+      (await store.get(sessionId))?.topics,
+      { c: at(3) },
+      'that is what a client would resume',
+    );
+    assert.deepEqual(Object.keys((await stored()) ?? {}), ['a', 'b'], 'nobody may write the other one yet');
+    isAnswered();
+    const known = (await claimed)!;
+    assert.equal(sessions.resumed(live, known, known.topics), true);
+    await until(async () => (await stored()) === undefined, 'the former id cannot be resumed any more');
+    assert.deepEqual((await store.get(sessionId))?.topics, { b: at(1), c: at(3) });
+    assert.equal(events.length, 1);
+  });
+
   it('writes a session once if the replica stops', async () => {
     sessions.connected(connection, opened, new Map([['a', at(1)]]));
     await sessions.saveAll();
