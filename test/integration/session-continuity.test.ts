@@ -24,6 +24,7 @@ class Client {
   readonly gaps: { topic: string; reason: string; previous: Position }[] = [];
   readonly acks: (() => void)[] = [];
 
+  private renamed: string | undefined;
   socket!: Awaited<ReturnType<typeof connectClient>>;
 
   private constructor() {}
@@ -32,6 +33,11 @@ class Client {
     const client = new Client();
     client.socket = await connectClient(url, user, { auth, listen: (socket) => client.listen(socket) });
     return client;
+  }
+
+  /** The id of its session, as it was told last. */
+  get sessionId(): string {
+    return this.renamed ?? this.status.session_id;
   }
 
   /** The details of its first `status`. */
@@ -61,6 +67,9 @@ class Client {
     socket.on('direct', (message: Message, ack: () => void) => {
       this.directs.push(message);
       this.acks.push(ack);
+    });
+    socket.on('status', ({ status, details }: { status: string; details: Status }) => {
+      if (status === 'session') this.renamed = details.session_id;
     });
     socket.on('gap', (gap: Client['gaps'][number]) => this.gaps.push(gap));
   }
@@ -252,6 +261,28 @@ describe('[SESSION] sessions through faults', () => {
     await isReleased(session);
     const third = await connect(a, 'ann', session);
     assert.deepEqual([third.topics, third.status.recovered], [['given.up', 'kept'], true]);
+  });
+
+  it('are not resumed as they were before a client changed them that could not have its session yet', async () => {
+    const first = await connect(a, 'fay');
+    const { session_id: session } = first.status;
+    await first.ask('subscribe', { topics: ['given.up', 'kept'] });
+    await hasTopics(session, 'given.up', 'kept');
+    first.cut();
+    await isReleased(session);
+    await redis.signal('SIGSTOP');
+    let second: Client;
+    try {
+      second = await connect(b, 'fay', session);
+      assert.equal((await second.ask('unsubscribe', { topics: ['given.up'] })).ok, true);
+      second.cut();
+      await until(() => !second.socket.connected, 'it has left');
+    } finally {
+      await redis.signal('SIGCONT');
+    }
+    assert.notEqual(second.sessionId, session, 'it has been told of an id of its own');
+    const third = await connect(a, 'fay', second.sessionId);
+    assert.ok(!third.topics.includes('given.up'), 'its own change stays');
   });
 
   it('of version 0.1 are resumed, and go on under the key prefix', async () => {
