@@ -3,6 +3,7 @@ import { createSecretKey } from 'node:crypto';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-store.js';
 import { RefreshService } from '../../../server/auth/refresh-service.js';
+import type { Identity } from '../../../server/protocol/identity.js';
 import { Revocations } from '../../../server/auth/revocations.js';
 import { TokenIssuer, type TokenPair } from '../../../server/auth/token-issuer.js';
 import { TokenVerifier } from '../../../server/auth/token-verifier.js';
@@ -88,6 +89,17 @@ describe('[AUTH] refresh tokens', () => {
     assert.equal((await refreshes.refresh(again.refreshToken)).familyId, first.familyId);
     now += 10_001;
     await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
+  });
+
+  it('of a clock that is ahead by up to the leeway are reached by a second revocation after that time', async () => {
+    const issued = Array.from({ length: 11 }, (_, aheadSecs) => ({
+      ...{ userId: 'ann', roles: [], issuedAt: Math.floor(now / 1000) + aheadSecs },
+    })) as unknown as Identity[];
+    await revocations.revokeUser('ann');
+    assert.equal(issued.filter(revocations.isRevoked).length, 1);
+    now += 10_000;
+    await revocations.revokeUser('ann');
+    assert.equal(issued.filter(revocations.isRevoked).length, issued.length);
   });
 
   it('of a user whose tokens were revoked are refused; those of a login in the next second are accepted', async () => {
