@@ -67,7 +67,7 @@ export class LiveSession {
   private noted: Map<string, Position> | undefined;
 
   constructor(
-    readonly connection: Connection,
+    public connection: Connection,
     /** The session that is written, and the lease under which that is allowed. */
     public id: string,
     public lease: HeldLease,
@@ -185,6 +185,7 @@ export class LiveSession {
    */
   left(handed: ReadonlyMap<string, Position>, inbox?: Position): void {
     this.isLeft = true;
+    this.connection = traceOf(this.connection);
     this.handedAtEnd = handed;
     this.inboxAtEnd = inbox;
     for (const topic of this.prepared?.keys() ?? []) this.unprepare(topic);
@@ -225,6 +226,15 @@ export class LiveSession {
     }
     this.noted = this.proved.isSame(handed) ? undefined : handed;
   }
+}
+
+/** What is kept of a connection that has left: while the store is away, the sessions of many may have to be written. */
+function traceOf({ id, wire, sessionId, identity, address, connectedAt }: Connection): Connection {
+  const nothing = () => {};
+  return {
+    ...{ id, wire, sessionId, identity, address, connectedAt },
+    ...{ isClosed: true, emit: nothing, disconnect: nothing },
+  };
 }
 
 /**

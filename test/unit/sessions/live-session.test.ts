@@ -45,6 +45,14 @@ describe('[SESSION] a live session', () => {
     assert.deepEqual([stored(session), session.changed], [{ a: at(3) }, true]);
   });
 
+  it('does not keep its connection in memory when that has left', () => {
+    const session = sessionOf({ a: at(3) });
+    const { connection } = session;
+    session.left(new Map());
+    assert.notEqual(session.connection, connection);
+    assert.deepEqual([session.connection.id, session.connection.isClosed], ['c', true]);
+  });
+
   it('is written before a topic is restored that its stored state does not have', () => {
     const fresh = sessionOf({ given: at(3), token: undefined });
     assert.deepEqual([fresh.prepare('given', at(3)), fresh.prepare('token', undefined)], [false, false]);
