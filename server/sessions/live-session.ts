@@ -44,8 +44,9 @@ export class LiveSession {
   /** The session is not claimed yet, because the store does not answer: it must not be written. */
   isPending = false;
   /**
-   * Its client has changed its topics while the session was pending. It goes on under an id of its own, which may be
-   * written: under the former one, a connection that comes after this one would get what was there before.
+   * Its client has changed its topics while the session was pending. It goes on under an id of its own: under the former
+   * one, a connection that comes after this one would get what was there before. Under this one it gets nothing until the
+   * topics of the session are known, and knows it.
    */
   isForked = false;
   /** When its client last confirmed something by a heartbeat, in milliseconds since 1970. */

@@ -169,7 +169,7 @@ export class SessionWrites {
   }
 
   private mayWrite(live: LiveSession): boolean {
-    return (!live.isPending || live.isForked) && live.answersSinceLost === undefined;
+    return !live.isPending && live.answersSinceLost === undefined;
   }
 
   /**
