@@ -19,6 +19,7 @@
  * | the holder is asked and cannot write | it gives its state to the new connection |
  * | time | the holder writes at least three times within the time to live, so a session lasts as long as its connection and that time |
  * | the store cannot be read while a client attaches | the client is connected without the topics; they follow when the session can be claimed |
+ * | its client subscribes or unsubscribes before that | the connection goes on under an id of its own. It is written when the topics have followed; then the former state is removed |
  * | the store has lost the session | its holder writes it again |
  * | an operator deletes it | the same |
  *
