@@ -185,9 +185,10 @@ export function actorChecks(seen: Observations): Check[] {
 }
 
 /** Whether messages of one replica do not reach another because they do not share one Redis. */
-export function isSplitCluster({ replicas, probe }: Observations): boolean {
+export function isSplitCluster({ replicas, probe, health }: Observations): boolean {
   const isLost = probe?.failures.some(({ step }) => step === 'receive') ?? false;
-  return isLost && replicas.some(({ differences }) => differences.includes('redis.url'));
+  const isAlone = health?.redis.state === 'none' && replicas.length > 1;
+  return isLost && (isAlone || replicas.some(({ differences }) => differences.includes('redis.url')));
 }
 
 /** Replicas among each other. */
@@ -217,8 +218,10 @@ export function replicaChecks(seen: Observations): Check[] {
     checks.push(
       failure(
         'RTC-REPLICA-02',
-        'replicas have different Redis (redis.url): messages do not pass from one to the other',
-        'rtc config explain redis.url   # on each: it has to be the same',
+        health.redis.state === 'none'
+          ? 'there are several replicas, but this one is in memory, without Redis: messages do not pass from one to the other'
+          : 'replicas have different Redis (redis.url): messages do not pass from one to the other',
+        'REDIS_URL=redis://HOST:6379   # the same for all replicas; rtc config explain redis.url shows that of each',
       ),
     );
   else if (settings.length > 0)
