@@ -74,6 +74,13 @@ export function readText(text: string): string {
   return text;
 }
 
+/** Reads the name of a user of Redis, which has no spaces. */
+export function readUserName(text: string): string {
+  if (!/^[\x21-\x7e]{1,100}$/.test(text))
+    throw new InvalidArgumentError('It has 1 to 100 letters of ASCII, no spaces.');
+  return text;
+}
+
 /** Reads a version of Redis: `7.0`, `7.2.4`. */
 export function readVersion(text: string): string {
   if (!/^\d{1,3}\.\d{1,3}(\.\d{1,3})?$/.test(text))
