@@ -107,6 +107,8 @@ describe('[CLI] rtc load-test', function () {
       'bad',
       '--connections',
       '2',
+      '--rate',
+      '10',
       '--duration',
       '200ms',
       '--json',
