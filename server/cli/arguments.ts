@@ -8,6 +8,8 @@ const timerMax = '24d';
 interface TimeRange {
   readonly least?: string;
   readonly most?: string;
+  /** A number alone is seconds. Elsewhere it is refused: somebody means milliseconds. */
+  readonly isInSeconds?: boolean;
 }
 
 interface NumberRange {
@@ -19,10 +21,10 @@ interface NumberRange {
 export function timeOption(
   flags: string,
   text: string,
-  { least = '1ms', most = timerMax }: TimeRange = {},
+  { least = '1ms', most = timerMax, isInSeconds = false }: TimeRange = {},
 ): Option {
   return new Option(flags, `${text} (${least} to ${most})`).argParser((given) => {
-    const value = millisecondsOf(given);
+    const value = millisecondsOf(isInSeconds && /^\d+$/.test(given) ? `${given}s` : given);
     if (value === undefined || value < millisecondsOf(least)! || value > millisecondsOf(most)!)
       throw new InvalidArgumentError(
         `It is a whole number with ms, s, m, h or d, such as 10s, from ${least} to ${most}.`,
@@ -71,6 +73,13 @@ export function readTokenTime(text: string): string {
 /** Reads a text that is not empty. */
 export function readText(text: string): string {
   if (text === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}
+
+/** Reads the name of a user of Redis, which has no spaces. */
+export function readUserName(text: string): string {
+  if (!/^[\x21-\x7e]{1,100}$/.test(text))
+    throw new InvalidArgumentError('It has 1 to 100 letters of ASCII, no spaces.');
   return text;
 }
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import WebSocket from 'ws';
 import { anyCount, payloadOf, readText, timeOption, wholeOption } from './arguments.js';
+import { exitCodes } from './exit-codes.js';
 import { connectionProblemOf } from './target/connection-problem.js';
 import { jsonLine, printable, wordsOf } from './text-table.js';
 
@@ -53,7 +54,7 @@ export function connectCommand(): Command {
       [
         '',
         'Exit code 0: everything requested has arrived; 1: the service refused a request or closed the connection, or --for',
-        'ended before --count messages came. With --publish alone it ends when that is acknowledged, otherwise at Ctrl-C.',
+        'ended before --count messages came; 2: an argument is wrong. With --publish alone it ends when that is acknowledged, otherwise at Ctrl-C.',
         'Direct messages are shown and not acknowledged: they stay in the inbox of their user.',
       ].join('\n'),
     )
@@ -65,16 +66,16 @@ export function connectCommand(): Command {
 }
 
 /** Runs until everything requested has arrived. Resolves to the exit code. */
-export function connect(url: string, options: ConnectOptions, output: ConnectOutput): Promise<0 | 1> {
+export function connect(url: string, options: ConnectOptions, output: ConnectOutput): Promise<0 | 1 | 2> {
   const { publish } = options;
   if (publish !== undefined && publish.length !== 2) {
     output.stderr('--publish takes a topic and a payload: --publish news \'{"hi":1}\'');
-    return Promise.resolve(1);
+    return Promise.resolve(exitCodes.usage);
   }
   const address = addressOf(url, options);
   if (address === undefined) {
     output.stderr(`${printable(url)} is not an address: http://localhost:8081`);
-    return Promise.resolve(1);
+    return Promise.resolve(exitCodes.usage);
   }
   return new Promise((resolve) => {
     const webSocket = new WebSocket(address);
@@ -205,7 +206,7 @@ function frameOf(text: string): Frame | undefined {
 }
 
 function addressOf(url: string, { token, session }: ConnectOptions): string | undefined {
-  const written = url.replace(/^http/, 'ws');
+  const written = /^[a-z]+:\/\//i.test(url) ? url.replace(/^http/i, 'ws') : `ws://${url}`;
   const address = URL.canParse(written) ? new URL(written) : undefined;
   if (address === undefined || !['ws:', 'wss:'].includes(address.protocol)) return undefined;
   if (address.pathname === '/') address.pathname = '/ws';

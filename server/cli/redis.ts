@@ -31,6 +31,6 @@ export function printAcl({ redis }: Settings, { user, namespace, redisVersion }:
   );
   if (given === undefined || user !== undefined)
     process.stderr.write(
-      `then: REDIS_URL=redis${cluster === undefined ? '' : '+cluster'}://${username}:${given === undefined ? password : '…'}@host:6379\n`,
+      `then: REDIS_URL=redis${cluster === undefined ? '' : '+cluster'}://${encodeURIComponent(username)}:${given === undefined ? password : '…'}@host:6379\n`,
     );
 }

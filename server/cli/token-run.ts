@@ -19,7 +19,10 @@ export interface CreateOptions {
 export function createToken(options: CreateOptions, config: string | undefined, terminal: Terminal): void {
   const { auth } = loadSettings(process.env, config);
   if (auth.jwtSecret === undefined)
-    throw usageError('auth.jwt_secret: set JWT_SECRET to the secret of the service');
+    throw usageError(
+      'auth.jwt_secret: set JWT_SECRET to the secret of the service',
+      'a service without JWT_SECRET has made one for itself, and has printed a token at its start: use that',
+    );
   const claims = { sub: options.user, roles: options.role, ...(options.topic && { topics: options.topic }) };
   let token: string;
   try {

@@ -50,6 +50,30 @@ describe('[CLI] rtc, with arguments that make no sense together', function () {
     }
   });
 
+  it('refuses what is no argument of rtc connect and rtc redis acl, and a publish without a payload', async () => {
+    for (const args of [
+      ['connect', 'ftp://a'],
+      ['connect', '127.0.0.1:1', '--publish', 'news'],
+      ['redis', 'acl', '--user', 'a b'],
+      ['redis', 'acl', '--user', ''],
+      ['redis', 'acl', '--redis-version', 'seven'],
+      ['publish', 'news', '--url', '127.0.0.1:1'],
+      ['direct', 'ann', '-', '--url', '127.0.0.1:1'],
+    ]) {
+      const { code, stderr } = await rtc(args);
+      assert.equal(code, 2, `${args.join(' ')}: ${stderr}`);
+    }
+    // An address without http:// is one, as it is for the other commands.
+    const away = await rtc(['connect', '127.0.0.1:1', '--token', 'x']);
+    assert.deepEqual(
+      [away.code, /no connection: connect ECONNREFUSED/.test(away.stderr)],
+      [1, true],
+      away.stderr,
+    );
+    const acl = await rtc(['redis', 'acl', '--user', 'a%b']);
+    assert.match(acl.stderr, /redis:\/\/a%25b:/);
+  });
+
   it('refuses a token that cannot be sent, and does not repeat it', async () => {
     for (const [token, text] of [
       ['', /--token.*It is empty/],

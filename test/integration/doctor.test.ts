@@ -26,7 +26,10 @@ describe('[CLI] rtc doctor, on two healthy replicas', function () {
   });
 
   it('says that all is well, in words, as JSON, for Nagios and for Prometheus, with exit code 0', async () => {
+    const startedAt = Date.now();
     const words = await rtc(args);
+    const tookMs = Date.now() - startedAt;
+    assert.ok(tookMs < 10_000, `it took ${tookMs} ms`);
     assert.deepEqual(
       [words.code, words.stdout.trim().split('\n').at(-1)],
       [0, 'all well'],

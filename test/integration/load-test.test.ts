@@ -82,6 +82,19 @@ describe('[CLI] rtc load-test', function () {
       }
     });
 
+  it('takes a duration and a ramp in seconds without a unit, and prints progress, then the figures', async () => {
+    const options = ['--connections', '20', '--rate', '2', '--duration', '2', '--ramp', '0'];
+    const { code, stdout, stderr } = await rtc(['load-test', '--url', replica.url, ...options]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^20 connected, \d+ sent\/s/m);
+    const names = [...stdout.matchAll(/^([a-z ]+?) {2,}/gm)].map(([, name]) => name);
+    assert.deepEqual(names, [
+      ...['connections', 'sent', 'received', 'errors', 'latency', 'loss', 'twice', 'out of order'],
+    ]);
+    assert.match(stdout, /^sent +80 /m);
+    assert.match(stdout, /^latency +average [\d.]+ ms, .*p99 [\d.]+/m);
+  });
+
   it('fails if a threshold is crossed, or clients cannot connect', async () => {
     const late = await load(replica.url, '--max-p99', '0ms');
     assert.equal(late.result.code, 1);
@@ -94,6 +107,8 @@ describe('[CLI] rtc load-test', function () {
       'bad',
       '--connections',
       '2',
+      '--rate',
+      '10',
       '--duration',
       '200ms',
       '--json',

@@ -105,6 +105,9 @@ export interface DoctorFault {
   readonly hides?: readonly string[];
 }
 
+/** With which nginx passes upgrades on. */
+export const upgradeLines = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";';
+
 const now = () => Math.floor(Date.now() / 1000);
 
 /** The twelve. */
@@ -190,10 +193,7 @@ export const doctorFaults: readonly DoctorFault[] = [
     remedy: /proxy_read_timeout/,
     exit: 2,
     begin: async (rig) => {
-      await startNginx(
-        rig,
-        'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; proxy_read_timeout 2s;',
-      );
+      await startNginx(rig, `${upgradeLines} proxy_read_timeout 2s;`);
       rig.arguments.push('--idle', '6s');
     },
     // Answers that take longer than its time-out are those of the proxy.
@@ -256,8 +256,8 @@ export const doctorFaults: readonly DoctorFault[] = [
   },
 ];
 
-/** A proxy before the replica. `lines` go into its location. */
-async function startNginx(rig: DoctorRig, lines: string): Promise<void> {
+/** A proxy before the replica. `lines` go into its location; `others` are locations beside it. */
+export async function startNginx(rig: DoctorRig, lines: string, others = ''): Promise<void> {
   const directory = mkdtempSync(join(scratch, 'nginx-'));
   const port = await freePort();
   const file = join(directory, 'nginx.conf');
@@ -268,7 +268,7 @@ async function startNginx(rig: DoctorRig, lines: string): Promise<void> {
   writeFileSync(
     file,
     `pid ${directory}/pid; error_log stderr; events {}
-     http { access_log off; ${temporary.join(' ')} server { listen 127.0.0.1:${port}; ${location} } }`,
+     http { access_log off; ${temporary.join(' ')} server { listen 127.0.0.1:${port}; ${location} ${others} } }`,
   );
   const child = spawn('nginx', ['-p', directory, '-c', file, '-g', 'daemon off;'], {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -24,9 +24,16 @@ export function loadTestCommand(): Command {
         1,
       ),
     )
-    .addOption(timeOption('--duration <time>', 'how long they publish').default(10_000, '10s'))
     .addOption(
-      timeOption('--ramp <time>', 'time in which the clients connect; else 300 in a second', { least: '0s' }),
+      timeOption('--duration <time>', 'how long they publish; a number alone is seconds', {
+        isInSeconds: true,
+      }).default(10_000, '10s'),
+    )
+    .addOption(
+      timeOption('--ramp <time>', 'time in which the clients connect; else 300 in a second', {
+        least: '0s',
+        isInSeconds: true,
+      }),
     )
     .addOption(
       wholeOption('--topics <n>', 'topics; else as many as --subscribers-per-topic needs', {

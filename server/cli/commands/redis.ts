@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readText, readVersion } from '../arguments.js';
+import { readUserName, readVersion } from '../arguments.js';
 import { configOf, runCommand } from '../run-command.js';
 import type { AclOptions } from '../redis.js';
 
@@ -11,7 +11,7 @@ export function redisCommand(): Command {
     .description(
       'print the line that makes a user of Redis with the rights that the service needs, and no others',
     )
-    .option('-u, --user <name>', 'name of the user; else that of REDIS_URL, else rtc', readText)
+    .option('-u, --user <name>', 'name of the user; else that of REDIS_URL, else rtc', readUserName)
     .option('-n, --namespace <name...>', 'namespaces of Socket.IO that a program uses', ['/'])
     .option(
       '--redis-version <version>',

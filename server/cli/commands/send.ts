@@ -109,6 +109,9 @@ async function send<Answer extends { readonly id: string; readonly sequence: num
     terminal.note('the payload is read from the terminal; Ctrl-D ends it');
   const written =
     given === undefined || given === '-' ? (await textOf(process.stdin)).replace(/\n$/, '') : given;
+  // A pipe that broke, or a job without standard input, means no empty message.
+  if (written === '' && given !== '')
+    throw usageError('standard input has no payload', "give it, or '' for an empty text");
   const payload = text ? written : payloadOf(written);
   const client = new ServiceClient(target, { timeoutMs: timeoutMs + (confirmTimeout ?? 0) });
   try {

@@ -1,7 +1,9 @@
-import { addressChecks, clockChecks, tokenChecks } from './checks/access-checks.js';
+import { clockChecks, tokenChecks } from './checks/access-checks.js';
+import { addressChecks } from './checks/address-checks.js';
 import { messageChecks, proxyChecks } from './checks/path-checks.js';
 import { redisChecks } from './checks/redis-checks.js';
-import { actorChecks, capacityChecks, replicaChecks, switchChecks } from './checks/state-checks.js';
+import { replicaChecks } from './checks/replica-checks.js';
+import { actorChecks, capacityChecks, switchChecks } from './checks/state-checks.js';
 import { groups, type Check, type DoctorCode } from './codes.js';
 import type { Observations } from './observations.js';
 

@@ -220,8 +220,12 @@ export class RedisAppends {
     else if (answer === 'absent')
       append.resolve(append.entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
     else if (answer === 'full') append.reject(logIsFull());
-    else if (answer.startsWith('error ')) append.reject(refusal(new Error(answer.slice(6)), append.topic));
-    else append.resolve(this.receipts(append, answer, durability));
+    else if (answer.startsWith('error ')) {
+      const text = answer.slice(6);
+      // The answer of the script is none of Redis: the link does not see that it is a refusal.
+      link.writes.onError(text);
+      append.reject(refusal(new Error(text), append.topic));
+    } else append.resolve(this.receipts(append, answer, durability));
   }
 
   private receipts({ topic, entries }: Append, answer: string, durability: Durability): AppendReceipt[] {

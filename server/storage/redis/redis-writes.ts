@@ -37,6 +37,8 @@ const refusals: Readonly<Record<string, Omit<WriteRefusal, 'by'>>> = {
 };
 /** In older versions of Redis the code appears inside the error of a script. */
 const codes = /\b(OOM|MISCONF|READONLY|NOREPLICAS|NOPERM)\b/;
+/** Redis before 7.2 has no code for what its user may not do inside a script: neither commands nor keys nor channels. */
+const inScript = /user executing the script can't (?:run|access)/i;
 /** Near its limit of memory, Redis refuses some writes and accepts others. */
 const steadyMs = 2000;
 
@@ -70,7 +72,7 @@ export class RedisWrites {
 
   /** Called with the text of every error reply. */
   onError(text: string): void {
-    const code = codes.exec(text)?.[1];
+    const code = inScript.test(text) ? 'NOPERM' : codes.exec(text)?.[1];
     if (code === undefined) return;
     this.count++;
     this.refusedBy = code;

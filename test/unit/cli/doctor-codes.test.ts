@@ -8,6 +8,9 @@ const page = readFileSync(join(root, 'docs', 'troubleshooting.md'), 'utf8');
 const sources = [
   'token-findings.ts',
   'doctor/checks/access-checks.ts',
+  'doctor/checks/address-checks.ts',
+  'doctor/checks/blocked-paths.ts',
+  'doctor/checks/replica-checks.ts',
   'doctor/checks/redis-checks.ts',
   'doctor/checks/state-checks.ts',
   'doctor/checks/path-checks.ts',

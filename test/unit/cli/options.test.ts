@@ -100,6 +100,16 @@ describe('[CLI] options with numbers and times', () => {
   });
 });
 
+describe('[CLI] a number without a unit', () => {
+  it('is a time in seconds for a load test, and refused elsewhere', () => {
+    for (const { path, name, option } of numeric) {
+      if (!option.flags.includes('<time>') || negative.has(name)) continue;
+      const isTaken = ['--duration', '--ramp'].includes(name);
+      assert.equal(refusalOf(path, name, '10') === undefined, isTaken, `${path} ${name}`);
+    }
+  });
+});
+
 describe('[CLI] options with texts that name something', () => {
   it('are not empty', () => {
     for (const { path, command } of commands)

@@ -21,6 +21,8 @@ describe('[HEALTH] writes that Redis refuses', () => {
     ["READONLY You can't write against a read only replica. script: 1, on @user_script:2.", 'READONLY'],
     ['NOREPLICAS Not enough good replicas to write.', 'NOREPLICAS'],
     ['NOPERM this user has no permissions to run the command', 'NOPERM'],
+    ["ERR The user executing the script can't run this command or subcommand script: 1", 'NOPERM'],
+    ["ERR The user executing the script can't access at least one of the keys mentioned", 'NOPERM'],
   ] as const) {
     it(`are recognised by their error, with a remedy: ${text.slice(0, 40)}`, () => {
       writes.onError(text);

@@ -1,7 +1,8 @@
 import { isForeign } from '../foreign-answer.js';
 import { failure, warning, well, type Check, type DoctorCode } from '../codes.js';
-import { isSplitCluster } from './state-checks.js';
-import type { Observations, ProbeFailure, Refusal } from '../observations.js';
+import { blockedPaths } from './blocked-paths.js';
+import { isSplitCluster } from './replica-checks.js';
+import type { Observations, ProbeFailure } from '../observations.js';
 
 /** A payload limit below this is a mistake more often than not. */
 const smallBytes = 1024;
@@ -50,43 +51,6 @@ export function proxyChecks(seen: Observations): Check[] {
     else checks.push(well('proxy', `an idle connection stayed open for ${askedMs / 1000} s`));
   }
   return checks;
-}
-
-/** Paths of the service that something else answers. Operators may have a reason to keep out all but clients. */
-function blockedPaths({ url, upgrade, polling, token, operator }: Observations, isRemoved: boolean): Check[] {
-  const answers: readonly (readonly [string, Refusal | null | undefined])[] = [
-    ['/ws', isRemoved ? null : upgrade],
-    ['/socket.io', polling?.refusal],
-    ['/api', token.refusal],
-    ['/admin', operator.refusal],
-  ];
-  const blocked = answers.flatMap(([path, refusal]) =>
-    refusal && isForeign(refusal) ? [{ path, ...refusal }] : [],
-  );
-  if (blocked.length === 0) return [];
-  const isForClients = ({ path }: { readonly path: string }) => path === '/ws' || path === '/socket.io';
-  const text = blocked.map(({ path, status }) => `${path} with ${status}`).join(', ');
-  if (!blocked.some(isForClients))
-    return [
-      warning(
-        'RTC-PROXY-05',
-        `something before the service answers ${text}; what is behind that was not looked at`,
-        `rtc doctor --url http://REPLICA:8081   # from inside, if ${url} is to keep that closed`,
-      ),
-    ];
-  const { path, status } = blocked.find(isForClients)!;
-  // A proxy that passes the path on, to nobody or not so often.
-  const isPassing = status === 429 || status >= 500;
-  const names = blocked.map((one) => one.path.slice(1).replace('.', '\\.')).join('|');
-  return [
-    failure(
-      'RTC-PROXY-05',
-      `something before the service answers ${text}`,
-      isPassing
-        ? `curl -i ${url}${path}   # and the log of the proxy: where it passes this path to, and its limits`
-        : `location ~ ^/(${names})(/|$) { proxy_pass http://REPLICA:8081; }   # nginx, with the headers of docs/deployment.md`,
-    ),
-  ];
 }
 
 /** A client that cannot connect, for a reason that no other finding tells. */

@@ -82,6 +82,9 @@ export async function gather(subject: Subject): Promise<Observations> {
   const isSlow = (reach.answer_ms ?? 0) > slowMs;
   const polling = isOpen && !isSlow ? await lookAtPolling(url, good, timeoutMs) : null;
   const probe = isOpen ? await probeReplicas(urls, { token: good, timeoutMs }) : null;
+  // A replica without traffic learns by the first publish that Redis refuses it.
+  const isRefused = probe?.failures.some(({ code }) => code === 'unavailable') ?? false;
+  const after = isRefused ? healthIn((await answerOf(`${url}/health`, undefined, timeoutMs))?.body) : null;
   if (subject.idleMs !== undefined) onStep(`an idle connection, for ${subject.idleMs / 1000} s`);
   const idle =
     isOpen && subject.idleMs !== undefined
@@ -89,6 +92,7 @@ export async function gather(subject: Subject): Promise<Observations> {
       : null;
   return {
     ...nothing,
+    health: after ?? seenHealth,
     metrics,
     token,
     operator: admin,
