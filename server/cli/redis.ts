@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { redisAddressOf } from '../config/redis-address.js';
+import { redisAddressOf, type RedisAddress } from '../config/redis-address.js';
 import type { Settings } from '../config/schema.js';
 import { databaseMark } from '../storage/redis/database.js';
 import { aclLine } from '../storage/redis/redis-acl.js';
@@ -13,7 +13,8 @@ export interface AclOptions {
 
 /** The line goes to standard output, for `rtc redis acl | redis-cli`. A password that was made for it goes to standard error. */
 export function printAcl({ redis }: Settings, { user, namespace, redisVersion }: AclOptions): void {
-  const { username: known, password: given, cluster } = redisAddressOf(redis) ?? {};
+  const address = redisAddressOf(redis);
+  const { username: known, password: given, cluster } = address ?? {};
   const username = user ?? known ?? 'rtc';
   const password = given ?? randomBytes(24).toString('base64url');
   const { keyPrefix } = redis;
@@ -31,6 +32,14 @@ export function printAcl({ redis }: Settings, { user, namespace, redisVersion }:
   );
   if (given === undefined || user !== undefined)
     process.stderr.write(
-      `then: REDIS_URL=redis${cluster === undefined ? '' : '+cluster'}://${encodeURIComponent(username)}:${given === undefined ? password : '…'}@host:6379\n`,
+      `then: REDIS_URL=${urlFor(address, username, given === undefined ? password : '…')}\n`,
     );
+}
+
+/** An address of the same kind as that of the settings, for a user. */
+export function urlFor(address: RedisAddress | undefined, username: string, password: string): string {
+  const { isTls = false, cluster, sentinel } = address ?? {};
+  const kind = cluster !== undefined ? '+cluster' : sentinel !== undefined ? '+sentinel' : '';
+  const place = sentinel === undefined ? 'host:6379' : `host:26379/${sentinel.masterName}`;
+  return `${isTls ? 'rediss' : 'redis'}${kind}://${encodeURIComponent(username)}:${password}@${place}`;
 }
