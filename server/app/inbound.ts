@@ -6,12 +6,24 @@ import { systemClock } from '../primitives/clock.js';
 import type { Foundation } from './foundation.js';
 
 /** Assembles what the inbound budgets of all transports share. */
-export function assembleInbound({ settings, metrics, addresses, logOf }: Foundation): InboundControl {
+export function assembleInbound({
+  settings,
+  metrics,
+  limits: { bodies },
+  addresses,
+  logOf,
+}: Foundation): InboundControl {
   const { websocket, limits } = settings;
   const log = new InboundLog({ log: logOf('connection'), now: () => performance.now() });
   return new InboundControl(
     {
       clock: systemClock,
+      bodies,
+      callerOf: (engine) => {
+        const connection = engine && connectionOn(engine);
+        if (connection !== undefined) return `user:${connection.identity.userId}`;
+        return engine === undefined ? 'upgrades' : `address:${addresses.of(engine.request)}`;
+      },
       closeTransport: (engine, reader, limit, error) => {
         metrics.countRefused(error.code);
         const connection = engine && connectionOn(engine);

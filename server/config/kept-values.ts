@@ -33,7 +33,10 @@ export const keptValues: readonly KeptSetting[] = [
     'limits.waste_packets_per_sec',
     'one connection can keep a replica busy with packets without use',
   ),
-  keptLimit('limits.http_bodies_bytes', 'unfinished request bodies use up the memory of a replica'),
+  keptLimit(
+    'limits.http_bodies_bytes',
+    'unfinished request bodies and messages use up the memory of a replica',
+  ),
   windowOf(
     'limits.user_quota_window_secs',
     ['limits.user_stored_bytes', 'limits.user_new_topics'],

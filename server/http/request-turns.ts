@@ -17,8 +17,6 @@ interface RequestTurnsDependencies {
     readonly isPressed: boolean;
     /** Whether they are only accepted now: requests wait. */
     readonly isAccepting: boolean;
-    /** Called when a request runs. */
-    worked(): void;
   };
 }
 
@@ -67,7 +65,6 @@ export class RequestTurns {
   private runNow(work: () => void): void {
     this.begin();
     this.requests++;
-    this.dependencies.connections.worked();
     const startedAt = this.dependencies.clock.now();
     try {
       work();

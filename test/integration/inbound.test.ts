@@ -68,6 +68,31 @@ describe('[LIMITS] what a client sends', function () {
       await until(() => client.of('431[{"ok":true').length === 1, 'it is published');
     });
 
+    it('is counted while it is not complete, with that of all transports of its user or address', async () => {
+      await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
+      const mallory = [await packetClient(), await packetClient(), await packetClient()];
+      const strangers = [await packetClient(), await packetClient()];
+      for (const client of mallory) await client.join('mallory');
+      for (const client of [...mallory, ...strangers]) client.sendBeginning(60_000, 30_000);
+      const closed = (clients: readonly PacketClient[]) =>
+        clients.filter(({ closeCode }) => closeCode !== undefined);
+      await until(
+        () => closed(mallory).length === 2 && closed(strangers).length === 1,
+        'one is left of each',
+      );
+      for (const { closeCode } of closed([...mallory, ...strangers])) assert.equal(closeCode, 1008);
+      assert.match(
+        closed(mallory)[0]!.of('42["error"')[0]!,
+        /"code":"at_capacity".*of one caller.*"limit":100000/,
+      );
+      assert.match(closed(strangers)[0]!.of('44')[0]!, /"code":"at_capacity"/);
+      assert.equal(inbound().closed['unfinished'], 3);
+      const ann = await packetClient();
+      await ann.join('ann');
+      ann.send(`421["publish",{"topic":"a","payload":"${'x'.repeat(60_000)}"}]`);
+      await until(() => ann.of('431[{"ok":true').length === 1, 'others publish');
+    });
+
     it('is closed with 1008 if one frame comes in very many chunks', async () => {
       await start();
       const client = await packetClient();

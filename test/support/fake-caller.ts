@@ -1,3 +1,5 @@
+import { BodyBudget } from '../../server/limits/body-budget.js';
+import { newLimitCounts } from '../../server/limits/limit-counts.js';
 import type { Answer } from '../../server/commands/router.js';
 import type { ClientConnection } from '../../server/gateway/client-connection.js';
 import { InboundControl } from '../../server/gateway/inbound/inbound-control.js';
@@ -43,7 +45,15 @@ export class FakeCaller {
       start: () => void (this.paused = false),
       limitFrames: () => {},
     };
-    const control = new InboundControl({ clock, closeTransport: () => {} }, inboundSettings());
+    const control = new InboundControl(
+      {
+        clock,
+        bodies: new BodyBudget({ counts: newLimitCounts() }, { limitBytes: 0 }),
+        callerOf: () => '',
+        closeTransport: () => {},
+      },
+      inboundSettings(),
+    );
     this.inbound = control.newBudget(reader, 'json');
   }
 

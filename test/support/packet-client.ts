@@ -75,6 +75,15 @@ export class PacketClient {
     }
   }
 
+  /** Sends the head of a frame of less than 64 KiB, and so many bytes of its content. */
+  sendBeginning(frameBytes: number, bytes: number): void {
+    const head = Buffer.alloc(8);
+    head[0] = 0x81;
+    head[1] = 0x80 | 126;
+    head.writeUInt16BE(frameBytes, 2);
+    this.tcp.write(Buffer.concat([head, Buffer.alloc(bytes, 'x')]));
+  }
+
   async join(userId: string): Promise<void> {
     const before = this.of('42["status"').length;
     this.send(PacketClient.joining(userId));

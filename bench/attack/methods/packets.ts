@@ -97,6 +97,18 @@ export const packets: readonly Attack[] = [
     run: (context) => unfinished(context, Buffer.alloc(1), 300, 1000),
   },
   {
+    name: 'frames-unfinished',
+    what: '300 frames of 990 KB, before joining of 250 KB, without their last byte',
+    as: ['nobody', 'user'],
+    run: (context) => {
+      const frame = attackFrame('x'.repeat(context.attacker === 'user' ? 990_000 : 250_000)).subarray(0, -1);
+      return holdOpen(context, 300, async (client) => {
+        context.counts.sentBytes += frame.length;
+        await client.sendAll(frame);
+      });
+    },
+  },
+  {
     name: 'fragments',
     what: 'messages in 16,000 fragments of one byte, never finished',
     as: ['nobody', 'user'],

@@ -59,7 +59,7 @@ export const limits = z
     ),
     http_bodies_bytes: setting(
       count(67_108_864),
-      'Bytes of unfinished request bodies, all requests of this replica together; one caller may hold a quarter of it; 0 for no limit.',
+      'Bytes of unfinished request bodies and WebSocket messages, all clients of this replica together; one caller may hold a quarter of it; 0 for no limit.',
     ),
   })
   .prefault({});

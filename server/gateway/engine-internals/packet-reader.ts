@@ -17,8 +17,12 @@ export interface PacketAdmission {
   admitFrame(content: Buffer, isBinary: boolean): boolean;
   /** A fragment of a message of a WebSocket that is not complete. @param count its fragments so far */
   admitFragment(count: number): void;
+  /** The message of a WebSocket that is arriving is not complete. @param bytes its size so far, with the whole of its present frame */
+  admitUnfinished(bytes: number): void;
   /** A ping or pong frame of a WebSocket. */
   admitControlFrame(): void;
   /** A packet of a long-polling body. False: it is not passed on. */
   admitPacket(packet: string): boolean;
+  /** The WebSocket has closed. */
+  ended(): void;
 }

@@ -20,10 +20,19 @@ interface FrameParser {
   _maxPayload: number;
   /** Chunks that an unfinished frame may consist of. */
   _maxBufferedChunks: number;
+  /** Bytes that have arrived and are not taken yet. */
+  _bufferedBytes: number;
+  _buffers: Buffer[];
+  readonly _payloadLength: number;
+  /** Size of the message, with the whole of its present frame. */
+  readonly _totalPayloadLength: number;
   /** Whether the present frame ends its message. */
   readonly _fin: boolean;
-  /** Fragments of the unfinished message. */
+  /** Fragments of the unfinished message, and their number. */
+  _fragments: Buffer[];
   readonly _numFragments: number;
+  /** Takes the content of the present frame, or stops if it is not complete. */
+  getData(done: (error?: Error) => void): void;
   /** Takes the present frame, which is complete. */
   dataMessage(done: (error?: Error) => void): void;
   readonly writableEnded: boolean;
@@ -71,8 +80,8 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
       this.admission?.admitControlFrame();
     } else if (event === 'open') {
       this.admission = this.server.newAdmission?.(this, this);
-      this.admitFragments();
-    }
+      this.admitUnfinished();
+    } else if (event === 'close') this.admission?.ended();
     return super.emit(event, first, second);
   }
 
@@ -109,6 +118,17 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     if (!this.isStopped) this.resume();
   }
 
+  /** From now on this reason is given, whoever closes it, and nothing more is read. What has arrived of a message that is not complete is forgotten. */
+  closeOnlyWith(reason: CloseReason): void {
+    this.closeReason = reason;
+    this.stop();
+    const { parser } = this;
+    if (parser === undefined) return;
+    parser._buffers = [];
+    parser._bufferedBytes = 0;
+    parser._fragments = [];
+  }
+
   limitFrames(bytes: number): void {
     const { parser } = this;
     if (parser === undefined) return;
@@ -116,14 +136,21 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     parser._maxBufferedChunks = chunkLimit(bytes);
   }
 
-  /** ws has no event for the fragments of a message that is not complete. */
-  private admitFragments(): void {
+  /** ws has no event for a message that is not complete: its fragments, and a frame that is still arriving. */
+  private admitUnfinished(): void {
     const { parser, admission } = this;
     if (parser === undefined || admission === undefined) return;
-    const { dataMessage } = parser;
+    const { dataMessage, getData } = parser;
     parser.dataMessage = (done) => {
       dataMessage.call(parser, done);
-      if (!parser._fin) this.admission?.admitFragment(parser._numFragments);
+      if (parser._fin) return;
+      this.admission?.admitFragment(parser._numFragments);
+      this.admission?.admitUnfinished(parser._totalPayloadLength);
+    };
+    parser.getData = (done) => {
+      if (parser._bufferedBytes < parser._payloadLength)
+        this.admission?.admitUnfinished(parser._totalPayloadLength);
+      getData.call(parser, done);
     };
   }
 
@@ -180,7 +207,5 @@ export function isClosedAsTooLarge({ transport: { socket } }: EngineConnection):
 
 /** From now on the WebSocket of a connection closes with this reason, whoever closes it. It is not read any more. */
 export function closeOnlyWith({ transport: { socket } }: EngineConnection, reason: CloseReason): void {
-  if (!(socket instanceof CodedWebSocket)) return;
-  socket.closeReason = reason;
-  socket.stop();
+  if (socket instanceof CodedWebSocket) socket.closeOnlyWith(reason);
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../primitives/clock.js';
 
 /**
- * While connections keep coming, accepting them gets three quarters of the time: after a turn in which one was begun, or in which requests ran,
+ * While connections keep coming, accepting them gets three quarters of the time: after a turn in which one was begun,
  * connections are only accepted for so many times its length, or for this long, in milliseconds.
  */
 const acceptingFactor = 3;
@@ -31,8 +31,8 @@ export class ConnectionTurns {
   /** A connection came in this turn; in the turn before. */
   private hasCome = false;
   private hadCome = false;
-  /** When the last one was begun, or a request ran, until the next turn: what is begun is read only then. */
-  private workedAt: number | undefined;
+  /** When the last one was begun, while it has not been read yet: that happens in the next turn. */
+  private begunAt: number | undefined;
   private resumeAt = -Infinity;
 
   constructor(private readonly dependencies: ConnectionTurnsDependencies) {}
@@ -45,13 +45,6 @@ export class ConnectionTurns {
   /** Connections come turn after turn, and are only accepted now: other work that can wait should wait. */
   get isAccepting(): boolean {
     return this.isPressed && this.dependencies.clock.now() < this.resumeAt;
-  }
-
-  /** Other work runs in this turn. It counts like a connection that is begun. */
-  worked(): void {
-    if (!this.isPressed) return;
-    this.workedAt ??= this.dependencies.clock.now();
-    this.schedule();
   }
 
   /** Begins to read a new connection now, or in a later turn. */
@@ -78,9 +71,9 @@ export class ConnectionTurns {
   private readonly next = (): void => {
     this.isBegun = false;
     const now = this.dependencies.clock.now();
-    if (this.workedAt !== undefined)
-      this.resumeAt = now + Math.min((now - this.workedAt) * acceptingFactor, longestPauseMs);
-    this.workedAt = undefined;
+    if (this.begunAt !== undefined)
+      this.resumeAt = now + Math.min((now - this.begunAt) * acceptingFactor, longestPauseMs);
+    this.begunAt = undefined;
     if (this.hasCome || this.size > 0) this.schedule();
     const isDue = this.size > waitingLimit || now >= this.resumeAt;
     const places = !this.hasCome ? begunPerTurn : isDue ? 1 : 0;
@@ -96,7 +89,7 @@ export class ConnectionTurns {
     // To the end of the order.
     this.waiting.delete(caller);
     if (own.length > 0) this.waiting.set(caller, own);
-    this.workedAt = now;
+    this.begunAt = now;
     begin();
   }
 }

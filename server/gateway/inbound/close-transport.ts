@@ -18,8 +18,7 @@ export function closeForLimit(
   if (engine === undefined) {
     // An upgrade that is not complete.
     if (!(reader instanceof CodedWebSocket)) return;
-    reader.closeReason = reason;
-    reader.stop();
+    reader.closeOnlyWith(reason);
     reader.close();
     return;
   }

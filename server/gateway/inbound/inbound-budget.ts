@@ -1,4 +1,5 @@
 import { errorTable, RefusalError, type ErrorCode } from '../../../shared/errors.js';
+import type { HeldBody } from '../../limits/body-budget.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import { awaitsPong } from '../engine-internals/heartbeats.js';
 import type { PacketAdmission, PacketReader } from '../engine-internals/packet-reader.js';
@@ -8,6 +9,7 @@ import type { InboundSettings } from './inbound-settings.js';
 import { JoinCount, tooLargeToJoin } from './join-count.js';
 import { enginePackets, socketPackets } from './packet-kinds.js';
 import { PartCount } from './part-count.js';
+import { UnfinishedBytes } from './unfinished-bytes.js';
 import { pauses } from './pauses.js';
 import { WasteRate } from './waste-rate.js';
 
@@ -21,6 +23,8 @@ interface BudgetControl {
   readonly second: number;
   /** A connection with fewer bytes under way is read also while those of all connections are over the limit. */
   readonly fairBytes: number;
+  /** The account of what a transport holds of unfinished messages. */
+  openUnfinished(engine: EngineConnection | undefined): HeldBody;
   waitsForCommands(budget: InboundBudget): void;
   waitsNoLonger(budget: InboundBudget): void;
   awaitsParts(budget: InboundBudget): void;
@@ -74,6 +78,7 @@ export class InboundBudget implements PacketAdmission {
   // Most transports never need these.
   private waste: WasteRate | undefined;
   private parts: PartCount | undefined;
+  private unfinished: UnfinishedBytes | undefined;
 
   constructor(
     private readonly control: BudgetControl,
@@ -110,6 +115,7 @@ export class InboundBudget implements PacketAdmission {
 
   admitFrame(content: Buffer, isBinary: boolean): boolean {
     const { length } = content;
+    this.unfinished?.set('message', 0);
     this.use(1 + (length >>> 9));
     if (this.isClosing) return false;
     if (this.wire === 'json') return true;
@@ -135,6 +141,17 @@ export class InboundBudget implements PacketAdmission {
     if (count <= limit) return;
     const text = `a message may have ${limit} fragments`;
     this.close('fragments', new RefusalError('message_too_large', text, { limit, size: count }));
+  }
+
+  /** An unfinished message is counted with those of all transports. */
+  admitUnfinished(bytes: number): void {
+    this.hold('message', bytes);
+  }
+
+  /** The transport has closed. */
+  ended(): void {
+    this.unfinished?.release();
+    this.unfinished = undefined;
   }
 
   admitControlFrame(): void {
@@ -233,6 +250,7 @@ export class InboundBudget implements PacketAdmission {
     if (this.isClosing) return;
     this.isClosing = true;
     this.parts = undefined;
+    this.ended();
     this.control.forget(this);
     this.control.close(this, this.reader, limit, error);
   }
@@ -293,8 +311,20 @@ export class InboundBudget implements PacketAdmission {
     else if (parts.isComplete) {
       this.parts = undefined;
       this.control.awaitsNoParts(this);
-    }
+      this.unfinished?.set('parts', 0);
+    } else this.hold('parts', parts.bytes);
     return !this.isClosing;
+  }
+
+  private hold(what: 'message' | 'parts', bytes: number): void {
+    if (this.isClosing) return;
+    this.unfinished ??= new UnfinishedBytes(() => this.control.openUnfinished(this.engine));
+    try {
+      this.unfinished.set(what, bytes);
+    } catch (error) {
+      if (!(error instanceof RefusalError)) throw error;
+      this.close('unfinished', error);
+    }
   }
 
   private countBeforeJoin(bytes: number): void {

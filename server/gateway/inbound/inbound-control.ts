@@ -1,4 +1,5 @@
 import { RefusalError } from '../../../shared/errors.js';
+import type { BodyBudget, HeldBody } from '../../limits/body-budget.js';
 import type { Clock, Timer } from '../../primitives/clock.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import { postponeTimeout } from '../engine-internals/heartbeats.js';
@@ -11,6 +12,10 @@ import { pauses } from './pauses.js';
 
 interface InboundDependencies {
   readonly clock: Clock;
+  /** Where unfinished messages are counted. */
+  readonly bodies: Pick<BodyBudget, 'open'>;
+  /** Whose they are: a user or an address. The connection is undefined for an upgrade that is not complete. */
+  readonly callerOf: (engine: EngineConnection | undefined) => string;
   /** Closes a transport, and reports it. The connection is undefined for an upgrade that is not complete. */
   readonly closeTransport: (
     engine: EngineConnection | undefined,
@@ -56,6 +61,11 @@ export class InboundControl {
   /** The budget of a new transport. */
   readonly newBudget = (reader: PacketReader, wire: 'socketio' | 'json'): InboundBudget =>
     new InboundBudget(this, reader, wire);
+
+  openUnfinished(engine: EngineConnection | undefined): HeldBody {
+    const { bodies, callerOf } = this.dependencies;
+    return bodies.open(callerOf(engine));
+  }
 
   waitsForCommands(budget: InboundBudget): void {
     this.awaitingCommands.set(budget, this.now);

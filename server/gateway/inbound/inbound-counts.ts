@@ -6,6 +6,7 @@ export const inboundLimits = [
   'parts',
   'parts_time',
   'fragments',
+  'unfinished',
 ] as const;
 
 export type InboundLimit = (typeof inboundLimits)[number];

@@ -10,6 +10,8 @@ const remedies: Readonly<Record<InboundLimit, string>> = {
   parts: 'send large data in several messages, or raise websocket.transport_limit_bytes',
   parts_time: 'a client that announces binary parts and does not send them',
   fragments: 'let the client, or the proxy in front of it, send messages in larger fragments',
+  unfinished:
+    'look for clients that begin large messages and do not finish them, or raise limits.http_bodies_bytes',
 };
 
 /** One line per limit in this time, in milliseconds: attackers must not fill the disk. */

@@ -9,7 +9,7 @@ export class PartCount {
    */
   constructor(
     private left: number,
-    private bytes: number,
+    public bytes: number,
     readonly since: number,
   ) {}
 

@@ -5,6 +5,8 @@ import type { InboundBudget } from '../../../server/gateway/inbound/inbound-budg
 import { InboundControl } from '../../../server/gateway/inbound/inbound-control.js';
 import type { InboundSettings } from '../../../server/gateway/inbound/inbound-settings.js';
 import { pauses } from '../../../server/gateway/inbound/pauses.js';
+import { BodyBudget } from '../../../server/limits/body-budget.js';
+import { newLimitCounts } from '../../../server/limits/limit-counts.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { inboundSettings } from '../../support/inbound-settings.js';
 
@@ -40,12 +42,19 @@ describe('[LIMITS] the inbound budget of a transport', () => {
   let engine: FakeEngine;
   let budget: InboundBudget;
   let closed: { limit: string; error: RefusalError }[];
+  let bodies: BodyBudget;
 
   const start = (changes: Partial<InboundSettings> = {}, wire: 'socketio' | 'json' = 'socketio') => {
     clock = new FakeClock();
     closed = [];
+    bodies = new BodyBudget({ counts: newLimitCounts() }, { limitBytes: 400_000 });
     control = new InboundControl(
-      { clock, closeTransport: (_engine, _reader, limit, error) => closed.push({ limit, error }) },
+      {
+        clock,
+        bodies,
+        callerOf: () => 'ann',
+        closeTransport: (_engine, _reader, limit, error) => closed.push({ limit, error }),
+      },
       inboundSettings(changes),
     );
     reader = new FakeReader();
@@ -351,6 +360,36 @@ describe('[LIMITS] the inbound budget of a transport', () => {
     assert.deepEqual(closed, []);
     await clock.advance(3000);
     assert.deepEqual(closedFor(), [['parts_time', 'timeout', undefined]]);
+  });
+
+  it('counts what it holds of messages that are not complete, until they are', () => {
+    budget.joined();
+    budget.admitUnfinished(4000);
+    assert.equal(bodies.heldBytes, 0, 'little is not counted');
+    for (const bytes of [50_000, 50_000, 60_000]) budget.admitUnfinished(bytes);
+    assert.equal(bodies.heldBytes, 60_000 + 2 * 512);
+    frame('42["say"]');
+    assert.equal(bodies.heldBytes, 0);
+    frame('452-["publish",{}]');
+    budget.admitFrame(Buffer.alloc(20_000), true);
+    assert.ok(bodies.heldBytes > 20_000);
+    budget.admitFrame(Buffer.alloc(20_000), true);
+    assert.equal(bodies.heldBytes, 0);
+    budget.admitUnfinished(50_000);
+    budget.ended();
+    assert.equal(bodies.heldBytes, 0);
+  });
+
+  it('is closed if the unfinished messages of its caller are too many, those of other transports too', () => {
+    const other = control.newBudget(new FakeReader(), 'json');
+    other.admitUnfinished(60_000);
+    budget.admitUnfinished(60_000);
+    assert.deepEqual(closedFor(), [['unfinished', 'at_capacity', 100_000]]);
+    // It goes on arriving until the connection has closed.
+    budget.admitUnfinished(90_000);
+    budget.ended();
+    other.ended();
+    assert.deepEqual([closed.length, bodies.heldBytes], [1, 0]);
   });
 
   it('does not let a client that it does not read time out, but not for ever', async () => {
