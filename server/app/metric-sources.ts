@@ -51,6 +51,7 @@ export function metricSources(parts: MetricParts): MetricSources {
     },
     droppedLogLines: () => logger.droppedLines,
     redis: () => storage.redis(),
+    limitedUsers: () => parts.control.userLimits.list().length,
     topTalkers: () => {
       const { talkers } = limits;
       const commands = (kind: 'user' | 'connection') =>
