@@ -14,7 +14,7 @@ export type SideName =
 /** Sides of one process, without Redis. */
 const alone: readonly SideName[] = ['rtc-alone', 'rtc-alone-before', 'plain-alone', 'uws'];
 
-const secret = 'a secret for benchmarks, of 32 bytes and more';
+export const secret = 'a secret for benchmarks, of 32 bytes and more';
 const ticksPerSec = 100;
 const root = join(__dirname, '..', '..');
 

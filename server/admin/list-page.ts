@@ -1,3 +1,4 @@
+import { inSlices } from '../primitives/in-slices.js';
 import type { Found } from './cluster-operations.js';
 
 /** Which part of a list is asked for. */
@@ -25,27 +26,66 @@ interface ListOrder<Item> {
   readonly keyOf: (item: Item) => string;
   /** The order in which operators read the list; undefined: that in which the items come. */
   readonly rank?: (one: Item, other: Item) => number;
+  /** Bytes of an item as JSON, at least: no more are sorted than an answer can have. */
+  readonly leastBytes?: number;
 }
 
 /** The answer of one replica: its first items. The size of the list does not matter for the memory this takes. */
 export function listPage<Item, Shown>(
   items: Iterable<Item>,
-  { limit, bytes = Infinity, after }: ListRequest,
-  { keyOf, rank }: ListOrder<Item>,
+  request: ListRequest,
+  order: ListOrder<Item>,
   show: (item: Item) => Shown,
 ): Found<Shown> {
-  const byKey = (one: Item, other: Item) => compareText(keyOf(one), keyOf(other));
-  const first = new FirstOf<Item>(limit, after === undefined ? rank : byKey);
-  let total = 0;
-  let left = 0;
-  for (const item of items) {
-    total++;
-    if (after !== undefined && keyOf(item) <= after) continue;
-    left++;
-    first.add(item);
+  const page = new PageOf(request, order);
+  for (const item of items) page.add(item);
+  return page.found(show);
+}
+
+/** The same for a list that may be very long: other work runs meanwhile. */
+export async function longListPage<Item, Shown>(
+  items: Iterable<Item>,
+  request: ListRequest,
+  order: ListOrder<Item>,
+  show: (item: Item) => Shown,
+): Promise<Found<Shown>> {
+  const page = new PageOf(request, order);
+  await inSlices(items, (item) => page.add(item));
+  return page.found(show);
+}
+
+/** A page while the items of the list are looked at. */
+class PageOf<Item> {
+  private readonly first: FirstOf<Item>;
+  private readonly keyOf: (item: Item) => string;
+  private readonly after: string | undefined;
+  private readonly bytes: number;
+  private total = 0;
+  private left = 0;
+
+  constructor(
+    { limit, bytes = Infinity, after }: ListRequest,
+    { keyOf, rank, leastBytes = 0 }: ListOrder<Item>,
+  ) {
+    const byKey = (one: Item, other: Item) => compareText(keyOf(one), keyOf(other));
+    const fitting = leastBytes === 0 ? Infinity : Math.ceil(bytes / leastBytes);
+    this.first = new FirstOf<Item>(Math.min(limit, fitting), after === undefined ? rank : byKey);
+    this.keyOf = keyOf;
+    this.after = after;
+    this.bytes = bytes;
   }
-  const shown = withinBytes(first.items(), bytes, show);
-  return { items: shown, total, more: shown.length < left };
+
+  add(item: Item): void {
+    this.total++;
+    if (this.after !== undefined && this.keyOf(item) <= this.after) return;
+    this.left++;
+    this.first.add(item);
+  }
+
+  found<Shown>(show: (item: Item) => Shown): Found<Shown> {
+    const shown = withinBytes(this.first.items(), this.bytes, show);
+    return { items: shown, total: this.total, more: shown.length < this.left };
+  }
 }
 
 /** The answers of all replicas as one page. `combine` makes one item of those that have the same key. */

@@ -126,7 +126,10 @@ function serveOperations(parts: AdminParts): void {
     gate,
     sessionStored: (connection) => parts.sessions.stored(connection),
   }).serve(cluster);
-  new TopicOperations({ activeTopics: () => topics.activeTopics() }).serve(cluster);
+  new TopicOperations({
+    activeTopics: () => topics.activeTopics(),
+    activeTopic: (name) => topics.activeTopic(name),
+  }).serve(cluster);
   new ActorOperations({
     replicaId,
     supervisor: supervision.supervisor,

@@ -1,4 +1,4 @@
-import { sumConnections, sumMailboxes, sumTopics } from '../metrics/metric-sums.js';
+import { sumConnections, sumMailboxes } from '../metrics/metric-sums.js';
 import type { MetricSources } from '../metrics/metrics.js';
 import { shownPhase, type Phase } from '../protocol/phase.js';
 import type { Foundation } from './foundation.js';
@@ -23,7 +23,7 @@ export function metricSources(parts: MetricParts): MetricSources {
     phase: () => shownPhase(parts.phase()),
     drain: () => gateway.drain.state,
     connections: () => sumConnections(registry.all()),
-    topics: () => sumTopics(topics.activeTopics()),
+    topics: () => ({ ...topics.totals(), subscriptions: registry.subscriptions }),
     limits: () => limits.counts,
     quotas: () => storage.quotaCounts,
     historyRemoved: () => storage.historyRemoved(),
@@ -51,6 +51,7 @@ export function metricSources(parts: MetricParts): MetricSources {
     },
     droppedLogLines: () => logger.droppedLines,
     redis: () => storage.redis(),
+    limitedUsers: () => parts.control.userLimits.list().length,
     topTalkers: () => {
       const { talkers } = limits;
       const commands = (kind: 'user' | 'connection') =>

@@ -38,6 +38,8 @@ interface ActiveTopicDependencies {
   readonly record?: Pick<DeliveryRecord, 'ended' | 'lost' | 'paused' | 'resumed'> | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** The topics of this replica with subscribers that are catching up. */
+  readonly catchingUp: Set<ActiveTopic>;
   /** The log of a topic, which ends here, was read and does not continue what its feed has delivered. */
   readonly onOtherLog: (topic: string, end: LogEnd) => void;
   /** The share of the event loop that flushes of this topic may take. */
@@ -154,15 +156,20 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     // It is still paused.
     reader.pause = before?.pause;
     this.readers.set(subscriber.id, reader);
+    this.dependencies.catchingUp.add(this);
     // What was lost after that position is read again.
     this.dropping.delete(subscriber.id);
     return reader;
   }
 
+  private forgetReader(id: string): void {
+    if (this.readers.delete(id) && this.readers.size === 0) this.dependencies.catchingUp.delete(this);
+  }
+
   left(id: string): void {
     this.remember(id);
     this.readers.get(id)?.stop();
-    this.readers.delete(id);
+    this.forgetReader(id);
     this.starts.delete(id);
     this.dropping.delete(id);
     this.leaving.delete(id);
@@ -171,6 +178,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   close(): void {
     for (const reader of this.readers.values()) reader.stop();
     this.readers.clear();
+    this.dependencies.catchingUp.delete(this);
     this.starts.clear();
     this.dropping.clear();
     this.leaving.clear();
@@ -398,7 +406,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
 
   onCaughtUp(reader: CatchUp): void {
     if (this.readers.get(reader.subscriber.id) !== reader) return;
-    this.readers.delete(reader.subscriber.id);
+    this.forgetReader(reader.subscriber.id);
     if (reader.pause !== undefined) this.dependencies.record?.resumed(reader.pause, reader.position);
   }
 

@@ -30,6 +30,9 @@ export class ConnectionRegistry implements Audience {
   /** By transport, clients that have left and go on in another namespace. */
   private readonly left = new Map<object, LeftConnection>();
 
+  /** Subscriptions of all connections together. */
+  subscriptions = 0;
+
   constructor(private readonly namespace: Namespace) {}
 
   get size(): number {
@@ -101,7 +104,13 @@ export class ConnectionRegistry implements Audience {
       });
     on('create-room', (topic) => listener.onRoomCreated(topic));
     on('delete-room', (topic) => listener.onRoomDeleted(topic));
-    on('join-room', (topic, id) => listener.onJoined(topic, id));
-    on('leave-room', (topic, id) => listener.onLeft(topic, id));
+    on('join-room', (topic, id) => {
+      this.subscriptions++;
+      listener.onJoined(topic, id);
+    });
+    on('leave-room', (topic, id) => {
+      this.subscriptions--;
+      listener.onLeft(topic, id);
+    });
   }
 }

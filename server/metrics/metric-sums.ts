@@ -13,18 +13,6 @@ export function sumConnections(
   return sum;
 }
 
-export function sumTopics(
-  topics: Iterable<{ readonly subscribers: number; readonly behind: number }>,
-): ReturnType<MetricSources['topics']> {
-  const sum = { carried: 0, subscriptions: 0, behind: 0 };
-  for (const { subscribers, behind } of topics) {
-    sum.carried++;
-    sum.subscriptions += subscribers;
-    sum.behind += behind;
-  }
-  return sum;
-}
-
 export function sumMailboxes(
   actors: Iterable<{ readonly mailboxSize: number; readonly failed: number }>,
 ): ReturnType<MetricSources['mailboxes']> {

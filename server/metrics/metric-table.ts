@@ -362,6 +362,11 @@ export const metricTable: readonly MetricRow[] = [
     ({ top_talkers }) => byRank(top_talkers.topics),
     'rank',
   ),
+  gauge(
+    'rtc_limited_users',
+    'Users with a limit that an operator has set for a time: `GET /admin/user-limits`.',
+    ({ limited_users }) => limited_users,
+  ),
 ];
 
 /** Five values, whoever they belong to: the number of labels is bounded. */

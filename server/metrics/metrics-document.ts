@@ -188,4 +188,6 @@ export interface MetricsDocument {
     readonly connections: readonly number[];
     readonly topics: readonly number[];
   };
+  /** Users with a limit that an operator has set. */
+  readonly limited_users: number;
 }

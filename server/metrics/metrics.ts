@@ -46,6 +46,8 @@ export interface MetricSources {
   readonly droppedLogLines: () => number;
   readonly redis: () => MetricsDocument['redis'];
   readonly topTalkers: () => MetricsDocument['top_talkers'];
+  /** Users with a limit of their own. */
+  readonly limitedUsers: () => number;
 }
 
 /** Counts events in plain numbers. The Prometheus registry is filled only when it is scraped. */
@@ -166,6 +168,7 @@ export class Metrics {
       },
       file_descriptors: { open: this.files.open, limit: this.files.limit },
       top_talkers: sources.topTalkers(),
+      limited_users: sources.limitedUsers(),
     };
   }
 

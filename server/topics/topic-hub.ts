@@ -62,9 +62,20 @@ interface TopicHubSettings extends TopicPublisherSettings {
 }
 
 /** An active topic with the feed that supplies it. */
+/** An active topic as operators see it. */
+interface ActiveTopicInfo {
+  readonly name: string;
+  readonly subscribers: number;
+  /** Those that are catching up. */
+  readonly behind: number;
+  readonly position: Position;
+}
+
 interface Activation {
   readonly topic: ActiveTopic;
   readonly feed: LogFeed;
+  /** Its subscribers. A room that has become empty is no longer the one of the topic. */
+  room: ReadonlySet<string> | undefined;
   opening: Promise<void> | undefined;
   /** Subscriptions in progress. While there are some, the topic stays active. */
   pending: number;
@@ -80,6 +91,7 @@ const unavailableRetryMs = 1000;
 export class TopicHub implements Topics, BrokerListener {
   readonly counts = newDeliveryCounts();
   private readonly active = new Map<string, Activation>();
+  private readonly catchingUp = new Set<ActiveTopic>();
   private readonly feeds = new Map<string, LogFeed>();
   private readonly flusher: Flusher;
   private readonly blocks: LogBlocks;
@@ -179,12 +191,31 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   /** Topics with subscribers on this replica, each with the number of subscribers that are catching up. */
-  *activeTopics(): Iterable<{ name: string; subscribers: number; behind: number; position: Position }> {
-    for (const [name, { topic, feed }] of this.active) {
-      const { epoch, sequence } = feed.position;
-      const subscribers = this.dependencies.audience.members(name)?.size ?? 0;
-      yield { name, subscribers, behind: topic.behind, position: { epoch, sequence } };
-    }
+  *activeTopics(): Iterable<ActiveTopicInfo> {
+    for (const activation of this.active.values()) yield this.described(activation);
+  }
+
+  /** One of {@link activeTopics}. */
+  activeTopic(name: string): ActiveTopicInfo | undefined {
+    const activation = this.active.get(name);
+    return activation === undefined ? undefined : this.described(activation);
+  }
+
+  /** The number of active topics, and of the subscriptions that are catching up. Takes no longer with more topics. */
+  totals(): { readonly carried: number; readonly behind: number } {
+    let behind = 0;
+    for (const topic of this.catchingUp) behind += topic.behind;
+    return { carried: this.active.size, behind };
+  }
+
+  private described(activation: Activation): ActiveTopicInfo {
+    const { topic, feed } = activation;
+    // Looking a room up by its name takes most of the time of a walk over very many topics.
+    if (activation.room === undefined || activation.room.size === 0)
+      activation.room = this.dependencies.audience.members(topic.name);
+    const { epoch, sequence } = feed.position;
+    const subscribers = activation.room?.size ?? 0;
+    return { name: topic.name, subscribers, behind: topic.behind, position: { epoch, sequence } };
   }
 
   // Reading.
@@ -325,6 +356,7 @@ export class TopicHub implements Topics, BrokerListener {
         record,
         clock,
         log,
+        catchingUp: this.catchingUp,
         schedule: this.flusher.schedule,
         share: this.flusher.share,
         onOtherLog: (name, end) => this.active.get(name)?.feed.check(end),
@@ -336,7 +368,13 @@ export class TopicHub implements Topics, BrokerListener {
       },
     );
     const feed = new LogFeed({ broker, log, clock }, topic, activeTopic, { sparse: false });
-    const activation: Activation = { topic: activeTopic, feed, opening: undefined, pending: 0 };
+    const activation: Activation = {
+      topic: activeTopic,
+      feed,
+      room: undefined,
+      opening: undefined,
+      pending: 0,
+    };
     this.active.set(topic, activation);
     return activation;
   }

@@ -18,6 +18,7 @@ const trafficMs = 40_000;
 async function main(): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const rig = await ConsoleRig.start();
+  let traffic: NodeJS.Timeout | undefined;
   try {
     const publisher = await rig.client(rig.a, 'billing', ['orders.eu']);
     const topics = ['prices.fx', 'news', 'orders.eu', 'chat.support', 'scores.live'];
@@ -38,17 +39,20 @@ async function main(): Promise<void> {
       });
       await sleep(10 + 25 * (1 + Math.sin(n / 90)));
     }
+    const first = (await rig.client(rig.b, 'ann', ['news', 'prices.fx'])).id!;
     const { id = '' } = await emit(publisher, 'publish', {
       topic: 'news',
       payload: { headline: 'open' },
       trace: true,
     });
-    const first = (await rig.client(rig.b, 'ann', ['news', 'prices.fx'])).id!;
+    await console.go('user/user-7');
+    await console.act('Limit the user', 'it polls the prices');
     await console.go('topic/orders.eu');
     await console.act('Freeze', 'the order service is being moved');
     const screens: Record<string, string> = {
       ...{
         overview: '',
+        talkers: 'talkers',
         topics: 'topics',
         topic: 'topic/prices.fx',
         users: 'users',
@@ -58,12 +62,17 @@ async function main(): Promise<void> {
       ...{
         connection: `connection/${first}`,
         messages: 'messages',
-        message: `message/${id}`,
+        message: `message/${id}?user=ann`,
         actors: 'actors',
         sessions: 'sessions',
       },
       ...{ audit: 'audit', settings: 'settings', search: 'search/user-1' },
     };
+    // Charts and rates of what happens while the pictures are taken.
+    traffic = setInterval(
+      () => publisher.emit('publish', { topic: 'prices.fx', payload: { pair: 'EURUSD', bid: 1.0842 } }),
+      50,
+    );
     for (const theme of themes)
       for (const [size, viewport] of Object.entries(sizes)) {
         await console.page.emulateMedia({ colorScheme: theme });
@@ -82,6 +91,7 @@ async function main(): Promise<void> {
     const out = await rig.console(rig.a);
     await shoot(out, 'sign-in-light-desktop');
   } finally {
+    clearInterval(traffic);
     await rig.stop();
   }
 }

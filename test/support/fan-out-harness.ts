@@ -68,6 +68,7 @@ export class FanOutHarness {
         record: this.record,
         clock,
         log: silentLog,
+        catchingUp: new Set(),
         schedule: flusher.schedule,
         share: flusher.share,
         onOtherLog: (_topic, end) => feed.check(end),

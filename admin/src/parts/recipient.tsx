@@ -55,6 +55,7 @@ const Outcome = ({ of }: { of: string }) => <Badge state={stateOf(of)} word={of.
 export function Recipient({ id, user, topic }: { id: string; user: string; topic: string | undefined }) {
   const found = useResource<RecipientAnswer>(
     withQuery(pathOf`/messages/${id}/recipients/${user}`, { topic }),
+    5000,
   );
   return (
     <Panel title="Did this user get it?" of={found}>

@@ -12,6 +12,7 @@ interface Session {
   readonly id: string;
   readonly user_id: string;
   readonly topics: Readonly<Record<string, { readonly epoch: string; readonly sequence: number }>>;
+  readonly topics_left_out?: number;
   readonly created_at: number;
   readonly updated_at: number;
   readonly owner?: string | null;
@@ -49,7 +50,11 @@ export function Sessions({ query }: { query: URLSearchParams }) {
         columns={[
           { head: 'Session', cell: ({ id }) => <Id of={id} href={linkTo('session', id)} /> },
           { head: 'User', cell: ({ user_id: id }) => <Id of={id} href={linkTo('user', id)} /> },
-          { head: 'Topics', isNumber: true, cell: ({ topics }) => number(Object.keys(topics).length) },
+          {
+            head: 'Topics',
+            isNumber: true,
+            cell: ({ topics, topics_left_out: more = 0 }) => number(Object.keys(topics).length + more),
+          },
           { head: 'Written', cell: ({ updated_at: at }) => <Ago at={at} /> },
           {
             head: 'Held by',

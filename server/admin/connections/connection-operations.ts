@@ -123,7 +123,7 @@ export class ConnectionOperations {
   }
 
   private list(query: ConnectionQuery & ListRequest): Found<ConnectionInfo> {
-    const order = { keyOf: ({ id }: LiveConnection) => id };
+    const order = { keyOf: ({ id }: LiveConnection) => id, leastBytes: 200 };
     return listPage(this.matching(query), query, order, (connection) => this.describe(connection));
   }
 

@@ -1,4 +1,5 @@
 import type { Position } from '../../../shared/position.js';
+import { inSlices } from '../../primitives/in-slices.js';
 
 interface ActiveTopicInfo {
   readonly name: string;
@@ -48,22 +49,28 @@ const shortestLookMs = 1000;
 export class BusiestTopics {
   private before = new Map<string, number>();
   private lookedAt = -Infinity;
-  private list: readonly BusyTopic[] = [];
+  private list: Promise<readonly BusyTopic[]> = Promise.resolve([]);
 
   constructor(private readonly dependencies: BusiestTopicsDependencies) {}
 
   /** Those with the most deliveries per second first, then those with the most subscribers. */
-  look(): readonly BusyTopic[] {
-    const { activeTopics, now } = this.dependencies;
-    const at = now();
+  look(): Promise<readonly BusyTopic[]> {
+    const at = this.dependencies.now();
     const sinceMs = at - this.lookedAt;
     if (sinceMs < shortestLookMs) return this.list;
+    this.lookedAt = at;
+    // One walk at a time: each compares with the one before.
+    const walk = () => this.walk(sinceMs);
+    return (this.list = this.list.then(walk, walk));
+  }
+
+  private async walk(sinceMs: number): Promise<readonly BusyTopic[]> {
     const isFresh = sinceMs > longestLookMs;
     if (isFresh) this.before.clear();
     let busiest: Found[] = [];
     let last: Found | undefined;
     let count = 0;
-    for (const { name, subscribers, behind, position } of activeTopics()) {
+    await inSlices(this.dependencies.activeTopics(), ({ name, subscribers, behind, position }) => {
       count++;
       const earlier = this.before.get(name);
       if (earlier !== undefined || this.before.size < comparedTopics)
@@ -73,22 +80,20 @@ export class BusiestTopics {
       const load = (messages ?? 0) * subscribers;
       // Nearly all of very many topics are passed here.
       if (last !== undefined && (load < last.load || (load === last.load && subscribers <= last.subscribers)))
-        continue;
+        return;
       busiest.push({ name, subscribers, behind, messages, load });
-      if (busiest.length < 2 * shown) continue;
+      if (busiest.length < 2 * shown) return;
       busiest = firstOf(busiest);
       last = busiest[shown - 1];
-    }
+    });
     // Topics that have ended are forgotten when they are as many as those that have not.
     if (this.before.size > 2 * count + shown) this.before = new Map();
-    this.lookedAt = at;
-    this.list = firstOf(busiest).map(({ name, subscribers, behind, messages }) => ({
+    return firstOf(busiest).map(({ name, subscribers, behind, messages }) => ({
       topic: name,
       subscribers,
       behind,
       messages_per_sec: messages === null ? null : Number((messages / (sinceMs / 1000)).toFixed(2)),
     }));
-    return this.list;
   }
 
   /** Forgets what was seen when nobody has looked for long; to be called now and then. */

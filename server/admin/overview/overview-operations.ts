@@ -41,7 +41,7 @@ export class OverviewOperations {
   serve(cluster: ClusterOperations): void {
     const { metrics, problems, samples, topics } = this.dependencies;
     const { version, connectionsLimit, heapLimitBytes } = this.settings;
-    cluster.answer(replicaOverview, () => ({
+    cluster.answer(replicaOverview, async () => ({
       metrics: metrics(),
       version,
       problems: problems(),
@@ -49,7 +49,7 @@ export class OverviewOperations {
       heap_limit_bytes: heapLimitBytes,
       refused_per_sec: samples.refusedPerSec,
       samples: samples.all(),
-      topics: topics.look(),
+      topics: await topics.look(),
     }));
   }
 }

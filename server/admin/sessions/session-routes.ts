@@ -13,6 +13,7 @@ import type { KeptSession, SessionStore } from '../../sessions/session-store.js'
 import type { Log } from '../../logging/log.js';
 import { adminRoute, adminStream, type AdminRoute } from '../admin-route.js';
 import { limitField, positionSchema, reasonBody } from '../schemas.js';
+import { withFewerTopics } from './fewer-topics.js';
 
 interface SessionRouteDependencies {
   readonly store: SessionStore;
@@ -39,6 +40,15 @@ const sessionSchema = z.object({
     .optional()
     .describe('The connection that holds it, with its replica after the @; null while there is none.'),
   expires_in_secs: z.int().nullable().describe('null: it does not expire.'),
+});
+
+const listedSchema = sessionSchema.extend({
+  topics_left_out: z
+    .int()
+    .optional()
+    .describe(
+      'Topics that are not shown, because the answer would be too large; GET /admin/sessions/:id has them.',
+    ),
 });
 
 const restoreQuery = z.strictObject({
@@ -73,18 +83,18 @@ export function sessionRoutes(
         user_id: z.string().optional(),
         cursor: z
           .string()
-          .regex(/^(?:\d{1,4}-)?\d{1,20}$/, 'must be the cursor of an earlier answer')
+          .regex(/^(?:(?:\d{1,4}-)?\d{1,20})?$/, 'must be empty, or the cursor of an earlier answer')
           .optional(),
         limit: limitField(100, 1000).describe('Approximate number of sessions per page, at most 1000.'),
       }),
       answer: z.object({
-        sessions: z.array(sessionSchema),
+        sessions: z.array(listedSchema),
         count: z.int().optional().describe('Approximate number of all sessions; only with the first page.'),
         cursor: z.string().nullable().describe('Cursor of the next page; null after the last page.'),
       }),
       run: async ({ query }) => {
         const found: KeptSession[] = [];
-        let { cursor } = query;
+        let cursor = query.cursor || undefined;
         let bytes = 0;
         const size = query.user_id === undefined ? Math.min(query.limit, readSize) : readSize;
         for (let reads = 0; reads < readsMax; reads++) {
@@ -95,11 +105,13 @@ export function sessionRoutes(
             found.push(session);
             bytes += Buffer.byteLength(JSON.stringify(session));
           }
-          if (cursor === undefined || found.length >= query.limit || bytes >= answerBytes) break;
+          // One more read would be too much for the answer.
+          const isFull = found.length > 0 && bytes * (1 + size / found.length) > answerBytes;
+          if (cursor === undefined || found.length >= query.limit || isFull) break;
         }
         return {
-          sessions: found,
-          ...(query.cursor === undefined && { count: await store.count() }),
+          sessions: withFewerTopics(found, answerBytes),
+          ...((query.cursor ?? '') === '' && { count: await store.count() }),
           cursor: cursor ?? null,
         };
       },

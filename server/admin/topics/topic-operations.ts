@@ -1,6 +1,6 @@
 import type { Position } from '../../../shared/position.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
-import { compareText, listPage, type ListRequest } from '../list-page.js';
+import { compareText, longListPage, type ListRequest } from '../list-page.js';
 
 /** A topic on one replica. */
 interface TopicInfo {
@@ -19,13 +19,16 @@ interface TopicQuery extends ListRequest {
 
 export const listTopics = operation<TopicQuery, Found<TopicInfo>>('topics');
 
+interface ActiveTopicInfo {
+  readonly name: string;
+  readonly subscribers: number;
+  readonly behind: number;
+  readonly position: Position;
+}
+
 interface TopicOperationsDependencies {
-  readonly activeTopics: () => Iterable<{
-    readonly name: string;
-    readonly subscribers: number;
-    readonly behind: number;
-    readonly position: Position;
-  }>;
+  readonly activeTopics: () => Iterable<ActiveTopicInfo>;
+  readonly activeTopic: (name: string) => ActiveTopicInfo | undefined;
 }
 
 /** Answers of this replica about its active topics. */
@@ -38,19 +41,27 @@ export class TopicOperations {
   }
 
   /** Those with the most subscribers first. */
-  private list({ prefix = '', name, ...request }: TopicQuery): Found<TopicInfo> {
+  private list({ prefix = '', name, ...request }: TopicQuery): Promise<Found<TopicInfo>> {
     const order = {
       keyOf: ({ topic }: TopicInfo) => topic,
       rank: (one: TopicInfo, other: TopicInfo) =>
         other.subscribers - one.subscribers || compareText(one.topic, other.topic),
+      leastBytes: 80,
     };
-    return listPage(this.matching(prefix, name), request, order, (info) => info);
+    const found = name === undefined ? this.beginningWith(prefix) : this.named(name);
+    return longListPage(found, request, order, (info) => info);
   }
 
-  private *matching(prefix: string, only: string | undefined): Iterable<TopicInfo> {
-    for (const { name, subscribers, behind, position } of this.dependencies.activeTopics()) {
-      if (only === undefined ? name.startsWith(prefix) : name === only)
-        yield { topic: name, subscribers, behind, position };
-    }
+  private *beginningWith(prefix: string): Iterable<TopicInfo> {
+    for (const info of this.dependencies.activeTopics()) if (info.name.startsWith(prefix)) yield shown(info);
   }
+
+  private *named(name: string): Iterable<TopicInfo> {
+    const info = this.dependencies.activeTopic(name);
+    if (info !== undefined) yield shown(info);
+  }
+}
+
+function shown({ name, subscribers, behind, position }: ActiveTopicInfo): TopicInfo {
+  return { topic: name, subscribers, behind, position };
 }

@@ -166,7 +166,7 @@ export function topicRoutes(
         limit: limitField(100, 1000),
         cursor: z
           .string()
-          .regex(/^\d{1,20}$/, 'must be the cursor of an earlier answer')
+          .regex(/^\d{0,20}$/, 'must be empty, or the cursor of an earlier answer')
           .optional(),
       }),
       answer: z.object({
@@ -177,7 +177,7 @@ export function topicRoutes(
       }),
       run: async ({ params, query: { limit, cursor } }) => {
         const topic = readTopicName(params.topic, 'topic');
-        const page = { limit, bytes: answerBytes, ...(cursor !== undefined && { cursor }) };
+        const page = { limit, bytes: answerBytes, ...(cursor !== undefined && cursor !== '' && { cursor }) };
         const { users, count, partial = false, next } = await presence.of(topic, page);
         return { users, count, partial, cursor: next?.cursor ?? null };
       },

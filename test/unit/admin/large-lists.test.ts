@@ -44,7 +44,7 @@ describe('[ADMIN] 100,000 topics and 20,000 connections', () => {
   const page = { limit: 100, bytes: 240_000 };
 
   before(() => {
-    new TopicOperations({ activeTopics: () => topics }).serve(cluster);
+    new TopicOperations({ activeTopics: () => topics, activeTopic: () => undefined }).serve(cluster);
     new ConnectionOperations({
       ...{ replicaId: 'a', connections: () => connections, connection: () => undefined, members: () => [] },
       ...{ topics: { positions: () => new Map(), subscribers: () => [] }, gate: {} },
@@ -71,10 +71,10 @@ describe('[ADMIN] 100,000 topics and 20,000 connections', () => {
   it('give the busiest topics without holding the event loop', async () => {
     let at = 0;
     const busiest = new BusiestTopics({ activeTopics: () => topics, now: () => (at += 2000) });
-    busiest.look();
-    const used = await cpuMs(() => Promise.resolve(busiest.look()));
+    await busiest.look();
+    const used = await cpuMs(() => busiest.look());
     assert.ok(used < 200, `${used} ms of processor time`);
-    assert.equal(busiest.look().length, 20);
+    assert.equal((await busiest.look()).length, 20);
   });
 
   it('are listed as sorting all of them would', () => {

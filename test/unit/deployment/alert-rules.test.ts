@@ -38,6 +38,12 @@ describe('[DEPLOY] the alert rules of Prometheus', () => {
     }
   });
 
+  it('are the same in the Helm chart', () => {
+    const text = (name: string) => readFileSync(join(root, 'docker', name), 'utf8');
+    const chart = 'helm/realtime-communication/files/prometheus-alerts.yml';
+    assert.equal(text(chart), text('prometheus-alerts.yml'), 'copy docker/prometheus-alerts.yml there');
+  });
+
   it('name metrics and labels that exist', () => {
     const known = new Map(metricTable.map(({ name, label }) => [name, label]));
     for (const { alert, expr } of rules) {

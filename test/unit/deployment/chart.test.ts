@@ -145,10 +145,21 @@ describe('[DEPLOY] the chart', () => {
 
   it('scales by metrics that the service has', () => {
     const known = new Set(metricTable.map(({ name }) => name));
-    const text = JSON.stringify([...rendered.values()]);
+    const scaling = [...rendered.values()].flat().filter(({ kind }) => kind !== 'PrometheusRule');
+    const text = JSON.stringify(scaling);
     const named = new Set(text.match(/\brtc_[a-z_]+/g));
     assert.deepEqual([...named].sort(), ['rtc_active_connections', 'rtc_event_loop_lag_ms']);
     for (const name of named) assert.ok(known.has(name), name);
+  });
+
+  it('has the alert rules, with the name of its Service as the job', () => {
+    const { spec } = find(rendered.get('full.yaml')!, 'PrometheusRule') as unknown as {
+      spec: { groups: { rules: { alert: string; expr: string }[] }[] };
+    };
+    const [group] = spec.groups;
+    const service = find(rendered.get('full.yaml')!, 'Service');
+    assert.ok(group!.rules.length > 10);
+    assert.equal(group!.rules[0]!.expr, `up{job="${service.metadata.name}"} == 0`);
   });
 
   it('replaces one pod at a time, as a StatefulSet and as a Deployment', () => {

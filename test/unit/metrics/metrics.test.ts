@@ -52,6 +52,7 @@ function someMetrics(): Metrics {
       memory: null,
     }),
     topTalkers: () => ({ users: [50, 51], connections: [52], topics: [] }),
+    limitedUsers: () => 53,
   });
   return metrics;
 }
