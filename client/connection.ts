@@ -1,49 +1,14 @@
 import { io, type Socket } from 'socket.io-client';
 import type { WireError } from '../shared/errors.js';
-import type { Positions } from '../shared/position.js';
-import { Backoff, type ReconnectOptions } from './backoff.js';
+import { Backoff } from './backoff.js';
 import { ClientError, errorFromWire } from './client-error.js';
-import type { Clock, Timer } from './clock.js';
+import type { Timer } from './clock.js';
+import { authFailed, emptyToken, gaveUp, notConnected, tokenFailed } from './connection-errors.js';
+import type { ConnectionDependencies, ConnectionSettings } from './connection-settings.js';
 import { globals } from './globals.js';
 import { watchPage } from './page-watch.js';
 import { Timers } from './timers.js';
-import { tokenRequests, type TokenReason, type TokenSource } from './token-requests.js';
-
-/** The life of a connection. */
-export interface ConnectionState {
-  readonly state: 'idle' | 'connecting' | 'connected' | 'waiting' | 'stopped';
-  /** Why it is so: a reason of Socket.IO, or the error. */
-  readonly reason?: string;
-  readonly error?: ClientError;
-  /** In `waiting`: the next attempt comes after so many milliseconds. */
-  readonly delayMs?: number;
-  /** Attempts since the last connection. */
-  readonly attempt?: number;
-}
-
-export interface ConnectionSettings {
-  readonly url: string;
-  readonly token: TokenSource;
-  readonly path: string | undefined;
-  readonly transports: readonly ('websocket' | 'polling')[];
-  readonly reconnect: ReconnectOptions;
-  readonly connectTimeoutMs: number;
-  readonly requestTimeoutMs: number;
-  readonly probeTimeoutMs: number;
-  readonly pingEveryMs: number;
-}
-
-export interface ConnectionDependencies {
-  readonly clock: Clock;
-  readonly random: () => number;
-  /** The session and positions of the handshake. */
-  readonly handshake: () => { readonly session_id?: string | undefined; readonly positions: Positions };
-  readonly onState: (state: ConnectionState) => void;
-  /** Any event of the service. */
-  readonly onEvent: (event: string, data: unknown, ack: (() => void) | undefined) => void;
-  readonly onPong: (latencyMs: number) => void;
-  readonly onError: (error: ClientError) => void;
-}
+import { tokenRequests, type TokenReason } from './token-requests.js';
 
 /** What Socket.IO says of a failed attempt. */
 interface HandshakeError extends Error {
@@ -343,24 +308,4 @@ export class Connection {
       ({ code }: ClientError) => code !== 'not_connected' && code !== 'timeout',
     );
   }
-}
-
-/** What the app gives instead of a token when nobody is signed in. */
-export const emptyToken = 'the app gave an empty token';
-
-/** The token is refused for good. */
-export function authFailed(message: string, cause?: ClientError): ClientError {
-  return new ClientError('auth_failed', `${message}: see docs/tokens.md`, { cause });
-}
-
-export function gaveUp(attempts: number, reason: string, cause: unknown): ClientError {
-  return new ClientError('give_up', `no connection after ${attempts} attempts: ${reason}`, { cause });
-}
-
-export function notConnected(what: string): ClientError {
-  return new ClientError('not_connected', `${what}: there is no connection`);
-}
-
-export function tokenFailed(cause: unknown): ClientError {
-  return new ClientError('token_failed', `no token: ${String(cause)}`, { cause });
 }

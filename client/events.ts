@@ -1,8 +1,8 @@
 import type { ClientError } from './client-error.js';
-import type { ConnectionState } from './connection.js';
+import type { ConnectionState } from './connection-settings.js';
 import type { DirectMessage } from './direct-messages.js';
 import type { OutgoingItem } from './outgoing.js';
-import type { PresenceEvent } from './subscription.js';
+import type { PresenceEvent } from './subscription-events.js';
 import type { DirectOptions, DirectReceipt, Topic } from './topic.js';
 import type { Gap } from './topic-stream.js';
 

@@ -1,7 +1,8 @@
 import type { AnyClient, ClientEvents, Status } from './events.js';
 import { ClientError } from './client-error.js';
 import type { DirectMessage } from './direct-messages.js';
-import type { PresenceEvent, SubscribeOptions, Subscription, TopicMessage } from './subscription.js';
+import type { PresenceEvent, SubscribeOptions, TopicMessage } from './subscription-events.js';
+import type { Subscription } from './subscription.js';
 import type { Gap } from './topic-stream.js';
 
 export { ConnectionMonitor, type ConnectionReport } from './monitor.js';

@@ -5,7 +5,8 @@ export { ClientError, type ClientErrorCode } from './client-error.js';
 export { Backoff, type ReconnectOptions } from './backoff.js';
 export { sizeOf } from './message-size.js';
 export type { Clock, Timer } from './clock.js';
-export type { ConnectionFactory, ConnectionState } from './connection.js';
+export type { ConnectionFactory } from './connection.js';
+export type { ConnectionState } from './connection-settings.js';
 export type { TokenReason, TokenSource } from './token-requests.js';
 export type { DirectMessage } from './direct-messages.js';
 export type { ClientOptions } from './options.js';
@@ -16,10 +17,10 @@ export type {
   PresenceEvent,
   Snapshot,
   SubscribeOptions,
-  Subscription,
   SubscriptionEvents,
   TopicMessage,
-} from './subscription.js';
+} from './subscription-events.js';
+export type { Subscription } from './subscription.js';
 export type { Gap } from './topic-stream.js';
 export type { PayloadOf, TopicNames } from './topic-types.js';
 export type {

@@ -1,5 +1,6 @@
 import type { Position } from '../shared/position.js';
-import type { SubscribeOptions, Subscription, TopicMessage } from './subscription.js';
+import type { SubscribeOptions, TopicMessage } from './subscription-events.js';
+import type { Subscription } from './subscription.js';
 
 export interface PublishOptions {
   /** The service stores a message once for each key. The library makes one if there is none. */

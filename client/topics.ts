@@ -5,13 +5,10 @@ import { errorFromWire, type ClientError } from './client-error.js';
 import type { Clock } from './clock.js';
 import { readPage } from './history-pages.js';
 import type { ClientState } from './client-state.js';
-import {
-  Subscription,
-  type PresenceEvent,
-  type SubscribeOptions,
-  type SubscriptionTopics,
-} from './subscription.js';
+import { Subscription, type SubscriptionTopics } from './subscription.js';
+import type { PresenceEvent, SubscribeOptions } from './subscription-events.js';
 import { Timers } from './timers.js';
+import { earliest, keyOf, wantsPresence, type TopicEntry } from './topic-entry.js';
 import type { Gap, HistoryRequest, TopicStream } from './topic-stream.js';
 
 /** One topic in an answer of `subscribe`, or in `status`. */
@@ -29,20 +26,6 @@ interface RejectedTopic {
 export interface SubscribeAnswer {
   readonly topics: readonly SubscribedTopic[];
   readonly rejected?: readonly RejectedTopic[] | undefined;
-}
-
-/** `asked`: `subscribe` is on its way; `ended`: the service does not want it to be asked again. */
-type WireState = 'none' | 'asked' | 'joined' | 'refused' | 'ended';
-
-/** @internal */
-interface Entry {
-  readonly subscriptions: Set<Subscription>;
-  state: WireState;
-  /** Where the service was asked to begin. */
-  since: Position | undefined;
-  /** What this connection has received of the topic. */
-  at: Position | undefined;
-  watchesPresence: boolean;
 }
 
 /** @internal */
@@ -67,7 +50,7 @@ const retryMaxMs = 10_000;
 
 /** The topics of a client: keeps them subscribed on whichever connection there is, and passes on what arrives. */
 export class Topics implements SubscriptionTopics {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, TopicEntry>();
   /** Acknowledgements that publishers wait for, by message id. */
   private readonly acks = new Map<string, () => void>();
   private readonly timers: Timers;
@@ -210,7 +193,7 @@ export class Topics implements SubscriptionTopics {
   }
 
   /** An answer of `subscribe`, or a `status`. @param asked the entries that were asked for, by topic */
-  answered({ topics, rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, Entry>): void {
+  answered({ topics, rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, TopicEntry>): void {
     const unwanted: string[] = [];
     for (const answer of topics) {
       const entry = this.entries.get(answer.topic);
@@ -283,7 +266,7 @@ export class Topics implements SubscriptionTopics {
     return [...this.entries.values()].flatMap(({ subscriptions }) => [...subscriptions]);
   }
 
-  private joined(entry: Entry, { topic, epoch, sequence, recovered }: SubscribedTopic): void {
+  private joined(entry: TopicEntry, { topic, epoch, sequence, recovered }: SubscribedTopic): void {
     entry.state = 'joined';
     const end = { epoch, sequence };
     entry.at = recovered && entry.since ? entry.since : end;
@@ -293,7 +276,7 @@ export class Topics implements SubscriptionTopics {
   }
 
   /** Switches presence events on, for a topic that is subscribed without them: from its position on, so nothing is repeated. */
-  private watchPresence(topic: string, entry: Entry): void {
+  private watchPresence(topic: string, entry: TopicEntry): void {
     if (entry.watchesPresence || !wantsPresence(entry)) return;
     entry.watchesPresence = true;
     this.send('subscribe', { topics: [topic], since: { [topic]: entry.since ?? entry.at! }, presence: true });
@@ -323,7 +306,7 @@ export class Topics implements SubscriptionTopics {
     });
   }
 
-  private async ask(entries: readonly [string, Entry][], presence: boolean): Promise<void> {
+  private async ask(entries: readonly [string, TopicEntry][], presence: boolean): Promise<void> {
     const { generation } = this;
     const since: Record<string, Position> = {};
     for (const [topic, entry] of entries) {
@@ -351,21 +334,4 @@ export class Topics implements SubscriptionTopics {
   private send(command: string, body: object): void {
     this.dependencies.request(command, body).catch(() => {});
   }
-}
-
-function wantsPresence({ subscriptions }: Entry): boolean {
-  return [...subscriptions].some(({ options }) => options.presence === true);
-}
-
-/** Where a topic has to begin, so that each subscription gets what it lacks. */
-function earliest(subscriptions: Iterable<Subscription>): Position | undefined {
-  let earliestAt: Position | undefined;
-  for (const { at } of subscriptions)
-    if (at && (!earliestAt || at.sequence < earliestAt.sequence)) earliestAt = at;
-  return earliestAt;
-}
-
-/** The key of a subscription in the saved state. Topic names have no `#`. */
-function keyOf({ topic, options: { id } }: Subscription): string {
-  return id === undefined ? topic : `${topic}#${id}`;
 }

@@ -2,12 +2,8 @@ import type { WireError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
 import { errorFromWire, type ClientError } from '../client-error.js';
 import { systemClock, type Timer } from '../clock.js';
-import type {
-  Connection,
-  ConnectionDependencies,
-  ConnectionSettings,
-  ConnectionState,
-} from '../connection.js';
+import type { Connection } from '../connection.js';
+import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from '../connection-settings.js';
 import type { TokenReason } from '../token-requests.js';
 import { sentError, sentState, type HubMessage, type SharedSettings, type TabMessage } from './messages.js';
 import { SharedTopics, type SubscribeAnswer } from './shared-topics.js';

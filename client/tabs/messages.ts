@@ -1,7 +1,7 @@
 import type { WireError } from '../../shared/errors.js';
 import type { Positions } from '../../shared/position.js';
 import type { ClientError } from '../client-error.js';
-import type { ConnectionSettings, ConnectionState } from '../connection.js';
+import type { ConnectionSettings, ConnectionState } from '../connection-settings.js';
 import type { TokenReason } from '../token-requests.js';
 
 /** An error on its way between tabs. */

@@ -2,18 +2,9 @@ import type { WireError } from '../../shared/errors.js';
 import { Backoff } from '../backoff.js';
 import { ClientError, errorFromWire } from '../client-error.js';
 import type { Timer } from '../clock.js';
-import {
-  authFailed,
-  Connection,
-  emptyToken,
-  gaveUp,
-  notConnected,
-  tokenFailed,
-  type ClientConnection,
-  type ConnectionDependencies,
-  type ConnectionSettings,
-  type ConnectionState,
-} from '../connection.js';
+import { authFailed, emptyToken, gaveUp, notConnected, tokenFailed } from '../connection-errors.js';
+import { Connection, type ClientConnection } from '../connection.js';
+import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from '../connection-settings.js';
 import { watchPage } from '../page-watch.js';
 import { tokenRequests, type TokenReason } from '../token-requests.js';
 import { holdLock, type Channel, type TabsBrowser } from './browser.js';
