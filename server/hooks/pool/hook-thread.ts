@@ -42,16 +42,22 @@ export const hookThreads =
   (onLost) =>
     new PiscinaThread(onLost, settings);
 
+const extension = extname(__filename);
+
 class PiscinaThread implements HookThread {
   private readonly pool: Piscina;
   private isRunning = false;
   private isEnding = false;
   private uncaught: unknown;
+  private abort: AbortController | undefined;
 
   constructor(onLost: (error: ThreadLostError) => void, { module, payload, heapMb }: HookThreadSettings) {
     const data: HookWorkerData = { module, payload };
     this.pool = new Piscina({
-      filename: join(__dirname, `hook-worker${extname(__filename)}`),
+      filename: join(__dirname, `hook-worker${extension}`),
+      name: 'run',
+      // Only where the service runs from its sources.
+      ...(extension === '.ts' && { execArgv: ['--require', 'tsx/cjs'] }),
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: Infinity,
@@ -61,7 +67,11 @@ class PiscinaThread implements HookThread {
       workerData: data,
       resourceLimits: { maxOldGenerationSizeMb: heapMb },
     });
-    this.pool.on('error', (error) => (this.uncaught = error));
+    this.pool.on('error', (error) => {
+      this.uncaught = error;
+      // A thread that cannot start leaves its call waiting for another one.
+      this.abort?.abort();
+    });
     this.pool.on('workerDestroy', () => {
       if (this.isRunning || this.isEnding) return;
       this.isEnding = true;
@@ -91,7 +101,7 @@ class PiscinaThread implements HookThread {
     limitMs: number,
     transferList: ArrayBuffer[] = [],
   ): Promise<Result> {
-    const abort = new AbortController();
+    const abort = (this.abort = new AbortController());
     // After a pause of this thread the answer may be there already: it is read before the immediate.
     const timer = systemClock.setTimeout(() => systemClock.setImmediate(() => abort.abort()), limitMs);
     this.isRunning = true;
@@ -99,6 +109,7 @@ class PiscinaThread implements HookThread {
       return (await this.pool.run(task, { name, signal: abort.signal, transferList })) as Result;
     } catch (error) {
       this.isEnding = true;
+      if (this.uncaught !== undefined) throw lostBy(this.uncaught);
       if (abort.signal.aborted) throw new ThreadLostError('timeout', `it took more than ${limitMs} ms`);
       throw lostBy(error);
     } finally {
