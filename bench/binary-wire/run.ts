@@ -12,7 +12,7 @@ import { encodeEntry, entryToMessage } from '../../server/log/entry.js';
  */
 const epoch = 'k3x9-1';
 const perFlush = 20;
-const rounds = 2000;
+const rounds = 500;
 
 const payloads: Record<string, unknown> = {
   chat: {

@@ -314,6 +314,19 @@ describe('[HOOKS] hooks of a module, on worker threads', () => {
     });
   }
 
+  it('keep the service from starting if a thread has too little memory to start', async () => {
+    const main = await MainProcess.start({
+      RTC_HOOKS_MODULE: write('hooks.cjs', module),
+      RTC_HOOKS_WORKER_HEAP_MB: '1',
+    });
+    try {
+      assert.equal(await main.ended(), 2, main.output);
+      assert.match(main.output, /cannot be loaded: its thread has used all of its memory/);
+    } finally {
+      await main.kill();
+    }
+  });
+
   it('are refused beside hooks of a program', () => {
     const settings = loadSettings({ RTC_HOOKS_MODULE: write('both.cjs', module) });
     assert.throws(
