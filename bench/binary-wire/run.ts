@@ -6,7 +6,7 @@ import { encodeEntry, entryToMessage } from '../../server/log/entry.js';
 
 /**
  * What MessagePack on `/ws` would change: bytes of a delivery, and the time to encode it (once for all subscribers of a topic) and to decode it
- * in a client. No network, no service: only the encodings. See docs/adr/0018-no-binary-wire.md.
+ * in a client. No network, no service: only the encodings. See docs/adr/0019-no-binary-wire.md.
  *
  *   npm run bench:binary-wire
  */
