@@ -71,6 +71,8 @@ describe('[HOOKS] hooks of a module, on worker threads', () => {
       RTC_HOOKS_WORKER_HEAP_MB: '32',
       RTC_ACTOR_SYSTEM_POOL_SIZE: '2',
       RTC_ACTOR_SYSTEM_RESTART_BACKOFF_MS: '10',
+      // A busy machine is no fault of a hook.
+      RTC_ACTOR_SYSTEM_HOOK_TIMEOUT_MS: '20000',
       ...environment,
     });
     return replica;
@@ -127,7 +129,7 @@ describe('[HOOKS] hooks of a module, on worker threads', () => {
   });
 
   it('answer whatever a hook does, replace its worker, and tell operators once, with a remedy', async () => {
-    await start(module);
+    await start(module, { RTC_ACTOR_SYSTEM_HOOK_TIMEOUT_MS: '3000' });
     const ann = await connect();
     const expected: [topic: string, payload: unknown, code: string][] = [
       ['loop', 1, 'timeout'],
@@ -146,7 +148,7 @@ describe('[HOOKS] hooks of a module, on worker threads', () => {
       const answer = await publish(ann, topic, payload);
       assert.equal(codeOf(answer), code, `${topic}: ${JSON.stringify(answer)}`);
       if (code === 'timeout')
-        assert.match(answer.error!.message, /1000 ms \(actor_system\.hook_timeout_ms\)/);
+        assert.match(answer.error!.message, /3000 ms \(actor_system\.hook_timeout_ms\)/);
       // The thread that has thrown later takes with it what it is doing then.
       if (topic === 'later') await until(async () => (await poolMetrics())['replaced']['ended'] === 2, topic);
       assert.equal(codeOf(await publish(ann, 'fine')), 'ok', `after ${topic}`);
@@ -178,7 +180,7 @@ describe('[HOOKS] hooks of a module, on worker threads', () => {
     const stuck = told.find(({ details }) => (details as Json)['reason'] === 'timeout')!['details'] as Json;
     assert.deepEqual([stuck['hook'], stuck['topic']], ['onPublish', 'loop']);
     assert.match(String(stuck['remedy']), /actor_system\.hook_timeout_ms/);
-  });
+  }).timeout(90_000);
 
   it('keep the order of each topic, however long each message takes', async () => {
     await start(module, { RTC_ACTOR_SYSTEM_POOL_SIZE: '4' });
@@ -203,7 +205,7 @@ describe('[HOOKS] hooks of a module, on worker threads', () => {
   });
 
   it('leave the event loop and the other topics free while a topic computes', async () => {
-    await start(module, { RTC_ACTOR_SYSTEM_HOOK_TIMEOUT_MS: '10000' });
+    await start(module);
     const ann = await connect();
     let hasEnded = false;
     const burning = Promise.all([1, 2, 3].map(() => publish(ann, 'burn', 1000))).then((answers) => {
@@ -235,7 +237,7 @@ describe('[HOOKS] hooks of a module, on worker threads', () => {
     const ann = await connect();
     write('hooks.cjs', 'this is not a program');
     assert.equal(codeOf(await publish(ann, 'exit', 'exit')), 'internal');
-    await until(async () => codeOf(await publish(ann, 'fine')) === 'unavailable', 'it is refused');
+    await until(async () => codeOf(await publish(ann, 'fine')) === 'unavailable', 'it is refused', 20_000);
     const { alerts } = await admin('/alerts');
     const loads = (alerts as Json[]).filter(({ details }) => (details as Json)['reason'] === 'load');
     assert.equal(loads.length, 1);
