@@ -134,6 +134,7 @@ function serveOperations(parts: AdminParts): void {
     replicaId,
     supervisor: supervision.supervisor,
     actors: () => topics.publisher.health(),
+    hookWorkers: () => supervision.hookPool?.workers() ?? [],
   }).serve(cluster);
   new TraceOperations(tracing.tracer.ring).serve(cluster);
   serveTalkers(cluster, parts.limits.talkers);

@@ -61,7 +61,7 @@ export function assembleFoundation(
   tokens.revocations.onRevoked(changes.increment);
   control.state.onChange(changes.increment);
   const announce = alertNotifier(control.cluster);
-  const supervision = assembleSupervision({ ...parts, hooks: options.hooks ?? {}, announce });
+  const supervision = assembleSupervision({ ...parts, hooks: options.hooks, announce });
   const alert = (found: readonly string[]) => supervision.alerts.replicasDiffer(found);
   const differences = new ReplicaDifferences({ log: logOf('cluster'), alert }, identity);
   storage.onReplicas((others) => differences.compare(others));

@@ -1,3 +1,4 @@
+import { hookPoolSource } from './hook-pool.js';
 import { sumConnections, sumMailboxes } from '../metrics/metric-sums.js';
 import type { MetricSources } from '../metrics/metrics.js';
 import { shownPhase, type Phase } from '../protocol/phase.js';
@@ -45,6 +46,7 @@ export function metricSources(parts: MetricParts): MetricSources {
     actors: () => ({ ...supervision.supervisor.counts, stopped: supervision.supervisor.stopped }),
     alerts: () => supervision.alerts.counts,
     workPool: () => supervision.pool.health,
+    hookPool: () => hookPoolSource(supervision.hookPool),
     traces: () => {
       const { exported, failed } = tracing.spans.counts;
       return { ...tracing.tracer.counts, spans_exported: exported, spans_failed: failed };

@@ -111,7 +111,8 @@ export class Service {
    * Starts to listen. Resolves to the port. Redis may be unreachable: it is used as soon as it is reachable. If it rejects, everything is
    * closed again.
    *
-   * @throws ServiceClosedError if the service is closed before it listens; the error of Node if it cannot listen
+   * @throws ServiceClosedError if the service is closed before it listens; SettingsError if `hooks.module` cannot be loaded; the error of
+   * Node if it cannot listen
    */
   start(): Promise<number> {
     return this.lifeCycle.start();

@@ -29,11 +29,14 @@ export class ServiceClosedError extends Error {
 /**
  * Connects to the store and listens. Resolves to the port.
  *
- * @throws ServiceClosedError if the service is closed meanwhile; the error of Node if it cannot listen
+ * @throws ServiceClosedError if the service is closed meanwhile; SettingsError if `hooks.module` cannot be loaded; the error of Node if it
+ * cannot listen
  */
 export async function startUp({ foundation, http, openHttp, closed }: StartedParts): Promise<number> {
-  const { settings, storage, control, tokens, tracing, replicaId, generatedSecret, logOf } = foundation;
+  const { settings, storage, control, tokens, tracing, supervision, replicaId, generatedSecret, logOf } =
+    foundation;
   openHttp();
+  await unlessClosed(supervision.hookPool?.open() ?? Promise.resolve(), closed);
   storage.start();
   await unlessClosed(storage.whenReady(readyLimitMs), closed);
   if (settings.server.replicaId !== undefined)

@@ -68,6 +68,7 @@ function stopSteps({ foundation, messaging, gateway, admin }: StoppedParts): Sto
     // It destroys what does not close in its time.
     { part: 'connections', limitMs: 3 * briefMs, run: (limitMs) => gateway.close(limitMs / 2) },
     brief('hooks', () => supervision.hooks.settle()),
+    brief('hook workers', () => supervision.hookPool?.close()),
     brief('sessions', () => sessions.close()),
     brief('topics', async () => {
       direct.close();

@@ -4,11 +4,13 @@ import { systemClock } from '../primitives/clock.js';
 import { hookPayload } from '../hooks/hook-payload.js';
 import { HookRunner } from '../hooks/hook-runner.js';
 import type { Hooks } from '../hooks/hooks.js';
+import type { HookPool } from '../hooks/pool/hook-pool.js';
 import { Supervisor } from '../supervision/supervisor.js';
 import { WorkPool } from '../supervision/work-pool.js';
 import type { Storage } from '../storage/storage.js';
 import type { Settings } from '../config/schema.js';
 import type { LogFactory } from '../logging/log.js';
+import { assembleHookPool } from './hook-pool.js';
 
 /** Parts that supervision needs. */
 interface SupervisionParts {
@@ -16,7 +18,7 @@ interface SupervisionParts {
   readonly replicaId: string;
   readonly storage: Storage;
   /** Hooks of the embedding program. */
-  readonly hooks: Hooks;
+  readonly hooks: Hooks | undefined;
   /** Notifies connected operators. */
   readonly announce: (alert: Alert) => void;
   readonly logOf: LogFactory;
@@ -28,6 +30,8 @@ export interface Supervision {
   readonly alerts: Alerts;
   readonly pool: WorkPool;
   readonly hooks: HookRunner;
+  /** Undefined without `hooks.module`. */
+  readonly hookPool: HookPool | undefined;
   close(): void;
 }
 
@@ -99,12 +103,10 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
       backoffMs: actorSystem.restartBackoffMs,
     },
   );
+  const payload = { maxBytes: websocket.maxMessageBytes, maxDepth: websocket.maxPayloadDepth };
+  const hookPool = assembleHookPool({ settings, alerts, payload, hooks: parts.hooks });
   const hooks = new HookRunner(
-    {
-      hooks: parts.hooks,
-      supervisor,
-      ...hookPayload({ maxBytes: websocket.maxMessageBytes, maxDepth: websocket.maxPayloadDepth }),
-    },
+    { hooks: parts.hooks ?? {}, pool: hookPool, supervisor, ...hookPayload(payload) },
     { timeoutMs: actorSystem.hookTimeoutMs },
   );
   return {
@@ -112,6 +114,7 @@ export function assembleSupervision(parts: SupervisionParts): Supervision {
     alerts,
     pool,
     hooks,
+    hookPool,
     close: () => {
       supervisor.close();
       pool.close();

@@ -28,6 +28,12 @@ interface TopicParts {
   readonly logOf: LogFactory;
 }
 
+/**
+ * Messages that go through a hook on the worker threads and are then appended together. They wait for each other, and in the threads few of
+ * them are under way at a time.
+ */
+const pooledBatchMax = 32;
+
 /** Assembles the topics of a replica. */
 export function assembleTopics(parts: TopicParts): TopicHub {
   const { settings, storage, supervision, tracing, metrics } = parts;
@@ -38,7 +44,8 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       audience: parts.registry,
       acks: parts.confirmations,
       supervisor: supervision.supervisor,
-      onPublish: supervision.hooks.publish,
+      // It is known when the module of the hooks is loaded.
+      onPublish: () => supervision.hooks.publish,
       quotas: new PublishQuotas({ memory: storage.memory, users: parts.limits.quotas }),
       changes: parts.changes,
       tracer: tracing.tracer,
@@ -56,6 +63,7 @@ export function assembleTopics(parts: TopicParts): TopicHub {
       mailboxCapacity: actorSystem.mailboxCapacity,
       mailboxOverflow: actorSystem.overflowStrategy,
       batchMax: actorSystem.batchMax,
+      ...(supervision.hookPool !== undefined && { hookedBatchMax: pooledBatchMax }),
       actorIdleMs: actorSystem.idleSecs * 1000,
       idempotencyScope: topics.idempotencyScope,
     },

@@ -12,13 +12,14 @@ export interface AclOptions {
 }
 
 /** The line goes to standard output, for `rtc redis acl | redis-cli`. A password that was made for it goes to standard error. */
-export function printAcl({ redis }: Settings, { user, namespace, redisVersion }: AclOptions): void {
+export function printAcl({ redis, admin }: Settings, { user, namespace, redisVersion }: AclOptions): void {
   const address = redisAddressOf(redis);
   const { username: known, password: given, cluster } = address ?? {};
   const username = user ?? known ?? 'rtc';
   const password = given ?? randomBytes(24).toString('base64url');
   const { keyPrefix } = redis;
-  const namespaces = [...new Set(['/', ...namespace])];
+  const ofUi = admin.socketIoUi === 'off' ? [] : ['/admin'];
+  const namespaces = [...new Set(['/', ...ofUi, ...namespace])];
   console.log(
     aclLine({
       username,

@@ -7,6 +7,7 @@ import { redis } from './sections/redis.js';
 import { topics } from './sections/topics.js';
 import { outbox } from './sections/outbox.js';
 import { actorSystem } from './sections/actor-system.js';
+import { hooks } from './sections/hooks.js';
 import { limits } from './sections/limits.js';
 import { direct } from './sections/direct.js';
 import { sessions } from './sections/sessions.js';
@@ -28,6 +29,7 @@ export const settingsSchema = z
     topics,
     outbox,
     actor_system: actorSystem,
+    hooks,
     limits,
     direct,
     sessions,

@@ -1,4 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
+import { HookTimeoutError } from './hook-timeout.js';
 
 /** A message that is about to be stored. */
 export interface PublishEvent {
@@ -56,7 +57,11 @@ export interface Hooks {
   onDisconnect?(event: DisconnectEvent): void | Promise<void>;
 }
 
-/** The refusal sent to a client after a failure of a hook. It does not contain the cause. */
-export function hookFailed(name: keyof Hooks): RefusalError {
+/** The name of a hook. */
+export type HookName = keyof Hooks;
+
+/** The refusal sent to a client after a failure of a hook. It does not contain the cause, but that a worker took too long. */
+export function hookFailed(name: HookName, error: unknown): RefusalError {
+  if (error instanceof HookTimeoutError) return new RefusalError('timeout', error.message);
   return new RefusalError('internal', `the hook ${name} has failed`);
 }

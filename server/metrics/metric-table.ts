@@ -259,6 +259,29 @@ export const metricTable: readonly MetricRow[] = [
     'state',
   ),
   counter('rtc_work_pool_failures_total', 'Slow work that failed.', ({ work_pool }) => work_pool.failures),
+  gauge(
+    'rtc_hook_workers',
+    'Worker threads for the module with hooks.',
+    ({ hook_pool }) => Object.entries(hook_pool.workers),
+    'state',
+  ),
+  gauge(
+    'rtc_hook_calls_waiting',
+    'Calls of hooks that wait for a worker.',
+    ({ hook_pool }) => hook_pool.waiting,
+  ),
+  counter(
+    'rtc_hook_calls_total',
+    'Calls of hooks of the module, by how they have ended; busy: too many were waiting.',
+    ({ hook_pool }) => Object.entries(hook_pool.calls),
+    'outcome',
+  ),
+  counter(
+    'rtc_hook_workers_replaced_total',
+    'Worker threads replaced because they were stuck, at the limit of their memory, or had ended; load: the module could not be loaded.',
+    ({ hook_pool }) => Object.entries(hook_pool.replaced),
+    'reason',
+  ),
   counter(
     'rtc_messages_traced_total',
     'Messages traced, by reason; skipped: requested, but over the limit.',

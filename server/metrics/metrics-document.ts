@@ -129,6 +129,13 @@ export interface MetricsDocument {
   };
   readonly alerts: { readonly raised: number; readonly delivered: number; readonly undelivered: number };
   readonly work_pool: { readonly running: number; readonly waiting: number; readonly failures: number };
+  /** Worker threads for `hooks.module`; without one there are none. `calls` by how they have ended, and `replaced` by reason, since the start. */
+  readonly hook_pool: {
+    readonly workers: { readonly idle: number; readonly busy: number; readonly restarting: number };
+    readonly waiting: number;
+    readonly calls: Readonly<Record<'done' | 'refused' | 'failed' | 'timeout' | 'busy', number>>;
+    readonly replaced: Readonly<Record<'timeout' | 'memory' | 'ended' | 'load', number>>;
+  };
   readonly traces: {
     readonly sampled: number;
     readonly forced: number;

@@ -42,6 +42,7 @@ export interface MetricSources {
   readonly actors: () => MetricsDocument['actors'];
   readonly alerts: () => MetricsDocument['alerts'];
   readonly workPool: () => MetricsDocument['work_pool'];
+  readonly hookPool: () => MetricsDocument['hook_pool'];
   readonly traces: () => MetricsDocument['traces'];
   readonly droppedLogLines: () => number;
   readonly redis: () => MetricsDocument['redis'];
@@ -151,6 +152,7 @@ export class Metrics {
       actors: sources.actors(),
       alerts: sources.alerts(),
       work_pool: sources.workPool(),
+      hook_pool: sources.hookPool(),
       traces: sources.traces(),
       redis: sources.redis(),
       log: { dropped: sources.droppedLogLines() },

@@ -10,11 +10,11 @@ import { serviceLogPrefix, type PublishRequest } from '../log/publish-request.js
 import type { AdmittedPublish, PublishQuotas } from './publish-quotas.js';
 import { TopicActor, type ActorHealth } from './topic-actor.js';
 
-interface TopicPublisherDependencies {
+export interface TopicPublisherDependencies {
   readonly broker: Broker;
   readonly supervisor: Supervisor;
-  /** Receives each message before it is stored and may change it; undefined if there is no hook. */
-  readonly onPublish?: ((request: PublishRequest) => Promise<PublishRequest>) | undefined;
+  /** The hook that receives each message before it is stored and may change it; undefined if there is none. */
+  readonly onPublish?: (() => ((request: PublishRequest) => Promise<PublishRequest>) | undefined) | undefined;
   /** When publishes that arrive now should be appended; see the dependency of {@link TopicActor}. */
   readonly appendAt: (topic: string, leadMs: number) => number;
   /** What users may store; undefined: there are no limits. */
@@ -28,6 +28,8 @@ export interface TopicPublisherSettings {
   readonly mailboxCapacity: number;
   readonly mailboxOverflow: MailboxOverflow;
   readonly batchMax: number;
+  /** The same for messages that go through a hook; default: the same number. */
+  readonly hookedBatchMax?: number;
   /** An actor without work is removed after this time, in milliseconds. */
   readonly actorIdleMs: number;
   /** Whether an idempotency key belongs to its topic and sender, or to its topic alone. */
@@ -109,14 +111,18 @@ export class TopicPublisher {
     request: PublishRequest,
     noNewTopic: AdmittedPublish['noNewTopic'],
   ): Promise<AppendReceipt> {
-    const { onPublish } = this.dependencies;
+    const onPublish = this.hookOf(request.topic);
     const { recheck, trace } = request;
     const watch =
       recheck === undefined && trace === undefined ? undefined : { recheck, routed: trace?.routed };
-    // Direct messages do not run the hook.
-    if (onPublish === undefined || request.topic.startsWith(serviceLogPrefix))
-      return actor.append(this.appendEntry(request, noNewTopic), watch);
+    if (onPublish === undefined) return actor.append(this.appendEntry(request, noNewTopic), watch);
     return actor.append(async () => this.appendEntry(await onPublish(request), noNewTopic), watch);
+  }
+
+  /** Direct messages do not run the hook. */
+  private hookOf(topic: string) {
+    const onPublish = this.dependencies.onPublish?.();
+    return onPublish === undefined || topic.startsWith(serviceLogPrefix) ? undefined : onPublish;
   }
 
   private appendEntry(request: PublishRequest, noNewTopic: AdmittedPublish['noNewTopic']): AppendEntry {
@@ -143,7 +149,9 @@ export class TopicPublisher {
 
   private newActor(topic: string): TopicActor {
     const { broker, supervisor, appendAt, changes, clock } = this.dependencies;
-    const { mailboxCapacity, mailboxOverflow: overflowStrategy, batchMax } = this.settings;
+    const { mailboxCapacity, mailboxOverflow: overflowStrategy, hookedBatchMax = Infinity } = this.settings;
+    const isHooked = this.hookOf(topic) !== undefined;
+    const batchMax = Math.min(this.settings.batchMax, isHooked ? hookedBatchMax : Infinity);
     const actor = new TopicActor(
       { broker, supervisor, appendAt, schedule: (start) => this.batcher.schedule(start), changes, clock },
       topic,

@@ -251,7 +251,7 @@ export class TopicActor {
             return;
           }
           failures.push(error);
-          item.reject(hookFailed('onPublish'));
+          item.reject(hookFailed('onPublish', error));
         }
       }),
     );

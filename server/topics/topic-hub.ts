@@ -24,7 +24,11 @@ import { isPositionIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
 import { readHistory, type History, type HistoryRequest } from '../log/history.js';
 import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
-import { TopicPublisher, type TopicPublisherSettings } from '../publish/publisher.js';
+import {
+  TopicPublisher,
+  type TopicPublisherDependencies,
+  type TopicPublisherSettings,
+} from '../publish/publisher.js';
 import type { PublishQuotas } from '../publish/publish-quotas.js';
 import { LogWatchers } from './log-watchers.js';
 import { isHopeless, type ProvedPosition } from './start-position.js';
@@ -37,7 +41,7 @@ interface TopicHubDependencies {
   readonly acks: AckCollector;
   readonly supervisor: Supervisor;
   /** Receives each message before it is stored and may change it; undefined if there is no hook. */
-  readonly onPublish?: ((request: PublishRequest) => Promise<PublishRequest>) | undefined;
+  readonly onPublish?: TopicPublisherDependencies['onPublish'];
   /** Called with each flush: milliseconds from the acceptance of its oldest message. */
   readonly onDelivered: (latencyMs: number) => void;
   /** What users may store; undefined: there are no limits. */

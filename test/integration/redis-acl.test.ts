@@ -72,6 +72,7 @@ describe('the user of Redis that rtc redis acl prints', function () {
       assert.equal(await dryRun('GET rtc:x'), '+OK');
       assert.equal(await dryRun('PUBLISH rtc:{t} x'), '+OK');
       assert.equal(await dryRun('PSUBSCRIBE rtc:io#/#*'), '+OK');
+      assert.equal(await dryRun('PSUBSCRIBE rtc:io#/admin#*'), '+OK', 'of the Socket.IO Admin UI');
       for (const command of [
         'GET other',
         'PUBLISH other x',

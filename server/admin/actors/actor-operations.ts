@@ -1,11 +1,12 @@
 import type { ActorState, Supervisor } from '../../supervision/supervisor.js';
 import { actorIdOf, type ActorHealth } from '../../publish/topic-actor.js';
+import type { HookWorkerHealth } from '../../hooks/pool/hook-slot.js';
 import { operation, type ClusterOperations, type Found } from '../cluster-operations.js';
 import { compareText, listPage, type ListRequest } from '../list-page.js';
 
 /** An actor, or a hook that has failed, as operators see it. */
 interface ActorInfo {
-  /** `topic:<name>`, or `hook:<name>`. */
+  /** `topic:<name>`, `hook:<name>`, or `worker:hooks/<number>`. */
   readonly actor_id: string;
   readonly replica_id: string;
   readonly state: ActorState;
@@ -51,6 +52,8 @@ interface ActorOperationsDependencies {
   readonly replicaId: string;
   readonly supervisor: Supervisor;
   readonly actors: () => ReadonlyMap<string, ActorHealth>;
+  /** Worker threads for the module with hooks. */
+  readonly hookWorkers: () => readonly HookWorkerHealth[];
 }
 
 /** Answers of this replica about its actors; restarts them on request. */
@@ -82,9 +85,9 @@ export class ActorOperations {
     return false;
   }
 
-  /** Topic actors with traffic; then failed hooks and actors that the supervisor alone lists. */
+  /** Topic actors with traffic; then the workers for hooks; then failed hooks and actors that the supervisor alone lists. */
   private *all(): Iterable<ActorInfo> {
-    const { replicaId, supervisor, actors } = this.dependencies;
+    const { replicaId, supervisor, actors, hookWorkers } = this.dependencies;
     const listed = new Set<string>();
     for (const [topic, health] of actors()) {
       const id = actorIdOf(topic);
@@ -94,6 +97,21 @@ export class ActorOperations {
         replica_id: replicaId,
         state: health.state,
         mailbox_size: health.mailboxSize,
+        processing_ms: Number(health.processingMs.toFixed(3)),
+        processed: health.processed,
+        failed: health.failed,
+        error_rate: Number(health.errorRate.toFixed(4)),
+        restart_count: health.restartCount,
+        last_error: health.lastError,
+      };
+    }
+    for (const [index, health] of hookWorkers().entries()) {
+      yield {
+        actor_id: `worker:hooks/${index + 1}`,
+        replica_id: replicaId,
+        state: health.state,
+        // What waits, waits for all of them: `rtc_hook_calls_waiting`.
+        mailbox_size: health.isBusy ? 1 : 0,
         processing_ms: Number(health.processingMs.toFixed(3)),
         processed: health.processed,
         failed: health.failed,

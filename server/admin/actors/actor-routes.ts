@@ -23,7 +23,11 @@ interface ActorRouteDependencies {
 const states = ['running', 'restarting', 'stopped'] as const;
 
 const actorSchema = z.object({
-  actor_id: z.string().describe('topic:<name>, or hook:<name> of a hook that has failed.'),
+  actor_id: z
+    .string()
+    .describe(
+      'topic:<name>; hook:<name> of a hook that has failed; worker:hooks/<number> of a thread for hooks.module.',
+    ),
   replica_id: z.string(),
   state: z.enum(states),
   mailbox_size: z.int(),

@@ -22,11 +22,11 @@ export const actorSystem = z
     ),
     hook_timeout_ms: setting(
       positive(1000, 60_000),
-      'A hook of the embedding program that takes longer counts as failed.',
+      'A hook that takes longer counts as failed; one of `hooks.module` is ended, with its thread.',
     ),
     pool_size: setting(
       positive(4, 64),
-      'Number of slow tasks (webhooks, backups) that run at the same time.',
+      'Number of slow tasks (webhooks, backups) that run at the same time, and of worker threads for `hooks.module`.',
     ),
   })
   .prefault({});

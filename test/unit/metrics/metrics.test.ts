@@ -37,6 +37,12 @@ function someMetrics(): Metrics {
     actors: () => ({ failures: 23, restarts: 24, stops: 25, stopped: 26 }),
     alerts: () => ({ raised: 27, delivered: 28, undelivered: 29 }),
     workPool: () => ({ running: 30, waiting: 31, failures: 32 }),
+    hookPool: () => ({
+      workers: { idle: 61, busy: 62, restarting: 63 },
+      waiting: 64,
+      calls: { done: 65, refused: 66, failed: 67, timeout: 68, busy: 69 },
+      replaced: { timeout: 70, memory: 71, ended: 72, load: 73 },
+    }),
     traces: () => ({ sampled: 33, forced: 34, skipped: 35, spans_exported: 36, spans_failed: 37 }),
     droppedLogLines: () => 38,
     redis: () => ({
