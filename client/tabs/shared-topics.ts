@@ -123,8 +123,10 @@ export class SharedTopics {
 
   async subscribe(
     tab: string,
-    { topics, since = {}, presence = false }: SubscribeBody,
+    { topics, since: positions = {}, presence = false }: SubscribeBody,
   ): Promise<SubscribeAnswer> {
+    // A topic may be called like a member of every object.
+    const since = new Map(Object.entries(positions));
     const interests = this.tabs.get(tab);
     if (interests === undefined) throw new ClientError('not_connected', 'this tab is not known');
     const wereKept = new Set(topics.filter((topic) => interests.get(topic)?.kept === true));
@@ -153,7 +155,7 @@ export class SharedTopics {
       const answer = own.get(topic);
       if (answer !== undefined && interests.has(topic)) joined.push(answer);
       else if (entry?.state === 'joined')
-        joined.push(this.answerOf(topic, entry, since[topic], wereKept.has(topic)));
+        joined.push(this.answerOf(topic, entry, since.get(topic), wereKept.has(topic)));
       else
         rejected.push({
           topic,
@@ -228,7 +230,7 @@ export class SharedTopics {
 
   private async ask(
     topics: readonly string[],
-    since: Positions,
+    since: ReadonlyMap<string, Position>,
     presence: boolean,
   ): Promise<SubscribeAnswer> {
     const entries = topics.map((topic) => this.entry(topic));
@@ -236,7 +238,7 @@ export class SharedTopics {
     for (const [i, topic] of topics.entries()) {
       const entry = entries[i]!;
       // A topic that is subscribed already, and gets presence events now, goes on where it is.
-      const begin = entry.state === 'joined' ? entry.at : since[topic];
+      const begin = entry.state === 'joined' ? entry.at : since.get(topic);
       if (begin !== undefined) from[topic] = begin;
       if (entry.state === 'none') {
         entry.state = 'asked';

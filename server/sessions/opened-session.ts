@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Position } from '../../shared/position.js';
 import type { Claim } from './session-claims.js';
 import { leaseOf, type HeldLease } from './session-lease.js';
-import type { StoredSession } from './session-store.js';
+import { reachedIn, type StoredSession } from './session-store.js';
 import type { ProvedPosition } from '../topics/start-position.js';
 
 /** The session of a new connection. */
@@ -62,11 +62,11 @@ export function openedBy(claim: Claim, wish: Wish): OpenedSession {
   return { ...resumed, id, lease: { generation, owner: wish.owner }, resumed: true, createdAt };
 }
 
-function topicsOf({ topics, reached = {} }: StoredSession): Map<string, ProvedPosition> {
+function topicsOf(session: StoredSession): Map<string, ProvedPosition> {
   return new Map(
-    Object.entries(topics).map(([topic, position]) => {
-      const end = reached[topic];
-      return [topic, end === undefined ? position : { ...position, reached: end }];
+    Object.entries(session.topics).map(([topic, position]) => {
+      const reached = reachedIn(session, topic);
+      return [topic, reached === undefined ? position : { ...position, reached }];
     }),
   );
 }

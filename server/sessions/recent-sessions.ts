@@ -1,3 +1,4 @@
+import type { HolderAnswer } from './holder-answer.js';
 import type { HeldLease } from './session-lease.js';
 import { sessionBytes } from './session-size.js';
 import type { SessionStore, StoredSession } from './session-store.js';
@@ -39,13 +40,25 @@ export class RecentSessions {
   }
 
   /**
-   * Writes them again, or the one with this id, unless another connection has claimed the session since. One that the
-   * store does not have any more is not written: it may have been deleted. Never rejects.
+   * Writes them again, unless another connection has claimed the session since. One that the store does not have any more
+   * is not written: it may have been deleted. Never rejects.
    */
-  async restore(id?: string): Promise<void> {
+  async restore(): Promise<void> {
     this.removeOld();
-    const recent = id === undefined ? [...this.sessions.values()] : [this.sessions.get(id)];
-    await Promise.allSettled(recent.map((one) => one && this.write(one)));
+    await Promise.allSettled([...this.sessions.values()].map((one) => this.write(one)));
+  }
+
+  /** As {@link restore}, for the one that another connection asks for. Never rejects. */
+  async yield(id: string): Promise<HolderAnswer> {
+    this.removeOld();
+    const recent = this.sessions.get(id);
+    if (recent === undefined) return null;
+    try {
+      await this.write(recent);
+      return false;
+    } catch {
+      return { unwritten: recent.session };
+    }
   }
 
   /** Forgets those that have left too long ago. Called from time to time. */

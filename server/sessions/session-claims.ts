@@ -1,6 +1,7 @@
-import type { HolderAnswer } from './session-holders.js';
+import { reachedUnknown } from '../topics/start-position.js';
+import type { HolderAnswer } from './holder-answer.js';
 import { leaseOf, nextLease } from './session-lease.js';
-import type { SessionStore, StoredSession } from './session-store.js';
+import { reachedIn, type SessionStore, type StoredSession } from './session-store.js';
 
 /** What became of the wish to resume a session. */
 export type Claim =
@@ -15,7 +16,7 @@ interface SessionClaimsDependencies {
   readonly store: Pick<SessionStore, 'get' | 'claim' | 'save' | 'forget'>;
   /**
    * Asks the holder of a session to yield it. True if its client is connected, and the holder keeps it. What
-   * it has not written yet is written before the answer, or is in it.
+   * it has not written yet is written before the answer, or is in it. Null if it cannot be asked.
    */
   readonly keepsSession: (owner: string, sessionId: string) => Promise<HolderAnswer>;
 }
@@ -47,6 +48,7 @@ export class SessionClaims {
       const claimed = await store.claim(found, nextLease(lease, owner));
       if (claimed === undefined) continue;
       if (answer === false) return { outcome: 'resumed', session: claimed };
+      if (answer === null) return { outcome: 'resumed', session: withUnknownEnds(claimed) };
       const { topics, reached, inbox = claimed.inbox } = answer.unwritten;
       const whole = { ...claimed, topics, reached, inbox };
       // At once, if the store takes it now. If not, the new connection writes it as soon as that works, and until then
@@ -57,4 +59,12 @@ export class SessionClaims {
     }
     return session === undefined ? { outcome: 'none' } : { outcome: 'in_use', session };
   }
+}
+
+/** The session, whose client may have received more than the store knows. */
+function withUnknownEnds(session: StoredSession): StoredSession {
+  const reached = Object.entries(session.topics).map(
+    ([topic, position]) => [topic, reachedUnknown(reachedIn(session, topic) ?? position)] as const,
+  );
+  return { ...session, reached: Object.fromEntries(reached) };
 }

@@ -1,8 +1,8 @@
 import { withTimeout } from '../primitives/with-timeout.js';
 import type { Connection } from '../protocol/connection.js';
+import type { HolderAnswer } from './holder-answer.js';
 import type { LiveSession } from './live-session.js';
 import { replicaOf } from './session-lease.js';
-import type { StoredSession } from './session-store.js';
 import type { SessionWrites } from './session-writes.js';
 
 /** Calls to other replicas; see `cluster/replica-calls.ts`. */
@@ -17,14 +17,8 @@ interface SessionHoldersDependencies {
   readonly replicaId: string;
   readonly calls: HolderCalls;
   readonly isAlive: (connection: Connection) => Promise<boolean>;
-  readonly writes: Pick<SessionWrites, 'write' | 'stateOf' | 'restoreLeft'>;
+  readonly writes: Pick<SessionWrites, 'write' | 'stateOf' | 'yieldLeft'>;
 }
-
-/**
- * What a holder says of its session: true: it keeps it; false: it yields, and the store has all of it. Otherwise it yields
- * too, and the store has an earlier state, because it does not take writes. Releases before this one take that for false.
- */
-export type HolderAnswer = boolean | { readonly unwritten: StoredSession };
 
 interface Question {
   readonly owner: string;
@@ -65,26 +59,26 @@ export class SessionHolders {
     return this.holders.get(owner);
   }
 
-  /** See `SessionClaims`. Never rejects: a holder that cannot be asked does not keep the session. */
+  /** See `SessionClaims`. Never rejects: of a holder that cannot be asked, nothing is known. */
   readonly keepsSession = async (owner: string, session: string): Promise<HolderAnswer> => {
     const { replicaId, calls } = this.dependencies;
     const replica = replicaOf(owner);
-    if (replica === undefined) return false;
+    if (replica === undefined) return null;
     try {
       if (replica === replicaId) return await withTimeout(this.ownKeeps(owner, session), answerLimitMs);
-      if (!(await calls.replicas()).includes(replica)) return false;
+      if (!(await calls.replicas()).includes(replica)) return null;
       const question: Question = { owner, session };
       const answer = await withTimeout(calls.ask<HolderAnswer>(replica, callName, question), answerLimitMs);
-      return answer.result ?? false;
+      return answer.result ?? null;
     } catch {
-      return false;
+      return null;
     }
   };
 
   private ownKeeps(owner: string, session: string): Promise<HolderAnswer> {
     const live = this.holders.get(owner);
     // That it has left is known here, but not to the store: that has lost its last writes.
-    if (live?.id !== session) return this.dependencies.writes.restoreLeft(session).then(() => false);
+    if (live?.id !== session) return this.dependencies.writes.yieldLeft(session);
     let answer = this.asked.get(live);
     if (answer === undefined) {
       answer = this.decide(live).finally(() => this.asked.delete(live));

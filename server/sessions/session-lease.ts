@@ -17,6 +17,7 @@
  * | subscribe and unsubscribe are answered | the store has the topics before: a new one at an unknown position, until that is written. If the store does not take them within a moment, the answer does not wait |
  * | the store has no room for other topics than it has | its holder removes the stored state: `recovered: false` is better than a state without a topic |
  * | the holder is asked and cannot write | it gives its state to the new connection |
+ * | the holder cannot be asked, or knows the session no more | its client may have received anything in the epoch of its positions: a topic in a later epoch is not recovered |
  * | time | the holder writes at least three times within the time to live, so a session lasts as long as its connection and that time |
  * | the store cannot be read while a client attaches | the client is connected without the topics; they follow when the session can be claimed |
  * | its client subscribes or unsubscribes before that | the connection goes on under an id of its own. It is written when the topics have followed; then the former state is removed |

@@ -19,6 +19,11 @@ export interface StoredSession {
   readonly owner?: string | null | undefined;
 }
 
+/** {@link StoredSession.reached} of a topic. A topic may be called like a member of every object. */
+export function reachedIn({ reached }: StoredSession, topic: string): Position | undefined {
+  return reached !== undefined && Object.hasOwn(reached, topic) ? reached[topic] : undefined;
+}
+
 /** The store takes no session, because its memory is full. */
 export class NoRoomError extends Error {
   override readonly name = 'NoRoomError';

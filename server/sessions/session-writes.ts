@@ -3,6 +3,7 @@ import type { Log } from '../logging/log.js';
 import { withTimeout } from '../primitives/with-timeout.js';
 import type { Connection } from '../protocol/connection.js';
 import type { LiveSession } from './live-session.js';
+import type { HolderAnswer } from './holder-answer.js';
 import { RecentSessions } from './recent-sessions.js';
 import { NoRoomError, type SessionStore, type StoredSession } from './session-store.js';
 
@@ -138,10 +139,15 @@ export class SessionWrites {
 
   /**
    * Writes sessions again whose connections left a short time ago, if the store has an earlier state of them: it may have
-   * lost its last writes. `id`: only this one. Never rejects.
+   * lost its last writes. Never rejects.
    */
-  restoreLeft(id?: string): Promise<void> {
-    return this.recent.restore(id);
+  restoreLeft(): Promise<void> {
+    return this.recent.restore();
+  }
+
+  /** As {@link restoreLeft}, for a session that another connection asks for. Never rejects. */
+  yieldLeft(id: string): Promise<HolderAnswer> {
+    return this.recent.yield(id);
   }
 
   /** Writes all changed sessions. Never rejects. */

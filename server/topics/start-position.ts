@@ -1,5 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
+import { isPositionIn, type Lineage } from '../log/lineage.js';
 
 /**
  * A position that no log has: what a client knew is unknown. A subscription from it is answered
@@ -14,6 +15,19 @@ export interface ProvedPosition extends Position {
    * client has to be notified, although it goes on before them.
    */
   readonly reached?: Position;
+}
+
+/** In place of a sequence: nobody knows how far in the epoch. */
+const anySequence = Number.MAX_SAFE_INTEGER;
+
+/** That a client may have received messages anywhere after a position, in its epoch. */
+export function reachedUnknown({ epoch }: Position): Position {
+  return { epoch, sequence: anySequence };
+}
+
+/** Whether the log still has what a client may have received. What nobody knows is in the epoch that goes on. */
+export function hasReached(log: Lineage, reached: Position): boolean {
+  return reached.sequence === anySequence ? reached.epoch === log.epoch : isPositionIn(log, reached);
 }
 
 /** Longest epoch. Those of the service are much shorter. */

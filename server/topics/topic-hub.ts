@@ -31,7 +31,7 @@ import {
 } from '../publish/publisher.js';
 import type { PublishQuotas } from '../publish/publish-quotas.js';
 import { LogWatchers } from './log-watchers.js';
-import { isHopeless, type ProvedPosition } from './start-position.js';
+import { hasReached, isHopeless, type ProvedPosition } from './start-position.js';
 import type { Subscribed, Topics, Watch } from './topics.js';
 import type { PublishRequest } from '../log/publish-request.js';
 
@@ -418,7 +418,7 @@ export class TopicHub implements Topics, BrokerListener {
       return { since, recovered: false, missed: written.sequence };
     }
     const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
-    const isInside = isPositionIn(end, since) && (reached === undefined || isPositionIn(end, reached));
+    const isInside = isPositionIn(end, since) && (reached === undefined || hasReached(end, reached));
     if (!isInside) return { since, recovered: false, missed: lostAtLeast(end) };
     // The client was served by a replica that is ahead of this one. Its messages must not come again.
     if (since.sequence > written.sequence || end.epoch !== written.epoch) await activation.feed.reach(end);

@@ -123,6 +123,58 @@ describe('replicas whose Redis is in trouble', function () {
     assert.deepEqual((messages as Message[]).map(positionOf), stored.slice(1).map(positionOf));
   });
 
+  it('[S3.7] tell a client that comes back with its session of a lost tail, although the replica that knew how far it was is killed', async () => {
+    const redis = await startRedis();
+    const other = await startRedis();
+    await other.replicate(redis);
+    const killed = await TestReplica.start({ REDIS_URL: redis.url, REPLICA_ID: 'killed' });
+    try {
+      const service = await startService(redis.url, 'left');
+      const sender = await read(service, 'eve');
+      const client = await connectClient(killed.url, 'ann');
+      sockets.push(client);
+      const seen: unknown[] = [];
+      client.on('message', ({ payload }: Message, confirm?: () => void) => {
+        seen.push(payload);
+        confirm?.();
+      });
+      const { session_id: session } = client.status as unknown as { session_id: string };
+      await emit(client, 'subscribe', { topics: ['t'] });
+      const { epoch } = await publish(sender, 't', 'kept', { confirm: 'delivered' });
+      const headers = { Authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` };
+      await until(async () => {
+        const answer = await fetch(`${service.url}/admin/sessions/${session}`, { headers });
+        const { topics } = (await answer.json()) as { topics?: Record<string, Position> };
+        return topics?.['t']?.epoch === epoch && (await other.hasAllOf(redis));
+      }, 'the other has the session');
+      await other.promote();
+      await publish(sender, 't', 'lost');
+      await until(() => seen.includes('lost'), 'it has seen the tail');
+      await killed.end('SIGKILL');
+      await redis.replicate(other);
+      await redis.promote();
+      await until(() => isReady(service), 'the other replica is ready', 20_000);
+      await publish(sender, 't', 'new');
+      const back = await connectClient(service.url, 'ann', { auth: { session_id: session } });
+      sockets.push(back);
+      const status = back.status as unknown as {
+        session_id: string;
+        recovered: boolean;
+        topics: { topic: string; recovered: boolean }[];
+      };
+      assert.deepEqual(
+        [
+          status.session_id,
+          status.recovered,
+          status.topics.map(({ topic, recovered }) => [topic, recovered]),
+        ],
+        [session, false, [['t', false]]],
+      );
+    } finally {
+      await killed.end('SIGKILL');
+    }
+  });
+
   it('[P2.2] bring the feed up to the position of a client that was served by a replica ahead of it', async () => {
     const redis = await startRedis();
     const proxy = await TcpProxy.start(redis.port);

@@ -43,9 +43,16 @@ describe('[SESSION] sessions whose connections have left', () => {
     assert.equal(await storedAt(), undefined);
     const next = { generation: 4, owner: 'd@two' };
     await store.save(session(20, next), next);
-    await recent.restore('s');
-    await recent.restore('other');
+    assert.equal(await recent.yield('s'), false);
+    assert.equal(await recent.yield('other'), null, 'nobody can say');
     assert.equal(await storedAt(), 20);
+  });
+
+  it('are given to the connection that asks for one, if the store does not take it', async () => {
+    const write = { get: () => Promise.resolve(left), save: () => Promise.reject(new Error('away')) };
+    recent = new RecentSessions(write);
+    recent.add(left, lease);
+    assert.deepEqual(await recent.yield('s'), { unwritten: left });
   });
 
   it('are kept while they take little memory, the last ones first', async () => {

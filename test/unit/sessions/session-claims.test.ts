@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { SessionClaims } from '../../../server/sessions/session-claims.js';
+import { hasReached, reachedUnknown } from '../../../server/topics/start-position.js';
 import { NoRoomError, type StoredSession } from '../../../server/sessions/session-store.js';
 import { MemorySessionStore } from '../../../server/storage/memory/memory-session-store.js';
 
@@ -47,5 +48,25 @@ describe('[SESSION] the claim of a session that its holder cannot write', () => 
       true,
       'the new holder writes it later',
     );
+  });
+});
+
+describe('[P5.4] the claim of a session whose holder cannot be asked', () => {
+  it('does not know what the client has received last: anything in the epoch of its position', async () => {
+    const store = new MemorySessionStore({ now: () => 0 }, { ttlMs: 60_000 });
+    const topics = { constructor: position, b: position };
+    const reached = { b: { epoch: 'f', sequence: 3 } };
+    await store.save({ ...held, topics, reached }, { generation: 1, owner: 'c@a' });
+    const claims = new SessionClaims({ store, keepsSession: async () => null });
+    const claim = await claims.claim('s', 'ann', 'd@b');
+    assert.ok(claim.outcome === 'resumed');
+    const { reached: ends } = claim.session;
+    assert.deepEqual(ends, {
+      constructor: reachedUnknown(position),
+      b: reachedUnknown({ epoch: 'f', sequence: 3 }),
+    });
+    const log = { sequence: 2, previous: [{ epoch: 'e', sequence: 1 }] };
+    assert.equal(hasReached({ ...log, epoch: 'e' }, ends!['constructor']!), true);
+    assert.equal(hasReached({ ...log, epoch: 'next' }, ends!['constructor']!), false);
   });
 });
