@@ -65,7 +65,6 @@ interface TopicHubSettings extends TopicPublisherSettings {
   readonly blockCacheBytes: number;
 }
 
-/** An active topic with the feed that supplies it. */
 /** An active topic as operators see it. */
 interface ActiveTopicInfo {
   readonly name: string;
@@ -75,6 +74,7 @@ interface ActiveTopicInfo {
   readonly position: Position;
 }
 
+/** An active topic with the feed that supplies it. */
 interface Activation {
   readonly topic: ActiveTopic;
   readonly feed: LogFeed;
