@@ -66,7 +66,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       clock,
       onError,
       topics: () => this.topics.names,
-      request: <Answer>(command: string, body: object) => this.connection.request<Answer>(command, body),
+      request: <Answer>(command: string, body: object) => {
+        this.topics.flush();
+        return this.connection.request<Answer>(command, body);
+      },
       isConnected: () => this.isConnected,
       onStatus: (answer: SubscribeAnswer) => this.subscribed(answer),
       onGap: (gap: Gap) => void events.emit('gap', gap),

@@ -294,16 +294,20 @@ export class Topics implements SubscriptionTopics {
   private plan(): void {
     if (this.isPlanned) return;
     this.isPlanned = true;
-    queueMicrotask(() => {
-      this.isPlanned = false;
-      if (!this.dependencies.isConnected()) return;
-      for (const presence of [false, true]) {
-        const open = [...this.entries].filter(
-          ([, entry]) => entry.state === 'none' && wantsPresence(entry) === presence,
-        );
-        while (open.length > 0) void this.ask(open.splice(0, topicsPerCommand), presence);
-      }
-    });
+    queueMicrotask(() => this.flush());
+  }
+
+  /** Subscribes now to what is planned: nothing that is sent later in the turn overtakes it. */
+  flush(): void {
+    if (!this.isPlanned) return;
+    this.isPlanned = false;
+    if (!this.dependencies.isConnected()) return;
+    for (const presence of [false, true]) {
+      const open = [...this.entries].filter(
+        ([, entry]) => entry.state === 'none' && wantsPresence(entry) === presence,
+      );
+      while (open.length > 0) void this.ask(open.splice(0, topicsPerCommand), presence);
+    }
   }
 
   private async ask(entries: readonly [string, TopicEntry][], presence: boolean): Promise<void> {

@@ -60,6 +60,25 @@ describe('[CLIENT] the connection of the client library', function () {
 
   const isUp = (client: Client) => until(() => client.isConnected, 'the client is connected', 20_000);
 
+  it('subscribes before it publishes what waits, and sends both in the order of the calls once it is connected', async () => {
+    const client = clientOf();
+    const early: unknown[] = [];
+    const first = client.topic('first');
+    const published = first.publish('early');
+    first.subscribe().on('message', ({ payload }) => void early.push(payload));
+    client.connect();
+    await published;
+    await until(() => early.length === 1, 'it is seen');
+    const seen: unknown[] = [];
+    const topic = client.topic('second');
+    const receipts = [topic.publish('not seen')];
+    topic.subscribe().on('message', ({ payload }) => void seen.push(payload));
+    receipts.push(topic.publish('seen'));
+    await Promise.all(receipts);
+    await until(() => seen.length > 0, 'it is seen');
+    assert.deepEqual(seen, ['seen']);
+  });
+
   it('asks for one token at a time, whoever needs it', async () => {
     let asked = 0;
     const client = clientOf({

@@ -61,7 +61,11 @@ describe('[CLI] rtc connect', () => {
     assert.deepEqual([topic.code, /refused a topic/.test(topic.stderr)], [1, true]);
     const publish = await run({ publish: ['a b', '1'] });
     assert.deepEqual([publish.code, publish.frames.at(-1)!.data.code], [1, 'invalid_topic']);
-    assert.equal((await run({ publish: ['news'] })).code, 1);
+  });
+
+  it('ends with 2 if its arguments are wrong', async () => {
+    assert.equal((await run({ publish: ['news'] })).code, 2);
+    assert.equal((await run({}, 'ftp://localhost')).code, 2);
   });
 
   it('ends with 1 if there is no answer, or the service closes the connection', async () => {
