@@ -105,8 +105,8 @@ export function sessionRoutes(
             found.push(session);
             bytes += Buffer.byteLength(JSON.stringify(session));
           }
-          // One more read would be too much for the answer.
-          const isFull = found.length > 0 && bytes * (1 + size / found.length) > answerBytes;
+          // One more read, if it finds as much as those before, would be too much for the answer.
+          const isFull = bytes + bytes / (reads + 1) > answerBytes;
           if (cursor === undefined || found.length >= query.limit || isFull) break;
         }
         return {
