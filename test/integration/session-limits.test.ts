@@ -44,8 +44,18 @@ for (const storage of ['memory', 'Redis'] as const) {
       return recovered;
     };
     const storedOf = async (userId: string): Promise<string[]> => {
-      const { sessions } = await ok(replicas[0]!, 'GET', `/sessions?user_id=${userId}&limit=1000`);
-      return (sessions as Json[]).map(({ id }) => id as string);
+      const ids = new Set<string>();
+      // Pages have a limit of bytes.
+      for (let cursor: unknown = ''; cursor !== null;) {
+        const page = await ok(
+          replicas[0]!,
+          'GET',
+          `/sessions?user_id=${userId}&limit=1000&cursor=${String(cursor)}`,
+        );
+        for (const { id } of page['sessions'] as Json[]) ids.add(id as string);
+        ({ cursor } = page);
+      }
+      return [...ids];
     };
     const dropped = async () => {
       let sum = 0;

@@ -90,13 +90,17 @@ export class WsUpgrade {
       socket.destroy();
       return;
     }
+    let isUpgraded = false;
     this.server.handleUpgrade(attempt.request, socket, head, (webSocket) => {
+      isUpgraded = true;
       const id = randomBytes(15).toString('base64url');
       const connection = new WsConnection({ id, webSocket, attempt }, this.settings);
       this.connections.add(connection);
       connection.on('close', this.onClosed);
       this.dependencies.onConnection(connection);
     });
+    // ws calls back at once, or has refused it.
+    if (!isUpgraded) attempt.release();
   }
 
   // One listener shared by all connections; `this` is the connection.
