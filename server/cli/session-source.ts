@@ -9,7 +9,7 @@ import { BackupError } from '../sessions/backup/backup-reader.js';
 import { backupOf, countAtEnd } from '../sessions/backup/backup-writer.js';
 import type { RestoreReport } from '../sessions/backup/session-restore.js';
 import type { PutResult, StoredSession } from '../sessions/session-store.js';
-import { CliError } from './cli-error.js';
+import { CliError, redirectError } from './cli-error.js';
 import { exitCodes } from './exit-codes.js';
 import { connectionProblemOf } from './target/connection-problem.js';
 import { errorOf } from './target/service-client.js';
@@ -123,6 +123,8 @@ async function answered(url: URL, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, {
       ...init,
+      // The token and the sessions are for this address.
+      redirect: 'manual',
       signal: AbortSignal.any([limit.signal, init.signal ?? limit.signal]),
     });
   } finally {
@@ -144,6 +146,9 @@ async function call(url: URL, init: RequestInit): Promise<Response> {
     );
   }
   if (response.ok) return response;
+  const location = response.headers.get('location');
+  if (response.status >= 300 && response.status < 400 && location !== null)
+    throw redirectError(url, location);
   const { code, message } = errorOf(await response.json().catch(() => undefined), response.status);
   throw new CliError(`${url.origin} answers ${response.status}: ${code}: ${message}`, exitCodes.failed, code);
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { rtc, rtcEnvironment, rtcProgram, scratch, validJson } from '../support/rtc.js';
@@ -203,3 +206,41 @@ describe('[CLI] rtc profile', function () {
       assert.equal((await rtc(['profile', 'remove', name], environment)).code, 0, name);
   });
 });
+
+describe('[CLI] sessions of rtc sessions --url', function () {
+  this.timeout(60_000);
+
+  it('are not sent anywhere else by a redirection', async () => {
+    let arrived = 0;
+    const other = createServer((_request, response) => {
+      arrived++;
+      response.end('{"restored":1,"kept":0,"errors":[]}');
+    });
+    const first = createServer(({ url }, response) => {
+      response.writeHead(307, { location: `${originOf(other)}${url}` }).end();
+    });
+    for (const server of [other, first])
+      await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    try {
+      const file = join(scratch, 'to-be-kept.json');
+      const session = { id: randomUUID(), user_id: 'ann', topics: {}, created_at: 1, updated_at: 1 };
+      const head = { format: 'rtc-sessions', version: 1, created_at: 1, replica_id: null };
+      writeFileSync(file, JSON.stringify({ ...head, sessions: [session] }));
+      for (const verb of ['restore', 'backup']) {
+        const path = verb === 'restore' ? file : join(scratch, 'redirected.json');
+        const result = await rtc(['sessions', verb, path, '--url', originOf(first), '--json'], {
+          TOKEN: 'x',
+        });
+        assert.equal(result.code, 1);
+        assert.match(result.stdout + result.stderr, /"code":"redirected"/);
+      }
+      assert.equal(arrived, 0);
+    } finally {
+      for (const server of [other, first]) server.close();
+    }
+  });
+});
+
+function originOf(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
