@@ -10,7 +10,7 @@ import { connectClient, emit } from '../support/clients.js';
 import { Closing } from '../support/closing.js';
 import { startEmbedded } from '../support/embedded-service.js';
 import { TestRedisCluster } from '../support/redis-cluster.js';
-import { until } from '../support/wait.js';
+import { freePort, until } from '../support/wait.js';
 
 describe('a Redis Cluster with TLS, and a user with the rights that rtc redis acl gives', function () {
   this.timeout(90_000);
@@ -105,28 +105,43 @@ describe('a Redis Cluster with TLS, and a user with the rights that rtc redis ac
     await publishToAll(3);
     for (const topic of topics) assert.deepEqual(received.get(topic), [1, 2, 3], topic);
     assert.equal((await one.service.io.fetchSockets()).length, 2);
-    await until(async () => {
-      const { redis } = await healthOf(two.url);
-      return redis.state === 'up' && redis.outage === null;
-    }, 'the replica knows that all slots are served again');
+    await until(
+      async () => {
+        const { redis } = await healthOf(two.url);
+        return redis.state === 'up' && redis.outage === null;
+      },
+      'the replica knows that all slots are served again',
+      30_000,
+    );
     assert.deepEqual(await refusals(), []);
   });
 
-  it('name the reason if the service shows no certificate, or has another password', async () => {
+  it('name the reason if the service shows no certificate, or has another password, though a node is down', async () => {
+    const dead = await freePort();
+    const withDeadNode = (credentials: string) =>
+      cluster.urlFor(credentials).replace('@', `@127.0.0.1:${dead},`);
     const outageOf = async (more: NodeJS.ProcessEnv) => {
       const { url } = await start(more);
       let outage: unknown;
-      await until(async () => {
-        ({ outage } = (await healthOf(url)).redis);
-        return outage !== null && outage !== 'unreachable';
-      }, 'the reason is known');
+      await until(
+        async () => {
+          ({ outage } = (await healthOf(url)).redis);
+          return outage !== null && outage !== 'unreachable';
+        },
+        'the reason is known',
+        30_000,
+      );
       return outage;
     };
     assert.equal(
-      await outageOf({ RTC_REDIS_TLS_CERT_FILE: undefined, RTC_REDIS_TLS_KEY_FILE: undefined }),
+      await outageOf({
+        REDIS_URL: withDeadNode('least:password@'),
+        RTC_REDIS_TLS_CERT_FILE: undefined,
+        RTC_REDIS_TLS_KEY_FILE: undefined,
+      }),
       'tls',
     );
-    assert.equal(await outageOf({ REDIS_URL: cluster.urlFor('least:wrong@') }), 'password');
+    assert.equal(await outageOf({ REDIS_URL: withDeadNode('least:wrong@') }), 'password');
   });
 });
 

@@ -93,7 +93,7 @@ export class RedisOutage {
 
   /** To be called with each error of a connection that is not up. */
   failed(error: Error): void {
-    const kind = kindOf(error);
+    const kind = outageKindOf(error);
     // A connection that was closed without a reason of the network says nothing new: Redis closes those it refuses.
     if (kind === 'unreachable' && this.outage !== undefined && !hasNetworkCode(error)) return;
     this.enter(kind, reasonOf(error));
@@ -160,7 +160,8 @@ export class RedisOutage {
   }
 }
 
-function kindOf(error: Error): OutageKind {
+/** What an error of a connection says of Redis. */
+export function outageKindOf(error: Error): OutageKind {
   if (error.name === 'SentinelError') return 'sentinel';
   if (error.name === 'ClusterError') return 'cluster';
   const { code = '' } = error as NodeJS.ErrnoException;

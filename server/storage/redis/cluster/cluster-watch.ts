@@ -3,6 +3,7 @@ import type { Log } from '../../../logging/log.js';
 import { withTimeout } from '../../../primitives/with-timeout.js';
 import { destroy } from '../redis-client.js';
 import type { RedisConnector } from '../redis-connector.js';
+import { outageKindOf } from '../redis-outage.js';
 import type { RedisNode } from '../redis-store.js';
 import { addressOf, readClusterNodes, type ClusterView } from './cluster-view.js';
 
@@ -13,7 +14,7 @@ interface ClusterWatchDependencies {
   /** The nodes that were named last, asked if none is connected. */
   readonly known: () => readonly RedisHost[];
   readonly connectorTo: (host: RedisHost) => RedisConnector;
-  /** Called with the answers of each round, and the last error if there is none. */
+  /** Called with the answers of each round, and an error if there is none. */
   readonly onViews: (views: readonly ClusterView[], error: Error | undefined) => Promise<void> | void;
 }
 
@@ -79,7 +80,7 @@ export class ClusterWatch {
       result.status === 'rejected' ? [result.reason as Error] : [],
     );
     try {
-      await onViews(views, views.length === 0 ? failures[0] : undefined);
+      await onViews(views, views.length === 0 ? mostTelling(failures) : undefined);
     } catch (error) {
       log.error('Layout of the Redis Cluster not applied', { error });
     }
@@ -111,6 +112,11 @@ export class ClusterWatch {
       destroy(client);
     }
   }
+}
+
+/** What one node refuses says more than that another one is down. */
+function mostTelling(failures: readonly Error[]): Error | undefined {
+  return failures.find((error) => outageKindOf(error) !== 'unreachable') ?? failures[0];
 }
 
 function distinct(hosts: readonly RedisHost[]): RedisHost[] {
