@@ -74,7 +74,8 @@ describe('[CLIENT] the client library in Chromium', function () {
     await page.goto(origin);
     await page.evaluate(`localStorage.setItem('settings', ${JSON.stringify(settings)})`);
     await page.goto(`${origin}/list`);
-    await isConnected();
+    // What was published before the first subscription is not part of it.
+    await until(() => inPage<boolean>('window.isSubscribed === true'), 'the page has subscribed', 20_000);
     await publish(2);
     await showsAll();
   });

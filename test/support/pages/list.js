@@ -14,13 +14,12 @@ const client = createClient({
 });
 client.on('error', (error) => console.error(error.code, error.message));
 client.on('state', ({ state }) => (document.title = state));
-client
-  .topic('list')
-  .subscribe()
-  .on('message', ({ sequence, payload }) => {
-    list.push([sequence, payload]);
-    localStorage.setItem('list', JSON.stringify(list));
-  });
+const subscription = client.topic('list').subscribe();
+subscription.on('subscribed', () => (window.isSubscribed = true));
+subscription.on('message', ({ sequence, payload }) => {
+  list.push([sequence, payload]);
+  localStorage.setItem('list', JSON.stringify(list));
+});
 client.connect();
 addEventListener('pageshow', ({ persisted }) => (window.wasCached = persisted));
 window.client = client;
