@@ -39,6 +39,8 @@ export class LogBlocks {
   /** Bounds the reads of all readers that are catching up. */
   readonly turns = new CatchUpTurns();
   private readonly kept = new Map<string, DeliveryBatch>();
+  /** Number of kept blocks by topic: most topics have none. */
+  private readonly keptOf = new Map<string, number>();
   private readonly reading = new Map<string, Reading>();
   private keptBytes = 0;
 
@@ -91,8 +93,10 @@ export class LogBlocks {
 
   /** Discards the blocks of a topic: its log was lost, or the topic is no longer active. */
   forget(topic: string): void {
-    for (const [name, batch] of this.kept) {
-      if (batch.topic === topic) this.drop(name, batch);
+    if (this.keptOf.has(topic)) {
+      for (const [name, batch] of this.kept) {
+        if (batch.topic === topic) this.drop(name, batch);
+      }
     }
     for (const [name, reading] of this.reading) {
       if (reading.topic !== topic) continue;
@@ -117,6 +121,7 @@ export class LogBlocks {
     const before = this.kept.get(name);
     if (before !== undefined) this.drop(name, before);
     this.kept.set(name, batch);
+    this.keptOf.set(batch.topic, (this.keptOf.get(batch.topic) ?? 0) + 1);
     // Counts the entries and one encoding of them.
     this.keptBytes += batch.bytes * 2;
     for (const [oldest, its] of this.kept) {
@@ -127,6 +132,9 @@ export class LogBlocks {
 
   private drop(name: string, batch: DeliveryBatch): void {
     this.kept.delete(name);
+    const rest = this.keptOf.get(batch.topic)! - 1;
+    if (rest > 0) this.keptOf.set(batch.topic, rest);
+    else this.keptOf.delete(batch.topic);
     this.keptBytes -= batch.bytes * 2;
   }
 }

@@ -60,6 +60,20 @@ describe('[P2] LogBlocks', () => {
     assert.equal(reads, first + 1);
   });
 
+  it('forget the blocks of one topic, and keep those of others', async () => {
+    const blocks = new LogBlocks(broker, 100_000_000);
+    await walk(blocks, 0);
+    const first = reads;
+    blocks.forget('u');
+    await blocks.next('t', 0, written);
+    assert.equal(reads, first, 'they are kept');
+    for (let again = 1; again <= 2; again++) {
+      blocks.forget('t');
+      await blocks.next('t', 0, written);
+      assert.equal(reads, first + again, 'the log is read again');
+    }
+  });
+
   it('report a hole inside the log, wherever it is in a block, and also the second time', async () => {
     await broker.remove('t', [2, 3, 64, 65, 100, 150]);
     const blocks = new LogBlocks(broker, 100_000_000);
