@@ -37,6 +37,10 @@ export class LocalPresence {
     return this.changedTopics.size > 0;
   }
 
+  hasChanged(topic: string): boolean {
+    return this.changedTopics.has(topic);
+  }
+
   names(): Iterable<string> {
     return this.topics.keys();
   }

@@ -52,6 +52,8 @@ export class PresenceUpkeep {
       if (earlier === undefined) break;
       await earlier.catch(() => {});
     }
+    // Many may have waited for the earlier write: the first of them writes what has changed since.
+    if (!this.dependencies.local.hasChanged(topic)) return;
     const write = this.writeNow(topic).finally(() => this.writing.delete(topic));
     this.writing.set(topic, write);
     return write;
