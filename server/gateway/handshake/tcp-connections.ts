@@ -99,7 +99,7 @@ export class TcpConnections {
     function (this: Socket): void {
       const key = connections.keys.get(this)!;
       const held = connections.byAddress.get(key)!;
-      if (connections.silent.has(this)) held.silent--;
+      if (connections.silent.delete(this)) held.silent--;
       if (--held.connections === 0) connections.byAddress.delete(key);
     })(this);
 

@@ -135,6 +135,7 @@ export class RedisSubscriber {
     this.restored = false;
     this.next = undefined;
     this.client = this.newClient();
+    this.dataReceived(this.client);
     this.dependencies.onChange();
     for (const client of former) if (client !== undefined) destroy(client);
     this.start();
@@ -147,8 +148,6 @@ export class RedisSubscriber {
 
   private newClient(): RedisClient {
     const client = this.dependencies.connector.newClient();
-    this.lastReceivedAt = performance.now();
-    this.pinging = false;
     client.on('error', (error: Error) => {
       this.dataReceived(client);
       this.dependencies.onError(error);
