@@ -35,7 +35,7 @@ describe('[P6] acknowledgement ids of confirmed messages', function () {
     // An embedding program awaits the answers to its own events.
     counter._ids = 0;
     const own: number[] = [];
-    socket.timeout(10_000).emit('question', (_error: unknown, answer: number) => own.push(answer));
+    socket.timeout(30_000).emit('question', (_error: unknown, answer: number) => own.push(answer));
     bob.on('direct', (_message: unknown, acknowledge: () => void) => acknowledge());
     const question = new Promise<(answer: number) => void>((resolve) =>
       bob.once('question', (acknowledge: (answer: number) => void) => resolve(acknowledge)),

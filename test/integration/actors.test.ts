@@ -13,7 +13,7 @@ import { until } from '../support/wait.js';
 import { TestWebhook } from '../support/webhook.js';
 
 const publish = (socket: Socket, topic: string, payload: unknown = 1): Promise<TestAnswer> =>
-  socket.timeout(10_000).emitWithAck('publish', { topic, payload }) as Promise<TestAnswer>;
+  socket.timeout(30_000).emitWithAck('publish', { topic, payload }) as Promise<TestAnswer>;
 
 describe('[ACTOR] failing actors and hooks, on two replicas', () => {
   const directory = mkdtempSync(join(tmpdir(), 'rtc-faults-'));
@@ -226,7 +226,7 @@ describe('[ACTOR] failing actors and hooks, on two replicas', () => {
     const startedAt = Date.now();
     assert.equal((await publish(publisher, 'hanging')).error?.code, 'internal');
     const tookMs = Date.now() - startedAt;
-    assert.ok(tookMs >= 290 && tookMs < 3000, `${tookMs} ms`);
+    assert.ok(tookMs >= 290 && tookMs < 12_000, `${tookMs} ms`);
   });
 
   it('keep the order of messages, however long their hooks take', async () => {

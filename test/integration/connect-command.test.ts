@@ -87,7 +87,9 @@ describe('[CLI] rtc connect', () => {
 
   it('shows direct messages and leaves them in the inbox of their user', async () => {
     const sender = await connectClient(replica.url, 'bob');
-    await sender.timeout(5000).emitWithAck('direct', { to: 'dora', payload: 'for later', confirm: 'stored' });
+    await sender
+      .timeout(30_000)
+      .emitWithAck('direct', { to: 'dora', payload: 'for later', confirm: 'stored' });
     sender.disconnect();
     for (let look = 0; look < 2; look++) {
       const { code, frames } = await run({ token: tokenOf('dora'), count: 1, for: 5000 });

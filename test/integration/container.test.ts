@@ -155,7 +155,7 @@ describe('[DEPLOY] what the image runs', () => {
         transports: [transport],
         auth: { token },
       });
-      const answer = (await client.timeout(10_000).emitWithAck('publish', { topic: 't', payload: 1 })) as {
+      const answer = (await client.timeout(30_000).emitWithAck('publish', { topic: 't', payload: 1 })) as {
         ok: boolean;
       };
       assert.equal(answer.ok, true);

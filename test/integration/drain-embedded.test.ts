@@ -8,7 +8,6 @@ import type { TestReplica } from '../support/replica.js';
 import { until } from '../support/wait.js';
 
 describe('[P8] the drain of an embedded service', function () {
-  this.timeout(30_000);
   const crowds: Crowd[] = [];
   const join = async (url: string) => {
     const crowd = await Crowd.connect(url, { json: 2, webSockets: 2, pollings: 2 });

@@ -56,7 +56,7 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       return client;
     };
     const ask = <Answer = unknown>(client: Socket, event: string, ...args: unknown[]) =>
-      client.timeout(3000).emitWithAck(event, ...args) as Promise<Answer>;
+      client.timeout(30_000).emitWithAck(event, ...args) as Promise<Answer>;
     /** Another namespace on the transport of a client. */
     const join = async (client: Socket, namespace: string) => {
       const other = client.io.socket(namespace, { auth: { own: 1 } });
@@ -148,14 +148,15 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       socket.on('error', (error: Error) => errors.push(error.message));
       if (kind === 'the service') {
         // The commands of the service pass the same middleware.
-        const publish = (topic: string) => client.timeout(500).emitWithAck('publish', { topic, payload: 1 });
+        const publish = (topic: string, limitMs: number) =>
+          client.timeout(limitMs).emitWithAck('publish', { topic, payload: 1 });
         socket.use(([event, request], next) => {
           const { topic } = (request ?? {}) as { topic?: string };
           if (event === 'publish' && topic === 'changed') (request as Fields)['payload'] = 2;
           next(event === 'publish' && topic === 'secret' ? new Error('not this topic') : undefined);
         });
-        await assert.rejects(publish('secret'), 'it has no answer');
-        await publish('changed');
+        await assert.rejects(publish('secret', 500), 'it has no answer');
+        await publish('changed', 30_000);
         const payloads = async (topic: string) =>
           (await ask<{ messages: Fields[] }>(client, 'history', { topic })).messages.map(
             ({ payload }) => payload,
@@ -244,11 +245,11 @@ for (const kind of ['plain Socket.IO', 'the service'] as ProgramKind[]) {
       for (const client of [here, there])
         client.on('question', (reply: (id: string) => void) => reply(client.id!));
       const socket = a.socketOf(here.id!);
-      assert.equal(await socket.timeout(3000).emitWithAck('question'), here.id);
+      assert.equal(await socket.timeout(30_000).emitWithAck('question'), here.id);
       await assert.rejects(socket.timeout(50).emitWithAck('nobody answers'));
       a.io.in([here.id!, there.id!]).socketsJoin('asked');
       await until(() => b.socketOf(there.id!).rooms.has('asked'), 'the room has both clients');
-      const answers = (await a.io.timeout(3000).to('asked').emitWithAck('question')) as string[];
+      const answers = (await a.io.timeout(30_000).to('asked').emitWithAck('question')) as string[];
       assert.deepEqual(answers.sort(), [here.id!, there.id!].sort());
     });
 

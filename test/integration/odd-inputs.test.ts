@@ -114,7 +114,7 @@ describe('[EMBED] a program goes on, whatever its clients send', () => {
         client.close();
       }
     }
-  }).timeout(30_000);
+  });
 
   it('in joins of several namespaces, again and again', async () => {
     const client = await PacketClient.open(embedded.url);
@@ -142,7 +142,7 @@ describe('[EMBED] a program goes on, whatever its clients send', () => {
       await until(() => done, 'an answer or a close');
       webSocket.terminate();
     }
-  }).timeout(20_000);
+  });
 
   it('in frames of /ws', async () => {
     const client = new JsonClient(embedded.webSocketUrl, 'odd');

@@ -128,7 +128,7 @@ describe("[EMBED] a program's own namespaces", () => {
     return true;
   };
   const dataOf = (client: Socket) =>
-    client.timeout(3000).emitWithAck('data') as Promise<{ user?: SocketUser; seen?: string }>;
+    client.timeout(30_000).emitWithAck('data') as Promise<{ user?: SocketUser; seen?: string }>;
   const admin = async (path: string, body: object = {}) => {
     const response = await fetch(`${urls[1]}/admin${path}`, {
       method: 'POST',
@@ -237,7 +237,7 @@ describe("[EMBED] a program's own namespaces", () => {
       () => services.every(({ io }) => io.engine.clientsCount === 0),
       'their transports are closed',
     );
-  }).timeout(15_000);
+  });
 
   it('count for the connections of a user: one for each transport, whatever it has joined', async () => {
     const token = tokenOf('many');
@@ -260,7 +260,7 @@ describe("[EMBED] a program's own namespaces", () => {
         ),
       'the slot is free',
     );
-  }).timeout(15_000);
+  });
 
   /** The namespaces of the first replica that begin with a text. */
   const namesOf = (start: string) =>
@@ -306,7 +306,7 @@ describe("[EMBED] a program's own namespaces", () => {
     await assert.rejects(join('/room-201', { token: tokenOf('blocked') }), refusedWith('forbidden'));
     await assert.rejects(join('/open-201', { fail: 'reject' }), refusedWith('internal'));
     await until(() => namesOf('/room-201').length + namesOf('/open-201').length === 0, 'they are removed');
-  }).timeout(15_000);
+  });
 
   it('stay while somebody joins, and if the program has made or changed them', async () => {
     const { io } = services[0]!;

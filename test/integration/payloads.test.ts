@@ -185,7 +185,7 @@ describe('[PAY] what clients publish', function () {
     const answer = (value: unknown, reply?: (value: unknown) => void) => (seen.push(value), reply?.(value));
     socket.on('own', answer);
     ann.io.engine.write('2["own",{"n":9007199254740993}]');
-    assert.deepEqual(await ann.timeout(5000).emitWithAck('own', { part: Buffer.from('x') }), {
+    assert.deepEqual(await ann.timeout(30_000).emitWithAck('own', { part: Buffer.from('x') }), {
       part: Buffer.from('x'),
     });
     assert.deepEqual(seen, [{ n: 9007199254740992 }, { part: Buffer.from('x') }]);
@@ -276,7 +276,7 @@ describe('[PAY] what clients publish', function () {
     ann.io.on('packet', note);
     ann.on('question', (reply: (answer: number) => void) => reply(1));
     for (let n = 0; n < 2; n++)
-      assert.deepEqual(await io.timeout(5000).to(ann.id!).emitWithAck('question'), [1]);
+      assert.deepEqual(await io.timeout(30_000).to(ann.id!).emitWithAck('question'), [1]);
     assert.deepEqual(ids, [firstSharedAckId - 1, 0]);
     ann.io.off('packet', note);
   });

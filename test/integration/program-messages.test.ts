@@ -181,8 +181,6 @@ for (const storage of ['memory', 'redis'] as const) {
 }
 
 describe('[EMBED] a program with its own server', function () {
-  this.timeout(30_000);
-
   it('serves its routes and those of the service on one HTTP server, and the service closes it', async () => {
     const app = express();
     const http = createServer(app);

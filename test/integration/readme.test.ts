@@ -49,7 +49,6 @@ class RunningProgram {
 }
 
 describe('[DOCS] the programs of README.md', function () {
-  this.timeout(30_000);
   const directory = mkdtempSync(join(tmpdir(), 'rtc-readme-'));
   const running: RunningProgram[] = [];
   let service: Service;

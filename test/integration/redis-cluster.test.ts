@@ -69,7 +69,7 @@ describe('[CLUSTER] two replicas on a Redis Cluster', function () {
       socket.on('question', (answer: (text: string) => void) => answer(user));
     }
     assert.equal((await one.service.io.fetchSockets()).length, 2);
-    const answers = (await one.service.io.timeout(5000).emitWithAck('question')) as string[];
+    const answers = (await one.service.io.timeout(30_000).emitWithAck('question')) as string[];
     assert.deepEqual(answers.sort(), ['ann', 'bob']);
     const answer = (reply: (text: string) => void) => reply('two');
     two.service.io.on('question', answer);

@@ -285,7 +285,7 @@ for (const storage of ['memory', 'Redis'] as const) {
       } finally {
         await setMode('normal');
       }
-    }).timeout(15_000);
+    });
 
     it('that a program ends by its own means do not come back either', async () => {
       const client = await connect(['reader']);

@@ -13,7 +13,6 @@ type Client = Awaited<ReturnType<typeof connectClient>>;
 
 for (const transport of ['websocket', 'polling'] as const) {
   describe(`[WIRE] Socket.IO over ${transport}, two replicas`, function () {
-    this.timeout(20_000);
     let redis: TestRedis;
     let a: TestReplica;
     let b: TestReplica;
@@ -24,7 +23,7 @@ for (const transport of ['websocket', 'polling'] as const) {
       return socket;
     };
     const ask = (socket: Client, command: string, request: object) =>
-      socket.timeout(8000).emitWithAck(command, request) as Promise<TestAnswer>;
+      socket.timeout(30_000).emitWithAck(command, request) as Promise<TestAnswer>;
     const messagesOf = (socket: Client): Message[] => {
       const messages: Message[] = [];
       socket.on('message', (message: Message) => messages.push(message));
@@ -261,10 +260,10 @@ for (const transport of ['websocket', 'polling'] as const) {
         topic: 'confirmed',
         payload: 2,
         confirm: 'delivered',
-        timeout_ms: 5000,
+        timeout_ms: 20_000,
       });
       assert.deepEqual([all['delivered'], all['expected']], [3, 3]);
-      assert.ok(Date.now() - startedAt < 4000, 'it does not wait longer than needed');
+      assert.ok(Date.now() - startedAt < 15_000, 'it does not wait longer than needed');
     });
 
     it('reports the users present in the whole cluster, and every join and leave', async () => {
@@ -357,7 +356,7 @@ for (const transport of ['websocket', 'polling'] as const) {
         ['nonsense', {}, 'unknown_type'],
       ];
       for (const [command, request, code, field] of wrong) {
-        const answer = (await ann.timeout(8000).emitWithAck(command, request)) as TestAnswer;
+        const answer = (await ann.timeout(30_000).emitWithAck(command, request)) as TestAnswer;
         assert.deepEqual(
           [answer.ok, answer.error?.code],
           [false, code],
@@ -410,7 +409,6 @@ for (const transport of ['websocket', 'polling'] as const) {
 }
 
 describe('[WIRE] /ws', function () {
-  this.timeout(20_000);
   let replica: TestReplica;
   const open: JsonClient[] = [];
   const client = async (userId = 'ann', query = ''): Promise<JsonClient> => {
@@ -621,7 +619,7 @@ for (const storage of ['redis', 'memory'] as const) {
       await until(() => got.length === 3, 'the inbox arrives');
       assert.deepEqual(got, [1, 2, 3]);
       acknowledgements[0]!();
-      await until(async () => (await send(4)).ok, 'there is room', 8000);
+      await until(async () => (await send(4)).ok, 'there is room');
       ann.disconnect();
       bob.disconnect();
     });
@@ -629,7 +627,6 @@ for (const storage of ['redis', 'memory'] as const) {
 }
 
 describe('[AUTH] server-side subscriptions and permissions', function () {
-  this.timeout(20_000);
   let replica: TestReplica;
   before(async () => {
     replica = await TestReplica.start({
@@ -681,7 +678,6 @@ describe('[AUTH] server-side subscriptions and permissions', function () {
 });
 
 describe('[AUTH] tokens of live connections', function () {
-  this.timeout(20_000);
   let replica: TestReplica;
   before(async () => {
     replica = await TestReplica.start({ RTC_AUTH_LEEWAY_SECS: '0' });
@@ -707,7 +703,6 @@ describe('[AUTH] tokens of live connections', function () {
 });
 
 describe('[HTTP] health, metrics and /api', function () {
-  this.timeout(20_000);
   let replica: TestReplica;
   const bearer = { Authorization: `Bearer ${tokenOf('backend')}` };
   before(async () => {

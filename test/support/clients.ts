@@ -18,7 +18,7 @@ export interface TestAnswer {
 
 /** Sends one command, as any client does. */
 export function emit(socket: Socket, command: string, request: object): Promise<TestAnswer> {
-  return socket.timeout(10_000).emitWithAck(command, request) as Promise<TestAnswer>;
+  return socket.timeout(30_000).emitWithAck(command, request) as Promise<TestAnswer>;
 }
 
 /** How a client of a test connects, beside its token. */

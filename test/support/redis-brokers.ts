@@ -59,7 +59,7 @@ export async function clusterBrokers(
         { link, retentionOf: () => fixture.retention, log: silentLog, now: Date.now },
         { keyPrefix: 'rtc', outcomeLimitMs: 10_000, waitReplicas: 0, unusedKeepMs: 120_000 },
       );
-      if (!(await link.whenUp(10_000))) throw new Error('the Redis Cluster did not come up');
+      if (!(await link.whenUp(30_000))) throw new Error('the Redis Cluster did not come up');
       return broker;
     },
     flush: () => cluster.flush(),

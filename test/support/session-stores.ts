@@ -24,7 +24,7 @@ export async function openSessionStores(
     for (let n = 0; n < 2; n++) {
       const link = openTestCluster(cluster.url);
       closing.add(() => link.close());
-      assert.ok(await link.whenUp(10_000));
+      assert.ok(await link.whenUp(30_000));
       stores.push(new RedisSessionStore({ link }, { keyPrefix: 'rtc', ttlMs, limits: unlimited }));
     }
     return stores;

@@ -14,7 +14,6 @@ interface Replica {
 }
 
 describe('[LIMITS] RedisConnectionCountStore', function () {
-  this.timeout(30_000);
   let redis: TestRedis;
   let a: Replica;
   let b: Replica;

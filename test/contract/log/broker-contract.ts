@@ -173,7 +173,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       await broker.follow('t');
       await left;
       await broker.append('t', [entry('a')]);
-      await until(() => received.batches.length > 0, 'a batch arrives', 2000);
+      await until(() => received.batches.length > 0, 'a batch arrives');
     });
 
     it('keeps the newest messages of a batch that is larger than the history', async () => {

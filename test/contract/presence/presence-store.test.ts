@@ -41,7 +41,6 @@ async function countsOf(store: PresenceStore, topic: string): Promise<Record<str
 
 function contract(name: string, open: () => Promise<Opened>): void {
   describe(`a presence store in ${name}`, function () {
-    this.timeout(30_000);
     let opened: Opened;
     beforeEach(async () => {
       opened = await open();
@@ -116,7 +115,7 @@ function inRedis(name: 'Redis' | 'a Redis Cluster'): void {
         await replica.close();
         await link.close();
       });
-      assert.ok(await link.whenUp(10_000));
+      assert.ok(await link.whenUp(30_000));
       await registry.beat();
       return {
         ...listen(store),

@@ -6,7 +6,6 @@ import { TestRedis } from '../../support/redis.js';
 import { until } from '../../support/wait.js';
 
 describe('the advice about a Redis', function () {
-  this.timeout(30_000);
   const closing: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const close of closing.splice(0).reverse()) await close();
@@ -37,7 +36,7 @@ describe('the advice about a Redis', function () {
 
   it('names nothing that keeps its data and has the usual limits', async () => {
     const { link, warnings } = warningsOf(await startRedis(...keepsData));
-    assert.equal(await link.whenUp(10_000), true);
+    assert.equal(await link.whenUp(30_000), true);
     // The advice has asked before this does.
     await link.call(['PING']);
     for (let n = 0; n < 10; n++) await link.call(['PING']);

@@ -77,7 +77,7 @@ describe('a Redis Cluster of three primaries with a replica each', function () {
     );
     closing.add(() => link.close());
     link.start();
-    await link.whenUp(5000);
+    await link.whenUp(30_000);
     assert.match(link.unsupported ?? '', /redis\+cluster:\/\//);
 
     const redis = await closing.started(TestRedis.start());

@@ -36,7 +36,7 @@ describe('RedisLink', function () {
   it('is down while Redis still loads its data', async () => {
     const redis = await startRedis();
     const { link, broker } = open(redis.url);
-    await link.whenUp(5000);
+    await link.whenUp(30_000);
     for (let i = 0; i < 60; i++) await broker.append(`t${i}`, [entry('a')]);
     await redis.command('SAVE');
     await redis.signal('SIGKILL');
@@ -60,7 +60,7 @@ describe('RedisLink', function () {
   it('refuses a Redis replica as the log, and continues when it is promoted', async () => {
     const [first, second] = [await startRedis(), await startRedis()];
     const { link, broker } = open(first.url);
-    await link.whenUp(5000);
+    await link.whenUp(30_000);
     await broker.append('t', [entry('a')]);
     await first.command(`REPLICAOF 127.0.0.1 ${second.port}`);
     await assert.rejects(
@@ -77,11 +77,11 @@ describe('RedisLink', function () {
     const redis = await startRedis();
     const proxy = await closing.started(TcpProxy.start(redis.port));
     const { link, broker } = open(proxy.url);
-    await link.whenUp(5000);
+    await link.whenUp(30_000);
     const received = listen(broker);
     await broker.follow('t');
     proxy.hold('subscriptions');
-    await until(() => received.resyncs > 0, 'the resync is announced', 15_000);
+    await until(() => received.resyncs > 0, 'the resync is announced');
     await broker.append('t', [entry('a')]);
     await until(() => received.batches.length === 1, 'batches arrive again');
   });
@@ -89,7 +89,7 @@ describe('RedisLink', function () {
   it('moves its subscriptions to a new connection later if Redis refuses them for a while', async () => {
     const redis = await startRedis();
     const { link, broker } = open(redis.url);
-    await link.whenUp(5000);
+    await link.whenUp(30_000);
     const received = listen(broker);
     await broker.follow('t');
     const user = new URL(redis.url).username || 'default';
@@ -110,7 +110,7 @@ describe('RedisLink', function () {
     const [redis, replica] = [await startRedis(), await startRedis()];
     await replica.command(`REPLICAOF 127.0.0.1 ${redis.port}`);
     const { link, broker } = open(redis.url, 1);
-    await link.whenUp(5000);
+    await link.whenUp(30_000);
     await until(
       async () => (await broker.append('t', [entry('a')]))[0]!.durability === 'replicated',
       'the replica follows',
@@ -126,7 +126,7 @@ describe('RedisLink', function () {
     const redis = await startRedis();
     const proxy = await closing.started(TcpProxy.start(redis.port));
     const { link, broker } = open(proxy.url);
-    await link.whenUp(5000);
+    await link.whenUp(30_000);
     await broker.append('t', [entry('a')]);
     proxy.hold('commands');
     await assert.rejects(
@@ -160,7 +160,7 @@ describe('RedisLink', function () {
         const memory = new MemoryBroker({ retentionOf, now: Date.now });
         link.start();
         adapter.start();
-        await link.whenUp(5000);
+        await link.whenUp(30_000);
         await broker.follow('t');
         await broker.append('t', [{ id: 'x', entry: Buffer.from('"x"') }]);
         for (const part of [registry, bus, broker, adapter, link, memory]) { await part.close(); await part.close(); }

@@ -71,7 +71,7 @@ describe('Redis with TLS', function () {
 
   it('is used with the authority and the certificate of the settings', async () => {
     const link = openLink(withCertificate());
-    assert.equal(await link.whenUp(10_000), true);
+    assert.equal(await link.whenUp(30_000), true);
     assert.equal(await link.call(['PING']), 'PONG');
   });
 
@@ -99,7 +99,7 @@ describe('Redis with TLS', function () {
 
   it('may have another name than the host that is connected', async () => {
     const link = openLink({ ...withCertificate(), RTC_REDIS_TLS_SERVER_NAME: 'localhost' });
-    assert.equal(await link.whenUp(10_000), true);
+    assert.equal(await link.whenUp(30_000), true);
   });
 
   it('is found through Sentinels with TLS', async () => {
@@ -118,7 +118,7 @@ describe('Redis with TLS', function () {
         ...withCertificate(),
         REDIS_URL: `rediss+sentinel://127.0.0.1:${sentinelPort}/${masterName}`,
       });
-      assert.equal(await link.whenUp(10_000), true);
+      assert.equal(await link.whenUp(30_000), true);
     } finally {
       await sentinel.stop();
     }
