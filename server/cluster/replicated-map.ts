@@ -50,6 +50,8 @@ export class ReplicatedMap {
   private readonly listeners: FieldListener[] = [];
   private readonly timer: NodeJS.Timeout;
   private reading: Promise<void> | undefined;
+  /** The read after the one in progress, for all who have asked meanwhile. */
+  private following: Promise<void> | undefined;
 
   constructor(
     private readonly dependencies: ReplicatedMapDependencies,
@@ -112,17 +114,25 @@ export class ReplicatedMap {
   }
 
   /** Reads the map from the store. Never rejects: after a failure the next check reads again. */
-  async read(): Promise<void> {
-    // A read in progress may miss a change that arrives meanwhile.
-    while (this.reading !== undefined) await this.reading;
-    this.reading = this.readStore().finally(() => {
-      this.reading = undefined;
+  read(): Promise<void> {
+    if (this.reading === undefined) return this.beginRead();
+    // A read in progress may miss a change that arrives meanwhile. Of many changes, one more read finds all.
+    this.following ??= this.reading.then(() => {
+      this.following = undefined;
+      return this.reading ?? this.beginRead();
     });
-    return this.reading;
+    return this.following;
   }
 
   close(): void {
     clearInterval(this.timer);
+  }
+
+  private beginRead(): Promise<void> {
+    this.reading = this.readStore().finally(() => {
+      this.reading = undefined;
+    });
+    return this.reading;
   }
 
   private async check(): Promise<void> {
