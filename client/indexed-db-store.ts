@@ -62,11 +62,16 @@ const storeName = 'outgoing';
 /** How often one of the open pages looks for what closed ones have left, in milliseconds. */
 const lookEveryMs = 15_000;
 
+/** Behind all rows of this page, however many it makes in a millisecond, and whatever its clock does; and behind those of earlier pages. */
+export function orderAfter(last: number, wallTime: number): number {
+  return Math.max(last + 1, wallTime * 1000);
+}
+
 /** Keeps items in IndexedDB. Pages that are open see by Web Locks which others are. */
 export function indexedDbStore(name: string): OutgoingStore {
   const owner = `${name}/${Math.random().toString(36).slice(2)}`;
   let opened: Promise<Database> | undefined;
-  let made = 0;
+  let lastOrder = 0;
   /** Other pages can see that this one is there. */
   let isKnown: Promise<void> | undefined;
   const page = globalThis as unknown as Page;
@@ -112,7 +117,7 @@ export function indexedDbStore(name: string): OutgoingStore {
     load: async () => (await left()).map(({ item }) => item),
     async put(item) {
       const { key } = item.body;
-      const order = Date.now() * 1000 + (made++ % 1000);
+      const order = (lastOrder = orderAfter(lastOrder, Date.now()));
       await isKnown;
       await change((rows) => void rows.put({ key, order, item, owner }));
     },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Backoff } from '../../../client/backoff.js';
+import { orderAfter } from '../../../client/indexed-db-store.js';
 import { checkSize, sizeOf } from '../../../client/message-size.js';
 import { ConnectionMonitor } from '../../../client/monitor.js';
 import type { ClientState } from '../../../client/client-state.js';
@@ -186,5 +187,16 @@ describe('[CLIENT] the saved state', () => {
     await clock.settle();
     assert.equal(writes.length, 2);
     assert.match(values.get('rtc_state')!, /"sequence":5/);
+  });
+});
+
+describe('[CLIENT] the order of what a page keeps in IndexedDB', () => {
+  it('is that of its messages, however many come in a millisecond, and when the clock goes back', () => {
+    const now = Date.UTC(2026, 10, 26);
+    const times = [...Array.from({ length: 2500 }, () => now), now - 60_000, now + 1, now + 2];
+    const orders: number[] = [];
+    for (const time of times) orders.push(orderAfter(orders.at(-1) ?? 0, time));
+    assert.ok(orders.every((order, n) => Number.isSafeInteger(order) && (n === 0 || order > orders[n - 1]!)));
+    assert.ok(orderAfter(0, now + 60_000) > orders.at(-1)!, 'a later page goes on behind them');
   });
 });
