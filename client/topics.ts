@@ -112,7 +112,10 @@ export class Topics implements SubscriptionTopics {
   }
 
   private begin(subscription: Subscription): void {
-    subscription.start(this.dependencies.saved.content.positions[keyOf(subscription)]);
+    const { positions } = this.dependencies.saved.content;
+    const key = keyOf(subscription);
+    // A topic may have the name of what every object has.
+    subscription.start(Object.hasOwn(positions, key) ? positions[key] : undefined);
   }
 
   // What subscriptions need.

@@ -181,6 +181,35 @@ describe('[CLIENT] the client library', () => {
     assert.deepEqual(second.savedTopics, ['news']);
   });
 
+  it('follows topics that are named as what every object has', async () => {
+    const values = new Map<string, string>();
+    const store = {
+      getItem: (key: string) => values.get(key),
+      setItem: (key: string, value: string) => void values.set(key, value),
+      removeItem: (key: string) => values.delete(key),
+    };
+    const names = ['constructor', 'toString', 'hasOwnProperty'];
+    const publisher = clientOf().connect();
+    for (const name of names) await publisher.topic(name).publish('before');
+    for (const state of [undefined, savedState({ store })]) {
+      const client = clientOf({ token: tokenOf('bob'), ...(state && { state }) }).connect();
+      const seen: unknown[] = [];
+      for (const name of names) {
+        const subscription = client.topic(name).subscribe();
+        subscription.on('message', ({ topic, payload }) => seen.push([topic, payload]));
+        subscription.on('gap', (gap) => seen.push(gap));
+        await new Promise((resolve) => subscription.on('subscribed', resolve));
+      }
+      for (const name of names) await publisher.topic(name).publish('live');
+      await until(() => seen.length >= names.length, 'all arrives');
+      assert.deepEqual(
+        seen,
+        names.map((name) => [name, 'live']),
+      );
+      client.close();
+    }
+  });
+
   it('goes on where it began after a reload before the first message', async () => {
     const values = new Map<string, string>();
     const store = {

@@ -56,7 +56,7 @@ class Container {
     await until(
       () => container.output.includes('"Listening"') || child.exitCode !== null,
       'the service listens',
-      25_000,
+      50_000,
     );
     assert.equal(child.exitCode, null, container.output);
     return container;
@@ -218,7 +218,7 @@ describe('[DEPLOY] ecosystem.config.js', () => {
     const { status, stderr } = spawnSync(process.execPath, [join(root, 'dist/server/main.js')], {
       env: { PATH, NODE_APP_INSTANCE: '1', JWT_SECRET: secret, PORT: '0' },
       encoding: 'utf8',
-      timeout: 25_000,
+      timeout: 50_000,
     });
     assert.equal(status, 2);
     assert.match(stderr, /several replicas need Redis.*set REDIS_URL/);

@@ -221,7 +221,7 @@ describe('[P8] a replica that is drained', function () {
     // At the same time as the first it would count as the same request.
     await new Promise((resolve) => setTimeout(resolve, 1100));
     main.signal('SIGTERM');
-    assert.equal(await main.ended(5000), 3, main.output);
+    assert.equal(await main.ended(), 3, main.output);
     const [line] = main.logged('Ended by force');
     assert.equal(Number(line?.['moved']) + Number(line?.['remaining']), 5, JSON.stringify(line));
   });

@@ -16,7 +16,7 @@ const files = [
 ].map((name) => join('test', `${name}.test.ts`));
 
 describe('another server than redis-server', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
 
   const installed = programs.filter((program) => spawnSync(program, ['--version']).status === 0);
   for (const program of installed)

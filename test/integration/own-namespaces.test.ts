@@ -220,7 +220,7 @@ describe("[EMBED] a program's own namespaces", () => {
     assert.deepEqual(await closed, ['token_revoked']);
     await assert.rejects(join('/app', { token: tokenOf('eve', { iat }) }), refusedWith('token_revoked'));
 
-    const short = await join('/app', { token: tokenOf('short', { exp: Math.floor(Date.now() / 1000) + 2 }) });
+    const short = await join('/app', { token: tokenOf('short', { exp: Math.floor(Date.now() / 1000) + 5 }) });
     const notices: unknown[] = [];
     short.on('token_expiring', (notice) => notices.push(notice));
     assert.deepEqual(await ended(short), ['token_expired']);

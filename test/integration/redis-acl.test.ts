@@ -36,7 +36,7 @@ const slow = [
 ];
 
 describe('the user of Redis that rtc redis acl prints', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
 
   it('has all rights that the service needs, with Redis as the tests have it', async () => {
     const grep = `^(?!.*(${[...lookers, ...slow].join('|')})).*[Rr]edis`;

@@ -59,7 +59,8 @@ describe('[STOP] a process that is told to stop', function () {
     assert.deepEqual([...new Set(crowd.closeCodes)], [1012]);
     assert.deepEqual([...new Set(crowd.reasons)], ['transport close']);
     const [stopped] = main.logged('Stopped');
-    assert.ok(Number(stopped?.['took_ms']) < 3000, JSON.stringify(stopped));
+    // Three seconds, and what a loaded machine adds.
+    assert.ok(Number(stopped?.['took_ms']) < 6000, JSON.stringify(stopped));
     assert.match(half.received.slice(goOn.length), /^HTTP\/1\.1 503 .*"code":"shutting_down"/s);
     await until(
       () => [half, halfHead].every(({ ended, closed }) => ended || closed),
@@ -151,7 +152,7 @@ describe('[STOP] a process that is told to stop', function () {
       await sleep(1100);
       assert.ok(!main.hasEnded, main.output);
       main.signal('SIGINT');
-      assert.equal(await main.ended(5000), 3, main.output);
+      assert.equal(await main.ended(), 3, main.output);
       assert.deepEqual(
         main.logged('Ended by force').map(({ signal }) => signal),
         ['SIGINT'],

@@ -304,7 +304,7 @@ describe('[PAGES] the Socket.IO Admin UI, on two replicas', function () {
   });
 
   it('ends with the expiry of its token, and with its revocation', async () => {
-    const expiring = open(a, { password: admin('viewer', { exp: Math.floor(Date.now() / 1000) + 2 }) });
+    const expiring = open(a, { password: admin('viewer', { exp: Math.floor(Date.now() / 1000) + 5 }) });
     const revoked = open(b, { password: admin('viewer', { jti: 'of the ui' }) });
     await until(() => expiring.features.length > 0 && revoked.features.length > 0, 'both are signed in');
     await ok(a, 'POST', '/tokens/revoke', { token_id: 'of the ui' });

@@ -9,7 +9,8 @@ import { io } from 'socket.io-client';
 import { root } from '../support/root.js';
 import { freePort, until } from '../support/wait.js';
 
-describe('[START] commands that start the service', () => {
+describe('[START] commands that start the service', function () {
+  this.timeout(300_000);
   let child: ChildProcess | undefined;
   let stdout = '';
   let stderr = '';
@@ -38,7 +39,7 @@ describe('[START] commands that start the service', () => {
         return listened() >= times;
       },
       `it listens for time ${times}`,
-      25_000,
+      50_000,
     );
 
   afterEach(async () => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { io } from 'socket.io-client';
 import WebSocket from 'ws';
 import type { Message } from '../../shared/message.js';
-import { connectClient, JsonClient, type TestAnswer } from '../support/clients.js';
+import { connectClient, JsonClient, type ClientOptions, type TestAnswer } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
@@ -134,7 +134,6 @@ for (const transport of ['websocket', 'polling'] as const) {
           (await redis.command(`EXISTS rtc:session:${String(first.status['session_id'])}`)) === ':1',
         'the session is stored',
       );
-      await sleep(300);
       for (let n = 6; n <= 9; n++) await ask(publisher, 'publish', { topic: 'session', payload: n });
       const resume = async (auth: object) => {
         const messages: Message[] = [];
@@ -169,7 +168,8 @@ for (const transport of ['websocket', 'polling'] as const) {
     it('does not restore the session of another user', async () => {
       const first = await client(a, 'bob');
       await ask(first, 'subscribe', { topics: ['private'] });
-      await sleep(300);
+      const key = `rtc:session:${String(first.status['session_id'])}`;
+      await until(async () => (await redis.command(`EXISTS ${key}`)) === ':1', 'the session is stored');
       const thief = await client(b, 'eve', { session_id: first.status['session_id'] });
       assert.notEqual(thief.status['session_id'], first.status['session_id']);
       assert.deepEqual([thief.status['recovered'], thief.status['topics']], [false, []]);
@@ -685,15 +685,17 @@ describe('[AUTH] tokens of live connections', function () {
   after(() => replica.end());
 
   it('get a warning before they expire, can be refreshed, and otherwise close the connection', async () => {
-    const soon = Math.floor(Date.now() / 1000) + 3;
-    const open = () => connectClient(replica.url, 'ann', { auth: { token: tokenOf('ann', { exp: soon }) } });
-    const [kept, lost] = [await open(), await open()];
+    const soon = Math.floor(Date.now() / 1000) + 6;
+    const open = (listen: NonNullable<ClientOptions['listen']>) =>
+      connectClient(replica.url, 'ann', { auth: { token: tokenOf('ann', { exp: soon }) }, listen });
+    const notices: { expires_at: number }[] = [];
     const codes: string[] = [];
-    lost.on('error', ({ code }: { code: string }) => codes.push(code));
-    const notice = await new Promise<{ expires_at: number }>((resolve) =>
-      kept.once('token_expiring', resolve),
+    const kept = await open((socket) =>
+      socket.on('token_expiring', (notice: { expires_at: number }) => notices.push(notice)),
     );
-    assert.equal(notice.expires_at, soon * 1000);
+    const lost = await open((socket) => socket.on('error', ({ code }: { code: string }) => codes.push(code)));
+    await until(() => notices.length > 0, 'the warning');
+    assert.equal(notices[0]!.expires_at, soon * 1000);
     assert.equal(((await kept.emitWithAck('refresh', { token: tokenOf('ann') })) as TestAnswer).ok, true);
     await until(() => lost.disconnected, 'the expired one is closed');
     assert.deepEqual(codes, ['token_expired']);
