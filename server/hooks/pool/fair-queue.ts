@@ -65,7 +65,8 @@ export class FairQueue<Job> {
   clear(): Job[] {
     const jobs: Job[] = [];
     for (const lane of this.lanes.values()) {
-      jobs.push(...lane.waiting.take(lane.waiting.size));
+      // One by one: a call cannot have as many arguments as jobs may wait.
+      for (const job of lane.waiting.take(lane.waiting.size)) jobs.push(job);
       lane.isQueued = false;
       if (lane.running === 0) this.lanes.delete(lane.key);
     }

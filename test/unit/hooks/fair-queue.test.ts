@@ -33,4 +33,11 @@ describe('[HOOKS] the queue before the workers for hooks', () => {
     queue.ended('t');
     assert.equal(queue.next()?.job, 3);
   });
+
+  it('gives back all that waits, however many calls of one topic there are', () => {
+    const queue = new FairQueue<number>({ share: 1 });
+    for (let i = 0; i < 300_000; i++) queue.add('t', i);
+    const jobs = queue.clear();
+    assert.deepEqual([jobs.length, jobs[0], jobs.at(-1), queue.size], [300_000, 0, 299_999, 0]);
+  });
 });
