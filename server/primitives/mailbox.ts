@@ -25,7 +25,7 @@ export class Mailbox<Item> {
       return undefined;
     }
     if (this.overflow === 'reject') return item;
-    const oldest = this.items[this.head++];
+    const [oldest] = this.take(1);
     this.items.push(item);
     return oldest;
   }

@@ -50,6 +50,7 @@ describe('[LOG] operators are told', function () {
     await redis.signal('SIGKILL');
     const replica = await start({ REDIS_URL: redis.url });
     await replica.hasLogged('Listening');
+    await replica.hasLogged('Redis is not reached');
     const { status, problems } = await healthOf(replica);
     assert.equal(status, 'degraded');
     assert.match(problems[0]!, /^Redis is not reached: publishes .* are refused with unavailable$/);

@@ -251,7 +251,8 @@ for (const transport of ['websocket', 'polling'] as const) {
         topic: 'confirmed',
         payload: 1,
         confirm: 'delivered',
-        timeout_ms: 500,
+        // Until then the two have acknowledged it.
+        timeout_ms: 2000,
       });
       assert.deepEqual([answer['delivered'], answer['expected']], [2, 3]);
       ann.on('message', (_message: Message, acknowledge?: () => void) => acknowledge?.());
