@@ -102,10 +102,11 @@ export function usePresence(name: string): ReadonlyMap<string, number> {
   useEffect(() => {
     const topic = client.topic(name);
     const subscription = topic.subscribe({ presence: true, last: 0 });
-    // What comes while the list is asked for is applied to the answer.
-    let events: (readonly [string, number])[] = [];
+    type Change = readonly [user: string, connections: number];
+    /** What comes while the list is asked for is applied to the answer. */
+    let events: Change[] | undefined;
     let asked = 0;
-    const change = (former: ReadonlyMap<string, number>, changes: typeof events) => {
+    const change = (former: ReadonlyMap<string, number>, changes: readonly Change[]) => {
       const next = new Map(former);
       for (const [user, connections] of changes)
         if (connections > 0) next.set(user, connections);
@@ -115,13 +116,13 @@ export function usePresence(name: string): ReadonlyMap<string, number> {
     subscription.on('message', () => {});
     subscription.on('presence', ({ event, user_id: user, connections }) => {
       const one = [user, event === 'leave' ? 0 : connections] as const;
-      events.push(one);
+      events?.push(one);
       setUsers((former) => change(former, [one]));
     });
     subscription.on('subscribed', async () => {
       const question = ++asked;
-      events = [];
-      const present: (readonly [string, number])[] = [];
+      const during: Change[] = (events = []);
+      const present: Change[] = [];
       let next: { readonly cursor?: string } | undefined = {};
       while (next !== undefined) {
         const page: Awaited<ReturnType<typeof topic.presence>> = await topic.presence(next);
@@ -129,7 +130,9 @@ export function usePresence(name: string): ReadonlyMap<string, number> {
         next = page.next;
       }
       // Another connection has asked again.
-      if (question === asked) setUsers(change(change(new Map(), present), events));
+      if (question !== asked) return;
+      setUsers(change(change(new Map(), present), during));
+      events = undefined;
     });
     return () => subscription.close();
   }, [client, name]);
