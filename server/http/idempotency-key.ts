@@ -1,4 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
+import { ownText } from '../primitives/own-text.js';
 
 /** A string of structured fields (RFC 9651, section 3.3.3), with parameters that mean nothing here. */
 const quoted = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"\s*(?:;.*)?$/;
@@ -18,5 +19,6 @@ export function idempotencyKey(header: string): string {
     throw new RefusalError('invalid_message', 'Idempotency-Key: begins with a quote and is no quoted text', {
       field: 'key',
     });
-  return content.replace(/\\(["\\])/g, '$1');
+  // The parameters behind it may be long.
+  return ownText(content.replace(/\\(["\\])/g, '$1'));
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv6, SocketAddress } from 'node:net';
 import { proxyNetworks } from '../../config/proxies.js';
 import type { Log } from '../../logging/log.js';
+import { ownText } from '../../primitives/own-text.js';
 import { forwardedAddress } from './forwarded-address.js';
 
 /**
@@ -43,7 +44,8 @@ export class ClientAddresses {
       address = plain(next);
       if (!this.isTrusted(address)) break;
     }
-    return address;
+    // It is kept as long as the connection, and clients may have written the rest of the header.
+    return ownText(address);
   };
 
   /** Whether this is the address of a trusted proxy. */

@@ -1,3 +1,5 @@
+import { ownText } from '../../primitives/own-text.js';
+
 /** Ids that are remembered: past this number the oldest is forgotten. */
 const limit = 10_000;
 
@@ -13,7 +15,8 @@ export class GoneTransports {
   }
 
   add(id: string): void {
-    this.ids.add(id);
+    // It is a part of the URL of a request.
+    this.ids.add(ownText(id));
     for (const oldest of this.ids) {
       if (this.ids.size <= limit) break;
       this.ids.delete(oldest);
