@@ -29,7 +29,7 @@ describe('[CLI] rtc doctor, on two healthy replicas', function () {
     const startedAt = Date.now();
     const words = await rtc(args);
     const tookMs = Date.now() - startedAt;
-    assert.ok(tookMs < 20_000, `it took ${tookMs} ms`);
+    assert.ok(tookMs < 10_000, `it took ${tookMs} ms`);
     assert.deepEqual(
       [words.code, words.stdout.trim().split('\n').at(-1)],
       [0, 'all well'],
