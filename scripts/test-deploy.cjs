@@ -187,9 +187,14 @@ async function testImage() {
         stdio: ['ignore', 'ignore', 'inherit'],
         ...user,
       });
+      let problem;
+      service.once('error', (error) => (problem = error));
       const check = JSON.parse(/^ +CMD (\[.+\])$/m.exec(dockerfile)[1]).slice(1);
       const isHealthy = () => run(process.execPath, check, { env: { PORT: port } }).status === 0;
-      await until(() => service.exitCode !== null || isHealthy(), 'it is healthy');
+      await until(() => {
+        if (problem !== undefined) throw problem;
+        return service.exitCode !== null || isHealthy();
+      }, 'it is healthy');
       service.kill('SIGTERM');
       await until(() => service.exitCode !== null || service.signalCode !== null, 'it has ended');
       if (service.exitCode !== 0) throw new Error(`it ended with ${service.exitCode}`);

@@ -5,50 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import WebSocket from 'ws';
 import { connectClient, emit } from '../support/clients.js';
-import { readText } from '../support/deployment-files.js';
 import { endsWithTests } from '../support/ends-with-tests.js';
+import { adaptedProxyFile, proxyPrograms } from '../support/proxies.js';
 import { TestRedis } from '../support/redis.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { freePort, until } from '../support/wait.js';
 
-/** The proxies that Debian has: how their configuration is checked, and how they are run. */
-const proxies = [
-  {
-    name: 'nginx',
-    file: 'nginx.conf',
-    check: (file: string, directory: string) => ['nginx', '-t', '-p', directory, '-c', file],
-    run: (file: string, directory: string) => ['nginx', '-p', directory, '-c', file, '-g', 'daemon off;'],
-  },
-  {
-    name: 'HAProxy',
-    file: 'haproxy.cfg',
-    check: (file: string) => ['haproxy', '-c', '-f', file],
-    run: (file: string) => ['haproxy', '-db', '-f', file],
-  },
-] as const;
-
-/** The file as it is, but for what is of this machine: ports, addresses, and limits that need rights. */
-function adapted(
-  file: string,
-  port: number,
-  replicaPorts: readonly [number, number],
-  directory: string,
-): string {
-  return readText(`docker/proxies/${file}`)
-    .replace(/replica-(\d):8081/g, (_, number) => `127.0.0.1:${replicaPorts[Number(number) - 1]}`)
-    .replace('listen 8081', `listen 127.0.0.1:${port}`)
-    .replace('bind :8081', `bind 127.0.0.1:${port}`)
-    .replace('/tmp/nginx.pid', join(directory, 'nginx.pid'))
-    .replace('worker_processes auto', 'worker_processes 1')
-    .replace('worker_rlimit_nofile 65536;', '')
-    .replace('worker_connections 30000', 'worker_connections 500')
-    .replace('maxconn 50000', 'maxconn 200');
-}
-
 const ids = ['replica-1', 'replica-2'];
 
-for (const { name, file, check, run } of proxies) {
-  describe(`[DEPLOY] ${name}, configured as in docker/proxies/${file}`, () => {
+for (const { name, files, check, run } of proxyPrograms) {
+  describe(`[DEPLOY] ${name}, configured as in docker/proxies/${files[0]}`, () => {
     const replicas: TestReplica[] = [];
     let redis: TestRedis | undefined;
     let proxy: ChildProcess | undefined;
@@ -92,19 +58,25 @@ for (const { name, file, check, run } of proxies) {
         );
       const port = await freePort();
       url = `http://127.0.0.1:${port}`;
-      const path = join(directory, file);
-      writeFileSync(path, adapted(file, port, [replicas[0]!.port, replicas[1]!.port], directory));
-      const [checker, ...checkArguments] = check(path, directory);
-      const checked = spawnSync(checker!, checkArguments, { encoding: 'utf8' });
-      assert.equal(checked.status, 0, `${checked.stdout}${checked.stderr}${checked.error?.message ?? ''}`);
-      const [program, ...programArguments] = run(path, directory);
-      proxy = spawn(program!, programArguments, { stdio: ['ignore', 'pipe', 'pipe'] });
+      const ports = replicas.map((replica) => replica.port);
+      for (const file of files)
+        writeFileSync(join(directory, file), adaptedProxyFile(file, port, ports, directory));
+      // Caddy keeps files in the home of its user.
+      const options = { cwd: directory, env: { ...process.env, HOME: directory } };
+      const [checker, ...checkArguments] = check(directory) ?? [];
+      if (checker !== undefined) {
+        const checked = spawnSync(checker, checkArguments, { encoding: 'utf8', ...options });
+        assert.equal(checked.status, 0, `${checked.stdout}${checked.stderr}${checked.error?.message ?? ''}`);
+      }
+      const [program, ...programArguments] = run(directory);
+      proxy = spawn(program!, programArguments, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+      proxy.once('error', (error) => (output += error.message));
       endsWithTests(proxy);
       for (const stream of [proxy.stdout!, proxy.stderr!])
         stream.on('data', (data: Buffer) => (output += data.toString()));
       await until(
         async () => {
-          assert.equal(proxy!.exitCode, null, output);
+          assert.ok(proxy!.pid !== undefined && proxy!.exitCode === null, `${name}: ${output}`);
           const response = await fetch(`${url}/api/topics`).catch(() => undefined);
           return response !== undefined && response.status < 500;
         },
@@ -127,7 +99,8 @@ for (const { name, file, check, run } of proxies) {
         subscriber.on('message', ({ payload }: { payload: unknown }) => received.push(payload));
         assert.equal((await emit(subscriber, 'subscribe', { topics: ['proxied'] })).ok, true);
         for (const transports of [['polling'], ['polling', 'websocket'], ['websocket']]) {
-          const client = await connectClient(url, 'ann', { transports });
+          // With cookies, by which Traefik keeps a client at its replica.
+          const client = await connectClient(url, 'ann', { transports, withCredentials: true });
           try {
             if (transports.length === 2)
               await until(() => client.io.engine.transport.name === 'websocket', 'it is upgraded');

@@ -98,6 +98,28 @@ describe('[DEPLOY] the Dockerfile', () => {
     }
   });
 
+  it('copies every script that builds, with what it requires', () => {
+    const [, buildStage = ''] = dockerfile.split(/^FROM .*$/m);
+    const copied = [...buildStage.matchAll(/^COPY (.+)$/gm)].flatMap(([, files = '']) =>
+      files.split(' ').slice(0, -1),
+    );
+    const required = new Set<string>();
+    const follow = (script: string) => {
+      if (required.has(script)) return;
+      required.add(script);
+      // Named in a list or required, both by a string.
+      for (const [, name = ''] of readText(`scripts/${script}`).matchAll(/'(?:\.\/)?([\w-]+\.cjs)'/g))
+        follow(name);
+    };
+    follow('build.cjs');
+    assert.ok(required.size >= 4, [...required].join());
+    for (const script of required)
+      assert.ok(
+        copied.includes('scripts') || copied.includes(`scripts/${script}`),
+        `${script} is not copied`,
+      );
+  });
+
   it('runs as a numbered user that is not root, under a process that hands on signals', () => {
     assert.match(dockerfile, /^USER 1000:1000$/m);
     assert.match(dockerfile, /^ENTRYPOINT \["tini", "--", "\/app\/docker\/start\.sh"\]$/m);
