@@ -1,11 +1,12 @@
 // Renders the Helm chart with Helm, compares with docker/helm/rendered/ and validates; builds what the image
-// holds and runs it; runs PM2 with the built service.
+// holds and runs it; runs PM2 with the built service; runs Caddy and Traefik with clients behind them.
 //
 //   node scripts/test-deploy.cjs           checks
+//   node scripts/test-deploy.cjs pm2       checks only this part: chart, image, pm2, proxies
 //   node scripts/test-deploy.cjs --write   writes docker/helm/rendered/ anew, and checks
 //
-// Helm comes from the PATH, or is built from its Go module; PM2 comes from npm. Both are kept in .tmp/. What cannot be had is said, and
-// counts as failed.
+// Helm comes from the PATH, or is built from its Go module, as Caddy is; PM2 comes from npm. All are kept in .tmp/. What cannot be had is
+// said, and counts as failed. Traefik is only run where it is on the PATH: it cannot be built from its module alone.
 const { spawn, spawnSync } = require('node:child_process');
 const {
   chmodSync,
@@ -26,6 +27,8 @@ const { freePort } = require('./free-port.cjs');
 const { pm2Program } = require('./pm2.cjs');
 
 const helmVersion = 'v3.22.0';
+/** Debian's Caddy is older than what docker/proxies/Caddyfile needs. */
+const caddyVersion = 'v2.11.9';
 const root = join(__dirname, '..');
 const tools = join(root, '.tmp', 'deploy');
 const chart = join(root, 'docker', 'helm', 'realtime-communication');
@@ -50,18 +53,21 @@ function run(program, args, options = {}) {
   return { status, stdout: stdout ?? '', output: `${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}` };
 }
 
-function helmProgram() {
-  if (run('helm', ['version', '--short']).status === 0) return 'helm';
-  const built = join(tools, 'helm');
+/** A program that is built from its Go module, once. */
+function builtFromGo(name, path, version) {
+  const built = join(tools, `${name}-${version}`, name);
   if (!existsSync(built)) {
-    console.log(`building Helm ${helmVersion} from its Go module; this takes minutes …`);
-    const environment = { ...process.env, GOBIN: tools, CGO_ENABLED: '0' };
-    const { status, output } = run('go', ['install', `helm.sh/helm/v3/cmd/helm@${helmVersion}`], {
-      env: environment,
-    });
-    if (status !== 0) throw new Error(`Helm is neither on the PATH nor could it be built: ${output}`);
+    console.log(`building ${name} ${version} from its Go module; this takes minutes …`);
+    const environment = { ...process.env, GOBIN: join(built, '..'), CGO_ENABLED: '0' };
+    const { status, output } = run('go', ['install', `${path}@${version}`], { env: environment });
+    if (status !== 0) throw new Error(`${name} could not be built: ${output}`);
   }
   return built;
+}
+
+function helmProgram() {
+  const isOnPath = run('helm', ['version', '--short']).status === 0;
+  return isOnPath ? 'helm' : builtFromGo('helm', 'helm.sh/helm/v3/cmd/helm', helmVersion);
 }
 
 const header = `# Rendered by Helm from docker/helm/realtime-communication: npm run test:deploy -- --write\n`;
@@ -257,6 +263,14 @@ async function testPm2() {
       pm2Succeeds('scale', 'realtime-communication', '3');
       await until(() => online().length === 3, 'three replicas');
     });
+    await test('pm2 scale removes a replica, which drains and ends by itself', async () => {
+      const ends = () => (logs().match(/"message":"Stopped"/g) ?? []).length;
+      const endsBefore = ends();
+      pm2Succeeds('scale', 'realtime-communication', '2');
+      await until(() => processes().length === 2 && online().length === 2, 'two replicas');
+      await until(() => ends() === endsBefore + 1, 'one says that it has stopped');
+      if (logs().includes('by force')) throw new Error(logs());
+    });
     // The daemon hands its own environment on too.
     pm2(['kill']);
     await test('two replicas without Redis are refused, with the remedy', () => {
@@ -310,9 +324,32 @@ async function testPm2() {
   }
 }
 
+/** The tests of nginx and HAProxy in `npm test`, with the proxies that Debian does not have. */
+async function testProxies() {
+  const caddy = builtFromGo('caddy', 'github.com/caddyserver/caddy/v2/cmd/caddy', caddyVersion);
+  const names = ['caddy'];
+  if (run('traefik', ['version']).status === 0) names.push('traefik');
+  else console.log('  Traefik is not on the PATH: docker/proxies/traefik.yaml is not checked');
+  const env = { ...process.env, PATH: `${join(caddy, '..')}:${process.env.PATH}` };
+  const mocha = require.resolve('mocha/bin/mocha.js');
+  for (const name of names)
+    await test(`clients reach two replicas through ${name}`, () => {
+      const { status, output } = run(
+        process.execPath,
+        [mocha, '--exit', 'test/integration/proxies.test.ts'],
+        { cwd: root, env: { ...env, RTC_TEST_PROXIES: name }, timeout: 180_000 },
+      );
+      if (status !== 0) throw new Error(output);
+    });
+}
+
 async function main() {
   mkdirSync(tools, { recursive: true });
-  for (const [name, part] of Object.entries({ chart: testChart, image: testImage, pm2: testPm2 }))
+  const parts = { chart: testChart, image: testImage, pm2: testPm2, proxies: testProxies };
+  const only = process.argv.slice(2).filter((argument) => argument in parts);
+  for (const [name, part] of Object.entries(parts).filter(
+    ([name]) => only.length === 0 || only.includes(name),
+  ))
     await part().catch((error) => {
       failed++;
       console.error(`  FAILED: ${name}: ${error.message}`);

@@ -97,6 +97,15 @@ async function main(): Promise<boolean> {
     await pm2('reload', 'all');
     const tookMs = performance.now() - startedAt;
     const isBack = await waitUntil(() => clients.every(({ isReady }) => isReady), 30_000);
+    // Whoever comes back without positions sees what is published from then on: the last message must be one of those.
+    const countsOf = () =>
+      publishers.flatMap(({ acknowledged }) => topics.map((topic) => acknowledged.get(topic)!.length));
+    const countsBefore = countsOf();
+    await need(
+      () => countsOf().every((count, n) => count >= countsBefore[n]! + 2),
+      'all publish to every topic again',
+      60_000,
+    );
     for (const publisher of publishers) await publisher.finish();
     const acknowledged = new Map(
       topics.map((topic) => [topic, publishers.flatMap((one) => one.acknowledged.get(topic) ?? [])]),
