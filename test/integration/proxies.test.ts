@@ -77,8 +77,9 @@ for (const { name, files, check, run } of proxyPrograms) {
       await until(
         async () => {
           assert.ok(proxy!.pid !== undefined && proxy!.exitCode === null, `${name}: ${output}`);
-          const response = await fetch(`${url}/api/topics`).catch(() => undefined);
-          return response !== undefined && response.status < 500;
+          // A replica wants a token. Traefik itself answers 404 until it has read its routes.
+          const response = await fetch(`${url}/api/presence`).catch(() => undefined);
+          return response?.status === 401;
         },
         'the proxy passes requests on',
         20_000,
