@@ -71,16 +71,23 @@ export class DeployedClient {
       if (status.status !== 'connected') return;
       if ((status.details.topics ?? []).some(({ topic }) => topic === this.topic))
         this.connectedAt.push(performance.now());
-      else
-        socket.emit(
-          'subscribe',
-          { topics: [this.topic] },
-          () => void this.connectedAt.push(performance.now()),
-        );
+      else this.subscribe(socket);
     });
     socket.on('disconnect', (reason) => {
       this.endReasons.push(reason);
       this.endsAt.push(performance.now());
+    });
+  }
+
+  /** While Redis is unreachable it is refused, and asks again. */
+  private subscribe(socket: Socket): void {
+    const { id } = socket;
+    socket.emit('subscribe', { topics: [this.topic] }, ({ topics }: { topics?: readonly object[] }) => {
+      if (topics?.length === 1) this.connectedAt.push(performance.now());
+      else
+        void sleep(500).then(() => {
+          if (socket.id === id) this.subscribe(socket);
+        });
     });
   }
 
@@ -93,6 +100,11 @@ export class DeployedClient {
       wasReady = true;
       this.connectedAt.push(performance.now());
     };
+    const subscribe = () => {
+      if (webSocket.readyState !== WebSocket.OPEN) return;
+      const since = this.givesPositions ? { since: Object.fromEntries(this.positions) } : {};
+      webSocket.send(JSON.stringify({ type: 'Subscribe', data: { topics: [this.topic], ...since } }));
+    };
     webSocket.on('error', () => {});
     webSocket.on('message', (data: Buffer) => {
       const frame = JSON.parse(data.toString()) as { type: string; data: Status & Message };
@@ -100,13 +112,12 @@ export class DeployedClient {
       if (frame.type !== 'Status') return;
       this.onStatus(frame.data);
       const { status, details } = frame.data;
-      if (status === 'subscribed') {
+      if (status === 'subscribed' && details.positions?.length === 0) void sleep(500).then(subscribe);
+      else if (status === 'subscribed') {
         this.recovered.push(details.positions?.[0]?.recovered);
         ready();
       }
-      if (status !== 'connected') return;
-      const since = this.givesPositions ? { since: Object.fromEntries(this.positions) } : {};
-      webSocket.send(JSON.stringify({ type: 'Subscribe', data: { topics: [this.topic], ...since } }));
+      if (status === 'connected') subscribe();
     });
     webSocket.on('close', (code, text) => {
       if (wasReady) {
