@@ -13,12 +13,15 @@ import { ConnectionOperations } from '../admin/connections/connection-operations
 import { connectionRoutes } from '../admin/connections/connection-routes.js';
 import { applyControlChanges } from '../admin/control/control-effects.js';
 import { controlRoutes } from '../admin/control/control-routes.js';
+import { serveInboxes } from '../admin/inboxes/inbox-operations.js';
 import { inboxRoutes } from '../admin/inboxes/inbox-routes.js';
 import { NotificationOperations } from '../admin/notifications/notification-operations.js';
 import { notificationRoutes } from '../admin/notifications/notification-routes.js';
 import { Departures } from '../admin/recipients/departures.js';
 import { RecipientOperations } from '../admin/recipients/recipient-operations.js';
 import { recipientRoutes } from '../admin/recipients/recipient-routes.js';
+import { serveRefusals } from '../admin/refusals/refusal-operations.js';
+import { refusalRoutes } from '../admin/refusals/refusal-routes.js';
 import { ReplicaOperations } from '../admin/replicas/replica-operations.js';
 import { overviewRoutes } from '../admin/overview/overview-routes.js';
 import { replicaRoutes } from '../admin/replicas/replica-routes.js';
@@ -138,6 +141,8 @@ function serveOperations(parts: AdminParts): void {
   }).serve(cluster);
   new TraceOperations(tracing.tracer.ring).serve(cluster);
   serveTalkers(cluster, parts.limits.talkers);
+  serveRefusals(cluster, tracing.refusals);
+  serveInboxes(cluster, parts.inboxSizes);
   const departures = new Departures(Date.now);
   parts.storage.onReplicas(departures.compare);
   new RecipientOperations({
@@ -194,9 +199,13 @@ function adminRoutes(parts: AdminParts, audit: AuditLog, overview: Overview): re
     ...notificationRoutes({ cluster, now }),
     ...connectionRoutes({ cluster }, pages),
     ...topicRoutes({ cluster, broker: storage.broker, control: state, presence: parts.presence }, pages),
-    ...inboxRoutes({ broker: storage.broker }),
+    ...inboxRoutes(
+      { broker: storage.broker, cluster },
+      { messages: settings.direct.inboxSize, bytes: settings.direct.inboxBytes },
+    ),
     ...actorRoutes({ cluster, alerts: supervision.alerts }, pages),
     ...traceRoutes({ cluster, rules: tracing.rules, now }, pages),
+    ...refusalRoutes({ cluster }),
     ...recipientRoutes({ cluster, broker: storage.broker, sessions: storage.sessions }),
     ...talkerRoutes({ cluster, limits: control.userLimits, now }),
     ...sessionRoutes(

@@ -12,7 +12,7 @@ import { publishCommand } from '../commands/publish.js';
 import { refreshCommand } from '../commands/refresh.js';
 import { CommandOrder } from '../commands/command-order.js';
 import { systemClock } from '../primitives/clock.js';
-import { CommandRouter, type CommandRouterDependencies } from '../commands/router.js';
+import { CommandRouter, type CommandRouterDependencies, type RefusedCommand } from '../commands/router.js';
 import { publishRecord } from '../commands/publish-record.js';
 import { refusedTrace } from '../commands/refused-trace.js';
 import { subscribeCommand } from '../commands/subscribe.js';
@@ -53,7 +53,7 @@ interface CommandParts {
   /** Called with the bytes of each direct message. */
   readonly onDirect: (connection: Connection, bytes: number) => void;
   /** Called with each command that is refused. */
-  readonly onCommandRefused: (connection: Connection, request: unknown) => void;
+  readonly onCommandRefused: (refused: RefusedCommand) => void;
   /** Makes the ids of messages. */
   readonly newId: () => string;
   readonly logOf: LogFactory;
@@ -128,7 +128,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
     onRefused: (refusal) => {
       metrics.countRefused(refusal.code);
       traceRefused(refusal);
-      parts.onCommandRefused(refusal.connection, refusal.request);
+      parts.onCommandRefused(refusal);
     },
   });
 }

@@ -3,10 +3,11 @@ import { Permissions } from '../auth/permissions.js';
 import { commandAdmission } from '../commands/command-admission.js';
 import { stillAdmitted } from '../commands/still-admitted.js';
 import { RequestSizes } from '../commands/request-sizes.js';
-import type { CommandRouter } from '../commands/router.js';
+import type { CommandRouter, RefusedCommand } from '../commands/router.js';
 import { subscribing } from '../commands/subscribe.js';
 import { DirectPublisher } from '../direct/direct-publisher.js';
 import { DirectService } from '../direct/direct-service.js';
+import { InboxSizes } from '../direct/inbox-sizes.js';
 import { Confirmations } from '../fanout/confirmations.js';
 import { ConnectionRegistry } from '../gateway/connection-registry.js';
 import { followRooms } from '../gateway/follow-rooms.js';
@@ -38,6 +39,7 @@ export interface Messaging {
   readonly presence: PresenceService;
   readonly sessions: SessionService;
   readonly direct: DirectService;
+  readonly inboxSizes: InboxSizes;
   readonly gate: SubscriptionGate;
   readonly restore: SubscriptionRestore;
   readonly router: CommandRouter;
@@ -51,6 +53,9 @@ interface MessagingParts extends Foundation {
   readonly io: SocketIoServer;
   readonly isDraining: () => boolean;
 }
+
+/** Of the fullest inboxes. */
+const inboxesKnown = 50;
 
 /** Assembles the path of messages, from the command to the fan-out. */
 export function assembleMessaging(parts: MessagingParts): Messaging {
@@ -88,6 +93,15 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     tracer,
     log: logOf('direct'),
   });
+  const inboxSizes = new InboxSizes(
+    { broker: storage.broker, clock: systemClock },
+    {
+      messages: settings.direct.inboxSize,
+      bytes: settings.direct.inboxBytes,
+      names: inboxesKnown,
+      everyMs: 5000,
+    },
+  );
   const { calls } = control;
   const sessions = new SessionService(
     {
@@ -118,7 +132,10 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
       presence: presenceRooms,
       checkMode: () => control.state.checkCommand(subscribing),
       onSubscribe: supervision.hooks.subscribing,
-      onRefused: (connection, topic, { code }) => tracing.record.refused(connection, topic, code),
+      onRefused: (connection, topic, { code }) => {
+        tracing.record.refused(connection, topic, code);
+        tracing.refusals.note({ connection, name: subscribing.name, code, request: { topic } });
+      },
     },
     { maxTopicsPerConnection: settings.websocket.maxTopicsPerConnection },
   );
@@ -143,7 +160,14 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     settings,
     gate,
     topics,
-    direct: new DirectPublisher({ topics, confirmations, onStored: () => metrics.direct++ }),
+    direct: new DirectPublisher({
+      topics,
+      confirmations,
+      onStored: (to, held) => {
+        metrics.direct++;
+        if (held !== undefined) inboxSizes.added(to, held);
+      },
+    }),
     presence,
     sessions,
     permissions,
@@ -161,8 +185,12 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
       reads.published(registry.connection(connection.id), topics.publisher.appendAt(topic));
     },
     onDirect: (connection: Connection, bytes: number) => talkers.message(connection, bytes),
-    onCommandRefused: (connection: Connection, request: unknown) =>
-      talkers.refused(connection, (request as { readonly topic?: unknown } | null | undefined)?.topic),
+    onCommandRefused: (refused: RefusedCommand) => {
+      const { connection, request, name, ran } = refused;
+      talkers.refused(connection, (request as { readonly topic?: unknown } | null | undefined)?.topic);
+      // The gate has noted the topics.
+      if (!(ran && name === subscribing.name)) tracing.refusals.note(refused);
+    },
     admit,
     stillAdmitted: stillAdmitted({
       control: control.state,
@@ -208,6 +236,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     presence,
     sessions,
     direct,
+    inboxSizes,
     gate,
     restore,
     router,

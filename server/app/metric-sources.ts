@@ -53,6 +53,17 @@ export function metricSources(parts: MetricParts): MetricSources {
     },
     droppedLogLines: () => logger.droppedLines,
     redis: () => storage.redis(),
+    inboxes: () => {
+      const fullest = parts.inboxSizes.fullest(ranks);
+      return {
+        messages: parts.inboxSizes.summary(),
+        fullest: fullest.map(({ messages, bytes, filledPercent }) => ({
+          messages,
+          bytes,
+          filled_percent: filledPercent,
+        })),
+      };
+    },
     limitedUsers: () => parts.control.userLimits.list().length,
     topTalkers: () => {
       const { talkers } = limits;

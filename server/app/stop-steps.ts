@@ -43,7 +43,7 @@ export async function stopParts(parts: StoppedParts, usedMs: number): Promise<St
  */
 function stopSteps({ foundation, messaging, gateway, admin }: StoppedParts): StopStep[] {
   const { tokens, limits, control, supervision, tracing, storage, metrics, settings } = foundation;
-  const { topics, sessions, direct, presence, confirmations, program } = messaging;
+  const { topics, sessions, direct, inboxSizes, presence, confirmations, program } = messaging;
   const brief = (part: string, run: StopStep['run']): StopStep => ({ part, limitMs: briefMs, run });
   return [
     brief('watches', () => {
@@ -72,6 +72,7 @@ function stopSteps({ foundation, messaging, gateway, admin }: StoppedParts): Sto
     brief('sessions', () => sessions.close()),
     brief('topics', async () => {
       direct.close();
+      inboxSizes.close();
       await topics.close();
     }),
     brief('presence', () => presence.close()),

@@ -3,6 +3,7 @@ import type { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { Settings } from '../config/schema.js';
 import type { LogFactory } from '../logging/log.js';
 import { DeliveryRecord } from '../tracing/delivery-record.js';
+import { RecentRefusals } from '../tracing/recent-refusals.js';
 import { CollectorExport } from '../tracing/collector-export.js';
 import { MessageTracer } from '../tracing/message-tracer.js';
 import { TraceRules } from '../tracing/trace-rules.js';
@@ -23,6 +24,7 @@ export interface Tracing {
   readonly spans: CollectorExport;
   /** What became of subscribers that are not there any more. */
   readonly record: DeliveryRecord;
+  readonly refusals: RecentRefusals;
 }
 
 /** Assembles message traces. */
@@ -38,5 +40,11 @@ export function assembleTracing({ settings, replicaId, switches, logOf }: Tracin
     { tracer, log: logOf('tracing'), monotonicNow },
     { endpoint, replicaId, version },
   );
-  return { tracer, rules, spans, record: new DeliveryRecord({ now: Date.now }) };
+  return {
+    tracer,
+    rules,
+    spans,
+    record: new DeliveryRecord({ now: Date.now }),
+    refusals: new RecentRefusals({ now: Date.now }),
+  };
 }

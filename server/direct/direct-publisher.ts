@@ -1,12 +1,14 @@
 import type { Confirmations } from '../fanout/confirmations.js';
 import type { Topics } from '../topics/topics.js';
 import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
+import type { LogSize } from '../log/broker.js';
 import { inboxOf } from './inbox-name.js';
 
 interface DirectPublisherDependencies {
   readonly topics: Pick<Topics, 'publish'>;
   readonly confirmations: Confirmations;
-  readonly onStored: () => void;
+  /** Called with the recipient, and what the inbox holds, if that is known: not for a repetition. */
+  readonly onStored: (to: string, held: LogSize | undefined) => void;
 }
 
 /** Publishes direct messages into the inboxes of their recipients, and waits for acknowledgements. */
@@ -30,7 +32,7 @@ export class DirectPublisher implements DirectSender {
         trace,
       });
       trace?.stored(receipt);
-      onStored();
+      onStored(request.to, receipt.held);
       request.onStored?.();
       const until = request.confirm === 'delivered' ? 'acknowledged' : 'sent';
       const { delivered, expected } = await confirmations.wait(receipt, request.timeoutMs, until);

@@ -10,6 +10,8 @@ export interface QuotaCounts {
   newTopics: number;
   /** Direct messages over the share of their sender in an inbox. */
   inboxShare: number;
+  /** Direct messages to an inbox with as many messages as it may hold. */
+  inboxFull: number;
   /** Publishes over the share of their user while the memory of the store is scarce. */
   memoryShare: number;
   /** Requests refused because only operators' changes are stored any more. */
@@ -28,6 +30,7 @@ export function newQuotaCounts(): QuotaCounts {
     storedBytes: 0,
     newTopics: 0,
     inboxShare: 0,
+    inboxFull: 0,
     memoryShare: 0,
     memoryReserved: 0,
     userSessions: 0,

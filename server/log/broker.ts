@@ -32,11 +32,20 @@ export interface AppendReceipt extends Position {
    * them.
    */
   readonly receivers?: number;
+  /** What an inbox holds after the append. */
+  readonly held?: LogSize;
   /**
    * Set if the message was refused by itself and is not in the log; then position and durability mean
    * nothing.
    */
   readonly refusal?: RefusalError;
+}
+
+/** What a log holds. */
+export interface LogSize {
+  readonly messages: number;
+  /** Undefined: not known without reading them, as in a log that is no inbox. */
+  readonly bytes: number | undefined;
 }
 
 /** The end of a log, and the range of messages still stored. */
@@ -92,6 +101,8 @@ export interface InboxShares {
   readonly senderBytes: number;
   /** Called with each refusal. */
   readonly onRefused?: () => void;
+  /** Called with messages that were refused because the log is full, see `Retention.fullAt`. */
+  readonly onFull?: (messages: number) => void;
 }
 
 /** How much of a topic's log is kept, and for how long. */
@@ -169,6 +180,8 @@ export interface Broker {
   readLast(topic: string, limit: number, limitBytes?: number, before?: number): Promise<LogSlice>;
   /** Ends of several logs in one round trip. A log that does not exist gets an epoch, at sequence 0. */
   ends(topics: readonly string[]): Promise<LogEnd[]>;
+  /** How much several logs hold, without reading them. */
+  sizes(topics: readonly string[]): Promise<LogSize[]>;
   /**
    * Begins to receive a topic's batches. Resolves when no batch published from now on can be missed.
    * Idempotent.

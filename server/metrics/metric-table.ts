@@ -368,6 +368,28 @@ export const metricTable: readonly MetricRow[] = [
     'kind',
   ),
   gauge(
+    'rtc_inbox_messages',
+    'Messages in the inboxes to which direct messages were added, right after that; quantiles of the last one to two minutes.',
+    ({ inboxes: { messages } }) => [
+      ['0.5', messages.p50],
+      ['0.95', messages.p95],
+      ['0.99', messages.p99],
+    ],
+    'quantile',
+  ),
+  gauge(
+    'rtc_top_inbox_messages',
+    'Messages in the five fullest inboxes to which this replica has added some; whose they are: `GET /admin/inboxes`.',
+    ({ inboxes }) => byRank(inboxes.fullest.map(({ messages }) => messages)),
+    'rank',
+  ),
+  gauge(
+    'rtc_top_inbox_filled_percent',
+    'How full those are: in messages or bytes, whichever is nearer to its limit.',
+    ({ inboxes }) => byRank(inboxes.fullest.map(({ filled_percent: percent }) => percent)),
+    'rank',
+  ),
+  gauge(
     'rtc_top_user_commands_per_second',
     'Commands per second of the five users who send the most; their names: `GET /admin/talkers`.',
     ({ top_talkers }) => byRank(top_talkers.users),

@@ -60,6 +60,7 @@ export interface MetricsDocument {
     readonly stored_bytes: number;
     readonly new_topics: number;
     readonly inbox_share: number;
+    readonly inbox_full: number;
     readonly memory_share: number;
     readonly memory_reserved: number;
     /** Sessions that were dropped. */
@@ -186,6 +187,18 @@ export interface MetricsDocument {
   };
   /** Null where the system does not say. */
   readonly file_descriptors: { readonly open: number | null; readonly limit: number | null };
+  /**
+   * `messages`: in inboxes right after this replica has added one; `count`: direct messages added since the start. `fullest`: the five
+   * fullest of those inboxes, the fullest first. Whose they are: `GET /admin/inboxes`.
+   */
+  readonly inboxes: {
+    readonly messages: LatencySummary;
+    readonly fullest: readonly {
+      readonly messages: number;
+      readonly bytes: number;
+      readonly filled_percent: number;
+    }[];
+  };
   /**
    * What the five busiest have sent in the last one or two seconds, the busiest first: commands per second of users and of
    * connections, messages per second of topics. Their names are in `GET /admin/talkers`.

@@ -46,6 +46,7 @@ export interface MetricSources {
   readonly traces: () => MetricsDocument['traces'];
   readonly droppedLogLines: () => number;
   readonly redis: () => MetricsDocument['redis'];
+  readonly inboxes: () => MetricsDocument['inboxes'];
   readonly topTalkers: () => MetricsDocument['top_talkers'];
   /** Users with a limit of their own. */
   readonly limitedUsers: () => number;
@@ -128,6 +129,7 @@ export class Metrics {
         stored_bytes: quotas.storedBytes,
         new_topics: quotas.newTopics,
         inbox_share: quotas.inboxShare,
+        inbox_full: quotas.inboxFull,
         memory_share: quotas.memoryShare,
         memory_reserved: quotas.memoryReserved,
         user_sessions: quotas.userSessions,
@@ -169,6 +171,7 @@ export class Metrics {
         ...this.limits,
       },
       file_descriptors: { open: this.files.open, limit: this.files.limit },
+      inboxes: sources.inboxes(),
       top_talkers: sources.topTalkers(),
       limited_users: sources.limitedUsers(),
     };

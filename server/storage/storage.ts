@@ -366,6 +366,7 @@ function retentionBy(
       senderMessages: Math.ceil((direct.inboxSize * direct.inboxSenderPercent) / 100),
       senderBytes: Math.ceil((direct.inboxBytes * direct.inboxSenderPercent) / 100),
       onRefused: () => counts.inboxShare++,
+      onFull: (messages) => (counts.inboxFull += messages),
     },
     historyTtlMs: direct.inboxTtlSecs * 1000,
   };

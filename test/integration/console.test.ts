@@ -166,6 +166,15 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     await one.shows(/it has stopped/);
   });
 
+  it('shows which commands of a user were refused, and why', async () => {
+    await emit(publisher, 'publish', { topic: '$secret', payload: 1 });
+    await emit(publisher, 'subscribe', { topics: ['$user/ann'] });
+    await one.go('user/pia');
+    const panel = one.page.getByRole('region', { name: 'Recent refusals' });
+    await panel.getByRole('row').filter({ hasText: 'publish' }).getByText('$secret').waitFor();
+    await panel.getByRole('row').filter({ hasText: 'subscribe' }).first().waitFor();
+  });
+
   it('says whether a user got a message, also without a trace', async () => {
     const { id } = await emit(publisher, 'publish', { topic: 'news', payload: 1, trace: true });
     await one.go(`message/${id}`);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'socket.io-client';
 import { ok, request, type Json } from '../support/admin.js';
-import { emit, JsonClient, type TestAnswer } from '../support/clients.js';
+import { connectClient, emit, JsonClient, type TestAnswer } from '../support/clients.js';
 import type { TestReplica } from '../support/replica.js';
 import { ReplicaPair, titleOf } from '../support/replica-pair.js';
 import { until } from '../support/wait.js';
@@ -19,8 +19,10 @@ for (const storage of ['redis', 'memory'] as const) {
       pair = await ReplicaPair.start(storage, { RTC_LIMITS_ABUSE_REFUSALS: '0' });
       ({ a, b } = pair);
     });
+    const closing: Socket[] = [];
     afterEach(() => {
       clearInterval(flood);
+      for (const socket of closing.splice(0)) socket.disconnect();
       pair.disconnectAll();
     });
     after(() => pair?.stop());
@@ -91,6 +93,50 @@ for (const storage of ['redis', 'memory'] as const) {
       await until(async () => refusals(await many(clients[0]!, 10)) === 0, 'it is free again');
       assert.equal((await request(a, 'DELETE', path)).status, 404);
       assert.equal((await request(a, 'PUT', path, { commands_per_sec: 0 })).status, 400);
+    });
+
+    it('see whose inboxes are the fullest, whichever replicas have filled and emptied them', async () => {
+      const inboxes = async () => (await ok(b, 'GET', '/inboxes'))['inboxes'] as Json[];
+      const sender = await pair.connect(a, 'ann');
+      const other = await pair.connect(b, 'bob');
+      const send = (from: Socket, to: string, count: number) =>
+        Promise.all(
+          Array.from({ length: count }, () => emit(from, 'direct', { to, payload: 'x', confirm: 'stored' })),
+        );
+      await send(sender, 'carl', 12);
+      await send(other, 'carl', 3);
+      await send(sender, '<b>gone</b>', 5);
+      const [first, second] = await inboxes();
+      assert.deepEqual([first!['user_id'], first!['messages']], ['carl', 15]);
+      assert.deepEqual([second!['user_id'], second!['messages']], ['<b>gone</b>', 5]);
+      assert.ok(first!['bytes'] > 15 * 20 && first!['filled_percent'] === 1.5);
+      assert.equal(((await ok(a, 'GET', '/inboxes?limit=1'))['inboxes'] as Json[]).length, 1);
+      const { inboxes: counted } = await a.json<{
+        inboxes: { messages: { p99: number; count: number }; fullest: { messages: number }[] };
+      }>('/metrics');
+      assert.ok(counted.fullest[0]!.messages >= 12, 'as far as this replica has seen it');
+      assert.ok(counted.messages.p99 >= 12 && counted.messages.count >= 17);
+      const text = await (await fetch(`${a.url}/metrics`, { headers: { accept: 'text/plain' } })).text();
+      assert.match(text, /rtc_top_inbox_filled_percent\{rank="1"\} 1\.[0-9]/);
+      assert.doesNotMatch(text, /carl|<b>/);
+
+      // The owner reads them on the other replica.
+      const owner = await connectClient(b.url, 'carl', {
+        listen: (socket) => socket.on('direct', (_message, acknowledge: () => void) => acknowledge()),
+      });
+      closing.push(owner);
+      await until(async () => (await inboxes())[0]?.['user_id'] !== 'carl', 'the inbox is empty');
+      await ok(b, 'DELETE', `/users/${encodeURIComponent('<b>gone</b>')}/inbox`);
+      await until(async () => (await inboxes()).length === 0, 'all are empty');
+      if (storage === 'memory') return;
+      await until(
+        async () => {
+          const left = await a.json<{ inboxes: { fullest: unknown[] } }>('/metrics');
+          return left.inboxes.fullest.length === 0;
+        },
+        'the metrics of the replica that has filled them say so',
+        25_000,
+      );
     });
 
     it('see how long a client takes to answer, on either wire, whichever replica they ask', async () => {

@@ -7,8 +7,8 @@ import { connectionsOf, limitAction, UserLimits } from '../parts/limits.js';
 import { Payloads, type StoredMessage } from '../parts/payloads.js';
 import { RatesOf } from '../parts/rates.js';
 import { Panel, useResource } from '../parts/resource.js';
-import { Facts } from '../parts/table.js';
-import { Ago, Id } from '../parts/text.js';
+import { Facts, Table } from '../parts/table.js';
+import { Ago, Id, Text } from '../parts/text.js';
 import { linkTo } from '../router.js';
 import { may } from '../session.js';
 import { connectionColumns, disconnected, type ConnectionsAnswer } from './connections.js';
@@ -151,6 +151,7 @@ export function UserScreen({ user }: { user: string }) {
         columns={connectionColumns}
         everyMs={2000}
       />
+      <Refusals path={path} />
       {may('operator') && (
         <Payloads
           title="Inbox, the oldest first"
@@ -166,5 +167,48 @@ export function UserScreen({ user }: { user: string }) {
         <a href={linkTo('messages', undefined, { user, failed: 'true' })}>those that were refused</a>
       </p>
     </>
+  );
+}
+
+interface RefusalsAnswer {
+  readonly refusals: readonly {
+    readonly at: number;
+    readonly count: number;
+    readonly command: string;
+    readonly code: string;
+    readonly topic?: string;
+    readonly connection_id: string;
+    readonly replica_id: string;
+  }[];
+  readonly silent_replicas: readonly string[];
+}
+
+/** Why the client of a user does not get on. */
+function Refusals({ path }: { path: string }) {
+  const found = useResource<RefusalsAnswer>(`${path}/refusals`, 5000);
+  return (
+    <Panel title="Recent refusals" of={found} aside={missing(found.answer?.silent_replicas)}>
+      {({ refusals }) => (
+        <Table
+          caption="Refused commands of this user, the newest first"
+          rows={refusals}
+          keyOf={(one) => `${one.replica_id} ${one.connection_id} ${one.at} ${one.command} ${one.topic}`}
+          empty="No command of this user was refused lately."
+          columns={[
+            { head: 'When', cell: ({ at }) => <Ago at={at} /> },
+            { head: 'Code', cell: ({ code }) => <code>{code}</code> },
+            { head: 'Command', cell: ({ command }) => <Text of={command} max={60} /> },
+            {
+              head: 'Topic',
+              cell: ({ topic }) =>
+                topic === undefined ? '–' : <Id of={topic} href={linkTo('topic', topic)} />,
+            },
+            { head: 'Times', isNumber: true, cell: ({ count }) => number(count) },
+            { head: 'Connection', isExtra: true, cell: ({ connection_id: id }) => <Id of={id} /> },
+            { head: 'Replica', isExtra: true, cell: ({ replica_id: id }) => <Id of={id} /> },
+          ]}
+        />
+      )}
+    </Panel>
   );
 }

@@ -1,22 +1,76 @@
 import { z } from 'zod';
 import { inboxOf } from '../../direct/inbox-name.js';
+import { filledPercent, type InboxSize } from '../../direct/inbox-sizes.js';
 import type { Broker } from '../../log/broker.js';
 import { directEntry, entryToMessage, senderOf, timestampOf } from '../../log/entry.js';
 import { epochAt } from '../../log/lineage.js';
 import { userIdField } from '../../protocol/request-fields.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
-import { limitField, positionSchema, reasonBody, userParam } from '../schemas.js';
+import type { ClusterOperations } from '../cluster-operations.js';
+import { limitField, positionSchema, reasonBody, unresponsiveField, userParam } from '../schemas.js';
+import { fullestInboxes } from './inbox-operations.js';
 
 interface InboxRouteDependencies {
   readonly broker: Broker;
+  readonly cluster: ClusterOperations;
 }
+
+interface InboxRouteSettings {
+  /** The limits of an inbox. */
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+/** Of a replica: all that it remembers. */
+const askedMax = 100;
 
 /** Messages read at once in order to find those of one sender. */
 const pageSize = 100;
 
 /** Inboxes: the direct messages that wait for a user. */
-export function inboxRoutes({ broker }: InboxRouteDependencies): readonly AdminRoute[] {
+export function inboxRoutes(
+  { broker, cluster }: InboxRouteDependencies,
+  limits: InboxRouteSettings,
+): readonly AdminRoute[] {
   return [
+    adminRoute({
+      method: 'get',
+      path: '/inboxes',
+      role: 'viewer',
+      summary:
+        'The fullest inboxes, of those to which the replicas have added messages since their start: each remembers 50.',
+      query: z.strictObject({ limit: limitField(10, 50) }),
+      answer: z.object({
+        inboxes: z.array(
+          z.object({
+            user_id: z.string(),
+            messages: z.int(),
+            bytes: z.int(),
+            filled_percent: z.number().describe('In messages or bytes, whichever is nearer to its limit.'),
+          }),
+        ),
+        limit_messages: z.int(),
+        limit_bytes: z.int(),
+        silent_replicas: unresponsiveField,
+      }),
+      run: async ({ query: { limit } }) => {
+        const { answers, unresponsive } = await cluster.ask(fullestInboxes, { limit: askedMax });
+        return {
+          inboxes: (await currentSizes(broker, merged(answers.flatMap(({ answer }) => answer))))
+            .map((size) => ({
+              user_id: size.userId,
+              messages: size.messages,
+              bytes: size.bytes,
+              filled_percent: filledPercent(size, limits),
+            }))
+            .sort((one, other) => other.filled_percent - one.filled_percent || other.messages - one.messages)
+            .slice(0, limit),
+          limit_messages: limits.messages,
+          limit_bytes: limits.bytes,
+          silent_replicas: unresponsive,
+        };
+      },
+    }),
     adminRoute({
       method: 'get',
       path: '/users/:id/inbox',
@@ -82,6 +136,24 @@ export function inboxRoutes({ broker }: InboxRouteDependencies): readonly AdminR
       },
     }),
   ];
+}
+
+/** One of each: several replicas may have added messages to an inbox. */
+function merged(sizes: readonly InboxSize[]): InboxSize[] {
+  const byUser = new Map<string, InboxSize>();
+  for (const size of sizes) {
+    const known = byUser.get(size.userId);
+    if (known === undefined || known.messages < size.messages) byUser.set(size.userId, size);
+  }
+  return [...byUser.values()];
+}
+
+/** Without those that have been read meanwhile. */
+async function currentSizes(broker: Broker, sizes: readonly InboxSize[]): Promise<InboxSize[]> {
+  const now = await broker.sizes(sizes.map(({ userId }) => inboxOf(userId)));
+  return sizes
+    .map(({ userId, bytes }, i) => ({ userId, messages: now[i]!.messages, bytes: now[i]!.bytes ?? bytes }))
+    .filter(({ messages }) => messages > 0);
 }
 
 /** Reads an inbox, which is bounded, page by page. */

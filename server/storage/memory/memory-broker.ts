@@ -6,6 +6,7 @@ import type {
   Broker,
   BrokerListener,
   LogEnd,
+  LogSize,
   LogSlice,
   Retention,
 } from '../../log/broker.js';
@@ -78,6 +79,7 @@ export class MemoryBroker implements Broker {
       return first !== undefined && first.expireAt > now ? { ...first.receipt, duplicate: true } : undefined;
     };
     if (retention.fullAt > 0 && log.entries.length >= retention.fullAt) {
+      retention.shares?.onFull?.(entries.filter((item) => known(item) === undefined).length);
       if (!entries.some(known)) return Promise.reject(logIsFull());
       return Promise.resolve(entries.map((item) => known(item) ?? refusedReceipt(item.id, logIsFull())));
     }
@@ -126,7 +128,10 @@ export class MemoryBroker implements Broker {
       // Delivered as over a network: in order, and never inside the call that publishes.
       queueMicrotask(() => this.listener?.onBatch(batch));
     }
-    return Promise.resolve(receipts);
+    if (log.shares === undefined) return Promise.resolve(receipts);
+    const held = sizeOf(log);
+    const isNew = ({ refusal, duplicate }: AppendReceipt) => refusal === undefined && !duplicate;
+    return Promise.resolve(receipts.map((receipt) => (isNew(receipt) ? { ...receipt, held } : receipt)));
   }
 
   async read(
@@ -164,6 +169,13 @@ export class MemoryBroker implements Broker {
     return topics.map((topic) => {
       const log = this.known(topic);
       return log === undefined ? blankEnd(this.blankEpoch) : endOf(log);
+    });
+  }
+
+  async sizes(topics: readonly string[]): Promise<LogSize[]> {
+    return topics.map((topic) => {
+      const log = this.stored(topic);
+      return log === undefined ? { messages: 0, bytes: 0 } : sizeOf(log);
     });
   }
 
@@ -294,4 +306,8 @@ export class MemoryBroker implements Broker {
 /** The idempotency key of a message, with its owner if it has one. */
 function keyOf({ key, keyOwner }: AppendEntry): string | undefined {
   return key === undefined || keyOwner === undefined ? key : `${JSON.stringify(keyOwner)}${key}`;
+}
+
+function sizeOf({ entries, head, shares }: MemoryLog): LogSize {
+  return { messages: entries.length - head, bytes: shares?.bytes };
 }

@@ -4,7 +4,8 @@ import { senderOf } from '../../log/entry.js';
 /** What each sender has in a log. */
 export class SenderShares {
   private readonly senders = new Map<string, { messages: number; bytes: number }>();
-  private bytes = 0;
+  /** Of all senders. */
+  bytes = 0;
 
   /** Adds a message; false, and nothing is added, if there is no more room for it. */
   admit(entry: Buffer, { bytes, senderMessages, senderBytes }: InboxShares): boolean {

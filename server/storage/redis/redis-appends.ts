@@ -8,6 +8,7 @@ import {
   type AppendReceipt,
   type Durability,
   type InboxShares,
+  type LogSize,
   type Retention,
 } from '../../log/broker.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
@@ -219,8 +220,10 @@ export class RedisAppends {
     if (answer === 'stale' || answer === 'cancelled') append.reject(link.unavailable());
     else if (answer === 'absent')
       append.resolve(append.entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
-    else if (answer === 'full') append.reject(logIsFull());
-    else if (answer.startsWith('error ')) {
+    else if (answer === 'full') {
+      this.dependencies.retentionOf(append.topic).shares?.onFull?.(append.entries.length);
+      append.reject(logIsFull());
+    } else if (answer.startsWith('error ')) {
       const text = answer.slice(6);
       // The answer of the script is none of Redis: the link does not see that it is a refusal.
       link.writes.onError(text);
@@ -319,15 +322,23 @@ function readReceipts(
   const [epoch, receiverCount, first, ...words] = answer.split(' ');
   // -1: stored, but Redis has refused to publish them.
   const receivers = Math.max(0, Number(receiverCount));
-  let next = Number(first);
+  let next = parseInt(first!, 10);
+  const held = first!.includes('/') ? readSize(first!) : undefined;
   return entries.map(({ id }, i): AppendReceipt => {
     const word = words[i];
     // Written out on purpose: a spread of the common fields costs several times as much as the rest of this
     // function.
-    if (word === undefined || word === '+')
-      return { id, epoch: epoch!, sequence: next++, duplicate: false, durability, receivers };
+    if (word === undefined || word === '+') {
+      const sequence = next++;
+      return held === undefined
+        ? { id, epoch: epoch!, sequence, duplicate: false, durability, receivers }
+        : { id, epoch: epoch!, sequence, duplicate: false, durability, receivers, held };
+    }
     if (word === '!') return refusedReceipt(id, shareIsUsedUp(sharesOf()));
-    if (word === '#') return refusedReceipt(id, logIsFull());
+    if (word === '#') {
+      sharesOf().onFull?.(1);
+      return refusedReceipt(id, logIsFull());
+    }
     const [sequence, earlierEpoch, firstId] = word.split(':');
     return {
       id: firstId!,
@@ -338,4 +349,10 @@ function readReceipts(
       receivers,
     };
   });
+}
+
+/** Of an inbox: what it holds, behind the sequence. */
+function readSize(first: string): LogSize {
+  const [, messages, bytes] = first.split('/');
+  return { messages: Number(messages), bytes: Number(bytes) };
 }

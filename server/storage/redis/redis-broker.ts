@@ -11,6 +11,7 @@ import type {
   BrokerState,
   LogEnd,
   LogEntry,
+  LogSize,
   LogSlice,
   Retention,
 } from '../../log/broker.js';
@@ -120,6 +121,10 @@ export class RedisBroker implements Broker {
     return Promise.all(topics.map(async (topic) => (await this.readLog(topic, 'end', 0, nothing)).end));
   }
 
+  sizes(topics: readonly string[]): Promise<LogSize[]> {
+    return Promise.all(topics.map((topic) => this.sizeOf(topic)));
+  }
+
   follow(topic: string): Promise<void> {
     const onMessage = (message: Buffer) => {
       const batch = decodeBatch(topic, message);
@@ -155,6 +160,21 @@ export class RedisBroker implements Broker {
 
   async close(): Promise<void> {
     this.appends.close();
+  }
+
+  private async sizeOf(topic: string): Promise<LogSize> {
+    const { link } = this.dependencies;
+    try {
+      const [messages, [counted, bytes]] = await Promise.all([
+        link.call<number>(['XLEN', this.keys.log(topic)]),
+        link.call<(string | null)[]>(['HMGET', this.keys.shares(topic), 'n', 'b']),
+      ]);
+      if (messages === 0) return { messages, bytes: 0 };
+      // A purge leaves the counts behind, until the next message.
+      return { messages, bytes: Number(counted) === messages ? Number(bytes) : undefined };
+    } catch (error) {
+      throw this.refusal(error, topic);
+    }
   }
 
   /**

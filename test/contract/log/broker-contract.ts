@@ -226,6 +226,43 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
         );
       const stored = async () => texts((await broker.read('t', 0, 100)).entries);
 
+      it('says what an inbox holds, after each append and at any time', async () => {
+        use({ bytes: 2000 });
+        const [first, second] = await broker.append('t', [from('ann', 'a'), from('bob', 'b')]);
+        const bytes = first!.held!.bytes!;
+        assert.ok(bytes > 20);
+        assert.deepEqual([first!.held, second!.held], [{ messages: 2, bytes }, first!.held]);
+        assert.deepEqual(await broker.sizes(['t', 'none']), [first!.held, { messages: 0, bytes: 0 }]);
+        const [, refused] = await broker.append('t', [from('eve', 'e'), from('eve', 'x'.repeat(2000))]);
+        assert.deepEqual([refused!.refusal?.code, refused!.held], ['quota_exceeded', undefined]);
+        assert.equal((await broker.sizes(['t']))[0]!.messages, 3);
+        await broker.remove('t', [1]);
+        const [after] = await broker.append('t', [from('joe', 'j')]);
+        assert.equal(after!.held!.messages, 3);
+        assert.deepEqual(await broker.sizes(['t']), [after!.held]);
+        await broker.purge('t');
+        assert.deepEqual(await broker.sizes(['t']), [{ messages: 0, bytes: 0 }]);
+        const { shares: _, ...plainRetention } = fixture.retention;
+        fixture.retention = { ...plainRetention, fullAt: 0 };
+        const [plain] = await broker.append('u', [entry('x')]);
+        assert.equal(plain!.held, undefined);
+      });
+
+      it('counts what a full inbox refuses', async () => {
+        let full = 0;
+        use();
+        fixture.retention = {
+          ...fixture.retention,
+          fullAt: 2,
+          shares: { ...shares, onFull: (messages) => (full += messages) },
+        };
+        await append(from('ann', 'a', 'k'), from('bob', 'b'));
+        await assert.rejects(broker.append('t', [from('joe', 'j'), from('joe', 'i')]), { code: 'busy' });
+        assert.equal(full, 2);
+        assert.deepEqual(await append(from('ann', 'a', 'k'), from('joe', 'j')), ['1 again', 'busy']);
+        assert.equal(full, 3);
+      });
+
       it('refuses a sender who has used up the share, alone and in a batch, and serves the others', async () => {
         use();
         const received = listen(broker);

@@ -59,6 +59,13 @@ function someMetrics(): Metrics {
     }),
     topTalkers: () => ({ users: [50, 51], connections: [52], topics: [] }),
     limitedUsers: () => 53,
+    inboxes: () => ({
+      messages: { p50: 54, p95: 55, p99: 56, count: 57 },
+      fullest: [
+        { messages: 58, bytes: 59, filled_percent: 60 },
+        { messages: 61, bytes: 62, filled_percent: 63 },
+      ],
+    }),
   });
   return metrics;
 }

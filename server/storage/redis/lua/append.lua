@@ -24,7 +24,7 @@
 --     "error <text>"  Redis refused a command; nothing of the batch is stored
 --     "<epoch> <receivers> <first new sequence>", and if there are duplicates, for each message " +", or
 --                     " <sequence>:<epoch>:<id>" for a duplicate, or " !" if the sender has used up its share,
---                     or " #" if the log is full
+--                     or " #" if the log is full. Of an inbox, "/<messages>/<bytes>" that it holds follow the sequence.
 --
 -- The meta hash: e epoch, s sequence, r Redis process and i history of the last write, x time of the last expiry
 -- update, p earlier epochs "epoch:sequence,..." newest first, z sequence of the last message that was not to be
@@ -161,8 +161,8 @@ local function append(number, logKey, metaKey, firstKey, retention, mustExist, b
     -- The messages are stored: whoever follows the log finds them when it compares its position.
     if type(receivers) == 'table' then receivers = -1 end
   end
-  if storeShares then storeShares(retention.historyTtl + math.floor(retention.historyTtl / 10)) end
-  local answer = epoch .. ' ' .. receivers .. ' ' .. first .. (duplicates and ' ' .. table.concat(words, ' ') or '')
+  local held = storeShares and '/' .. storeShares(retention.historyTtl + math.floor(retention.historyTtl / 10)) or ''
+  local answer = epoch .. ' ' .. receivers .. ' ' .. first .. held .. (duplicates and ' ' .. table.concat(words, ' ') or '')
   local applied = batch .. ' ' .. now .. ' ' .. answer
 
   -- The expiry is extended only from time to time, by a tenth more: this saves two calls for most batches.

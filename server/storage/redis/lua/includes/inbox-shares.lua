@@ -30,7 +30,7 @@ end
 
 -- Decides which messages of a batch find room in the shares of their senders.
 -- keyOf: by index, { key, id }   Returns the duplicates, with '!' for a refused message, and a function that stores
--- the shares, which must be called after the messages are stored.
+-- the shares, which must be called after the messages are stored, and returns "<messages>/<bytes>" of the inbox.
 local function admitByShare(logKey, retention, lengths, blob, keyOf, epoch, sequence)
   local call = redis.call
   local fromKey = string.sub(logKey, 1, -4) .. 'from'
@@ -68,7 +68,7 @@ local function admitByShare(logKey, retention, lengths, blob, keyOf, epoch, sequ
   end
 
   return duplicates, function(ttl)
-    local flat = {}
+    local flat, size = {}, share('n') .. '/' .. share('b')
     for field, value in pairs(shares) do
       -- A sender of refused messages only must not leave fields: nothing would remove them.
       if value ~= 0 then
@@ -76,11 +76,12 @@ local function admitByShare(logKey, retention, lengths, blob, keyOf, epoch, sequ
         flat[#flat + 1] = value
       end
     end
-    if #flat == 0 then return end
+    if #flat == 0 then return size end
     -- DEL must not be the first write of a script, see append.lua.
     call('HSET', fromKey, 'n', share('n'))
     if isStale then call('DEL', fromKey) end
     for i = 1, #flat, 1000 do call('HSET', fromKey, unpack(flat, i, math.min(i + 999, #flat))) end
     call('PEXPIRE', fromKey, ttl)
+    return size
   end
 end
