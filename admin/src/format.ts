@@ -30,9 +30,8 @@ export const exact = (at: number): string =>
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${number(count)} ${count === 1 ? one : many}`;
 
-/** Characters that a browser obeys instead of showing: control characters, marks of the writing direction, lone surrogates. */
-const unseen =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}\ud800-\udfff]/gu;
+/** Characters that a browser obeys, or shows as nothing: control characters, marks of the writing direction, fillers, lone surrogates. */
+const unseen = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u2800\ud800-\udfff]|(?!\ufe0f)\p{DI}/gu;
 
 /** The text in pieces: those with `hidden` have to be shown as codes. */
 export function visible(

@@ -28,6 +28,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
     if (!isFirst.current) main.current?.focus();
     isFirst.current = false;
     scrollTo(0, 0);
+    // On a phone the sections are one line.
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ inline: 'nearest', block: 'nearest' });
   }, [screen, name]);
   return (
     <div class="app">

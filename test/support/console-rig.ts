@@ -99,6 +99,7 @@ export class ConsoleRig {
   private constructor(
     readonly a: TestReplica,
     readonly b: TestReplica,
+    readonly redis: TestRedis,
     readonly browser: Browser,
   ) {}
 
@@ -118,7 +119,7 @@ export class ConsoleRig {
       closing.add(() => b.end('SIGKILL'));
       const browser = await launchChromium();
       closing.add(() => browser.close());
-      const rig = new ConsoleRig(a, b, browser);
+      const rig = new ConsoleRig(a, b, redis, browser);
       closing.add(() => Promise.resolve(rig.clients.forEach((client) => client.disconnect())));
       rig.closing.add(() => closing.close());
       return rig;

@@ -40,11 +40,20 @@ async function main(): Promise<void> {
       await sleep(10 + 25 * (1 + Math.sin(n / 90)));
     }
     const first = (await rig.client(rig.b, 'ann', ['news', 'prices.fx'])).id!;
+    const ann = await rig.client(rig.b, 'ann');
+    await emit(ann, 'publish', { topic: '$orders', payload: 1 });
+    for (let n = 0; n < 3; n++) await emit(ann, 'history', { topic: 'news', limit: -1 });
     const { id = '' } = await emit(publisher, 'publish', {
       topic: 'news',
       payload: { headline: 'open' },
       trace: true,
     });
+    for (const [to, count] of [
+      ['carl', 40],
+      ['dora', 7],
+    ] as const)
+      for (let n = 0; n < count; n++)
+        await emit(publisher, 'direct', { to, payload: { invoice: n }, confirm: 'stored' });
     await console.go('user/user-7');
     await console.act('Limit the user', 'it polls the prices');
     await console.go('topic/orders.eu');
@@ -103,7 +112,8 @@ async function take(console: ConsolePage, screen: string, name: string): Promise
     `${screen} is read`,
     20_000,
   );
-  await sleep(300);
+  // The charts of one user, topic or connection begin with the screen.
+  await sleep(/^(topic|user|connection)\//.test(screen) ? 9000 : 300);
   await shoot(console, name);
 }
 

@@ -2,6 +2,8 @@ import { deflateSync, inflateSync, crc32 } from 'node:zlib';
 
 const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const paletteSize = 256;
+/** Colours nearer to each other than this are one: the square of their distance. Surfaces of the console are further apart. */
+const tellApart = 30;
 
 /**
  * A screenshot as a picture of 256 colours: a third of the size, and pages of text look the same. Chromium writes colours without a palette,
@@ -14,10 +16,12 @@ export function smallPng(png: Buffer): Buffer {
     const colour = colourAt(pixels, at);
     counts.set(colour, (counts.get(colour) ?? 0) + 1);
   }
-  const palette = [...counts]
-    .sort(([, one], [, other]) => other - one)
-    .slice(0, paletteSize)
-    .map(([colour]) => colour);
+  const palette: number[] = [];
+  for (const [colour] of [...counts].sort(([, one], [, other]) => other - one)) {
+    if (palette.length === paletteSize) break;
+    // The many shades of the edges of letters leave no place for a small thing of another colour.
+    if (!palette.some((known) => distanceOf(known, colour) < tellApart)) palette.push(colour);
+  }
   const indices = new Map(palette.map((colour, index) => [colour, index]));
   const rows = Buffer.alloc(height * (width + 1));
   for (let y = 0, to = 0, at = 0; y < height; y++) {
@@ -47,14 +51,18 @@ function colourAt(pixels: Buffer, at: number): number {
   return (pixels[at]! << 16) | (pixels[at + 1]! << 8) | pixels[at + 2]!;
 }
 
+function distanceOf(one: number, other: number): number {
+  const red = (one >> 16) - (other >> 16);
+  const green = ((one >> 8) & 255) - ((other >> 8) & 255);
+  const blue = (one & 255) - (other & 255);
+  return red * red + green * green + blue * blue;
+}
+
 function nearest(palette: readonly number[], colour: number): number {
   let best = 0;
   let least = Infinity;
   palette.forEach((candidate, index) => {
-    const red = (candidate >> 16) - (colour >> 16);
-    const green = ((candidate >> 8) & 255) - ((colour >> 8) & 255);
-    const blue = (candidate & 255) - (colour & 255);
-    const distance = red * red + green * green + blue * blue;
+    const distance = distanceOf(candidate, colour);
     if (distance < least) [least, best] = [distance, index];
   });
   return best;

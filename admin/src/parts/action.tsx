@@ -1,8 +1,8 @@
-import { signal } from '@preact/signals';
+import { effect as follow, signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { call, curlOf, remedies, type ApiError, type Method } from '../api.js';
 import { happened, refresh } from '../live.js';
-import { may, type Role } from '../session.js';
+import { may, token, type Role } from '../session.js';
 import { Text } from './text.js';
 
 /** Something an operator can do. */
@@ -35,6 +35,13 @@ interface Field {
 }
 
 const open = signal<Action | undefined>(undefined);
+// Whoever signs in next, maybe with another role, has not asked for it.
+follow(() => {
+  if (token.value === '') open.value = undefined;
+});
+
+/** After these errors nobody knows whether it was done. */
+const unknownAfter = ['offline', 'timeout', 'outcome_unknown', 'internal'];
 
 /** A button that opens the confirmation. Who may not do it sees no button. */
 export function Act({ action, quiet = false }: { action: Action; quiet?: boolean }) {
@@ -83,7 +90,11 @@ function Dialog({ action }: { action: Action }) {
     setFailure(undefined);
     try {
       const answer = await call(method, path, sent);
-      setOutcome(action.done(answer as never));
+      const { silent_replicas: silent = [] } = answer as { silent_replicas?: readonly string[] };
+      const not =
+        silent.length > 0 &&
+        ` Not on ${silent.join(', ')}, as far as is known: without an answer. Repeat it.`;
+      setOutcome(action.done(answer as never) + (not || ''));
       setState('done');
     } catch (error) {
       setFailure(error as ApiError);
@@ -143,7 +154,10 @@ function Dialog({ action }: { action: Action }) {
         )}
         {failure !== undefined && (
           <p role="alert" class="bad">
-            Not done: <Text of={failure.message} /> <code>{failure.code}</code> {remedies[failure.code]}
+            {unknownAfter.includes(failure.code)
+              ? 'Nobody knows whether it was done; the audit log may: '
+              : 'Not done: '}
+            <Text of={failure.message} /> <code>{failure.code}</code> {remedies[failure.code]}
           </p>
         )}
         {state === 'done' && (

@@ -68,6 +68,7 @@ export function Chart({
   return (
     <div class="chart">
       <div ref={box} class={`plot ${isWarning ? 'warn' : ''}`} role="img" aria-label={summary} />
+      {values.length < 2 && <p class="mute small wait">The chart begins now.</p>}
       <button class="quiet small" popovertarget={id} aria-label={`${title} as a table`}>
         table
       </button>

@@ -19,12 +19,18 @@ export interface LimitsAnswer {
 
 /** How many connections of a user it concerns. */
 export async function connectionsOf(user: string): Promise<string> {
-  const { total, connections } = await call<{
+  const {
+    total,
+    connections,
+    silent_replicas: silent,
+  } = await call<{
     total: number;
     connections: readonly { readonly replica_id: string }[];
+    silent_replicas: readonly string[];
   }>('GET', withQuery(pathOf`/users/${user}`, { limit: '1000' }));
   const replicas = new Set(connections.map(({ replica_id: id }) => id)).size;
-  return `${plural(total, 'connection')} of ${user} on ${plural(replicas, 'replica')}`;
+  const unseen = silent.length > 0 ? ` (without ${silent.join(', ')}, which does not answer)` : '';
+  return `${plural(total, 'connection')} of ${user} on ${plural(replicas, 'replica')}${unseen}`;
 }
 
 /** Limits one user for a time; `now`: the commands per second that the user sends. */

@@ -14,6 +14,10 @@ export interface Resource<Answer> {
   readonly read: () => void;
 }
 
+/** What is read once is read again after these errors: they pass. */
+const passing = ['offline', 'unavailable', 'busy', 'timeout'];
+const retryMs = 5000;
+
 interface State<Answer> {
   readonly path: string;
   readonly answer?: Answer;
@@ -34,7 +38,8 @@ export function useResource<Answer>(path: string | null, everyMs = 0): Resource<
     const read = async () => {
       if (!(paused.peek() && state.peek().path === path) && !document.hidden)
         await readInto(state, path, () => isOn);
-      if (isOn && everyMs > 0) timer = setTimeout(() => void read(), everyMs);
+      const failed = everyMs === 0 && passing.includes(state.peek().error?.code ?? '');
+      if (isOn && (everyMs > 0 || failed)) timer = setTimeout(() => void read(), everyMs || retryMs);
     };
     void read();
     return () => {

@@ -39,7 +39,7 @@ export function connectionsAction(enable: boolean): Action {
     effect: () =>
       Promise.resolve(
         enable
-          ? 'New clients are admitted again, on all replicas.'
+          ? `New clients are admitted again, beside ${everybody()}.`
           : `New clients are refused with at_capacity, on all replicas. ${everybody()} stay.`,
       ),
     done: () => (enable ? 'New connections are admitted.' : 'New connections are refused.'),
@@ -54,7 +54,7 @@ export function presenceAction(restore: boolean): Action {
     effect: () =>
       Promise.resolve(
         restore
-          ? 'Watchers see joins and leaves again.'
+          ? `The watchers among ${everybody()} see joins and leaves again.`
           : `The watchers among ${everybody()} see no joins and leaves, and Redis has less to do.`,
       ),
     done: () => (restore ? 'Presence is on.' : 'Presence is shed.'),

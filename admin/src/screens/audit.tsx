@@ -48,6 +48,15 @@ export function Audit() {
         empty="No record fits. Each change of an operator leaves one, also a refused one."
         columns={[
           { head: 'When', cell: ({ at }) => <Ago at={at} /> },
+          {
+            head: 'Result',
+            cell: ({ result: code, count }) => (
+              <Badge
+                state={code === 'ok' ? 'ok' : 'warning'}
+                word={count > 1 ? `${code}, ${count} times` : code}
+              />
+            ),
+          },
           { head: 'By', cell: ({ user_id: id }) => <Id of={id} /> },
           {
             head: 'Action',
@@ -63,15 +72,6 @@ export function Audit() {
               <code class="payload">
                 <Text of={JSON.stringify(request)} />
               </code>
-            ),
-          },
-          {
-            head: 'Result',
-            cell: ({ result: code, count }) => (
-              <Badge
-                state={code === 'ok' ? 'ok' : 'warning'}
-                word={count > 1 ? `${code}, ${count} times` : code}
-              />
             ),
           },
           { head: 'From', isExtra: true, cell: ({ address }) => <Id of={address} /> },

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
-import { call, pathOf } from '../api.js';
-import { number, plural } from '../format.js';
+import { call, pathOf, withQuery } from '../api.js';
+import { number, plural, short } from '../format.js';
 import { Act, type Action } from '../parts/action.js';
 import { Filter, Choice, List } from '../parts/list.js';
 import { Payloads, type StoredMessage } from '../parts/payloads.js';
-import { RatesOf } from '../parts/rates.js';
+import { RatesOf, type TalkersAnswer } from '../parts/rates.js';
 import { Panel, useResource } from '../parts/resource.js';
 import { freezeAction } from '../parts/switches.js';
 import { Facts, Table } from '../parts/table.js';
@@ -237,7 +237,11 @@ export function traceAction(subject: { topic: string } | { user: string }): Acti
     method: 'POST',
     path: '/trace-rules',
     body: { ...subject, for_secs: 300 },
-    effect: `All messages of ${name} are traced for 5 minutes; the rule ends by itself. Payloads are not kept.`,
+    effect: async () => {
+      const [by, of] = 'topic' in subject ? ['topic', subject.topic] : ['user', subject.user];
+      const { talkers } = await call<TalkersAnswer>('GET', withQuery('/talkers', { by, name: of }));
+      return `All messages of ${name} are traced for 5 minutes, now ${short(talkers[0]?.messages_per_sec ?? 0)} a second; the rule ends by itself. Payloads are not kept.`;
+    },
     done: () => 'The rule is in force. The messages are listed under Messages.',
   };
 }
