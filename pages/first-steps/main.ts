@@ -28,7 +28,15 @@ async function freshToken(): Promise<string> {
   return token.text;
 }
 
-const talk = new Talk({ events, token: freshToken, onChange: () => show() });
+const talk = new Talk({
+  events,
+  token: freshToken,
+  onTokenRefused: () => {
+    token = undefined;
+    void begin();
+  },
+  onChange: () => show(),
+});
 
 const topic = () => topicField.value.trim() || 'first-steps';
 const text = () => textField.value;

@@ -9,6 +9,7 @@ export const awayMs = 10_000;
 type Answer = {
   readonly ok: boolean;
   readonly error?: { readonly code: string; readonly message: string };
+  readonly rejected?: readonly unknown[];
   readonly topics?: readonly (Position & { readonly topic: string; readonly recovered?: boolean })[];
 };
 
@@ -16,6 +17,8 @@ interface TalkDependencies {
   readonly events: EventList;
   /** The token, renewed if it is old. */
   readonly token: () => Promise<string>;
+  /** The service takes the token no more: it has expired, or the service has started anew with another secret. */
+  readonly onTokenRefused: () => void;
   /** Something has changed that the page shows. */
   readonly onChange: () => void;
 }
@@ -39,7 +42,7 @@ export class Talk {
   }
 
   connect(): void {
-    const { events, token, onChange } = this.dependencies;
+    const { events, token, onChange, onTokenRefused } = this.dependencies;
     if (this.socket !== undefined) {
       this.comeBack();
       return;
@@ -67,6 +70,7 @@ export class Talk {
       events.add('problem', `not connected: ${error.data?.code ?? ''} ${error.message}`);
       // Refused: a later press of the button tries again.
       if (!socket.active) this.end();
+      if (['unauthorized', 'token_expired'].includes(error.data?.code ?? '')) onTokenRefused();
       onChange();
     });
     socket.on('token_expiring', () => void this.refresh());
@@ -88,7 +92,12 @@ export class Talk {
       ...(last !== undefined && { since: { [topic]: last } }),
     });
     const [subscribed] = answer?.topics ?? [];
-    if (subscribed === undefined) return;
+    if (subscribed === undefined) {
+      // Refused, such as for its name. Without an answer the client subscribes when it is back.
+      if (answer !== undefined && this.topic === topic) this.topic = undefined;
+      this.dependencies.onChange();
+      return;
+    }
     const { epoch, sequence, recovered } = subscribed;
     if (last === undefined) this.last = { epoch, sequence };
     else if (recovered === true) this.dependencies.events.add('note', 'nothing was lost: recovered is true');
@@ -158,7 +167,8 @@ export class Talk {
     events.add('sent', command, shown);
     try {
       const answer = (await socket.timeout(5000).emitWithAck(command, request)) as Answer;
-      events.add(answer.ok ? 'received' : 'problem', `answer of ${command}`, answer);
+      const isGood = answer.ok && (answer.rejected ?? []).length === 0;
+      events.add(isGood ? 'received' : 'problem', `answer of ${command}`, answer);
       return answer;
     } catch (error) {
       events.add('problem', `no answer of ${command}: ${String(error)}`);

@@ -25,31 +25,42 @@ describe('[PAGES] the page for newcomers, in Chromium, from npm start alone', fu
   let watched: ReturnType<typeof watchPage>;
   let directory: string;
 
-  before(async () => {
-    browser = await launchChromium([`--host-resolver-rules=MAP ${rebound} 127.0.0.1`]);
-    closing.add(() => browser.close());
+  let port: number;
+  let service: ChildProcess | undefined;
+
+  async function start(): Promise<void> {
     const { HOME, PATH } = process.env;
-    const service = spawn('npm', ['start', '--silent'], {
+    const child = spawn('npm', ['start', '--silent'], {
       cwd: root,
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { HOME, PATH, PORT: String(await freePort()) },
+      env: { HOME, PATH, PORT: String(port) },
     });
-    closing.add(async () => {
-      if (service.exitCode === null) process.kill(-service.pid!, 'SIGTERM');
-      await until(
-        () => service.exitCode !== null || service.signalCode !== null,
-        'the service has ended',
-        20_000,
-      );
-    });
-    service.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+    service = child;
+    stderr = '';
+    child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
     await until(
-      () => stderr.includes('set JWT_SECRET') || service.exitCode !== null,
+      () => stderr.includes('set JWT_SECRET') || child.exitCode !== null,
       'it has started',
       100_000,
     );
-    assert.equal(service.exitCode, null, stderr);
+    assert.equal(child.exitCode, null, stderr);
+  }
+
+  async function stop(): Promise<void> {
+    const child = service;
+    if (child === undefined) return;
+    service = undefined;
+    if (child.exitCode === null) process.kill(-child.pid!, 'SIGTERM');
+    await until(() => child.exitCode !== null || child.signalCode !== null, 'the service has ended', 20_000);
+  }
+
+  before(async () => {
+    browser = await launchChromium([`--host-resolver-rules=MAP ${rebound} 127.0.0.1`]);
+    closing.add(() => browser.close());
+    port = await freePort();
+    closing.add(() => stop());
+    await start();
     url = /http:\S+/.exec(stderr)![0];
     // In the checkout, as the page says.
     mkdirSync(join(root, '.tmp'), { recursive: true });
@@ -277,6 +288,55 @@ describe('[PAGES] the page for newcomers, in Chromium, from npm start alone', fu
       'connected',
     );
     await stranger.close();
+  });
+
+  it('is used by the impatient: double clicks, a topic that is refused, a reload, and a second tab', async () => {
+    const tab = await context.newPage();
+    await tab.goto(url);
+    const of = (name: string) => tab.getByRole('button', { name, exact: true });
+    const events = () => tab.locator('#events li').allTextContents();
+    const shows = (expected: RegExp) =>
+      until(
+        async () => expected.test((await tab.locator('#state').textContent()) ?? ''),
+        `${expected}`,
+        20_000,
+      );
+    const connect = async () => {
+      await until(async () => (await of('Connect').getAttribute('aria-disabled')) === 'false', 'a token');
+      await of('Connect').dblclick();
+      await shows(/^Connected/);
+    };
+    await connect();
+    assert.equal((await events()).filter((text) => text.startsWith('received status')).length, 1);
+    await tab.getByLabel('Topic', { exact: true }).fill('$user/ann');
+    await of('Subscribe').dblclick();
+    await until(
+      async () => (await events()).filter((text) => text.startsWith('problem answer')).length === 2,
+      'it is refused',
+    );
+    assert.equal(await tab.locator('#state').textContent(), 'Connected.');
+    assert.equal(await of('Publish').getAttribute('aria-disabled'), 'true');
+    await tab.getByLabel('Topic', { exact: true }).fill('two.tabs');
+    await of('Subscribe').dblclick();
+    await shows(/subscribed to two\.tabs/);
+    await of('Cut the connection').dblclick();
+    await shows(/^Away/);
+    assert.equal((await events()).filter((text) => text.startsWith('note the connection is cut')).length, 1);
+    await of('Come back now').dblclick();
+    await shows(/subscribed to two\.tabs/);
+    await tab.reload();
+    await connect();
+    assert.match((await state()) ?? '', /subscribed to first-steps/, 'the first tab goes on');
+    await tab.close();
+  });
+
+  it('goes on when the service has been started anew, with another secret', async () => {
+    await stop();
+    await start();
+    // Its client comes back with the token of the earlier run, which is refused.
+    await showsEvent(/^problem not connected: unauthorized/);
+    await press('Connect');
+    await showsState(/^Connected/);
   });
 
   it('has a token that is good for minutes, and for no operator', async () => {
