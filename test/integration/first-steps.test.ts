@@ -52,7 +52,17 @@ describe('[PAGES] the page for newcomers, in Chromium, from npm start alone', fu
     if (child === undefined) return;
     service = undefined;
     if (child.exitCode === null) process.kill(-child.pid!, 'SIGTERM');
-    await until(() => child.exitCode !== null || child.signalCode !== null, 'the service has ended', 20_000);
+    await until(() => child.exitCode !== null || child.signalCode !== null, 'npm has ended', 20_000);
+    // The service itself may end later.
+    await until(
+      () =>
+        fetch(`${url}health`).then(
+          () => false,
+          () => true,
+        ),
+      'the service has ended',
+      20_000,
+    );
   }
 
   before(async () => {

@@ -83,8 +83,20 @@ function allWell({ replicas }: Look): string {
   return `All well: ${plural(connections, 'connection')} on ${plural(replicas.length, 'replica')}${latency}.`;
 }
 
-function silentReplicas({ silent }: Look): Finding[] {
+function silentReplicas({ silent, replicas }: Look): Finding[] {
   if (silent.length === 0) return [];
+  // Replicas are asked through Redis: without it their silence says nothing about them.
+  if (replicas.some(({ metrics }) => metrics.redis.state === 'down'))
+    return [
+      {
+        state: 'warning',
+        code: 'replica_silent',
+        sentence: `${plural(silent.length, 'replica')} cannot be asked without Redis: ${silent.join(', ')}.`,
+        where: silent,
+        since: null,
+        next: 'The figures are those of the replicas that have answered. Mend Redis first.',
+      },
+    ];
   return [
     {
       state: 'critical',

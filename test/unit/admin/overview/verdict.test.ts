@@ -10,6 +10,7 @@ interface Shape {
   readonly lagMs?: number;
   readonly p99Ms?: number;
   readonly heapUsed?: number;
+  readonly redis?: 'up' | 'down';
 }
 
 /** A replica, as far as the verdict reads it. */
@@ -21,6 +22,7 @@ function replica({
   lagMs = 3,
   p99Ms = 18,
   heapUsed = 10,
+  redis = 'up',
 }: Shape = {}) {
   return {
     metrics: {
@@ -29,6 +31,7 @@ function replica({
       latency_ms: { delivery: { p99: p99Ms } },
       event_loop_lag_ms: { recent_p99: lagMs },
       memory: { heap_used_bytes: heapUsed },
+      redis: { state: redis },
     },
     problems,
     connections_limit: limit,
@@ -73,6 +76,18 @@ describe('[CONSOLE] the verdict', () => {
         ['replica_lost', 3],
       ],
     );
+  });
+
+  it('blames Redis, not the replicas that cannot be asked without it', () => {
+    const problems = ['Redis does not answer: publishes and first subscriptions are refused with unavailable'];
+    const { state, sentence, findings } = verdictOf({
+      replicas: [replica({ redis: 'down', problems })],
+      silent: ['b', 'c'],
+    });
+    assert.equal(state, 'critical');
+    assert.match(sentence, /^Redis does not answer: .* And 1 more finding\.$/);
+    assert.equal(findings[1]!.sentence, '2 replicas cannot be asked without Redis: b, c.');
+    assert.equal(findings[1]!.state, 'warning');
   });
 
   it('names each problem of /health once, with the replicas that have it, and the remedy of its alert', () => {
