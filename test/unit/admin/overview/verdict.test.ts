@@ -79,7 +79,9 @@ describe('[CONSOLE] the verdict', () => {
   });
 
   it('blames Redis, not the replicas that cannot be asked without it', () => {
-    const problems = ['Redis does not answer: publishes and first subscriptions are refused with unavailable'];
+    const problems = [
+      'Redis does not answer: publishes and first subscriptions are refused with unavailable',
+    ];
     const { state, sentence, findings } = verdictOf({
       replicas: [replica({ redis: 'down', problems })],
       silent: ['b', 'c'],
