@@ -39,8 +39,8 @@ export function printAcl({ redis, admin }: Settings, { user, namespace, redisVer
 
 /** An address of the same kind as that of the settings, for a user. */
 export function urlFor(address: RedisAddress | undefined, username: string, password: string): string {
-  const { isTls = false, cluster, sentinel } = address ?? {};
+  const { isTls = false, database = 0, cluster, sentinel } = address ?? {};
   const kind = cluster !== undefined ? '+cluster' : sentinel !== undefined ? '+sentinel' : '';
   const place = sentinel === undefined ? 'host:6379' : `host:26379/${sentinel.masterName}`;
-  return `${isTls ? 'rediss' : 'redis'}${kind}://${encodeURIComponent(username)}:${password}@${place}`;
+  return `${isTls ? 'rediss' : 'redis'}${kind}://${encodeURIComponent(username)}:${password}@${place}${database > 0 ? `/${database}` : ''}`;
 }

@@ -14,6 +14,7 @@ export interface HealthSources {
     readonly state: 'up' | 'down' | 'none';
     readonly reconnects: number;
     readonly adapter_failures: number;
+    readonly adapter_denied: boolean;
     /** Null without Redis. */
     readonly memory: { readonly level: MemoryLevel } | null;
     /** Why Redis cannot be used; null: it can, or there is none. */

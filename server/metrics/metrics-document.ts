@@ -151,6 +151,8 @@ export interface MetricsDocument {
     readonly stalls: number;
     /** Failed calls of Socket.IO's cluster adapter. */
     readonly adapter_failures: number;
+    /** The user of Redis may not subscribe to the patterns of that adapter. */
+    readonly adapter_denied: boolean;
     /** Null without Redis. `max_bytes` 0: no limit; `policy`: the `maxmemory-policy`. */
     readonly memory: {
       readonly level: 'ample' | 'scarce' | 'reserved' | 'exhausted';

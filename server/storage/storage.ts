@@ -89,6 +89,7 @@ export interface Storage {
     errors: number;
     stalls: number;
     adapter_failures: number;
+    adapter_denied: boolean;
     memory: StoreMemory['state'] | null;
     /** Why Redis cannot be used; null: it can, or there is none. */
     outage: OutageKind | null;
@@ -172,6 +173,7 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
       errors: 0,
       stalls: 0,
       adapter_failures: 0,
+      adapter_denied: false,
       memory: null,
       outage: null,
       ...new RedisWrites().state,
@@ -294,6 +296,7 @@ function redisStorage(
       state: link.state,
       ...link.counts,
       adapter_failures: adapter.failures,
+      adapter_denied: adapter.isDenied,
       memory: memory.state,
       outage: link.outage.current?.kind ?? null,
       ...link.writes.state,

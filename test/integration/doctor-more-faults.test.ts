@@ -87,11 +87,59 @@ describe('[CLI] rtc doctor, on a Redis that cannot save', function () {
       assert.deepEqual([codes, result.code], [['RTC-REDIS-02'], 2], JSON.stringify(findings));
       assert.match(findings[0]!.text, /disk is full/);
       assert.match(findings[0]!.remedy!, /df -h/);
-      const direct = await findingsOf('--url', replica.url, '--redis', redis.url, '--only', 'redis');
+      const direct = await findingsOf('--url', replica.url, '--redis', redis.url);
       assert.deepEqual(direct.codes, ['RTC-REDIS-06'], JSON.stringify(direct.findings));
     } finally {
       await replica.end('SIGKILL');
       await redis.stop();
+    }
+  });
+});
+
+describe('[CLI] rtc doctor, on a Redis that takes no messages', function () {
+  this.timeout(90_000);
+  let redis: TestRedis;
+  let primary: TestRedis;
+  let replica: TestReplica;
+
+  beforeEach(async () => {
+    [redis, primary] = await Promise.all([TestRedis.start('aof'), TestRedis.start('aof')]);
+    replica = await TestReplica.start({ REDIS_URL: redis.url });
+  });
+  afterEach(async () => {
+    await replica?.end('SIGKILL');
+    await Promise.all([redis?.stop(), primary?.stop()]);
+  });
+
+  const isRefusedBy = (code: string) =>
+    until(
+      async () => {
+        await rtc(['publish', 'news', '1', '--url', replica.url]);
+        return (await replica.json<Health>('/health')).redis.refused_by === code;
+      },
+      `writes are refused by ${code}`,
+      30_000,
+    );
+
+  it('names a primary that has become a replica, with and without --redis, and nothing else', async () => {
+    await redis.command(`REPLICAOF 127.0.0.1 ${primary.port}`);
+    await isRefusedBy('READONLY');
+    const { findings, codes, result } = await findingsOf('--url', replica.url);
+    assert.deepEqual([codes, result.code], [['RTC-REDIS-02'], 2], JSON.stringify(findings));
+    assert.match(findings[0]!.text, /read-only replica/);
+    assert.match(findings[0]!.remedy!, /info replication/);
+    const direct = await findingsOf('--url', replica.url, '--redis', redis.url);
+    assert.deepEqual(direct.codes, ['RTC-REDIS-07'], JSON.stringify(direct.findings));
+    const messages = await findingsOf('--url', replica.url, '--only', 'messages');
+    assert.deepEqual([messages.codes, messages.result.code], [['RTC-REDIS-02'], 2]);
+  });
+
+  it('names a full Redis as a failure, with and without --redis, and nothing else', async () => {
+    await redis.command('CONFIG SET maxmemory 1');
+    await isRefusedBy('OOM');
+    for (const more of [[], ['--redis', redis.url]]) {
+      const { findings, codes, result } = await findingsOf('--url', replica.url, ...more);
+      assert.deepEqual([codes, result.code], [['RTC-REDIS-03'], 2], JSON.stringify(findings));
     }
   });
 });

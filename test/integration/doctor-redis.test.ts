@@ -96,6 +96,35 @@ describe('[CLI] rtc doctor --redis', function () {
     assert.deepEqual(other.codes, ['RTC-REDIS-08']);
   });
 
+  it('finds a user that may not subscribe to the patterns of Socket.IO, with and without --redis', async () => {
+    const { stdout } = await rtc(['redis', 'acl', '--user', 'patternless'], {
+      REDIS_URL: `redis://patternless:pw@127.0.0.1:${redis.port}/3`,
+    });
+    const line = stdout.trim().replace(/ &\S*#\S*/g, '');
+    assert.notEqual(line, stdout.trim());
+    assert.equal(await redis.command(line), '+OK');
+    const url = `redis://patternless:pw@127.0.0.1:${redis.port}/3`;
+    const denied = await TestReplica.start({ REDIS_URL: url });
+    try {
+      for (const more of [[], ['--redis', url]]) {
+        const result = await rtc(['doctor', '--url', denied.url, '--json', ...more]);
+        const [answer] = validJson<DoctorAnswer>('rtc doctor', result);
+        const found = answer!.checks.filter(({ code }) => code !== null);
+        assert.deepEqual(
+          [found.map(({ code }) => code), result.code],
+          [['RTC-REDIS-08'], 2],
+          JSON.stringify(found),
+        );
+        assert.match(found[0]!.remedy!, /rtc redis acl/);
+      }
+      assert.equal(await redis.command(stdout.trim()), '+OK');
+      const { codes } = await look(url, '--only', 'redis');
+      assert.deepEqual(codes, [], 'with the rights that rtc redis acl prints');
+    } finally {
+      await denied.end('SIGKILL');
+    }
+  });
+
   it('finds a slow Redis, and one that does not answer', async () => {
     const path = await slowPath(redis.port, 20);
     try {

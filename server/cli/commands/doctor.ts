@@ -70,7 +70,7 @@ export function doctorCommand(): Command {
       const replica = options.replica.map(addressOf);
       process.exitCode = await doctor({ ...options, replica }, targets, out);
     } catch (error) {
-      process.exitCode = doctorExit.couldNotLook;
+      process.exitCode = doctorExit.unknown;
       try {
         noteError(error, out);
       } catch (bug) {

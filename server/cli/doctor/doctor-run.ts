@@ -4,16 +4,15 @@ import { assertWritable, writeAtomically } from '../atomic-file.js';
 import { cannotRead, cannotWrite, usageError } from '../cli-error.js';
 import type { Target } from '../target/target.js';
 import type { Terminal } from '../terminal.js';
-import { doctorCodes, groups } from './codes.js';
+import { readObservations } from './bundle.js';
 import { judge } from './judge.js';
 import { gather } from './look/gather.js';
 import type { Observations } from './observations.js';
 import { doctorExit, nagiosLine, prometheusText, reportOf, reportText } from './report.js';
+import { assertSelection, select, type Selected, type Selection } from './selection.js';
 
 /** Options of `rtc doctor`. */
-export interface DoctorOptions {
-  readonly only: readonly string[];
-  readonly skip: readonly string[];
+export interface DoctorOptions extends Selection {
   readonly replica: readonly string[];
   /** Wait so long until it is well, in milliseconds. */
   readonly wait?: number;
@@ -40,12 +39,7 @@ export async function doctor(
   targets: () => Promise<DoctorTargets>,
   terminal: Terminal,
 ): Promise<number> {
-  const known = new Set<string>([...groups, ...Object.keys(doctorCodes)]);
-  const unknown = [...options.only, ...options.skip].find((name) => !known.has(name));
-  if (unknown !== undefined)
-    throw usageError(
-      `${unknown} is neither a group (${groups.join(', ')}) nor a code of docs/troubleshooting.md`,
-    );
+  assertSelection(options);
   if (options.from !== undefined) alone(options);
   const { save } = options;
   if (save !== undefined) await assertWritable(save).catch((error: unknown) => cannotWrite(save, error));
@@ -57,7 +51,7 @@ export async function doctor(
     await writeAtomically(save, [`${JSON.stringify(seen, null, 2)}\n`]).catch((error: unknown) =>
       cannotWrite(save, error),
     );
-  const report = reportOf(judged(seen, options), seen);
+  const report = reportOf(select(judge(seen), seen, options), seen);
   terminal.result(report, () =>
     options.format === 'nagios'
       ? nagiosLine(report)
@@ -73,15 +67,6 @@ function alone({ replica, wait, idle, redis }: DoctorOptions): void {
   const given = { '--replica': replica[0], '--wait': wait, '--idle': idle, '--redis': redis };
   const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (name !== undefined) throw usageError(`--from judges what was seen before: without ${name}`);
-}
-
-function judged(seen: Observations, options: DoctorOptions): ReturnType<typeof judge> {
-  try {
-    return judge(seen, options);
-  } catch (error) {
-    if (options.from === undefined) throw error;
-    throw notABundle(options.from);
-  }
 }
 
 /** Looks again until all is well, or the time is over. */
@@ -101,23 +86,19 @@ async function look(
         if (process.stderr.isTTY) terminal.note(`looking at ${step} …`);
       },
     });
-    const isWell = judge(seen, options).every(({ level }) => level !== 'failure');
-    if (isWell || Date.now() + retryMs > deadline) return seen;
+    if (!isWorthWaiting(select(judge(seen), seen, options)) || Date.now() + retryMs > deadline) return seen;
     await sleep(retryMs);
   }
 }
 
-async function readBundle(file: string): Promise<Observations> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => cannotRead(file, error));
-  try {
-    const seen = JSON.parse(text) as Partial<Observations> | null;
-    if (seen?.format === 1) return seen as Observations;
-  } catch {
-    // It is no JSON.
-  }
-  throw notABundle(file);
+/** A replica that starts is no failure, but not ready either. */
+function isWorthWaiting({ checks, notSeen }: Selected): boolean {
+  return (
+    notSeen.length > 0 || checks.some(({ code, level }) => level === 'failure' || code === 'RTC-ADDRESS-06')
+  );
 }
 
-function notABundle(file: string): Error {
-  return usageError(`${file} was not written by rtc doctor --save of this version`);
+async function readBundle(file: string): Promise<Observations> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => cannotRead(file, error));
+  return readObservations(file, text);
 }

@@ -48,6 +48,8 @@ export interface HealthObservation {
     /** Code of Redis, or `memory`. */
     readonly refused_by?: string | null | undefined;
     readonly memory: { readonly level: string } | null;
+    /** Releases before this one do not say. */
+    readonly adapter_denied?: boolean | undefined;
   };
 }
 

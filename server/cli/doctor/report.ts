@@ -1,33 +1,44 @@
 import type { Paint } from '../terminal.js';
 import { printable } from '../text-table.js';
 import type { Check } from './codes.js';
+import type { Selected } from './selection.js';
 
 /** Exit codes of `rtc doctor`, as plugins of Nagios have them. */
-export const doctorExit = { well: 0, warnings: 1, failures: 2, couldNotLook: 3 } as const;
+export const doctorExit = { well: 0, warnings: 1, failures: 2, unknown: 3 } as const;
 
 const page = 'docs/troubleshooting.md';
 
 /** The report as JSON. */
 export interface DoctorReport {
-  readonly verdict: 'well' | 'warnings' | 'failures';
+  /** `unknown`: something that is asked for could not be looked at, and nothing has failed. */
+  readonly verdict: 'well' | 'warnings' | 'failures' | 'unknown';
   readonly url: string;
   readonly at: number;
   readonly checks: readonly (Check & { readonly link: string | null })[];
+  /** What could not be looked at, without a finding that says why. */
+  readonly not_seen: readonly string[];
 }
 
 export function reportOf(
-  checks: readonly Check[],
+  { checks, notSeen }: Selected,
   { url, at }: { readonly url: string; readonly at: number },
 ): DoctorReport {
   const has = (level: Check['level']) => checks.some((check) => check.level === level);
   return {
-    verdict: has('failure') ? 'failures' : has('warning') ? 'warnings' : 'well',
+    verdict: has('failure')
+      ? 'failures'
+      : notSeen.length > 0
+        ? 'unknown'
+        : has('warning')
+          ? 'warnings'
+          : 'well',
     url,
     at,
     checks: checks.map((check) => ({
       ...check,
       link: check.code === null ? null : `${page}#${check.code.toLowerCase()}`,
     })),
+    not_seen: notSeen,
   };
 }
 
@@ -49,22 +60,28 @@ export function reportText(report: DoctorReport, paint: Paint): string {
   return [...lines, '', verdictLine(report, paint)].join('\n');
 }
 
-function verdictLine({ verdict, checks }: DoctorReport, paint: Paint): string {
+function verdictLine({ verdict, checks, not_seen: notSeen }: DoctorReport, paint: Paint): string {
   const count = (level: Check['level'], word: string) => {
     const number = checks.filter((check) => check.level === level).length;
     return number === 0 ? [] : [`${number} ${word}${number === 1 ? '' : 's'}`];
   };
   if (verdict === 'well') return paint.green('all well');
-  const text = [...count('failure', 'failure'), ...count('warning', 'warning')].join(', ');
+  const unseen = notSeen.length === 0 ? [] : [couldNotLook(notSeen)];
+  const text = [...count('failure', 'failure'), ...count('warning', 'warning'), ...unseen].join(', ');
   return verdict === 'failures' ? paint.red(text) : paint.yellow(text);
 }
 
+function couldNotLook(notSeen: readonly string[]): string {
+  return `could not look at ${notSeen.join(', ')}`;
+}
+
 /** One line for Nagios and its relatives. */
-export function nagiosLine({ verdict, checks }: DoctorReport): string {
-  const word = { well: 'OK', warnings: 'WARNING', failures: 'CRITICAL' }[verdict];
-  const found = checks
-    .filter(({ code }) => code !== null)
-    .map(({ code, text }) => `${code} ${printable(text)}`);
+export function nagiosLine({ verdict, checks, not_seen: notSeen }: DoctorReport): string {
+  const word = { well: 'OK', warnings: 'WARNING', failures: 'CRITICAL', unknown: 'UNKNOWN' }[verdict];
+  const found = [
+    ...checks.filter(({ code }) => code !== null).map(({ code, text }) => `${code} ${printable(text)}`),
+    ...(notSeen.length === 0 ? [] : [couldNotLook(notSeen)]),
+  ];
   const failures = checks.filter(({ level }) => level === 'failure').length;
   const warnings = checks.filter(({ level }) => level === 'warning').length;
   const text = (found.length === 0 ? 'all well' : found.join('; ')).replaceAll('|', '/');
@@ -81,9 +98,9 @@ export function prometheusText({ verdict, checks, at, url }: DoctorReport): stri
         `rtc_doctor_finding{code="${code}",group="${group}",level="${level}",url="${label(url)}"} 1`,
     );
   return [
-    '# HELP rtc_doctor_verdict 0 well, 1 warnings, 2 failures.',
+    '# HELP rtc_doctor_verdict 0 well, 1 warnings, 2 failures, 3 it could not look.',
     '# TYPE rtc_doctor_verdict gauge',
-    `rtc_doctor_verdict{url="${label(url)}"} ${{ well: 0, warnings: 1, failures: 2 }[verdict]}`,
+    `rtc_doctor_verdict{url="${label(url)}"} ${doctorExit[verdict]}`,
     '# HELP rtc_doctor_time_seconds When it looked, in seconds since 1970.',
     '# TYPE rtc_doctor_time_seconds gauge',
     `rtc_doctor_time_seconds{url="${label(url)}"} ${Math.floor(at / 1000)}`,

@@ -11,6 +11,8 @@ interface Subscription {
   readonly subscribe: (client: Client) => Promise<unknown>;
   /** The connection that has it, or is being asked for it. */
   on?: Client;
+  /** The user of Redis may not have it. */
+  isDenied?: boolean;
 }
 
 /**
@@ -45,6 +47,10 @@ export class AdapterClients implements SocketIoClients {
     this.connector.place.onMoved(() => this.reconnect());
     this.publisher = this.newPublisher();
     this.subscriber = this.newSubscriber();
+  }
+
+  get isDenied(): boolean {
+    return [...this.subscriptions.values()].some((subscription) => subscription.isDenied);
   }
 
   start(): void {
@@ -90,16 +96,24 @@ export class AdapterClients implements SocketIoClients {
   private subscribe(subscription: Subscription): void {
     const client = this.subscribing;
     subscription.on = client;
-    subscription.subscribe(client).catch((error: unknown) => {
-      this.failed('subscribe', error);
-      this.noteRefusal(error);
-      if (subscription.on === client) delete subscription.on;
-    });
+    subscription.subscribe(client).then(
+      () => {
+        subscription.isDenied = false;
+      },
+      (error: unknown) => {
+        this.failed('subscribe', error);
+        if (isNoPermission(error)) {
+          subscription.isDenied = true;
+          this.noteRefusal(error);
+        }
+        if (subscription.on === client) delete subscription.on;
+      },
+    );
   }
 
   /** Everything else works without it, so that nothing else would tell. */
-  private noteRefusal(error: unknown): void {
-    if (this.isRefusalLogged || !(error instanceof Error) || !error.message.startsWith('NOPERM')) return;
+  private noteRefusal(error: Error): void {
+    if (this.isRefusalLogged) return;
     this.isRefusalLogged = true;
     this.dependencies.log.warn(
       'The user of Redis may not subscribe to the patterns of Socket.IO: what the program sends by io reaches the clients of this replica only',
@@ -168,4 +182,8 @@ export class AdapterClients implements SocketIoClients {
         error: error instanceof Error ? error.message : error,
       });
   }
+}
+
+function isNoPermission(error: unknown): error is Error {
+  return error instanceof Error && error.message.startsWith('NOPERM');
 }

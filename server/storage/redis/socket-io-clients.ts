@@ -3,6 +3,8 @@ export interface SocketIoClients {
   /** They are made for the sharded adapter. */
   readonly isSharded: boolean;
   readonly failures: number;
+  /** The user of Redis may not subscribe to what the adapter listens to: what is sent by it reaches the clients of this replica only. */
+  readonly isDenied: boolean;
   readonly publisher: object;
   readonly subscriber: object;
   start(): void;

@@ -1,95 +1,13 @@
 import assert from 'node:assert/strict';
 import { doctorCodes } from '../../../server/cli/doctor/codes.js';
 import { judge } from '../../../server/cli/doctor/judge.js';
-import type {
-  MetricsObservation,
-  Observations,
-  RedisObservation,
-} from '../../../server/cli/doctor/observations.js';
-
-const metrics: MetricsObservation = {
-  replica_id: 'a',
-  active_connections: 10,
-  actors: { stopped: 0 },
-  outboxes: { slow: 0 },
-  event_loop_lag_ms: { recent_p99: 3 },
-  memory: { rss_bytes: 100, heap_used_bytes: 10, heap_limit_bytes: 1000, limit_bytes: 1000 },
-  file_descriptors: { open: 20, limit: 1000 },
-  redis: { memory: { policy: 'noeviction', max_bytes: 0, used_bytes: 1 } },
-};
-const redis: RedisObservation = {
-  address: 'redis:6379',
-  problem: null,
-  ping_ms: { median: 0.2, worst: 2 },
-  version: '7.2.1',
-  advice: [],
-  fields: { role: 'master', used_memory: '10', maxmemory: '100' },
-  policy: 'noeviction',
-  denied: [],
-};
-const token = { source: 'the variable TOKEN', issued_at: 1, expires_at: null, refusal: null };
-const day = 86_400_000;
-const healthy = {
-  format: 1,
-  at: 1000 * day,
-  url: 'https://rtc.example',
-  reach: {
-    addresses: ['10.0.0.1'],
-    problem: null,
-    status: 200,
-    answer_ms: 2,
-    clock_ahead_ms: 0,
-    tls: { expires_at: 1100 * day, problem: null },
-  },
-  health: {
-    status: 'ok',
-    phase: 'running',
-    mode: 'normal',
-    accepts_connections: true,
-    presence: 'on',
-    frozen_topics: 0,
-    replica_id: 'a',
-    version: '1.0.0',
-    connections: 10,
-    redis: { state: 'up', outage: null, writes: 'accepted', memory: { level: 'ample' } },
-  },
+import type { Observations } from '../../../server/cli/doctor/observations.js';
+import {
+  day,
+  healthyObservations as healthy,
   metrics,
-  token,
-  operator: token,
-  admin: {
-    silent_replicas: [],
-    replicas: [metrics, { ...metrics, replica_id: 'b' }],
-    settings: {
-      max_connections: 1000,
-      max_message_bytes: 65_536,
-      heartbeat_interval_secs: 30,
-      leeway_secs: 60,
-      mailbox_capacity: 1000,
-    },
-    stopped_actors: [],
-    alerts: [],
-    rates_switched_by: null,
-    frozen: [],
-    longest_mailbox: { actor_id: 'topic:news', mailbox_size: 3 },
-  },
-  upgrade: { status: 101, code: 'ok', message: '' },
-  polling: { lost: 0, requests: 4 },
-  probe: { sent: 3, received: 3, slowest_ms: 5, clock_ahead_ms: 0, failures: [] },
-  idle: { asked_ms: 90_000, closed_after_ms: null, heartbeats: 3 },
-  replicas: [],
-  redis,
-} as const satisfies Observations;
-
-type Path = readonly string[];
-
-/** The healthy service, with one thing that is otherwise. */
-function but(path: Path, value: unknown, base: unknown = healthy): Observations {
-  const [first, ...rest] = path;
-  if (first === undefined) return value as Observations;
-  const copy = Array.isArray(base) ? [...(base as unknown[])] : { ...(base as object) };
-  (copy as Record<string, unknown>)[first] = but(rest, value, (base as Record<string, unknown>)[first]);
-  return copy as Observations;
-}
+  withOther as but,
+} from '../../support/doctor-observations.js';
 
 const failing = (step: string, code: string) => [
   'probe.failures',
@@ -191,6 +109,7 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
   'RTC-REDIS-08': [
     ['redis.denied', ['xadd']],
     ['health.redis', { ...writesRefusedBy('NOPERM') }],
+    ['health.redis.adapter_denied', true],
   ],
   'RTC-REDIS-09': [['redis.advice', [{ kind: 'version', problem: 'too old', remedy: 'a newer one' }]]],
   'RTC-ACTOR-01': [['admin.stopped_actors', [{ actor_id: 'topic:x', replica_id: 'a', last_error: 'y' }]]],
@@ -214,8 +133,7 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
   ],
 };
 
-const codesOf = (observed: Observations) =>
-  judge(observed, { only: [], skip: [] }).flatMap(({ code }) => code ?? []);
+const codesOf = (observed: Observations) => judge(observed).flatMap(({ code }) => code ?? []);
 
 describe('[CLI] the judgement of rtc doctor', () => {
   it('is that all is well where it is', () => {
@@ -270,7 +188,7 @@ describe('[CLI] the judgement of rtc doctor', () => {
         /curl/,
       ],
     ] as const) {
-      const found = judge(but(['reach'], seenReach, but(['health'], null)), { only: [], skip: [] });
+      const found = judge(but(['reach'], seenReach, but(['health'], null)));
       const [finding] = found.filter(({ code }) => code !== null);
       assert.equal(finding?.code, 'RTC-ADDRESS-03', JSON.stringify(found));
       assert.match(finding.text, text);
@@ -291,7 +209,7 @@ describe('[CLI] the judgement of rtc doctor', () => {
       [{ problem: 'ERR_TLS_CERT_ALTNAME_INVALID', expires_at: at + day }, /another host name/, /openssl/],
     ] as const) {
       const seenTls = but(['reach'], { ...reach, problem: 'words', tls }, but(['health'], null));
-      const found = judge(seenTls, { only: [], skip: [] });
+      const found = judge(seenTls);
       const [finding] = found.filter(({ code }) => code !== null);
       assert.equal(finding?.code, 'RTC-ADDRESS-04');
       assert.match(finding.text, text);
@@ -301,8 +219,7 @@ describe('[CLI] the judgement of rtc doctor', () => {
 
   it('names why Redis refuses writes, and names it once where Redis itself shows it too', () => {
     const refusing = (by: string) => but(['health', 'redis'], writesRefusedBy(by));
-    const finding = (observed: Observations) =>
-      judge(observed, { only: [], skip: [] }).find(({ code }) => code !== null)!;
+    const finding = (observed: Observations) => judge(observed).find(({ code }) => code !== null)!;
     assert.match(finding(refusing('MISCONF')).text, /disk is full/);
     assert.match(finding(refusing('MISCONF')).remedy!, /df -h/);
     assert.match(finding(refusing('READONLY')).text, /read-only replica/);
@@ -313,7 +230,20 @@ describe('[CLI] the judgement of rtc doctor', () => {
       ['NOPERM', 'redis.denied', ['xadd'], 'RTC-REDIS-08'],
       ['OOM', 'health.redis.memory.level', 'full', 'RTC-REDIS-03'],
     ] as const)
-      assert.deepEqual(codesOf(but(path.split('.'), value, refusing(by))), [code], by);
+      for (const step of ['publish', 'connect']) {
+        const refusedToo = but(
+          ['probe', 'failures'],
+          [{ url: 'https://rtc.example', step, code: 'unavailable', message: 'words' }],
+          refusing(by),
+        );
+        assert.deepEqual(codesOf(but(path.split('.'), value, refusedToo)), [code], by);
+        const upgrade = { status: 503, code: 'unavailable', message: 'words' };
+        assert.deepEqual(
+          codesOf(but(path.split('.'), value, but(['upgrade'], upgrade, refusing(by)))),
+          [code],
+          by,
+        );
+      }
     // Since its start the replica does not know which tokens are revoked.
     const unknown = but(
       ['token', 'refusal'],
@@ -325,18 +255,57 @@ describe('[CLI] the judgement of rtc doctor', () => {
     assert.deepEqual(codesOf(but(['health', 'redis', 'outage'], 'password', noChannels)), ['RTC-REDIS-08']);
   });
 
+  it('says of a primary that became a replica what it is, without --redis too', () => {
+    const down = { ...writesRefusedBy('READONLY'), state: 'down', outage: 'unreachable' };
+    const [found, ...others] = judge(but(['health', 'redis'], down)).filter(({ code }) => code !== null);
+    assert.deepEqual([found?.code, others], ['RTC-REDIS-02', []]);
+    assert.match(found!.text, /read-only replica/);
+    assert.match(found!.remedy!, /info replication/);
+    assert.deepEqual(codesOf(but(['redis', 'fields', 'role'], 'slave', but(['health', 'redis'], down))), [
+      'RTC-REDIS-07',
+    ]);
+    const password = but(['health', 'redis'], { ...down, outage: 'password' });
+    assert.deepEqual(codesOf(password), ['RTC-REDIS-01']);
+  });
+
+  it('explains nothing by what may only happen', () => {
+    const [path, failures] = failing('publish', 'unavailable') as [string, unknown];
+    const refusing = but(path.split('.'), failures);
+    const advice = [{ kind: 'persistence', problem: 'nothing on disk', remedy: 'appendonly yes' }];
+    assert.deepEqual(codesOf(but(['redis', 'advice'], advice, refusing)), [
+      'RTC-MESSAGES-01',
+      'RTC-REDIS-06',
+    ]);
+    assert.deepEqual(codesOf(but(['redis', 'problem'], 'not from here', refusing)), [
+      'RTC-MESSAGES-01',
+      'RTC-REDIS-01',
+    ]);
+  });
+
   it('finds once that replicas do not share one Redis', () => {
     const replicas = [{ url: 'http://b', problem: null, version: '1', differences: ['redis.url'] }];
     const [path, failures] = failing('receive', 'lost') as [string, unknown];
     const split = but(['replicas'], replicas, but(path.split('.'), failures));
     assert.deepEqual(codesOf(split), ['RTC-REPLICA-02']);
-    assert.equal(judge(split, { only: [], skip: [] }).find(({ code }) => code !== null)?.level, 'failure');
+    assert.equal(judge(split).find(({ code }) => code !== null)?.level, 'failure');
   });
 
   it('examines the token by the upgrade where /api is closed', () => {
     const closed = but(['token', 'refusal'], { status: 403, code: 'http_403', message: '' });
     const upgrade = { status: 401, code: 'token_expired', message: 'the token has expired' };
     assert.deepEqual(codesOf(but(['upgrade'], upgrade, closed)), ['RTC-TOKEN-02', 'RTC-PROXY-05']);
+  });
+
+  it('takes the worse of what the service and Redis itself show', () => {
+    const full = but(
+      ['redis', 'fields', 'used_memory'],
+      '95',
+      but(['health', 'redis', 'memory', 'level'], 'exhausted'),
+    );
+    const levels = judge(full).flatMap(({ code, level }) => (code === null ? [] : [[code, level]]));
+    assert.deepEqual(levels, [['RTC-REDIS-03', 'failure']]);
+    const alone = judge(but(['redis', 'fields', 'used_memory'], '100')).find(({ code }) => code !== null);
+    assert.equal(alone?.level, 'failure');
   });
 
   it('finds once what the service and Redis itself both show', () => {

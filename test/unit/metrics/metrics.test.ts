@@ -51,6 +51,7 @@ function someMetrics(): Metrics {
       errors: 19,
       stalls: 20,
       adapter_failures: 0,
+      adapter_denied: false,
       outage: null,
       writes: 'accepted' as const,
       refused_by: null,

@@ -1,6 +1,7 @@
 import { isForeign } from '../foreign-answer.js';
 import { failure, warning, well, type Check, type DoctorCode } from '../codes.js';
 import { blockedPaths } from './blocked-paths.js';
+import { explainsRefusals, explainsSilence } from './explaining.js';
 import { isSplitCluster } from './replica-checks.js';
 import type { Observations, ProbeFailure } from '../observations.js';
 
@@ -54,19 +55,16 @@ export function proxyChecks(seen: Observations): Check[] {
 }
 
 /** A client that cannot connect, for a reason that no other finding tells. */
-function connectChecks({ upgrade, url }: Observations, known: ReadonlySet<DoctorCode>): Check[] {
+function connectChecks({ upgrade, url }: Observations, known: readonly Check[]): Check[] {
   if (upgrade === null || upgrade.status === 101 || isForeign(upgrade)) return [];
   const { status, code, message } = upgrade;
   if (status === 426 || (status >= 200 && status < 400)) return [];
   const isOfToken = status === 401 || status === 403;
-  const explaining: readonly DoctorCode[] = [
-    'RTC-CAPACITY-03',
-    'RTC-REDIS-01',
-    'RTC-REDIS-02',
-    'RTC-REDIS-08',
-  ];
-  if (code === 'at_capacity' || isOfToken || explaining.some((one) => known.has(one))) return [];
-  if (known.has('RTC-ADDRESS-06')) return [];
+  if (code === 'at_capacity' || isOfToken) return [];
+  const isExplained = known.some(
+    (one) => explainsRefusals(one) || explainsSilence(one) || one.code === 'RTC-ADDRESS-06',
+  );
+  if (isExplained) return [];
   if (code === 'rate_limited')
     return [warning('RTC-LIMIT-02', `${code}: ${message}`, 'curl $RTC/metrics | jq .rate_limit_stats')];
   return [
@@ -90,8 +88,8 @@ const byRefusal: Readonly<Record<string, DoctorCode>> = {
   forbidden: 'RTC-TOKEN-10',
 };
 
-/** Whether messages get through; `known` are the codes of the checks before. */
-export function messageChecks(seen: Observations, known: ReadonlySet<DoctorCode>): Check[] {
+/** Whether messages get through; `known` are the checks before. */
+export function messageChecks(seen: Observations, known: readonly Check[]): Check[] {
   const { health, probe, admin } = seen;
   if (health === null) return [];
   const checks = connectChecks(seen, known);
@@ -103,16 +101,14 @@ export function messageChecks(seen: Observations, known: ReadonlySet<DoctorCode>
     checks.push(level('RTC-LIMIT-01', text, 'RTC_WEBSOCKET_MAX_MESSAGE_BYTES=65536'));
   }
   if (probe === null) return checks;
-  const all = new Set([...known, ...checks.flatMap(({ code }) => code ?? [])]);
   for (const found of probe.failures) {
+    const all = [...known, ...checks];
     const check = checkOf(found, all, isSplitCluster(seen));
-    if (check === undefined || check.code === null || all.has(check.code)) continue;
-    all.add(check.code);
-    checks.push(check);
+    if (check !== undefined && !all.some(({ code }) => code === check.code)) checks.push(check);
   }
   if (probe.failures.length > 0) return checks;
   const { sent, received, slowest_ms: slowestMs } = probe;
-  if (slowestMs !== null && slowestMs > lateMs && !known.has('RTC-CAPACITY-03'))
+  if (slowestMs !== null && slowestMs > lateMs && !known.some(({ code }) => code === 'RTC-CAPACITY-03'))
     checks.push(
       warning('RTC-MESSAGES-04', `a message took ${slowestMs} ms`, 'curl $RTC/metrics | jq .latency_ms'),
     );
@@ -128,7 +124,7 @@ export function messageChecks(seen: Observations, known: ReadonlySet<DoctorCode>
 
 function checkOf(
   { url, step, code, message }: ProbeFailure,
-  known: ReadonlySet<DoctorCode>,
+  known: readonly Check[],
   isSplit: boolean,
 ): Check | undefined {
   const own = byRefusal[code];
@@ -141,17 +137,11 @@ function checkOf(
         message,
         'rtc token inspect "$TOKEN"   # roles and topics; permissions of the settings',
       );
-    if (known.has(own)) return undefined;
+    if (known.some((one) => one.code === own)) return undefined;
   }
-  if (
-    code === 'unavailable' &&
-    ['RTC-REDIS-01', 'RTC-REDIS-02', 'RTC-REDIS-03', 'RTC-REDIS-08'].some((one) =>
-      known.has(one as DoctorCode),
-    )
-  )
-    return undefined;
+  if (code === 'unavailable' && known.some(explainsRefusals)) return undefined;
   // A loop that is blocked, and a Redis that went away meanwhile, answer late or not at all.
-  if (code === 'timeout' && (known.has('RTC-CAPACITY-03') || known.has('RTC-REDIS-01'))) return undefined;
+  if (code === 'timeout' && known.some(explainsSilence)) return undefined;
   if (step === 'order')
     return failure(
       'RTC-MESSAGES-03',
@@ -159,7 +149,7 @@ function checkOf(
       'rtc doctor --save doctor.json   # a bug: report it with this file',
     );
   if (step === 'receive') {
-    if (known.has('RTC-CAPACITY-03') || known.has('RTC-REDIS-01') || isSplit) return undefined;
+    if (known.some(explainsSilence) || isSplit) return undefined;
     return failure(
       'RTC-MESSAGES-02',
       `${url}: ${message}`,

@@ -18,11 +18,12 @@ export function redisChecks(seen: Observations): Check[] {
     (code === 'RTC-REDIS-01' &&
       ((outage === 'password' && codes.has('RTC-REDIS-08')) ||
         found.some((one) => one.code === 'RTC-REDIS-07' && one.level === 'failure')));
-  // What both have seen is found once.
-  const checks = found.filter(
-    (check, i) =>
-      check.code === null || (found.findIndex((one) => one.code === check.code) === i && !isExplained(check)),
-  );
+  // What both have seen is found once, at its worst.
+  const isWorst = (check: Check) => {
+    const same = found.filter(({ code }) => code === check.code);
+    return (same.find(({ level }) => level === 'failure') ?? same[0]) === check;
+  };
+  const checks = found.filter((check) => check.code === null || (isWorst(check) && !isExplained(check)));
   const hasFinding = checks.some(({ code }) => code !== null);
   return hasFinding ? checks.filter(({ code }) => code !== null) : checks;
 }
@@ -57,10 +58,20 @@ const aclRemedy = 'rtc redis acl | redis-cli -u "$REDIS_URL_OF_AN_ADMIN"';
 function ofService(seen: Observations): Check[] {
   const { health } = seen;
   if (health === null) return [];
-  const { state, outage, writes, memory, refused_by: refusedBy } = health.redis;
+  const {
+    state,
+    outage,
+    writes,
+    memory,
+    refused_by: refusedBy,
+    adapter_denied: isAdapterDenied,
+  } = health.redis;
   if (state === 'none') return [well('redis', 'one replica in memory, without Redis')];
   const checks: Check[] = [];
-  if (state === 'down') {
+  // A primary that became a replica answers, but is not used. That it is gone as well would be another outage.
+  const isDemoted =
+    writes === 'refused' && refusedBy === 'READONLY' && ['unreachable', null].includes(outage);
+  if (state === 'down' && !isDemoted) {
     const why = {
       stalled: 'it does not answer',
       password: 'it refuses the user or the password',
@@ -96,7 +107,14 @@ function ofService(seen: Observations): Check[] {
     checks.push(
       failure('RTC-REDIS-02', `Redis refuses writes${why === undefined ? '' : `: ${why}`}`, remedy),
     );
-  }
+  } else if (isAdapterDenied === true && state === 'up')
+    checks.push(
+      failure(
+        'RTC-REDIS-08',
+        'the user of Redis may not subscribe to the patterns of Socket.IO: what a program sends by io reaches the clients of one replica only',
+        aclRemedy,
+      ),
+    );
   if (memory !== null && memory.level !== 'ample' && state !== 'down') {
     const level = memory.level === 'scarce' ? warning : failure;
     checks.push(
@@ -119,7 +137,7 @@ function ofService(seen: Observations): Check[] {
         'redis-cli -u "$REDIS_URL" config set maxmemory-policy noeviction',
       ),
     );
-  return checks.length === 0 ? [well('redis', 'Redis answers, and keeps what it is given')] : checks;
+  return checks.length === 0 ? [well('redis', 'Redis answers, and accepts writes')] : checks;
 }
 
 /** Redis itself. */
@@ -151,7 +169,7 @@ function direct(redis: RedisObservation, { health }: Observations): Check[] {
   const [used, max] = [Number(fields['used_memory'] ?? 0), Number(fields['maxmemory'] ?? 0)];
   if (max > 0 && used >= max * nearly)
     found(
-      warning,
+      used >= max ? failure : warning,
       'RTC-REDIS-03',
       `Redis uses ${Math.round((used / max) * 100)} % of its maxmemory`,
       'redis-cli -u "$REDIS_URL" --bigkeys   # and maxmemory',

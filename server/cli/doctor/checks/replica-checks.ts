@@ -29,7 +29,7 @@ export function replicaChecks(seen: Observations): Check[] {
       ),
     );
   const versions = new Set(replicas.flatMap(({ version }) => version ?? []));
-  const settings = [...new Set(replicas.flatMap(({ differences }) => differences))];
+  const settings = [...new Set(replicas.flatMap(({ differences }) => differences.map(settingName)))];
   if (versions.size > 1)
     checks.push(
       warning('RTC-REPLICA-02', `replicas run versions ${[...versions].join(' and ')}`, 'finish the update'),
@@ -69,7 +69,12 @@ export function replicaChecks(seen: Observations): Check[] {
     );
   }
   const count = admin?.replicas?.length;
-  if (checks.length === 0 && count !== undefined)
+  if (checks.length === 0 && count !== undefined && !isCut)
     checks.push(well('replicas', `${count} of ${count} replicas answer`));
   return checks;
+}
+
+/** As in docs/config.md: the service answers with the names of its code. */
+function settingName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -159,7 +159,8 @@ export function actorChecks(seen: Observations): Check[] {
         `curl -X POST -H "Authorization: Bearer $ADMIN_TOKEN" ${seen.url}/admin/actors/${path}/restart`,
       ),
     );
-  } else checks.push(well('actors', 'no actor is stopped'));
+  } else if (admin?.stopped_actors || metricsOf(seen).length > 0)
+    checks.push(well('actors', 'no actor is stopped'));
   const { longest_mailbox: longest, settings } = admin ?? {};
   const capacity = settings?.mailbox_capacity ?? Infinity;
   if (longest && longest.mailbox_size > 1 && longest.mailbox_size >= capacity * nearly)

@@ -5,7 +5,7 @@ import type { HealthObservation } from '../observations.js';
  * The answers of the service, as far as they are looked at. What has another form is not of the service, or of one that this `rtc` does not know:
  * it counts as not answered.
  */
-const health = z.looseObject({
+export const health = z.looseObject({
   status: z.string(),
   phase: z.string(),
   mode: z.string(),
@@ -21,10 +21,11 @@ const health = z.looseObject({
     writes: z.string(),
     refused_by: z.string().nullish(),
     memory: z.looseObject({ level: z.string() }).nullable(),
+    adapter_denied: z.boolean().optional(),
   }),
 });
 
-const metrics = z.looseObject({
+export const metrics = z.looseObject({
   replica_id: z.string(),
   active_connections: z.number(),
   actors: z.looseObject({ stopped: z.number() }),

@@ -110,9 +110,16 @@ export async function gather(subject: Subject): Promise<Observations> {
 async function lookAtRedisOf({ redis, operator, timeoutMs }: Subject): Promise<RedisObservation | null> {
   if (redis === undefined) return null;
   const config = await readJson(schemas.config, `${operator.url}/admin/config`, operator.token, timeoutMs);
-  const prefix = (config?.['redis'] as { readonly keyPrefix?: unknown } | null | undefined)?.keyPrefix;
+  const setting = (section: string, key: string) =>
+    (config?.[section] as Readonly<Record<string, unknown>> | null | undefined)?.[key];
+  const prefix = setting('redis', 'keyPrefix');
+  const hasUi = !['off', undefined].includes(setting('admin', 'socketIoUi') as string | undefined);
   const { lookAtRedis } = await import('./redis-look.js');
-  return lookAtRedis(redis, { timeoutMs, keyPrefix: typeof prefix === 'string' ? prefix : 'rtc' });
+  return lookAtRedis(redis, {
+    timeoutMs,
+    keyPrefix: typeof prefix === 'string' ? prefix : 'rtc',
+    namespaces: hasUi ? ['/', '/admin'] : ['/'],
+  });
 }
 
 function unseen({ token, tokenSource }: Target): TokenObservation {

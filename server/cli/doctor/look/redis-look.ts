@@ -1,5 +1,6 @@
 import { redisAddressOf } from '../../../config/redis-address.js';
 import { withTimeout } from '../../../primitives/with-timeout.js';
+import { databaseMark } from '../../../storage/redis/database.js';
 import { adviceFor } from '../../../storage/redis/redis-advice.js';
 import { destroy, newRedisClient, type RedisClient } from '../../../storage/redis/redis-client.js';
 import { infoFields } from '../../../storage/redis/redis-info.js';
@@ -32,10 +33,17 @@ const attempts: readonly (readonly string[])[] = [
   ['INFO'],
 ];
 
+interface RedisLookSettings {
+  readonly timeoutMs: number;
+  readonly keyPrefix: string;
+  /** Of Socket.IO: its adapter listens to a pattern for each. */
+  readonly namespaces: readonly string[];
+}
+
 /** Looks at a Redis itself: whether it answers, how fast, and how it is set up. Never rejects. */
 export async function lookAtRedis(
   url: string,
-  { timeoutMs, keyPrefix }: { readonly timeoutMs: number; readonly keyPrefix: string },
+  { timeoutMs, keyPrefix, namespaces }: RedisLookSettings,
 ): Promise<RedisObservation> {
   const nothing = { ping_ms: null, version: null, advice: [], fields: {}, policy: null, denied: [] };
   let address: ReturnType<typeof redisAddressOf>;
@@ -53,7 +61,8 @@ export async function lookAtRedis(
   client.on('error', (error: Error) => (problem = error.message));
   try {
     await withTimeout(client.connect(), timeoutMs);
-    return { ...(await look(client, keyPrefix, timeoutMs)), address: shown, problem: null };
+    const patterns = namespaces.map((one) => `${keyPrefix}${databaseMark(url)}:io#${one}#*`);
+    return { ...(await look(client, { keyPrefix, timeoutMs, patterns })), address: shown, problem: null };
   } catch (error) {
     const reason = error instanceof Error && error.message !== '' ? error.message : problem;
     return { ...nothing, address: shown, problem: problem === 'no answer' ? reason : problem };
@@ -64,8 +73,11 @@ export async function lookAtRedis(
 
 async function look(
   client: RedisClient,
-  keyPrefix: string,
-  timeoutMs: number,
+  {
+    keyPrefix,
+    timeoutMs,
+    patterns,
+  }: Omit<RedisLookSettings, 'namespaces'> & { readonly patterns: readonly string[] },
 ): Promise<Omit<RedisObservation, 'address' | 'problem'>> {
   const call = <Reply>(args: readonly string[]): Promise<Reply> =>
     withTimeout(client.sendCommand<Reply>([...args]), timeoutMs);
@@ -82,13 +94,32 @@ async function look(
     if (value !== undefined) shown.set(name, value);
   }
   const denied: string[] = [];
-  for (const [command, ...args] of attempts) {
-    const filled = args.map((word) => word.replace(/^KEY/, `${keyPrefix}:doctor`));
-    await call([command!, ...filled]).catch((error: Error) => {
-      if (error.message.startsWith('NOPERM')) denied.push(command!.toLowerCase());
+  const attempt = (name: string, work: Promise<unknown>) =>
+    work.catch((error: Error) => {
+      if (error.message.startsWith('NOPERM')) denied.push(name);
     });
+  const key = `${keyPrefix}:doctor`;
+  for (const [command, ...args] of attempts) {
+    const filled = args.map((word) => word.replace(/^KEY/, key));
+    await attempt(command!.toLowerCase(), call([command!, ...filled]));
   }
   const field = infoFields(info);
+  // Last: nothing else is sent on a connection that has subscribed. A Redis Cluster has channels of slots instead of patterns.
+  await attempt(
+    'subscribe',
+    withTimeout(
+      client.subscribe(key, () => {}),
+      timeoutMs,
+    ),
+  );
+  for (const pattern of field('cluster_enabled') === '1' ? [] : patterns)
+    await attempt(
+      `psubscribe ${pattern}`,
+      withTimeout(
+        client.pSubscribe(pattern, () => {}),
+        timeoutMs,
+      ),
+    );
   times.sort((one, other) => one - other);
   return {
     ping_ms: { median: rounded(times[pings / 2]!), worst: rounded(times[pings - 1]!) },

@@ -12,6 +12,7 @@ type Listener = (message: Buffer, channel: string) => void;
 export class ClusterAdapterClients implements SocketIoClients {
   readonly isSharded = true;
   failures = 0;
+  readonly isDenied = false;
   readonly publisher: object;
   readonly subscriber: object;
 
