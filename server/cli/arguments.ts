@@ -23,11 +23,12 @@ export function timeOption(
   text: string,
   { least = '1ms', most = timerMax, isInSeconds = false }: TimeRange = {},
 ): Option {
-  return new Option(flags, `${text} (${least} to ${most})`).argParser((given) => {
+  const seconds = isInSeconds ? '; a number alone is seconds' : '';
+  return new Option(flags, `${text}${seconds} (${least} to ${most})`).argParser((given) => {
     const value = millisecondsOf(isInSeconds && /^\d+$/.test(given) ? `${given}s` : given);
     if (value === undefined || value < millisecondsOf(least)! || value > millisecondsOf(most)!)
       throw new InvalidArgumentError(
-        `It is a whole number with ms, s, m, h or d, such as 10s, from ${least} to ${most}.`,
+        `It is a whole number with ms, s, m, h or d, such as 10s, from ${least} to ${most}${isInSeconds ? '; a whole number alone is seconds, 1500ms is one and a half' : ''}.`,
       );
     return value;
   });
@@ -65,7 +66,7 @@ export const anyCount = { least: 1, most: 1_000_000_000 } as const;
 export function readTokenTime(text: string): string {
   if (!/^-?\d{1,6}[smhd]$/.test(text))
     throw new InvalidArgumentError(
-      'It is a whole number of at most 6 digits with s, m, h or d, such as 12h.',
+      'It is a whole number of at most 6 digits with s, m, h or d, such as 12h: tokens live for whole seconds.',
     );
   return text;
 }
@@ -98,11 +99,12 @@ export function readPosition(text: string): { readonly epoch: string; readonly s
   return { epoch, sequence: Number(sequence) };
 }
 
-/** A payload is JSON, or text if it is not JSON. */
-export function payloadOf(text: string): unknown {
+/** A payload as JSON: the text as it was written if it is JSON, else as a JSON text. The service keeps numbers that JavaScript cannot hold. */
+export function payloadJson(text: string): string {
   try {
-    return JSON.parse(text);
-  } catch {
+    JSON.parse(text);
     return text;
+  } catch {
+    return JSON.stringify(text);
   }
 }

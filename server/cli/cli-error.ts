@@ -47,6 +47,16 @@ export function strangeAnswerError(url: string, what: string): CliError {
   );
 }
 
+/** What has answered speaks HTTP, but not as the service does: a page of a proxy, or of another program. */
+export function notJsonError(url: string, status: number): CliError {
+  return new CliError(
+    `${url} answers ${status} with something that is no JSON: this is not the service, or a proxy answers`,
+    exitCodes.failed,
+    'not_json',
+    'look at the address (--url), and what the proxy before it does',
+  );
+}
+
 /** The address leads to another one, to which the token is not sent. */
 export function redirectError(address: URL, location: string): CliError {
   const { origin } = URL.canParse(location, address.href) ? new URL(location, address) : address;

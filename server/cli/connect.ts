@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import WebSocket from 'ws';
-import { anyCount, payloadOf, readText, timeOption, wholeOption } from './arguments.js';
+import { anyCount, payloadJson, readText, timeOption, wholeOption } from './arguments.js';
 import { exitCodes } from './exit-codes.js';
 import { connectionProblemOf } from './target/connection-problem.js';
 import { jsonLine, printable, wordsOf } from './text-table.js';
@@ -181,7 +181,8 @@ class ConnectRun {
   private publish(): void {
     const { publish } = this.options;
     if (publish === undefined) return;
-    this.send('Broadcast', { topic: publish[0], payload: payloadOf(publish[1] ?? '') }, publishId);
+    const data = `{"topic":${JSON.stringify(publish[0])},"payload":${payloadJson(publish[1] ?? '')}}`;
+    this.webSocket.send(`{"type":"Broadcast","data":${data},"id":"${publishId}"}`);
   }
 
   private send(type: string, data: object, id: string): void {

@@ -26,7 +26,9 @@ export function leavesOf(
 }
 
 function reference(path: string, command: Command): string {
-  const isService = command.options.some(({ long }) => long === '--timeout');
+  const isService = ['--profile', '--timeout'].every((name) =>
+    command.options.some(({ long }) => long === name),
+  );
   const own = command.options.filter(({ long }) => !isShared(long, isService));
   const rows = [...command.registeredArguments.map(argumentRow), ...own.map(optionRow)];
   const named = command.options
@@ -45,7 +47,7 @@ function reference(path: string, command: Command): string {
   ].join('\n');
 }
 
-/** `rtc connect` has a `--token` of its own. */
+/** `rtc connect` and `rtc sessions` have a `--token` of their own. */
 function isShared(long: string | undefined, isService: boolean): boolean {
   return long !== undefined && long in shared && (isService || long === '--json');
 }

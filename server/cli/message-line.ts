@@ -1,3 +1,4 @@
+import { stringify } from '../protocol/exact-json.js';
 import { printable, timeOfDay } from './text-table.js';
 import type { Paint } from './terminal.js';
 
@@ -18,6 +19,6 @@ export function messageLine(
   paint: Paint,
 ): string {
   const from = sender === null ? 'the service' : sender;
-  const text = printable(JSON.stringify(payload));
+  const text = printable(stringify(payload));
   return `${paint.dim(timeOfDay(timestamp))} ${paint.bold(topic)} ${paint.dim(`#${sequence}`)} ${paint.green(printable(from))} ${text}`;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import './process-start.js';
 import { CommanderError, type Command } from 'commander';
-import { exitCodes } from './exit-codes.js';
+import { exitCodes, type ExitCode } from './exit-codes.js';
 import { program } from './program.js';
 import { endWithReader } from './terminal.js';
 import { jsonLine, printableLines } from './text-table.js';
@@ -9,12 +9,15 @@ import { jsonLine, printableLines } from './text-table.js';
 /** Wrong arguments end with 2, as wrong settings do; `rtc doctor` could not look, which is 3 there. */
 function endAsDocumented(command: Command): Command {
   command.exitOverride((error: CommanderError) => {
-    if (error.exitCode === 0) process.exit(0);
+    // It ends by itself, not by `process.exit`: that standard output cannot be written is known a turn later.
+    process.exitCode = exitCodes.done;
+    if (error.exitCode === 0) throw error;
     // Commander has printed it for people.
     const message = error.message.replace(/^error: /, '');
     if (process.argv.includes('--json'))
       process.stdout.write(`${jsonLine(JSON.stringify({ error: { code: 'usage', message } }))}\n`);
-    process.exit(command.name() === 'doctor' ? exitCodes.unreachable : exitCodes.usage);
+    process.exitCode = command.name() === 'doctor' ? exitCodes.unreachable : exitCodes.usage;
+    throw error;
   });
   // It repeats what was given.
   command.configureOutput({ outputError: (text, write) => write(printableLines(text, { colours: false })) });
@@ -22,11 +25,17 @@ function endAsDocumented(command: Command): Command {
   return command;
 }
 
-endWithReader();
-endAsDocumented(program())
-  .parseAsync()
-  .catch((error: unknown) => {
-    // A bug.
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-    process.exitCode = exitCodes.failed;
-  });
+const commands = endAsDocumented(program());
+let failedCode: ExitCode = exitCodes.failed;
+commands.hook('preAction', (_program, action) => {
+  // Without its report nobody knows what it saw.
+  if (action.name() === 'doctor') failedCode = exitCodes.unreachable;
+});
+endWithReader(() => failedCode);
+commands.parseAsync().catch((error: unknown) => {
+  // Of the arguments: it is printed.
+  if (error instanceof CommanderError) return;
+  // A bug.
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exitCode = exitCodes.failed;
+});

@@ -6,10 +6,10 @@ import { RedisSessionStore } from '../storage/redis/redis-session-store.js';
 import { redisAddressOf } from '../config/redis-address.js';
 import type { Settings } from '../config/schema.js';
 import { BackupError } from '../sessions/backup/backup-reader.js';
-import { backupOf, countAtEnd } from '../sessions/backup/backup-writer.js';
+import { backupFormat, backupOf, countAtEnd } from '../sessions/backup/backup-writer.js';
 import type { RestoreReport } from '../sessions/backup/session-restore.js';
 import type { PutResult, StoredSession } from '../sessions/session-store.js';
-import { CliError, redirectError } from './cli-error.js';
+import { CliError, notJsonError, redirectError, strangeAnswerError } from './cli-error.js';
 import { exitCodes } from './exit-codes.js';
 import { connectionProblemOf } from './target/connection-problem.js';
 import { errorOf } from './target/service-client.js';
@@ -26,7 +26,6 @@ export interface SessionSource {
 }
 
 const redisLimitMs = 5000;
-const answerLimitMs = 60_000;
 
 /** Sessions in Redis; the service may be down. @throws Error if Redis does not answer. */
 export async function sessionsInRedis(
@@ -73,17 +72,32 @@ export async function sessionsInRedis(
   };
 }
 
-/** Sessions by way of the admin API of a service. */
-export function sessionsAt(url: string, token: string): SessionSource {
+/** Sessions by way of the admin API of a service. The time limit is for the beginning of each answer. */
+export function sessionsAt(
+  url: string,
+  { token, timeoutMs }: { readonly token: string; readonly timeoutMs: number },
+): SessionSource {
   const authorization = { authorization: `Bearer ${token}` };
   return {
     batchSize: 5000,
     async *backup(onSessions) {
-      const response = await call(new URL(`${url}/admin/sessions/backup`), { headers: authorization });
+      const response = await call(
+        new URL(`${url}/admin/sessions/backup`),
+        { headers: authorization },
+        timeoutMs,
+      );
+      let head = '';
       let lines = 0;
       let tail = '';
       for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
         const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+        if (head.length < beginning.length) {
+          head += text.toString('latin1', 0, beginning.length);
+          if (!beginning.startsWith(head.slice(0, beginning.length)))
+            throw head.startsWith('{')
+              ? strangeAnswerError(url, 'it is no backup of sessions')
+              : notJsonError(url, response.status);
+        }
         for (let at = text.indexOf(newline); at >= 0; at = text.indexOf(newline, at + 1)) lines++;
         // The first line is the header.
         onSessions(Math.max(0, lines - 1));
@@ -96,13 +110,23 @@ export function sessionsAt(url: string, token: string): SessionSource {
       onSessions(count);
     },
     putMany: async (given, { overwrite }) => {
-      const response = await call(new URL(`${url}/admin/sessions/restore?overwrite=${overwrite}`), {
-        method: 'POST',
-        headers: { ...authorization, 'content-type': 'application/json' },
-        body: JSON.stringify(given),
-        signal: AbortSignal.timeout(answerLimitMs),
-      });
-      const { restored, kept, errors } = (await response.json()) as RestoreReport;
+      const response = await call(
+        new URL(`${url}/admin/sessions/restore?overwrite=${overwrite}`),
+        {
+          method: 'POST',
+          headers: { ...authorization, 'content-type': 'application/json' },
+          body: JSON.stringify(given),
+          signal: AbortSignal.timeout(timeoutMs),
+        },
+        timeoutMs,
+      );
+      const answer = (await response.json().catch((error: unknown) => {
+        if (error instanceof SyntaxError) throw notJsonError(url, response.status);
+        throw error;
+      })) as Partial<RestoreReport> | null;
+      const { restored, kept, errors } = answer ?? {};
+      if (restored === undefined || kept === undefined || errors === undefined)
+        throw strangeAnswerError(url, 'it does not say what was restored');
       // A session that is valid here is valid in the service, unless that has another version.
       const [refused] = errors;
       if (refused !== undefined)
@@ -113,13 +137,15 @@ export function sessionsAt(url: string, token: string): SessionSource {
   };
 }
 
+/** Of every backup. */
+const beginning = `{"format":"${backupFormat}"`;
 const newline = 10;
 const tailLength = 100;
 
 /** The head of an answer in time. The timer also keeps the process alive where `fetch` forgets a closed connection. */
-async function answered(url: URL, init: RequestInit): Promise<Response> {
+async function answered(url: URL, init: RequestInit, timeoutMs: number): Promise<Response> {
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new DOMException('too late', 'TimeoutError')), answerLimitMs);
+  const timer = setTimeout(() => limit.abort(new DOMException('too late', 'TimeoutError')), timeoutMs);
   try {
     return await fetch(url, {
       ...init,
@@ -132,12 +158,12 @@ async function answered(url: URL, init: RequestInit): Promise<Response> {
   }
 }
 
-async function call(url: URL, init: RequestInit): Promise<Response> {
+async function call(url: URL, init: RequestInit, timeoutMs: number): Promise<Response> {
   let response: Response;
   try {
-    response = await answered(url, init);
+    response = await answered(url, init, timeoutMs);
   } catch (error) {
-    const { kind, reason } = connectionProblemOf(error, answerLimitMs);
+    const { kind, reason } = connectionProblemOf(error, timeoutMs);
     throw new CliError(
       `${url.origin} cannot be reached: ${reason}`,
       exitCodes.failed,

@@ -20,6 +20,8 @@ export interface PlaceOptions {
   readonly redis?: string;
   readonly quiet?: true;
   readonly json?: true;
+  /** Until an answer begins, in milliseconds, with `--url`. */
+  readonly timeout: number;
 }
 
 export interface RestoreOptions extends PlaceOptions {
@@ -84,7 +86,7 @@ async function open(options: PlaceOptions, load: () => Settings): Promise<Sessio
     const url = addressOf(options.url);
     const token = options.token ?? process.env['TOKEN'];
     if (!token) throw usageError('--url needs --token, or the variable TOKEN');
-    return sessionsAt(url, token);
+    return sessionsAt(url, { token, timeoutMs: options.timeout });
   }
   if (options.token !== undefined) throw usageError('--token is for --url');
   const settings = load();

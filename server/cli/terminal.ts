@@ -1,4 +1,6 @@
-import { exitCodes } from './exit-codes.js';
+import { stringify } from '../protocol/exact-json.js';
+import { fileProblem } from './cli-error.js';
+import { exitCodes, type ExitCode } from './exit-codes.js';
 import { jsonLine, printableLines } from './text-table.js';
 
 /** What a command writes to: results to stdout, everything else to stderr. */
@@ -39,7 +41,7 @@ export function terminal(
     result: (value, inWords) => {
       // Also for JSON: what has another form than it should is not printed as a result.
       const words = inWords();
-      const text = json ? jsonLine(JSON.stringify(value)) : printableLines(words, { colours: isColoured });
+      const text = json ? jsonLine(stringify(value)) : printableLines(words, { colours: isColoured });
       if (text !== '') stdout.write(`${text}\n`);
     },
     note: (text) => void stderr.write(`${printableLines(text, { colours: false })}\n`),
@@ -57,12 +59,19 @@ function paintOf(isColoured: boolean): Paint {
   return { red: in_(31), yellow: in_(33), green: in_(32), dim: in_(2), bold: in_(1) };
 }
 
-/** A reader that has seen enough (`rtc tail news | head`) closes the pipe: that is no error. */
-export function endWithReader({ stdout, stderr }: Pick<NodeJS.Process, 'stdout' | 'stderr'> = process): void {
+/**
+ * A reader that has seen enough (`rtc tail news | head`) closes the pipe: that is no error. Where a result cannot be written otherwise, as on a full
+ * disk, the process ends with `failedCode`.
+ */
+export function endWithReader(
+  failedCode: () => ExitCode,
+  { stdout, stderr }: Pick<NodeJS.Process, 'stdout' | 'stderr'> = process,
+): void {
   // Progress without a reader is no error either.
   stderr.on('error', () => {});
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.done);
-    throw error;
+    stderr.write(`standard output cannot be written: ${fileProblem(error)}\n`);
+    process.exit(failedCode());
   });
 }

@@ -135,7 +135,7 @@ function switching(command: Command): Command {
   );
 }
 
-type SwitchRequest = Pick<ServiceRequest, 'method' | 'body'> & { readonly path: string };
+type SwitchRequest = Pick<ServiceRequest, 'method'> & { readonly path: string; readonly body?: object };
 
 function ratesRequest({
   connectionRps,

@@ -25,7 +25,7 @@ export function loadTestCommand(): Command {
       ),
     )
     .addOption(
-      timeOption('--duration <time>', 'how long they publish; a number alone is seconds', {
+      timeOption('--duration <time>', 'how long they publish', {
         isInSeconds: true,
       }).default(10_000, '10s'),
     )

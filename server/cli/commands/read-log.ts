@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { readPosition, wholeOption } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
+import { stringify } from '../../protocol/exact-json.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
 import { pathSegment } from '../target/path-segment.js';
@@ -96,7 +97,7 @@ export function traceCommand(): Command {
         textTable(
           ['TIME', 'STAGE', 'REPLICA', 'DETAILS'],
           trace.events.map(({ at, stage, replica_id: replica, details }) => {
-            return [timeOfDay(at), stage, replica, JSON.stringify(details)];
+            return [timeOfDay(at), stage, replica, stringify(details)];
           }),
         ),
       );

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { text as textOf } from 'node:stream/consumers';
 import { Command, Option } from 'commander';
-import { payloadOf, readText, timeOption } from '../arguments.js';
+import { payloadJson, readText, timeOption } from '../arguments.js';
 import { CliError, strangeAnswerError, usageError } from '../cli-error.js';
 import { exitCodes } from '../exit-codes.js';
 import { runWithService, withTarget, type ServiceContext, type ServiceOptions } from '../run-command.js';
+import { textOfStdin } from '../stdin.js';
 import { ServiceClient } from '../target/service-client.js';
 import { printable } from '../text-table.js';
 
@@ -108,24 +108,23 @@ async function send<Answer extends { readonly id: string; readonly sequence: num
   if (given === undefined && process.stdin.isTTY)
     terminal.note('the payload is read from the terminal; Ctrl-D ends it');
   const written =
-    given === undefined || given === '-' ? (await textOf(process.stdin)).replace(/\n$/, '') : given;
+    given === undefined || given === '-' ? (await textOfStdin('the payload')).replace(/\n$/, '') : given;
   // A pipe that broke, or a job without standard input, means no empty message.
   if (written === '' && given !== '')
     throw usageError('standard input has no payload', "give it, or '' for an empty text");
-  const payload = text ? written : payloadOf(written);
+  const payload = text ? JSON.stringify(written) : payloadJson(written);
   const client = new ServiceClient(target, { timeoutMs: timeoutMs + (confirmTimeout ?? 0) });
   try {
     const answer = await client.ask<Answer>(path, {
       method: 'POST',
-      body: {
+      body: withPayload(payload, {
         ...to,
-        payload,
         confirm,
         // Not as a header, which not every character can be in.
         key,
         ...(confirmTimeout !== undefined && { timeout_ms: confirmTimeout }),
         ...(trace && { trace }),
-      },
+      }),
     });
     // Only the service can say that it is stored.
     if (typeof answer.id !== 'string' || typeof answer.sequence !== 'number')
@@ -142,4 +141,9 @@ async function send<Answer extends { readonly id: string; readonly sequence: num
       );
     throw error;
   }
+}
+
+/** A request as JSON, with a payload that already is. */
+function withPayload(payload: string, others: object): string {
+  return `{"payload":${payload},${JSON.stringify(others).slice(1)}`;
 }

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readText } from '../arguments.js';
+import { readText, timeOption } from '../arguments.js';
 import { configOf, runCommand } from '../run-command.js';
 import type { PlaceOptions, RestoreOptions } from '../sessions.js';
 
@@ -10,7 +10,7 @@ export function sessionsCommand(): Command {
     const { loadSettings } = await import('../../config/load.js');
     return () => loadSettings(process.env, configOf(command));
   };
-  placed(command.command('backup'))
+  placed(command.command('backup'), { defaultMs: 10_000, text: '10s' })
     .description('write all sessions to a file; the file is written completely or not at all')
     .argument('<file>', 'for example sessions.json')
     .action((file: string, options: PlaceOptions) =>
@@ -19,7 +19,8 @@ export function sessionsCommand(): Command {
         return backupSessions(file, options, await load(), terminal);
       }),
     );
-  placed(command.command('restore'))
+  // Each request stores some thousand sessions.
+  placed(command.command('restore'), { defaultMs: 60_000, text: '1m' })
     .description(
       'write the sessions of a backup, or of a plain JSON array; each is good for sessions.ttl_secs',
     )
@@ -35,7 +36,10 @@ export function sessionsCommand(): Command {
   return command;
 }
 
-function placed(command: Command): Command {
+function placed(
+  command: Command,
+  { defaultMs, text }: { readonly defaultMs: number; readonly text: string },
+): Command {
   return command
     .option(
       '--redis <url>',
@@ -44,6 +48,12 @@ function placed(command: Command): Command {
     )
     .option('--url <url>', 'go through the admin API of a replica instead: http://localhost:8081', readText)
     .option('-t, --token <token>', 'token of an admin, with --url; else the variable TOKEN', readText)
+    .addOption(
+      timeOption('--timeout <time>', 'until an answer begins, with --url', { most: '1h' }).default(
+        defaultMs,
+        text,
+      ),
+    )
     .option('-q, --quiet', 'no progress and no result, only errors')
     .option('--json', 'print the result as JSON')
     .addHelpText(

@@ -1,8 +1,17 @@
 import WebSocket from 'ws';
-import { CliError, strangeAnswerError, unreachableError, usageError } from '../cli-error.js';
+import {
+  CliError,
+  notJsonError,
+  redirectError,
+  strangeAnswerError,
+  unreachableError,
+  usageError,
+} from '../cli-error.js';
+import { readJson } from '../exact-answer.js';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
 import type { ServiceContext } from '../run-command.js';
+import { errorOf } from '../target/service-client.js';
 import { connectionProblemOf, type ConnectionProblem } from '../target/connection-problem.js';
 import { printable, wordsOf } from '../text-table.js';
 
@@ -127,7 +136,7 @@ class Tail {
     webSocket.on('message', (data: Buffer) => {
       if (this.webSocket !== webSocket) return;
       try {
-        this.received(webSocket, JSON.parse(data.toString()) as Frame);
+        this.received(webSocket, readJson(data.toString()) as Frame);
       } catch (error) {
         this.fail(strangeAnswerError(target.url, (error as Error).message));
       }
@@ -139,7 +148,7 @@ class Tail {
       response.on('error', () => {});
       const refused = () => {
         request.destroy();
-        this.refused(response.statusCode ?? 0, body);
+        this.refused(response.statusCode ?? 0, body, response.headers.location);
       };
       response.on('data', (text: string) => {
         body += text;
@@ -234,16 +243,26 @@ class Tail {
     }
   }
 
-  private refused(status: number, body: string): void {
-    let error: { code?: string; message?: string } = {};
+  /** The upgrade was refused, by the service or by something else. */
+  private refused(status: number, body: string, location: string | undefined): void {
+    const { url } = this.context.target;
+    let answer: unknown;
     try {
-      error = (JSON.parse(body) as { error?: object }).error ?? {};
+      answer = JSON.parse(body);
     } catch {
       // A proxy answers in its own words.
     }
-    const { code = `http_${status}`, message = wordsOf(body) } = error;
+    const { code, message } = errorOf(answer, status);
     const isPassing = status === 503 || status === 429 || status === 502 || status === 504;
-    if (this.wasConnected && isPassing) this.lost({ kind: 'unreachable', reason: `${code}: ${message}` });
+    if (this.wasConnected && isPassing)
+      this.lost({
+        kind: 'unreachable',
+        reason: `${code}: ${answer === undefined ? wordsOf(body) : message}`,
+      });
+    else if (status >= 300 && status < 400 && location !== undefined)
+      this.fail(redirectError(new URL(url), location));
+    else if (answer === undefined) this.fail(notJsonError(url, status));
+    else if (status < 400) this.fail(strangeAnswerError(url, `status ${status} instead of an upgrade`));
     else this.fail(new CliError(`refused: ${code}: ${printable(message)}`, exitCodes.failed, code));
   }
 

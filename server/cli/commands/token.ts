@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import { readText, readTokenTime } from '../arguments.js';
+import { usageError } from '../cli-error.js';
 import { configOf, runCommand, withOutput, type OutputOptions } from '../run-command.js';
+import { textOfStdin } from '../stdin.js';
 import type { CreateOptions } from '../token-run.js';
 
 /** `rtc token create` and `rtc token inspect`. */
@@ -14,7 +16,12 @@ export function tokenCommand(): Command {
       '-t, --topic <pattern...>',
       'topics the token is restricted to; names are subscribed by the service',
     )
-    .option('-e, --expires <time>', 'time to live: 15m, 12h, 30d', readTokenTime, '12h')
+    .option(
+      '-e, --expires <time>',
+      'time to live, in whole seconds: 30s, 15m, 12h, 30d',
+      readTokenTime,
+      '12h',
+    )
     .action((options: OutputOptions & CreateOptions) =>
       runCommand(options, async (terminal) => {
         const { createToken } = await import('../token-run.js');
@@ -27,8 +34,15 @@ export function tokenCommand(): Command {
     .action((token: string | undefined, options: OutputOptions) =>
       runCommand(options, async (terminal) => {
         const { inspectToken } = await import('../token-run.js');
-        const { text } = await import('node:stream/consumers');
-        const given = token === undefined || token === '-' ? await text(process.stdin) : token;
+        const isRead = token === undefined || token === '-';
+        const given = (isRead ? await textOfStdin('the token') : token).trim();
+        if (given === '')
+          throw usageError(
+            isRead ? 'there is no token: standard input is empty' : 'the token is empty',
+            'rtc token create --user ann | rtc token inspect',
+          );
+        if (/^bearer$/i.test(given))
+          throw usageError('there is only the word Bearer, and no token behind it');
         return inspectToken(given, configOf(command), terminal);
       }),
     );

@@ -6,7 +6,8 @@ import { usageError } from '../cli-error.js';
  * @throws CliError
  */
 export function pathSegment(what: string, name: string): string {
-  if (['', '.', '..'].includes(name))
+  if (name === '') throw usageError(`${what}: the name is empty`);
+  if (['.', '..'].includes(name))
     throw usageError(`${what}: "${name}" cannot be asked for: it would be another path of the service`);
   return encodeURIComponent(name);
 }

@@ -1,5 +1,13 @@
+import { readJson } from '../exact-answer.js';
 import { exitCodes } from '../exit-codes.js';
-import { CliError, redirectError, strangeAnswerError, unreachableError, usageError } from '../cli-error.js';
+import {
+  CliError,
+  notJsonError,
+  redirectError,
+  strangeAnswerError,
+  unreachableError,
+  usageError,
+} from '../cli-error.js';
 import { connectionProblemOf } from './connection-problem.js';
 import { exchange, type HttpResponse } from './http-exchange.js';
 import type { Target } from './target.js';
@@ -9,7 +17,8 @@ export interface ServiceRequest {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Values that are undefined are left out. */
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  readonly body?: object;
+  /** A text is JSON already. */
+  readonly body?: object | string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -58,7 +67,7 @@ export class ServiceClient {
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...headers,
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         timeoutMs: this.settings.timeoutMs,
         limitBytes: answerLimitBytes,
       });
@@ -74,14 +83,9 @@ export class ServiceClient {
 
   private read(status: number, text: string): unknown {
     try {
-      return JSON.parse(text);
+      return readJson(text);
     } catch {
-      throw new CliError(
-        `${this.target.url} answers ${status} with something that is no JSON: this is not the service, or a proxy answers`,
-        exitCodes.failed,
-        'not_json',
-        'look at the address (--url), and what the proxy before it does',
-      );
+      throw notJsonError(this.target.url, status);
     }
   }
 }

@@ -77,12 +77,21 @@ function given(text: string | undefined, tokenSource: string): Omit<Target, 'url
   return { token, tokenSource };
 }
 
-/** @throws CliError if the text is not an address of HTTP */
+/** @throws CliError if the text is not an address of HTTP, or has parts that would not be used */
 export function addressOf(text: string): string {
   const written = /^[a-z]+:\/\//i.test(text) ? text.replace(/^ws/i, 'http') : `http://${text}`;
   const address = URL.canParse(written) ? new URL(written) : undefined;
   if (address === undefined || !['http:', 'https:'].includes(address.protocol))
     throw usageError(`${text} is not an address`, 'give one like http://localhost:8081');
+  const { username, password, search, hash } = address;
+  // Not repeated: the password would be on the screen.
+  if (username !== '' || password !== '')
+    throw usageError(
+      'the address has a user or a password before its host: they would not be sent, because the token takes their place',
+      'give the address without them, and the token by --token, TOKEN or a profile',
+    );
+  if (search !== '' || hash !== '')
+    throw usageError(`${text} has ${search === '' ? 'a part behind #' : 'a query'}, which would not be sent`);
   // A service may be below a path of its host.
   return `${address.origin}${address.pathname.replace(/\/(ws)?$/, '')}`;
 }

@@ -282,6 +282,20 @@ describe('[CLI] the judgement of rtc doctor', () => {
     ]);
   });
 
+  it('names settings as docs/config.md does', () => {
+    const differences = ['limits.userRps', 'actorSystem.mailboxCapacity'];
+    const replicas = [{ url: 'http://b', problem: null, version: '1', differences }];
+    const [found] = judge(but(['replicas'], replicas)).filter(({ code }) => code !== null);
+    assert.match(found!.text, /: limits\.user_rps, actor_system\.mailbox_capacity$/);
+    assert.match(found!.remedy!, /^rtc config explain limits /);
+  });
+
+  it('promises nothing of a Redis but that it answers and accepts writes', () => {
+    const { redis: _redis, ...seen } = healthy;
+    const text = judge(seen).find(({ group }) => group === 'redis')?.text;
+    assert.equal(text, 'Redis answers, and accepts writes');
+  });
+
   it('finds once that replicas do not share one Redis', () => {
     const replicas = [{ url: 'http://b', problem: null, version: '1', differences: ['redis.url'] }];
     const [path, failures] = failing('receive', 'lost') as [string, unknown];
