@@ -77,6 +77,13 @@ export function readText(text: string): string {
   return text;
 }
 
+/** Reads the id of a message. */
+export function readMessageId(text: string): string {
+  if (!/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text))
+    throw new InvalidArgumentError('It is a UUID, as rtc publish prints it behind the position.');
+  return text;
+}
+
 /** Reads the name of a user of Redis, which has no spaces. */
 export function readUserName(text: string): string {
   if (!/^[\x21-\x7e]{1,100}$/.test(text))

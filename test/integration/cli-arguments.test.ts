@@ -214,8 +214,10 @@ describe('[CLI] rtc, at the limits of the service', function () {
     for (const args of [
       ['trace', '..'],
       ['trace', ''],
+      ['trace', '123'],
+      ['why', '123', '--user', 'ann'],
       ['why', '.', '--user', 'ann'],
-      ['why', 'x', '--user', '..'],
+      ['why', '7b4c1a3e-6a5d-4c0c-9b0e-2d0a1f0e9c11', '--user', '..'],
       ['emergency', 'freeze', '..'],
       ['emergency', 'limit', '..', '--rps', '1'],
       ['emergency', 'unlimit', ''],

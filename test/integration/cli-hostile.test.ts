@@ -39,12 +39,13 @@ class Stranger {
 }
 
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/;
+const someId = '7b4c1a3e-6a5d-4c0c-9b0e-2d0a1f0e9c11';
 const commands = [
   ['topics'],
   ['connections'],
   ['history', 'news'],
-  ['trace', 'x'],
-  ['why', 'x', '--user', 'ann'],
+  ['trace', someId],
+  ['why', someId, '--user', 'ann'],
   ['publish', 'news', '1'],
   ['emergency', 'status'],
   ['top', '--json', '--count', '1'],

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { readPosition, wholeOption } from '../arguments.js';
+import { readMessageId, readPosition, wholeOption } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
 import { stringify } from '../../protocol/exact-json.js';
 import { messageLine, type ShownMessage } from '../message-line.js';
@@ -88,7 +88,7 @@ async function readHistory(
 export function traceCommand(): Command {
   const command = new Command('trace')
     .description('print the stages of a traced message on all replicas, in order of time')
-    .argument('<id>', 'id of the message');
+    .argument('<id>', 'id of the message', readMessageId);
   return withTarget(command, 'operator').action((id: string, options: ServiceOptions) =>
     runWithService(command, options, 'operator', async ({ target, terminal, timeoutMs }) => {
       const client = new ServiceClient(target, { timeoutMs });

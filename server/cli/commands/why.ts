@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readText } from '../arguments.js';
+import { readMessageId, readText } from '../arguments.js';
 import { exitCodes } from '../exit-codes.js';
 import { runWithService, withTarget, type ServiceOptions } from '../run-command.js';
 import { pathSegment } from '../target/path-segment.js';
@@ -34,7 +34,7 @@ interface WhyAnswer extends Finding {
 export function whyCommand(): Command {
   const command = new Command('why')
     .description('say whether a user got a message and, if not, why')
-    .argument('<message>', 'id of the message')
+    .argument('<message>', 'id of the message', readMessageId)
     .requiredOption('-u, --user <id>', 'id of the user', readText)
     .option('--topic <topic>', 'topic of the message, if it was not traced', readText);
   return withTarget(command, 'operator').action(

@@ -5,7 +5,9 @@ import { groups, type Check, type DoctorCode, type Group } from './codes.js';
 const ofOperator = ['switches', 'capacity', 'redis', 'actors', 'replicas'] as const;
 /** Looked at as a client. */
 const ofClient = ['proxy', 'messages'] as const;
-const ofRedis: readonly Group[] = ['token', 'switches', 'proxy', 'messages', 'actors', 'replicas'] as const;
+/** Looked at on each replica. */
+export const ofEachReplica: readonly Group[] = ['capacity', 'actors'];
+const ofRedis: readonly Group[] = ['token', 'switches', 'proxy', 'messages', 'replicas', ...ofEachReplica];
 
 /** What cannot be looked at, or fails too, because of a finding: by its code. */
 const hiddenBy: Partial<Record<DoctorCode, readonly Group[]>> = {
@@ -36,6 +38,7 @@ const hiddenBy: Partial<Record<DoctorCode, readonly Group[]>> = {
   'RTC-LIMIT-01': ['messages'],
   'RTC-LIMIT-02': ['token', ...ofClient],
   'RTC-MESSAGES-01': ['token', ...ofClient, ...ofOperator],
+  'RTC-REPLICA-01': ofEachReplica,
   'RTC-REPLICA-02': ['messages'],
 };
 

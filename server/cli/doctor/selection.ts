@@ -1,6 +1,7 @@
 import { usageError } from '../cli-error.js';
 import { doctorCodes, groups, type Check, type DoctorCode, type Group } from './codes.js';
-import { hides } from './hidden-groups.js';
+import { isCutOff } from './checks/replica-checks.js';
+import { ofEachReplica, hides } from './hidden-groups.js';
 import type { Observations } from './observations.js';
 
 /** What is asked for: groups or codes. */
@@ -35,7 +36,8 @@ export function assertSelection(selection: Selection): void {
 
 /**
  * Leaves out what is not asked for. A finding that kept the doctor from looking at what is asked for is reported however it was selected: what
- * was not looked at is not well. A warning that has only kept it from looking closely can be skipped by its name.
+ * was not looked at is not well. A warning, or a replica that is down, which has only kept it from looking closely, can be skipped by
+ * its name.
  */
 export function select(all: readonly Check[], seen: Observations, selection: Selection): Selected {
   const { only, skip } = selection;
@@ -51,7 +53,7 @@ export function select(all: readonly Check[], seen: Observations, selection: Sel
       const hasFinding = all.some((check) => check.group === group && check.level !== 'ok');
       if (reasons.length === 0 && !hasFinding) notSeen.push(group);
     } else if (isLookedAtInPart(group, seen))
-      for (const reason of reasons) if (reason.level === 'failure' || !isSkipped(reason)) kept.add(reason);
+      for (const reason of reasons) if (!isSkipped(reason) || !canBeSkipped(reason)) kept.add(reason);
   }
   for (const name of only) {
     const need = needs[name as DoctorCode];
@@ -82,9 +84,16 @@ function isLookedAt(group: Group, all: readonly Check[], { health, probe }: Obse
   return all.some((check) => check.group === group);
 }
 
-/** Without an operator's token, or where what it reads does not get through. */
-function isLookedAtInPart(group: Group, { admin }: Observations): boolean {
-  return admin === null && ['switches', 'capacity', 'actors', 'replicas'].includes(group);
+/** Without an operator's token, or where what it reads does not get through; and where replicas are not seen. */
+function isLookedAtInPart(group: Group, seen: Observations): boolean {
+  const { admin } = seen;
+  if (admin === null) return ['switches', 'replicas', ...ofEachReplica].includes(group);
+  return ofEachReplica.includes(group) && (isCutOff(seen) || (admin.silent_replicas ?? []).length > 0);
+}
+
+/** That a replica is down may be known, and meant. */
+function canBeSkipped({ level, code }: Check): boolean {
+  return level === 'warning' || code === 'RTC-REPLICA-01';
 }
 
 interface Need {

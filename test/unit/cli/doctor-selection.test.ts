@@ -77,7 +77,7 @@ const blocked: Readonly<Record<string, readonly [Observations, string, readonly 
       withOther(['health', 'redis', 'state'], 'down', { ...healthy, redis: null }),
     ),
     'RTC-REDIS-01',
-    ['messages', 'redis', 'replicas'],
+    ['messages', 'redis', 'replicas', 'capacity', 'actors'],
   ],
 };
 
@@ -131,6 +131,17 @@ describe('[CLI] what rtc doctor is asked for', () => {
       assert.equal(reportOf(selected(user, [only]), user).verdict, 'warnings', only);
     assert.equal(reportOf(selected(user, ['capacity'], ['RTC-TOKEN-09']), user).verdict, 'well');
     assert.equal(reportOf(selected(user, ['messages', 'proxy']), user).verdict, 'well');
+  });
+
+  it('is not well where a replica is not seen, unless that is skipped', () => {
+    const silent = withOther(['admin', 'silent_replicas'], ['b']);
+    const codes = (only: readonly string[], skip: readonly string[] = []) =>
+      selected(silent, only, skip).checks.flatMap(({ code }) => code ?? []);
+    for (const only of ['capacity', 'actors']) {
+      assert.deepEqual(codes([only]), ['RTC-REPLICA-01'], only);
+      assert.deepEqual(codes([only], ['RTC-REPLICA-01']), [], only);
+    }
+    assert.deepEqual(codes(['messages']), []);
   });
 
   it('is refused if nothing is left of it', () => {

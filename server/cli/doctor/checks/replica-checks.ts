@@ -11,14 +11,18 @@ export function isSplitCluster({ replicas, probe, health }: Observations): boole
   return isLost && (isAlone || replicas.some(({ differences }) => differences.includes('redis.url')));
 }
 
+/** Without Redis, or the right to publish, a replica cannot ask the others. */
+export function isCutOff({ health }: Observations): boolean {
+  return health?.redis.state === 'down' || health?.redis.refused_by === 'NOPERM';
+}
+
 /** Replicas among each other. */
 export function replicaChecks(seen: Observations): Check[] {
   const { health, admin, replicas } = seen;
   if (health === null) return [];
   const checks: Check[] = [];
   const away = replicas.filter(({ problem }) => problem !== null).map(({ url }) => url);
-  // Without Redis, or the right to publish, this replica cannot ask the others.
-  const isCut = health.redis.state === 'down' || health.redis.refused_by === 'NOPERM';
+  const isCut = isCutOff(seen);
   const silent = isCut ? [] : (admin?.silent_replicas ?? []);
   if (away.length + silent.length > 0)
     checks.push(
