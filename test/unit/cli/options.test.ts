@@ -38,7 +38,10 @@ function refusalOf(path: string, option: string, value: string): CommanderError 
   };
   quiet(rtc);
   const { command } = leavesOf(rtc).find((one) => one.path === path)!;
-  const given = command.registeredArguments.map(({ argChoices }) => argChoices?.[0] ?? 'x');
+  const given = command.registeredArguments.map(
+    ({ argChoices, description }) =>
+      argChoices?.[0] ?? (description === 'id of the message' ? '7b4c1a3e-6a5d-4c0c-9b0e-2d0a1f0e9c11' : 'x'),
+  );
   const needed = command.options
     .filter(({ mandatory, long }) => mandatory && long !== option)
     .flatMap(({ long }) => [long!, '1']);
