@@ -37,10 +37,10 @@ export class ClientError extends Error {
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;
   /** Wait at least this long before a repetition, in milliseconds. */
-  readonly retryAfterMs: number | undefined;
-  readonly field: string | undefined;
-  readonly limit: number | undefined;
-  readonly size: number | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly field?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly size?: number | undefined;
   /** The page of the documentation that explains the code. */
   readonly docs: string;
 
@@ -50,19 +50,21 @@ export class ClientError extends Error {
     { cause, ...details }: ErrorDetails = {},
   ) {
     super(message, cause === undefined ? undefined : { cause });
+    Object.assign(this, details);
     this.retryable = retryableCodes.includes(code);
-    this.retryAfterMs = details.retryAfterMs;
-    this.field = details.field;
-    this.limit = details.limit;
-    this.size = details.size;
     this.docs = `docs/errors.md#${code}`;
   }
 }
 
 /** An error of the service, as it came over the wire. */
 export function errorFromWire(error: Partial<WireError> | null | undefined): ClientError {
-  const { code = 'internal', message = 'the service gave no reason', ...details } = error ?? {};
-  return new ClientError(code, message, { ...details, retryAfterMs: details.retry_after_ms });
+  const {
+    code = 'internal',
+    message = 'no reason given',
+    retry_after_ms: retryAfterMs,
+    ...details
+  } = error ?? {};
+  return new ClientError(code, message, { ...details, retryAfterMs });
 }
 
 /** A listener of the app has thrown. */

@@ -4,18 +4,22 @@ import type { Clock } from './clock.js';
 
 /** What a client needs to go on where it was. */
 export interface StateContent {
-  session_id: string | undefined;
+  session_id?: string | undefined;
   /** Positions by subscription. */
   readonly positions: Record<string, Position>;
   /** The last direct message that was handed over. */
-  direct: Position | undefined;
+  direct?: Position | undefined;
   /** Topics that are subscribed. */
   topics: readonly string[];
 }
 
 /** Keeps it in memory. `client/state` keeps it over reloads. */
 export class ClientState {
-  content: StateContent = { session_id: undefined, positions: {}, direct: undefined, topics: [] };
+  content: StateContent = {
+    // A topic may be called like a member of every object.
+    positions: { __proto__: null } as unknown as StateContent['positions'],
+    topics: [],
+  };
 
   /** Reads what an earlier page has saved. At once, or when the promise is resolved. */
   load(): Promise<void> | undefined {

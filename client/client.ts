@@ -200,7 +200,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
    * Sends any command of the service, without a queue: it is rejected with `not_connected` while there is no connection.
    * `publish` and `direct` belong to {@link Topic.publish} and {@link Client.direct}, which are repeated and stored once.
    */
-  request<Answer = unknown>(command: string, body: object = {}): Promise<Answer> {
+  async request<Answer = unknown>(command: string, body: object = {}): Promise<Answer> {
     return this.connection.request<Answer>(command, plain(body) as object);
   }
 
@@ -209,14 +209,14 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     return this.connection.refresh();
   }
 
-  /** @throws ClientError `message_too_large` */
+  /** @throws ClientError `message_too_large`; `invalid_payload` for what cannot be sent */
   checkSize(payload: unknown): void {
-    checkSize(payload, this.maxMessageBytes);
+    checkSize(plain(payload), this.maxMessageBytes);
   }
 
   private async queue(command: 'publish' | 'direct', body: object): Promise<unknown> {
     const copy = plain(body) as { readonly payload?: unknown; readonly key?: string };
-    this.checkSize(copy.payload);
+    checkSize(copy.payload, this.maxMessageBytes);
     return this.outgoing.add({ command, body: { ...copy, key: copy.key ?? this.keyPrefix + ++this.keys } });
   }
 
@@ -251,10 +251,9 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       case 'status':
         return this.status(data as Status);
       case 'presence':
-        topics.presence(data as PresenceEvent);
-        return void events.emit(event, data as PresenceEvent);
       case 'system_notification':
-        return void events.emit(event, data as ClientEvents['system_notification']);
+        if (event === 'presence') topics.presence(data as PresenceEvent);
+        void events.emit(event, data as PresenceEvent & ClientEvents['system_notification']);
     }
   }
 

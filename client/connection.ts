@@ -70,7 +70,7 @@ export class Connection {
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
     this.timers = new Timers(dependencies.clock);
-    this.token = tokenRequests(settings.token);
+    this.token = tokenRequests(settings.token, dependencies.clock, settings.connectTimeoutMs);
   }
 
   get isConnected(): boolean {

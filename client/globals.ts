@@ -6,6 +6,7 @@ export interface EventTargetLike {
 
 /** What the library uses of a browser. In Node, workers and on servers parts of it are missing. */
 interface BrowserGlobals extends Partial<EventTargetLike> {
+  readonly FileReader?: unknown;
   readonly document?: EventTargetLike & { readonly visibilityState: string };
   readonly navigator?: { readonly onLine?: boolean };
   readonly sessionStorage?: StateStore;

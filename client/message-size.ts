@@ -19,7 +19,8 @@ export function sizeOf(value: unknown): number {
     binaryBytes += bytes;
     return 0;
   });
-  return (text === undefined ? 0 : encoder.encode(text).length) + binaryBytes;
+  // What has no JSON is undefined, and has no bytes.
+  return encoder.encode(text).length + binaryBytes;
 }
 
 /** @throws ClientError `message_too_large` */

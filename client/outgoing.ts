@@ -83,9 +83,8 @@ export class Outgoing {
     return new Promise((resolve, reject) => {
       const refuse = (code: ClientErrorCode, message: string, details = {}) =>
         reject(new ClientError(code, message, details));
-      if (this.isClosed) return refuse('closed', 'the client is closed');
-      if (items.has(key))
-        return refuse('conflict', 'a message with this key is waiting already', { field: 'key' });
+      if (this.isClosed) return refuse('closed', 'the client was closed');
+      if (items.has(key)) return refuse('conflict', 'this key is waiting already', { field: 'key' });
       if (items.size >= max || this.bytes + sizeOf(item.body) > maxBytes)
         return refuse('queue_full', `${items.size} messages wait to be sent`, { limit: max });
       this.added(this.wait(item, resolve, reject));
@@ -135,9 +134,9 @@ export class Outgoing {
       if (!this.isReady(item)) return;
       const now = clock.now();
       const wallTime = clock.wallTime();
-      if (Math.max(wallTime - (item.sentAt ??= wallTime), now - (item.sentNow ??= now)) > windowMs)
+      if (Math.max(Math.abs(wallTime - (item.sentAt ??= wallTime)), now - (item.sentNow ??= now)) > windowMs)
         this.end(item).reject(
-          new ClientError('unknown', 'sent, but not confirmed in time: it may be stored or not', {
+          new ClientError('unknown', 'not confirmed in time: it may be stored or not', {
             field: 'key',
           }),
         );

@@ -56,6 +56,8 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private isBehind = false;
   private isClosed = false;
   private handledAt: Position | undefined;
+  /** The last message whose listeners have returned, of those that are being handed over. */
+  private returnedAt: Position | undefined;
   private stopWaiting: (() => void) | undefined;
   private stream: TopicStream | undefined;
 
@@ -120,6 +122,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   /** Ends the subscription. */
   close(): void {
     if (this.isClosed) return;
+    if (this.returnedAt) this.moveTo(this.returnedAt);
     this.isClosed = true;
     this.stopWaiting?.();
     this.empty();
@@ -137,7 +140,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** @internal */
   get at(): Position | undefined {
-    return this.stream?.position;
+    return this.stream?.at;
   }
 
   /** @internal */
@@ -253,7 +256,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.dependencies.onGap(item.gap);
     const pending = this.events.emit('gap', item.gap);
     this.moveTo(item.gap.to);
-    if (this.options.getState) void this.loadState();
+    if (this.options.getState) void this.loadState(item.gap.to);
     return pending;
   }
 
@@ -269,6 +272,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   ): Promise<unknown> | undefined {
     for (let i = from; i < messages.length; i++) {
       if (this.isClosed) return undefined;
+      this.returnedAt = messages[i - 1];
       const pending = this.events.emit('message', messages[i]!);
       if (pending)
         return pending.then(() => {
@@ -291,18 +295,23 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   /** The app has everything up to a position. */
   private moveTo({ epoch, sequence }: Position): void {
     this.handledAt = { epoch, sequence };
+    this.returnedAt = undefined;
     this.topics.moved(this as unknown as Subscription);
   }
 
-  /** Asks the app for its snapshot; the stream goes on behind it. */
-  private async loadState(): Promise<void> {
+  /**
+   * Asks the app for its snapshot; the stream goes on behind it.
+   *
+   * @param lost what is before this is lost: from an older snapshot there is no way to what follows, however often it is fetched
+   */
+  private async loadState(lost?: Position): Promise<void> {
     this.isHeld = this.isAsked = true;
     const { topics, topic } = this;
     for (let retryMs = stateRetryMs; !this.isClosed; retryMs = Math.min(retryMs * 2, stateRetryMaxMs)) {
       try {
         const { state, position } = await this.options.getState!();
         if (this.isClosed) return;
-        if (position) {
+        if (position && !(lost && (position.epoch !== lost.epoch || position.sequence < lost.sequence))) {
           this.empty();
           this.isBehind = false;
           this.begin(position);

@@ -9,9 +9,9 @@ export interface TopicEntry {
   readonly subscriptions: Set<Subscription>;
   state: WireState;
   /** Where the service was asked to begin. */
-  since: Position | undefined;
+  since?: Position | undefined;
   /** What this connection has received of the topic. */
-  at: Position | undefined;
+  at?: Position | undefined;
   watchesPresence: boolean;
 }
 

@@ -91,13 +91,9 @@ export class TopicStream {
   constructor(
     private readonly dependencies: TopicStreamDependencies,
     private readonly topic: string,
-    private at: Position | undefined,
+    public at: Position | undefined,
     private readonly last = 0,
   ) {}
-
-  get position(): Position | undefined {
-    return this.at;
-  }
 
   /** Whether missed messages wait for the rest of their batch. */
   get isCollecting(): boolean {
@@ -149,11 +145,6 @@ export class TopicStream {
     else this.phase = 'offline';
   }
 
-  /** Hands over what has been collected, without waiting for the rest. */
-  hurry(): void {
-    this.hand();
-  }
-
   /** The app is behind: nothing more is handed over until `resume`. */
   pause(): void {
     if (this.phase !== 'live' && this.phase !== 'reading') return;
@@ -179,21 +170,20 @@ export class TopicStream {
     const formerEpoch = at?.epoch;
     const first = at === undefined ? messages[0] : messages.find((message) => this.isNewInLog(message));
     if (at === undefined) this.at = first === undefined ? end : before(first);
-    else if (first === undefined) {
-      if (next === undefined && !complete) this.skipTo(end);
-      else if (next === undefined && sequence === at.sequence) this.moveTo(end);
-      if (next === undefined && isSame(this.at!, at)) this.vainReads++;
-    } else {
+    else if (first !== undefined) {
       this.vainReads = 0;
       // An incomplete page whose messages follow one another lacks some before its first message.
       if (!complete && !hasHole(messages)) this.skipTo(before(first));
-      for (const message of messages) this.collect(message);
+    } else if (next === undefined) {
+      if (!complete) this.skipTo(end);
+      else if (sequence === at.sequence) this.moveTo(end);
+      if (isSame(this.at!, at)) this.vainReads++;
     }
-    if (at === undefined) for (const message of messages) this.collect(message);
+    if (first !== undefined) for (const message of messages) this.collect(message);
     if (this.at!.epoch !== formerEpoch) this.isAhead = this.at!.epoch !== this.goesOnAt?.epoch;
     if (this.is('paused')) {
       this.overflowed = true;
-      return this.hand();
+      return this.hurry();
     }
     if (next !== undefined) return this.dependencies.readHistory({ since: next });
     this.endMissed();
@@ -209,12 +199,13 @@ export class TopicStream {
     this.endMissed();
     if (!this.is('reading')) return;
     const next = this.held.find((item): item is Message => isMessage(item) && this.isNew(item));
-    const to = next === undefined ? this.goesOnAt : before(next);
-    if (to !== undefined) this.reason = 'unreadable';
-    if (this.at === undefined) this.at = to;
-    else if (to !== undefined && this.isNew(to)) this.skipTo(to);
+    // A stream reads only after it has joined.
+    const to = next === undefined ? this.goesOnAt! : before(next);
     this.overflowed = false;
-    if (this.at !== undefined) this.goLive();
+    this.reason = 'unreadable';
+    if (this.at === undefined) this.at = to;
+    else if (this.isNew(to)) this.skipTo(to);
+    this.goLive();
   }
 
   private take(item: Message | ServiceGap): void {
@@ -282,14 +273,14 @@ export class TopicStream {
     this.dependencies.deliver([message], false);
   }
 
-  private acceptGap({ reason, epoch, sequence }: ServiceGap): void {
-    const to = { epoch, sequence };
-    if (!this.isNew(to)) return;
+  private acceptGap(gap: ServiceGap): void {
+    if (!this.isNew(gap)) return;
     this.endMissed();
-    if (!this.is('live')) return this.take({ reason, epoch, sequence });
+    if (!this.is('live')) return this.take(gap);
+    const { reason } = gap;
     this.reason = reason;
-    if (reason === 'log_lost' || reason === 'log_rolled_back') return this.skipTo(to);
-    this.goesOnAt = to;
+    if (reason === 'log_lost' || reason === 'log_rolled_back') return this.skipTo(gap);
+    this.goesOnAt = gap;
     this.read({ since: this.at! });
   }
 
@@ -316,33 +307,30 @@ export class TopicStream {
     if (message.sequence !== this.at!.sequence + 1) this.skipTo(before(message));
     this.moveTo(message);
     this.missed.push(message);
-    if (this.missed.length >= batchMax) this.hand();
+    if (this.missed.length >= batchMax) this.hurry();
   }
 
   /** What lies before a position is lost. */
   private skipTo(to: Position): void {
     const from = this.at!;
     if (isSame(from, to)) return;
-    this.hand();
-    this.tell(from, to);
+    this.hurry();
     this.moveTo(to);
+    const { topic, reason } = this;
+    this.dependencies.lost({ topic, from, to: this.at!, reason });
   }
 
   private endMissed(): void {
     this.missedUpTo = undefined;
-    this.hand();
+    this.hurry();
   }
 
-  private hand(): void {
+  /** Hands over what has been collected, without waiting for the rest. */
+  hurry(): void {
     const { missed } = this;
     if (missed.length === 0) return;
     this.missed = [];
     this.dependencies.deliver(missed, true);
-  }
-
-  private tell(from: Position, { epoch, sequence }: Position): void {
-    const { topic, reason } = this;
-    this.dependencies.lost({ topic, from, to: { epoch, sequence }, reason });
   }
 
   private moveTo({ epoch, sequence }: Position): void {

@@ -81,8 +81,6 @@ export class Topics implements SubscriptionTopics {
         (entry = {
           subscriptions: new Set(),
           state: 'none',
-          since: undefined,
-          at: undefined,
           watchesPresence: false,
         }),
       );

@@ -6,6 +6,7 @@ import { authFailed, emptyToken, gaveUp, notConnected, tokenFailed } from '../co
 import { Connection, type ClientConnection } from '../connection.js';
 import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from '../connection-settings.js';
 import { watchPage } from '../page-watch.js';
+import { plain } from '../plain.js';
 import { tokenRequests, type TokenReason } from '../token-requests.js';
 import { holdLock, type Channel, type TabsBrowser } from './browser.js';
 import { groupOf } from './group.js';
@@ -55,8 +56,8 @@ export class TabConnection implements ClientConnection {
     private readonly name: string,
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
-    this.token = tokenRequests(settings.token);
     const { clock, random } = dependencies;
+    this.token = tokenRequests(settings.token, clock, settings.connectTimeoutMs);
     this.check = new HubCheck(
       {
         clock,
@@ -372,6 +373,7 @@ export class TabConnection implements ClientConnection {
   private say(message: Say): void {
     // Whoever holds the connection now is to answer a probe.
     const hub = message.type === 'probe' ? undefined : this.hub;
-    this.channel?.postMessage({ from: this.id, hub, ...message } as TabMessage);
+    // What an app has given may be a proxy, which cannot be sent.
+    this.channel?.postMessage(plain({ from: this.id, hub, ...message }));
   }
 }

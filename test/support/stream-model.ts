@@ -104,7 +104,7 @@ export class StreamModel {
     if (this.isConnected) return;
     this.isConnected = true;
     this.stream.joining();
-    const since = this.stream.position;
+    const since = this.stream.at;
     const end = { epoch: this.epochs[0]!.epoch, sequence: this.sequence };
     const answer = (recovered?: boolean) =>
       this.wire.push(() => this.stream.joined({ ...end, since, recovered }));

@@ -130,6 +130,13 @@ describe('[CLIENT] the outgoing queue', () => {
     assert.equal(await never, 1);
   });
 
+  it('does not send again what was sent at a time that is still to come, because the clock was set back', async () => {
+    const store = new MemoryOutbox();
+    await store.put({ ...item('a'), sentAt: clock.wallTime() + 3_600_000 });
+    await connect(queueOf({ store }));
+    assert.deepEqual([keys(), unknown.map(({ body }) => body.key)], [[], ['a']]);
+  });
+
   it('marks a message as sent in its store before it is sent, and removes it when it is confirmed', async () => {
     const store = new MemoryOutbox();
     const queue = queueOf({ store });

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { createClient, ClientError, type Client, type ClientOptions } from '../../client/index.js';
+import { Closing } from '../support/closing.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
+
+describe('[CLIENT] the client library, used in odd ways', () => {
+  const closing = new Closing();
+  let replica: TestReplica;
+
+  before(async () => {
+    replica = await TestReplica.start();
+  });
+  after(() => replica.end('SIGKILL'));
+  afterEach(() => closing.close());
+
+  function clientOf(options: Partial<ClientOptions> = {}): Client {
+    const client = createClient({
+      url: replica.url,
+      token: tokenOf('ann'),
+      reconnect: { baseDelayMs: 20, maxDelayMs: 200 },
+      ...options,
+    });
+    closing.add(() => Promise.resolve(client.close()));
+    return client;
+  }
+
+  it('follows a topic that is called like a member of every object from its end', async () => {
+    const client = clientOf().connect();
+    for (const topic of ['constructor', 'toString']) await client.topic(topic).publish('before');
+    const given: unknown[] = [];
+    for (const topic of ['constructor', 'toString']) {
+      const subscription = client.topic(topic).subscribe();
+      subscription.on('gap', (gap) => given.push(gap));
+      subscription.on('message', ({ payload }) => given.push(payload));
+      await client.topic(topic).publish(topic);
+    }
+    await until(() => given.includes('toString'), 'the messages');
+    assert.deepEqual(given, ['constructor', 'toString']);
+  });
+
+  it('hands over nothing twice when a listener closes its subscription in the midst of a batch', async () => {
+    const client = clientOf().connect();
+    const topic = client.topic('left');
+    const first = topic.subscribe();
+    first.on('message', () => {});
+    await new Promise((resolve) => first.on('subscribed', resolve));
+    first.close();
+    for (let n = 1; n <= 5; n++) await topic.publish(n);
+    const given: unknown[] = [];
+    const second = topic.subscribe();
+    const closed = new Promise((resolve) => second.on('ended', resolve));
+    second.on('message', ({ payload }) => {
+      given.push(payload);
+      if (payload === 3) second.close();
+    });
+    await closed;
+    // The message at which it was closed has not been handled.
+    topic.subscribe().on('message', ({ payload }) => given.push(payload));
+    await until(() => given.includes(5), 'the rest');
+    assert.deepEqual(given, [1, 2, 3, 3, 4, 5]);
+  });
+
+  it('tells once that a snapshot is older than the history, and goes on after what is lost', async () => {
+    const client = clientOf().connect();
+    const topic = client.topic('ledger');
+    await topic.publish(1);
+    let snapshots = 0;
+    const { subscription } = await client.getState('ledger', () =>
+      Promise.resolve({ state: ++snapshots, position: { epoch: 'of an older log', sequence: 7 } }),
+    );
+    const given: unknown[] = [];
+    subscription.on('gap', () => given.push('gap'));
+    subscription.on('state', (state) => given.push(`state ${String(state)}`));
+    subscription.on('message', ({ payload }) => given.push(payload));
+    await until(() => given.includes(1), 'what the history has');
+    await topic.publish(2);
+    await until(() => given.includes(2), 'a message');
+    assert.deepEqual(given, ['gap', 'state 2', 1, 2]);
+  });
+
+  it('asks again for a token that does not come', async () => {
+    const errors: string[] = [];
+    let asked = 0;
+    const client = clientOf({
+      connectTimeoutMs: 1000,
+      token: () => (++asked === 1 ? new Promise<string>(() => {}) : tokenOf('ann')),
+    });
+    client.on('error', ({ code }) => errors.push(code));
+    client.connect();
+    await until(() => client.isConnected, 'connected');
+    assert.deepEqual([asked, errors], [2, ['token_failed']]);
+  });
+
+  it('refuses what cannot be sent, and stays connected', async () => {
+    const client = clientOf().connect();
+    const lost: string[] = [];
+    client.on('disconnect', (reason) => lost.push(reason));
+    const circle: Record<string, unknown> = {};
+    circle['self'] = circle;
+    for (const payload of [circle, { count: 1n }, 1n, { file: new Blob(['x']) }]) {
+      await assert.rejects(
+        client.topic('odd').publish(payload),
+        (error) => error instanceof ClientError && error.code === 'invalid_payload',
+      );
+      await assert.rejects(client.request('presence', { topic: payload }), { code: 'invalid_payload' });
+      assert.throws(() => client.checkSize(payload), { code: 'invalid_payload' });
+    }
+    await client.topic('odd').publish('even');
+    assert.deepEqual([lost, client.pending.messages], [[], 0]);
+  });
+});
