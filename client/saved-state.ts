@@ -14,6 +14,8 @@ export class SavedState extends ClientState {
   private store: StateStore | undefined;
   /** A write is under way; `again`: something has changed since. */
   private writing: 'no' | 'yes' | 'again' = 'no';
+  /** The last write has failed. */
+  private isFailing = false;
 
   constructor(
     private readonly dependencies: ClientStateDependencies,
@@ -49,18 +51,27 @@ export class SavedState extends ClientState {
     const timestamp = this.dependencies.clock.wallTime();
     try {
       const written = this.store.setItem(this.key, JSON.stringify({ ...this.content, timestamp }));
-      if (!(written instanceof Promise)) return;
+      if (!(written instanceof Promise)) return this.wrote();
       this.writing = 'yes';
       void written
-        .catch((error) => this.failed(error))
+        .then(
+          () => this.wrote(),
+          (error) => this.wrote({ error }),
+        )
         .then(() => {
           const isStale = this.writing === 'again';
           this.writing = 'no';
           if (isStale) this.save();
         });
     } catch (error) {
-      this.failed(error);
+      this.wrote({ error });
     }
+  }
+
+  /** A full store fails with each message: it is reported once. */
+  private wrote(failure?: { readonly error: unknown }): void {
+    if (failure && !this.isFailing) this.failed(failure.error);
+    this.isFailing = !!failure;
   }
 
   private read(text: string | null | undefined): void {
@@ -69,7 +80,7 @@ export class SavedState extends ClientState {
     const ageMs = this.dependencies.clock.wallTime() - timestamp;
     // A clock that was set back must not make a state valid for ever.
     if (Math.abs(ageMs) <= this.ttlMs && typeof read.positions === 'object')
-      this.content = { ...this.content, ...read };
+      Object.assign(this.content, read, { positions: Object.assign(this.content.positions, read.positions) });
     else this.store?.removeItem(this.key);
   }
 

@@ -171,6 +171,31 @@ describe('[CLIENT] the saved state', () => {
     assert.equal(failures.length, 3);
   });
 
+  it('is reported once when its store is full, and again when it was not meanwhile', async () => {
+    for (const refuse of [
+      () => {
+        throw new Error('the quota is exceeded');
+      },
+      () => Promise.reject(new Error('the quota is exceeded')),
+    ]) {
+      failures = [];
+      let isFull = true;
+      const state = stateOf({ setItem: () => (isFull ? refuse() : undefined) });
+      void state.load();
+      const save = async (sequence: number) => {
+        keep(state, { epoch: 'e', sequence });
+        await clock.settle();
+      };
+      for (let sequence = 1; sequence <= 3; sequence++) await save(sequence);
+      assert.equal(failures.length, 1);
+      isFull = false;
+      await save(4);
+      isFull = true;
+      await save(5);
+      assert.equal(failures.length, 2);
+    }
+  });
+
   it('is written once at a time to a slow store, and the newest state is written last', async () => {
     const writes: ((value: void) => void)[] = [];
     const state = stateOf({
