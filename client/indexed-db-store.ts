@@ -14,6 +14,9 @@ interface OpenRequest extends Request<Database> {
 
 /** What is used of IndexedDB. */
 interface Database {
+  onversionchange: (() => void) | null;
+  onclose: (() => void) | null;
+  close(): void;
   createObjectStore(name: string, options: { keyPath: string }): unknown;
   transaction(
     name: string,
@@ -80,7 +83,15 @@ export function indexedDbStore(name: string): OutgoingStore {
     (opened ??= new Promise((resolve, reject) => {
       const request = page.indexedDB.open(name, 1);
       request.onupgradeneeded = () => request.result.createObjectStore(storeName, { keyPath: 'key' });
-      request.onsuccess = () => resolve(request.result);
+      request.onsuccess = () => {
+        const database = request.result;
+        // Another page deletes it, which waits until it is closed here; or the browser has removed it. The next use makes it anew.
+        database.onversionchange = database.onclose = () => {
+          database.close();
+          opened = undefined;
+        };
+        resolve(database);
+      };
       request.onerror = () => {
         opened = undefined;
         reject(request.error ?? new Error('IndexedDB cannot be opened'));

@@ -54,6 +54,14 @@ export function useConnection(): ConnectionState {
   );
 }
 
+/** Resets what was of another topic before anything is shown of it under the new name. */
+function useReset(name: string, reset: () => void): void {
+  const [former, setFormer] = useState(name);
+  if (former === name) return;
+  setFormer(name);
+  reset();
+}
+
 interface UseTopicOptions {
   /** Begin with so many of the newest messages. */
   readonly last?: number;
@@ -77,9 +85,13 @@ export function useTopic<Payload = unknown>(
   const client = useClient();
   const [messages, setMessages] = useState<readonly TopicMessage<Payload>[]>([]);
   const [gap, setGap] = useState<Gap>();
-  useEffect(() => {
+  const reset = () => {
     setMessages([]);
     setGap(undefined);
+  };
+  useReset(name, reset);
+  useEffect(() => {
+    reset();
     const subscription = client.topic(name).subscribe({ last });
     subscription.on('gap', setGap);
     subscription.on('batch', (batch) => {
@@ -99,6 +111,7 @@ export function useTopic<Payload = unknown>(
 export function usePresence(name: string): ReadonlyMap<string, number> {
   const client = useClient();
   const [users, setUsers] = useState<ReadonlyMap<string, number>>(new Map());
+  useReset(name, () => setUsers(new Map()));
   useEffect(() => {
     const topic = client.topic(name);
     const subscription = topic.subscribe({ presence: true, last: 0 });

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import type { Browser, Page } from 'playwright-core';
+import { createClient, type Client } from '../../client/index.js';
+import { bundle, serve } from '../support/browser-pages.js';
+import { launchChromium } from '../support/chromium.js';
+import { Closing } from '../support/closing.js';
+import { TestReplica, tokenOf } from '../support/replica.js';
+
+interface Shown {
+  readonly room: string;
+  readonly topics: readonly string[];
+  readonly users: readonly string[];
+}
+
+describe('[CLIENT] the client library in Chromium, used in odd ways', function () {
+  this.timeout(120_000);
+  const closing = new Closing();
+  let browser: Browser;
+  let replica: TestReplica;
+  let origin: string;
+  let publisher: Client;
+
+  before(async () => {
+    browser = await launchChromium();
+    closing.add(() => browser.close());
+    replica = await TestReplica.start();
+    closing.add(() => replica.end('SIGKILL'));
+    publisher = createClient({ url: replica.url, token: tokenOf('publisher') }).connect();
+    closing.add(() => Promise.resolve(publisher.close()));
+    origin = await serve(
+      closing,
+      new Map([
+        ['/list', '<!doctype html><script src="/list.js"></script>'],
+        ['/list.js', await bundle('test/support/pages/list.js')],
+        ['/rooms', '<!doctype html><div id="app"></div><script src="/rooms.js"></script>'],
+        ['/rooms.js', await bundle('test/support/pages/rooms.js')],
+      ]),
+    );
+  });
+  after(() => closing.close());
+
+  async function stored(topic: string): Promise<unknown[]> {
+    const { messages } = await publisher.topic(topic).history({ limit: 1000 });
+    return messages.map(({ payload }) => payload);
+  }
+
+  it('goes on with a new outbox when an app deletes it, or the browser does, while the page is open', async () => {
+    const context = await browser.newContext();
+    const settings = JSON.stringify({ url: replica.url, token: tokenOf('ann') });
+    const other = await context.newPage();
+    await other.goto(origin);
+    await other.evaluate(`localStorage.setItem('settings', ${JSON.stringify(settings)})`);
+    const page: Page = await context.newPage();
+    const errors: string[] = [];
+    page.on('console', (line) => line.type() === 'error' && errors.push(line.text()));
+    await page.goto(`${origin}/list`);
+    await page.evaluate(`client.topic('list').publish('before')`);
+    await other.evaluate(`new Promise((resolve, reject) => {
+      const request = indexedDB.deleteDatabase('rtc_outbox');
+      request.onsuccess = resolve;
+      request.onblocked = () => reject(new Error('the page holds the database open'));
+    })`);
+    await page.evaluate(`client.topic('list').publish('after')`);
+    const devtools = await context.newCDPSession(page);
+    await devtools.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' });
+    await page.evaluate(`client.topic('list').publish('at last')`);
+    assert.deepEqual(await stored('list'), ['before', 'after', 'at last']);
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  it('never shows messages or users of the former topic when a component in React changes its topic', async () => {
+    for (const room of ['room-a', 'room-b']) {
+      await publisher.topic(room).publish(room);
+      publisher.topic(room).subscribe();
+    }
+    const page = await browser.newPage();
+    await page.goto(`${origin}/rooms?${new URLSearchParams({ url: replica.url, token: tokenOf('ann') })}`);
+    const shown = () => page.evaluate('shown') as Promise<Shown[]>;
+    await page.getByText('room-a: 1 messages, 2 users').waitFor();
+    await page.evaluate(`enter('room-b')`);
+    await page.getByText('room-b: 1 messages, 2 users').waitFor();
+    const [first, ...rest] = (await shown()).filter(({ room }) => room === 'room-b');
+    assert.deepEqual(first, { room: 'room-b', topics: [], users: [] });
+    assert.ok(rest.every(({ topics }) => topics.every((topic) => topic === 'room-b')));
+    await page.close();
+  });
+});
