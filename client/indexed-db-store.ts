@@ -48,8 +48,8 @@ interface Locks {
 interface Page {
   readonly indexedDB: { open(name: string, version: number): OpenRequest };
   readonly navigator?: { readonly locks?: Locks };
-  addEventListener(type: string, listener: () => void): void;
-  removeEventListener(type: string, listener: () => void): void;
+  addEventListener?(type: string, listener: () => void): void;
+  removeEventListener?(type: string, listener: () => void): void;
 }
 
 interface Row {
@@ -148,7 +148,8 @@ export function indexedDbStore(name: string): OutgoingStore {
     remove: (key) => change((rows) => void rows.delete(key)),
     watch(onLeft) {
       const locks = page.navigator?.locks;
-      if (locks === undefined) return () => {};
+      // Node has locks, from release 24 on, and no pages.
+      if (locks === undefined || page.addEventListener === undefined) return () => {};
       let present: AbortController | undefined;
       let timer: ReturnType<typeof setInterval> | undefined;
       const look = async () => {
@@ -183,12 +184,12 @@ export function indexedDbStore(name: string): OutgoingStore {
         present = undefined;
       };
       come();
-      page.addEventListener('pageshow', come);
-      page.addEventListener('pagehide', go);
+      page.addEventListener?.('pageshow', come);
+      page.addEventListener?.('pagehide', go);
       return () => {
         go();
-        page.removeEventListener('pageshow', come);
-        page.removeEventListener('pagehide', go);
+        page.removeEventListener?.('pageshow', come);
+        page.removeEventListener?.('pagehide', go);
       };
     },
   };

@@ -27,6 +27,7 @@ export interface TabsBrowser {
 }
 
 interface WorkerGlobals {
+  readonly addEventListener?: unknown;
   readonly navigator?: { readonly locks?: Locks };
   readonly BroadcastChannel?: new (name: string) => Channel;
   readonly SharedWorker?: new (
@@ -37,9 +38,12 @@ interface WorkerGlobals {
 
 /** The browser's own; undefined where it has no Web Locks: on pages without https, and in Node. */
 export function tabsBrowser(worker?: string): TabsBrowser | undefined {
-  const { navigator, BroadcastChannel, SharedWorker } = globalThis as unknown as WorkerGlobals;
+  const { addEventListener, navigator, BroadcastChannel, SharedWorker } =
+    globalThis as unknown as WorkerGlobals;
   const locks = navigator?.locks;
-  if (locks === undefined || BroadcastChannel === undefined) return undefined;
+  // Node has locks and channels, from release 24 on, and no pages.
+  if (locks === undefined || BroadcastChannel === undefined || addEventListener === undefined)
+    return undefined;
   return {
     locks,
     openChannel: (name) => new BroadcastChannel(name),
