@@ -285,7 +285,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         topics.unsubscribed(
           names,
           by === 'token',
-          errorFromWire(reason ?? { code: 'disconnected', message: 'unsubscribed by an operator' }),
+          errorFromWire(reason ?? { code: 'disconnected', message: 'ended by an operator' }),
         );
     }
     void events.emit('status', status);

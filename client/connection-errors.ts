@@ -1,7 +1,7 @@
 import { ClientError } from './client-error.js';
 
 /** What the app gives instead of a token when nobody is signed in. */
-export const emptyToken = 'the app gave an empty token';
+export const emptyToken = 'the app gave no token';
 
 /** The token is refused for good. */
 export function authFailed(message: string, cause?: ClientError): ClientError {
@@ -13,7 +13,7 @@ export function gaveUp(attempts: number, reason: string, cause: unknown): Client
 }
 
 export function notConnected(what: string): ClientError {
-  return new ClientError('not_connected', `${what}: there is no connection`);
+  return new ClientError('not_connected', `${what}: no connection`);
 }
 
 export function tokenFailed(cause: unknown): ClientError {

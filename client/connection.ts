@@ -25,6 +25,8 @@ const tokenCodes = ['unauthorized', 'token_expired', 'token_revoked'];
 const finalCodes = ['forbidden', 'disconnected', 'invalid_message'];
 /** A connection that lasts for so long was a success: the back-off begins anew. */
 const stableMs = 5000;
+/** Tokens that are issued in the second of a revocation are revoked, too: the next one is asked for later. */
+const revokedMs = 1000;
 /** How often a token is asked for that expires soon. */
 const renewEveryMs = 2000;
 
@@ -224,7 +226,7 @@ export class Connection {
   private refused(error: ClientError): void {
     if (!error.retryable && ![...tokenCodes, ...finalCodes].includes(error.code)) return;
     this.refusal = error;
-    this.serverDelayMs = error.retryAfterMs ?? 0;
+    this.serverDelayMs = error.retryAfterMs ?? (error.code === 'token_revoked' ? revokedMs : 0);
   }
 
   private lost(reason: string, windowMs?: number): void {

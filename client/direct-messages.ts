@@ -53,12 +53,9 @@ export class DirectMessages {
         ack();
       };
       const pending = events.emit('direct', message);
-      if (!pending) {
-        done();
-        continue;
-      }
-      this.isBusy = true;
-      void pending.then(() => {
+      this.isBusy = !!pending;
+      if (!pending) done();
+      void pending?.then(() => {
         done();
         this.isBusy = false;
         this.pump();

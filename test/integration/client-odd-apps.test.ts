@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createClient, ClientError, type Client, type ClientOptions } from '../../client/index.js';
+import { request } from '../support/admin.js';
 import { Closing } from '../support/closing.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
@@ -90,6 +91,21 @@ describe('[CLIENT] the client library, used in odd ways', () => {
     client.connect();
     await until(() => client.isConnected, 'connected');
     assert.deepEqual([asked, errors], [2, ['token_failed']]);
+  });
+
+  it('connects with a new token after the tokens of its user were revoked, also in the same second', async () => {
+    const states: string[] = [];
+    const client = clientOf({ token: () => tokenOf('eve') });
+    client.on('state', ({ state }) => states.push(state));
+    client.connect();
+    await until(() => client.isConnected, 'connected');
+    await request(replica, 'POST', '/users/eve/revoke-tokens', { reason: 'other rights' });
+    await until(
+      () => states.filter((state) => state === 'connected').length === 2,
+      'connected again',
+      20_000,
+    );
+    assert.ok(!states.includes('stopped'));
   });
 
   it('refuses what cannot be sent, and stays connected', async () => {
