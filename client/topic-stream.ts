@@ -141,15 +141,12 @@ export class TopicStream {
     this.endMissed();
     this.held = [];
     this.isAhead = false;
-    if (this.phase === 'paused') this.overflowed = true;
-    else this.phase = 'offline';
+    if (this.phase !== 'paused') this.phase = 'offline';
   }
 
   /** The app is behind: nothing more is handed over until `resume`. */
   pause(): void {
     if (this.phase !== 'live' && this.phase !== 'reading') return;
-    if (this.phase === 'reading' || this.held.length > 0 || this.missedUpTo !== undefined)
-      this.overflowed = true;
     this.missedUpTo = undefined;
     this.held = [];
     this.phase = 'paused';
@@ -158,9 +155,8 @@ export class TopicStream {
   /** The app has caught up. @param isJoined whether the topic is subscribed on the wire now */
   resume(isJoined: boolean): void {
     if (this.phase !== 'paused') return;
-    if (!isJoined) this.phase = 'joining';
-    else if (this.overflowed) this.read({ since: this.at! });
-    else this.goLive();
+    if (isJoined) this.read({ since: this.at! });
+    else this.phase = 'joining';
   }
 
   historyRead({ messages, complete, next, epoch, sequence }: HistoryPage): void {
@@ -181,10 +177,7 @@ export class TopicStream {
     }
     if (first !== undefined) for (const message of messages) this.collect(message);
     if (this.at!.epoch !== formerEpoch) this.isAhead = this.at!.epoch !== this.goesOnAt?.epoch;
-    if (this.is('paused')) {
-      this.overflowed = true;
-      return this.hurry();
-    }
+    if (this.is('paused')) return this.hurry();
     if (next !== undefined) return this.dependencies.readHistory({ since: next });
     this.endMissed();
     // The app may have fallen behind by this batch.
@@ -215,8 +208,7 @@ export class TopicStream {
         if (this.isNew(item)) this.verify();
       } else if (isMessage(item)) this.accept(item);
       else this.acceptGap(item);
-    } else if (this.phase === 'paused') this.overflowed = true;
-    else if (this.phase !== 'offline') this.hold(item);
+    } else if (this.phase !== 'offline' && this.phase !== 'paused') this.hold(item);
   }
 
   private read(request: HistoryRequest): void {
@@ -242,7 +234,6 @@ export class TopicStream {
   private verify(): void {
     this.endMissed();
     if (this.is('live')) this.read({ since: this.at! });
-    else this.overflowed = true;
   }
 
   private accept(message: Message): void {
