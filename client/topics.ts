@@ -110,10 +110,7 @@ export class Topics implements SubscriptionTopics {
   }
 
   private begin(subscription: Subscription): void {
-    const { positions } = this.dependencies.saved.content;
-    const key = keyOf(subscription);
-    // A topic may have the name of what every object has.
-    subscription.start(Object.hasOwn(positions, key) ? positions[key] : undefined);
+    subscription.start(this.dependencies.saved.content.positions[keyOf(subscription)]);
   }
 
   // What subscriptions need.
