@@ -94,7 +94,7 @@ export function indexedDbStore(name: string): OutgoingStore {
       };
       request.onerror = () => {
         opened = undefined;
-        reject(request.error ?? new Error('IndexedDB cannot be opened'));
+        reject(request.error);
       };
     }));
 
@@ -184,12 +184,12 @@ export function indexedDbStore(name: string): OutgoingStore {
         present = undefined;
       };
       come();
-      page.addEventListener?.('pageshow', come);
-      page.addEventListener?.('pagehide', go);
+      page.addEventListener!('pageshow', come);
+      page.addEventListener!('pagehide', go);
       return () => {
         go();
-        page.removeEventListener?.('pageshow', come);
-        page.removeEventListener?.('pagehide', go);
+        page.removeEventListener!('pageshow', come);
+        page.removeEventListener!('pagehide', go);
       };
     },
   };
