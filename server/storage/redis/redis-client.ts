@@ -50,8 +50,10 @@ export const connectLimitMs = 10_000;
  */
 const queueMax = 50_000;
 
-/** Closes the connection; unanswered commands reject. */
+/** Closes the connection, also one that is just being opened; unanswered commands reject. */
 export function destroy(client: RedisClient): void {
+  // The library does not end a connection that is not open yet: it would stay for ever, and keep the process alive.
+  client.once('connect', () => client.destroy());
   try {
     if (client.isOpen) client.destroy();
   } catch {
