@@ -10,9 +10,9 @@ describe('[CLI] rtc top', function () {
   this.timeout(60_000);
   const session = `rtc-top-${process.pid}`;
   const tmux = (...args: string[]) =>
-    spawnSync('tmux', ['-L', session, ...args], {
+    spawnSync('tmux', ['-u', '-L', session, ...args], {
       encoding: 'utf8',
-      env: rtcEnvironment({ RTC: replica.url, TERM: 'xterm' }),
+      env: rtcEnvironment({ RTC: replica.url, TERM: 'xterm', LANG: 'C.UTF-8' }),
     }).stdout;
   const screen = () => tmux('capture-pane', '-p', '-t', session);
   let replica: TestReplica;
@@ -53,6 +53,33 @@ describe('[CLI] rtc top', function () {
     tmux('send-keys', '-t', session, 'q');
     await until(() => /ended with 0/.test(screen()), 'it has quit');
     assert.doesNotMatch(screen(), /rtc top/, 'what was on the screen before is there again');
+  });
+
+  it('keeps names of wide characters on one line, follows the size of the terminal, and quits while the service is stopped', async () => {
+    const wide = await connectClient(replica.url, `日本語の名前${'😀'.repeat(30)}`);
+    const other = `${session}-2`;
+    const shown = () => tmux('capture-pane', '-p', '-t', other);
+    const sending = setInterval(() => wide.emit('publish', { topic: 'orders', payload: 1 }), 20);
+    try {
+      const command = `env -u TMUX ${process.execPath} ${rtcProgram} top --interval 3s --timeout 10m; echo ended with $?; sleep 60`;
+      tmux('new-session', '-d', '-s', other, '-x', '80', '-y', '24', command);
+      await until(
+        () => /^日本語の名前😀+… +\d+ +\d+ +0 +0$/mu.test(shown()),
+        'the name is on one line',
+        20_000,
+      );
+      tmux('resize-window', '-t', other, '-x', '120', '-y', '24');
+      await until(() => /^日本語の名前😀+ {2,}\d+ +\d+ +0 +0$/mu.test(shown()), 'it uses the width');
+      replica.signal('SIGSTOP');
+      // The look that is under way when it quits has no answer.
+      await new Promise((resolve) => setTimeout(resolve, 3500));
+      tmux('send-keys', '-t', other, 'q');
+      await until(() => /ended with 0/.test(shown()), 'it has quit');
+    } finally {
+      replica.signal('SIGCONT');
+      clearInterval(sending);
+      wide.disconnect();
+    }
   });
 
   it('prints the same figures as JSON, and needs a terminal otherwise', async () => {

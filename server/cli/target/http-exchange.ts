@@ -10,6 +10,8 @@ export interface HttpRequest {
   readonly timeoutMs: number;
   /** No answer is larger. */
   readonly limitBytes: number;
+  /** Ends the request before its time. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** An answer, of whoever has answered. */
@@ -28,11 +30,12 @@ export interface HttpResponse {
  */
 export function exchange(
   url: URL,
-  { method = 'GET', headers = {}, body, timeoutMs, limitBytes }: HttpRequest,
+  { method = 'GET', headers = {}, body, timeoutMs, limitBytes, signal: ended }: HttpRequest,
 ): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-    const signal = AbortSignal.timeout(timeoutMs);
+    const limit = AbortSignal.timeout(timeoutMs);
+    const signal = ended === undefined ? limit : AbortSignal.any([limit, ended]);
     const request = send(url, { method, headers: { ...headers, connection: 'close' }, agent: false, signal });
     request.once('error', reject);
     request.once('response', (response) => {

@@ -29,7 +29,7 @@ const answerLimitBytes = 64 * 1024 * 1024;
 export class ServiceClient {
   constructor(
     readonly target: Target,
-    private readonly settings: { readonly timeoutMs: number },
+    private readonly settings: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ) {}
 
   /** The body of a successful answer. @throws CliError: refused, or unreachable */
@@ -70,6 +70,7 @@ export class ServiceClient {
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         timeoutMs: this.settings.timeoutMs,
         limitBytes: answerLimitBytes,
+        signal: this.settings.signal,
       });
     } catch (error) {
       if (error instanceof RangeError) throw strangeAnswerError(url, error.message);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cutToCells } from '../cells.js';
 import { CliError, usageError } from '../cli-error.js';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import type { ServiceContext } from '../run-command.js';
@@ -16,9 +17,9 @@ export interface TopOptions {
 }
 
 const escape = '\u001b[';
-/** Another screen without a cursor, so that what was there comes back. */
-const enter = `${escape}?1049h${escape}?25l`;
-const leave = `${escape}?25h${escape}?1049l`;
+/** Another screen without a cursor, so that what was there comes back. A line that is too long is cut, not broken. */
+const enter = `${escape}?1049h${escape}?25l${escape}?7l`;
+const leave = `${escape}?7h${escape}?25h${escape}?1049l`;
 
 /** Shows what the service does, until `q`, Ctrl-C, or the end of `--count`. */
 export async function top(options: TopOptions, context: ServiceContext): Promise<ExitCode> {
@@ -35,7 +36,8 @@ export async function top(options: TopOptions, context: ServiceContext): Promise
   const onKey = (keys: Buffer) => {
     if (/[q\u0003]/.test(keys.toString())) quit();
   };
-  const client = new ServiceClient(target, { timeoutMs: context.timeoutMs });
+  // What is still asked when one quits would keep the process, to the end of its time limit.
+  const client = new ServiceClient(target, { timeoutMs: context.timeoutMs, signal: stop.signal });
   let before = await sample(client);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, quit);
   if (isScreen) {
@@ -43,12 +45,17 @@ export async function top(options: TopOptions, context: ServiceContext): Promise
     stdin.on('data', onKey).resume();
     stdout.write(enter);
   }
+  let shown: TopView | undefined;
   const show = (view: TopView) => {
+    shown = view;
     const { columns = 80, rows = 24 } = stdout;
     const lines = topLines(view, { url: target.url, columns, rows, paint: terminal.paint });
-    // Each line is cleared behind its end, then everything below: no flicker.
-    stdout.write(`${escape}H${lines.map((line) => `${line}${escape}K`).join('\r\n')}${escape}J`);
+    // Each line is cleared and written at once, then everything below is cleared: no flicker.
+    const below = lines.length < rows ? `\r\n${escape}J` : '';
+    stdout.write(`${escape}H${lines.map((line) => `${escape}K${line}`).join('\r\n')}${below}`);
   };
+  const onResize = () => shown && show(shown);
+  if (isScreen) stdout.on('resize', onResize);
   try {
     for (let looks = 0; looks < (options.count ?? Infinity) && !stop.signal.aborted; looks++) {
       await sleep(options.interval, undefined, { signal: stop.signal }).catch(() => {});
@@ -60,7 +67,7 @@ export async function top(options: TopOptions, context: ServiceContext): Promise
       });
       if (now === undefined) break;
       if (now instanceof CliError) {
-        stdout.write(`${escape}H${printable(now.message).slice(0, stdout.columns ?? 80)}${escape}K`);
+        stdout.write(`${escape}H${escape}K${cutToCells(printable(now.message), stdout.columns ?? 80)}`);
         continue;
       }
       const view = topView(before, now);
@@ -70,7 +77,10 @@ export async function top(options: TopOptions, context: ServiceContext): Promise
     }
     return exitCodes.done;
   } finally {
+    // Also where a look failed.
+    quit();
     if (isScreen) {
+      stdout.off('resize', onResize);
       stdout.write(leave);
       if (stdin.isTTY) stdin.setRawMode(false);
       stdin.off('data', onKey).pause();

@@ -1,3 +1,4 @@
+import { cutToCells, fitToCells } from '../cells.js';
 import type { Paint } from '../terminal.js';
 import { printable } from '../text-table.js';
 import type { TopView } from './top-view.js';
@@ -13,12 +14,9 @@ export function topLines(
   }: { readonly url: string; readonly columns: number; readonly rows: number; readonly paint: Paint },
 ): string[] {
   const [userWidth, topicWidth] = [Math.max(8, columns - 44), Math.max(8, columns - 24)];
-  const name = (text: string, width: number) => {
-    const clean = printable(text);
-    return (clean.length > width ? `${clean.slice(0, width - 1)}…` : clean).padEnd(width);
-  };
+  const name = (text: string, width: number) => fitToCells(printable(text), width);
   const number = (value: number, width = 9) => String(value).padStart(width);
-  const clipped = (line: string) => line.slice(0, columns);
+  const clipped = (line: string) => cutToCells(line, columns);
   const mb = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
   const head = [
     paint.bold(
