@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { readText, timeOption } from '../arguments.js';
 import { usageError } from '../cli-error.js';
 import type { DoctorOptions } from '../doctor/doctor-run.js';
 import { doctorExit } from '../doctor/report.js';
-import { noteError, targetOf, withTarget, type ServiceOptions } from '../run-command.js';
+import { configOf, noteError, targetOf, withTarget, type ServiceOptions } from '../run-command.js';
+import type { RedisTls } from '../../storage/redis/redis-tls.js';
 import { addressOf } from '../target/target.js';
 import { terminal } from '../terminal.js';
 
@@ -65,6 +67,7 @@ export function doctorCommand(): Command {
           user,
           operator: operator.token === undefined ? { ...user } : operator,
           timeoutMs: options.timeout,
+          redisTls: options.redis === undefined ? {} : await redisTlsOf(configOf(command)),
         };
       };
       const replica = options.replica.map(addressOf);
@@ -78,6 +81,22 @@ export function doctorCommand(): Command {
       }
     }
   });
+}
+
+/** What the settings of this machine say of TLS with Redis; they are loaded only where they may say something. */
+async function redisTlsOf(config: string | undefined): Promise<RedisTls> {
+  const hasSettings =
+    config !== undefined ||
+    existsSync('rtc.toml') ||
+    Object.entries(process.env).some(
+      ([name, value]) => value && (name === 'RTC_CONFIG' || name.startsWith('RTC_REDIS_TLS_')),
+    );
+  if (!hasSettings) return {};
+  const [{ loadSettings }, { readRedisTls }] = await Promise.all([
+    import('../../config/load.js'),
+    import('../../storage/redis/redis-tls.js'),
+  ]);
+  return readRedisTls(loadSettings(process.env, config).redis);
 }
 
 /** The variable `TOKEN` is that of the user. */

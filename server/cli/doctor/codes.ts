@@ -102,3 +102,8 @@ export function warning(code: DoctorCode, text: string, remedy: string): Check {
 export function failure(code: DoctorCode, text: string, remedy: string): Check {
   return { ...warning(code, text, remedy), level: 'failure' };
 }
+
+/** The service has refused the doctor by a rate or a quota. */
+export function rateLimited({ code, message }: { readonly code: string; readonly message: string }): Check {
+  return warning('RTC-LIMIT-02', `${code}: ${message}`, 'curl $RTC/metrics | jq .rate_limit_stats');
+}

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertWritable, writeAtomically } from '../atomic-file.js';
 import { cannotRead, cannotWrite, usageError } from '../cli-error.js';
+import type { RedisTls } from '../../storage/redis/redis-tls.js';
 import type { Target } from '../target/target.js';
 import type { Terminal } from '../terminal.js';
 import { readObservations } from './bundle.js';
@@ -28,6 +29,8 @@ export interface DoctorOptions extends Selection {
 export interface DoctorTargets {
   readonly user: Target;
   readonly operator: Target;
+  /** Certificates of the settings, for `--redis`. */
+  readonly redisTls: RedisTls;
   readonly timeoutMs: number;
 }
 

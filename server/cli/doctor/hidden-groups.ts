@@ -36,9 +36,9 @@ const hiddenBy: Partial<Record<DoctorCode, readonly Group[]>> = {
   'RTC-CAPACITY-01': ofClient,
   'RTC-CAPACITY-03': groups,
   'RTC-LIMIT-01': ['messages'],
-  'RTC-LIMIT-02': ['token', ...ofClient],
+  'RTC-LIMIT-02': ['token', ...ofClient, ...ofOperator],
   'RTC-MESSAGES-01': ['token', ...ofClient, ...ofOperator],
-  'RTC-REPLICA-01': ofEachReplica,
+  'RTC-REPLICA-01': [...ofEachReplica, 'messages'],
   'RTC-REPLICA-02': ['messages'],
 };
 

@@ -86,7 +86,9 @@ function isLookedAt(group: Group, all: readonly Check[], { health, probe }: Obse
 
 /** Without an operator's token, or where what it reads does not get through; and where replicas are not seen. */
 function isLookedAtInPart(group: Group, seen: Observations): boolean {
-  const { admin } = seen;
+  const { admin, replicas } = seen;
+  // Messages went between the others only.
+  if (group === 'messages') return replicas.some(({ problem }) => problem !== null);
   if (admin === null) return ['switches', 'replicas', ...ofEachReplica].includes(group);
   return ofEachReplica.includes(group) && (isCutOff(seen) || (admin.silent_replicas ?? []).length > 0);
 }

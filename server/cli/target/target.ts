@@ -83,7 +83,7 @@ export function addressOf(text: string): string {
   const address = URL.canParse(written) ? new URL(written) : undefined;
   if (address === undefined || !['http:', 'https:'].includes(address.protocol))
     throw usageError(`${text} is not an address`, 'give one like http://localhost:8081');
-  const { username, password, search, hash } = address;
+  const { username, password, search, hash, port } = address;
   // Not repeated: the password would be on the screen.
   if (username !== '' || password !== '')
     throw usageError(
@@ -92,6 +92,8 @@ export function addressOf(text: string): string {
     );
   if (search !== '' || hash !== '')
     throw usageError(`${text} has ${search === '' ? 'a part behind #' : 'a query'}, which would not be sent`);
+  // Node would connect to port 80, with the token.
+  if (port === '0') throw usageError(`${text} is not an address: nothing listens at port 0`);
   // A service may be below a path of its host.
   return `${address.origin}${address.pathname.replace(/\/(ws)?$/, '')}`;
 }

@@ -52,6 +52,8 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
       'upgrade',
       { status, code: `http_${status}`, message: `${status} nginx` },
     ]),
+    // A page for every path, or a page to log in.
+    ...[200, 302].map((status) => ['upgrade', { status, code: `http_${status}`, message: 'a page' }]),
     ['upgrade', { status: 404, code: 'not_found', message: 'another path' }],
     ['polling', { lost: 0, requests: 0, refusal: { status: 404, code: 'http_404', message: '' } }],
     refused('token', 404, 'http_404'),
@@ -69,7 +71,12 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
     ['admin.replicas.0.memory.heap_used_bytes', 950],
   ],
   'RTC-LIMIT-01': [['admin.settings.max_message_bytes', 16], failing('publish', 'message_too_large')],
-  'RTC-LIMIT-02': [failing('publish', 'rate_limited'), failing('publish', 'busy')],
+  'RTC-LIMIT-02': [
+    failing('publish', 'rate_limited'),
+    failing('publish', 'busy'),
+    refused('token', 429, 'rate_limited'),
+    refused('operator', 429, 'rate_limited'),
+  ],
   'RTC-MESSAGES-01': [
     failing('connect', 'no_connection'),
     ['upgrade', { status: 0, code: 'no_answer', message: 'no answer within 10000 ms' }],
@@ -308,6 +315,28 @@ describe('[CLI] the judgement of rtc doctor', () => {
     const closed = but(['token', 'refusal'], { status: 403, code: 'http_403', message: '' });
     const upgrade = { status: 401, code: 'token_expired', message: 'the token has expired' };
     assert.deepEqual(codesOf(but(['upgrade'], upgrade, closed)), ['RTC-TOKEN-02', 'RTC-PROXY-05']);
+  });
+
+  it('says with which token a remedy is, where that of the operator is refused', () => {
+    const expired = { status: 401, code: 'token_expired', message: 'the token has expired' };
+    const remedyOf = (who: string) =>
+      judge(but([who], { ...healthy.token, refusal: expired })).find(({ code }) => code === 'RTC-TOKEN-02')
+        ?.remedy;
+    assert.match(remedyOf('token') ?? '', /^export TOKEN=/);
+    assert.match(remedyOf('operator') ?? '', /^export ADMIN_TOKEN=.* --role viewer/);
+  });
+
+  it('names a refusal by a rate once, whatever is refused', () => {
+    const all = ['token', 'operator', 'upgrade'].reduce<unknown>(
+      (base, who) =>
+        who === 'upgrade'
+          ? but(['upgrade'], { status: 429, code: 'rate_limited', message: 'words' }, base)
+          : but([who, 'refusal'], { status: 429, code: 'rate_limited', message: 'words' }, base),
+      healthy,
+    ) as Observations;
+    assert.deepEqual(codesOf({ ...all, admin: null, probe: null, polling: null, idle: null }), [
+      'RTC-LIMIT-02',
+    ]);
   });
 
   it('takes the worse of what the service and Redis itself show', () => {

@@ -142,6 +142,13 @@ describe('[CLI] what rtc doctor is asked for', () => {
       assert.deepEqual(codes([only], ['RTC-REPLICA-01']), [], only);
     }
     assert.deepEqual(codes(['messages']), []);
+    // Of those that --replica names.
+    const down = { url: 'http://b', problem: 'no answer', version: null, differences: [] };
+    const away = withOther(['replicas'], [down]);
+    const found = (skip: readonly string[]) =>
+      selected(away, ['messages'], skip).checks.flatMap(({ code }) => code ?? []);
+    assert.deepEqual(found([]), ['RTC-REPLICA-01']);
+    assert.deepEqual(found(['RTC-REPLICA-01']), []);
   });
 
   it('is refused if nothing is left of it', () => {

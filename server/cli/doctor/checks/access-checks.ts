@@ -1,6 +1,6 @@
 import { isForeign } from '../foreign-answer.js';
 import { tokenFindingOf } from '../../token-findings.js';
-import { failure, warning, well, type Check, type DoctorCode } from '../codes.js';
+import { failure, rateLimited, warning, well, type Check, type DoctorCode } from '../codes.js';
 import type { Observations, TokenObservation } from '../observations.js';
 
 /** Clocks may differ by this much without a word. */
@@ -75,7 +75,8 @@ function problemOf(token: TokenObservation, seen: Observations): Check[] | undef
     // Without Redis since its start, a replica does not know which tokens are revoked.
     if (refusal.code === 'unavailable' && health !== null && !isRedisWell(health)) return [];
     if (isForeign(refusal) || isUnseen) return [];
-    if (refusal.code === 'rate_limited' || refusal.code === 'forbidden') return [];
+    if (refusal.code === 'rate_limited') return [rateLimited(refusal)];
+    if (refusal.code === 'forbidden') return [];
     return [
       failure(
         'RTC-MESSAGES-01',
@@ -100,5 +101,11 @@ function problemOf(token: TokenObservation, seen: Observations): Check[] | undef
   const isSkewed = Math.abs(aheadSecs) * 1000 >= clockNoticeMs;
   if (code === 'RTC-TOKEN-02' && isSkewed && expiresAt !== null && expiresAt > nowSecs) return [];
   if (code === 'RTC-TOKEN-05' && isSkewed && issuedAt !== null && issuedAt <= nowSecs + 1) return [];
-  return [failure(code as DoctorCode, `${cause} (from ${source})`, remedy)];
+  const mended =
+    token === seen.token
+      ? remedy
+      : remedy
+          .replace(/^export TOKEN=.*/, 'export ADMIN_TOKEN=$(rtc token create --user "$USER" --role viewer)')
+          .replace('"$TOKEN"', '"$ADMIN_TOKEN"');
+  return [failure(code as DoctorCode, `${cause} (from ${source})`, mended)];
 }

@@ -1,5 +1,5 @@
 import { isForeign } from '../foreign-answer.js';
-import { failure, warning, well, type Check, type DoctorCode } from '../codes.js';
+import { failure, rateLimited, warning, well, type Check, type DoctorCode } from '../codes.js';
 import { blockedPaths } from './blocked-paths.js';
 import { explainsRefusals, explainsSilence } from './explaining.js';
 import { isSplitCluster } from './replica-checks.js';
@@ -15,8 +15,7 @@ export function proxyChecks(seen: Observations): Check[] {
   const { health, upgrade, polling, idle, admin } = seen;
   if (health === null || upgrade === null) return [];
   const checks: Check[] = [];
-  const isRemoved =
-    upgrade.status === 426 || upgrade.code === 'http_400' || (upgrade.status >= 200 && upgrade.status < 400);
+  const isRemoved = upgrade.status === 426 || upgrade.code === 'http_400';
   if (isRemoved)
     checks.push(
       failure(
@@ -58,7 +57,7 @@ export function proxyChecks(seen: Observations): Check[] {
 function connectChecks({ upgrade, url }: Observations, known: readonly Check[]): Check[] {
   if (upgrade === null || upgrade.status === 101 || isForeign(upgrade)) return [];
   const { status, code, message } = upgrade;
-  if (status === 426 || (status >= 200 && status < 400)) return [];
+  if (status === 426) return [];
   const isOfToken = status === 401 || status === 403;
   if (code === 'at_capacity' || isOfToken) return [];
   const isExplained = known.some(
@@ -66,7 +65,7 @@ function connectChecks({ upgrade, url }: Observations, known: readonly Check[]):
   );
   if (isExplained) return [];
   if (code === 'rate_limited')
-    return [warning('RTC-LIMIT-02', `${code}: ${message}`, 'curl $RTC/metrics | jq .rate_limit_stats')];
+    return known.some((one) => one.code === 'RTC-LIMIT-02') ? [] : [rateLimited({ code, message })];
   return [
     failure(
       'RTC-MESSAGES-01',
@@ -129,8 +128,7 @@ function checkOf(
 ): Check | undefined {
   const own = byRefusal[code];
   if (own !== undefined) {
-    if (own === 'RTC-LIMIT-02')
-      return warning(own, `${code}: ${message}`, 'curl $RTC/metrics | jq .rate_limit_stats');
+    if (own === 'RTC-LIMIT-02') return rateLimited({ code, message });
     if (own === 'RTC-TOKEN-10')
       return warning(
         own,

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { RedisTls } from '../../../storage/redis/redis-tls.js';
 import type { Target } from '../../target/target.js';
 import type {
   AdminObservation,
@@ -24,6 +25,8 @@ export interface Subject {
   readonly idleMs: number | undefined;
   /** Address of Redis. */
   readonly redis: string | undefined;
+  /** For an address of Redis with TLS. */
+  readonly redisTls: RedisTls;
   readonly onStep: (step: string) => void;
 }
 
@@ -65,7 +68,7 @@ export async function gather(subject: Subject): Promise<Observations> {
   onStep('replicas');
   const isOperator = admin.refusal === null && admin.source !== null;
   const good =
-    token.refusal === null || isForeign(token.refusal)
+    token.refusal === null || isForeign(token.refusal) || token.refusal.code === 'rate_limited'
       ? (user.token ?? operator.token)
       : isOperator
         ? operator.token
@@ -78,7 +81,9 @@ export async function gather(subject: Subject): Promise<Observations> {
   ]);
   const isOpen = upgrade.status === 101 && good !== undefined;
   onStep('messages');
-  const urls = subject.replicas.length === 0 ? [url] : subject.replicas;
+  // That a replica is down is found anyway: messages go between the others.
+  const living = replicas.filter(({ problem }) => problem === null).map((one) => one.url);
+  const urls = living.length === 0 ? [url] : living;
   const isSlow = (reach.answer_ms ?? 0) > slowMs;
   const polling = isOpen && !isSlow ? await lookAtPolling(url, good, timeoutMs) : null;
   const probe = isOpen ? await probeReplicas(urls, { token: good, timeoutMs }) : null;
@@ -107,7 +112,12 @@ export async function gather(subject: Subject): Promise<Observations> {
 }
 
 /** The driver of Redis is loaded only where it is needed. */
-async function lookAtRedisOf({ redis, operator, timeoutMs }: Subject): Promise<RedisObservation | null> {
+async function lookAtRedisOf({
+  redis,
+  redisTls: tls,
+  operator,
+  timeoutMs,
+}: Subject): Promise<RedisObservation | null> {
   if (redis === undefined) return null;
   const config = await readJson(schemas.config, `${operator.url}/admin/config`, operator.token, timeoutMs);
   const setting = (section: string, key: string) =>
@@ -117,6 +127,7 @@ async function lookAtRedisOf({ redis, operator, timeoutMs }: Subject): Promise<R
   const { lookAtRedis } = await import('./redis-look.js');
   return lookAtRedis(redis, {
     timeoutMs,
+    tls,
     keyPrefix: typeof prefix === 'string' ? prefix : 'rtc',
     namespaces: hasUi ? ['/', '/admin'] : ['/'],
   });

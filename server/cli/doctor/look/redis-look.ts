@@ -4,6 +4,7 @@ import { databaseMark } from '../../../storage/redis/database.js';
 import { adviceFor } from '../../../storage/redis/redis-advice.js';
 import { destroy, newRedisClient, type RedisClient } from '../../../storage/redis/redis-client.js';
 import { infoFields } from '../../../storage/redis/redis-info.js';
+import type { RedisTls } from '../../../storage/redis/redis-tls.js';
 import type { RedisObservation } from '../observations.js';
 
 /** Round trips that are measured. */
@@ -38,12 +39,14 @@ interface RedisLookSettings {
   readonly keyPrefix: string;
   /** Of Socket.IO: its adapter listens to a pattern for each. */
   readonly namespaces: readonly string[];
+  /** For an address with TLS. */
+  readonly tls: RedisTls;
 }
 
 /** Looks at a Redis itself: whether it answers, how fast, and how it is set up. Never rejects. */
 export async function lookAtRedis(
   url: string,
-  { timeoutMs, keyPrefix, namespaces }: RedisLookSettings,
+  { timeoutMs, keyPrefix, namespaces, tls }: RedisLookSettings,
 ): Promise<RedisObservation> {
   const nothing = { ping_ms: null, version: null, advice: [], fields: {}, policy: null, denied: [] };
   let address: ReturnType<typeof redisAddressOf>;
@@ -52,11 +55,13 @@ export async function lookAtRedis(
   } catch {
     address = undefined;
   }
-  if (address?.host === undefined)
+  // Of a cluster, its first node: they are set up alike.
+  const host = address?.host ?? address?.cluster?.[0];
+  if (address === undefined || host === undefined)
     return { ...nothing, address: '', problem: 'this is no address of one Redis, such as redis://host:6379' };
-  const { host, isTls, sentinel: _none, ...access } = address;
+  const { isTls, host: _host, cluster: _nodes, sentinel: _none, ...access } = address;
   const shown = `${host.host}:${host.port}`;
-  const client = newRedisClient(host, { ...access, ...(isTls && { tls: {} }) });
+  const client = newRedisClient(host, { ...access, ...(isTls && { tls }) });
   let problem = 'no answer';
   client.on('error', (error: Error) => (problem = error.message));
   try {
@@ -77,7 +82,7 @@ async function look(
     keyPrefix,
     timeoutMs,
     patterns,
-  }: Omit<RedisLookSettings, 'namespaces'> & { readonly patterns: readonly string[] },
+  }: Pick<RedisLookSettings, 'keyPrefix' | 'timeoutMs'> & { readonly patterns: readonly string[] },
 ): Promise<Omit<RedisObservation, 'address' | 'problem'>> {
   const call = <Reply>(args: readonly string[]): Promise<Reply> =>
     withTimeout(client.sendCommand<Reply>([...args]), timeoutMs);
