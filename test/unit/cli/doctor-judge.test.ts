@@ -88,6 +88,9 @@ const seen: Record<string, (readonly [string, unknown])[] | unknown[][]> = {
   'RTC-REDIS-01': [
     ['health.redis.state', 'down'],
     ['redis.problem', 'connect ECONNREFUSED'],
+    // A part of a Redis Cluster.
+    ['health.redis.outage', 'unreachable'],
+    ['health.redis.outage', 'cluster'],
   ],
   'RTC-REDIS-02': [
     ['health.redis.writes', 'refused'],
@@ -337,6 +340,23 @@ describe('[CLI] the judgement of rtc doctor', () => {
     assert.deepEqual(codesOf({ ...all, admin: null, probe: null, polling: null, idle: null }), [
       'RTC-LIMIT-02',
     ]);
+  });
+
+  it('blames the part of a Redis Cluster that is down, not the replicas that do not answer without it', () => {
+    const lost = but(['health', 'redis', 'outage'], 'cluster', but(['admin', 'silent_replicas'], ['b']));
+    const [path, failures] = failing('subscribe', 'unavailable') as [string, unknown];
+    const checks = judge(but(path.split('.'), failures, lost)).filter(({ code }) => code !== null);
+    assert.deepEqual(
+      checks.map(({ code, level, text }) => [code, level, text]),
+      [
+        [
+          'RTC-REDIS-01',
+          'failure',
+          'a part of the Redis Cluster is unavailable: it does not serve all slots',
+        ],
+      ],
+    );
+    assert.match(checks[0]!.remedy!, /--cluster check/);
   });
 
   it('takes the worse of what the service and Redis itself show', () => {

@@ -71,7 +71,9 @@ function ofService(seen: Observations): Check[] {
   // A primary that became a replica answers, but is not used. That it is gone as well would be another outage.
   const isDemoted =
     writes === 'refused' && refusedBy === 'READONLY' && ['unreachable', null].includes(outage);
-  if (state === 'down' && !isDemoted) {
+  // Of a Redis Cluster a part can be down.
+  const isDown = state === 'down' || outage !== null;
+  if (isDown && !isDemoted) {
     const why = {
       stalled: 'it does not answer',
       password: 'it refuses the user or the password',
@@ -79,17 +81,26 @@ function ofService(seen: Observations): Check[] {
       clients: 'it accepts no more connections',
       stale: 'it is a primary that another one has replaced',
       sentinel: 'Sentinel does not say where it is',
-      cluster: 'the Redis Cluster does not serve all slots',
+      cluster: 'it does not serve all slots',
     };
     const reason = why[outage as keyof typeof why] ?? 'it is not reached';
+    const what = state === 'down' ? 'Redis' : 'a part of the Redis Cluster';
     const remedy = {
       password:
         'redis-cli -u "$REDIS_URL" ping   # NOAUTH, WRONGPASS: user and password in REDIS_URL; PONG: rtc redis acl prints the rights it needs',
       clients: 'redis-cli -u "$REDIS_URL" config get maxclients   # and: client list',
+      cluster: 'redis-cli --cluster check HOST:6379   # one of its nodes',
       tls: 'rtc config explain redis   # redis.tls_ca_file, and rediss:// in REDIS_URL',
     }[outage ?? ''];
     checks.push(
-      failure('RTC-REDIS-01', `Redis is unavailable: ${reason}`, remedy ?? 'redis-cli -u "$REDIS_URL" ping'),
+      failure(
+        'RTC-REDIS-01',
+        `${what} is unavailable: ${reason}`,
+        remedy ??
+          (state === 'down'
+            ? 'redis-cli -u "$REDIS_URL" ping'
+            : 'redis-cli --cluster check HOST:6379   # one of its nodes'),
+      ),
     );
   } else if (writes === 'refused' && refusedBy === 'NOPERM')
     checks.push(

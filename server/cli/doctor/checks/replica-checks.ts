@@ -11,9 +11,10 @@ export function isSplitCluster({ replicas, probe, health }: Observations): boole
   return isLost && (isAlone || replicas.some(({ differences }) => differences.includes('redis.url')));
 }
 
-/** Without Redis, or the right to publish, a replica cannot ask the others. */
+/** Without Redis, a part of its cluster, or the right to publish, a replica cannot ask the others. */
 export function isCutOff({ health }: Observations): boolean {
-  return health?.redis.state === 'down' || health?.redis.refused_by === 'NOPERM';
+  const { state, outage, refused_by: refusedBy } = health?.redis ?? {};
+  return state === 'down' || (outage ?? null) !== null || refusedBy === 'NOPERM';
 }
 
 /** Replicas among each other. */
