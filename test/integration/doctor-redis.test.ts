@@ -125,6 +125,43 @@ describe('[CLI] rtc doctor --redis', function () {
     }
   });
 
+  it('looks at a Redis with TLS by the certificates of the settings, and ends where TLS is missing', async () => {
+    const front = createTlsServer(certificate, (client) => {
+      const target = connect(redis.port, '127.0.0.1');
+      client.on('error', () => {}).pipe(target);
+      target.on('error', () => {}).pipe(client);
+    });
+    // A client without TLS.
+    front.on('tlsClientError', (_error, socket) => socket.destroy());
+    await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+    try {
+      const file = join(scratch, 'redis-authority.pem');
+      writeFileSync(file, certificate.cert);
+      const codesBy = async (scheme: string, environment: NodeJS.ProcessEnv) => {
+        const url = `${scheme}://localhost:${portOf(front)}`;
+        const args = [
+          'doctor',
+          '--url',
+          replica.url,
+          '--redis',
+          url,
+          '--json',
+          '--only',
+          'redis',
+          '--timeout',
+          '3s',
+        ];
+        const [answer] = validJson<DoctorAnswer>('rtc doctor', await rtc(args, environment));
+        return answer!.checks.flatMap(({ code }) => code ?? []);
+      };
+      assert.deepEqual(await codesBy('rediss', { RTC_REDIS_TLS_CA_FILE: file }), []);
+      assert.deepEqual(await codesBy('rediss', {}), ['RTC-REDIS-01']);
+      assert.deepEqual(await codesBy('redis', {}), ['RTC-REDIS-01']);
+    } finally {
+      front.close();
+    }
+  });
+
   it('finds a slow Redis, and one that does not answer', async () => {
     const path = await slowPath(redis.port, 20);
     try {

@@ -95,6 +95,11 @@ function strangerOf({
       `the service answers ${url}/health with not_found: a proxy changes the path on the way`,
       'proxy_pass http://REPLICA:8081;   # nginx: without a path behind the port',
     ];
+  if (status === 403 || status === 404)
+    return [
+      `${url}/health answers ${status} with something that is not of the service: another program, a proxy that keeps /health closed, or another path`,
+      `${look}   # if it is kept closed: rtc doctor --url http://REPLICA:8081, from inside`,
+    ];
   return [
     `${url}/health answers ${status} with something that is not of the service: another program, or a proxy whose service is down`,
     look,
