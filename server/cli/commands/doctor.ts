@@ -67,7 +67,7 @@ export function doctorCommand(): Command {
           user,
           operator: operator.token === undefined ? { ...user } : operator,
           timeoutMs: options.timeout,
-          redisTls: options.redis === undefined ? {} : await redisTlsOf(configOf(command)),
+          redisTls: options.redis === undefined ? {} : await redisTlsOf(options.redis, configOf(command)),
         };
       };
       const replica = options.replica.map(addressOf);
@@ -83,8 +83,22 @@ export function doctorCommand(): Command {
   });
 }
 
-/** What the settings of this machine say of TLS with Redis; they are loaded only where they may say something. */
-async function redisTlsOf(config: string | undefined): Promise<RedisTls> {
+/**
+ * What the settings of this machine say of TLS with Redis; they are loaded only where they may say something.
+ *
+ * @throws CliError if this is no address that can be looked at
+ */
+async function redisTlsOf(url: string, config: string | undefined): Promise<RedisTls> {
+  const { parseRedisUrl } = await import('../../config/redis-url.js');
+  const address = parseRedisUrl(url);
+  if (address === undefined)
+    throw usageError('--redis is no address of Redis', 'give one like redis://host:6379');
+  if (address.masterName !== undefined)
+    throw usageError(
+      '--redis is an address of Sentinel: give that of the primary',
+      `redis-cli -h SENTINEL -p 26379 sentinel get-master-addr-by-name ${address.masterName}`,
+    );
+  if (!address.isTls) return {};
   const hasSettings =
     config !== undefined ||
     existsSync('rtc.toml') ||
