@@ -229,6 +229,7 @@ describe('[CLI] rtc, with arguments that nothing can be done with', function () 
       2,
       /has a query/,
     );
+    refusedBy(await rtc(['topics', '--url', 'http://127.0.0.1:0']), 2, /nothing listens at port 0/);
     assert.ok(!existsSync(join(environment.XDG_CONFIG_HOME, 'rtc', 'profiles.json')));
   });
 
