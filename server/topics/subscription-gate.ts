@@ -67,7 +67,7 @@ interface SubscriptionGateDependencies {
   readonly checkMode: () => void;
   /** The hook of an embedding program; rejects to refuse. Undefined if there is none. */
   readonly onSubscribe: (connection: Connection, topic: string) => Promise<void> | undefined;
-  /** Called with each subscription to a topic that is refused. */
+  /** Called with each subscription that is refused. What is no name of a topic may be as long as a request. */
   readonly onRefused?: ((connection: Connection, topic: string, error: RefusalError) => void) | undefined;
 }
 
@@ -109,9 +109,7 @@ export class SubscriptionGate {
         try {
           return { topic: request.topic, subscribed: await this.one(connection, request, held, settled) };
         } catch (error) {
-          // What is no name of a topic may be as long as a request.
-          if (error instanceof RefusalError && error.code !== 'invalid_topic')
-            this.dependencies.onRefused?.(connection, request.topic, error);
+          if (error instanceof RefusalError) this.dependencies.onRefused?.(connection, request.topic, error);
           return { topic: request.topic, error };
         } finally {
           settled();

@@ -157,6 +157,8 @@ export class DeliveryRecord {
 
   /** A subscription was refused. */
   refused(who: Who, topic: string, code: string): void {
+    // No message has a topic that is no name of one, and the text may be as long as a request.
+    if (code === 'invalid_topic') return;
     keepLast(this.recordOf(who.identity.userId).refused, { topic, code, at: this.dependencies.now() });
   }
 

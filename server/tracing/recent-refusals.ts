@@ -1,3 +1,5 @@
+import { ownText } from '../primitives/own-text.js';
+
 /** A command that was refused, or several alike one after the other. */
 export interface Refusal {
   /** Of the last one, in milliseconds since 1970. */
@@ -45,9 +47,9 @@ export class RecentRefusals {
     const { topic } = (request ?? {}) as { readonly topic?: unknown };
     const refusal = {
       at: this.dependencies.now(),
-      command: name.slice(0, nameLength),
+      command: short(name),
       code,
-      topic: typeof topic === 'string' ? topic.slice(0, nameLength) : undefined,
+      topic: typeof topic === 'string' ? short(topic) : undefined,
       connection_id: id,
     };
     const refusals = this.refusalsOf(identity.userId);
@@ -75,4 +77,8 @@ export class RecentRefusals {
     if (this.users.size > this.settings.users) this.users.delete(this.users.keys().next().value!);
     return refusals;
   }
+}
+
+function short(name: string): string {
+  return name.length <= nameLength ? name : ownText(name.slice(0, nameLength));
 }

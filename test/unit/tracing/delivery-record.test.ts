@@ -55,4 +55,14 @@ describe('[WHY] what a replica remembers of subscribers', () => {
     assert.equal(notes.acknowledgementsOf('message1').length, 0);
     assert.equal(notes.acknowledgementsOf('message499').length, 1);
   });
+
+  it('keeps no refused texts that are no names of topics', () => {
+    const notes = record();
+    notes.refused(who('ann'), 'x'.repeat(100_000), 'invalid_topic');
+    notes.refused(who('ann'), 'secret', 'forbidden');
+    assert.deepEqual(
+      notes.of('ann').refused.map(({ topic }) => topic),
+      ['secret'],
+    );
+  });
 });
