@@ -223,6 +223,12 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     }
   }
 
+  /** Otherwise a quiet topic would stay in an epoch of which, when this replica has ended, nobody knows what was received. */
+  goesOn(position: Position): void {
+    // What is pending says it when it is written.
+    if (this.pending.length === 0 && this.writtenTo.sequence === position.sequence) this.writtenTo = position;
+  }
+
   // Writing.
 
   /**

@@ -13,6 +13,8 @@ export interface OrderedSink {
   deliver(epoch: string, entries: readonly LogEntry[]): void;
   /** Messages after `from`, up to `to`, are lost to this feed. It continues after `to`. */
   gap(from: Position, to: Position, reason: GapReason): void;
+  /** The log goes on under a new epoch. It has everything up to this position, in that epoch, and so has the sink. */
+  goesOn?(position: Position): void;
 }
 
 /** Consecutive entries of a followed log, in order, each once. */
@@ -187,6 +189,7 @@ export class LogFeed {
 
   /** Reads from the log until nothing is missing before the live batches. */
   private async fill(): Promise<void> {
+    const { epoch } = this.lineage;
     try {
       for (;;) {
         const before = new Set(this.waiting);
@@ -209,6 +212,8 @@ export class LogFeed {
         if (this.waiting.length === 0 && this.lineage.sequence >= slice.end.sequence) break;
       }
       this.holePending = false;
+      if (this.lineage.epoch !== epoch)
+        this.sink.goesOn?.({ epoch: this.lineage.epoch, sequence: this.lineage.sequence });
     } finally {
       // In the same turn as the last batch: what arrives from now on is looked at again.
       this.filling = undefined;

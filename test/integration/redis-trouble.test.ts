@@ -175,6 +175,43 @@ describe('replicas whose Redis is in trouble', function () {
     }
   });
 
+  it('[S3.8] tell nobody of a loss whose topic was quiet since Redis was restarted with all its data, although the replica that knew how far they were is killed', async () => {
+    const redis = await TestRedis.start('aof', ['--appendfsync', 'always']);
+    servers.push(redis);
+    const service = await startService(redis.url, 'left');
+    const killed = await TestReplica.start({
+      REDIS_URL: redis.url,
+      REPLICA_ID: 'killed',
+      RTC_WEBSOCKET_HEARTBEAT_INTERVAL_SECS: '1',
+    });
+    try {
+      const sender = await read(service, 'eve');
+      const client = await connectClient(killed.url, 'ann');
+      sockets.push(client);
+      await emit(client, 'subscribe', { topics: ['t'] });
+      const { epoch } = await publish(sender, 't', 'first');
+      await redis.signal('SIGKILL');
+      await redis.run();
+      const headers = { Authorization: `Bearer ${tokenOf('olga', { roles: ['admin'] })}` };
+      const { session_id: session } = client.status as unknown as { session_id: string };
+      await until(
+        async () => {
+          const answer = await fetch(`${service.url}/admin/sessions/${session}`, { headers });
+          const stored = ((await answer.json()) as { topics?: Record<string, Position> }).topics?.['t'];
+          return stored?.sequence === 1 && stored.epoch !== epoch;
+        },
+        'the session is in the new epoch',
+        30_000,
+      );
+      await killed.end('SIGKILL');
+      const back = await connectClient(service.url, 'ann', { auth: { session_id: session } });
+      sockets.push(back);
+      assert.deepEqual([back.status['session_id'], back.status['recovered']], [session, true]);
+    } finally {
+      await killed.end('SIGKILL');
+    }
+  });
+
   it('[P2.2] bring the feed up to the position of a client that was served by a replica ahead of it', async () => {
     const redis = await startRedis();
     const proxy = await TcpProxy.start(redis.port);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { OutboxOverflow } from '../../../server/fanout/active-topic.js';
 import { FanOutHarness, type HarnessTopic } from '../../support/fan-out-harness.js';
 import type { FakeSubscriber } from '../../support/fake-subscriber.js';
@@ -50,6 +51,32 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
     assert.equal(position(), 3);
     await harness.clock.advance(2);
     assert.equal(position(), 4);
+  });
+
+  it('is in the new epoch with its log, whether or not something is written there', async () => {
+    await make('catch_up');
+    const isAt = () => {
+      const { epoch, sequence } = topic.active.positionOf(reader.id);
+      return `${epoch}:${sequence}`;
+    };
+    const check = async () => {
+      topic.feed.check(topic.log.end);
+      await turn();
+    };
+    harness.publish(topic, 3);
+    await harness.clock.advance(10);
+    topic.log.rollBack(0);
+    await check();
+    assert.equal(isAt(), 'e2:3');
+    // What is pending is not written yet.
+    topic.log.append(1);
+    await check();
+    topic.log.rollBack(0);
+    await check();
+    assert.equal(isAt(), 'e2:3');
+    await harness.clock.advance(200);
+    harness.takeReceived();
+    assert.deepEqual([isAt(), reader.gaps], ['e2:4', []]);
   });
 
   it('has nothing to repeat for a subscriber that subscribes again, from where it began on', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Position } from '../../../shared/position.js';
 import { LogFeed } from '../../../server/log/feed.js';
 import { isPositionIn, sharedSequence } from '../../../server/log/lineage.js';
 import { silentLog } from '../../../server/logging/log.js';
@@ -202,6 +203,29 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     while (log.calls.length > 0) log.calls.shift()!.late();
     await turn();
     assert.equal(sink.delivered.length, 1501);
+  });
+
+  it('says once that its log goes on under a new epoch, though nothing is written, and not of a log that goes on as it was', async () => {
+    const goesOn: Position[] = [];
+    feed = new LogFeed(
+      { broker: log.broker, log: silentLog, clock },
+      log.topic,
+      { deliver: () => {}, gap: () => assert.fail('nothing is lost'), goesOn: (to) => goesOn.push(to) },
+      { sparse: false },
+    );
+    log.append(2);
+    await feed.open();
+    const check = async () => {
+      feed.check(log.end);
+      await turn();
+    };
+    log.append(1);
+    await check();
+    assert.deepEqual(goesOn, []);
+    log.rollBack(0);
+    await check();
+    await check();
+    assert.deepEqual(goesOn, [{ epoch: 'e2', sequence: 3 }]);
   });
 
   it('does not announce a gap for a message removed from an inbox', async () => {
