@@ -68,6 +68,12 @@ export class RedisNodes {
 
   /** Moves a slot with its keys to another primary. */
   async moveSlot(slot: number, from: RedisServer, to: RedisServer): Promise<void> {
+    await this.moveKeys(slot, from, to);
+    await this.assign(slot, from, to);
+  }
+
+  /** Moves the keys of a slot. The slot stays open until it is assigned. */
+  async moveKeys(slot: number, from: RedisServer, to: RedisServer): Promise<void> {
     const [fromId, toId] = [await idOf(from), await idOf(to)];
     const at = String(slot);
     await to.command('CLUSTER', 'SETSLOT', at, 'IMPORTING', fromId);
@@ -77,7 +83,12 @@ export class RedisNodes {
       if (keys.length === 0) break;
       await from.command('MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS', ...keys);
     }
-    for (const node of [to, from]) await node.command('CLUSTER', 'SETSLOT', at, 'NODE', toId);
+  }
+
+  /** Ends a move. All primaries have to agree before another one ends: Redis itself may lose the slot otherwise. */
+  async assign(slot: number, from: RedisServer, to: RedisServer): Promise<void> {
+    const toId = await idOf(to);
+    for (const node of [to, from]) await node.command('CLUSTER', 'SETSLOT', String(slot), 'NODE', toId);
   }
 
   async stop(): Promise<void> {

@@ -97,8 +97,124 @@ async function ownerOf(primaries: readonly RedisServer[], slot: number): Promise
   throw new Error(`no primary has slot ${slot}`);
 }
 
+/** The port of the owner of a slot, as a node sees it. */
+async function seenBy(node: RedisServer, slot: number): Promise<number | undefined> {
+  const ranges = (await node.command('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
+  return ranges.find(([first, last]) => slot >= first && slot <= last)?.[2][1];
+}
+
+/** The replicas of these pairs lack acknowledged messages, and take over while their primaries run, or are killed. */
+async function takeOver(world: World, count: number, kills: boolean): Promise<void> {
+  const cluster = world.cluster!;
+  const pairs = await cluster.pairs();
+  const first = world.random(pairs.length);
+  const chosen = Array.from({ length: count }, (_, n) => pairs[(first + n) % pairs.length]!);
+  const fromMs = world.recorder.now;
+  for (const { primary, replica } of chosen) await replica.fallBehind(primary);
+  world.note(`the replicas of ${count} shards fall behind`);
+  await acknowledgedSince(world, world.recorder.now, lostAtLeast);
+  for (const n of [0, 1, 3, 4]) world.subscribers[n]!.stayAway(awayMs);
+  world.note('four clients stay away');
+  if (kills) for (const { primary } of chosen) await primary.kill();
+  for (const { replica } of chosen) await replica.command('CLUSTER', 'FAILOVER', 'TAKEOVER');
+  world.note('they take over');
+  for (const { primary, replica } of chosen) await promoted(world, replica, primary);
+  await world.pause(1500);
+  world.note('the service uses them', { fromMs, untilMs: world.recorder.now });
+  for (const { primary, replica } of chosen) {
+    await replica.mayFollow();
+    if (kills) await primary.run();
+  }
+  for (const { primary } of chosen)
+    await need(
+      async () => (await primary.info('master_link_status').catch(() => undefined)) === 'up',
+      'the former primary follows',
+      failoverLimitMs,
+    );
+}
+
 /** Redis Cluster: three primaries with a replica each. */
 export const clusterScenarios: readonly Scenario[] = [
+  {
+    name: 'cluster-takeover',
+    what: 'CLUSTER FAILOVER TAKEOVER of a replica that lacks messages, whose primary runs, twice',
+    redisKeeps: 'disk',
+    hasCluster: true,
+    load: manyTopics,
+    run: async (world) => {
+      for (let n = 0; n < 2; n++) {
+        await world.pause(500, 1500);
+        await takeOver(world, 1, false);
+      }
+    },
+  },
+  {
+    name: 'cluster-two-shards',
+    what: 'the primaries of two shards are killed at once, and their replicas, which lack messages, take over',
+    redisKeeps: 'disk',
+    hasCluster: true,
+    load: manyTopics,
+    run: async (world) => {
+      await world.pause(500, 1500);
+      await takeOver(world, 2, true);
+    },
+  },
+  {
+    name: 'cluster-flush',
+    what: 'FLUSHALL on the primary of a shard, three times',
+    redisKeeps: 'disk',
+    hasCluster: true,
+    load: manyTopics,
+    run: async (world) => {
+      await world.repeat(3, async () => {
+        await world.pause(1500, 3000);
+        const { primary } = world.pick(await world.cluster!.pairs());
+        world.pick(world.subscribers).stayAway(3000);
+        await world.pause(300);
+        await primary.command('FLUSHALL');
+        world.note('FLUSHALL of a shard', { fromMs: 0, untilMs: world.recorder.now });
+      });
+    },
+  },
+  {
+    name: 'cluster-crowded-moves',
+    what: 'several slots move at once, that of the replicas of the service and those of sessions too',
+    redisKeeps: 'disk',
+    hasCluster: true,
+    load: manyTopics,
+    run: async (world) => {
+      const cluster = world.cluster!;
+      const primaries = (await cluster.pairs()).map(({ primary }) => primary);
+      const tags = () => [
+        'replicas',
+        ...Array.from({ length: 3 }, () => `t${1 + world.random(manyTopics.topics)}`),
+        encodeURIComponent(JSON.stringify(world.pick(world.subscribers).user)),
+      ];
+      await world.repeat(10, async () => {
+        const slots = [...new Set(tags().map((tag) => hashSlot(`{${tag}}`)))];
+        const moves = await Promise.all(
+          slots.map(async (slot) => {
+            const from = await ownerOf(primaries, slot);
+            const to = primaries[(primaries.indexOf(from) + 1) % primaries.length]!;
+            await cluster.moveKeys(slot, from, to);
+            return { slot, from, to };
+          }),
+        );
+        for (const { slot, from, to } of moves) {
+          await cluster.assign(slot, from, to);
+          await need(
+            async () =>
+              (await Promise.all(primaries.map((node) => seenBy(node, slot)))).every(
+                (port) => port === to.port,
+              ),
+            'all primaries agree on the slot',
+          );
+        }
+        world.note(`${slots.length} slots have moved`);
+        await world.pause(100, 600);
+      });
+    },
+  },
   {
     name: 'cluster-failover',
     what: `200 topics on three shards: kill -9 of a primary whose replica lacks ${lostAtLeast} acknowledged messages, then the former primary comes back`,
