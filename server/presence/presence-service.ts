@@ -30,7 +30,7 @@ export class PresenceService implements PresenceReader {
 
   constructor(private readonly dependencies: PresenceDependencies) {
     const { store, log } = dependencies;
-    this.views = new PresenceViews(dependencies);
+    this.views = new PresenceViews({ ...dependencies, storedUser: (topic) => this.local.storedUser(topic) });
     this.upkeep = new PresenceUpkeep({ store, log, local: this.local });
     store.onTransitions((topic, transitions) => {
       if (!this.shed) this.views.receive(topic, transitions);

@@ -6,6 +6,8 @@ interface PresenceViewsDependencies {
   readonly log: Log;
   /** Sends a `presence` event to the connections of this replica that watch the topic. */
   readonly notify: (topic: string, event: object) => void;
+  /** A user of this replica who is stored; undefined if there is none, or it is uncertain. */
+  readonly storedUser: (topic: string) => string | undefined;
 }
 
 /** Users of a watched topic, as its watchers were notified. */
@@ -17,6 +19,8 @@ interface View {
   loadedAt: number | undefined;
   /** Messages may be lost since the first watcher came. */
   isUncertain: boolean;
+  /** When a transition last showed that the store has lost something: not all of it may be stored again. */
+  lostAt: number;
   /** Users of transitions that came during a read: they are newer than the read. */
   readonly touched: Set<string>;
   reading: boolean;
@@ -30,6 +34,8 @@ interface View {
 
 /** So long after a view was read there may be messages on their way that are older. In settle times. */
 const overlapTimes = 2;
+/** After a loss, all replicas have stored their users again. In settle times: each looks at all its topics in less. */
+const restoredTimes = 0.7;
 /** A view stays for so long without watchers, so that watching again is cheap. In milliseconds. */
 const keptMs = 60_000;
 /** Users of one call of a read. */
@@ -63,6 +69,7 @@ export class PresenceViews {
       answered: new Set(),
       loadedAt: undefined,
       isUncertain: false,
+      lostAt: -Infinity,
       touched: new Set(),
       reading: false,
       timer: undefined,
@@ -93,7 +100,9 @@ export class PresenceViews {
       this.notify(topic, transition);
       const isNews = view === undefined || this.apply(view, transition);
       // Something was lost: a user joins who was never seen to leave, or the other way round.
-      if (!isNews && isSettled) this.compareLater(topic);
+      if (isNews || !isSettled) continue;
+      view.lostAt = performance.now();
+      this.compareLater(topic);
     }
   }
 
@@ -145,8 +154,13 @@ export class PresenceViews {
     view.reading = true;
     view.touched.clear();
     try {
+      const own = this.dependencies.storedUser(topic);
       const found = await this.read(topic);
       if (this.views.get(topic) !== view) return;
+      // Its users have not left. They are stored again, by each replica its own.
+      if (own !== undefined && !found.has(own) && this.dependencies.storedUser(topic) === own)
+        throw new Error('the store has lost the topic');
+      const isRestored = performance.now() - view.lostAt > restoredTimes * this.dependencies.store.settleMs;
       const isFirst = view.loadedAt === undefined && !view.isUncertain;
       view.loadedAt ??= performance.now();
       const notify = (transition: PresenceTransition) => {
@@ -154,9 +168,10 @@ export class PresenceViews {
         const isNews = this.apply(view, transition) || view.answered.has(transition.userId);
         if (isNews && (!isFirst || transition.event === 'leave')) this.notify(topic, transition);
       };
-      for (const userId of new Set([...view.users, ...view.answered]))
+      for (const userId of isRestored ? new Set([...view.users, ...view.answered]) : [])
         if (!found.has(userId)) notify({ userId, event: 'leave', connections: 0 });
-      view.answered.clear();
+      if (isRestored) view.answered.clear();
+      else this.compareLater(topic);
       for (const [userId, connections] of found) notify({ userId, event: 'join', connections });
     } catch (error) {
       this.dependencies.log.debug('Users of a watched topic not read', { topic, error });
