@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, Page, WebSocket } from 'playwright-core';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { createClient, type Client } from '../../client/index.js';
 import { launchChromium } from '../support/chromium.js';
-import { bundle, read, serve } from '../support/browser-pages.js';
+import { bundle, countOutbox, read, serve } from '../support/browser-pages.js';
 import { Closing } from '../support/closing.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { root } from '../support/root.js';
@@ -138,7 +138,7 @@ describe('[CLIENT] the client library in Chromium', function () {
   it('publishes what waited when it was closed, once, after it was opened again', async () => {
     await goOffline();
     await inPage("void client.topic('list').publish('from a closed page')");
-    await until(async () => (await inPage<number>(stillStored)) === 1, 'it is in IndexedDB');
+    await until(async () => (await inPage<number>(countOutbox)) === 1, 'it is in IndexedDB');
     await page.close();
     await publish(2);
     path.heal();
@@ -146,7 +146,7 @@ describe('[CLIENT] the client library in Chromium', function () {
     await page.goto(`${origin}/list`);
     await isConnected();
     await until(async () => (await stored('from a closed page')) === 1, 'the queued message', 20_000);
-    await until(async () => (await inPage<number>(stillStored)) === 0, 'the queue is empty');
+    await until(async () => (await inPage<number>(countOutbox)) === 0, 'the queue is empty');
     await page.reload();
     await isConnected();
     await publish(1);
@@ -227,13 +227,3 @@ describe('[CLIENT] the client library in Chromium', function () {
       await other.close();
     });
 });
-
-/** The number of messages in the page's outbox. */
-const stillStored = `new Promise((resolve) => {
-  const request = indexedDB.open('rtc_outbox', 1);
-  request.onsuccess = () => {
-    const database = request.result;
-    const count = database.transaction('outgoing').objectStore('outgoing').count();
-    count.onsuccess = () => { database.close(); resolve(count.result); };
-  };
-})`;

@@ -32,3 +32,13 @@ export async function bundle(path: string): Promise<string> {
   });
   return outputFiles[0]!.text;
 }
+
+/** Evaluated in a page: the number of messages in the page's outbox. */
+export const countOutbox = `new Promise((resolve) => {
+  const request = indexedDB.open('rtc_outbox', 1);
+  request.onsuccess = () => {
+    const database = request.result;
+    const count = database.transaction('outgoing').objectStore('outgoing').count();
+    count.onsuccess = () => { database.close(); resolve(count.result); };
+  };
+})`;
