@@ -175,10 +175,21 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     await panel.getByRole('row').filter({ hasText: 'subscribe' }).first().waitFor();
   });
 
+  it('keeps what is being typed when its screen is read again', async () => {
+    const { id } = await emit(publisher, 'publish', { topic: 'news', payload: 1, trace: true });
+    const isRead = () => one.page.waitForResponse((response) => response.url().endsWith(`/${id}/trace`));
+    await one.go(`message/${id}`);
+    const filter = one.page.getByRole('searchbox', { name: 'Did this user get it?' });
+    await filter.pressSequentially('bo');
+    for (let n = 0; n < 2; n++) await isRead();
+    await one.page.evaluate('new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))');
+    assert.equal(await filter.inputValue(), 'bo');
+  });
+
   it('says whether a user got a message, also without a trace', async () => {
     const { id } = await emit(publisher, 'publish', { topic: 'news', payload: 1, trace: true });
     await one.go(`message/${id}`);
-    await one.page.getByLabel('Did this user get it?').fill('bob');
+    await one.page.getByRole('searchbox', { name: 'Did this user get it?' }).fill('bob');
     await one.page.keyboard.press('Enter');
     await one.shows(/^acknowledged|^● (acknowledged|delivered)/);
     await one.shows(/bob (got it, and acknowledged it|was sent it)/);

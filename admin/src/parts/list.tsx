@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { withQuery } from '../api.js';
 import { Panel, useResource } from './resource.js';
 import { Table, type Column } from './table.js';
@@ -67,13 +67,17 @@ export function Filter({
   readonly value: string;
   readonly set: (value: string) => void;
 }) {
+  // What is being typed stays when the screen is read again.
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
   return (
     <label class="filter">
       {label}
       <input
         type="search"
         maxLength={200}
-        value={value}
+        value={typed}
+        onInput={(event) => setTyped(event.currentTarget.value)}
         onChange={(event) => set(event.currentTarget.value)}
       />
     </label>
