@@ -98,15 +98,21 @@ export function indexedDbStore(name: string): OutgoingStore {
       };
     }));
 
-  /** Resolves when the transaction is on the disk. */
-  async function change(
-    run: (rows: ReturnType<ReturnType<Database['transaction']>['objectStore']>) => void,
-  ): Promise<void> {
+  type Change = (rows: ReturnType<ReturnType<Database['transaction']>['objectStore']>) => void;
+
+  /** Resolves when the change is on the disk. The browser may have removed the database meanwhile: it is made anew, once. */
+  const change = (run: Change) =>
+    write(run).catch(() => {
+      opened = undefined;
+      return write(run);
+    });
+
+  async function write(run: Change): Promise<void> {
     const database = await open();
     await new Promise<void>((resolve, reject) => {
       const transaction = database.transaction(storeName, 'readwrite', { durability: 'strict' });
       transaction.oncomplete = () => resolve();
-      transaction.onabort = () => reject(transaction.error ?? new Error('IndexedDB has refused a write'));
+      transaction.onabort = () => reject(transaction.error);
       run(transaction.objectStore(storeName));
     });
   }

@@ -328,6 +328,31 @@ describe('[CONSOLE] the operator’s console in Chromium, on two replicas', func
     assert.deepEqual(found, []);
   });
 
+  it('fits on a phone with large figures and long codes', async () => {
+    const context = await rig.browser.newContext({ viewport: { width: 390, height: 900 } });
+    const phone = await ConsolePage.open(context, rig.a);
+    opened.push(phone);
+    await phone.page.route('**/admin/overview*', async (route) => {
+      const response = await route.fetch();
+      const overview = (await response.json()) as { figures: object };
+      Object.assign(overview.figures, {
+        connections: 1_234_567,
+        deliveries_per_sec: 12_345_678,
+        p99_ms: 123_456.7,
+        refused_per_sec: 123_456,
+        refused_by_code: { connection_limit_reached: 100_000, rate_limited: 23_456 },
+      });
+      await route.fulfill({ response, json: overview });
+    });
+    await phone.signIn(operatorToken('operator'));
+    await phone.shows(/connection_limit_reached/);
+    const wide = `[...document.querySelectorAll('body *')]
+      .filter((one) => one.getBoundingClientRect().right > innerWidth && one.closest('.scroll, nav') === null)
+      .map((one) => one.outerHTML.slice(0, 200))`;
+    assert.deepEqual(await phone.page.evaluate(wide), []);
+    await context.close();
+  });
+
   it('says that a replica has been killed, and that its own figures are old until the replica is back', async () => {
     await two.go('');
     await one.go('');

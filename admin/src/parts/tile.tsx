@@ -18,7 +18,7 @@ export function Tile(props: {
       <h2>{title}</h2>
       <strong>
         {format(value)} {unit}
-      </strong>
+      </strong>{' '}
       <small>{more}</small>
       <Chart title={title} unit={unit} times={times} values={values} format={format} isWarning={isWarning} />
     </div>
