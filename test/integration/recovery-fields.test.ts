@@ -88,9 +88,17 @@ describe('[P2] recovered and missed', () => {
       [plain, since].map((details) => details!.positions.map(fields)),
       [[place], [placeAndRecovery]],
     );
-    const late = new JsonClient(started.webSocketUrl, 'ann', '&session_id=none');
-    sockets.push(late);
-    await until(() => late.of('Status').length === 1, 'it is connected');
-    assert.equal((late.of('Status')[0]!.data['details'] as Topic)['recovered'], false);
+  });
+
+  it('say of an id in the URL of /ws that it is unknown, and nothing of one that is none', async () => {
+    const recoveredWith = async (id: string) => {
+      const client = new JsonClient(started.webSocketUrl, 'ann', `&session_id=${id}`);
+      sockets.push(client);
+      await until(() => client.of('Status').length === 1, 'it is connected');
+      return (client.of('Status')[0]!.data['details'] as Topic)['recovered'];
+    };
+    assert.equal(await recoveredWith('none'), false);
+    // As programs write it that have none yet.
+    for (const none of ['null', 'undefined', '']) assert.equal(await recoveredWith(none), undefined);
   });
 });

@@ -125,7 +125,13 @@ export function wsUrlOf(request: IncomingMessage): URL | undefined {
 function credentialsOf(request: IncomingMessage, url: URL) {
   return {
     token: () => tokenOfUpgrade(request, url),
-    sessionId: url.searchParams.get('session_id') ?? undefined,
+    sessionId: sessionIdIn(url),
     positions: undefined,
   };
+}
+
+/** The session to be resumed; undefined if there is none, also as a program writes it that has none yet. */
+function sessionIdIn(url: URL): string | undefined {
+  const id = url.searchParams.get('session_id');
+  return id === null || ['', 'null', 'undefined'].includes(id) ? undefined : id;
 }
