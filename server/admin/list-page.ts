@@ -42,15 +42,21 @@ export function listPage<Item, Shown>(
   return page.found(show);
 }
 
-/** The same for a list that may be very long: other work runs meanwhile. */
+/**
+ * The same for a list that may be very long: other work runs meanwhile.
+ *
+ * @param items undefined is one that was looked at and is not wanted: to look at very many of those takes long, too
+ */
 export async function longListPage<Item, Shown>(
-  items: Iterable<Item>,
+  items: Iterable<Item | undefined>,
   request: ListRequest,
   order: ListOrder<Item>,
   show: (item: Item) => Shown,
 ): Promise<Found<Shown>> {
   const page = new PageOf(request, order);
-  await inSlices(items, (item) => page.add(item));
+  await inSlices(items, (item) => {
+    if (item !== undefined) page.add(item);
+  });
   return page.found(show);
 }
 

@@ -52,8 +52,9 @@ export class TopicOperations {
     return longListPage(found, request, order, (info) => info);
   }
 
-  private *beginningWith(prefix: string): Iterable<TopicInfo> {
-    for (const info of this.dependencies.activeTopics()) if (info.name.startsWith(prefix)) yield shown(info);
+  private *beginningWith(prefix: string): Iterable<TopicInfo | undefined> {
+    for (const info of this.dependencies.activeTopics())
+      yield info.name.startsWith(prefix) ? shown(info) : undefined;
   }
 
   private *named(name: string): Iterable<TopicInfo> {

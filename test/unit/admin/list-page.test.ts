@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { listPage, listRequest, mergePages } from '../../../server/admin/list-page.js';
+import { listPage, listRequest, longListPage, mergePages } from '../../../server/admin/list-page.js';
 import { seededRandom } from '../../../bench/seeded-random.js';
 
 interface Entry {
@@ -112,5 +112,25 @@ describe(`[A4] lists of the cluster in pages (seed ${seed})`, () => {
     replicas[0]!.set('x'.repeat(500), 1).set('y'.repeat(500), 1);
     const { page } = askAll(10, 10, '');
     assert.deepEqual([page.items.length, page.truncated], [1, true]);
+  });
+
+  it('lets other work run while it looks at very many items that are not wanted', async () => {
+    let otherWork = 0;
+    const work = () => void (++otherWork < 1000 && setImmediate(work));
+    setImmediate(work);
+    const { total } = await longListPage(
+      (function* () {
+        for (let n = 0; n < 1024; n++) {
+          const until = performance.now() + 0.1;
+          while (performance.now() < until);
+          yield n === 1000 ? 'wanted' : undefined;
+        }
+        assert.ok(otherWork > 1, `other work ran ${otherWork} times`);
+      })(),
+      { limit: 10 },
+      { keyOf: (item) => item },
+      (item) => item,
+    );
+    assert.equal(total, 1);
   });
 });
