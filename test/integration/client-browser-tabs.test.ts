@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { BrowserContext, Page } from 'playwright-core';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { createClient, type Client } from '../../client/index.js';
-import { bundle, read, serve } from '../support/browser-pages.js';
+import { bundle, countOutbox, read, serve } from '../support/browser-pages.js';
 import { launchChromium } from '../support/chromium.js';
 import { Closing } from '../support/closing.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
@@ -137,12 +137,12 @@ for (const [holder, query] of Object.entries(mechanisms))
       const [first, ...rest] = pages;
       await until(async () => (await first!.title()) !== 'connected', 'the tab is offline', 20_000);
       await evaluate(first!, "void client.topic('list').publish('left')");
-      await until(async () => (await evaluate(first!, stored)) === 1, 'it is in IndexedDB');
+      await until(async () => (await evaluate(first!, countOutbox)) === 1, 'it is in IndexedDB');
       await first!.close();
       pages = rest;
       path.heal();
       await until(async () => (await isStored('left')) === 1, 'it is published', 40_000);
-      await until(async () => (await evaluate(pages[0]!, stored)) === 0, 'the queue is empty', 20_000);
+      await until(async () => (await evaluate(pages[0]!, countOutbox)) === 0, 'the queue is empty', 20_000);
       await publish(1);
       await showAll();
     });
@@ -178,13 +178,3 @@ for (const [holder, query] of Object.entries(mechanisms))
       await haveOne();
     });
   });
-
-/** The number of messages in the outbox. */
-const stored = `new Promise((resolve) => {
-  const request = indexedDB.open('rtc_outbox', 1);
-  request.onsuccess = () => {
-    const database = request.result;
-    const count = database.transaction('outgoing').objectStore('outgoing').count();
-    count.onsuccess = () => { database.close(); resolve(count.result); };
-  };
-})`;

@@ -63,6 +63,7 @@ class Cluster {
     await until(
       async () => (await this.replicas[0]!.json<{ status: string }>('/health')).status === 'degraded',
       '/health reports that Redis is down',
+      8000,
     );
   }
 

@@ -181,7 +181,7 @@ describe('[HTTP] the edge', () => {
   it('refuses a WebSocket at an unknown path at once', async () => {
     const client = open();
     client.upgrade('/other');
-    await until(() => client.ended || client.closed, 'it is refused');
+    await until(() => client.ended || client.closed, 'it is refused', 5000);
     assert.match(client.received, /^HTTP\/1\.1 404 .*"code":"not_found"/s);
   });
 

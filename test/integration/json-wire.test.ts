@@ -230,7 +230,7 @@ describe('[P8] a replica that stops', () => {
     packets.stall();
     const startedAt = performance.now();
     await service.close();
-    assert.ok(performance.now() - startedAt < 12_000, 'it does not wait for the client');
+    assert.ok(performance.now() - startedAt < 5000, 'closed within 5 s');
     json.webSocket.terminate();
     packets.close();
   });
@@ -255,7 +255,7 @@ describe('[P8] a replica that stops', () => {
     await new Promise((resolve) => service.http.once('connection', resolve));
     const startedAt = performance.now();
     await service.close();
-    assert.ok(performance.now() - startedAt < 12_000, 'it does not wait for the client');
+    assert.ok(performance.now() - startedAt < 5000, 'closed within 5 s');
     tcp.destroy();
   });
 

@@ -8,7 +8,7 @@ import { connectClient, JsonClient } from '../support/clients.js';
 import { TestRedis } from '../support/redis.js';
 import { secret, TestReplica, tokenOf } from '../support/replica.js';
 import { ReplicaPair, titleOf } from '../support/replica-pair.js';
-import { aboutASecondMs, until } from '../support/wait.js';
+import { until } from '../support/wait.js';
 
 /** Requests a new pair as curl does: JSON with the content type of a form. */
 async function refresh(replica: TestReplica, token: unknown): Promise<{ status: number; body: Json }> {
@@ -185,12 +185,12 @@ for (const storage of ['redis', 'memory'] as const) {
         await connectClient(b.url, 'max', { auth: { token: two } }),
       ];
       await ok(a, 'POST', '/tokens/revoke', { token_id: 'one' });
-      await until(() => !sockets[0]!.connected, 'it is closed', aboutASecondMs);
+      await until(() => !sockets[0]!.connected, 'it is closed', 1000);
       assert.ok(sockets[1]!.connected);
       const { records } = (await ok(a, 'GET', '/audit?limit=1')) as { records: { request: unknown }[] };
       assert.deepEqual(records[0]!.request, { token_id: 'one' });
       await ok(a, 'POST', '/tokens/revoke', { token: two });
-      await until(() => !sockets[1]!.connected, 'it is closed', aboutASecondMs);
+      await until(() => !sockets[1]!.connected, 'it is closed', 1000);
       const forged = jwt.sign({ sub: 'max', jti: 'three' }, 'another secret');
       assert.equal((await request(a, 'POST', '/tokens/revoke', { token: forged })).status, 401);
       assert.equal((await request(a, 'POST', '/tokens/revoke', {})).status, 400);

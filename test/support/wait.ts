@@ -2,9 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export { freePort } from '../../bench/free-port.js';
 
-/** A second, and what a loaded machine adds. */
-export const aboutASecondMs = 8000;
-
 /**
  * Waits until a condition holds, or fails with `what` after the limit. It is long because it costs nothing when all is well, and
  * a machine with other work may need that long to start a process or to connect.

@@ -461,7 +461,7 @@ for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
           codeOf(store.readFields('map')),
           codeOf(store.fieldsVersion('map')),
         ]);
-        assert.ok(performance.now() - startAt < stallLimitMs);
+        assert.ok(performance.now() - startAt < 2000);
         assert.deepEqual(codes, [...Array<string>(7).fill('outcome_unknown'), 'unavailable', 'unavailable']);
         await redis!.signal('SIGCONT');
         assert.ok(await link!.whenUp(30_000));

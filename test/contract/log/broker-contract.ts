@@ -159,7 +159,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       await broker.unfollow('t');
       await broker.append('t', [entry('a')]);
       await broker.append('u', [entry('b')]);
-      await until(() => received.batches.length > 0, 'a batch arrives');
+      await until(() => received.batches.length > 0, 'a batch arrives', 2000);
       assert.deepEqual(
         received.batches.map(({ topic }) => topic),
         ['u'],
@@ -173,7 +173,7 @@ export function brokerContract(name: string, start: () => Promise<BrokerFixture>
       await broker.follow('t');
       await left;
       await broker.append('t', [entry('a')]);
-      await until(() => received.batches.length > 0, 'a batch arrives');
+      await until(() => received.batches.length > 0, 'a batch arrives', 2000);
     });
 
     it('keeps the newest messages of a batch that is larger than the history', async () => {

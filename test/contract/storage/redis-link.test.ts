@@ -81,7 +81,7 @@ describe('RedisLink', function () {
     const received = listen(broker);
     await broker.follow('t');
     proxy.hold('subscriptions');
-    await until(() => received.resyncs > 0, 'the resync is announced');
+    await until(() => received.resyncs > 0, 'the resync is announced', 15_000);
     await broker.append('t', [entry('a')]);
     await until(() => received.batches.length === 1, 'batches arrive again');
   });
