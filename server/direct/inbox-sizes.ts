@@ -47,7 +47,7 @@ export class InboxSizes {
     const size = { userId, messages, bytes };
     if (!this.known.has(userId) && this.known.size >= this.settings.names) {
       const least = this.least();
-      if (this.filled(least) >= this.filled(size)) return;
+      if (filled(least, this.settings) >= filled(size, this.settings)) return;
       this.known.delete(least.userId);
     }
     this.known.set(userId, size);
@@ -64,7 +64,7 @@ export class InboxSizes {
   /** The fullest first. */
   fullest(limit: number): (InboxSize & { readonly filledPercent: number })[] {
     return [...this.known.values()]
-      .map((size) => ({ ...size, filledPercent: this.filled(size) }))
+      .map((size) => ({ ...size, filledPercent: filledPercent(size, this.settings) }))
       .sort((one, other) => other.filledPercent - one.filledPercent || other.messages - one.messages)
       .slice(0, limit);
   }
@@ -74,13 +74,17 @@ export class InboxSizes {
     this.dependencies.clock.clearTimer(this.timer);
   }
 
-  private filled(size: InboxSize): number {
-    return filledPercent(size, this.settings);
-  }
-
   private least(): InboxSize {
-    const [first, ...others] = this.known.values();
-    return others.reduce((one, other) => (this.filled(other) < this.filled(one) ? other : one), first!);
+    let least: InboxSize | undefined;
+    let part = Infinity;
+    // For each message to an inbox that is not known: so nothing is rounded or copied.
+    for (const size of this.known.values()) {
+      const its = filled(size, this.settings);
+      if (its >= part) continue;
+      part = its;
+      least = size;
+    }
+    return least!;
   }
 
   private lookLater(): void {
@@ -109,10 +113,14 @@ export class InboxSizes {
   }
 }
 
+type Limits = Pick<InboxSizesSettings, 'messages' | 'bytes'>;
+
 /** By messages or bytes, whichever is nearer to its limit. */
-export function filledPercent(
-  { messages, bytes }: Pick<InboxSize, 'messages' | 'bytes'>,
-  limits: Pick<InboxSizesSettings, 'messages' | 'bytes'>,
-): number {
-  return Number((Math.max(messages / limits.messages, bytes / limits.bytes) * 100).toFixed(1));
+export function filledPercent(size: Pick<InboxSize, 'messages' | 'bytes'>, limits: Limits): number {
+  return Number((filled(size, limits) * 100).toFixed(1));
+}
+
+/** The same as a part of 1, not rounded. */
+function filled({ messages, bytes }: Pick<InboxSize, 'messages' | 'bytes'>, limits: Limits): number {
+  return Math.max(messages / limits.messages, bytes / limits.bytes);
 }
