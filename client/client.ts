@@ -153,7 +153,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     listener: (event: ClientEvents[Name]) => unknown,
   ): () => void {
     const remove = this.events.on(name, listener);
-    this.directs.pump();
+    void this.directs.pump();
     return remove;
   }
 

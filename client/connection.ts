@@ -119,7 +119,8 @@ export class Connection {
         this.probe();
       }, limitMs);
       this.pending.add(settle);
-      this.socket!.emit(command, body, ({ ok, error, ...answer }: { ok: boolean; error?: WireError }) => {
+      this.socket!.emit(command, body, (given?: { ok: boolean; error?: WireError }) => {
+        const { ok, error, ...answer } = given ?? {};
         if (ok) resolve(answer as Answer);
         settle(ok ? undefined : errorFromWire(error));
       });
@@ -171,7 +172,8 @@ export class Connection {
     } catch (cause) {
       failure = tokenFailed(cause);
     }
-    if (!this.isWanted || this.socket) return;
+    // Meanwhile it has ended, another attempt was made, or the page is hidden.
+    if (!this.isWanted || this.socket || this.stopWaiting) return;
     if (failure) {
       onError(failure);
       return this.again(failure.code, failure);
@@ -201,10 +203,15 @@ export class Connection {
     socket.on('disconnect', (reason) => isCurrent() && this.lost(reason));
     socket.onAny((event: string, data: unknown, ack: unknown) => {
       if (!isCurrent()) return;
-      if (event === 'status') this.status(data as { status?: string; details?: Record<string, unknown> });
-      if (event === 'error') this.refused(errorFromWire(data as WireError));
-      if (event === 'token_expiring') this.keepToken(data as { expires_at?: number });
-      onEvent(event, data, typeof ack === 'function' ? () => void ack() : undefined);
+      try {
+        if (event === 'status') this.status(data as { status?: string; details?: Record<string, unknown> });
+        if (event === 'error') this.refused(errorFromWire(data as WireError));
+        if (event === 'token_expiring') this.keepToken(data as { expires_at?: number });
+        onEvent(event, data, typeof ack === 'function' ? () => void ack() : undefined);
+      } catch (cause) {
+        // An event of another program, that has the name of one of the service.
+        onError(new ClientError('internal', `${event} cannot be read: ${String(cause)}`, { cause }));
+      }
       this.plan();
     });
     socket.connect();

@@ -88,7 +88,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     listener: (event: SubscriptionEvents<Payload, State>[Name]) => unknown,
   ): () => void {
     const remove = this.events.on(name, listener as (event: unknown) => unknown);
-    this.pump();
+    void this.pump();
     return remove;
   }
 
@@ -223,7 +223,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private push(item: Item, messages: number): void {
     this.queue.push(item);
     this.queued += messages;
-    this.pump();
+    void this.pump();
   }
 
   private hasConsumer(item: Item): boolean {
@@ -232,17 +232,30 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     return events.has('message') || events.has('batch') || ('state' in item && events.has('state'));
   }
 
-  /** Hands over what waits, one after the other. Without promises of listeners, at once. */
-  private pump(): void {
+  /** Hands over what waits, one after the other. What listeners do without a promise is done at once. */
+  private async pump(): Promise<void> {
     if (this.isPumping) return;
     this.isPumping = true;
     while (this.queue.length > 0 && this.hasConsumer(this.queue[0]!)) {
-      const pending = this.handOver(this.queue.shift()!);
-      if (pending)
-        return void pending.then(() => {
-          this.isPumping = false;
-          this.pump();
-        });
+      const item = this.queue.shift()!;
+      const isBatchTaken = this.events.has('batch');
+      const pending = this.handOver(item);
+      if (pending) await pending;
+      if (!('messages' in item)) continue;
+      const { messages } = item;
+      for (let i = 0, from = 0; i < messages.length && !this.isClosed;) {
+        this.returnedAt = messages[i - 1];
+        const pending = this.events.emit('message', messages[i++]!);
+        if (pending) await pending;
+        // The listener has gone: the rest waits for another one.
+        const isLeft = !isBatchTaken && !this.events.has('message');
+        if (!pending && !isLeft && i < messages.length) continue;
+        this.done(messages.slice(from, i));
+        from = i;
+        if (!isLeft || this.isClosed) continue;
+        if (i < messages.length) this.queue.unshift({ ...item, messages: messages.slice(i) });
+        break;
+      }
     }
     this.isPumping = false;
     if (!this.isBehind || this.queued > this.topics.bufferMax / 2) return;
@@ -251,45 +264,23 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   }
 
   private handOver(item: Item): Promise<unknown> | undefined {
-    if ('state' in item) return this.events.emit('state', item.state as State);
-    if ('messages' in item) return this.handOverBatch(item as Batch<Payload>);
-    this.dependencies.onGap(item.gap);
-    const pending = this.events.emit('gap', item.gap);
-    this.moveTo(item.gap.to);
-    if (this.options.getState) void this.loadState(item.gap.to);
+    const { events } = this;
+    if ('state' in item) return events.emit('state', item.state);
+    if ('messages' in item) return events.emit('batch', item);
+    const { gap } = item;
+    this.dependencies.onGap(gap);
+    const pending = events.emit('gap', gap);
+    this.moveTo(gap.to);
+    if (this.options.getState) void this.loadState(gap.to);
     return pending;
   }
 
-  private handOverBatch(batch: Batch<Payload>): Promise<unknown> | undefined {
-    const pending = this.events.emit('batch', batch);
-    const rest = () => this.handOverMessages(batch.messages, 0);
-    return pending ? pending.then(rest) : rest();
-  }
-
-  private handOverMessages(
-    messages: readonly TopicMessage<Payload>[],
-    from: number,
-  ): Promise<unknown> | undefined {
-    for (let i = from; i < messages.length; i++) {
-      if (this.isClosed) return undefined;
-      this.returnedAt = messages[i - 1];
-      const pending = this.events.emit('message', messages[i]!);
-      if (pending)
-        return pending.then(() => {
-          this.done(messages, i, i + 1);
-          return this.handOverMessages(messages, i + 1);
-        });
-      if (i === messages.length - 1) this.done(messages, from, messages.length);
-    }
-    return undefined;
-  }
-
   /** The listeners of some messages have returned. */
-  private done(messages: readonly TopicMessage<Payload>[], from: number, to: number): void {
+  private done(messages: readonly TopicMessage[]): void {
     if (this.isClosed) return;
-    this.queued -= to - from;
-    for (const { confirm, id } of messages.slice(from, to)) if (confirm) this.topics.confirm(id);
-    this.moveTo(messages[to - 1]!);
+    this.queued -= messages.length;
+    for (const { confirm, id } of messages) if (confirm) this.topics.confirm(id);
+    this.moveTo(messages.at(-1)!);
   }
 
   /** The app has everything up to a position. */
@@ -321,7 +312,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
         }
         this.queue.unshift({ state });
         this.isHeld = false;
-        return this.pump();
+        return void this.pump();
       } catch (cause) {
         this.dependencies.onError(handlerFailed(topic, cause));
         await new Promise<void>((resolve) => topics.later(resolve, retryMs));

@@ -44,11 +44,17 @@ export interface TopicStreamDependencies {
   readonly readHistory: (request: HistoryRequest) => void;
 }
 
-/**
- * `offline`: not on the wire; `joining`: `subscribe` is not answered yet; `reading`: the history is being read;
- * `paused`: the app is behind.
- */
-type Phase = 'offline' | 'joining' | 'reading' | 'live' | 'paused';
+const enum Phase {
+  /** Not on the wire. */
+  Offline,
+  /** `subscribe` is not answered yet. */
+  Joining,
+  /** The history is being read. */
+  Reading,
+  Live,
+  /** The app is behind. */
+  Paused,
+}
 
 /** Messages that arrive during a read wait; beyond this number they are read from the history instead. */
 const heldMax = 1000;
@@ -66,7 +72,7 @@ const vainReadsMax = 3;
  * Pure: no clock, no socket.
  */
 export class TopicStream {
-  private phase: Phase = 'offline';
+  private phase: Phase = Phase.Offline;
   private held: (Message | ServiceGap)[] = [];
   /** More has arrived than was kept: it has to be read. */
   private overflowed = false;
@@ -102,11 +108,11 @@ export class TopicStream {
 
   /** A connection comes up. What arrives waits for the answer of `subscribe`. */
   joining(): void {
-    if (this.phase === 'offline') this.phase = 'joining';
+    if (this.phase === Phase.Offline) this.phase = Phase.Joining;
   }
 
   joined({ since, recovered, epoch, sequence }: Joined): void {
-    if (this.phase !== 'joining') return;
+    if (this.phase !== Phase.Joining) return;
     const end = { epoch, sequence };
     this.goesOnAt = end;
     this.vainReads = 0;
@@ -141,26 +147,26 @@ export class TopicStream {
     this.endMissed();
     this.held = [];
     this.isAhead = false;
-    if (this.phase !== 'paused') this.phase = 'offline';
+    if (this.phase !== Phase.Paused) this.phase = Phase.Offline;
   }
 
   /** The app is behind: nothing more is handed over until `resume`. */
   pause(): void {
-    if (this.phase !== 'live' && this.phase !== 'reading') return;
+    if (this.phase !== Phase.Live && this.phase !== Phase.Reading) return;
     this.missedUpTo = undefined;
     this.held = [];
-    this.phase = 'paused';
+    this.phase = Phase.Paused;
   }
 
   /** The app has caught up. @param isJoined whether the topic is subscribed on the wire now */
   resume(isJoined: boolean): void {
-    if (this.phase !== 'paused') return;
+    if (this.phase !== Phase.Paused) return;
     if (isJoined) this.read({ since: this.at! });
-    else this.phase = 'joining';
+    else this.phase = Phase.Joining;
   }
 
   historyRead({ messages, complete, next, epoch, sequence }: HistoryPage): void {
-    if (this.phase !== 'reading') return;
+    if (this.phase !== Phase.Reading) return;
     const end = { epoch, sequence };
     const { at } = this;
     const formerEpoch = at?.epoch;
@@ -177,20 +183,20 @@ export class TopicStream {
     }
     if (first !== undefined) for (const message of messages) this.collect(message);
     if (this.at!.epoch !== formerEpoch) this.isAhead = this.at!.epoch !== this.goesOnAt?.epoch;
-    if (this.is('paused')) return this.hurry();
+    if (this.is(Phase.Paused)) return this.hurry();
     if (next !== undefined) return this.dependencies.readHistory({ since: next });
     this.endMissed();
     // The app may have fallen behind by this batch.
-    if (this.is('paused')) return;
+    if (this.is(Phase.Paused)) return;
     if (this.overflowed) return this.read({ since: this.at! });
     this.goLive();
   }
 
   /** The history cannot be read: what lies before the next known position is lost. */
   unreadable(): void {
-    if (this.phase !== 'reading') return;
+    if (this.phase !== Phase.Reading) return;
     this.endMissed();
-    if (!this.is('reading')) return;
+    if (!this.is(Phase.Reading)) return;
     const next = this.held.find((item): item is Message => isMessage(item) && this.isNew(item));
     // A stream reads only after it has joined.
     const to = next === undefined ? this.goesOnAt! : before(next);
@@ -202,23 +208,23 @@ export class TopicStream {
   }
 
   private take(item: Message | ServiceGap): void {
-    if (this.phase === 'live') {
+    if (this.phase === Phase.Live) {
       if (item.epoch === this.at!.epoch) this.isAhead = false;
       if (this.isAhead) {
         if (this.isNew(item)) this.verify();
       } else if (isMessage(item)) this.accept(item);
       else this.acceptGap(item);
-    } else if (this.phase !== 'offline' && this.phase !== 'paused') this.hold(item);
+    } else if (this.phase !== Phase.Offline && this.phase !== Phase.Paused) this.hold(item);
   }
 
   private read(request: HistoryRequest): void {
-    this.phase = 'reading';
+    this.phase = Phase.Reading;
     this.overflowed = false;
     this.dependencies.readHistory(request);
   }
 
   private goLive(): void {
-    this.phase = 'live';
+    this.phase = Phase.Live;
     let { held } = this;
     this.held = [];
     if (this.isAhead) {
@@ -233,7 +239,7 @@ export class TopicStream {
   /** Something has come that may be newer than the history, or of a log that is gone: the history decides. */
   private verify(): void {
     this.endMissed();
-    if (this.is('live')) this.read({ since: this.at! });
+    if (this.is(Phase.Live)) this.read({ since: this.at! });
   }
 
   private accept(message: Message): void {
@@ -243,7 +249,7 @@ export class TopicStream {
       if (this.vainReads > 0 && message.epoch !== this.at!.epoch) return;
       if (this.vainReads < vainReadsMax) {
         this.endMissed();
-        if (!this.is('live')) return this.take(message);
+        if (!this.is(Phase.Live)) return this.take(message);
         this.hold(message);
         this.reason = 'history_trimmed';
         return this.read({ since: this.at! });
@@ -258,7 +264,7 @@ export class TopicStream {
       return;
     }
     this.endMissed();
-    if (!this.is('live')) return this.take(message);
+    if (!this.is(Phase.Live)) return this.take(message);
     this.lastId = message.id;
     this.moveTo(message);
     this.dependencies.deliver([message], false);
@@ -267,7 +273,7 @@ export class TopicStream {
   private acceptGap(gap: ServiceGap): void {
     if (!this.isNew(gap)) return;
     this.endMissed();
-    if (!this.is('live')) return this.take(gap);
+    if (!this.is(Phase.Live)) return this.take(gap);
     const { reason } = gap;
     this.reason = reason;
     if (reason === 'log_lost' || reason === 'log_rolled_back') return this.skipTo(gap);

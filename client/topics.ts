@@ -8,7 +8,7 @@ import type { ClientState } from './client-state.js';
 import { Subscription, type SubscriptionTopics } from './subscription.js';
 import type { PresenceEvent, SubscribeOptions } from './subscription-events.js';
 import { Timers } from './timers.js';
-import { earliest, keyOf, wantsPresence, type TopicEntry } from './topic-entry.js';
+import { earliest, keyOf, wantsPresence, WireState, type TopicEntry } from './topic-entry.js';
 import type { Gap, HistoryRequest, TopicStream } from './topic-stream.js';
 
 /** One topic in an answer of `subscribe`, or in `status`. */
@@ -80,13 +80,13 @@ export class Topics implements SubscriptionTopics {
         topic,
         (entry = {
           subscriptions: new Set(),
-          state: 'none',
+          state: WireState.None,
           watchesPresence: false,
         }),
       );
     const { subscriptions, state } = entry;
     subscriptions.add(subscription);
-    if (state === 'refused' || state === 'ended') entry.state = 'none';
+    if (state === WireState.Refused || state === WireState.Ended) entry.state = WireState.None;
     if (!this.isStarted) return subscription;
     this.begin(subscription);
     // Also before the connection is up: an attempt under way subscribes topics with a position by its handshake.
@@ -94,7 +94,7 @@ export class Topics implements SubscriptionTopics {
     if (!this.dependencies.isConnected()) return subscription;
     // Not in this turn: the caller adds its listeners first.
     queueMicrotask(() => {
-      if (entry.state !== 'joined') return;
+      if (entry.state !== WireState.Joined) return;
       this.watchPresence(topic, entry);
       subscription.joined(entry.at!, undefined, undefined);
     });
@@ -140,7 +140,10 @@ export class Topics implements SubscriptionTopics {
     const entry = this.entries.get(topic);
     if (!entry?.subscriptions.delete(subscription) || entry.subscriptions.size > 0) return;
     this.entries.delete(topic);
-    if (this.dependencies.isConnected() && (entry.state === 'joined' || entry.state === 'asked'))
+    if (
+      this.dependencies.isConnected() &&
+      (entry.state === WireState.Joined || entry.state === WireState.Asked)
+    )
       this.send('unsubscribe', { topics: [topic] });
   }
 
@@ -177,7 +180,7 @@ export class Topics implements SubscriptionTopics {
     this.hasGivenAll = this.entries.size <= handshakeTopicsMax;
     if (!this.hasGivenAll) return positions;
     for (const [topic, entry] of this.entries) {
-      entry.since = entry.state === 'ended' ? undefined : earliest(entry.subscriptions);
+      entry.since = entry.state === WireState.Ended ? undefined : earliest(entry.subscriptions);
       if (entry.since) positions[topic] = entry.since;
     }
     return positions;
@@ -197,8 +200,8 @@ export class Topics implements SubscriptionTopics {
       const entry = this.entries.get(answer.topic);
       // Meanwhile the app has closed the subscription, and perhaps made another one.
       if (asked && asked.get(answer.topic) !== entry) continue;
-      if (!entry || entry.state === 'ended') unwanted.push(answer.topic);
-      else if (entry.state !== 'joined') this.joined(entry, answer);
+      if (!entry || entry.state === WireState.Ended) unwanted.push(answer.topic);
+      else if (entry.state !== WireState.Joined) this.joined(entry, answer);
     }
     for (const { topic, error } of rejected) this.rejected(topic, errorFromWire(error));
     if (unwanted.length > 0) this.send('unsubscribe', { topics: unwanted });
@@ -210,7 +213,7 @@ export class Topics implements SubscriptionTopics {
     for (const topic of topics) {
       const entry = this.entries.get(topic);
       if (!entry) continue;
-      entry.state = byToken ? 'refused' : 'ended';
+      entry.state = byToken ? WireState.Refused : WireState.Ended;
       entry.at = undefined;
       for (const subscription of entry.subscriptions) {
         subscription.disconnected();
@@ -223,7 +226,7 @@ export class Topics implements SubscriptionTopics {
     this.generation++;
     this.acks.clear();
     for (const entry of this.entries.values()) {
-      if (entry.state !== 'ended') entry.state = 'none';
+      if (entry.state !== WireState.Ended) entry.state = WireState.None;
       entry.at = entry.since = undefined;
       entry.watchesPresence = false;
       for (const subscription of entry.subscriptions) subscription.disconnected();
@@ -245,7 +248,7 @@ export class Topics implements SubscriptionTopics {
   /** Something of a topic has arrived: who follows it. */
   private received({ topic, epoch, sequence }: Position & { readonly topic: string }): Set<Subscription> {
     const entry = this.entries.get(topic);
-    if (entry?.state === 'joined') entry.at = { epoch, sequence };
+    if (entry?.state === WireState.Joined) entry.at = { epoch, sequence };
     return entry?.subscriptions ?? new Set();
   }
 
@@ -265,7 +268,7 @@ export class Topics implements SubscriptionTopics {
   }
 
   private joined(entry: TopicEntry, { topic, epoch, sequence, recovered }: SubscribedTopic): void {
-    entry.state = 'joined';
+    entry.state = WireState.Joined;
     const end = { epoch, sequence };
     entry.at = recovered && entry.since ? entry.since : end;
     // Before listeners ask who is there: so no event is missing after the answer.
@@ -275,15 +278,22 @@ export class Topics implements SubscriptionTopics {
 
   /** Switches presence events on, for a topic that is subscribed without them: from its position on, so nothing is repeated. */
   private watchPresence(topic: string, entry: TopicEntry): void {
-    if (entry.watchesPresence || !wantsPresence(entry)) return;
+    const { generation } = this;
+    if (entry.state !== WireState.Joined || entry.watchesPresence || !wantsPresence(entry)) return;
     entry.watchesPresence = true;
-    this.send('subscribe', { topics: [topic], since: { [topic]: entry.since ?? entry.at! }, presence: true });
+    this.dependencies
+      .request('subscribe', { topics: [topic], since: { [topic]: entry.at! }, presence: true })
+      .catch(({ retryable, retryAfterMs }: ClientError) => {
+        if (!retryable || generation !== this.generation) return;
+        entry.watchesPresence = false;
+        this.later(() => this.watchPresence(topic, entry), retryAfterMs ?? retryMs);
+      });
   }
 
   private rejected(topic: string, error: ClientError): void {
     const entry = this.entries.get(topic);
-    if (!entry || entry.state === 'joined') return;
-    entry.state = error.retryable ? 'none' : 'refused';
+    if (!entry || entry.state === WireState.Joined) return;
+    entry.state = error.retryable ? WireState.None : WireState.Refused;
     if (error.retryable) this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
     else for (const subscription of entry.subscriptions) subscription.ended(error);
   }
@@ -302,7 +312,7 @@ export class Topics implements SubscriptionTopics {
     if (!this.dependencies.isConnected()) return;
     for (const presence of [false, true]) {
       const open = [...this.entries].filter(
-        ([, entry]) => entry.state === 'none' && wantsPresence(entry) === presence,
+        ([, entry]) => entry.state === WireState.None && wantsPresence(entry) === presence,
       );
       while (open.length > 0) void this.ask(open.splice(0, topicsPerCommand), presence);
     }
@@ -312,7 +322,7 @@ export class Topics implements SubscriptionTopics {
     const { generation } = this;
     const since: Record<string, Position> = {};
     for (const [topic, entry] of entries) {
-      entry.state = 'asked';
+      entry.state = WireState.Asked;
       entry.watchesPresence = presence;
       entry.since = earliest(entry.subscriptions);
       if (entry.since) since[topic] = entry.since;
