@@ -2,7 +2,7 @@ import { io, type Socket } from 'socket.io-client';
 import type { WireError } from '../shared/errors.js';
 import { Backoff } from './backoff.js';
 import { ClientError, errorFromWire } from './client-error.js';
-import type { Timer } from './clock.js';
+import { timerMaxMs, type Timer } from './clock.js';
 import { authFailed, emptyToken, gaveUp, notConnected, tokenFailed } from './connection-errors.js';
 import type { ConnectionDependencies, ConnectionSettings } from './connection-settings.js';
 import { globals } from './globals.js';
@@ -186,7 +186,7 @@ export class Connection {
       autoConnect: false,
       transports: [...transports],
       tryAllTransports: true,
-      timeout: connectTimeoutMs,
+      timeout: Math.min(connectTimeoutMs, timerMaxMs),
       ...(path && { path }),
       auth: { token, ...handshake() },
     }));
