@@ -64,11 +64,11 @@ export class Connection {
   private serverWindowMs: number | undefined;
   private isProbing = false;
   private stopWatching: (() => void) | undefined;
-  private readonly pending = new Set<(error: ClientError) => void>();
+  private readonly unanswered = new Set<(error: ClientError) => void>();
 
   constructor(
     private readonly dependencies: ConnectionDependencies,
-    private readonly settings: ConnectionSettings,
+    private readonly setup: ConnectionSettings,
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
     this.timers = new Timers(dependencies.clock);
@@ -105,20 +105,20 @@ export class Connection {
   request<Answer>(
     command: string,
     body: object,
-    limitMs = ((body as { timeout_ms?: number }).timeout_ms ?? 0) + this.settings.requestTimeoutMs,
+    limitMs = ((body as { timeout_ms?: number }).timeout_ms ?? 0) + this.setup.requestTimeoutMs,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (!this.isUp) return reject(notConnected(command));
       const settle = (error?: ClientError) => {
         cancel();
-        this.pending.delete(settle);
+        this.unanswered.delete(settle);
         if (error) reject(error);
       };
       const cancel = this.timers.later(() => {
         settle(new ClientError('timeout', `${command}: no answer within ${limitMs} ms`));
         this.probe();
       }, limitMs);
-      this.pending.add(settle);
+      this.unanswered.add(settle);
       this.socket!.emit(command, body, (given?: { ok: boolean; error?: WireError }) => {
         const { ok, error, ...answer } = given ?? {};
         if (ok) resolve(answer as Answer);
@@ -137,10 +137,10 @@ export class Connection {
     if (this.isProbing) return;
     this.isProbing = true;
     const { socket } = this;
-    void this.ping(this.settings.probeTimeoutMs).then((isAnswered) => {
+    void this.ping(this.setup.probeTimeoutMs).then((isAnswered) => {
       if (socket !== this.socket) return;
       this.isProbing = false;
-      if (!isAnswered) this.lost('no answer to a probe', 0);
+      if (!isAnswered) this.connectionLost('no answer to a probe', 0);
     });
   }
 
@@ -162,7 +162,7 @@ export class Connection {
 
   private async attempt(): Promise<void> {
     const { handshake, onState, onError, onEvent } = this.dependencies;
-    const { url, path, transports, connectTimeoutMs } = this.settings;
+    const { url, path, transports, connectTimeoutMs } = this.setup;
     this.stopWaiting = undefined;
     onState({ state: 'connecting', attempt: this.backoff.attempt });
     let token: string | undefined;
@@ -191,16 +191,16 @@ export class Connection {
       auth: { token, ...handshake() },
     }));
     const isCurrent = () => this.socket === socket;
-    this.timers.later(() => isCurrent() && !this.isUp && this.lost('connect timeout'), connectTimeoutMs);
+    this.timers.later(() => isCurrent() && !this.isUp && this.connectionLost('connect timeout'), connectTimeoutMs);
     socket.on('connect_error', ({ data, description, context, message }: HandshakeError) => {
       if (!isCurrent()) return;
       if (data?.code) this.refused(errorFromWire(data));
       // A proxy, or a service without room, has answered. Browsers show it of long-polling only.
       else if (Number(description) > 0)
         this.serverDelayMs = Number(context?.getResponseHeader?.('Retry-After')) * 1000 || 0;
-      this.lost(message);
+      this.connectionLost(message);
     });
-    socket.on('disconnect', (reason) => isCurrent() && this.lost(reason));
+    socket.on('disconnect', (reason) => isCurrent() && this.connectionLost(reason));
     socket.onAny((event: string, data: unknown, ack: unknown) => {
       if (!isCurrent()) return;
       try {
@@ -236,7 +236,7 @@ export class Connection {
     this.serverDelayMs = error.retryAfterMs ?? (error.code === 'token_revoked' ? revokedMs : 0);
   }
 
-  private lost(reason: string, windowMs?: number): void {
+  private connectionLost(reason: string, windowMs?: number): void {
     if (this.isUp && this.dependencies.clock.now() - this.connectedAt >= stableMs) this.backoff.reset();
     this.drop(reason);
     if (!this.isWanted) return;
@@ -247,7 +247,7 @@ export class Connection {
     if (
       error &&
       tokenCodes.includes(error.code) &&
-      (typeof this.settings.token === 'string' || ++this.refusals > 2)
+      (typeof this.setup.token === 'string' || ++this.refusals > 2)
     )
       return this.disconnect(authFailed(error.message, error));
     this.serverWindowMs = windowMs ?? this.serverWindowMs;
@@ -273,7 +273,7 @@ export class Connection {
     this.isUp = this.isProbing = false;
     this.dependencies.clock.clearTimer(this.pingTimer);
     this.pingTimer = undefined;
-    for (const settle of [...this.pending]) settle(notConnected(reason));
+    for (const settle of [...this.unanswered]) settle(notConnected(reason));
     socket?.offAny();
     socket?.removeAllListeners();
     socket?.disconnect();
@@ -281,7 +281,7 @@ export class Connection {
 
   /** The token expires soon: another one is fetched, again and again until it has. */
   private keepToken({ expires_at: expiresAt = 0 }: { expires_at?: number }): void {
-    if (typeof this.settings.token === 'string') return;
+    if (typeof this.setup.token === 'string') return;
     const { socket } = this;
     const { clock, onError } = this.dependencies;
     const renew = () =>
@@ -295,7 +295,7 @@ export class Connection {
 
   /** The next ping is planned when something arrives, so that a hidden tab is not throttled further. */
   private plan(): void {
-    const { pingEveryMs } = this.settings;
+    const { pingEveryMs } = this.setup;
     if (pingEveryMs <= 0 || !this.isUp || this.pingTimer) return;
     this.pingTimer = this.dependencies.clock.setTimeout(() => {
       this.pingTimer = undefined;

@@ -18,25 +18,25 @@ const waitingMax = 1000;
 
 /** The inbox, handed over in order, each message once. It is acknowledged when its listeners have returned. */
 export class DirectMessages {
-  private waiting: Waiting[] = [];
+  private unhandled: Waiting[] = [];
   private isBusy = false;
   private isFull = false;
 
   constructor(
-    private readonly events: Pick<Emitter<{ direct: DirectMessage }>, 'has' | 'emit'>,
+    private readonly events: Pick<Emitter<{ direct: DirectMessage }>, 'hears' | 'fire'>,
     private readonly saved: ClientState,
   ) {}
 
   received(message: DirectMessage, ack: () => void): void {
     // The order is kept: after one that has no room, none is taken.
-    this.isFull ||= this.waiting.length >= waitingMax;
-    if (!this.isFull) this.waiting.push({ message, ack });
+    this.isFull ||= this.unhandled.length >= waitingMax;
+    if (!this.isFull) this.unhandled.push({ message, ack });
     void this.pump();
   }
 
   /** What is not handed over yet comes again. */
   disconnected(): void {
-    this.waiting = [];
+    this.unhandled = [];
     this.isFull = false;
   }
 
@@ -44,13 +44,13 @@ export class DirectMessages {
     const { saved, events } = this;
     if (this.isBusy) return;
     this.isBusy = true;
-    while (this.waiting.length > 0 && events.has('direct')) {
-      const { message, ack } = this.waiting.shift()!;
+    while (this.unhandled.length > 0 && events.hears('direct')) {
+      const { message, ack } = this.unhandled.shift()!;
       const { epoch, sequence } = message;
       // The last one that was handed over, also by an earlier page.
       const { direct } = saved.content;
       if (direct?.epoch !== epoch || sequence > direct.sequence) {
-        const pending = events.emit('direct', message);
+        const pending = events.fire('direct', message);
         if (pending) await pending;
         saved.content.direct = { epoch, sequence };
         saved.save();

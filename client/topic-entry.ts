@@ -15,9 +15,9 @@ export const enum WireState {
 /** @internal */
 export interface TopicEntry {
   readonly subscriptions: Set<Subscription>;
-  state: WireState;
+  wireState: WireState;
   /** Where the service was asked to begin. */
-  since?: Position | undefined;
+  askedSince?: Position | undefined;
   /** What this connection has received of the topic. */
   at?: Position | undefined;
   watchesPresence: boolean;

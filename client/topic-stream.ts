@@ -73,7 +73,7 @@ const vainReadsMax = 3;
  */
 export class TopicStream {
   private phase: Phase = Phase.Offline;
-  private held: (Message | ServiceGap)[] = [];
+  private heldBack: (Message | ServiceGap)[] = [];
   /** More has arrived than was kept: it has to be read. */
   private overflowed = false;
   /** Missed messages, to be handed over as one batch. */
@@ -82,7 +82,7 @@ export class TopicStream {
   private missedUpTo: number | undefined;
   /** Where the service goes on by itself, if what lies before cannot be read. */
   private goesOnAt: Position | undefined;
-  private reason = 'history_trimmed';
+  private lossReason = 'history_trimmed';
   private vainReads = 0;
   /** The history has led to an epoch that the connection has not reached yet: what comes may be of logs that are gone. */
   private isAhead = false;
@@ -127,7 +127,7 @@ export class TopicStream {
       return this.goLive();
     }
     if (isSame(end, this.at)) return this.goLive();
-    this.reason = 'history_trimmed';
+    this.lossReason = 'history_trimmed';
     this.read({ since: this.at });
   }
 
@@ -145,7 +145,7 @@ export class TopicStream {
   /** The connection is lost. What has arrived of the missed messages is handed over. */
   disconnected(): void {
     this.endMissed();
-    this.held = [];
+    this.heldBack = [];
     this.isAhead = false;
     if (this.phase !== Phase.Paused) this.phase = Phase.Offline;
   }
@@ -154,7 +154,7 @@ export class TopicStream {
   pause(): void {
     if (this.phase !== Phase.Live && this.phase !== Phase.Reading) return;
     this.missedUpTo = undefined;
-    this.held = [];
+    this.heldBack = [];
     this.phase = Phase.Paused;
   }
 
@@ -197,11 +197,11 @@ export class TopicStream {
     if (this.phase !== Phase.Reading) return;
     this.endMissed();
     if (!this.is(Phase.Reading)) return;
-    const next = this.held.find((item): item is Message => isMessage(item) && this.isNew(item));
+    const next = this.heldBack.find((item): item is Message => isMessage(item) && this.isNew(item));
     // A stream reads only after it has joined.
     const to = next === undefined ? this.goesOnAt! : before(next);
     this.overflowed = false;
-    this.reason = 'unreadable';
+    this.lossReason = 'unreadable';
     if (this.at === undefined) this.at = to;
     else if (this.isNew(to)) this.skipTo(to);
     this.goLive();
@@ -225,8 +225,8 @@ export class TopicStream {
 
   private goLive(): void {
     this.phase = Phase.Live;
-    let { held } = this;
-    this.held = [];
+    let held = this.heldBack;
+    this.heldBack = [];
     if (this.isAhead) {
       const reached = held.findIndex(({ epoch }) => epoch === this.at!.epoch);
       // What came before the connection has reached the epoch is older than it.
@@ -251,7 +251,7 @@ export class TopicStream {
         this.endMissed();
         if (!this.is(Phase.Live)) return this.take(message);
         this.hold(message);
-        this.reason = 'history_trimmed';
+        this.lossReason = 'history_trimmed';
         return this.read({ since: this.at! });
       }
       this.endMissed();
@@ -275,7 +275,7 @@ export class TopicStream {
     this.endMissed();
     if (!this.is(Phase.Live)) return this.take(gap);
     const { reason } = gap;
-    this.reason = reason;
+    this.lossReason = reason;
     if (reason === 'log_lost' || reason === 'log_rolled_back') return this.skipTo(gap);
     this.goesOnAt = gap;
     this.read({ since: this.at! });
@@ -313,7 +313,7 @@ export class TopicStream {
     if (isSame(from, to)) return;
     this.hurry();
     this.moveTo(to);
-    const { topic, reason } = this;
+    const { topic, lossReason: reason } = this;
     this.dependencies.lost({ topic, from, to: this.at!, reason });
   }
 
@@ -340,7 +340,7 @@ export class TopicStream {
   }
 
   private hold(item: Message | ServiceGap): void {
-    if (this.held.length < heldMax) this.held.push(item);
+    if (this.heldBack.length < heldMax) this.heldBack.push(item);
     else this.overflowed = true;
   }
 
