@@ -26,6 +26,7 @@ export class SavedState extends ClientState {
     super();
   }
 
+  /** @internal */
   override load(): Promise<void> | undefined {
     try {
       const { kind } = this;
@@ -40,7 +41,7 @@ export class SavedState extends ClientState {
     return undefined;
   }
 
-  /** Writes the state, with the present time: what is not written for `ttlMs` is not valid any more. */
+  /** Writes the state, with the present time: what is not written for `ttlMs` is not valid any more. @internal */
   override save(): void {
     if (this.store === undefined) return;
     if (this.writing !== 'no') {
