@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { ClientError } from '../../../client/client-error.js';
 import { systemClock } from '../../../client/clock.js';
+import { GuideClient } from '../../../client/guide.js';
 import type { Subscription } from '../../../client/index.js';
 import { epoch, messageOf, ScriptedService } from '../../support/scripted-service.js';
 
@@ -109,6 +110,29 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     assert.deepEqual(service.last('subscribe').body, asked);
     service.event('presence', { topic: 'news', event: 'join', user_id: 'ann', connections: 1 });
     assert.deepEqual(users, ['ann']);
+  });
+
+  it('gives a broadcast to each listener of the guide, also when one throws, and waits for all', async () => {
+    const failures: string[] = [];
+    service.client.on('error', ({ code }) => failures.push(code));
+    const guide = new GuideClient(service.client);
+    const given: unknown[] = [];
+    guide.on('Broadcast', () => {
+      throw new Error('of the app');
+    });
+    let done = () => {};
+    guide.on('Broadcast', ({ payload }) => {
+      given.push(payload);
+      return new Promise<void>((resolve) => (done = resolve));
+    });
+    guide.subscribe(['news'], { since: position(0) });
+    await service.connect({ topic: 'news', ...position(0), recovered: true });
+    service.messages('news', 1, 2);
+    await service.clock.settle();
+    assert.deepEqual(given, [1]);
+    done();
+    await service.clock.settle();
+    assert.deepEqual([given, failures], [[1, 2], ['handler_failed']]);
   });
 
   it('waits for ever where an option says so: a timer cannot be longer than 2^31 - 1 ms', async () => {
