@@ -197,7 +197,7 @@ export class TopicStream {
     if (this.phase !== Phase.Reading) return;
     this.endMissed();
     if (!this.is(Phase.Reading)) return;
-    const next = this.heldBack.find((item): item is Message => isMessage(item) && this.isNew(item));
+    const next = this.heldBack.find((item) => isMessage(item) && (!this.at || this.isNew(item)));
     // A stream reads only after it has joined.
     const to = next === undefined ? this.goesOnAt! : before(next);
     this.overflowed = false;

@@ -84,6 +84,20 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     assert.equal(subscription.waiting, 0);
   });
 
+  it('begins with the next message when the last ones may not be read', async () => {
+    const subscription = service.client.topic('news').subscribe({ last: 3 });
+    const given: unknown[] = [];
+    const errors: string[] = [];
+    subscription.on('message', ({ payload }) => given.push(payload));
+    service.client.on('error', ({ code }) => errors.push(code));
+    await service.connect({ topic: 'news', ...position(6) });
+    service.messages('news', 7, 8);
+    service.last('history').refuse(new ClientError('forbidden', 'no'));
+    await service.clock.settle();
+    service.messages('news', 9, 9);
+    assert.deepEqual([given, errors], [[7, 8, 9], ['forbidden']]);
+  });
+
   it('gives a batch once, also when its listener is removed by it', async () => {
     const subscription = await follow(2);
     service.messages('news', 1, 2);
