@@ -35,7 +35,7 @@ interface Details {
 export class Client<Topics_ extends object = Record<string, unknown>> {
   private readonly events: Emitter<ClientEvents>;
   private readonly clock: Clock;
-  private readonly wire: ClientConnection;
+  private readonly connection: ClientConnection;
   private readonly followed: Topics;
   private readonly unconfirmed: Outgoing;
   private readonly saved: ClientState;
@@ -68,7 +68,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       topics: () => this.followed.names,
       request: <Answer>(command: string, body: object) => {
         this.followed.flush();
-        return this.wire.request<Answer>(command, body);
+        return this.connection.request<Answer>(command, body);
       },
       isConnected: () => this.isConnected,
       onStatus: (answer: SubscribeAnswer) => this.subscribed(answer),
@@ -82,7 +82,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const makeQueue = outgoing.store ?? ((its, queueOptions) => new Outgoing(its, queueOptions));
     this.unconfirmed = makeQueue(base, outgoing);
     const makeConnection = options.connection ?? ((its, itsSettings) => new Connection(its, itsSettings));
-    this.wire = makeConnection(
+    this.connection = makeConnection(
       {
         clock,
         onError,
@@ -102,7 +102,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const go = () => {
       this.isLoading = false;
       this.followed.start();
-      this.wire.connect();
+      this.connection.connect();
     };
     const loading = this.saved.load();
     if (loading) {
@@ -115,7 +115,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   /** Ends the connection. Subscriptions stay, and go on with the next `connect()`. */
   disconnect(): void {
     this.isLoading = false;
-    this.wire.disconnect();
+    this.connection.disconnect();
   }
 
   /** Ends everything for good. What waits to be sent is rejected with `closed`; a store keeps it. */
@@ -131,7 +131,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   }
 
   get isConnected(): boolean {
-    return this.wire.isConnected;
+    return this.connection.isConnected;
   }
 
   get sessionId(): string | undefined {
@@ -165,7 +165,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     return new Topic(name, {
       subscribe: (options) => this.followed.subscribe(name, options),
       publish: (body) => this.queue('publish', body),
-      request: (command, body) => this.wire.request(command, body),
+      request: (command, body) => this.connection.request(command, body),
     });
   }
 
@@ -201,12 +201,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
    * `publish` and `direct` belong to {@link Topic.publish} and {@link Client.direct}, which are repeated and stored once.
    */
   async request<Answer = unknown>(command: string, body: object = {}): Promise<Answer> {
-    return this.wire.request<Answer>(command, plain(body) as object);
+    return this.connection.request<Answer>(command, plain(body) as object);
   }
 
   /** Asks for a token now, and gives it to the service: after the rights of the user have changed. */
   refresh(): Promise<void> {
-    return this.wire.refresh();
+    return this.connection.refresh();
   }
 
   /** @throws ClientError `message_too_large`; `invalid_payload` for what cannot be sent */
@@ -217,7 +217,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   private async queue(command: 'publish' | 'direct', body: object): Promise<unknown> {
     const copy = plain(body) as { readonly payload?: unknown; readonly key?: string };
     checkSize(copy.payload, this.payloadMax);
-    return this.unconfirmed.add({ command, body: { ...copy, key: copy.key ?? this.keyPrefix + ++this.keys } });
+    return this.unconfirmed.add({
+      command,
+      body: { ...copy, key: copy.key ?? this.keyPrefix + ++this.keys },
+    });
   }
 
   private changed(next: ConnectionState): void {

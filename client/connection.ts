@@ -68,7 +68,7 @@ export class Connection {
 
   constructor(
     private readonly dependencies: ConnectionDependencies,
-    private readonly setup: ConnectionSettings,
+    private readonly settings: ConnectionSettings,
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
     this.timers = new Timers(dependencies.clock);
@@ -105,7 +105,7 @@ export class Connection {
   request<Answer>(
     command: string,
     body: object,
-    limitMs = ((body as { timeout_ms?: number }).timeout_ms ?? 0) + this.setup.requestTimeoutMs,
+    limitMs = ((body as { timeout_ms?: number }).timeout_ms ?? 0) + this.settings.requestTimeoutMs,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (!this.isUp) return reject(notConnected(command));
@@ -137,7 +137,7 @@ export class Connection {
     if (this.isProbing) return;
     this.isProbing = true;
     const { socket } = this;
-    void this.ping(this.setup.probeTimeoutMs).then((isAnswered) => {
+    void this.ping(this.settings.probeTimeoutMs).then((isAnswered) => {
       if (socket !== this.socket) return;
       this.isProbing = false;
       if (!isAnswered) this.connectionLost('no answer to a probe', 0);
@@ -162,7 +162,7 @@ export class Connection {
 
   private async attempt(): Promise<void> {
     const { handshake, onState, onError, onEvent } = this.dependencies;
-    const { url, path, transports, connectTimeoutMs } = this.setup;
+    const { url, path, transports, connectTimeoutMs } = this.settings;
     this.stopWaiting = undefined;
     onState({ state: 'connecting', attempt: this.backoff.attempt });
     let token: string | undefined;
@@ -191,7 +191,10 @@ export class Connection {
       auth: { token, ...handshake() },
     }));
     const isCurrent = () => this.socket === socket;
-    this.timers.later(() => isCurrent() && !this.isUp && this.connectionLost('connect timeout'), connectTimeoutMs);
+    this.timers.later(
+      () => isCurrent() && !this.isUp && this.connectionLost('connect timeout'),
+      connectTimeoutMs,
+    );
     socket.on('connect_error', ({ data, description, context, message }: HandshakeError) => {
       if (!isCurrent()) return;
       if (data?.code) this.refused(errorFromWire(data));
@@ -247,7 +250,7 @@ export class Connection {
     if (
       error &&
       tokenCodes.includes(error.code) &&
-      (typeof this.setup.token === 'string' || ++this.refusals > 2)
+      (typeof this.settings.token === 'string' || ++this.refusals > 2)
     )
       return this.disconnect(authFailed(error.message, error));
     this.serverWindowMs = windowMs ?? this.serverWindowMs;
@@ -281,7 +284,7 @@ export class Connection {
 
   /** The token expires soon: another one is fetched, again and again until it has. */
   private keepToken({ expires_at: expiresAt = 0 }: { expires_at?: number }): void {
-    if (typeof this.setup.token === 'string') return;
+    if (typeof this.settings.token === 'string') return;
     const { socket } = this;
     const { clock, onError } = this.dependencies;
     const renew = () =>
@@ -295,7 +298,7 @@ export class Connection {
 
   /** The next ping is planned when something arrives, so that a hidden tab is not throttled further. */
   private plan(): void {
-    const { pingEveryMs } = this.setup;
+    const { pingEveryMs } = this.settings;
     if (pingEveryMs <= 0 || !this.isUp || this.pingTimer) return;
     this.pingTimer = this.dependencies.clock.setTimeout(() => {
       this.pingTimer = undefined;

@@ -56,6 +56,8 @@ export class Topics implements SubscriptionTopics {
   private readonly timers: Timers;
   private isPlanned = false;
   private isStarted = false;
+  /** An answer is read, after which the state is saved: not with each of its topics. */
+  private isAnswering = false;
   /** The handshake had the positions of all topics. */
   private hasGivenAll = true;
   /** Counts connections: what was begun for an earlier one is abandoned. */
@@ -128,7 +130,7 @@ export class Topics implements SubscriptionTopics {
   moved(subscription: Subscription): void {
     const { saved } = this.dependencies;
     saved.content.positions[keyOf(subscription)] = subscription.position!;
-    saved.save();
+    if (!this.isAnswering) saved.save();
   }
 
   later(run: () => void, delayMs: number): () => void {
@@ -196,12 +198,18 @@ export class Topics implements SubscriptionTopics {
   /** An answer of `subscribe`, or a `status`. @param asked the entries that were asked for, by topic */
   answered({ topics, rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, TopicEntry>): void {
     const unwanted: string[] = [];
-    for (const answer of topics) {
-      const entry = this.byTopic.get(answer.topic);
-      // Meanwhile the app has closed the subscription, and perhaps made another one.
-      if (asked && asked.get(answer.topic) !== entry) continue;
-      if (!entry || entry.wireState === WireState.Ended) unwanted.push(answer.topic);
-      else if (entry.wireState !== WireState.Joined) this.joined(entry, answer);
+    this.isAnswering = true;
+    try {
+      for (const { topic, epoch, sequence, recovered } of topics) {
+        const entry = this.byTopic.get(topic);
+        // Meanwhile the app has closed the subscription, and perhaps made another one.
+        if (asked && asked.get(topic) !== entry) continue;
+        if (!entry || entry.wireState === WireState.Ended) unwanted.push(topic);
+        else if (entry.wireState !== WireState.Joined)
+          this.joined(entry, topic, { epoch, sequence }, recovered);
+      }
+    } finally {
+      this.isAnswering = false;
     }
     for (const { topic, error } of rejected) this.rejected(topic, errorFromWire(error));
     if (unwanted.length > 0) this.send('unsubscribe', { topics: unwanted });
@@ -267,9 +275,8 @@ export class Topics implements SubscriptionTopics {
     return [...this.byTopic.values()].flatMap(({ subscriptions }) => [...subscriptions]);
   }
 
-  private joined(entry: TopicEntry, { topic, epoch, sequence, recovered }: SubscribedTopic): void {
+  private joined(entry: TopicEntry, topic: string, end: Position, recovered: boolean | undefined): void {
     entry.wireState = WireState.Joined;
-    const end = { epoch, sequence };
     entry.at = recovered && entry.askedSince ? entry.askedSince : end;
     // Before listeners ask who is there: so no event is missing after the answer.
     this.watchPresence(topic, entry);

@@ -3,6 +3,7 @@ import { ClientError } from '../../../client/client-error.js';
 import { systemClock } from '../../../client/clock.js';
 import { GuideClient } from '../../../client/guide.js';
 import type { Subscription } from '../../../client/index.js';
+import { savedState } from '../../../client/state.js';
 import { epoch, messageOf, ScriptedService } from '../../support/scripted-service.js';
 
 const position = (sequence: number) => ({ epoch, sequence });
@@ -147,6 +148,29 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     done();
     await service.clock.settle();
     assert.deepEqual([given, failures], [[1, 2], ['handler_failed']]);
+  });
+
+  it('saves the state once for an answer of many topics, not with each of them', async () => {
+    const saved: string[] = [];
+    const store = {
+      getItem: () => null,
+      setItem: (_: string, text: string) => saved.push(text),
+      removeItem: () => {},
+    };
+    service = new ScriptedService({ state: savedState({ store }) });
+    const names = Array.from({ length: 100 }, (_, n) => `t${n}`);
+    for (const name of names) service.client.topic(name).subscribe();
+    await service.connect();
+    saved.length = 0;
+    service.last('subscribe').answer({ topics: names.map((topic) => ({ topic, ...position(5) })) });
+    await service.clock.settle();
+    assert.equal(saved.length, 1);
+    const { positions } = JSON.parse(saved[0]!) as { positions: object };
+    assert.deepEqual(positions, Object.fromEntries(names.map((name) => [name, position(5)])));
+    // What comes to a subscription of its own is saved by itself.
+    service.client.topic('t0').subscribe({ id: 'second' });
+    await service.clock.settle();
+    assert.equal(saved.length, 2);
   });
 
   it('waits for ever where an option says so: a timer cannot be longer than 2^31 - 1 ms', async () => {
