@@ -243,19 +243,19 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
       if (pending) await pending;
       if (!('messages' in item)) continue;
       const { messages } = item;
-      for (let i = 0, from = 0; i < messages.length && !this.isClosed;) {
+      let i = 0;
+      let from = 0;
+      while (i < messages.length && !this.isClosed && (isBatchTaken || this.events.hears('message'))) {
         this.returnedAt = messages[i - 1];
         const pending = this.events.fire('message', messages[i++]!);
-        if (pending) await pending;
-        // The listener has gone: the rest waits for another one.
-        const isLeft = !isBatchTaken && !this.events.hears('message');
-        if (!pending && !isLeft && i < messages.length) continue;
-        this.done(messages.slice(from, i));
+        if (!pending) continue;
+        await pending;
+        this.done(messages, from, i);
         from = i;
-        if (!isLeft || this.isClosed) continue;
-        if (i < messages.length) this.queue.unshift({ ...item, messages: messages.slice(i) });
-        break;
       }
+      if (i > from) this.done(messages, from, i);
+      // The listeners have gone: the rest waits for others.
+      if (i < messages.length) this.queue.unshift({ ...item, messages: messages.slice(i) });
     }
     this.isPumping = false;
     if (!this.isBehind || this.queuedMessages > this.owner.queueMax / 2) return;
@@ -266,7 +266,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private handOver(item: Item): Promise<unknown> | undefined {
     const { events } = this;
     if ('state' in item) return events.fire('state', item.state);
-    if ('messages' in item) return events.fire('batch', item);
+    if ('messages' in item) return this.handOverBatch(item);
     const { gap } = item;
     this.dependencies.onGap(gap);
     const pending = events.fire('gap', gap);
@@ -275,12 +275,17 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     return pending;
   }
 
+  /** As a whole; its messages follow one by one. */
+  private handOverBatch(batch: Batch): Promise<unknown> | undefined {
+    return this.events.fire('batch', batch);
+  }
+
   /** The listeners of some messages have returned. */
-  private done(messages: readonly TopicMessage[]): void {
+  private done(messages: readonly TopicMessage[], from: number, to: number): void {
     if (this.isClosed) return;
-    this.queuedMessages -= messages.length;
-    for (const { confirm, id } of messages) if (confirm) this.owner.confirm(id);
-    this.moveTo(messages.at(-1)!);
+    this.queuedMessages -= to - from;
+    for (const { confirm, id } of messages.slice(from, to)) if (confirm) this.owner.confirm(id);
+    this.moveTo(messages[to - 1]!);
   }
 
   /** The app has everything up to a position. */
