@@ -1,3 +1,5 @@
+import { timerMaxMs } from './clock.js';
+
 /** When to connect again. */
 export interface ReconnectOptions {
   /** The window of the first attempt, in milliseconds. */
@@ -9,9 +11,6 @@ export interface ReconnectOptions {
   /** Failed attempts in a row before `give_up`. */
   readonly maxAttempts: number;
 }
-
-/** A longer timer would fire at once. */
-const timerMaxMs = 2_147_483_647;
 
 /**
  * Exponential back-off with full jitter: a random moment within a window that grows. Many clients that lost their

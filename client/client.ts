@@ -36,11 +36,11 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   private readonly events: Emitter<ClientEvents>;
   private readonly clock: Clock;
   private readonly connection: ClientConnection;
-  private readonly topics: Topics;
-  private readonly outgoing: Outgoing;
+  private readonly followed: Topics;
+  private readonly unconfirmed: Outgoing;
   private readonly saved: ClientState;
   private readonly directs: DirectMessages;
-  private readonly maxMessageBytes: number;
+  private readonly payloadMax: number;
   private readonly keyPrefix: string;
   private keys = 0;
   private current: ConnectionState = { state: 'idle' };
@@ -50,7 +50,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   constructor(options: ClientOptions) {
     const settings = withDefaults(defaults, options);
     const clock = (this.clock = options.clock ?? systemClock);
-    this.maxMessageBytes = settings.maxMessageBytes;
+    this.payloadMax = settings.maxMessageBytes;
     this.keyPrefix = `${clock.wallTime().toString(36)}-${Math.random().toString(36).slice(2)}-`;
     const events = (this.events = new Emitter<ClientEvents>((cause, name) => {
       const error = handlerFailed(name, cause);
@@ -59,28 +59,28 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       else onError(error);
     }));
     const onError = (error: ClientError) => {
-      if (events.has('error')) void events.emit('error', error);
+      if (events.hears('error')) void events.fire('error', error);
       else console.error(error);
     };
     const base = {
       clock,
       onError,
-      topics: () => this.topics.names,
+      topics: () => this.followed.names,
       request: <Answer>(command: string, body: object) => {
-        this.topics.flush();
+        this.followed.flush();
         return this.connection.request<Answer>(command, body);
       },
       isConnected: () => this.isConnected,
       onStatus: (answer: SubscribeAnswer) => this.subscribed(answer),
-      onGap: (gap: Gap) => void events.emit('gap', gap),
-      onUnknown: (item: OutgoingItem) => void events.emit('unknown', item),
+      onGap: (gap: Gap) => void events.fire('gap', gap),
+      onUnknown: (item: OutgoingItem) => void events.fire('unknown', item),
     };
     const saved = (this.saved = options.state?.(base) ?? new ClientState());
-    const topics = (this.topics = new Topics({ ...base, saved }, settings.bufferMax));
+    const topics = (this.followed = new Topics({ ...base, saved }, settings.bufferMax));
     this.directs = new DirectMessages(events, saved);
     const outgoing = withDefaults(defaults.outgoing, options.outgoing);
     const makeQueue = outgoing.store ?? ((its, queueOptions) => new Outgoing(its, queueOptions));
-    this.outgoing = makeQueue(base, outgoing);
+    this.unconfirmed = makeQueue(base, outgoing);
     const makeConnection = options.connection ?? ((its, itsSettings) => new Connection(its, itsSettings));
     this.connection = makeConnection(
       {
@@ -90,7 +90,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         handshake: () => ({ session_id: saved.content.session_id, positions: topics.positions() }),
         onState: (next) => this.changed(next),
         onEvent: (event, data, ack) => this.received(event, data, ack),
-        onPong: (latencyMs) => void events.emit('pong', latencyMs),
+        onPong: (latencyMs) => void events.fire('pong', latencyMs),
       },
       { ...settings, path: options.path, reconnect: withDefaults(defaults.reconnect, options.reconnect) },
     );
@@ -101,7 +101,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     if (this.isLoading) return this;
     const go = () => {
       this.isLoading = false;
-      this.topics.start();
+      this.followed.start();
       this.connection.connect();
     };
     const loading = this.saved.load();
@@ -121,8 +121,8 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   /** Ends everything for good. What waits to be sent is rejected with `closed`; a store keeps it. */
   close(): void {
     this.disconnect();
-    this.topics.close();
-    this.outgoing.close();
+    this.followed.close();
+    this.unconfirmed.close();
     this.clock.clearTimer(this.touch);
   }
 
@@ -145,7 +145,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
 
   /** What waits to be sent or confirmed, and how much may. */
   get pending(): Outgoing['size'] {
-    return this.outgoing.size;
+    return this.unconfirmed.size;
   }
 
   on<Name extends keyof ClientEvents>(
@@ -153,7 +153,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     listener: (event: ClientEvents[Name]) => unknown,
   ): () => void {
     const remove = this.events.on(name, listener);
-    this.directs.pump();
+    void this.directs.pump();
     return remove;
   }
 
@@ -163,7 +163,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
 
   topic<Name extends TopicNames<Topics_>>(name: Name): Topic<PayloadOf<Topics_, Name>> {
     return new Topic(name, {
-      subscribe: (options) => this.topics.subscribe(name, options),
+      subscribe: (options) => this.followed.subscribe(name, options),
       publish: (body) => this.queue('publish', body),
       request: (command, body) => this.connection.request(command, body),
     });
@@ -178,7 +178,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     fetchState: () => Promise<Snapshot<State>>,
     options: SubscribeOptions = {},
   ): Promise<{ state: State; subscription: Subscription<PayloadOf<Topics_, Name>, State> }> {
-    const subscription = this.topics.subscribe(name, { ...options, getState: fetchState }) as Subscription<
+    const subscription = this.followed.subscribe(name, { ...options, getState: fetchState }) as Subscription<
       PayloadOf<Topics_, Name>,
       State
     >;
@@ -211,17 +211,20 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
 
   /** @throws ClientError `message_too_large`; `invalid_payload` for what cannot be sent */
   checkSize(payload: unknown): void {
-    checkSize(plain(payload), this.maxMessageBytes);
+    checkSize(plain(payload), this.payloadMax);
   }
 
   private async queue(command: 'publish' | 'direct', body: object): Promise<unknown> {
     const copy = plain(body) as { readonly payload?: unknown; readonly key?: string };
-    checkSize(copy.payload, this.maxMessageBytes);
-    return this.outgoing.add({ command, body: { ...copy, key: copy.key ?? this.keyPrefix + ++this.keys } });
+    checkSize(copy.payload, this.payloadMax);
+    return this.unconfirmed.add({
+      command,
+      body: { ...copy, key: copy.key ?? this.keyPrefix + ++this.keys },
+    });
   }
 
   private changed(next: ConnectionState): void {
-    const { events, topics } = this;
+    const { events, followed: topics } = this;
     const was = this.current.state;
     this.current = next;
     const { state, error } = next;
@@ -231,16 +234,16 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       this.directs.disconnected();
       this.clock.clearTimer(this.touch);
       this.saved.save();
-      if (was === 'connected') void events.emit('disconnect', next.reason ?? 'client disconnect');
+      if (was === 'connected') void events.fire('disconnect', next.reason ?? 'client disconnect');
     }
-    void events.emit('state', next);
+    void events.fire('state', next);
     if (state !== 'stopped' || !error) return;
-    if (error.code === 'give_up' || error.code === 'auth_failed') void events.emit(error.code, error);
-    void events.emit('error', error);
+    if (error.code === 'give_up' || error.code === 'auth_failed') void events.fire(error.code, error);
+    void events.fire('error', error);
   }
 
   private received(event: string, data: unknown, ack: (() => void) | undefined): void {
-    const { events, topics } = this;
+    const { events, followed: topics } = this;
     switch (event) {
       case 'message':
         return topics.message(data as Message, ack);
@@ -253,7 +256,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       case 'presence':
       case 'system_notification':
         if (event === 'presence') topics.presence(data as PresenceEvent);
-        void events.emit(event, data as PresenceEvent & ClientEvents['system_notification']);
+        void events.fire(event, data as PresenceEvent & ClientEvents['system_notification']);
     }
   }
 
@@ -261,12 +264,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   private serviceGap(gap: Position & { topic: string; reason: string; previous?: Position }): void {
     const { topic, epoch, sequence, reason, previous } = gap;
     const to = { epoch, sequence };
-    if (topic.startsWith('$user/')) void this.events.emit('gap', { topic, from: previous ?? to, to, reason });
-    else this.topics.gap(gap);
+    if (topic.startsWith('$user/')) void this.events.fire('gap', { topic, from: previous ?? to, to, reason });
+    else this.followed.gap(gap);
   }
 
   private status(status: Status): void {
-    const { events, topics, saved } = this;
+    const { events, followed: topics, saved } = this;
     const { session_id: session, positions = [], topics: names = [], by, reason } = status.details as Details;
     switch (status.status) {
       case 'connected':
@@ -275,10 +278,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         saved.save();
         if (status.status === 'session') break;
         this.keepState();
-        void events.emit('status', status);
+        void events.fire('status', status);
         topics.connected({ topics: [], ...status.details });
-        this.outgoing.connected();
-        return void events.emit('connect', this.current);
+        this.unconfirmed.connected();
+        return void events.fire('connect', this.current);
       case 'subscribed':
         return topics.answered({ ...status.details, topics: positions });
       case 'unsubscribed':
@@ -288,7 +291,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
           errorFromWire(reason ?? { code: 'disconnected', message: 'ended by an operator' }),
         );
     }
-    void events.emit('status', status);
+    void events.fire('status', status);
   }
 
   /** Topics were subscribed, or refused. */
@@ -296,7 +299,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     if (positions.length === 0 && rejected?.length === 0) return;
     this.saved.save();
     const topics = positions.map(({ topic }) => topic);
-    void this.events.emit('status', { status: 'subscribed', details: { topics, positions, rejected } });
+    void this.events.fire('status', { status: 'subscribed', details: { topics, positions, rejected } });
   }
 
   /** A quiet page has a valid state too. */

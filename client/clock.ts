@@ -14,10 +14,13 @@ export interface Clock {
   clearTimer(timer: Timer | undefined): void;
 }
 
+/** A longer timer would fire at once. */
+export const timerMaxMs = 2_147_483_647;
+
 /** The clock of the page or process. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
-  setTimeout: (run, delayMs) => setTimeout(run, delayMs) as Timer,
+  setTimeout: (run, delayMs) => setTimeout(run, Math.min(delayMs, timerMaxMs)) as Timer,
   clearTimer: (timer) => clearTimeout(timer as Parameters<typeof clearTimeout>[0]),
 };

@@ -2,7 +2,7 @@ import { io, type Socket } from 'socket.io-client';
 import type { WireError } from '../shared/errors.js';
 import { Backoff } from './backoff.js';
 import { ClientError, errorFromWire } from './client-error.js';
-import type { Timer } from './clock.js';
+import { timerMaxMs, type Timer } from './clock.js';
 import { authFailed, emptyToken, gaveUp, notConnected, tokenFailed } from './connection-errors.js';
 import type { ConnectionDependencies, ConnectionSettings } from './connection-settings.js';
 import { globals } from './globals.js';
@@ -64,7 +64,7 @@ export class Connection {
   private serverWindowMs: number | undefined;
   private isProbing = false;
   private stopWatching: (() => void) | undefined;
-  private readonly pending = new Set<(error: ClientError) => void>();
+  private readonly unanswered = new Set<(error: ClientError) => void>();
 
   constructor(
     private readonly dependencies: ConnectionDependencies,
@@ -111,15 +111,16 @@ export class Connection {
       if (!this.isUp) return reject(notConnected(command));
       const settle = (error?: ClientError) => {
         cancel();
-        this.pending.delete(settle);
+        this.unanswered.delete(settle);
         if (error) reject(error);
       };
       const cancel = this.timers.later(() => {
         settle(new ClientError('timeout', `${command}: no answer within ${limitMs} ms`));
         this.probe();
       }, limitMs);
-      this.pending.add(settle);
-      this.socket!.emit(command, body, ({ ok, error, ...answer }: { ok: boolean; error?: WireError }) => {
+      this.unanswered.add(settle);
+      this.socket!.emit(command, body, (given?: { ok: boolean; error?: WireError }) => {
+        const { ok, error, ...answer } = given ?? {};
         if (ok) resolve(answer as Answer);
         settle(ok ? undefined : errorFromWire(error));
       });
@@ -139,7 +140,7 @@ export class Connection {
     void this.ping(this.settings.probeTimeoutMs).then((isAnswered) => {
       if (socket !== this.socket) return;
       this.isProbing = false;
-      if (!isAnswered) this.lost('no answer to a probe', 0);
+      if (!isAnswered) this.connectionLost('no answer to a probe', 0);
     });
   }
 
@@ -171,7 +172,8 @@ export class Connection {
     } catch (cause) {
       failure = tokenFailed(cause);
     }
-    if (!this.isWanted || this.socket) return;
+    // Meanwhile it has ended, another attempt was made, or the page is hidden.
+    if (!this.isWanted || this.socket || this.stopWaiting) return;
     if (failure) {
       onError(failure);
       return this.again(failure.code, failure);
@@ -184,27 +186,35 @@ export class Connection {
       autoConnect: false,
       transports: [...transports],
       tryAllTransports: true,
-      timeout: connectTimeoutMs,
+      timeout: Math.min(connectTimeoutMs, timerMaxMs),
       ...(path && { path }),
       auth: { token, ...handshake() },
     }));
     const isCurrent = () => this.socket === socket;
-    this.timers.later(() => isCurrent() && !this.isUp && this.lost('connect timeout'), connectTimeoutMs);
+    this.timers.later(
+      () => isCurrent() && !this.isUp && this.connectionLost('connect timeout'),
+      connectTimeoutMs,
+    );
     socket.on('connect_error', ({ data, description, context, message }: HandshakeError) => {
       if (!isCurrent()) return;
       if (data?.code) this.refused(errorFromWire(data));
       // A proxy, or a service without room, has answered. Browsers show it of long-polling only.
       else if (Number(description) > 0)
         this.serverDelayMs = Number(context?.getResponseHeader?.('Retry-After')) * 1000 || 0;
-      this.lost(message);
+      this.connectionLost(message);
     });
-    socket.on('disconnect', (reason) => isCurrent() && this.lost(reason));
+    socket.on('disconnect', (reason) => isCurrent() && this.connectionLost(reason));
     socket.onAny((event: string, data: unknown, ack: unknown) => {
       if (!isCurrent()) return;
-      if (event === 'status') this.status(data as { status?: string; details?: Record<string, unknown> });
-      if (event === 'error') this.refused(errorFromWire(data as WireError));
-      if (event === 'token_expiring') this.keepToken(data as { expires_at?: number });
-      onEvent(event, data, typeof ack === 'function' ? () => void ack() : undefined);
+      try {
+        if (event === 'status') this.status(data as { status?: string; details?: Record<string, unknown> });
+        if (event === 'error') this.refused(errorFromWire(data as WireError));
+        if (event === 'token_expiring') this.keepToken(data as { expires_at?: number });
+        onEvent(event, data, typeof ack === 'function' ? () => void ack() : undefined);
+      } catch (cause) {
+        // An event of another program, that has the name of one of the service.
+        onError(new ClientError('internal', `${event} cannot be read: ${String(cause)}`, { cause }));
+      }
       this.plan();
     });
     socket.connect();
@@ -229,7 +239,7 @@ export class Connection {
     this.serverDelayMs = error.retryAfterMs ?? (error.code === 'token_revoked' ? revokedMs : 0);
   }
 
-  private lost(reason: string, windowMs?: number): void {
+  private connectionLost(reason: string, windowMs?: number): void {
     if (this.isUp && this.dependencies.clock.now() - this.connectedAt >= stableMs) this.backoff.reset();
     this.drop(reason);
     if (!this.isWanted) return;
@@ -266,7 +276,7 @@ export class Connection {
     this.isUp = this.isProbing = false;
     this.dependencies.clock.clearTimer(this.pingTimer);
     this.pingTimer = undefined;
-    for (const settle of [...this.pending]) settle(notConnected(reason));
+    for (const settle of [...this.unanswered]) settle(notConnected(reason));
     socket?.offAny();
     socket?.removeAllListeners();
     socket?.disconnect();

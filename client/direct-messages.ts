@@ -18,48 +18,45 @@ const waitingMax = 1000;
 
 /** The inbox, handed over in order, each message once. It is acknowledged when its listeners have returned. */
 export class DirectMessages {
-  private waiting: Waiting[] = [];
+  private unhandled: Waiting[] = [];
   private isBusy = false;
+  private isFull = false;
 
   constructor(
-    private readonly events: Pick<Emitter<{ direct: DirectMessage }>, 'has' | 'emit'>,
+    private readonly events: Pick<Emitter<{ direct: DirectMessage }>, 'hears' | 'fire'>,
     private readonly saved: ClientState,
   ) {}
 
   received(message: DirectMessage, ack: () => void): void {
-    if (this.waiting.length < waitingMax) this.waiting.push({ message, ack });
-    this.pump();
+    // The order is kept: after one that has no room, none is taken.
+    this.isFull ||= this.unhandled.length >= waitingMax;
+    if (!this.isFull) this.unhandled.push({ message, ack });
+    void this.pump();
   }
 
   /** What is not handed over yet comes again. */
   disconnected(): void {
-    this.waiting = [];
+    this.unhandled = [];
+    this.isFull = false;
   }
 
-  pump(): void {
+  async pump(): Promise<void> {
     const { saved, events } = this;
-    while (!this.isBusy && this.waiting.length > 0 && events.has('direct')) {
-      const { message, ack } = this.waiting.shift()!;
+    if (this.isBusy) return;
+    this.isBusy = true;
+    while (this.unhandled.length > 0 && events.hears('direct')) {
+      const { message, ack } = this.unhandled.shift()!;
       const { epoch, sequence } = message;
       // The last one that was handed over, also by an earlier page.
       const { direct } = saved.content;
-      if (direct?.epoch === epoch && sequence <= direct.sequence) {
-        ack();
-        continue;
-      }
-      const done = () => {
+      if (direct?.epoch !== epoch || sequence > direct.sequence) {
+        const pending = events.fire('direct', message);
+        if (pending) await pending;
         saved.content.direct = { epoch, sequence };
         saved.save();
-        ack();
-      };
-      const pending = events.emit('direct', message);
-      this.isBusy = !!pending;
-      if (!pending) done();
-      void pending?.then(() => {
-        done();
-        this.isBusy = false;
-        this.pump();
-      });
+      }
+      ack();
     }
+    this.isBusy = false;
   }
 }

@@ -16,12 +16,12 @@ export class Emitter<Events extends object> {
     this.listeners[name]?.delete(listener as Listener<never>);
   }
 
-  has(name: keyof Events): boolean {
+  hears(name: keyof Events): boolean {
     return !!this.listeners[name]?.size;
   }
 
   /** Calls the listeners. Returns a promise if one of them did, which never rejects. */
-  emit<Name extends keyof Events>(name: Name, event: Events[Name]): Promise<unknown> | undefined {
+  fire<Name extends keyof Events>(name: Name, event: Events[Name]): Promise<unknown> | undefined {
     const pending: Promise<unknown>[] = [];
     const failed = (error: unknown) => this.onFailure(error, name);
     for (const listener of [...(this.listeners[name] ?? [])] as Listener<Events[Name]>[])

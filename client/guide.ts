@@ -78,7 +78,11 @@ export class GuideClient {
       const subscription = this.client.topic(name).subscribe(options);
       this.subscriptions.set(name, subscription);
       // The next message waits for what a listener returns.
-      subscription.on('message', (message) => Promise.all([...this.listeners].map((each) => each(message))));
+      // Also of the others, if one throws.
+      subscription.on('message', async (message) => {
+        const results = await Promise.allSettled([...this.listeners].map(async (each) => each(message)));
+        for (const result of results) if (result.status === 'rejected') throw result.reason;
+      });
       subscription.on('ended', () => {
         if (this.subscriptions.get(name) === subscription) this.unsubscribe([name]);
       });

@@ -1,7 +1,10 @@
 'use client';
 import { createContext, createElement, useContext, useEffect, useState, useSyncExternalStore } from 'react';
 import type { FunctionComponent, ReactNode } from 'react';
-import type { AnyClient, ConnectionState, Gap, PublishReceipt, TopicMessage } from './index.js';
+import type { AnyClient, ClientError, ConnectionState, Gap, PublishReceipt, TopicMessage } from './index.js';
+
+/** A question for which the service has no room is asked again after so many milliseconds. */
+const askAgainMs = 1000;
 
 /** How many mounted providers use a client. */
 const users = new WeakMap<AnyClient, number>();
@@ -137,17 +140,24 @@ export function usePresence(name: string): ReadonlyMap<string, number> {
       const during: Change[] = (events = []);
       const present: Change[] = [];
       let next: { readonly cursor?: string } | undefined = {};
-      while (next !== undefined) {
-        const page: Awaited<ReturnType<typeof topic.presence>> = await topic.presence(next);
-        for (const { user_id: user, connections } of page.users) present.push([user, connections]);
-        next = page.next;
-      }
-      // Another connection has asked again.
+      // Until another connection asks again, or nobody wants to know any more.
+      while (next && question === asked)
+        try {
+          const page: Awaited<ReturnType<typeof topic.presence>> = await topic.presence(next);
+          for (const { user_id: user, connections } of page.users) present.push([user, connections]);
+          next = page.next;
+        } catch (error) {
+          if (!(error as ClientError).retryable) throw error;
+          await new Promise((resolve) => setTimeout(resolve, askAgainMs));
+        }
       if (question !== asked) return;
       setUsers(change(change(new Map(), present), during));
       events = undefined;
     });
-    return () => subscription.close();
+    return () => {
+      asked++;
+      subscription.close();
+    };
   }, [client, name]);
   return users;
 }

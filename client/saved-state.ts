@@ -12,8 +12,9 @@ export const stateDefaults = { store: 'session', key: 'rtc_state', ttlMs: 300_00
  */
 export class SavedState extends ClientState {
   private store: StateStore | undefined;
-  /** A write is under way; `again`: something has changed since. */
-  private writing: 'no' | 'yes' | 'again' = 'no';
+  private isWriting = false;
+  /** Something has changed since the last write. */
+  private isStale = false;
   /** The last write has failed. */
   private isFailing = false;
 
@@ -26,6 +27,7 @@ export class SavedState extends ClientState {
     super();
   }
 
+  /** @internal */
   override load(): Promise<void> | undefined {
     try {
       const { kind } = this;
@@ -40,47 +42,42 @@ export class SavedState extends ClientState {
     return undefined;
   }
 
-  /** Writes the state, with the present time: what is not written for `ttlMs` is not valid any more. */
+  /** Writes the state, with the present time: what is not written for `ttlMs` is not valid any more. @internal */
   override save(): void {
-    if (this.store === undefined) return;
-    if (this.writing !== 'no') {
-      this.writing = 'again';
-      return;
-    }
-    this.content.topics = this.dependencies.topics();
-    const timestamp = this.dependencies.clock.wallTime();
-    try {
-      const written = this.store.setItem(this.key, JSON.stringify({ ...this.content, timestamp }));
-      if (!(written instanceof Promise)) return this.wrote();
-      this.writing = 'yes';
-      void written
-        .then(
-          () => this.wrote(),
-          (error) => this.wrote({ error }),
-        )
-        .then(() => {
-          const isStale = this.writing === 'again';
-          this.writing = 'no';
-          if (isStale) this.save();
-        });
-    } catch (error) {
-      this.wrote({ error });
-    }
+    this.isStale = true;
+    if (this.store && !this.isWriting) void this.write(this.store);
   }
 
-  /** A full store fails with each message: it is reported once. */
-  private wrote(failure?: { readonly error: unknown }): void {
-    if (failure && !this.isFailing) this.failed(failure.error);
-    this.isFailing = !!failure;
+  /** One write at a time; to a store that needs no promise, at once. A full one fails with each message: that is reported once. */
+  private async write(store: StateStore): Promise<void> {
+    this.isWriting = true;
+    while (this.isStale) {
+      this.isStale = false;
+      this.content.topics = this.dependencies.topics();
+      const timestamp = this.dependencies.clock.wallTime();
+      try {
+        const written = store.setItem(this.key, JSON.stringify({ ...this.content, timestamp }));
+        if (written instanceof Promise) await written;
+        this.isFailing = false;
+      } catch (error) {
+        const isKnown = this.isFailing;
+        this.isFailing = true;
+        if (!isKnown) this.failed(error);
+      }
+    }
+    this.isWriting = false;
   }
 
   private read(text: string | null | undefined): void {
     if (text === null || text === undefined) return;
     const { timestamp, ...read } = JSON.parse(text) as StateContent & { readonly timestamp: number };
     const ageMs = this.dependencies.clock.wallTime() - timestamp;
+    const { positions } = read;
+    // The service refuses a client with a damaged position for good.
+    const isWhole = positions && Object.values(positions).every((at) => at?.epoch && at.sequence >= 0);
     // A clock that was set back must not make a state valid for ever.
-    if (Math.abs(ageMs) <= this.ttlMs && typeof read.positions === 'object')
-      Object.assign(this.content, read, { positions: Object.assign(this.content.positions, read.positions) });
+    if (Math.abs(ageMs) <= this.ttlMs && isWhole)
+      Object.assign(this.content, read, { positions: Object.assign(this.content.positions, positions) });
     else this.store?.removeItem(this.key);
   }
 

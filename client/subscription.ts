@@ -27,7 +27,7 @@ export interface SubscriptionTopics {
   /** Runs after a delay; the result cancels it. */
   later(run: () => void, delayMs: number): () => void;
   /** More messages than this in the queue: the subscription stops receiving, and reads on from the history later. */
-  readonly bufferMax: number;
+  readonly queueMax: number;
 }
 
 /** @internal */
@@ -48,7 +48,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   /** Of any payload, so that a subscription of a known payload is one of any. */
   private readonly events: Emitter<SubscriptionEvents<unknown>>;
   private queue: Item[] = [];
-  private queued = 0;
+  private queuedMessages = 0;
   private isPumping = false;
   /** Waits for the state of the app. */
   private isHeld: boolean;
@@ -63,7 +63,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** @internal */
   constructor(
-    private readonly topics: SubscriptionTopics,
+    private readonly owner: SubscriptionTopics,
     private readonly dependencies: SubscriptionDependencies,
     readonly topic: string,
     readonly options: SubscribeOptions<State>,
@@ -79,7 +79,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** Messages that wait for the app. */
   get waiting(): number {
-    return this.queued;
+    return this.queuedMessages;
   }
 
   /** Adds a listener. Returns a function that removes it. Messages wait until there is a listener or an iterator. */
@@ -88,7 +88,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     listener: (event: SubscriptionEvents<Payload, State>[Name]) => unknown,
   ): () => void {
     const remove = this.events.on(name, listener as (event: unknown) => unknown);
-    this.pump();
+    void this.pump();
     return remove;
   }
 
@@ -126,7 +126,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.isClosed = true;
     this.stopWaiting?.();
     this.empty();
-    this.topics.closed(this as unknown as Subscription);
+    this.owner.closed(this as unknown as Subscription);
     this.ended(new ClientError('closed', 'the subscription was closed'));
   }
 
@@ -154,7 +154,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     // A page that is reloaded before its first message goes on where this one began.
     if (!this.at && last === undefined && !getState) this.moveTo(end);
     this.stream?.joined({ ...end, since, recovered });
-    void this.events.emit('subscribed', end);
+    void this.events.fire('subscribed', end);
     if (this.isHeld && !this.isAsked) void this.loadState();
   }
 
@@ -162,7 +162,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   received(message: Message): void {
     this.stream?.message(message);
     if (this.stream?.isCollecting)
-      this.stopWaiting ??= this.topics.later(() => {
+      this.stopWaiting ??= this.owner.later(() => {
         this.stopWaiting = undefined;
         this.stream?.hurry();
       }, missedWaitMs);
@@ -180,12 +180,12 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** @internal */
   presence(event: PresenceEvent): void {
-    void this.events.emit('presence', event);
+    void this.events.fire('presence', event);
   }
 
   /** @internal */
   ended(error: ClientError): void {
-    void this.events.emit('ended', error);
+    void this.events.fire('ended', error);
   }
 
   /** Follows the topic after a position. */
@@ -195,7 +195,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
       {
         deliver: (messages, replayed) => stream === this.stream && this.deliver(messages, replayed),
         lost: (gap) => stream === this.stream && this.push({ gap }, 0),
-        readHistory: (request) => this.topics.readHistory(this.topic, stream, request),
+        readHistory: (request) => this.owner.readHistory(this.topic, stream, request),
       },
       this.topic,
       at,
@@ -205,7 +205,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   private empty(): void {
     this.queue = [];
-    this.queued = 0;
+    this.queuedMessages = 0;
   }
 
   private deliver(messages: readonly Message[], replayed: boolean): void {
@@ -214,7 +214,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
       replayed ? messages.map((message) => ({ ...message, replayed })) : messages
     ) as readonly TopicMessage<Payload>[];
     this.push({ messages: given, replayed }, messages.length);
-    if (this.queued > this.topics.bufferMax && !this.isBehind) {
+    if (this.queuedMessages > this.owner.queueMax && !this.isBehind) {
       this.isBehind = true;
       this.stream?.pause();
     }
@@ -222,73 +222,69 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   private push(item: Item, messages: number): void {
     this.queue.push(item);
-    this.queued += messages;
-    this.pump();
+    this.queuedMessages += messages;
+    void this.pump();
   }
 
   private hasConsumer(item: Item): boolean {
     const { events } = this;
     if (this.isHeld || this.isClosed) return false;
-    return events.has('message') || events.has('batch') || ('state' in item && events.has('state'));
+    return events.hears('message') || events.hears('batch') || ('state' in item && events.hears('state'));
   }
 
-  /** Hands over what waits, one after the other. Without promises of listeners, at once. */
-  private pump(): void {
+  /** Hands over what waits, one after the other. What listeners do without a promise is done at once. */
+  private async pump(): Promise<void> {
     if (this.isPumping) return;
     this.isPumping = true;
     while (this.queue.length > 0 && this.hasConsumer(this.queue[0]!)) {
-      const pending = this.handOver(this.queue.shift()!);
-      if (pending)
-        return void pending.then(() => {
-          this.isPumping = false;
-          this.pump();
-        });
+      const item = this.queue.shift()!;
+      const isBatchTaken = this.events.hears('batch');
+      const pending = this.handOver(item);
+      if (pending) await pending;
+      if (!('messages' in item)) continue;
+      const { messages } = item;
+      let i = 0;
+      let from = 0;
+      while (i < messages.length && !this.isClosed && (isBatchTaken || this.events.hears('message'))) {
+        this.returnedAt = messages[i - 1];
+        const pending = this.events.fire('message', messages[i++]!);
+        if (!pending) continue;
+        await pending;
+        this.done(messages, from, i);
+        from = i;
+      }
+      if (i > from) this.done(messages, from, i);
+      // The listeners have gone: the rest waits for others.
+      if (i < messages.length) this.queue.unshift({ ...item, messages: messages.slice(i) });
     }
     this.isPumping = false;
-    if (!this.isBehind || this.queued > this.topics.bufferMax / 2) return;
+    if (!this.isBehind || this.queuedMessages > this.owner.queueMax / 2) return;
     this.isBehind = false;
-    this.stream?.resume(this.topics.wirePosition(this.topic) !== undefined);
+    this.stream?.resume(this.owner.wirePosition(this.topic) !== undefined);
   }
 
   private handOver(item: Item): Promise<unknown> | undefined {
-    if ('state' in item) return this.events.emit('state', item.state as State);
-    if ('messages' in item) return this.handOverBatch(item as Batch<Payload>);
-    this.dependencies.onGap(item.gap);
-    const pending = this.events.emit('gap', item.gap);
-    this.moveTo(item.gap.to);
-    if (this.options.getState) void this.loadState(item.gap.to);
+    const { events } = this;
+    if ('state' in item) return events.fire('state', item.state);
+    if ('messages' in item) return this.handOverBatch(item);
+    const { gap } = item;
+    this.dependencies.onGap(gap);
+    const pending = events.fire('gap', gap);
+    this.moveTo(gap.to);
+    if (this.options.getState) void this.loadState(gap.to);
     return pending;
   }
 
-  private handOverBatch(batch: Batch<Payload>): Promise<unknown> | undefined {
-    const pending = this.events.emit('batch', batch);
-    const rest = () => this.handOverMessages(batch.messages, 0);
-    return pending ? pending.then(rest) : rest();
-  }
-
-  private handOverMessages(
-    messages: readonly TopicMessage<Payload>[],
-    from: number,
-  ): Promise<unknown> | undefined {
-    for (let i = from; i < messages.length; i++) {
-      if (this.isClosed) return undefined;
-      this.returnedAt = messages[i - 1];
-      const pending = this.events.emit('message', messages[i]!);
-      if (pending)
-        return pending.then(() => {
-          this.done(messages, i, i + 1);
-          return this.handOverMessages(messages, i + 1);
-        });
-      if (i === messages.length - 1) this.done(messages, from, messages.length);
-    }
-    return undefined;
+  /** As a whole; its messages follow one by one. */
+  private handOverBatch(batch: Batch): Promise<unknown> | undefined {
+    return this.events.fire('batch', batch);
   }
 
   /** The listeners of some messages have returned. */
-  private done(messages: readonly TopicMessage<Payload>[], from: number, to: number): void {
+  private done(messages: readonly TopicMessage[], from: number, to: number): void {
     if (this.isClosed) return;
-    this.queued -= to - from;
-    for (const { confirm, id } of messages.slice(from, to)) if (confirm) this.topics.confirm(id);
+    this.queuedMessages -= to - from;
+    for (const { confirm, id } of messages.slice(from, to)) if (confirm) this.owner.confirm(id);
     this.moveTo(messages[to - 1]!);
   }
 
@@ -296,7 +292,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private moveTo({ epoch, sequence }: Position): void {
     this.handledAt = { epoch, sequence };
     this.returnedAt = undefined;
-    this.topics.moved(this as unknown as Subscription);
+    this.owner.moved(this as unknown as Subscription);
   }
 
   /**
@@ -306,7 +302,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
    */
   private async loadState(lost?: Position): Promise<void> {
     this.isHeld = this.isAsked = true;
-    const { topics, topic } = this;
+    const { owner, topic } = this;
     for (let retryMs = stateRetryMs; !this.isClosed; retryMs = Math.min(retryMs * 2, stateRetryMaxMs)) {
       try {
         const { state, position } = await this.options.getState!();
@@ -316,15 +312,15 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
           this.isBehind = false;
           this.begin(position);
           this.joining();
-          const end = topics.wirePosition(topic);
+          const end = owner.wirePosition(topic);
           if (end) this.stream!.joined({ ...end, since: undefined });
         }
         this.queue.unshift({ state });
         this.isHeld = false;
-        return this.pump();
+        return void this.pump();
       } catch (cause) {
         this.dependencies.onError(handlerFailed(topic, cause));
-        await new Promise<void>((resolve) => topics.later(resolve, retryMs));
+        await new Promise<void>((resolve) => owner.later(resolve, retryMs));
       }
     }
   }

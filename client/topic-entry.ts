@@ -1,15 +1,23 @@
 import type { Position } from '../shared/position.js';
 import type { Subscription } from './subscription.js';
 
-/** `asked`: `subscribe` is on its way; `ended`: the service does not want it to be asked again. */
-type WireState = 'none' | 'asked' | 'joined' | 'refused' | 'ended';
+/** How a topic is subscribed on the wire. */
+export const enum WireState {
+  None,
+  /** `subscribe` is on its way. */
+  Asked,
+  Joined,
+  Refused,
+  /** The service does not want it to be asked again. */
+  Ended,
+}
 
 /** @internal */
 export interface TopicEntry {
   readonly subscriptions: Set<Subscription>;
-  state: WireState;
+  wireState: WireState;
   /** Where the service was asked to begin. */
-  since?: Position | undefined;
+  askedSince?: Position | undefined;
   /** What this connection has received of the topic. */
   at?: Position | undefined;
   watchesPresence: boolean;

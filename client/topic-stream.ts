@@ -44,11 +44,17 @@ export interface TopicStreamDependencies {
   readonly readHistory: (request: HistoryRequest) => void;
 }
 
-/**
- * `offline`: not on the wire; `joining`: `subscribe` is not answered yet; `reading`: the history is being read;
- * `paused`: the app is behind.
- */
-type Phase = 'offline' | 'joining' | 'reading' | 'live' | 'paused';
+const enum Phase {
+  /** Not on the wire. */
+  Offline,
+  /** `subscribe` is not answered yet. */
+  Joining,
+  /** The history is being read. */
+  Reading,
+  Live,
+  /** The app is behind. */
+  Paused,
+}
 
 /** Messages that arrive during a read wait; beyond this number they are read from the history instead. */
 const heldMax = 1000;
@@ -66,8 +72,8 @@ const vainReadsMax = 3;
  * Pure: no clock, no socket.
  */
 export class TopicStream {
-  private phase: Phase = 'offline';
-  private held: (Message | ServiceGap)[] = [];
+  private phase: Phase = Phase.Offline;
+  private heldBack: (Message | ServiceGap)[] = [];
   /** More has arrived than was kept: it has to be read. */
   private overflowed = false;
   /** Missed messages, to be handed over as one batch. */
@@ -76,7 +82,7 @@ export class TopicStream {
   private missedUpTo: number | undefined;
   /** Where the service goes on by itself, if what lies before cannot be read. */
   private goesOnAt: Position | undefined;
-  private reason = 'history_trimmed';
+  private lossReason = 'history_trimmed';
   private vainReads = 0;
   /** The history has led to an epoch that the connection has not reached yet: what comes may be of logs that are gone. */
   private isAhead = false;
@@ -102,11 +108,11 @@ export class TopicStream {
 
   /** A connection comes up. What arrives waits for the answer of `subscribe`. */
   joining(): void {
-    if (this.phase === 'offline') this.phase = 'joining';
+    if (this.phase === Phase.Offline) this.phase = Phase.Joining;
   }
 
   joined({ since, recovered, epoch, sequence }: Joined): void {
-    if (this.phase !== 'joining') return;
+    if (this.phase !== Phase.Joining) return;
     const end = { epoch, sequence };
     this.goesOnAt = end;
     this.vainReads = 0;
@@ -121,7 +127,7 @@ export class TopicStream {
       return this.goLive();
     }
     if (isSame(end, this.at)) return this.goLive();
-    this.reason = 'history_trimmed';
+    this.lossReason = 'history_trimmed';
     this.read({ since: this.at });
   }
 
@@ -139,28 +145,28 @@ export class TopicStream {
   /** The connection is lost. What has arrived of the missed messages is handed over. */
   disconnected(): void {
     this.endMissed();
-    this.held = [];
+    this.heldBack = [];
     this.isAhead = false;
-    if (this.phase !== 'paused') this.phase = 'offline';
+    if (this.phase !== Phase.Paused) this.phase = Phase.Offline;
   }
 
   /** The app is behind: nothing more is handed over until `resume`. */
   pause(): void {
-    if (this.phase !== 'live' && this.phase !== 'reading') return;
+    if (this.phase !== Phase.Live && this.phase !== Phase.Reading) return;
     this.missedUpTo = undefined;
-    this.held = [];
-    this.phase = 'paused';
+    this.heldBack = [];
+    this.phase = Phase.Paused;
   }
 
   /** The app has caught up. @param isJoined whether the topic is subscribed on the wire now */
   resume(isJoined: boolean): void {
-    if (this.phase !== 'paused') return;
+    if (this.phase !== Phase.Paused) return;
     if (isJoined) this.read({ since: this.at! });
-    else this.phase = 'joining';
+    else this.phase = Phase.Joining;
   }
 
   historyRead({ messages, complete, next, epoch, sequence }: HistoryPage): void {
-    if (this.phase !== 'reading') return;
+    if (this.phase !== Phase.Reading) return;
     const end = { epoch, sequence };
     const { at } = this;
     const formerEpoch = at?.epoch;
@@ -177,50 +183,50 @@ export class TopicStream {
     }
     if (first !== undefined) for (const message of messages) this.collect(message);
     if (this.at!.epoch !== formerEpoch) this.isAhead = this.at!.epoch !== this.goesOnAt?.epoch;
-    if (this.is('paused')) return this.hurry();
+    if (this.is(Phase.Paused)) return this.hurry();
     if (next !== undefined) return this.dependencies.readHistory({ since: next });
     this.endMissed();
     // The app may have fallen behind by this batch.
-    if (this.is('paused')) return;
+    if (this.is(Phase.Paused)) return;
     if (this.overflowed) return this.read({ since: this.at! });
     this.goLive();
   }
 
   /** The history cannot be read: what lies before the next known position is lost. */
   unreadable(): void {
-    if (this.phase !== 'reading') return;
+    if (this.phase !== Phase.Reading) return;
     this.endMissed();
-    if (!this.is('reading')) return;
-    const next = this.held.find((item): item is Message => isMessage(item) && this.isNew(item));
+    if (!this.is(Phase.Reading)) return;
+    const next = this.heldBack.find((item) => isMessage(item) && (!this.at || this.isNew(item)));
     // A stream reads only after it has joined.
     const to = next === undefined ? this.goesOnAt! : before(next);
     this.overflowed = false;
-    this.reason = 'unreadable';
+    this.lossReason = 'unreadable';
     if (this.at === undefined) this.at = to;
     else if (this.isNew(to)) this.skipTo(to);
     this.goLive();
   }
 
   private take(item: Message | ServiceGap): void {
-    if (this.phase === 'live') {
+    if (this.phase === Phase.Live) {
       if (item.epoch === this.at!.epoch) this.isAhead = false;
       if (this.isAhead) {
         if (this.isNew(item)) this.verify();
       } else if (isMessage(item)) this.accept(item);
       else this.acceptGap(item);
-    } else if (this.phase !== 'offline' && this.phase !== 'paused') this.hold(item);
+    } else if (this.phase !== Phase.Offline && this.phase !== Phase.Paused) this.hold(item);
   }
 
   private read(request: HistoryRequest): void {
-    this.phase = 'reading';
+    this.phase = Phase.Reading;
     this.overflowed = false;
     this.dependencies.readHistory(request);
   }
 
   private goLive(): void {
-    this.phase = 'live';
-    let { held } = this;
-    this.held = [];
+    this.phase = Phase.Live;
+    let held = this.heldBack;
+    this.heldBack = [];
     if (this.isAhead) {
       const reached = held.findIndex(({ epoch }) => epoch === this.at!.epoch);
       // What came before the connection has reached the epoch is older than it.
@@ -233,7 +239,7 @@ export class TopicStream {
   /** Something has come that may be newer than the history, or of a log that is gone: the history decides. */
   private verify(): void {
     this.endMissed();
-    if (this.is('live')) this.read({ since: this.at! });
+    if (this.is(Phase.Live)) this.read({ since: this.at! });
   }
 
   private accept(message: Message): void {
@@ -243,9 +249,9 @@ export class TopicStream {
       if (this.vainReads > 0 && message.epoch !== this.at!.epoch) return;
       if (this.vainReads < vainReadsMax) {
         this.endMissed();
-        if (!this.is('live')) return this.take(message);
+        if (!this.is(Phase.Live)) return this.take(message);
         this.hold(message);
-        this.reason = 'history_trimmed';
+        this.lossReason = 'history_trimmed';
         return this.read({ since: this.at! });
       }
       this.endMissed();
@@ -258,7 +264,7 @@ export class TopicStream {
       return;
     }
     this.endMissed();
-    if (!this.is('live')) return this.take(message);
+    if (!this.is(Phase.Live)) return this.take(message);
     this.lastId = message.id;
     this.moveTo(message);
     this.dependencies.deliver([message], false);
@@ -267,9 +273,9 @@ export class TopicStream {
   private acceptGap(gap: ServiceGap): void {
     if (!this.isNew(gap)) return;
     this.endMissed();
-    if (!this.is('live')) return this.take(gap);
+    if (!this.is(Phase.Live)) return this.take(gap);
     const { reason } = gap;
-    this.reason = reason;
+    this.lossReason = reason;
     if (reason === 'log_lost' || reason === 'log_rolled_back') return this.skipTo(gap);
     this.goesOnAt = gap;
     this.read({ since: this.at! });
@@ -307,7 +313,7 @@ export class TopicStream {
     if (isSame(from, to)) return;
     this.hurry();
     this.moveTo(to);
-    const { topic, reason } = this;
+    const { topic, lossReason: reason } = this;
     this.dependencies.lost({ topic, from, to: this.at!, reason });
   }
 
@@ -334,7 +340,7 @@ export class TopicStream {
   }
 
   private hold(item: Message | ServiceGap): void {
-    if (this.held.length < heldMax) this.held.push(item);
+    if (this.heldBack.length < heldMax) this.heldBack.push(item);
     else this.overflowed = true;
   }
 

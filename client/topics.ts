@@ -8,7 +8,7 @@ import type { ClientState } from './client-state.js';
 import { Subscription, type SubscriptionTopics } from './subscription.js';
 import type { PresenceEvent, SubscribeOptions } from './subscription-events.js';
 import { Timers } from './timers.js';
-import { earliest, keyOf, wantsPresence, type TopicEntry } from './topic-entry.js';
+import { earliest, keyOf, wantsPresence, WireState, type TopicEntry } from './topic-entry.js';
 import type { Gap, HistoryRequest, TopicStream } from './topic-stream.js';
 
 /** One topic in an answer of `subscribe`, or in `status`. */
@@ -50,12 +50,14 @@ const retryMaxMs = 10_000;
 
 /** The topics of a client: keeps them subscribed on whichever connection there is, and passes on what arrives. */
 export class Topics implements SubscriptionTopics {
-  private readonly entries = new Map<string, TopicEntry>();
+  private readonly byTopic = new Map<string, TopicEntry>();
   /** Acknowledgements that publishers wait for, by message id. */
   private readonly acks = new Map<string, () => void>();
   private readonly timers: Timers;
   private isPlanned = false;
   private isStarted = false;
+  /** An answer is read, after which the state is saved: not with each of its topics. */
+  private isAnswering = false;
   /** The handshake had the positions of all topics. */
   private hasGivenAll = true;
   /** Counts connections: what was begun for an earlier one is abandoned. */
@@ -63,30 +65,30 @@ export class Topics implements SubscriptionTopics {
 
   constructor(
     private readonly dependencies: TopicsDependencies,
-    readonly bufferMax: number,
+    readonly queueMax: number,
   ) {
     this.timers = new Timers(dependencies.clock);
   }
 
   get names(): string[] {
-    return [...this.entries.keys()];
+    return [...this.byTopic.keys()];
   }
 
   subscribe(topic: string, options: SubscribeOptions): Subscription {
     const subscription = new Subscription(this, this.dependencies, topic, options);
-    let entry = this.entries.get(topic);
+    let entry = this.byTopic.get(topic);
     if (!entry)
-      this.entries.set(
+      this.byTopic.set(
         topic,
         (entry = {
           subscriptions: new Set(),
-          state: 'none',
+          wireState: WireState.None,
           watchesPresence: false,
         }),
       );
-    const { subscriptions, state } = entry;
+    const { subscriptions, wireState } = entry;
     subscriptions.add(subscription);
-    if (state === 'refused' || state === 'ended') entry.state = 'none';
+    if (wireState === WireState.Refused || wireState === WireState.Ended) entry.wireState = WireState.None;
     if (!this.isStarted) return subscription;
     this.begin(subscription);
     // Also before the connection is up: an attempt under way subscribes topics with a position by its handshake.
@@ -94,7 +96,7 @@ export class Topics implements SubscriptionTopics {
     if (!this.dependencies.isConnected()) return subscription;
     // Not in this turn: the caller adds its listeners first.
     queueMicrotask(() => {
-      if (entry.state !== 'joined') return;
+      if (entry.wireState !== WireState.Joined) return;
       this.watchPresence(topic, entry);
       subscription.joined(entry.at!, undefined, undefined);
     });
@@ -117,7 +119,7 @@ export class Topics implements SubscriptionTopics {
 
   /** The end of the topic as the connection has received it; undefined while it is not subscribed. */
   wirePosition(topic: string): Position | undefined {
-    return this.entries.get(topic)?.at;
+    return this.byTopic.get(topic)?.at;
   }
 
   confirm(messageId: string): void {
@@ -128,7 +130,7 @@ export class Topics implements SubscriptionTopics {
   moved(subscription: Subscription): void {
     const { saved } = this.dependencies;
     saved.content.positions[keyOf(subscription)] = subscription.position!;
-    saved.save();
+    if (!this.isAnswering) saved.save();
   }
 
   later(run: () => void, delayMs: number): () => void {
@@ -137,10 +139,13 @@ export class Topics implements SubscriptionTopics {
 
   closed(subscription: Subscription): void {
     const { topic } = subscription;
-    const entry = this.entries.get(topic);
+    const entry = this.byTopic.get(topic);
     if (!entry?.subscriptions.delete(subscription) || entry.subscriptions.size > 0) return;
-    this.entries.delete(topic);
-    if (this.dependencies.isConnected() && (entry.state === 'joined' || entry.state === 'asked'))
+    this.byTopic.delete(topic);
+    if (
+      this.dependencies.isConnected() &&
+      (entry.wireState === WireState.Joined || entry.wireState === WireState.Asked)
+    )
       this.send('unsubscribe', { topics: [topic] });
   }
 
@@ -174,11 +179,11 @@ export class Topics implements SubscriptionTopics {
   /** For the handshake: where each topic goes on. */
   positions(): Positions {
     const positions: Record<string, Position> = {};
-    this.hasGivenAll = this.entries.size <= handshakeTopicsMax;
+    this.hasGivenAll = this.byTopic.size <= handshakeTopicsMax;
     if (!this.hasGivenAll) return positions;
-    for (const [topic, entry] of this.entries) {
-      entry.since = entry.state === 'ended' ? undefined : earliest(entry.subscriptions);
-      if (entry.since) positions[topic] = entry.since;
+    for (const [topic, entry] of this.byTopic) {
+      entry.askedSince = entry.wireState === WireState.Ended ? undefined : earliest(entry.subscriptions);
+      if (entry.askedSince) positions[topic] = entry.askedSince;
     }
     return positions;
   }
@@ -193,12 +198,18 @@ export class Topics implements SubscriptionTopics {
   /** An answer of `subscribe`, or a `status`. @param asked the entries that were asked for, by topic */
   answered({ topics, rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, TopicEntry>): void {
     const unwanted: string[] = [];
-    for (const answer of topics) {
-      const entry = this.entries.get(answer.topic);
-      // Meanwhile the app has closed the subscription, and perhaps made another one.
-      if (asked && asked.get(answer.topic) !== entry) continue;
-      if (!entry || entry.state === 'ended') unwanted.push(answer.topic);
-      else if (entry.state !== 'joined') this.joined(entry, answer);
+    this.isAnswering = true;
+    try {
+      for (const { topic, epoch, sequence, recovered } of topics) {
+        const entry = this.byTopic.get(topic);
+        // Meanwhile the app has closed the subscription, and perhaps made another one.
+        if (asked && asked.get(topic) !== entry) continue;
+        if (!entry || entry.wireState === WireState.Ended) unwanted.push(topic);
+        else if (entry.wireState !== WireState.Joined)
+          this.joined(entry, topic, { epoch, sequence }, recovered);
+      }
+    } finally {
+      this.isAnswering = false;
     }
     for (const { topic, error } of rejected) this.rejected(topic, errorFromWire(error));
     if (unwanted.length > 0) this.send('unsubscribe', { topics: unwanted });
@@ -208,9 +219,9 @@ export class Topics implements SubscriptionTopics {
   /** The service has ended subscriptions. */
   unsubscribed(topics: readonly string[], byToken: boolean, reason: ClientError): void {
     for (const topic of topics) {
-      const entry = this.entries.get(topic);
+      const entry = this.byTopic.get(topic);
       if (!entry) continue;
-      entry.state = byToken ? 'refused' : 'ended';
+      entry.wireState = byToken ? WireState.Refused : WireState.Ended;
       entry.at = undefined;
       for (const subscription of entry.subscriptions) {
         subscription.disconnected();
@@ -222,9 +233,9 @@ export class Topics implements SubscriptionTopics {
   disconnected(): void {
     this.generation++;
     this.acks.clear();
-    for (const entry of this.entries.values()) {
-      if (entry.state !== 'ended') entry.state = 'none';
-      entry.at = entry.since = undefined;
+    for (const entry of this.byTopic.values()) {
+      if (entry.wireState !== WireState.Ended) entry.wireState = WireState.None;
+      entry.at = entry.askedSince = undefined;
       entry.watchesPresence = false;
       for (const subscription of entry.subscriptions) subscription.disconnected();
     }
@@ -244,13 +255,13 @@ export class Topics implements SubscriptionTopics {
 
   /** Something of a topic has arrived: who follows it. */
   private received({ topic, epoch, sequence }: Position & { readonly topic: string }): Set<Subscription> {
-    const entry = this.entries.get(topic);
-    if (entry?.state === 'joined') entry.at = { epoch, sequence };
+    const entry = this.byTopic.get(topic);
+    if (entry?.wireState === WireState.Joined) entry.at = { epoch, sequence };
     return entry?.subscriptions ?? new Set();
   }
 
   presence(event: PresenceEvent): void {
-    for (const subscription of this.entries.get(event.topic)?.subscriptions ?? [])
+    for (const subscription of this.byTopic.get(event.topic)?.subscriptions ?? [])
       if (subscription.options.presence) subscription.presence(event);
   }
 
@@ -261,29 +272,35 @@ export class Topics implements SubscriptionTopics {
   }
 
   private all(): Subscription[] {
-    return [...this.entries.values()].flatMap(({ subscriptions }) => [...subscriptions]);
+    return [...this.byTopic.values()].flatMap(({ subscriptions }) => [...subscriptions]);
   }
 
-  private joined(entry: TopicEntry, { topic, epoch, sequence, recovered }: SubscribedTopic): void {
-    entry.state = 'joined';
-    const end = { epoch, sequence };
-    entry.at = recovered && entry.since ? entry.since : end;
+  private joined(entry: TopicEntry, topic: string, end: Position, recovered: boolean | undefined): void {
+    entry.wireState = WireState.Joined;
+    entry.at = recovered && entry.askedSince ? entry.askedSince : end;
     // Before listeners ask who is there: so no event is missing after the answer.
     this.watchPresence(topic, entry);
-    for (const subscription of entry.subscriptions) subscription.joined(end, entry.since, recovered);
+    for (const subscription of entry.subscriptions) subscription.joined(end, entry.askedSince, recovered);
   }
 
   /** Switches presence events on, for a topic that is subscribed without them: from its position on, so nothing is repeated. */
   private watchPresence(topic: string, entry: TopicEntry): void {
-    if (entry.watchesPresence || !wantsPresence(entry)) return;
+    const { generation } = this;
+    if (entry.wireState !== WireState.Joined || entry.watchesPresence || !wantsPresence(entry)) return;
     entry.watchesPresence = true;
-    this.send('subscribe', { topics: [topic], since: { [topic]: entry.since ?? entry.at! }, presence: true });
+    this.dependencies
+      .request('subscribe', { topics: [topic], since: { [topic]: entry.at! }, presence: true })
+      .catch(({ retryable, retryAfterMs }: ClientError) => {
+        if (!retryable || generation !== this.generation) return;
+        entry.watchesPresence = false;
+        this.later(() => this.watchPresence(topic, entry), retryAfterMs ?? retryMs);
+      });
   }
 
   private rejected(topic: string, error: ClientError): void {
-    const entry = this.entries.get(topic);
-    if (!entry || entry.state === 'joined') return;
-    entry.state = error.retryable ? 'none' : 'refused';
+    const entry = this.byTopic.get(topic);
+    if (!entry || entry.wireState === WireState.Joined) return;
+    entry.wireState = error.retryable ? WireState.None : WireState.Refused;
     if (error.retryable) this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
     else for (const subscription of entry.subscriptions) subscription.ended(error);
   }
@@ -301,8 +318,8 @@ export class Topics implements SubscriptionTopics {
     this.isPlanned = false;
     if (!this.dependencies.isConnected()) return;
     for (const presence of [false, true]) {
-      const open = [...this.entries].filter(
-        ([, entry]) => entry.state === 'none' && wantsPresence(entry) === presence,
+      const open = [...this.byTopic].filter(
+        ([, entry]) => entry.wireState === WireState.None && wantsPresence(entry) === presence,
       );
       while (open.length > 0) void this.ask(open.splice(0, topicsPerCommand), presence);
     }
@@ -312,10 +329,10 @@ export class Topics implements SubscriptionTopics {
     const { generation } = this;
     const since: Record<string, Position> = {};
     for (const [topic, entry] of entries) {
-      entry.state = 'asked';
+      entry.wireState = WireState.Asked;
       entry.watchesPresence = presence;
-      entry.since = earliest(entry.subscriptions);
-      if (entry.since) since[topic] = entry.since;
+      entry.askedSince = earliest(entry.subscriptions);
+      if (entry.askedSince) since[topic] = entry.askedSince;
       for (const subscription of entry.subscriptions) subscription.joining();
     }
     const topics = entries.map(([topic]) => topic);

@@ -90,4 +90,14 @@ describe('[CLIENT] the client library in Chromium, used in odd ways', function (
     assert.ok(rest.every(({ topics }) => topics.every((topic) => topic === 'room-b')));
     await page.close();
   });
+
+  it('shows in React who is there when the service had no room for the question at first', async () => {
+    publisher.topic('room-a').subscribe();
+    const page = await browser.newPage();
+    const query = { url: replica.url, token: tokenOf('bob'), refusals: '2' };
+    await page.goto(`${origin}/rooms?${new URLSearchParams(query)}`);
+    await page.getByText('2 users').waitFor();
+    assert.equal(await page.evaluate('refusals'), 0);
+    await page.close();
+  });
 });

@@ -1,10 +1,23 @@
 // A page in React that changes its topic, and keeps what it has shown with each rendering that reached the screen.
 import { createElement as h, useLayoutEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
-import { createClient } from '../../../dist/client/index.mjs';
+import { ClientError, createClient } from '../../../dist/client/index.mjs';
 import { ClientProvider, usePresence, useTopic } from '../../../dist/client/react.mjs';
 
-const client = createClient(Object.fromEntries(new URLSearchParams(location.search)));
+const { refusals, ...options } = Object.fromEntries(new URLSearchParams(location.search));
+const client = createClient(options);
+// Refuses so many questions who is there, as a service without room does.
+window.refusals = Number(refusals ?? 0);
+const topicOf = client.topic.bind(client);
+client.topic = (name) => {
+  const topic = topicOf(name);
+  const presence = topic.presence.bind(topic);
+  topic.presence = (page) =>
+    window.refusals > 0 && window.refusals--
+      ? Promise.reject(new ClientError('busy', 'no room'))
+      : presence(page);
+  return topic;
+};
 window.shown = [];
 
 function Rooms() {

@@ -156,6 +156,18 @@ describe('[CLIENT] the saved state', () => {
     assert.equal(next.content.positions['news'], undefined);
   });
 
+  it('is not used when what it has of a position is damaged', () => {
+    const timestamp = clock.wallTime();
+    for (const at of [null, 7, 'e', {}, { epoch: 'e' }, { epoch: 'e', sequence: 'last' }]) {
+      values.set('rtc_state', JSON.stringify({ positions: { news: at }, session_id: 's1', timestamp }));
+      const state = stateOf();
+      void state.load();
+      assert.deepEqual([state.content.positions['news'], state.content.session_id], [undefined, undefined]);
+      assert.equal(values.size, 0);
+    }
+    assert.deepEqual(failures, []);
+  });
+
   it('is not needed: what cannot be read or written is reported, and the client goes on', async () => {
     values.set('rtc_state', '{"positions":');
     const state = stateOf({
