@@ -261,14 +261,9 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
       const subscriber = audience.connection(id);
       if (subscriber === undefined) continue;
       const { outbox } = subscriber;
-      if (staged === undefined && this.dropping.size === 0) {
-        if (!outbox.offer(batch)) {
-          if (!this.makeRoom(subscriber, previous, batch.count)) continue;
-          outbox.write(batch);
-        }
-      } else {
+      if (this.dropping.size > 0 || !outbox.offer(batch, staged)) {
         if (!outbox.hasRoom() && !this.makeRoom(subscriber, previous, batch.count)) continue;
-        if (this.dropping.size > 0) this.announceLoss(subscriber, previous);
+        this.announceLoss(subscriber, previous);
         if (staged === undefined) outbox.write(batch);
         else if (outbox.stage(batch)) staged.push(outbox);
       }

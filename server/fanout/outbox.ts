@@ -120,10 +120,17 @@ export class Outbox {
     );
   }
 
-  /** Writes a batch if there is room. False if there is none and nothing was written. */
-  offer(batch: DeliveryBatch): boolean {
+  /**
+   * Writes a batch if there is room. False if there is none and nothing was written. With `staged`, as {@link stage},
+   * and the outbox is added to the list if it is the first of them.
+   */
+  offer(batch: DeliveryBatch, staged?: Outbox[]): boolean {
     const isIdle = this.isIdle();
     if (!isIdle && this.isFull()) return false;
+    if (staged !== undefined && this.takesFrames) {
+      if (this.addStaged(batch, isIdle)) staged.push(this);
+      return true;
+    }
     this.add(batch, isIdle);
     this.handOver(batch, undefined);
     return true;
@@ -152,12 +159,7 @@ export class Outbox {
       this.write(batch);
       return false;
     }
-    this.add(batch, this.isIdle());
-    const { staged } = this;
-    if (staged === undefined) this.staged = batch;
-    else if (Array.isArray(staged)) staged.push(batch);
-    else this.staged = [staged, batch];
-    return staged === undefined;
+    return this.addStaged(batch, this.isIdle());
   }
 
   writeStaged(): void {
@@ -246,6 +248,15 @@ export class Outbox {
       this.bytes >= settings.limitBytes ||
       this.budget.waitingBytes >= settings.totalBytes
     );
+  }
+
+  private addStaged(batch: DeliveryBatch, isIdle: boolean): boolean {
+    this.add(batch, isIdle);
+    const { staged } = this;
+    if (staged === undefined) this.staged = batch;
+    else if (Array.isArray(staged)) staged.push(batch);
+    else this.staged = [staged, batch];
+    return staged === undefined;
   }
 
   private get takesFrames(): boolean {

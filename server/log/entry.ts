@@ -51,6 +51,10 @@ const quote = 0x22;
 const newline = 0x0a;
 const senderMark = '"sender":';
 const timestampMark = '"timestamp":';
+/** The beginning of that mark. */
+const lowerT = 0x74;
+const lowerI = 0x69;
+const zero = 0x30;
 /** Digits of a time in milliseconds between 2001 and 2286. */
 const timestampDigits = 13;
 /** As in JSON text, where it cannot be part of a longer string. */
@@ -168,9 +172,21 @@ export function senderOf(entry: Buffer): string {
 
 /** Time at which an entry's message was accepted, in milliseconds since 1970, found without parsing. */
 export function timestampOf(entry: Buffer): number {
-  // In the sender, which comes before, quotation marks are escaped.
-  const at = entry.indexOf(timestampMark) + timestampMark.length;
-  return Number(entry.toString('latin1', at, at + timestampDigits));
+  let at = timestampAt(entry);
+  let timestamp = 0;
+  for (const end = at + timestampDigits; at < end; at++) timestamp = timestamp * 10 + entry[at]! - zero;
+  return timestamp;
+}
+
+/** Where the digits begin. For so few bytes, `entry.indexOf` costs several times as much. */
+function timestampAt(entry: Buffer): number {
+  const { length } = timestampMark;
+  for (let at = 0; at < entry.length; at++) {
+    if (entry[at] !== quote || entry[at + 1] !== lowerT || entry[at + 2] !== lowerI) continue;
+    // In the sender, which comes before, quotation marks are escaped.
+    if (entry.toString('latin1', at, at + length) === timestampMark) return at + length;
+  }
+  return entry.length;
 }
 
 /** Form of binary parts when an entry becomes an object. */

@@ -153,7 +153,8 @@ export class LogFeed {
     for (let i = skip; i < batch.entries.length; i++) {
       entries.push({ sequence: batch.firstSequence + i, entry: batch.entries[i]! });
     }
-    this.lineage = { ...this.lineage, sequence: batch.firstSequence + batch.entries.length - 1 };
+    const { epoch, previous } = this.lineage;
+    this.lineage = { epoch, sequence: batch.firstSequence + batch.entries.length - 1, previous };
     this.sink.deliver(batch.epoch, entries);
   }
 

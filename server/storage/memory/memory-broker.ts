@@ -48,6 +48,8 @@ export class MemoryBroker implements Broker {
    */
   private blankEpoch = newEpoch();
   private listener: BrokerListener | undefined;
+  /** Stored in this turn, and not delivered yet. */
+  private undelivered: Batch[] = [];
   private readonly sweep: NodeJS.Timeout;
 
   constructor(private readonly dependencies: MemoryBrokerDependencies) {
@@ -69,10 +71,11 @@ export class MemoryBroker implements Broker {
     const retention = this.dependencies.retentionOf(topic);
     const now = this.dependencies.now();
     if (!this.hasRoom(topic)) return Promise.reject(this.dependencies.memory!.refusal());
-    const isBlank = (this.stored(topic)?.sequence ?? 0) === 0;
+    const kept = this.stored(topic);
+    const isBlank = kept === undefined || kept.sequence === 0;
     if (isBlank && entries.every(({ noNewTopic }) => noNewTopic !== undefined))
       return Promise.resolve(entries.map(({ id, noNewTopic }) => refusedReceipt(id, noNewTopic!())));
-    const log = this.stored(topic) ?? this.create(topic, retention);
+    const log = kept ?? this.create(topic, retention);
     const known = (item: AppendEntry) => {
       const key = keyOf(item);
       const first = key === undefined ? undefined : log.keys.get(key);
@@ -126,7 +129,7 @@ export class MemoryBroker implements Broker {
         entries: published,
       };
       // Delivered as over a network: in order, and never inside the call that publishes.
-      queueMicrotask(() => this.listener?.onBatch(batch));
+      if (this.undelivered.push(batch) === 1) queueMicrotask(this.deliver);
     }
     if (log.shares === undefined) return Promise.resolve(receipts);
     const held = sizeOf(log);
@@ -288,6 +291,12 @@ export class MemoryBroker implements Broker {
       if (log.expireAt <= now && !this.followed.has(topic)) this.forget(topic, log);
     }
   }
+
+  private readonly deliver = (): void => {
+    const { undelivered } = this;
+    this.undelivered = [];
+    for (const batch of undelivered) this.listener?.onBatch(batch);
+  };
 
   private dropHistory(log: MemoryLog): void {
     dropHistory(log);

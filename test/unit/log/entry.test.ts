@@ -45,3 +45,14 @@ describe('[P6] the entry of a direct message', () => {
     }
   });
 });
+
+describe('The time of an entry', () => {
+  it('is found behind any sender and topic, and behind a header', () => {
+    for (const sender of [null, 'timestamp', '"timestamp":1', 'ti', '', 'é"ti'])
+      for (const topic of [undefined, 'timestamp:1'])
+        for (const traced of [false, true]) {
+          const entry = encodeEntry({ ...message, sender, topic, traced });
+          assert.equal(timestampOf(entry), timestamp, `${sender} ${topic} ${traced}`);
+        }
+  });
+});
