@@ -102,8 +102,9 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
       [
         'Client of socket.io',
         socket.client,
-        { sockets: 'map', nsps: 'map', ondata: 'function', _packet: 'function' },
+        { sockets: 'map', nsps: 'map', ondata: 'function', _packet: 'function', decoder: 'object' },
       ],
+      ['decoder of Socket.IO', socket.client['decoder'] as object, { _callbacks: 'object' }],
       ['Namespace of socket.io', io.of('/'), { _ids: 'number', _fns: 'array' }],
       ['Server of socket.io', io, { _nsps: 'map', parentNsps: 'map', _checkNamespace: 'function' }],
       [
@@ -215,6 +216,10 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
       for (const emitter of [tcp, its, conn, socket]) {
         const events = (emitter as unknown as { _events: object })._events;
         assert.notEqual(Object.getPrototypeOf(events), null, 'its listeners are in a compact table');
+      }
+      for (const emitter of [its, conn, conn['transport']] as EventEmitter[]) {
+        for (const listener of emitter.rawListeners('close'))
+          assert.ok(!('listener' in listener), 'what comes once needs no wrapper');
       }
       assert.equal(tcp['_peername'], undefined);
       assert.ok(!its.listeners('error').some(({ name }) => name === 'onUpgradeError'));
