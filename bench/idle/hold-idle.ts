@@ -4,6 +4,9 @@ import { measure, type Side, type Work } from '../processes.js';
 /** Connections that connect first, so that all code is compiled. They are not counted. */
 const warmUpConnections = 1000;
 
+/** For so long the connections are held: collecting garbage takes its time on a busy machine. */
+const heldMs = 10_000;
+
 /** What a number of idle connections costs the servers of a side. */
 export interface IdleCost {
   readonly connections: number;
@@ -42,9 +45,10 @@ export async function holdIdle(
   await side.collectGarbage();
   const emptyBytes = side.memoryBytes();
   let fullBytes = 0;
-  const { connectCpuSecs } = await measure(side, { ...idle, windowMs: 4000 }, async () => {
+  const { connectCpuSecs } = await measure(side, { ...idle, windowMs: heldMs }, async () => {
     await side.collectGarbage();
     fullBytes = side.memoryBytes();
   });
+  if (fullBytes === 0) throw new Error(`collecting garbage took longer than ${heldMs} ms`);
   return { connections: subscribers + publishers, connectCpuSecs, emptyBytes, fullBytes };
 }
