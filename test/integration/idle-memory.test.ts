@@ -6,7 +6,7 @@ import { freePort, until } from '../support/wait.js';
 
 /** Connections of one measurement, and those before it, so that all code is compiled. */
 const count = 500;
-const warmUp = 100;
+const warmUp = 500;
 const groupSize = 20;
 /** All have connected before the measurement begins: what belongs to users does not count. */
 const userCount = 50;
