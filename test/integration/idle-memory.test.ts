@@ -11,14 +11,16 @@ const groupSize = 20;
 /** All have connected before the measurement begins: what belongs to users does not count. */
 const userCount = 50;
 
-/** Heap of an idle connection with a session and a subscription at most, in KiB. It is the same on every supported line of Node. */
-const limitKib = 10;
-
 /**
- * What a connection releases of that at least, in KiB, on each line: the request with its headers, the handshake with the token, spare room of
- * tables and lists. From Node 24 on a request is a hash table.
+ * For each supported line of Node, in KiB: the heap of an idle connection with a session and a subscription at most, and what it releases at least
+ * (the request with its headers, the handshake with the token, spare room of tables and lists). The heap includes code that is compiled meanwhile,
+ * which is more on Node 24; there a request is a hash table.
  */
-const releasedKib: Readonly<Record<string, number>> = { 20: 3, 22: 3, 24: 4 };
+const bounds: Readonly<Record<string, { readonly heldKib: number; readonly releasedKib: number }>> = {
+  20: { heldKib: 10, releasedKib: 3 },
+  22: { heldKib: 10, releasedKib: 3 },
+  24: { heldKib: 12, releasedKib: 4 },
+};
 
 async function connect(url: string, clients: number): Promise<PacketClient[]> {
   const connected: PacketClient[] = [];
@@ -59,15 +61,20 @@ async function heapOfConnection(environment: NodeJS.ProcessEnv): Promise<number>
 }
 
 describe('the memory of an idle connection', function () {
+  // A thousand connections, twice.
+  this.timeout(120_000);
   const line = process.versions.node.split('.')[0]!;
 
   it('is within its limit on this Node, and smaller than what the libraries leave', async () => {
-    const released = releasedKib[line];
-    assert.ok(released !== undefined, `what is released on Node ${line} is not known`);
+    const bound = bounds[line];
+    assert.ok(bound !== undefined, `what applies to Node ${line} is known`);
     const slim = await heapOfConnection({});
     const asMade = await heapOfConnection({ RTC_WEBSOCKET_SLIM_CONNECTIONS: 'off' });
     const figures = `${slim.toFixed(2)} KiB, ${asMade.toFixed(2)} KiB as made`;
-    assert.ok(slim <= limitKib, `at most ${limitKib} KiB: ${figures}`);
-    assert.ok(asMade - slim >= released, `at least ${released} KiB are released: ${figures}`);
+    assert.ok(slim <= bound.heldKib, `at most ${bound.heldKib} KiB: ${figures}`);
+    assert.ok(
+      asMade - slim >= bound.releasedKib,
+      `at least ${bound.releasedKib} KiB are released: ${figures}`,
+    );
   });
 });
