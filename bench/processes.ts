@@ -5,14 +5,37 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import jwt from 'jsonwebtoken';
 import { freePort } from './free-port.js';
+import { Inspector } from './inspector.js';
 import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 
 /** What a side is. */
 export type SideName =
-  'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'plain-alone' | 'ws' | 'uws';
+  'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'plain-alone' | 'ws' | 'uws' | 'layer';
 
 /** Sides of one process, without Redis. */
-const alone: readonly SideName[] = ['rtc-alone', 'rtc-alone-before', 'plain-alone', 'uws'];
+const alone: readonly SideName[] = ['rtc-alone', 'rtc-alone-before', 'plain-alone', 'uws', 'layer'];
+
+/** How a side is started. */
+export interface SideOptions {
+  /** With an inspector, for {@link Side.collectGarbage}. */
+  readonly inspect?: boolean;
+  /** Root of another checkout of this project, built: what the sides `…-before` run. */
+  readonly before?: string | undefined;
+  /** Number of servers that share a Redis. */
+  readonly replicas?: number;
+  /** The Node that runs the servers. */
+  readonly node?: string;
+  /** Added to the environment of the servers. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** The Node that runs the servers of all sides, unless a side has its own. */
+const serverNode = process.env['BENCH_NODE'] ?? process.execPath;
+
+/** The version of the Node that runs the servers, as `v20.19.0`. */
+export function serverVersion(node = serverNode): string {
+  return spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
+}
 
 export const secret = 'a secret for benchmarks, of 32 bytes and more';
 const ticksPerSec = 100;
@@ -45,16 +68,15 @@ export class Side {
 
   private constructor(
     readonly name: SideName,
-    private readonly before: string,
+    private readonly options: SideOptions,
   ) {}
 
-  /** @param before root of another checkout of this project, built: what the sides `…-before` run */
-  static async start(name: SideName, inspect = false, before = root, replicas = 2): Promise<Side> {
-    const side = new Side(name, before);
+  static async start(name: SideName, options: SideOptions = {}): Promise<Side> {
+    const side = new Side(name, options);
     const isAlone = alone.includes(name);
     const redisUrl = isAlone ? undefined : await side.startRedis();
-    for (let replica = 0; replica < (isAlone ? 1 : replicas); replica++)
-      await side.startServer(replica, redisUrl, inspect);
+    for (let replica = 0; replica < (isAlone ? 1 : (options.replicas ?? 2)); replica++)
+      await side.startServer(replica, redisUrl);
     return side;
   }
 
@@ -77,17 +99,9 @@ export class Side {
 
   /** Runs the garbage collector of the servers (they were started with an inspector for this). */
   async collectGarbage(): Promise<void> {
-    const { WebSocket } = await import('ws');
     for (const port of this.inspectPorts) {
-      const [target] = (await (await fetch(`http://127.0.0.1:${port}/json`)).json()) as {
-        webSocketDebuggerUrl: string;
-      }[];
-      const inspector = new WebSocket(target!.webSocketDebuggerUrl);
-      await new Promise((resolve) => inspector.once('open', resolve));
-      for (let id = 1; id <= 3; id++) {
-        inspector.send(JSON.stringify({ id, method: 'HeapProfiler.collectGarbage' }));
-        await new Promise((resolve) => inspector.once('message', resolve));
-      }
+      const inspector = await Inspector.connect(port);
+      await inspector.collectGarbage();
       inspector.close();
     }
   }
@@ -130,17 +144,19 @@ export class Side {
     return `redis://127.0.0.1:${port}`;
   }
 
-  private async startServer(replica: number, redisUrl: string | undefined, inspect: boolean): Promise<void> {
+  private async startServer(replica: number, redisUrl: string | undefined): Promise<void> {
+    const { inspect = false, before = root, node = serverNode, environment } = this.options;
     const port = await freePort();
     const scripts: Record<SideName, string> = {
       rtc: join(root, 'dist/server/main.js'),
       'rtc-alone': join(root, 'dist/server/main.js'),
-      'rtc-before': join(this.before, 'dist/server/main.js'),
-      'rtc-alone-before': join(this.before, 'dist/server/main.js'),
+      'rtc-before': join(before, 'dist/server/main.js'),
+      'rtc-alone-before': join(before, 'dist/server/main.js'),
       plain: join(root, 'dist/bench/sides/plain-socketio.js'),
       'plain-alone': join(root, 'dist/bench/sides/plain-socketio.js'),
       ws: join(root, 'dist/bench/sides/plain-ws.js'),
       uws: join(root, 'dist/bench/sides/uws.js'),
+      layer: join(root, 'dist/bench/sides/layer.js'),
     };
     const execArgv = ['--max-semi-space-size=16'];
     if (inspect) {
@@ -152,6 +168,7 @@ export class Side {
     if (profile !== undefined) execArgv.push('--cpu-prof', `--cpu-prof-dir=${profile}`);
     const { PATH, HOME } = process.env;
     const child = fork(scripts[this.name], [], {
+      execPath: node,
       execArgv,
       env: {
         PATH,
@@ -168,6 +185,7 @@ export class Side {
         UWS: uwsDirectory,
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
         ...(this.name.startsWith('rtc') && { REPLICA_ID: `r${replica}` }),
+        ...environment,
       },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
@@ -203,7 +221,7 @@ export type Work = Omit<LoadPlan, 'ports' | 'wire' | 'path' | 'tokens'>;
 
 /** Runs a plan against a side. */
 export async function measure(side: Side, work: Work, onStart?: () => Promise<void>): Promise<Measurement> {
-  const socketio = side.name.startsWith('rtc') || side.name.startsWith('plain');
+  const socketio = side.name.startsWith('rtc') || side.name.startsWith('plain') || side.name === 'layer';
   const tokens = Array.from({ length: 100 }, (_, n) => tokenFor(`user-${n}`, ['user']));
   const plan: LoadPlan = {
     ...work,
@@ -296,7 +314,7 @@ export function obtainUws(): string | undefined {
     );
     if (status !== 0) return 'uWebSockets.js cannot be installed here';
   }
-  const { status } = spawnSync(process.execPath, ['-e', 'require(process.argv[1]).App()', uwsDirectory], {
+  const { status } = spawnSync(serverNode, ['-e', 'require(process.argv[1]).App()', uwsDirectory], {
     stdio: 'ignore',
   });
   return status === 0 ? undefined : 'uWebSockets.js does not load on this Node';

@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { measureCurves, rebaseline } from './curves/main.js';
 import { curveWorks } from './curves/works.js';
-import { measure, obtainUws, Side, type Measurement, type SideName, type Work } from './processes.js';
+import { measure, obtainUws, serverVersion, Side } from './processes.js';
+import type { Measurement, SideName, Work } from './processes.js';
 
 /** One line of the comparison. */
 interface Row {
@@ -198,7 +199,7 @@ async function runSide(
   figure: Figure,
   before: string | undefined,
 ): Promise<{ measurement: Measurement; figure: number }> {
-  const side = await Side.start(name, figure === 'memory per connection', before);
+  const side = await Side.start(name, { inspect: figure === 'memory per connection', before });
   current = side;
   try {
     if (figure !== 'memory per connection') {
@@ -272,7 +273,7 @@ function head(before: string | undefined): string[] {
   return [
     `# Benchmark of ${new Date().toISOString().slice(0, 10)}`,
     '',
-    `Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB. Node ${process.version}. ${redis.split(' sha')[0]}.`,
+    `Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB. Node ${serverVersion()}. ${redis.split(' sha')[0]}.`,
     `socket.io ${packages.dependencies['socket.io']}, @socket.io/redis-adapter ${packages.dependencies['@socket.io/redis-adapter']}, ws ${packages.dependencies['ws']}.`,
     '',
     `Command: \`npm run bench${
@@ -319,7 +320,8 @@ npm run bench -- --rebaseline [--work NAME] [--load N,…] [--rounds N] [--quick
   --work NAME    only this kind of work: ${curveWorks.map(({ name }) => name).join(', ')}
   --side NAME    only this side
   --load N,…     only these loads, in messages per second
-  --rounds N     measurements of each side at each load`;
+  --rounds N     measurements of each side at each load
+BENCH_NODE=PATH  the Node that runs the servers, if it is not this one`;
 
 function readOptions() {
   try {

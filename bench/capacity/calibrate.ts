@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { holdIdle } from '../idle/hold-idle.js';
 import { measure, Side, type Measurement } from '../processes.js';
 import type { Point } from './fit.js';
 import { plannedPoints, type PlannedPoint } from './points.js';
@@ -16,7 +16,7 @@ const timing = { warmUpMs: 5000, windowMs: 8000, stalled: 0, connectGroup: 50 } 
 
 /** Measures a workload: servers, Redis and clients are processes of this machine. */
 export async function measurePoint({ name, use, replicas, work }: PlannedPoint): Promise<Point> {
-  const side = await Side.start('rtc', false, undefined, replicas);
+  const side = await Side.start('rtc', { replicas });
   try {
     const result = await measure(side, { ...timing, ...work });
     if (result.missing > 0 || result.refused > 0) throw new Error(`${name}: the machine was too slow for it`);
@@ -45,33 +45,18 @@ export function planned(text: string | undefined): readonly PlannedPoint[] {
   return plannedPoints.filter(({ name }) => text === undefined || name.includes(text));
 }
 
-/** Measures what connections cost. The first thousand connect to compile the code, and are not counted. */
+/** Measures what connections cost. */
 export async function measureConnections(): Promise<FurtherCosts> {
-  const side = await Side.start('rtc', true, undefined, 1);
-  const idle = {
-    ...timing,
-    topics: 1,
-    topicsPerSubscriber: 1,
-    publishers: 0,
-    ratePerSec: 0,
-    warmUpMs: 0,
-    windowMs: 0,
-  };
+  const side = await Side.start('rtc', { inspect: true, replicas: 1 });
   try {
-    await measure(side, { ...idle, subscribers: 1000 });
-    await sleep(1000);
-    await side.collectGarbage();
-    const empty = side.memoryBytes();
-    const subscribers = 4000;
-    let full = 0;
-    const { connectCpuSecs } = await measure(side, { ...idle, windowMs: 4000, subscribers }, async () => {
-      await side.collectGarbage();
-      full = side.memoryBytes();
+    const { connections, connectCpuSecs, emptyBytes, fullBytes } = await holdIdle(side, {
+      subscribers: 4000,
+      publishers: 0,
     });
     return {
-      connectUs: (connectCpuSecs * 1e6) / subscribers,
-      replicaMemoryBytes: empty,
-      connectionMemoryBytes: (full - empty) / subscribers,
+      connectUs: (connectCpuSecs * 1e6) / connections,
+      replicaMemoryBytes: emptyBytes,
+      connectionMemoryBytes: (fullBytes - emptyBytes) / connections,
     };
   } finally {
     await side.stop();

@@ -13,7 +13,7 @@
  *   - reading not stopped in the middle of a chunk: `stop` does not touch `_loop`; bodies of long-polling decoded at once: `onData` left alone
  */
 import assert from 'node:assert/strict';
-import { once, type EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, ServerResponse, type IncomingMessage } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
@@ -102,8 +102,9 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
       [
         'Client of socket.io',
         socket.client,
-        { sockets: 'map', nsps: 'map', ondata: 'function', _packet: 'function' },
+        { sockets: 'map', nsps: 'map', ondata: 'function', _packet: 'function', decoder: 'object' },
       ],
+      ['decoder of Socket.IO', socket.client['decoder'] as object, { _callbacks: 'object' }],
       ['Namespace of socket.io', io.of('/'), { _ids: 'number', _fns: 'array' }],
       ['Server of socket.io', io, { _nsps: 'map', parentNsps: 'map', _checkNamespace: 'function' }],
       [
@@ -215,6 +216,11 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
       for (const emitter of [tcp, its, conn, socket]) {
         const events = (emitter as unknown as { _events: object })._events;
         assert.notEqual(Object.getPrototypeOf(events), null, 'its listeners are in a compact table');
+      }
+      for (const emitter of [its, conn, conn['transport']]) {
+        // The transport of a `/ws` connection has no listeners.
+        for (const listener of emitter instanceof EventEmitter ? emitter.rawListeners('close') : [])
+          assert.ok(!('listener' in listener), 'what comes once needs no wrapper');
       }
       assert.equal(tcp['_peername'], undefined);
       assert.ok(!its.listeners('error').some(({ name }) => name === 'onUpgradeError'));

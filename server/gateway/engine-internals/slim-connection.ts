@@ -67,8 +67,10 @@ export function makeSlim(socket: Socket): boolean {
   const client = socket.client as unknown as Record<'sockets' | 'nsps', SmallTable>;
   client.sockets = new SmallTable(client.sockets);
   client.nsps = new SmallTable(client.nsps);
-  for (const emitter of [tcp, webSocket, socket.conn, socket.conn.transport, socket])
-    compactListeners(emitter);
+  for (const emitter of [tcp, socket]) compactListeners(emitter);
+  // None of these events comes twice: after an error engine.io removes its listeners from the transport.
+  for (const emitter of [webSocket, socket.conn]) compactListeners(emitter, ['close']);
+  compactListeners(socket.conn.transport, ['close', 'error']);
   return true;
 }
 
@@ -88,23 +90,36 @@ export function keepAddress({ conn }: Socket, remoteAddress: string): void {
 const Listeners = function () {} as unknown as { new (): object; prototype: object };
 Listeners.prototype = Object.create(null) as object;
 
-/** Node's listener tables are hash tables from the start, about 330 bytes each. */
-function compactListeners(emitter: object): void {
+/**
+ * Node's listener tables are hash tables from the start, about 330 bytes each.
+ *
+ * @param once events that come once: what was added by `once` needs no wrapper there, a function with its state, of 130 to 180 bytes.
+ * `off` finds it by the function itself, as before
+ */
+function compactListeners(emitter: object, once: readonly string[] = []): void {
   const { _events: events } = emitter as { _events?: object };
   if (events === undefined) return;
   const compact = new Listeners() as Record<string, unknown>;
-  // A list of listeners that has grown keeps room for 17 more.
-  for (const [event, listeners] of Object.entries(events))
-    compact[event] = Array.isArray(listeners) ? copyOf(listeners) : listeners;
+  for (const [event, listeners] of Object.entries(events)) {
+    const kept = once.includes(event) ? unwrapped : (listener: unknown) => listener;
+    // A list of listeners that has grown keeps room for 17 more.
+    compact[event] = Array.isArray(listeners) ? copyOf(listeners, kept) : kept(listeners);
+  }
   Object.assign(emitter, { _events: compact });
+}
+
+/** What was given to `once`, instead of Node's wrapper of it. */
+function unwrapped(listener: unknown): unknown {
+  const { listener: given } = (listener ?? nothing) as { readonly listener?: unknown };
+  return typeof given === 'function' ? given : listener;
 }
 
 /**
  * Node 24 counts in a symbol of the list how many `emit` calls walk it. Without that count, a listener that removes itself makes `emit` skip the
  * next one. No call walks the copy.
  */
-function copyOf(listeners: readonly unknown[]): unknown[] {
-  const copy = listeners.slice();
+function copyOf(listeners: readonly unknown[], kept: (listener: unknown) => unknown): unknown[] {
+  const copy = listeners.map(kept);
   for (const count of Object.getOwnPropertySymbols(listeners)) Object.assign(copy, { [count]: 0 });
   return copy;
 }
@@ -137,4 +152,7 @@ function trimLists(socket: Socket): void {
   if (conn.cleanupFn !== undefined) conn.cleanupFn = conn.cleanupFn.slice();
   if (conn.sentCallbackFn?.length === 0) conn.sentCallbackFn = [];
   Object.assign(socket, { _anyListeners: socket.listenersAny().slice() });
+  const { decoder } = socket.client as unknown as { decoder?: { _callbacks?: Record<string, unknown[]> } };
+  const callbacks = decoder?._callbacks ?? {};
+  for (const [event, listeners] of Object.entries(callbacks)) callbacks[event] = listeners.slice();
 }

@@ -1,61 +1,62 @@
 /**
- * The sockets of one client, by name. Nearly always there is one, for which a `Map` is ten times too large.
+ * The sockets of one client, by name. Nearly always there is one, for which a `Map` is ten times too large: the first
+ * is kept in two fields, and only further ones in a `Map`.
  */
 export class SmallTable {
-  private readonly names: string[];
-  private readonly items: unknown[];
+  private name: string | undefined;
+  private item: unknown;
+  private others: Map<string, unknown> | undefined;
 
   constructor(from: Iterable<[string, unknown]>) {
-    const entries = [...from];
-    // Created with their final length: lists that grow by `push` keep capacity for 17 items.
-    this.names = entries.map(([name]) => name);
-    this.items = entries.map(([, item]) => item);
+    for (const [name, item] of from) this.set(name, item);
   }
 
   get size(): number {
-    return this.names.length;
+    return (this.name === undefined ? 0 : 1) + (this.others?.size ?? 0);
   }
 
   has(name: string): boolean {
-    return this.names.includes(name);
+    return name === this.name || this.others?.has(name) === true;
   }
 
   get(name: string): unknown {
-    return this.items[this.names.indexOf(name)];
+    return name === this.name ? this.item : this.others?.get(name);
   }
 
   set(name: string, item: unknown): this {
-    const at = this.names.indexOf(name);
-    if (at >= 0) this.items[at] = item;
-    else {
-      this.names.push(name);
-      this.items.push(item);
-    }
+    if (name === this.name) this.item = item;
+    else if (this.name === undefined && this.others === undefined) {
+      this.name = name;
+      this.item = item;
+    } else (this.others ??= new Map()).set(name, item);
     return this;
   }
 
   delete(name: string): boolean {
-    const at = this.names.indexOf(name);
-    if (at < 0) return false;
-    this.names.splice(at, 1);
-    this.items.splice(at, 1);
+    if (name !== this.name) return this.others?.delete(name) === true;
+    this.name = undefined;
+    this.item = undefined;
     return true;
   }
 
   clear(): void {
-    this.names.length = 0;
-    this.items.length = 0;
+    this.name = undefined;
+    this.item = undefined;
+    this.others = undefined;
   }
 
   values(): Iterable<unknown> {
-    return [...this.items];
+    return [...this.entries()].map(([, item]) => item);
   }
 
-  *entries(): Iterable<[string, unknown]> {
-    for (let i = 0; i < this.names.length; i++) yield [this.names[i]!, this.items[i]];
+  *entries(): Generator<[string, unknown]> {
+    // A copy: what walks it may change it.
+    const others = [...(this.others ?? [])];
+    if (this.name !== undefined) yield [this.name, this.item];
+    yield* others;
   }
 
   [Symbol.iterator](): Iterator<[string, unknown]> {
-    return this.entries()[Symbol.iterator]();
+    return this.entries();
   }
 }

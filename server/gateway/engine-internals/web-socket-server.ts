@@ -40,6 +40,27 @@ interface FrameParser {
   write(chunk: Buffer): void;
 }
 
+/** A receiver whose unfinished messages are admitted. All share these methods: connections are many. */
+type AdmittedParser = FrameParser & { readonly webSocket: CodedWebSocket };
+
+function ofReceiver(parser: FrameParser): Pick<FrameParser, 'getData' | 'dataMessage'> {
+  return Object.getPrototypeOf(parser) as FrameParser;
+}
+
+function getData(this: AdmittedParser, done: (error?: Error) => void): void {
+  if (this._bufferedBytes < this._payloadLength)
+    this.webSocket.admission?.admitUnfinished(this._totalPayloadLength);
+  ofReceiver(this).getData.call(this, done);
+}
+
+function dataMessage(this: AdmittedParser, done: (error?: Error) => void): void {
+  ofReceiver(this).dataMessage.call(this, done);
+  if (this._fin) return;
+  const { admission } = this.webSocket;
+  admission?.admitFragment(this._numFragments);
+  admission?.admitUnfinished(this._totalPayloadLength);
+}
+
 /**
  * Chunks of one frame with at most `bytes` bytes. Each chunk is an object, however small it is; a client behind a network with the smallest
  * segments that TCP has to expect (536 bytes) needs fewer.
@@ -138,20 +159,8 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
 
   /** ws has no event for a message that is not complete: its fragments, and a frame that is still arriving. */
   private admitUnfinished(): void {
-    const { parser, admission } = this;
-    if (parser === undefined || admission === undefined) return;
-    const { dataMessage, getData } = parser;
-    parser.dataMessage = (done) => {
-      dataMessage.call(parser, done);
-      if (parser._fin) return;
-      this.admission?.admitFragment(parser._numFragments);
-      this.admission?.admitUnfinished(parser._totalPayloadLength);
-    };
-    parser.getData = (done) => {
-      if (parser._bufferedBytes < parser._payloadLength)
-        this.admission?.admitUnfinished(parser._totalPayloadLength);
-      getData.call(parser, done);
-    };
+    if (this.parser !== undefined && this.admission !== undefined)
+      Object.assign(this.parser, { webSocket: this, getData, dataMessage });
   }
 
   private admits(content: Buffer, isBinary: boolean): boolean {

@@ -336,7 +336,7 @@ export class InboundBudget implements PacketAdmission {
     } else if (beforeJoin.isFull && (this.paused & pauses.turn) === 0) {
       // A client may join many namespaces in one chunk: its first token is verified before the next turn.
       this.pause(pauses.turn);
-      this.control.share.defer(this.goOn);
+      this.control.share.defer(() => this.goOn());
     }
   }
 
@@ -370,16 +370,16 @@ export class InboundBudget implements PacketAdmission {
     if (!share.isUsedUp() && this.unitsInTurn < unitsPerTurn) return;
     if ((this.paused & pauses.turn) !== 0) return;
     this.pause(pauses.turn);
-    share.defer(this.goOn);
+    share.defer(() => this.goOn());
   }
 
   private goOnLater(): void {
     this.paused |= pauses.turn;
-    this.control.share.defer(this.goOn);
+    this.control.share.defer(() => this.goOn());
   }
 
-  private readonly goOn = (): void => {
+  private goOn(): void {
     this.paused &= ~pauses.turn;
     if (this.paused === 0 && !this.isClosing) this.reader.start();
-  };
+  }
 }
