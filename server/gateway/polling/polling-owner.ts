@@ -109,7 +109,14 @@ export class PollingOwner {
       return;
     }
     counts.served++;
-    const [request, connection] = this.connect(frame);
+    let request: ClientRequest;
+    let connection: object;
+    try {
+      [request, connection] = this.connect(frame);
+    } catch {
+      send(from, { t: 'broken', id });
+      return;
+    }
     const served: ServedRequest = { sid, request, isAnswered: () => false };
     this.connections.set(connection, served);
     const requests = this.served.get(from) ?? new Map<number, ServedRequest>();
@@ -144,9 +151,19 @@ export class PollingOwner {
     this.write(request, frame, from);
   }
 
-  /** A connection in memory, from a client of Node to its server. */
+  /**
+   * A connection in memory, from a client of Node to its server.
+   *
+   * @throws Error for what no client of HTTP can have sent
+   */
   private connect({ method, url, headers, address }: RequestFrame): [ClientRequest, connection: object] {
     const [client, server] = duplexPair() as [Duplex, Duplex];
+    const request = httpRequest({
+      createConnection: () => client as never,
+      method,
+      path: url,
+      headers: requestHeaders(headers),
+    });
     // After a request was broken off.
     server.on('error', () => {});
     client.once('close', () => server.destroy());
@@ -155,13 +172,7 @@ export class PollingOwner {
       if (!server.writableFinished) client.destroy();
     });
     this.http.emit('connection', Object.assign(server, { remoteAddress: address }));
-    const options = {
-      createConnection: () => client as never,
-      method,
-      path: url,
-      headers: requestHeaders(headers),
-    };
-    return [httpRequest(options), server];
+    return [request, server];
   }
 
   private write(
