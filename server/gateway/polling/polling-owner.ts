@@ -158,12 +158,6 @@ export class PollingOwner {
    */
   private connect({ method, url, headers, address }: RequestFrame): [ClientRequest, connection: object] {
     const [client, server] = duplexPair() as [Duplex, Duplex];
-    const request = httpRequest({
-      createConnection: () => client as never,
-      method,
-      path: url,
-      headers: requestHeaders(headers),
-    });
     // After a request was broken off.
     server.on('error', () => {});
     client.once('close', () => server.destroy());
@@ -171,8 +165,20 @@ export class PollingOwner {
     server.once('close', () => {
       if (!server.writableFinished) client.destroy();
     });
+    // Before the request: its body is read, and refused, as early as it comes.
     this.http.emit('connection', Object.assign(server, { remoteAddress: address }));
-    return [request, server];
+    const options = {
+      createConnection: () => client as never,
+      method,
+      path: url,
+      headers: requestHeaders(headers),
+    };
+    try {
+      return [httpRequest(options), server];
+    } catch (error) {
+      client.destroy();
+      throw error;
+    }
   }
 
   private write(
