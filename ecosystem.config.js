@@ -21,7 +21,9 @@ if (replicas > 1 && !hasRedis)
 
 /** How long a replica takes to end at most: the drain, and the stop. Read as the service reads it, file included. */
 function stopMs() {
-  const { loadSettings } = require('./dist/server/config/load.js');
+  const built = join(__dirname, 'dist', 'server', 'config', 'load.js');
+  if (!existsSync(built)) throw new Error('the service is not built: npm ci && npm run build');
+  const { loadSettings } = require(built);
   const { drainDelaySecs, drainWindowSecs, shutdownTimeoutMs } = loadSettings(env, settingsFile).server;
   return (drainDelaySecs + drainWindowSecs) * 1000 + shutdownTimeoutMs;
 }

@@ -17,12 +17,11 @@ const {
   readFileSync,
   rmSync,
   symlinkSync,
-  writeFileSync,
 } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { basename, join } = require('node:path');
 const { setTimeout: delay } = require('node:timers/promises');
-const { manifestCheck, objectsOf } = require('./deployment-files.cjs');
+const { testChart } = require('./deploy-chart.cjs');
 const { freePort } = require('./free-port.cjs');
 const { pm2Program } = require('./pm2.cjs');
 
@@ -31,8 +30,6 @@ const helmVersion = 'v3.22.0';
 const caddyVersion = 'v2.11.9';
 const root = join(__dirname, '..');
 const tools = join(root, '.tmp', 'deploy');
-const chart = join(root, 'docker', 'helm', 'realtime-communication');
-const renderedFolder = join(root, 'docker', 'helm', 'rendered');
 
 let passed = 0;
 let failed = 0;
@@ -68,79 +65,6 @@ function builtFromGo(name, path, version) {
 function helmProgram() {
   const isOnPath = run('helm', ['version', '--short']).status === 0;
   return isOnPath ? 'helm' : builtFromGo('helm', 'helm.sh/helm/v3/cmd/helm', helmVersion);
-}
-
-const header = `# Rendered by Helm from docker/helm/realtime-communication: npm run test:deploy -- --write\n`;
-const publicSecret = 'an-example-of-32-bytes-or-more-which-is-public';
-
-/** The chart as text, or a Helm's refusal as an Error. */
-function render(helm, args) {
-  const { status, stdout, output } = run(helm, [
-    'template',
-    'realtime-communication',
-    chart,
-    // A Helm that was built from its module alone believes in 1.20.
-    '--kube-version',
-    '1.37.0',
-    '--namespace',
-    'default',
-    ...args,
-  ]);
-  if (status !== 0) throw new Error(output);
-  // Nobody shall run with a secret that everybody can read: the service refuses an empty one.
-  return header + stdout.replace(Buffer.from(publicSecret).toString('base64'), '""');
-}
-
-async function testChart() {
-  const helm = helmProgram();
-  const check = manifestCheck();
-  const values = (name) => ['--values', join(chart, 'ci', `${name}-values.yaml`)];
-  const variants = {
-    default: ['--set', `jwtSecret.value=${publicSecret}`],
-    full: values('full'),
-    keda: values('keda'),
-  };
-  for (const [name, args] of Object.entries(variants)) {
-    await test(`the chart renders to docker/helm/rendered/${name}.yaml, which is valid`, () => {
-      const text = render(helm, args);
-      const file = join(renderedFolder, `${name}.yaml`);
-      if (process.argv.includes('--write')) {
-        mkdirSync(renderedFolder, { recursive: true });
-        writeFileSync(file, text);
-      }
-      const problems = objectsOf(text).flatMap(check);
-      if (problems.length > 0) throw new Error(problems.join('\n'));
-      if (readFileSync(file, 'utf8') !== text)
-        throw new Error(`${file} differs: npm run test:deploy -- --write`);
-    });
-  }
-  await test('the chart generates a secret of its own at each first install', () => {
-    const secretOf = () => objectsOf(render(helm, [])).find(({ kind }) => kind === 'Secret').data.secret;
-    const [one, other] = [secretOf(), secretOf()];
-    if (one === other || Buffer.from(one, 'base64').length < 32) throw new Error('not random, or too short');
-  });
-  await test('helm lint has no complaint', () => {
-    const { status, output } = run(helm, ['lint', '--strict', chart]);
-    if (status !== 0) throw new Error(output);
-  });
-  const refused = {
-    'replicaCount: several replicas need Redis': ['--set', 'redis.url='],
-    'terminationGracePeriodSeconds: at least 55': ['--set', 'terminationGracePeriodSeconds=20'],
-    'autoscaling.enabled, keda.enabled': ['--set', 'autoscaling.enabled=true,keda.enabled=true'],
-    'jwtSecret.value: at least 32 bytes': ['--set', 'jwtSecret.value=short'],
-    'gateway.httpRoute.parentRefs': ['--set', 'gateway.httpRoute.enabled=true'],
-    replicas: ['--set', 'replicas=3'],
-  };
-  for (const [message, args] of Object.entries(refused))
-    await test(`the chart refuses ${args[1]} with "${message}"`, () => {
-      let output = '';
-      try {
-        render(helm, args);
-      } catch (error) {
-        output = error.message;
-      }
-      if (!output.includes(message)) throw new Error(output || 'it was rendered');
-    });
 }
 
 async function until(condition, what) {
@@ -345,7 +269,12 @@ async function testProxies() {
 
 async function main() {
   mkdirSync(tools, { recursive: true });
-  const parts = { chart: testChart, image: testImage, pm2: testPm2, proxies: testProxies };
+  const parts = {
+    chart: async () => testChart({ test, run, helm: helmProgram() }),
+    image: testImage,
+    pm2: testPm2,
+    proxies: testProxies,
+  };
   const only = process.argv.slice(2).filter((argument) => argument in parts);
   for (const [name, part] of Object.entries(parts).filter(
     ([name]) => only.length === 0 || only.includes(name),

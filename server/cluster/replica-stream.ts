@@ -204,7 +204,7 @@ export class ReplicaStream {
   }
 
   private sizeOf(frame: unknown): number {
-    const { data } = frame as { readonly data?: unknown };
+    const data = (frame as { readonly data?: unknown } | null)?.data;
     return typeof data === 'string' ? data.length : 0;
   }
 

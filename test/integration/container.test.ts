@@ -4,6 +4,7 @@ import {
   closeSync,
   existsSync,
   mkdirSync,
+  copyFileSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -193,6 +194,21 @@ describe('[DEPLOY] ecosystem.config.js', () => {
   it('has two processes on one port only with Redis: pm2 reload ended the only replica for one that was refused', () => {
     assert.equal(load({ REDIS_URL: 'redis://localhost', REPLICAS: '1' }).app['exec_mode'], 'cluster');
     assert.equal(load({}).app['exec_mode'], 'fork');
+  });
+
+  it('says what is missing where the service is not built', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'rtc-unbuilt-'));
+    try {
+      copyFileSync(join(root, 'ecosystem.config.js'), join(directory, 'ecosystem.config.js'));
+      const { status, stderr } = spawnSync(process.execPath, ['ecosystem.config.js'], {
+        encoding: 'utf8',
+        cwd: directory,
+      });
+      assert.notEqual(status, 0);
+      assert.match(stderr, /not built: npm ci && npm run build/);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('waits longer than a replica takes to end', () => {

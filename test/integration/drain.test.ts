@@ -135,6 +135,8 @@ describe('[P8] a replica that is drained', function () {
     const ended = new Promise<string>((resolve) =>
       client.webSocket.on('close', (code, text) => resolve(`${code} ${text.toString()}`)),
     );
+    // Its turn comes at any moment of the window, also at once.
+    await until(() => client.of('Ack').length > 20, 'it publishes');
     main.signal('SIGTERM');
     assert.equal(await ended, '1012 the replica is draining: connect again now');
     clearInterval(timer);

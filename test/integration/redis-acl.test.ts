@@ -108,4 +108,20 @@ describe('the user of Redis that rtc redis acl prints', function () {
       await redis.stop();
     }
   });
+
+  it('is named at the start where the user may not read the settings of Redis, which refuses no write', async () => {
+    const redis = await TestRedis.start();
+    let replica: TestReplica | undefined;
+    try {
+      await redis.command('ACL SETUSER blind on >pw ~* &* +@all -config');
+      replica = await TestReplica.start({ REDIS_URL: `redis://blind:pw@127.0.0.1:${redis.port}` });
+      await until(() => replica!.output.includes('may not read its settings'), 'the warning');
+      assert.match(replica.output, /rtc redis acl/);
+      const { status } = (await (await fetch(`${replica.url}/health`)).json()) as { status: string };
+      assert.equal(status, 'ok');
+    } finally {
+      await replica?.end('SIGKILL');
+      await redis.stop();
+    }
+  });
 });

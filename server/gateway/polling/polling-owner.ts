@@ -109,7 +109,14 @@ export class PollingOwner {
       return;
     }
     counts.served++;
-    const [request, connection] = this.connect(frame);
+    let request: ClientRequest;
+    let connection: object;
+    try {
+      [request, connection] = this.connect(frame);
+    } catch {
+      send(from, { t: 'broken', id });
+      return;
+    }
     const served: ServedRequest = { sid, request, isAnswered: () => false };
     this.connections.set(connection, served);
     const requests = this.served.get(from) ?? new Map<number, ServedRequest>();
@@ -144,7 +151,11 @@ export class PollingOwner {
     this.write(request, frame, from);
   }
 
-  /** A connection in memory, from a client of Node to its server. */
+  /**
+   * A connection in memory, from a client of Node to its server.
+   *
+   * @throws Error for what no client of HTTP can have sent
+   */
   private connect({ method, url, headers, address }: RequestFrame): [ClientRequest, connection: object] {
     const [client, server] = duplexPair() as [Duplex, Duplex];
     // After a request was broken off.
@@ -154,6 +165,7 @@ export class PollingOwner {
     server.once('close', () => {
       if (!server.writableFinished) client.destroy();
     });
+    // Before the request: its body is read, and refused, as early as it comes.
     this.http.emit('connection', Object.assign(server, { remoteAddress: address }));
     const options = {
       createConnection: () => client as never,
@@ -161,7 +173,12 @@ export class PollingOwner {
       path: url,
       headers: requestHeaders(headers),
     };
-    return [httpRequest(options), server];
+    try {
+      return [httpRequest(options), server];
+    } catch (error) {
+      client.destroy();
+      throw error;
+    }
   }
 
   private write(

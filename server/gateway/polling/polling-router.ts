@@ -11,7 +11,7 @@ import { GoneTransports } from './gone-transports.js';
 import { Owners } from './owners.js';
 import { newPollingCounts } from './polling-counts.js';
 import { PollingEdge } from './polling-edge.js';
-import { isEdgeFrame, sizeOf, type EdgeFrame, type OwnerFrame } from './polling-frames.js';
+import { isEdgeFrame, readFrame, sizeOf, type EdgeFrame, type OwnerFrame } from './polling-frames.js';
 import { PollingOwner } from './polling-owner.js';
 import type { TransportIds } from './transport-ids.js';
 
@@ -39,7 +39,7 @@ export class PollingRouter {
   private hasForwarded = false;
 
   constructor(private readonly dependencies: PollingRouterDependencies) {
-    const { transports, ids, bus, clock, bodies, addressOf } = dependencies;
+    const { transports, ids, bus, clock, bodies, addressOf, log } = dependencies;
     const { counts } = this;
     this.owners = new Owners({ bus, now: () => clock.now() });
     const send = (replica: string, frame: EdgeFrame | OwnerFrame) =>
@@ -51,8 +51,9 @@ export class PollingRouter {
         bus,
         clock,
         onFrame: (data, from) => {
-          const frame = data as EdgeFrame | OwnerFrame;
-          if (isEdgeFrame(frame)) this.owner.receive(frame, from);
+          const frame = readFrame(data);
+          if (frame === undefined) log.debug('Frame of another replica not understood', { from });
+          else if (isEdgeFrame(frame)) this.owner.receive(frame, from);
           else this.edge.receive(frame, from);
         },
         onLost: (replica) => {

@@ -17,6 +17,12 @@ const oldest = [6, 2] as const;
 /** The defaults of Redis: a subscriber with more unread bytes is closed, with more of the second for this long, too. */
 const usualPubSub = { hardBytes: 33_554_432, softBytes: 8_388_608, softSecs: 60 } as const;
 
+/** Of a Redis that does not show its settings to the user of the service. */
+const unseen = {
+  problem: `The user of Redis may not read its settings: ${asked.join(', ')} are not checked`,
+  remedy: 'give the user the rights that rtc redis acl prints',
+};
+
 /** Warns of a Redis under which promises of the service do not hold: once each for every Redis that becomes the one in use. */
 export class RedisAdvice {
   /** Problems that were logged, with the process that had them. */
@@ -36,11 +42,15 @@ export class RedisAdvice {
     const settings = new Map<string, string>();
     try {
       const info = await node.call<string>(['INFO']);
+      let isForbidden = false;
       for (const name of asked) {
-        const [, value] = await node.call<string[]>(['CONFIG', 'GET', name]).catch(() => []);
+        const [, value] = await node.call<string[]>(['CONFIG', 'GET', name]).catch((error: Error) => {
+          isForbidden ||= error.message.startsWith('NOPERM');
+          return [];
+        });
         if (value !== undefined) settings.set(name, value);
       }
-      for (const { problem, remedy } of adviceFor(info, settings)) {
+      for (const { problem, remedy } of [...adviceFor(info, settings), ...(isForbidden ? [unseen] : [])]) {
         if (this.given.has(`${runId} ${problem}`)) continue;
         this.given.add(`${runId} ${problem}`);
         log.warn(problem, { remedy });

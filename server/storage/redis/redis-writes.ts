@@ -39,6 +39,8 @@ const refusals: Readonly<Record<string, Omit<WriteRefusal, 'by'>>> = {
 const codes = /\b(OOM|MISCONF|READONLY|NOREPLICAS|NOPERM)\b/;
 /** Redis before 7.2 has no code for what its user may not do inside a script: neither commands nor keys nor channels. */
 const inScript = /user executing the script can't (?:run|access)/i;
+/** The settings of Redis are only read to give advice. */
+const ofSettings = /^NOPERM .*'config\b/i;
 /** Near its limit of memory, Redis refuses some writes and accepts others. */
 const steadyMs = 2000;
 
@@ -72,6 +74,7 @@ export class RedisWrites {
 
   /** Called with the text of every error reply. */
   onError(text: string): void {
+    if (ofSettings.test(text)) return;
     const code = inScript.test(text) ? 'NOPERM' : codes.exec(text)?.[1];
     if (code === undefined) return;
     this.count++;

@@ -156,10 +156,15 @@ describe('[DEPLOY] the chart', () => {
     const { spec } = find(rendered.get('full.yaml')!, 'PrometheusRule') as unknown as {
       spec: { groups: { rules: { alert: string; expr: string }[] }[] };
     };
-    const [group] = spec.groups;
-    const service = find(rendered.get('full.yaml')!, 'Service');
-    assert.ok(group!.rules.length > 10);
-    assert.equal(group!.rules[0]!.expr, `up{job="${service.metadata.name}"} == 0`);
+    const { name } = find(rendered.get('full.yaml')!, 'Service').metadata;
+    const { groups } = readYaml<typeof spec>('docker/prometheus-alerts.yml');
+    assert.ok(groups[0]!.rules.length > 10);
+    const renamed = groups[0]!.rules.map(({ expr, ...rule }) => ({
+      expr: expr.replace('job="realtime-communication"', `job="${name}"`),
+      ...rule,
+    }));
+    assert.deepEqual(spec.groups[0]!.rules, renamed, 'npm run test:deploy -- chart --write');
+    assert.match(renamed[0]!.expr, new RegExp(`^up\\{job="${name}"\\} == 0$`));
   });
 
   it('replaces one pod at a time, as a StatefulSet and as a Deployment', () => {

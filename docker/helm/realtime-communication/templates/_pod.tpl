@@ -1,3 +1,13 @@
+{{/* A probe with the path of the service, unless it has another handler. */}}
+{{- define "rtc.probe" -}}
+{{- if not (or .probe.httpGet .probe.exec .probe.tcpSocket .probe.grpc) -}}
+httpGet:
+  path: {{ .path }}
+  port: http
+{{ end -}}
+{{ toYaml .probe }}
+{{- end -}}
+
 {{/* The pod, the same in a StatefulSet and in a Deployment. */}}
 {{- define "rtc.pod" -}}
 metadata:
@@ -7,7 +17,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    checksum/config: {{ toToml .Values.config | sha256sum }}
+    checksum/config: {{ toToml (default (dict) .Values.config) | sha256sum }}
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -89,21 +99,18 @@ spec:
           exec:
             command: [sleep, {{ .Values.lifecycle.preStopSleepSecs | quote }}]
       {{- end }}
+      {{- with .Values.startupProbe }}
       startupProbe:
-        httpGet:
-          path: /health/live
-          port: http
-        {{- toYaml .Values.startupProbe | nindent 8 }}
+        {{- include "rtc.probe" (dict "probe" . "path" "/health/live") | nindent 8 }}
+      {{- end }}
+      {{- with .Values.livenessProbe }}
       livenessProbe:
-        httpGet:
-          path: /health/live
-          port: http
-        {{- toYaml .Values.livenessProbe | nindent 8 }}
+        {{- include "rtc.probe" (dict "probe" . "path" "/health/live") | nindent 8 }}
+      {{- end }}
+      {{- with .Values.readinessProbe }}
       readinessProbe:
-        httpGet:
-          path: /health/ready
-          port: http
-        {{- toYaml .Values.readinessProbe | nindent 8 }}
+        {{- include "rtc.probe" (dict "probe" . "path" "/health/ready") | nindent 8 }}
+      {{- end }}
       {{- with .Values.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
