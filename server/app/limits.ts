@@ -80,7 +80,7 @@ export function assembleLimits({ settings, storage, logOf, rates, userRate }: Li
     ),
     userConnections,
     answers,
-    bodies: new BodyBudget({ counts }, { limitBytes: limits.httpBodiesBytes }),
+    bodies: new BodyBudget({ counts, clock: systemClock }, { limitBytes: limits.httpBodiesBytes }),
     quotas,
     talkers,
     close: () => {

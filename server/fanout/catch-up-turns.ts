@@ -5,11 +5,15 @@ const perConnection = 4;
 /** Blocks that are read for all connections at the same time. */
 const perReplica = 64;
 
+/** Reads one block and writes it. Each reader has its own: by it the step can be cancelled. */
+type Step = () => Promise<void>;
+
 /** The topics of one connection that are to read their next block. */
 interface Line {
   readonly outbox: Outbox;
   running: number;
-  readonly waiting: (() => Promise<void>)[];
+  /** What each step does when it is its turn. */
+  readonly waiting: Map<Step, () => Promise<void>>;
   /** Starts again by itself: the outbox drains, or another connection's read ends. */
   isHeld: boolean;
 }
@@ -24,23 +28,28 @@ export class CatchUpTurns {
   private readonly held: Line[] = [];
   private running = 0;
 
-  /** Runs a step of a reader when it is its turn; it reads one block and writes it. */
-  run(outbox: Outbox, step: () => Promise<void>): Promise<void> {
+  /** Runs a step of a reader when it is its turn. */
+  run(outbox: Outbox, step: Step): Promise<void> {
     let line = this.lines.get(outbox);
     if (line === undefined) {
-      line = { outbox, running: 0, waiting: [], isHeld: false };
+      line = { outbox, running: 0, waiting: new Map(), isHeld: false };
       this.lines.set(outbox, line);
     }
     const { waiting } = line;
     const done = new Promise<void>((resolve, reject) => {
-      waiting.push(() => step().then(resolve, reject));
+      waiting.set(step, () => step().then(resolve, reject));
     });
     this.start(line);
     return done;
   }
 
+  /** A step that waits will not run: its reader has ended. A connection can begin any number of readers while it reads nothing. */
+  cancel(outbox: Outbox, step: Step): void {
+    this.lines.get(outbox)?.waiting.delete(step);
+  }
+
   private start(line: Line): void {
-    while (!line.isHeld && line.waiting.length > 0 && line.running < perConnection) {
+    while (!line.isHeld && line.waiting.size > 0 && line.running < perConnection) {
       if (!line.outbox.hasRoom()) {
         line.isHeld = true;
         line.outbox.onceDrained(() => this.release(line));
@@ -51,9 +60,11 @@ export class CatchUpTurns {
         this.held.push(line);
         return;
       }
+      const [step, run] = line.waiting.entries().next().value!;
+      line.waiting.delete(step);
       line.running++;
       this.running++;
-      void line.waiting.shift()!().finally(() => {
+      void run().finally(() => {
         line.running--;
         this.running--;
         const next = this.held.shift();

@@ -58,7 +58,7 @@ export class CatchUp {
   resumeWhenDrained(): void {
     if (this.stopped) return;
     if (this.subscriber.outbox.drained) this.proceed();
-    else this.subscriber.outbox.onceDrained(() => this.proceed());
+    else this.subscriber.outbox.onceDrained(this.proceed);
   }
 
   /** Continues from this position, after the log has lost messages. */
@@ -79,7 +79,10 @@ export class CatchUp {
 
   stop(): void {
     this.stopped = true;
-    this.dependencies.clock.clearTimer(this.retry);
+    const { clock, blocks } = this.dependencies;
+    clock.clearTimer(this.retry);
+    blocks.turns.cancel(this.subscriber.outbox, this.step);
+    this.subscriber.outbox.cancelDrained(this.proceed);
   }
 
   private readonly proceed = (): void => {
@@ -87,7 +90,7 @@ export class CatchUp {
     this.running = true;
     const { blocks } = this.dependencies;
     blocks.turns
-      .run(this.subscriber.outbox, () => this.step())
+      .run(this.subscriber.outbox, this.step)
       .catch((error: unknown) => {
         const { log, clock } = this.dependencies;
         log.debug('Catch-up waits for the log', { topic: this.topic.name, error });
@@ -99,7 +102,7 @@ export class CatchUp {
   };
 
   /** Sends one block, or all gaps before the next block. */
-  private async step(): Promise<void> {
+  private readonly step = async (): Promise<void> => {
     let empty = 0;
     while (!this.stopped) {
       const before = this.cursor;
@@ -134,7 +137,7 @@ export class CatchUp {
       this.subscriber.outbox.write(batch, this.whenTaken);
       return;
     }
-  }
+  };
 
   private readonly whenTaken = (): void => {
     this.dependencies.clock.setImmediate(() => this.resumeWhenDrained());

@@ -66,7 +66,7 @@ export class Outbox {
   private bytes = 0;
   /** The part of `bytes` that is included in the budget of the replica. */
   private budgeted = 0;
-  private drainListeners: (() => void)[] | undefined;
+  private drainListeners: Set<() => void> | undefined;
   /** As `drainListeners`, but they are also called when the connection closes. */
   private takenListeners: (() => void)[] | undefined;
   /** Most connections have one batch only, and need no list. */
@@ -196,8 +196,13 @@ export class Outbox {
   onceDrained(listener: () => void): void {
     // A closed transport never drains: a watch on it would keep it in memory for ever.
     if (this.closed) return;
-    (this.drainListeners ??= []).push(listener);
+    (this.drainListeners ??= new Set()).add(listener);
     this.budget.watch(this);
+  }
+
+  /** This listener of {@link onceDrained} need not be called any more. */
+  cancelDrained(listener: () => void): void {
+    this.drainListeners?.delete(listener);
   }
 
   /** Calls back when the transport has drained, or the connection has closed. */
@@ -303,7 +308,7 @@ export class Outbox {
       this.budget.waitingBytes -= this.budgeted;
       this.budgeted = 0;
     }
-    const waits = this.drainListeners !== undefined || this.takenListeners !== undefined;
+    const waits = (this.drainListeners?.size ?? 0) > 0 || this.takenListeners !== undefined;
     if (!waits || this.closed) this.budget.forget(this);
   }
 }

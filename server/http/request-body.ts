@@ -27,14 +27,15 @@ export function requestBody(
     const announced = Number(request.headers['content-length'] ?? 0);
     if (announced > limitBytes) throw tooLarge(limitBytes, announced);
     const held = bodies.open(callerOf(request));
-    response.once('close', held.release);
+    response.once('close', held.discard);
     let isDone = false;
     // A complete body is held until its turn to be parsed.
     const done = (error?: unknown) => {
       if (isDone) return;
       isDone = true;
       request.off('data', onData);
-      held.release();
+      if (error === undefined) held.release();
+      else held.discard();
       next(error);
     };
     let size = 0;

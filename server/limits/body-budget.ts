@@ -1,4 +1,5 @@
 import { RefusalError } from '../../shared/errors.js';
+import type { Clock } from '../primitives/clock.js';
 import type { LimitCounts } from './limit-counts.js';
 
 /** Memory of one piece of a body beside its content: Node makes an object of each. */
@@ -7,12 +8,22 @@ const pieceBytes = 512;
 /** One caller may hold this part of the budget. */
 const callerShare = 1 / 4;
 
+/**
+ * A caller's bodies that were thrown away count in its share for this time: their memory is free when it has been collected, and a caller
+ * who begins ever new ones makes more of it than the collector expects.
+ */
+const discardedMs = 5000;
+/** What holds less is not worth it. */
+const discardedFrom = 4096;
+
 /** What one request body holds of the budget. */
 export interface HeldBody {
   /** Called with the size of each piece that has arrived. @throws RefusalError `at_capacity` */
   add(bytes: number): void;
-  /** To be called when the body is complete or its request has ended; further calls do nothing. */
+  /** To be called when the body is complete; further calls do nothing, here and of {@link discard}. */
   release(): void;
+  /** To be called when the body is thrown away: it was refused, or its request has ended before it was complete. */
+  discard(): void;
 }
 
 /**
@@ -24,7 +35,7 @@ export class BodyBudget {
   private readonly callers = new Map<string, number>();
 
   constructor(
-    private readonly dependencies: { readonly counts: LimitCounts },
+    private readonly dependencies: { readonly counts: LimitCounts; readonly clock: Clock },
     /** 0: no limit. */
     private readonly settings: { readonly limitBytes: number },
   ) {}
@@ -38,23 +49,28 @@ export class BodyBudget {
   open(caller: string): HeldBody {
     let held = 0;
     let isReleased = false;
+    const end = (discarded: boolean): void => {
+      if (isReleased) return;
+      isReleased = true;
+      this.total -= held;
+      if (discarded && held >= discardedFrom)
+        this.dependencies.clock.setTimeout(() => this.charge(caller, -held), discardedMs).unref();
+      else this.charge(caller, -held);
+    };
     return {
       add: (bytes) => {
         if (isReleased) return;
         held += bytes + pieceBytes;
-        this.change(caller, bytes + pieceBytes);
+        this.total += bytes + pieceBytes;
+        this.charge(caller, bytes + pieceBytes);
         this.check(caller);
       },
-      release: () => {
-        if (isReleased) return;
-        isReleased = true;
-        this.change(caller, -held);
-      },
+      release: () => end(false),
+      discard: () => end(true),
     };
   }
 
-  private change(caller: string, bytes: number): void {
-    this.total += bytes;
+  private charge(caller: string, bytes: number): void {
     const held = (this.callers.get(caller) ?? 0) + bytes;
     if (held > 0) this.callers.set(caller, held);
     else this.callers.delete(caller);

@@ -48,7 +48,7 @@ export class FakeCaller {
     const control = new InboundControl(
       {
         clock,
-        bodies: new BodyBudget({ counts: newLimitCounts() }, { limitBytes: 0 }),
+        bodies: new BodyBudget({ counts: newLimitCounts(), clock }, { limitBytes: 0 }),
         callerOf: () => '',
         closeTransport: () => {},
       },

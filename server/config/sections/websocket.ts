@@ -55,7 +55,7 @@ export const websocket = z
     ),
     total_inflight_bytes: setting(
       positive(16_777_216),
-      'Bytes of the unanswered commands of all connections; with more, connections that hold much of them are not read.',
+      'Bytes of the unanswered commands of all connections, each counted with 3 KiB more; with more, connections that hold much of them are not read.',
     ),
     max_unjoined: setting(
       count(1000),

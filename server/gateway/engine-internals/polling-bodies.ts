@@ -35,7 +35,7 @@ export function countBodies(
     request.on('data', (chunk: Buffer | string) => {
       // Meanwhile engine.io has refused it as too large. The rest is dropped as it comes.
       if (response.headersSent) {
-        held.release();
+        held.discard();
         return;
       }
       try {
@@ -44,12 +44,12 @@ export function countBodies(
         // engine.io's listeners, so that it neither keeps more nor answers too. The one for `close` stays, and closes the transport.
         request.removeAllListeners('data').removeAllListeners('end');
         request.resume();
-        held.release();
+        held.discard();
         response.once('finish', () => request.destroy());
         refuse(response, error);
       }
     });
     request.once('end', held.release);
-    request.once('close', held.release);
+    request.once('close', held.discard);
   };
 }

@@ -44,8 +44,15 @@ const unitsPerTurn = 512;
 const slowUnits = 4;
 const slowUnitBytes = 16;
 
+/** A command that waits holds about this many bytes beside its own, measured with commands of 100 bytes: promises, closures, its place in the line. */
+const waitingBytes = 3072;
+
 const { binaryPart, pong, message } = enginePackets;
 const { joining, leaving, event, binaryEvent, binaryAck } = socketPackets;
+
+function heldBytes(commands: number, bytes: number): number {
+  return bytes + commands * waitingBytes;
+}
 
 /** Fragments of one message with at most `bytes` bytes. The smallest that a known client sends have 4 KiB. */
 function fragmentLimit(bytes: number): number {
@@ -150,7 +157,7 @@ export class InboundBudget implements PacketAdmission {
 
   /** The transport has closed. */
   ended(): void {
-    this.unfinished?.release();
+    this.unfinished?.discard();
     this.unfinished = undefined;
   }
 
@@ -187,8 +194,14 @@ export class InboundBudget implements PacketAdmission {
     counts.bytes += bytes;
     if (this.commands > settings.maxInflightCommands || this.bytes > settings.maxInflightBytes)
       this.pause(pauses.commands);
-    else if (counts.bytes > settings.totalInflightBytes && this.bytes > this.control.fairBytes)
+    else if (this.isCrowded && heldBytes(this.commands, this.bytes) > this.control.fairBytes)
       this.pause(pauses.commands);
+  }
+
+  /** What is under way of all connections is too much. */
+  private get isCrowded(): boolean {
+    const { counts, settings } = this.control;
+    return heldBytes(counts.commands, counts.bytes) > settings.totalInflightBytes;
   }
 
   commandEnded(bytes: number): void {
@@ -200,7 +213,7 @@ export class InboundBudget implements PacketAdmission {
     if ((this.paused & pauses.commands) === 0) return;
     const isLow =
       this.commands <= settings.maxInflightCommands / 2 && this.bytes <= settings.maxInflightBytes / 2;
-    if (isLow && (counts.bytes <= settings.totalInflightBytes || this.bytes <= this.control.fairBytes / 2))
+    if (isLow && (!this.isCrowded || heldBytes(this.commands, this.bytes) <= this.control.fairBytes / 2))
       this.resume(pauses.commands);
   }
 

@@ -26,8 +26,18 @@ export class UnfinishedBytes {
     (this.held ??= this.open()).add(more);
   }
 
-  release(): void {
+  /** The transport has closed: what is unfinished is thrown away. */
+  discard(): void {
+    this.held?.discard();
+    this.forget();
+  }
+
+  private release(): void {
     this.held?.release();
+    this.forget();
+  }
+
+  private forget(): void {
     this.held = undefined;
     this.counted = 0;
   }

@@ -106,7 +106,7 @@ export class PollingEdge {
     const { request, response, owner, id } = forwarded;
     const { send, bodies, addressOf } = this.dependencies;
     const held = bodies.open(`address:${addressOf(request)}`);
-    forwarded.release = held.release;
+    forwarded.release = held.discard;
     let isFirst = true;
     request.on('data', (chunk: Buffer) => {
       try {

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { CatchUp, type CatchUpTopic } from '../../../server/fanout/catch-up.js';
 import { CatchUpTurns } from '../../../server/fanout/catch-up-turns.js';
+import type { LogBlocks } from '../../../server/fanout/log-blocks.js';
 import type { Outbox } from '../../../server/fanout/outbox.js';
+import type { Subscriber } from '../../../server/fanout/subscriber.js';
+import { silentLog } from '../../../server/logging/log.js';
+import { systemClock } from '../../../server/primitives/clock.js';
 
 /** An outbox that has room when the test says so. */
 class FakeOutbox {
   room = true;
-  private listeners: (() => void)[] = [];
+  private readonly listeners = new Set<() => void>();
 
   get asOutbox(): Outbox {
     return this as unknown as Outbox;
@@ -15,13 +20,28 @@ class FakeOutbox {
     return this.room;
   }
 
+  /** Not before a test lets it drain. */
+  get drained(): boolean {
+    return false;
+  }
+
+  get waiting(): number {
+    return this.listeners.size;
+  }
+
   onceDrained(listener: () => void): void {
-    this.listeners.push(listener);
+    this.listeners.add(listener);
+  }
+
+  cancelDrained(listener: () => void): void {
+    this.listeners.delete(listener);
   }
 
   drain(): void {
     this.room = true;
-    for (const listener of this.listeners.splice(0)) listener();
+    const listeners = [...this.listeners];
+    this.listeners.clear();
+    for (const listener of listeners) listener();
   }
 }
 
@@ -43,7 +63,7 @@ describe('[P7] the turns of readers that catch up', () => {
   it('read four blocks of a connection at a time, however many topics it has, and in the end all', async () => {
     const outbox = new FakeOutbox().asOutbox;
     let done = 0;
-    for (let n = 0; n < 1000; n++) void turns.run(outbox, step).then(() => done++);
+    for (let n = 0; n < 1000; n++) void turns.run(outbox, () => step()).then(() => done++);
     for (let n = 0; n < 1000; n++) {
       assert.ok(running.length <= 4);
       await endOne();
@@ -53,7 +73,7 @@ describe('[P7] the turns of readers that catch up', () => {
 
   it('wait while the outbox of the connection has no room', async () => {
     const outbox = new FakeOutbox();
-    for (let n = 0; n < 10; n++) void turns.run(outbox.asOutbox, step);
+    for (let n = 0; n < 10; n++) void turns.run(outbox.asOutbox, () => step());
     outbox.room = false;
     for (let n = 0; n < 4; n++) await endOne();
     assert.equal(running.length, 0);
@@ -72,5 +92,43 @@ describe('[P7] the turns of readers that catch up', () => {
       await endOne();
     }
     assert.deepEqual([failed, running.length], [1, 0]);
+  });
+
+  it('keep nothing of readers that have ended, however many a connection begins while it reads nothing', async () => {
+    const outbox = new FakeOutbox();
+    outbox.room = false;
+    void turns.run(outbox.asOutbox, step);
+    let ran = 0;
+    for (let n = 0; n < 1000; n++) {
+      const ended = () => Promise.resolve(void ran++);
+      void turns.run(outbox.asOutbox, ended);
+      turns.cancel(outbox.asOutbox, ended);
+    }
+    outbox.drain();
+    await settle();
+    assert.deepEqual([running.length, ran], [1, 0]);
+  });
+
+  it('are left by a reader that is stopped, in whatever it waits for', async () => {
+    const outbox = new FakeOutbox();
+    outbox.room = false;
+    const cancelled = new Set<unknown>();
+    const blocks = {
+      turns: {
+        run: () => new Promise<void>(() => {}),
+        cancel: (_outbox: Outbox, its: unknown) => cancelled.add(its),
+      },
+    } as unknown as LogBlocks;
+    const topic = { name: 't', written: { epoch: 'e', sequence: 9 } } as unknown as CatchUpTopic;
+    const subscriber = { id: 's', outbox: outbox.asOutbox } as unknown as Subscriber;
+    for (let n = 0; n < 1000; n++) {
+      const reader = new CatchUp({ blocks, log: silentLog, clock: systemClock }, topic, subscriber, {
+        epoch: 'e',
+        sequence: 0,
+      });
+      reader.resumeWhenDrained();
+      reader.stop();
+    }
+    assert.deepEqual([outbox.waiting, cancelled.size], [0, 1000]);
   });
 });

@@ -68,6 +68,9 @@ describe('[P7] Outbox', () => {
     outbox.write(batchOf(2));
     outbox.write(batchOf(2));
     outbox.onceDrained(() => drained++);
+    const cancelled = () => assert.fail('was cancelled');
+    outbox.onceDrained(cancelled);
+    outbox.cancelDrained(cancelled);
     await clock.advance(500);
     assert.deepEqual([drained, budget.slowCount], [0, 1]);
     transport.read(1);

@@ -47,7 +47,7 @@ describe('[LIMITS] the inbound budget of a transport', () => {
   const start = (changes: Partial<InboundSettings> = {}, wire: 'socketio' | 'json' = 'socketio') => {
     clock = new FakeClock();
     closed = [];
-    bodies = new BodyBudget({ counts: newLimitCounts() }, { limitBytes: 400_000 });
+    bodies = new BodyBudget({ counts: newLimitCounts(), clock }, { limitBytes: 400_000 });
     control = new InboundControl(
       {
         clock,
@@ -234,14 +234,26 @@ describe('[LIMITS] the inbound budget of a transport', () => {
   });
 
   it('does not read connections with much of the bytes of all, and reads those with little', async () => {
-    start({ maxInflightBytes: 6400, totalInflightBytes: 10_000 });
+    start({ maxInflightBytes: 640_000, totalInflightBytes: 1_000_000 });
     const others = [0, 1].map(() => control.newBudget(new FakeReader(), 'json'));
-    for (const other of others) other.commandStarted(5000);
-    budget.commandStarted(50);
+    for (const other of others) other.commandStarted(500_000);
+    budget.commandStarted(1000);
     assert.ok(reader.isRead);
-    budget.commandStarted(5000);
+    budget.commandStarted(500_000);
     assert.equal(reader.isRead, false);
-    budget.commandEnded(5000);
+    budget.commandEnded(500_000);
+    await clock.settle();
+    assert.equal(reader.isRead, true);
+  });
+
+  it('counts what each command holds beside its bytes: many small ones of all connections are much, too', async () => {
+    start({ maxInflightBytes: 640_000, totalInflightBytes: 1_000_000 });
+    const other = control.newBudget(new FakeReader(), 'json');
+    for (let n = 0; n < 400; n++) other.commandStarted(10);
+    for (let n = 0; n < 4; n++) budget.commandStarted(10);
+    assert.equal(reader.isRead, false);
+    for (let n = 0; n < 100; n++) other.commandEnded(10);
+    budget.commandEnded(10);
     await clock.settle();
     assert.equal(reader.isRead, true);
   });

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { BodyBudget } from '../../../server/limits/body-budget.js';
 import { newLimitCounts } from '../../../server/limits/limit-counts.js';
+import { FakeClock } from '../../support/fake-clock.js';
 
 describe('[L6] the budget of unfinished bodies', () => {
   const counts = newLimitCounts();
   let budget: BodyBudget;
+  let clock: FakeClock;
   beforeEach(() => {
+    clock = new FakeClock();
     counts.bodies = 0;
-    budget = new BodyBudget({ counts }, { limitBytes: 40_000 });
+    budget = new BodyBudget({ counts, clock }, { limitBytes: 40_000 });
   });
   const refusal = { code: 'at_capacity', details: { retryAfterMs: 1000, limit: 10_000 } };
 
@@ -44,5 +47,27 @@ describe('[L6] the budget of unfinished bodies', () => {
     held.add(9000);
     assert.equal(budget.heldBytes, 0);
     budget.open('ann').add(9000);
+  });
+
+  it('counts what a caller has thrown away for five seconds, for this caller only', async () => {
+    const held = budget.open('ann');
+    held.add(9000);
+    held.discard();
+    held.release();
+    assert.equal(budget.heldBytes, 0);
+    budget.open('bob').add(9000);
+    await clock.advance(4999);
+    assert.throws(() => budget.open('ann').add(2000), refusal);
+    await clock.advance(1);
+    budget.open('ann').add(2000);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('does not count little that was thrown away', () => {
+    for (let n = 0; n < 100; n++) {
+      const held = budget.open('ann');
+      held.add(2000);
+      held.discard();
+    }
   });
 });
