@@ -24,17 +24,30 @@ export function tokenFor(userId: string, roles: readonly string[]): string {
 }
 
 /** Processor seconds that a process has used, as reported by the operating system. */
-function cpuSecsOf(pid: number): number {
+export function cpuSecsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSec;
 }
 
 /** Processor seconds that all processes of the machine have used together. */
-function machineCpuSecs(): number {
+export function machineCpuSecs(): number {
   const [, user, nice, system, , , irq, softIrq, steal] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 9);
   return (
     [user, nice, system, irq, softIrq, steal].reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSec
   );
+}
+
+/** How the servers of a side are started. */
+export interface SideOptions {
+  /** With an inspector, for {@link Side.collectGarbage}. */
+  readonly inspect?: boolean;
+  /** Root of another checkout of this project, built: what the sides `…-before` run. */
+  readonly before?: string | undefined;
+  readonly replicas?: number;
+  /** Settings of this service. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A script that each server loads before its own code. */
+  readonly preload?: string;
 }
 
 /** The servers of one side, with their Redis. */
@@ -45,16 +58,15 @@ export class Side {
 
   private constructor(
     readonly name: SideName,
-    private readonly before: string,
+    private readonly options: SideOptions,
   ) {}
 
-  /** @param before root of another checkout of this project, built: what the sides `…-before` run */
-  static async start(name: SideName, inspect = false, before = root, replicas = 2): Promise<Side> {
-    const side = new Side(name, before);
+  static async start(name: SideName, options: SideOptions = {}): Promise<Side> {
+    const side = new Side(name, options);
     const isAlone = alone.includes(name);
     const redisUrl = isAlone ? undefined : await side.startRedis();
-    for (let replica = 0; replica < (isAlone ? 1 : replicas); replica++)
-      await side.startServer(replica, redisUrl, inspect);
+    for (let replica = 0; replica < (isAlone ? 1 : (options.replicas ?? 2)); replica++)
+      await side.startServer(replica, redisUrl);
     return side;
   }
 
@@ -90,6 +102,16 @@ export class Side {
       }
       inspector.close();
     }
+  }
+
+  /** Asks what a preloaded script answers, of each server. */
+  ask<Answer extends object>(question: string): Promise<Answer[]> {
+    const answerOf = (server: ChildProcess) =>
+      new Promise<Answer>((resolve) => {
+        server.once('message', (answer) => resolve(answer as Answer));
+        server.send(question);
+      });
+    return Promise.all(this.servers.map(answerOf));
   }
 
   get running(): boolean {
@@ -130,19 +152,21 @@ export class Side {
     return `redis://127.0.0.1:${port}`;
   }
 
-  private async startServer(replica: number, redisUrl: string | undefined, inspect: boolean): Promise<void> {
+  private async startServer(replica: number, redisUrl: string | undefined): Promise<void> {
     const port = await freePort();
+    const { inspect = false, before = root, env, preload } = this.options;
     const scripts: Record<SideName, string> = {
       rtc: join(root, 'dist/server/main.js'),
       'rtc-alone': join(root, 'dist/server/main.js'),
-      'rtc-before': join(this.before, 'dist/server/main.js'),
-      'rtc-alone-before': join(this.before, 'dist/server/main.js'),
+      'rtc-before': join(before, 'dist/server/main.js'),
+      'rtc-alone-before': join(before, 'dist/server/main.js'),
       plain: join(root, 'dist/bench/sides/plain-socketio.js'),
       'plain-alone': join(root, 'dist/bench/sides/plain-socketio.js'),
       ws: join(root, 'dist/bench/sides/plain-ws.js'),
       uws: join(root, 'dist/bench/sides/uws.js'),
     };
     const execArgv = ['--max-semi-space-size=16'];
+    if (preload !== undefined) execArgv.push('--require', preload);
     if (inspect) {
       const inspectPort = await freePort();
       this.inspectPorts.push(inspectPort);
@@ -167,7 +191,7 @@ export class Side {
         RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '0',
         UWS: uwsDirectory,
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
-        ...(this.name.startsWith('rtc') && { REPLICA_ID: `r${replica}` }),
+        ...(this.name.startsWith('rtc') && { REPLICA_ID: `r${replica}`, ...env }),
       },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

@@ -16,7 +16,7 @@ const timing = { warmUpMs: 5000, windowMs: 8000, stalled: 0, connectGroup: 50 } 
 
 /** Measures a workload: servers, Redis and clients are processes of this machine. */
 export async function measurePoint({ name, use, replicas, work }: PlannedPoint): Promise<Point> {
-  const side = await Side.start('rtc', false, undefined, replicas);
+  const side = await Side.start('rtc', { replicas });
   try {
     const result = await measure(side, { ...timing, ...work });
     if (result.missing > 0 || result.refused > 0) throw new Error(`${name}: the machine was too slow for it`);
@@ -47,7 +47,7 @@ export function planned(text: string | undefined): readonly PlannedPoint[] {
 
 /** Measures what connections cost. The first thousand connect to compile the code, and are not counted. */
 export async function measureConnections(): Promise<FurtherCosts> {
-  const side = await Side.start('rtc', true, undefined, 1);
+  const side = await Side.start('rtc', { inspect: true, replicas: 1 });
   const idle = {
     ...timing,
     topics: 1,
