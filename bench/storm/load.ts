@@ -21,11 +21,14 @@ export type StormCommand =
   | { readonly do: 'connect' }
   | { readonly do: 'cut' }
   | { readonly do: 'return'; readonly numbers: readonly number[] }
+  | { readonly do: 'tell' }
   | { readonly do: 'finish'; readonly numbers: readonly number[]; readonly limitMs: number };
 
 /** What a load process answers: one report for each command, and two for `return`. */
 export type StormReport =
   | { readonly at: 'connected' | 'cut' }
+  /** Clients that are not back, and those that have not caught up. */
+  | { readonly at: 'told'; readonly waiting: number; readonly behind: number; readonly retries: number }
   /** All are subscribed again: milliseconds since the command, one for each client. */
   | {
       readonly at: 'back';
@@ -108,6 +111,14 @@ class StormLoad implements StormClients {
         return;
       case 'return':
         this.comeAllBack(command.numbers);
+        return;
+      case 'tell':
+        report({
+          at: 'told',
+          waiting: this.waiting.size,
+          behind: this.behind.size,
+          retries: this.retries,
+        });
         return;
       case 'finish':
         await this.finish(command.numbers, command.limitMs);

@@ -148,7 +148,7 @@ async function runStorm({ side, loads, publisher, work }: Running): Promise<Stor
     const outageMessages = publisher.count - countAtCut;
     const returned = Promise.all([loads.reports('back'), loads.reports('caught-up')]);
     loads.send({ do: 'return', numbers: publisher.lastNumbers() });
-    const [backs, caughtUp] = await withTimeout(returned, stormLimitMs);
+    const [backs, caughtUp] = await withTimeout(returned, stormLimitMs).catch(() => tooLate(loads));
     const serverCpuSecs = side.cpuSecs('servers') - serversBefore;
     const redisCpuSecs = side.cpuSecs() - allBefore - serverCpuSecs;
     const loadCpuSecs = loads.busiestSince(loadBefore);
@@ -177,6 +177,23 @@ async function runStorm({ side, loads, publisher, work }: Running): Promise<Stor
   } finally {
     clearInterval(look);
   }
+}
+
+/** @throws Error which says how far the clients are */
+async function tooLate(loads: StormLoads): Promise<never> {
+  const told = loads.reports('told');
+  loads.send({ do: 'tell' });
+  const sum = (await told).reduce(
+    (all, one) => ({
+      waiting: all.waiting + one.waiting,
+      behind: all.behind + one.behind,
+      retries: all.retries + one.retries,
+    }),
+    { waiting: 0, behind: 0, retries: 0 },
+  );
+  throw new Error(
+    `after ${stormLimitMs / 1000} s, ${sum.waiting} clients are not back, and ${sum.behind} have not caught up; ${sum.retries} retries`,
+  );
 }
 
 /** Processor seconds of all programs that do not belong to the benchmark. */

@@ -23,6 +23,7 @@ interface Status {
   readonly details: {
     readonly session_id: string;
     readonly recovered?: boolean;
+    /** Positions in `connected`, names in `subscribed`. */
     readonly topics?: readonly unknown[];
   };
 }
@@ -41,6 +42,8 @@ export class StormClient extends RawConnection {
   private sessionId: string | undefined;
   private port = 0;
   private again: NodeJS.Timeout | undefined;
+  /** Topics of its session that it has got back on this connection. */
+  private restored = 0;
 
   /** @param last the number of the last message of each topic that is published before it subscribes */
   constructor(
@@ -107,15 +110,19 @@ export class StormClient extends RawConnection {
   }
 
   private onStatus({ status, details }: Status): void {
-    if (status !== 'connected' || this.clients.comeback !== 'session') return;
+    if (this.clients.comeback !== 'session') return;
+    // `session`: the session goes on under another id. `subscribed`: topics that could not be restored at once.
     const isFirst = this.sessionId === undefined;
-    this.sessionId = details.session_id;
-    if (isFirst) {
-      this.subscribe();
-      return;
+    if (status === 'connected' || status === 'session') this.sessionId = details.session_id;
+    if (status === 'connected') {
+      this.restored = 0;
+      this.recovered = details.recovered;
     }
-    this.recovered = details.recovered;
-    if (details.topics?.length === this.topics.length) this.back();
+    if (isFirst) this.subscribe();
+    else if (status === 'connected' || status === 'subscribed') {
+      this.restored += details.topics?.length ?? 0;
+      if (this.restored >= this.topics.length && !this.isBack) this.back();
+    }
   }
 
   private subscribe(): void {
