@@ -163,13 +163,16 @@ class StormLoad implements StormClients {
     const endsAt = performance.now() + limitMs;
     const incomplete = () => this.all.filter((client) => !client.hasAll(numbers)).length;
     while (incomplete() > 0 && performance.now() < endsAt) await sleep(50);
-    const received = this.all.flatMap((client) => [...client.received.values()]);
-    report({
-      at: 'finished',
-      incomplete: incomplete(),
-      missing: received.reduce((sum, { missing }) => sum + missing, 0),
-      repeated: received.reduce((sum, { repeated }) => sum + repeated, 0),
-    });
+    const behind = incomplete();
+    const sums = { missing: 0, repeated: 0 };
+    for (const client of this.all) {
+      for (const [topic, received] of client.received) {
+        received.endsAt(numbers[topic]!);
+        sums.missing += received.missing;
+        sums.repeated += received.repeated;
+      }
+    }
+    report({ at: 'finished', incomplete: behind, ...sums });
   }
 }
 

@@ -16,4 +16,10 @@ export class Received {
     this.missing += n - this.last - 1;
     this.last = n;
   }
+
+  /** Nothing comes any more: what is not there by now, up to this number, is missing too. */
+  endsAt(n: number): void {
+    if (n > this.last) this.missing += n - this.last;
+    this.last = Math.max(this.last, n);
+  }
 }

@@ -59,6 +59,10 @@ describe('the storm of the benchmark', () => {
       [16, 2, 2],
       '13 and 14 are left out, 12 comes twice and 14 too late',
     );
+    received.endsAt(16);
+    assert.equal(received.missing, 2);
+    received.endsAt(18);
+    assert.equal(received.missing, 4, '17 and 18 have not come until the end');
   });
 
   it('names each promise that is not kept, and none that is', () => {
