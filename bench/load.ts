@@ -1,6 +1,6 @@
-import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clientFrame, eachFrame, type BenchWire } from './wire.js';
+import { RawConnection } from './raw-connection.js';
+import { clientFrame, type BenchWire } from './wire.js';
 
 /** The plan of the load process, passed as one JSON argument. */
 export interface LoadPlan {
@@ -60,58 +60,39 @@ const nine = 0x39;
 /** An acknowledgement packet of a refused publish, without its `43`. */
 const refusal = /^(\d+)\[\{"ok":false/;
 
-class Client {
-  socket: Socket | undefined;
-  rest: Buffer | undefined;
-  open = false;
+class Client extends RawConnection {
   ready: (() => void) | undefined;
   /** Last number received per publisher. */
   readonly last: number[] = [];
   received = 0;
   announced = 0;
+  private hello: string | undefined;
 
   constructor(
     readonly index: number,
     private readonly load: Load,
-  ) {}
+  ) {
+    super();
+  }
 
   connect(port: number, path: string, hello: string | undefined): Promise<void> {
+    this.hello = hello;
     return new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1');
-      this.socket = socket;
-      socket.setNoDelay(true);
       this.ready = resolve;
-      socket.on('error', reject);
-      socket.write(
-        `GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
-          `Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
-      );
-      socket.on('data', (data: Buffer) => this.onData(data, hello));
+      this.open(port, path).on('error', reject);
     });
   }
 
-  send(text: string): void {
-    this.socket!.write(clientFrame(text));
+  protected onOpen(): void {
+    if (this.hello === undefined) this.ready?.();
   }
 
-  private onData(data: Buffer, hello: string | undefined): void {
-    let chunk = this.rest === undefined ? data : Buffer.concat([this.rest, data]);
-    this.rest = undefined;
-    if (!this.open) {
-      const end = chunk.indexOf('\r\n\r\n');
-      if (end < 0) {
-        this.rest = chunk;
-        return;
-      }
-      if (!chunk.toString('latin1', 0, 12).startsWith('HTTP/1.1 101'))
-        throw new Error(`refused: ${chunk.toString('latin1', 0, 300)}`);
-      this.open = true;
-      chunk = chunk.subarray(end + 4);
-      if (hello === undefined) this.ready?.();
-    }
-    const left = eachFrame(chunk, (start, stop) => this.load.onFrame(this, chunk, start, stop, hello));
-    if (left > 0)
-      this.rest = left === chunk.length ? chunk : Buffer.from(chunk.subarray(chunk.length - left));
+  protected onRefused(response: string): void {
+    throw new Error(`refused: ${response.slice(0, 300)}`);
+  }
+
+  protected onFrame(chunk: Buffer, start: number, end: number): void {
+    this.load.onFrame(this, chunk, start, end, this.hello);
   }
 }
 

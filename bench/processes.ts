@@ -27,6 +27,8 @@ export interface SideOptions {
   readonly node?: string;
   /** Added to the environment of the servers. */
   readonly environment?: NodeJS.ProcessEnv;
+  /** A script that each server loads before its own code. */
+  readonly preload?: string;
 }
 
 /** The Node that runs the servers of all sides, unless a side has its own. */
@@ -47,13 +49,13 @@ export function tokenFor(userId: string, roles: readonly string[]): string {
 }
 
 /** Processor seconds that a process has used, as reported by the operating system. */
-function cpuSecsOf(pid: number): number {
+export function cpuSecsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSec;
 }
 
 /** Processor seconds that all processes of the machine have used together. */
-function machineCpuSecs(): number {
+export function machineCpuSecs(): number {
   const [, user, nice, system, , , irq, softIrq, steal] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 9);
   return (
     [user, nice, system, irq, softIrq, steal].reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSec
@@ -106,6 +108,16 @@ export class Side {
     }
   }
 
+  /** Asks what a preloaded script answers, of each server. */
+  ask<Answer extends object>(question: string): Promise<Answer[]> {
+    const answerOf = (server: ChildProcess) =>
+      new Promise<Answer>((resolve) => {
+        server.once('message', (answer) => resolve(answer as Answer));
+        server.send(question);
+      });
+    return Promise.all(this.servers.map(answerOf));
+  }
+
   get running(): boolean {
     return this.children.every(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
   }
@@ -145,8 +157,8 @@ export class Side {
   }
 
   private async startServer(replica: number, redisUrl: string | undefined): Promise<void> {
-    const { inspect = false, before = root, node = serverNode, environment } = this.options;
     const port = await freePort();
+    const { inspect = false, before = root, node = serverNode, environment, preload } = this.options;
     const scripts: Record<SideName, string> = {
       rtc: join(root, 'dist/server/main.js'),
       'rtc-alone': join(root, 'dist/server/main.js'),
@@ -159,6 +171,7 @@ export class Side {
       layer: join(root, 'dist/bench/sides/layer.js'),
     };
     const execArgv = ['--max-semi-space-size=16'];
+    if (preload !== undefined) execArgv.push('--require', preload);
     if (inspect) {
       const inspectPort = await freePort();
       this.inspectPorts.push(inspectPort);

@@ -1,12 +1,11 @@
-import { cpus, totalmem } from 'node:os';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { measureCurves, rebaseline } from './curves/main.js';
 import { curveWorks } from './curves/works.js';
-import { measure, obtainUws, serverVersion, Side } from './processes.js';
-import type { Measurement, SideName, Work } from './processes.js';
+import { measure, obtainUws, Side, type Measurement, type SideName, type Work } from './processes.js';
+import { commitOf, reportHead } from './report-head.js';
+import { measureStorms } from './storm/main.js';
 
 /** One line of the comparison. */
 interface Row {
@@ -264,35 +263,9 @@ function table(outcomes: readonly Outcome[]): string {
   ].join('\n');
 }
 
-/** The first lines of a report: what was measured, where, and how. */
-function head(before: string | undefined): string[] {
-  const packages = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
-    dependencies: Record<string, string>;
-  };
-  const redis = spawnSync('redis-server', ['--version']).stdout.toString().trim();
-  return [
-    `# Benchmark of ${new Date().toISOString().slice(0, 10)}`,
-    '',
-    `Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB. Node ${serverVersion()}. ${redis.split(' sha')[0]}.`,
-    `socket.io ${packages.dependencies['socket.io']}, @socket.io/redis-adapter ${packages.dependencies['@socket.io/redis-adapter']}, ws ${packages.dependencies['ws']}.`,
-    '',
-    `Command: \`npm run bench${
-      process.argv.length > 2
-        ? ` -- ${process.argv
-            .slice(2)
-            .join(' ')
-            .replace(before ?? '\0', 'DIR')}`
-        : ''
-    }\``,
-    ...(before === undefined
-      ? ['', `Commit: ${commitOf('.')}.`]
-      : ['', `Compared: commit ${commitOf('.')} (this) with ${commitOf(before)} (before).`]),
-  ];
-}
-
 function report(outcomes: readonly Outcome[], before: string | undefined): string {
   return [
-    ...head(before),
+    ...reportHead(before),
     '',
     'Servers and load share the processors; sides alternate; ratios are the median over pairs. CPU is that of all server processes and Redis, from the operating',
     'system’s accounting, within the window. `rtc` is this service (two replicas and Redis), `rtc-alone` one process; `plain` is Socket.IO with its Redis adapter (two',
@@ -303,24 +276,22 @@ function report(outcomes: readonly Outcome[], before: string | undefined): strin
   ].join('\n');
 }
 
-/** The commit that is checked out in a directory. */
-function commitOf(directory: string): string {
-  return spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: directory }).stdout.toString().trim();
-}
-
 const usage = `npm run bench -- [--quick] [--only TEXT] [--against DIR] [--pairs N]
 npm run bench -- --curves [--work NAME] [--side NAME] [--load N,…] [--rounds N] [--quick]
 npm run bench -- --rebaseline [--work NAME] [--load N,…] [--rounds N] [--quick]
+npm run bench -- --storm [--side NAME] [--clients N] [--rounds N] [--quick]
   --quick        short and inexact, to see that everything runs
   --only TEXT    lines whose name contains the text
   --against DIR  compares with an earlier checkout, which has to be built
   --pairs N      measurements of each side
   --curves       each kind of work at several loads: a report and its data in bench/results, charts in docs/charts
   --rebaseline   measures the figures of bench/published.json again; fails where one has drifted
+  --storm        all clients are cut off and come back at once: a report in bench/results; fails where one does not get everything back
   --work NAME    only this kind of work: ${curveWorks.map(({ name }) => name).join(', ')}
   --side NAME    only this side
   --load N,…     only these loads, in messages per second
-  --rounds N     measurements of each side at each load
+  --rounds N     measurements of each side at each load; storms of each side
+  --clients N    clients of the storm, 10,000 if the limit of file descriptors allows
 BENCH_NODE=PATH  the Node that runs the servers, if it is not this one`;
 
 function readOptions() {
@@ -333,6 +304,8 @@ function readOptions() {
         pairs: { type: 'string' },
         curves: { type: 'boolean', default: false },
         rebaseline: { type: 'boolean', default: false },
+        storm: { type: 'boolean', default: false },
+        clients: { type: 'string' },
         work: { type: 'string' },
         side: { type: 'string' },
         load: { type: 'string' },
@@ -352,6 +325,13 @@ async function main(): Promise<void> {
     process.stdout.write(`${usage}\n`);
     return;
   }
+  if (rest.storm) {
+    const { side, clients, rounds = quick ? 1 : 3 } = rest;
+    const onSide = (started: Side) => (current = started);
+    const isKept = await measureStorms({ side, clients, rounds: Number(rounds), quick, onSide });
+    if (!isKept) process.exitCode = 1;
+    return;
+  }
   if (rest.curves || rest.rebaseline) {
     const options = {
       work: rest.work,
@@ -361,7 +341,7 @@ async function main(): Promise<void> {
       loads: rest.load === undefined ? [] : rest.load.split(',').map(Number),
       noUws: obtainUws(),
       onSide: (side: Side) => (current = side),
-      head: head(undefined),
+      head: reportHead(undefined),
       commit: commitOf('.'),
     };
     if (rest.curves) await measureCurves(options);
