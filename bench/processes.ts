@@ -9,10 +9,18 @@ import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 
 /** What a side is. */
 export type SideName =
-  'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'plain-alone' | 'ws' | 'uws';
+  | 'rtc'
+  | 'rtc-alone'
+  | 'rtc-before'
+  | 'rtc-alone-before'
+  | 'plain'
+  | 'plain-alone'
+  | 'plain-recovery'
+  | 'ws'
+  | 'uws';
 
 /** Sides of one process, without Redis. */
-const alone: readonly SideName[] = ['rtc-alone', 'rtc-alone-before', 'plain-alone', 'uws'];
+const alone: readonly SideName[] = ['rtc-alone', 'rtc-alone-before', 'plain-alone', 'plain-recovery', 'uws'];
 
 export const secret = 'a secret for benchmarks, of 32 bytes and more';
 const ticksPerSec = 100;
@@ -24,7 +32,7 @@ export function tokenFor(userId: string, roles: readonly string[]): string {
 }
 
 /** Processor seconds that a process has used, as reported by the operating system. */
-function cpuSecsOf(pid: number): number {
+export function cpuSecsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSec;
 }
@@ -41,6 +49,7 @@ function machineCpuSecs(): number {
 export class Side {
   private readonly children: ChildProcess[] = [];
   private directory: string | undefined;
+  private redisUrl: string | undefined;
   readonly ports: number[] = [];
 
   private constructor(
@@ -52,10 +61,24 @@ export class Side {
   static async start(name: SideName, inspect = false, before = root, replicas = 2): Promise<Side> {
     const side = new Side(name, before);
     const isAlone = alone.includes(name);
-    const redisUrl = isAlone ? undefined : await side.startRedis();
-    for (let replica = 0; replica < (isAlone ? 1 : replicas); replica++)
-      await side.startServer(replica, redisUrl, inspect);
+    if (!isAlone) side.redisUrl = await side.startRedis();
+    for (let replica = 0; replica < (isAlone ? 1 : replicas); replica++) {
+      side.ports.push(await freePort());
+      await side.startServer(replica, inspect);
+    }
     return side;
+  }
+
+  /** Ends a server as a deployment does, and starts it again on its port. Calls back when it has ended. */
+  async restart(replica: number, onEnd: () => void): Promise<void> {
+    const child = this.servers[replica]!;
+    child.removeAllListeners('exit');
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await gone;
+    onEnd();
+    this.children.splice(this.children.indexOf(child), 1);
+    await this.startServer(replica, false);
   }
 
   /** Processor seconds used by servers and Redis, as reported by the operating system. */
@@ -130,8 +153,8 @@ export class Side {
     return `redis://127.0.0.1:${port}`;
   }
 
-  private async startServer(replica: number, redisUrl: string | undefined, inspect: boolean): Promise<void> {
-    const port = await freePort();
+  private async startServer(replica: number, inspect: boolean): Promise<void> {
+    const { redisUrl } = this;
     const scripts: Record<SideName, string> = {
       rtc: join(root, 'dist/server/main.js'),
       'rtc-alone': join(root, 'dist/server/main.js'),
@@ -139,6 +162,7 @@ export class Side {
       'rtc-alone-before': join(this.before, 'dist/server/main.js'),
       plain: join(root, 'dist/bench/sides/plain-socketio.js'),
       'plain-alone': join(root, 'dist/bench/sides/plain-socketio.js'),
+      'plain-recovery': join(root, 'dist/bench/sides/plain-socketio.js'),
       ws: join(root, 'dist/bench/sides/plain-ws.js'),
       uws: join(root, 'dist/bench/sides/uws.js'),
     };
@@ -159,7 +183,7 @@ export class Side {
         NODE_ENV: 'production',
         JWT_SECRET: secret,
         HOST: '127.0.0.1',
-        PORT: String(port),
+        PORT: String(this.ports[replica]),
         // Without the warnings about settings that are not for the internet.
         LOG_LEVEL: 'error',
         // All clients of a benchmark have one address.
@@ -168,16 +192,16 @@ export class Side {
         UWS: uwsDirectory,
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
         ...(this.name.startsWith('rtc') && { REPLICA_ID: `r${replica}` }),
+        ...(this.name === 'plain-recovery' && { RECOVERY: 'on' }),
       },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.children.push(child);
-    this.servers.push(child);
+    this.servers[replica] = child;
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message) => message === 'ready' && resolve());
       child.once('exit', (code) => reject(new Error(`a server of ${this.name} ended with ${code}`)));
     });
-    this.ports.push(port);
   }
 }
 

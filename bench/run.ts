@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { measureCurves, rebaseline } from './curves/main.js';
 import { curveWorks } from './curves/works.js';
+import { fire } from './fire/main.js';
 import { measure, obtainUws, Side, type Measurement, type SideName, type Work } from './processes.js';
 
 /** One line of the comparison. */
@@ -185,6 +186,7 @@ async function runRow(row: Row, { quick, pairs, before }: Run): Promise<Outcome>
 
 /** The side under measurement, stopped if this run is interrupted. */
 let current: Side | undefined;
+const onSide = (side: Side) => (current = side);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
@@ -310,6 +312,7 @@ function commitOf(directory: string): string {
 const usage = `npm run bench -- [--quick] [--only TEXT] [--against DIR] [--pairs N]
 npm run bench -- --curves [--work NAME] [--side NAME] [--load N,…] [--rounds N] [--quick]
 npm run bench -- --rebaseline [--work NAME] [--load N,…] [--rounds N] [--quick]
+npm run bench -- --fire [--help] …    reconnection under fire
   --quick        short and inexact, to see that everything runs
   --only TEXT    lines whose name contains the text
   --against DIR  compares with an earlier checkout, which has to be built
@@ -345,11 +348,12 @@ function readOptions() {
 }
 
 async function main(): Promise<void> {
-  const { quick, only, against: before, help, ...rest } = readOptions();
-  if (help) {
-    process.stdout.write(`${usage}\n`);
+  if (process.argv.includes('--fire')) {
+    if (!(await fire(process.argv.slice(2), { onSide, head: head(undefined) }))) process.exitCode = 1;
     return;
   }
+  const { quick, only, against: before, help, ...rest } = readOptions();
+  if (help) return void process.stdout.write(`${usage}\n`);
   if (rest.curves || rest.rebaseline) {
     const options = {
       work: rest.work,
@@ -358,7 +362,7 @@ async function main(): Promise<void> {
       quick,
       loads: rest.load === undefined ? [] : rest.load.split(',').map(Number),
       noUws: obtainUws(),
-      onSide: (side: Side) => (current = side),
+      onSide,
       head: head(undefined),
       commit: commitOf('.'),
     };
