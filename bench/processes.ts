@@ -10,10 +10,26 @@ import type { LoadMessage, LoadPlan, LoadResult } from './load.js';
 
 /** What a side is. */
 export type SideName =
-  'rtc' | 'rtc-alone' | 'rtc-before' | 'rtc-alone-before' | 'plain' | 'plain-alone' | 'ws' | 'uws' | 'layer';
+  | 'rtc'
+  | 'rtc-alone'
+  | 'rtc-before'
+  | 'rtc-alone-before'
+  | 'plain'
+  | 'plain-alone'
+  | 'plain-recovery'
+  | 'ws'
+  | 'uws'
+  | 'layer';
 
 /** Sides of one process, without Redis. */
-const alone: readonly SideName[] = ['rtc-alone', 'rtc-alone-before', 'plain-alone', 'uws', 'layer'];
+const alone: readonly SideName[] = [
+  'rtc-alone',
+  'rtc-alone-before',
+  'plain-alone',
+  'plain-recovery',
+  'uws',
+  'layer',
+];
 
 /** How a side is started. */
 export interface SideOptions {
@@ -66,6 +82,7 @@ export function machineCpuSecs(): number {
 export class Side {
   private readonly children: ChildProcess[] = [];
   private directory: string | undefined;
+  private redisUrl: string | undefined;
   readonly ports: number[] = [];
 
   private constructor(
@@ -76,10 +93,24 @@ export class Side {
   static async start(name: SideName, options: SideOptions = {}): Promise<Side> {
     const side = new Side(name, options);
     const isAlone = alone.includes(name);
-    const redisUrl = isAlone ? undefined : await side.startRedis();
-    for (let replica = 0; replica < (isAlone ? 1 : (options.replicas ?? 2)); replica++)
-      await side.startServer(replica, redisUrl);
+    if (!isAlone) side.redisUrl = await side.startRedis();
+    for (let replica = 0; replica < (isAlone ? 1 : (options.replicas ?? 2)); replica++) {
+      side.ports.push(await freePort());
+      await side.startServer(replica);
+    }
     return side;
+  }
+
+  /** Ends a server as a deployment does, and starts it again on its port. Calls back when it has ended. */
+  async restart(replica: number, onEnd: () => void): Promise<void> {
+    const child = this.servers[replica]!;
+    child.removeAllListeners('exit');
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await gone;
+    onEnd();
+    this.children.splice(this.children.indexOf(child), 1);
+    await this.startServer(replica);
   }
 
   /** Processor seconds used by servers and Redis, as reported by the operating system. */
@@ -156,8 +187,8 @@ export class Side {
     return `redis://127.0.0.1:${port}`;
   }
 
-  private async startServer(replica: number, redisUrl: string | undefined): Promise<void> {
-    const port = await freePort();
+  private async startServer(replica: number): Promise<void> {
+    const { redisUrl } = this;
     const { inspect = false, before = root, node = serverNode, environment, preload } = this.options;
     const scripts: Record<SideName, string> = {
       rtc: join(root, 'dist/server/main.js'),
@@ -166,6 +197,7 @@ export class Side {
       'rtc-alone-before': join(before, 'dist/server/main.js'),
       plain: join(root, 'dist/bench/sides/plain-socketio.js'),
       'plain-alone': join(root, 'dist/bench/sides/plain-socketio.js'),
+      'plain-recovery': join(root, 'dist/bench/sides/plain-socketio.js'),
       ws: join(root, 'dist/bench/sides/plain-ws.js'),
       uws: join(root, 'dist/bench/sides/uws.js'),
       layer: join(root, 'dist/bench/sides/layer.js'),
@@ -189,7 +221,7 @@ export class Side {
         NODE_ENV: 'production',
         JWT_SECRET: secret,
         HOST: '127.0.0.1',
-        PORT: String(port),
+        PORT: String(this.ports[replica]),
         // Without the warnings about settings that are not for the internet.
         LOG_LEVEL: 'error',
         // All clients of a benchmark have one address.
@@ -198,17 +230,17 @@ export class Side {
         UWS: uwsDirectory,
         ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
         ...(this.name.startsWith('rtc') && { REPLICA_ID: `r${replica}` }),
+        ...(this.name === 'plain-recovery' && { RECOVERY: 'on' }),
         ...environment,
       },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.children.push(child);
-    this.servers.push(child);
+    this.servers[replica] = child;
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message) => message === 'ready' && resolve());
       child.once('exit', (code) => reject(new Error(`a server of ${this.name} ended with ${code}`)));
     });
-    this.ports.push(port);
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureCurves, rebaseline } from './curves/main.js';
 import { curveWorks } from './curves/works.js';
+import { fire } from './fire/main.js';
 import { measure, obtainUws, Side, type Measurement, type SideName, type Work } from './processes.js';
 import { commitOf, reportHead } from './report-head.js';
 import { measureStorms } from './storm/main.js';
@@ -185,6 +186,7 @@ async function runRow(row: Row, { quick, pairs, before }: Run): Promise<Outcome>
 
 /** The side under measurement, stopped if this run is interrupted. */
 let current: Side | undefined;
+const onSide = (side: Side) => (current = side);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
@@ -280,6 +282,7 @@ const usage = `npm run bench -- [--quick] [--only TEXT] [--against DIR] [--pairs
 npm run bench -- --curves [--work NAME] [--side NAME] [--load N,…] [--rounds N] [--quick]
 npm run bench -- --rebaseline [--work NAME] [--load N,…] [--rounds N] [--quick]
 npm run bench -- --storm [--side NAME] [--clients N] [--rounds N] [--quick]
+npm run bench -- --fire [--help] …    reconnection under fire
   --quick        short and inexact, to see that everything runs
   --only TEXT    lines whose name contains the text
   --against DIR  compares with an earlier checkout, which has to be built
@@ -320,14 +323,14 @@ function readOptions() {
 }
 
 async function main(): Promise<void> {
-  const { quick, only, against: before, help, ...rest } = readOptions();
-  if (help) {
-    process.stdout.write(`${usage}\n`);
+  if (process.argv.includes('--fire')) {
+    if (!(await fire(process.argv.slice(2), { onSide, head: reportHead(undefined) }))) process.exitCode = 1;
     return;
   }
+  const { quick, only, against: before, help, ...rest } = readOptions();
+  if (help) return void process.stdout.write(`${usage}\n`);
   if (rest.storm) {
     const { side, clients, rounds = quick ? 1 : 3 } = rest;
-    const onSide = (started: Side) => (current = started);
     const isKept = await measureStorms({ side, clients, rounds: Number(rounds), quick, onSide });
     if (!isKept) process.exitCode = 1;
     return;
@@ -340,7 +343,7 @@ async function main(): Promise<void> {
       quick,
       loads: rest.load === undefined ? [] : rest.load.split(',').map(Number),
       noUws: obtainUws(),
-      onSide: (side: Side) => (current = side),
+      onSide,
       head: reportHead(undefined),
       commit: commitOf('.'),
     };

@@ -1,3 +1,4 @@
+import type { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type Socket } from 'socket.io-client';
 
@@ -21,8 +22,16 @@ export class DeployedPublisher {
     token: string,
     private readonly topics: readonly string[],
     private readonly perSec: number,
+    /** Makes its TCP connections. */
+    agent?: Agent,
   ) {
-    this.socket = io(url, { forceNew: true, transports: ['websocket'], auth: { token } });
+    this.socket = io(url, {
+      forceNew: true,
+      transports: ['websocket'],
+      auth: { token },
+      // It is passed to Node's `http.request`, which takes an agent.
+      ...(agent !== undefined && { agent: agent as unknown as boolean }),
+    });
     this.done = this.run();
   }
 
@@ -44,7 +53,7 @@ export class DeployedPublisher {
   }
 
   private async publish(topic: string, n: number): Promise<number> {
-    const request = { topic, payload: { from: this.name, n }, key: `${this.name}-${n}` };
+    const request = { topic, payload: { from: this.name, n, at: Date.now() }, key: `${this.name}-${n}` };
     for (;;) {
       const answer = await (
         this.socket.timeout(3000).emitWithAck('publish', request) as Promise<Answer>

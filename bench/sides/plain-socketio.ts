@@ -1,6 +1,6 @@
 /**
  * Plain Socket.IO with @socket.io/redis-adapter, set up as its documentation shows. One replica without
- * REDIS_URL.
+ * REDIS_URL; RECOVERY=on: with connection state recovery, which that adapter does not have.
  */
 import { createServer } from 'node:http';
 import { createAdapter } from '@socket.io/redis-adapter';
@@ -15,7 +15,7 @@ interface Publish {
 
 async function main(): Promise<void> {
   const http = createServer();
-  const io = new Server(http);
+  const io = new Server(http, process.env['RECOVERY'] === 'on' ? { connectionStateRecovery: {} } : {});
   const url = process.env['REDIS_URL'];
   if (url !== undefined) {
     const publisher = createClient({ url, commandOptions: { timeout: 0 } });
