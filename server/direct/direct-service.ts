@@ -6,7 +6,7 @@ import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js'
 import type { Position } from '../../shared/position.js';
 import { epochAt, isPositionIn, sharedSequence, type Lineage } from '../log/lineage.js';
 import type { Topics } from '../topics/topics.js';
-import type { Feed, PageSize } from '../log/feed.js';
+import type { Feed } from '../log/feed.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 import type { Log } from '../logging/log.js';
@@ -22,7 +22,8 @@ interface DirectServiceDependencies {
 }
 
 /** Inbox messages per read, and their bytes. */
-const page: PageSize = { limit: 50, limitBytes: 262_144 };
+const readSize = 50;
+const readBytes = 262_144;
 
 /** Delay before an inbox that could not be opened is tried again, in milliseconds. */
 const retryMs = 1000;
@@ -53,8 +54,6 @@ interface Inbox {
   readonly recipients: Map<string, Recipient>;
   feed: Feed | undefined;
   opening: Promise<void> | undefined;
-  /** What its feed has read of it, until the first recipient gets that. */
-  first: LogSlice | undefined;
 }
 
 /**
@@ -84,8 +83,7 @@ export class DirectService {
     const { userId } = connection.identity;
     let inbox = this.inboxes.get(userId);
     if (inbox === undefined) {
-      const nothing = { feed: undefined, opening: undefined, first: undefined };
-      inbox = { topic: inboxOf(userId), recipients: new Map(), ...nothing };
+      inbox = { topic: inboxOf(userId), recipients: new Map(), feed: undefined, opening: undefined };
       this.inboxes.set(userId, inbox);
     }
     const recipient: Recipient = { connection, state: 'loading', sent: undefined, known };
@@ -147,7 +145,12 @@ export class DirectService {
         }
         await this.opened(userId, inbox);
         const { sent } = recipient;
-        const slice = (sent === undefined && takeFirst(inbox)) || (await this.read(inbox, sent));
+        const slice = await this.dependencies.broker.read(
+          inbox.topic,
+          sent?.sequence ?? 0,
+          readSize,
+          readBytes,
+        );
         if (!isThere()) return;
         const { known } = recipient;
         recipient.known = undefined;
@@ -159,7 +162,7 @@ export class DirectService {
           recipient.sent = undefined;
           continue;
         }
-        const isLast = slice.entries.length < page.limit && !slice.truncated;
+        const isLast = slice.entries.length < readSize && !slice.truncated;
         if (!this.sendWaiting(inbox, recipient, slice) || !isLast) continue;
         if (slice.end.sequence < (inbox.feed?.position.sequence ?? 0)) {
           if (slice.entries.length > 0) continue;
@@ -172,10 +175,6 @@ export class DirectService {
         await this.pause();
       }
     }
-  }
-
-  private read({ topic }: Inbox, sent: Position | undefined): Promise<LogSlice> {
-    return this.dependencies.broker.read(topic, sent?.sequence ?? 0, page.limit, page.limitBytes);
   }
 
   private pause(): Promise<void> {
@@ -219,14 +218,9 @@ export class DirectService {
           recipient.sent = undefined;
         }
       },
-      page,
     );
-    if (this.closed || this.inboxes.get(userId) !== inbox) {
-      feed.close();
-      return;
-    }
-    inbox.feed = feed;
-    inbox.first = feed.first;
+    if (this.closed || this.inboxes.get(userId) !== inbox) feed.close();
+    else inbox.feed = feed;
   }
 
   /**
@@ -303,13 +297,4 @@ export class DirectService {
       connection.outbox.write(batch);
     }
   }
-}
-
-/** What was in an inbox when it was opened, once, and if nothing has come since: live messages are not sent to those who are loading. */
-function takeFirst(inbox: Inbox): LogSlice | undefined {
-  const { first, feed } = inbox;
-  inbox.first = undefined;
-  if (first === undefined || feed === undefined) return undefined;
-  const { epoch, sequence } = feed.position;
-  return first.end.epoch === epoch && first.end.sequence === sequence ? first : undefined;
 }

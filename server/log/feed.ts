@@ -1,7 +1,7 @@
 import type { Position } from '../../shared/position.js';
 import type { Log } from '../logging/log.js';
 import type { Clock } from '../primitives/clock.js';
-import type { Batch, Broker, LogEnd, LogEntry, LogSlice } from './broker.js';
+import type { Batch, Broker, LogEnd, LogEntry } from './broker.js';
 import { epochAt, isPositionIn, sharedSequence, type Lineage } from './lineage.js';
 
 /** Reasons for messages missing from a feed. */
@@ -27,15 +27,7 @@ export type GapSink = OrderedSink['gap'];
 export interface Feed {
   /** Position up to which the sink has received everything. */
   readonly position: Position;
-  /** The first messages of the log and its end, as the feed has found them; undefined if it was closed meanwhile. */
-  readonly first: LogSlice | undefined;
   close(): void;
-}
-
-/** How much of a log is read at once. */
-export interface PageSize {
-  readonly limit: number;
-  readonly limitBytes: number;
 }
 
 interface FeedDependencies {
@@ -97,22 +89,18 @@ export class LogFeed {
   /**
    * Follows the topic and reads its end. `onStart` is called with the position before anything is delivered.
    * Rejects with `unavailable` if the log is unreachable; may be called again.
-   *
-   * @param first also reads this much from the beginning of the log, in the same call, and returns it
    */
-  async open(onStart?: (position: Position) => void, first?: PageSize): Promise<LogSlice | undefined> {
+  async open(onStart?: (position: Position) => void): Promise<void> {
     const { broker } = this.dependencies;
     await broker.follow(this.topic);
-    const slice = first && (await broker.read(this.topic, 0, first.limit, first.limitBytes));
-    const end = slice?.end ?? (await broker.ends([this.topic]))[0];
-    if (end === undefined || this.closed) return undefined;
+    const [end] = await broker.ends([this.topic]);
+    if (end === undefined || this.closed) return;
     const { epoch, sequence, previous } = end;
     this.lineage = { epoch, sequence, previous };
     onStart?.(this.lineage);
     this.opened = true;
     this.lastTrafficAt = this.dependencies.clock.now();
     if (!this.drainWaiting()) this.fillInBackground();
-    return slice;
   }
 
   onBatch(batch: Batch): void {

@@ -17,12 +17,11 @@ import {
   type SubscriptionState,
 } from '../fanout/active-topic.js';
 import { newDeliveryCounts } from '../fanout/delivery-counts.js';
-import { LogFeed, type Feed, type FeedSink, type GapSink, type PageSize } from '../log/feed.js';
+import { LogFeed, type Feed, type FeedSink, type GapSink } from '../log/feed.js';
 import { Flusher } from '../fanout/flusher.js';
 import type { FlushWindowSettings } from '../fanout/flush-window.js';
 import { isPositionIn } from '../log/lineage.js';
 import { LogBlocks } from '../fanout/log-blocks.js';
-import { LogEnds } from '../log/log-ends.js';
 import { readHistory, type History, type HistoryRequest } from '../log/history.js';
 import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
 import {
@@ -100,7 +99,6 @@ export class TopicHub implements Topics, BrokerListener {
   private readonly feeds = new Map<string, LogFeed>();
   private readonly flusher: Flusher;
   private readonly blocks: LogBlocks;
-  private readonly ends: LogEnds;
   private readonly watchers = new LogWatchers();
   /** The publishing side of this replica. */
   readonly publisher: TopicPublisher;
@@ -113,7 +111,6 @@ export class TopicHub implements Topics, BrokerListener {
   ) {
     this.flusher = new Flusher(dependencies);
     this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
-    this.ends = new LogEnds(dependencies.broker);
     dependencies.broker.setListener(this);
     const { broker, supervisor, onPublish, quotas, changes, clock } = dependencies;
     this.publisher = new TopicPublisher(
@@ -235,7 +232,7 @@ export class TopicHub implements Topics, BrokerListener {
     return readMissed(this.dependencies.broker, topics, request);
   }
 
-  async follow(topic: string, sink: FeedSink, onGap: GapSink, page: PageSize): Promise<Feed> {
+  async follow(topic: string, sink: FeedSink, onGap: GapSink): Promise<Feed> {
     const { broker, log, clock } = this.dependencies;
     if (this.feeds.has(topic)) throw new Error(`log ${topic} is followed already`);
     const feed = new LogFeed({ broker, log, clock }, topic, { deliver: sink, gap: onGap }, { sparse: true });
@@ -245,18 +242,17 @@ export class TopicHub implements Topics, BrokerListener {
       if (this.feeds.get(topic) === feed) this.feeds.delete(topic);
     };
     try {
-      const first = await feed.open(undefined, page);
-      return {
-        get position() {
-          return feed.position;
-        },
-        first,
-        close,
-      };
+      await feed.open();
     } catch (error) {
       close();
       throw error;
     }
+    return {
+      get position() {
+        return feed.position;
+      },
+      close,
+    };
   }
 
   async watch(topic: string, moved: () => void): Promise<Watch> {
@@ -421,10 +417,9 @@ export class TopicHub implements Topics, BrokerListener {
     if (isHopeless(since, written)) {
       return { since, recovered: false, missed: written.sequence };
     }
-    const hasSince = (log: LogEnd) =>
-      isPositionIn(log, since) && (reached === undefined || hasReached(log, reached));
-    const end = await this.ends.read(activation.topic.name, hasSince);
-    if (!hasSince(end)) return { since, recovered: false, missed: lostAtLeast(end) };
+    const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
+    const isInside = isPositionIn(end, since) && (reached === undefined || hasReached(end, reached));
+    if (!isInside) return { since, recovered: false, missed: lostAtLeast(end) };
     // The client was served by a replica that is ahead of this one. Its messages must not come again.
     if (since.sequence > written.sequence || end.epoch !== written.epoch) await activation.feed.reach(end);
     // The log may have been lost since it was read.

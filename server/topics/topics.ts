@@ -1,5 +1,5 @@
 import type { AppendReceipt } from '../log/broker.js';
-import type { Feed, FeedSink, GapSink, PageSize } from '../log/feed.js';
+import type { Feed, FeedSink, GapSink } from '../log/feed.js';
 import type { History, HistoryRequest } from '../log/history.js';
 import type { Lineage } from '../log/lineage.js';
 import type { Missed, MissedRequest } from '../log/missed.js';
@@ -57,7 +57,7 @@ export interface Topics {
   watch(topic: string, moved: () => void): Promise<Watch>;
   /**
    * Follows a log, from its end, in order and without holes. `onGap` is called when the log was lost or rolled back: the feed
-   * continues after another position. `first`: how much to read from the beginning of the log.
+   * continues after another position.
    */
-  follow(topic: string, sink: FeedSink, onGap: GapSink, first: PageSize): Promise<Feed>;
+  follow(topic: string, sink: FeedSink, onGap: GapSink): Promise<Feed>;
 }

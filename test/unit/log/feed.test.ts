@@ -39,21 +39,6 @@ describe('[P1] [P2] [P5] LogFeed', () => {
     assert.deepEqual(sink.delivered, ['e1:4', 'e1:5']);
   });
 
-  it('reads its end and the first messages in one call where they are needed too', async () => {
-    log.append(3);
-    log.holdsCalls = true;
-    const opening = feed.open((position) => sink.startAt(position), { limit: 2, limitBytes: 1000 });
-    await turn();
-    assert.equal(log.calls.length, 1);
-    log.calls.shift()!.early();
-    const first = await opening;
-    assert.deepEqual(
-      [first?.entries.map(({ sequence }) => sequence), first?.end.sequence, feed.position.sequence],
-      [[1, 2], 3, 3],
-    );
-    assert.equal(log.calls.length, 0);
-  });
-
   it('returns the time of the last traffic', async () => {
     await open();
     await clock.advance(70);

@@ -98,21 +98,6 @@ describe('a topic hub', () => {
     );
   });
 
-  it('reads the end of a log once for all who come back at the same time', async () => {
-    let epoch = '';
-    for (let n = 1; n <= 3; n++) epoch = await append(n);
-    const since = { epoch, sequence: 1 };
-    await subscribe(since);
-    let reads = 0;
-    const { ends } = broker;
-    broker.ends = (topics) => {
-      reads++;
-      return ends.call(broker, topics);
-    };
-    const answers = await Promise.all([since, since, since].map(subscribe));
-    assert.deepEqual([reads, answers.map(({ recovered }) => recovered)], [1, [true, true, true]]);
-  });
-
   it('says that a client is not recovered that goes on before what the log has lost, and may have received it', async () => {
     let epoch = '';
     for (let n = 1; n <= 3; n++) epoch = await append(n);
