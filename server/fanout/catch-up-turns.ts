@@ -67,10 +67,18 @@ export class CatchUpTurns {
       void run().finally(() => {
         line.running--;
         this.running--;
-        const next = this.held.shift();
-        if (next !== undefined) this.release(next);
+        this.releaseHeld();
         this.start(line);
       });
+    }
+  }
+
+  /** Lines go on until the reads are used up: the steps of the first ones may have been cancelled. */
+  private releaseHeld(): void {
+    while (this.running < perReplica) {
+      const next = this.held.shift();
+      if (next === undefined) return;
+      this.release(next);
     }
   }
 

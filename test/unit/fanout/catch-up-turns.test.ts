@@ -109,6 +109,20 @@ describe('[P7] the turns of readers that catch up', () => {
     assert.deepEqual([running.length, ran], [1, 0]);
   });
 
+  it('go on to other connections when the steps of those that come first were cancelled', async () => {
+    for (let n = 0; n < 64; n++) void turns.run(new FakeOutbox().asOutbox, step);
+    for (let n = 0; n < 200; n++) {
+      const outbox = new FakeOutbox().asOutbox;
+      const ended = () => Promise.resolve();
+      void turns.run(outbox, ended);
+      turns.cancel(outbox, ended);
+    }
+    let isDone = false;
+    void turns.run(new FakeOutbox().asOutbox, () => Promise.resolve(void (isDone = true)));
+    for (let n = 0; n < 64; n++) await endOne();
+    assert.ok(isDone);
+  });
+
   it('are left by a reader that is stopped, in whatever it waits for', async () => {
     const outbox = new FakeOutbox();
     outbox.room = false;
