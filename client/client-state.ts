@@ -15,19 +15,18 @@ export interface StateContent {
 
 /** Keeps it in memory. `client/state` keeps it over reloads. */
 export class ClientState {
-  /** @internal */
   content: StateContent = {
     // A topic may be called like a member of every object.
     positions: { __proto__: null } as unknown as StateContent['positions'],
     topics: [],
   };
 
-  /** Reads what an earlier page has saved. At once, or when the promise is resolved. @internal */
+  /** Reads what an earlier page has saved. At once, or when the promise is resolved. */
   load(): Promise<void> | undefined {
     return undefined;
   }
 
-  /** The content has changed, or is to be valid for longer. @internal */
+  /** The content has changed, or is to be valid for longer. */
   save(): void {}
 }
 

@@ -104,7 +104,8 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       this.followed.start();
       this.connection.connect();
     };
-    const loading = this.saved.load();
+    // Later, what is in memory is newer than what is stored.
+    const loading = this.followed.isStarted ? undefined : this.saved.load();
     if (loading) {
       this.isLoading = true;
       void loading.then(() => this.isLoading && go());
@@ -274,12 +275,16 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     switch (status.status) {
       case 'connected':
       case 'session':
+        // Here and below: a listener may have ended the connection.
+        if (!this.isConnected) return;
         saved.content.session_id = session;
         saved.save();
         if (status.status === 'session') break;
-        this.keepState();
         void events.fire('status', status);
+        if (!this.isConnected) return;
+        this.keepState();
         topics.connected({ topics: [], ...status.details });
+        if (!this.isConnected) return;
         this.unconfirmed.connected();
         return void events.fire('connect', this.current);
       case 'subscribed':

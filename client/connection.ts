@@ -52,7 +52,7 @@ export class Connection {
   private isWanted = false;
   private readonly backoff: Backoff;
   private readonly timers: Timers;
-  private readonly token: (reason: TokenReason) => Promise<string>;
+  private token: (reason: TokenReason) => Promise<string>;
   /** Ends the wait for the next attempt; undefined: nothing waits. */
   private stopWaiting: (() => void) | undefined;
   private pingTimer: Timer | undefined;
@@ -72,7 +72,7 @@ export class Connection {
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
     this.timers = new Timers(dependencies.clock);
-    this.token = tokenRequests(settings.token, dependencies.clock, settings.connectTimeoutMs);
+    this.token = this.newRequests();
   }
 
   get isConnected(): boolean {
@@ -84,6 +84,8 @@ export class Connection {
     this.isWanted = true;
     this.refusals = 0;
     this.backoff.reset();
+    // What was asked for before may be the token of another user.
+    this.token = this.newRequests();
     this.stopWatching = watchPage(this.dependencies.clock, {
       wake: () => this.probe(),
       hide: () => this.hide(),
@@ -160,20 +162,26 @@ export class Connection {
     if (socket === this.socket && this.isUp) await this.request('refresh', { token });
   }
 
+  private newRequests(): (reason: TokenReason) => Promise<string> {
+    const { token, connectTimeoutMs } = this.settings;
+    return tokenRequests(token, this.dependencies.clock, connectTimeoutMs);
+  }
+
   private async attempt(): Promise<void> {
     const { handshake, onState, onError, onEvent } = this.dependencies;
     const { url, path, transports, connectTimeoutMs } = this.settings;
+    const { token: ask } = this;
     this.stopWaiting = undefined;
     onState({ state: 'connecting', attempt: this.backoff.attempt });
     let token: string | undefined;
     let failure: ClientError | undefined;
     try {
-      token = await this.token(this.refusals > 0 ? 'refused' : 'connect');
+      token = await ask(this.refusals > 0 ? 'refused' : 'connect');
     } catch (cause) {
       failure = tokenFailed(cause);
     }
     // Meanwhile it has ended, another attempt was made, or the page is hidden.
-    if (!this.isWanted || this.socket || this.stopWaiting) return;
+    if (ask !== this.token || !this.isWanted || this.socket || this.stopWaiting) return;
     if (failure) {
       onError(failure);
       return this.again(failure.code, failure);

@@ -27,7 +27,6 @@ export class SavedState extends ClientState {
     super();
   }
 
-  /** @internal */
   override load(): Promise<void> | undefined {
     try {
       const { kind } = this;
@@ -42,7 +41,7 @@ export class SavedState extends ClientState {
     return undefined;
   }
 
-  /** Writes the state, with the present time: what is not written for `ttlMs` is not valid any more. @internal */
+  /** Writes the state, with the present time: what is not written for `ttlMs` is not valid any more. */
   override save(): void {
     this.isStale = true;
     if (this.store && !this.isWriting) void this.write(this.store);

@@ -22,7 +22,8 @@ export interface SubscriptionTopics {
   /** Acknowledges a message whose publisher waits for that. */
   confirm(messageId: string): void;
   /** The position has changed. */
-  moved(subscription: Subscription): void;
+  /** @param isBeginning it has handed over nothing yet */
+  moved(subscription: Subscription, isBeginning: boolean): void;
   closed(subscription: Subscription): void;
   /** Runs after a delay; the result cancels it. */
   later(run: () => void, delayMs: number): () => void;
@@ -152,7 +153,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   joined(end: Position, since: Position | undefined, recovered: boolean | undefined): void {
     const { last, getState } = this.options;
     // A page that is reloaded before its first message goes on where this one began.
-    if (!this.at && last === undefined && !getState) this.moveTo(end);
+    if (!this.at && last === undefined && !getState) this.moveTo(end, true);
     this.stream?.joined({ ...end, since, recovered });
     void this.events.fire('subscribed', end);
     if (this.isHeld && !this.isAsked) void this.loadState();
@@ -247,9 +248,17 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
       let from = 0;
       while (i < messages.length && !this.isClosed && (isBatchTaken || this.events.hears('message'))) {
         this.returnedAt = messages[i - 1];
-        const pending = this.events.fire('message', messages[i++]!);
+        const message = messages[i++]!;
+        const pending = this.events.fire('message', message);
+        if (pending) {
+          // Those before need not wait for it.
+          if (i - 1 > from) this.done(messages, from, i - 1);
+          from = i - 1;
+          await pending;
+        }
+        if (this.isClosed) break;
+        if (message.confirm) this.owner.confirm(message.id);
         if (!pending) continue;
-        await pending;
         this.done(messages, from, i);
         from = i;
       }
@@ -284,15 +293,14 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private done(messages: readonly TopicMessage[], from: number, to: number): void {
     if (this.isClosed) return;
     this.queuedMessages -= to - from;
-    for (const { confirm, id } of messages.slice(from, to)) if (confirm) this.owner.confirm(id);
     this.moveTo(messages[to - 1]!);
   }
 
   /** The app has everything up to a position. */
-  private moveTo({ epoch, sequence }: Position): void {
+  private moveTo({ epoch, sequence }: Position, isBeginning = false): void {
     this.handledAt = { epoch, sequence };
     this.returnedAt = undefined;
-    this.owner.moved(this as unknown as Subscription);
+    this.owner.moved(this as unknown as Subscription, isBeginning);
   }
 
   /**

@@ -55,9 +55,9 @@ export class Topics implements SubscriptionTopics {
   private readonly acks = new Map<string, () => void>();
   private readonly timers: Timers;
   private isPlanned = false;
-  private isStarted = false;
+  /** @internal */
+  isStarted = false;
   /** An answer is read, after which the state is saved: not with each of its topics. */
-  private isAnswering = false;
   /** The handshake had the positions of all topics. */
   private hasGivenAll = true;
   /** Counts connections: what was begun for an earlier one is abandoned. */
@@ -99,6 +99,7 @@ export class Topics implements SubscriptionTopics {
       if (entry.wireState !== WireState.Joined) return;
       this.watchPresence(topic, entry);
       subscription.joined(entry.at!, undefined, undefined);
+      this.dependencies.saved.save();
     });
     this.plan();
     return subscription;
@@ -127,10 +128,11 @@ export class Topics implements SubscriptionTopics {
     this.acks.delete(messageId);
   }
 
-  moved(subscription: Subscription): void {
+  moved(subscription: Subscription, isBeginning: boolean): void {
     const { saved } = this.dependencies;
     saved.content.positions[keyOf(subscription)] = subscription.position!;
-    if (!this.isAnswering) saved.save();
+    // Where many topics begin together, the state is saved once for all: see `answered`.
+    if (!isBeginning) saved.save();
   }
 
   later(run: () => void, delayMs: number): () => void {
@@ -198,18 +200,16 @@ export class Topics implements SubscriptionTopics {
   /** An answer of `subscribe`, or a `status`. @param asked the entries that were asked for, by topic */
   answered({ topics, rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, TopicEntry>): void {
     const unwanted: string[] = [];
-    this.isAnswering = true;
-    try {
-      for (const { topic, epoch, sequence, recovered } of topics) {
-        const entry = this.byTopic.get(topic);
-        // Meanwhile the app has closed the subscription, and perhaps made another one.
-        if (asked && asked.get(topic) !== entry) continue;
-        if (!entry || entry.wireState === WireState.Ended) unwanted.push(topic);
-        else if (entry.wireState !== WireState.Joined)
-          this.joined(entry, topic, { epoch, sequence }, recovered);
-      }
-    } finally {
-      this.isAnswering = false;
+    const { generation } = this;
+    for (const { topic, epoch, sequence, recovered } of topics) {
+      const entry = this.byTopic.get(topic);
+      // Meanwhile the app has closed the subscription, and perhaps made another one.
+      if (asked && asked.get(topic) !== entry) continue;
+      if (!entry || entry.wireState === WireState.Ended) unwanted.push(topic);
+      else if (entry.wireState !== WireState.Joined)
+        this.joined(entry, topic, { epoch, sequence }, recovered);
+      // A listener has ended the connection: nothing of it is true any more.
+      if (generation !== this.generation) return;
     }
     for (const { topic, error } of rejected) this.rejected(topic, errorFromWire(error));
     if (unwanted.length > 0) this.send('unsubscribe', { topics: unwanted });
@@ -223,7 +223,8 @@ export class Topics implements SubscriptionTopics {
       if (!entry) continue;
       entry.wireState = byToken ? WireState.Refused : WireState.Ended;
       entry.at = undefined;
-      for (const subscription of entry.subscriptions) {
+      // A listener may subscribe again.
+      for (const subscription of [...entry.subscriptions]) {
         subscription.disconnected();
         subscription.ended(reason);
       }
@@ -302,7 +303,7 @@ export class Topics implements SubscriptionTopics {
     if (!entry || entry.wireState === WireState.Joined) return;
     entry.wireState = error.retryable ? WireState.None : WireState.Refused;
     if (error.retryable) this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
-    else for (const subscription of entry.subscriptions) subscription.ended(error);
+    else for (const subscription of [...entry.subscriptions]) subscription.ended(error);
   }
 
   /** Subscribes, at the end of the turn, to what is not subscribed yet. */

@@ -125,4 +125,59 @@ describe('[CLIENT] the client library, used in odd ways', () => {
     await client.topic('odd').publish('even');
     assert.deepEqual([lost, client.pending.messages], [[], 0]);
   });
+
+  it('connects as the user of now after it was disconnected while the token of another one was on its way', async () => {
+    let user = 'ann';
+    const answers: (() => void)[] = [];
+    const client = clientOf({
+      token: () => {
+        const token = tokenOf(user);
+        return new Promise((resolve) => answers.push(() => resolve(token)));
+      },
+    });
+    let connectedAs: unknown;
+    client.on('status', ({ status, details }) => {
+      if (status === 'connected') connectedAs = details['user_id'];
+    });
+    client.connect();
+    await until(() => answers.length === 1, 'the first request');
+    client.disconnect();
+    user = 'bob';
+    client.connect();
+    await until(() => answers.length === 2, 'the second request');
+    for (const answer of answers) answer();
+    await until(() => client.isConnected, 'connected');
+    assert.equal(connectedAs, 'bob');
+  });
+
+  for (const event of ['state', 'status', 'subscribed'] as const)
+    it(`goes on with its topics when a listener of ${event} has disconnected it while it was connecting`, async () => {
+      const publisher = clientOf({ token: tokenOf('publisher') }).connect();
+      const client = clientOf();
+      const names = ['one', 'two'].map((name) => `${event}-${name}`);
+      const given: unknown[] = [];
+      const subscriptions = names.map((name) => client.topic(name).subscribe());
+      for (const subscription of subscriptions)
+        subscription.on('message', ({ topic, payload }) => given.push(`${topic} ${String(payload)}`));
+      const leave = (): void => {
+        remove();
+        client.disconnect();
+      };
+      const remove =
+        event === 'state'
+          ? client.on('state', ({ state }) => state === 'connected' && leave())
+          : event === 'status'
+            ? client.on('status', ({ status }) => status === 'connected' && leave())
+            : subscriptions[0]!.on('subscribed', leave);
+      client.connect();
+      await until(() => client.state.state === 'idle', 'disconnected');
+      const joined = subscriptions.map(
+        (subscription) => new Promise((resolve) => subscription.on('subscribed', resolve)),
+      );
+      client.connect();
+      await Promise.all(joined);
+      for (const name of names) await publisher.topic(name).publish(1);
+      await until(() => given.length === 2, 'the messages of both topics');
+      assert.deepEqual(given.sort(), names.map((name) => `${name} 1`).sort());
+    });
 });

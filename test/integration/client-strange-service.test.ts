@@ -49,14 +49,17 @@ describe('[CLIENT] the client library, with a service that is strange or old', (
         for (const data of [null, undefined, 'text', 7, {}, { topic: null }]) socket.emit(event, data);
       socket.emit('status', { status: 'subscribed' });
       socket.emit('status', connected);
+      socket.emit('direct', { id: 'a', epoch: 'e', sequence: 1, payload: 'readable' });
     });
     const client = clientOf({ token: () => 'any' });
     const errors = new Set<string>();
-    client.on('direct', () => {});
+    const direct: unknown[] = [];
+    client.on('direct', ({ payload }) => direct.push(payload));
     client.on('error', ({ code }) => errors.add(code));
     client.connect();
     await until(() => client.isConnected, 'connected');
-    assert.deepEqual([...errors], ['internal']);
+    await until(() => direct.length > 0, 'the direct message that can be read');
+    assert.deepEqual([[...errors], direct], [['internal'], ['readable']]);
   });
 
   it('rejects what is answered without an answer, and goes on', async () => {

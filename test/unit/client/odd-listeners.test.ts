@@ -180,4 +180,82 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     for (const timer of timers) systemClock.clearTimer(timer);
     assert.deepEqual(fired, []);
   });
+
+  it('asks once for a topic to which a listener of its end subscribes again, however often that is refused', async () => {
+    const ended: string[] = [];
+    const follow = (): void => {
+      const subscription = service.client.topic('news').subscribe();
+      subscription.on('ended', ({ code }) => {
+        if (code === 'closed') return;
+        ended.push(code);
+        if (ended.length < 100) follow();
+        subscription.close();
+      });
+    };
+    follow();
+    await service.connect();
+    service.last('subscribe').refuse(new ClientError('forbidden', 'no'));
+    await service.clock.settle();
+    assert.deepEqual(ended, ['forbidden']);
+    service.last('subscribe').refuse(new ClientError('forbidden', 'no'));
+    await service.clock.settle();
+    assert.deepEqual(ended, ['forbidden', 'forbidden']);
+  });
+
+  it('confirms and saves what is handled while a later message is awaited, or closes the subscription', async () => {
+    for (const leave of [() => new Promise(() => {}), (its: Subscription) => its.close()]) {
+      service = new ScriptedService();
+      const subscription = await follow(4);
+      const confirmed: number[] = [];
+      service.messages('news', 1, 4, (sequence) => confirmed.push(sequence));
+      subscription.on('message', ({ sequence }) => (sequence === 3 ? leave(subscription) : undefined));
+      await service.clock.settle();
+      assert.deepEqual([confirmed, subscription.position], [[1, 2], position(2)]);
+    }
+  });
+
+  it('saves what is handled of one topic before the messages of the next one in the same answer', async () => {
+    const saved: string[] = [];
+    const store = {
+      getItem: () => null,
+      setItem: (_: string, text: string) => saved.push(text),
+      removeItem: () => {},
+    };
+    service = new ScriptedService({ state: savedState({ store }) });
+    const subscriptions = ['a', 'b'].map((topic) => service.client.topic(topic).subscribe());
+    let before: string | undefined;
+    subscriptions[0]!.on('message', () => {});
+    subscriptions[1]!.on('message', () => void (before ??= saved.at(-1)));
+    await service.connect();
+    for (const topic of ['a', 'b']) service.messages(topic, 6, 8);
+    service.last('subscribe').answer({ topics: ['a', 'b'].map((topic) => ({ topic, ...position(5) })) });
+    await service.clock.settle();
+    assert.deepEqual((JSON.parse(before!) as { positions: { a?: object } }).positions.a, position(8));
+  });
+
+  it('reads the stored state once: when it connects again, what is in memory is newer', async () => {
+    let text: string | null = null;
+    let isFull = false;
+    const store = {
+      getItem: () => text,
+      setItem: (_: string, its: string) => {
+        if (isFull) throw new Error('no room');
+        text = its;
+      },
+      removeItem: () => {},
+    };
+    service = new ScriptedService({ state: savedState({ store }) });
+    service.client.on('error', () => {});
+    const given: number[] = [];
+    service.client.on('direct', ({ sequence }) => given.push(sequence));
+    const direct = (sequence: number) => service.event('direct', { ...messageOf('', sequence), sequence });
+    await service.connect();
+    direct(1);
+    isFull = true;
+    direct(2);
+    service.client.disconnect();
+    await service.connect();
+    direct(2);
+    assert.deepEqual(given, [1, 2]);
+  });
 });

@@ -36,6 +36,13 @@ describe('[CLIENT] the names that the bundles shorten', function () {
     );
   });
 
+  it('are none by which entries of the app know each other, which may be ES modules and CommonJS', () => {
+    assert.deepEqual(
+      names.filter((name) => ['content', 'load', 'save', 'add', 'connected', 'size', 'close'].includes(name)),
+      [],
+    );
+  });
+
   it('are none that is sent, stored, or of another tab', () => {
     const sent =
       'session_id positions direct topics timestamp epoch sequence topic payload key command body sentAt item owner order since recovered presence rejected error code message retry_after_ms field limit size settings hub from to token n wake state answer event data reason latencyMs url path transports reconnect connectTimeoutMs requestTimeoutMs probeTimeoutMs pingEveryMs';
