@@ -30,6 +30,7 @@ const healthCheck = JSON.parse(/^ +CMD (\[.+\])$/m.exec(dockerfile)?.[1] ?? 'nul
 /** What the image starts, as a process; `files` are those of the cgroup. */
 class Container {
   output = '';
+  private isClosed = false;
 
   private constructor(
     readonly port: number,
@@ -52,6 +53,7 @@ class Container {
     });
     endsWithTests(child);
     const container = new Container(port, child, directory);
+    child.once('close', () => (container.isClosed = true));
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (data: Buffer) => (container.output += data.toString()));
     await until(
@@ -65,7 +67,8 @@ class Container {
 
   async end(): Promise<number | null> {
     this.child.kill('SIGTERM');
-    await until(() => this.child.exitCode !== null || this.child.signalCode !== null, 'it has ended', 20_000);
+    // Its last lines are read after it has ended.
+    await until(() => this.isClosed, 'it has ended, and its output', 20_000);
     return this.child.exitCode;
   }
 
