@@ -112,9 +112,7 @@ export class DirectService {
     const { userId } = connection.identity;
     this.dependencies.confirmations.onLeft(connection.id);
     const inbox = this.inboxes.get(userId);
-    if (inbox === undefined || !inbox.recipients.delete(connection.id) || inbox.recipients.size > 0) return;
-    inbox.feed?.close();
-    this.inboxes.delete(userId);
+    if (inbox?.recipients.delete(connection.id) === true) this.dropIfUnused(userId, inbox);
   }
 
   /** The log is reachable again: inboxes that could not be read are read at once. */
@@ -145,6 +143,7 @@ export class DirectService {
         }
         await this.opened(userId, inbox);
         const { sent } = recipient;
+        const reached = inbox.feed?.position.sequence ?? 0;
         const slice = await this.dependencies.broker.read(
           inbox.topic,
           sent?.sequence ?? 0,
@@ -164,10 +163,9 @@ export class DirectService {
         }
         const isLast = slice.entries.length < readSize && !slice.truncated;
         if (!this.sendWaiting(inbox, recipient, slice) || !isLast) continue;
-        if (slice.end.sequence < (inbox.feed?.position.sequence ?? 0)) {
-          if (slice.entries.length > 0) continue;
-          throw new Error('the inbox ends before the position of its feed');
-        }
+        if (slice.end.sequence < reached) throw new Error('the inbox ends before the position of its feed');
+        // A message that was appended behind this read has come live meanwhile.
+        if (slice.end.sequence < (inbox.feed?.position.sequence ?? 0)) continue;
         recipient.state = 'live';
         return;
       } catch (error) {
@@ -202,8 +200,16 @@ export class DirectService {
     if (inbox.feed !== undefined) return Promise.resolve();
     inbox.opening ??= this.open(userId, inbox).finally(() => {
       inbox.opening = undefined;
+      this.dropIfUnused(userId, inbox);
     });
     return inbox.opening;
+  }
+
+  /** An inbox that is being opened is kept until it is open: its user may be back by then, and a log is followed once. */
+  private dropIfUnused(userId: string, inbox: Inbox): void {
+    if (inbox.recipients.size > 0 || inbox.opening !== undefined) return;
+    inbox.feed?.close();
+    this.inboxes.delete(userId);
   }
 
   private async open(userId: string, inbox: Inbox): Promise<void> {
@@ -219,7 +225,7 @@ export class DirectService {
         }
       },
     );
-    if (this.closed || this.inboxes.get(userId) !== inbox) feed.close();
+    if (this.closed) feed.close();
     else inbox.feed = feed;
   }
 
