@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Socket } from 'socket.io-client';
 import WebSocket from 'ws';
 import { ok, request } from '../support/admin.js';
@@ -6,6 +7,7 @@ import { Crowd } from '../support/crowd.js';
 import { connectClient, emit, JsonClient, type TestAnswer } from '../support/clients.js';
 import { mostInASecond } from '../../bench/reload/deployed-client.js';
 import { MainProcess } from '../support/main-process.js';
+import { PollingClient } from '../support/polling-client.js';
 import { PacketClient } from '../support/packet-client.js';
 import { TestRedis } from '../support/redis.js';
 import { tokenOf, type TestReplica } from '../support/replica.js';
@@ -53,6 +55,37 @@ describe('[P8] a replica that is drained', function () {
     assert.equal(crowd.notified, 500);
     const [drained] = main.logged('Drained');
     assert.deepEqual([drained?.['moved'], drained?.['forced']], [500, 0], main.output);
+  });
+
+  it('moves a client of long-polling that always has messages waiting, behind all of them', async () => {
+    const main = await start(2);
+    const publisher = await join(main.url, 'ann');
+    const client = await PollingClient.open(main.url);
+    await client.post(`40${JSON.stringify({ token: tokenOf('bob') })}`);
+    await client.pollUntil((packets) => packets.some((packet) => packet.includes('connected')));
+    await client.post('420["subscribe",{"topics":["busy"]}]');
+    await client.pollUntil((packets) => packets.some((packet) => packet.startsWith('430')));
+    const timer = setInterval(() => publisher.emit('publish', { topic: 'busy', payload: 1 }), 5);
+    closing(timer, clearInterval);
+    main.signal('SIGTERM');
+    const packets: string[] = [];
+    while (!packets.includes('1')) {
+      // A distant client takes a while between two polls.
+      await sleep(150);
+      packets.push(...(await client.poll()));
+    }
+    assert.equal(await main.ended(30_000), 0, main.output);
+    const [drained] = main.logged('Drained');
+    assert.deepEqual([drained?.['moved'], drained?.['forced']], [2, 0], main.output);
+    assert.equal(packets.indexOf('1'), packets.length - 1, 'the close packet is the last one');
+    const sequences = packets.flatMap(
+      (packet) => /^42\["message",.*"sequence":(\d+)/.exec(packet)?.[1] ?? [],
+    );
+    assert.deepEqual(
+      sequences.map(Number),
+      Array.from({ length: sequences.length }, (_, n) => n + 1),
+    );
+    assert.ok(sequences.length > 50, `${sequences.length} messages`);
   });
 
   it('says so everywhere, and refuses new clients with 503 and Retry-After', async () => {

@@ -12,11 +12,15 @@ interface BusyEngine extends EngineConnection {
   };
 }
 
-/** Whether everything written has been handed over, and nothing of the client is half read: the transport can close without a loss. */
+/**
+ * Whether {@link closeInOrder} loses nothing: nothing of the client is half read, and what is written is sent. Long-polling closes behind what
+ * waits for the next poll; while messages keep coming, something always does.
+ */
 export function canClose(engine: EngineConnection): boolean {
   const { upgrading, transport, writeBuffer } = engine as BusyEngine;
   const hasBody = transport.dataReq !== undefined && transport.dataReq !== null;
-  return writeBuffer.length === 0 && upgrading !== true && !hasBody;
+  const sendsRest = transport.name === 'polling' || writeBuffer.length === 0;
+  return sendsRest && upgrading !== true && !hasBody;
 }
 
 /** Whether a transport has closed: a WebSocket with the answer of its client, even if engine.io takes it for closed before. */
