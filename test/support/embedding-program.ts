@@ -143,8 +143,8 @@ async function embedPlain(redisUrl: string): Promise<Embedded> {
     start: () => Promise.resolve(),
     close: async () => {
       await io.close();
-      publisher.destroy();
-      subscriber.destroy();
+      await publisher.close();
+      await subscriber.close();
     },
   };
 }

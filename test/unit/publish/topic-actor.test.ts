@@ -121,6 +121,7 @@ describe('[P1] [P7] the actor of a topic', () => {
       ['reject', 20],
       ['drop_oldest', 0],
     ] as const) {
+      appends = new HeldAppends();
       const actor = actorWith(0, strategy);
       const settled: unknown[] = [];
       for (const [n, result] of appendMany(actor, 21).entries())
