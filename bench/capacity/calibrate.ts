@@ -12,7 +12,7 @@ export interface FurtherCosts {
   readonly connectionMemoryBytes: number;
 }
 
-const timing = { warmUpMs: 5000, windowMs: 5000, stalled: 0, connectGroup: 50 } as const;
+const timing = { warmUpMs: 5000, windowMs: 8000, stalled: 0, connectGroup: 50 } as const;
 
 /** Measures a workload: servers, Redis and clients are processes of this machine. */
 export async function measurePoint({ name, use, replicas, work }: PlannedPoint): Promise<Point> {

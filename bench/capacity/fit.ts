@@ -1,5 +1,13 @@
 import { activityOf } from './activity.js';
-import type { Activity, ActivityName, Costs, ServiceCosts, Timing, Workload } from './workload.js';
+import {
+  coresOf,
+  type Activity,
+  type ActivityName,
+  type Costs,
+  type ServiceCosts,
+  type Timing,
+  type Workload,
+} from './workload.js';
 
 /** A measured workload: processor seconds per second of all replicas together, and of Redis. */
 export interface Point {
@@ -32,10 +40,10 @@ export const kinds = {
 } as const satisfies Record<string, readonly ActivityName[]>;
 
 /** The times that are tried. */
-const timings: readonly Timing[] = [1, 1.25, 1.5, 1.75, 2, 2.5, 3].flatMap((flushStretch) =>
+const timings: readonly Timing[] = [1, 1.15, 1.3, 1.5, 1.75, 2].flatMap((loopStretch) =>
   [0.5, 1, 2].flatMap((callMs) =>
     [0.7, 1, 1.4, 2, 3].flatMap((turnMs) =>
-      [0.3, 1, 2].map((redisTurnMs) => ({ flushStretch, callMs, turnMs, redisTurnMs })),
+      [0.3, 1, 2].map((redisTurnMs) => ({ loopStretch, callMs, turnMs, redisTurnMs })),
     ),
   ),
 );
@@ -91,13 +99,6 @@ function errorOf(costs: ServiceCosts, points: readonly Point[]): number {
 
 /** Processor time is measured in hundredths of a second: below this, the error counts by its size and not by its share. */
 const leastCores = 0.02;
-
-/** Processor seconds per second of an activity. */
-export function coresOf(activity: Activity, costs: Costs): number {
-  let us = 0;
-  for (const [name, each] of Object.entries(costs) as [ActivityName, number][]) us += activity[name] * each;
-  return us / 1e6;
-}
 
 function mean(some: Costs, others: Costs): Costs {
   return Object.fromEntries(

@@ -52,8 +52,8 @@ export type Costs = Partial<Record<ActivityName, number>>;
 
 /** Times that decide how much work goes together. They follow from the measured points, as the costs do. */
 export interface Timing {
-  /** How much longer a flush takes than it uses the processor. */
-  readonly flushStretch: number;
+  /** How much longer work of an event loop takes than it uses the processor, because others use it too. */
+  readonly loopStretch: number;
   /** What begins within this time shares a call of the append script, in milliseconds. */
   readonly callMs: number;
   /** Length of a turn of an event loop that is never idle, and of one of Redis, in milliseconds. */
@@ -66,4 +66,11 @@ export interface ServiceCosts {
   readonly replicas: Costs;
   readonly redis: Costs;
   readonly timing: Timing;
+}
+
+/** Processor seconds per second of an activity. */
+export function coresOf(activity: Activity, costs: Costs): number {
+  let us = 0;
+  for (const [name, each] of Object.entries(costs) as [ActivityName, number][]) us += activity[name] * each;
+  return us / 1e6;
 }
