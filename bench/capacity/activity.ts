@@ -1,8 +1,5 @@
 import { coresOf, type Activity, type ServiceCosts, type Workload } from './workload.js';
 
-/** What the windows of topics depend on. */
-export type FlushCosts = Pick<ServiceCosts, 'replicas' | 'timing'>;
-
 /** How the service batches: the rules of `server/fanout/` and `server/publish/`. See docs/architecture.md. */
 const service = {
   /** `topics.latency_target_ms` and `topics.fanout_window_max_ms`. */
@@ -27,37 +24,74 @@ const service = {
 /** A delivery is the payload and about this many further bytes: frame, topic, position, sender, id, time. */
 export const envelopeBytes = 190;
 
+/** Rounds in which a replica and its windows come to rest. */
+const rounds = 60;
+
+/** How busy a replica is. */
+interface Busyness {
+  /** Share of the time in which its event loop has something to do. */
+  readonly loop: number;
+  /** How much longer its work takes than it uses the processor, because other processes use it too. */
+  readonly stretch: number;
+  /** Share of the event loop that the flushes of a topic may take. */
+  readonly flushShare: number;
+}
+
 /**
- * Computes how often each kind of work is done. As long as the replicas have room, a topic waits no longer than it
- * needs. Where they have none, all topics wait as long as it takes to come down to the target, or as long as they may.
- *
- * @param costs of the replicas: the window of a topic follows what a flush costs
+ * Computes how often each kind of work is done. How much goes together depends on how busy the replicas are, and that
+ * again on how much goes together: the rounds approach what fits to each other, as a replica does in a few seconds.
  */
-export function activityOf(workload: Workload, costs: FlushCosts): Activity {
-  let activity = activityWith(workload, costs, 1);
-  if (utilizationOf(activity, costs) <= service.targetUtilization) return activity;
-  // The share is found in logarithms, as the service does it.
-  let low = Math.log(service.shareMin);
-  let high = 0;
-  for (let round = 0; round < 12; round++) {
-    const middle = (low + high) / 2;
-    activity = activityWith(workload, costs, Math.exp(middle));
-    if (utilizationOf(activity, costs) > service.targetUtilization) high = middle;
-    else low = middle;
+export function activityOf(workload: Workload, costs: ServiceCosts): Activity {
+  let busyness: Busyness = { loop: 0, stretch: 1, flushShare: 1 };
+  let activity = activityWith(workload, costs, busyness);
+  for (let round = 0; round < rounds; round++) {
+    busyness = nextBusyness(workload, activity, costs, busyness);
+    activity = activityWith(workload, costs, busyness);
   }
   return activity;
 }
 
-/**
- * How busy a replica finds itself: the mean of the time in which its event loop has something to do, and of the
- * processor time that it gets. On a machine whose processors are shared the first is longer than the second.
- */
-function utilizationOf(activity: Activity, { replicas, timing }: FlushCosts): number {
-  return ((coresOf(activity, replicas) / activity.replicas) * (1 + timing.loopStretch)) / 2;
+/** Goes half of the way to how busy replicas are with an activity. */
+function nextBusyness(
+  { replicas, sharedProcessors }: Workload,
+  activity: Activity,
+  costs: ServiceCosts,
+  { loop, stretch, flushShare }: Busyness,
+): Busyness {
+  const all = coresOf(activity, costs.replicas);
+  const cores = all / replicas;
+  const longer = (share: number) => Math.min(1, share * stretch);
+  const others = [
+    ...new Array<number>(replicas - 1).fill(longer(cores)),
+    longer(coresOf(activity, costs.redis)),
+    longer(costs.timing.clientShare * all),
+  ];
+  const stretched = sharedProcessors === undefined ? 1 : stretchBy(others, sharedProcessors);
+  // A replica finds itself as busy as the mean of its event loop and its processor time: server/primitives/loop-meter.ts.
+  const utilization = Math.min(1, (cores * (1 + stretch)) / 2);
+  const wanted = flushShare * Math.sqrt(service.targetUtilization / Math.max(0.01, utilization));
+  return {
+    loop: (loop + Math.min(1, cores * stretch)) / 2,
+    stretch: (stretch + stretched) / 2,
+    flushShare: Math.min(1, Math.max(service.shareMin, wanted)),
+  };
 }
 
-/** @param loopShare the share of the event loop that the flushes of a topic may take */
-function activityWith(workload: Workload, costs: FlushCosts, loopShare: number): Activity {
+/**
+ * How much longer the work of a process takes when others share the processors: as many times as there are processes
+ * that run at the same time for each processor.
+ *
+ * @param others the share of the time in which each of the other processes wants a processor
+ */
+function stretchBy(others: readonly number[], processors: number): number {
+  // How likely it is that so many of them want one.
+  let likely = [1];
+  for (const share of others)
+    likely = [...likely, 0].map((each, i) => each * (1 - share) + (likely[i - 1] ?? 0) * share);
+  return likely.reduce((sum, each, i) => sum + each * Math.max(1, (i + 1) / processors), 0);
+}
+
+function activityWith(workload: Workload, costs: ServiceCosts, busyness: Busyness): Activity {
   const { timing } = costs;
   const { connections, topics, subscribersPerTopic, publishesPerSec, payloadBytes, replicas } = workload;
   const perTopic = topics === 0 ? 0 : publishesPerSec / topics;
@@ -65,8 +99,10 @@ function activityWith(workload: Workload, costs: FlushCosts, loopShare: number):
   const share = subscribersPerTopic === 0 ? 0 : 1 - (1 - 1 / replicas) ** subscribersPerTopic;
   const audience = share === 0 ? 0 : subscribersPerTopic / (replicas * share);
   const bytes = payloadBytes + envelopeBytes;
+  // A busy event loop finds more to do in each turn.
+  const turnMs = timing.turnMs / (1 - Math.min(busyness.loop, 0.95));
 
-  const windowMs = windowOf({ perTopic, audience, bytes }, costs, loopShare);
+  const windowMs = windowOf({ perTopic, audience, bytes }, costs, busyness);
   const flushesOfTopic = rateInBatches(perTopic, windowMs + service.timerMs);
   const flushes = topics * share * replicas * flushesOfTopic;
   const batches = flushes * audience;
@@ -75,29 +111,34 @@ function activityWith(workload: Workload, costs: FlushCosts, loopShare: number):
   // Topics that are flushed together share the writes to their common subscribers.
   const writes =
     topicsPerConnection > 1
-      ? listening * occupiedSteps(topicsPerConnection * flushesOfTopic, service.togetherMs + timing.turnMs)
+      ? listening * occupiedSteps(topicsPerConnection * flushesOfTopic, service.togetherMs + turnMs)
       : batches;
 
   const writers = Math.min(replicas, Math.max(1, workload.publishersPerTopic));
-  const gatherMs = Math.max(
-    service.appendMs,
-    audience > 0 && windowMs > service.windowMs ? windowMs * service.gatherShare : 0,
-  );
-  const appendsOfReplica = (topics * writers * rateInBatches(perTopic / writers, gatherMs)) / replicas;
-  const { callMs, turnMs, redisTurnMs } = timing;
-  const stepMs = appendsOfReplica >= service.busyFromPerSec ? Math.max(service.appendTickMs, callMs) : callMs;
+  const ofWriter = perTopic / writers;
+  const windowGatherMs = audience > 0 && windowMs > service.windowMs ? windowMs * service.gatherShare : 0;
+  const appendsWith = (gatherMs: number) =>
+    (topics * writers * rateBehindEachOther(ofWriter, Math.max(gatherMs, windowGatherMs))) / replicas;
+  const roundTripMs = timing.roundTripMs + turnMs;
+  const quiet = appendsWith(roundTripMs);
+  const busyShare = Math.min(1, Math.max(0, quiet / service.busyFromPerSec - 0.9) * 5);
+  const stepMs = Math.max(turnMs, busyShare * service.appendTickMs);
+  const appendsOfReplica = appendsWith(Math.max(roundTripMs, busyShare * service.appendTickMs));
   const callsOfReplica = occupiedSteps(appendsOfReplica, stepMs);
   const appends = appendsOfReplica * replicas;
   // Each of these wakes an event loop: a publish, a call and its answer, a batch from a channel, a flush.
   const wakings = publishesPerSec / replicas + 2 * callsOfReplica + appends * share + flushes / replicas;
+  const calls = replicas * callsOfReplica;
   return {
     turns: replicas * occupiedSteps(wakings, turnMs),
-    redisTurns: occupiedSteps(replicas * callsOfReplica, redisTurnMs),
+    redisTurns: calls / (1 + (calls * timing.redisTurnMs) / 1000),
     publishes: publishesPerSec,
     appends,
-    calls: replicas * callsOfReplica,
+    calls,
     receivedBatches: appends * share * replicas,
     receivedMessages: publishesPerSec * share * replicas,
+    receivedBytes: publishesPerSec * share * replicas * payloadBytes,
+    appendedBytes: publishesPerSec * payloadBytes,
     flushes,
     batches,
     writes,
@@ -113,8 +154,8 @@ function activityWith(workload: Workload, costs: FlushCosts, loopShare: number):
 /** The window of a topic between two flushes, and how many messages are in it, depend on each other. */
 function windowOf(
   topic: { readonly perTopic: number; readonly audience: number; readonly bytes: number },
-  { replicas, timing }: FlushCosts,
-  loopShare: number,
+  { replicas }: ServiceCosts,
+  { stretch, flushShare }: Busyness,
 ): number {
   const { flushes = 0, batches = 0, writes = 0, deliveries = 0, deliveredBytes = 0 } = replicas;
   let windowMs: number = service.windowMs;
@@ -124,7 +165,7 @@ function windowOf(
       flushes + topic.audience * (batches + writes + messages * (deliveries + topic.bytes * deliveredBytes));
     const next = Math.min(
       service.windowMaxMs,
-      Math.max(service.windowMs, ((costUs / 1000) * timing.loopStretch) / loopShare),
+      Math.max(service.windowMs, ((costUs / 1000) * stretch) / flushShare),
     );
     if (Math.abs(next - windowMs) < 0.01) break;
     windowMs += 0.7 * (next - windowMs);
@@ -135,6 +176,11 @@ function windowOf(
 /** Batches per second, if what arrives within a time goes together: the first one begins at once. */
 function rateInBatches(perSec: number, gatherMs: number): number {
   return perSec / Math.max(1, (perSec * gatherMs) / 1000);
+}
+
+/** The same, if the next batch begins when the one before is done: what arrives meanwhile goes together. */
+function rateBehindEachOther(perSec: number, takesMs: number): number {
+  return perSec / (1 + (perSec * takesMs) / 1000);
 }
 
 /** Number of steps per second in which something arrives, if arrivals are independent. */

@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { holdIdle } from '../idle/hold-idle.js';
 import { measure, Side, type Measurement } from '../processes.js';
 import type { Point } from './fit.js';
@@ -32,6 +33,7 @@ export async function measurePoint({ name, use, replicas, work }: PlannedPoint):
         payloadBytes: work.payloadBytes!,
         connectsPerSec: 0,
         replicas,
+        sharedProcessors: cpus().length,
       },
       replicaCores: perSec(result.serverCpuSecs, result),
       redisCores: perSec(result.cpuSecs - result.serverCpuSecs, result),

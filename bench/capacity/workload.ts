@@ -12,6 +12,8 @@ export interface Workload {
   /** New connections per second, each with a subscription. */
   readonly connectsPerSec: number;
   readonly replicas: number;
+  /** Processors that replicas, Redis and clients share, where all run on one machine; undefined: each process has its own. */
+  readonly sharedProcessors?: number;
 }
 
 /**
@@ -30,6 +32,8 @@ export interface Activity {
   /** Appends that a replica receives from the channel of a topic, over all replicas; and the messages in them. */
   readonly receivedBatches: number;
   readonly receivedMessages: number;
+  readonly receivedBytes: number;
+  readonly appendedBytes: number;
   /** Flushes of a topic on a replica; and batches that they hand to connections. */
   readonly flushes: number;
   readonly batches: number;
@@ -50,15 +54,15 @@ export type ActivityName = keyof Activity;
 /** What each kind of work costs, in microseconds of processor time. */
 export type Costs = Partial<Record<ActivityName, number>>;
 
-/** Times that decide how much work goes together. They follow from the measured points, as the costs do. */
+/** What decides how much work goes together. It follows from the measured points, as the costs do. */
 export interface Timing {
-  /** How much longer work of an event loop takes than it uses the processor, because others use it too. */
-  readonly loopStretch: number;
-  /** What begins within this time shares a call of the append script, in milliseconds. */
-  readonly callMs: number;
-  /** Length of a turn of an event loop that is never idle, and of one of Redis, in milliseconds. */
+  /** Length of a turn of an idle event loop, and of one of Redis, in milliseconds. */
   readonly turnMs: number;
   readonly redisTurnMs: number;
+  /** An append takes this long beside a turn of the event loop, in milliseconds; meanwhile the next batch gathers. */
+  readonly roundTripMs: number;
+  /** Processor time of clients on the same machine, as a share of that of the replicas. */
+  readonly clientShare: number;
 }
 
 /** What the replicas and Redis do, and what it costs. */
