@@ -17,12 +17,15 @@ const service = {
   /** From this many appends per second on they wait for each other. */
   busyFromPerSec: 1000,
   appendTickMs: 4,
-  /** An append in flight takes about this long; meanwhile the next batch gathers. */
-  appendMs: 1,
+  /** Each connection is pinged once in this time. */
+  heartbeatSec: 25,
 } as const;
 
 /** A delivery is the payload and about this many further bytes: frame, topic, position, sender, id, time. */
 export const envelopeBytes = 190;
+
+/** A busier event loop counts as one that is busy for this share of the time. */
+const busiest = 0.95;
 
 /** Rounds in which a replica and its windows come to rest. */
 const rounds = 60;
@@ -99,8 +102,9 @@ function activityWith(workload: Workload, costs: ServiceCosts, busyness: Busynes
   const share = subscribersPerTopic === 0 ? 0 : 1 - (1 - 1 / replicas) ** subscribersPerTopic;
   const audience = share === 0 ? 0 : subscribersPerTopic / (replicas * share);
   const bytes = payloadBytes + envelopeBytes;
-  // A busy event loop finds more to do in each turn.
-  const turnMs = timing.turnMs / (1 - Math.min(busyness.loop, 0.95));
+  // The busier the event loop, the longer the time after which it gets to what arrives, and the more it does then.
+  const longer = 1 / (1 - Math.min(busyness.loop, busiest));
+  const turnMs = timing.turnMs * longer;
 
   const windowMs = windowOf({ perTopic, audience, bytes }, costs, busyness);
   const flushesOfTopic = rateInBatches(perTopic, windowMs + service.timerMs);
@@ -117,35 +121,32 @@ function activityWith(workload: Workload, costs: ServiceCosts, busyness: Busynes
   const writers = Math.min(replicas, Math.max(1, workload.publishersPerTopic));
   const ofWriter = perTopic / writers;
   const windowGatherMs = audience > 0 && windowMs > service.windowMs ? windowMs * service.gatherShare : 0;
-  const appendsWith = (gatherMs: number) =>
-    (topics * writers * rateBehindEachOther(ofWriter, Math.max(gatherMs, windowGatherMs))) / replicas;
-  const roundTripMs = timing.roundTripMs + turnMs;
-  const quiet = appendsWith(roundTripMs);
-  const busyShare = Math.min(1, Math.max(0, quiet / service.busyFromPerSec - 0.9) * 5);
-  const stepMs = Math.max(turnMs, busyShare * service.appendTickMs);
-  const appendsOfReplica = appendsWith(Math.max(roundTripMs, busyShare * service.appendTickMs));
+  const appendsWith = (takesMs: number) =>
+    (topics * writers * rateBehindEachOther(ofWriter, Math.max(takesMs, windowGatherMs))) / replicas;
+  // The rate is not the same at all times: near the limit, appends wait for each other for a part of the time.
+  const ticking = Math.min(1, Math.max(0, 0.5 + 5 * (appendsWith(turnMs) / service.busyFromPerSec - 1)));
+  const stepMs = Math.max(turnMs, ticking * service.appendTickMs);
+  const appendsOfReplica = appendsWith(stepMs);
   const callsOfReplica = occupiedSteps(appendsOfReplica, stepMs);
   const appends = appendsOfReplica * replicas;
+  const calls = callsOfReplica * replicas;
   // Each of these wakes an event loop: a publish, a call and its answer, a batch from a channel, a flush.
   const wakings = publishesPerSec / replicas + 2 * callsOfReplica + appends * share + flushes / replicas;
-  const calls = replicas * callsOfReplica;
   return {
     turns: replicas * occupiedSteps(wakings, turnMs),
-    redisTurns: calls / (1 + (calls * timing.redisTurnMs) / 1000),
+    redisTurns: rateBehindEachOther(calls, timing.redisTurnMs * longer),
     publishes: publishesPerSec,
     appends,
     calls,
     receivedBatches: appends * share * replicas,
     receivedMessages: publishesPerSec * share * replicas,
     receivedBytes: publishesPerSec * share * replicas * payloadBytes,
-    appendedBytes: publishesPerSec * payloadBytes,
     flushes,
     batches,
-    writes,
+    writes: writes + (2 * connections) / service.heartbeatSec,
     deliveries: publishesPerSec * subscribersPerTopic,
     deliveredBytes: publishesPerSec * subscribersPerTopic * bytes,
     connects: workload.connectsPerSec,
-    connections,
     replicas,
     replicaPairs: replicas * replicas,
   };

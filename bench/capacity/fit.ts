@@ -33,13 +33,13 @@ export const kinds = {
     'writes',
     'deliveries',
     'deliveredBytes',
-    'connections',
     'replicas',
   ],
   redis: ['redisTurns', 'publishes', 'appends', 'calls', 'receivedBatches', 'receivedBytes', 'replicas'],
 } as const satisfies Record<string, readonly ActivityName[]>;
 
-const firstTiming: Timing = { turnMs: 0.5, redisTurnMs: 0.5, roundTripMs: 1, clientShare: 0.6 };
+/** Where the search for the times begins. */
+const firstTiming: Timing = { turnMs: 0.2, redisTurnMs: 2, clientShare: 1 };
 
 /**
  * Finds the costs and times that explain the points for calibration best, by the sum of squares of relative errors. Each

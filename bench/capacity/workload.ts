@@ -21,7 +21,7 @@ export interface Workload {
  * and of Redis is the sum of these counts, each times what one costs.
  */
 export interface Activity {
-  /** Turns of the event loops in which something is done, and those of Redis: under load a turn has more to do. */
+  /** Turns of the event loops in which something is done, and those of Redis: each wakes a process, and under load it has more to do. */
   readonly turns: number;
   readonly redisTurns: number;
   readonly publishes: number;
@@ -29,21 +29,18 @@ export interface Activity {
   readonly appends: number;
   /** Calls of the append script, with appends of several topics. */
   readonly calls: number;
-  /** Appends that a replica receives from the channel of a topic, over all replicas; and the messages in them. */
+  /** Appends that a replica receives from the channel of a topic, over all replicas; the messages in them, and their bytes. */
   readonly receivedBatches: number;
   readonly receivedMessages: number;
   readonly receivedBytes: number;
-  readonly appendedBytes: number;
   /** Flushes of a topic on a replica; and batches that they hand to connections. */
   readonly flushes: number;
   readonly batches: number;
-  /** Writes to connections: batches of topics that are flushed together share one. */
+  /** Writes to connections: batches of topics that are flushed together share one. A heartbeat counts as two. */
   readonly writes: number;
   readonly deliveries: number;
   readonly deliveredBytes: number;
   readonly connects: number;
-  /** Connections, each with its heartbeats. */
-  readonly connections: number;
   readonly replicas: number;
   /** Pairs of replicas: each heartbeat of a replica looks at the records of all. */
   readonly replicaPairs: number;
@@ -56,11 +53,10 @@ export type Costs = Partial<Record<ActivityName, number>>;
 
 /** What decides how much work goes together. It follows from the measured points, as the costs do. */
 export interface Timing {
-  /** Length of a turn of an idle event loop, and of one of Redis, in milliseconds. */
+  /** What an idle event loop gets within this time belongs to one turn, in milliseconds. An append takes a turn, too. */
   readonly turnMs: number;
+  /** Calls within this time belong to one turn of Redis, in milliseconds, as long as the replicas are idle. */
   readonly redisTurnMs: number;
-  /** An append takes this long beside a turn of the event loop, in milliseconds; meanwhile the next batch gathers. */
-  readonly roundTripMs: number;
   /** Processor time of clients on the same machine, as a share of that of the replicas. */
   readonly clientShare: number;
 }
