@@ -1,36 +1,100 @@
-import type { Activity, ServiceCosts, Workload } from './workload.js';
+import { coresOf, type Activity, type ServiceCosts, type Workload } from './workload.js';
 
-/**
- * How the service batched when `measured.json` was made. Since then the window follows the load: a replica that has room
- * uses more to be faster, and one that has none gathers as here. See docs/scaling.md.
- */
+/** How the service batches: the rules of `server/fanout/` and `server/publish/`. See docs/architecture.md. */
 const service = {
+  /** `topics.latency_target_ms` and `topics.fanout_window_max_ms`. */
   windowMs: 5,
   windowMaxMs: 100,
   /** A timer is late by about this much. */
   timerMs: 1,
-  /** The window was the cost of a flush times a factor between these, the number of messages in it. */
-  lingerPerCost: { few: 2, many: 24 },
-  /** Steps of `server/publish/publisher.ts` and `server/fanout/flusher.ts`, from this many starts per second on. */
+  /** Topics that are due within this time of each other are flushed together. */
+  togetherMs: 1,
+  /** While a replica is busier than this, its topics may use less of its event loop, down to the smallest share. */
+  targetUtilization: 0.6,
+  shareMin: 0.01,
+  /** Publishes of a topic gather for this part of its window, if that has grown. */
+  gatherShare: 0.25,
+  /** From this many appends per second on they wait for each other. */
   busyFromPerSec: 1000,
   appendTickMs: 4,
-  flushTickMs: 10,
-  /** An append in flight takes about this long; meanwhile the next batch gathers. */
-  appendMs: 1,
+  /** Each connection is pinged once in this time. */
+  heartbeatSec: 25,
 } as const;
-
-/** What the window of a topic depends on. */
-export type FlushCosts = Pick<ServiceCosts, 'replicas' | 'timing'>;
 
 /** A delivery is the payload and about this many further bytes: frame, topic, position, sender, id, time. */
 export const envelopeBytes = 190;
 
+/** A busier event loop counts as one that is busy for this share of the time. */
+const busiest = 0.95;
+
+/** Rounds in which a replica and its windows come to rest. */
+const rounds = 60;
+
+/** How busy a replica is. */
+interface Busyness {
+  /** Share of the time in which its event loop has something to do. */
+  readonly loop: number;
+  /** How much longer its work takes than it uses the processor, because other processes use it too. */
+  readonly stretch: number;
+  /** Share of the event loop that the flushes of a topic may take. */
+  readonly flushShare: number;
+}
+
 /**
- * Computes how often each kind of work is done.
- *
- * @param costs of the replicas: the window of a topic follows what a flush costs
+ * Computes how often each kind of work is done. How much goes together depends on how busy the replicas are, and that
+ * again on how much goes together: the rounds approach what fits to each other, as a replica does in a few seconds.
  */
-export function activityOf(workload: Workload, costs: FlushCosts): Activity {
+export function activityOf(workload: Workload, costs: ServiceCosts): Activity {
+  let busyness: Busyness = { loop: 0, stretch: 1, flushShare: 1 };
+  let activity = activityWith(workload, costs, busyness);
+  for (let round = 0; round < rounds; round++) {
+    busyness = nextBusyness(workload, activity, costs, busyness);
+    activity = activityWith(workload, costs, busyness);
+  }
+  return activity;
+}
+
+/** Goes half of the way to how busy replicas are with an activity. */
+function nextBusyness(
+  { replicas, sharedProcessors }: Workload,
+  activity: Activity,
+  costs: ServiceCosts,
+  { loop, stretch, flushShare }: Busyness,
+): Busyness {
+  const all = coresOf(activity, costs.replicas);
+  const cores = all / replicas;
+  const longer = (share: number) => Math.min(1, share * stretch);
+  const others = [
+    ...new Array<number>(replicas - 1).fill(longer(cores)),
+    longer(coresOf(activity, costs.redis)),
+    longer(costs.timing.clientShare * all),
+  ];
+  const stretched = sharedProcessors === undefined ? 1 : stretchBy(others, sharedProcessors);
+  // A replica finds itself as busy as the mean of its event loop and its processor time: server/primitives/loop-meter.ts.
+  const utilization = Math.min(1, (cores * (1 + stretch)) / 2);
+  const wanted = flushShare * Math.sqrt(service.targetUtilization / Math.max(0.01, utilization));
+  return {
+    loop: (loop + Math.min(1, cores * stretch)) / 2,
+    stretch: (stretch + stretched) / 2,
+    flushShare: Math.min(1, Math.max(service.shareMin, wanted)),
+  };
+}
+
+/**
+ * How much longer the work of a process takes when others share the processors: as many times as there are processes
+ * that run at the same time for each processor.
+ *
+ * @param others the share of the time in which each of the other processes wants a processor
+ */
+function stretchBy(others: readonly number[], processors: number): number {
+  // How likely it is that so many of them want one.
+  let likely = [1];
+  for (const share of others)
+    likely = [...likely, 0].map((each, i) => each * (1 - share) + (likely[i - 1] ?? 0) * share);
+  return likely.reduce((sum, each, i) => sum + each * Math.max(1, (i + 1) / processors), 0);
+}
+
+function activityWith(workload: Workload, costs: ServiceCosts, busyness: Busyness): Activity {
   const { timing } = costs;
   const { connections, topics, subscribersPerTopic, publishesPerSec, payloadBytes, replicas } = workload;
   const perTopic = topics === 0 ? 0 : publishesPerSec / topics;
@@ -38,44 +102,51 @@ export function activityOf(workload: Workload, costs: FlushCosts): Activity {
   const share = subscribersPerTopic === 0 ? 0 : 1 - (1 - 1 / replicas) ** subscribersPerTopic;
   const audience = share === 0 ? 0 : subscribersPerTopic / (replicas * share);
   const bytes = payloadBytes + envelopeBytes;
+  // The busier the event loop, the longer the time after which it gets to what arrives, and the more it does then.
+  const longer = 1 / (1 - Math.min(busyness.loop, busiest));
+  const turnMs = timing.turnMs * longer;
 
-  const windowMs = windowOf({ perTopic, audience, bytes }, costs);
+  const windowMs = windowOf({ perTopic, audience, bytes }, costs, busyness);
   const flushesOfTopic = rateInBatches(perTopic, windowMs + service.timerMs);
   const flushes = topics * share * replicas * flushesOfTopic;
   const batches = flushes * audience;
   const topicsPerConnection = connections === 0 ? 0 : (topics * subscribersPerTopic) / connections;
-  const isBusy = flushes / replicas >= service.busyFromPerSec;
-  const writesPerConnection = topicsPerConnection * flushesOfTopic;
   const listening = topicsPerConnection === 0 ? 0 : (topics * subscribersPerTopic) / topicsPerConnection;
+  // Topics that are flushed together share the writes to their common subscribers.
   const writes =
-    isBusy && topicsPerConnection > 1
-      ? listening * occupiedSteps(writesPerConnection, service.flushTickMs)
+    topicsPerConnection > 1
+      ? listening * occupiedSteps(topicsPerConnection * flushesOfTopic, service.togetherMs + turnMs)
       : batches;
 
   const writers = Math.min(replicas, Math.max(1, workload.publishersPerTopic));
-  const gatherMs = Math.max(service.appendMs, audience > 0 ? windowMs / 4 : 0);
-  const appendsOfReplica = (topics * writers * rateInBatches(perTopic / writers, gatherMs)) / replicas;
-  const { callMs, turnMs, redisTurnMs } = timing;
-  const stepMs = appendsOfReplica >= service.busyFromPerSec ? Math.max(service.appendTickMs, callMs) : callMs;
+  const ofWriter = perTopic / writers;
+  const windowGatherMs = audience > 0 && windowMs > service.windowMs ? windowMs * service.gatherShare : 0;
+  const appendsWith = (takesMs: number) =>
+    (topics * writers * rateBehindEachOther(ofWriter, Math.max(takesMs, windowGatherMs))) / replicas;
+  // The rate is not the same at all times: near the limit, appends wait for each other for a part of the time.
+  const ticking = Math.min(1, Math.max(0, 0.5 + 5 * (appendsWith(turnMs) / service.busyFromPerSec - 1)));
+  const stepMs = Math.max(turnMs, ticking * service.appendTickMs);
+  const appendsOfReplica = appendsWith(stepMs);
   const callsOfReplica = occupiedSteps(appendsOfReplica, stepMs);
   const appends = appendsOfReplica * replicas;
+  const calls = callsOfReplica * replicas;
   // Each of these wakes an event loop: a publish, a call and its answer, a batch from a channel, a flush.
   const wakings = publishesPerSec / replicas + 2 * callsOfReplica + appends * share + flushes / replicas;
   return {
     turns: replicas * occupiedSteps(wakings, turnMs),
-    redisTurns: occupiedSteps(replicas * callsOfReplica, redisTurnMs),
+    redisTurns: rateBehindEachOther(calls, timing.redisTurnMs * longer),
     publishes: publishesPerSec,
     appends,
-    calls: replicas * callsOfReplica,
+    calls,
     receivedBatches: appends * share * replicas,
     receivedMessages: publishesPerSec * share * replicas,
+    receivedBytes: publishesPerSec * share * replicas * payloadBytes,
     flushes,
     batches,
-    writes,
+    writes: writes + (2 * connections) / service.heartbeatSec,
     deliveries: publishesPerSec * subscribersPerTopic,
     deliveredBytes: publishesPerSec * subscribersPerTopic * bytes,
     connects: workload.connectsPerSec,
-    connections,
     replicas,
     replicaPairs: replicas * replicas,
   };
@@ -84,22 +155,21 @@ export function activityOf(workload: Workload, costs: FlushCosts): Activity {
 /** The window of a topic between two flushes, and how many messages are in it, depend on each other. */
 function windowOf(
   topic: { readonly perTopic: number; readonly audience: number; readonly bytes: number },
-  { replicas, timing }: FlushCosts,
+  { replicas }: ServiceCosts,
+  { stretch, flushShare }: Busyness,
 ): number {
   const { flushes = 0, batches = 0, writes = 0, deliveries = 0, deliveredBytes = 0 } = replicas;
-  const { few, many } = service.lingerPerCost;
-  // From the longest one: code that is still cold makes it long, and it stays so if that is stable.
-  let windowMs: number = service.windowMaxMs;
-  for (let round = 0; round < 50; round++) {
+  let windowMs: number = service.windowMs;
+  for (let round = 0; round < 30; round++) {
     const messages = Math.max(1, (topic.perTopic * (windowMs + service.timerMs)) / 1000);
     const costUs =
       flushes + topic.audience * (batches + writes + messages * (deliveries + topic.bytes * deliveredBytes));
-    const factor = Math.min(many, Math.max(few, messages));
     const next = Math.min(
       service.windowMaxMs,
-      Math.max(service.windowMs, (costUs / 1000) * timing.flushStretch * factor),
+      Math.max(service.windowMs, ((costUs / 1000) * stretch) / flushShare),
     );
-    windowMs += 0.5 * (next - windowMs);
+    if (Math.abs(next - windowMs) < 0.01) break;
+    windowMs += 0.7 * (next - windowMs);
   }
   return windowMs;
 }
@@ -107,6 +177,11 @@ function windowOf(
 /** Batches per second, if what arrives within a time goes together: the first one begins at once. */
 function rateInBatches(perSec: number, gatherMs: number): number {
   return perSec / Math.max(1, (perSec * gatherMs) / 1000);
+}
+
+/** The same, if the next batch begins when the one before is done: what arrives meanwhile goes together. */
+function rateBehindEachOther(perSec: number, takesMs: number): number {
+  return perSec / (1 + (perSec * takesMs) / 1000);
 }
 
 /** Number of steps per second in which something arrives, if arrivals are independent. */

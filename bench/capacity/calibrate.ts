@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { holdIdle } from '../idle/hold-idle.js';
 import { measure, Side, type Measurement } from '../processes.js';
 import type { Point } from './fit.js';
@@ -12,7 +13,7 @@ export interface FurtherCosts {
   readonly connectionMemoryBytes: number;
 }
 
-const timing = { warmUpMs: 5000, windowMs: 5000, stalled: 0, connectGroup: 50 } as const;
+const timing = { warmUpMs: 5000, windowMs: 8000, stalled: 0, connectGroup: 50 } as const;
 
 /** Measures a workload: servers, Redis and clients are processes of this machine. */
 export async function measurePoint({ name, use, replicas, work }: PlannedPoint): Promise<Point> {
@@ -32,6 +33,7 @@ export async function measurePoint({ name, use, replicas, work }: PlannedPoint):
         payloadBytes: work.payloadBytes!,
         connectsPerSec: 0,
         replicas,
+        sharedProcessors: cpus().length,
       },
       replicaCores: perSec(result.serverCpuSecs, result),
       redisCores: perSec(result.cpuSecs - result.serverCpuSecs, result),

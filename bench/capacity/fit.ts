@@ -1,5 +1,13 @@
 import { activityOf } from './activity.js';
-import type { Activity, ActivityName, Costs, ServiceCosts, Timing, Workload } from './workload.js';
+import {
+  coresOf,
+  type Activity,
+  type ActivityName,
+  type Costs,
+  type ServiceCosts,
+  type Timing,
+  type Workload,
+} from './workload.js';
 
 /** A measured workload: processor seconds per second of all replicas together, and of Redis. */
 export interface Point {
@@ -25,43 +33,53 @@ export const kinds = {
     'writes',
     'deliveries',
     'deliveredBytes',
-    'connections',
     'replicas',
   ],
-  redis: ['redisTurns', 'publishes', 'appends', 'calls', 'receivedBatches', 'replicas'],
+  redis: ['redisTurns', 'publishes', 'appends', 'calls', 'receivedBatches', 'receivedBytes', 'replicas'],
 } as const satisfies Record<string, readonly ActivityName[]>;
 
-/** The times that are tried. */
-const timings: readonly Timing[] = [1, 1.25, 1.5, 1.75, 2, 2.5, 3].flatMap((flushStretch) =>
-  [0.5, 1, 2].flatMap((callMs) =>
-    [0.7, 1, 1.4, 2, 3].flatMap((turnMs) =>
-      [0.3, 1, 2].map((redisTurnMs) => ({ flushStretch, callMs, turnMs, redisTurnMs })),
-    ),
-  ),
-);
+/** Where the search for the times begins. */
+const firstTiming: Timing = { turnMs: 0.2, redisTurnMs: 2, clientShare: 1 };
 
-/** Finds the costs and times that explain the points for calibration best, by the sum of squares of relative errors. */
+/**
+ * Finds the costs and times that explain the points for calibration best, by the sum of squares of relative errors. Each
+ * time in turn is made longer or shorter as long as that helps.
+ */
 export function fitCosts(points: readonly Point[]): ServiceCosts {
   const used = points.filter(({ use }) => use === 'calibration');
-  let best: ServiceCosts | undefined;
-  let leastError = Infinity;
-  for (const timing of timings) {
-    // The window of a topic, and so the activity, depends on the costs.
-    let replicas: Costs = { writes: 8, batches: 1, flushes: 20 };
-    for (let round = 0; round < 6; round++) {
-      const activities = used.map(({ workload }) => activityOf(workload, { replicas, timing }));
-      const found: ServiceCosts = {
-        replicas: costsOf(kinds.replicas, activities, used, ({ replicaCores }) => replicaCores),
-        redis: costsOf(kinds.redis, activities, used, ({ redisCores }) => redisCores),
-        timing,
-      };
-      const error = errorOf(found, used);
-      if (error < leastError) [best, leastError] = [found, error];
-      replicas = mean(replicas, found.replicas);
-    }
+  if (used.length === 0) throw new RangeError('there are no points for calibration');
+  let best = fitWith(firstTiming, used, { writes: 8, batches: 1, flushes: 20 }, {});
+  for (let step = 2; step > 1.05;) {
+    let improved = false;
+    for (const name of Object.keys(firstTiming) as (keyof Timing)[])
+      for (const factor of [step, 1 / step]) {
+        const timing = { ...best.costs.timing, [name]: best.costs.timing[name] * factor };
+        const other = fitWith(timing, used, best.costs.replicas, best.costs.redis);
+        if (other.error >= best.error) continue;
+        best = other;
+        improved = true;
+      }
+    if (!improved) step = Math.sqrt(step);
   }
-  if (best === undefined) throw new RangeError('there are no points for calibration');
-  return best;
+  return best.costs;
+}
+
+/** The costs that go with these times. The windows of topics, and so the activity, depend on the costs. */
+function fitWith(timing: Timing, points: readonly Point[], replicas: Costs, redis: Costs) {
+  let best: { readonly costs: ServiceCosts; readonly error: number } | undefined;
+  for (let round = 0; round < 8; round++) {
+    const activities = points.map(({ workload }) => activityOf(workload, { replicas, redis, timing }));
+    const costs: ServiceCosts = {
+      replicas: costsOf(kinds.replicas, activities, points, ({ replicaCores }) => replicaCores),
+      redis: costsOf(kinds.redis, activities, points, ({ redisCores }) => redisCores),
+      timing,
+    };
+    const error = errorOf(costs, points);
+    if (best === undefined || error < best.error) best = { costs, error };
+    replicas = mean(replicas, costs.replicas);
+    redis = costs.redis;
+  }
+  return best!;
 }
 
 function costsOf(
@@ -91,13 +109,6 @@ function errorOf(costs: ServiceCosts, points: readonly Point[]): number {
 
 /** Processor time is measured in hundredths of a second: below this, the error counts by its size and not by its share. */
 const leastCores = 0.02;
-
-/** Processor seconds per second of an activity. */
-export function coresOf(activity: Activity, costs: Costs): number {
-  let us = 0;
-  for (const [name, each] of Object.entries(costs) as [ActivityName, number][]) us += activity[name] * each;
-  return us / 1e6;
-}
 
 function mean(some: Costs, others: Costs): Costs {
   return Object.fromEntries(

@@ -1,7 +1,6 @@
 import { activityOf } from './activity.js';
 import type { FurtherCosts } from './calibrate.js';
-import { coresOf } from './fit.js';
-import type { Activity, Costs, ServiceCosts, Workload } from './workload.js';
+import { coresOf, type Activity, type Costs, type ServiceCosts, type Workload } from './workload.js';
 
 /** The costs of the service, as measured. */
 export interface Calibration extends ServiceCosts {

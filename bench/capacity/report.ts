@@ -1,3 +1,4 @@
+import { calibrationOf, type Measured } from './calibration.js';
 import type { Point } from './fit.js';
 import {
   loadOf,
@@ -12,8 +13,21 @@ import type { Workload } from './workload.js';
 
 /** Every measured point beside what the model says of it. */
 export function checkTable(points: readonly Point[], calibration: Calibration): string {
+  return tableOf(points, () => calibration);
+}
+
+/** The same, where the costs for each point follow from all others, whatever they are used for otherwise. */
+export function leaveOutTable(measured: Measured): string {
+  const { points } = measured;
+  return tableOf(points, (point) => {
+    const others = points.filter((each) => each !== point);
+    return calibrationOf({ ...measured, points: others.map((each) => ({ ...each, use: 'calibration' })) });
+  });
+}
+
+function tableOf(points: readonly Point[], costsFor: (point: Point) => Calibration): string {
   const rows = points.map((point) => {
-    const { replicas, redis } = comparisonOf(point, calibration);
+    const { replicas, redis } = comparisonOf(point, costsFor(point));
     return `| ${point.name} | ${point.use} | ${cores(point.replicaCores)} | ${cores(replicas.cores)} | ${signed(replicas.error)} | ${cores(point.redisCores)} | ${cores(redis.cores)} | ${signed(redis.error)} |`;
   });
   return [

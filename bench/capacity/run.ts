@@ -9,7 +9,7 @@ import { calibrationOf, defaultLimits, readMeasured, type Measured } from './cal
 import type { Point } from './fit.js';
 import { loadOf, size } from './model.js';
 import { measureHeartbeats } from './registry-cost.js';
-import { checkTable, loadText, sizingTable, sizingText } from './report.js';
+import { checkTable, leaveOutTable, loadText, sizingTable, sizingText } from './report.js';
 import type { Workload } from './workload.js';
 
 const usage = `npm run simulate -- [options]
@@ -26,7 +26,8 @@ const usage = `npm run simulate -- [options]
   --network-mbit N              that a replica or a Redis process may send (1000)
   --table                       the sizing table of docs/scaling.md
   --check                       compares the model with every measured point
-  --calibrate                   measures all costs anew, on an idle machine; takes about seven minutes
+  --leave-out                   the same, each point computed from the others
+  --calibrate                   measures all costs anew, on an idle machine; takes about nine minutes
   --only TEXT                   with --calibrate: only points whose name contains the text
   --write-docs                  writes the tables of docs/scaling.md
   --json                        the result as JSON`;
@@ -48,6 +49,7 @@ const options = {
   'network-mbit': { type: 'string', default: '1000' },
   table: { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
+  'leave-out': { type: 'boolean', default: false },
   calibrate: { type: 'boolean', default: false },
   only: { type: 'string' },
   'write-docs': { type: 'boolean', default: false },
@@ -150,6 +152,7 @@ async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(`${usage}\n`);
   if (values.calibrate) await calibrate(values.only);
   const measured = readMeasured(measuredFile);
+  if (values['leave-out']) return void process.stdout.write(`${leaveOutTable(measured)}\n`);
   const calibration = calibrationOf(measured);
   const say = (text: string, result: unknown): void => {
     process.stdout.write(values.json ? `${JSON.stringify(result, null, 2)}\n` : `${text}\n`);

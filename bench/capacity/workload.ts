@@ -12,6 +12,8 @@ export interface Workload {
   /** New connections per second, each with a subscription. */
   readonly connectsPerSec: number;
   readonly replicas: number;
+  /** Processors that replicas, Redis and clients share, where all run on one machine; undefined: each process has its own. */
+  readonly sharedProcessors?: number;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface Workload {
  * and of Redis is the sum of these counts, each times what one costs.
  */
 export interface Activity {
-  /** Turns of the event loops in which something is done, and those of Redis: under load a turn has more to do. */
+  /** Turns of the event loops in which something is done, and those of Redis: each wakes a process, and under load it has more to do. */
   readonly turns: number;
   readonly redisTurns: number;
   readonly publishes: number;
@@ -27,19 +29,18 @@ export interface Activity {
   readonly appends: number;
   /** Calls of the append script, with appends of several topics. */
   readonly calls: number;
-  /** Appends that a replica receives from the channel of a topic, over all replicas; and the messages in them. */
+  /** Appends that a replica receives from the channel of a topic, over all replicas; the messages in them, and their bytes. */
   readonly receivedBatches: number;
   readonly receivedMessages: number;
+  readonly receivedBytes: number;
   /** Flushes of a topic on a replica; and batches that they hand to connections. */
   readonly flushes: number;
   readonly batches: number;
-  /** Writes to connections: batches of topics that are flushed together share one. */
+  /** Writes to connections: batches of topics that are flushed together share one. A heartbeat counts as two. */
   readonly writes: number;
   readonly deliveries: number;
   readonly deliveredBytes: number;
   readonly connects: number;
-  /** Connections, each with its heartbeats. */
-  readonly connections: number;
   readonly replicas: number;
   /** Pairs of replicas: each heartbeat of a replica looks at the records of all. */
   readonly replicaPairs: number;
@@ -50,15 +51,14 @@ export type ActivityName = keyof Activity;
 /** What each kind of work costs, in microseconds of processor time. */
 export type Costs = Partial<Record<ActivityName, number>>;
 
-/** Times that decide how much work goes together. They follow from the measured points, as the costs do. */
+/** What decides how much work goes together. It follows from the measured points, as the costs do. */
 export interface Timing {
-  /** How much longer a flush takes than it uses the processor. */
-  readonly flushStretch: number;
-  /** What begins within this time shares a call of the append script, in milliseconds. */
-  readonly callMs: number;
-  /** Length of a turn of an event loop that is never idle, and of one of Redis, in milliseconds. */
+  /** What an idle event loop gets within this time belongs to one turn, in milliseconds. An append takes a turn, too. */
   readonly turnMs: number;
+  /** Calls within this time belong to one turn of Redis, in milliseconds, as long as the replicas are idle. */
   readonly redisTurnMs: number;
+  /** Processor time of clients on the same machine, as a share of that of the replicas. */
+  readonly clientShare: number;
 }
 
 /** What the replicas and Redis do, and what it costs. */
@@ -66,4 +66,11 @@ export interface ServiceCosts {
   readonly replicas: Costs;
   readonly redis: Costs;
   readonly timing: Timing;
+}
+
+/** Processor seconds per second of an activity. */
+export function coresOf(activity: Activity, costs: Costs): number {
+  let us = 0;
+  for (const [name, each] of Object.entries(costs) as [ActivityName, number][]) us += activity[name] * each;
+  return us / 1e6;
 }
