@@ -28,6 +28,8 @@ interface TokenVerifierDependencies {
 }
 
 const userIdLimit = 200;
+/** Longest header of a token, in characters. One with a chain of certificates has a few thousand. */
+const headerLimit = 16_384;
 const listLimit = 1000;
 const none: readonly string[] = Object.freeze([]);
 
@@ -151,6 +153,8 @@ export class TokenVerifier {
 
 function headerOf(token: string): { alg?: unknown; kid?: unknown; crit?: unknown } {
   const first = token.split('.', 1)[0] ?? '';
+  // Nobody has signed it yet, and JSON can be costly to read.
+  if (first.length > headerLimit) throw invalid('its header is too long');
   try {
     const header: unknown = JSON.parse(Buffer.from(first, 'base64url').toString());
     if (typeof header === 'object' && header !== null) return header;

@@ -13,6 +13,12 @@ export interface PacketReader {
  * is passed on then nevertheless.
  */
 export interface PacketAdmission {
+  /**
+   * A large frame of a WebSocket is complete. False: it is not decoded now; the reader was stopped, and asks again when it is started.
+   *
+   * @param bytes size of the frame
+   */
+  mayDecode(bytes: number): boolean;
   /** A text or binary frame of a WebSocket. False: it is not passed on. */
   admitFrame(content: Buffer, isBinary: boolean): boolean;
   /** A fragment of a message of a WebSocket that is not complete. @param count its fragments so far */

@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
+import { costlyFrom } from '../../protocol/json-cost.js';
 import { selectProtocol } from '../../protocol/token-protocol.js';
 import { closeReasons, closeTimeoutMs, type CloseReason } from '../close-codes.js';
 import type { EngineConnection } from './engine-connection.js';
 import type { PacketAdmission, PacketReader } from './packet-reader.js';
+import { holdReading } from './reading.js';
 
 /** The code by which ws closes a connection after a frame above its `maxPayload` (RFC 6455, 7.4.1). */
 const tooBig = 1009;
@@ -23,6 +26,8 @@ interface FrameParser {
   /** Bytes that have arrived and are not taken yet. */
   _bufferedBytes: number;
   _buffers: Buffer[];
+  /** Mask of the present frame: a piece of the chunk that it came in. */
+  _mask: Buffer | undefined;
   readonly _payloadLength: number;
   /** Size of the message, with the whole of its present frame. */
   readonly _totalPayloadLength: number;
@@ -50,6 +55,13 @@ function ofReceiver(parser: FrameParser): Pick<FrameParser, 'getData' | 'dataMes
 function getData(this: AdmittedParser, done: (error?: Error) => void): void {
   if (this._bufferedBytes < this._payloadLength)
     this.webSocket.admission?.admitUnfinished(this._totalPayloadLength);
+  else if (
+    this._payloadLength >= costlyFrom &&
+    this.webSocket.admission?.mayDecode(this._payloadLength) === false
+  ) {
+    this._loop = false;
+    return;
+  }
   ofReceiver(this).getData.call(this, done);
 }
 
@@ -143,11 +155,15 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
   closeOnlyWith(reason: CloseReason): void {
     this.closeReason = reason;
     this.stop();
+    // Otherwise Node reads one more chunk into its own buffer.
+    const tcp = (this as unknown as { readonly _socket?: Socket | null })._socket;
+    if (tcp) holdReading(tcp);
     const { parser } = this;
     if (parser === undefined) return;
     parser._buffers = [];
     parser._bufferedBytes = 0;
     parser._fragments = [];
+    parser._mask = undefined;
   }
 
   limitFrames(bytes: number): void {

@@ -6,7 +6,8 @@ import type { PacketAdmission, PacketReader } from '../engine-internals/packet-r
 import type { InboundCounts, InboundLimit } from './inbound-counts.js';
 import type { LoopShare } from './loop-share.js';
 import type { InboundSettings } from './inbound-settings.js';
-import { JoinCount, tooLargeToJoin } from './join-count.js';
+import { fragmentLimit, tooManyFragments } from './fragment-limit.js';
+import { binaryBeforeJoin, JoinCount, tooLargeToJoin } from './join-count.js';
 import { enginePackets, socketPackets } from './packet-kinds.js';
 import { PartCount } from './part-count.js';
 import { UnfinishedBytes } from './unfinished-bytes.js';
@@ -52,11 +53,6 @@ const { joining, leaving, event, binaryEvent, binaryAck } = socketPackets;
 
 function heldBytes(commands: number, bytes: number): number {
   return bytes + commands * waitingBytes;
-}
-
-/** Fragments of one message with at most `bytes` bytes. The smallest that a known client sends have 4 KiB. */
-function fragmentLimit(bytes: number): number {
-  return 32 + Math.ceil(bytes / 4096);
 }
 
 /**
@@ -120,6 +116,14 @@ export class InboundBudget implements PacketAdmission {
     this.reader.limitFrames(this.control.settings.transportLimitBytes);
   }
 
+  /** A client that has not joined may send JSON that takes milliseconds to read. One such frame is read in four turns. */
+  mayDecode(): boolean {
+    const { share } = this.control;
+    if (this.hasJoined || this.isClosing || share.takeTurn()) return true;
+    this.waitForTurn();
+    return false;
+  }
+
   admitFrame(content: Buffer, isBinary: boolean): boolean {
     const { length } = content;
     this.unfinished?.set('message', 0);
@@ -146,8 +150,7 @@ export class InboundBudget implements PacketAdmission {
     const { settings } = this.control;
     const limit = fragmentLimit(this.hasJoined ? settings.transportLimitBytes : settings.maxJoinBytes);
     if (count <= limit) return;
-    const text = `a message may have ${limit} fragments`;
-    this.close('fragments', new RefusalError('message_too_large', text, { limit, size: count }));
+    this.close('fragments', tooManyFragments(count, limit));
   }
 
   /** An unfinished message is counted with those of all transports. */
@@ -288,10 +291,7 @@ export class InboundBudget implements PacketAdmission {
       if (bytes > maxJoinBytes) this.close('join_bytes', tooLargeToJoin(bytes, maxJoinBytes));
     } else if (second === binaryEvent || second === binaryAck) {
       if (this.hasJoined) this.awaitParts(header(), bytes);
-      else {
-        const error = new RefusalError('conflict', 'a client sends binary packets only after it has joined');
-        this.close('before_join', error);
-      }
+      else this.close('before_join', binaryBeforeJoin());
     }
     return !this.isClosing;
   }
@@ -346,11 +346,8 @@ export class InboundBudget implements PacketAdmission {
     const over = beforeJoin.add(bytes, this.control.settings.maxJoinBytes);
     if (over !== undefined) {
       this.close(over.limit, over.error);
-    } else if (beforeJoin.isFull && (this.paused & pauses.turn) === 0) {
-      // A client may join many namespaces in one chunk: its first token is verified before the next turn.
-      this.pause(pauses.turn);
-      this.control.share.defer(() => this.goOn());
-    }
+    } // A client may join many namespaces in one chunk: its first token is verified before the next turn.
+    else if (beforeJoin.isFull) this.waitForTurn();
   }
 
   private wasted(packets: number): void {
@@ -381,9 +378,13 @@ export class InboundBudget implements PacketAdmission {
     this.unitsInTurn += this.units;
     this.units = 0;
     if (!share.isUsedUp() && this.unitsInTurn < unitsPerTurn) return;
+    this.waitForTurn();
+  }
+
+  private waitForTurn(): void {
     if ((this.paused & pauses.turn) !== 0) return;
     this.pause(pauses.turn);
-    share.defer(() => this.goOn());
+    this.control.share.defer(() => this.goOn());
   }
 
   private goOnLater(): void {

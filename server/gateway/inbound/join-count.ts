@@ -16,6 +16,11 @@ export function tooLargeToJoin(size: number, limit: number): RefusalError {
   return new RefusalError('message_too_large', text, { limit, size });
 }
 
+/** A client has sent binary packets before it has joined. */
+export function binaryBeforeJoin(): RefusalError {
+  return new RefusalError('conflict', 'a client sends binary packets only after it has joined');
+}
+
 /** What a transport has sent before its client has shown a valid token, or has joined. */
 export class JoinCount {
   private packets = 0;

@@ -6,6 +6,8 @@ import { afterDispatch } from '../engine-internals/packet-tap.js';
  * which people notice a delay, because a request takes several turns.
  */
 const sliceMs = 4;
+/** One of so many turns may be taken by something long: a request of somebody else takes about as many turns. */
+const turnsPerTaken = 4;
 
 /**
  * Divides the event loop between busy transports. One that has read many packets asks here whether the turn is
@@ -16,6 +18,7 @@ export class LoopShare {
   turn = 0;
   private startedAt: number | undefined;
   private waiting: (() => void)[] = [];
+  private takenTurn = -Infinity;
 
   constructor(private readonly dependencies: { readonly clock: Clock }) {}
 
@@ -25,6 +28,14 @@ export class LoopShare {
     if (this.startedAt !== undefined) return now - this.startedAt > sliceMs;
     this.begin(now);
     return false;
+  }
+
+  /** Takes the present turn for something that may take longer than a slice. False if this turn, or one just before it, was taken. */
+  takeTurn(): boolean {
+    if (this.turn - this.takenTurn < turnsPerTaken) return false;
+    this.takenTurn = this.turn;
+    if (this.startedAt === undefined) this.begin(this.dependencies.clock.now());
+    return true;
   }
 
   /** Runs something that reads packets, in a later turn. */

@@ -63,6 +63,15 @@ describe('[AUTH] TokenVerifier', () => {
     }
   });
 
+  it('does not read a header of more than 16,384 characters: nobody has signed it yet', () => {
+    const withHeader = (characters: number) =>
+      jwt.sign({ sub: 'a' }, secret, {
+        header: { alg: 'HS256', x: 'x'.repeat(characters) } as unknown as jwt.JwtHeader,
+      });
+    assert.equal(verifier.verify(withHeader(12_000)).userId, 'a');
+    assert.throws(() => verifier.verify(withHeader(12_400)), /its header is too long/);
+  });
+
   it('requires an expiry if the settings say so, and one that is not too late', () => {
     const keys = readKeys({ jwtSecret: secret });
     const now = secondsNow();

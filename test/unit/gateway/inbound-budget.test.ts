@@ -88,6 +88,35 @@ describe('[LIMITS] the inbound budget of a transport', () => {
     assert.equal(reader.isRead, false);
   });
 
+  it('reads one large frame of clients that have not joined in four turns, and those of joined clients at once', async () => {
+    const joined = control.newBudget(new FakeReader(), 'socketio');
+    joined.joined();
+    const asked: { turn: number; may: boolean }[] = [];
+    const waiting = control.newBudget(
+      { stop: () => {}, limitFrames: () => {}, start: () => ask() },
+      'socketio',
+    );
+    const ask = () => asked.push({ turn: control.share.turn, may: waiting.mayDecode() });
+    assert.equal(budget.mayDecode(), true);
+    const first = control.share.turn;
+    ask();
+    assert.equal(reader.isRead, true);
+    for (let n = 0; n < 10; n++) {
+      assert.equal(joined.mayDecode(), true);
+      await clock.advance(1);
+    }
+    assert.deepEqual(
+      asked.map(({ turn, may }) => [turn - first, may]),
+      [
+        [0, false],
+        [1, false],
+        [2, false],
+        [3, false],
+        [4, true],
+      ],
+    );
+  });
+
   it('closes a transport that sends more than 32 packets before its client has joined', () => {
     for (let n = 0; n < 32; n++) assert.ok(frame('40{"token":"x"}'));
     assert.equal(frame('40{"token":"x"}'), false);

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import { attackFrame, upgradeRequest } from '../../../bench/attack/raw-client.js';
+import { until } from '../../support/wait.js';
+import {
+  CodedWebSocketServer,
+  type CodedWebSocket,
+} from '../../../server/gateway/engine-internals/web-socket-server.js';
+
+describe('[LIMITS] a WebSocket of a server', () => {
+  let http: Server;
+  let sockets: CodedWebSocketServer;
+  let mayDecode: (bytes: number) => boolean;
+  const clients: Socket[] = [];
+
+  beforeEach(async () => {
+    http = createServer();
+    sockets = new CodedWebSocketServer({ server: http, maxPayload: 1_000_000 }, () => ({
+      mayDecode: (bytes) => mayDecode(bytes),
+      admitFrame: () => true,
+      admitFragment: () => {},
+      admitUnfinished: () => {},
+      admitControlFrame: () => {},
+      admitPacket: () => true,
+      ended: () => {},
+    }));
+    mayDecode = () => true;
+    http.listen(0, '127.0.0.1');
+    await once(http, 'listening');
+  });
+  afterEach(() => {
+    for (const client of clients.splice(0)) client.destroy();
+    for (const webSocket of sockets.clients) webSocket.terminate();
+    sockets.close();
+    http.close();
+  });
+
+  /** A client, and its WebSocket and TCP socket at the server. */
+  async function open(): Promise<{ client: Socket; webSocket: CodedWebSocket; tcp: Socket }> {
+    const client = connect((http.address() as AddressInfo).port, '127.0.0.1');
+    client.on('error', () => {});
+    clients.push(client);
+    client.write(upgradeRequest('/'));
+    const [webSocket] = (await once(sockets, 'connection')) as [CodedWebSocket];
+    return { client, webSocket, tcp: (webSocket as unknown as { readonly _socket: Socket })._socket };
+  }
+
+  it('is not read any more when it is closed for what it sent, not into buffers of Node either', async () => {
+    const { client, webSocket, tcp } = await open();
+    const other = await open();
+    const frame = attackFrame('x'.repeat(500_000));
+    client.write(frame.subarray(0, 10));
+    await once(tcp, 'data');
+    webSocket.closeOnlyWith([1008, 'too much']);
+    webSocket.close();
+    const { bytesRead } = tcp;
+    await new Promise((resolve) => client.write(frame.subarray(10, 100_000), resolve));
+    // What comes later from another client is read: so this would have been.
+    other.client.write(attackFrame('later'));
+    await once(other.webSocket, 'message');
+    await new Promise(setImmediate);
+    assert.equal(tcp.bytesRead, bytesRead);
+    assert.equal(tcp.readableLength, 0);
+  });
+
+  it('takes a large frame that has to wait when it is started again, and those behind it in their order', async () => {
+    const { client, webSocket } = await open();
+    const asked: number[] = [];
+    const received: number[] = [];
+    webSocket.on('message', (content: Buffer) => received.push(content.length));
+    mayDecode = (bytes) => {
+      asked.push(bytes);
+      if (asked.length > 1) return true;
+      webSocket.stop();
+      return false;
+    };
+    client.write(Buffer.concat([10, 20_000, 16_383].map((size) => attackFrame('x'.repeat(size)))));
+    await until(() => asked.length === 1, 'the large frame is complete');
+    assert.deepEqual(received, [10]);
+    webSocket.start();
+    await until(() => received.length === 3, 'all are received');
+    assert.deepEqual(received, [10, 20_000, 16_383]);
+    assert.deepEqual(asked, [20_000, 20_000]);
+  });
+});
