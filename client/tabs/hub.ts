@@ -98,6 +98,8 @@ export class Hub {
     this.isEnded = true;
     systemClock.clearTimer(this.claims);
     this.connection?.disconnect();
+    // Nor is the next one asked.
+    this.tabs.clear();
     for (const { fail } of [...this.tokens.values()]) fail();
   }
 
