@@ -27,7 +27,7 @@ export const envelopeBytes = 190;
 /** A busier event loop counts as one that is busy for this share of the time. */
 const busiest = 0.95;
 
-/** Rounds in which a replica and its windows come to rest. */
+/** Within so many rounds a replica and its windows come to rest. */
 const rounds = 60;
 
 /** How busy a replica is. */
@@ -48,10 +48,21 @@ export function activityOf(workload: Workload, costs: ServiceCosts): Activity {
   let busyness: Busyness = { loop: 0, stretch: 1, flushShare: 1 };
   let activity = activityWith(workload, costs, busyness);
   for (let round = 0; round < rounds; round++) {
-    busyness = nextBusyness(workload, activity, costs, busyness);
+    const before = busyness;
+    busyness = nextBusyness(workload, activity, costs, before);
     activity = activityWith(workload, costs, busyness);
+    if (isSame(before, busyness)) break;
   }
   return activity;
+}
+
+function isSame(one: Busyness, other: Busyness): boolean {
+  const differ = (a: number, b: number) => Math.abs(a - b) > 1e-4 * b;
+  return !(
+    differ(one.loop, other.loop) ||
+    differ(one.stretch, other.stretch) ||
+    differ(one.flushShare, other.flushShare)
+  );
 }
 
 /** Goes half of the way to how busy replicas are with an activity. */
@@ -63,18 +74,23 @@ function nextBusyness(
 ): Busyness {
   const all = coresOf(activity, costs.replicas);
   const cores = all / replicas;
-  const longer = (share: number) => Math.min(1, share * stretch);
-  const others = [
-    ...new Array<number>(replicas - 1).fill(longer(cores)),
-    longer(coresOf(activity, costs.redis)),
-    longer(costs.timing.clientShare * all),
-  ];
-  const stretched = sharedProcessors === undefined ? 1 : stretchBy(others, sharedProcessors);
+  const wants = (share: number) => Math.min(1, share * stretch);
+  const stretched =
+    sharedProcessors === undefined
+      ? 1
+      : stretchBy(
+          [
+            ...new Array<number>(replicas - 1).fill(wants(cores)),
+            wants(coresOf(activity, costs.redis)),
+            wants(costs.timing.clientShare * all),
+          ],
+          sharedProcessors,
+        );
   // A replica finds itself as busy as the mean of its event loop and its processor time: server/primitives/loop-meter.ts.
   const utilization = Math.min(1, (cores * (1 + stretch)) / 2);
   const wanted = flushShare * Math.sqrt(service.targetUtilization / Math.max(0.01, utilization));
   return {
-    loop: (loop + Math.min(1, cores * stretch)) / 2,
+    loop: (loop + wants(cores)) / 2,
     stretch: (stretch + stretched) / 2,
     flushShare: Math.min(1, Math.max(service.shareMin, wanted)),
   };
