@@ -60,7 +60,7 @@ export function loadText(load: Load): string {
 
 export function sizingText(sizing: Sizing | Impossible): string {
   if (!('load' in sizing))
-    return `No number of replicas carries this: ${sizing.saturated} is ${sizing.times.toFixed(1)} times over its limit at best.`;
+    return `No number of replicas carries this: ${sizing.saturated} is ${sizing.times.toFixed(2)} times over its limit at best.`;
   const { workload, load, redisShards, decidedBy } = sizing;
   return [
     `${count(workload.replicas)} replicas and ${count(redisShards)} Redis ${redisShards === 1 ? 'process' : 'processes'}; the number of replicas is decided by: ${decidedBy}`,
@@ -108,7 +108,7 @@ export function sizingTable(calibration: Calibration, limits: Limits): string {
       const sizing = size(profile(connections), calibration, limits);
       const what = `| ${name} | ${count(connections)}`;
       if (!('load' in sizing))
-        return `${what} | none | – | – | – | ${sizing.saturated}: ${sizing.times.toFixed(1)} times over its limit |`;
+        return `${what} | none | – | – | – | ${sizing.saturated}: ${sizing.times.toFixed(2)} times over its limit |`;
       const { workload, load, redisShards, decidedBy } = sizing;
       return `${what} | ${count(workload.replicas)} | ${cores(load.replicaCores)} | ${mib(load.replicaMemoryBytes)} | ${count(redisShards)} | ${decidedBy} |`;
     }),
