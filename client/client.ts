@@ -247,7 +247,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const { events, followed: topics } = this;
     switch (event) {
       case 'message':
-        return topics.message(data as Message, ack);
+        return topics.arrived(data as Message, ack);
       case 'gap':
         return this.serviceGap(data as Position & { topic: string; reason: string; previous?: Position });
       case 'direct':
@@ -266,7 +266,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const { topic, epoch, sequence, reason, previous } = gap;
     const to = { epoch, sequence };
     if (topic.startsWith('$user/')) void this.events.fire('gap', { topic, from: previous ?? to, to, reason });
-    else this.followed.gap(gap);
+    else this.followed.arrived(gap);
   }
 
   private status(status: Status): void {

@@ -284,9 +284,8 @@ export class Connection {
     this.isUp = this.isProbing = false;
     this.dependencies.clock.clearTimer(this.pingTimer);
     this.pingTimer = undefined;
-    for (const settle of [...this.unanswered]) settle(notConnected(reason));
-    socket?.offAny();
-    socket?.removeAllListeners();
+    for (const settle of this.unanswered) settle(notConnected(reason));
+    // Its listeners do nothing any more: it is not the current one.
     socket?.disconnect();
   }
 

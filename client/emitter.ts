@@ -31,6 +31,6 @@ export class Emitter<Events extends object> {
       } catch (error) {
         failed(error);
       }
-    return pending.length > 0 ? Promise.all(pending) : undefined;
+    return pending[0] && Promise.all(pending);
   }
 }

@@ -3,14 +3,8 @@ import type { Position } from '../shared/position.js';
 import { ClientError, handlerFailed } from './client-error.js';
 import { Emitter } from './emitter.js';
 import { iterate } from './iterate.js';
-import type {
-  Batch,
-  PresenceEvent,
-  SubscribeOptions,
-  SubscriptionEvents,
-  TopicMessage,
-} from './subscription-events.js';
-import { TopicStream, type Gap, type HistoryRequest } from './topic-stream.js';
+import type { Batch, SubscribeOptions, SubscriptionEvents, TopicMessage } from './subscription-events.js';
+import { TopicStream, type Gap, type HistoryRequest, type ServiceGap } from './topic-stream.js';
 
 type Item = Batch | { readonly gap: Gap } | { readonly state: unknown };
 
@@ -128,7 +122,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.stopWaiting?.();
     this.empty();
     this.owner.closed(this as unknown as Subscription);
-    this.ended(new ClientError('closed', 'the subscription was closed'));
+    this.tell('ended', new ClientError('closed', 'the subscription was closed'));
   }
 
   // Calls of the client.
@@ -160,8 +154,8 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   }
 
   /** @internal */
-  received(message: Message): void {
-    this.stream?.message(message);
+  received(item: Message | ServiceGap): void {
+    this.stream?.arrived(item);
     if (this.stream?.isCollecting)
       this.stopWaiting ??= this.owner.later(() => {
         this.stopWaiting = undefined;
@@ -170,23 +164,13 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   }
 
   /** @internal */
-  gap(gap: Position & { reason: string }): void {
-    this.stream?.gap(gap);
-  }
-
-  /** @internal */
   disconnected(): void {
     this.stream?.disconnected();
   }
 
   /** @internal */
-  presence(event: PresenceEvent): void {
-    void this.events.fire('presence', event);
-  }
-
-  /** @internal */
-  ended(error: ClientError): void {
-    void this.events.fire('ended', error);
+  tell<Name extends 'presence' | 'ended'>(name: Name, event: SubscriptionEvents<unknown>[Name]): void {
+    void this.events.fire(name, event);
   }
 
   /** Follows the topic after a position. */

@@ -108,16 +108,16 @@ export class Hub {
     positions,
   }: TabMessage & { readonly type: 'hello' }): void {
     this.topics.removeTab(from);
-    this.topics.add(from, positions, this.connected !== undefined);
+    this.topics.add(from, positions, !!this.connected);
     this.sessionId ??= sessionId;
     if (!this.tabs.has(from)) {
       this.tabs.add(from);
       this.dependencies.whenGone(from, () => this.remove(from));
     }
-    if (this.connection === undefined) this.open(settings);
+    if (!this.connection) this.open(settings);
     else this.connection.connect();
     this.say({ to: [from], type: 'state', state: sentState(this.state) });
-    if (this.connected === undefined) return;
+    if (!this.connected) return;
     // Its topics it asks for itself.
     this.event([from], 'status', {
       status: 'connected',
@@ -143,7 +143,7 @@ export class Hub {
         random: Math.random,
         handshake: () => {
           const positions = this.topics.positions();
-          return positions === undefined ? { positions: {} } : { session_id: this.sessionId, positions };
+          return positions ? { session_id: this.sessionId, positions } : { positions: {} };
         },
         onState: (state) => connection === this.connection && this.changed(state),
         onEvent: (event, data, ack) => connection === this.connection && this.happened(event, data, ack),
@@ -264,7 +264,7 @@ export class Hub {
   }
 
   private ackOf(ack: (() => void) | undefined): number | undefined {
-    if (ack === undefined) return undefined;
+    if (!ack) return undefined;
     const n = ++this.numbers;
     this.acks.set(n, ack);
     if (this.acks.size > acksMax) this.acks.delete(this.acks.keys().next().value!);

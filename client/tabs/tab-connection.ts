@@ -74,7 +74,7 @@ export class TabConnection implements ClientConnection {
   }
 
   connect(): void {
-    if (this.own !== undefined) return this.own.connect();
+    if (this.own) return this.own.connect();
     if (this.isWanted) return;
     this.isWanted = true;
     this.firstToken = undefined;
@@ -87,20 +87,18 @@ export class TabConnection implements ClientConnection {
   }
 
   disconnect(error?: ClientError): void {
-    if (this.own !== undefined) return this.own.disconnect(error);
+    if (this.own) return this.own.disconnect(error);
     if (!this.isWanted) return;
     this.isWanted = false;
     this.stopWatching?.();
     this.leave('client disconnect');
-    this.dependencies.onState(
-      error === undefined ? { state: 'idle' } : { state: 'stopped', reason: error.code, error },
-    );
+    this.dependencies.onState(error ? { state: 'stopped', reason: error.code, error } : { state: 'idle' });
   }
 
   probe(): void {
-    if (this.own !== undefined) return this.own.probe();
+    if (this.own) return this.own.probe();
     if (!this.isWanted) return;
-    if (this.membership === undefined) {
+    if (!this.membership) {
       this.dependencies.clock.clearTimer(this.retry);
       void this.join();
     } else this.checkHub(true);
@@ -112,7 +110,7 @@ export class TabConnection implements ClientConnection {
   }
 
   request<Answer>(command: string, body: object): Promise<Answer> {
-    if (this.own !== undefined) return this.own.request(command, body);
+    if (this.own) return this.own.request(command, body);
     if (!this.isUp) return Promise.reject(notConnected(command));
     const { token, timeout_ms: confirmMs = 0 } = body as {
       readonly token?: string;
@@ -181,7 +179,7 @@ export class TabConnection implements ClientConnection {
     this.hello();
     this.checkHub(false);
     const { startWorker } = this.browser;
-    if (startWorker === undefined) return this.stand();
+    if (!startWorker) return this.stand();
     startWorker(this.group, () => !signal.aborted && this.stand());
     clock.setTimeout(() => !signal.aborted && this.stand(), workerMs);
   }
@@ -196,7 +194,7 @@ export class TabConnection implements ClientConnection {
 
   /** Waits for its turn to hold the connection. */
   private stand(steal = false): void {
-    if (this.candidacy !== undefined && !steal) return;
+    if (this.candidacy && !steal) return;
     this.candidacy?.abort();
     const candidacy = (this.candidacy = new AbortController());
     hostHub(this.browser, this.group, candidacy.signal, {
@@ -223,7 +221,7 @@ export class TabConnection implements ClientConnection {
   }
 
   private hide(reason: string): void {
-    if (this.membership === undefined) return;
+    if (!this.membership) return;
     this.leave(reason);
     this.dependencies.onState({ state: 'waiting', reason });
   }
@@ -303,9 +301,7 @@ export class TabConnection implements ClientConnection {
         return this.moved('the page that held the connection has gone');
       case 'state': {
         const { error, ...state } = message.state;
-        return this.changed(
-          error === undefined ? state : { ...state, error: errorFromWire(error as Partial<WireError>) },
-        );
+        return this.changed(error ? { ...state, error: errorFromWire(error as Partial<WireError>) } : state);
       }
       case 'event': {
         const { event, data, n } = message;
@@ -314,12 +310,10 @@ export class TabConnection implements ClientConnection {
       case 'answer': {
         const { n, answer, error } = message;
         const waiting = this.pending.get(n);
-        if (waiting === undefined) return;
+        if (!waiting) return;
         this.pending.delete(n);
         this.dependencies.clock.clearTimer(waiting.timer);
-        return error === undefined
-          ? waiting.resolve(answer)
-          : waiting.reject(errorFromWire(error as Partial<WireError>));
+        return error ? waiting.reject(errorFromWire(error as Partial<WireError>)) : waiting.resolve(answer);
       }
       case 'token?':
         return void this.giveToken(message.n, message.reason);
@@ -367,7 +361,7 @@ export class TabConnection implements ClientConnection {
   }
 
   private checkHub(wake: boolean): void {
-    if (this.channel !== undefined) this.check.now(wake);
+    if (this.channel) this.check.now(wake);
   }
 
   private say(message: Say): void {
