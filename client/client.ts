@@ -77,7 +77,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     };
     const saved = (this.saved = options.state?.(base) ?? new ClientState());
     const topics = (this.followed = new Topics({ ...base, saved }, settings.bufferMax));
-    this.directs = new DirectMessages(events, saved);
+    this.directs = new DirectMessages(events, saved, () => this.connection.renew());
     const outgoing = withDefaults(defaults.outgoing, options.outgoing);
     const makeQueue = outgoing.store ?? ((its, queueOptions) => new Outgoing(its, queueOptions));
     this.unconfirmed = makeQueue(base, outgoing);

@@ -33,7 +33,7 @@ const renewEveryMs = 2000;
 /** What a client needs of a connection. `client/tabs` has another one. */
 export type ClientConnection = Pick<
   Connection,
-  'isConnected' | 'connect' | 'disconnect' | 'request' | 'probe' | 'refresh'
+  'isConnected' | 'connect' | 'disconnect' | 'request' | 'probe' | 'refresh' | 'renew'
 >;
 
 /** Makes the connection of a client. */
@@ -144,6 +144,12 @@ export class Connection {
       this.isProbing = false;
       if (!isAnswered) this.connectionLost('no answer to a probe', 0);
     });
+  }
+
+  /** @internal Another connection at once: direct messages that had no room come with it. */
+  renew(): void {
+    this.backoff.reset();
+    this.connectionLost('more direct messages', 0);
   }
 
   /** An open connection keeps a page out of the back/forward cache, or dies there. */

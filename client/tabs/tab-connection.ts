@@ -104,6 +104,12 @@ export class TabConnection implements ClientConnection {
     } else this.checkHub(true);
   }
 
+  /** @internal Says hello once more: the holder then sends what no tab has acknowledged. */
+  renew(): void {
+    if (this.own) return this.own.renew();
+    this.moved('more direct messages');
+  }
+
   async refresh(): Promise<void> {
     if (this.own !== undefined) return this.own.refresh();
     await this.request('refresh', { token: await this.token('expiring') });

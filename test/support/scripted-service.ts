@@ -16,6 +16,8 @@ export class ScriptedService {
   readonly client: Client;
   private connection!: ConnectionDependencies;
   private isConnected = false;
+  /** How often the client has asked for another connection. */
+  renewals = 0;
 
   constructor(options: Partial<ClientOptions> = {}) {
     const { requests } = this;
@@ -34,6 +36,7 @@ export class ScriptedService {
           disconnect: () => this.disconnect(),
           probe: () => {},
           refresh: () => Promise.resolve(),
+          renew: () => void this.renewals++,
           request: <Answer>(command: string, body: object) =>
             new Promise<Answer>((resolve, refuse) =>
               requests.push({

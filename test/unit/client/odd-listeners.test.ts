@@ -59,6 +59,26 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
       assert.deepEqual(given.slice(999), [1000, 1001, 1002]);
       assert.deepEqual(acked, given);
     });
+
+    it('come with another connection, which is made when those that waited are handled, and not before', async () => {
+      await service.connect();
+      for (let n = 1; n <= 1001; n++) direct(n);
+      const given: number[] = [];
+      let go = () => {};
+      service.client.on('direct', ({ sequence }) => {
+        given.push(sequence);
+        return sequence === 1000 ? new Promise<void>((resolve) => (go = resolve)) : undefined;
+      });
+      await service.clock.settle();
+      assert.deepEqual([given.length, service.renewals], [1000, 0]);
+      go();
+      await service.clock.settle();
+      assert.equal(service.renewals, 1);
+      service.disconnect();
+      await service.connect();
+      for (let n = 1001; n <= 1002; n++) direct(n);
+      assert.deepEqual([given.slice(1000), service.renewals], [[1001, 1002], 1]);
+    });
   });
 
   it('counts and confirms each message of a batch when its listener returns a promise for some only', async () => {
