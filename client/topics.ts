@@ -282,11 +282,21 @@ export class Topics implements SubscriptionTopics {
     if (entry.wireState !== WireState.Joined || entry.watchesPresence || !wantsPresence(entry)) return;
     entry.watchesPresence = true;
     this.dependencies
-      .request('subscribe', { topics: [topic], since: { [topic]: entry.at! }, presence: true })
-      .catch(({ retryable, retryAfterMs }: ClientError) => {
-        if (!retryable || generation !== this.generation) return;
+      .request<SubscribeAnswer>('subscribe', {
+        topics: [topic],
+        since: { [topic]: entry.at! },
+        presence: true,
+      })
+      .then(({ rejected: [refusal] = [] }) => {
+        if (refusal) throw errorFromWire(refusal.error);
+      })
+      .catch((error: ClientError) => {
+        if (generation !== this.generation) return;
         entry.watchesPresence = false;
-        this.later(() => this.watchPresence(topic, entry), retryAfterMs ?? retryMs);
+        if (!wantsPresence(entry)) return;
+        // The messages go on without them.
+        if (!error.retryable) return this.dependencies.onError(error);
+        this.later(() => this.watchPresence(topic, entry), error.retryAfterMs ?? retryMs);
       });
   }
 

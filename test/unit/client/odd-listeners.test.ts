@@ -216,6 +216,38 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     await service.connect();
     service.last('subscribe').refuse(new ClientError('forbidden', 'no'));
     await service.clock.settle();
+  it('asks again for presence events, or reports them, when they are refused in an answer', async () => {
+    const errors: string[] = [];
+    service.client.on('error', ({ code }) => errors.push(code));
+    const first = await follow(0);
+    first.on('message', () => {});
+    const ended: string[] = [];
+    const subscribe = async () => {
+      const subscription = service.client.topic('news').subscribe({ presence: true });
+      subscription.on('ended', ({ code }) => ended.push(code));
+      await service.clock.settle();
+    };
+    const refuse = async (error: object) => {
+      service.requests.pop()!.answer({ topics: [], rejected: [{ topic: 'news', error }] });
+      await service.clock.settle();
+    };
+    await subscribe();
+    await refuse({ code: 'rate_limited', message: 'later', retry_after_ms: 700 });
+    await service.clock.advance(699);
+    assert.equal(service.requests.length, 0);
+    await service.clock.advance(1);
+    assert.deepEqual([service.last('subscribe').body['presence'], errors], [true, []]);
+    await refuse({ code: 'forbidden', message: 'no' });
+    await service.clock.advance(60_000);
+    // Its messages go on.
+    assert.deepEqual([errors, ended, service.requests.length], [['forbidden'], [], 0]);
+    // As a topic that was refused: who subscribes again asks again.
+    await subscribe();
+    service.requests.pop()!.refuse(new ClientError('forbidden', 'no'));
+    await service.clock.settle();
+    assert.deepEqual([errors, ended], [['forbidden', 'forbidden'], []]);
+  });
+
     assert.deepEqual(ended, ['forbidden']);
     service.last('subscribe').refuse(new ClientError('forbidden', 'no'));
     await service.clock.settle();
