@@ -237,9 +237,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       this.saved.save();
       if (was === 'connected') void events.fire('disconnect', next.reason ?? 'client disconnect');
     }
-    void events.fire('state', next);
+    // A listener, of the former event too, may have changed the connection: the newer state was told already.
+    const isStale = () => this.current !== next;
+    void events.fire('state', next, isStale);
     if (state !== 'stopped' || !error) return;
-    if (error.code === 'give_up' || error.code === 'auth_failed') void events.fire(error.code, error);
+    // Others that end it have no event of their own.
+    void events.fire(error.code as 'give_up' | 'auth_failed', error, isStale);
     void events.fire('error', error);
   }
 
@@ -286,7 +289,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         topics.connected({ topics: [], ...status.details });
         if (!this.isConnected) return;
         this.unconfirmed.connected();
-        return void events.fire('connect', this.current);
+        return void events.fire('connect', this.current, () => !this.isConnected);
       case 'subscribed':
         return topics.answered({ ...status.details, topics: positions });
       case 'unsubscribed':

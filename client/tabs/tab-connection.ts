@@ -277,6 +277,8 @@ export class TabConnection implements ClientConnection {
     if (this.hub !== undefined) {
       this.lost(reason);
       onState({ state: 'waiting', reason, delayMs: 0 });
+      // A listener may have ended it.
+      if (!this.isWanted) return;
       onState({ state: 'connecting', attempt: 0 });
     }
     this.hello();
