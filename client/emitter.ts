@@ -36,7 +36,9 @@ export class Emitter<Events extends object> {
       try {
         if (isStale?.()) break;
         const result = listener(event);
-        if (result instanceof Promise) pending.push(result.catch(failed));
+        // Not only promises of this page's own: those of a frame, or of a library, are waited for too.
+        if ((result as Partial<PromiseLike<unknown>> | undefined)?.then)
+          pending.push(Promise.resolve(result).catch(failed));
       } catch (error) {
         failed(error);
       }

@@ -81,6 +81,54 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     });
   });
 
+  it('waits for what is like a promise and is none of this page, before it saves a position or hands over more', async () => {
+    const waiting: (() => void)[] = [];
+    const later = () => ({ then: (resolve: () => void) => void waiting.push(resolve) });
+    const subscription = await follow(2);
+    const given: unknown[] = [];
+    subscription.on('message', ({ payload }) => {
+      given.push(payload);
+      return later();
+    });
+    service.client.on('direct', ({ payload }) => {
+      given.push(`direct ${String(payload)}`);
+      return later();
+    });
+    service.messages('news', 1, 2);
+    const acked: number[] = [];
+    for (const n of [1, 2])
+      service.event('direct', { ...messageOf('', n), sequence: n }, () => acked.push(n));
+    await service.clock.settle();
+    assert.deepEqual([given.sort(), subscription.position, acked], [[1, 'direct 1'], position(0), []]);
+    for (const go of waiting.splice(0)) go();
+    await service.clock.settle();
+    assert.deepEqual([given.length, subscription.position, acked], [4, position(1), [1]]);
+  });
+
+  it('reports what fails, in whatever way it does, and goes on', async () => {
+    const failures: string[] = [];
+    service.client.on('error', ({ code }) => failures.push(code));
+    const subscription = await follow(5);
+    const ends: ((sequence: number) => unknown)[] = [
+      () => ({ then: (_: unknown, reject: (error: Error) => void) => reject(new Error('late')) }),
+      () => ({
+        get then() {
+          throw new Error('at once');
+        },
+      }),
+      () => Promise.reject(new Error('as a promise')),
+      () => ({ then: 'no function' }),
+    ];
+    const given: unknown[] = [];
+    subscription.on('message', ({ payload, sequence }) => {
+      given.push(payload);
+      return ends[sequence - 1]?.(sequence);
+    });
+    service.messages('news', 1, 5);
+    await service.clock.settle();
+    assert.deepEqual([given, failures.length, subscription.position], [[1, 2, 3, 4, 5], 3, position(5)]);
+  });
+
   it('counts and confirms each message of a batch when its listener returns a promise for some only', async () => {
     const subscription = await follow(4);
     const confirmed: number[] = [];
