@@ -219,21 +219,24 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** Hands over what waits, one after the other. What listeners do without a promise is done at once. */
   private async pump(): Promise<void> {
+    const { events } = this;
     if (this.isPumping) return;
     this.isPumping = true;
     while (this.queue.length > 0 && this.hasConsumer(this.queue[0]!)) {
       const item = this.queue.shift()!;
-      const isBatchTaken = this.events.hears('batch');
+      const isBatchTaken = events.hears('batch');
+      // Who comes while the batch is handled begins with what follows it.
+      const isEachTaken = events.hears('message');
       const pending = this.handOver(item);
       if (pending) await pending;
       if (!('messages' in item)) continue;
       const { messages } = item;
       let i = 0;
       let from = 0;
-      while (i < messages.length && !this.isClosed && (isBatchTaken || this.events.hears('message'))) {
+      while (i < messages.length && !this.isClosed && (isBatchTaken || events.hears('message'))) {
         this.returnedAt = messages[i - 1];
         const message = messages[i++]!;
-        const pending = this.events.fire('message', message);
+        const pending = isEachTaken && events.fire('message', message);
         if (pending) {
           // Those before need not wait for it.
           if (i - 1 > from) this.done(messages, from, i - 1);
@@ -259,18 +262,14 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private handOver(item: Item): Promise<unknown> | undefined {
     const { events } = this;
     if ('state' in item) return events.fire('state', item.state);
-    if ('messages' in item) return this.handOverBatch(item);
+    // As a whole; its messages follow one by one.
+    if ('messages' in item) return events.fire('batch', item);
     const { gap } = item;
     this.dependencies.onGap(gap);
     const pending = events.fire('gap', gap);
     this.moveTo(gap.to);
     if (this.options.getState) void this.loadState(gap.to);
     return pending;
-  }
-
-  /** As a whole; its messages follow one by one. */
-  private handOverBatch(batch: Batch): Promise<unknown> | undefined {
-    return this.events.fire('batch', batch);
   }
 
   /** The listeners of some messages have returned. */
