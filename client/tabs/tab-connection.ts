@@ -7,7 +7,7 @@ import { Connection, type ClientConnection } from '../connection.js';
 import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from '../connection-settings.js';
 import { watchPage } from '../page-watch.js';
 import { plain } from '../plain.js';
-import { tokenRequests, type TokenReason } from '../token-requests.js';
+import { tokenRequests, type TokenReason, type TokenRequests } from '../token-requests.js';
 import { holdLock, type Channel, type TabsBrowser } from './browser.js';
 import { groupOf } from './group.js';
 import { HubCheck } from './hub-check.js';
@@ -46,7 +46,7 @@ export class TabConnection implements ClientConnection {
   private readonly backoff: Backoff;
   /** The token by which this tab has found its group: used once. */
   private firstToken: string | undefined;
-  private readonly token: (reason: TokenReason) => Promise<string>;
+  private readonly token: TokenRequests;
   private stopWatching: (() => void) | undefined;
 
   constructor(
@@ -111,8 +111,8 @@ export class TabConnection implements ClientConnection {
   }
 
   async refresh(): Promise<void> {
-    if (this.own !== undefined) return this.own.refresh();
-    await this.request('refresh', { token: await this.token('expiring') });
+    if (this.own) return this.own.refresh();
+    await this.request('refresh', { token: await this.token('expiring', true) });
   }
 
   request<Answer>(command: string, body: object): Promise<Answer> {
