@@ -77,7 +77,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     };
     const saved = (this.saved = options.state?.(base) ?? new ClientState());
     const topics = (this.followed = new Topics({ ...base, saved }, settings.bufferMax));
-    this.directs = new DirectMessages(events, saved);
+    this.directs = new DirectMessages(events, saved, () => this.connection.renew());
     const outgoing = withDefaults(defaults.outgoing, options.outgoing);
     const makeQueue = outgoing.store ?? ((its, queueOptions) => new Outgoing(its, queueOptions));
     this.unconfirmed = makeQueue(base, outgoing);
@@ -237,9 +237,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       this.saved.save();
       if (was === 'connected') void events.fire('disconnect', next.reason ?? 'client disconnect');
     }
-    void events.fire('state', next);
+    // A listener, of the former event too, may have changed the connection: the newer state was told already.
+    const isStale = () => this.current !== next;
+    void events.fire('state', next, isStale);
     if (state !== 'stopped' || !error) return;
-    if (error.code === 'give_up' || error.code === 'auth_failed') void events.fire(error.code, error);
+    // Others that end it have no event of their own.
+    void events.fire(error.code as 'give_up' | 'auth_failed', error, isStale);
     void events.fire('error', error);
   }
 
@@ -247,7 +250,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const { events, followed: topics } = this;
     switch (event) {
       case 'message':
-        return topics.message(data as Message, ack);
+        return topics.arrived(data as Message, ack);
       case 'gap':
         return this.serviceGap(data as Position & { topic: string; reason: string; previous?: Position });
       case 'direct':
@@ -266,7 +269,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const { topic, epoch, sequence, reason, previous } = gap;
     const to = { epoch, sequence };
     if (topic.startsWith('$user/')) void this.events.fire('gap', { topic, from: previous ?? to, to, reason });
-    else this.followed.gap(gap);
+    else this.followed.arrived(gap);
   }
 
   private status(status: Status): void {
@@ -286,7 +289,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         topics.connected({ topics: [], ...status.details });
         if (!this.isConnected) return;
         this.unconfirmed.connected();
-        return void events.fire('connect', this.current);
+        return void events.fire('connect', this.current, () => !this.isConnected);
       case 'subscribed':
         return topics.answered({ ...status.details, topics: positions });
       case 'unsubscribed':

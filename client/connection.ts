@@ -8,7 +8,7 @@ import type { ConnectionDependencies, ConnectionSettings } from './connection-se
 import { globals } from './globals.js';
 import { watchPage } from './page-watch.js';
 import { Timers } from './timers.js';
-import { tokenRequests, type TokenReason } from './token-requests.js';
+import { tokenRequests, type TokenRequests } from './token-requests.js';
 
 /** What Socket.IO says of a failed attempt. */
 interface HandshakeError extends Error {
@@ -33,7 +33,7 @@ const renewEveryMs = 2000;
 /** What a client needs of a connection. `client/tabs` has another one. */
 export type ClientConnection = Pick<
   Connection,
-  'isConnected' | 'connect' | 'disconnect' | 'request' | 'probe' | 'refresh'
+  'isConnected' | 'connect' | 'disconnect' | 'request' | 'probe' | 'refresh' | 'renew'
 >;
 
 /** Makes the connection of a client. */
@@ -52,7 +52,7 @@ export class Connection {
   private isWanted = false;
   private readonly backoff: Backoff;
   private readonly timers: Timers;
-  private token: (reason: TokenReason) => Promise<string>;
+  private token: TokenRequests;
   /** Ends the wait for the next attempt; undefined: nothing waits. */
   private stopWaiting: (() => void) | undefined;
   private pingTimer: Timer | undefined;
@@ -146,6 +146,12 @@ export class Connection {
     });
   }
 
+  /** @internal Another connection at once: direct messages that had no room come with it. */
+  renew(): void {
+    this.backoff.reset();
+    this.connectionLost('more direct messages', 0);
+  }
+
   /** An open connection keeps a page out of the back/forward cache, or dies there. */
   private hide(): void {
     const reason = 'the page is cached';
@@ -155,14 +161,19 @@ export class Connection {
     this.dependencies.onState({ state: 'waiting', reason });
   }
 
-  /** Gives the service another token, on this connection. */
-  async refresh(reason: TokenReason = 'expiring'): Promise<void> {
-    const { socket } = this;
-    const token = await this.token(reason);
-    if (socket === this.socket && this.isUp) await this.request('refresh', { token });
+  /**
+   * Gives the service another token, on this connection.
+   *
+   * @param isNew one that was asked for before will not do
+   */
+  async refresh(isNew = true): Promise<void> {
+    const { token: ask } = this;
+    const token = await ask('expiring', isNew);
+    // Another user may have signed in meanwhile.
+    if (ask === this.token) await this.request('refresh', { token });
   }
 
-  private newRequests(): (reason: TokenReason) => Promise<string> {
+  private newRequests(): TokenRequests {
     const { token, connectTimeoutMs } = this.settings;
     return tokenRequests(token, this.dependencies.clock, connectTimeoutMs);
   }
@@ -284,9 +295,8 @@ export class Connection {
     this.isUp = this.isProbing = false;
     this.dependencies.clock.clearTimer(this.pingTimer);
     this.pingTimer = undefined;
-    for (const settle of [...this.unanswered]) settle(notConnected(reason));
-    socket?.offAny();
-    socket?.removeAllListeners();
+    for (const settle of this.unanswered) settle(notConnected(reason));
+    // Its listeners do nothing any more: it is not the current one.
     socket?.disconnect();
   }
 
@@ -296,7 +306,7 @@ export class Connection {
     const { socket } = this;
     const { clock, onError } = this.dependencies;
     const renew = () =>
-      void this.refresh().catch((cause: unknown) => {
+      void this.refresh(false).catch((cause: unknown) => {
         if (socket !== this.socket || !this.isUp) return;
         onError(tokenFailed(cause));
         if (clock.wallTime() <= expiresAt) this.timers.later(renew, renewEveryMs);

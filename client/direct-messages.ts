@@ -13,7 +13,7 @@ interface Waiting {
   readonly ack: () => void;
 }
 
-/** More than these wait in the inbox instead: the service sends them again with the next connection. */
+/** More than these wait in the inbox instead: the service sends them with the next connection, which is made when these are handled. */
 const waitingMax = 1000;
 
 /** The inbox, handed over in order, each message once. It is acknowledged when its listeners have returned. */
@@ -25,6 +25,8 @@ export class DirectMessages {
   constructor(
     private readonly events: Pick<Emitter<{ direct: DirectMessage }>, 'hears' | 'fire'>,
     private readonly saved: ClientState,
+    /** Asks for what had no room. */
+    private readonly renew: () => void,
   ) {}
 
   received(message: DirectMessage, ack: () => void): void {
@@ -59,5 +61,6 @@ export class DirectMessages {
       ack();
     }
     this.isBusy = false;
+    if (this.isFull && !this.unhandled[0]) this.renew();
   }
 }

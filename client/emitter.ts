@@ -20,17 +20,28 @@ export class Emitter<Events extends object> {
     return !!this.listeners[name]?.size;
   }
 
-  /** Calls the listeners. Returns a promise if one of them did, which never rejects. */
-  fire<Name extends keyof Events>(name: Name, event: Events[Name]): Promise<unknown> | undefined {
+  /**
+   * Calls the listeners. Returns a promise if one of them did, which never rejects.
+   *
+   * @param isStale whether the event is true no more: after a listener has changed that, the others are not called
+   */
+  fire<Name extends keyof Events>(
+    name: Name,
+    event: Events[Name],
+    isStale?: () => boolean,
+  ): Promise<unknown> | undefined {
     const pending: Promise<unknown>[] = [];
     const failed = (error: unknown) => this.onFailure(error, name);
     for (const listener of [...(this.listeners[name] ?? [])] as Listener<Events[Name]>[])
       try {
+        if (isStale?.()) break;
         const result = listener(event);
-        if (result instanceof Promise) pending.push(result.catch(failed));
+        // Not only promises of this page's own: those of a frame, or of a library, are waited for too.
+        if ((result as Partial<PromiseLike<unknown>> | undefined)?.then)
+          pending.push(Promise.resolve(result).catch(failed));
       } catch (error) {
         failed(error);
       }
-    return pending.length > 0 ? Promise.all(pending) : undefined;
+    return pending[0] && Promise.all(pending);
   }
 }

@@ -28,21 +28,21 @@ export function iterate<Value>(
     (value) =>
       new Promise((resolve) => {
         handled = resolve;
-        if (waiting === undefined) early = value;
-        else waiting.give({ done: false, value });
+        if (waiting) waiting.give({ done: false, value });
+        else early = value;
         waiting = undefined;
       }),
   );
   return {
     next: () =>
       new Promise((give, fail) => {
-        if (early !== undefined) {
+        if (early) {
           give({ done: false, value: early });
           early = undefined;
           return;
         }
         if (end?.code === 'closed') give(over);
-        else if (end !== undefined) fail(end);
+        else if (end) fail(end);
         else waiting = { give, fail };
         const done = handled;
         handled = undefined;

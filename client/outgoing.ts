@@ -81,7 +81,7 @@ export class Outgoing {
     const { max, maxBytes } = this.options;
     const { key } = item.body;
     return new Promise((resolve, reject) => {
-      const refuse = (code: ClientErrorCode, message: string, details = {}) =>
+      const refuse = (code: ClientErrorCode, message: string, details?: object) =>
         reject(new ClientError(code, message, details));
       if (this.isClosed) return refuse('closed', 'the client was closed');
       if (items.has(key)) return refuse('conflict', 'this key is waiting already', { field: 'key' });
@@ -136,7 +136,7 @@ export class Outgoing {
       const wallTime = clock.wallTime();
       if (Math.max(Math.abs(wallTime - (item.sentAt ??= wallTime)), now - (item.sentNow ??= now)) > windowMs)
         this.end(item).reject(
-          new ClientError('unknown', 'not confirmed in time: it may be stored or not', {
+          new ClientError('unknown', 'not confirmed in time: it may be stored', {
             field: 'key',
           }),
         );

@@ -13,13 +13,13 @@ const users = new WeakMap<AnyClient, number>();
 function retain(client: AnyClient): () => void {
   const before = users.get(client) ?? 0;
   users.set(client, before + 1);
-  if (before === 0) client.connect();
+  if (!before) client.connect();
   return () => {
     // Not at once: StrictMode, and a page that is exchanged, unmount and mount again in the same turn.
     setTimeout(() => {
       const left = users.get(client)! - 1;
       users.set(client, left);
-      if (left === 0) client.disconnect();
+      if (!left) client.disconnect();
     });
   };
 }
@@ -41,7 +41,7 @@ export const ClientProvider: FunctionComponent<ClientProviderProps> = ({ client,
 /** The client of the nearest provider. */
 export function useClient(): AnyClient {
   const client = useContext(ClientContext);
-  if (client === undefined) throw new Error('there is no <ClientProvider> above this component');
+  if (!client) throw new Error('there is no <ClientProvider> above');
   return client;
 }
 
@@ -118,44 +118,49 @@ export function usePresence(name: string): ReadonlyMap<string, number> {
   useEffect(() => {
     const topic = client.topic(name);
     const subscription = topic.subscribe({ presence: true, last: 0 });
-    type Change = readonly [user: string, connections: number];
-    /** What comes while the list is asked for is applied to the answer. */
-    let events: Change[] | undefined;
-    let asked = 0;
-    const change = (former: ReadonlyMap<string, number>, changes: readonly Change[]) => {
-      const next = new Map(former);
-      for (const [user, connections] of changes)
-        if (connections > 0) next.set(user, connections);
-        else next.delete(user);
-      return next;
+    /** By user: how many connections. */
+    type Counts = Map<string, number>;
+    let shown: Counts = new Map();
+    /** What comes while the list is asked for is applied to the answer; another one for each question. */
+    let events: Counts | undefined;
+    const show = (former: Counts, changes: Counts) => {
+      shown = new Map([...former, ...changes]);
+      for (const [user, connections] of shown) if (!connections) shown.delete(user);
+      setUsers(shown);
     };
     subscription.on('message', () => {});
     subscription.on('presence', ({ event, user_id: user, connections }) => {
-      const one = [user, event === 'leave' ? 0 : connections] as const;
-      events?.push(one);
-      setUsers((former) => change(former, [one]));
+      const left = event === 'leave' ? 0 : connections;
+      events?.set(user, left);
+      show(shown, new Map([[user, left]]));
     });
-    subscription.on('subscribed', async () => {
-      const question = ++asked;
-      const during: Change[] = (events = []);
-      const present: Change[] = [];
+    const ask = async (): Promise<void> => {
+      const present: Counts = new Map();
+      const during: Counts = (events = new Map());
       let next: { readonly cursor?: string } | undefined = {};
       // Until another connection asks again, or nobody wants to know any more.
-      while (next && question === asked)
+      while (next && during === events)
         try {
           const page: Awaited<ReturnType<typeof topic.presence>> = await topic.presence(next);
-          for (const { user_id: user, connections } of page.users) present.push([user, connections]);
+          for (const { user_id: user, connections } of page.users) present.set(user, connections);
           next = page.next;
         } catch (error) {
-          if (!(error as ClientError).retryable) throw error;
+          if (during !== events) return;
+          if (!(error as ClientError).retryable) {
+            events = undefined;
+            throw error;
+          }
           await new Promise((resolve) => setTimeout(resolve, askAgainMs));
+          // More has changed than was read: from the beginning, so that what is kept is bounded.
+          if (during === events && during.size > present.size) return ask();
         }
-      if (question !== asked) return;
-      setUsers(change(change(new Map(), present), during));
+      if (during !== events) return;
+      show(present, during);
       events = undefined;
-    });
+    };
+    subscription.on('subscribed', ask);
     return () => {
-      asked++;
+      events = undefined;
       subscription.close();
     };
   }, [client, name]);

@@ -34,6 +34,7 @@ export class StoredOutgoing extends Outgoing {
 
   /** First is sent what an earlier page has left. */
   override connected(): void {
+    if (this.isClosed) return;
     this.watch();
     this.loaded ??= this.load(true);
     void this.loaded.then(() => super.connected());

@@ -3,14 +3,8 @@ import type { Position } from '../shared/position.js';
 import { ClientError, handlerFailed } from './client-error.js';
 import { Emitter } from './emitter.js';
 import { iterate } from './iterate.js';
-import type {
-  Batch,
-  PresenceEvent,
-  SubscribeOptions,
-  SubscriptionEvents,
-  TopicMessage,
-} from './subscription-events.js';
-import { TopicStream, type Gap, type HistoryRequest } from './topic-stream.js';
+import type { Batch, SubscribeOptions, SubscriptionEvents, TopicMessage } from './subscription-events.js';
+import { TopicStream, type Gap, type HistoryRequest, type ServiceGap } from './topic-stream.js';
 
 type Item = Batch | { readonly gap: Gap } | { readonly state: unknown };
 
@@ -128,7 +122,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.stopWaiting?.();
     this.empty();
     this.owner.closed(this as unknown as Subscription);
-    this.ended(new ClientError('closed', 'the subscription was closed'));
+    this.tell('ended', new ClientError('closed', 'the subscription was closed'));
   }
 
   // Calls of the client.
@@ -160,8 +154,8 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   }
 
   /** @internal */
-  received(message: Message): void {
-    this.stream?.message(message);
+  received(item: Message | ServiceGap): void {
+    this.stream?.arrived(item);
     if (this.stream?.isCollecting)
       this.stopWaiting ??= this.owner.later(() => {
         this.stopWaiting = undefined;
@@ -170,23 +164,13 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   }
 
   /** @internal */
-  gap(gap: Position & { reason: string }): void {
-    this.stream?.gap(gap);
-  }
-
-  /** @internal */
   disconnected(): void {
     this.stream?.disconnected();
   }
 
   /** @internal */
-  presence(event: PresenceEvent): void {
-    void this.events.fire('presence', event);
-  }
-
-  /** @internal */
-  ended(error: ClientError): void {
-    void this.events.fire('ended', error);
+  tell<Name extends 'presence' | 'ended'>(name: Name, event: SubscriptionEvents<unknown>[Name]): void {
+    void this.events.fire(name, event);
   }
 
   /** Follows the topic after a position. */
@@ -235,21 +219,24 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   /** Hands over what waits, one after the other. What listeners do without a promise is done at once. */
   private async pump(): Promise<void> {
+    const { events } = this;
     if (this.isPumping) return;
     this.isPumping = true;
     while (this.queue.length > 0 && this.hasConsumer(this.queue[0]!)) {
       const item = this.queue.shift()!;
-      const isBatchTaken = this.events.hears('batch');
+      const isBatchTaken = events.hears('batch');
+      // Who comes while the batch is handled begins with what follows it.
+      const isEachTaken = events.hears('message');
       const pending = this.handOver(item);
       if (pending) await pending;
       if (!('messages' in item)) continue;
       const { messages } = item;
       let i = 0;
       let from = 0;
-      while (i < messages.length && !this.isClosed && (isBatchTaken || this.events.hears('message'))) {
+      while (i < messages.length && !this.isClosed && (isBatchTaken || events.hears('message'))) {
         this.returnedAt = messages[i - 1];
         const message = messages[i++]!;
-        const pending = this.events.fire('message', message);
+        const pending = isEachTaken && events.fire('message', message);
         if (pending) {
           // Those before need not wait for it.
           if (i - 1 > from) this.done(messages, from, i - 1);
@@ -275,18 +262,14 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   private handOver(item: Item): Promise<unknown> | undefined {
     const { events } = this;
     if ('state' in item) return events.fire('state', item.state);
-    if ('messages' in item) return this.handOverBatch(item);
+    // As a whole; its messages follow one by one.
+    if ('messages' in item) return events.fire('batch', item);
     const { gap } = item;
     this.dependencies.onGap(gap);
     const pending = events.fire('gap', gap);
     this.moveTo(gap.to);
     if (this.options.getState) void this.loadState(gap.to);
     return pending;
-  }
-
-  /** As a whole; its messages follow one by one. */
-  private handOverBatch(batch: Batch): Promise<unknown> | undefined {
-    return this.events.fire('batch', batch);
   }
 
   /** The listeners of some messages have returned. */

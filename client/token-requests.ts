@@ -6,24 +6,34 @@ export type TokenReason = 'connect' | 'expiring' | 'refused';
 /** A token, or what gets one whenever it is needed. */
 export type TokenSource = string | ((reason: TokenReason) => string | Promise<string>);
 
+/** @param isNew the token is to be asked for after this call */
+export type TokenRequests = (reason: TokenReason, isNew?: boolean) => Promise<string>;
+
 /** Gets tokens of the app: one request at a time, whoever asks. One that is not answered in time has failed. */
-export function tokenRequests(
-  source: TokenSource,
-  clock: Clock,
-  limitMs: number,
-): (reason: TokenReason) => Promise<string> {
-  let request: Promise<string> | undefined;
-  return (reason) => {
+export function tokenRequests(source: TokenSource, clock: Clock, limitMs: number): TokenRequests {
+  /** The app has been asked. */
+  let running: Promise<string> | undefined;
+  /** It is asked next. */
+  let next: Promise<string> | undefined;
+  return (reason, isNew) => {
+    if (running && !isNew) return running;
     let timer: Timer | undefined;
-    return (request ??= Promise.race([
-      new Promise<never>((_, reject) => {
-        timer = clock.setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-        timer.unref?.();
-      }),
-      Promise.resolve().then(() => (typeof source === 'string' ? source : source(reason))),
-    ]).finally(() => {
-      clock.clearTimer(timer);
-      request = undefined;
-    }));
+    return (next ??= Promise.resolve(running)
+      .catch(() => {})
+      .then(() => {
+        running = next;
+        next = undefined;
+        return Promise.race([
+          new Promise<never>((_, reject) => {
+            timer = clock.setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+            timer.unref?.();
+          }),
+          typeof source === 'string' ? source : source(reason),
+        ]);
+      })
+      .finally(() => {
+        clock.clearTimer(timer);
+        running = undefined;
+      }));
   };
 }

@@ -20,7 +20,7 @@ export interface TopicEntry {
   askedSince?: Position | undefined;
   /** What this connection has received of the topic. */
   at?: Position | undefined;
-  watchesPresence: boolean;
+  watchesPresence?: boolean;
 }
 
 export function wantsPresence({ subscriptions }: TopicEntry): boolean {

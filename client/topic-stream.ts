@@ -78,8 +78,8 @@ export class TopicStream {
   private overflowed = false;
   /** Missed messages, to be handed over as one batch. */
   private missed: Message[] = [];
-  /** Missed messages end at this sequence; undefined: what comes is live. */
-  private missedUpTo: number | undefined;
+  /** Missed messages end at this sequence; 0: what comes is live. */
+  private missedUpTo = 0;
   /** Where the service goes on by itself, if what lies before cannot be read. */
   private goesOnAt: Position | undefined;
   private lossReason = 'history_trimmed';
@@ -116,30 +116,24 @@ export class TopicStream {
     const end = { epoch, sequence };
     this.goesOnAt = end;
     this.vainReads = 0;
-    if (this.at === undefined) {
+    if (!this.at) {
       if (this.last > 0) return this.read({ last: this.last });
       this.at = end;
       return this.goLive();
     }
     const isCovered = since?.epoch === this.at.epoch && since.sequence <= this.at.sequence;
-    if (recovered === true && isCovered) {
+    if ((recovered && isCovered) || isSame(end, this.at)) {
       if (sequence > this.at.sequence) this.missedUpTo = sequence;
       return this.goLive();
     }
-    if (isSame(end, this.at)) return this.goLive();
     this.lossReason = 'history_trimmed';
     this.read({ since: this.at });
   }
 
-  message(message: Message): void {
+  /** By a gap the service announces a loss. What it did not write to this connection may still be in the history. */
+  arrived(item: Message | ServiceGap): void {
     this.vainReads = 0;
-    this.take(message);
-  }
-
-  /** The service has announced a loss. What it did not write to this connection may still be in the history. */
-  gap(gap: ServiceGap): void {
-    this.vainReads = 0;
-    this.take(gap);
+    this.take(item);
   }
 
   /** The connection is lost. What has arrived of the missed messages is handed over. */
@@ -153,7 +147,7 @@ export class TopicStream {
   /** The app is behind: nothing more is handed over until `resume`. */
   pause(): void {
     if (this.phase !== Phase.Live && this.phase !== Phase.Reading) return;
-    this.missedUpTo = undefined;
+    this.missedUpTo = 0;
     this.heldBack = [];
     this.phase = Phase.Paused;
   }
@@ -170,21 +164,21 @@ export class TopicStream {
     const end = { epoch, sequence };
     const { at } = this;
     const formerEpoch = at?.epoch;
-    const first = at === undefined ? messages[0] : messages.find((message) => this.isNewInLog(message));
-    if (at === undefined) this.at = first === undefined ? end : before(first);
-    else if (first !== undefined) {
+    const first = at ? messages.find((message) => this.isNewInLog(message)) : messages[0];
+    if (!at) this.at = first ? before(first) : end;
+    else if (first) {
       this.vainReads = 0;
       // An incomplete page whose messages follow one another lacks some before its first message.
       if (!complete && !hasHole(messages)) this.skipTo(before(first));
-    } else if (next === undefined) {
+    } else if (!next) {
       if (!complete) this.skipTo(end);
       else if (sequence === at.sequence) this.moveTo(end);
       if (isSame(this.at!, at)) this.vainReads++;
     }
-    if (first !== undefined) for (const message of messages) this.collect(message);
+    if (first) for (const message of messages) this.collect(message);
     if (this.at!.epoch !== formerEpoch) this.isAhead = this.at!.epoch !== this.goesOnAt?.epoch;
     if (this.is(Phase.Paused)) return this.hurry();
-    if (next !== undefined) return this.dependencies.readHistory({ since: next });
+    if (next) return this.dependencies.readHistory({ since: next });
     this.endMissed();
     // The app may have fallen behind by this batch.
     if (this.is(Phase.Paused)) return;
@@ -199,10 +193,10 @@ export class TopicStream {
     if (!this.is(Phase.Reading)) return;
     const next = this.heldBack.find((item) => isMessage(item) && (!this.at || this.isNew(item)));
     // A stream reads only after it has joined.
-    const to = next === undefined ? this.goesOnAt! : before(next);
+    const to = next ? before(next) : this.goesOnAt!;
     this.overflowed = false;
     this.lossReason = 'unreadable';
-    if (this.at === undefined) this.at = to;
+    if (!this.at) this.at = to;
     else if (this.isNew(to)) this.skipTo(to);
     this.goLive();
   }
@@ -258,7 +252,7 @@ export class TopicStream {
       this.skipTo(before(message));
     }
     this.vainReads = 0;
-    if (this.missedUpTo !== undefined && message.sequence <= this.missedUpTo) {
+    if (message.sequence <= this.missedUpTo) {
       this.collect(message);
       if (message.sequence >= this.missedUpTo) this.endMissed();
       return;
@@ -318,7 +312,7 @@ export class TopicStream {
   }
 
   private endMissed(): void {
-    this.missedUpTo = undefined;
+    this.missedUpTo = 0;
     this.hurry();
   }
 
@@ -332,7 +326,7 @@ export class TopicStream {
 
   private moveTo({ epoch, sequence }: Position): void {
     const former = this.at?.epoch;
-    if (former !== undefined && former !== epoch && !this.leftEpochs.includes(former)) {
+    if (former && former !== epoch && !this.leftEpochs.includes(former)) {
       this.leftEpochs.push(former);
       if (this.leftEpochs.length > epochsMax) this.leftEpochs.shift();
     }

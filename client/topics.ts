@@ -9,7 +9,7 @@ import { Subscription, type SubscriptionTopics } from './subscription.js';
 import type { PresenceEvent, SubscribeOptions } from './subscription-events.js';
 import { Timers } from './timers.js';
 import { earliest, keyOf, wantsPresence, WireState, type TopicEntry } from './topic-entry.js';
-import type { Gap, HistoryRequest, TopicStream } from './topic-stream.js';
+import type { Gap, HistoryRequest, ServiceGap, TopicStream } from './topic-stream.js';
 
 /** One topic in an answer of `subscribe`, or in `status`. */
 interface SubscribedTopic extends Position {
@@ -83,7 +83,6 @@ export class Topics implements SubscriptionTopics {
         (entry = {
           subscriptions: new Set(),
           wireState: WireState.None,
-          watchesPresence: false,
         }),
       );
     const { subscriptions, wireState } = entry;
@@ -226,7 +225,7 @@ export class Topics implements SubscriptionTopics {
       // A listener may subscribe again.
       for (const subscription of [...entry.subscriptions]) {
         subscription.disconnected();
-        subscription.ended(reason);
+        subscription.tell('ended', reason);
       }
     }
   }
@@ -242,28 +241,21 @@ export class Topics implements SubscriptionTopics {
     }
   }
 
-  message(message: Message, ack: (() => void) | undefined): void {
-    const subscriptions = this.received(message);
-    if (subscriptions.size > 0 && ack) this.acks.set(message.id, ack);
+  /** A message, or a gap. @param ack for a message whose publisher waits */
+  arrived(item: Message | (ServiceGap & { readonly topic: string }), ack?: () => void): void {
+    const { topic, epoch, sequence } = item;
+    const entry = this.byTopic.get(topic);
+    if (!entry) return;
+    if (entry.wireState === WireState.Joined) entry.at = { epoch, sequence };
+    if (ack) this.acks.set((item as Message).id, ack);
     // The app has been behind for so long that no publisher waits any more.
     if (this.acks.size > acksMax) this.acks.delete(this.acks.keys().next().value!);
-    for (const subscription of subscriptions) subscription.received(message);
-  }
-
-  gap(gap: Position & { readonly topic: string; readonly reason: string }): void {
-    for (const subscription of this.received(gap)) subscription.gap(gap);
-  }
-
-  /** Something of a topic has arrived: who follows it. */
-  private received({ topic, epoch, sequence }: Position & { readonly topic: string }): Set<Subscription> {
-    const entry = this.byTopic.get(topic);
-    if (entry?.wireState === WireState.Joined) entry.at = { epoch, sequence };
-    return entry?.subscriptions ?? new Set();
+    for (const subscription of entry.subscriptions) subscription.received(item);
   }
 
   presence(event: PresenceEvent): void {
     for (const subscription of this.byTopic.get(event.topic)?.subscriptions ?? [])
-      if (subscription.options.presence) subscription.presence(event);
+      if (subscription.options.presence) subscription.tell('presence', event);
   }
 
   /** Ends all subscriptions. */
@@ -290,11 +282,21 @@ export class Topics implements SubscriptionTopics {
     if (entry.wireState !== WireState.Joined || entry.watchesPresence || !wantsPresence(entry)) return;
     entry.watchesPresence = true;
     this.dependencies
-      .request('subscribe', { topics: [topic], since: { [topic]: entry.at! }, presence: true })
-      .catch(({ retryable, retryAfterMs }: ClientError) => {
-        if (!retryable || generation !== this.generation) return;
+      .request<SubscribeAnswer>('subscribe', {
+        topics: [topic],
+        since: { [topic]: entry.at! },
+        presence: true,
+      })
+      .then(({ rejected: [refusal] = [] }) => {
+        if (refusal) throw errorFromWire(refusal.error);
+      })
+      .catch((error: ClientError) => {
+        if (generation !== this.generation) return;
         entry.watchesPresence = false;
-        this.later(() => this.watchPresence(topic, entry), retryAfterMs ?? retryMs);
+        if (!wantsPresence(entry)) return;
+        // The messages go on without them.
+        if (!error.retryable) return this.dependencies.onError(error);
+        this.later(() => this.watchPresence(topic, entry), error.retryAfterMs ?? retryMs);
       });
   }
 
@@ -303,7 +305,7 @@ export class Topics implements SubscriptionTopics {
     if (!entry || entry.wireState === WireState.Joined) return;
     entry.wireState = error.retryable ? WireState.None : WireState.Refused;
     if (error.retryable) this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
-    else for (const subscription of [...entry.subscriptions]) subscription.ended(error);
+    else for (const subscription of [...entry.subscriptions]) subscription.tell('ended', error);
   }
 
   /** Subscribes, at the end of the turn, to what is not subscribed yet. */

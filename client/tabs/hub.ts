@@ -25,7 +25,7 @@ const gatherMs = 50;
 const claimMs = 5000;
 /** A tab that does not give its token within this time is passed over. */
 const tokenMs = 30_000;
-/** Direct messages that no tab has acknowledged are kept for tabs that come later; of more, the oldest come again with the next connection. */
+/** Direct messages that no tab has acknowledged are kept for tabs that come later; more come with the next connection, which is made when these are handled. */
 const directsMax = 1000;
 /** Acknowledgements that tabs may still give. Of more, the oldest are not given any more. */
 const acksMax = 10_000;
@@ -40,6 +40,7 @@ export class Hub {
   private sessionId: string | undefined;
   private readonly acks = new Map<number, () => void>();
   private readonly directs = new Map<number, unknown>();
+  private isFull = false;
   private readonly tokens = new Map<
     number,
     { readonly tab: string; give(token: string): void; fail(error?: ClientError): void }
@@ -76,6 +77,7 @@ export class Hub {
         this.acks.get(message.n)?.();
         this.acks.delete(message.n);
         this.directs.delete(message.n);
+        if (this.isFull && !this.directs.size) this.connection?.renew();
         return;
       case 'token': {
         const waiting = this.tokens.get(message.n);
@@ -110,16 +112,16 @@ export class Hub {
     positions,
   }: TabMessage & { readonly type: 'hello' }): void {
     this.topics.removeTab(from);
-    this.topics.add(from, positions, this.connected !== undefined);
+    this.topics.add(from, positions, !!this.connected);
     this.sessionId ??= sessionId;
     if (!this.tabs.has(from)) {
       this.tabs.add(from);
       this.dependencies.whenGone(from, () => this.remove(from));
     }
-    if (this.connection === undefined) this.open(settings);
+    if (!this.connection) this.open(settings);
     else this.connection.connect();
     this.say({ to: [from], type: 'state', state: sentState(this.state) });
-    if (this.connected === undefined) return;
+    if (!this.connected) return;
     // Its topics it asks for itself.
     this.event([from], 'status', {
       status: 'connected',
@@ -145,7 +147,7 @@ export class Hub {
         random: Math.random,
         handshake: () => {
           const positions = this.topics.positions();
-          return positions === undefined ? { positions: {} } : { session_id: this.sessionId, positions };
+          return positions ? { session_id: this.sessionId, positions } : { positions: {} };
         },
         onState: (state) => connection === this.connection && this.changed(state),
         onEvent: (event, data, ack) => connection === this.connection && this.happened(event, data, ack),
@@ -197,6 +199,7 @@ export class Hub {
       systemClock.clearTimer(this.claims);
       this.acks.clear();
       this.directs.clear();
+      this.isFull = false;
       this.topics.disconnected();
     }
     this.say({ type: 'state', state: sentState(state) });
@@ -213,9 +216,11 @@ export class Hub {
       case 'presence':
         return this.event(this.topics.followers(about.topic!, true), event, data);
       case 'direct': {
+        // The order is kept: after one that has no room, none is taken.
+        this.isFull ||= this.directs.size >= directsMax;
+        if (this.isFull) return;
         const n = this.ackOf(ack);
-        if (n !== undefined) this.directs.set(n, data);
-        if (this.directs.size > directsMax) this.directs.delete(this.directs.keys().next().value!);
+        if (n) this.directs.set(n, data);
         return this.event(undefined, event, data, n);
       }
       case 'status':
@@ -266,7 +271,7 @@ export class Hub {
   }
 
   private ackOf(ack: (() => void) | undefined): number | undefined {
-    if (ack === undefined) return undefined;
+    if (!ack) return undefined;
     const n = ++this.numbers;
     this.acks.set(n, ack);
     if (this.acks.size > acksMax) this.acks.delete(this.acks.keys().next().value!);

@@ -53,16 +53,9 @@ export type HubMessage = { readonly hub: string; readonly to?: readonly string[]
   );
 
 export function sentError({ code, message, retryAfterMs, field, limit, size }: ClientError): SentError {
-  return {
-    code,
-    message,
-    ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
-    ...(field !== undefined && { field }),
-    ...(limit !== undefined && { limit }),
-    ...(size !== undefined && { size }),
-  };
+  return { code, message, retry_after_ms: retryAfterMs, field, limit, size } as SentError;
 }
 
 export function sentState({ error, ...state }: ConnectionState): SentState {
-  return error === undefined ? state : { ...state, error: sentError(error) };
+  return error ? { ...state, error: sentError(error) } : state;
 }

@@ -34,13 +34,13 @@ interface Entry {
   state: 'none' | 'asked' | 'joined';
   presence: boolean;
   /** What the connection has received, and the tabs were given. */
-  at: Position | undefined;
+  at?: Position | undefined;
   /** A replay is under way, up to here. */
-  until: Position | undefined;
+  until?: Position | undefined;
   /** This connection has replayed everything after here. */
-  replayedFrom: Position | undefined;
+  replayedFrom?: Position | undefined;
   /** The answer that other tabs wait for. */
-  asking: Promise<unknown> | undefined;
+  asking?: Promise<unknown> | undefined;
 }
 
 /** @internal */
@@ -69,20 +69,20 @@ export class SharedTopics {
     for (const [topic, position] of Object.entries(positions)) {
       interests.set(topic, { presence: false, kept: true });
       const entry = this.entry(topic);
-      if (entry.at === undefined || position.sequence < entry.at.sequence) entry.at = position;
+      if (!entry.at || position.sequence < entry.at.sequence) entry.at = position;
     }
   }
 
   removeTab(tab: string): void {
     const interests = this.tabs.get(tab);
-    if (interests === undefined) return;
+    if (!interests) return;
     this.unsubscribe(tab, [...interests.keys()]);
     this.tabs.delete(tab);
   }
 
   /** For the handshake; undefined: too many, the tabs subscribe again. */
   positions(): Positions | undefined {
-    const known = [...this.entries].filter(([, { at }]) => at !== undefined);
+    const known = [...this.entries].filter(([, { at }]) => at);
     if (known.length > handshakeTopicsMax) return undefined;
     for (const [, entry] of known) entry.replayedFrom = entry.at;
     return Object.fromEntries(known.map(([topic, { at }]) => [topic, at!]));
@@ -96,7 +96,7 @@ export class SharedTopics {
   /** The service has subscribed a topic by itself. */
   restored(answer: SubscribedTopic): void {
     const entry = this.entries.get(answer.topic);
-    if (entry === undefined) this.send('unsubscribe', { topics: [answer.topic] });
+    if (!entry) this.send('unsubscribe', { topics: [answer.topic] });
     else if (entry.state === 'none') this.joined(entry, answer, entry.replayedFrom);
   }
 
@@ -128,7 +128,7 @@ export class SharedTopics {
     // A topic may be called like a member of every object.
     const since = new Map(Object.entries(positions));
     const interests = this.tabs.get(tab);
-    if (interests === undefined) throw new ClientError('not_connected', 'this tab is not known');
+    if (!interests) throw new ClientError('not_connected', 'this tab is not known');
     const wereKept = new Set(topics.filter((topic) => interests.get(topic)?.kept === true));
     for (const topic of topics)
       interests.set(topic, { presence: presence || interests.get(topic)?.presence === true, kept: false });
@@ -209,15 +209,8 @@ export class SharedTopics {
 
   private entry(topic: string): Entry {
     let entry = this.entries.get(topic);
-    if (entry === undefined) {
-      entry = {
-        state: 'none',
-        presence: false,
-        at: undefined,
-        until: undefined,
-        replayedFrom: undefined,
-        asking: undefined,
-      };
+    if (!entry) {
+      entry = { state: 'none', presence: false };
       this.entries.set(topic, entry);
     }
     return entry;
@@ -239,7 +232,7 @@ export class SharedTopics {
       const entry = entries[i]!;
       // A topic that is subscribed already, and gets presence events now, goes on where it is.
       const begin = entry.state === 'joined' ? entry.at : since.get(topic);
-      if (begin !== undefined) from[topic] = begin;
+      if (begin) from[topic] = begin;
       if (entry.state === 'none') {
         entry.state = 'asked';
         entry.at = undefined;

@@ -7,7 +7,7 @@ import { Connection, type ClientConnection } from '../connection.js';
 import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from '../connection-settings.js';
 import { watchPage } from '../page-watch.js';
 import { plain } from '../plain.js';
-import { tokenRequests, type TokenReason } from '../token-requests.js';
+import { tokenRequests, type TokenReason, type TokenRequests } from '../token-requests.js';
 import { holdLock, type Channel, type TabsBrowser } from './browser.js';
 import { groupOf } from './group.js';
 import { HubCheck } from './hub-check.js';
@@ -46,7 +46,7 @@ export class TabConnection implements ClientConnection {
   private readonly backoff: Backoff;
   /** The token by which this tab has found its group: used once. */
   private firstToken: string | undefined;
-  private readonly token: (reason: TokenReason) => Promise<string>;
+  private readonly token: TokenRequests;
   private stopWatching: (() => void) | undefined;
 
   constructor(
@@ -74,7 +74,7 @@ export class TabConnection implements ClientConnection {
   }
 
   connect(): void {
-    if (this.own !== undefined) return this.own.connect();
+    if (this.own) return this.own.connect();
     if (this.isWanted) return;
     this.isWanted = true;
     this.firstToken = undefined;
@@ -87,32 +87,36 @@ export class TabConnection implements ClientConnection {
   }
 
   disconnect(error?: ClientError): void {
-    if (this.own !== undefined) return this.own.disconnect(error);
+    if (this.own) return this.own.disconnect(error);
     if (!this.isWanted) return;
     this.isWanted = false;
     this.stopWatching?.();
     this.leave('client disconnect');
-    this.dependencies.onState(
-      error === undefined ? { state: 'idle' } : { state: 'stopped', reason: error.code, error },
-    );
+    this.dependencies.onState(error ? { state: 'stopped', reason: error.code, error } : { state: 'idle' });
   }
 
   probe(): void {
-    if (this.own !== undefined) return this.own.probe();
+    if (this.own) return this.own.probe();
     if (!this.isWanted) return;
-    if (this.membership === undefined) {
+    if (!this.membership) {
       this.dependencies.clock.clearTimer(this.retry);
       void this.join();
     } else this.checkHub(true);
   }
 
+  /** @internal Says hello once more: the holder then sends what no tab has acknowledged. */
+  renew(): void {
+    if (this.own) return this.own.renew();
+    this.moved('more direct messages');
+  }
+
   async refresh(): Promise<void> {
-    if (this.own !== undefined) return this.own.refresh();
-    await this.request('refresh', { token: await this.token('expiring') });
+    if (this.own) return this.own.refresh();
+    await this.request('refresh', { token: await this.token('expiring', true) });
   }
 
   request<Answer>(command: string, body: object): Promise<Answer> {
-    if (this.own !== undefined) return this.own.request(command, body);
+    if (this.own) return this.own.request(command, body);
     if (!this.isUp) return Promise.reject(notConnected(command));
     const { token, timeout_ms: confirmMs = 0 } = body as {
       readonly token?: string;
@@ -181,7 +185,7 @@ export class TabConnection implements ClientConnection {
     this.hello();
     this.checkHub(false);
     const { startWorker } = this.browser;
-    if (startWorker === undefined) return this.stand();
+    if (!startWorker) return this.stand();
     startWorker(this.group, () => !signal.aborted && this.stand());
     clock.setTimeout(() => !signal.aborted && this.stand(), workerMs);
   }
@@ -196,7 +200,7 @@ export class TabConnection implements ClientConnection {
 
   /** Waits for its turn to hold the connection. */
   private stand(steal = false): void {
-    if (this.candidacy !== undefined && !steal) return;
+    if (this.candidacy && !steal) return;
     this.candidacy?.abort();
     const candidacy = (this.candidacy = new AbortController());
     hostHub(this.browser, this.group, candidacy.signal, {
@@ -223,7 +227,7 @@ export class TabConnection implements ClientConnection {
   }
 
   private hide(reason: string): void {
-    if (this.membership === undefined) return;
+    if (!this.membership) return;
     this.leave(reason);
     this.dependencies.onState({ state: 'waiting', reason });
   }
@@ -273,6 +277,8 @@ export class TabConnection implements ClientConnection {
     if (this.hub !== undefined) {
       this.lost(reason);
       onState({ state: 'waiting', reason, delayMs: 0 });
+      // A listener may have ended it.
+      if (!this.isWanted) return;
       onState({ state: 'connecting', attempt: 0 });
     }
     this.hello();
@@ -303,9 +309,7 @@ export class TabConnection implements ClientConnection {
         return this.moved('the page that held the connection has gone');
       case 'state': {
         const { error, ...state } = message.state;
-        return this.changed(
-          error === undefined ? state : { ...state, error: errorFromWire(error as Partial<WireError>) },
-        );
+        return this.changed(error ? { ...state, error: errorFromWire(error as Partial<WireError>) } : state);
       }
       case 'event': {
         const { event, data, n } = message;
@@ -314,12 +318,10 @@ export class TabConnection implements ClientConnection {
       case 'answer': {
         const { n, answer, error } = message;
         const waiting = this.pending.get(n);
-        if (waiting === undefined) return;
+        if (!waiting) return;
         this.pending.delete(n);
         this.dependencies.clock.clearTimer(waiting.timer);
-        return error === undefined
-          ? waiting.resolve(answer)
-          : waiting.reject(errorFromWire(error as Partial<WireError>));
+        return error ? waiting.reject(errorFromWire(error as Partial<WireError>)) : waiting.resolve(answer);
       }
       case 'token?':
         return void this.giveToken(message.n, message.reason);
@@ -367,7 +369,7 @@ export class TabConnection implements ClientConnection {
   }
 
   private checkHub(wake: boolean): void {
-    if (this.channel !== undefined) this.check.now(wake);
+    if (this.channel) this.check.now(wake);
   }
 
   private say(message: Say): void {

@@ -1,5 +1,5 @@
 import { createClient, type Client, type ClientError, type ClientOptions } from '../../client/index.js';
-import type { ConnectionDependencies } from '../../client/connection-settings.js';
+import type { ConnectionDependencies, ConnectionState } from '../../client/connection-settings.js';
 import { FakeClock } from './fake-clock.js';
 
 interface Request {
@@ -16,6 +16,8 @@ export class ScriptedService {
   readonly client: Client;
   private connection!: ConnectionDependencies;
   private isConnected = false;
+  /** How often the client has asked for another connection. */
+  renewals = 0;
 
   constructor(options: Partial<ClientOptions> = {}) {
     const { requests } = this;
@@ -31,9 +33,10 @@ export class ScriptedService {
             return isConnected();
           },
           connect: () => dependencies.onState({ state: 'connecting' }),
-          disconnect: () => this.disconnect(),
+          disconnect: () => this.disconnect({ state: 'idle' }),
           probe: () => {},
           refresh: () => Promise.resolve(),
+          renew: () => void this.renewals++,
           request: <Answer>(command: string, body: object) =>
             new Promise<Answer>((resolve, refuse) =>
               requests.push({
@@ -59,9 +62,9 @@ export class ScriptedService {
     await this.clock.settle();
   }
 
-  disconnect(): void {
+  disconnect(state: ConnectionState = { state: 'waiting', reason: 'transport close' }): void {
     this.isConnected = false;
-    this.connection.onState({ state: 'waiting', reason: 'transport close' });
+    this.connection.onState(state);
   }
 
   event(event: string, data: unknown, ack?: () => void): void {

@@ -97,7 +97,7 @@ export class StreamModel {
 
   private write(message: Message): void {
     this.writtenTo = { epoch: message.epoch, sequence: message.sequence };
-    this.wire.push(() => this.stream.message(message));
+    this.wire.push(() => this.stream.arrived(message));
   }
 
   private connect(): void {
@@ -171,7 +171,7 @@ export class StreamModel {
     this.writtenTo = keep;
     const to = { epoch: this.epochs[0]!.epoch, sequence: this.sequence };
     this.writtenTo = to;
-    this.wire.push(() => this.stream.gap({ ...to, reason: 'outbox_overflow' }));
+    this.wire.push(() => this.stream.arrived({ ...to, reason: 'outbox_overflow' }));
   }
 
   private togglePause(): void {
@@ -212,7 +212,7 @@ export class StreamModel {
     if (this.writtenTo === undefined) return;
     const to = { epoch: this.epochs[0]!.epoch, sequence: this.sequence };
     this.writtenTo = to;
-    this.wire.push(() => this.stream.gap({ ...to, reason }));
+    this.wire.push(() => this.stream.arrived({ ...to, reason }));
   }
 
   private get first(): number {

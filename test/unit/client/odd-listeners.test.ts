@@ -59,7 +59,96 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
       assert.deepEqual(given.slice(999), [1000, 1001, 1002]);
       assert.deepEqual(acked, given);
     });
+
+    it('come with another connection, which is made when those that waited are handled, and not before', async () => {
+      await service.connect();
+      for (let n = 1; n <= 1001; n++) direct(n);
+      const given: number[] = [];
+      let go = () => {};
+      service.client.on('direct', ({ sequence }) => {
+        given.push(sequence);
+        return sequence === 1000 ? new Promise<void>((resolve) => (go = resolve)) : undefined;
+      });
+      await service.clock.settle();
+      assert.deepEqual([given.length, service.renewals], [1000, 0]);
+      go();
+      await service.clock.settle();
+      assert.equal(service.renewals, 1);
+      service.disconnect();
+      await service.connect();
+      for (let n = 1001; n <= 1002; n++) direct(n);
+      assert.deepEqual([given.slice(1000), service.renewals], [[1001, 1002], 1]);
+    });
   });
+
+  it('waits for what is like a promise and is none of this page, before it saves a position or hands over more', async () => {
+    const waiting: (() => void)[] = [];
+    const later = () => ({ then: (resolve: () => void) => void waiting.push(resolve) });
+    const subscription = await follow(2);
+    const given: unknown[] = [];
+    subscription.on('message', ({ payload }) => {
+      given.push(payload);
+      return later();
+    });
+    service.client.on('direct', ({ payload }) => {
+      given.push(`direct ${String(payload)}`);
+      return later();
+    });
+    service.messages('news', 1, 2);
+    const acked: number[] = [];
+    for (const n of [1, 2])
+      service.event('direct', { ...messageOf('', n), sequence: n }, () => acked.push(n));
+    await service.clock.settle();
+    assert.deepEqual([given.sort(), subscription.position, acked], [[1, 'direct 1'], position(0), []]);
+    for (const go of waiting.splice(0)) go();
+    await service.clock.settle();
+    assert.deepEqual([given.length, subscription.position, acked], [4, position(1), [1]]);
+  });
+
+  it('reports what fails, in whatever way it does, and goes on', async () => {
+    const failures: string[] = [];
+    service.client.on('error', ({ code }) => failures.push(code));
+    const subscription = await follow(5);
+    const ends: ((sequence: number) => unknown)[] = [
+      () => ({ then: (_: unknown, reject: (error: Error) => void) => reject(new Error('late')) }),
+      () => ({
+        get then() {
+          throw new Error('at once');
+        },
+      }),
+      () => Promise.reject(new Error('as a promise')),
+      () => ({ then: 'no function' }),
+    ];
+    const given: unknown[] = [];
+    subscription.on('message', ({ payload, sequence }) => {
+      given.push(payload);
+      return ends[sequence - 1]?.(sequence);
+    });
+    service.messages('news', 1, 5);
+    await service.clock.settle();
+    assert.deepEqual([given, failures.length, subscription.position], [[1, 2, 3, 4, 5], 3, position(5)]);
+  });
+
+  for (const [how, promise] of [
+    ['while its promise is pending', new Promise<void>((resolve) => setTimeout(resolve))],
+    ['while it is called', undefined],
+  ] as const)
+    it(`hands over nothing of a batch again to a listener of messages that takes the place of its own ${how}`, async () => {
+      const subscription = await follow(3);
+      const given: unknown[] = [];
+      const remove = subscription.on('batch', ({ messages }) => {
+        given.push(...messages.map(({ payload }) => payload));
+        remove();
+        subscription.on('message', ({ payload }) => given.push(`each ${String(payload)}`));
+        return promise;
+      });
+      service.messages('news', 1, 3);
+      await promise;
+      await service.clock.settle();
+      assert.deepEqual([given, subscription.position, subscription.waiting], [[1, 2, 3], position(3), 0]);
+      service.messages('news', 4, 4);
+      assert.deepEqual(given, [1, 2, 3, 'each 4']);
+    });
 
   it('counts and confirms each message of a batch when its listener returns a promise for some only', async () => {
     const subscription = await follow(4);
@@ -125,6 +214,38 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     assert.deepEqual(service.last('subscribe').body, asked);
     service.event('presence', { topic: 'news', event: 'join', user_id: 'ann', connections: 1 });
     assert.deepEqual(users, ['ann']);
+  });
+
+  it('asks again for presence events, or reports them, when they are refused in an answer', async () => {
+    const errors: string[] = [];
+    service.client.on('error', ({ code }) => errors.push(code));
+    const first = await follow(0);
+    first.on('message', () => {});
+    const ended: string[] = [];
+    const subscribe = async () => {
+      const subscription = service.client.topic('news').subscribe({ presence: true });
+      subscription.on('ended', ({ code }) => ended.push(code));
+      await service.clock.settle();
+    };
+    const refuse = async (error: object) => {
+      service.requests.pop()!.answer({ topics: [], rejected: [{ topic: 'news', error }] });
+      await service.clock.settle();
+    };
+    await subscribe();
+    await refuse({ code: 'rate_limited', message: 'later', retry_after_ms: 700 });
+    await service.clock.advance(699);
+    assert.equal(service.requests.length, 0);
+    await service.clock.advance(1);
+    assert.deepEqual([service.last('subscribe').body['presence'], errors], [true, []]);
+    await refuse({ code: 'forbidden', message: 'no' });
+    await service.clock.advance(60_000);
+    // Its messages go on.
+    assert.deepEqual([errors, ended, service.requests.length], [['forbidden'], [], 0]);
+    // As a topic that was refused: who subscribes again asks again.
+    await subscribe();
+    service.requests.pop()!.refuse(new ClientError('forbidden', 'no'));
+    await service.clock.settle();
+    assert.deepEqual([errors, ended], [['forbidden', 'forbidden'], []]);
   });
 
   it('gives a broadcast to each listener of the guide, also when one throws, and waits for all', async () => {

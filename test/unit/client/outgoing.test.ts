@@ -182,6 +182,22 @@ describe('[CLIENT] the outgoing queue', () => {
     await assert.rejects(queue.add(item('b')), { code: 'closed' });
   });
 
+  it('does nothing with its store when a connection comes after it was closed', async () => {
+    const store = new MemoryOutbox();
+    await store.put(item('a'));
+    const calls: string[] = [];
+    const load = store.load;
+    const queue = queueOf({
+      store: Object.assign(store, {
+        load: () => (calls.push('load'), load()),
+        watch: () => (calls.push('watch'), () => {}),
+      }),
+    });
+    queue.close();
+    await connect(queue);
+    assert.deepEqual([calls, keys(), [...store.items.keys()]], [[], [], ['a']]);
+  });
+
   it('does not send what another page has sent and has confirmed, nor anything twice beyond the window', async () => {
     const store = new MemoryOutbox();
     const queue = queueOf({ store });
