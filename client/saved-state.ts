@@ -32,8 +32,10 @@ export class SavedState extends ClientState {
       const { kind } = this;
       this.store = typeof kind === 'object' ? kind : globals[`${kind}Storage`];
       const text = this.store?.getItem(this.key);
-      if (text instanceof Promise)
-        return text.then((given) => this.read(given)).catch((error: unknown) => this.failed(error));
+      if (text && typeof text !== 'string')
+        return Promise.resolve(text)
+          .then((given) => this.read(given))
+          .catch(this.failed);
       this.read(text);
     } catch (error) {
       this.failed(error);
@@ -56,19 +58,18 @@ export class SavedState extends ClientState {
       const timestamp = this.dependencies.clock.wallTime();
       try {
         const written = store.setItem(this.key, JSON.stringify({ ...this.content, timestamp }));
-        if (written instanceof Promise) await written;
+        if ((written as Partial<PromiseLike<unknown>> | undefined)?.then) await written;
         this.isFailing = false;
       } catch (error) {
-        const isKnown = this.isFailing;
+        if (!this.isFailing) this.failed(error);
         this.isFailing = true;
-        if (!isKnown) this.failed(error);
       }
     }
     this.isWriting = false;
   }
 
   private read(text: string | null | undefined): void {
-    if (text === null || text === undefined) return;
+    if (!text) return;
     const { timestamp, ...read } = JSON.parse(text) as StateContent & { readonly timestamp: number };
     const ageMs = this.dependencies.clock.wallTime() - timestamp;
     const { positions } = read;
@@ -77,12 +78,11 @@ export class SavedState extends ClientState {
     // A clock that was set back must not make a state valid for ever.
     if (Math.abs(ageMs) <= this.ttlMs && isWhole)
       Object.assign(this.content, read, { positions: Object.assign(this.content.positions, positions) });
-    else this.store?.removeItem(this.key);
+    else Promise.resolve(this.store?.removeItem(this.key)).catch(this.failed);
   }
 
-  private failed(cause: unknown): void {
+  private readonly failed = (cause: unknown): void =>
     this.dependencies.onError(
-      new ClientError('store_failed', `the state cannot be kept: ${String(cause)}`, { cause }),
+      new ClientError('store_failed', `the state is not kept: ${String(cause)}`, { cause }),
     );
-  }
 }

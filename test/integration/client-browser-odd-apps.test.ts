@@ -100,4 +100,38 @@ describe('[CLIENT] the client library in Chromium, used in odd ways', function (
     assert.equal(await page.evaluate('refusals'), 0);
     await page.close();
   });
+
+  for (const [how, code, refusals] of [
+    ['is refused for good', 'forbidden', 1],
+    ['is refused again and again', 'busy', Infinity],
+  ] as const)
+    it(`keeps nothing in React of those who have come and gone, when the question who is there ${how}`, async () => {
+      const page = await browser.newPage();
+      const query = { url: replica.url, token: tokenOf('bob'), refusals: String(refusals), code };
+      await page.goto(`${origin}/rooms?${new URLSearchParams(query)}`);
+      await until(
+        async () => (await page.evaluate('refusals')) !== refusals || code === 'busy',
+        'it is asked',
+      );
+      await until(async () => (await page.evaluate('typeof presence')) === 'function', 'it follows');
+      // Names that are objects: so it is seen which are let go of. React itself holds the last ones for a while.
+      await page.evaluate(`
+        window.kept = [];
+        for (let n = 0; n < 500; n++) {
+          const one = { topic: 'room-a', user_id: new String('user ' + n) };
+          kept.push(new WeakRef(one.user_id));
+          presence({ ...one, event: 'join', connections: 1 });
+          presence({ ...one, event: 'leave', connections: 0 });
+        }`);
+      await until(
+        async () => {
+          await page.evaluate('shown = []');
+          await page.requestGC();
+          return ((await page.evaluate('kept.filter((one) => one.deref()).length')) as number) < 10;
+        },
+        'they are let go of',
+        20_000,
+      );
+      await page.close();
+    });
 });

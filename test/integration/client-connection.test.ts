@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
 import { systemClock, type Clock } from '../../client/clock.js';
 import { createClient, type Client, type ClientOptions } from '../../client/index.js';
+import { sendDirects } from '../support/client-rig.js';
 import { Closing } from '../support/closing.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
@@ -40,7 +41,10 @@ describe('[CLIENT] the connection of the client library', function () {
   let path: FaultProxy;
 
   beforeEach(async () => {
-    replica = await TestReplica.start();
+    replica = await TestReplica.start({
+      RTC_DIRECT_INBOX_SIZE: '5000',
+      RTC_DIRECT_INBOX_SENDER_PERCENT: '100',
+    });
     closing.add(() => replica.end('SIGKILL'));
     path = await FaultProxy.start(replica.port);
     closing.add(() => path.stop());
@@ -93,6 +97,45 @@ describe('[CLIENT] the connection of the client library', function () {
     assert.equal(asked, 1);
     await Promise.all([client.refresh(), client.refresh(), client.refresh()]);
     assert.equal(asked, 2);
+  });
+
+  it('hands over in order more direct messages than it keeps, when their listener comes late', async () => {
+    const bob = clientOf({ token: tokenOf('bob') }).connect();
+    const client = clientOf().connect();
+    await isUp(client);
+    const numbers = await sendDirects(bob, 'ann', 2200);
+    const given: unknown[] = [];
+    client.on('direct', ({ payload }) => given.push(payload));
+    await until(() => given.length >= numbers.length, 'all arrive', 20_000);
+    assert.deepEqual(given, numbers);
+  });
+
+  it('gives the service the token of now when the app asks for it while a former one is on its way', async () => {
+    let rights = 'former';
+    const answers: (() => void)[] = [];
+    const client = clientOf({
+      token: () => {
+        const token = tokenOf('ann', { topics: [rights] });
+        return new Promise((resolve) => answers.push(() => resolve(token)));
+      },
+    });
+    const answer = async () => {
+      await until(() => answers.length > 0, 'it is asked');
+      answers.shift()!();
+    };
+    client.connect();
+    await answer();
+    await isUp(client);
+    const first = client.refresh();
+    await until(() => answers.length > 0, 'it is asked');
+    rights = 'latter';
+    const second = client.refresh();
+    await answer();
+    await first;
+    await answer();
+    await second;
+    await client.topic('latter').publish('allowed');
+    await assert.rejects(client.topic('former').publish('not any more'), { code: 'forbidden' });
   });
 
   it('fetches its token anew with each connection', async () => {

@@ -41,14 +41,14 @@ describe(`[CLIENT] the client library in random schedules (SEED=${seed})`, funct
     },
     'the position is saved before the listener': {
       of: Subscription.prototype,
-      method: 'handOverBatch',
-      by: (original: (batch: { messages: unknown[] }) => unknown) =>
+      method: 'handOver',
+      by: (original: (item: { messages?: unknown[] }) => unknown) =>
         function (
           this: { done(messages: unknown[], from: number, to: number): void },
-          batch: { messages: unknown[] },
+          item: { messages?: unknown[] },
         ) {
-          this.done(batch.messages, 0, batch.messages.length);
-          return original.call(this, batch);
+          if (item.messages) this.done(item.messages, 0, item.messages.length);
+          return original.call(this, item);
         },
     },
   };

@@ -4,6 +4,7 @@ import { createClient, type Client, type ClientOptions, type ConnectionFactory }
 import { TabConnection } from '../../client/tabs/tab-connection.js';
 import { seededRandom } from '../../bench/seeded-random.js';
 import { FaultProxy } from '../../bench/chaos/faults/fault-proxy.js';
+import { sendDirects } from '../support/client-rig.js';
 import { Closing } from '../support/closing.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
 import { FakeOrigin, type FakePage } from '../support/tab-pages.js';
@@ -27,7 +28,11 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
   let errors: string[];
 
   beforeEach(async () => {
-    replica = await TestReplica.start({ RTC_AUTH_TOKEN_NOTICE_SECS: '3600' });
+    replica = await TestReplica.start({
+      RTC_AUTH_TOKEN_NOTICE_SECS: '3600',
+      RTC_DIRECT_INBOX_SIZE: '5000',
+      RTC_DIRECT_INBOX_SENDER_PERCENT: '100',
+    });
     closing.add(() => replica.end('SIGKILL'));
     path = await FaultProxy.start(replica.port);
     closing.add(() => path.stop());
@@ -201,6 +206,19 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
       20_000,
     );
     assert.equal(await connections(), 3);
+  });
+
+  it('hand over in order more direct messages than they keep, when their listener comes late', async () => {
+    const bob = createClient({ url: replica.url, token: tokenOf('bob') }).connect();
+    closing.add(() => Promise.resolve(bob.close()));
+    const tab = open();
+    await areConnected(tab);
+    const numbers = await sendDirects(bob, 'ann', 2200);
+    const given: unknown[] = [];
+    tab.client.on('direct', ({ payload }) => given.push(payload));
+    await until(() => given.length >= numbers.length, 'all arrive', 30_000);
+    assert.deepEqual(given, numbers);
+    assert.deepEqual(errors, []);
   });
 
   it('give a direct message to each tab that is open, also to one that opens later, until it is read', async () => {

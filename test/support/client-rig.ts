@@ -63,3 +63,13 @@ export async function publish(client: Client, ...payloads: unknown[]): Promise<v
 
 export const has = ({ list }: ReadingClient, payload: unknown): Promise<void> =>
   until(() => list.includes(payload), `${String(payload)} arrives`, patienceMs);
+
+/** Sends direct messages, no more at a time than a client keeps. Resolves to their payloads. */
+export async function sendDirects(client: Client, to: string, count: number): Promise<number[]> {
+  const numbers = Array.from({ length: count }, (_, n) => n);
+  for (let n = 0; n < count; n += 500)
+    await Promise.all(
+      numbers.slice(n, n + 500).map((payload) => client.direct(to, payload, { confirm: 'stored' })),
+    );
+  return numbers;
+}

@@ -16,6 +16,7 @@ export class ScriptedService {
   readonly client: Client;
   private connection!: ConnectionDependencies;
   private isConnected = false;
+  private isWanted = false;
   /** How often the client has asked for another connection. */
   renewals = 0;
 
@@ -32,8 +33,14 @@ export class ScriptedService {
           get isConnected() {
             return isConnected();
           },
-          connect: () => dependencies.onState({ state: 'connecting' }),
-          disconnect: () => this.disconnect({ state: 'idle' }),
+          connect: () => {
+            if (this.isWanted) return;
+            this.isWanted = true;
+            dependencies.onState({ state: 'connecting' });
+          },
+          disconnect: () => {
+            if (this.isWanted) this.disconnect({ state: 'idle' });
+          },
           probe: () => {},
           refresh: () => Promise.resolve(),
           renew: () => void this.renewals++,
@@ -55,6 +62,7 @@ export class ScriptedService {
   /** Connects the client, with topics that are restored. */
   async connect(...topics: readonly object[]): Promise<void> {
     this.client.connect();
+    if (this.client.state.state === 'waiting') this.connection.onState({ state: 'connecting' });
     this.connection.handshake();
     this.isConnected = true;
     this.connection.onState({ state: 'connected' });
@@ -64,6 +72,7 @@ export class ScriptedService {
 
   disconnect(state: ConnectionState = { state: 'waiting', reason: 'transport close' }): void {
     this.isConnected = false;
+    this.isWanted &&= state.state === 'waiting';
     this.connection.onState(state);
   }
 

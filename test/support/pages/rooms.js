@@ -4,7 +4,7 @@ import { createRoot } from 'react-dom/client';
 import { ClientError, createClient } from '../../../dist/client/index.mjs';
 import { ClientProvider, usePresence, useTopic } from '../../../dist/client/react.mjs';
 
-const { refusals, ...options } = Object.fromEntries(new URLSearchParams(location.search));
+const { refusals, code, ...options } = Object.fromEntries(new URLSearchParams(location.search));
 const client = createClient(options);
 // Refuses so many questions who is there, as a service without room does.
 window.refusals = Number(refusals ?? 0);
@@ -14,8 +14,19 @@ client.topic = (name) => {
   const presence = topic.presence.bind(topic);
   topic.presence = (page) =>
     window.refusals > 0 && window.refusals--
-      ? Promise.reject(new ClientError('busy', 'no room'))
+      ? Promise.reject(new ClientError(code ?? 'busy', 'no room'))
       : presence(page);
+  const subscribe = topic.subscribe.bind(topic);
+  topic.subscribe = (options) => {
+    const subscription = subscribe(options);
+    const on = subscription.on.bind(subscription);
+    // Lets the test come and go as any number of users.
+    subscription.on = (event, listener) => {
+      if (event === 'presence') window.presence = listener;
+      return on(event, listener);
+    };
+    return subscription;
+  };
   return topic;
 };
 window.shown = [];

@@ -208,6 +208,29 @@ describe('[CLIENT] the saved state', () => {
     }
   });
 
+  it('is kept by a store whose promises are of another library, and reports what that cannot remove', async () => {
+    const like = <Value>(promise: Promise<Value>): PromiseLike<Value> => ({
+      then: (resolve, reject) => promise.then(resolve, reject),
+    });
+    const content = { positions: { news: position }, timestamp: clock.wallTime() };
+    const writes: string[] = [];
+    const state = stateOf({
+      getItem: () => like(Promise.resolve(JSON.stringify(content))),
+      setItem: (_, value) => (writes.push(value), like(new Promise(() => {}))),
+    });
+    await state.load();
+    assert.deepEqual([state.content.positions['news'], failures], [position, []]);
+    for (let sequence = 8; sequence <= 10; sequence++) keep(state, { epoch: 'e', sequence });
+    assert.equal(writes.length, 1);
+    const old = stateOf({
+      getItem: () => JSON.stringify({ ...content, timestamp: 0 }),
+      removeItem: () => Promise.reject(new Error('away')),
+    });
+    void old.load();
+    await clock.settle();
+    assert.deepEqual(failures, ['store_failed']);
+  });
+
   it('is written once at a time to a slow store, and the newest state is written last', async () => {
     const writes: ((value: void) => void)[] = [];
     const state = stateOf({
