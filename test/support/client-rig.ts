@@ -18,8 +18,8 @@ export interface ReadingClient {
 export class ClientRig {
   constructor(private readonly closing: Closing) {}
 
-  async redis(persistence: Persistence = 'aof'): Promise<TestRedis> {
-    const redis = await TestRedis.start(persistence);
+  async redis(persistence: Persistence = 'aof', options: readonly string[] = []): Promise<TestRedis> {
+    const redis = await TestRedis.start(persistence, options);
     this.closing.add(() => redis.stop());
     return redis;
   }
