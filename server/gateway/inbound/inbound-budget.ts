@@ -116,7 +116,7 @@ export class InboundBudget implements PacketAdmission {
     this.reader.limitFrames(this.control.settings.transportLimitBytes);
   }
 
-  /** A client that has not joined may send JSON that takes milliseconds to read. One such frame is read in four turns. */
+  /** A client that has not joined may send JSON that takes milliseconds to read. Of such frames, at most one is read per four turns. */
   mayDecode(): boolean {
     const { share } = this.control;
     if (this.hasJoined || this.isClosing || share.takeTurn()) return true;
@@ -344,9 +344,8 @@ export class InboundBudget implements PacketAdmission {
     const { beforeJoin } = this;
     if (beforeJoin === undefined) return;
     const over = beforeJoin.add(bytes, this.control.settings.maxJoinBytes);
-    if (over !== undefined) {
-      this.close(over.limit, over.error);
-    } // A client may join many namespaces in one chunk: its first token is verified before the next turn.
+    if (over !== undefined) this.close(over.limit, over.error);
+    // A client may join many namespaces in one chunk: its first token is verified before the next turn.
     else if (beforeJoin.isFull) this.waitForTurn();
   }
 
