@@ -29,6 +29,7 @@ async function main() {
   const directory = mkdtempSync(join(tmpdir(), 'rtc-tests-'));
   let passed = 0;
   let failed = 0;
+  const reports = [];
   for (const [index, stage] of stages.entries()) {
     const countsFile = join(directory, String(index));
     const status = await run(stage, countsFile);
@@ -37,8 +38,11 @@ async function main() {
     // Mocha does not count a file that cannot be loaded, or a run without tests, as a failed test. Here it
     // counts as one.
     failed += status === 0 ? counts.failed : Math.max(1, counts.failed);
+    reports.push(...counts.reports);
   }
   rmSync(directory, { recursive: true });
+  // Again, because the reports of the first stage are far above.
+  if (reports.length > 0) console.log(['Failed:', ...reports].join('\n\n'), '\n');
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 }
@@ -70,6 +74,6 @@ function countsOf(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return { passed: 0, failed: 0 };
+    return { passed: 0, failed: 0, reports: [] };
   }
 }
