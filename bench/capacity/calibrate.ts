@@ -43,8 +43,14 @@ export async function measurePoint({ name, use, replicas, work }: PlannedPoint):
   }
 }
 
+/** Whether a text is a part of a point's name, or says what it is used for. */
+export function isNamed({ name, use }: Pick<Point, 'name' | 'use'>, text: string): boolean {
+  return name.includes(text) || use === text;
+}
+
+/** The points of that name or use, or all. */
 export function planned(text: string | undefined): readonly PlannedPoint[] {
-  return plannedPoints.filter(({ name }) => text === undefined || name.includes(text));
+  return plannedPoints.filter((point) => text === undefined || isNamed(point, text));
 }
 
 /** Measures what connections cost. */

@@ -59,6 +59,18 @@ const check: readonly Shape[] = [
   [2, 10, 1000, 1, 10, 300],
 ];
 
+/** Chosen, and measured, when the form of the model and its costs were fixed. */
+const blind: readonly Shape[] = [
+  [2, 1, 500, 1, 2, 2000],
+  [2, 1, 800, 1, 2, 300],
+  [2, 20, 2, 1, 20, 5000],
+  [2, 500, 400, 10, 10, 3000],
+  [2, 1, 400, 1, 2, 300, 600],
+  [4, 100, 500, 4, 8, 800],
+  [2, 20, 600, 2, 10, 400],
+  [4, 1, 600, 1, 2, 800],
+];
+
 const planned =
   (use: Point['use']) =>
   ([
@@ -84,4 +96,5 @@ const planned =
 export const plannedPoints: readonly PlannedPoint[] = [
   ...calibration.map(planned('calibration')),
   ...check.map(planned('check')),
+  ...blind.map(planned('blind check')),
 ];

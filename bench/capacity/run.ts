@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { measureConnections, measurePoint, planned } from './calibrate.js';
+import { isNamed, measureConnections, measurePoint, planned } from './calibrate.js';
 import { calibrationOf, defaultLimits, readMeasured, type Measured } from './calibration.js';
 import type { Point } from './fit.js';
 import { loadOf, size } from './model.js';
@@ -27,8 +27,8 @@ const usage = `npm run simulate -- [options]
   --table                       the sizing table of docs/scaling.md
   --check                       compares the model with every measured point
   --leave-out                   the same, each point computed from the others
-  --calibrate                   measures all costs anew, on an idle machine; takes about nine minutes
-  --only TEXT                   with --calibrate: only points whose name contains the text
+  --calibrate                   measures all costs anew, on an idle machine; takes about twelve minutes
+  --only TEXT                   with --calibrate: only points whose name contains the text, or of this use ('blind check')
   --write-docs                  writes the tables of docs/scaling.md
   --json                        the result as JSON`;
 
@@ -105,25 +105,26 @@ function limitsOf(values: Values) {
 }
 
 async function calibrate(only: string | undefined): Promise<void> {
-  const points: Point[] =
-    only === undefined ? [] : readMeasured(measuredFile).points.filter(({ name }) => !name.includes(only));
+  const before = only === undefined ? undefined : readMeasured(measuredFile);
+  const points: Point[] = before?.points.filter((point) => !isNamed(point, only!)) ?? [];
+  const at = new Date().toISOString();
+  const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD']).stdout.toString().trim();
   for (const plan of planned(only)) {
     process.stderr.write(`${plan.name} …`);
     const point = await measurePoint(plan);
-    points.push(point);
+    points.push(before === undefined ? point : { ...point, measured: { at, commit } });
     process.stderr.write(
       ` replicas ${point.replicaCores.toFixed(3)}, Redis ${point.redisCores.toFixed(3)} cores\n`,
     );
   }
-  const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD']).stdout.toString().trim();
-  const measured: Measured = {
-    measuredAt: new Date().toISOString(),
+  const rest = before ?? {
+    measuredAt: at,
     machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`,
     commit,
-    points,
-    further: only === undefined ? await measureConnections() : readMeasured(measuredFile).further,
-    replicaPairUs: only === undefined ? await measureHeartbeats() : readMeasured(measuredFile).replicaPairUs,
+    further: await measureConnections(),
+    replicaPairUs: await measureHeartbeats(),
   };
+  const measured: Measured = { ...rest, points };
   writeFileSync(measuredFile, `${JSON.stringify(measured, null, 2)}\n`);
 }
 
@@ -133,7 +134,7 @@ function writeDocs(measured: Measured): void {
   const page = join(root, 'docs', 'scaling.md');
   const tables = {
     check: checkTable(
-      measured.points.filter(({ use }) => use === 'check'),
+      measured.points.filter(({ use }) => use !== 'calibration'),
       calibration,
     ),
     table: sizingTable(calibration, defaultLimits),
