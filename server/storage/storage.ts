@@ -266,7 +266,7 @@ function redisStorage(
   );
   const connectionCounts = new RedisConnectionCountStore({ link, bus }, { keyPrefix });
   const limits = sessionLimits(settings);
-  new RedisAdvice({ link, log });
+  new RedisAdvice({ link, log }, { keyPrefix });
   return {
     broker,
     bus,

@@ -1,9 +1,10 @@
 import type { Bus } from '../../cluster/bus.js';
+import type { Clock } from '../../primitives/clock.js';
 import { tagOf } from './transport-ids.js';
 
 interface OwnersDependencies {
   readonly bus: Pick<Bus, 'replicaId' | 'replicas'>;
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 /** The list of live replicas is not read more often than this, in milliseconds. */
@@ -12,6 +13,8 @@ const readEveryMs = 500;
 /** The live replicas by the tag in ids of transports. */
 export class Owners {
   private replicas = new Map<string, string>();
+  /** When the list was asked for last, and when it came. */
+  private askedAt = -Infinity;
   private readAt = -Infinity;
   private reading: Promise<void> | undefined;
 
@@ -22,10 +25,13 @@ export class Owners {
     return this.replicas.get(tag);
   }
 
-  /** The replica with a tag; undefined if none is live. */
+  /**
+   * The replica with a tag; undefined if none is live. An earlier list does not say that: a replica that has just started may
+   * have answered the handshake of this transport a moment ago.
+   */
   async find(tag: string): Promise<string | undefined> {
-    const { now } = this.dependencies;
-    if (now() - this.readAt >= readEveryMs || this.reading !== undefined) await this.read();
+    const calledAt = this.dependencies.clock.now();
+    while (!this.replicas.has(tag) && this.askedAt < calledAt) await this.read();
     return this.replicas.get(tag);
   }
 
@@ -40,9 +46,12 @@ export class Owners {
   }
 
   private async readList(): Promise<void> {
-    const { bus, now } = this.dependencies;
+    const { bus, clock } = this.dependencies;
+    const waitMs = this.readAt + readEveryMs - clock.now();
+    if (waitMs > 0) await clock.sleep(waitMs);
+    this.askedAt = clock.now();
     const live = await bus.replicas();
-    this.readAt = now();
+    this.readAt = clock.now();
     this.replicas = new Map(
       live.flatMap((id) => {
         const tag = tagOf(id);

@@ -41,7 +41,7 @@ export class PollingRouter {
   constructor(private readonly dependencies: PollingRouterDependencies) {
     const { transports, ids, bus, clock, bodies, addressOf, log } = dependencies;
     const { counts } = this;
-    this.owners = new Owners({ bus, now: () => clock.now() });
+    this.owners = new Owners({ bus, clock });
     const send = (replica: string, frame: EdgeFrame | OwnerFrame) =>
       this.streams.send(replica, frame, sizeOf(frame));
     this.edge = new PollingEdge({ send, bodies, addressOf, counts });

@@ -1,5 +1,6 @@
 import type { Log } from '../../logging/log.js';
 import { infoFields } from './redis-info.js';
+import { lackingRights } from './redis-rights.js';
 import type { RedisNode, RedisStore } from './redis-store.js';
 
 /** What is told of a Redis, and what mends it. */
@@ -17,10 +18,11 @@ const oldest = [6, 2] as const;
 /** The defaults of Redis: a subscriber with more unread bytes is closed, with more of the second for this long, too. */
 const usualPubSub = { hardBytes: 33_554_432, softBytes: 8_388_608, softSecs: 60 } as const;
 
+const aclRemedy = 'give the user the rights that rtc redis acl prints';
 /** Of a Redis that does not show its settings to the user of the service. */
 const unseen = {
   problem: `The user of Redis may not read its settings: ${asked.join(', ')} are not checked`,
-  remedy: 'give the user the rights that rtc redis acl prints',
+  remedy: aclRemedy,
 };
 
 /** Warns of a Redis under which promises of the service do not hold: once each for every Redis that becomes the one in use. */
@@ -28,7 +30,10 @@ export class RedisAdvice {
   /** Problems that were logged, with the process that had them. */
   private readonly given = new Set<string>();
 
-  constructor(private readonly dependencies: { readonly link: RedisStore; readonly log: Log }) {
+  constructor(
+    private readonly dependencies: { readonly link: RedisStore; readonly log: Log },
+    private readonly settings: { readonly keyPrefix: string },
+  ) {
     dependencies.link.onState((state) => {
       if (state === 'up') for (const node of dependencies.link.nodes()) void this.look(node);
     });
@@ -36,7 +41,7 @@ export class RedisAdvice {
 
   /** Never rejects. What a Redis does not show is not judged. */
   private async look(node: RedisNode): Promise<void> {
-    const { log } = this.dependencies;
+    const { log, link } = this.dependencies;
     if (node.state === 'down') return;
     const runId = node.redis?.runId ?? '';
     const settings = new Map<string, string>();
@@ -50,7 +55,11 @@ export class RedisAdvice {
         });
         if (value !== undefined) settings.set(name, value);
       }
-      for (const { problem, remedy } of [...adviceFor(info, settings), ...(isForbidden ? [unseen] : [])]) {
+      const { isCluster } = link;
+      const { keyPrefix } = this.settings;
+      const lacking = await lackingRights((args) => node.tryOut(args), { keyPrefix, isCluster });
+      const ofRights = [...(isForbidden ? [unseen] : []), ...(lacking.length > 0 ? [without(lacking)] : [])];
+      for (const { problem, remedy } of [...adviceFor(info, settings), ...ofRights]) {
         if (this.given.has(`${runId} ${problem}`)) continue;
         this.given.add(`${runId} ${problem}`);
         log.warn(problem, { remedy });
@@ -59,6 +68,14 @@ export class RedisAdvice {
       // The link reports what is wrong with it.
     }
   }
+}
+
+/** Some refusals show nowhere else: without the right to publish, messages are stored, and reach subscribers seconds later. */
+function without(lacking: readonly string[]): Pick<Advice, 'problem' | 'remedy'> {
+  return {
+    problem: `The user of Redis lacks rights that the service needs: ${lacking.join(', ')}`,
+    remedy: aclRemedy,
+  };
 }
 
 /** `settings`: those that Redis shows, by name. */

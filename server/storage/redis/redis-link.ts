@@ -230,6 +230,10 @@ export class RedisLink implements RedisStore, RedisNode {
     return this.send<Reply>(this.commands, args, form);
   }
 
+  tryOut(args: string[]): Promise<unknown> {
+    return this.commands.sendCommand(args);
+  }
+
   /**
    * Subscribes one channel; resolves once it is live. The subscription is kept over reconnections; after a
    * rejection it is made with the next connection.

@@ -18,6 +18,8 @@ export interface RedisNode {
    * @throws RefusalError `unavailable` if it was not sent; ResponseLostError if it was sent and no response came.
    */
   call<Reply>(args: RedisArgument[], form?: ReplyForm): Promise<Reply>;
+  /** Sends a harmless command to see whether Redis refuses it: that counts neither as a refused write nor as an error. */
+  tryOut(args: string[]): Promise<unknown>;
   /** A script has found another history than is known. Resolves when that is known, or after `limitMs`. */
   recheckHistory(limitMs: number): Promise<void>;
 }

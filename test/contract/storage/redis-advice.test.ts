@@ -17,17 +17,14 @@ describe('the advice about a Redis', function () {
     return redis;
   };
   /** The warnings of a replica that uses this Redis. */
-  const warningsOf = (redis: TestRedis) => {
+  const warningsOf = (redis: TestRedis, url = redis.url) => {
     const warnings: string[] = [];
     const log: Log = {
       ...silentLog,
       warn: (message, fields) => void warnings.push(`${message}: ${String(fields?.['remedy'])}`),
     };
-    const link = new RedisLink(
-      { log: silentLog },
-      { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 },
-    );
-    new RedisAdvice({ link, log });
+    const link = new RedisLink({ log: silentLog }, { url, commandTimeoutMs: 1000, stallLimitMs: 5000 });
+    new RedisAdvice({ link, log }, { keyPrefix: 'rtc' });
     closing.push(() => link.close());
     link.start();
     return { link, warnings };
@@ -76,6 +73,21 @@ describe('the advice about a Redis', function () {
     );
     await until(() => warnings.length === 1, 'the warning');
     assert.match(warnings[0]!, /few unread bytes.*client-output-buffer-limit pubsub 32mb 8mb 60/);
+  });
+
+  it('names rights that the user lacks and that nothing else shows, once, and takes no refusal for one of a write', async () => {
+    const redis = await startRedis(...keepsData);
+    await redis.command('ACL SETUSER mute on >pw ~rtc:* &rtc:* +@all -publish -zrem');
+    const { link, warnings } = warningsOf(redis, `redis://mute:pw@127.0.0.1:${redis.port}`);
+    await until(() => warnings.length > 0, 'the warning');
+    const expected =
+      'The user of Redis lacks rights that the service needs: zrem, publish: give the user the rights that rtc redis acl prints';
+    assert.deepEqual(warnings, [expected]);
+    assert.equal(link.writes.state.refused_writes, 0);
+    await redis.command('CLIENT KILL TYPE normal');
+    await until(() => link.counts.reconnects > 1 && link.state === 'up', 'the same process again');
+    for (let n = 0; n < 10; n++) await link.call(['PING']);
+    assert.deepEqual(warnings, [expected]);
   });
 
   it('names a version that is too old, and judges nothing that Redis does not show', () => {

@@ -4,6 +4,7 @@ import { databaseMark } from '../../../storage/redis/database.js';
 import { adviceFor } from '../../../storage/redis/redis-advice.js';
 import { destroy, newRedisClient, type RedisClient } from '../../../storage/redis/redis-client.js';
 import { infoFields } from '../../../storage/redis/redis-info.js';
+import { lackingRights } from '../../../storage/redis/redis-rights.js';
 import type { RedisTls } from '../../../storage/redis/redis-tls.js';
 import type { RedisObservation } from '../observations.js';
 
@@ -16,23 +17,6 @@ const settings = [
   'client-output-buffer-limit',
   'maxmemory-policy',
 ] as const;
-
-/** Harmless commands of the kinds that the service sends; `KEY` is below the prefix of its keys. */
-const attempts: readonly (readonly string[])[] = [
-  ['EVAL', "return redis.call('EXISTS', KEYS[1])", '1', 'KEY'],
-  ['GET', 'KEY'],
-  ['SET', 'KEY', '', 'PX', '1'],
-  ['HGETALL', 'KEY-hash'],
-  ['HSET', 'KEY-hash', 'looked', '1'],
-  ['PEXPIRE', 'KEY-hash', '1'],
-  ['XADD', 'KEY-stream', '*', 'looked', '1'],
-  ['PEXPIRE', 'KEY-stream', '1'],
-  ['ZRANGE', 'KEY-set', '0', '0'],
-  ['PUBLISH', 'KEY', ''],
-  ['PUBSUB', 'NUMSUB', 'KEY'],
-  ['TIME'],
-  ['INFO'],
-];
 
 interface RedisLookSettings {
   readonly timeoutMs: number;
@@ -98,26 +82,22 @@ async function look(
     const [, value] = await call<string[]>(['CONFIG', 'GET', name]).catch(() => []);
     if (value !== undefined) shown.set(name, value);
   }
-  const denied: string[] = [];
+  const field = infoFields(info);
+  const isCluster = field('cluster_enabled') === '1';
+  const denied = await lackingRights(call, { keyPrefix, isCluster });
   const attempt = (name: string, work: Promise<unknown>) =>
     work.catch((error: Error) => {
       if (error.message.startsWith('NOPERM')) denied.push(name);
     });
-  const key = `${keyPrefix}:doctor`;
-  for (const [command, ...args] of attempts) {
-    const filled = args.map((word) => word.replace(/^KEY/, key));
-    await attempt(command!.toLowerCase(), call([command!, ...filled]));
-  }
-  const field = infoFields(info);
   // Last: nothing else is sent on a connection that has subscribed. A Redis Cluster has channels of slots instead of patterns.
   await attempt(
     'subscribe',
     withTimeout(
-      client.subscribe(key, () => {}),
+      client.subscribe(`${keyPrefix}:doctor`, () => {}),
       timeoutMs,
     ),
   );
-  for (const pattern of field('cluster_enabled') === '1' ? [] : patterns)
+  for (const pattern of isCluster ? [] : patterns)
     await attempt(
       `psubscribe ${pattern}`,
       withTimeout(
@@ -137,7 +117,7 @@ async function look(
       }),
     ),
     policy: shown.get('maxmemory-policy') ?? field('maxmemory_policy') ?? null,
-    denied: [...new Set(denied)],
+    denied,
   };
 }
 

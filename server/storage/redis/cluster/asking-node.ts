@@ -18,6 +18,10 @@ export class AskingNode implements RedisNode {
     return this.node.call<Reply>(args, form);
   }
 
+  tryOut(args: string[]): Promise<unknown> {
+    return this.node.tryOut(args);
+  }
+
   recheckHistory(limitMs: number): Promise<void> {
     return this.node.recheckHistory(limitMs);
   }

@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { GoneTransports } from '../../../../server/gateway/polling/gone-transports.js';
 import { Owners } from '../../../../server/gateway/polling/owners.js';
 import { UnmarkedAnswers } from '../../../../server/gateway/polling/unmarked-answers.js';
+import { FakeClock } from '../../../support/fake-clock.js';
 
 describe('the replicas that hold transports', () => {
   it('are found by the tag in ids, with few looks at the list', async () => {
-    let now = 1000;
+    const clock = new FakeClock();
     let looks = 0;
     let live = ['a~00000001', 'b~00000002', 'of-version-0.1'];
     const bus = { replicaId: 'a~00000001', replicas: async () => (looks++, live) };
-    const owners = new Owners({ bus, now: () => now });
+    const owners = new Owners({ bus, clock });
     assert.deepEqual(await Promise.all(['00000002', '00000003', '00000001'].map((tag) => owners.find(tag))), [
       'b~00000002',
       undefined,
@@ -17,13 +18,35 @@ describe('the replicas that hold transports', () => {
     ]);
     assert.equal(looks, 1);
     live = ['b~00000002', 'c~00000003'];
-    assert.equal(await owners.find('00000003'), undefined, 'the list is fresh');
-    now += 500;
-    assert.equal(await owners.find('00000003'), 'c~00000003');
+    await clock.advance(1);
+    // One has started since the list was read.
+    const found = [owners.find('00000003'), owners.find('00000004')];
+    await clock.advance(498);
+    assert.equal(looks, 1, 'the list is fresh');
+    await clock.advance(1);
+    assert.deepEqual(await Promise.all(found), ['c~00000003', undefined]);
     assert.equal(owners.known('00000003'), 'c~00000003');
     assert.equal(looks, 2);
     owners.forget('c~00000003');
     assert.equal(owners.known('00000003'), undefined);
+  });
+
+  it('are looked for again when one may have started while the list was on its way', async () => {
+    const clock = new FakeClock();
+    const lists: ((live: string[]) => void)[] = [];
+    const bus = {
+      replicaId: 'a~00000001',
+      replicas: () => new Promise<string[]>((resolve) => lists.push(resolve)),
+    };
+    const owners = new Owners({ bus, clock });
+    const first = owners.find('00000002');
+    await clock.advance(1);
+    const second = owners.find('00000002');
+    lists[0]!([]);
+    assert.equal(await first, undefined);
+    await clock.advance(500);
+    lists[1]!(['b~00000002']);
+    assert.equal(await second, 'b~00000002');
   });
 
   it('are asked about the last ten thousand transports that have ended only once', () => {
