@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
-import { costlyFrom } from '../../protocol/json-cost.js';
 import { selectProtocol } from '../../protocol/token-protocol.js';
 import { closeReasons, closeTimeoutMs, type CloseReason } from '../close-codes.js';
 import type { EngineConnection } from './engine-connection.js';
@@ -54,11 +53,8 @@ function ofReceiver(parser: FrameParser): Pick<FrameParser, 'getData' | 'dataMes
 
 function getData(this: AdmittedParser, done: (error?: Error) => void): void {
   if (this._bufferedBytes < this._payloadLength)
-    this.webSocket.admission?.admitUnfinished(this._totalPayloadLength);
-  else if (
-    this._payloadLength >= costlyFrom &&
-    this.webSocket.admission?.mayDecode(this._payloadLength) === false
-  ) {
+    this.webSocket.admission?.admitUnfinished(this._totalPayloadLength, this._buffers.at(-1)?.length ?? 0);
+  else if (this.webSocket.admission?.mayDecode(this._payloadLength) === false) {
     this._loop = false;
     return;
   }
@@ -70,7 +66,7 @@ function dataMessage(this: AdmittedParser, done: (error?: Error) => void): void 
   if (this._fin) return;
   const { admission } = this.webSocket;
   admission?.admitFragment(this._numFragments);
-  admission?.admitUnfinished(this._totalPayloadLength);
+  admission?.admitUnfinished(this._totalPayloadLength, 0);
 }
 
 /**
