@@ -124,7 +124,7 @@ function limitBody(
   const { socket } = request;
   const stop = () => takeNothingMore(socket);
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
-  const isInTime = lateLimit(request, response, () => bodies.open(callerOf(request)), stop);
+  const isInTime = lateLimit(request, response, () => bodies.open(`address:${callerOf(request)}`), stop);
   countPieces(request, { admit: (bytes) => isInTime(bytes) && isInPieces(bytes) });
   if (isTimed(request)) {
     const timer = setTimeout(() => {
@@ -186,6 +186,7 @@ function lateLimit(
     }
     late += bytes;
     if (late <= lateBodyBytes && hasRoom(held, bytes)) return true;
+    held.discard();
     // The connection is closed when the client has had time to read the answer.
     onOver();
     return false;

@@ -122,8 +122,7 @@ describe('[START] commands that start the service', function () {
 
   it('show the lines of the TypeScript sources in stacks, without holding the maps of all files', () => {
     const source = readFileSync(join(root, 'server/cli/heap-growth.ts'), 'utf8').split('\n');
-    const line =
-      source.findIndex((text) => text.includes('dependencies.setFlags(`${flag}${growthPercent}`)')) + 1;
+    const line = source.findIndex((text) => text.includes('dependencies.setFlags(')) + 1;
     const directory = mkdtempSync(join(tmpdir(), 'rtc-bin-'));
     try {
       // A link, as npm installs a command. A script loaded before it makes a stack at the end.
@@ -148,10 +147,10 @@ describe('[START] commands that start the service', function () {
           encoding: 'utf8',
           env: { PATH: process.env['PATH'], PORT: 'none' },
         });
-        assert.match(output, /^TypeError: from the probe\n {4}at setFlags \(.*probe\.cjs:3:/m);
+        assert.match(output, /^TypeError: from the probe\n {4}at Object.setFlags \(.*probe\.cjs:3:/m);
         assert.match(
           output,
-          new RegExp(`^ {4}at new HeapGrowth \\(.*/server/cli/heap-growth\\.ts:${line}:\\d+\\)$`, 'm'),
+          new RegExp(`^ {4}at HeapGrowth.set \\(.*/server/cli/heap-growth\\.ts:${line}:\\d+\\)$`, 'm'),
         );
         assert.match(output, /^all held: false$/m);
       }
