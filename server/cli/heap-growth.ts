@@ -8,7 +8,7 @@ import { systemClock, type Clock, type Timer } from '../primitives/clock.js';
 const growthPercent = 25;
 /** The same within this time after a collection, in milliseconds: where there is much garbage, many collections delay messages. */
 const busyGrowthPercent = 100;
-const busyMs = 1000;
+const busyMs = 250;
 /** Above the larger size V8 decides by itself, and again below the smaller one: in a large heap, collecting takes its time. */
 const largeBytes = 384 * 2 ** 20;
 const smallBytes = 256 * 2 ** 20;

@@ -20,17 +20,17 @@ describe('[CLI] the growth of the heap', function () {
     assert.deepEqual(flags, [small, large, small]);
   });
 
-  it('is in larger steps for a second after each collection, so that collections do not follow each other closely', async () => {
+  it('is in larger steps for a quarter of a second after each collection, so that collections do not follow each other closely', async () => {
     const flags: string[] = [];
     const clock = new FakeClock();
     const growth = new HeapGrowth({ clock, usedBytes: () => mib, setFlags: (set) => flags.push(set) });
     growth.collected();
-    await clock.advance(900);
+    await clock.advance(200);
     growth.collected();
-    await clock.advance(900);
+    await clock.advance(200);
     const [small, large] = ['--heap-growing-percent=25', '--heap-growing-percent=100'];
     assert.deepEqual(flags, [small, large]);
-    await clock.advance(100);
+    await clock.advance(50);
     assert.deepEqual(flags, [small, large, small]);
   });
 
