@@ -34,7 +34,6 @@ module.exports = {
       name: 'realtime-communication',
       cwd: __dirname,
       script: 'dist/server/main.js',
-      node_args: '--enable-source-maps',
       // Without Redis, `pm2 reload` must not start the next process while this one has the port: it would be refused.
       exec_mode: hasRedis ? 'cluster' : 'fork',
       instances: replicas,

@@ -24,6 +24,6 @@ case ${NODE_OPTIONS:-} in *--max-old-space-size* | *--max_old_space_size*) heap=
 
 # exec: signals reach the service itself.
 cd "$(dirname "$0")/.."
-if [ -n "$heap" ]; then set -- --max-old-space-size="$heap" --enable-source-maps dist/server/main.js "$@"
-else set -- --enable-source-maps dist/server/main.js "$@"; fi
+if [ -n "$heap" ]; then set -- --max-old-space-size="$heap" dist/server/main.js "$@"
+else set -- dist/server/main.js "$@"; fi
 exec node "$@"

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import './cli/node-check.js';
-import './cli/without-source-maps.js';
 import './cli/process-start.js';
 import { tokenIssuer } from './app/tokens.js';
 import type { TokenIssuer } from './auth/token-issuer.js';

@@ -137,14 +137,14 @@ const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)
 /** Limits connections and requests before any route sees them. To be called when all listeners for requests are attached. */
 export function assembleRequestGuard(
   http: HttpServer,
-  { settings: { server }, addresses }: Foundation,
+  { settings: { server }, addresses, limits: { bodies } }: Foundation,
+  connections: ConnectionTurns,
 ): void {
-  const connections = new ConnectionTurns({ clock: systemClock });
   readInTurns(http, ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin));
   const turns = new RequestTurns({ clock: systemClock, connections });
   guardRequests(
     http,
-    { countPieces, takeNothingMore, turns, callerOf: (request) => addresses.of(request) },
+    { countPieces, takeNothingMore, turns, bodies, callerOf: (request) => addresses.of(request) },
     {
       bodyTimeoutMs: server.bodyTimeoutSecs * 1000,
       isTimed: ({ url }) => timedPaths.test(routedPath(url)),

@@ -1,4 +1,5 @@
 import { connectionOn } from '../gateway/client-connection.js';
+import type { ConnectionTurns } from '../gateway/handshake/connection-turns.js';
 import { closeForLimit } from '../gateway/inbound/close-transport.js';
 import { InboundControl } from '../gateway/inbound/inbound-control.js';
 import { InboundLog } from '../gateway/inbound/inbound-log.js';
@@ -6,18 +7,16 @@ import { systemClock } from '../primitives/clock.js';
 import type { Foundation } from './foundation.js';
 
 /** Assembles what the inbound budgets of all transports share. */
-export function assembleInbound({
-  settings,
-  metrics,
-  limits: { bodies },
-  addresses,
-  logOf,
-}: Foundation): InboundControl {
+export function assembleInbound(
+  { settings, metrics, limits: { bodies }, addresses, logOf }: Foundation,
+  connections: ConnectionTurns,
+): InboundControl {
   const { websocket, limits } = settings;
   const log = new InboundLog({ log: logOf('connection'), now: () => performance.now() });
   return new InboundControl(
     {
       clock: systemClock,
+      connections,
       bodies,
       callerOf: (engine) => {
         const connection = engine && connectionOn(engine);

@@ -4,12 +4,14 @@ import { hostname } from 'node:os';
 import express, { type Express } from 'express';
 import type { Server as SocketIoServer } from 'socket.io';
 import type { Settings } from '../config/schema.js';
+import { ConnectionTurns } from '../gateway/handshake/connection-turns.js';
 import type { NamespaceMiddleware } from '../gateway/engine-internals/namespace-middleware.js';
 import { BoundedResponses } from '../http/bounded-responses.js';
 import type { DrainCounts } from '../gateway/drain/drain-counts.js';
 import { createHttpServer } from '../http/http-server.js';
 import type { LoggerFactory } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { systemClock } from '../primitives/clock.js';
 import type { StopReport } from '../supervision/ordered-stop.js';
 import { assembleAdmin } from './admin.js';
 import { assembleFoundation } from './foundation.js';
@@ -58,7 +60,8 @@ export class Service {
     // A program that serves requests itself adds the app to its routes.
     const ownsRequests = this.http.listenerCount('request') === 0;
     if (ownsRequests) this.http.on('request', this.app);
-    const inbound = assembleInbound(foundation);
+    const connectionTurns = new ConnectionTurns({ clock: systemClock });
+    const inbound = assembleInbound(foundation, connectionTurns);
     this.io = assembleSocketIo(foundation, inbound, options.socketIo);
     const phase = () => this.lifeCycle.phase;
     const isDraining = () => phase() === 'stopping';
@@ -67,7 +70,7 @@ export class Service {
     ({ publish: this.publish, direct: this.direct, subscribe: this.subscribe } = messaging.program);
     const { http, io } = this;
     const gateway = assembleGateway({ ...parts, http, io, inbound, options });
-    assembleRequestGuard(http, foundation);
+    assembleRequestGuard(http, foundation, connectionTurns);
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,
       timeoutMs: settings.outbox.answerTimeoutSecs * 1000,

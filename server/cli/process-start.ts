@@ -1,4 +1,4 @@
 import './node-check.js';
+import { mapStacks } from './source-maps.js';
 
-// Source maps apply only to what is loaded later.
-process.setSourceMapsEnabled(true);
+mapStacks();

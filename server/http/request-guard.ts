@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
+import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
 import { hasBody } from './request-body.js';
 import { withPath } from './routed-path.js';
 import type { RequestTurns } from './request-turns.js';
@@ -23,6 +24,8 @@ interface RequestGuardDependencies {
   /** Takes nothing more from a connection that is being closed. */
   readonly takeNothingMore: (socket: Socket) => void;
   readonly turns: Pick<RequestTurns, 'run'>;
+  /** Where what is read of a body after the answer is counted. */
+  readonly bodies: Pick<BodyBudget, 'open'>;
   /** Whose turn a request takes. */
   readonly callerOf: (request: IncomingMessage) => string;
 }
@@ -115,13 +118,13 @@ function admitted(socket: Socket & { [pipeline]?: PipelinedRequest[] }): Pipelin
 function limitBody(
   request: IncomingMessage,
   response: ServerResponse,
-  { countPieces, takeNothingMore }: RequestGuardDependencies,
+  { countPieces, takeNothingMore, bodies, callerOf }: RequestGuardDependencies,
   { bodyTimeoutMs, isTimed, isCounted }: RequestGuardSettings,
 ): void {
   const { socket } = request;
   const stop = () => takeNothingMore(socket);
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
-  const isInTime = lateLimit(request, response, stop);
+  const isInTime = lateLimit(request, response, () => bodies.open(`address:${callerOf(request)}`), stop);
   countPieces(request, { admit: (bytes) => isInTime(bytes) && isInPieces(bytes) });
   if (isTimed(request)) {
     const timer = setTimeout(() => {
@@ -162,21 +165,41 @@ function pieceLimit(
   };
 }
 
-/** Limits what is read of a body after its request has been answered, unless a route still reads it. */
+/**
+ * Limits what is read of a body after its request has been answered, unless a route still reads it. It is thrown away: a caller who sends ever new
+ * bodies that are refused fills memory with it, until it is collected.
+ */
 function lateLimit(
   request: IncomingMessage,
   response: ServerResponse,
+  open: () => HeldBody,
   onOver: () => void,
 ): (bytes: number) => boolean {
   let late = 0;
+  let held: HeldBody | undefined;
   return (bytes) => {
     if (!response.writableFinished || request.listenerCount('data') > 0) return true;
+    if (held === undefined) {
+      held = open();
+      request.socket.once('close', held.discard);
+      request.once('end', held.discard);
+    }
     late += bytes;
-    if (late <= lateBodyBytes) return true;
+    if (late <= lateBodyBytes && hasRoom(held, bytes)) return true;
+    held.discard();
     // The connection is closed when the client has had time to read the answer.
     onOver();
     return false;
   };
+}
+
+function hasRoom(held: HeldBody, bytes: number): boolean {
+  try {
+    held.add(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function refuseSlow(request: IncomingMessage, response: ServerResponse, limitMs: number): void {

@@ -1,6 +1,6 @@
 import { base64Key, type Message } from '../../shared/message.js';
 import { binaryPartsPerPacket } from '../protocol/binary-parts.js';
-import { ExactNumber, parseExactly } from '../protocol/exact-json.js';
+import { ExactNumber, parseStored } from '../protocol/exact-json.js';
 
 /**
  * The encoding of one message in the log and between replicas.
@@ -196,7 +196,7 @@ export type BinaryForm = 'buffer' | 'base64';
 export function entryToMessage(entry: Buffer, sequence: number, epoch: string, form: BinaryForm): Message {
   const view = viewEntry(entry);
   const json = `{"sequence":${sequence},"epoch":"${epoch}",${view.body.toString()}}`;
-  const message = parseExactly(json) as Message;
+  const message = parseStored(json) as Message;
   if (view.attachments.length === 0) return message;
   return {
     ...message,

@@ -32,6 +32,17 @@ export function parseExactly(text: string): unknown {
   return exactTwin(text, value) ?? value;
 }
 
+/** What a number looks like that JavaScript may not hold, or that it writes in another way. Text in strings may look so too. */
+const unusualNumber = /[:,[]\s*(?:-0|-?\d{16}|-?\d+[.eE])/;
+
+/**
+ * As {@link parseExactly}, for text that the service has written: no object in it has a key twice. Text without unusual numbers is not written again to compare
+ * it, which takes most of the time and memory of reading a long one.
+ */
+export function parseStored(text: string): unknown {
+  return unusualNumber.test(text) ? parseExactly(text) : JSON.parse(text);
+}
+
 /**
  * The value of a valid JSON text with all its numbers. Undefined if `value`, as `JSON.parse` has read it, lacks
  * nothing.

@@ -99,7 +99,7 @@ function argumentsFor(files: Record<string, string>, environment: NodeJS.Process
 }
 
 describe('[DEPLOY] docker/start.sh', () => {
-  const rest = '--enable-source-maps dist/server/main.js --extra';
+  const rest = 'dist/server/main.js --extra';
 
   it('gives the heap two thirds of the memory limit, of cgroups of both versions', () => {
     const limit = String(1024 * mebibyte);

@@ -85,6 +85,25 @@ describe('[LIMITS] HTTP', function () {
     }
   });
 
+  it('reads nothing more of refused bodies of a caller of whom much was thrown away, and lets the client read the answers', async () => {
+    await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '4000000' });
+    const read: number[] = [];
+    for (let n = 0; n < 3; n++) {
+      const accepted = once(embedded!.service.http, 'connection') as Promise<[Socket]>;
+      const client = open();
+      const [socket] = await accepted;
+      client.post('/api/publish', 20_000_000, 'a'.repeat(100));
+      await until(() => client.received.startsWith('HTTP/1.1 4'), 'it is answered');
+      client.write('a'.repeat(2_000_000));
+      await until(() => client.ended || client.closed, 'it is closed');
+      read.push(socket.bytesRead);
+    }
+    assert.ok(read[0]! > 900_000, `${read.join(', ')} bytes were read`);
+    // One piece has to come before the rest is left unread.
+    for (const bytes of read.slice(1)) assert.ok(bytes < 300_000, `${read.join(', ')} bytes were read`);
+    assert.equal((await publish('ann')).status, 200);
+  });
+
   it('refuses a body that comes in very many pieces, whether it is read or not', async () => {
     await start();
     // Express writes the stack of what is thrown after the answer to standard error, unless the service handles it.

@@ -120,24 +120,40 @@ describe('[START] commands that start the service', function () {
     assert.throws(() => JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
   });
 
-  it('all have source maps enabled', () => {
-    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-      scripts: { start: string };
-    };
-    assert.match(manifest.scripts.start, /--enable-source-maps/);
-    const pm2 = readFileSync(join(root, 'ecosystem.config.js'), 'utf8');
-    assert.match(pm2, /node_args: '--enable-source-maps'/);
+  it('show the lines of the TypeScript sources in stacks, without holding the maps of all files', () => {
+    const source = readFileSync(join(root, 'server/cli/heap-growth.ts'), 'utf8').split('\n');
+    const line = source.findIndex((text) => text.includes('dependencies.setFlags(')) + 1;
     const directory = mkdtempSync(join(tmpdir(), 'rtc-bin-'));
     try {
-      // A link, as npm installs a command. A script loaded after it checks whether source maps are enabled.
+      // A link, as npm installs a command. A script loaded before it makes a stack at the end.
       const link = join(directory, 'rtc');
       symlinkSync(join(root, 'dist/server/cli/rtc.js'), link);
       const probe = join(directory, 'probe.cjs');
-      writeFileSync(probe, `process.on('exit', () => console.log(process.sourceMapsEnabled))`);
-      const { stdout: output } = spawnSync(process.execPath, ['--require', probe, link, 'config'], {
-        encoding: 'utf8',
-      });
-      assert.match(output, /\ntrue\n$/);
+      const growth = JSON.stringify(join(root, 'dist/server/cli/heap-growth.js'));
+      writeFileSync(
+        probe,
+        `process.on('exit', () => {
+          const { HeapGrowth } = require(${growth});
+          const setFlags = () => { throw new TypeError('from the probe'); };
+          try { new HeapGrowth({ setFlags }); } catch (error) { console.log(error.stack); }
+          console.log('all held:', process.sourceMapsEnabled);
+        })`,
+      );
+      for (const [program, ...args] of [
+        [link, 'config'],
+        [join(root, 'dist/server/main.js'), '--no-such-option'],
+      ] as const) {
+        const { stdout: output } = spawnSync(process.execPath, ['--require', probe, program, ...args], {
+          encoding: 'utf8',
+          env: { PATH: process.env['PATH'], PORT: 'none' },
+        });
+        assert.match(output, /^TypeError: from the probe\n {4}at Object.setFlags \(.*probe\.cjs:3:/m);
+        assert.match(
+          output,
+          new RegExp(`^ {4}at HeapGrowth.set \\(.*/server/cli/heap-growth\\.ts:${line}:\\d+\\)$`, 'm'),
+        );
+        assert.match(output, /^all held: false$/m);
+      }
     } finally {
       rmSync(directory, { recursive: true });
     }

@@ -48,6 +48,7 @@ export class FakeCaller {
     const control = new InboundControl(
       {
         clock,
+        connections: { isPressed: false, isAccepting: false },
         bodies: new BodyBudget({ counts: newLimitCounts(), clock }, { limitBytes: 0 }),
         callerOf: () => '',
         closeTransport: () => {},

@@ -14,17 +14,23 @@ export interface PacketReader {
  */
 export interface PacketAdmission {
   /**
-   * A large frame of a WebSocket is complete. False: it is not decoded now; the reader was stopped, and asks again when it is started.
+   * A frame of a WebSocket is complete, or a packet of a long-polling body is next. False: it is not decoded now; the reader was stopped, and
+   * asks again when it is started.
    *
-   * @param bytes size of the frame
+   * @param bytes its size
    */
   mayDecode(bytes: number): boolean;
   /** A text or binary frame of a WebSocket. False: it is not passed on. */
   admitFrame(content: Buffer, isBinary: boolean): boolean;
   /** A fragment of a message of a WebSocket that is not complete. @param count its fragments so far */
   admitFragment(count: number): void;
-  /** The message of a WebSocket that is arriving is not complete. @param bytes its size so far, with the whole of its present frame */
-  admitUnfinished(bytes: number): void;
+  /**
+   * The message of a WebSocket that is arriving is not complete.
+   *
+   * @param bytes its size so far, with the whole of its present frame
+   * @param arrivedBytes what has come of it with the last chunk
+   */
+  admitUnfinished(bytes: number, arrivedBytes: number): void;
   /** A ping or pong frame of a WebSocket. */
   admitControlFrame(): void;
   /** A packet of a long-polling body. False: it is not passed on. */

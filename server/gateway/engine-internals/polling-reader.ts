@@ -71,9 +71,11 @@ export class PollingReader implements PacketReader {
     while (!this.isStopped && this.body !== undefined) {
       const end = this.body.indexOf(separator, this.at);
       const packet = end < 0 ? this.body.slice(this.at) : this.body.slice(this.at, end);
+      const admission = this.admission();
+      if (!admission.mayDecode(packet.length)) return;
       this.at = end + 1;
       if (end < 0) this.drop();
-      if (this.admission().admitPacket(packet)) this.decode(packet);
+      if (admission.admitPacket(packet)) this.decode(packet);
       if (transport.readyState !== 'open') this.drop();
     }
   }

@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
-import { costlyFrom } from '../../protocol/json-cost.js';
 import { selectProtocol } from '../../protocol/token-protocol.js';
 import { closeReasons, closeTimeoutMs, type CloseReason } from '../close-codes.js';
 import type { EngineConnection } from './engine-connection.js';
 import type { PacketAdmission, PacketReader } from './packet-reader.js';
-import { holdReading } from './reading.js';
+import { holdReading, startReading } from './reading.js';
 
 /** The code by which ws closes a connection after a frame above its `maxPayload` (RFC 6455, 7.4.1). */
 const tooBig = 1009;
@@ -54,11 +53,8 @@ function ofReceiver(parser: FrameParser): Pick<FrameParser, 'getData' | 'dataMes
 
 function getData(this: AdmittedParser, done: (error?: Error) => void): void {
   if (this._bufferedBytes < this._payloadLength)
-    this.webSocket.admission?.admitUnfinished(this._totalPayloadLength);
-  else if (
-    this._payloadLength >= costlyFrom &&
-    this.webSocket.admission?.mayDecode(this._payloadLength) === false
-  ) {
+    this.webSocket.admission?.admitUnfinished(this._totalPayloadLength, this._buffers.at(-1)?.length ?? 0);
+  else if (this.webSocket.admission?.mayDecode(this._payloadLength) === false) {
     this._loop = false;
     return;
   }
@@ -70,7 +66,7 @@ function dataMessage(this: AdmittedParser, done: (error?: Error) => void): void 
   if (this._fin) return;
   const { admission } = this.webSocket;
   admission?.admitFragment(this._numFragments);
-  admission?.admitUnfinished(this._totalPayloadLength);
+  admission?.admitUnfinished(this._totalPayloadLength, 0);
 }
 
 /**
@@ -141,6 +137,8 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     this.isStopped = true;
     if (this.parser !== undefined) this.parser._loop = false;
     this.pause();
+    // Otherwise Node reads one more chunk into its own buffer.
+    if (this.tcp) holdReading(this.tcp);
   }
 
   start(): void {
@@ -148,16 +146,15 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     const { parser } = this;
     // First the rest of the chunk. It may stop reading again.
     if (parser !== undefined && !parser.writableEnded && !parser.destroyed) parser.write(nothing);
-    if (!this.isStopped) this.resume();
+    if (this.isStopped) return;
+    this.resume();
+    if (this.tcp) startReading(this.tcp);
   }
 
   /** From now on this reason is given, whoever closes it, and nothing more is read. What has arrived of a message that is not complete is forgotten. */
   closeOnlyWith(reason: CloseReason): void {
     this.closeReason = reason;
     this.stop();
-    // Otherwise Node reads one more chunk into its own buffer.
-    const tcp = (this as unknown as { readonly _socket?: Socket | null })._socket;
-    if (tcp) holdReading(tcp);
     const { parser } = this;
     if (parser === undefined) return;
     parser._buffers = [];
@@ -191,6 +188,10 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
 
   private get parser(): FrameParser | undefined {
     return (this as unknown as { readonly _receiver?: FrameParser | null })._receiver ?? undefined;
+  }
+
+  private get tcp(): Socket | undefined {
+    return (this as unknown as { readonly _socket?: Socket | null })._socket ?? undefined;
   }
 
   private get server(): typeof CodedWebSocket {

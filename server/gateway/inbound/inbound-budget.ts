@@ -1,5 +1,6 @@
 import { errorTable, RefusalError, type ErrorCode } from '../../../shared/errors.js';
 import type { HeldBody } from '../../limits/body-budget.js';
+import { costlyFrom } from '../../protocol/json-cost.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import { awaitsPong } from '../engine-internals/heartbeats.js';
 import type { PacketAdmission, PacketReader } from '../engine-internals/packet-reader.js';
@@ -78,7 +79,6 @@ export class InboundBudget implements PacketAdmission {
   /** Acknowledgements that the client was asked for and has not sent. */
   private owedAcks = 0;
   private pongSecond = -1;
-  // Most transports never need these.
   private waste: WasteRate | undefined;
   private parts: PartCount | undefined;
   private unfinished: UnfinishedBytes | undefined;
@@ -106,27 +106,33 @@ export class InboundBudget implements PacketAdmission {
   /** A token of the client was verified. From now on packets by which it joins count as they do after the join. */
   authenticated(): void {
     this.beforeJoin = undefined;
+    this.unfinished?.set('message', 0);
   }
 
   /** The client has joined a namespace. */
   joined(): void {
     if (this.hasJoined) return;
     this.hasJoined = true;
-    this.beforeJoin = undefined;
+    this.authenticated();
     this.reader.limitFrames(this.control.settings.transportLimitBytes);
   }
 
-  /** A client that has not joined may send JSON that takes milliseconds to read. Of such frames, at most one is read per four turns. */
-  mayDecode(): boolean {
+  /**
+   * Clients that have not joined wait for their turn: joining takes a millisecond, and large JSON may take several to read. Of large packets, at
+   * most one is read per four turns.
+   */
+  mayDecode(bytes: number): boolean {
+    if (this.hasJoined || this.isClosing) return true;
     const { share } = this.control;
-    if (this.hasJoined || this.isClosing || share.takeTurn()) return true;
+    if (bytes >= costlyFrom ? share.takeTurn() : !share.isUsedUp()) return true;
     this.waitForTurn();
     return false;
   }
 
   admitFrame(content: Buffer, isBinary: boolean): boolean {
     const { length } = content;
-    this.unfinished?.set('message', 0);
+    // What a client without a valid token has sent counts until it is thrown away.
+    if (this.beforeJoin === undefined) this.unfinished?.set('message', 0);
     this.use(1 + (length >>> 9));
     if (this.isClosing) return false;
     if (this.wire === 'json') return true;
@@ -153,9 +159,10 @@ export class InboundBudget implements PacketAdmission {
     this.close('fragments', tooManyFragments(count, limit));
   }
 
-  /** An unfinished message is counted with those of all transports. */
-  admitUnfinished(bytes: number): void {
+  /** An unfinished message is counted with those of all transports. To copy what arrives of it takes time too. */
+  admitUnfinished(bytes: number, arrivedBytes: number): void {
     this.hold('message', bytes);
+    this.use(arrivedBytes >>> 9);
   }
 
   /** The transport has closed. */
@@ -253,7 +260,7 @@ export class InboundBudget implements PacketAdmission {
     if ((this.paused & reason) === 0) return;
     this.paused &= ~reason;
     if (reason === pauses.commands) this.control.waitsNoLonger(this);
-    if (this.paused === 0) this.goOnLater();
+    if (this.paused === 0) this.waitForTurn();
   }
 
   /** Whether the binary parts of a packet have been awaited since before an instant on the monotonic clock. */
@@ -383,11 +390,6 @@ export class InboundBudget implements PacketAdmission {
   private waitForTurn(): void {
     if ((this.paused & pauses.turn) !== 0) return;
     this.pause(pauses.turn);
-    this.control.share.defer(() => this.goOn());
-  }
-
-  private goOnLater(): void {
-    this.paused |= pauses.turn;
     this.control.share.defer(() => this.goOn());
   }
 

@@ -1,17 +1,16 @@
 import { RefusalError } from '../../../shared/errors.js';
 import type { BodyBudget, HeldBody } from '../../limits/body-budget.js';
-import type { Clock, Timer } from '../../primitives/clock.js';
+import type { Timer } from '../../primitives/clock.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import { postponeTimeout } from '../engine-internals/heartbeats.js';
 import type { PacketReader } from '../engine-internals/packet-reader.js';
 import { InboundBudget } from './inbound-budget.js';
 import { newInboundCounts, type InboundLimit } from './inbound-counts.js';
 import type { InboundSettings } from './inbound-settings.js';
-import { LoopShare } from './loop-share.js';
+import { LoopShare, type LoopShareDependencies } from './loop-share.js';
 import { pauses } from './pauses.js';
 
-interface InboundDependencies {
-  readonly clock: Clock;
+interface InboundDependencies extends LoopShareDependencies {
   /** Where unfinished messages are counted. */
   readonly bodies: Pick<BodyBudget, 'open'>;
   /** Whose they are: a user or an address. The connection is undefined for an upgrade that is not complete. */

@@ -6,8 +6,21 @@ import { afterDispatch } from '../engine-internals/packet-tap.js';
  * which people notice a delay, because a request takes several turns.
  */
 const sliceMs = 4;
+/** The same while new connections come turn after turn: one of them is accepted in each turn. */
+const pressedSliceMs = 1;
 /** One of so many turns may be taken by something long: a request of somebody else takes about as many turns. */
 const turnsPerTaken = 4;
+
+/** What {@link LoopShare} depends on. */
+export interface LoopShareDependencies {
+  readonly clock: Clock;
+  readonly connections: {
+    /** Whether new connections come turn after turn. */
+    readonly isPressed: boolean;
+    /** Whether they are only accepted now: busy transports wait. */
+    readonly isAccepting: boolean;
+  };
+}
 
 /**
  * Divides the event loop between busy transports. One that has read many packets asks here whether the turn is
@@ -20,14 +33,16 @@ export class LoopShare {
   private waiting: (() => void)[] = [];
   private takenTurn = -Infinity;
 
-  constructor(private readonly dependencies: { readonly clock: Clock }) {}
+  constructor(private readonly dependencies: LoopShareDependencies) {}
 
   /** Whether the transports that ask have used up this turn. */
   isUsedUp(): boolean {
-    const now = this.dependencies.clock.now();
-    if (this.startedAt !== undefined) return now - this.startedAt > sliceMs;
-    this.begin(now);
-    return false;
+    const { clock, connections } = this.dependencies;
+    const now = clock.now();
+    const usedMs = this.startedAt === undefined ? 0 : now - this.startedAt;
+    if (this.startedAt === undefined) this.begin(now);
+    if (connections.isPressed) return connections.isAccepting || usedMs > pressedSliceMs;
+    return usedMs > sliceMs;
   }
 
   /** Takes the present turn for something that may take longer than a slice. False if this turn, or one just before it, was taken. */
@@ -54,7 +69,7 @@ export class LoopShare {
     this.startedAt = undefined;
     if (this.waiting.length === 0) return;
     this.begin(this.dependencies.clock.now());
-    this.runWaiting(this.waiting.length);
+    if (!this.dependencies.connections.isAccepting) this.runWaiting(this.waiting.length);
   };
 
   /** Runs up to `count` of those that wait, at least one, while the turn is not used up. */

@@ -43,14 +43,17 @@ describe('[LIMITS] the inbound budget of a transport', () => {
   let budget: InboundBudget;
   let closed: { limit: string; error: RefusalError }[];
   let bodies: BodyBudget;
+  let connections: { isPressed: boolean; isAccepting: boolean };
 
   const start = (changes: Partial<InboundSettings> = {}, wire: 'socketio' | 'json' = 'socketio') => {
     clock = new FakeClock();
     closed = [];
+    connections = { isPressed: false, isAccepting: false };
     bodies = new BodyBudget({ counts: newLimitCounts(), clock }, { limitBytes: 400_000 });
     control = new InboundControl(
       {
         clock,
+        connections,
         bodies,
         callerOf: () => 'ann',
         closeTransport: (_engine, _reader, limit, error) => closed.push({ limit, error }),
@@ -96,13 +99,13 @@ describe('[LIMITS] the inbound budget of a transport', () => {
       { stop: () => {}, limitFrames: () => {}, start: () => ask() },
       'socketio',
     );
-    const ask = () => asked.push({ turn: control.share.turn, may: waiting.mayDecode() });
-    assert.equal(budget.mayDecode(), true);
+    const ask = () => asked.push({ turn: control.share.turn, may: waiting.mayDecode(20_000) });
+    assert.equal(budget.mayDecode(20_000), true);
     const first = control.share.turn;
     ask();
     assert.equal(reader.isRead, true);
     for (let n = 0; n < 10; n++) {
-      assert.equal(joined.mayDecode(), true);
+      assert.equal(joined.mayDecode(20_000), true);
       await clock.advance(1);
     }
     assert.deepEqual(
@@ -115,6 +118,19 @@ describe('[LIMITS] the inbound budget of a transport', () => {
         [4, true],
       ],
     );
+  });
+
+  it('reads packets of clients that have not joined while the turn is not used up, and those of joined clients at once', async () => {
+    const joined = control.newBudget(new FakeReader(), 'socketio');
+    joined.joined();
+    assert.ok(budget.mayDecode(100));
+    clock.work(5);
+    assert.equal(budget.mayDecode(100), false);
+    assert.equal(reader.isRead, false);
+    assert.ok(joined.mayDecode(100));
+    await clock.settle();
+    assert.ok(reader.isRead);
+    assert.ok(budget.mayDecode(100));
   });
 
   it('closes a transport that sends more than 32 packets before its client has joined', () => {
@@ -232,6 +248,45 @@ describe('[LIMITS] the inbound budget of a transport', () => {
     assert.equal(reader.isRead, false);
     await clock.settle();
     assert.deepEqual([reader.isRead, other.isRead], [true, true]);
+  });
+
+  it('ends it after one millisecond while new connections come turn after turn', async () => {
+    budget.joined();
+    const readSome = () => {
+      for (let n = 0; n < 64; n++) frame('42["x"]');
+    };
+    readSome();
+    connections.isPressed = true;
+    clock.work(0.5);
+    readSome();
+    assert.ok(reader.isRead);
+    clock.work(1);
+    readSome();
+    assert.equal(reader.isRead, false);
+    await clock.settle();
+    assert.ok(reader.isRead);
+  });
+
+  it('reads no busy transport in turns in which new connections are only accepted', async () => {
+    budget.joined();
+    connections.isPressed = connections.isAccepting = true;
+    for (let n = 0; n < 64; n++) frame('42["x"]');
+    assert.equal(reader.isRead, false);
+    for (let turn = 0; turn < 10; turn++) await clock.runImmediates();
+    assert.equal(reader.isRead, false);
+    connections.isAccepting = false;
+    await clock.runImmediates();
+    assert.ok(reader.isRead);
+  });
+
+  it('counts what arrives of a message that is not complete', async () => {
+    start({ transportLimitBytes: 100_000_000 });
+    budget.joined();
+    let chunks = 0;
+    for (; reader.isRead && chunks < 100; chunks++) budget.admitUnfinished(90_000, 65_536);
+    assert.equal(chunks, 4);
+    await clock.settle();
+    assert.ok(reader.isRead);
   });
 
   it('does not read a connection whose commands under way have too many bytes', async () => {
@@ -405,9 +460,9 @@ describe('[LIMITS] the inbound budget of a transport', () => {
 
   it('counts what it holds of messages that are not complete, until they are', () => {
     budget.joined();
-    budget.admitUnfinished(4000);
+    budget.admitUnfinished(4000, 0);
     assert.equal(bodies.heldBytes, 0, 'little is not counted');
-    for (const bytes of [50_000, 50_000, 60_000]) budget.admitUnfinished(bytes);
+    for (const bytes of [50_000, 50_000, 60_000]) budget.admitUnfinished(bytes, 0);
     assert.equal(bodies.heldBytes, 60_000 + 2 * 512);
     frame('42["say"]');
     assert.equal(bodies.heldBytes, 0);
@@ -416,18 +471,40 @@ describe('[LIMITS] the inbound budget of a transport', () => {
     assert.ok(bodies.heldBytes > 20_000);
     budget.admitFrame(Buffer.alloc(20_000), true);
     assert.equal(bodies.heldBytes, 0);
-    budget.admitUnfinished(50_000);
+    budget.admitUnfinished(50_000, 0);
     budget.ended();
     assert.equal(bodies.heldBytes, 0);
   });
 
+  it('counts the messages of a client that has not shown a valid token until it shows one, or has gone', async () => {
+    const share = 60_000 + 512;
+    const joinWith = (one: InboundBudget) => {
+      one.admitUnfinished(60_000, 0);
+      one.admitFrame(Buffer.from('40{"token":"x"}'), false);
+      assert.equal(bodies.heldBytes, share);
+    };
+    joinWith(budget);
+    budget.authenticated();
+    assert.equal(bodies.heldBytes, 0);
+    const refused = control.newBudget(new FakeReader(), 'socketio');
+    joinWith(refused);
+    refused.ended();
+    assert.equal(bodies.heldBytes, 0);
+    // Thrown away, it counts in the share of its caller for a while.
+    const next = control.newBudget(new FakeReader(), 'socketio');
+    next.admitUnfinished(60_000, 0);
+    assert.deepEqual(closedFor(), [['unfinished', 'at_capacity', 100_000]]);
+    await clock.advance(5000);
+    joinWith(control.newBudget(new FakeReader(), 'socketio'));
+  });
+
   it('is closed if the unfinished messages of its caller are too many, those of other transports too', () => {
     const other = control.newBudget(new FakeReader(), 'json');
-    other.admitUnfinished(60_000);
-    budget.admitUnfinished(60_000);
+    other.admitUnfinished(60_000, 0);
+    budget.admitUnfinished(60_000, 0);
     assert.deepEqual(closedFor(), [['unfinished', 'at_capacity', 100_000]]);
     // It goes on arriving until the connection has closed.
-    budget.admitUnfinished(90_000);
+    budget.admitUnfinished(90_000, 0);
     budget.ended();
     other.ended();
     assert.deepEqual([closed.length, bodies.heldBytes], [1, 0]);

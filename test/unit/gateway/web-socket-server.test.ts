@@ -47,6 +47,24 @@ describe('[LIMITS] a WebSocket of a server', () => {
     return { client, webSocket, tcp: (webSocket as unknown as { readonly _socket: Socket })._socket };
   }
 
+  it('is not read while it is stopped, not into buffers of Node either, and goes on where it was', async () => {
+    const { client, webSocket, tcp } = await open();
+    const other = await open();
+    const frame = attackFrame('x'.repeat(100_000));
+    client.write(frame.subarray(0, 10));
+    await once(tcp, 'data');
+    webSocket.stop();
+    const { bytesRead } = tcp;
+    await new Promise((resolve) => client.write(frame.subarray(10), resolve));
+    other.client.write(attackFrame('later'));
+    await once(other.webSocket, 'message');
+    await new Promise(setImmediate);
+    assert.equal(tcp.bytesRead, bytesRead);
+    webSocket.start();
+    const [content] = (await once(webSocket, 'message')) as [Buffer];
+    assert.equal(content.length, 100_000);
+  });
+
   it('is not read any more when it is closed for what it sent, not into buffers of Node either', async () => {
     const { client, webSocket, tcp } = await open();
     const other = await open();
@@ -72,16 +90,16 @@ describe('[LIMITS] a WebSocket of a server', () => {
     webSocket.on('message', (content: Buffer) => received.push(content.length));
     mayDecode = (bytes) => {
       asked.push(bytes);
-      if (asked.length > 1) return true;
+      if (asked.length !== 2) return true;
       webSocket.stop();
       return false;
     };
     client.write(Buffer.concat([10, 20_000, 16_383].map((size) => attackFrame('x'.repeat(size)))));
-    await until(() => asked.length === 1, 'the large frame is complete');
+    await until(() => asked.length === 2, 'the large frame is complete');
     assert.deepEqual(received, [10]);
     webSocket.start();
     await until(() => received.length === 3, 'all are received');
     assert.deepEqual(received, [10, 20_000, 16_383]);
-    assert.deepEqual(asked, [20_000, 20_000]);
+    assert.deepEqual(asked, [10, 20_000, 20_000, 16_383]);
   });
 });

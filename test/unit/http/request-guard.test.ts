@@ -31,6 +31,7 @@ describe('[LIMITS] requests on one connection', () => {
             return true;
           },
         },
+        bodies: { open: () => ({ add() {}, release() {}, discard() {} }) },
         callerOf: () => 'ann',
       },
       { bodyTimeoutMs: 10_000, isTimed: () => true, isCounted: () => true },

@@ -5,6 +5,7 @@ import {
   ExactNumber,
   exactTwin,
   parseExactly,
+  parseStored,
   stringify,
   withExactNumbers,
 } from '../../../server/protocol/exact-json.js';
@@ -81,6 +82,18 @@ describe(`[PAY] JSON text with numbers that JavaScript cannot hold (seed ${seed}
         const written = stringify(exact);
         assert.equal(stringify(parseExactly(written)), written);
         assert.equal(stringify(withExactNumbers(value, exactTwin(source, value))), written);
+      }),
+      { seed, numRuns: 500 },
+    );
+  });
+
+  it('is read from the log as it is read from a client', () => {
+    fc.assert(
+      fc.property(text.value, lossy, (source, number) => {
+        for (const value of [source, number, `[1,${number}]`]) {
+          const stored = `{"sequence":1,"payload":${value}}`;
+          assert.equal(stringify(parseStored(stored)), stringify(parseExactly(stored)));
+        }
       }),
       { seed, numRuns: 500 },
     );

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { SourceMap, type SourceMapPayload } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+
+/** Of the compiled files. Packages that are installed show their own lines. */
+const compiled = join(__dirname, '..', '..');
+
+/** Of files that were in a stack. */
+const maps = new Map<string, SourceMap | undefined>();
+
+/**
+ * Lets stacks name the lines of the TypeScript sources. The map of a file is read when the file is in a stack. Node's own option
+ * `--enable-source-maps` keeps the maps of all files that are loaded, with their sources, in the heap; where it is set, it is left to Node.
+ */
+export function mapStacks(): void {
+  if (process.sourceMapsEnabled) return;
+  Error.prepareStackTrace = (error, frames) => [String(error), ...frames.map(textOf)].join('\n    at ');
+}
+
+function textOf(frame: NodeJS.CallSite): string {
+  const text = String(frame);
+  const [file, line, column] = [frame.getFileName(), frame.getLineNumber(), frame.getColumnNumber()];
+  if (file == null || line === null || column === null) return text;
+  const entry = mapOf(file)?.findEntry(line - 1, column - 1);
+  if (entry === undefined || !('originalSource' in entry)) return text;
+  const source = resolve(dirname(file), entry.originalSource);
+  return text.replace(
+    `${file}:${line}:${column}`,
+    () => `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`,
+  );
+}
+
+function mapOf(file: string): SourceMap | undefined {
+  if (!file.startsWith(compiled)) return undefined;
+  if (!maps.has(file)) maps.set(file, readMap(`${file}.map`));
+  return maps.get(file);
+}
+
+function readMap(path: string): SourceMap | undefined {
+  try {
+    const { sources, mappings, names, version } = JSON.parse(readFileSync(path, 'utf8')) as SourceMapPayload;
+    // Without the content of the sources.
+    return new SourceMap({ version, sources, mappings, names } as SourceMapPayload);
+  } catch {
+    return undefined;
+  }
+}
