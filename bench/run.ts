@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { measureCurves, rebaseline } from './curves/main.js';
+import { measureCurves, publishedManifest, rebaseline } from './curves/main.js';
 import { curveWorks } from './curves/works.js';
 import { fire } from './fire/main.js';
 import { measure, obtainUws, Side, type Measurement, type SideName, type Work } from './processes.js';
@@ -280,7 +280,7 @@ function report(outcomes: readonly Outcome[], before: string | undefined): strin
 
 const usage = `npm run bench -- [--quick] [--only TEXT] [--against DIR] [--pairs N]
 npm run bench -- --curves [--work NAME] [--side NAME] [--load N,…] [--rounds N] [--quick]
-npm run bench -- --rebaseline [--work NAME] [--load N,…] [--rounds N] [--quick]
+npm run bench -- --rebaseline [--work NAME] [--load N,…] [--rounds N] [--published FILE] [--quick]
 npm run bench -- --storm [--side NAME] [--clients N] [--rounds N] [--quick]
 npm run bench -- --fire [--help] …    reconnection under fire
   --quick        short and inexact, to see that everything runs
@@ -290,6 +290,7 @@ npm run bench -- --fire [--help] …    reconnection under fire
   --curves       each kind of work at several loads: a report and its data in bench/results, charts in docs/charts
   --rebaseline   measures the figures of bench/published.json again; fails where one has drifted
   --storm        all clients are cut off and come back at once: a report in bench/results; fails where one does not get everything back
+  --published FILE  figures instead of those of bench/published.json
   --work NAME    only this kind of work: ${curveWorks.map(({ name }) => name).join(', ')}
   --side NAME    only this side
   --load N,…     only these loads, in messages per second
@@ -309,6 +310,7 @@ function readOptions() {
         rebaseline: { type: 'boolean', default: false },
         storm: { type: 'boolean', default: false },
         clients: { type: 'string' },
+        published: { type: 'string' },
         work: { type: 'string' },
         side: { type: 'string' },
         load: { type: 'string' },
@@ -324,7 +326,8 @@ function readOptions() {
 
 async function main(): Promise<void> {
   if (process.argv.includes('--fire')) {
-    if (!(await fire(process.argv.slice(2), { onSide, head: reportHead(undefined) }))) process.exitCode = 1;
+    const context = { onSide, head: reportHead(undefined), commit: commitOf('.') };
+    if (!(await fire(process.argv.slice(2), context))) process.exitCode = 1;
     return;
   }
   const { quick, only, against: before, help, ...rest } = readOptions();
@@ -342,13 +345,13 @@ async function main(): Promise<void> {
       rounds: Number(rest.rounds ?? 3),
       quick,
       loads: rest.load === undefined ? [] : rest.load.split(',').map(Number),
-      noUws: obtainUws(),
+      obtainUws,
       onSide,
       head: reportHead(undefined),
       commit: commitOf('.'),
     };
     if (rest.curves) await measureCurves(options);
-    else if (!(await rebaseline(options))) process.exitCode = 1;
+    else if (!(await rebaseline(options, rest.published ?? publishedManifest))) process.exitCode = 1;
     return;
   }
   const pairs = Number(rest.pairs ?? (before === undefined ? 2 : 5));

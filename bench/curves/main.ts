@@ -10,6 +10,8 @@ import { curveWorks } from './works.js';
 const root = join(__dirname, '..', '..', '..');
 const results = join(root, 'bench', 'results');
 const charts = join(root, 'docs', 'charts');
+/** The published figures. */
+export const publishedManifest = join(root, 'bench', 'published.json');
 
 /** The options of the curves. */
 export interface CurveOptions {
@@ -19,8 +21,8 @@ export interface CurveOptions {
   readonly loads: readonly number[];
   readonly rounds: number;
   readonly quick: boolean;
-  /** The comparison with uWebSockets.js is not possible here, for this reason. */
-  readonly noUws: string | undefined;
+  /** Installs uWebSockets.js. Returns why the comparison with it is not possible here; undefined: it is. */
+  readonly obtainUws: () => string | undefined;
   readonly onSide: (side: Side) => void;
   /** The first lines of a report: date, machine, command. */
   readonly head: readonly string[];
@@ -46,9 +48,12 @@ export async function measureCurves(options: CurveOptions): Promise<void> {
     throw new RangeError(
       `there is no work ${options.work}; there are ${curveWorks.map(({ name }) => name).join(', ')}`,
     );
-  const isMeasured = (side: SideName) =>
-    (options.side === undefined || side === options.side) && (side !== 'uws' || options.noUws === undefined);
-  if (options.noUws !== undefined) log(`uWebSockets.js is left out: ${options.noUws}`);
+  const isChosen = (side: SideName) => options.side === undefined || side === options.side;
+  const noUws = works.some(({ sides }) => sides.some((side) => side === 'uws' && isChosen(side)))
+    ? options.obtainUws()
+    : undefined;
+  if (noUws !== undefined) log(`uWebSockets.js is left out: ${noUws}`);
+  const isMeasured = (side: SideName) => isChosen(side) && (side !== 'uws' || noUws === undefined);
   const parts = works.flatMap((work) =>
     work.loads
       .filter((load) => options.loads.length === 0 || options.loads.includes(load))
@@ -109,25 +114,20 @@ function merge(earlier: CurveData | undefined, measured: readonly Point[], commi
 }
 
 /** Measures the published figures again. Returns whether all of them still hold. */
-export async function rebaseline(options: CurveOptions): Promise<boolean> {
-  const path = join(root, 'bench', 'published.json');
-  const figures = (JSON.parse(readFileSync(path, 'utf8')) as PublishedFigure[]).filter(
-    ({ work, load, side, against }) =>
+export async function rebaseline(options: CurveOptions, manifest: string): Promise<boolean> {
+  const all = JSON.parse(readFileSync(manifest, 'utf8')) as PublishedFigure[];
+  const figures = all.filter(
+    ({ work, load }) =>
       (options.work === undefined || work === options.work) &&
-      (options.loads.length === 0 || options.loads.includes(load)) &&
-      (options.noUws === undefined || (side !== 'uws' && against !== 'uws')),
+      (options.loads.length === 0 || options.loads.includes(load)),
   );
-  const parts = new Map<string, CurvePart>();
-  for (const { work: name, load, side, against } of figures) {
-    const work = curveWorks.find((one) => one.name === name);
-    if (work === undefined)
-      throw new RangeError(`published.json names the work ${name}, which does not exist`);
-    const key = `${name} ${load}`;
-    const sides = new Set([...(parts.get(key)?.sides ?? []), side, against]);
-    parts.set(key, { work, load, sides: [...sides] });
-  }
+  if (figures.length === 0) throw new RangeError('there is no such published figure');
+  const isOfUws = ({ side, against }: PublishedFigure) => side === 'uws' || against === 'uws';
+  const noUws = figures.some(isOfUws) ? options.obtainUws() : undefined;
+  if (noUws !== undefined) log(`uWebSockets.js is left out, and its figures fail: ${noUws}`);
   const { rounds, onSide } = options;
-  const points = await runCurves([...parts.values()], { rounds, ...timing(options), onSide, log });
+  const parts = partsOf(figures.filter((figure) => noUws === undefined || !isOfUws(figure)));
+  const points = await runCurves(parts, { rounds, ...timing(options), onSide, log });
   const comparisons = comparePublished(figures, points);
   // The window follows the load, that of others too.
   for (const point of points) {
@@ -137,4 +137,18 @@ export async function rebaseline(options: CurveOptions): Promise<boolean> {
   }
   for (const comparison of comparisons) process.stdout.write(`${describeComparison(comparison)}\n`);
   return comparisons.every(({ hasDrifted }) => !hasDrifted);
+}
+
+/** What has to be measured for some figures: each work at each load once. */
+function partsOf(figures: readonly PublishedFigure[]): CurvePart[] {
+  const parts = new Map<string, CurvePart>();
+  for (const { work: name, load, side, against } of figures) {
+    const work = curveWorks.find((one) => one.name === name);
+    if (work === undefined)
+      throw new RangeError(`published.json names the work ${name}, which does not exist`);
+    const key = `${name} ${load}`;
+    const sides = new Set([...(parts.get(key)?.sides ?? []), side, against]);
+    parts.set(key, { work, load, sides: [...sides] });
+  }
+  return [...parts.values()];
 }

@@ -1,10 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Side, type SideName } from '../processes.js';
 import { measureFire, type FireOutcome, type FirePlan } from './measure-fire.js';
 import { plants } from './plant.js';
-import { isFlawless, reportOf } from './report.js';
+import { isFlawless, linesOf } from './report.js';
+import { textOf, writeResults } from './results.js';
 
 /** `rtc-alone` only with `--side`. */
 const sides: readonly SideName[] = ['rtc', 'plain', 'plain-recovery', 'rtc-alone'];
@@ -22,7 +21,7 @@ const usage = `npm run bench -- --fire [--clients N] [--secs N] [--side NAME] [-
   --cut-every N      seconds between two cuts of a connection (15)
   --cut N            seconds for which the network is down then (2)
   --plant FAULT      a fault in what the first client of each process receives, to see that it is found: ${plants.join(', ')}
-  --report           writes bench/results/DATE-fire.md`;
+  --report           writes bench/results/DATE-fire.md; sides that were measured on the same day, at the same commit, in the same way, stay in it`;
 
 function readOptions(args: readonly string[]) {
   return parseArgs({
@@ -50,10 +49,11 @@ export interface FireContext {
   readonly onSide: (side: Side) => void;
   /** The first lines of a report: date, machine, command. */
   readonly head: readonly string[];
+  readonly commit: string;
 }
 
 /** Reconnection under fire. Returns whether everything came to the clients of this service, once and in order. */
-export async function fire(args: readonly string[], { onSide, head }: FireContext): Promise<boolean> {
+export async function fire(args: readonly string[], { onSide, head, commit }: FireContext): Promise<boolean> {
   const options = readOptions(args);
   if (options.help) {
     process.stdout.write(`${usage}\n`);
@@ -92,13 +92,9 @@ export async function fire(args: readonly string[], { onSide, head }: FireContex
       await side.stop();
     }
   }
-  const text = [...head, '', describe(plan), '', reportOf(outcomes)].join('\n');
-  process.stdout.write(text);
-  if (options.report) {
-    const directory = join(__dirname, '..', '..', '..', 'bench', 'results');
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, `${new Date().toISOString().slice(0, 10)}-fire.md`), text);
-  }
+  const data = { commit, plan: describe(plan), sides: outcomes.map(linesOf) };
+  process.stdout.write(textOf(head, data));
+  if (options.report) writeResults(head, data, sides);
   return outcomes.every((outcome) => !outcome.side.startsWith('rtc') || isFlawless(outcome));
 }
 

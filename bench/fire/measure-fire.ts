@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { need, waitUntil } from '../chaos/processes/wait.js';
-import { tokenFor, type Side, type SideName } from '../processes.js';
+import { cpuSecsOf, machineCpuSecs, tokenFor, type Side, type SideName } from '../processes.js';
 import { DeployedPublisher } from '../reload/publisher.js';
 import { ClientLink, type Rotation } from './client-link.js';
 import type { Return } from './fire-client.js';
@@ -43,7 +43,7 @@ export interface FireOutcome {
   readonly returns: readonly Return[];
   readonly restarts: readonly Restart[];
   /** Processors that were in use under fire. */
-  readonly cores: { readonly servers: number; readonly redis: number; readonly clients: number };
+  readonly cores: Readonly<Record<'servers' | 'redis' | 'clients' | 'others', number>>;
   /** Resident memory of all servers: with all clients connected, and the most under fire. */
   readonly memoryBytes: { readonly before: number; readonly peak: number };
   /** The most that the timers of a client process were late, in milliseconds (p99). */
@@ -129,8 +129,10 @@ async function useOf(
   work: () => Promise<void>,
 ): Promise<Pick<FireOutcome, 'cores' | 'memoryBytes'>> {
   const read = () => {
-    const servers = side.cpuSecs('servers');
-    return { at: performance.now(), servers, redis: side.cpuSecs() - servers, clients: swarms.cpuSecs() };
+    const [servers, all, clients] = [side.cpuSecs('servers'), side.cpuSecs(), swarms.cpuSecs()];
+    // This process has the publishers.
+    const others = machineCpuSecs() - all - clients - cpuSecsOf(process.pid);
+    return { at: performance.now(), servers, redis: all - servers, clients, others };
   };
   const before = side.memoryBytes();
   let peak = before;
@@ -142,9 +144,15 @@ async function useOf(
     clearInterval(look);
   }
   const to = read();
-  const cores = (of: 'servers' | 'redis' | 'clients') => ((to[of] - from[of]) / (to.at - from.at)) * 1000;
+  const cores = (of: keyof FireOutcome['cores']) =>
+    Math.max(0, ((to[of] - from[of]) / (to.at - from.at)) * 1000);
   return {
-    cores: { servers: cores('servers'), redis: cores('redis'), clients: cores('clients') },
+    cores: {
+      servers: cores('servers'),
+      redis: cores('redis'),
+      clients: cores('clients'),
+      others: cores('others'),
+    },
     memoryBytes: { before, peak },
   };
 }

@@ -1,4 +1,5 @@
 import { quantile } from '../attack/quantile.js';
+import type { SideName } from '../processes.js';
 import type { Return } from './fire-client.js';
 import type { FireOutcome, Restart } from './measure-fire.js';
 import type { Deliveries } from './stream-check.js';
@@ -16,51 +17,62 @@ export function isFlawless({ plan, ready, fire, rolling }: FireOutcome): boolean
   return ready === plan.clients && isExact(fire) && (rolling === undefined || isExact(rolling));
 }
 
+/** The lines of a report about one side. */
+export interface FireLines {
+  readonly side: SideName;
+  readonly cut: string;
+  readonly use: string;
+  /** Empty: there was no rolling restart. */
+  readonly restart: readonly string[];
+}
+
+export function linesOf(outcome: FireOutcome): FireLines {
+  const { side, plan, fire, restarts } = outcome;
+  const title = titleOf(outcome);
+  return {
+    side,
+    cut: line([title, number(plan.clients), ...deliveryCells(fire), ...returnCells(cutReturns(outcome))]),
+    use: line([title, ...useCells(outcome)]),
+    restart: restarts.length > 0 ? restartLines(outcome) : [],
+  };
+}
+
 /** The tables of a report. */
-export function reportOf(outcomes: readonly FireOutcome[]): string {
-  const restarted = outcomes.filter(({ restarts }) => restarts.length > 0);
+export function reportOf(sides: readonly FireLines[]): string {
   return [
     '## Connections that are cut',
     '',
-    table(
-      [
-        'side',
-        'clients',
-        'deliveries due',
-        'delivered',
-        'lost',
-        'twice',
-        'out of order',
-        'returns',
-        'told that all is there',
-      ],
-      outcomes.map((outcome) => [
-        titleOf(outcome),
-        number(outcome.plan.clients),
-        ...deliveryCells(outcome.fire),
-        ...returnCells(cutReturns(outcome)),
-      ]),
-    ),
+    ...headOf([
+      'side',
+      'clients',
+      'deliveries due',
+      'delivered',
+      'lost',
+      'twice',
+      'out of order',
+      'returns',
+      'told that all is there',
+    ]),
+    ...sides.map(({ cut }) => cut),
     '',
     'Replay: from the moment in which the server has accepted the connection until the last missed message has come. Return: the same, from the end of the',
     'client’s own back-off. Only of returns in which nothing was lost by the server’s own word. p50 / p95 / p99 / most, in milliseconds.',
     '',
-    table(
-      [
-        'side',
-        'missed by a client, mean',
-        'replay',
-        'return',
-        'attempts refused',
-        'cores: servers',
-        'Redis',
-        'clients',
-        'servers’ memory before, most',
-        'clients’ timers late (p99)',
-      ],
-      outcomes.map((outcome) => [titleOf(outcome), ...useCells(outcome)]),
-    ),
-    ...restarted.flatMap((outcome) => ['', ...restartLines(outcome)]),
+    ...headOf([
+      'side',
+      'missed by a client, mean',
+      'replay',
+      'return',
+      'attempts refused',
+      'cores: servers',
+      'Redis',
+      'clients',
+      'other programs',
+      'servers’ memory before, most',
+      'clients’ timers late (p99)',
+    ]),
+    ...sides.map(({ use }) => use),
+    ...sides.flatMap(({ restart }) => (restart.length === 0 ? [] : ['', ...restart])),
     '',
   ].join('\n');
 }
@@ -78,6 +90,7 @@ function useCells(outcome: FireOutcome): string[] {
     cores.servers.toFixed(2),
     cores.redis.toFixed(2),
     cores.clients.toFixed(2),
+    cores.others.toFixed(2),
     `${mebibytes(memoryBytes.before)}, ${mebibytes(memoryBytes.peak)} MiB`,
     `${clientDelayMs.toFixed(0)} ms`,
   ];
@@ -97,21 +110,18 @@ function restartLines(outcome: FireOutcome): string[] {
     '',
     `The cuts go on. Deliveries due: ${due}; delivered ${delivered}, lost ${lost}, twice ${twice}, out of order ${disordered}. Subscribed at the end: ${ready} of ${plan.clients}.`,
     '',
-    table(
-      [
-        'replica',
-        'ended after',
-        'a new one ready after',
-        'clients let go',
-        'back after SIGTERM: half, 99 %, all',
-        'without a subscription, p50 / p95 / p99 / most',
-        'return, without the client’s back-off',
-        'told that all is there',
-      ],
-      restarts.map((restart, n) => [
-        String(n),
-        ...restartCells(restart, letGo(returns, restart, restarts[n + 1])),
-      ]),
+    ...headOf([
+      'replica',
+      'ended after',
+      'a new one ready after',
+      'clients let go',
+      'back after SIGTERM: half, 99 %, all',
+      'without a subscription, p50 / p95 / p99 / most',
+      'return, without the client’s back-off',
+      'told that all is there',
+    ]),
+    ...restarts.map((restart, n) =>
+      line([String(n), ...restartCells(restart, letGo(returns, restart, restarts[n + 1]))]),
     ),
   ];
 }
@@ -170,7 +180,10 @@ function mebibytes(bytes: number): string {
   return (bytes / 2 ** 20).toFixed(0);
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+function headOf(cells: readonly string[]): string[] {
+  return [line(cells), line(cells.map(() => '---'))];
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
 }

@@ -1,7 +1,8 @@
 import { deepEqual, equal, match } from 'node:assert/strict';
 import type { FireOutcome } from '../../../bench/fire/measure-fire.js';
 import { plantIn, plants } from '../../../bench/fire/plant.js';
-import { isFlawless, reportOf } from '../../../bench/fire/report.js';
+import { isFlawless, linesOf, reportOf } from '../../../bench/fire/report.js';
+import { merged } from '../../../bench/fire/results.js';
 import { deliveriesBetween, StreamCheck, sumOf } from '../../../bench/fire/stream-check.js';
 
 function checkOf(...numbers: readonly number[]): StreamCheck {
@@ -73,7 +74,7 @@ describe('the report of reconnection under fire', () => {
       returned({ endedBy: 'server', leftAt: 2000, backAt: 2600, returnMs: 11 }),
     ],
     restarts: [{ termAt: 1000, endedAt: 6000, readyAt: 6500 }],
-    cores: { servers: 0.5, redis: 0.1, clients: 0.7 },
+    cores: { servers: 0.5, redis: 0.1, clients: 0.7, others: 0 },
     memoryBytes: { before: 2 ** 27, peak: 2 ** 28 },
     clientDelayMs: 3,
   };
@@ -93,14 +94,14 @@ describe('the report of reconnection under fire', () => {
   }
 
   it('keeps the returns after a cut apart from those of clients that a replica let go', () => {
-    const text = reportOf([outcome]);
+    const text = reportOf([linesOf(outcome)]);
     match(text, /\| 7 \/ 7 \/ 7 \/ 7 \| 9 \/ 9 \/ 9 \/ 9 \|/);
     match(text, /\| 0 \| 5\.0 s \| 5\.5 s \| 1 \| 1\.6 s, 1\.6 s, 1\.6 s \| 600 .* \| 11 /);
     equal(text.includes('777'), false, 'a cut during the restart');
   });
 
   it('does not round a loss away', () => {
-    const text = reportOf([{ ...outcome, fire: { ...flawless, expected: 300_000, lost: 1 } }]);
+    const text = reportOf([linesOf({ ...outcome, fire: { ...flawless, expected: 300_000, lost: 1 } })]);
     match(text, /\| 300,000 \| 99\.999 % \| 1 \|/);
   });
 
@@ -110,5 +111,14 @@ describe('the report of reconnection under fire', () => {
       for (const part of ['fire', 'rolling'])
         equal(isFlawless({ ...outcome, [part]: { ...flawless, [fault]: 1 } }), false, `${fault} ${part}`);
     equal(isFlawless({ ...outcome, ready: 1 }), false);
+  });
+  it('keeps sides that were measured before in the same way, and no others', () => {
+    const lines = (side: FireOutcome['side'], use: string) => ({ side, cut: '', use, restart: [] });
+    const before = { commit: 'a', plan: 'p', sides: [lines('plain', 'old'), lines('rtc', 'old')] };
+    const after = { commit: 'a', plan: 'p', sides: [lines('plain', 'new')] };
+    const order = ['rtc', 'plain'] as const;
+    deepEqual(merged(before, after, order).sides, [lines('rtc', 'old'), lines('plain', 'new')]);
+    for (const earlier of [undefined, { ...before, commit: 'b' }, { ...before, plan: 'q' }])
+      deepEqual(merged(earlier, after, order), after);
   });
 });
