@@ -67,7 +67,22 @@ export function errorFromWire(error: Partial<WireError> | null | undefined): Cli
   return new ClientError(code, message, { ...details, retryAfterMs });
 }
 
+export function closed(what: string): ClientError {
+  return new ClientError('closed', `the ${what} was closed`);
+}
+
+/** Something of the app, or of the browser, has failed. Anything may be thrown, also what has no text. */
+export function failed(code: ClientErrorCode, what: string, cause: unknown): ClientError {
+  let text: string = code;
+  try {
+    text = String(cause);
+  } catch {
+    // An object without a prototype, say.
+  }
+  return new ClientError(code, `${what}: ${text}`, { cause });
+}
+
 /** A listener of the app has thrown. */
 export function handlerFailed(what: string, cause: unknown): ClientError {
-  return new ClientError('handler_failed', `a listener of ${what} has failed: ${String(cause)}`, { cause });
+  return failed('handler_failed', `a listener of ${what} has failed`, cause);
 }

@@ -45,13 +45,14 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   private keys = 0;
   private current: ConnectionState = { state: 'idle' };
   private isLoading = false;
+  private isClosed = false;
   private touch: Timer | undefined;
 
   constructor(options: ClientOptions) {
     const settings = withDefaults(defaults, options);
     const clock = (this.clock = options.clock ?? systemClock);
     this.payloadMax = settings.maxMessageBytes;
-    this.keyPrefix = `${clock.wallTime().toString(36)}-${Math.random().toString(36).slice(2)}-`;
+    this.keyPrefix = `${Math.random()}-${clock.wallTime()}-`;
     const events = (this.events = new Emitter<ClientEvents>((cause, name) => {
       const error = handlerFailed(name, cause);
       // A failing listener of errors must not call itself.
@@ -96,16 +97,16 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     );
   }
 
-  /** Connects, and stays connected. */
+  /** Connects, and stays connected. After {@link Client.close} it does nothing. */
   connect(): this {
-    if (this.isLoading) return this;
+    if (this.isLoading || this.isClosed) return this;
     const go = () => {
       this.isLoading = false;
       this.followed.start();
       this.connection.connect();
     };
     // Later, what is in memory is newer than what is stored.
-    const loading = this.followed.isStarted ? undefined : this.saved.load();
+    const loading = !this.followed.isStarted && this.saved.load();
     if (loading) {
       this.isLoading = true;
       void loading.then(() => this.isLoading && go());
@@ -121,6 +122,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
 
   /** Ends everything for good. What waits to be sent is rejected with `closed`; a store keeps it. */
   close(): void {
+    this.isClosed = true;
     this.disconnect();
     this.followed.close();
     this.unconfirmed.close();
@@ -184,9 +186,14 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       State
     >;
     return new Promise((resolve, reject) => {
-      subscription.on('ended', reject);
+      const removeEnd = subscription.on('ended', (error) => {
+        reject(error);
+        // Nobody else has it.
+        subscription.close();
+      });
       const remove = subscription.on('state', (state) => {
         remove();
+        removeEnd();
         resolve({ state, subscription });
       });
     });
@@ -250,11 +257,13 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const { events, followed: topics } = this;
     switch (event) {
       case 'message':
-        return topics.arrived(data as Message, ack);
+        return topics.arrived(positioned(data as Message), ack);
       case 'gap':
-        return this.serviceGap(data as Position & { topic: string; reason: string; previous?: Position });
+        return this.serviceGap(
+          positioned(data as Position & { topic: string; reason: string; previous?: Position }),
+        );
       case 'direct':
-        return this.directs.received(data as DirectMessage, ack ?? (() => {}));
+        return this.directs.received(positioned(data as DirectMessage), ack ?? (() => {}));
       case 'status':
         return this.status(data as Status);
       case 'presence':
@@ -281,13 +290,11 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
         // Here and below: a listener may have ended the connection.
         if (!this.isConnected) return;
         saved.content.session_id = session;
-        saved.save();
+        this.keepState();
         if (status.status === 'session') break;
         void events.fire('status', status);
         if (!this.isConnected) return;
-        this.keepState();
         topics.connected({ topics: [], ...status.details });
-        if (!this.isConnected) return;
         this.unconfirmed.connected();
         return void events.fire('connect', this.current, () => !this.isConnected);
       case 'subscribed':
@@ -310,15 +317,19 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     void this.events.fire('status', { status: 'subscribed', details: { topics, positions, rejected } });
   }
 
-  /** A quiet page has a valid state too. */
+  /** Saves the state, again and again: a quiet page has a valid one too. */
   private keepState(): void {
+    this.saved.save();
     this.clock.clearTimer(this.touch);
-    this.touch = this.clock.setTimeout(() => {
-      this.saved.save();
-      this.keepState();
-    }, touchMs);
+    this.touch = this.clock.setTimeout(() => this.keepState(), touchMs);
     this.touch.unref?.();
   }
+}
+
+/** @throws TypeError for an event of another program, which has the name of one of the service */
+function positioned<Given extends Position>(data: Given): Given {
+  if (!(data.epoch && data.sequence >= 0)) throw new TypeError('no position');
+  return data;
 }
 
 /** Makes a client. Nothing happens until its `connect()`. */

@@ -1,4 +1,4 @@
-import { ClientError } from './client-error.js';
+import { ClientError, failed } from './client-error.js';
 
 /** What the app gives instead of a token when nobody is signed in. */
 export const emptyToken = 'the app gave no token';
@@ -17,5 +17,5 @@ export function notConnected(what: string): ClientError {
 }
 
 export function tokenFailed(cause: unknown): ClientError {
-  return new ClientError('token_failed', `no token: ${String(cause)}`, { cause });
+  return failed('token_failed', 'no token', cause);
 }

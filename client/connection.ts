@@ -1,9 +1,9 @@
 import { io, type Socket } from 'socket.io-client';
 import type { WireError } from '../shared/errors.js';
 import { Backoff } from './backoff.js';
-import { ClientError, errorFromWire } from './client-error.js';
+import { ClientError, errorFromWire, failed } from './client-error.js';
 import { timerMaxMs, type Timer } from './clock.js';
-import { authFailed, emptyToken, gaveUp, notConnected, tokenFailed } from './connection-errors.js';
+import { authFailed, emptyToken, gaveUp, notConnected } from './connection-errors.js';
 import type { ConnectionDependencies, ConnectionSettings } from './connection-settings.js';
 import { globals } from './globals.js';
 import { watchPage } from './page-watch.js';
@@ -184,18 +184,12 @@ export class Connection {
     const { token: ask } = this;
     this.stopWaiting = undefined;
     onState({ state: 'connecting', attempt: this.backoff.attempt });
-    let token: string | undefined;
-    let failure: ClientError | undefined;
-    try {
-      token = await ask(this.refusals > 0 ? 'refused' : 'connect');
-    } catch (cause) {
-      failure = tokenFailed(cause);
-    }
+    const token = await ask(this.refusals ? 'refused' : 'connect').catch((error: ClientError) => error);
     // Meanwhile it has ended, another attempt was made, or the page is hidden.
     if (ask !== this.token || !this.isWanted || this.socket || this.stopWaiting) return;
-    if (failure) {
-      onError(failure);
-      return this.again(failure.code, failure);
+    if (typeof token !== 'string') {
+      onError(token);
+      return this.again(token.code, token);
     }
     if (token === '') return this.disconnect(authFailed(emptyToken));
     this.refusal = undefined;
@@ -232,7 +226,7 @@ export class Connection {
         onEvent(event, data, typeof ack === 'function' ? () => void ack() : undefined);
       } catch (cause) {
         // An event of another program, that has the name of one of the service.
-        onError(new ClientError('internal', `${event} cannot be read: ${String(cause)}`, { cause }));
+        onError(failed('internal', `${event} cannot be read`, cause));
       }
       this.plan();
     });
@@ -306,9 +300,9 @@ export class Connection {
     const { socket } = this;
     const { clock, onError } = this.dependencies;
     const renew = () =>
-      void this.refresh(false).catch((cause: unknown) => {
+      void this.refresh(false).catch((error: ClientError) => {
         if (socket !== this.socket || !this.isUp) return;
-        onError(tokenFailed(cause));
+        onError(error);
         if (clock.wallTime() <= expiresAt) this.timers.later(renew, renewEveryMs);
       });
     renew();

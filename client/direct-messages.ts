@@ -30,7 +30,6 @@ export class DirectMessages {
   ) {}
 
   received(message: DirectMessage, ack: () => void): void {
-    if (!(message.sequence >= 0)) throw new TypeError('it has no position');
     // The order is kept: after one that has no room, none is taken.
     this.isFull ||= this.unhandled.length >= waitingMax;
     if (!this.isFull) this.unhandled.push({ message, ack });

@@ -12,41 +12,45 @@ export function iterate<Value>(
   onEnd: (listener: (error: ClientError) => void) => unknown,
   close: () => void,
 ): AsyncIterator<Value, undefined> {
-  /** An event that came before the first call of `next`. */
-  let early: Value | undefined;
+  /** An event that is not given to the loop yet. */
+  let next: Value | undefined;
   let end: ClientError | undefined;
-  let waiting: { give(result: IteratorResult<Value, undefined>): void; fail(error: Error): void } | undefined;
+  let asked: { give(result: IteratorResult<Value, undefined>): void; fail(error: Error): void } | undefined;
   let handled: (() => void) | undefined;
   const over = { done: true, value: undefined } as const;
+  /** Answers the loop, if there is something. */
+  const answer = () => {
+    const loop = asked;
+    if (!loop || !(next || end)) return;
+    asked = undefined;
+    if (next) {
+      loop.give({ done: false, value: next });
+      next = undefined;
+    } else if (end?.code === 'closed') loop.give(over);
+    else {
+      loop.fail(end!);
+      // The loop is left by the error.
+      close();
+    }
+  };
   onEnd((error) => {
     end ??= error;
-    if (error.code === 'closed') waiting?.give(over);
-    else waiting?.fail(error);
-    waiting = undefined;
+    answer();
   });
   const remove = listen(
     (value) =>
       new Promise((resolve) => {
         handled = resolve;
-        if (waiting) waiting.give({ done: false, value });
-        else early = value;
-        waiting = undefined;
+        next = value;
+        answer();
       }),
   );
   return {
     next: () =>
       new Promise((give, fail) => {
-        if (early) {
-          give({ done: false, value: early });
-          early = undefined;
-          return;
-        }
-        if (end?.code === 'closed') give(over);
-        else if (end) fail(end);
-        else waiting = { give, fail };
-        const done = handled;
-        handled = undefined;
-        done?.();
+        asked = { give, fail };
+        if (!next) handled?.();
+        answer();
       }),
     return() {
       handled?.();

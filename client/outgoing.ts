@@ -1,4 +1,4 @@
-import { ClientError, repeatedCodes, type ClientErrorCode } from './client-error.js';
+import { ClientError, closed, repeatedCodes } from './client-error.js';
 import type { Clock, Timer } from './clock.js';
 import { sizeOf } from './message-size.js';
 
@@ -81,12 +81,13 @@ export class Outgoing {
     const { max, maxBytes } = this.options;
     const { key } = item.body;
     return new Promise((resolve, reject) => {
-      const refuse = (code: ClientErrorCode, message: string, details?: object) =>
-        reject(new ClientError(code, message, details));
-      if (this.isClosed) return refuse('closed', 'the client was closed');
-      if (items.has(key)) return refuse('conflict', 'this key is waiting already', { field: 'key' });
+      if (this.isClosed) return reject(closed('client'));
+      if (items.has(key))
+        return reject(new ClientError('conflict', 'this key is waiting already', { field: 'key' }));
       if (items.size >= max || this.bytes + sizeOf(item.body) > maxBytes)
-        return refuse('queue_full', `${items.size} messages wait to be sent`, { limit: max });
+        return reject(
+          new ClientError('queue_full', `${items.size} messages wait to be sent`, { limit: max }),
+        );
       this.added(this.wait(item, resolve, reject));
     });
   }
@@ -101,7 +102,7 @@ export class Outgoing {
   close(): void {
     this.isClosed = true;
     this.dependencies.clock.clearTimer(this.pause);
-    for (const { reject } of this.items.values()) reject(new ClientError('closed', 'the client was closed'));
+    for (const { reject } of this.items.values()) reject(closed('client'));
     this.items.clear();
   }
 

@@ -1,4 +1,4 @@
-import { ClientError } from './client-error.js';
+import { failed } from './client-error.js';
 import { globals } from './globals.js';
 import { binaryBytesOf } from './message-size.js';
 
@@ -12,7 +12,7 @@ export function plain(value: unknown): unknown {
   try {
     return copy(value);
   } catch (cause) {
-    throw new ClientError('invalid_payload', `cannot be sent: ${String(cause)}`, { cause });
+    throw failed('invalid_payload', 'cannot be sent', cause);
   }
 }
 

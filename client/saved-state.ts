@@ -1,4 +1,4 @@
-import { ClientError } from './client-error.js';
+import { failed } from './client-error.js';
 import { ClientState, type ClientStateDependencies, type StateContent } from './client-state.js';
 import { globals } from './globals.js';
 import type { StateStore } from './state-store.js';
@@ -82,7 +82,5 @@ export class SavedState extends ClientState {
   }
 
   private readonly failed = (cause: unknown): void =>
-    this.dependencies.onError(
-      new ClientError('store_failed', `the state is not kept: ${String(cause)}`, { cause }),
-    );
+    this.dependencies.onError(failed('store_failed', 'the state is not kept', cause));
 }

@@ -1,4 +1,4 @@
-import { ClientError } from './client-error.js';
+import { ClientError, failed } from './client-error.js';
 import {
   Outgoing,
   type OutgoingDependencies,
@@ -133,8 +133,6 @@ export class StoredOutgoing extends Outgoing {
   }
 
   private failed(cause: unknown): void {
-    this.dependencies.onError(
-      new ClientError('store_failed', `the outgoing queue cannot be kept: ${String(cause)}`, { cause }),
-    );
+    this.dependencies.onError(failed('store_failed', 'the outgoing queue cannot be kept', cause));
   }
 }

@@ -1,6 +1,6 @@
 import type { Message } from '../shared/message.js';
 import type { Position } from '../shared/position.js';
-import { ClientError, handlerFailed } from './client-error.js';
+import { closed, handlerFailed, type ClientError } from './client-error.js';
 import { Emitter } from './emitter.js';
 import { iterate } from './iterate.js';
 import type { Batch, SubscribeOptions, SubscriptionEvents, TopicMessage } from './subscription-events.js';
@@ -109,7 +109,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   ): AsyncIterator<SubscriptionEvents<Payload, State>[Name], undefined> {
     return iterate(
       (listener) => this.on(name, listener),
-      (end) => this.events.on('ended', end),
+      (end) => (this.isClosed ? end(closed('subscription')) : this.events.on('ended', end)),
       () => this.close(),
     );
   }
@@ -121,8 +121,10 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.isClosed = true;
     this.stopWaiting?.();
     this.empty();
+    // A long history is not read on.
+    this.disconnected();
     this.owner.closed(this as unknown as Subscription);
-    this.tell('ended', new ClientError('closed', 'the subscription was closed'));
+    this.tell('ended', closed('subscription'));
   }
 
   // Calls of the client.
@@ -144,7 +146,8 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   }
 
   /** @internal */
-  joined(end: Position, since: Position | undefined, recovered: boolean | undefined): void {
+  joined(end: Position, since?: Position, recovered?: boolean): void {
+    if (this.isClosed) return;
     const { last, getState } = this.options;
     // A page that is reloaded before its first message goes on where this one began.
     if (!this.at && last === undefined && !getState) this.moveTo(end, true);
@@ -176,6 +179,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   /** Follows the topic after a position. */
   private begin(at: Position | undefined, last?: number): void {
     this.handledAt = at;
+    this.disconnected();
     const stream: TopicStream = (this.stream = new TopicStream(
       {
         deliver: (messages, replayed) => stream === this.stream && this.deliver(messages, replayed),
@@ -213,8 +217,11 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
 
   private hasConsumer(item: Item): boolean {
     const { events } = this;
-    if (this.isHeld || this.isClosed) return false;
-    return events.hears('message') || events.hears('batch') || ('state' in item && events.hears('state'));
+    return (
+      !this.isHeld &&
+      !this.isClosed &&
+      (events.hears('message') || events.hears('batch') || ('state' in item && events.hears('state')))
+    );
   }
 
   /** Hands over what waits, one after the other. What listeners do without a promise is done at once. */

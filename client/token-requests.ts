@@ -1,4 +1,5 @@
 import type { Clock, Timer } from './clock.js';
+import { tokenFailed } from './connection-errors.js';
 
 /** Why the app is asked for a token. */
 export type TokenReason = 'connect' | 'expiring' | 'refused';
@@ -6,7 +7,7 @@ export type TokenReason = 'connect' | 'expiring' | 'refused';
 /** A token, or what gets one whenever it is needed. */
 export type TokenSource = string | ((reason: TokenReason) => string | Promise<string>);
 
-/** @param isNew the token is to be asked for after this call */
+/** Rejects with a ClientError. @param isNew the token is to be asked for after this call */
 export type TokenRequests = (reason: TokenReason, isNew?: boolean) => Promise<string>;
 
 /** Gets tokens of the app: one request at a time, whoever asks. One that is not answered in time has failed. */
@@ -29,7 +30,11 @@ export function tokenRequests(source: TokenSource, clock: Clock, limitMs: number
             timer.unref?.();
           }),
           typeof source === 'string' ? source : source(reason),
-        ]);
+          // An app may give anything; what has no JSON could not be sent.
+        ]).then(String);
+      })
+      .catch((cause: unknown) => {
+        throw tokenFailed(cause);
       })
       .finally(() => {
         clock.clearTimer(timer);

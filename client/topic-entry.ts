@@ -1,4 +1,4 @@
-import type { Position } from '../shared/position.js';
+import type { Position, Positions } from '../shared/position.js';
 import type { Subscription } from './subscription.js';
 
 /** How a topic is subscribed on the wire. */
@@ -27,12 +27,17 @@ export function wantsPresence({ subscriptions }: TopicEntry): boolean {
   return [...subscriptions].some(({ options }) => options.presence === true);
 }
 
-/** Where a topic has to begin, so that each subscription gets what it lacks. */
-export function earliest(subscriptions: Iterable<Subscription>): Position | undefined {
-  let earliestAt: Position | undefined;
-  for (const { at } of subscriptions)
-    if (at && (!earliestAt || at.sequence < earliestAt.sequence)) earliestAt = at;
-  return earliestAt;
+/** Where topics have to begin, so that each subscription gets what it lacks: it is kept in their entries. */
+export function askedSince(entries: Iterable<readonly [string, TopicEntry]>): Positions {
+  const since: Record<string, Position> = {};
+  for (const [topic, entry] of entries) {
+    entry.askedSince = undefined;
+    if (entry.wireState !== WireState.Ended)
+      for (const { at } of entry.subscriptions)
+        if (at && at.sequence < (entry.askedSince?.sequence ?? Infinity))
+          since[topic] = entry.askedSince = at;
+  }
+  return since;
 }
 
 /** The key of a subscription in the saved state. Topic names have no `#`. */

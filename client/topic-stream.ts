@@ -155,7 +155,7 @@ export class TopicStream {
   /** The app has caught up. @param isJoined whether the topic is subscribed on the wire now */
   resume(isJoined: boolean): void {
     if (this.phase !== Phase.Paused) return;
-    if (isJoined) this.read({ since: this.at! });
+    if (isJoined) this.readOn();
     else this.phase = Phase.Joining;
   }
 
@@ -182,7 +182,7 @@ export class TopicStream {
     this.endMissed();
     // The app may have fallen behind by this batch.
     if (this.is(Phase.Paused)) return;
-    if (this.overflowed) return this.read({ since: this.at! });
+    if (this.overflowed) return this.readOn();
     this.goLive();
   }
 
@@ -202,13 +202,28 @@ export class TopicStream {
   }
 
   private take(item: Message | ServiceGap): void {
-    if (this.phase === Phase.Live) {
-      if (item.epoch === this.at!.epoch) this.isAhead = false;
-      if (this.isAhead) {
-        if (this.isNew(item)) this.verify();
-      } else if (isMessage(item)) this.accept(item);
-      else this.acceptGap(item);
-    } else if (this.phase !== Phase.Offline && this.phase !== Phase.Paused) this.hold(item);
+    if (this.phase === Phase.Joining || this.phase === Phase.Reading) this.hold(item);
+    if (this.phase !== Phase.Live) return;
+    const { epoch, sequence } = this.at!;
+    if (item.epoch === epoch) this.isAhead = false;
+    if (!this.isNew(item)) return;
+    const isNext = item.sequence === sequence + 1;
+    if (isNext && item.sequence <= this.missedUpTo && isMessage(item) && !this.isAhead) {
+      this.collect(item);
+      if (item.sequence === this.missedUpTo) this.endMissed();
+      return;
+    }
+    this.endMissed();
+    // The app may have fallen behind by that.
+    if (!this.is(Phase.Live)) return;
+    if (this.isAhead) this.readOn();
+    else if (isMessage(item)) this.accept(item, isNext);
+    else this.acceptGap(item);
+  }
+
+  /** What lies after the last message may be stored. */
+  private readOn(): void {
+    this.read({ since: this.at! });
   }
 
   private read(request: HistoryRequest): void {
@@ -225,54 +240,34 @@ export class TopicStream {
       const reached = held.findIndex(({ epoch }) => epoch === this.at!.epoch);
       // What came before the connection has reached the epoch is older than it.
       if (reached >= 0) held = held.slice(reached);
-      else if (held.some((item) => this.isNew(item))) return this.verify();
+      else if (held.some((item) => this.isNew(item))) return this.readOn();
     }
     for (const item of held) this.take(item);
   }
 
-  /** Something has come that may be newer than the history, or of a log that is gone: the history decides. */
-  private verify(): void {
-    this.endMissed();
-    if (this.is(Phase.Live)) this.read({ since: this.at! });
-  }
-
-  private accept(message: Message): void {
-    if (!this.isNew(message)) return;
-    if (message.sequence !== this.at!.sequence + 1) {
+  private accept(message: Message, isNext: boolean): void {
+    if (!isNext) {
       // The history does not have it any more.
       if (this.vainReads > 0 && message.epoch !== this.at!.epoch) return;
       if (this.vainReads < vainReadsMax) {
-        this.endMissed();
-        if (!this.is(Phase.Live)) return this.take(message);
         this.hold(message);
         this.lossReason = 'history_trimmed';
-        return this.read({ since: this.at! });
+        return this.readOn();
       }
-      this.endMissed();
       this.skipTo(before(message));
     }
     this.vainReads = 0;
-    if (message.sequence <= this.missedUpTo) {
-      this.collect(message);
-      if (message.sequence >= this.missedUpTo) this.endMissed();
-      return;
-    }
-    this.endMissed();
-    if (!this.is(Phase.Live)) return this.take(message);
     this.lastId = message.id;
     this.moveTo(message);
     this.dependencies.deliver([message], false);
   }
 
   private acceptGap(gap: ServiceGap): void {
-    if (!this.isNew(gap)) return;
-    this.endMissed();
-    if (!this.is(Phase.Live)) return this.take(gap);
     const { reason } = gap;
     this.lossReason = reason;
     if (reason === 'log_lost' || reason === 'log_rolled_back') return this.skipTo(gap);
     this.goesOnAt = gap;
-    this.read({ since: this.at! });
+    this.readOn();
   }
 
   /** False for what was handed over before. What is of an unknown epoch is new, whatever its number. */

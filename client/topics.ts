@@ -8,7 +8,7 @@ import type { ClientState } from './client-state.js';
 import { Subscription, type SubscriptionTopics } from './subscription.js';
 import type { PresenceEvent, SubscribeOptions } from './subscription-events.js';
 import { Timers } from './timers.js';
-import { earliest, keyOf, wantsPresence, WireState, type TopicEntry } from './topic-entry.js';
+import { askedSince, keyOf, wantsPresence, WireState, type TopicEntry } from './topic-entry.js';
 import type { Gap, HistoryRequest, ServiceGap, TopicStream } from './topic-stream.js';
 
 /** One topic in an answer of `subscribe`, or in `status`. */
@@ -54,10 +54,11 @@ export class Topics implements SubscriptionTopics {
   /** Acknowledgements that publishers wait for, by message id. */
   private readonly acks = new Map<string, () => void>();
   private readonly timers: Timers;
+  /** Topics to be unsubscribed. */
+  private readonly unwanted = new Set<string>();
   private isPlanned = false;
   /** @internal */
   isStarted = false;
-  /** An answer is read, after which the state is saved: not with each of its topics. */
   /** The handshake had the positions of all topics. */
   private hasGivenAll = true;
   /** Counts connections: what was begun for an earlier one is abandoned. */
@@ -76,28 +77,23 @@ export class Topics implements SubscriptionTopics {
 
   subscribe(topic: string, options: SubscribeOptions): Subscription {
     const subscription = new Subscription(this, this.dependencies, topic, options);
-    let entry = this.byTopic.get(topic);
-    if (!entry)
-      this.byTopic.set(
-        topic,
-        (entry = {
-          subscriptions: new Set(),
-          wireState: WireState.None,
-        }),
-      );
+    const entry: TopicEntry = this.byTopic.get(topic) ?? {
+      subscriptions: new Set(),
+      wireState: WireState.None,
+    };
+    this.byTopic.set(topic, entry);
     const { subscriptions, wireState } = entry;
     subscriptions.add(subscription);
-    if (wireState === WireState.Refused || wireState === WireState.Ended) entry.wireState = WireState.None;
+    if (wireState >= WireState.Refused) entry.wireState = WireState.None;
     if (!this.isStarted) return subscription;
     this.begin(subscription);
     // Also before the connection is up: an attempt under way subscribes topics with a position by its handshake.
     subscription.joining();
-    if (!this.dependencies.isConnected()) return subscription;
     // Not in this turn: the caller adds its listeners first.
     queueMicrotask(() => {
-      if (entry.wireState !== WireState.Joined) return;
+      if (!entry.at) return;
       this.watchPresence(topic, entry);
-      subscription.joined(entry.at!, undefined, undefined);
+      subscription.joined(entry.at);
       this.dependencies.saved.save();
     });
     this.plan();
@@ -143,31 +139,22 @@ export class Topics implements SubscriptionTopics {
     const entry = this.byTopic.get(topic);
     if (!entry?.subscriptions.delete(subscription) || entry.subscriptions.size > 0) return;
     this.byTopic.delete(topic);
-    if (
-      this.dependencies.isConnected() &&
-      (entry.wireState === WireState.Joined || entry.wireState === WireState.Asked)
-    )
-      this.send('unsubscribe', { topics: [topic] });
+    if (entry.wireState === WireState.Joined || entry.wireState === WireState.Asked) this.leave([topic]);
   }
 
   async readHistory(topic: string, stream: TopicStream, request: HistoryRequest): Promise<void> {
     const { generation } = this;
-    for (let delayMs = retryMs; ; delayMs = Math.min(delayMs * 2, retryMaxMs)) {
+    for (let delayMs = retryMs; generation === this.generation; delayMs = Math.min(delayMs * 2, retryMaxMs))
       try {
-        const page = await readPage(this.dependencies.request, topic, request);
-        if (generation === this.generation) stream.historyRead(page);
-        return;
+        return stream.historyRead(await readPage(this.request, topic, request));
       } catch (failure) {
         const error = failure as ClientError;
-        if (generation !== this.generation) return;
         if (!error.retryable) {
           this.dependencies.onError(error);
           return stream.unreadable();
         }
         await new Promise<void>((resolve) => this.later(resolve, error.retryAfterMs ?? delayMs));
-        if (generation !== this.generation) return;
       }
-    }
   }
 
   // What the client reports.
@@ -179,14 +166,8 @@ export class Topics implements SubscriptionTopics {
 
   /** For the handshake: where each topic goes on. */
   positions(): Positions {
-    const positions: Record<string, Position> = {};
     this.hasGivenAll = this.byTopic.size <= handshakeTopicsMax;
-    if (!this.hasGivenAll) return positions;
-    for (const [topic, entry] of this.byTopic) {
-      entry.askedSince = entry.wireState === WireState.Ended ? undefined : earliest(entry.subscriptions);
-      if (entry.askedSince) positions[topic] = entry.askedSince;
-    }
-    return positions;
+    return this.hasGivenAll ? askedSince(this.byTopic) : {};
   }
 
   /** The service has sent `status`: what it has restored is joined, the rest is asked for. */
@@ -198,20 +179,18 @@ export class Topics implements SubscriptionTopics {
 
   /** An answer of `subscribe`, or a `status`. @param asked the entries that were asked for, by topic */
   answered({ topics, rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, TopicEntry>): void {
-    const unwanted: string[] = [];
     const { generation } = this;
     for (const { topic, epoch, sequence, recovered } of topics) {
       const entry = this.byTopic.get(topic);
       // Meanwhile the app has closed the subscription, and perhaps made another one.
       if (asked && asked.get(topic) !== entry) continue;
-      if (!entry || entry.wireState === WireState.Ended) unwanted.push(topic);
+      if (!entry || entry.wireState === WireState.Ended) this.leave([topic]);
       else if (entry.wireState !== WireState.Joined)
         this.joined(entry, topic, { epoch, sequence }, recovered);
       // A listener has ended the connection: nothing of it is true any more.
       if (generation !== this.generation) return;
     }
     for (const { topic, error } of rejected) this.rejected(topic, errorFromWire(error));
-    if (unwanted.length > 0) this.send('unsubscribe', { topics: unwanted });
     this.dependencies.onStatus({ topics, rejected });
   }
 
@@ -219,20 +198,14 @@ export class Topics implements SubscriptionTopics {
   unsubscribed(topics: readonly string[], byToken: boolean, reason: ClientError): void {
     for (const topic of topics) {
       const entry = this.byTopic.get(topic);
-      if (!entry) continue;
-      entry.wireState = byToken ? WireState.Refused : WireState.Ended;
-      entry.at = undefined;
-      // A listener may subscribe again.
-      for (const subscription of [...entry.subscriptions]) {
-        subscription.disconnected();
-        subscription.tell('ended', reason);
-      }
+      if (entry) this.end(entry, byToken ? WireState.Refused : WireState.Ended, reason);
     }
   }
 
   disconnected(): void {
     this.generation++;
     this.acks.clear();
+    this.unwanted.clear();
     for (const entry of this.byTopic.values()) {
       if (entry.wireState !== WireState.Ended) entry.wireState = WireState.None;
       entry.at = entry.askedSince = undefined;
@@ -254,7 +227,8 @@ export class Topics implements SubscriptionTopics {
   }
 
   presence(event: PresenceEvent): void {
-    for (const subscription of this.byTopic.get(event.topic)?.subscriptions ?? [])
+    // A listener may subscribe again.
+    for (const subscription of [...(this.byTopic.get(event.topic)?.subscriptions ?? [])])
       if (subscription.options.presence) subscription.tell('presence', event);
   }
 
@@ -273,25 +247,23 @@ export class Topics implements SubscriptionTopics {
     entry.at = recovered && entry.askedSince ? entry.askedSince : end;
     // Before listeners ask who is there: so no event is missing after the answer.
     this.watchPresence(topic, entry);
-    for (const subscription of entry.subscriptions) subscription.joined(end, entry.askedSince, recovered);
+    for (const subscription of [...entry.subscriptions])
+      subscription.joined(end, entry.askedSince, recovered);
   }
 
   /** Switches presence events on, for a topic that is subscribed without them: from its position on, so nothing is repeated. */
   private watchPresence(topic: string, entry: TopicEntry): void {
-    const { generation } = this;
     if (entry.wireState !== WireState.Joined || entry.watchesPresence || !wantsPresence(entry)) return;
     entry.watchesPresence = true;
-    this.dependencies
-      .request<SubscribeAnswer>('subscribe', {
-        topics: [topic],
-        since: { [topic]: entry.at! },
-        presence: true,
-      })
+    this.request<SubscribeAnswer>('subscribe', {
+      topics: [topic],
+      since: { [topic]: entry.at! },
+      presence: true,
+    })
       .then(({ rejected: [refusal] = [] }) => {
         if (refusal) throw errorFromWire(refusal.error);
       })
       .catch((error: ClientError) => {
-        if (generation !== this.generation) return;
         entry.watchesPresence = false;
         if (!wantsPresence(entry)) return;
         // The messages go on without them.
@@ -303,12 +275,27 @@ export class Topics implements SubscriptionTopics {
   private rejected(topic: string, error: ClientError): void {
     const entry = this.byTopic.get(topic);
     if (!entry || entry.wireState === WireState.Joined) return;
-    entry.wireState = error.retryable ? WireState.None : WireState.Refused;
-    if (error.retryable) this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
-    else for (const subscription of [...entry.subscriptions]) subscription.tell('ended', error);
+    if (!error.retryable) return this.end(entry, WireState.Refused, error);
+    entry.wireState = WireState.None;
+    this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
   }
 
-  /** Subscribes, at the end of the turn, to what is not subscribed yet. */
+  private end(entry: TopicEntry, wireState: WireState, error: ClientError): void {
+    entry.wireState = wireState;
+    entry.at = undefined;
+    // A listener may subscribe again.
+    for (const subscription of [...entry.subscriptions]) {
+      subscription.disconnected();
+      subscription.tell('ended', error);
+    }
+  }
+
+  private leave(topics: readonly string[]): void {
+    for (const topic of topics) this.unwanted.add(topic);
+    this.plan();
+  }
+
+  /** At the end of the turn: unsubscribes, and subscribes to what is not subscribed yet. */
   private plan(): void {
     if (this.isPlanned) return;
     this.isPlanned = true;
@@ -320,6 +307,15 @@ export class Topics implements SubscriptionTopics {
     if (!this.isPlanned) return;
     this.isPlanned = false;
     if (!this.dependencies.isConnected()) return;
+    const unwanted = [...this.unwanted];
+    this.unwanted.clear();
+    while (unwanted.length > 0) {
+      const topics = unwanted.splice(0, topicsPerCommand);
+      this.request('unsubscribe', { topics }).catch(({ retryable, retryAfterMs = retryMs }: ClientError) => {
+        const again = () => this.leave(topics.filter((topic) => !this.byTopic.has(topic)));
+        if (retryable) this.later(again, retryAfterMs);
+      });
+    }
     for (const presence of [false, true]) {
       const open = [...this.byTopic].filter(
         ([, entry]) => entry.wireState === WireState.None && wantsPresence(entry) === presence,
@@ -329,31 +325,28 @@ export class Topics implements SubscriptionTopics {
   }
 
   private async ask(entries: readonly [string, TopicEntry][], presence: boolean): Promise<void> {
-    const { generation } = this;
-    const since: Record<string, Position> = {};
-    for (const [topic, entry] of entries) {
+    const since = askedSince(entries);
+    for (const [, entry] of entries) {
       entry.wireState = WireState.Asked;
       entry.watchesPresence = presence;
-      entry.askedSince = earliest(entry.subscriptions);
-      if (entry.askedSince) since[topic] = entry.askedSince;
       for (const subscription of entry.subscriptions) subscription.joining();
     }
     const topics = entries.map(([topic]) => topic);
     try {
-      const answer = await this.dependencies.request<SubscribeAnswer>('subscribe', {
-        topics,
-        ...(Object.keys(since).length > 0 && { since }),
-        ...(presence && { presence }),
-      });
-      if (generation === this.generation) this.answered(answer, new Map(entries));
+      const answer = await this.request<SubscribeAnswer>('subscribe', { topics, since, presence });
+      this.answered(answer, new Map(entries));
     } catch (error) {
-      if (generation !== this.generation) return;
       for (const topic of topics) this.rejected(topic, error as ClientError);
     }
   }
 
-  /** A command whose answer changes nothing. */
-  private send(command: string, body: object): void {
-    this.dependencies.request(command, body).catch(() => {});
-  }
+  /** Sends a command. What would come of it after the connection is lost never comes. */
+  private readonly request = async <Answer>(command: string, body: object): Promise<Answer> => {
+    const { generation } = this;
+    try {
+      return await this.dependencies.request<Answer>(command, body);
+    } finally {
+      if (generation !== this.generation) await new Promise(() => {});
+    }
+  };
 }

@@ -2,7 +2,7 @@ import type { WireError } from '../../shared/errors.js';
 import { Backoff } from '../backoff.js';
 import { ClientError, errorFromWire } from '../client-error.js';
 import type { Timer } from '../clock.js';
-import { authFailed, emptyToken, gaveUp, notConnected, tokenFailed } from '../connection-errors.js';
+import { authFailed, emptyToken, gaveUp, notConnected } from '../connection-errors.js';
 import { Connection, type ClientConnection } from '../connection.js';
 import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from '../connection-settings.js';
 import { watchPage } from '../page-watch.js';
@@ -124,13 +124,9 @@ export class TabConnection implements ClientConnection {
     };
     if (command === 'refresh' && this.groupOf(token!) !== this.group)
       return Promise.reject(
-        new ClientError(
-          'forbidden',
-          'the token is of another user, or has other rights, than the shared connection',
-          {
-            field: 'token',
-          },
-        ),
+        new ClientError('forbidden', 'the token is of another user, or has other rights', {
+          field: 'token',
+        }),
       );
     return new Promise((resolve, reject) => {
       const n = ++this.numbers;
@@ -159,7 +155,7 @@ export class TabConnection implements ClientConnection {
       token = this.firstToken ?? (await this.token('connect'));
     } catch (cause) {
       if (signal.aborted) return;
-      const error = tokenFailed(cause);
+      const error = cause as ClientError;
       onError(error);
       this.membership = undefined;
       const delayMs = this.backoff.nextDelayMs();
@@ -360,7 +356,7 @@ export class TabConnection implements ClientConnection {
       this.firstToken = token;
       void this.join();
     } catch (cause) {
-      this.say({ type: 'token', n, error: sentError(tokenFailed(cause)) });
+      this.say({ type: 'token', n, error: sentError(cause as ClientError) });
     }
   }
 

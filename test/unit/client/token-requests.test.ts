@@ -42,7 +42,7 @@ describe('[CLIENT] what is asked for a token', () => {
   it('is asked anew also when the former request fails, or is not answered', async () => {
     const token = requests();
     for (const end of [() => asked.at(-1)!.fail(new Error('no')), () => clock.advance(1000)]) {
-      const first = assert.rejects(token('expiring'));
+      const first = assert.rejects(token('expiring'), { name: 'ClientError', code: 'token_failed' });
       await clock.settle();
       const fresh = token('expiring', true);
       await end();
