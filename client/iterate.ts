@@ -26,7 +26,7 @@ export function iterate<Value>(
     if (next) {
       loop.give({ done: false, value: next });
       next = undefined;
-    } else if (end?.code === 'closed') loop.give(over);
+    } else if (end!.code === 'closed') loop.give(over);
     else {
       loop.fail(end!);
       // The loop is left by the error.

@@ -121,8 +121,6 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     this.isClosed = true;
     this.stopWaiting?.();
     this.empty();
-    // A long history is not read on.
-    this.disconnected();
     this.owner.closed(this as unknown as Subscription);
     this.tell('ended', closed('subscription'));
   }
@@ -179,7 +177,6 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   /** Follows the topic after a position. */
   private begin(at: Position | undefined, last?: number): void {
     this.handledAt = at;
-    this.disconnected();
     const stream: TopicStream = (this.stream = new TopicStream(
       {
         deliver: (messages, replayed) => stream === this.stream && this.deliver(messages, replayed),
@@ -192,7 +189,9 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     ));
   }
 
+  /** Drops what has arrived, and reads no history on. */
   private empty(): void {
+    this.disconnected();
     this.queue = [];
     this.queuedMessages = 0;
   }

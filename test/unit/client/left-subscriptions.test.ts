@@ -75,6 +75,26 @@ describe('[CLIENT] subscriptions that are left', () => {
     assert.deepEqual([ended, await askedAnew()], [['disconnected'], ['subscribe']]);
   });
 
+  it('hand over what follows a snapshot once, also what had arrived before it and waited for more', async () => {
+    let give = (_: { state: number; position: { epoch: string; sequence: number } }) => {};
+    const snapshot = service.client.getState(
+      'news',
+      () => new Promise<Parameters<typeof give>[0]>((resolve) => (give = resolve)),
+    );
+    await service.connect({ topic: 'news', ...position(0) });
+    service.disconnect();
+    await service.connect({ topic: 'news', ...position(5), recovered: true });
+    service.messages('news', 1, 2);
+    give({ state: 1, position: position(1) });
+    const { subscription } = await snapshot;
+    const given: unknown[] = [];
+    subscription.on('message', ({ payload }) => given.push(payload));
+    const messages = [2, 3, 4, 5].map((n) => messageOf('news', n));
+    service.last('history').answer({ messages, complete: true, ...position(5) });
+    await service.clock.settle();
+    assert.deepEqual(given, [2, 3, 4, 5]);
+  });
+
   it('are unsubscribed together, a hundred at a time', async () => {
     const names = Array.from({ length: 250 }, (_, n) => `t${n}`);
     const subscriptions = names.map((name) => service.client.topic(name).subscribe());
