@@ -126,8 +126,9 @@ function limitBody(
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
   const isInTime = lateLimit(request, response, () => bodies.open(`address:${callerOf(request)}`), stop);
   countPieces(request, { admit: (bytes) => isInTime(bytes) && isInPieces(bytes) });
+  let timer: NodeJS.Timeout | undefined;
   if (isTimed(request)) {
-    const timer = setTimeout(() => {
+    timer = setTimeout(() => {
       if (!request.complete) refuseSlow(request, response, bodyTimeoutMs);
     }, bodyTimeoutMs);
     timer.unref();
@@ -140,6 +141,8 @@ function limitBody(
   response.once('finish', () => {
     // With a listener the body is still being read by a route.
     if (request.complete || request.listenerCount('data') > 0) return;
+    // Otherwise it would hold the request long after its connection has closed.
+    clearTimeout(timer);
     setTimeout(() => {
       if (!request.complete) socket.destroy();
     }, lateBodyMs).unref();

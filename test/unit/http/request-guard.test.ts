@@ -64,6 +64,31 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => handled.length === 4, 'a later one is handled');
   });
 
+  it('are held by no timer when they were answered before their body had arrived', async () => {
+    const { setTimeout: set, clearTimeout: clear } = globalThis;
+    const held = new Set<unknown>();
+    const start = (run: () => void, ms: number) => {
+      const timer = set(run, ms);
+      if (ms === 10_000) held.add(timer);
+      return timer;
+    };
+    const stop = (timer: NodeJS.Timeout | undefined) => {
+      held.delete(timer);
+      clear(timer);
+    };
+    Object.assign(globalThis, { setTimeout: start, clearTimeout: stop });
+    try {
+      client.post('/1', 900_000, 'a'.repeat(1000));
+      await until(() => handled.length === 1, 'it is handled');
+      assert.equal(held.size, 1);
+      handled[0]!.response.end('one');
+      await until(() => client.closed || client.ended, 'its connection is closed');
+      assert.equal(held.size, 0);
+    } finally {
+      Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+    }
+  });
+
   it('are not handled if their body was refused while they waited', async () => {
     send('/1');
     client.write('POST /2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
