@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
+import { systemClock } from '../../primitives/clock.js';
+import { TurnSlices } from '../../primitives/turn-slices.js';
 import { selectProtocol } from '../../protocol/token-protocol.js';
 import { closeReasons, closeTimeoutMs, type CloseReason } from '../close-codes.js';
 import type { EngineConnection } from './engine-connection.js';
@@ -14,6 +16,9 @@ const tooBig = 1009;
 const tooManyPieces = 1008;
 
 const nothing = Buffer.alloc(0);
+
+/** Time of one turn of the event loop in which WebSockets report that they have closed, in milliseconds. */
+const closingSliceMs = 8;
 
 /** The receiver of a WebSocket: it takes chunks of bytes and emits messages. */
 interface FrameParser {
@@ -81,16 +86,19 @@ function chunkLimit(bytes: number): number {
 export type NewAdmission = (reader: PacketReader, webSocket: WebSocket) => PacketAdmission;
 
 /**
- * A WebSocket of a server, with two additions:
+ * A WebSocket of a server, with three additions:
  *
  * - Every frame is admitted before it is passed on, and reading stops in the middle of a chunk if it has to: a chunk of 64 KiB can hold ten
  *   thousand frames.
+ * - Where thousands close in one turn of the event loop, some report it in later turns, in order.
  * - Its close frame always has a code and a text: engine.io closes without a code, and ws without a text where a frame is too large.
  */
 export class CodedWebSocket extends WebSocket implements PacketReader {
   /** They belong to the class of one server, so that no connection has to hold them. */
   static readonly limitBytes: number = 0;
   static readonly newAdmission: NewAdmission | undefined = undefined;
+  /** When closes are reported. */
+  static readonly closings: Pick<TurnSlices, 'run'> = { run: (report) => report() };
   /** Undefined if the server has no {@link NewAdmission}. */
   declare admission?: PacketAdmission | undefined;
   // These are set only where it is so: connections are many.
@@ -110,7 +118,11 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     } else if (event === 'open') {
       this.admission = this.server.newAdmission?.(this, this);
       this.admitUnfinished();
-    } else if (event === 'close') this.admission?.ended();
+    } else if (event === 'close') {
+      this.admission?.ended();
+      this.server.closings.run(() => super.emit(event, first, second));
+      return true;
+    }
     return super.emit(event, first, second);
   }
 
@@ -211,6 +223,7 @@ export class CodedWebSocketServer extends WebSocketServer<typeof CodedWebSocket,
     const LimitedWebSocket = class extends CodedWebSocket {
       static override readonly limitBytes = options.maxPayload;
       static override readonly newAdmission = newAdmission;
+      static override readonly closings = new TurnSlices({ clock: systemClock }, { sliceMs: closingSliceMs });
     };
     const own = { closeTimeout: closeTimeoutMs, handleProtocols: selectProtocol };
     super({ ...own, ...options, WebSocket: LimitedWebSocket });

@@ -10,6 +10,12 @@ const longestPauseMs = 12;
 const waitingLimit = 2000;
 /** Connections begun in a turn in which none came. */
 const begunPerTurn = 4;
+/**
+ * If some have waited for so long without a break, in milliseconds, they do not come in a burst, but faster than they are begun: then more are
+ * begun in each turn than are accepted.
+ */
+const burstMs = 250;
+const begunWhenLate = 2;
 /** If more of one caller wait, the newest is begun first: the older ones have often been given up. */
 const inOrder = 64;
 
@@ -20,8 +26,8 @@ interface ConnectionTurnsDependencies {
 /**
  * When new connections are read. Node accepts one connection in each turn of the event loop, in the order in which they were made. If each was
  * read at once, a client that connects over and over, and lets each connection cost some milliseconds, would keep all others
- * waiting to be accepted. So connections are accepted first, as long as they come turn after turn, and then read: those of several callers
- * take turns.
+ * waiting to be accepted. So a burst of connections is accepted first, as long as they come turn after turn, and then read. Those of several
+ * callers take turns.
  */
 export class ConnectionTurns {
   /** By caller, in the order in which they are served next. */
@@ -33,6 +39,8 @@ export class ConnectionTurns {
   private hadCome = false;
   /** When the last one was begun, while it has not been read yet: that happens in the next turn. */
   private begunAt: number | undefined;
+  /** Since when some wait. */
+  private waitingSince = Infinity;
   private resumeAt = -Infinity;
 
   constructor(private readonly dependencies: ConnectionTurnsDependencies) {}
@@ -59,7 +67,7 @@ export class ConnectionTurns {
     const own = this.waiting.get(caller);
     if (own === undefined) this.waiting.set(caller, [begin]);
     else own.push(begin);
-    this.size++;
+    if (this.size++ === 0) this.waitingSince = this.dependencies.clock.now();
   }
 
   private schedule(): void {
@@ -71,21 +79,27 @@ export class ConnectionTurns {
   private readonly next = (): void => {
     this.isBegun = false;
     const now = this.dependencies.clock.now();
-    if (this.begunAt !== undefined)
+    const isLate = now - this.waitingSince > burstMs;
+    if (this.begunAt !== undefined && !isLate)
       this.resumeAt = now + Math.min((now - this.begunAt) * acceptingFactor, longestPauseMs);
     this.begunAt = undefined;
     if (this.hasCome || this.size > 0) this.schedule();
-    const isDue = this.size > waitingLimit || now >= this.resumeAt;
-    const places = !this.hasCome ? begunPerTurn : isDue ? 1 : 0;
+    const places = this.hasCome ? this.placesBesideAccepting(now, isLate) : begunPerTurn;
     this.hadCome = this.hasCome;
     this.hasCome = false;
     for (let begun = 0; begun < places && this.size > 0; begun++) this.beginNext(now);
   };
 
+  private placesBesideAccepting(now: number, isLate: boolean): number {
+    if (this.size > waitingLimit) return 1;
+    if (isLate) return begunWhenLate;
+    return now >= this.resumeAt ? 1 : 0;
+  }
+
   private beginNext(now: number): void {
     const [caller, own] = this.waiting.entries().next().value!;
     const begin = (own.length > inOrder ? own.pop() : own.shift())!;
-    this.size--;
+    if (--this.size === 0) this.waitingSince = Infinity;
     // To the end of the order.
     this.waiting.delete(caller);
     if (own.length > 0) this.waiting.set(caller, own);

@@ -69,6 +69,19 @@ describe('[LIMITS] new TCP connections', () => {
     assert.equal(connections.isAccepting, false);
   });
 
+  it('do not wait long where they come faster than they are begun, turn after turn, and not in a burst', () => {
+    const loop = new Loop();
+    const waiting = new Map<string, number>();
+    let longestMs = 0;
+    // Other work takes most of each turn: 100 connections a second, for ten seconds.
+    for (let n = 0, at = 0; n < 1000; n++, at += 10) {
+      waiting.set(`a${n}`, at);
+      for (const name of loop.turn(10, 'ann', `a${n}`)) waiting.delete(name);
+      for (const since of waiting.values()) longestMs = Math.max(longestMs, at - since);
+    }
+    assert.ok(longestMs < 1000, `${longestMs}`);
+  });
+
   it('are begun in each turn if very many wait', () => {
     const loop = new Loop();
     const begun: number[] = [];

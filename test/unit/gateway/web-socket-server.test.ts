@@ -102,4 +102,28 @@ describe('[LIMITS] a WebSocket of a server', () => {
     assert.deepEqual(received, [10, 20_000, 16_383]);
     assert.deepEqual(asked, [10, 20_000, 20_000, 16_383]);
   });
+
+  it('reports its close in a later turn where many close in one: other work goes on between them', async () => {
+    const opened = [];
+    for (let n = 0; n < 20; n++) opened.push((await open()).webSocket);
+    let turns = 0;
+    const reported: number[] = [];
+    const reportedIn = new Set<number>();
+    for (const [n, webSocket] of opened.entries())
+      webSocket.on('close', () => {
+        const from = performance.now();
+        while (performance.now() - from < 3);
+        reported.push(n);
+        reportedIn.add(turns);
+      });
+    for (const webSocket of opened) webSocket.terminate();
+    for (; reported.length < opened.length; turns++) await new Promise(setImmediate);
+    assert.deepEqual(
+      reported.sort((a, b) => a - b),
+      [...opened.keys()],
+      'each once',
+    );
+    // Three of 3 ms each in a turn.
+    assert.ok(reportedIn.size >= 6, `${reportedIn.size} turns`);
+  });
 });
