@@ -12,8 +12,8 @@ import {
 /** A measured workload: processor seconds per second of all replicas together, and of Redis. */
 export interface Point {
   readonly name: string;
-  /** The costs follow from the points for calibration; the others check them. Blind ones were unknown when the model was made. */
-  readonly use: 'calibration' | 'check' | 'blind check';
+  /** The costs follow from the points for calibration. Blind ones were chosen, and measured once, when the form was fixed. */
+  readonly use: 'calibration' | 'blind check';
   /** Where it was measured after the others: the time, and the commit. */
   readonly measured?: { readonly at: string; readonly commit: string };
   readonly workload: Workload;
