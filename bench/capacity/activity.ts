@@ -27,6 +27,9 @@ export const envelopeBytes = 190;
 /** A busier event loop counts as one that is busy for this share of the time. */
 const busiest = 0.95;
 
+/** Clients on the same machine use as much processor time as the replicas do. */
+const clientShare = 1;
+
 /** Within so many rounds a replica and its windows come to rest. */
 const rounds = 60;
 
@@ -82,7 +85,7 @@ function nextBusyness(
           [
             ...new Array<number>(replicas - 1).fill(wants(cores)),
             wants(coresOf(activity, costs.redis)),
-            wants(costs.timing.clientShare * all),
+            wants(clientShare * all),
           ],
           sharedProcessors,
         );
@@ -122,23 +125,27 @@ function activityWith(workload: Workload, costs: ServiceCosts, busyness: Busynes
   const longer = 1 / (1 - Math.min(busyness.loop, busiest));
   const turnMs = timing.turnMs * longer;
 
-  const windowMs = windowOf({ perTopic, audience, bytes }, costs, busyness);
+  const flushMs = (ms: number) => flushMsWith(ms, { perTopic, audience, bytes }, costs, busyness);
+  const windowMs = windowOf(flushMs, busyness);
   const flushesOfTopic = rateInBatches(perTopic, windowMs + service.timerMs);
   const flushes = topics * share * replicas * flushesOfTopic;
-  const batches = flushes * audience;
   const topicsPerConnection = connections === 0 ? 0 : (topics * subscribersPerTopic) / connections;
   const listening = topicsPerConnection === 0 ? 0 : (topics * subscribersPerTopic) / topicsPerConnection;
   // Topics that are flushed together share the writes to their common subscribers.
   const writes =
     topicsPerConnection > 1
       ? listening * occupiedSteps(topicsPerConnection * flushesOfTopic, service.togetherMs + turnMs)
-      : batches;
+      : flushes * audience;
+  const allWrites = writes + (2 * connections) / service.heartbeatSec;
 
   const writers = Math.min(replicas, Math.max(1, workload.publishersPerTopic));
   const ofWriter = perTopic / writers;
+  // Publishes, and the answer to the append before them, each wait for half of a flush, if they arrive during one.
+  const oneFlushMs = flushMs(windowMs);
+  const waitMs = Math.min(1, ((flushes / replicas) * oneFlushMs) / 1000) * oneFlushMs;
   const windowGatherMs = audience > 0 && windowMs > service.windowMs ? windowMs * service.gatherShare : 0;
   const appendsWith = (takesMs: number) =>
-    (topics * writers * rateBehindEachOther(ofWriter, Math.max(takesMs, windowGatherMs))) / replicas;
+    (topics * writers * rateBehindEachOther(ofWriter, Math.max(takesMs + waitMs, windowGatherMs))) / replicas;
   // The rate is not the same at all times: near the limit, appends wait for each other for a part of the time.
   const ticking = Math.min(1, Math.max(0, 0.5 + 5 * (appendsWith(turnMs) / service.busyFromPerSec - 1)));
   const stepMs = Math.max(turnMs, ticking * service.appendTickMs);
@@ -150,16 +157,15 @@ function activityWith(workload: Workload, costs: ServiceCosts, busyness: Busynes
   const wakings = publishesPerSec / replicas + 2 * callsOfReplica + appends * share + flushes / replicas;
   return {
     turns: replicas * occupiedSteps(wakings, turnMs),
-    redisTurns: rateBehindEachOther(calls, timing.redisTurnMs * longer),
+    redisTurns: occupiedSteps(calls, timing.redisTurnMs * longer),
     publishes: publishesPerSec,
     appends,
     calls,
     receivedBatches: appends * share * replicas,
     receivedMessages: publishesPerSec * share * replicas,
     receivedBytes: publishesPerSec * share * replicas * payloadBytes,
-    flushes,
-    batches,
-    writes: writes + (2 * connections) / service.heartbeatSec,
+    writes: allWrites,
+    idleWrites: allWrites * idleShare(busyness),
     deliveries: publishesPerSec * subscribersPerTopic,
     deliveredBytes: publishesPerSec * subscribersPerTopic * bytes,
     connects: workload.connectsPerSec,
@@ -168,22 +174,28 @@ function activityWith(workload: Workload, costs: ServiceCosts, busyness: Busynes
   };
 }
 
-/** The window of a topic between two flushes, and how many messages are in it, depend on each other. */
-function windowOf(
+/** How much of the extra cost of a write on an idle machine is paid: see {@link Activity.idleWrites}. */
+function idleShare({ loop }: Busyness): number {
+  return (1 - loop) ** 3;
+}
+
+/** How long a flush of a topic takes on a replica, if its window is that long. */
+function flushMsWith(
+  windowMs: number,
   topic: { readonly perTopic: number; readonly audience: number; readonly bytes: number },
-  { replicas }: ServiceCosts,
-  { stretch, flushShare }: Busyness,
+  { replicas: { writes = 0, idleWrites = 0, deliveredBytes = 0 } }: ServiceCosts,
+  busyness: Busyness,
 ): number {
-  const { flushes = 0, batches = 0, writes = 0, deliveries = 0, deliveredBytes = 0 } = replicas;
+  const messages = Math.max(1, (topic.perTopic * (windowMs + service.timerMs)) / 1000);
+  const writeUs = writes + idleWrites * idleShare(busyness) + messages * topic.bytes * deliveredBytes;
+  return ((topic.audience * writeUs) / 1000) * busyness.stretch;
+}
+
+/** The window of a topic between two flushes, and how long a flush takes, depend on each other. */
+function windowOf(flushMs: (windowMs: number) => number, { flushShare }: Busyness): number {
   let windowMs: number = service.windowMs;
   for (let round = 0; round < 30; round++) {
-    const messages = Math.max(1, (topic.perTopic * (windowMs + service.timerMs)) / 1000);
-    const costUs =
-      flushes + topic.audience * (batches + writes + messages * (deliveries + topic.bytes * deliveredBytes));
-    const next = Math.min(
-      service.windowMaxMs,
-      Math.max(service.windowMs, ((costUs / 1000) * stretch) / flushShare),
-    );
+    const next = Math.min(service.windowMaxMs, Math.max(service.windowMs, flushMs(windowMs) / flushShare));
     if (Math.abs(next - windowMs) < 0.01) break;
     windowMs += 0.7 * (next - windowMs);
   }

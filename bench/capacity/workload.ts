@@ -33,11 +33,13 @@ export interface Activity {
   readonly receivedBatches: number;
   readonly receivedMessages: number;
   readonly receivedBytes: number;
-  /** Flushes of a topic on a replica; and batches that they hand to connections. */
-  readonly flushes: number;
-  readonly batches: number;
   /** Writes to connections: batches of topics that are flushed together share one. A heartbeat counts as two. */
   readonly writes: number;
+  /**
+   * Writes by how idle a replica is: the cube of the share of the time in which its event loop has nothing to do. A write
+   * costs more where processors, caches and the receiver have been asleep. That it is the cube was found, not derived.
+   */
+  readonly idleWrites: number;
   readonly deliveries: number;
   readonly deliveredBytes: number;
   readonly connects: number;
@@ -57,8 +59,6 @@ export interface Timing {
   readonly turnMs: number;
   /** Calls within this time belong to one turn of Redis, in milliseconds, as long as the replicas are idle. */
   readonly redisTurnMs: number;
-  /** Processor time of clients on the same machine, as a share of that of the replicas. */
-  readonly clientShare: number;
 }
 
 /** What the replicas and Redis do, and what it costs. */
@@ -71,6 +71,6 @@ export interface ServiceCosts {
 /** Processor seconds per second of an activity. */
 export function coresOf(activity: Activity, costs: Costs): number {
   let us = 0;
-  for (const [name, each] of Object.entries(costs) as [ActivityName, number][]) us += activity[name] * each;
+  for (const name in costs) us += activity[name as ActivityName] * costs[name as ActivityName]!;
   return us / 1e6;
 }

@@ -28,7 +28,7 @@ describe('the model of capacity', function () {
 
   it('is within 20 % of most points that it does not follow from, and within 35 % of all', () => {
     const errors = measured.points
-      .filter(({ use }) => use === 'check')
+      .filter(({ use }) => use === 'blind check')
       .flatMap((point) => {
         const { replicas, redis } = comparisonOf(point, calibration);
         const off = Math.max(0, Math.abs(redis.cores - point.redisCores) - resolutionCores);
@@ -96,7 +96,7 @@ describe('the model of capacity', function () {
     const between = (name: string) =>
       new RegExp(`<!-- ${name} -->\n+(.*?)\n+<!-- /${name} -->`, 's').exec(page)?.[1];
     const remedy = 'npm run simulate -- --write-docs';
-    const checks = measured.points.filter(({ use }) => use === 'check');
+    const checks = measured.points.filter(({ use }) => use === 'blind check');
     assert.equal(between('check'), checkTable(checks, calibration), remedy);
     assert.equal(between('table'), sizingTable(calibration, defaultLimits), remedy);
   });
