@@ -20,7 +20,7 @@ export function mapStacks(): void {
 function textOf(frame: NodeJS.CallSite): string {
   const text = String(frame);
   const [file, line, column] = [frame.getFileName(), frame.getLineNumber(), frame.getColumnNumber()];
-  if (file == null || line === null || column === null) return text;
+  if (typeof file !== 'string' || line === null || column === null) return text;
   const entry = mapOf(file)?.findEntry(line - 1, column - 1);
   if (entry === undefined || !('originalSource' in entry)) return text;
   const source = resolve(dirname(file), entry.originalSource);
