@@ -14,7 +14,16 @@ const maps = new Map<string, SourceMap | undefined>();
  */
 export function mapStacks(): void {
   if (process.sourceMapsEnabled) return;
-  Error.prepareStackTrace = (error, frames) => [String(error), ...frames.map(textOf)].join('\n    at ');
+  Error.prepareStackTrace = (error, frames) => [headOf(error), ...frames.map(textOf)].join('\n    at ');
+}
+
+/** What was thrown may have no text, as an object without a prototype. */
+function headOf(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return 'Error';
+  }
 }
 
 function textOf(frame: NodeJS.CallSite): string {
