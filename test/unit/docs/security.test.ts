@@ -19,7 +19,7 @@ function rowsBelow(heading: string): string[] {
 
 /** A whole title of a test. */
 function titleOf(name: string): RegExp {
-  return new RegExp(`\\bit\\(\\s*(['"\`])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\1`);
+  return new RegExp(`\\b(?:it|describe)\\(\\s*(['"\`])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\1`);
 }
 
 describe('[DOCS] docs/security.md', () => {
