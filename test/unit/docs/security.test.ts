@@ -17,7 +17,7 @@ function rowsBelow(heading: string): string[] {
   return lines.filter((line, i) => line.startsWith('|') && !isRule(line) && !isRule(lines[i + 1]));
 }
 
-/** A whole title of a test. */
+/** A whole title of a test, or of a group of tests. */
 function titleOf(name: string): RegExp {
   return new RegExp(`\\b(?:it|describe)\\(\\s*(['"\`])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\1`);
 }
