@@ -87,7 +87,7 @@ export class Topics implements SubscriptionTopics {
       );
     const { subscriptions, wireState } = entry;
     subscriptions.add(subscription);
-    if (wireState === WireState.Refused || wireState === WireState.Ended) entry.wireState = WireState.None;
+    if (wireState > WireState.Joined) entry.wireState = WireState.None;
     if (!this.isStarted) return subscription;
     this.begin(subscription);
     // Also before the connection is up: an attempt under way subscribes topics with a position by its handshake.
@@ -143,10 +143,7 @@ export class Topics implements SubscriptionTopics {
     const entry = this.byTopic.get(topic);
     if (!entry?.subscriptions.delete(subscription) || entry.subscriptions.size > 0) return;
     this.byTopic.delete(topic);
-    if (
-      this.dependencies.isConnected() &&
-      (entry.wireState === WireState.Joined || entry.wireState === WireState.Asked)
-    )
+    if (entry.wireState === WireState.Joined || entry.wireState === WireState.Asked)
       this.send('unsubscribe', { topics: [topic] });
   }
 
@@ -181,11 +178,11 @@ export class Topics implements SubscriptionTopics {
   positions(): Positions {
     const positions: Record<string, Position> = {};
     this.hasGivenAll = this.byTopic.size <= handshakeTopicsMax;
-    if (!this.hasGivenAll) return positions;
-    for (const [topic, entry] of this.byTopic) {
-      entry.askedSince = entry.wireState === WireState.Ended ? undefined : earliest(entry.subscriptions);
-      if (entry.askedSince) positions[topic] = entry.askedSince;
-    }
+    if (this.hasGivenAll)
+      for (const [topic, entry] of this.byTopic) {
+        entry.askedSince = entry.wireState === WireState.Ended ? undefined : earliest(entry.subscriptions);
+        if (entry.askedSince) positions[topic] = entry.askedSince;
+      }
     return positions;
   }
 
@@ -235,8 +232,7 @@ export class Topics implements SubscriptionTopics {
     this.acks.clear();
     for (const entry of this.byTopic.values()) {
       if (entry.wireState !== WireState.Ended) entry.wireState = WireState.None;
-      entry.at = entry.askedSince = undefined;
-      entry.watchesPresence = false;
+      entry.at = entry.askedSince = entry.watchesPresence = undefined;
       for (const subscription of entry.subscriptions) subscription.disconnected();
     }
   }
@@ -303,9 +299,15 @@ export class Topics implements SubscriptionTopics {
   private rejected(topic: string, error: ClientError): void {
     const entry = this.byTopic.get(topic);
     if (!entry || entry.wireState === WireState.Joined) return;
-    entry.wireState = error.retryable ? WireState.None : WireState.Refused;
-    if (error.retryable) this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
-    else for (const subscription of [...entry.subscriptions]) subscription.tell('ended', error);
+    const { retryable } = error;
+    if (retryable || entry.watchesPresence) {
+      entry.wireState = WireState.None;
+      // Perhaps only its presence events are refused: messages come without them.
+      entry.watchesPresence &&= retryable;
+      return void this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
+    }
+    entry.wireState = WireState.Refused;
+    for (const subscription of [...entry.subscriptions]) subscription.tell('ended', error);
   }
 
   /** Subscribes, at the end of the turn, to what is not subscribed yet. */
@@ -322,9 +324,11 @@ export class Topics implements SubscriptionTopics {
     if (!this.dependencies.isConnected()) return;
     for (const presence of [false, true]) {
       const open = [...this.byTopic].filter(
-        ([, entry]) => entry.wireState === WireState.None && wantsPresence(entry) === presence,
+        ([, entry]) =>
+          entry.wireState === WireState.None &&
+          (entry.watchesPresence !== false && wantsPresence(entry)) === presence,
       );
-      while (open.length > 0) void this.ask(open.splice(0, topicsPerCommand), presence);
+      while (open[0]) void this.ask(open.splice(0, topicsPerCommand), presence);
     }
   }
 
