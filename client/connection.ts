@@ -52,7 +52,8 @@ export class Connection {
   private isWanted = false;
   private readonly backoff: Backoff;
   private readonly timers: Timers;
-  private token: TokenRequests;
+  /** Undefined: it was never to connect. */
+  private token: TokenRequests | undefined;
   /** Ends the wait for the next attempt; undefined: nothing waits. */
   private stopWaiting: (() => void) | undefined;
   private pingTimer: Timer | undefined;
@@ -72,7 +73,6 @@ export class Connection {
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
     this.timers = new Timers(dependencies.clock);
-    this.token = this.newRequests();
   }
 
   get isConnected(): boolean {
@@ -85,7 +85,7 @@ export class Connection {
     this.refusals = 0;
     this.backoff.reset();
     // What was asked for before may be the token of another user.
-    this.token = this.newRequests();
+    this.token = tokenRequests(this.settings, this.dependencies.clock);
     this.stopWatching = watchPage(this.dependencies.clock, {
       wake: () => this.probe(),
       hide: () => this.hide(),
@@ -168,14 +168,9 @@ export class Connection {
    */
   async refresh(isNew = true): Promise<void> {
     const { token: ask } = this;
-    const token = await ask('expiring', isNew);
+    const token = await ask?.('expiring', isNew);
     // Another user may have signed in meanwhile.
     if (ask === this.token) await this.request('refresh', { token });
-  }
-
-  private newRequests(): TokenRequests {
-    const { token, connectTimeoutMs } = this.settings;
-    return tokenRequests(token, this.dependencies.clock, connectTimeoutMs);
   }
 
   private async attempt(): Promise<void> {
@@ -184,7 +179,7 @@ export class Connection {
     const { token: ask } = this;
     this.stopWaiting = undefined;
     onState({ state: 'connecting', attempt: this.backoff.attempt });
-    const token = await ask(this.refusals ? 'refused' : 'connect').catch((error: ClientError) => error);
+    const token = await ask!(this.refusals ? 'refused' : 'connect').catch((error: ClientError) => error);
     // Meanwhile it has ended, another attempt was made, or the page is hidden.
     if (ask !== this.token || !this.isWanted || this.socket || this.stopWaiting) return;
     if (typeof token !== 'string') {

@@ -126,8 +126,8 @@ export function indexedDbStore(name: string): OutgoingStore {
       request.onerror = () => reject(request.error ?? new Error('IndexedDB cannot be read'));
     });
     const { held = [] } = (await page.navigator?.locks?.query()) ?? {};
-    const others = new Set(held.map((lock) => lock.name).filter((one) => one !== owner));
-    return rows.filter((row) => !others.has(row.owner ?? '')).sort((a, b) => a.order - b.order);
+    const isLeft = (row: Row) => row.owner === owner || !held.some((lock) => lock.name === row.owner);
+    return rows.filter(isLeft).sort((a, b) => a.order - b.order);
   }
 
   return {

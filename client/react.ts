@@ -41,7 +41,7 @@ export const ClientProvider: FunctionComponent<ClientProviderProps> = ({ client,
 /** The client of the nearest provider. */
 export function useClient(): AnyClient {
   const client = useContext(ClientContext);
-  if (!client) throw new Error('there is no <ClientProvider> above');
+  if (!client) throw new Error('no <ClientProvider> above');
   return client;
 }
 
@@ -97,10 +97,9 @@ export function useTopic<Payload = unknown>(
     reset();
     const subscription = client.topic(name).subscribe({ last });
     subscription.on('gap', setGap);
-    subscription.on('batch', (batch) => {
-      const added = batch.messages as readonly TopicMessage<Payload>[];
-      setMessages((former) => [...former, ...added].slice(-max));
-    });
+    subscription.on('batch', ({ messages: added }) =>
+      setMessages((former) => [...former, ...(added as readonly TopicMessage<Payload>[])].slice(-max)),
+    );
     return () => subscription.close();
   }, [client, name, last, max]);
   return {
@@ -121,6 +120,8 @@ export function usePresence(name: string): ReadonlyMap<string, number> {
     /** By user: how many connections. */
     type Counts = Map<string, number>;
     let shown: Counts = new Map();
+    // Those of another client have nothing to do with it.
+    setUsers(shown);
     /** What comes while the list is asked for is applied to the answer; another one for each question. */
     let events: Counts | undefined;
     const show = (former: Counts, changes: Counts) => {

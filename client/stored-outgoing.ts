@@ -1,4 +1,5 @@
 import { ClientError, failed } from './client-error.js';
+import { inTime } from './in-time.js';
 import {
   Outgoing,
   type OutgoingDependencies,
@@ -18,6 +19,9 @@ interface Kept {
   isStored: boolean;
 }
 
+/** A store that does not answer within this time, in milliseconds, has failed: messages do not wait for it. */
+const storeMs = 5000;
+
 /** The outgoing queue in a store, which a later page, or another one that is open, goes on with. */
 export class StoredOutgoing extends Outgoing {
   private readonly kept = new Map<WaitingItem, Kept>();
@@ -36,7 +40,7 @@ export class StoredOutgoing extends Outgoing {
   override connected(): void {
     if (this.isClosed) return;
     this.watch();
-    this.loaded ??= this.load(true);
+    this.loaded ??= this.load();
     void this.loaded.then(() => super.connected());
   }
 
@@ -52,10 +56,9 @@ export class StoredOutgoing extends Outgoing {
     const kept: Kept = { isStoring: true, isStored: false };
     this.kept.set(item, kept);
     const { command, body } = item;
-    void this.store
-      .put({ command, body })
+    void this.answer(this.store.put({ command, body }))
       .then(() => (kept.isStored = true))
-      .catch((cause: unknown) => this.failed(cause))
+      .catch(this.failed)
       .then(() => {
         kept.isStoring = false;
         this.pump();
@@ -73,30 +76,31 @@ export class StoredOutgoing extends Outgoing {
 
   protected override end(item: WaitingItem): WaitingItem {
     this.kept.delete(item);
-    this.store.remove(item.body.key).catch((cause: unknown) => this.failed(cause));
+    this.store.remove(item.body.key).catch(this.failed);
     return super.end(item);
   }
 
   /** Other pages know then that this one is there, and leave its items to it. */
   private watch(): void {
     this.stopWatching ??= this.store.watch?.(() => {
-      if (!this.isClosed && this.loaded !== undefined) void this.load(false).then(() => this.pump());
+      if (!this.isClosed) void this.load().then(() => this.pump());
     });
   }
 
-  /** @param first what was left goes before what this page has published */
-  private async load(first: boolean): Promise<void> {
+  /** What was left goes before what this page has published. */
+  private async load(): Promise<void> {
     let left: OutgoingItem[];
     try {
-      left = await this.store.load();
+      left = await this.answer(this.store.load());
     } catch (cause) {
+      // With the next connection, once more.
+      this.loaded = undefined;
       return this.failed(cause);
     }
-    const own = first ? [...this.items] : [];
-    if (first) this.items.clear();
+    const own = [...this.items];
+    this.items.clear();
     for (const item of left) {
-      const { key } = item.body;
-      if (this.isClosed || this.items.has(key) || own.some(([one]) => one === key)) continue;
+      if (this.isClosed || own.some(([key]) => key === item.body.key)) continue;
       const waiting = this.wait(
         item,
         () => {},
@@ -116,7 +120,7 @@ export class StoredOutgoing extends Outgoing {
     kept.isStoring = true;
     const now = this.dependencies.clock.wallTime();
     try {
-      item.sentAt = await this.store.sending(item.body.key, now);
+      item.sentAt = await this.answer(this.store.sending(item.body.key, now));
     } catch (cause) {
       this.failed(cause);
       item.sentAt = now;
@@ -132,7 +136,10 @@ export class StoredOutgoing extends Outgoing {
     this.pump();
   }
 
-  private failed(cause: unknown): void {
-    this.dependencies.onError(failed('store_failed', 'the outgoing queue cannot be kept', cause));
+  private answer<Value>(work: Promise<Value>): Promise<Value> {
+    return inTime(this.dependencies.clock, storeMs, work);
   }
+
+  private readonly failed = (cause: unknown): void =>
+    this.dependencies.onError(failed('store_failed', 'the outgoing queue cannot be kept', cause));
 }

@@ -1,5 +1,6 @@
-import type { Clock, Timer } from './clock.js';
+import type { Clock } from './clock.js';
 import { tokenFailed } from './connection-errors.js';
+import { inTime } from './in-time.js';
 
 /** Why the app is asked for a token. */
 export type TokenReason = 'connect' | 'expiring' | 'refused';
@@ -11,33 +12,29 @@ export type TokenSource = string | ((reason: TokenReason) => string | Promise<st
 export type TokenRequests = (reason: TokenReason, isNew?: boolean) => Promise<string>;
 
 /** Gets tokens of the app: one request at a time, whoever asks. One that is not answered in time has failed. */
-export function tokenRequests(source: TokenSource, clock: Clock, limitMs: number): TokenRequests {
+export function tokenRequests(
+  { token, connectTimeoutMs }: { readonly token: TokenSource; readonly connectTimeoutMs: number },
+  clock: Clock,
+): TokenRequests {
   /** The app has been asked. */
   let running: Promise<string> | undefined;
   /** It is asked next. */
   let next: Promise<string> | undefined;
   return (reason, isNew) => {
     if (running && !isNew) return running;
-    let timer: Timer | undefined;
     return (next ??= Promise.resolve(running)
       .catch(() => {})
       .then(() => {
         running = next;
         next = undefined;
-        return Promise.race([
-          new Promise<never>((_, reject) => {
-            timer = clock.setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-            timer.unref?.();
-          }),
-          typeof source === 'string' ? source : source(reason),
-          // An app may give anything; what has no JSON could not be sent.
-        ]).then(String);
+        return inTime(clock, connectTimeoutMs, typeof token === 'string' ? token : token(reason));
       })
+      // An app may give anything; what has no JSON could not be sent.
+      .then(String)
       .catch((cause: unknown) => {
         throw tokenFailed(cause);
       })
       .finally(() => {
-        clock.clearTimer(timer);
         running = undefined;
       }));
   };

@@ -20,11 +20,12 @@ export interface TopicEntry {
   askedSince?: Position | undefined;
   /** What this connection has received of the topic. */
   at?: Position | undefined;
-  watchesPresence?: boolean;
+  /** False: not, or refused, so that the topic is asked for without them. */
+  watchesPresence?: boolean | undefined;
 }
 
 export function wantsPresence({ subscriptions }: TopicEntry): boolean {
-  return [...subscriptions].some(({ options }) => options.presence === true);
+  return [...subscriptions].some(({ options }) => options.presence);
 }
 
 /** Where topics have to begin, so that each subscription gets what it lacks: it is kept in their entries. */

@@ -82,9 +82,8 @@ export class Topics implements SubscriptionTopics {
       wireState: WireState.None,
     };
     this.byTopic.set(topic, entry);
-    const { subscriptions, wireState } = entry;
-    subscriptions.add(subscription);
-    if (wireState >= WireState.Refused) entry.wireState = WireState.None;
+    entry.subscriptions.add(subscription);
+    if (entry.wireState >= WireState.Refused) entry.wireState = WireState.None;
     if (!this.isStarted) return subscription;
     this.begin(subscription);
     // Also before the connection is up: an attempt under way subscribes topics with a position by its handshake.
@@ -208,8 +207,7 @@ export class Topics implements SubscriptionTopics {
     this.unwanted.clear();
     for (const entry of this.byTopic.values()) {
       if (entry.wireState !== WireState.Ended) entry.wireState = WireState.None;
-      entry.at = entry.askedSince = undefined;
-      entry.watchesPresence = false;
+      entry.at = entry.askedSince = entry.watchesPresence = undefined;
       for (const subscription of entry.subscriptions) subscription.disconnected();
     }
   }
@@ -275,8 +273,10 @@ export class Topics implements SubscriptionTopics {
   private rejected(topic: string, error: ClientError): void {
     const entry = this.byTopic.get(topic);
     if (!entry || entry.wireState === WireState.Joined) return;
-    if (!error.retryable) return this.end(entry, WireState.Refused, error);
+    if (!error.retryable && !entry.watchesPresence) return this.end(entry, WireState.Refused, error);
     entry.wireState = WireState.None;
+    // Perhaps only its presence events are refused: messages come without them.
+    entry.watchesPresence &&= error.retryable;
     this.later(() => this.plan(), error.retryAfterMs ?? retryMs);
   }
 
@@ -318,9 +318,11 @@ export class Topics implements SubscriptionTopics {
     }
     for (const presence of [false, true]) {
       const open = [...this.byTopic].filter(
-        ([, entry]) => entry.wireState === WireState.None && wantsPresence(entry) === presence,
+        ([, entry]) =>
+          entry.wireState === WireState.None &&
+          (entry.watchesPresence !== false && wantsPresence(entry)) === presence,
       );
-      while (open.length > 0) void this.ask(open.splice(0, topicsPerCommand), presence);
+      while (open[0]) void this.ask(open.splice(0, topicsPerCommand), presence);
     }
   }
 

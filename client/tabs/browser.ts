@@ -69,7 +69,7 @@ export function holdLock(
   { locks }: Pick<TabsBrowser, 'locks'>,
   name: string,
   signal: AbortSignal,
-  { steal = false, lost }: { readonly steal?: boolean; readonly lost?: () => void } = {},
+  { steal = false, lost }: { readonly steal?: boolean | undefined; readonly lost?: () => void } = {},
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let isHeld = false;

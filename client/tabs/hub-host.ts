@@ -46,8 +46,5 @@ export function hostHub(
     signal.addEventListener('abort', end);
   };
   // A page without locks has noticed it before.
-  holdLock(browser, group, signal, { ...(steal !== undefined && { steal }), lost: taken }).then(
-    host,
-    () => {},
-  );
+  holdLock(browser, group, signal, { steal, lost: taken }).then(host, () => {});
 }

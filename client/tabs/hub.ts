@@ -6,7 +6,7 @@ import type { Connection } from '../connection.js';
 import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from '../connection-settings.js';
 import type { TokenReason } from '../token-requests.js';
 import { sentError, sentState, type HubMessage, type SharedSettings, type TabMessage } from './messages.js';
-import { SharedTopics, type SubscribeAnswer } from './shared-topics.js';
+import { SharedTopics } from './shared-topics.js';
 
 type Say = HubMessage extends infer One ? (One extends unknown ? Omit<One, 'hub'> : never) : never;
 
@@ -19,12 +19,24 @@ interface HubDependencies {
   readonly whenGone: (tab: string, gone: () => void) => void;
 }
 
+/** What the service has subscribed by itself. */
+type Restored = Parameters<SharedTopics['restored']>[0];
+
+/** A question for a token. @internal */
+interface Question {
+  readonly n: number;
+  readonly tab: string;
+  give(token: string): void;
+  /** The next tab is asked. */
+  fail(error?: ClientError): void;
+}
+
 /** Tabs that are there say so within this time, in milliseconds. */
 const gatherMs = 50;
 /** Tabs subscribe again at once; what they have not by then, they do not want any more. */
 const claimMs = 5000;
-/** A tab that does not give its token within this time is passed over. */
-const tokenMs = 30_000;
+/** If a tab does not give its token within this time, the next one is asked, too. */
+const tokenMs = 3000;
 /** Direct messages that no tab has acknowledged are kept for tabs that come later; more come with the next connection, which is made when these are handled. */
 const directsMax = 1000;
 /** Acknowledgements that tabs may still give. Of more, the oldest are not given any more. */
@@ -41,10 +53,9 @@ export class Hub {
   private readonly acks = new Map<number, () => void>();
   private readonly directs = new Map<number, unknown>();
   private isFull = false;
-  private readonly tokens = new Map<
-    number,
-    { readonly tab: string; give(token: string): void; fail(error?: ClientError): void }
-  >();
+  /** Who is asked for a token now. */
+  private asked: Question | undefined;
+  private patience: Timer | undefined;
   private numbers = 0;
   private isEnded = false;
   private claims: Timer | undefined;
@@ -80,9 +91,11 @@ export class Hub {
         if (this.isFull && !this.directs.size) this.connection?.renew();
         return;
       case 'token': {
-        const waiting = this.tokens.get(message.n);
-        if (message.token !== undefined) waiting?.give(message.token);
-        else waiting?.fail(message.error && errorFromWire(message.error as Partial<WireError>));
+        const { n, token, error } = message;
+        const { asked } = this;
+        if (n !== asked?.n) return;
+        if (token !== undefined) asked.give(token);
+        else if (from === asked.tab) asked.fail(error && errorFromWire(error as Partial<WireError>));
         return;
       }
       case 'request':
@@ -102,7 +115,7 @@ export class Hub {
     this.connection?.disconnect();
     // Nor is the next one asked.
     this.tabs.clear();
-    for (const { fail } of [...this.tokens.values()]) fail();
+    this.asked?.fail();
   }
 
   private hello({
@@ -132,7 +145,7 @@ export class Hub {
 
   private remove(tab: string): void {
     if (!this.tabs.delete(tab) || this.isEnded) return;
-    for (const { tab: asked, fail } of [...this.tokens.values()]) if (asked === tab) fail();
+    if (this.asked?.tab === tab) this.asked.fail();
     this.topics.removeTab(tab);
     if (this.tabs.size > 0) return;
     this.connection?.disconnect();
@@ -165,31 +178,25 @@ export class Hub {
   }
 
   /** Any tab may give the token: all have the same user and rights. The first one that does is enough. */
-  private async token(reason: TokenReason): Promise<string> {
-    let failure: ClientError | undefined;
-    for (const tab of [...this.tabs]) {
-      if (!this.tabs.has(tab)) continue;
-      try {
-        return await new Promise<string>((give, fail) => {
-          const n = ++this.numbers;
-          const timer = systemClock.setTimeout(() => done(() => fail(undefined)), tokenMs);
-          const done = (then: () => void) => {
-            systemClock.clearTimer(timer);
-            this.tokens.delete(n);
-            then();
-          };
-          this.tokens.set(n, {
-            tab,
-            give: (token) => done(() => give(token)),
-            fail: (error) => done(() => fail(error)),
-          });
-          this.say({ to: [tab], type: 'token?', n, reason });
-        });
-      } catch (error) {
-        failure ??= error as ClientError | undefined;
-      }
-    }
-    throw failure ?? new Error('no tab has given a token');
+  private token(reason: TokenReason): Promise<string> {
+    const n = ++this.numbers;
+    let left = [...this.tabs];
+    return new Promise<string>((give, reject) => {
+      const fail = (error?: ClientError) => {
+        systemClock.clearTimer(this.patience);
+        left = left.filter((one) => this.tabs.has(one));
+        const tab = left.shift();
+        if (tab === undefined) return reject(error ?? new Error('no tab has given a token'));
+        this.asked = { n, tab, give, fail };
+        this.say({ to: [tab], type: 'token?', n, reason });
+        // The last one has as long as the connection waits.
+        if (left.length > 0) this.patience = systemClock.setTimeout(fail, tokenMs);
+      };
+      fail();
+    }).finally(() => {
+      systemClock.clearTimer(this.patience);
+      this.asked = undefined;
+    });
   }
 
   private changed(state: ConnectionState): void {
@@ -241,7 +248,7 @@ export class Hub {
       case 'connected':
         this.connected = { details };
         this.sessionId = details['session_id'] as string;
-        this.topics.connected({ topics: [], ...details });
+        this.topics.restored(details['topics'] as Restored);
         this.claims = systemClock.setTimeout(() => this.topics.dropUnclaimed(), claimMs);
         return this.event(undefined, 'status', {
           ...status,
@@ -251,9 +258,7 @@ export class Hub {
         this.sessionId = details['session_id'] as string;
         break;
       case 'subscribed':
-        for (const one of (details['positions'] ?? []) as SubscribeAnswer['topics'])
-          this.topics.restored(one);
-        return;
+        return this.topics.restored(details['positions'] as Restored);
       case 'unsubscribed':
         for (const [tab, topics] of this.topics.ended((details['topics'] ?? []) as string[]))
           this.event([tab], 'status', { ...status, details: { ...details, topics } });

@@ -20,7 +20,12 @@ export type TabMessage = { readonly from: string; readonly hub?: string | undefi
     }
   | { readonly type: 'request'; readonly n: number; readonly command: string; readonly body: object }
   | { readonly type: 'ack'; readonly n: number }
-  | { readonly type: 'token'; readonly n: number; readonly token?: string; readonly error?: SentError }
+  | {
+      readonly type: 'token';
+      readonly n: number;
+      readonly token?: string | undefined;
+      readonly error?: SentError | undefined;
+    }
   /** Are you there? `wake`: the network may have changed, so the connection is probed too. */
   | { readonly type: 'probe'; readonly wake: boolean }
   /** Begin again after `stopped`. */

@@ -88,16 +88,13 @@ export class SharedTopics {
     return Object.fromEntries(known.map(([topic, { at }]) => [topic, at!]));
   }
 
-  /** The connection is there: the service has subscribed some topics again. */
-  connected({ topics }: SubscribeAnswer): void {
-    for (const answer of topics) this.restored(answer);
-  }
-
-  /** The service has subscribed a topic by itself. */
-  restored(answer: SubscribedTopic): void {
-    const entry = this.entries.get(answer.topic);
-    if (!entry) this.send('unsubscribe', { topics: [answer.topic] });
-    else if (entry.state === 'none') this.joined(entry, answer, entry.replayedFrom);
+  /** The service has subscribed topics by itself, again perhaps. */
+  restored(topics: readonly SubscribedTopic[] = []): void {
+    for (const answer of topics) {
+      const entry = this.entries.get(answer.topic);
+      if (!entry) this.send('unsubscribe', { topics: [answer.topic] });
+      else if (entry.state === 'none') this.joined(entry, answer, entry.replayedFrom);
+    }
   }
 
   disconnected(): void {

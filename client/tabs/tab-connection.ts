@@ -12,7 +12,7 @@ import { holdLock, type Channel, type TabsBrowser } from './browser.js';
 import { groupOf } from './group.js';
 import { HubCheck } from './hub-check.js';
 import { hostHub, newId, tabLock } from './hub-host.js';
-import { sentError, type HubMessage, type TabMessage } from './messages.js';
+import { sentError, type SentError, type HubMessage, type TabMessage } from './messages.js';
 
 type Say = TabMessage extends infer One ? (One extends unknown ? Omit<One, 'from' | 'hub'> : never) : never;
 
@@ -46,7 +46,8 @@ export class TabConnection implements ClientConnection {
   private readonly backoff: Backoff;
   /** The token by which this tab has found its group: used once. */
   private firstToken: string | undefined;
-  private readonly token: TokenRequests;
+  /** Undefined: it was never to connect. */
+  private token: TokenRequests | undefined;
   private stopWatching: (() => void) | undefined;
 
   constructor(
@@ -57,7 +58,6 @@ export class TabConnection implements ClientConnection {
   ) {
     this.backoff = new Backoff(settings.reconnect, dependencies.random);
     const { clock, random } = dependencies;
-    this.token = tokenRequests(settings.token, clock, settings.connectTimeoutMs);
     this.check = new HubCheck(
       {
         clock,
@@ -78,6 +78,8 @@ export class TabConnection implements ClientConnection {
     if (this.isWanted) return;
     this.isWanted = true;
     this.firstToken = undefined;
+    // What was asked for before may be the token of another user.
+    this.token = tokenRequests(this.settings, this.dependencies.clock);
     this.stopWatching = watchPage(this.dependencies.clock, {
       wake: () => this.probe(),
       hide: () => this.hide('the page is cached'),
@@ -112,7 +114,7 @@ export class TabConnection implements ClientConnection {
 
   async refresh(): Promise<void> {
     if (this.own) return this.own.refresh();
-    await this.request('refresh', { token: await this.token('expiring', true) });
+    await this.request('refresh', { token: await this.token?.('expiring', true) });
   }
 
   request<Answer>(command: string, body: object): Promise<Answer> {
@@ -152,7 +154,7 @@ export class TabConnection implements ClientConnection {
     onState({ state: 'connecting', attempt: this.backoff.attempt });
     let token: string;
     try {
-      token = this.firstToken ?? (await this.token('connect'));
+      token = this.firstToken ?? (await this.token!('connect'));
     } catch (cause) {
       if (signal.aborted) return;
       const error = cause as ClientError;
@@ -181,9 +183,12 @@ export class TabConnection implements ClientConnection {
     this.hello();
     this.checkHub(false);
     const { startWorker } = this.browser;
-    if (!startWorker) return this.stand();
-    startWorker(this.group, () => !signal.aborted && this.stand());
-    clock.setTimeout(() => !signal.aborted && this.stand(), workerMs);
+    const stand = () => {
+      if (!signal.aborted) this.stand();
+    };
+    if (!startWorker) return stand();
+    startWorker(this.group, stand);
+    clock.setTimeout(stand, workerMs);
   }
 
   /** This page may not see others. */
@@ -344,20 +349,26 @@ export class TabConnection implements ClientConnection {
   }
 
   private async giveToken(n: number, reason: TokenReason): Promise<void> {
+    const { membership } = this;
+    let token = reason === 'connect' ? this.firstToken : undefined;
+    let error: SentError | undefined;
     try {
-      const token = (reason === 'connect' ? this.firstToken : undefined) ?? (await this.token(reason));
-      this.firstToken = undefined;
-      if (this.groupOf(token) === this.group) return this.say({ type: 'token', n, token });
-      // Another user has logged in, or one has other rights now.
-      this.say({ type: 'token', n });
-      this.leave('the token is of another user');
-      if (!this.isWanted) return;
-      this.dependencies.onState({ state: 'waiting', reason: 'the token is of another user', delayMs: 0 });
-      this.firstToken = token;
-      void this.join();
+      token ??= await this.token!(reason);
     } catch (cause) {
-      this.say({ type: 'token', n, error: sentError(cause as ClientError) });
+      error = sentError(cause as ClientError);
     }
+    // This tab has left meanwhile: the token may be of a former user.
+    if (membership !== this.membership) return;
+    this.firstToken = undefined;
+    const isOfGroup = token !== undefined && this.groupOf(token) === this.group;
+    this.say({ type: 'token', n, token: isOfGroup ? token : undefined, error });
+    if (isOfGroup || error) return;
+    // Another user has logged in, or one has other rights now.
+    this.leave('the token is of another user');
+    if (!this.isWanted) return;
+    this.dependencies.onState({ state: 'waiting', reason: 'the token is of another user', delayMs: 0 });
+    this.firstToken = token;
+    void this.join();
   }
 
   private groupOf(token: string): string {

@@ -74,6 +74,32 @@ describe('[CLIENT] the client library in Chromium, used in odd ways', function (
     await context.close();
   });
 
+  it('sends what is published while another page keeps it from its outbox, and reports that', async () => {
+    const context = await browser.newContext();
+    const settings = JSON.stringify({ url: replica.url, token: tokenOf('ann') });
+    await context.addInitScript(`localStorage.setItem('settings', ${JSON.stringify(settings)})`);
+    const [busy, page] = [await context.newPage(), await context.newPage()];
+    const errors: string[] = [];
+    page.on('console', (line) => line.type() === 'error' && errors.push(line.text()));
+    for (const [n, one] of [busy, page].entries()) {
+      await one.goto(`${origin}/list`);
+      await one.evaluate(`client.topic('blocked').publish(${n})`);
+    }
+    // It lets go of the database when somebody has read its alert.
+    const alert = busy.waitForEvent('dialog');
+    await busy.evaluate(`void setTimeout(() => alert('hi'))`);
+    await alert;
+    await page.evaluate(`void indexedDB.deleteDatabase('rtc_outbox')`);
+    await page.evaluate(`client.topic('blocked').publish('sent')`);
+    assert.deepEqual(await stored('blocked'), [0, 1, 'sent']);
+    assert.match(errors.join(), /^store_failed .* no answer within 5000 ms/);
+    await (await alert).accept();
+    await until(async () => (await page.evaluate(countOutbox)) === 0, 'the outbox is made anew, and empty');
+    await page.evaluate(`client.topic('blocked').publish('stored')`);
+    assert.deepEqual(await stored('blocked'), [0, 1, 'sent', 'stored']);
+    await context.close();
+  });
+
   it('never shows messages or users of the former topic when a component in React changes its topic', async () => {
     for (const room of ['room-a', 'room-b']) {
       await publisher.topic(room).publish(room);
@@ -88,6 +114,19 @@ describe('[CLIENT] the client library in Chromium, used in odd ways', function (
     const [first, ...rest] = (await shown()).filter(({ room }) => room === 'room-b');
     assert.deepEqual(first, { room: 'room-b', topics: [], users: [] });
     assert.ok(rest.every(({ topics }) => topics.every((topic) => topic === 'room-b')));
+    await page.close();
+  });
+
+  it('shows neither messages nor users of the former user when the app gives React another client', async () => {
+    publisher.topic('room-a').subscribe();
+    await publisher.topic('room-a').publish('of ann');
+    const page = await browser.newPage();
+    await page.goto(`${origin}/rooms?${new URLSearchParams({ url: replica.url, token: tokenOf('ann') })}`);
+    const { messages } = await publisher.topic('room-a').history({ limit: 50 });
+    await page.getByText(`room-a: ${messages.length} messages, 2 users`).waitFor();
+    // Nobody is signed in: the service gives it nothing.
+    await page.evaluate(`signIn('')`);
+    await page.getByText('room-a: 0 messages, 0 users').waitFor();
     await page.close();
   });
 

@@ -177,6 +177,45 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
     );
   });
 
+  it('ask another one for a token when the first one does not answer', async () => {
+    let isHanging = false;
+    const never = new Promise<string>(() => {});
+    const first = open({ token: () => (isHanging ? never : tokenOf('ann')) });
+    await areConnected(first);
+    const second = open();
+    await areConnected(second);
+    isHanging = true;
+    path.cut();
+    await until(() => !first.client.isConnected && !second.client.isConnected, 'both know');
+    await areConnected(first, second);
+  });
+
+  it('never belong to a user whose token comes after another one has signed in', async () => {
+    const gives: ((token: string) => void)[] = [];
+    const isAsked = (times: number) => until(() => gives.length === times, `asked ${times} times`);
+    const tab = open({ token: () => new Promise((give) => gives.push(give)) });
+    await isAsked(1);
+    tab.client.disconnect();
+    tab.client.connect();
+    gives[0]!(tokenOf('ann'));
+    await isAsked(2);
+    gives[1]!(tokenOf('bob'));
+    await isSubscribed(tab);
+    const users = async () => (await tab.client.topic('news').presence()).users.map((one) => one.user_id);
+    assert.deepEqual(await users(), ['bob']);
+    // The service says that the token expires.
+    await isAsked(3);
+    tab.client.disconnect();
+    tab.client.connect();
+    await isAsked(4);
+    gives[3]!(tokenOf('carl'));
+    await isSubscribed(tab);
+    gives[2]!(tokenOf('bob'));
+    await isAsked(5);
+    gives[4]!(tokenOf('carl', { jti: 'the next one' }));
+    assert.deepEqual(await users(), ['carl']);
+  });
+
   it('have each a connection of their own on a page that may have no locks', async () => {
     const page = origin.page();
     page.locks.request = () => Promise.reject(new Error('SecurityError'));

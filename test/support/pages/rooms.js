@@ -5,30 +5,34 @@ import { ClientError, createClient } from '../../../dist/client/index.mjs';
 import { ClientProvider, usePresence, useTopic } from '../../../dist/client/react.mjs';
 
 const { refusals, code, ...options } = Object.fromEntries(new URLSearchParams(location.search));
-const client = createClient(options);
 // Refuses so many questions who is there, as a service without room does.
 window.refusals = Number(refusals ?? 0);
-const topicOf = client.topic.bind(client);
-client.topic = (name) => {
-  const topic = topicOf(name);
-  const presence = topic.presence.bind(topic);
-  topic.presence = (page) =>
-    window.refusals > 0 && window.refusals--
-      ? Promise.reject(new ClientError(code ?? 'busy', 'no room'))
-      : presence(page);
-  const subscribe = topic.subscribe.bind(topic);
-  topic.subscribe = (options) => {
-    const subscription = subscribe(options);
-    const on = subscription.on.bind(subscription);
-    // Lets the test come and go as any number of users.
-    subscription.on = (event, listener) => {
-      if (event === 'presence') window.presence = listener;
-      return on(event, listener);
+
+function makeClient(token) {
+  const client = createClient({ ...options, token });
+  const topicOf = client.topic.bind(client);
+  client.topic = (name) => {
+    const topic = topicOf(name);
+    const presence = topic.presence.bind(topic);
+    topic.presence = (page) =>
+      window.refusals > 0 && window.refusals--
+        ? Promise.reject(new ClientError(code ?? 'busy', 'no room'))
+        : presence(page);
+    const subscribe = topic.subscribe.bind(topic);
+    topic.subscribe = (options) => {
+      const subscription = subscribe(options);
+      const on = subscription.on.bind(subscription);
+      // Lets the test come and go as any number of users.
+      subscription.on = (event, listener) => {
+        if (event === 'presence') window.presence = listener;
+        return on(event, listener);
+      };
+      return subscription;
     };
-    return subscription;
+    return topic;
   };
-  return topic;
-};
+  return client;
+}
 window.shown = [];
 
 function Rooms() {
@@ -43,4 +47,5 @@ function Rooms() {
 }
 
 const app = createRoot(document.getElementById('app'));
-app.render(h(ClientProvider, { client }, h(Rooms)));
+window.signIn = (token) => app.render(h(ClientProvider, { client: makeClient(token) }, h(Rooms)));
+window.signIn(options.token);

@@ -111,7 +111,10 @@ describe('[CLIENT] values that are odd', () => {
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
     for (const value of [1n, circle, null, undefined, 7, Symbol('odd')]) {
-      const ask = tokenRequests((() => value) as unknown as TokenSource, systemClock, 1000);
+      const ask = tokenRequests(
+        { token: (() => value) as unknown as TokenSource, connectTimeoutMs: 1000 },
+        systemClock,
+      );
       assert.equal(typeof (await ask('connect')), 'string');
     }
   });

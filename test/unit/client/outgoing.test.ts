@@ -237,6 +237,37 @@ describe('[CLIENT] the outgoing queue', () => {
     assert.deepEqual([keys(), failures], [['a'], ['store_failed']]);
   });
 
+  it('waits five seconds for a store that does not answer, and looks again later for what was left', async () => {
+    const store = new MemoryOutbox();
+    await store.put(item('left'));
+    const { load, put, sending } = store;
+    const work: (() => void)[] = [];
+    /** The browser does nothing before another page lets go of the database. */
+    const blocked =
+      <Given extends unknown[], Value>(run: (...given: Given) => Promise<Value>) =>
+      (...given: Given) =>
+        new Promise<Value>((resolve) => work.push(() => void run(...given).then(resolve)));
+    Object.assign(store, { load: blocked(load), put: blocked(put), sending: blocked(sending) });
+    const failures: string[] = [];
+    const queue = queueOf({ store, onError: ({ code }) => failures.push(code) });
+    void queue.add(item('a'));
+    await connect(queue);
+    await clock.advance(4999);
+    assert.deepEqual([keys(), failures], [[], []]);
+    await clock.advance(1);
+    assert.deepEqual([keys(), failures], [['a'], ['store_failed', 'store_failed']]);
+    Object.assign(store, { load, put, sending });
+    for (const run of work) run();
+    await clock.settle();
+    assert.deepEqual([...store.items.keys()], ['left', 'a']);
+    sent[0]!.answer(1);
+    await clock.settle();
+    assert.deepEqual([...store.items.keys()], ['left']);
+    await disconnect();
+    await connect(queue);
+    assert.deepEqual(keys(), ['left']);
+  });
+
   it('refuses a second message with a key that waits, and more messages than it holds', async () => {
     const queue = queueOf({ max: 1 });
     void queue.add(item('a'));

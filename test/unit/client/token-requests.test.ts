@@ -6,7 +6,13 @@ describe('[CLIENT] what is asked for a token', () => {
   let clock: FakeClock;
   let asked: { readonly reason: TokenReason; give(token: string): void; fail(error: Error): void }[];
   const requests = () =>
-    tokenRequests((reason) => new Promise((give, fail) => asked.push({ reason, give, fail })), clock, 1000);
+    tokenRequests(
+      {
+        token: (reason) => new Promise((give, fail) => asked.push({ reason, give, fail })),
+        connectTimeoutMs: 1000,
+      },
+      clock,
+    );
 
   beforeEach(() => {
     clock = new FakeClock();
