@@ -26,6 +26,8 @@ export class DeployedClient {
   private socket: Socket | undefined;
   private webSocket: WebSocket | undefined;
   private isStopped = false;
+  /** A connection may end before it is subscribed. */
+  private isSubscribed = false;
 
   constructor(
     private readonly url: string,
@@ -41,7 +43,7 @@ export class DeployedClient {
   }
 
   get isReady(): boolean {
-    return this.connectedAt.length > this.endsAt.length;
+    return this.isSubscribed;
   }
 
   stop(): void {
@@ -69,11 +71,11 @@ export class DeployedClient {
     socket.on('status', (status: Status) => {
       this.onStatus(status);
       if (status.status !== 'connected') return;
-      if ((status.details.topics ?? []).some(({ topic }) => topic === this.topic))
-        this.connectedAt.push(performance.now());
+      if ((status.details.topics ?? []).some(({ topic }) => topic === this.topic)) this.subscribed();
       else this.subscribe(socket);
     });
     socket.on('disconnect', (reason) => {
+      this.isSubscribed = false;
       this.endReasons.push(reason);
       this.endsAt.push(performance.now());
     });
@@ -83,7 +85,7 @@ export class DeployedClient {
   private subscribe(socket: Socket): void {
     const { id } = socket;
     socket.emit('subscribe', { topics: [this.topic] }, ({ topics }: { topics?: readonly object[] }) => {
-      if (topics?.length === 1) this.connectedAt.push(performance.now());
+      if (topics?.length === 1) this.subscribed();
       else
         void sleep(500).then(() => {
           if (socket.id === id) this.subscribe(socket);
@@ -98,7 +100,7 @@ export class DeployedClient {
     let wasReady = false;
     const ready = () => {
       wasReady = true;
-      this.connectedAt.push(performance.now());
+      this.subscribed();
     };
     const subscribe = () => {
       if (webSocket.readyState !== WebSocket.OPEN) return;
@@ -120,6 +122,7 @@ export class DeployedClient {
       if (status === 'connected') subscribe();
     });
     webSocket.on('close', (code, text) => {
+      this.isSubscribed = false;
       if (wasReady) {
         this.endReasons.push(`${code} ${text.toString()}`);
         this.endsAt.push(performance.now());
@@ -128,6 +131,11 @@ export class DeployedClient {
         if (!this.isStopped) this.openJson();
       });
     });
+  }
+
+  private subscribed(): void {
+    this.isSubscribed = true;
+    this.connectedAt.push(performance.now());
   }
 
   private onStatus({ status, details }: Status): void {

@@ -1,7 +1,7 @@
 /**
  * Harmless arguments for each right that can be tried: they change nothing, or are refused as wrong after the rights have been
  * checked. The last ones make a key and remove it, so that it does not stay whichever of them is refused. The other rights of
- * `redis-acl.ts` need no trial: a link without them does not come up, and says so.
+ * `redis-acl.ts` need no trial: a link without them does not come up, and says so, and the adapter names patterns.
  */
 const trials: Readonly<Record<string, string>> = {
   ...{ eval: 'return 0', evalsha: `${'0'.repeat(40)} 0`, info: 'server', ping: '', time: '', wait: '0 0' },
@@ -19,7 +19,7 @@ const trials: Readonly<Record<string, string>> = {
 };
 /** Those of a Redis Cluster. A node that does not have the slot says so only to a user with the right. */
 const clusterTrials: Readonly<Record<string, string>> = {
-  ...{ spublish: 'TOPIC x', 'pubsub|shardnumsub': 'TOPIC', sunsubscribe: 'TOPIC' },
+  ...{ asking: '', spublish: 'TOPIC x', 'pubsub|shardnumsub': 'TOPIC', sunsubscribe: 'TOPIC' },
 };
 
 interface TriedRights {

@@ -11,7 +11,7 @@ const line = (isCluster = false) =>
   aclLine({ ...user, keyPrefix: 'rtc', channelMark: '', namespaces: ['/'], redisVersion: '7.0', isCluster });
 /** A link that lacks one of these does not come up, or the adapter or the advice says it. */
 const shownElsewhere = ['config|get', 'psubscribe', 'select', 'subscribe'];
-const shownByClusters = ['asking', 'cluster|nodes', 'ssubscribe'];
+const shownByClusters = ['cluster|nodes', 'ssubscribe'];
 
 /** The rights that a user is found to lack, to whom `taken` is done after it got those that are printed. */
 async function lackingAfter(redis: TestRedis, taken: string, isCluster = false): Promise<string[]> {
