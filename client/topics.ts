@@ -55,7 +55,7 @@ export class Topics implements SubscriptionTopics {
   private readonly acks = new Map<string, () => void>();
   private readonly timers: Timers;
   /** Topics to be unsubscribed. */
-  private readonly unwanted = new Set<string>();
+  private unwanted: string[] = [];
   private isPlanned = false;
   /** @internal */
   isStarted = false;
@@ -204,7 +204,7 @@ export class Topics implements SubscriptionTopics {
   disconnected(): void {
     this.generation++;
     this.acks.clear();
-    this.unwanted.clear();
+    this.unwanted = [];
     for (const entry of this.byTopic.values()) {
       if (entry.wireState !== WireState.Ended) entry.wireState = WireState.None;
       entry.at = entry.askedSince = entry.watchesPresence = undefined;
@@ -291,7 +291,7 @@ export class Topics implements SubscriptionTopics {
   }
 
   private leave(topics: readonly string[]): void {
-    for (const topic of topics) this.unwanted.add(topic);
+    this.unwanted.push(...topics);
     this.plan();
   }
 
@@ -307,13 +307,11 @@ export class Topics implements SubscriptionTopics {
     if (!this.isPlanned) return;
     this.isPlanned = false;
     if (!this.dependencies.isConnected()) return;
-    const unwanted = [...this.unwanted];
-    this.unwanted.clear();
-    while (unwanted.length > 0) {
-      const topics = unwanted.splice(0, topicsPerCommand);
-      this.request('unsubscribe', { topics }).catch(({ retryable, retryAfterMs = retryMs }: ClientError) => {
+    while (this.unwanted.length > 0) {
+      const topics = this.unwanted.splice(0, topicsPerCommand);
+      this.request('unsubscribe', { topics }).catch((error: ClientError) => {
         const again = () => this.leave(topics.filter((topic) => !this.byTopic.has(topic)));
-        if (retryable) this.later(again, retryAfterMs);
+        if (error.retryable) this.later(again, error.retryAfterMs ?? retryMs);
       });
     }
     for (const presence of [false, true]) {

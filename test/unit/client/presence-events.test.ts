@@ -22,7 +22,7 @@ describe('[CLIENT] presence events', () => {
     };
     assert.equal(service.last('subscribe').body['presence'], true);
     await answer(true);
-    assert.deepEqual(service.last('subscribe').body, { topics: ['news'] });
+    assert.deepEqual(service.last('subscribe').body, { topics: ['news'], since: {}, presence: false });
     await answer(false);
     await answer(true);
     service.messages('news', 1, 1);
