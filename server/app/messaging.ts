@@ -151,6 +151,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     sessions,
     permissions,
     admit: (connection) => admit(connection, subscribing),
+    isLeaving: (connection) => connection.isMoving === true || isDraining(),
     mode: () => control.state.mode,
     log: logOf('sessions'),
   });

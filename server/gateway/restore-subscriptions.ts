@@ -34,6 +34,8 @@ interface SubscriptionRestoreDependencies {
   readonly permissions: Pick<Permissions, 'allows'>;
   /** Admits a command for up to {@link topicsPerCommand} topics: restoring is limited as subscribing is. */
   readonly admit: (connection: Connection) => void | Promise<void>;
+  /** Whether a connection is about to be closed, because another replica takes it over. */
+  readonly isLeaving: (connection: Connection) => boolean;
   /** The current mode of the service. Included in the `status` if it is not `normal`. */
   readonly mode: () => string;
   readonly log: Log;
@@ -69,7 +71,7 @@ export class SubscriptionRestore {
    * receive them
    */
   async run(connection: Connection, session: OpenedSession, inbox: Promise<void>): Promise<void> {
-    const { sessions, mode } = this.dependencies;
+    const { sessions, isLeaving, mode } = this.dependencies;
     const { allowed, rejected } = this.admissible(connection, session, new Set());
     // From here on the session keeps each of these topics until it is subscribed, even if the connection
     // closes.
@@ -78,6 +80,8 @@ export class SubscriptionRestore {
     // Before the subscriptions, because nothing may come between them and the status: it is sent before the missed messages.
     await withTimeout(inbox, patienceMs).catch(() => {});
     const topics = await this.attempt(connection, [...allowed.keys()], rejected);
+    // The next replica restores them: a status of this one would tell of a loss that is none.
+    if (topics.length < allowed.size && isLeaving(connection)) return;
     connection.emit('status', {
       status: 'connected',
       details: {

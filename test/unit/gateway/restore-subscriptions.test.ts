@@ -27,6 +27,7 @@ describe('[GATE] the restoring of subscriptions', () => {
   let statuses: Status[];
   let awaited: Map<string, Position | undefined>;
   let logged: string[];
+  let isLeaving: boolean;
   let restore: SubscriptionRestore;
 
   const connection = {
@@ -44,6 +45,7 @@ describe('[GATE] the restoring of subscriptions', () => {
     statuses = [];
     awaited = new Map();
     logged = [];
+    isLeaving = false;
     restore = new SubscriptionRestore({
       isConnected: () => true,
       gate: {
@@ -76,6 +78,7 @@ describe('[GATE] the restoring of subscriptions', () => {
         if (refusal !== undefined) throw refusal;
         admitted++;
       },
+      isLeaving: () => isLeaving,
       mode: () => 'normal',
       log: {
         debug: (text: string) => logged.push(`debug ${text}`),
@@ -103,6 +106,15 @@ describe('[GATE] the restoring of subscriptions', () => {
     assert.deepEqual([statuses[1]!.details.topics.length, statuses[1]!.details.recovered], [0, false]);
     await until(() => statuses.length === 3, 'the rest is restored');
     assert.deepEqual([statuses[2]!.status, statuses[2]!.details.topics.length], ['subscribed', 250]);
+  });
+
+  it('tells no loss where the replica is shutting down, and the next one restores the topics', async () => {
+    isLeaving = true;
+    await restore.run(connection, sessionOf('t1'), Promise.resolve());
+    assert.deepEqual([statuses.length, statuses[0]!.details.recovered], [1, true]);
+    refusals = [new RefusalError('unavailable', 'the replica is shutting down')];
+    await restore.run(connection, sessionOf('t1'), Promise.resolve());
+    assert.equal(statuses.length, 1);
   });
 
   it('tries all topics again together, and logs a bug as one', async () => {
