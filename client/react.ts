@@ -77,6 +77,8 @@ interface UsedTopic<Payload> {
   readonly messages: readonly TopicMessage<Payload>[];
   /** The last loss; undefined if there was none. */
   readonly gap: Gap | undefined;
+  /** Why nothing comes any more: the service has refused the topic, or taken it away. */
+  readonly error: ClientError | undefined;
   readonly publish: (payload: Payload) => Promise<PublishReceipt>;
 }
 
@@ -88,15 +90,20 @@ export function useTopic<Payload = unknown>(
   const client = useClient();
   const [messages, setMessages] = useState<readonly TopicMessage<Payload>[]>([]);
   const [gap, setGap] = useState<Gap>();
+  const [error, setError] = useState<ClientError>();
   const reset = () => {
     setMessages([]);
     setGap(undefined);
+    setError(undefined);
   };
   useReset(name, reset);
   useEffect(() => {
     reset();
     const subscription = client.topic(name).subscribe({ last });
     subscription.on('gap', setGap);
+    subscription.on('ended', setError);
+    // A new connection, or a new token, may have the right again.
+    subscription.on('subscribed', () => setError(undefined));
     subscription.on('batch', ({ messages: added }) =>
       setMessages((former) => [...former, ...(added as readonly TopicMessage<Payload>[])].slice(-max)),
     );
@@ -105,6 +112,7 @@ export function useTopic<Payload = unknown>(
   return {
     messages,
     gap,
+    error,
     publish: (payload) => client.topic(name).publish(payload),
   };
 }

@@ -117,6 +117,18 @@ describe('[CLIENT] the client library in Chromium, used in odd ways', function (
     await page.close();
   });
 
+  it('shows in React why a topic has nothing, until the component has another one', async () => {
+    await publisher.topic('room-a').publish('there');
+    const page = await browser.newPage();
+    await page.goto(`${origin}/rooms?${new URLSearchParams({ url: replica.url, token: tokenOf('ann') })}`);
+    await page.getByText(/room-a: [1-9]/).waitFor();
+    await page.evaluate(`enter('no topic has blanks')`);
+    await page.getByText(/^no topic has blanks: 0 messages, 0 users, \w+$/).waitFor();
+    await page.evaluate(`enter('room-a')`);
+    await page.getByText(/^room-a: [1-9]\d* messages, [1-9] users$/).waitFor();
+    await page.close();
+  });
+
   it('shows neither messages nor users of the former user when the app gives React another client', async () => {
     publisher.topic('room-a').subscribe();
     await publisher.topic('room-a').publish('of ann');

@@ -37,13 +37,17 @@ window.shown = [];
 
 function Rooms() {
   const [room, setRoom] = useState('room-a');
-  const { messages } = useTopic(room);
+  const { messages, error } = useTopic(room);
   const users = usePresence(room);
   window.enter = setRoom;
   useLayoutEffect(() => {
     window.shown.push({ room, topics: messages.map(({ topic }) => topic), users: [...users.keys()] });
   });
-  return h('p', null, `${room}: ${messages.length} messages, ${users.size} users`);
+  return h(
+    'p',
+    null,
+    `${room}: ${messages.length} messages, ${users.size} users${error ? `, ${error.code}` : ''}`,
+  );
 }
 
 const app = createRoot(document.getElementById('app'));
