@@ -71,13 +71,17 @@ describe('[P8] a replica that is drained', function () {
       while (!isOver) await fetch(`${main.url}/api/publish`, { method: 'POST', headers, body });
     };
     const publishing = publish().catch(() => {});
-    main.signal('SIGTERM');
     const packets: string[] = [];
-    while (!packets.includes('1')) {
-      // A distant client takes a while between two polls.
-      await sleep(150);
-      packets.push(...(await client.poll()));
-    }
+    const pollUntil = async (isEnough: () => boolean) => {
+      while (!isEnough()) {
+        // A distant client takes a while between two polls.
+        await sleep(150);
+        packets.push(...(await client.poll()));
+      }
+    };
+    await pollUntil(() => packets.length > 50);
+    main.signal('SIGTERM');
+    await pollUntil(() => packets.includes('1'));
     isOver = true;
     await publishing;
     assert.equal(await main.ended(30_000), 0, main.output);
