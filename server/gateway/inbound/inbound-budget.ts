@@ -117,14 +117,10 @@ export class InboundBudget implements PacketAdmission {
     this.reader.limitFrames(this.control.settings.transportLimitBytes);
   }
 
-  /**
-   * Clients that have not joined wait for their turn: joining takes a millisecond, and large JSON may take several to read. Of large packets, at
-   * most one is read per four turns.
-   */
+  /** A client that has not joined may send JSON that takes milliseconds to read. Of such packets, at most one is read per four turns. */
   mayDecode(bytes: number): boolean {
-    if (this.hasJoined || this.isClosing) return true;
     const { share } = this.control;
-    if (bytes >= costlyFrom ? share.takeTurn() : !share.isUsedUp()) return true;
+    if (bytes < costlyFrom || this.hasJoined || this.isClosing || share.takeTurn()) return true;
     this.waitForTurn();
     return false;
   }
