@@ -150,7 +150,7 @@ describe('[START] commands that start the service', function () {
         assert.match(output, /^TypeError: from the probe\n {4}at Object.setFlags \(.*probe\.cjs:3:/m);
         assert.match(
           output,
-          new RegExp(`^ {4}at HeapGrowth.set \\(.*/server/cli/heap-growth\\.ts:${line}:\\d+\\)$`, 'm'),
+          new RegExp(`^ {4}at new HeapGrowth \\(.*/server/cli/heap-growth\\.ts:${line}:\\d+\\)$`, 'm'),
         );
         assert.match(output, /^all held: false$/m);
       }
