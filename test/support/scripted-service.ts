@@ -1,4 +1,10 @@
-import { createClient, type Client, type ClientError, type ClientOptions } from '../../client/index.js';
+import {
+  createClient,
+  type Client,
+  type ClientError,
+  type ClientOptions,
+  type Subscription,
+} from '../../client/index.js';
 import type { ConnectionDependencies, ConnectionState } from '../../client/connection-settings.js';
 import { FakeClock } from './fake-clock.js';
 
@@ -68,6 +74,14 @@ export class ScriptedService {
     this.connection.onState({ state: 'connected' });
     this.event('status', { status: 'connected', details: { session_id: 's', topics } });
     await this.clock.settle();
+  }
+
+  /** Follows `news` after message 0; the service has restored the topic, and replays up to `end`. */
+  async follow(end: number): Promise<Subscription> {
+    const at = (sequence: number) => ({ epoch, sequence });
+    const subscription = this.client.topic('news').subscribe({ since: at(0) });
+    await this.connect({ topic: 'news', ...at(end), recovered: true });
+    return subscription;
   }
 
   disconnect(state: ConnectionState = { state: 'waiting', reason: 'transport close' }): void {

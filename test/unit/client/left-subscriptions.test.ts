@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { ClientError } from '../../../client/client-error.js';
-import type { Subscription } from '../../../client/index.js';
 import { epoch, messageOf, ScriptedService } from '../../support/scripted-service.js';
 
 const position = (sequence: number) => ({ epoch, sequence });
@@ -12,13 +11,6 @@ describe('[CLIENT] subscriptions that are left', () => {
     service = new ScriptedService();
   });
 
-  /** Follows `news` after message 0; the service has restored the topic, and replays up to `end`. */
-  async function follow(end: number): Promise<Subscription> {
-    const subscription = service.client.topic('news').subscribe({ since: position(0) });
-    await service.connect({ topic: 'news', ...position(end), recovered: true });
-    return subscription;
-  }
-
   /** What is asked for with a new connection. */
   async function askedAnew(): Promise<unknown[]> {
     service.requests.length = 0;
@@ -28,7 +20,7 @@ describe('[CLIENT] subscriptions that are left', () => {
   }
 
   it('end each loop over them, also one that begins after they were closed', async () => {
-    const subscription = await follow(3);
+    const subscription = await service.follow(3);
     service.messages('news', 1, 3);
     const given: unknown[] = [];
     for await (const { payload } of subscription) {
@@ -148,7 +140,7 @@ describe('[CLIENT] subscriptions that are left', () => {
   });
 
   it('are told of nothing after their end', async () => {
-    const other = await follow(0);
+    const other = await service.follow(0);
     other.on('message', () => {});
     const subscription = service.client.topic('news').subscribe();
     const told: string[] = [];
@@ -159,7 +151,7 @@ describe('[CLIENT] subscriptions that are left', () => {
   });
 
   it('give an event of presence to each listener once, also to one that subscribes again by it', async () => {
-    const other = await follow(0);
+    const other = await service.follow(0);
     other.on('message', () => {});
     let told = 0;
     const watch = (): void => {

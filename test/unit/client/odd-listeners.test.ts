@@ -15,13 +15,6 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     service = new ScriptedService();
   });
 
-  /** Follows `news` after message 0; the service has restored the topic, and replays up to `end`. */
-  async function follow(end: number): Promise<Subscription> {
-    const subscription = service.client.topic('news').subscribe({ since: position(0) });
-    await service.connect({ topic: 'news', ...position(end), recovered: true });
-    return subscription;
-  }
-
   describe('direct messages', () => {
     const direct = (sequence: number, ack?: () => void) =>
       service.event('direct', { ...messageOf('', sequence), sequence }, ack);
@@ -84,7 +77,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
   it('waits for what is like a promise and is none of this page, before it saves a position or hands over more', async () => {
     const waiting: (() => void)[] = [];
     const later = () => ({ then: (resolve: () => void) => void waiting.push(resolve) });
-    const subscription = await follow(2);
+    const subscription = await service.follow(2);
     const given: unknown[] = [];
     subscription.on('message', ({ payload }) => {
       given.push(payload);
@@ -108,7 +101,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
   it('reports what fails, in whatever way it does, and goes on', async () => {
     const failures: string[] = [];
     service.client.on('error', ({ code }) => failures.push(code));
-    const subscription = await follow(5);
+    const subscription = await service.follow(5);
     const ends: ((sequence: number) => unknown)[] = [
       () => ({ then: (_: unknown, reject: (error: Error) => void) => reject(new Error('late')) }),
       () => ({
@@ -134,7 +127,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     ['while it is called', undefined],
   ] as const)
     it(`hands over nothing of a batch again to a listener of messages that takes the place of its own ${how}`, async () => {
-      const subscription = await follow(3);
+      const subscription = await service.follow(3);
       const given: unknown[] = [];
       const remove = subscription.on('batch', ({ messages }) => {
         given.push(...messages.map(({ payload }) => payload));
@@ -151,7 +144,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
     });
 
   it('counts and confirms each message of a batch when its listener returns a promise for some only', async () => {
-    const subscription = await follow(4);
+    const subscription = await service.follow(4);
     const confirmed: number[] = [];
     service.messages('news', 1, 4, (sequence) => confirmed.push(sequence));
     subscription.on('message', ({ sequence }) => (sequence === 3 ? Promise.resolve() : undefined));
@@ -161,7 +154,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
   });
 
   it('keeps the rest of a batch for the next listener when the only one is removed in its midst', async () => {
-    const subscription = await follow(4);
+    const subscription = await service.follow(4);
     service.messages('news', 1, 4);
     const given: unknown[] = [];
     subscription.on('message', function listener({ payload }) {
@@ -189,7 +182,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
   });
 
   it('gives a batch once, also when its listener is removed by it', async () => {
-    const subscription = await follow(2);
+    const subscription = await service.follow(2);
     service.messages('news', 1, 2);
     subscription.on('batch', function listener() {
       subscription.off('batch', listener);
@@ -198,7 +191,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
   });
 
   it('asks again for presence events that were refused for a while, from where the topic is', async () => {
-    const first = await follow(2);
+    const first = await service.follow(2);
     first.on('message', () => {});
     service.messages('news', 1, 50);
     const second = service.client.topic('news').subscribe({ presence: true });
@@ -219,7 +212,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
   it('asks again for presence events, or reports them, when they are refused in an answer', async () => {
     const errors: string[] = [];
     service.client.on('error', ({ code }) => errors.push(code));
-    const first = await follow(0);
+    const first = await service.follow(0);
     first.on('message', () => {});
     const ended: string[] = [];
     const subscribe = async () => {
@@ -326,7 +319,7 @@ describe('[CLIENT] what the service sends, to listeners that do odd things', () 
   it('confirms and saves what is handled while a later message is awaited, or closes the subscription', async () => {
     for (const leave of [() => new Promise(() => {}), (its: Subscription) => its.close()]) {
       service = new ScriptedService();
-      const subscription = await follow(4);
+      const subscription = await service.follow(4);
       const confirmed: number[] = [];
       service.messages('news', 1, 4, (sequence) => confirmed.push(sequence));
       subscription.on('message', ({ sequence }) => (sequence === 3 ? leave(subscription) : undefined));
