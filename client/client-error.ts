@@ -49,7 +49,7 @@ export class ClientError extends Error {
     message: string,
     { cause, ...details }: ErrorDetails = {},
   ) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(message, cause ? { cause } : {});
     Object.assign(this, details);
     this.retryable = retryableCodes.includes(code);
     this.docs = `docs/errors.md#${code}`;

@@ -3,15 +3,16 @@ import type { Message } from '../shared/message.js';
 import type { Position } from '../shared/position.js';
 import { ClientState } from './client-state.js';
 import { errorFromWire, handlerFailed, type ClientError } from './client-error.js';
-import { systemClock, type Clock, type Timer } from './clock.js';
+import { systemClock } from './clock.js';
 import { Connection, type ClientConnection } from './connection.js';
-import type { ConnectionState } from './connection-settings.js';
+import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from './connection-settings.js';
 import { DirectMessages, type DirectMessage } from './direct-messages.js';
 import { Emitter } from './emitter.js';
 import type { ClientEvents, Status } from './events.js';
 import { checkSize } from './message-size.js';
 import { defaults, withDefaults, type ClientOptions } from './options.js';
 import { plain } from './plain.js';
+import { positioned } from './positioned.js';
 import { Outgoing, type OutgoingItem } from './outgoing.js';
 import type { PresenceEvent, Snapshot, SubscribeOptions } from './subscription-events.js';
 import type { Subscription } from './subscription.js';
@@ -34,7 +35,6 @@ interface Details {
 /** A client of the service. Inert until {@link Client.connect}: it may be made on a server, or while a page renders. */
 export class Client<Topics_ extends object = Record<string, unknown>> {
   private readonly events: Emitter<ClientEvents>;
-  private readonly clock: Clock;
   private readonly connection: ClientConnection;
   private readonly followed: Topics;
   private readonly unconfirmed: Outgoing;
@@ -45,12 +45,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   private keys = 0;
   private current: ConnectionState = { state: 'idle' };
   private isLoading = false;
-  private isClosed = false;
-  private touch: Timer | undefined;
+  /** Ends the wait for the next time that the state is saved. */
+  private stopTouching: (() => void) | undefined;
 
   constructor(options: ClientOptions) {
     const settings = withDefaults(defaults, options);
-    const clock = (this.clock = options.clock ?? systemClock);
+    const clock = options.clock ?? systemClock;
     this.payloadMax = settings.maxMessageBytes;
     this.keyPrefix = `${Math.random()}-${clock.wallTime()}-`;
     const events = (this.events = new Emitter<ClientEvents>((cause, name) => {
@@ -80,26 +80,28 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const topics = (this.followed = new Topics({ ...base, saved }, settings.bufferMax));
     this.directs = new DirectMessages(events, saved, () => this.connection.renew());
     const outgoing = withDefaults(defaults.outgoing, options.outgoing);
-    const makeQueue = outgoing.store ?? ((its, queueOptions) => new Outgoing(its, queueOptions));
-    this.unconfirmed = makeQueue(base, outgoing);
-    const makeConnection = options.connection ?? ((its, itsSettings) => new Connection(its, itsSettings));
-    this.connection = makeConnection(
-      {
-        clock,
-        onError,
-        random: options.random ?? Math.random,
-        handshake: () => ({ session_id: saved.content.session_id, positions: topics.positions() }),
-        onState: (next) => this.changed(next),
-        onEvent: (event, data, ack) => this.received(event, data, ack),
-        onPong: (latencyMs) => void events.fire('pong', latencyMs),
-      },
-      { ...settings, path: options.path, reconnect: withDefaults(defaults.reconnect, options.reconnect) },
-    );
+    this.unconfirmed = outgoing.store?.(base, outgoing) ?? new Outgoing(base, outgoing);
+    const ofConnection: ConnectionDependencies = {
+      clock,
+      onError,
+      random: options.random ?? Math.random,
+      handshake: () => ({ session_id: saved.content.session_id, positions: topics.positions() }),
+      onState: (next) => this.changed(next),
+      onEvent: (event, data, ack) => this.received(event, data, ack),
+      onPong: (latencyMs) => void events.fire('pong', latencyMs),
+    };
+    const itsSettings: ConnectionSettings = {
+      ...settings,
+      path: options.path,
+      reconnect: withDefaults(defaults.reconnect, options.reconnect),
+    };
+    this.connection =
+      options.connection?.(ofConnection, itsSettings) ?? new Connection(ofConnection, itsSettings);
   }
 
   /** Connects, and stays connected. After {@link Client.close} it does nothing. */
   connect(): this {
-    if (this.isLoading || this.isClosed) return this;
+    if (this.isLoading || this.followed.isClosed) return this;
     const go = () => {
       this.isLoading = false;
       this.followed.start();
@@ -122,11 +124,10 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
 
   /** Ends everything for good. What waits to be sent is rejected with `closed`; a store keeps it. */
   close(): void {
-    this.isClosed = true;
+    this.followed.isClosed = true;
     this.disconnect();
     this.followed.close();
     this.unconfirmed.close();
-    this.clock.clearTimer(this.touch);
   }
 
   get state(): ConnectionState {
@@ -165,11 +166,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   }
 
   topic<Name extends TopicNames<Topics_>>(name: Name): Topic<PayloadOf<Topics_, Name>> {
-    return new Topic(name, {
-      subscribe: (options) => this.followed.subscribe(name, options),
-      publish: (body) => this.queue('publish', body),
-      request: (command, body) => this.connection.request(command, body),
-    });
+    return new Topic(name, this.followed, this.connection, (body) => this.queue('publish', body));
   }
 
   /**
@@ -240,7 +237,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     else if (state !== 'connected') {
       topics.disconnected();
       this.directs.disconnected();
-      this.clock.clearTimer(this.touch);
+      this.stopTouching?.();
       this.saved.save();
       if (was === 'connected') void events.fire('disconnect', next.reason ?? 'client disconnect');
     }
@@ -320,16 +317,9 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   /** Saves the state, again and again: a quiet page has a valid one too. */
   private keepState(): void {
     this.saved.save();
-    this.clock.clearTimer(this.touch);
-    this.touch = this.clock.setTimeout(() => this.keepState(), touchMs);
-    this.touch.unref?.();
+    this.stopTouching?.();
+    this.stopTouching = this.followed.later(() => this.keepState(), touchMs);
   }
-}
-
-/** @throws TypeError for an event of another program, which has the name of one of the service */
-function positioned<Given extends Position>(data: Given): Given {
-  if (!(data.epoch && data.sequence >= 0)) throw new TypeError('no position');
-  return data;
 }
 
 /** Makes a client. Nothing happens until its `connect()`. */

@@ -1,8 +1,7 @@
-import { io, type Socket } from 'socket.io-client';
+import { io, type Socket, type SocketOptions } from 'socket.io-client';
 import type { WireError } from '../shared/errors.js';
 import { Backoff } from './backoff.js';
 import { ClientError, errorFromWire, failed } from './client-error.js';
-import { timerMaxMs, type Timer } from './clock.js';
 import { authFailed, emptyToken, gaveUp, notConnected } from './connection-errors.js';
 import type { ConnectionDependencies, ConnectionSettings } from './connection-settings.js';
 import { globals } from './globals.js';
@@ -56,7 +55,7 @@ export class Connection {
   private token: TokenRequests | undefined;
   /** Ends the wait for the next attempt; undefined: nothing waits. */
   private stopWaiting: (() => void) | undefined;
-  private pingTimer: Timer | undefined;
+  private stopPinging: (() => void) | undefined;
   private connectedAt = 0;
   /** Tokens refused in a row. */
   private refusals = 0;
@@ -192,12 +191,13 @@ export class Connection {
       forceNew: true,
       reconnection: false,
       autoConnect: false,
-      transports: [...transports],
+      transports,
       tryAllTransports: true,
-      timeout: Math.min(connectTimeoutMs, timerMaxMs),
-      ...(path && { path }),
+      // The timer below is for the whole attempt.
+      timeout: false,
+      path,
       auth: { token, ...handshake() },
-    }));
+    } as unknown as Partial<SocketOptions>));
     const isCurrent = () => this.socket === socket;
     this.timers.later(
       () => isCurrent() && !this.isUp && this.connectionLost('connect timeout'),
@@ -282,8 +282,8 @@ export class Connection {
     const { socket } = this;
     this.socket = undefined;
     this.isUp = this.isProbing = false;
-    this.dependencies.clock.clearTimer(this.pingTimer);
-    this.pingTimer = undefined;
+    this.stopPinging?.();
+    this.stopPinging = undefined;
     for (const settle of this.unanswered) settle(notConnected(reason));
     // Its listeners do nothing any more: it is not the current one.
     socket?.disconnect();
@@ -306,13 +306,12 @@ export class Connection {
   /** The next ping is planned when something arrives, so that a hidden tab is not throttled further. */
   private plan(): void {
     const { pingEveryMs } = this.settings;
-    if (pingEveryMs <= 0 || !this.isUp || this.pingTimer) return;
-    this.pingTimer = this.dependencies.clock.setTimeout(() => {
-      this.pingTimer = undefined;
+    if (pingEveryMs <= 0 || !this.isUp || this.stopPinging) return;
+    this.stopPinging = this.timers.later(() => {
+      this.stopPinging = undefined;
       // The latency of a hidden tab says nothing about the network.
       if (globals.document?.visibilityState !== 'hidden') void this.ping().then(() => this.plan());
     }, pingEveryMs);
-    this.pingTimer.unref?.();
   }
 
   /** Resolves to whether the service has answered, with a refusal perhaps. */

@@ -15,22 +15,25 @@ export function iterate<Value>(
   /** An event that is not given to the loop yet. */
   let next: Value | undefined;
   let end: ClientError | undefined;
-  let asked: { give(result: IteratorResult<Value, undefined>): void; fail(error: Error): void } | undefined;
+  /** Each `next()` that waits. */
+  const asked: { give(result: IteratorResult<Value, undefined>): void; fail(error: Error): void }[] = [];
   let handled: (() => void) | undefined;
   const over = { done: true, value: undefined } as const;
   /** Answers the loop, if there is something. */
   const answer = () => {
-    const loop = asked;
-    if (!loop || !(next || end)) return;
-    asked = undefined;
-    if (next) {
-      loop.give({ done: false, value: next });
-      next = undefined;
-    } else if (end!.code === 'closed') loop.give(over);
-    else {
-      loop.fail(end!);
-      // The loop is left by the error.
-      close();
+    while (asked[0] && (next || end)) {
+      const { give, fail } = asked.shift()!;
+      if (next) {
+        give({ done: false, value: next });
+        next = undefined;
+        // Who asks for the one after it already has handled it.
+        if (asked[0]) handled?.();
+      } else if (end!.code === 'closed') give(over);
+      else {
+        fail(end!);
+        // The loop is left by the error.
+        close();
+      }
     }
   };
   onEnd((error) => {
@@ -48,7 +51,7 @@ export function iterate<Value>(
   return {
     next: () =>
       new Promise((give, fail) => {
-        asked = { give, fail };
+        asked.push({ give, fail });
         if (!next) handled?.();
         answer();
       }),

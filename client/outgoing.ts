@@ -83,7 +83,7 @@ export class Outgoing {
     return new Promise((resolve, reject) => {
       if (this.isClosed) return reject(closed('client'));
       if (items.has(key))
-        return reject(new ClientError('conflict', 'this key is waiting already', { field: 'key' }));
+        return reject(new ClientError('conflict', 'this key waits already', { field: 'key' }));
       if (items.size >= max || this.bytes + sizeOf(item.body) > maxBytes)
         return reject(
           new ClientError('queue_full', `${items.size} messages wait to be sent`, { limit: max }),
@@ -137,9 +137,7 @@ export class Outgoing {
       const wallTime = clock.wallTime();
       if (Math.max(Math.abs(wallTime - (item.sentAt ??= wallTime)), now - (item.sentNow ??= now)) > windowMs)
         this.end(item).reject(
-          new ClientError('unknown', 'not confirmed in time: it may be stored', {
-            field: 'key',
-          }),
+          new ClientError('unknown', 'not confirmed: it may be stored', { field: 'key' }),
         );
       else void this.send(item);
     }

@@ -3,6 +3,7 @@ import type { Position } from '../shared/position.js';
 import { closed, handlerFailed, type ClientError } from './client-error.js';
 import { Emitter } from './emitter.js';
 import { iterate } from './iterate.js';
+import { positioned } from './positioned.js';
 import type { Batch, SubscribeOptions, SubscriptionEvents, TopicMessage } from './subscription-events.js';
 import { TopicStream, type Gap, type HistoryRequest, type ServiceGap } from './topic-stream.js';
 
@@ -64,6 +65,7 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
     readonly options: SubscribeOptions<State>,
   ) {
     this.isHeld = options.getState !== undefined;
+    if (options.since) positioned(options.since);
     this.events = new Emitter((cause) => dependencies.onError(handlerFailed(topic, cause)));
   }
 
@@ -239,23 +241,24 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
       const { messages } = item;
       let i = 0;
       let from = 0;
+      const done = (to: number) => {
+        if (to > from) this.done(messages, from, to);
+        from = to;
+      };
       while (i < messages.length && !this.isClosed && (isBatchTaken || events.hears('message'))) {
         this.returnedAt = messages[i - 1];
         const message = messages[i++]!;
         const pending = isEachTaken && events.fire('message', message);
         if (pending) {
           // Those before need not wait for it.
-          if (i - 1 > from) this.done(messages, from, i - 1);
-          from = i - 1;
+          done(i - 1);
           await pending;
         }
         if (this.isClosed) break;
         if (message.confirm) this.owner.confirm(message.id);
-        if (!pending) continue;
-        this.done(messages, from, i);
-        from = i;
+        if (pending) done(i);
       }
-      if (i > from) this.done(messages, from, i);
+      done(i);
       // The listeners have gone: the rest waits for others.
       if (i < messages.length) this.queue.unshift({ ...item, messages: messages.slice(i) });
     }
@@ -304,7 +307,11 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
       try {
         const { state, position } = await this.options.getState!();
         if (this.isClosed) return;
-        if (position && !(lost && (position.epoch !== lost.epoch || position.sequence < lost.sequence))) {
+        if (
+          position &&
+          positioned(position) &&
+          !(lost && (position.epoch !== lost.epoch || position.sequence < lost.sequence))
+        ) {
           this.empty();
           this.isBehind = false;
           this.begin(position);

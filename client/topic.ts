@@ -1,6 +1,8 @@
+import type { ClientConnection } from './connection.js';
 import type { Position } from '../shared/position.js';
 import type { SubscribeOptions, TopicMessage } from './subscription-events.js';
 import type { Subscription } from './subscription.js';
+import type { Topics } from './topics.js';
 
 export interface PublishOptions {
   /** The service stores a message once for each key. The library makes one if there is none. */
@@ -60,23 +62,19 @@ export interface Presence {
   readonly next?: { readonly cursor: string };
 }
 
-/** @internal */
-interface TopicDependencies {
-  readonly subscribe: (options: SubscribeOptions) => Subscription;
-  readonly publish: (body: object) => Promise<unknown>;
-  readonly request: (command: string, body: object) => Promise<unknown>;
-}
-
 /** One topic of a client. */
 export class Topic<Payload> {
+  /** @internal */
   constructor(
     readonly name: string,
-    private readonly dependencies: TopicDependencies,
+    private readonly topics: Pick<Topics, 'subscribe'>,
+    private readonly connection: Pick<ClientConnection, 'request'>,
+    private readonly send: (body: object) => Promise<unknown>,
   ) {}
 
   /** Subscribes, on this connection and all later ones. Messages wait for a listener or an iterator. */
   subscribe<State = unknown>(options: SubscribeOptions<State> = {}): Subscription<Payload, State> {
-    return this.dependencies.subscribe(options as SubscribeOptions) as Subscription<Payload, State>;
+    return this.topics.subscribe(this.name, options as SubscribeOptions) as Subscription<Payload, State>;
   }
 
   /**
@@ -85,18 +83,16 @@ export class Topic<Payload> {
    */
   publish(payload: Payload, { timeoutMs, ...options }: PublishOptions = {}): Promise<PublishReceipt> {
     const body = { topic: this.name, payload, ...options, timeout_ms: timeoutMs };
-    return this.dependencies.publish(body) as Promise<PublishReceipt>;
+    return this.send(body) as Promise<PublishReceipt>;
   }
 
   /** A page of stored messages. */
   history(options: HistoryOptions = {}): Promise<History<Payload>> {
-    return this.dependencies.request('history', { topic: this.name, ...options }) as Promise<
-      History<Payload>
-    >;
+    return this.connection.request('history', { topic: this.name, ...options }) as Promise<History<Payload>>;
   }
 
   /** Who is subscribed: a page of users. */
   presence(options: { readonly limit?: number; readonly cursor?: string } = {}): Promise<Presence> {
-    return this.dependencies.request('presence', { topic: this.name, ...options }) as Promise<Presence>;
+    return this.connection.request('presence', { topic: this.name, ...options }) as Promise<Presence>;
   }
 }

@@ -59,6 +59,8 @@ export class Topics implements SubscriptionTopics {
   private isPlanned = false;
   /** @internal */
   isStarted = false;
+  /** @internal */
+  isClosed = false;
   /** The handshake had the positions of all topics. */
   private hasGivenAll = true;
   /** Counts connections: what was begun for an earlier one is abandoned. */
@@ -75,8 +77,12 @@ export class Topics implements SubscriptionTopics {
     return [...this.byTopic.keys()];
   }
 
-  subscribe(topic: string, options: SubscribeOptions): Subscription {
+  subscribe(name: string, options: SubscribeOptions): Subscription {
+    // Of one that is no text the service would refuse the whole command.
+    const topic = `${name}`;
     const subscription = new Subscription(this, this.dependencies, topic, options);
+    // As below: listeners come first.
+    if (this.isClosed) queueMicrotask(() => subscription.close());
     const entry: TopicEntry = this.byTopic.get(topic) ?? {
       subscriptions: new Set(),
       wireState: WireState.None,
@@ -171,8 +177,8 @@ export class Topics implements SubscriptionTopics {
 
   /** The service has sent `status`: what it has restored is joined, the rest is asked for. */
   connected(answer: SubscribeAnswer): void {
-    // What the session has restored from its own positions is subscribed again from those of this client.
-    if (this.hasGivenAll) this.answered(answer);
+    // What the session has restored from its own positions is subscribed again from those of this client, or left.
+    this.answered(answer, this.hasGivenAll ? undefined : new Map());
     this.plan();
   }
 
