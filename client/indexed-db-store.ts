@@ -48,8 +48,7 @@ interface Locks {
 interface Page {
   readonly indexedDB: { open(name: string, version: number): OpenRequest };
   readonly navigator?: { readonly locks?: Locks };
-  addEventListener?(type: string, listener: () => void): void;
-  removeEventListener?(type: string, listener: () => void): void;
+  addEventListener?(type: string, listener: () => void, options: { readonly signal: AbortSignal }): void;
 }
 
 interface Row {
@@ -123,7 +122,7 @@ export function indexedDbStore(name: string): OutgoingStore {
     const rows = await new Promise<Row[]>((resolve, reject) => {
       const request = database.transaction(storeName, 'readonly').objectStore(storeName).getAll();
       request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error ?? new Error('IndexedDB cannot be read'));
+      request.onerror = () => reject(request.error);
     });
     const { held = [] } = (await page.navigator?.locks?.query()) ?? {};
     const isLeft = (row: Row) => row.owner === owner || !held.some((lock) => lock.name === row.owner);
@@ -190,12 +189,12 @@ export function indexedDbStore(name: string): OutgoingStore {
         present = undefined;
       };
       come();
-      page.addEventListener!('pageshow', come);
-      page.addEventListener!('pagehide', go);
+      const listening = new AbortController();
+      page.addEventListener('pageshow', come, listening);
+      page.addEventListener('pagehide', go, listening);
       return () => {
         go();
-        page.removeEventListener!('pageshow', come);
-        page.removeEventListener!('pagehide', go);
+        listening.abort();
       };
     },
   };

@@ -1,12 +1,6 @@
 import { ClientError, failed } from './client-error.js';
 import { inTime } from './in-time.js';
-import {
-  Outgoing,
-  type OutgoingDependencies,
-  type OutgoingItem,
-  type OutgoingOptions,
-  type WaitingItem,
-} from './outgoing.js';
+import { Outgoing, type OutgoingDependencies, type OutgoingOptions, type WaitingItem } from './outgoing.js';
 import type { OutgoingStore } from './outgoing-store.js';
 
 /** Where an item of the queue is kept. @internal */
@@ -19,6 +13,9 @@ interface Kept {
   isStored: boolean;
 }
 
+type Work = 'load' | 'put' | 'sending' | 'remove';
+type Answer<Name extends Work> = Awaited<ReturnType<OutgoingStore[Name]>>;
+
 /** A store that does not answer within this time, in milliseconds, has failed: messages do not wait for it. */
 const storeMs = 5000;
 
@@ -26,6 +23,8 @@ const storeMs = 5000;
 export class StoredOutgoing extends Outgoing {
   private readonly kept = new Map<WaitingItem, Kept>();
   private loaded: Promise<void> | undefined;
+  /** What the store did not do when it was last asked for it. */
+  private readonly failing = new Set<Work>();
   private stopWatching: (() => void) | undefined;
 
   constructor(
@@ -56,13 +55,11 @@ export class StoredOutgoing extends Outgoing {
     const kept: Kept = { isStoring: true, isStored: false };
     this.kept.set(item, kept);
     const { command, body } = item;
-    void this.answer(this.store.put({ command, body }))
-      .then(() => (kept.isStored = true))
-      .catch(this.failed)
-      .then(() => {
-        kept.isStoring = false;
-        this.pump();
-      });
+    void this.use('put', { command, body }).then((stored) => {
+      kept.isStored = !!stored;
+      kept.isStoring = false;
+      this.pump();
+    });
   }
 
   protected override isReady(item: WaitingItem): boolean {
@@ -76,7 +73,7 @@ export class StoredOutgoing extends Outgoing {
 
   protected override end(item: WaitingItem): WaitingItem {
     this.kept.delete(item);
-    this.store.remove(item.body.key).catch(this.failed);
+    void this.use('remove', item.body.key);
     return super.end(item);
   }
 
@@ -89,17 +86,15 @@ export class StoredOutgoing extends Outgoing {
 
   /** What was left goes before what this page has published. */
   private async load(): Promise<void> {
-    let left: OutgoingItem[];
-    try {
-      left = await this.answer(this.store.load());
-    } catch (cause) {
+    const left = await this.use('load');
+    if (!left) {
       // With the next connection, once more.
       this.loaded = undefined;
-      return this.failed(cause);
+      return;
     }
     const own = [...this.items];
     this.items.clear();
-    for (const item of left) {
+    for (const item of left.answer) {
       if (this.isClosed || own.some(([key]) => key === item.body.key)) continue;
       const waiting = this.wait(
         item,
@@ -119,27 +114,34 @@ export class StoredOutgoing extends Outgoing {
   private async mark(item: WaitingItem, kept: Kept): Promise<void> {
     kept.isStoring = true;
     const now = this.dependencies.clock.wallTime();
-    try {
-      item.sentAt = await this.answer(this.store.sending(item.body.key, now));
-    } catch (cause) {
-      this.failed(cause);
-      item.sentAt = now;
-    }
+    const marked = await this.use('sending', item.body.key, now);
+    item.sentAt = marked ? marked.answer : now;
     kept.isStoring = false;
     if (item.sentAt === undefined && this.items.has(item.body.key)) {
       this.end(item);
-      if (!kept.isLeft)
-        item.reject(
-          new ClientError('unknown', 'another page has sent it, and has the answer', { field: 'key' }),
-        );
+      if (!kept.isLeft) item.reject(new ClientError('unknown', 'another page has sent it', { field: 'key' }));
     }
     this.pump();
   }
 
-  private answer<Value>(work: Promise<Value>): Promise<Value> {
-    return inTime(this.dependencies.clock, storeMs, work);
+  /**
+   * Undefined if the store has failed: one of an app may throw, or give no promise. A full one fails with each message, which is
+   * reported once.
+   */
+  private async use<Name extends Work>(
+    name: Name,
+    ...given: Parameters<OutgoingStore[Name]>
+  ): Promise<{ readonly answer: Answer<Name> } | undefined> {
+    const { failing, dependencies } = this;
+    const store = this.store as unknown as Record<Name, (...its: unknown[]) => Answer<Name>>;
+    try {
+      const answer = await inTime(dependencies.clock, storeMs, store[name](...given));
+      failing.delete(name);
+      return { answer };
+    } catch (cause) {
+      if (!failing.has(name)) dependencies.onError(failed('store_failed', 'messages are not kept', cause));
+      failing.add(name);
+      return undefined;
+    }
   }
-
-  private readonly failed = (cause: unknown): void =>
-    this.dependencies.onError(failed('store_failed', 'the outgoing queue cannot be kept', cause));
 }

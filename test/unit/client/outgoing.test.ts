@@ -268,6 +268,55 @@ describe('[CLIENT] the outgoing queue', () => {
     assert.deepEqual(keys(), ['left']);
   });
 
+  it('reports a store that is full once, and again when it was not meanwhile', async () => {
+    const store = new MemoryOutbox();
+    const { put } = store;
+    const full = () => Promise.reject(new Error('the quota is exceeded'));
+    const failures: string[] = [];
+    const queue = queueOf({ store, onError: ({ code }) => failures.push(code) });
+    await connect(queue);
+    for (const write of [full, full, full, put, full, full]) {
+      store.put = write;
+      void queue.add(item(`${sent.length}`));
+      await clock.settle();
+      sent.at(-1)!.answer(1);
+      await clock.settle();
+    }
+    assert.deepEqual([sent.length, failures], [6, ['store_failed', 'store_failed']]);
+  });
+
+  it('goes on with a store that throws, or gives no promises', async () => {
+    const items = new Map<string, OutgoingItem>();
+    const refuse = () => {
+      throw new Error('away');
+    };
+    const failures: string[] = [];
+    const odd: Record<keyof OutgoingStore, unknown> = {
+      load: () => [...items.values()],
+      put: (one: OutgoingItem) => void items.set(one.body.key, one),
+      sending: (key: string, at: number) => (items.has(key) ? at : undefined),
+      remove: (key: string) => void items.delete(key),
+      watch: undefined,
+    };
+    for (const store of [
+      odd,
+      { ...odd, put: refuse },
+      { ...odd, remove: refuse },
+      { ...odd, load: refuse },
+    ]) {
+      sent = [];
+      const queue = queueOf({ store: store as OutgoingStore, onError: ({ code }) => failures.push(code) });
+      await connect(queue);
+      const receipts = Promise.all(['a', 'b'].map((key) => queue.add(item(key))));
+      for (let n = 0; n < 2; n++) {
+        await clock.settle();
+        sent[n]!.answer(n);
+      }
+      assert.deepEqual(await receipts, [0, 1]);
+    }
+    assert.deepEqual(failures, ['store_failed', 'store_failed', 'store_failed']);
+  });
+
   it('refuses a second message with a key that waits, and more messages than it holds', async () => {
     const queue = queueOf({ max: 1 });
     void queue.add(item('a'));
