@@ -18,7 +18,7 @@ import type { PresenceEvent, Snapshot, SubscribeOptions } from './subscription-e
 import type { Subscription } from './subscription.js';
 import { Topic, type DirectOptions, type DirectReceipt } from './topic.js';
 import type { Gap } from './topic-stream.js';
-import type { PayloadOf, TopicNames } from './topic-types.js';
+import type { PayloadOf, PublishableOf, TopicNames } from './topic-types.js';
 import { Topics, type SubscribeAnswer } from './topics.js';
 
 const touchMs = 60_000;
@@ -165,7 +165,9 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     this.events.off(name, listener);
   }
 
-  topic<Name extends TopicNames<Topics_>>(name: Name): Topic<PayloadOf<Topics_, Name>> {
+  topic<Name extends TopicNames<Topics_>>(
+    name: Name,
+  ): Topic<PayloadOf<Topics_, Name>, PublishableOf<Topics_, Name>> {
     return new Topic(name, this.followed, this.connection, (body) => this.queue('publish', body));
   }
 

@@ -12,3 +12,10 @@ export type PayloadOf<Topics, Name extends string> = Name extends keyof Topics
   : {
       [Pattern in keyof Topics & string]: Name extends NamesOf<Pattern> ? Topics[Pattern] : never;
     }[keyof Topics & string];
+
+/** What may be published to each of the topics that a name may stand for. */
+export type PublishableOf<Topics, Name extends string> = (
+  Name extends unknown ? (payload: PayloadOf<Topics, Name>) => void : never
+) extends (payload: infer Payload) => void
+  ? Payload
+  : never;

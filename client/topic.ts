@@ -63,7 +63,7 @@ export interface Presence {
 }
 
 /** One topic of a client. */
-export class Topic<Payload> {
+export class Topic<Payload, Published = Payload> {
   /** @internal */
   constructor(
     readonly name: string,
@@ -81,7 +81,7 @@ export class Topic<Payload> {
    * Publishes. Without a connection the message waits; after a reconnection it is sent again with its key, so that it is
    * stored once. Rejects with a ClientError.
    */
-  publish(payload: Payload, { timeoutMs, ...options }: PublishOptions = {}): Promise<PublishReceipt> {
+  publish(payload: Published, { timeoutMs, ...options }: PublishOptions = {}): Promise<PublishReceipt> {
     const body = { topic: this.name, payload, ...options, timeout_ms: timeoutMs };
     return this.send(body) as Promise<PublishReceipt>;
   }

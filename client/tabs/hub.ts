@@ -63,6 +63,7 @@ export class Hub {
   constructor(private readonly dependencies: HubDependencies) {
     this.topics = new SharedTopics({
       request: (command, body) => this.connection!.request(command, body),
+      later: (run, delayMs) => systemClock.setTimeout(() => this.connected && run(), delayMs),
     });
     this.say({ type: 'hub' });
   }

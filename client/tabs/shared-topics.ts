@@ -46,10 +46,15 @@ interface Entry {
 /** @internal */
 interface SharedTopicsDependencies {
   readonly request: <Answer>(command: string, body: object) => Promise<Answer>;
+  /** Runs after a delay, if there is a connection then. */
+  readonly later: (run: () => void, delayMs: number) => void;
 }
 
 /** Positions of more topics than this are not sent with the handshake. */
 const handshakeTopicsMax = 500;
+/** As many as the service takes in one `unsubscribe`. */
+const topicsPerCommand = 100;
+const retryMs = 500;
 
 /**
  * The topics of all tabs on one connection: each is subscribed once, as long as a tab follows it. A tab that comes later is
@@ -92,7 +97,7 @@ export class SharedTopics {
   restored(topics: readonly SubscribedTopic[] = []): void {
     for (const answer of topics) {
       const entry = this.entries.get(answer.topic);
-      if (!entry) this.send('unsubscribe', { topics: [answer.topic] });
+      if (!entry) this.leave([answer.topic]);
       else if (entry.state === 'none') this.joined(entry, answer, entry.replayedFrom);
     }
   }
@@ -168,7 +173,7 @@ export class SharedTopics {
       const { state } = this.entries.get(topic) ?? { state: 'none' };
       if (this.forget(tab, topic) && state !== 'none') ended.push(topic);
     }
-    if (ended.length > 0) this.send('unsubscribe', { topics: ended });
+    this.leave(ended);
     return { topics };
   }
 
@@ -238,8 +243,8 @@ export class SharedTopics {
     const wasJoined = new Set(topics.filter((_, i) => entries[i]!.state === 'joined'));
     const request = this.dependencies.request<SubscribeAnswer>('subscribe', {
       topics,
-      ...(Object.keys(from).length > 0 && { since: from }),
-      ...(presence && { presence }),
+      since: from,
+      presence,
     });
     const settled = request.then(
       ({ topics: joined }) => {
@@ -295,7 +300,7 @@ export class SharedTopics {
       since.epoch === replayedFrom?.epoch &&
       since.sequence >= replayedFrom.sequence &&
       (since.epoch !== end.epoch || since.sequence <= end.sequence);
-    return { topic, ...end, ...(isReplayed && { recovered: true }) };
+    return { topic, ...end, recovered: isReplayed };
   }
 
   /** A tab does not follow a topic any more. Returns whether it was the last one. */
@@ -305,8 +310,14 @@ export class SharedTopics {
     return true;
   }
 
-  /** A command whose answer changes nothing. */
-  private send(command: string, body: object): void {
-    this.dependencies.request(command, body).catch(() => {});
+  private leave(topics: string[]): void {
+    const { request, later } = this.dependencies;
+    while (topics.length > 0) {
+      const some = topics.splice(0, topicsPerCommand);
+      request('unsubscribe', { topics: some }).catch(({ retryable, retryAfterMs = retryMs }: ClientError) => {
+        if (retryable)
+          later(() => this.leave(some.filter((topic) => !this.entries.has(topic))), retryAfterMs);
+      });
+    }
   }
 }
