@@ -20,8 +20,8 @@ export class Backoff {
   private attempts = 0;
 
   constructor(
-    private readonly options: ReconnectOptions,
-    private readonly random: () => number = Math.random,
+    private readonly reconnectOptions: ReconnectOptions,
+    private readonly randomOf1: () => number = Math.random,
   ) {}
 
   /** Attempts since the last success. */
@@ -36,11 +36,11 @@ export class Backoff {
    * @param windowMs the service names the window
    */
   nextDelayMs(afterMs = 0, windowMs?: number): number | undefined {
-    const { baseDelayMs, factor, maxDelayMs, maxAttempts } = this.options;
+    const { baseDelayMs, factor, maxDelayMs, maxAttempts } = this.reconnectOptions;
     if (this.attempts >= maxAttempts) return undefined;
     const ownWindowMs = Math.min(maxDelayMs, baseDelayMs * factor ** this.attempts);
     this.attempts++;
-    return Math.min(timerMaxMs, Math.round(afterMs + this.random() * (windowMs ?? ownWindowMs)));
+    return Math.min(timerMaxMs, Math.round(afterMs + this.randomOf1() * (windowMs ?? ownWindowMs)));
   }
 
   reset(): void {

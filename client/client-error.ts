@@ -58,12 +58,7 @@ export class ClientError extends Error {
 
 /** An error of the service, as it came over the wire. */
 export function errorFromWire(error: Partial<WireError> | null | undefined): ClientError {
-  const {
-    code = 'internal',
-    message = 'no reason given',
-    retry_after_ms: retryAfterMs,
-    ...details
-  } = error ?? {};
+  const { code = 'internal', message = 'no reason', retry_after_ms: retryAfterMs, ...details } = error ?? {};
   return new ClientError(code, message, { ...details, retryAfterMs });
 }
 

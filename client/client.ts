@@ -1,8 +1,7 @@
-import type { WireError } from '../shared/errors.js';
 import type { Message } from '../shared/message.js';
 import type { Position } from '../shared/position.js';
 import { ClientState } from './client-state.js';
-import { errorFromWire, handlerFailed, type ClientError } from './client-error.js';
+import { handlerFailed, type ClientError } from './client-error.js';
 import { systemClock } from './clock.js';
 import { Connection, type ClientConnection } from './connection.js';
 import type { ConnectionDependencies, ConnectionSettings, ConnectionState } from './connection-settings.js';
@@ -19,7 +18,7 @@ import type { Subscription } from './subscription.js';
 import { Topic, type DirectOptions, type DirectReceipt } from './topic.js';
 import type { Gap } from './topic-stream.js';
 import type { PayloadOf, PublishableOf, TopicNames } from './topic-types.js';
-import { Topics, type SubscribeAnswer } from './topics.js';
+import { Topics, type Answered, type EndedTopics, type SubscribeAnswer } from './topics.js';
 
 const touchMs = 60_000;
 
@@ -27,15 +26,12 @@ const touchMs = 60_000;
 interface Details {
   readonly session_id?: string;
   readonly positions?: SubscribeAnswer['topics'];
-  readonly topics?: readonly string[];
-  readonly by?: string;
-  readonly reason?: Partial<WireError>;
 }
 
 /** A client of the service. Inert until {@link Client.connect}: it may be made on a server, or while a page renders. */
 export class Client<Topics_ extends object = Record<string, unknown>> {
   private readonly events: Emitter<ClientEvents>;
-  private readonly connection: ClientConnection;
+  private readonly wire: ClientConnection;
   private readonly followed: Topics;
   private readonly unconfirmed: Outgoing;
   private readonly saved: ClientState;
@@ -69,16 +65,16 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       topics: () => this.followed.names,
       request: <Answer>(command: string, body: object) => {
         this.followed.flush();
-        return this.connection.request<Answer>(command, body);
+        return this.wire.request<Answer>(command, body);
       },
       isConnected: () => this.isConnected,
-      onStatus: (answer: SubscribeAnswer) => this.subscribed(answer),
+      onStatus: (answer: Answered) => this.subscribed(answer),
       onGap: (gap: Gap) => void events.fire('gap', gap),
       onUnknown: (item: OutgoingItem) => void events.fire('unknown', item),
     };
     const saved = (this.saved = options.state?.(base) ?? new ClientState());
     const topics = (this.followed = new Topics({ ...base, saved }, settings.bufferMax));
-    this.directs = new DirectMessages(events, saved, () => this.connection.renew());
+    this.directs = new DirectMessages(events, saved, () => this.wire.renew());
     const outgoing = withDefaults(defaults.outgoing, options.outgoing);
     this.unconfirmed = outgoing.store?.(base, outgoing) ?? new Outgoing(base, outgoing);
     const ofConnection: ConnectionDependencies = {
@@ -95,8 +91,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
       path: options.path,
       reconnect: withDefaults(defaults.reconnect, options.reconnect),
     };
-    this.connection =
-      options.connection?.(ofConnection, itsSettings) ?? new Connection(ofConnection, itsSettings);
+    this.wire = options.connection?.(ofConnection, itsSettings) ?? new Connection(ofConnection, itsSettings);
   }
 
   /** Connects, and stays connected. After {@link Client.close} it does nothing. */
@@ -105,7 +100,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
     const go = () => {
       this.isLoading = false;
       this.followed.start();
-      this.connection.connect();
+      this.wire.connect();
     };
     // Later, what is in memory is newer than what is stored.
     const loading = !this.followed.isStarted && this.saved.load();
@@ -119,7 +114,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   /** Ends the connection. Subscriptions stay, and go on with the next `connect()`. */
   disconnect(): void {
     this.isLoading = false;
-    this.connection.disconnect();
+    this.wire.disconnect();
   }
 
   /** Ends everything for good. What waits to be sent is rejected with `closed`; a store keeps it. */
@@ -135,7 +130,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   }
 
   get isConnected(): boolean {
-    return this.connection.isConnected;
+    return this.wire.isConnected;
   }
 
   get sessionId(): string | undefined {
@@ -168,7 +163,7 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
   topic<Name extends TopicNames<Topics_>>(
     name: Name,
   ): Topic<PayloadOf<Topics_, Name>, PublishableOf<Topics_, Name>> {
-    return new Topic(name, this.followed, this.connection, (body) => this.queue('publish', body));
+    return new Topic(name, this.followed, this.wire, (body) => this.queue('publish', body));
   }
 
   /**
@@ -208,12 +203,12 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
    * `publish` and `direct` belong to {@link Topic.publish} and {@link Client.direct}, which are repeated and stored once.
    */
   async request<Answer = unknown>(command: string, body: object = {}): Promise<Answer> {
-    return this.connection.request<Answer>(command, plain(body) as object);
+    return this.wire.request<Answer>(command, plain(body) as object);
   }
 
   /** Asks for a token now, and gives it to the service: after the rights of the user have changed. */
   refresh(): Promise<void> {
-    return this.connection.refresh();
+    return this.wire.refresh();
   }
 
   /** @throws ClientError `message_too_large`; `invalid_payload` for what cannot be sent */
@@ -262,12 +257,13 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
           positioned(data as Position & { topic: string; reason: string; previous?: Position }),
         );
       case 'direct':
-        return this.directs.received(positioned(data as DirectMessage), ack ?? (() => {}));
+        return this.directs.received(positioned(data as DirectMessage), ack);
       case 'status':
         return this.status(data as Status);
       case 'presence':
       case 'system_notification':
-        if (event === 'presence') topics.presence(data as PresenceEvent);
+        if (event === 'presence')
+          topics.tellWatchers((data as PresenceEvent).topic, event, data as PresenceEvent);
         void events.fire(event, data as PresenceEvent & ClientEvents['system_notification']);
     }
   }
@@ -282,35 +278,31 @@ export class Client<Topics_ extends object = Record<string, unknown>> {
 
   private status(status: Status): void {
     const { events, followed: topics, saved } = this;
-    const { session_id: session, positions = [], topics: names = [], by, reason } = status.details as Details;
-    switch (status.status) {
+    const { status: name, details } = status;
+    switch (name) {
       case 'connected':
       case 'session':
         // Here and below: a listener may have ended the connection.
         if (!this.isConnected) return;
-        saved.content.session_id = session;
+        saved.content.session_id = (details as Details).session_id;
         this.keepState();
-        if (status.status === 'session') break;
-        void events.fire('status', status);
-        if (!this.isConnected) return;
-        topics.connected({ topics: [], ...status.details });
-        this.unconfirmed.connected();
-        return void events.fire('connect', this.current, () => !this.isConnected);
+        break;
       case 'subscribed':
-        return topics.answered({ ...status.details, topics: positions });
+        return topics.answered({ ...details, topics: (details as Details).positions });
+      case 'presence_ended':
       case 'unsubscribed':
-        topics.unsubscribed(
-          names,
-          by === 'token',
-          errorFromWire(reason ?? { code: 'disconnected', message: 'ended by an operator' }),
-        );
+        topics.ended(details as EndedTopics, name !== 'unsubscribed');
     }
     void events.fire('status', status);
+    if (name !== 'connected' || !this.isConnected) return;
+    topics.connected(details);
+    this.unconfirmed.connected();
+    void events.fire('connect', this.current, () => !this.isConnected);
   }
 
   /** Topics were subscribed, or refused. */
-  private subscribed({ topics: positions, rejected }: SubscribeAnswer): void {
-    if (positions.length === 0 && rejected?.length === 0) return;
+  private subscribed({ topics: positions, rejected }: Answered): void {
+    if (!positions[0] && !rejected[0]) return;
     this.saved.save();
     const topics = positions.map(({ topic }) => topic);
     void this.events.fire('status', { status: 'subscribed', details: { topics, positions, rejected } });

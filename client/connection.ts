@@ -68,9 +68,9 @@ export class Connection {
 
   constructor(
     private readonly dependencies: ConnectionDependencies,
-    private readonly settings: ConnectionSettings,
+    private readonly connectionSettings: ConnectionSettings,
   ) {
-    this.backoff = new Backoff(settings.reconnect, dependencies.random);
+    this.backoff = new Backoff(connectionSettings.reconnect, dependencies.random);
     this.timers = new Timers(dependencies.clock);
   }
 
@@ -84,7 +84,7 @@ export class Connection {
     this.refusals = 0;
     this.backoff.reset();
     // What was asked for before may be the token of another user.
-    this.token = tokenRequests(this.settings, this.dependencies.clock);
+    this.token = tokenRequests(this.connectionSettings, this.dependencies.clock);
     this.stopWatching = watchPage(this.dependencies.clock, {
       wake: () => this.probe(),
       hide: () => this.hide(),
@@ -106,7 +106,7 @@ export class Connection {
   request<Answer>(
     command: string,
     body: object,
-    limitMs = ((body as { timeout_ms?: number }).timeout_ms ?? 0) + this.settings.requestTimeoutMs,
+    limitMs = ((body as { timeout_ms?: number }).timeout_ms ?? 0) + this.connectionSettings.requestTimeoutMs,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (!this.isUp) return reject(notConnected(command));
@@ -138,7 +138,7 @@ export class Connection {
     if (this.isProbing) return;
     this.isProbing = true;
     const { socket } = this;
-    void this.ping(this.settings.probeTimeoutMs).then((isAnswered) => {
+    void this.ping(this.connectionSettings.probeTimeoutMs).then((isAnswered) => {
       if (socket !== this.socket) return;
       this.isProbing = false;
       if (!isAnswered) this.connectionLost('no answer to a probe', 0);
@@ -174,7 +174,7 @@ export class Connection {
 
   private async attempt(): Promise<void> {
     const { handshake, onState, onError, onEvent } = this.dependencies;
-    const { url, path, transports, connectTimeoutMs } = this.settings;
+    const { url, path, transports, connectTimeoutMs } = this.connectionSettings;
     const { token: ask } = this;
     this.stopWaiting = undefined;
     onState({ state: 'connecting', attempt: this.backoff.attempt });
@@ -258,7 +258,7 @@ export class Connection {
     if (
       error &&
       tokenCodes.includes(error.code) &&
-      (typeof this.settings.token === 'string' || ++this.refusals > 2)
+      (typeof this.connectionSettings.token === 'string' || ++this.refusals > 2)
     )
       return this.disconnect(authFailed(error.message, error));
     this.serverWindowMs = windowMs ?? this.serverWindowMs;
@@ -291,7 +291,7 @@ export class Connection {
 
   /** The token expires soon: another one is fetched, again and again until it has. */
   private keepToken({ expires_at: expiresAt = 0 }: { expires_at?: number }): void {
-    if (typeof this.settings.token === 'string') return;
+    if (typeof this.connectionSettings.token === 'string') return;
     const { socket } = this;
     const { clock, onError } = this.dependencies;
     const renew = () =>
@@ -305,7 +305,7 @@ export class Connection {
 
   /** The next ping is planned when something arrives, so that a hidden tab is not throttled further. */
   private plan(): void {
-    const { pingEveryMs } = this.settings;
+    const { pingEveryMs } = this.connectionSettings;
     if (pingEveryMs <= 0 || !this.isUp || this.stopPinging) return;
     this.stopPinging = this.timers.later(() => {
       this.stopPinging = undefined;

@@ -10,7 +10,7 @@ export type DirectMessage<Payload = unknown> = Omit<Message, 'topic' | 'payload'
 /** @internal */
 interface Waiting {
   readonly message: DirectMessage;
-  readonly ack: () => void;
+  readonly ack: (() => void) | undefined;
 }
 
 /** More than these wait in the inbox instead: the service sends them with the next connection, which is made when these are handled. */
@@ -29,7 +29,7 @@ export class DirectMessages {
     private readonly renew: () => void,
   ) {}
 
-  received(message: DirectMessage, ack: () => void): void {
+  received(message: DirectMessage, ack: (() => void) | undefined): void {
     // The order is kept: after one that has no room, none is taken.
     this.isFull ||= this.unhandled.length >= waitingMax;
     if (!this.isFull) this.unhandled.push({ message, ack });
@@ -57,7 +57,7 @@ export class DirectMessages {
         saved.content.direct = { epoch, sequence };
         saved.save();
       }
-      ack();
+      ack?.();
     }
     this.isBusy = false;
     if (this.isFull && !this.unhandled[0]) this.renew();

@@ -62,7 +62,7 @@ export class Outgoing {
 
   constructor(
     protected readonly dependencies: OutgoingDependencies,
-    private readonly options: OutgoingOptions,
+    private readonly limits: OutgoingOptions,
   ) {}
 
   get size(): {
@@ -71,14 +71,14 @@ export class Outgoing {
     readonly max: number;
     readonly maxBytes: number;
   } {
-    const { max, maxBytes } = this.options;
+    const { max, maxBytes } = this.limits;
     return { messages: this.items.size, bytes: this.bytes, max, maxBytes };
   }
 
   /** Resolves to the service's answer. Rejects with a ClientError. */
   add(item: OutgoingItem): Promise<unknown> {
     const { items } = this;
-    const { max, maxBytes } = this.options;
+    const { max, maxBytes } = this.limits;
     const { key } = item.body;
     return new Promise((resolve, reject) => {
       if (this.isClosed) return reject(closed('client'));
@@ -128,7 +128,7 @@ export class Outgoing {
 
   protected pump(): void {
     const { isConnected, clock } = this.dependencies;
-    const { inFlightMax, windowMs } = this.options;
+    const { inFlightMax, windowMs } = this.limits;
     for (const item of this.items.values()) {
       if (this.pause || !this.isStarted || !isConnected() || this.inFlight >= inFlightMax) return;
       if (item.isInFlight) continue;

@@ -172,7 +172,10 @@ export class Subscription<Payload = unknown, State = unknown> implements AsyncIt
   }
 
   /** @internal */
-  tell<Name extends 'presence' | 'ended'>(name: Name, event: SubscriptionEvents<unknown>[Name]): void {
+  tell<Name extends 'presence' | 'ended' | 'subscribed'>(
+    name: Name,
+    event: SubscriptionEvents<unknown>[Name],
+  ): void {
     void this.events.fire(name, event);
   }
 

@@ -68,7 +68,7 @@ export class Topic<Payload, Published = Payload> {
   constructor(
     readonly name: string,
     private readonly topics: Pick<Topics, 'subscribe'>,
-    private readonly connection: Pick<ClientConnection, 'request'>,
+    private readonly wire: Pick<ClientConnection, 'request'>,
     private readonly send: (body: object) => Promise<unknown>,
   ) {}
 
@@ -88,11 +88,11 @@ export class Topic<Payload, Published = Payload> {
 
   /** A page of stored messages. */
   history(options: HistoryOptions = {}): Promise<History<Payload>> {
-    return this.connection.request('history', { topic: this.name, ...options }) as Promise<History<Payload>>;
+    return this.wire.request('history', { topic: this.name, ...options }) as Promise<History<Payload>>;
   }
 
   /** Who is subscribed: a page of users. */
   presence(options: { readonly limit?: number; readonly cursor?: string } = {}): Promise<Presence> {
-    return this.connection.request('presence', { topic: this.name, ...options }) as Promise<Presence>;
+    return this.wire.request('presence', { topic: this.name, ...options }) as Promise<Presence>;
   }
 }

@@ -24,8 +24,18 @@ interface RejectedTopic {
 
 /** What the answers of `subscribe` and the `status` events have in common. */
 export interface SubscribeAnswer {
-  readonly topics: readonly SubscribedTopic[];
+  readonly topics?: readonly SubscribedTopic[] | undefined;
   readonly rejected?: readonly RejectedTopic[] | undefined;
+}
+
+/** Topics that were subscribed, or refused. */
+export type Answered = { readonly [Name in keyof SubscribeAnswer]-?: NonNullable<SubscribeAnswer[Name]> };
+
+/** A `status` of subscriptions that the service has ended. */
+export interface EndedTopics {
+  readonly topics?: readonly string[];
+  readonly by?: string;
+  readonly reason?: Partial<WireError>;
 }
 
 /** @internal */
@@ -35,7 +45,7 @@ export interface TopicsDependencies {
   readonly isConnected: () => boolean;
   readonly saved: ClientState;
   readonly clock: Clock;
-  readonly onStatus: (answer: SubscribeAnswer) => void;
+  readonly onStatus: (answer: Answered) => void;
   readonly onGap: (gap: Gap) => void;
   readonly onError: (error: ClientError) => void;
 }
@@ -47,6 +57,8 @@ const handshakeTopicsMax = 500;
 const acksMax = 10_000;
 const retryMs = 500;
 const retryMaxMs = 10_000;
+/** Of what has ended without a reason. */
+const operator: Partial<WireError> = { code: 'disconnected', message: 'ended by an operator' };
 
 /** The topics of a client: keeps them subscribed on whichever connection there is, and passes on what arrives. */
 export class Topics implements SubscriptionTopics {
@@ -183,7 +195,7 @@ export class Topics implements SubscriptionTopics {
   }
 
   /** An answer of `subscribe`, or a `status`. @param asked the entries that were asked for, by topic */
-  answered({ topics, rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, TopicEntry>): void {
+  answered({ topics = [], rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, TopicEntry>): void {
     const { generation } = this;
     for (const { topic, epoch, sequence, recovered } of topics) {
       const entry = this.byTopic.get(topic);
@@ -199,11 +211,13 @@ export class Topics implements SubscriptionTopics {
     this.dependencies.onStatus({ topics, rejected });
   }
 
-  /** The service has ended subscriptions. */
-  unsubscribed(topics: readonly string[], byToken: boolean, reason: ClientError): void {
+  /** The service has ended subscriptions. @param isPresence only their presence events: who wants them asks once more, and is told */
+  ended({ topics = [], by, reason = operator }: EndedTopics, isPresence: boolean): void {
     for (const topic of topics) {
       const entry = this.byTopic.get(topic);
-      if (entry) this.end(entry, byToken ? WireState.Refused : WireState.Ended, reason);
+      if (entry && isPresence) this.watchPresence(topic, entry, true);
+      else if (entry)
+        this.end(entry, by === 'token' ? WireState.Refused : WireState.Ended, errorFromWire(reason));
     }
   }
 
@@ -230,10 +244,11 @@ export class Topics implements SubscriptionTopics {
     for (const subscription of entry.subscriptions) subscription.received(item);
   }
 
-  presence(event: PresenceEvent): void {
+  /** Tells those who want presence events. */
+  tellWatchers(topic: string, name: 'presence' | 'subscribed', event: PresenceEvent | Position): void {
     // A listener may subscribe again.
-    for (const subscription of [...(this.byTopic.get(event.topic)?.subscriptions ?? [])])
-      if (subscription.options.presence) subscription.tell('presence', event);
+    for (const subscription of [...(this.byTopic.get(topic)?.subscriptions ?? [])])
+      if (subscription.options.presence) subscription.tell(name, event as PresenceEvent & Position);
   }
 
   /** Ends all subscriptions. */
@@ -256,7 +271,8 @@ export class Topics implements SubscriptionTopics {
   }
 
   /** Switches presence events on, for a topic that is subscribed without them: from its position on, so nothing is repeated. */
-  private watchPresence(topic: string, entry: TopicEntry): void {
+  private watchPresence(topic: string, entry: TopicEntry, isAgain?: boolean): void {
+    if (isAgain) entry.watchesPresence = false;
     if (entry.wireState !== WireState.Joined || entry.watchesPresence || !wantsPresence(entry)) return;
     entry.watchesPresence = true;
     this.request<SubscribeAnswer>('subscribe', {
@@ -266,13 +282,15 @@ export class Topics implements SubscriptionTopics {
     })
       .then(({ rejected: [refusal] = [] }) => {
         if (refusal) throw errorFromWire(refusal.error);
+        // What was asked before about who is there may be old.
+        if (isAgain) this.tellWatchers(topic, 'subscribed', entry.at!);
       })
       .catch((error: ClientError) => {
         entry.watchesPresence = false;
         if (!wantsPresence(entry)) return;
         // The messages go on without them.
         if (!error.retryable) return this.dependencies.onError(error);
-        this.later(() => this.watchPresence(topic, entry), error.retryAfterMs ?? retryMs);
+        this.later(() => this.watchPresence(topic, entry, true), error.retryAfterMs ?? retryMs);
       });
   }
 

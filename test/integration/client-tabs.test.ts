@@ -105,7 +105,7 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
     await isSubscribed(...tabs);
     tabs[0]!.page.freeze();
     const receipt = tabs[1]!.client.topic('news').publish(1);
-    for (const { client } of tabs.slice(1)) client['connection'].probe();
+    for (const { client } of tabs.slice(1)) client['wire'].probe();
     await receipt;
     await haveAll([1], ...tabs.slice(1));
     tabs[0]!.page.thaw();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { ClientError } from '../../../client/client-error.js';
 import { epoch, ScriptedService } from '../../support/scripted-service.js';
 
 describe('[CLIENT] presence events', () => {
@@ -34,5 +35,46 @@ describe('[CLIENT] presence events', () => {
     assert.deepEqual(ended, []);
     await answer(true);
     assert.deepEqual(ended, ['forbidden', 'forbidden']);
+  });
+
+  it('says that they begin later, when the service had no room at first: who is there is asked anew', async () => {
+    const service = new ScriptedService();
+    const first = await service.follow(0);
+    const told: string[] = [];
+    first.on('subscribed', () => told.push('first'));
+    service.client
+      .topic('news')
+      .subscribe({ presence: true })
+      .on('subscribed', () => told.push('second'));
+    await service.clock.settle();
+    service.requests.pop()!.refuse(new ClientError('busy', 'later', { retryAfterMs: 700 }));
+    await service.clock.advance(700);
+    assert.deepEqual(told, ['second']);
+    service.requests.pop()!.answer({ topics: [{ topic: 'news', epoch, sequence: 0 }], rejected: [] });
+    await service.clock.settle();
+    assert.deepEqual(told, ['second', 'second']);
+  });
+
+  it('asks once more for those that the service has ended, and reports that they are refused', async () => {
+    const service = new ScriptedService();
+    const subscription = service.client.topic('news').subscribe({ presence: true });
+    subscription.on('message', () => {});
+    await service.connect();
+    service.requests.pop()!.answer({ topics: [{ topic: 'news', epoch, sequence: 0 }], rejected: [] });
+    await service.clock.settle();
+    const told: string[] = [];
+    service.client.on('error', ({ code }) => told.push(code));
+    service.client.on('status', ({ status }) => told.push(status));
+    const reason = { code: 'forbidden', message: 'no' };
+    service.event('status', { status: 'presence_ended', details: { topics: ['news'], by: 'token', reason } });
+    await service.clock.settle();
+    const rejected = [{ topic: 'news', error: reason }];
+    service.requests.pop()!.answer({ topics: [], rejected });
+    await service.clock.advance(60_000);
+    assert.deepEqual([told, service.requests], [['presence_ended', 'forbidden'], []]);
+    // Another one asks again, and has them.
+    service.client.topic('news').subscribe({ presence: true });
+    await service.clock.settle();
+    assert.equal(service.last('subscribe').body['presence'], true);
   });
 });
