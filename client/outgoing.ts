@@ -83,7 +83,7 @@ export class Outgoing {
     return new Promise((resolve, reject) => {
       if (this.isClosed) return reject(closed('client'));
       if (items.has(key))
-        return reject(new ClientError('conflict', 'this key waits already', { field: 'key' }));
+        return reject(new ClientError('conflict', 'this key waits', { field: 'key' }));
       if (items.size >= max || this.bytes + sizeOf(item.body) > maxBytes)
         return reject(
           new ClientError('queue_full', `${items.size} messages wait to be sent`, { limit: max }),

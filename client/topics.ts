@@ -195,19 +195,22 @@ export class Topics implements SubscriptionTopics {
   }
 
   /** An answer of `subscribe`, or a `status`. @param asked the entries that were asked for, by topic */
-  answered({ topics = [], rejected = [] }: SubscribeAnswer, asked?: ReadonlyMap<string, TopicEntry>): void {
+  answered(
+    { topics = [], rejected = [] }: SubscribeAnswer,
+    asked: ReadonlyMap<string, TopicEntry> = this.byTopic,
+  ): void {
     const { generation } = this;
     for (const { topic, epoch, sequence, recovered } of topics) {
       const entry = this.byTopic.get(topic);
       // Meanwhile the app has closed the subscription, and perhaps made another one.
-      if (asked && asked.get(topic) !== entry) continue;
+      if (asked.get(topic) !== entry) continue;
       if (!entry || entry.wireState === WireState.Ended) this.leave([topic]);
       else if (entry.wireState !== WireState.Joined)
         this.joined(entry, topic, { epoch, sequence }, recovered);
       // A listener has ended the connection: nothing of it is true any more.
       if (generation !== this.generation) return;
     }
-    for (const { topic, error } of rejected) this.rejected(topic, errorFromWire(error));
+    for (const { topic, error } of rejected) this.rejected(topic, errorFromWire(error), asked.get(topic));
     this.dependencies.onStatus({ topics, rejected });
   }
 
@@ -294,9 +297,9 @@ export class Topics implements SubscriptionTopics {
       });
   }
 
-  private rejected(topic: string, error: ClientError): void {
-    const entry = this.byTopic.get(topic);
-    if (!entry || entry.wireState === WireState.Joined) return;
+  private rejected(topic: string, error: ClientError, entry: TopicEntry | undefined): void {
+    // As above: another subscription may have taken the place.
+    if (!entry || this.byTopic.get(topic) !== entry || entry.wireState === WireState.Joined) return;
     if (!error.retryable && !entry.watchesPresence) return this.end(entry, WireState.Refused, error);
     entry.wireState = WireState.None;
     // Perhaps only its presence events are refused: messages come without them.
@@ -321,8 +324,8 @@ export class Topics implements SubscriptionTopics {
 
   /** At the end of the turn: unsubscribes, and subscribes to what is not subscribed yet. */
   private plan(): void {
-    if (this.isPlanned) return;
     this.isPlanned = true;
+    // All but the first one find nothing planned.
     queueMicrotask(() => this.flush());
   }
 
@@ -344,23 +347,22 @@ export class Topics implements SubscriptionTopics {
           entry.wireState === WireState.None &&
           (entry.watchesPresence !== false && wantsPresence(entry)) === presence,
       );
-      while (open[0]) void this.ask(open.splice(0, topicsPerCommand), presence);
+      while (open[0]) void this.ask(new Map(open.splice(0, topicsPerCommand)), presence);
     }
   }
 
-  private async ask(entries: readonly [string, TopicEntry][], presence: boolean): Promise<void> {
-    const since = askedSince(entries);
-    for (const [, entry] of entries) {
+  private async ask(asked: ReadonlyMap<string, TopicEntry>, presence: boolean): Promise<void> {
+    const since = askedSince(asked);
+    for (const entry of asked.values()) {
       entry.wireState = WireState.Asked;
       entry.watchesPresence = presence;
       for (const subscription of entry.subscriptions) subscription.joining();
     }
-    const topics = entries.map(([topic]) => topic);
     try {
-      const answer = await this.request<SubscribeAnswer>('subscribe', { topics, since, presence });
-      this.answered(answer, new Map(entries));
+      const body = { topics: [...asked.keys()], since, presence };
+      this.answered(await this.request('subscribe', body), asked);
     } catch (error) {
-      for (const topic of topics) this.rejected(topic, error as ClientError);
+      for (const [topic, entry] of asked) this.rejected(topic, error as ClientError, entry);
     }
   }
 

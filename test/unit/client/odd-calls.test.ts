@@ -116,4 +116,30 @@ describe('[CLIENT] calls of an app, in odd orders', () => {
     for (const topic of ['news', '42']) service.messages(topic, 1, 1);
     assert.deepEqual(given, ['news', '42']);
   });
+
+  for (const how of ['in its answer', 'as a whole'])
+    it(`keeps a topic that is subscribed again while the former subscription is refused ${how}`, async () => {
+      const former = service.client.topic('news').subscribe();
+      await service.connect();
+      former.close();
+      const subscription = service.client.topic('news').subscribe();
+      const given: unknown[] = [];
+      subscription.on('ended', ({ code }) => given.push(code));
+      subscription.on('message', ({ payload }) => given.push(payload));
+      await service.clock.settle();
+      const [first, left, second] = service.requests;
+      assert.deepEqual(
+        [first, left, second].map((one) => one!.command),
+        ['subscribe', 'unsubscribe', 'subscribe'],
+      );
+      // As the service refuses one that is unsubscribed before it is done.
+      const error = { code: 'conflict', message: 'unsubscribed meanwhile' } as const;
+      if (how === 'as a whole') first!.refuse(new ClientError(error.code, error.message));
+      else first!.answer({ topics: [], rejected: [{ topic: 'news', error }] });
+      await service.clock.settle();
+      second!.answer({ topics: [{ topic: 'news', ...position(0) }], rejected: [] });
+      await service.clock.settle();
+      service.messages('news', 1, 1);
+      assert.deepEqual(given, [1]);
+    });
 });
