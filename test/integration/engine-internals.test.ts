@@ -17,13 +17,18 @@ import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, ServerResponse, type IncomingMessage } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { Socket as TcpSocket, type AddressInfo } from 'node:net';
+import { connect, Socket as TcpSocket, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Socket as ServerSocket } from 'socket.io';
 import type { Socket } from 'socket.io-client';
 import { WebSocket } from 'ws';
+import { upgradeRequest } from '../../bench/attack/raw-client.js';
 import { acksOf } from '../../server/gateway/engine-internals/acknowledgements.js';
-import { engineOf } from '../../server/gateway/engine-internals/engine-connection.js';
+import {
+  engineOf,
+  tcpSocketOf,
+  type EngineConnection,
+} from '../../server/gateway/engine-internals/engine-connection.js';
 import { belongsToTransport, responseOf } from '../../server/gateway/engine-internals/engine-server.js';
 import { LazyAckTable } from '../../server/gateway/engine-internals/lazy-ack-table.js';
 import { startReading, stopReading } from '../../server/gateway/engine-internals/reading.js';
@@ -200,6 +205,23 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
     // One write for each of the two clients and messages; the answers to the publisher come beside.
     assert.ok(counts().direct_writes - before >= 10, `${counts().direct_writes - before} writes`);
     assert.deepEqual(got, [0, 1, 2, 3, 4]);
+  });
+
+  it('let the answer to an upgrade leave in one write with the first packet', async () => {
+    const waiting = new Promise<number>((resolve) => {
+      slim.service.io.engine.once('connection', (engine: EngineConnection) =>
+        resolve(tcpSocketOf(engine)!.writableLength),
+      );
+    });
+    const client = connect(Number(new URL(slim.url).port), '127.0.0.1');
+    try {
+      client.write(upgradeRequest('/socket.io/?EIO=4&transport=websocket'));
+      const [first] = (await once(client, 'data')) as [Buffer];
+      assert.match(first.toString(), /^HTTP\/1\.1 101 [^]*\r\n\r\n..0\{"sid"/);
+      assert.equal(await waiting, first.length, 'nothing has left before the first packet was written');
+    } finally {
+      client.destroy();
+    }
   });
 
   it('let WebSocket connections be made slim, and others go on', async () => {

@@ -137,6 +137,8 @@ describe('[START] commands that start the service', function () {
           const setFlags = () => { throw new TypeError('from the probe'); };
           try { new HeapGrowth({ setFlags }); } catch (error) { console.log(error.stack); }
           console.log('all held:', process.sourceMapsEnabled);
+          for (const code of ['ECONNRESET', 'ECONNREFUSED'])
+            console.log(code, Object.assign(new Error(code), { code, syscall: 'read' }).stack.split('\\n').length);
         })`,
       );
       for (const [program, ...args] of [
@@ -153,6 +155,9 @@ describe('[START] commands that start the service', function () {
           new RegExp(`^ {4}at new HeapGrowth \\(.*/server/cli/heap-growth\\.ts:${line}:\\d+\\)$`, 'm'),
         );
         assert.match(output, /^all held: false$/m);
+        // Of a client that has gone, it is made for nobody.
+        assert.match(output, /^ECONNRESET 1$/m);
+        assert.match(output, /^ECONNREFUSED [2-9]$/m);
       }
     } finally {
       rmSync(directory, { recursive: true });

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
 import { systemClock } from '../../primitives/clock.js';
 import { TurnSlices } from '../../primitives/turn-slices.js';
@@ -227,6 +228,18 @@ export class CodedWebSocketServer extends WebSocketServer<typeof CodedWebSocket,
     };
     const own = { closeTimeout: closeTimeoutMs, handleProtocols: selectProtocol };
     super({ ...own, ...options, WebSocket: LimitedWebSocket });
+  }
+
+  /** The answer to an upgrade leaves in one write with the first packet, which engine.io sends some promises later. */
+  override handleUpgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    done: (webSocket: CodedWebSocket, request: IncomingMessage) => void,
+  ): void {
+    socket.cork();
+    queueMicrotask(() => process.nextTick(() => socket.uncork()));
+    super.handleUpgrade(request, socket, head, done);
   }
 }
 

@@ -1,10 +1,13 @@
-import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, hkdfSync, randomBytes, randomFillSync, timingSafeEqual } from 'node:crypto';
 
 /** Bytes of the parts of an id: 15 in all, so that it has 20 characters, as engine.io's own ids and the sticky modules of PM2 have. */
 const tagBytes = 4;
 const randomPartBytes = 5;
 const signatureBytes = 6;
 const idBytes = tagBytes + randomPartBytes + signatureBytes;
+
+/** Random parts that are made at once: one call of the generator costs as much as the rest of an id. */
+const partsAtOnce = 256;
 
 /** The part of a replica's id that differs for each process. */
 const processPart = /~([0-9a-f]{8})$/;
@@ -18,6 +21,9 @@ export class TransportIds {
   /** The tag of this replica. */
   readonly tag: string;
   private key: Buffer;
+  private readonly randomParts = Buffer.alloc(randomPartBytes * partsAtOnce);
+  /** What comes after this is used. */
+  private unusedBytes = 0;
 
   /** @param secret the same on all replicas; undefined as long as it is not known: then other replicas take the ids for invented ones */
   constructor(secret: string | undefined, settings: { readonly replicaId: string }) {
@@ -32,7 +38,7 @@ export class TransportIds {
   /** A new id. @param isTaken whether a transport has it already */
   newId(isTaken: (id: string) => boolean): string {
     for (;;) {
-      const named = Buffer.concat([Buffer.from(this.tag, 'hex'), randomBytes(randomPartBytes)]);
+      const named = Buffer.concat([Buffer.from(this.tag, 'hex'), this.randomPart()]);
       const id = Buffer.concat([named, this.signature(named)]).toString('base64url');
       if (!isTaken(id)) return id;
     }
@@ -45,6 +51,12 @@ export class TransportIds {
     const named = bytes.subarray(0, tagBytes + randomPartBytes);
     if (!timingSafeEqual(this.signature(named), bytes.subarray(named.length))) return undefined;
     return named.toString('hex', 0, tagBytes);
+  }
+
+  private randomPart(): Buffer {
+    if (this.unusedBytes === 0) this.unusedBytes = randomFillSync(this.randomParts).length;
+    this.unusedBytes -= randomPartBytes;
+    return this.randomParts.subarray(this.unusedBytes, this.unusedBytes + randomPartBytes);
   }
 
   private signature(named: Buffer): Buffer {
