@@ -5,7 +5,7 @@ import type { Permissions } from '../auth/permissions.js';
 import { epochAt } from '../log/lineage.js';
 import { positionField, topicField } from '../protocol/request-fields.js';
 import type { Topics } from '../topics/topics.js';
-import { binaryFormOf, messageOf, pageLimits, type AnswerSettings } from './answer-page.js';
+import { messagesOf, pageLimits, type AnswerSettings } from './answer-page.js';
 import { ackFrame, type Command } from './command.js';
 
 /** `history`: a page of stored messages, after `since`, or before `before`, or the newest ones; oldest first. */
@@ -44,9 +44,9 @@ export function historyCommand(
         ...(since !== undefined && { since }),
         ...(before !== undefined && { before }),
       });
-      const form = binaryFormOf(wire, history.entries);
+      const items = history.entries.map((item) => ({ item, epoch: epochAt(history, item.sequence) }));
       return {
-        messages: history.entries.map((item) => messageOf(item, epochAt(history, item.sequence), form)),
+        messages: messagesOf(wire, items),
         epoch: history.epoch,
         sequence: history.sequence,
         complete: history.continuous,

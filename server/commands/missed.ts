@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Message } from '../../shared/message.js';
 import type { Position } from '../../shared/position.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Connection } from '../protocol/connection.js';
@@ -7,7 +6,7 @@ import { positionField, sessionIdField } from '../protocol/request-fields.js';
 import { boundedRecord } from '../protocol/request-shape.js';
 import type { ServerFrame } from '../protocol/server-frame.js';
 import type { Topics } from '../topics/topics.js';
-import { binaryFormOf, messageOf, pageLimits, type AnswerSettings } from './answer-page.js';
+import { messagesOf, pageLimits, type AnsweredMessage, type AnswerSettings } from './answer-page.js';
 import { ackFrame, statusFrame, type RequestFrame, type Command } from './command.js';
 import { everyTopic } from './command-turn.js';
 
@@ -31,7 +30,7 @@ const schemaOf = (maxPositions: number) =>
   });
 
 interface MissedAnswer {
-  messages: Message[];
+  messages: AnsweredMessage[];
   complete: boolean;
   next?: { readonly positions: Readonly<Record<string, Position>> };
 }
@@ -63,12 +62,8 @@ export function missedCommand(
         since,
         positions: new Map(Object.entries(positions).filter(([topic]) => names.has(topic))),
       });
-      const form = binaryFormOf(
-        wire,
-        messages.map(({ item }) => item),
-      );
       return {
-        messages: messages.map(({ epoch, item }) => messageOf(item, epoch, form)),
+        messages: messagesOf(wire, messages),
         complete,
         ...(next !== undefined && { next: { positions: Object.fromEntries(next) } }),
       };

@@ -1,6 +1,6 @@
 import { base64Key, type Message } from '../../shared/message.js';
 import { binaryPartsPerPacket } from '../protocol/binary-parts.js';
-import { ExactNumber, parseStored } from '../protocol/exact-json.js';
+import { ExactNumber, parseStored, StoredJson } from '../protocol/exact-json.js';
 
 /**
  * The encoding of one message in the log and between replicas.
@@ -192,11 +192,19 @@ function timestampAt(entry: Buffer): number {
 /** Form of binary parts when an entry becomes an object. */
 export type BinaryForm = 'buffer' | 'base64';
 
-/** The message of an entry as an object: for answers of `history` and `missed`, never for live delivery. */
+/** The message of an entry without binary parts, as its JSON text. */
+export function entryToJson(entry: Buffer, sequence: number, epoch: string): StoredJson {
+  return new StoredJson(jsonOf(viewEntry(entry), sequence, epoch));
+}
+
+function jsonOf({ body }: EntryView, sequence: number, epoch: string): string {
+  return `{"sequence":${sequence},"epoch":"${epoch}",${body.toString()}}`;
+}
+
+/** The message of an entry as an object: for programs, operators and answers with binary parts, never for live delivery. */
 export function entryToMessage(entry: Buffer, sequence: number, epoch: string, form: BinaryForm): Message {
   const view = viewEntry(entry);
-  const json = `{"sequence":${sequence},"epoch":"${epoch}",${view.body.toString()}}`;
-  const message = parseStored(json) as Message;
+  const message = parseStored(jsonOf(view, sequence, epoch)) as Message;
   if (view.attachments.length === 0) return message;
   return {
     ...message,

@@ -1,21 +1,32 @@
 import { RefusalError } from '../../shared/errors.js';
 import { checkJsonCost, depthLimit, tooDeep } from './json-cost.js';
 
-/**
- * A number of a JSON text that JavaScript's numbers cannot hold: an integer beyond 2^53, more than 15 digits,
- * `1e400`, `-0`. It is kept as it was written, because readers in other languages may have such numbers.
- */
-export class ExactNumber {
-  /** How many were written rounded, by `JSON.stringify`. See {@link stringify}. */
+/** A value that is written as its own JSON text, which `JSON.stringify` cannot do. */
+export class ExactText {
+  /** How many were not written as they are, by `JSON.stringify`. See {@link stringify}. */
   static rounded = 0;
 
   constructor(readonly text: string) {}
 
-  toJSON(): number {
-    ExactNumber.rounded++;
+  toJSON(): unknown {
+    ExactText.rounded++;
+    return null;
+  }
+}
+
+/**
+ * A number of a JSON text that JavaScript's numbers cannot hold: an integer beyond 2^53, more than 15 digits,
+ * `1e400`, `-0`. It is kept as it was written, because readers in other languages may have such numbers.
+ */
+export class ExactNumber extends ExactText {
+  override toJSON(): number {
+    ExactText.rounded++;
     return Number(this.text);
   }
 }
+
+/** The JSON text of a stored message. It is sent as it is: to read it only to write it again takes time, and several times its memory. */
+export class StoredJson extends ExactText {}
 
 /** Longest number, in characters. A client in Python loses a message with a longer one. */
 const numberLimit = 100;
@@ -67,16 +78,16 @@ function isAsWritten(text: string, value: unknown): boolean {
   }
 }
 
-/** As `JSON.stringify`, with {@link ExactNumber}s as they were written. */
+/** As `JSON.stringify`, with each {@link ExactText} as it is. */
 export function stringify(value: unknown): string {
-  const before = ExactNumber.rounded;
+  const before = ExactText.rounded;
   const text = JSON.stringify(value);
-  return ExactNumber.rounded === before ? text : jsonText(value);
+  return ExactText.rounded === before ? text : jsonText(value);
 }
 
-/** As {@link stringify}, for a JSON value that certainly has such numbers. */
+/** As {@link stringify}, for a JSON value that certainly has such texts. */
 export function jsonText(value: unknown): string {
-  if (value instanceof ExactNumber) return value.text;
+  if (value instanceof ExactText) return value.text;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
   const fields = Object.entries(value).filter(([, item]) => item !== undefined);

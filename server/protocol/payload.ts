@@ -2,7 +2,7 @@ import { RefusalError } from '../../shared/errors.js';
 import { base64Key } from '../../shared/message.js';
 import { binaryPartsPerPacket } from './binary-parts.js';
 import type { Wire } from './connection.js';
-import { ExactNumber, jsonText } from './exact-json.js';
+import { ExactNumber, ExactText, jsonText } from './exact-json.js';
 
 export interface PayloadLimits {
   /** Size of the JSON text and the binary parts together. */
@@ -116,7 +116,7 @@ function isBinary(value: object, wire: Wire): boolean {
 
 /** A copy with a placeholder for each binary part. */
 export function takeBinary(value: unknown, wire: Wire, attachments: Buffer[]): unknown {
-  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return value;
+  if (typeof value !== 'object' || value === null || value instanceof ExactText) return value;
   if (Array.isArray(value)) return value.map((item) => takeBinary(item, wire, attachments));
   if (isBinary(value, wire)) {
     attachments.push(toBuffer(value));

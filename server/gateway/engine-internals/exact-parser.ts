@@ -1,6 +1,6 @@
 import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser';
 import { RefusalError } from '../../../shared/errors.js';
-import { ExactNumber, exactTwin, jsonText, withExactNumbers } from '../../protocol/exact-json.js';
+import { ExactText, exactTwin, jsonText, withExactNumbers } from '../../protocol/exact-json.js';
 import { jsonCostRefusal } from '../../protocol/json-cost.js';
 import { takeBinary } from '../../protocol/payload.js';
 
@@ -101,12 +101,12 @@ function rememberTwin(text: string, event: readonly unknown[]): void {
   }
 }
 
-/** Socket.IO's encoder, with the numbers of answers as they were sent. */
+/** Socket.IO's encoder, with the numbers and the stored messages of answers as they were sent. */
 export class ExactEncoder extends Encoder {
   override encode(packet: Packet): unknown[] {
-    const before = ExactNumber.rounded;
+    const before = ExactText.rounded;
     const encoded = super.encode(packet);
-    return ExactNumber.rounded === before ? encoded : encodeExactly(this, packet);
+    return ExactText.rounded === before ? encoded : encodeExactly(this, packet);
   }
 }
 

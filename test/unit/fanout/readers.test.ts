@@ -4,15 +4,15 @@ import fc from 'fast-check';
 import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser';
 import { RefusalError } from '../../../shared/errors.js';
 import type { Message } from '../../../shared/message.js';
-import { binaryFormOf, messageOf, pageLimits } from '../../../server/commands/answer-page.js';
+import { messagesOf, pageLimits } from '../../../server/commands/answer-page.js';
 import { DeliveryBatch } from '../../../server/fanout/delivery-batch.js';
 import { dropNotice } from '../../../server/fanout/frames.js';
 import { ExactEncoder } from '../../../server/gateway/engine-internals/exact-parser.js';
 import type { LogEntry } from '../../../server/log/broker.js';
-import { encodeEntry } from '../../../server/log/entry.js';
+import { encodeEntry, entryToMessage } from '../../../server/log/entry.js';
 import { fitPage } from '../../../server/log/page.js';
 import type { Wire } from '../../../server/protocol/connection.js';
-import { ExactNumber, parseExactly } from '../../../server/protocol/exact-json.js';
+import { ExactNumber, parseExactly, stringify } from '../../../server/protocol/exact-json.js';
 import { isName } from '../../../server/protocol/name.js';
 import { readPayload } from '../../../server/protocol/payload.js';
 
@@ -172,8 +172,8 @@ describe(`[PAY] the stock parsers of Socket.IO's clients (seed ${seed})`, () => 
         const { entries, payloads } = accepted(all);
         for (let rest: readonly LogEntry[] = entries; rest.length > 0;) {
           const page = fitPage(rest, pageLimits('socketio', 1000, settings), keep);
-          const form = binaryFormOf('socketio', page);
-          const messages = page.map((item) => messageOf(item, 'e', form));
+          const items = page.map((item) => ({ item, epoch: 'e' }));
+          const messages = messagesOf('socketio', items);
           const answer = { type: PacketType.ACK, nsp: '/', id: 7, data: [{ ok: true, messages }] };
           for (const encoder of [new ExactEncoder(), new Encoder()]) {
             const [packet] = decoded(encoder.encode({ ...answer }));
@@ -186,6 +186,12 @@ describe(`[PAY] the stock parsers of Socket.IO's clients (seed ${seed})`, () => 
                 payloads.slice(first, first + page.length),
               );
           }
+          const text = stringify({ messages: messagesOf('json', items) });
+          const asText = parseExactly(text) as { readonly messages: readonly Message[] };
+          assert.deepEqual(
+            asText.messages,
+            page.map(({ entry, sequence }) => entryToMessage(entry, sequence, 'e', 'base64')),
+          );
           rest = keep === 'oldest' ? rest.slice(page.length) : rest.slice(0, rest.length - page.length);
         }
       }),
