@@ -6,6 +6,7 @@ import type { CommandPlace, Turn } from './command-turn.js';
 
 /** A request as a `/ws` client sends it. */
 export interface RequestFrame {
+  /** Undefined for a command with a payload. */
   readonly data: unknown;
   /** Given by clients that want exactly one answer, with the same id. */
   readonly id?: FrameId | undefined;

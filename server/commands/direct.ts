@@ -76,6 +76,8 @@ export function directCommand(
     const check = () => permissions.check(connection.identity, 'direct', request.to);
     check();
     const { json, attachments } = readPayload(request.payload, connection.wire, settings);
+    // It is not held while the message waits for the log and for its recipients.
+    request.payload = undefined;
     admitBytes(connection, json, attachments);
     trace?.validated();
     return direct.send({

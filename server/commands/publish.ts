@@ -16,7 +16,7 @@ import {
   topicField,
   traceField,
 } from '../protocol/request-fields.js';
-import type { MessageTracer } from '../tracing/message-tracer.js';
+import type { MessageTrace, MessageTracer } from '../tracing/message-tracer.js';
 
 /** Waits for subscribers to acknowledge a message. */
 interface DeliveryConfirmations {
@@ -113,32 +113,7 @@ export function publishCommand(
       const confirmed = request.confirm === 'delivered';
       let receipt: AppendReceipt;
       try {
-        const topic = readTopicName(request.topic, 'topic');
-        const check = () => {
-          permissions.check(connection.identity, 'publish', topic);
-          checkTopic(topic);
-        };
-        check();
-        const { json, attachments } = readPayload(request.payload, connection.wire, settings);
-        admitBytes(connection, json, attachments);
-        trace?.validated();
-        if (confirmed) confirmations.expect(id, topic, connection);
-        const stored = topics.publish({
-          id,
-          topic,
-          payloadJson: json,
-          attachments,
-          sender: senderOf(connection),
-          recheck: () => {
-            stillAdmitted(connection, publishing);
-            check();
-          },
-          key: request.key,
-          confirmTo: confirmed ? confirmations.replicaId : undefined,
-          trace,
-        });
-        onQueued(connection, topic, payloadBytes(json, attachments));
-        receipt = await stored;
+        receipt = await store(connection, request, id, trace);
         turn.done();
         trace?.stored(receipt);
       } catch (error) {
@@ -168,4 +143,41 @@ export function publishCommand(
       }
     },
   };
+
+  /** Not `async`: that would hold the payload, and its text, while the message waits for the log, which has them encoded. */
+  function store(
+    connection: Connection,
+    request: z.output<typeof schema>,
+    id: string,
+    trace: MessageTrace | undefined,
+  ): Promise<AppendReceipt> {
+    const topic = readTopicName(request.topic, 'topic');
+    const confirmed = request.confirm === 'delivered';
+    const check = () => {
+      permissions.check(connection.identity, 'publish', topic);
+      checkTopic(topic);
+    };
+    check();
+    const { json, attachments } = readPayload(request.payload, connection.wire, settings);
+    request.payload = undefined;
+    admitBytes(connection, json, attachments);
+    trace?.validated();
+    if (confirmed) confirmations.expect(id, topic, connection);
+    const stored = topics.publish({
+      id,
+      topic,
+      payloadJson: json,
+      attachments,
+      sender: senderOf(connection),
+      recheck: () => {
+        stillAdmitted(connection, publishing);
+        check();
+      },
+      key: request.key,
+      confirmTo: confirmed ? confirmations.replicaId : undefined,
+      trace,
+    });
+    onQueued(connection, topic, payloadBytes(json, attachments));
+    return stored;
+  }
 }

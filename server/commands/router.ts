@@ -97,6 +97,8 @@ export class CommandRouter {
           `there is no command ${JSON.stringify(beginningOf(name, 50))}`,
         );
       const parsed = parseRequest(command.schema, request ?? {});
+      // What the client has sent is not held while the command waits.
+      request = parsed;
       turn = this.dependencies.order.enter(connection, command.order, parsed);
       if (turn.begun !== undefined) {
         await turn.begun;

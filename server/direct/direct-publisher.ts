@@ -1,7 +1,7 @@
 import type { Confirmations } from '../fanout/confirmations.js';
 import type { Topics } from '../topics/topics.js';
 import type { DirectAnswer, DirectRequest, DirectSender } from './direct-sender.js';
-import type { LogSize } from '../log/broker.js';
+import type { AppendReceipt, LogSize } from '../log/broker.js';
 import { inboxOf } from './inbox-name.js';
 
 interface DirectPublisherDependencies {
@@ -15,22 +15,34 @@ interface DirectPublisherDependencies {
 export class DirectPublisher implements DirectSender {
   constructor(private readonly dependencies: DirectPublisherDependencies) {}
 
-  async send(request: DirectRequest): Promise<DirectAnswer> {
-    const { topics, confirmations, onStored } = this.dependencies;
+  // Not `async`: that would hold the payload while the message waits for its recipients.
+  send({ payloadJson, attachments, ...request }: DirectRequest): Promise<DirectAnswer> {
+    const { topics, confirmations } = this.dependencies;
+    const { id, from, to, recheck, key, trace } = request;
+    const topic = inboxOf(to);
+    confirmations.expect(id, topic, request.sentBy);
+    const stored = topics.publish({
+      id,
+      topic,
+      payloadJson,
+      attachments,
+      sender: from,
+      recheck,
+      confirmTo: confirmations.replicaId,
+      key,
+      trace,
+    });
+    return this.answer(stored, request);
+  }
+
+  private async answer(
+    stored: Promise<AppendReceipt>,
+    request: Omit<DirectRequest, 'payloadJson' | 'attachments'>,
+  ): Promise<DirectAnswer> {
+    const { confirmations, onStored } = this.dependencies;
     const { id, trace } = request;
-    confirmations.expect(id, inboxOf(request.to), request.sentBy);
     try {
-      const receipt = await topics.publish({
-        id,
-        topic: inboxOf(request.to),
-        payloadJson: request.payloadJson,
-        attachments: request.attachments,
-        sender: request.from,
-        recheck: request.recheck,
-        confirmTo: confirmations.replicaId,
-        key: request.key,
-        trace,
-      });
+      const receipt = await stored;
       trace?.stored(receipt);
       onStored(request.to, receipt.held);
       request.onStored?.();

@@ -8,8 +8,8 @@ export type Durability = 'memory' | 'stored' | 'replicated' | 'fsynced';
 export interface AppendEntry {
   /** UUIDv7 of the message. */
   readonly id: string;
-  /** The encoded entry; every replica gets exactly these bytes. */
-  readonly entry: Buffer;
+  /** The encoded entry; every replica gets exactly these bytes. A log may put the same bytes of another buffer in its place. */
+  entry: Buffer;
   /** Idempotency key. A repetition gets the position of the first message. */
   readonly key?: string;
   /** The sender to whom the key belongs: others may use the same one. Undefined: it belongs to the topic. */

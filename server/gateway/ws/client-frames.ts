@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { RefusalError, type ErrorCode, type WireError } from '../../../shared/errors.js';
-import type { Command } from '../../commands/command.js';
+import type { Command, RequestFrame } from '../../commands/command.js';
 import type { RequestSizes } from '../../commands/request-sizes.js';
 import type { Answer } from '../../commands/router.js';
 import { ExactNumber, exactTwin } from '../../protocol/exact-json.js';
@@ -41,19 +41,20 @@ const idLimit = 200;
  *
  * @returns the code by which the frame was refused
  */
-export async function handleFrame(
+export function handleFrame(
   content: Buffer,
   isBinary: boolean,
   target: FrameTarget,
   settings: FrameSettings,
 ): Promise<ErrorCode | undefined> {
+  // Not `async`: that would hold the frame until its command is answered.
   let id: FrameId | undefined;
   try {
     const frame = readFrame(content, isBinary, target, settings);
     id = frame.id;
     if (frame.type === 'Ack') {
       acknowledge(frame, target);
-      return undefined;
+      return Promise.resolve(undefined);
     }
     const command = target.commandOfFrame(frame.type);
     if (command === undefined)
@@ -61,15 +62,38 @@ export async function handleFrame(
         'unknown_type',
         `there is no type ${JSON.stringify(beginningOf(frame.type, 50))}`,
       );
-    const answered = await target.run(command.name, frame.data);
-    if (!answered.ok) return sendError(answered.error, id, target);
-    const { ok: _, ...answer } = answered;
-    for (const reply of command.frame.answer(answer, frame)) target.send(withId(reply, id));
+    const data = command.carriesPayload === true ? undefined : frame.data;
+    return sendAnswer(target.run(command.name, frame.data), command, { data, id }, target);
+  } catch (error) {
+    return sendRefusal(error, id, target);
+  }
+}
+
+async function sendAnswer(
+  answered: Promise<Answer>,
+  command: Command,
+  request: RequestFrame,
+  target: FrameTarget,
+): Promise<ErrorCode | undefined> {
+  const { id } = request;
+  try {
+    const outcome = await answered;
+    if (!outcome.ok) return sendError(outcome.error, id, target);
+    const { ok: _, ...answer } = outcome;
+    for (const reply of command.frame.answer(answer, request)) target.send(withId(reply, id));
     return undefined;
   } catch (error) {
-    if (!(error instanceof RefusalError)) throw error;
-    return sendError(await target.refuse(error), id, target);
+    return sendRefusal(error, id, target);
   }
+}
+
+async function sendRefusal(
+  error: unknown,
+  id: FrameId | undefined,
+  target: FrameTarget,
+): Promise<ErrorCode | undefined> {
+  if (!(error instanceof RefusalError)) throw error;
+  return sendError(await target.refuse(error), id, target);
 }
 
 function sendError(error: WireError, id: FrameId | undefined, target: FrameTarget): ErrorCode {

@@ -63,6 +63,8 @@ const identifyLimitMs = 1000;
  */
 const topicsPerCall = 50;
 const bytesPerCall = 512 * 1024;
+/** From this size on, an entry is not worth to be in memory twice. */
+const longBytes = 4096;
 
 /**
  * Appends to the logs in Redis, see `lua/append.lua`. All appends that start in the same turn, of any topics,
@@ -204,7 +206,7 @@ export class RedisAppends {
     const args = [
       `${runId} ${histories.join()} ${this.writer} ${now()} ${freshEpoch()} ${names.channelRule}`,
       lines,
-      blobs.length === 1 ? blobs[0]! : Buffer.concat(blobs),
+      blobs.length === 1 ? blobs[0]! : joined(appends, blobs),
       keyedLines,
       ...retentions.map(
         ({ historySize, historyTtlMs, idempotencyMs, fullAt, shares }) =>
@@ -297,6 +299,21 @@ export class RedisAppends {
       { retryAfterMs: 1000 },
     );
   }
+}
+
+/**
+ * The entries of a call in one piece. While it waits for Redis, long entries are parts of that piece, so that they are not in memory twice.
+ */
+function joined(appends: readonly Append[], blobs: readonly Buffer[]): Buffer {
+  const all = Buffer.concat(blobs);
+  let at = 0;
+  for (const { entries } of appends)
+    for (const item of entries) {
+      const end = at + item.entry.length;
+      if (item.entry.length >= longBytes) item.entry = all.subarray(at, end);
+      at = end;
+    }
+  return all;
 }
 
 /** An answer of the script for messages that are in the log. */
