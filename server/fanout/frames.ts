@@ -1,6 +1,6 @@
 import type { LogEntry } from '../log/broker.js';
 import { entryToMessage, isDeliverable, viewEntry } from '../log/entry.js';
-import { stringify } from '../protocol/exact-json.js';
+import { stringify, type JsonPiece } from '../protocol/exact-json.js';
 
 /** The event that delivers a log entry. */
 export type DeliveryEvent = 'message' | 'direct';
@@ -148,6 +148,16 @@ export function jsonFrames(event: DeliveryEvent, epoch: string, entries: readonl
  */
 export function dropNotice(topic: string, epoch: string, sequence: number, dropped: number): string {
   return `2${JSON.stringify(['gap', { topic, epoch, sequence, dropped, reason: 'outbox_overflow' }])}`;
+}
+
+/** One text in pieces, in a WebSocket frame. */
+export function textFrame(pieces: readonly JsonPiece[]): Buffer {
+  const length = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
+  const target = Buffer.allocUnsafe(framedLength(length));
+  let at = writeFrameHeader(target, 0, text, length);
+  for (const piece of pieces)
+    at += typeof piece === 'string' ? target.write(piece, at) : piece.copy(target, at);
+  return target;
 }
 
 /** Texts, each in a WebSocket frame, in one buffer. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Response } from 'express';
-import { stringify } from '../protocol/exact-json.js';
+import { jsonPieces } from '../protocol/exact-json.js';
 import type { AnswerBudget, AnswerHold } from '../limits/answer-budget.js';
 
 interface BoundedResponseSettings {
@@ -58,7 +58,7 @@ export class BoundedResponses {
   /** Sends JSON. */
   send(response: Response, hold: AnswerHold, body: unknown): void {
     // A buffer is outside of the heap while it waits for its client.
-    const content = Buffer.from(stringify(body));
+    const content = Buffer.concat(jsonPieces(body).map((piece) => Buffer.from(piece)));
     const abort = () => response.req.socket.destroy();
     hold.written(content.length, abort);
     const timer = setTimeout(abort, this.settings.timeoutMs);

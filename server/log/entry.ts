@@ -194,17 +194,14 @@ export type BinaryForm = 'buffer' | 'base64';
 
 /** The message of an entry without binary parts, as its JSON text. */
 export function entryToJson(entry: Buffer, sequence: number, epoch: string): StoredJson {
-  return new StoredJson(jsonOf(viewEntry(entry), sequence, epoch));
-}
-
-function jsonOf({ body }: EntryView, sequence: number, epoch: string): string {
-  return `{"sequence":${sequence},"epoch":"${epoch}",${body.toString()}}`;
+  return new StoredJson(`{"sequence":${sequence},"epoch":"${epoch}",`, viewEntry(entry).body);
 }
 
 /** The message of an entry as an object: for programs, operators and answers with binary parts, never for live delivery. */
 export function entryToMessage(entry: Buffer, sequence: number, epoch: string, form: BinaryForm): Message {
   const view = viewEntry(entry);
-  const message = parseStored(jsonOf(view, sequence, epoch)) as Message;
+  const json = `{"sequence":${sequence},"epoch":"${epoch}",${view.body.toString()}}`;
+  const message = parseStored(json) as Message;
   if (view.attachments.length === 0) return message;
   return {
     ...message,

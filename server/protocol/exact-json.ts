@@ -2,16 +2,13 @@ import { RefusalError } from '../../shared/errors.js';
 import { checkJsonCost, depthLimit, tooDeep } from './json-cost.js';
 
 /** A value that is written as its own JSON text, which `JSON.stringify` cannot do. */
-export class ExactText {
+export abstract class ExactText {
   /** How many were not written as they are, by `JSON.stringify`. See {@link stringify}. */
   static rounded = 0;
 
-  constructor(readonly text: string) {}
+  abstract readonly text: string;
 
-  toJSON(): unknown {
-    ExactText.rounded++;
-    return null;
-  }
+  abstract toJSON(): unknown;
 }
 
 /**
@@ -19,14 +16,42 @@ export class ExactText {
  * `1e400`, `-0`. It is kept as it was written, because readers in other languages may have such numbers.
  */
 export class ExactNumber extends ExactText {
-  override toJSON(): number {
+  constructor(readonly text: string) {
+    super();
+  }
+
+  toJSON(): number {
     ExactText.rounded++;
     return Number(this.text);
   }
 }
 
 /** The JSON text of a stored message. It is sent as it is: to read it only to write it again takes time, and several times its memory. */
-export class StoredJson extends ExactText {}
+export class StoredJson extends ExactText {
+  /** @param body the bytes between `head` and the closing brace */
+  constructor(
+    private readonly head: string,
+    private readonly body: Buffer,
+  ) {
+    super();
+  }
+
+  get text(): string {
+    return `${this.head}${this.body.toString()}}`;
+  }
+
+  get pieces(): readonly JsonPiece[] {
+    return [this.head, this.body, '}'];
+  }
+
+  toJSON(): null {
+    ExactText.rounded++;
+    return null;
+  }
+}
+
+/** A part of a JSON text: text, or its bytes in UTF-8. */
+export type JsonPiece = string | Buffer;
 
 /** Longest number, in characters. A client in Python loses a message with a longer one. */
 const numberLimit = 100;
@@ -92,6 +117,36 @@ export function jsonText(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
   const fields = Object.entries(value).filter(([, item]) => item !== undefined);
   return `{${fields.map(([key, item]) => `${JSON.stringify(key)}:${jsonText(item)}`).join(',')}}`;
+}
+
+/** As {@link stringify}, in pieces: stored messages need not become text, which is several times their memory where an answer has many. */
+export function jsonPieces(value: unknown): readonly JsonPiece[] {
+  const before = ExactText.rounded;
+  const text = JSON.stringify(value);
+  if (ExactText.rounded === before) return [text];
+  const pieces: JsonPiece[] = [];
+  addPieces(value, pieces);
+  return pieces;
+}
+
+function addPieces(value: unknown, pieces: JsonPiece[]): void {
+  if (value instanceof StoredJson) pieces.push(...value.pieces);
+  else if (typeof value !== 'object' || value === null || value instanceof ExactText)
+    pieces.push(jsonText(value));
+  else if (Array.isArray(value)) {
+    value.forEach((item, i) => {
+      pieces.push(i === 0 ? '[' : ',');
+      addPieces(item, pieces);
+    });
+    pieces.push(value.length === 0 ? '[]' : ']');
+  } else {
+    const fields = Object.entries(value).filter(([, item]) => item !== undefined);
+    fields.forEach(([key, item], i) => {
+      pieces.push(`${i === 0 ? '{' : ','}${JSON.stringify(key)}:`);
+      addPieces(item, pieces);
+    });
+    pieces.push(fields.length === 0 ? '{}' : '}');
+  }
 }
 
 /** `value` with the numbers of its twin, where it still has them rounded: meanwhile a program may have changed it. */

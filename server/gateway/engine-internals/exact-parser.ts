@@ -1,6 +1,13 @@
 import { Decoder, Encoder, PacketType, type Packet } from 'socket.io-parser';
 import { RefusalError } from '../../../shared/errors.js';
-import { ExactText, exactTwin, jsonText, withExactNumbers } from '../../protocol/exact-json.js';
+import {
+  ExactText,
+  exactTwin,
+  jsonPieces,
+  jsonText,
+  withExactNumbers,
+  type JsonPiece,
+} from '../../protocol/exact-json.js';
 import { jsonCostRefusal } from '../../protocol/json-cost.js';
 import { takeBinary } from '../../protocol/payload.js';
 
@@ -101,6 +108,21 @@ function rememberTwin(text: string, event: readonly unknown[]): void {
   }
 }
 
+/** Sends a packet without binary parts, in pieces. */
+type SendPieces = (pieces: readonly JsonPiece[]) => void;
+
+let sendPieces: SendPieces | undefined;
+
+/** Has `reply` encode a packet. If it has stored messages, `send` sends it, and not Socket.IO, for which they would become text. */
+export function replyInPieces(send: SendPieces, reply: () => void): void {
+  sendPieces = send;
+  try {
+    reply();
+  } finally {
+    sendPieces = undefined;
+  }
+}
+
 /** Socket.IO's encoder, with the numbers and the stored messages of answers as they were sent. */
 export class ExactEncoder extends Encoder {
   override encode(packet: Packet): unknown[] {
@@ -121,5 +143,7 @@ function encodeExactly(encoder: Encoder, packet: Packet): unknown[] {
     data: undefined,
     ...(attachments.length > 0 && { type: binaryType, attachments: attachments.length }),
   });
-  return [head + jsonText(data), ...attachments];
+  if (sendPieces === undefined || attachments.length > 0) return [head + jsonText(data), ...attachments];
+  sendPieces([head, ...jsonPieces(data)]);
+  return [];
 }

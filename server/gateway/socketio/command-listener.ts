@@ -2,7 +2,8 @@ import type { Socket } from 'socket.io';
 import { toWireError, type WireError } from '../../../shared/errors.js';
 import { isHandledByProgram } from '../engine-internals/program-listeners.js';
 import { engineOf } from '../engine-internals/engine-connection.js';
-import { exactRequest } from '../engine-internals/exact-parser.js';
+import { textFrame } from '../../fanout/frames.js';
+import { exactRequest, replyInPieces } from '../engine-internals/exact-parser.js';
 import { afterMiddleware } from '../engine-internals/packet-tap.js';
 import { inboundOf } from '../inbound/inbound-of.js';
 import type { Log } from '../../logging/log.js';
@@ -66,10 +67,23 @@ export class CommandListener {
           // Later packets of the transport may belong to another connection.
           if (!socket.connected) return;
           if (answer.error !== undefined) inbound?.refused(answer.error.code, bytes);
-          if (reply !== undefined) reply(answer);
+          if (reply !== undefined) replyOn(socket, reply, answer);
           else if (answer.error !== undefined) socket.emit('error', answer.error);
         },
         (error: unknown) => log.error('Answer failed', { ...fields, error }),
       );
   }
+}
+
+/** On a WebSocket, stored messages in an answer are sent as the bytes that they are. */
+function replyOn(socket: Socket, reply: Reply, answer: Answer): void {
+  const engine = engineOf(socket);
+  if (engine.transport.name !== 'websocket') {
+    reply(answer);
+    return;
+  }
+  replyInPieces(
+    (pieces) => engine.write('', { compress: false, wsPreEncodedFrame: [textFrame(['4', ...pieces])] }),
+    () => reply(answer),
+  );
 }

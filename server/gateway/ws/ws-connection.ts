@@ -7,8 +7,8 @@ import { sendFrames } from '../engine-internals/frame-sender.js';
 import { pauses } from '../inbound/pauses.js';
 import { inboundOf } from '../inbound/inbound-of.js';
 import type { ConnectionAttempt } from '../connection-attempt.js';
-import { pingFrame, textFrames } from '../../fanout/frames.js';
-import { stringify } from '../../protocol/exact-json.js';
+import { pingFrame, textFrame, textFrames } from '../../fanout/frames.js';
+import { jsonPieces } from '../../protocol/exact-json.js';
 import { PacketTranslator } from './translate.js';
 
 export interface WsConnectionSettings {
@@ -150,7 +150,7 @@ export class WsConnection extends EventEmitter implements EngineConnection {
 
   /** Writes one JSON frame after all waiting ones. */
   writeJson(frame: object): void {
-    this.write('', { wsPreEncodedFrame: [textFrames([stringify(frame)])] });
+    this.write('', { wsPreEncodedFrame: [textFrame(jsonPieces(frame))] });
   }
 
   close(discard = false): this {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { messagesOf } from '../../../server/commands/answer-page.js';
 import type { LogEntry } from '../../../server/log/broker.js';
 import { encodeEntry } from '../../../server/log/entry.js';
-import { StoredJson } from '../../../server/protocol/exact-json.js';
+import { jsonPieces, stringify, StoredJson } from '../../../server/protocol/exact-json.js';
 
 function itemOf(sequence: number, payloadJson: string, attachments: Buffer[] = []) {
   const id = `00000000-0000-7000-8000-00000000000${sequence}`;
@@ -20,6 +20,20 @@ describe('[PAY] messages of an answer', () => {
       assert.ok(message instanceof StoredJson);
       assert.match(message.text, /^\{"sequence":1,"epoch":"e","id":"0.*"payload":\{"n":1e400\}\}$/);
     }
+  });
+
+  it('have the same text in pieces, with the bytes of the log themselves', () => {
+    const answer = {
+      ok: true,
+      messages: messagesOf('json', [plain, plain]),
+      none: undefined,
+      empty: {},
+      list: [],
+    };
+    const pieces = jsonPieces(answer);
+    assert.equal(pieces.filter((piece) => piece === plain.item.entry).length, 2);
+    assert.equal(Buffer.concat(pieces.map((piece) => Buffer.from(piece))).toString(), stringify(answer));
+    assert.equal(jsonPieces({ a: [1] })[0], '{"a":[1]}');
   });
 
   it('are objects where one has binary parts, which Socket.IO looks for in all of them', () => {
