@@ -140,7 +140,10 @@ export function assembleRequestGuard(
   { settings: { server }, addresses, limits: { bodies } }: Foundation,
   connections: ConnectionTurns,
 ): void {
-  readInTurns(http, ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin));
+  readInTurns(http, {
+    closed: () => connections.came(),
+    run: ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin),
+  });
   const turns = new RequestTurns({ clock: systemClock, connections });
   guardRequests(
     http,

@@ -2,17 +2,27 @@ import type { Server as HttpServer } from 'node:http';
 import { Socket } from 'node:net';
 import { holdReading, startReading } from './reading.js';
 
+/** Decides when new connections are read. */
+interface Turns {
+  /** A connection was accepted, and closed by another listener. */
+  closed(): void;
+  run(socket: Socket, begin: () => void): void;
+}
+
 /**
  * Lets each new TCP connection of an HTTP server be read when `run` calls its function. Other listeners for connections are called at once, and may
  * destroy it.
  */
-export function readInTurns(http: HttpServer, run: (socket: Socket, begin: () => void) => void): void {
+export function readInTurns(http: HttpServer, turns: Turns): void {
   // Node's own, which attaches its parser: the first one, made with the server.
   const [attach] = http.listeners('connection');
   if (attach === undefined) return;
   http.off('connection', attach as () => void);
   http.on('connection', (socket: Socket) => {
-    if (socket.destroyed) return;
+    if (socket.destroyed) {
+      turns.closed();
+      return;
+    }
     // What is not a TCP connection was made by the service itself: it waits for nothing.
     const isHeld = socket instanceof Socket && holdReading(socket);
     if (!isHeld) {
@@ -21,7 +31,7 @@ export function readInTurns(http: HttpServer, run: (socket: Socket, begin: () =>
     }
     const onError = () => {};
     socket.on('error', onError);
-    run(socket, () => {
+    turns.run(socket, () => {
       socket.off('error', onError);
       if (socket.destroyed) return;
       startReading(socket);

@@ -11,11 +11,14 @@ const waitingLimit = 2000;
 /** Connections begun in a turn in which none came. */
 const begunPerTurn = 4;
 /**
- * If some have waited for so long without a break, in milliseconds, they do not come in a burst, but faster than they are begun: then more are
- * begun in each turn than are accepted.
+ * If some have waited for so long without a break, in milliseconds, they do not come in a burst, but faster than they are begun: then several are
+ * begun at a time, and accepting gets half of the time. Others may wait to be accepted behind thousands.
  */
 const burstMs = 250;
-const begunWhenLate = 2;
+const begunWhenLate = 3;
+const lateFactor = 1;
+/** Where a turn in which connections are only accepted takes longer, other work takes the time: to go on accepting gains little. */
+const longTurnMs = 2;
 /** If more of one caller wait, the newest is begun first: the older ones have often been given up. */
 const inOrder = 64;
 
@@ -42,6 +45,8 @@ export class ConnectionTurns {
   /** Since when some wait. */
   private waitingSince = Infinity;
   private resumeAt = -Infinity;
+  /** When the turn before ended. */
+  private endedAt = 0;
 
   constructor(private readonly dependencies: ConnectionTurnsDependencies) {}
 
@@ -55,11 +60,16 @@ export class ConnectionTurns {
     return this.isPressed && this.dependencies.clock.now() < this.resumeAt;
   }
 
+  /** A new connection was accepted, and may have been closed at once. */
+  came(): void {
+    this.hasCome = true;
+    this.schedule();
+  }
+
   /** Begins to read a new connection now, or in a later turn. */
   run(caller: string, begin: () => void): void {
     const isCalm = this.size === 0 && !this.hasCome && !this.hadCome;
-    this.hasCome = true;
-    this.schedule();
+    this.came();
     if (isCalm) {
       begin();
       return;
@@ -80,8 +90,11 @@ export class ConnectionTurns {
     this.isBegun = false;
     const now = this.dependencies.clock.now();
     const isLate = now - this.waitingSince > burstMs;
-    if (this.begunAt !== undefined && !isLate)
-      this.resumeAt = now + Math.min((now - this.begunAt) * acceptingFactor, longestPauseMs);
+    if (this.begunAt !== undefined) {
+      const factor = isLate ? lateFactor : acceptingFactor;
+      this.resumeAt = now + Math.min((now - this.begunAt) * factor, longestPauseMs);
+    } else if (isLate && now - this.endedAt > longTurnMs) this.resumeAt = now;
+    this.endedAt = now;
     this.begunAt = undefined;
     if (this.hasCome || this.size > 0) this.schedule();
     const places = this.hasCome ? this.placesBesideAccepting(now, isLate) : begunPerTurn;
@@ -92,8 +105,8 @@ export class ConnectionTurns {
 
   private placesBesideAccepting(now: number, isLate: boolean): number {
     if (this.size > waitingLimit) return 1;
-    if (isLate) return begunWhenLate;
-    return now >= this.resumeAt ? 1 : 0;
+    if (now < this.resumeAt) return 0;
+    return isLate ? begunWhenLate : 1;
   }
 
   private beginNext(now: number): void {
