@@ -58,7 +58,7 @@ export const limits = z
       'Requests to `/api` and `/admin` are counted over this time.',
     ),
     http_bodies_bytes: setting(
-      count(67_108_864),
+      count(50_331_648),
       'Bytes of unfinished request bodies and WebSocket messages, all clients of this replica together; one caller may hold a quarter of it; 0 for no limit.',
     ),
   })
