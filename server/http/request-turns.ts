@@ -16,7 +16,7 @@ interface RequestTurnsDependencies {
     /** Whether new connections come turn after turn. */
     readonly isPressed: boolean;
     /** Whether they are only accepted now: requests wait. */
-    readonly isAccepting: boolean;
+    readonly isOnlyAccepting: boolean;
   };
 }
 
@@ -58,7 +58,7 @@ export class RequestTurns {
   private isUsedUp(): boolean {
     const { connections } = this.dependencies;
     if (connections.isPressed)
-      return connections.isAccepting || this.requests >= pressedPerTurn || this.usedMs >= pressedSliceMs;
+      return connections.isOnlyAccepting || this.requests >= pressedPerTurn || this.usedMs >= pressedSliceMs;
     return this.requests >= requestsPerTurn || this.usedMs >= sliceMs;
   }
 

@@ -45,6 +45,8 @@ export class ConnectionTurns {
   /** Since when some wait. */
   private waitingSince = Infinity;
   private resumeAt = -Infinity;
+  /** Some have waited for longer than a burst lasts. */
+  private isLate = false;
   /** When the turn before ended. */
   private endedAt = 0;
 
@@ -55,8 +57,13 @@ export class ConnectionTurns {
     return this.size > 0 || this.hadCome;
   }
 
-  /** Connections come turn after turn, and are only accepted now: other work that can wait should wait. */
+  /** Connections come turn after turn, in a burst, and are only accepted now: other work that can wait should wait. */
   get isAccepting(): boolean {
+    return !this.isLate && this.isOnlyAccepting;
+  }
+
+  /** The same, also where they come without end: clients that have joined should not wait then, requests of new connections should. */
+  get isOnlyAccepting(): boolean {
     return this.isPressed && this.dependencies.clock.now() < this.resumeAt;
   }
 
@@ -89,24 +96,24 @@ export class ConnectionTurns {
   private readonly next = (): void => {
     this.isBegun = false;
     const now = this.dependencies.clock.now();
-    const isLate = now - this.waitingSince > burstMs;
+    this.isLate = now - this.waitingSince > burstMs;
     if (this.begunAt !== undefined) {
-      const factor = isLate ? lateFactor : acceptingFactor;
+      const factor = this.isLate ? lateFactor : acceptingFactor;
       this.resumeAt = now + Math.min((now - this.begunAt) * factor, longestPauseMs);
-    } else if (isLate && now - this.endedAt > longTurnMs) this.resumeAt = now;
+    } else if (this.isLate && now - this.endedAt > longTurnMs) this.resumeAt = now;
     this.endedAt = now;
     this.begunAt = undefined;
     if (this.hasCome || this.size > 0) this.schedule();
-    const places = this.hasCome ? this.placesBesideAccepting(now, isLate) : begunPerTurn;
+    const places = this.hasCome ? this.placesBesideAccepting(now) : begunPerTurn;
     this.hadCome = this.hasCome;
     this.hasCome = false;
     for (let begun = 0; begun < places && this.size > 0; begun++) this.beginNext(now);
   };
 
-  private placesBesideAccepting(now: number, isLate: boolean): number {
+  private placesBesideAccepting(now: number): number {
     if (this.size > waitingLimit) return 1;
     if (now < this.resumeAt) return 0;
-    return isLate ? begunWhenLate : 1;
+    return this.isLate ? begunWhenLate : 1;
   }
 
   private beginNext(now: number): void {

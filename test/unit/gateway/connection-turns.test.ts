@@ -98,6 +98,8 @@ describe('[LIMITS] new TCP connections', () => {
       if (at < 1000) continue;
       accepted++;
       begun += now;
+      // Clients that have joined do not wait for connections that come without end.
+      assert.equal(loop.connections.isAccepting, false);
     }
     // Of a second, half: 5,000 turns of 0.1 ms, and 250 connections of 2 ms.
     assert.ok(accepted > 4000, `${accepted}`);

@@ -6,7 +6,7 @@ class Turns {
   private at = 0;
   private next: (() => void)[] = [];
   /** What the turns of new connections say. */
-  readonly connections = { isPressed: false, isAccepting: false };
+  readonly connections = { isPressed: false, isOnlyAccepting: false };
   readonly done: string[] = [];
   readonly requests = new RequestTurns({
     clock: { now: () => this.at, setImmediate: (run) => this.next.push(run) as unknown as object },
@@ -67,10 +67,10 @@ describe('[LIMITS] requests that arrive at once', () => {
   it('wait while connections are only accepted', () => {
     const turns = new Turns();
     turns.connections.isPressed = true;
-    turns.connections.isAccepting = true;
+    turns.connections.isOnlyAccepting = true;
     turns.arrives('ann', '1');
     assert.deepEqual([turns.done, turns.turn()], [[], []]);
-    turns.connections.isAccepting = false;
+    turns.connections.isOnlyAccepting = false;
     assert.deepEqual(turns.turn(), ['1']);
   });
 
