@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import './cli/node-check.js';
+import './cli/early-signals.js';
 import './cli/process-start.js';
 import { tokenIssuer } from './app/tokens.js';
 import type { TokenIssuer } from './auth/token-issuer.js';
