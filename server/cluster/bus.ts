@@ -25,5 +25,7 @@ export interface Bus {
   broadcast(kind: string, data: unknown): void;
   /** Live replicas, this one included. While Redis is unreachable: the last known list. */
   replicas(): Promise<string[]>;
+  /** Live replicas, certainly as they are now; undefined if that is not known, because Redis is unreachable. */
+  liveReplicas(): Promise<string[] | undefined>;
   close(): Promise<void>;
 }

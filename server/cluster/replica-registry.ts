@@ -32,6 +32,6 @@ export interface ReplicaRegistry {
   readonly latest: Heartbeat;
   /** Called after each heartbeat. */
   onBeat(listener: (beat: Heartbeat) => void): void;
-  /** Sends a heartbeat now. Never rejects. */
-  beat(): Promise<void>;
+  /** Sends a heartbeat now. Resolves to whether {@link latest} is of now; false: the store is unreachable. Never rejects. */
+  beat(): Promise<boolean>;
 }

@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Crowd, type CrowdSize } from '../support/crowd.js';
 import { connectClient, emit } from '../support/clients.js';
 import { MainProcess } from '../support/main-process.js';
+import { PacketClient } from '../support/packet-client.js';
+import { PollingClient } from '../support/polling-client.js';
 import { TestRedis } from '../support/redis.js';
 import { tokenOf } from '../support/replica.js';
 import { root } from '../support/root.js';
@@ -67,15 +69,18 @@ describe('[STOP] a process that is told to stop', function () {
     );
   });
 
-  it('tells a polling client that is between two polls', async () => {
+  it('tells a polling client that is between two polls, behind what waits for it and not in one body with that', async () => {
     const main = await start();
     await main.hasLogged('Listening');
-    const opened = await (await fetch(`${main.url}/socket.io/?EIO=4&transport=polling`)).text();
-    const { sid } = JSON.parse(opened.slice(1)) as { sid: string };
+    const [idle, joined] = [await PollingClient.open(main.url), await PollingClient.open(main.url)];
+    await joined.post(PacketClient.joining('ann'));
     main.signal('SIGTERM');
     await main.hasLogged('Stopping');
-    const poll = await fetch(`${main.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`);
-    assert.ok((await poll.text()).split('\x1e').includes('1'), 'a close packet');
+    assert.ok((await idle.poll()).includes('1'), 'a close packet');
+    const [waiting, last] = [await joined.poll(), await joined.poll()];
+    assert.match(waiting[0]!, /^40\{/);
+    assert.ok(!waiting.includes('1'), waiting.join());
+    assert.ok(last.includes('1'), last.join());
     assert.equal(await main.ended(), 0, main.output);
   });
 
@@ -113,6 +118,18 @@ describe('[STOP] a process that is told to stop', function () {
     assert.equal(await main.ended(), 0, main.output);
     assert.equal(main.logged('Stopped').length, 1);
     assert.equal(main.logged('Listening').length, 0);
+  });
+
+  it('ends with 0 if that comes while its modules are loaded', async () => {
+    // From within, since from outside the moment cannot be told.
+    const signalling =
+      "const{default:M}=await(import('node:module'));const load=M._load;" +
+      "M._load=function(name,...more){if(name==='express'){M._load=load;process.kill(process.pid,'SIGTERM')}return(load.call(this,name,...more))}";
+    const main = await start({
+      NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(signalling)}"`,
+    });
+    assert.equal(await main.ended(), 0, main.output);
+    assert.equal(main.logged('Stopped').length, 1);
   });
 
   describe('while Redis stalls', () => {

@@ -30,7 +30,8 @@ export function hasClosed({ readyState, transport: { socket } }: EngineConnectio
 
 /**
  * Closes a transport of engine.io behind everything written: a WebSocket with this code and text, long-polling by a packet with its next
- * answer.
+ * answer; by one of its own: socket.io-client keeps a message that comes in one body with the close packet until it is connected again, when it has
+ * named its position.
  */
 export function closeInOrder(engine: EngineConnection, reason: CloseReason): void {
   const { socket } = engine.transport;

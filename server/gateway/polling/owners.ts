@@ -3,12 +3,15 @@ import type { Clock } from '../../primitives/clock.js';
 import { tagOf } from './transport-ids.js';
 
 interface OwnersDependencies {
-  readonly bus: Pick<Bus, 'replicaId' | 'replicas'>;
+  readonly bus: Pick<Bus, 'replicaId' | 'liveReplicas'>;
   readonly clock: Clock;
 }
 
 /** The list of live replicas is not read more often than this, in milliseconds. */
 const readEveryMs = 500;
+
+/** Attempts to read it, while Redis is unreachable. */
+const readAttempts = 4;
 
 /** The live replicas by the tag in ids of transports. */
 export class Owners {
@@ -28,6 +31,8 @@ export class Owners {
   /**
    * The replica with a tag; undefined if none is live. An earlier list does not say that: a replica that has just started may
    * have answered the handshake of this transport a moment ago.
+   *
+   * @throws Error if the list cannot be read
    */
   async find(tag: string): Promise<string | undefined> {
     const calledAt = this.dependencies.clock.now();
@@ -47,11 +52,17 @@ export class Owners {
 
   private async readList(): Promise<void> {
     const { bus, clock } = this.dependencies;
-    const waitMs = this.readAt + readEveryMs - clock.now();
-    if (waitMs > 0) await clock.sleep(waitMs);
-    this.askedAt = clock.now();
-    const live = await bus.replicas();
-    this.readAt = clock.now();
+    let live: string[] | undefined;
+    let askedAt = 0;
+    for (let attempt = 1; live === undefined; attempt++) {
+      if (attempt > readAttempts) throw new Error('the live replicas are not known');
+      const waitMs = this.readAt + readEveryMs - clock.now();
+      if (waitMs > 0) await clock.sleep(waitMs);
+      askedAt = clock.now();
+      live = await bus.liveReplicas();
+      this.readAt = clock.now();
+    }
+    this.askedAt = askedAt;
     this.replicas = new Map(
       live.flatMap((id) => {
         const tag = tagOf(id);

@@ -32,6 +32,12 @@ interface Forwarded extends ForwardableRequest {
   release?: () => void;
 }
 
+/** Its transport may be well. */
+export function unreachableOwner(): RefusalError {
+  const text = 'the replica that holds this transport cannot be reached: connect again';
+  return new RefusalError('unavailable', text, { retryAfterMs: 1000 });
+}
+
 /** Requests of one method and one transport at the same time. With two, engine.io closes the transport, and shall see both. */
 const overlapLimit = 2;
 
@@ -46,6 +52,7 @@ export class PollingEdge {
   /** Numbers of requests under way, by method and transport. */
   private readonly overlaps = new Map<string, number>();
   private nextId = 1;
+  private isReleasing = false;
 
   constructor(private readonly dependencies: PollingEdgeDependencies) {}
 
@@ -68,8 +75,10 @@ export class PollingEdge {
     response.once('close', () => {
       if (this.end(forwarded)) this.dependencies.send(owner, { t: 'abort', id: forwarded.id, sid });
     });
-    if (request.method === 'GET') this.dependencies.send(owner, this.requestOf(forwarded, undefined, true));
-    else this.forwardBody(forwarded);
+    if (request.method === 'GET') {
+      this.dependencies.send(owner, this.requestOf(forwarded, undefined, true));
+      if (this.isReleasing) this.releasePoll(forwarded);
+    } else this.forwardBody(forwarded);
   }
 
   receive(frame: OwnerFrame, from: string): void {
@@ -96,10 +105,18 @@ export class PollingEdge {
     for (const forwarded of [...(this.byOwner.get(replica) ?? [])]) this.fail(forwarded);
   }
 
-  /** Lets the polls that wait be answered, so that their clients send the next one elsewhere: this replica is shutting down. */
+  /**
+   * Lets the polls that wait, and those that come, be answered at once, so that their clients send the next one elsewhere: this replica is shutting
+   * down, and an answer that arrives when the connection of its client has been cut would be lost.
+   */
   release(): void {
-    for (const { id, sid, owner, request } of this.forwarded.values())
-      if (request.method === 'GET') this.dependencies.send(owner, { t: 'release', id, sid });
+    this.isReleasing = true;
+    for (const forwarded of this.forwarded.values())
+      if (forwarded.request.method === 'GET') this.releasePoll(forwarded);
+  }
+
+  private releasePoll({ id, sid, owner }: Forwarded): void {
+    this.dependencies.send(owner, { t: 'release', id, sid });
   }
 
   private forwardBody(forwarded: Forwarded): void {
@@ -169,16 +186,7 @@ export class PollingEdge {
       return;
     }
     if (!request.complete) this.drainBody(forwarded);
-    refuseRequest(
-      response,
-      new RefusalError(
-        'unavailable',
-        'the replica that holds this transport cannot be reached: connect again',
-        {
-          retryAfterMs: 1000,
-        },
-      ),
-    );
+    refuseRequest(response, unreachableOwner());
   }
 
   /** The request is refused here; the owner treats it as broken off. */

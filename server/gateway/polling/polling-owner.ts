@@ -22,6 +22,8 @@ interface ServedRequest {
   response?: BodyParts;
   /** Whether engine.io has answered. Its transport takes the answer for delivered. */
   isAnswered: () => boolean;
+  /** It shall not wait for packets. */
+  isReleased?: boolean;
 }
 
 type RequestFrame = Extract<EdgeFrame, { readonly t: 'request' }>;
@@ -72,7 +74,11 @@ export class PollingOwner {
     } else if (isRepeated) transports.fail(sid);
     const served = this.connections.get(request.socket);
     if (served === undefined) this.held.delete(sid);
-    else this.held.set(sid, served);
+    else {
+      this.held.set(sid, served);
+      // When engine.io has it.
+      if (served.isReleased) setImmediate(() => this.release(served));
+    }
   }
 
   receive(frame: EdgeFrame, from: string): void {
@@ -89,7 +95,10 @@ export class PollingOwner {
     if (served === undefined) return;
     if (frame.t === 'body') this.write(served.request, frame, from);
     else if (frame.t === 'read') served.response?.taken();
-    else if (this.held.get(served.sid) === served) this.dependencies.transports.release(served.sid);
+    else {
+      served.isReleased = true;
+      this.release(served);
+    }
   }
 
   /** A replica has ended, or is out of reach: its clients have not received what they wait for. */
@@ -99,6 +108,10 @@ export class PollingOwner {
       this.drop(served, id, replica);
     }
     for (const sid of this.unmarked.lost(replica)) this.dependencies.transports.fail(sid);
+  }
+
+  private release(served: ServedRequest): void {
+    if (this.held.get(served.sid) === served) this.dependencies.transports.release(served.sid);
   }
 
   private open(frame: RequestFrame, from: string): void {

@@ -10,7 +10,7 @@ import { refuseRequest, refuseUpgrade } from '../handshake/handshake-refusal.js'
 import { GoneTransports } from './gone-transports.js';
 import { Owners } from './owners.js';
 import { newPollingCounts } from './polling-counts.js';
-import { PollingEdge } from './polling-edge.js';
+import { PollingEdge, unreachableOwner } from './polling-edge.js';
 import { isEdgeFrame, readFrame, sizeOf, type EdgeFrame, type OwnerFrame } from './polling-frames.js';
 import { PollingOwner } from './polling-owner.js';
 import type { TransportIds } from './transport-ids.js';
@@ -123,8 +123,12 @@ export class PollingRouter {
     };
     const known = this.owners.known(tag);
     // A body waits meanwhile.
-    if (known === undefined) void this.owners.find(tag).then(forward);
-    else forward(known);
+    if (known !== undefined) forward(known);
+    else
+      this.owners.find(tag).then(forward, () => {
+        this.counts.failed++;
+        refuseRequest(response, unreachableOwner());
+      });
   }
 
   private onGone(sid: string, next: () => void): void {

@@ -28,6 +28,10 @@ export class MemoryBus implements Bus {
     return [this.replicaId];
   }
 
+  liveReplicas(): Promise<string[]> {
+    return this.replicas();
+  }
+
   async close(): Promise<void> {
     this.handlers.clear();
   }

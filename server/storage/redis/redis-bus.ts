@@ -24,7 +24,7 @@ interface BusMessage {
   readonly data: unknown;
 }
 
-/** A request for the list returns the last known one after this time. */
+/** The list counts as unknown after this time, in milliseconds. */
 const listLimitMs = 1000;
 
 /** The bus over Redis publish/subscribe, for the replicas of the registry. */
@@ -73,9 +73,13 @@ export class RedisBus implements Bus {
   }
 
   async replicas(): Promise<string[]> {
+    return (await this.liveReplicas()) ?? [...this.dependencies.registry.latest.live];
+  }
+
+  async liveReplicas(): Promise<string[] | undefined> {
     const { registry } = this.dependencies;
-    await withTimeout(registry.beat(), listLimitMs).catch(() => {});
-    return [...registry.latest.live];
+    const isNew = await withTimeout(registry.beat(), listLimitMs).catch(() => false);
+    return isNew ? [...registry.latest.live] : undefined;
   }
 
   async close(): Promise<void> {

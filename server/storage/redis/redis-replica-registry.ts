@@ -62,8 +62,8 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
     this.listeners.push(listener);
   }
 
-  async beat(): Promise<void> {
-    if (this.closed) return;
+  async beat(): Promise<boolean> {
+    if (this.closed) return false;
     try {
       const [steady, live, unrecorded, departed, count] = await this.beatScript.run<
         [number, string[], string[], string[], number]
@@ -75,13 +75,14 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
       const { link } = this.dependencies;
       this.losses.counted(count, link.ownerOf(link.slotOf(this.names.beatCount)));
       link.writes.accepted();
-      if (this.closed) return;
+      if (this.closed) return false;
       this.latest = { isSteady: steady === 1, live, unrecorded, departed };
     } catch (error) {
       this.dependencies.log.debug('Heartbeat not sent', { error });
-      return;
+      return false;
     }
     for (const listener of this.listeners) listener(this.latest);
+    return true;
   }
 
   /**

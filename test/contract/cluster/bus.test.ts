@@ -66,6 +66,14 @@ describe('traffic between replicas', function () {
     await until(async () => (await a.reach('c', 'note', 5)) === undefined, 'Redis is unreachable');
   });
 
+  it('knows the live replicas, and says when it only knew them', async () => {
+    const [{ bus: a }] = [await open('a'), await open('b')];
+    await until(async () => (await a.liveReplicas())?.length === 2, 'both are live');
+    await redis.signal('SIGKILL');
+    await until(async () => (await a.liveReplicas()) === undefined, 'Redis is unreachable');
+    assert.deepEqual((await a.replicas()).sort(), ['a', 'b']);
+  });
+
   it('continues after a handler that throws, and ignores invalid messages', async () => {
     const [{ bus: a }, { bus: b }] = [await open('a'), await open('b')];
     b.on('bad', () => {

@@ -26,6 +26,7 @@ class LossyBus {
       },
       broadcast: () => {},
       replicas: async () => ['a', 'b'],
+      liveReplicas: async () => ['a', 'b'],
       close: async () => {},
     };
   }

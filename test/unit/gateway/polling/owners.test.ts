@@ -9,7 +9,7 @@ describe('the replicas that hold transports', () => {
     const clock = new FakeClock();
     let looks = 0;
     let live = ['a~00000001', 'b~00000002', 'of-version-0.1'];
-    const bus = { replicaId: 'a~00000001', replicas: async () => (looks++, live) };
+    const bus = { replicaId: 'a~00000001', liveReplicas: async () => (looks++, live) };
     const owners = new Owners({ bus, clock });
     assert.deepEqual(await Promise.all(['00000002', '00000003', '00000001'].map((tag) => owners.find(tag))), [
       'b~00000002',
@@ -36,7 +36,7 @@ describe('the replicas that hold transports', () => {
     const lists: ((live: string[]) => void)[] = [];
     const bus = {
       replicaId: 'a~00000001',
-      replicas: () => new Promise<string[]>((resolve) => lists.push(resolve)),
+      liveReplicas: () => new Promise<string[]>((resolve) => lists.push(resolve)),
     };
     const owners = new Owners({ bus, clock });
     const first = owners.find('00000002');
@@ -47,6 +47,24 @@ describe('the replicas that hold transports', () => {
     await clock.advance(500);
     lists[1]!(['b~00000002']);
     assert.equal(await second, 'b~00000002');
+  });
+
+  it('are looked for again while Redis does not say which are live, and are then unknown, not gone', async () => {
+    const clock = new FakeClock();
+    let looks = 0;
+    const known: string[][] = [];
+    const bus = { replicaId: 'a~00000001', liveReplicas: async () => (looks++, known[0]) };
+    const owners = new Owners({ bus, clock });
+    const unknown = assert.rejects(owners.find('00000002'), /not known/);
+    await clock.advance(1500);
+    await unknown;
+    assert.equal(looks, 4);
+    const found = owners.find('00000002');
+    await clock.advance(500);
+    assert.equal(looks, 5);
+    known.push(['b~00000002']);
+    await clock.advance(500);
+    assert.equal(await found, 'b~00000002');
   });
 
   it('are asked about the last ten thousand transports that have ended only once', () => {
