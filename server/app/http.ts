@@ -60,6 +60,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
       readiness: settings.redis.readiness,
       phase: parts.phase,
       drain: parts.drain,
+      knowsSwitches: () => control.map.isKnown && tokens.isKnown(),
       control: () => control.state.snapshot(),
     }),
   );

@@ -32,6 +32,8 @@ export interface Tokens {
   readonly revocations: Revocations;
   /** @throws RefusalError `token_revoked` */
   checkRevoked(identity: Identity): void;
+  /** Whether the revocations have been read from the store once: until then no token is accepted. */
+  readonly isKnown: () => boolean;
   /** Reads the revocations from the store. */
   read(): Promise<void>;
   /** Starts to check the tokens of live connections. */
@@ -83,6 +85,7 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
     verifier,
     refreshes,
     revocations,
+    isKnown: () => map.isKnown,
     read: () => map.read(),
     watch: (connections) => {
       closeRevoked(revocations, connections);

@@ -62,6 +62,11 @@ export class ReplicatedMap {
     this.timer.unref();
   }
 
+  /** Whether the map was read once. */
+  get isKnown(): boolean {
+    return this.hasRead;
+  }
+
   /**
    * For decisions that need the content of the map; `what` names the unknown in the error message. @throws
    * RefusalError `unavailable` until the map was read once

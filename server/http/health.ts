@@ -24,6 +24,8 @@ export interface HealthSources {
   };
   /** `writable`: ready only while Redis accepts writes. */
   readonly readiness: 'reachable' | 'writable';
+  /** Whether it is known what operators have switched off and revoked; until then no client is admitted. */
+  readonly knowsSwitches: () => boolean;
   /** The runtime control as set by operators. */
   readonly control: () => ControlSnapshot;
   readonly phase: () => Phase;
@@ -66,7 +68,7 @@ export function healthRouter(sources: HealthSources): Router {
     const redis = sources.redis();
     const phase = sources.phase();
     const accepts = sources.readiness === 'reachable' || redis.writes === 'accepted';
-    const ready = phase === 'running' && redis.state !== 'down' && accepts;
+    const ready = phase === 'running' && redis.state !== 'down' && accepts && sources.knowsSwitches();
     if (!ready) response.setHeader('Retry-After', 1);
     response.status(ready ? 200 : 503).json({
       status: ready ? 'ready' : 'not_ready',

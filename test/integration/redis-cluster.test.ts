@@ -120,6 +120,28 @@ describe('[CLUSTER] two replicas on a Redis Cluster', function () {
       await single.stop();
     }
   });
+
+  it('are not ready after a start while a node is down, since they admit nobody, until it is back', async () => {
+    const partial = await TestRedisCluster.start();
+    const [first, second] = partial.nodes as [TestRedis, TestRedis];
+    await second.signal('SIGKILL');
+    await until(
+      async () => (await first.command('GET key'))?.startsWith('-CLUSTERDOWN') === true,
+      'the others have noticed',
+    );
+    const late = await startEmbedded({ REDIS_URL: partial.url, REPLICA_ID: 'late' });
+    try {
+      const readiness = async () => (await fetch(`${late.url}/health/ready`)).status;
+      assert.equal(await readiness(), 503);
+      await assert.rejects(connect(late.url, 'ann'));
+      await second.run();
+      await until(async () => (await readiness()) === 200, 'it is ready');
+      assert.ok((await connect(late.url, 'ann')).connected);
+    } finally {
+      await late.service.close();
+      await partial.stop();
+    }
+  });
 });
 
 describe('[P5] a failover in a Redis Cluster', function () {

@@ -184,7 +184,9 @@ for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
     it('is restored from the replicas after a loss, with exactly the fields that they hold', async () => {
       const [a, b, late] = mapsOf('kept', 'a', 'b', 'late') as [ReplicatedMap, ReplicatedMap, ReplicatedMap];
       assert.throws(() => a.checkKnown('what is set'), { code: 'unavailable' });
+      assert.equal(a.isKnown, false);
       await a.read();
+      assert.equal(a.isKnown, true);
       a.checkKnown('what is set');
       await a.set({ mode: 'x', gone: 'y' });
       await a.set({ gone: undefined });

@@ -25,6 +25,7 @@ describe('[HEALTH] health', () => {
   let state: RedisState;
   let writes: 'accepted' | 'refused' = 'accepted';
   let readiness: 'reachable' | 'writable' = 'reachable';
+  let knowsSwitches = true;
   let shardOutage: 'unreachable' | null = null;
   const ask = async (path: string) => {
     const { port } = server.address() as AddressInfo;
@@ -49,6 +50,7 @@ describe('[HEALTH] health', () => {
       get readiness() {
         return readiness;
       },
+      knowsSwitches: () => knowsSwitches,
       control: () => control,
       phase: () => phase,
       drain: () => ({
@@ -135,6 +137,13 @@ describe('[HEALTH] health', () => {
     );
     assert.equal((await ask('/health/ready')).status, 200);
     shardOutage = null;
+  });
+
+  it('is not ready until it is known what operators have switched off: no client is admitted before', async () => {
+    [phase, state, knowsSwitches] = ['running', 'up', false];
+    assert.equal((await ask('/health/ready')).status, 503);
+    knowsSwitches = true;
+    assert.equal((await ask('/health/ready')).status, 200);
   });
 
   const switches: [string, Partial<Control>, status: string][] = [
