@@ -84,8 +84,8 @@ export class DeployedClient {
   /** While Redis is unreachable it is refused, and asks again. */
   private subscribe(socket: Socket): void {
     const { id } = socket;
-    socket.emit('subscribe', { topics: [this.topic] }, ({ topics }: { topics?: readonly object[] }) => {
-      if (topics?.length === 1) this.subscribed();
+    socket.emit('subscribe', { topics: [this.topic] }, ({ topics = [] }: { topics?: Beginning[] }) => {
+      if (topics.length === 1) this.subscribed(topics);
       else
         void sleep(500).then(() => {
           if (socket.id === id) this.subscribe(socket);
@@ -98,10 +98,6 @@ export class DeployedClient {
     const webSocket = new WebSocket(address);
     this.webSocket = webSocket;
     let wasReady = false;
-    const ready = () => {
-      wasReady = true;
-      this.subscribed();
-    };
     const subscribe = () => {
       if (webSocket.readyState !== WebSocket.OPEN) return;
       const since = this.givesPositions ? { since: Object.fromEntries(this.positions) } : {};
@@ -117,7 +113,8 @@ export class DeployedClient {
       if (status === 'subscribed' && details.positions?.length === 0) void sleep(500).then(subscribe);
       else if (status === 'subscribed') {
         this.recovered.push(details.positions?.[0]?.recovered);
-        ready();
+        wasReady = true;
+        this.subscribed(details.positions ?? []);
       }
       if (status === 'connected') subscribe();
     });
@@ -133,8 +130,11 @@ export class DeployedClient {
     });
   }
 
-  private subscribed(): void {
+  /** @param beginnings of a subscription that is new: it may be cut off before the first message */
+  private subscribed(beginnings: readonly Beginning[] = []): void {
     this.isSubscribed = true;
+    for (const { topic, epoch, sequence } of beginnings)
+      if (!this.positions.has(topic)) this.positions.set(topic, { epoch, sequence });
     this.connectedAt.push(performance.now());
   }
 
@@ -159,9 +159,15 @@ interface Status {
     readonly session_id?: string;
     readonly recovered?: boolean;
     readonly closes_in_ms?: number;
-    readonly positions?: readonly { readonly recovered?: boolean }[];
+    readonly positions?: readonly Beginning[];
     readonly topics?: readonly { readonly topic: string }[];
   };
+}
+
+/** Where a subscription begins. */
+interface Beginning extends Position {
+  readonly topic: string;
+  readonly recovered?: boolean;
 }
 
 /** The greatest number of these moments within one second. */

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Sentinels } from '../../bench/chaos/processes/sentinels.js';
-import { DeployedClient, problemsOf, type DeployedWire } from '../../bench/reload/deployed-client.js';
-import { SteadyPublisher } from '../support/clients.js';
+import { problemsOf } from '../../bench/reload/deployed-client.js';
 import { Closing } from '../support/closing.js';
+import { DeployedCrowd } from '../support/deployed-crowd.js';
 import { sequencesAfter, sequencesOf } from '../support/deploy-outcome.js';
 import { MainProcess } from '../support/main-process.js';
 import { RoundRobinNginx } from '../support/nginx.js';
 import { TestRedis } from '../support/redis.js';
-import { tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
-
-const wires: DeployedWire[] = ['polling', 'websocket', 'polling', 'json'];
 
 describe('[P8] a drain that something else goes wrong in', function () {
   this.timeout(120_000);
@@ -33,32 +30,14 @@ describe('[P8] a drain that something else goes wrong in', function () {
     }
     const nginx = await RoundRobinNginx.start(replicas.map(({ port }) => port));
     closing.add(async () => nginx.stop());
-    const clients = Array.from(
-      { length: 16 },
-      (_, n) => new DeployedClient(nginx.url, n, wires[n % 4]!, 'news', tokenOf(`user-${n}`), n % 5 !== 0),
+    const crowd = await DeployedCrowd.start(
+      nginx.url,
+      { clients: 16, wires: ['polling', 'websocket', 'polling', 'json'], publishers: 2 },
+      closing,
     );
-    closing.add(async () => {
-      for (const client of clients) client.stop();
-    });
-    const areBack = () => until(() => clients.every(({ isReady }) => isReady), 'all are subscribed', 40_000);
-    await areBack();
-    const publishers = ['ann', 'ben'].map((user) => new SteadyPublisher([nginx.url], user, 'news'));
-    closing.add(async () => {
-      for (const publisher of publishers) publisher.close();
-    });
-    let isOver = false;
-    const publishing = publishers.map(async (publisher) => {
-      for (let n = 1, isLast = false; !isLast; n++) {
-        // Once more after everybody is back: a client without positions begins anew, and misses what was before.
-        isLast = isOver;
-        await publisher.publish(n, n);
-        await sleep(25);
-      }
-    });
+    const { clients, publishers } = crowd;
     const finish = async () => {
-      await areBack();
-      isOver = true;
-      await Promise.all(publishing);
+      await crowd.finish();
       for (const [n, client] of clients.entries())
         assert.deepEqual(problemsOf(client), [], `client ${n}, ${client.wire}`);
     };

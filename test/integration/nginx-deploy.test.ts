@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { DeployedClient, problemsOf, type DeployedWire } from '../../bench/reload/deployed-client.js';
-import { SteadyPublisher } from '../support/clients.js';
+import { problemsOf } from '../../bench/reload/deployed-client.js';
 import { Closing } from '../support/closing.js';
+import { DeployedCrowd } from '../support/deployed-crowd.js';
 import { sequencesAfter, sequencesOf } from '../support/deploy-outcome.js';
 import { RoundRobinNginx } from '../support/nginx.js';
 import { TestRedis } from '../support/redis.js';
-import { TestReplica, tokenOf } from '../support/replica.js';
-import { until } from '../support/wait.js';
+import { TestReplica } from '../support/replica.js';
 
 describe('[P8] two replicas behind nginx without sticky sessions, replaced one after the other', function () {
   this.timeout(90_000);
@@ -28,36 +27,18 @@ describe('[P8] two replicas behind nginx without sticky sessions, replaced one a
     }
     const nginx = await RoundRobinNginx.start(replicas.map(({ port }) => port));
     closing.add(async () => nginx.stop());
-    const wires: DeployedWire[] = ['polling', 'websocket', 'polling', 'json'];
-    const clients = Array.from(
-      { length: 32 },
-      (_, n) => new DeployedClient(nginx.url, n, wires[n % 4]!, 'news', tokenOf(`user-${n}`), n % 5 !== 0),
+    const crowd = await DeployedCrowd.start(
+      nginx.url,
+      { clients: 32, wires: ['polling', 'websocket', 'polling', 'json'], publishers: 2 },
+      closing,
     );
-    closing.add(async () => {
-      for (const client of clients) client.stop();
-    });
-    await until(() => clients.every(({ isReady }) => isReady), 'all are subscribed', 20_000);
-    const publishers = ['ann', 'ben'].map((user) => new SteadyPublisher([nginx.url], user, 'news'));
-    closing.add(async () => {
-      for (const publisher of publishers) publisher.close();
-    });
-    let isOver = false;
-    const publishing = publishers.map(async (publisher) => {
-      for (let n = 1, isLast = false; !isLast; n++) {
-        // Once more after everybody is back: a client without positions begins anew, and misses what was before.
-        isLast = isOver;
-        await publisher.publish(n, n);
-        await new Promise((resolve) => setTimeout(resolve, 25));
-      }
-    });
+    const { clients, publishers } = crowd;
     for (const replica of replicas) {
       assert.equal(await replica.end('SIGTERM'), 0, replica.output);
-      await until(() => clients.every(({ isReady }) => isReady), 'all are back', 30_000);
+      await crowd.isBack(30_000);
       await replica.run();
     }
-    await until(() => clients.every(({ isReady }) => isReady), 'all are back', 30_000);
-    isOver = true;
-    await Promise.all(publishing);
+    await crowd.finish(30_000);
     const all = await sequencesAfter(clients, publishers);
     for (const [n, client] of clients.entries()) {
       const name = `client ${n}, ${client.wire}`;

@@ -2,13 +2,9 @@ import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { Balancer } from '../support/balancer.js';
-import { SteadyPublisher } from '../support/clients.js';
-import {
-  DeployedClient,
-  mostInASecond,
-  problemsOf,
-  type DeployedWire,
-} from '../../bench/reload/deployed-client.js';
+import { Closing } from '../support/closing.js';
+import { DeployedClient, mostInASecond, problemsOf } from '../../bench/reload/deployed-client.js';
+import { DeployedCrowd } from '../support/deployed-crowd.js';
 import { sequencesAfter, sequencesOf } from '../support/deploy-outcome.js';
 import { MainProcess } from '../support/main-process.js';
 import { TestRedis } from '../support/redis.js';
@@ -43,35 +39,20 @@ describe('[P8] a deploy that replaces replica by replica', function () {
     const old = [await start(), await start()];
     const fresh = [await start(), await start()];
     const balancer = closing(await Balancer.start(old.map(({ port }) => port)), (one) => one.stop());
-    const wires: DeployedWire[] = ['websocket', 'websocket', 'polling', 'json'];
-    const clients = Array.from({ length: 60 }, (_, n) =>
-      closing(
-        new DeployedClient(balancer.url, n, wires[n % 4]!, 'news', tokenOf(`user-${n}`), n % 5 !== 0),
-        (client) => client.stop(),
-      ),
+    const crowd = await DeployedCrowd.start(
+      balancer.url,
+      { clients: 60, wires: ['websocket', 'websocket', 'polling', 'json'], publishers: 4 },
+      closing(new Closing(), (parts) => parts.close()),
     );
-    await until(() => clients.every(({ isReady }) => isReady), 'all are subscribed', 20_000);
-    const publishers = Array.from({ length: 4 }, (_, n) =>
-      closing(new SteadyPublisher([balancer.url], `publisher-${n}`, 'news'), (one) => one.close()),
-    );
-    let isOver = false;
-    const publishing = publishers.map(async (publisher) => {
-      for (let n = 1, isLast = false; !isLast; n++) {
-        // Once more after everybody is back: a client without positions begins anew, and misses what was before.
-        isLast = isOver;
-        await publisher.publish(n, n);
-        await new Promise((resolve) => setTimeout(resolve, 25));
-      }
-    });
+    const { clients, publishers } = crowd;
     for (const { port } of fresh) balancer.add(port);
     const handshakesBefore = balancer.handshakesAt.length;
     for (const replica of old) {
       replica.signal('SIGTERM');
       assert.equal(await replica.ended(30_000), 0, replica.output);
-      await until(() => clients.every(({ isReady }) => isReady), 'all are back', 20_000);
+      await crowd.isBack(20_000);
     }
-    isOver = true;
-    await Promise.all(publishing);
+    await crowd.finish(20_000);
     const all = await sequencesAfter(clients, publishers);
     for (const [n, client] of clients.entries()) {
       const seen = sequencesOf(client);

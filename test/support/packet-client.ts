@@ -37,7 +37,8 @@ export class PacketClient {
 
   static async open(url: string): Promise<PacketClient> {
     const client = new PacketClient(url);
-    await until(() => client.packets.length > 0, 'the transport is open');
+    await until(() => client.packets.length > 0 || client.closeCode !== undefined, 'the transport is open');
+    if (client.packets.length === 0) throw new Error(`the transport was not opened: ${client.closeCode}`);
     return client;
   }
 

@@ -20,6 +20,11 @@ export class PollingClient {
     return (await (await fetch(this.address)).text()).split('\x1e');
   }
 
+  /** Polls, and breaks that off after so many milliseconds. */
+  async breakOff(afterMs: number): Promise<void> {
+    await fetch(this.address, { signal: AbortSignal.timeout(afterMs) }).catch(() => {});
+  }
+
   /** Polls until this is true of all packets received since the call. */
   async pollUntil(isEnough: (packets: readonly string[]) => boolean): Promise<string[]> {
     const packets: string[] = [];

@@ -12,6 +12,17 @@ interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly body: Buffer;
+  readonly at: number;
+}
+
+/** What came, and where it went: `GET`, `POST` or `upgrade`, its URL, the index of the replica, and when it came and was answered. */
+export interface PassedRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly replica: number;
+  readonly status: number;
+  readonly at: number;
+  readonly answeredAt: number;
 }
 
 /**
@@ -19,8 +30,7 @@ interface Exchange {
  * not accept is sent to the next one, and so is a GET whose replica breaks off without an answer.
  */
 export class RoundRobin {
-  /** What came, and where it went: `GET`, `POST` or `upgrade`, and the index of the replica. */
-  readonly passed: { readonly method: string; readonly replica: number; readonly status: number }[] = [];
+  readonly passed: PassedRequest[] = [];
   /** The next request with a `sid` goes there. */
   private next = 0;
   private readonly sockets = new Set<Duplex>();
@@ -30,7 +40,8 @@ export class RoundRobin {
     this.server = createServer((request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => this.pass({ request, response, body: Buffer.concat(chunks) }, 0));
+      const at = performance.now();
+      request.on('end', () => this.pass({ request, response, body: Buffer.concat(chunks), at }, 0));
     });
     this.server.on('connection', (socket: Socket) => this.track(socket));
     this.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
@@ -58,9 +69,8 @@ export class RoundRobin {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  private pass(exchange: Exchange, attempt: number): void {
+  private pass(exchange: Exchange, attempt: number, replica = this.turn()): void {
     const { request, response, body } = exchange;
-    const replica = this.turn();
     const { method = '', url, headers } = request;
     const onward = httpRequest({
       port: this.ports[replica],
@@ -71,7 +81,7 @@ export class RoundRobin {
       agent: false,
     });
     onward.on('response', (answer) => {
-      this.passed.push({ method, replica, status: answer.statusCode ?? 0 });
+      this.note(exchange, replica, answer.statusCode);
       response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
       answer.on('error', () => response.destroy());
       answer.pipe(response);
@@ -79,9 +89,9 @@ export class RoundRobin {
     onward.on('error', ({ code }: NodeJS.ErrnoException) => {
       if (response.headersSent || response.destroyed) response.destroy();
       else if ((method === 'GET' || code === 'ECONNREFUSED') && attempt < this.ports.length)
-        this.pass(exchange, attempt + 1);
+        this.pass(exchange, attempt + 1, (replica + 1) % this.ports.length);
       else {
-        this.passed.push({ method, replica, status: 502 });
+        this.note(exchange, replica, 502);
         response.writeHead(502).end();
       }
     });
@@ -93,6 +103,7 @@ export class RoundRobin {
 
   private upgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
     const replica = this.turn();
+    const at = performance.now();
     const onward = connect(this.ports[replica]!, '127.0.0.1');
     this.track(onward);
     const fields = [];
@@ -102,12 +113,18 @@ export class RoundRobin {
     onward.write(head);
     onward.once('data', (data: Buffer) => {
       const status = Number(/^HTTP\/1.1 (\d+)/.exec(data.toString('latin1'))?.[1] ?? 0);
-      this.passed.push({ method: 'upgrade', replica, status });
+      this.note({ request, at }, replica, status);
     });
     onward.pipe(client);
     client.pipe(onward);
     onward.on('error', () => client.destroy()).on('close', () => client.destroy());
     client.on('error', () => onward.destroy()).on('close', () => onward.destroy());
+  }
+
+  private note({ request, at }: Pick<Exchange, 'request' | 'at'>, replica: number, status = 0): void {
+    const { method = '', url = '', headers } = request;
+    const kind = headers.upgrade === undefined ? method : 'upgrade';
+    this.passed.push({ method: kind, url, replica, status, at, answeredAt: performance.now() });
   }
 
   private turn(): number {
