@@ -27,13 +27,20 @@ export class Inspector {
     return usedSize;
   }
 
+  /** Bytes of the heap and of buffers that are in use. */
+  async usedBytes(): Promise<number> {
+    const expression = 'process.memoryUsage().heapUsed + process.memoryUsage().external';
+    const { result } = (await this.call('Runtime.evaluate', { expression })) as { result: { value: number } };
+    return result.value;
+  }
+
   close(): void {
     this.webSocket.close();
   }
 
   /** One call at a time. */
-  private async call(method: string): Promise<unknown> {
-    this.webSocket.send(JSON.stringify({ id: ++this.id, method }));
+  private async call(method: string, params?: object): Promise<unknown> {
+    this.webSocket.send(JSON.stringify({ id: ++this.id, method, params }));
     const answer = await new Promise<string>((resolve) =>
       this.webSocket.once('message', (text) => resolve(String(text))),
     );

@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import WebSocket from 'ws';
-import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
+import { Inspector } from '../../bench/inspector.js';
 import { TestRedis } from '../support/redis.js';
-import { tokenOf } from '../support/replica.js';
-import { until } from '../support/wait.js';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+import { TestReplica, tokenOf } from '../support/replica.js';
+import { freePort, until } from '../support/wait.js';
 
 const messages = 50;
 const payloadBytes = 60_000;
@@ -47,26 +42,38 @@ const wires = [
 
 describe('[LIMITS] messages that wait for Redis', function () {
   let redis: TestRedis;
-  let embedded: EmbeddedService;
+  // A process of its own: here, what earlier tests have left is collected meanwhile.
+  let replica: TestReplica;
+  let inspector: Inspector;
 
   before(async () => {
     redis = await TestRedis.start();
-    embedded = await startEmbedded({
+    const port = await freePort();
+    replica = await TestReplica.start({
       REDIS_URL: redis.url,
       // Redis counts as reachable for as long as the tests stop it.
       RTC_REDIS_COMMAND_TIMEOUT_MS: '60000',
+      NODE_OPTIONS: `--inspect=127.0.0.1:${port}`,
     });
+    inspector = await Inspector.connect(port);
   });
 
   after(async () => {
     await redis.signal('SIGCONT');
-    await embedded.service.close();
+    inspector.close();
+    await replica.end();
     await redis.stop();
   });
 
+  /** What is in use after the garbage was collected. */
+  async function usedBytes(): Promise<number> {
+    await inspector.collectGarbage();
+    return inspector.usedBytes();
+  }
+
   for (const { name, path, join, messageOf, answer } of wires)
     it(`are in memory once: ${name}`, async () => {
-      const client = new WebSocket(embedded.url.replace('http', 'ws') + path);
+      const client = new WebSocket(replica.url.replace('http', 'ws') + path);
       let isReady = false;
       let answers = 0;
       client.on('message', (data: Buffer) => {
@@ -83,13 +90,13 @@ describe('[LIMITS] messages that wait for Redis', function () {
       send('short');
       await until(() => answers === messages, 'the topics exist');
 
-      const before = usedBytes();
+      const before = await usedBytes();
       await redis.signal('SIGSTOP');
       send('x'.repeat(payloadBytes));
       // An answer to a ping of the WebSocket follows the frames before it, which have been read.
       client.ping();
       await new Promise((resolve) => client.once('pong', resolve));
-      const held = (usedBytes() - before) / (messages * payloadBytes);
+      const held = ((await usedBytes()) - before) / (messages * payloadBytes);
       assert.equal(answers, messages);
       await redis.signal('SIGCONT');
       await until(() => answers === 2 * messages, 'all are answered', 20_000);
@@ -98,10 +105,3 @@ describe('[LIMITS] messages that wait for Redis', function () {
       assert.ok(held > 0.9, `${held.toFixed(2)} bytes: not all were waiting`);
     });
 });
-
-/** What is in use after the garbage was collected. */
-function usedBytes(): number {
-  for (let n = 0; n < 3; n++) collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
