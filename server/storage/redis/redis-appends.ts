@@ -14,7 +14,7 @@ import {
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import type { Log } from '../../logging/log.js';
 import { RedisDurability } from './redis-durability.js';
-import { ResponseLostError } from './redis-link.js';
+import { ResponseLostError } from './redis-commands.js';
 import type { RedisProcess } from './redis-process.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisArgument, RedisNode, RedisStore } from './redis-store.js';

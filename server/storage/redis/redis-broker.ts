@@ -17,7 +17,7 @@ import type {
 } from '../../log/broker.js';
 import { decodeBatch, decodePrevious } from './batch-codec.js';
 import { RedisAppends } from './redis-appends.js';
-import { ResponseLostError } from './redis-link.js';
+import { ResponseLostError } from './redis-commands.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisNode, RedisStore } from './redis-store.js';
 import { RefusedCommands } from './refused-commands.js';

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClientClosedError, ClientOfflineError, ErrorReply, RESP_TYPES } from 'redis';
+import { ErrorReply } from 'redis';
 import type { Log } from '../../logging/log.js';
 import { systemClock } from '../../primitives/clock.js';
 import { RedisClock } from './redis-clock.js';
-import { connectLimitMs, destroy, type RedisClient } from './redis-client.js';
+import { RedisCommands, type RedisCommandsSettings } from './redis-commands.js';
 import { connectorTo, type RedisConnector } from './redis-connector.js';
 import { elsewhere, RedisIdentification, type RedisIdentificationSettings } from './redis-identification.js';
 import { continued, readReplication, type RedisProcess } from './redis-process.js';
@@ -32,12 +32,8 @@ interface RedisLinkDependencies {
   readonly onChannelMoved?: (channel: string) => void;
 }
 
-interface RedisLinkSettings extends RedisIdentificationSettings {
+interface RedisLinkSettings extends RedisIdentificationSettings, RedisCommandsSettings {
   readonly url: string;
-  /** Redis counts as stalled when a command is unanswered for this long. */
-  readonly commandTimeoutMs: number;
-  /** A stall of this length closes the connection. */
-  readonly stallLimitMs: number;
   /** The channel by which the replicas talk; needed with `keyPrefix`. */
   readonly busChannel?: string;
 }
@@ -48,14 +44,6 @@ export interface LinkCounts {
   stalls: number;
 }
 
-/**
- * A command was sent and the connection was lost before the response: the command may or may not have run.
- */
-export class ResponseLostError extends Error {
-  override readonly name = 'ResponseLostError';
-}
-
-const bufferReplies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const;
 const watchMs = 250;
 /** How often Redis is asked for its role and history, in milliseconds. */
 const checkMs = 1000;
@@ -74,7 +62,7 @@ export class RedisLink implements RedisStore, RedisNode {
   readonly writes: RedisWrites;
   readonly clock = new RedisClock();
   private readonly connector: RedisConnector;
-  private commands: RedisClient;
+  private readonly commands: RedisCommands;
   private readonly subscriber: RedisSubscriber;
   /** Undefined for a link without `keyPrefix`. */
   readonly succession: RedisSuccession | undefined;
@@ -83,12 +71,8 @@ export class RedisLink implements RedisStore, RedisNode {
   private process: RedisProcess | undefined;
   /** The process that was connected last. */
   private lastProcess: RedisProcess | undefined;
-  private stalled = false;
   private started = false;
   private closed = false;
-  private outstanding = 0;
-  /** Time of the last response on the command connection, or of sending the first unanswered command. */
-  private lastReceivedAt = performance.now();
   private lastCheckAt = 0;
   private lastLookAt = performance.now();
   /** Counts identifications, so that the result for an earlier connection is ignored. */
@@ -130,7 +114,21 @@ export class RedisLink implements RedisStore, RedisNode {
       { log, clock, writes, succession: this.succession },
       settings,
     );
-    this.commands = this.newCommands();
+    this.commands = new RedisCommands(
+      {
+        log,
+        connector: this.connector,
+        writes,
+        counts: this.counts,
+        onReady: () => void this.identify(),
+        onLost: () => this.lost(),
+        onChange: () => this.update(),
+        onError: (error) => this.onError(error),
+        onCannotServe: () => this.doubt(),
+        onHang: () => this.replace(),
+      },
+      settings,
+    );
     this.subscriber = new RedisSubscriber(
       {
         log,
@@ -183,7 +181,7 @@ export class RedisLink implements RedisStore, RedisNode {
   start(): void {
     this.started = true;
     this.connector.place.start();
-    this.connect();
+    this.commands.connect();
     this.subscriber.start();
     this.pair?.start();
     this.succession?.start();
@@ -227,11 +225,11 @@ export class RedisLink implements RedisStore, RedisNode {
    */
   async call<Reply>(args: RedisArgument[], form: ReplyForm = 'strings'): Promise<Reply> {
     if (this.current === 'down') throw this.unavailable();
-    return this.send<Reply>(this.commands, args, form);
+    return this.commands.send<Reply>(this.commands.client, args, form);
   }
 
   tryOut(args: string[]): Promise<unknown> {
-    return this.commands.sendCommand(args);
+    return this.commands.client.sendCommand(args);
   }
 
   /**
@@ -273,71 +271,11 @@ export class RedisLink implements RedisStore, RedisNode {
     this.closed = true;
     clearInterval(this.watch);
     this.connector.place.close();
-    destroy(this.commands);
+    this.commands.close();
     this.subscriber.close();
     this.outage.close();
     this.succession?.close();
     this.update();
-  }
-
-  private async send<Reply>(client: RedisClient, args: RedisArgument[], form: ReplyForm): Promise<Reply> {
-    const now = performance.now();
-    if (this.outstanding++ === 0) this.lastReceivedAt = now;
-    try {
-      const reply = form === 'buffers' ? client.sendCommand(args, bufferReplies) : client.sendCommand(args);
-      return (await reply) as Reply;
-    } catch (error) {
-      // An error reply is a response, so it is not a lost one.
-      if (error instanceof ErrorReply) {
-        this.writes.onError(error.message);
-        if (cannotServe.test(error.message)) this.doubt(client);
-        throw error;
-      }
-      this.counts.errors++;
-      if (error instanceof ClientOfflineError || error instanceof ClientClosedError)
-        throw this.unavailable(error);
-      throw new ResponseLostError(error instanceof Error ? error.message : String(error));
-    } finally {
-      this.outstanding--;
-      if (client === this.commands) this.dataReceived();
-    }
-  }
-
-  private dataReceived(): void {
-    this.lastReceivedAt = performance.now();
-    if (!this.stalled) return;
-    this.stalled = false;
-    this.update();
-  }
-
-  private newCommands(): RedisClient {
-    const client = this.connector.newClient();
-    const ifCurrent = (then: () => void) => () => {
-      if (client === this.commands) then();
-    };
-    client.on('error', (error: Error) => {
-      this.onError(error);
-      if (client === this.commands) this.lastReceivedAt = performance.now();
-    });
-    const onLost = ifCurrent(() => this.lost());
-    client.on('end', onLost);
-    client.on('reconnecting', onLost);
-    client.on(
-      'connect',
-      ifCurrent(() => this.dataReceived()),
-    );
-    client.on(
-      'ready',
-      ifCurrent(() => void this.identify()),
-    );
-    return client;
-  }
-
-  private connect(): void {
-    if (this.connector.place.host === undefined) return;
-    this.commands.connect().catch((error: unknown) => {
-      if (!this.closed) this.dependencies.log.warn('Redis connection failed', { error });
-    });
   }
 
   /** Redis is somewhere else: what the former one still answers must not count. */
@@ -355,14 +293,12 @@ export class RedisLink implements RedisStore, RedisNode {
   private lost(): void {
     this.attempt++;
     this.process = undefined;
-    this.stalled = false;
-    this.lastReceivedAt = performance.now();
     this.update();
   }
 
   /** Redis replied that it cannot serve the log: identify it again. */
-  private doubt(client: RedisClient): void {
-    if (client !== this.commands || this.process === undefined) return;
+  private doubt(): void {
+    if (this.process === undefined) return;
     this.process = undefined;
     this.update();
     void this.identify();
@@ -371,12 +307,12 @@ export class RedisLink implements RedisStore, RedisNode {
   /** Identifies the Redis process before any other command is sent to it. */
   private async identify(): Promise<void> {
     const own = ++this.attempt;
-    const client = this.commands;
+    const { client } = this.commands;
     const isCurrent = () =>
-      own === this.attempt && client === this.commands && client.isReady && !this.closed;
+      own === this.attempt && client === this.commands.client && client.isReady && !this.closed;
     while (isCurrent()) {
       const next = await this.identification
-        .identify((args) => this.send(client, args, 'strings'), this.lastProcess)
+        .identify((args) => this.commands.send(client, args), this.lastProcess)
         .catch((error: unknown) => {
           if (isCurrent()) this.notIdentified(error);
           return elsewhere;
@@ -410,8 +346,8 @@ export class RedisLink implements RedisStore, RedisNode {
    * and be promoted again, on open connections.
    */
   private async checkHistory(): Promise<void> {
-    const client = this.commands;
-    const call = (args: string[]) => this.send<string>(client, args, 'strings');
+    const { client } = this.commands;
+    const call = (args: string[]) => this.commands.send<string>(client, args);
     let answer: string;
     try {
       void this.clock.measure(call).catch(() => {});
@@ -421,7 +357,7 @@ export class RedisLink implements RedisStore, RedisNode {
       return;
     }
     const { process } = this;
-    if (client !== this.commands || process === undefined) return;
+    if (client !== this.commands.client || process === undefined) return;
     const now = readReplication(answer);
     const next = continued(process, now);
     if (next === undefined) {
@@ -430,7 +366,7 @@ export class RedisLink implements RedisStore, RedisNode {
         replication_id: now.id,
         offset: now.offset,
       });
-      this.doubt(client);
+      this.doubt();
       return;
     }
     if (next.histories[0] !== process.histories[0]) this.succession?.renamed(call, next);
@@ -439,7 +375,7 @@ export class RedisLink implements RedisStore, RedisNode {
     void this.pair?.check(client);
   }
 
-  /** Detects stalls. It keeps a command in flight, because only an unanswered command shows a stall. */
+  /** Detects stalls, and keeps a command in flight for that. */
   private look(): void {
     const now = performance.now();
     const late = now - this.lastLookAt > 2 * watchMs;
@@ -447,21 +383,10 @@ export class RedisLink implements RedisStore, RedisNode {
     // If this process itself was blocked, responses may be waiting to be read: that is no stall of Redis.
     if (this.closed || !this.started || late) return;
     this.subscriber.watch();
-    const silentMs = now - this.lastReceivedAt;
-    const isIdle = this.outstanding === 0;
-    if (this.commands.isReady && this.process !== undefined && now - this.lastCheckAt >= checkMs) {
-      this.lastCheckAt = now;
-      void this.checkHistory();
-    }
-    if (this.commands.isReady && isIdle) return;
-    if (!this.stalled && this.process !== undefined && silentMs > this.settings.commandTimeoutMs) {
-      this.stalled = true;
-      this.counts.stalls++;
-      this.update();
-    }
-    const { stallLimitMs } = this.settings;
-    const limitMs = this.commands.isReady ? stallLimitMs : Math.max(stallLimitMs, connectLimitMs);
-    if (silentMs > limitMs) this.replace();
+    this.commands.watch(this.process !== undefined);
+    if (!this.commands.isReady || this.process === undefined || now - this.lastCheckAt < checkMs) return;
+    this.lastCheckAt = now;
+    void this.checkHistory();
   }
 
   /** Another Redis is to be used than the connected one. */
@@ -473,24 +398,21 @@ export class RedisLink implements RedisStore, RedisNode {
 
   /** Closes connections that do not answer, or lead to the wrong Redis. */
   private replace(): void {
-    const old = this.commands;
-    this.commands = this.newCommands();
-    this.lost();
-    destroy(old);
+    this.commands.replace();
     this.subscriber.replace();
-    this.connect();
+    this.commands.connect();
   }
 
   private update(): void {
-    const up = !this.closed && this.process !== undefined && !this.stalled && this.subscriber.live;
-    const state: LinkState = up && this.commands.isReady ? 'up' : 'down';
+    const { isReady, isStalled } = this.commands;
+    const isUp = !this.closed && this.process !== undefined && isReady && !isStalled && this.subscriber.live;
+    const state: LinkState = isUp ? 'up' : 'down';
     if (state === this.current) return;
     this.current = state;
-    if (state === 'up') this.outage.up();
-    else if (!this.closed && (this.stalled || !this.commands.isReady || !this.subscriber.live))
-      this.outage.down(this.stalled);
+    if (isUp) this.outage.up();
+    else if (!this.closed && (isStalled || !isReady || !this.subscriber.live)) this.outage.down(isStalled);
     if (!this.closed)
-      this.dependencies.log.info(`Redis is ${state}`, { run_id: this.process?.runId, stalled: this.stalled });
+      this.dependencies.log.info(`Redis is ${state}`, { run_id: this.process?.runId, stalled: isStalled });
     for (const listener of this.listeners) listener(state);
     if (state === 'up') this.notifyResubscribed();
   }
@@ -499,9 +421,3 @@ export class RedisLink implements RedisStore, RedisNode {
     for (const listener of this.resubscribed) listener();
   }
 }
-
-/**
- * Error replies of a Redis that does not serve the log, or not yet. In older versions they appear inside the
- * error of a script.
- */
-const cannotServe = /\b(READONLY|LOADING|MASTERDOWN)\b/;

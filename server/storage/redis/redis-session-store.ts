@@ -19,7 +19,7 @@ import {
   type SessionStore,
   type StoredSession,
 } from '../../sessions/session-store.js';
-import { ResponseLostError } from './redis-link.js';
+import { ResponseLostError } from './redis-commands.js';
 import { RedisScript } from './redis-script.js';
 import { RedisSessionSteps } from './redis-session-steps.js';
 import type { RedisNode, RedisStore } from './redis-store.js';

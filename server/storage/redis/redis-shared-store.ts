@@ -7,7 +7,7 @@ import type {
   StoredRecord,
 } from '../../cluster/shared-store.js';
 import { withTimeout, TimeLimitError } from '../../primitives/with-timeout.js';
-import { ResponseLostError } from './redis-link.js';
+import { ResponseLostError } from './redis-commands.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisStore } from './redis-store.js';
 
