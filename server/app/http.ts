@@ -5,6 +5,7 @@ import { adminRoles, hasRole } from '../admin/admin-route.js';
 import { serveConsole } from '../admin/console/console-files.js';
 import { uiPage } from '../admin/socket-io-ui/ui-page.js';
 import { apiRouter } from '../http/api.js';
+import { endGoneClients } from '../gateway/engine-internals/gone-clients.js';
 import { readInTurns } from '../gateway/engine-internals/new-connections.js';
 import { countPieces, takeNothingMore } from '../gateway/engine-internals/request-parser.js';
 import { ConnectionTurns } from '../gateway/handshake/connection-turns.js';
@@ -141,8 +142,10 @@ export function assembleRequestGuard(
   { settings: { server }, addresses, limits: { bodies } }: Foundation,
   connections: ConnectionTurns,
 ): void {
+  const came = () => connections.came();
+  endGoneClients(http, came);
   readInTurns(http, {
-    closed: () => connections.came(),
+    closed: came,
     run: ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin),
   });
   const turns = new RequestTurns({ clock: systemClock, connections });

@@ -3,6 +3,7 @@ import type { Socket } from 'socket.io';
 import { connectClient, JsonClient } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
+import { resetBeforeAccepted } from '../support/reset-before-accepted.js';
 import { TcpClient } from '../support/tcp-client.js';
 import { until } from '../support/wait.js';
 
@@ -137,6 +138,19 @@ describe('[LIMITS] a peer that sends X-Forwarded-For without being a trusted pro
 });
 
 describe('[LIMITS] TCP connections of one address', function () {
+  it('that were reset before they are accepted get no socket and no answer', async () => {
+    const { service, url } = await startEmbedded({ LOG_LEVEL: 'off', NODE_ENV: 'test' });
+    let accepted = 0;
+    service.http.on('connection', () => accepted++);
+    try {
+      for (let n = 0; n < 2; n++) resetBeforeAccepted(Number(new URL(url).port));
+      assert.equal((await fetch(`${url}/health/live`)).status, 200);
+      assert.equal(accepted, 1);
+    } finally {
+      await service.close();
+    }
+  });
+
   it('are closed above twice its limit of connections', async () => {
     const { service, url } = await startEmbedded({
       LOG_LEVEL: 'off',
