@@ -1,6 +1,6 @@
 import type { Server as HttpServer } from 'node:http';
 import { Socket } from 'node:net';
-import { hasGone } from './gone-clients.js';
+import { hasGone } from './accepted-connections.js';
 import { holdReading, startReading } from './reading.js';
 
 /** Decides when new connections are read. */
