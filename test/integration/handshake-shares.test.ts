@@ -66,6 +66,16 @@ describe('[LIMITS] handshakes of one address', function () {
     assert.match(other.received, /^HTTP\/1\.1 200 /);
   });
 
+  it('take several places each until they have joined, if their heads are large', async () => {
+    await start({ RTC_WEBSOCKET_MAX_UNJOINED: '8' });
+    const large = `${pollingPath}&x=${'x'.repeat(9000)}`;
+    const flood = Array.from({ length: 4 }, () => handshakeFrom('203.0.113.1', large));
+    await until(() => flood.filter(isAnswered).length === 2, 'two have taken half of the places');
+    const other = handshakeFrom('203.0.113.2');
+    await until(() => isAnswered(other), 'another address is served');
+    assert.equal(flood.filter(isAnswered).length, 2);
+  });
+
   it('hold half of the places at most until they have joined', async () => {
     await start({ RTC_WEBSOCKET_MAX_CONNECTIONS: '6' });
     const flood = Array.from({ length: 10 }, () => handshakeFrom('203.0.113.1'));
