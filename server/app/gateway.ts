@@ -63,6 +63,7 @@ export interface Gateway {
   readonly lifecycle: ConnectionLifecycle;
   readonly namespaces: NamespaceGuard;
   readonly inbound: InboundControl;
+  readonly tcp: TcpConnections;
   /** Moves the clients to other replicas. */
   readonly drain: ReplicaDrain;
   /** What happened to requests of long-polling whose transport another replica holds. */
@@ -127,7 +128,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       exemptsForwarders: settings.limits.untrustedForwarders === 'exempt',
     },
   );
-  new TcpConnections(
+  const tcp = new TcpConnections(
     { http, policy, counts: limits.counts, log, now: () => performance.now() },
     // A client of long-polling has two TCP connections.
     {
@@ -295,6 +296,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
     lifecycle,
     namespaces,
     inbound,
+    tcp,
     drain: drain.clients,
     polling: () => polling?.counts ?? newPollingCounts(),
     stop: () => {

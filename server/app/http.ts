@@ -5,9 +5,12 @@ import { adminRoles, hasRole } from '../admin/admin-route.js';
 import { serveConsole } from '../admin/console/console-files.js';
 import { uiPage } from '../admin/socket-io-ui/ui-page.js';
 import { apiRouter } from '../http/api.js';
+import { hasGone, judgeAccepted } from '../gateway/engine-internals/accepted-connections.js';
 import { readInTurns } from '../gateway/engine-internals/new-connections.js';
+import { holdReading, startReading } from '../gateway/engine-internals/reading.js';
 import { countPieces, takeNothingMore } from '../gateway/engine-internals/request-parser.js';
 import { ConnectionTurns } from '../gateway/handshake/connection-turns.js';
+import type { TcpConnections } from '../gateway/handshake/tcp-connections.js';
 import type { BoundedResponses } from '../http/bounded-responses.js';
 import { authRouter } from '../http/auth-routes.js';
 import { crossOrigin } from '../http/cross-origin.js';
@@ -139,16 +142,26 @@ const timedPaths = /^\/(?:api|socket\.io|admin(?!\/sessions\/restore))(?:[/?]|$)
 export function assembleRequestGuard(
   http: HttpServer,
   { settings: { server }, addresses, limits: { bodies } }: Foundation,
-  connections: ConnectionTurns,
+  { connections, tcp }: { readonly connections: ConnectionTurns; readonly tcp: TcpConnections },
 ): void {
+  const closed = () => connections.came();
+  judgeAccepted(http, { admit: tcp.admit, closed });
   readInTurns(http, {
-    closed: () => connections.came(),
+    closed,
     run: ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin),
   });
   const turns = new RequestTurns({ clock: systemClock, connections });
   guardRequests(
     http,
-    { countPieces, takeNothingMore, turns, bodies, callerOf: (request) => addresses.of(request) },
+    {
+      countPieces,
+      takeNothingMore,
+      turns,
+      reading: { hold: holdReading, start: startReading, hasGone },
+      connections,
+      bodies,
+      callerOf: (request) => addresses.of(request),
+    },
     {
       bodyTimeoutMs: server.bodyTimeoutSecs * 1000,
       isTimed: ({ url }) => timedPaths.test(routedPath(url)),

@@ -70,7 +70,7 @@ export class Service {
     ({ publish: this.publish, direct: this.direct, subscribe: this.subscribe } = messaging.program);
     const { http, io } = this;
     const gateway = assembleGateway({ ...parts, http, io, inbound, options });
-    assembleRequestGuard(http, foundation, connectionTurns);
+    assembleRequestGuard(http, foundation, { connections: connectionTurns, tcp: gateway.tcp });
     const responses = new BoundedResponses(foundation.limits.answers, {
       answerBytes: settings.topics.maxHistoryAnswerBytes,
       timeoutMs: settings.outbox.answerTimeoutSecs * 1000,

@@ -24,6 +24,16 @@ interface RequestGuardDependencies {
   /** Takes nothing more from a connection that is being closed. */
   readonly takeNothingMore: (socket: Socket) => void;
   readonly turns: Pick<RequestTurns, 'run'>;
+  /** Stops and starts reading a connection: what its client sends meanwhile waits in the kernel. */
+  readonly reading: {
+    /** False if it is not read anyway. */
+    readonly hold: (socket: Socket) => boolean;
+    readonly start: (socket: Socket) => void;
+    /** Whether its client has reset it. Nothing else says so while it is not read. */
+    readonly hasGone: (socket: Socket) => boolean;
+  };
+  /** Whether new connections come turn after turn. */
+  readonly connections: { readonly isPressed: boolean };
   /** Where what is read of a body after the answer is counted. */
   readonly bodies: Pick<BodyBudget, 'open'>;
   /** Whose turn a request takes. */
@@ -43,6 +53,8 @@ const pipelineLimit = 16;
 const lateBodyMs = 1000;
 /** And no more of it than this, in bytes. A client that has sent less may send its next request on the same connection. */
 const lateBodyBytes = 4 * 2 ** 20;
+/** While new connections come turn after turn, it is not read at all, and looked at again after so many milliseconds. */
+const lateBodyCheckMs = 100;
 
 /**
  * A body may come in this many pieces, and one more for each so many bytes. The smallest segments that TCP has to expect have 536 bytes; with
@@ -69,7 +81,7 @@ export function guardRequests(
   dependencies: RequestGuardDependencies,
   settings: RequestGuardSettings,
 ): void {
-  const { turns, callerOf, takeNothingMore } = dependencies;
+  const { takeNothingMore } = dependencies;
   const listeners = http.listeners('request');
   http.removeAllListeners('request');
   // Node would answer other expectations than 100-continue itself, past all limits, and they may be ignored (RFC 9110, 10.1.1).
@@ -89,7 +101,7 @@ export function guardRequests(
     };
     const start = () => {
       // Its body was refused while it waited.
-      if (response.headersSent || turns.run(callerOf(request), socket, handle)) return;
+      if (response.headersSent || runInTurn(request, response, dependencies, handle)) return;
       takeNothingMore(socket);
       const busy = new RefusalError('busy', 'too many requests wait', { retryAfterMs: 1000 });
       refuse(request, response, busy, 503);
@@ -101,6 +113,31 @@ export function guardRequests(
     });
     if (underWay.length === 1) start();
   });
+}
+
+/** Handles a request now, or in its turn: until then its body waits in the kernel. False: too many wait. */
+function runInTurn(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { turns, callerOf, reading }: RequestGuardDependencies,
+  handle: () => void,
+): boolean {
+  const { socket } = request;
+  let isHeld = false;
+  let isBegun = false;
+  const isAdmitted = turns.run(callerOf(request), socket, () => {
+    isBegun = true;
+    // What had arrived of its body was refused meanwhile.
+    if (response.headersSent) return;
+    if (isHeld && reading.hasGone(socket)) {
+      socket.destroy();
+      return;
+    }
+    if (isHeld) reading.start(socket);
+    handle();
+  });
+  if (isAdmitted && !isBegun && hasBody(request)) isHeld = reading.hold(socket);
+  return isAdmitted;
 }
 
 /** The requests on a connection, if there may be one more. Otherwise the connection is closed. */
@@ -118,11 +155,15 @@ function admitted(socket: Socket & { [pipeline]?: PipelinedRequest[] }): Pipelin
 function limitBody(
   request: IncomingMessage,
   response: ServerResponse,
-  { countPieces, takeNothingMore, bodies, callerOf }: RequestGuardDependencies,
+  { countPieces, takeNothingMore, bodies, callerOf, reading, connections }: RequestGuardDependencies,
   { bodyTimeoutMs, isTimed, isCounted }: RequestGuardSettings,
 ): void {
   const { socket } = request;
-  const stop = () => takeNothingMore(socket);
+  let isStopped = false;
+  const stop = () => {
+    isStopped = true;
+    takeNothingMore(socket);
+  };
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
   const isInTime = lateLimit(request, response, () => bodies.open(`address:${callerOf(request)}`), stop);
   countPieces(request, { admit: (bytes) => isInTime(bytes) && isInPieces(bytes) });
@@ -146,6 +187,13 @@ function limitBody(
     setTimeout(() => {
       if (!request.complete) socket.destroy();
     }, lateBodyMs).unref();
+    const readLater = () =>
+      setTimeout(() => {
+        if (socket.destroyed || isStopped) return;
+        if (connections.isPressed) readLater();
+        else reading.start(socket);
+      }, lateBodyCheckMs).unref();
+    if (connections.isPressed && reading.hold(socket)) readLater();
   });
 }
 

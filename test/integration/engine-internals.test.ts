@@ -154,7 +154,12 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
       [
         'handle of Node',
         tcp['_handle'] as object,
-        { reading: 'boolean', readStop: 'function', readStart: 'function' },
+        { reading: 'boolean', readStop: 'function', readStart: 'function', getpeername: 'function' },
+      ],
+      [
+        'listening handle of Node',
+        (plain.service.http as unknown as Fields)['_handle'] as object,
+        { onconnection: 'function' },
       ],
     ];
     const readme = readFileSync(join(root, 'server/gateway/engine-internals/README.md'), 'utf8');

@@ -3,6 +3,7 @@ import type { Socket } from 'socket.io';
 import { connectClient, JsonClient } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { TestReplica, tokenOf } from '../support/replica.js';
+import { resetBeforeAccepted } from '../support/reset-before-accepted.js';
 import { TcpClient } from '../support/tcp-client.js';
 import { until } from '../support/wait.js';
 
@@ -63,6 +64,16 @@ describe('[LIMITS] handshakes of one address', function () {
     const other = handshakeFrom('203.0.113.3');
     await until(() => isAnswered(other), 'another address is served', 5000);
     assert.match(other.received, /^HTTP\/1\.1 200 /);
+  });
+
+  it('take several places each until they have joined, if their heads are large', async () => {
+    await start({ RTC_WEBSOCKET_MAX_UNJOINED: '8' });
+    const large = `${pollingPath}&x=${'x'.repeat(9000)}`;
+    const flood = Array.from({ length: 4 }, () => handshakeFrom('203.0.113.1', large));
+    await until(() => flood.filter(isAnswered).length === 2, 'two have taken half of the places');
+    const other = handshakeFrom('203.0.113.2');
+    await until(() => isAnswered(other), 'another address is served');
+    assert.equal(flood.filter(isAnswered).length, 2);
   });
 
   it('hold half of the places at most until they have joined', async () => {
@@ -137,6 +148,19 @@ describe('[LIMITS] a peer that sends X-Forwarded-For without being a trusted pro
 });
 
 describe('[LIMITS] TCP connections of one address', function () {
+  it('that were reset before they are accepted get no socket and no answer', async () => {
+    const { service, url } = await startEmbedded({ LOG_LEVEL: 'off', NODE_ENV: 'test' });
+    let accepted = 0;
+    service.http.on('connection', () => accepted++);
+    try {
+      for (let n = 0; n < 2; n++) resetBeforeAccepted(Number(new URL(url).port));
+      assert.equal((await fetch(`${url}/health/live`)).status, 200);
+      assert.equal(accepted, 1);
+    } finally {
+      await service.close();
+    }
+  });
+
   it('are closed above twice its limit of connections', async () => {
     const { service, url } = await startEmbedded({
       LOG_LEVEL: 'off',

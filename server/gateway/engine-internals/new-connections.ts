@@ -1,5 +1,6 @@
 import type { Server as HttpServer } from 'node:http';
 import { Socket } from 'node:net';
+import { hasGone } from './accepted-connections.js';
 import { holdReading, startReading } from './reading.js';
 
 /** Decides when new connections are read. */
@@ -34,6 +35,11 @@ export function readInTurns(http: HttpServer, turns: Turns): void {
     turns.run(socket, () => {
       socket.off('error', onError);
       if (socket.destroyed) return;
+      // It is not read, so that nothing else has said so.
+      if (hasGone(socket)) {
+        socket.destroy();
+        return;
+      }
       startReading(socket);
       attach.call(http, socket);
     });

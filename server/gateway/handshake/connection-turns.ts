@@ -97,7 +97,9 @@ export class ConnectionTurns {
     this.isBegun = false;
     const now = this.dependencies.clock.now();
     this.isLate = now - this.waitingSince > burstMs;
-    if (this.begunAt !== undefined) {
+    // Nobody waits to be accepted: other work goes on, however many wait to be begun.
+    if (!this.hasCome) this.resumeAt = now;
+    else if (this.begunAt !== undefined) {
       const factor = this.isLate ? lateFactor : acceptingFactor;
       this.resumeAt = now + Math.min((now - this.begunAt) * factor, longestPauseMs);
     } else if (this.isLate && now - this.endedAt > longTurnMs) this.resumeAt = now;

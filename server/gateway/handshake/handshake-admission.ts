@@ -5,7 +5,7 @@ import { keyOf } from '../../limits/address-limiter.js';
 import { shuttingDown } from '../../protocol/shutting-down.js';
 import { responseOf } from '../engine-internals/engine-server.js';
 import type { HandshakeQueue, Turn } from './handshake-queue.js';
-import type { UnjoinedClients } from './unjoined-clients.js';
+import { placesOf, type UnjoinedClients } from './unjoined-clients.js';
 
 /** The address limits as admission uses them; see {@link AddressLimiter}. */
 interface Addresses {
@@ -48,8 +48,8 @@ interface Waiting {
   /** The address by which it is counted. */
   readonly address: string | undefined;
   readonly turn: Turn | undefined;
-  /** Whether the client was answered and is not known yet. */
-  isUnjoined: boolean;
+  /** What the client takes of {@link UnjoinedClients}: 0 if it is known, or was not answered yet. */
+  places: number;
   /** Stops watching for a disconnect of the client. */
   unwatch(): void;
 }
@@ -125,7 +125,8 @@ export class HandshakeAdmission {
     if (waiting === undefined) return;
     if (waiting.address !== undefined) this.addresses.set(transport, waiting.address);
     transport.on('close', this.onClosed);
-    if (waiting.isUnjoined) this.dependencies.unjoined.transportOpened(transport, waiting.address);
+    if (waiting.places > 0)
+      this.dependencies.unjoined.transportOpened(transport, waiting.address, waiting.places);
     else this.letGo(transport, waiting.address);
   };
 
@@ -143,7 +144,7 @@ export class HandshakeAdmission {
     const waiting = this.end(request);
     if (waiting === undefined) return;
     waiting.turn?.leave();
-    if (waiting.isUnjoined) this.dependencies.unjoined.remove(waiting.address);
+    if (waiting.places > 0) this.dependencies.unjoined.remove(waiting.address, waiting.places);
     this.releaseSlot(waiting.address, false);
   };
 
@@ -159,7 +160,7 @@ export class HandshakeAdmission {
       this.failed(request);
       notify?.();
     });
-    this.waiting.set(request, { address, turn, unwatch, isUnjoined: false });
+    this.waiting.set(request, { address, turn, unwatch, places: 0 });
     if (turn === undefined) return undefined;
     const gone = new Promise<void>((resolve) => (notify = resolve));
     return this.waitForTurn(request, Promise.race([turn.served, gone]));
@@ -169,8 +170,8 @@ export class HandshakeAdmission {
   private answered(request: IncomingMessage): void {
     const waiting = this.waiting.get(request);
     if (waiting === undefined) return;
-    waiting.isUnjoined = true;
-    this.dependencies.unjoined.add(waiting.address);
+    waiting.places = placesOf(request);
+    this.dependencies.unjoined.add(waiting.address, waiting.places);
   }
 
   private async waitForTurn(request: IncomingMessage, servedOrGone: Promise<void>): Promise<void> {

@@ -43,6 +43,8 @@ export class TcpConnections {
   /** Addresses of open connections that are counted. */
   private readonly keys = new WeakMap<Socket, string>();
   private readonly warned = new Set<string>();
+  /** The present connection was admitted before Node made a socket of it. */
+  private isAdmitted = false;
 
   constructor(
     private readonly dependencies: TcpConnectionsDependencies,
@@ -59,19 +61,30 @@ export class TcpConnections {
     http.on('drop', () => this.refused('server.max_tcp_connections', http.maxConnections));
   }
 
+  /** Calls `pass`, which makes a socket of a connection of this peer, or returns false: it is to be closed. */
+  readonly admit = (peer: string, pass: () => void): boolean => {
+    const address = this.dependencies.policy.ofPeer(peer);
+    if (address !== undefined && this.isOver(address)) return false;
+    this.isAdmitted = true;
+    try {
+      pass();
+    } finally {
+      this.isAdmitted = false;
+    }
+    return true;
+  };
+
   private readonly onConnection = (socket: Socket): void => {
     // A request without its offer of an upgrade is read again: see `engine-internals/plain-request.ts`.
     if (this.keys.has(socket)) return;
     const address = this.dependencies.policy.ofPeer(socket.remoteAddress ?? '');
     if (address === undefined) return;
-    const key = keyOf(address);
-    const held = this.byAddress.get(key) ?? { connections: 0, silent: 0 };
-    const exceeded = this.exceeded(key, held);
-    if (exceeded !== undefined) {
-      this.refused(...exceeded, address);
+    if (!this.isAdmitted && this.isOver(address)) {
       socket.destroy();
       return;
     }
+    const key = keyOf(address);
+    const held = this.byAddress.get(key) ?? { connections: 0, silent: 0 };
     held.connections++;
     held.silent++;
     this.byAddress.set(key, held);
@@ -80,9 +93,19 @@ export class TcpConnections {
     socket.on('close', this.onClosed);
   };
 
+  /** Whether one more connection is refused. Takes one of the rate otherwise. */
+  private isOver(address: string): boolean {
+    const exceeded = this.exceeded(keyOf(address));
+    if (exceeded === undefined) return false;
+    this.refused(...exceeded, address);
+    return true;
+  }
+
   /** The setting and the limit that one more connection would exceed. */
-  private exceeded(key: string, { connections, silent }: Held): [setting: string, limit: number] | undefined {
+  private exceeded(key: string): [setting: string, limit: number] | undefined {
     const { limitPerAddress, ratePerSec } = this.settings;
+    if (limitPerAddress === 0 && ratePerSec === 0) return undefined;
+    const { connections = 0, silent = 0 } = this.byAddress.get(key) ?? {};
     if (limitPerAddress > 0 && connections >= limitPerAddress)
       return ['websocket.max_connections_per_address', limitPerAddress];
     if (silent >= silentLimit) return ['server.header_timeout_secs', silentLimit];

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+
 interface UnjoinedClientsDependencies {
   /** Never goes back, in milliseconds. */
   readonly now: () => number;
@@ -15,6 +17,7 @@ interface UnjoinedTransport {
 
 interface Opened {
   readonly address: string | undefined;
+  readonly places: number;
   readonly at: number;
 }
 
@@ -24,9 +27,18 @@ interface Opened {
  */
 const patienceMs = 1000;
 
+/** A handshake takes one place for so many bytes of its head: its transport holds them until the client has joined. */
+const bytesPerPlace = 4096;
+
+/** The places of a client that has not joined. */
+export function placesOf({ url = '', rawHeaders }: Pick<IncomingMessage, 'url' | 'rawHeaders'>): number {
+  const bytes = rawHeaders.reduce((sum, text) => sum + text.length, url.length);
+  return Math.max(1, Math.ceil(bytes / bytesPerPlace));
+}
+
 /**
  * Clients whose handshake was answered and that have not joined a namespace yet: nobody knows who they are. There is room for a limited
- * number, and for half of it from one address. When there is no more, the transport that has waited longest makes room: else a few
+ * number, and for half of it from one address; one with a large head counts as several. When there is no more, the transport that has waited longest makes room: else a few
  * addresses could lock everybody out.
  */
 export class UnjoinedClients {
@@ -49,19 +61,19 @@ export class UnjoinedClients {
   }
 
   /** To be called where there is room. Closes a transport if one has to make it. */
-  add(address: string | undefined): void {
+  add(address: string | undefined, places = 1): void {
     if (!this.isFree(address)) this.longestWaiting(address)?.close(true);
-    this.change(address, 1);
+    this.change(address, places);
   }
 
   /** The client has gone before it had a transport. */
-  remove(address: string | undefined): void {
-    this.change(address, -1);
+  remove(address: string | undefined, places = 1): void {
+    this.change(address, -places);
   }
 
   /** The client has a transport now: {@link removeTransport} must follow when it joins or goes. */
-  transportOpened(transport: UnjoinedTransport, address: string | undefined): void {
-    this.opened.set(transport, { address, at: this.dependencies.now() });
+  transportOpened(transport: UnjoinedTransport, address: string | undefined, places = 1): void {
+    this.opened.set(transport, { address, places, at: this.dependencies.now() });
   }
 
   /** The client of a transport has joined, or has gone. False if it had joined before. */
@@ -69,7 +81,7 @@ export class UnjoinedClients {
     const opened = this.opened.get(transport);
     if (opened === undefined) return false;
     this.opened.delete(transport);
-    this.change(opened.address, -1);
+    this.change(opened.address, -opened.places);
     return true;
   }
 

@@ -70,6 +70,21 @@ describe('[LIMITS] new TCP connections', () => {
     assert.equal(connections.isAccepting, false);
   });
 
+  it('let other work go on in turns in which none come, however many wait to be begun', () => {
+    const loop = new Loop();
+    const { connections } = loop;
+    for (let n = 0; n < 400; n++) loop.turn(0.1, 'mallory');
+    let begun = 0;
+    let turns = 0;
+    // What is begun takes 3 ms each in the next turn. A connection comes in every second turn, and then in none.
+    for (let ms = 0.1; !loop.isIdle; ms = 0.1 + 3 * begun) {
+      const comes = turns++ < 60 && turns % 2 === 0;
+      begun = loop.turn(ms, comes ? 'mallory' : undefined).length;
+      assert.ok(comes || !connections.isOnlyAccepting, `turn ${turns}`);
+    }
+    assert.ok(turns > 100, `${turns}`);
+  });
+
   it('do not wait long where they come faster than they are begun, turn after turn, and not in a burst', () => {
     const loop = new Loop();
     const waiting = new Map<string, number>();

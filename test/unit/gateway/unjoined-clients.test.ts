@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { UnjoinedClients } from '../../../server/gateway/handshake/unjoined-clients.js';
+import { placesOf, UnjoinedClients } from '../../../server/gateway/handshake/unjoined-clients.js';
 
 describe('[LIMITS] clients that have not joined', () => {
   it('have room for a limited number, and for half of it from one address', () => {
@@ -22,6 +22,30 @@ describe('[LIMITS] clients that have not joined', () => {
     const clients = new UnjoinedClients({ now: () => 0 }, { limit: 0 });
     for (let n = 0; n < 5000; n++) clients.add('a');
     assert.ok(clients.hasRoom('a'));
+  });
+
+  it('take more room where their handshakes have large heads', () => {
+    const head = (url: string, ...rawHeaders: string[]) => placesOf({ url, rawHeaders });
+    assert.equal(head('/socket.io/', 'Cookie', 'c'.repeat(3000)), 1);
+    assert.equal(head(`/socket.io/${'x'.repeat(9000)}`, 'Host', 'x'), 3);
+    assert.equal(head('/ws', 'Cookie', 'c'.repeat(8000), 'X-Long', 'x'.repeat(8000)), 4);
+
+    let closed = 0;
+    const clients = new UnjoinedClients({ now: () => 0 }, { limit: 8 });
+    const transport = { close: () => closed++ };
+    clients.add('a', 3);
+    assert.ok(clients.hasRoom('a'));
+    clients.add('a', 3);
+    assert.equal(clients.hasRoom('a'), false);
+    clients.transportOpened(transport, 'a', 3);
+    clients.remove('a', 3);
+    clients.add('b', 4);
+    assert.deepEqual([clients.hasRoom('a'), clients.hasRoom('c')], [true, true]);
+    clients.add('c');
+    assert.equal(clients.hasRoom('c'), false);
+    clients.removeTransport(transport);
+    assert.deepEqual([clients.hasRoom('a'), clients.hasRoom('b'), clients.hasRoom('c')], [true, false, true]);
+    assert.equal(closed, 0);
   });
 
   it('make room for others, the longest waiting first, once they have had time to join', () => {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { hasGone } from '../../../server/gateway/engine-internals/accepted-connections.js';
+import { holdReading, startReading } from '../../../server/gateway/engine-internals/reading.js';
 import { countPieces, takeNothingMore } from '../../../server/gateway/engine-internals/request-parser.js';
 import { guardRequests } from '../../../server/http/request-guard.js';
 import { TcpClient } from '../../support/tcp-client.js';
@@ -12,11 +15,17 @@ describe('[LIMITS] requests on one connection', () => {
   /** Requests that have arrived, and those that a route handles. */
   let arrived: string[];
   let handled: { readonly url: string; readonly response: ServerResponse }[];
+  /** Requests whose turn has not come, where turns do not come by themselves. */
+  let waiting: (() => void)[] | undefined;
+  let socket: Socket;
+  const connections = { isPressed: false };
   const urls = () => handled.map(({ url }) => url);
 
   beforeEach(async () => {
     arrived = [];
     handled = [];
+    waiting = undefined;
+    connections.isPressed = false;
     http = createServer((request: IncomingMessage, response) => {
       handled.push({ url: request.url!, response });
     });
@@ -27,10 +36,13 @@ describe('[LIMITS] requests on one connection', () => {
         takeNothingMore,
         turns: {
           run: (_caller, _socket, work) => {
-            work();
+            if (waiting === undefined) work();
+            else waiting.push(work);
             return true;
           },
         },
+        reading: { hold: holdReading, start: startReading, hasGone },
+        connections,
         bodies: { open: () => ({ add() {}, release() {}, discard() {} }) },
         callerOf: () => 'ann',
       },
@@ -38,7 +50,9 @@ describe('[LIMITS] requests on one connection', () => {
     );
     http.prependListener('request', ({ url }: IncomingMessage) => arrived.push(url!));
     await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const accepted = once(http, 'connection') as Promise<[Socket]>;
     client = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    [socket] = await accepted;
   });
   afterEach(async () => {
     client.reset();
@@ -99,6 +113,56 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => client.ended || client.closed, 'the connection is closed');
     assert.match(client.received, /one[^]*HTTP\/1\.1 413 [^]*may come in \d+ pieces/);
     assert.deepEqual(urls(), ['/1']);
+  });
+
+  it('are not read further before their turn has come', async () => {
+    waiting = [];
+    client.write('POST /1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    await until(() => waiting!.length === 1, 'it waits');
+    client.write('1\r\na\r\n'.repeat(600));
+    // Another connection is read meanwhile.
+    const other = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    other.get('/2');
+    await until(() => waiting!.length === 2, 'another one waits');
+    other.reset();
+    waiting[0]!();
+    assert.deepEqual(urls(), ['/1']);
+    await until(() => client.received.includes(' pieces'), 'its body is read, and refused');
+  });
+
+  it('are not handled if their client resets the connection before their turn has come', async () => {
+    waiting = [];
+    client.post('/1', 1000, 'a');
+    await until(() => waiting!.length === 1, 'it waits');
+    client.reset();
+    await until(() => hasGone(socket), 'the client has gone');
+    assert.equal(socket.destroyed, false);
+    waiting[0]!();
+    assert.deepEqual([urls(), socket.destroyed], [[], true]);
+  });
+
+  it('are not read further when they are answered, while new connections come turn after turn', async () => {
+    connections.isPressed = true;
+    client.post('/1', 900_000, 'a'.repeat(1000));
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => client.received.includes('one'), 'it is answered');
+    client.write('a'.repeat(500_000));
+    await until(() => client.closed || client.ended, 'its connection is closed');
+    assert.ok(socket.bytesRead < 2000, `${socket.bytesRead}`);
+  });
+
+  it('are read to their end when they are answered, once no new connections come any more', async () => {
+    connections.isPressed = true;
+    client.post('/1', 500_000, 'a'.repeat(1000));
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => client.received.includes('one'), 'it is answered');
+    connections.isPressed = false;
+    client.write('a'.repeat(499_000));
+    send('/2');
+    await until(() => handled.length === 2, 'the next one is handled');
+    assert.deepEqual(urls(), ['/1', '/2']);
   });
 
   it('are not handled if their client goes away while they wait', async () => {

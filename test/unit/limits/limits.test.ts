@@ -362,7 +362,13 @@ describe('[LIMITS] HandshakeAdmission', () => {
   /** A request in the form of engine.io, for long-polling (with its response) or for an upgrade. */
   const requestFrom = (address: string, polling = false) => {
     const [socket, res] = [new EventEmitter(), new EventEmitter()];
-    const request = Object.assign(new EventEmitter(), { socket, address, ...(polling && { res }) });
+    const rawHeaders: string[] = [];
+    const request = Object.assign(new EventEmitter(), {
+      socket,
+      address,
+      rawHeaders,
+      ...(polling && { res }),
+    });
     return request as unknown as IncomingMessage & { res: EventEmitter };
   };
   const transportOf = (request: IncomingMessage) =>
