@@ -111,7 +111,13 @@ async function calibrate(only: string | undefined): Promise<void> {
   const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD']).stdout.toString().trim();
   for (const plan of planned(only)) {
     process.stderr.write(`${plan.name} …`);
-    const point = await measurePoint(plan);
+    const point = await measurePoint(plan).catch((error: Error) => error);
+    if (point instanceof Error) {
+      // The others are kept; --only measures it again.
+      process.stderr.write(` not measured: ${point.message}\n`);
+      process.exitCode = 1;
+      continue;
+    }
     points.push(before === undefined ? point : { ...point, measured: { at, commit } });
     process.stderr.write(
       ` replicas ${point.replicaCores.toFixed(3)}, Redis ${point.redisCores.toFixed(3)} cores\n`,

@@ -7,7 +7,7 @@ import { Overview } from '../admin/overview/overview.js';
 import { ReplicaDepartures } from '../admin/overview/replica-departures.js';
 import { problemsOf } from '../http/health.js';
 import type { Phase } from '../protocol/phase.js';
-import type { Foundation } from './foundation.js';
+import { knowsSwitches, type Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
 interface OverviewParts extends Foundation, Messaging {
@@ -37,7 +37,12 @@ export function assembleOverview(parts: OverviewParts): { overview: Overview; cl
     {
       metrics: () => metrics.document(),
       problems: () =>
-        problemsOf({ redis: () => storage.redis(), control: () => control.state.snapshot(), phase }),
+        problemsOf({
+          redis: () => storage.redis(),
+          control: () => control.state.snapshot(),
+          phase,
+          knowsSwitches: () => knowsSwitches(parts),
+        }),
       samples,
       topics: busiest,
     },

@@ -37,6 +37,11 @@ export interface Foundation {
   readonly changes: ChangeCount;
 }
 
+/** Whether it is known what operators have switched off and revoked. */
+export function knowsSwitches({ control, tokens }: Pick<Foundation, 'control' | 'tokens'>): boolean {
+  return control.map.isKnown && tokens.isKnown();
+}
+
 /** @throws SettingsError if the settings are inconsistent */
 export function assembleFoundation(
   settings: Settings,

@@ -29,7 +29,7 @@ import { firstStepsRouter } from '../http/pages/first-steps.js';
 import { upgradeRequired } from '../http/upgrade-required.js';
 import { wsPath } from '../gateway/paths.js';
 import { firstStepsFolder } from './first-steps.js';
-import type { Foundation } from './foundation.js';
+import { knowsSwitches, type Foundation } from './foundation.js';
 import type { Messaging } from './messaging.js';
 
 interface HttpParts extends Foundation, Messaging {
@@ -63,7 +63,7 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
       readiness: settings.redis.readiness,
       phase: parts.phase,
       drain: parts.drain,
-      knowsSwitches: () => control.map.isKnown && tokens.isKnown(),
+      knowsSwitches: () => knowsSwitches(parts),
       control: () => control.state.snapshot(),
     }),
   );

@@ -91,7 +91,8 @@ export function problemsOf({
   redis,
   control,
   phase,
-}: Pick<HealthSources, 'redis' | 'control' | 'phase'>): string[] {
+  knowsSwitches,
+}: Pick<HealthSources, 'redis' | 'control' | 'phase' | 'knowsSwitches'>): string[] {
   const { state, outage, memory, writes } = redis();
   const { mode, accepts_connections: acceptsConnections, presence } = control();
   const problems: (string | false)[] = [
@@ -100,6 +101,9 @@ export function problemsOf({
       'the replica is draining: its clients are moved to other replicas, new ones are refused with shutting_down',
     phase() === 'stopping' &&
       'the replica is stopping: commands and new connections are refused with shutting_down',
+    phase() === 'running' &&
+      !knowsSwitches() &&
+      'what operators have switched off and revoked has not been read from Redis since the start: no client is admitted',
     state === 'down' &&
       `${causes[outage ?? 'unreachable']}: publishes and first subscriptions are refused with unavailable`,
     state === 'up' &&

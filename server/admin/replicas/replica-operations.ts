@@ -16,6 +16,9 @@ interface ReplicaOperationsDependencies {
 
 /** What this replica does when operators ask for it. */
 export class ReplicaOperations {
+  /** From a request until it is handed on. */
+  private isRequested = false;
+
   constructor(
     private readonly dependencies: ReplicaOperationsDependencies,
     private readonly settings: { readonly limitSecs: number },
@@ -28,9 +31,15 @@ export class ReplicaOperations {
 
   private drain(): { isNew: boolean; clients: number; ends_within_secs: number } {
     const { isStopping, clients, onDrainRequested } = this.dependencies;
-    const answer = { isNew: !isStopping(), clients: clients(), ends_within_secs: this.settings.limitSecs };
-    // The answer is sent before anything is closed.
-    if (answer.isNew) setImmediate(onDrainRequested);
-    return answer;
+    const isNew = !this.isRequested && !isStopping();
+    if (isNew) {
+      this.isRequested = true;
+      // The answer is sent before anything is closed.
+      setImmediate(() => {
+        this.isRequested = false;
+        onDrainRequested();
+      });
+    }
+    return { isNew, clients: clients(), ends_within_secs: this.settings.limitSecs };
   }
 }

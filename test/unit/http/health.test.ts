@@ -142,7 +142,11 @@ describe('[HEALTH] health', () => {
   it('is not ready until it is known what operators have switched off: no client is admitted before', async () => {
     [phase, state, knowsSwitches] = ['running', 'up', false];
     assert.equal((await ask('/health/ready')).status, 503);
+    const { status, problems } = (await ask('/health')).body;
+    assert.equal(status, 'degraded');
+    assert.match(String(problems), /has not been read from Redis since the start: no client is admitted$/);
     knowsSwitches = true;
+    assert.deepEqual((await ask('/health')).body['problems'], []);
     assert.equal((await ask('/health/ready')).status, 200);
   });
 
