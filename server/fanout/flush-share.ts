@@ -1,10 +1,7 @@
 import type { LoopMeter } from '../primitives/loop-meter.js';
 
-/**
- * The event loop should be busy for this share of the time, if flushes can be spread for it. Where a topic has a large share of it,
- * less is enough: the last milliseconds of latency take most of the processor time.
- */
-const target = { most: 0.6, least: 0.45, mostUpTo: 0.15, leastFrom: 0.4 };
+/** The event loop should be busy for this share of the time, if flushes can be spread for it. */
+const targetUtilization = 0.6;
 
 /** From here on the loop counts as saturated: its real load is not known, so the share falls faster. */
 const saturatedFrom = 0.95;
@@ -14,7 +11,7 @@ const sampleMs = 100;
 
 /**
  * How far one adjustment goes of the way to the target, in logarithms. Utilisation grows at most in proportion to the
- * share, and the target falls at most as fast, so up to a half approaches it from one side, and does not oscillate around it.
+ * share, so anything below 1 approaches the target from one side, and does not oscillate around it.
  */
 const gain = 0.5;
 /** Smaller deviations, in logarithms, are noise: they change nothing. */
@@ -49,21 +46,12 @@ export class FlushShare {
     this.adjustedAt = now;
     const utilization = this.dependencies.utilization();
     const steps = Math.min(stepsMax, elapsedMs / sampleMs);
-    this.share = Math.min(
-      1,
-      Math.max(shareMin, this.share * Math.exp(steps * stepFor(utilization, targetAt(this.share)))),
-    );
+    this.share = Math.min(1, Math.max(shareMin, this.share * Math.exp(steps * stepFor(utilization))));
   }
 }
 
-function targetAt(share: number): number {
-  const { most, least, mostUpTo, leastFrom } = target;
-  const part = (share - mostUpTo) / (leastFrom - mostUpTo);
-  return most - (most - least) * Math.min(1, Math.max(0, part));
-}
-
 /** The logarithm of the factor by which the share changes. */
-function stepFor(utilization: number, targetUtilization: number): number {
+function stepFor(utilization: number): number {
   if (utilization >= saturatedFrom) return -stepMax;
   const deviation = Math.log(targetUtilization / Math.max(utilization, 0.01));
   if (Math.abs(deviation) < deadBand) return 0;
