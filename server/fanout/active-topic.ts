@@ -276,7 +276,7 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     if (batch.traced.length > 0) this.trace(batch, written, counts.dropped - droppedBefore);
     if (confirmed !== undefined)
       for (const [item, ackId] of confirmed) acks.expectAcks(item, ackId, reached!);
-    this.window.flushed(startedAt, clock.now());
+    this.window.flushed(startedAt, clock.now(), batch.count);
   }
 
   /** The writes that the last flush has staged have taken this long. */

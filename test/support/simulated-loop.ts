@@ -50,8 +50,8 @@ export class SimulatedTopic {
     this.dueAt = Infinity;
     const endedAt = now + this.load.flushMs;
     for (const sentAt of this.pending) this.waits.push(endedAt - sentAt);
+    this.window.flushed(now, endedAt, this.pending.length);
     this.pending = [];
-    this.window.flushed(now, endedAt);
     this.intervals.push(now - this.flushedAt);
     this.flushedAt = now;
     return endedAt;

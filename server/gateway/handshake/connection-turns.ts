@@ -19,7 +19,10 @@ const begunWhenLate = 3;
 const lateFactor = 1;
 /** Where a turn in which connections are only accepted takes longer, other work takes the time: to go on accepting gains little. */
 const longTurnMs = 2;
-/** If more of one caller wait, the newest is begun first: the older ones have often been given up. */
+/**
+ * If more of one caller wait, the newest and the oldest are begun in turn. Older ones have often been given up, so that
+ * in their order alone nobody would be served in time; the newest alone would let a few wait until no more come.
+ */
 const inOrder = 64;
 
 interface ConnectionTurnsDependencies {
@@ -47,6 +50,8 @@ export class ConnectionTurns {
   private resumeAt = -Infinity;
   /** Some have waited for longer than a burst lasts. */
   private isLate = false;
+  /** Where very many of a caller wait, the next one is the newest. */
+  private isNewestNext = true;
   /** When the turn before ended. */
   private endedAt = 0;
 
@@ -120,12 +125,19 @@ export class ConnectionTurns {
 
   private beginNext(now: number): void {
     const [caller, own] = this.waiting.entries().next().value!;
-    const begin = (own.length > inOrder ? own.pop() : own.shift())!;
+    const begin = this.take(own);
     if (--this.size === 0) this.waitingSince = Infinity;
     // To the end of the order.
     this.waiting.delete(caller);
     if (own.length > 0) this.waiting.set(caller, own);
     this.begunAt = now;
     begin();
+  }
+
+  private take(own: (() => void)[]): () => void {
+    if (own.length <= inOrder) return own.shift()!;
+    const begin = this.isNewestNext ? own.pop() : own.shift();
+    this.isNewestNext = !this.isNewestNext;
+    return begin!;
   }
 }

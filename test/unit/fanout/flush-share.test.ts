@@ -35,6 +35,16 @@ describe('[HOT] the window follows the load', () => {
     }
   });
 
+  it('takes less of the loop while a flush after the other would take most of it, and not where other work does', () => {
+    const loop = new SimulatedLoop();
+    const topic = loop.add(large(1000));
+    const { busy: light, window } = settle(loop);
+    assert.ok(light < 0.52 && window < 20, `${light} ${window}`);
+    topic.load.ratePerSec = 9000;
+    const { busy: heavy } = settle(loop);
+    assert.ok(heavy > 0.53, `${heavy}`);
+  });
+
   it('narrows again as the load falls', () => {
     const loop = new SimulatedLoop();
     const topic = loop.add(large(9000));

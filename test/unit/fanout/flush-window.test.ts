@@ -38,6 +38,20 @@ describe(`[HOT] FlushWindow (seed ${seed})`, () => {
     near(window.currentMs, 16);
   });
 
+  it('gathers longer where a flush carries several messages, in proportion to its cost, and not where it carries one', () => {
+    const widthOf = (costMs: number, messages: number) => {
+      const window = windowAt(1);
+      for (let n = 0; n < 40; n++) window.flushed(n * 1000, n * 1000 + costMs, messages);
+      return window.currentMs;
+    };
+    for (const costMs of [4, 8]) {
+      assert.ok(Math.abs(widthOf(costMs, 1) - Math.max(costMs, settings.windowMs)) < 0.1);
+      assert.ok(Math.abs(widthOf(costMs, 1000) / costMs - 3.2) < 0.01, `${widthOf(costMs, 1000)}`);
+    }
+    assert.equal(widthOf(0.1, 1000), settings.windowMs, 'a small audience costs little');
+    assert.equal(widthOf(80, 1000), settings.maxWindowMs);
+  });
+
   it('ignores a single slow flush', () => {
     const window = after(20, 1, windowAt(0.1));
     window.flushed(0, 8);

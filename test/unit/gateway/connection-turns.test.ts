@@ -149,4 +149,17 @@ describe('[LIMITS] new TCP connections', () => {
     const [newest = 0, next] = numbers(loop.turn(0.01));
     assert.ok(newest >= 295 && next! < newest, `${newest} ${next}`);
   });
+
+  it('of one caller do not wait until no more come, where very many wait', () => {
+    const loop = new Loop();
+    const begun = new Set<string>();
+    // At first in a burst, then twice as fast as they are begun.
+    for (let n = 0, ms = 0.01; n < 1300; n++) {
+      const names = loop.turn(n < 300 ? 0.01 : ms, 'ann', `a${n}`);
+      for (const name of names) begun.add(name);
+      ms = names.length > 0 ? 5 : 1;
+    }
+    const late = Array.from({ length: 150 }, (_, n) => `a${n}`).filter((name) => !begun.has(name));
+    assert.deepEqual(late, [], `${begun.size} were begun`);
+  });
 });
