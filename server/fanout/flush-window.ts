@@ -11,7 +11,7 @@ export interface FlushWindowSettings {
  * A topic whose flushes carry several messages gathers for so many times what a flush costs, even if the event loop has room: the next
  * milliseconds of latency would cost more processor time than all those before.
  */
-const gatherPerCost = 3.2;
+const gatherPerCost = 2.5;
 
 /** Publishes of a topic gather for this part of its window at most, before they are appended. */
 const gatherShare = 0.25;

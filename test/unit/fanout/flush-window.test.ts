@@ -46,7 +46,7 @@ describe(`[HOT] FlushWindow (seed ${seed})`, () => {
     };
     for (const costMs of [4, 8]) {
       assert.ok(Math.abs(widthOf(costMs, 1) - Math.max(costMs, settings.windowMs)) < 0.1);
-      assert.ok(Math.abs(widthOf(costMs, 1000) / costMs - 3.2) < 0.01, `${widthOf(costMs, 1000)}`);
+      assert.ok(Math.abs(widthOf(costMs, 1000) / costMs - 2.5) < 0.01, `${widthOf(costMs, 1000)}`);
     }
     assert.equal(widthOf(0.1, 1000), settings.windowMs, 'a small audience costs little');
     assert.equal(widthOf(80, 1000), settings.maxWindowMs);
