@@ -101,14 +101,14 @@ export function problemsOf({
       'the replica is draining: its clients are moved to other replicas, new ones are refused with shutting_down',
     phase() === 'stopping' &&
       'the replica is stopping: commands and new connections are refused with shutting_down',
-    phase() === 'running' &&
-      !knowsSwitches() &&
-      'what operators have switched off and revoked has not been read from Redis since the start: no client is admitted',
     state === 'down' &&
       `${causes[outage ?? 'unreachable']}: publishes and first subscriptions are refused with unavailable`,
     state === 'up' &&
       outage !== null &&
       `${causes[outage]}: it is a part of the Redis Cluster, and publishes to its topics are refused with unavailable`,
+    phase() === 'running' &&
+      !knowsSwitches() &&
+      'what operators have switched off and revoked has not been read from Redis since the start: no client is admitted',
     writes === 'refused' && 'Redis refuses writes: publishes are refused with unavailable',
     memory !== null &&
       memory.level !== 'ample' &&
