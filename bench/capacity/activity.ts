@@ -12,6 +12,8 @@ const service = {
   /** While a replica is busier than this, its topics may use less of its event loop, down to the smallest share. */
   targetUtilization: 0.6,
   shareMin: 0.01,
+  /** A topic whose flushes carry several messages gathers for so many times what a flush costs. */
+  gatherPerCost: 2.5,
   /** Publishes of a topic gather for this part of its window, if that has grown. */
   gatherShare: 0.25,
   /** From this many appends per second on they wait for each other. */
@@ -126,7 +128,7 @@ function activityWith(workload: Workload, costs: ServiceCosts, busyness: Busynes
   const turnMs = timing.turnMs * longer;
 
   const flushMs = (ms: number) => flushMsWith(ms, { perTopic, audience, bytes }, costs, busyness);
-  const windowMs = windowOf(flushMs, busyness);
+  const windowMs = windowOf(flushMs, perTopic, busyness);
   const flushesOfTopic = rateInBatches(perTopic, windowMs + service.timerMs);
   const flushes = topics * share * replicas * flushesOfTopic;
   const topicsPerConnection = connections === 0 ? 0 : (topics * subscribersPerTopic) / connections;
@@ -186,16 +188,24 @@ function flushMsWith(
   { replicas: { writes = 0, idleWrites = 0, deliveredBytes = 0 } }: ServiceCosts,
   busyness: Busyness,
 ): number {
-  const messages = Math.max(1, (topic.perTopic * (windowMs + service.timerMs)) / 1000);
+  const messages = messagesIn(windowMs, topic.perTopic);
   const writeUs = writes + idleWrites * idleShare(busyness) + messages * topic.bytes * deliveredBytes;
   return ((topic.audience * writeUs) / 1000) * busyness.stretch;
 }
 
+/** Messages of a topic in a flush. */
+function messagesIn(windowMs: number, perTopic: number): number {
+  return Math.max(1, (perTopic * (windowMs + service.timerMs)) / 1000);
+}
+
 /** The window of a topic between two flushes, and how long a flush takes, depend on each other. */
-function windowOf(flushMs: (windowMs: number) => number, { flushShare }: Busyness): number {
+function windowOf(flushMs: (windowMs: number) => number, perTopic: number, { flushShare }: Busyness): number {
   let windowMs: number = service.windowMs;
   for (let round = 0; round < 30; round++) {
-    const next = Math.min(service.windowMaxMs, Math.max(service.windowMs, flushMs(windowMs) / flushShare));
+    const costMs = flushMs(windowMs);
+    const gatherMs = costMs * service.gatherPerCost * (1 - 1 / messagesIn(windowMs, perTopic));
+    const wanted = Math.max(service.windowMs, costMs / flushShare, gatherMs);
+    const next = Math.min(service.windowMaxMs, wanted);
     if (Math.abs(next - windowMs) < 0.01) break;
     windowMs += 0.7 * (next - windowMs);
   }
