@@ -38,8 +38,8 @@ export function placesOf({ url = '', rawHeaders }: Pick<IncomingMessage, 'url' |
 
 /**
  * Clients whose handshake was answered and that have not joined a namespace yet: nobody knows who they are. There is room for a limited
- * number, and for half of it from one address; one with a large head counts as several. When there is no more, the transport that has waited longest makes room: else a few
- * addresses could lock everybody out.
+ * number, and for half of it from one address; one with a large head counts as several. When there is no more, the transports that have waited
+ * longest make room: else a few addresses could lock everybody out.
  */
 export class UnjoinedClients {
   private total = 0;
@@ -57,12 +57,12 @@ export class UnjoinedClients {
 
   /** Whether one more may be answered. `address` is undefined for a client that is not limited by address. */
   hasRoom(address: string | undefined): boolean {
-    return this.isFree(address) || this.longestWaiting(address) !== undefined;
+    return this.inTheWay(address) !== undefined;
   }
 
-  /** To be called where there is room. Closes a transport if one has to make it. */
+  /** To be called where there is room. Closes the transports that have to make it. */
   add(address: string | undefined, places = 1): void {
-    if (!this.isFree(address)) this.longestWaiting(address)?.close(true);
+    for (const transport of this.inTheWay(address) ?? []) transport.close(true);
     this.change(address, places);
   }
 
@@ -85,22 +85,24 @@ export class UnjoinedClients {
     return true;
   }
 
-  private isFree(address: string | undefined): boolean {
+  /**
+   * Those that have waited longest, as many as have to make room for one more: of the same address, if that has its share already. None where
+   * there is room; undefined where there is too little.
+   */
+  private inTheWay(address: string | undefined): readonly UnjoinedTransport[] | undefined {
     const { limit } = this.settings;
-    return limit === 0 || (this.total < limit && !this.isAddressFull(address));
-  }
-
-  private isAddressFull(address: string | undefined): boolean {
-    return address !== undefined && (this.byAddress.get(address) ?? 0) >= this.limitPerAddress;
-  }
-
-  /** The transport that can make room: one of the same address, if that has its share already. */
-  private longestWaiting(address: string | undefined): UnjoinedTransport | undefined {
+    let excess = this.total + 1 - limit;
+    let ownExcess = address === undefined ? 0 : (this.byAddress.get(address) ?? 0) + 1 - this.limitPerAddress;
+    if (limit === 0 || (excess <= 0 && ownExcess <= 0)) return [];
     const before = this.dependencies.now() - patienceMs;
-    const mustBeOwn = this.isAddressFull(address);
-    for (const [transport, { address: its, at }] of this.opened) {
+    const found: UnjoinedTransport[] = [];
+    for (const [transport, { address: its, places, at }] of this.opened) {
       if (at > before) return undefined;
-      if (!mustBeOwn || its === address) return transport;
+      if (ownExcess > 0 && its !== address) continue;
+      found.push(transport);
+      excess -= places;
+      if (its === address) ownExcess -= places;
+      if (excess <= 0 && ownExcess <= 0) return found;
     }
     return undefined;
   }

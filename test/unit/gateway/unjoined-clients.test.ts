@@ -48,6 +48,34 @@ describe('[LIMITS] clients that have not joined', () => {
     assert.equal(closed, 0);
   });
 
+  it('with large heads take no more room than others by taking the places of small ones', () => {
+    let now = 0;
+    const held: { readonly places: number }[] = [];
+    const clients = new UnjoinedClients({ now: () => now }, { limit: 40 });
+    const open = (places: number) => {
+      if (!clients.hasRoom('a')) return;
+      clients.add('a', places);
+      const transport = {
+        places,
+        close: () => {
+          clients.removeTransport(transport);
+          held.splice(held.indexOf(transport), 1);
+        },
+      };
+      clients.transportOpened(transport, 'a', places);
+      held.push(transport);
+    };
+    for (let n = 0; n < 20; n++) open(1);
+    assert.equal(held.length, 20);
+    for (let n = 0; n < 40; n++) {
+      now += n < 20 ? 2000 : 100;
+      open(4);
+      const places = held.reduce((sum, transport) => sum + transport.places, 0);
+      assert.ok(places < 20 + 4, `${places}`);
+    }
+    assert.ok(held.every(({ places }) => places === 4));
+  });
+
   it('make room for others, the longest waiting first, once they have had time to join', () => {
     let now = 0;
     const clients = new UnjoinedClients({ now: () => now }, { limit: 4 });
