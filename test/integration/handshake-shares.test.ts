@@ -169,6 +169,8 @@ describe('[LIMITS] TCP connections of one address', function () {
       RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '2',
     });
     const clients: TcpClient[] = [];
+    let sockets = 0;
+    service.http.on('connection', () => sockets++);
     try {
       for (let n = 0; n < 6; n++) clients.push(new TcpClient(url));
       await until(
@@ -176,6 +178,7 @@ describe('[LIMITS] TCP connections of one address', function () {
         'two are closed',
       );
       assert.equal(service.metrics.document().rate_limit_stats.tcp, 2);
+      assert.equal(sockets, 4, 'those that are closed get no socket');
       clients.find(({ ended, closed }) => !ended && !closed)!.reset();
       await until(
         async () => (await fetch(`${url}/health/live`).catch(() => undefined))?.ok === true,
