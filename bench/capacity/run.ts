@@ -27,7 +27,7 @@ const usage = `npm run simulate -- [options]
   --table                       the sizing table of docs/scaling.md
   --check                       compares the model with every measured point
   --leave-out                   the same, each point computed from the others
-  --calibrate                   measures all costs anew, on an idle machine; takes about 14 minutes
+  --calibrate                   measures all costs anew, on an idle machine; takes about 16 minutes
   --only TEXT                   with --calibrate: only points whose name contains the text, or of this use ('blind check')
   --write-docs                  writes the tables of docs/scaling.md
   --json                        the result as JSON`;
