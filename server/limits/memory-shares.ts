@@ -1,5 +1,8 @@
-/** A store whose memory grows by more than this for each byte written is growing for other reasons too. */
-const growthLimit = 4;
+/**
+ * A store whose memory grows by more than this for each byte written grows for other reasons: another replica writes,
+ * or a buffer of the store does. The bytes of a message are its most already; allocators round up by a quarter.
+ */
+const growthLimit = 1.25;
 
 /**
  * Who makes the memory of the store grow, in bytes per user. What users wrote between two measurements is

@@ -58,6 +58,15 @@ describe('[P7] the memory of a store with a limit', () => {
     assert.equal(counts.memoryShare, 0);
   });
 
+  it('charges a user no more than what was written, whatever else makes it grow', () => {
+    measured(81_000_000);
+    publish('ann', 250_000);
+    // By another replica.
+    measured(86_000_000);
+    publish('ann', 100_000);
+    assert.equal(counts.memoryShare, 0);
+  });
+
   it('counts what is not stored yet, so that a burst cannot go past the line', () => {
     const settles: (((isStored: boolean) => void) | undefined)[] = [];
     measured(70_000_000);
