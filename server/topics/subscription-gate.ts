@@ -4,7 +4,6 @@ import { readTopicName } from '../../shared/topic-name.js';
 import type { Permissions } from '../auth/permissions.js';
 import type { Connection } from '../protocol/connection.js';
 import type { Identity } from '../protocol/identity.js';
-import { beginningOf } from '../protocol/name.js';
 import { startOf } from './start-position.js';
 import { PendingSubscriptions, type PendingSubscription } from './pending-subscriptions.js';
 import type { Subscribed, Topics } from './topics.js';
@@ -246,7 +245,7 @@ export class SubscriptionGate {
   }
 }
 
-/** An outcome's error, for the client. */
+/** An outcome's error, for the client. The topic is named as it was asked for, whatever it is: by it the client knows which one is refused. */
 export function rejectionOf(topic: string, error: unknown): { topic: string; error: WireError } {
-  return { topic: beginningOf(topic, 200), error: toWireError(error) };
+  return { topic, error: toWireError(error) };
 }

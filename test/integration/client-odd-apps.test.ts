@@ -126,6 +126,30 @@ describe('[CLIENT] the client library, used in odd ways', () => {
     assert.deepEqual([lost, client.pending.messages], [[], 0]);
   });
 
+  it('ends each subscription to what can be no name of a topic, however long it is', async () => {
+    const names = [
+      '',
+      'a b',
+      '$mine',
+      '__proto__',
+      '\ud800',
+      'x'.repeat(201),
+      'x'.repeat(202),
+      'y'.repeat(50_000),
+    ];
+    const client = clientOf();
+    const ended = new Map<string, string>();
+    const follow = (name: string) =>
+      client
+        .topic(name)
+        .subscribe()
+        .on('ended', ({ code }) => ended.set(name, code));
+    for (const name of names) follow(name);
+    client.connect();
+    await until(() => ended.size === names.length, 'the ends', 10_000);
+    assert.deepEqual(new Set(ended.values()), new Set(['invalid_topic']));
+  });
+
   it('connects as the user of now after it was disconnected while the token of another one was on its way', async () => {
     let user = 'ann';
     const answers: (() => void)[] = [];
