@@ -12,6 +12,8 @@ export const stateDefaults = { store: 'session', key: 'rtc_state', ttlMs: 300_00
  */
 export class SavedState extends ClientState {
   private store: StateStore | undefined;
+  /** One answer of a store that makes promises: a later one would be older than what is in memory. */
+  private loading: Promise<void> | undefined;
   private isWriting = false;
   /** Something has changed since the last write. */
   private isStale = false;
@@ -28,14 +30,15 @@ export class SavedState extends ClientState {
   }
 
   override load(): Promise<void> | undefined {
+    if (this.loading) return this.loading;
     try {
       const { kind } = this;
       this.store = typeof kind === 'object' ? kind : globals[`${kind}Storage`];
       const text = this.store?.getItem(this.key);
       if (text && typeof text !== 'string')
-        return Promise.resolve(text)
+        return (this.loading = Promise.resolve(text)
           .then((given) => this.read(given))
-          .catch(this.failed);
+          .catch(this.failed));
       this.read(text);
     } catch (error) {
       this.failed(error);

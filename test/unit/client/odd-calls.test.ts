@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { ClientError } from '../../../client/client-error.js';
+import { savedState } from '../../../client/state.js';
 import { epoch, ScriptedService } from '../../support/scripted-service.js';
 
 const position = (sequence: number) => ({ epoch, sequence });
@@ -115,6 +116,28 @@ describe('[CLIENT] calls of an app, in odd orders', () => {
     await service.clock.settle();
     for (const topic of ['news', '42']) service.messages(topic, 1, 1);
     assert.deepEqual(given, ['news', '42']);
+  });
+
+  it('reads the state once when it is connected, disconnected and connected again before the store answers', async () => {
+    const answers: ((text: string) => void)[] = [];
+    const store = {
+      getItem: () => new Promise<string>((resolve) => answers.push(resolve)),
+      setItem: () => {},
+      removeItem: () => {},
+    };
+    service = new ScriptedService({ state: savedState({ store }) });
+    const { client, clock } = service;
+    client.connect();
+    client.disconnect();
+    client.connect();
+    const text = JSON.stringify({ positions: {}, session_id: 'old', timestamp: clock.wallTime() });
+    answers[0]!(text);
+    await clock.settle();
+    assert.deepEqual([client.state.state, client.sessionId], ['connecting', 'old']);
+    await service.connect();
+    answers[1]?.(text);
+    await clock.settle();
+    assert.equal(client.sessionId, 's');
   });
 
   for (const how of ['in its answer', 'as a whole'])
