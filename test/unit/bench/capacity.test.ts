@@ -5,6 +5,7 @@ import { activityOf } from '../../../bench/capacity/activity.js';
 import { calibrationOf, defaultLimits, readMeasured } from '../../../bench/capacity/calibration.js';
 import { nonNegativeLeastSquares } from '../../../bench/capacity/fit.js';
 import { loadOf, size } from '../../../bench/capacity/model.js';
+import { readArguments } from '../../../bench/capacity/options.js';
 import { checkTable, comparisonOf, sizingTable } from '../../../bench/capacity/report.js';
 
 const root = join(__dirname, '..', '..', '..');
@@ -99,5 +100,37 @@ describe('the model of capacity', function () {
     const checks = measured.points.filter(({ use }) => use === 'blind check');
     assert.equal(between('check'), checkTable(checks, calibration), remedy);
     assert.equal(between('table'), sizingTable(calibration, defaultLimits), remedy);
+  });
+
+  it('is not asked for what no deployment can have', () => {
+    const refused: readonly (readonly [args: string, problem: RegExp])[] = [
+      [
+        '--connections 5',
+        /^Error: --subscribers-per-topic must be a number from 0 to 5, the number of connections$/,
+      ],
+      ['--connections 2.5 --subscribers-per-topic 1', /--connections must be a whole number/],
+      ['--topics 0', /--topics must be a number of at least 1/],
+      ['--topics 0.5 --rate 0', /--topics must be a whole number/],
+      ['--replicas 2.5', /--replicas must be a whole number/],
+      ['--replicas 0', /--replicas must be a number of at least 1/],
+      ['--publishers-per-topic 1.5', /--publishers-per-topic must be a whole number/],
+      ['--utilisation 5', /--utilisation must be a number from 0.01 to 1/],
+      ['--rate=-1', /--rate must be a number of at least 0/],
+      ['--payload-bytes x', /--payload-bytes must be a number/],
+      ['--connects-per-sec=', /--connects-per-sec must be a number/],
+      ['--calibrate --only nothing', /no point has "nothing" in its name/],
+      ['--only blind', /--only needs --calibrate/],
+      ['--sessions 5', /--sessions/],
+    ];
+    for (const [args, problem] of refused) assert.throws(() => readArguments(args.split(' ')), problem, args);
+  });
+
+  it('is asked for what one can have: without topics, with a share of a subscriber, on the whole of a core', () => {
+    const args = '--topics 0 --rate 0 --subscribers-per-topic 0.5 --utilisation 1 --replicas 3'.split(' ');
+    const { workload, limits, replicas } = readArguments(args);
+    const { topics, subscribersPerTopic, connections } = workload;
+    assert.deepEqual([topics, subscribersPerTopic, connections], [0, 0.5, 10_000]);
+    assert.deepEqual([limits.cores, replicas], [1, 3]);
+    assert.ok('load' in size(workload, calibration, limits));
   });
 });
