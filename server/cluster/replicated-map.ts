@@ -75,7 +75,7 @@ export class ReplicatedMap {
     if (this.hasRead) return;
     throw new RefusalError(
       'unavailable',
-      `Redis has not been reached since the start: it is not known ${what}`,
+      `Redis has not been read since the start: it is not known ${what}`,
       {
         retryAfterMs: 1000,
       },

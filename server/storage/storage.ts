@@ -282,7 +282,7 @@ function redisStorage(
       },
       { keyPrefix, ttlMs: settings.sessions.ttlSecs * 1000, limits },
     ),
-    shared: new RedisSharedStore(link, { keyPrefix, answerLimitMs: commandTimeoutMs }),
+    shared: new RedisSharedStore({ link, log }, { keyPrefix, answerLimitMs: commandTimeoutMs }),
     userRates: new RedisUserRateStore(link, { keyPrefix }),
     userQuotas: new RedisUserQuotaStore(link, { keyPrefix }),
     connectionCounts,

@@ -245,7 +245,7 @@ export class RedisBroker implements Broker {
     }
     const { link } = this.dependencies;
     if (error instanceof ResponseLostError || !(error instanceof Error)) return link.unavailable(error);
-    this.refusedCommands.report(error, topic);
+    this.refusedCommands.report(error, { topic });
     return link.refused(error);
   }
 }

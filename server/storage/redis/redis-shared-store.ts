@@ -1,3 +1,4 @@
+import { ErrorReply } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
 import type {
   SharedStore,
@@ -6,13 +7,17 @@ import type {
   TimestampedFields,
   StoredRecord,
 } from '../../cluster/shared-store.js';
+import type { Log } from '../../logging/log.js';
 import { withTimeout, TimeLimitError } from '../../primitives/with-timeout.js';
+import { RefusedCommands } from './refused-commands.js';
 import { ResponseLostError } from './redis-commands.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisStore } from './redis-store.js';
 
 /** The field that holds the version of a last-write-wins map. */
 const versionField = '#version';
+/** Errors that no later call ends by itself: the key has another type, or the user of Redis has no right to it. */
+const lasting = /\b(?:WRONGTYPE|NOPERM)\b/;
 
 /**
  * Shared state in Redis: strings, hashes and streams. `write-fields.lua` describes the hash of a
@@ -23,36 +28,42 @@ export class RedisSharedStore implements SharedStore {
   private readonly restoreScript = new RedisScript('restore-fields');
   private readonly forgetScript = new RedisScript('forget-fields');
 
+  private readonly link: RedisStore;
+  private readonly refusedCommands: RefusedCommands;
+
   constructor(
-    private readonly link: RedisStore,
+    { link, log }: { readonly link: RedisStore; readonly log: Log },
     private readonly settings: {
       readonly keyPrefix: string;
       /** A call that is not answered within this time fails. */
       readonly answerLimitMs: number;
     },
-  ) {}
+  ) {
+    this.link = link;
+    this.refusedCommands = new RefusedCommands(log);
+  }
 
   async get(key: string): Promise<string | undefined> {
-    return (await this.read<string | null>(['GET', this.key(key)])) ?? undefined;
+    return (await this.read<string | null>(key, ['GET', this.key(key)])) ?? undefined;
   }
 
   async set(key: string, value: string, ttlMs?: number): Promise<void> {
     const expiry = ttlMs === undefined ? [] : ['PX', String(Math.max(1, Math.round(ttlMs)))];
-    await this.change(() => this.link.call(['SET', this.key(key), value, ...expiry]));
+    await this.change(key, () => this.link.call(['SET', this.key(key), value, ...expiry]));
   }
 
   async setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean> {
     const ttl = String(Math.max(1, Math.round(ttlMs)));
     const args = ['SET', this.key(key), value, 'PX', ttl, 'NX'];
-    return (await this.change(() => this.link.call<string | null>(args))) !== null;
+    return (await this.change(key, () => this.link.call<string | null>(args))) !== null;
   }
 
   async delete(key: string): Promise<boolean> {
-    return (await this.change(() => this.link.call<number>(['DEL', this.key(key)]))) > 0;
+    return (await this.change(key, () => this.link.call<number>(['DEL', this.key(key)]))) > 0;
   }
 
   async readFields(key: string): Promise<TimestampedFields> {
-    const flat = await this.read<string[]>(['HGETALL', this.key(key)]);
+    const flat = await this.read<string[]>(key, ['HGETALL', this.key(key)]);
     const fields = new Map<string, TimestampedValue>();
     let version: string | undefined;
     for (let i = 0; i < flat.length; i += 2) {
@@ -64,7 +75,7 @@ export class RedisSharedStore implements SharedStore {
   }
 
   async fieldsVersion(key: string): Promise<string | undefined> {
-    return (await this.read<string | null>(['HGET', this.key(key), versionField])) ?? undefined;
+    return (await this.read<string | null>(key, ['HGET', this.key(key), versionField])) ?? undefined;
   }
 
   async writeFields(
@@ -79,12 +90,14 @@ export class RedisSharedStore implements SharedStore {
       else set.push(field, value);
     }
     const args = [String(above), String(set.length / 2), ...set, ...removed];
-    return Number(await this.change(() => this.writeScript.run<string>(this.link, [this.key(key)], args)));
+    return Number(
+      await this.change(key, () => this.writeScript.run<string>(this.link, [this.key(key)], args)),
+    );
   }
 
   async restoreFields(key: string, entries: readonly TimestampedEntry[]): Promise<void> {
     const args = entries.flatMap((entry) => [entry.field, textOf(entry)]);
-    await this.change(() => this.restoreScript.run(this.link, [this.key(key)], args));
+    await this.change(key, () => this.restoreScript.run(this.link, [this.key(key)], args));
   }
 
   async forgetFields(
@@ -92,18 +105,18 @@ export class RedisSharedStore implements SharedStore {
     entries: readonly Pick<TimestampedEntry, 'field' | 'timestamp'>[],
   ): Promise<void> {
     const args = entries.flatMap(({ field, timestamp }) => [field, String(timestamp)]);
-    await this.change(() => this.forgetScript.run(this.link, [this.key(key)], args));
+    await this.change(key, () => this.forgetScript.run(this.link, [this.key(key)], args));
   }
 
   async append(key: string, fields: Readonly<Record<string, string>>, limit: number): Promise<string> {
     const pairs = Object.entries(fields).flat();
     const args = ['XADD', this.key(key), 'MAXLEN', '~', String(limit), '*', ...pairs];
-    return this.change(() => this.link.call<string>(args));
+    return this.change(key, () => this.link.call<string>(args));
   }
 
   async latest(key: string, limit: number, before?: string): Promise<StoredRecord[]> {
     const end = before === undefined ? '+' : `(${before}`;
-    const rows = await this.read<[string, string[]][]>([
+    const rows = await this.read<[string, string[]][]>(key, [
       'XREVRANGE',
       this.key(key),
       end,
@@ -122,23 +135,31 @@ export class RedisSharedStore implements SharedStore {
     return `${this.settings.keyPrefix}:${key}`;
   }
 
-  private async read<Reply>(args: string[]): Promise<Reply> {
+  private async read<Reply>(key: string, args: string[]): Promise<Reply> {
     try {
       return await this.inTime(this.link.call<Reply>(args));
     } catch (error) {
-      throw error instanceof RefusalError ? error : this.link.unavailable(error);
+      throw this.refusal(error, key);
     }
   }
 
-  private async change<Reply>(run: () => Promise<Reply>): Promise<Reply> {
+  private async change<Reply>(key: string, run: () => Promise<Reply>): Promise<Reply> {
     try {
       return await this.inTime(run());
     } catch (error) {
       // Redis runs every command that has reached it, even after a stall that is longer than our time limit.
       if (error instanceof ResponseLostError || error instanceof TimeLimitError)
         throw this.link.outcomeUnknown(error);
-      throw error instanceof RefusalError ? error : this.link.unavailable(error);
+      throw this.refusal(error, key);
     }
+  }
+
+  /** Converts an error for the caller. One that lasts is logged: nobody would learn otherwise why it goes on. */
+  private refusal(error: unknown, key: string): RefusalError {
+    if (error instanceof RefusalError) return error;
+    if (!(error instanceof ErrorReply && lasting.test(error.message))) return this.link.unavailable(error);
+    this.refusedCommands.report(error, { key: this.key(key) });
+    return this.link.refused(error);
   }
 
   private inTime<Reply>(answer: Promise<Reply>): Promise<Reply> {

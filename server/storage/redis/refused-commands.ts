@@ -4,7 +4,10 @@ import type { Log } from '../../logging/log.js';
 const againMs = 600_000;
 const keptMax = 1000;
 
-/** Logs commands that Redis has refused: once for each topic and kind of error, not for each attempt. */
+/** What a command is about. */
+type Subject = { readonly topic: string } | { readonly key: string };
+
+/** Logs commands that Redis has refused: once for each topic or key and kind of error, not for each attempt. */
 export class RefusedCommands {
   private readonly loggedAt = new Map<string, number>();
 
@@ -13,19 +16,21 @@ export class RefusedCommands {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  report(error: Error, topic: string): void {
+  report(error: Error, subject: Subject): void {
     const code = error.message.split(' ', 1)[0]!;
-    const name = `${code} ${topic}`;
+    const name = `${code} ${JSON.stringify(subject)}`;
     const now = this.now();
     if (now - (this.loggedAt.get(name) ?? -Infinity) < againMs) return;
     if (this.loggedAt.size >= keptMax) this.loggedAt.clear();
     this.loggedAt.set(name, now);
     this.log.error('Redis has refused a command', {
-      topic,
+      ...subject,
       error: error.message,
       ...(code === 'WRONGTYPE' && {
         remedy:
-          'another program has written a key of this topic: remove those keys of the topic that have another type than a stream (:log), a hash (:meta, :from) or text (:k:, :o:)',
+          'topic' in subject
+            ? 'another program has written a key of this topic: remove those keys of the topic that have another type than a stream (:log), a hash (:meta, :from) or text (:k:, :o:)'
+            : 'another program has written this key: remove it',
       }),
     });
   }

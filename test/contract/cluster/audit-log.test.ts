@@ -45,7 +45,10 @@ for (const storage of ['memory', 'redis'] as const) {
       store =
         link === undefined
           ? new MemorySharedStore({ now: Date.now })
-          : new RedisSharedStore(link, { keyPrefix: `rtc:test${run++}`, answerLimitMs: 2000 });
+          : new RedisSharedStore(
+              { link, log: silentLog },
+              { keyPrefix: `rtc:test${run++}`, answerLimitMs: 2000 },
+            );
       audit = new AuditLog({ store, log: silentLog, replicaId: 'a', now: Date.now }, { size: 50 });
     });
     afterEach(() => audit.close());

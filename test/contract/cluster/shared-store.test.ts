@@ -35,7 +35,7 @@ for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
         link = openTestCluster(cluster.url);
       }
       assert.ok(await link.whenUp(5000));
-      store = new RedisSharedStore(link, { keyPrefix: 'rtc', answerLimitMs: 500 });
+      store = new RedisSharedStore({ link, log: silentLog }, { keyPrefix: 'rtc', answerLimitMs: 500 });
     });
     after(async () => {
       await link?.close();

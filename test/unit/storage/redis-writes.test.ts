@@ -75,9 +75,9 @@ describe('[HEALTH] writes that Redis refuses', () => {
     const log = { ...silentLog, error: (_message: string, fields: object = {}) => void lines.push(fields) };
     const refused = new RefusedCommands(log, () => now);
     for (let n = 0; n < 3; n++) {
-      refused.report(new Error('WRONGTYPE Operation'), 'a');
-      refused.report(new Error('WRONGTYPE Operation'), 'b');
-      refused.report(new Error('ERR other'), 'a');
+      refused.report(new Error('WRONGTYPE Operation'), { topic: 'a' });
+      refused.report(new Error('WRONGTYPE Operation'), { topic: 'b' });
+      refused.report(new Error('ERR other'), { topic: 'a' });
     }
     assert.deepEqual(
       lines.map((fields) => [(fields as { topic: string }).topic, 'remedy' in fields]),
@@ -88,7 +88,7 @@ describe('[HEALTH] writes that Redis refuses', () => {
       ],
     );
     now += 3_600_000;
-    refused.report(new Error('WRONGTYPE Operation'), 'a');
+    refused.report(new Error('WRONGTYPE Operation'), { topic: 'a' });
     assert.equal(lines.length, 4);
   });
 });

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { ReplicatedMap } from '../../../server/cluster/replicated-map.js';
+import { silentLog } from '../../../server/logging/log.js';
+import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
+import { RedisLink } from '../../../server/storage/redis/redis-link.js';
+import { RedisSharedStore } from '../../../server/storage/redis/redis-shared-store.js';
+import { TestRedis } from '../../support/redis.js';
+import { until } from '../../support/wait.js';
+
+describe('[STORE] a key of shared state that another program has written', () => {
+  let redis: TestRedis;
+  let link: RedisLink;
+
+  before(async () => {
+    redis = await TestRedis.start();
+    link = new RedisLink({ log: silentLog }, { url: redis.url, commandTimeoutMs: 1000, stallLimitMs: 5000 });
+    link.start();
+    assert.ok(await link.whenUp(5000));
+  });
+  after(async () => {
+    await link.close();
+    await redis.stop();
+  });
+
+  it('is named once in the log, with the reason, and read when it can be', async () => {
+    const logged: { key?: string; remedy?: string }[] = [];
+    const log = { ...silentLog, error: (_: string, fields: object = {}) => void logged.push(fields) };
+    const store = new RedisSharedStore({ link, log }, { keyPrefix: 'rtc', answerLimitMs: 2000 });
+    await link.call(['SET', 'rtc:control', 'by another program']);
+    const map = new ReplicatedMap({ store, bus: new MemoryBus('a'), log }, { name: 'control', checkMs: 20 });
+    await map.read();
+    for (const work of [store.readFields('control'), store.writeFields('control', { mode: 'x' })])
+      await assert.rejects(work, /Redis has refused it: WRONGTYPE/);
+    assert.equal(map.isKnown, false);
+    const remedy = 'another program has written this key: remove it';
+    assert.deepEqual(
+      logged.map((line) => [line.key, line.remedy]),
+      [['rtc:control', remedy]],
+    );
+    await link.call(['DEL', 'rtc:control']);
+    await until(() => map.isKnown, 'the map is read');
+    map.close();
+  });
+});
