@@ -6,6 +6,7 @@ import type { Log } from '../../logging/log.js';
 import { RedisLosses } from './redis-losses.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisStore } from './redis-store.js';
+import { isLasting, RefusedCommands } from './refused-commands.js';
 import { replicaKeys, type ReplicaKeys } from './replica-keys.js';
 
 interface RegistryDependencies {
@@ -38,6 +39,7 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
   private readonly names: ReplicaKeys;
   /** Writes that Redis has lost, as the heartbeats show. */
   readonly losses: RedisLosses;
+  private readonly refusedCommands: RefusedCommands;
   private closed = false;
 
   constructor(
@@ -49,6 +51,7 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
     this.names = replicaKeys(settings.keyPrefix);
     this.record = JSON.stringify({ v: recordVersion, ...described });
     this.losses = new RedisLosses({ log: dependencies.log, now: dependencies.link.clock.now });
+    this.refusedCommands = new RefusedCommands(dependencies.log);
     this.leaseMs = settings.leaseMs ?? 5000;
     this.latest = { isSteady: true, live: [id], unrecorded: [], departed: [] };
     dependencies.link.onState((state) => {
@@ -79,6 +82,8 @@ export class RedisReplicaRegistry implements ReplicaRegistry {
       this.latest = { isSteady: steady === 1, live, unrecorded, departed };
     } catch (error) {
       this.dependencies.log.debug('Heartbeat not sent', { error });
+      if (isLasting(error))
+        this.refusedCommands.report(error, { keys: [...this.keys(), this.names.beatCount] });
       return false;
     }
     for (const listener of this.listeners) listener(this.latest);

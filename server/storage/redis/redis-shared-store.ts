@@ -1,4 +1,3 @@
-import { ErrorReply } from 'redis';
 import { RefusalError } from '../../../shared/errors.js';
 import type {
   SharedStore,
@@ -9,15 +8,13 @@ import type {
 } from '../../cluster/shared-store.js';
 import type { Log } from '../../logging/log.js';
 import { withTimeout, TimeLimitError } from '../../primitives/with-timeout.js';
-import { RefusedCommands } from './refused-commands.js';
+import { isLasting, RefusedCommands } from './refused-commands.js';
 import { ResponseLostError } from './redis-commands.js';
 import { RedisScript } from './redis-script.js';
 import type { RedisStore } from './redis-store.js';
 
 /** The field that holds the version of a last-write-wins map. */
 const versionField = '#version';
-/** Errors that no later call ends by itself: the key has another type, or the user of Redis has no right to it. */
-const lasting = /\b(?:WRONGTYPE|NOPERM)\b/;
 
 /**
  * Shared state in Redis: strings, hashes and streams. `write-fields.lua` describes the hash of a
@@ -157,8 +154,8 @@ export class RedisSharedStore implements SharedStore {
   /** Converts an error for the caller. One that lasts is logged: nobody would learn otherwise why it goes on. */
   private refusal(error: unknown, key: string): RefusalError {
     if (error instanceof RefusalError) return error;
-    if (!(error instanceof ErrorReply && lasting.test(error.message))) return this.link.unavailable(error);
-    this.refusedCommands.report(error, { key: this.key(key) });
+    if (!isLasting(error)) return this.link.unavailable(error);
+    this.refusedCommands.report(error, { keys: [this.key(key)] });
     return this.link.refused(error);
   }
 

@@ -1,3 +1,4 @@
+import { ErrorReply } from 'redis';
 import type { Log } from '../../logging/log.js';
 
 /** A refusal is logged again after this time, in milliseconds. */
@@ -5,9 +6,9 @@ const againMs = 600_000;
 const keptMax = 1000;
 
 /** What a command is about. */
-type Subject = { readonly topic: string } | { readonly key: string };
+type Subject = { readonly topic: string } | { readonly keys: readonly string[] };
 
-/** Logs commands that Redis has refused: once for each topic or key and kind of error, not for each attempt. */
+/** Logs commands that Redis has refused: once for each topic or keys and kind of error, not for each attempt. */
 export class RefusedCommands {
   private readonly loggedAt = new Map<string, number>();
 
@@ -30,8 +31,13 @@ export class RefusedCommands {
         remedy:
           'topic' in subject
             ? 'another program has written a key of this topic: remove those keys of the topic that have another type than a stream (:log), a hash (:meta, :from) or text (:k:, :o:)'
-            : 'another program has written this key: remove it',
+            : 'another program has written one of these keys: remove that one',
       }),
     });
   }
+}
+
+/** Whether Redis has refused a command for a reason that no later call ends by itself: a key has another type, or its user has no right to it. */
+export function isLasting(error: unknown): error is ErrorReply {
+  return error instanceof ErrorReply && /\b(?:WRONGTYPE|NOPERM)\b/.test(error.message);
 }
