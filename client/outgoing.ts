@@ -35,12 +35,23 @@ export interface OutgoingDependencies {
 /** Makes the queue of a client: `createOutbox()` of `realtime-communication/client/outbox`. */
 export type OutgoingFactory = (dependencies: OutgoingDependencies, options: OutgoingOptions) => Outgoing;
 
+/** Where an item of a stored queue is kept. @internal */
+export interface Kept {
+  /** Another page has published it. */
+  readonly isLeft?: true;
+  /** A write is under way. */
+  isStoring: boolean;
+  /** It is in the store. */
+  isStored: boolean;
+}
+
 /** An item of the queue. @internal */
 export interface WaitingItem extends OutgoingItem {
   readonly bytes: number;
   /** The same moment as `sentAt`, on the monotonic clock. */
   sentNow?: number;
   isInFlight?: boolean;
+  kept?: Kept;
   readonly resolve: (receipt: unknown) => void;
   readonly reject: (error: ClientError) => void;
 }

@@ -1,17 +1,13 @@
 import { ClientError, failed } from './client-error.js';
 import { inTime } from './in-time.js';
-import { Outgoing, type OutgoingDependencies, type OutgoingOptions, type WaitingItem } from './outgoing.js';
+import {
+  Outgoing,
+  type Kept,
+  type OutgoingDependencies,
+  type OutgoingOptions,
+  type WaitingItem,
+} from './outgoing.js';
 import type { OutgoingStore } from './outgoing-store.js';
-
-/** Where an item of the queue is kept. @internal */
-interface Kept {
-  /** Another page has published it. */
-  readonly isLeft?: true;
-  /** A write is under way. */
-  isStoring: boolean;
-  /** It is in the store. */
-  isStored: boolean;
-}
 
 type Work = 'load' | 'put' | 'sending' | 'remove';
 type Answer<Name extends Work> = Awaited<ReturnType<OutgoingStore[Name]>>;
@@ -21,7 +17,6 @@ const storeMs = 5000;
 
 /** The outgoing queue in a store, which a later page, or another one that is open, goes on with. */
 export class StoredOutgoing extends Outgoing {
-  private readonly kept = new Map<WaitingItem, Kept>();
   private loaded: Promise<void> | undefined;
   /** What the store did not do when it was last asked for it. */
   private readonly failing = new Set<Work>();
@@ -47,13 +42,11 @@ export class StoredOutgoing extends Outgoing {
   override close(): void {
     this.stopWatching?.();
     super.close();
-    this.kept.clear();
   }
 
   protected override added(item: WaitingItem): void {
     this.watch();
-    const kept: Kept = { isStoring: true, isStored: false };
-    this.kept.set(item, kept);
+    const kept: Kept = (item.kept = { isStoring: true, isStored: false });
     const { command, body } = item;
     void this.use('put', { command, body }).then((stored) => {
       kept.isStored = !!stored;
@@ -63,7 +56,7 @@ export class StoredOutgoing extends Outgoing {
   }
 
   protected override isReady(item: WaitingItem): boolean {
-    const kept = this.kept.get(item);
+    const { kept } = item;
     if (kept?.isStoring) return false;
     if (!kept?.isStored || item.sentAt !== undefined) return true;
     // Before it is sent, so that a later page knows that it may have been.
@@ -72,7 +65,6 @@ export class StoredOutgoing extends Outgoing {
   }
 
   protected override end(item: WaitingItem): WaitingItem {
-    this.kept.delete(item);
     void this.use('remove', item.body.key);
     return super.end(item);
   }
@@ -105,7 +97,7 @@ export class StoredOutgoing extends Outgoing {
           else if (error.code !== 'closed') this.dependencies.onError(error);
         },
       );
-      this.kept.set(waiting, { isLeft: true, isStoring: false, isStored: true });
+      waiting.kept = { isLeft: true, isStoring: false, isStored: true };
     }
     for (const [key, item] of own) this.items.set(key, item);
   }
@@ -117,9 +109,14 @@ export class StoredOutgoing extends Outgoing {
     const marked = await this.use('sending', item.body.key, now);
     item.sentAt = marked ? marked.answer : now;
     kept.isStoring = false;
-    if (item.sentAt === undefined && this.items.has(item.body.key)) {
-      this.end(item);
-      if (!kept.isLeft) item.reject(new ClientError('unknown', 'another page has sent it', { field: 'key' }));
+    if (this.items.has(item.body.key)) {
+      // A later page would take it for one that was never sent, and send it again, however late.
+      if (!marked) void this.use('remove', item.body.key);
+      else if (item.sentAt === undefined) {
+        this.end(item);
+        if (!kept.isLeft)
+          item.reject(new ClientError('unknown', 'another page has sent it', { field: 'key' }));
+      }
     }
     this.pump();
   }

@@ -237,6 +237,30 @@ describe('[CLIENT] the outgoing queue', () => {
     assert.deepEqual([keys(), failures], [['a'], ['store_failed']]);
   });
 
+  it('leaves no message to later pages of which its store could not note that it is sent', async () => {
+    const store = new MemoryOutbox();
+    store.sending = () => Promise.reject(new Error('the quota is exceeded'));
+    const queue = queueOf({ store, onError: () => {} });
+    void queue.add(item('a')).catch(() => {});
+    await connect(queue);
+    assert.deepEqual([keys(), [...store.items.keys()]], [['a'], []]);
+    queue.close();
+  });
+
+  it('leaves one to them that was closed before its store could note that it is sent', async () => {
+    const store = new MemoryOutbox();
+    let fail!: (error: Error) => void;
+    store.sending = () => new Promise((_, reject) => (fail = reject));
+    const queue = queueOf({ store, onError: () => {} });
+    const closed = assert.rejects(queue.add(item('a')), { code: 'closed' });
+    await connect(queue);
+    queue.close();
+    fail(new Error('the page is closed'));
+    await closed;
+    await clock.settle();
+    assert.deepEqual([keys(), [...store.items.keys()]], [[], ['a']]);
+  });
+
   it('waits five seconds for a store that does not answer, and looks again later for what was left', async () => {
     const store = new MemoryOutbox();
     await store.put(item('left'));
