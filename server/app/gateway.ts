@@ -163,6 +163,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       onAuthenticated,
       onConnect: (event) => hooks.connecting(event),
       acquireUserSlot: userSlots.acquire,
+      expectInInbox: (userId) => direct.expect(userId),
       openSession: (userId, sessionId, positions) => sessions.open(userId, sessionId, positions),
       checkRevoked: (identity) => tokens.checkRevoked(identity),
       onRefused: refusals.note,

@@ -1,7 +1,7 @@
 import { DeliveryBatch } from '../fanout/delivery-batch.js';
 import { inboxOf } from './inbox-name.js';
 import { InboxRemovals } from './inbox-removals.js';
-import type { Broker, LogEntry, LogSlice } from '../log/broker.js';
+import type { Broker, LogEnd, LogEntry, LogSlice } from '../log/broker.js';
 import { directEntry, isTraced, messageIdOf, viewHeader } from '../log/entry.js';
 import type { Position } from '../../shared/position.js';
 import { epochAt, isPositionIn, sharedSequence, type Lineage } from '../log/lineage.js';
@@ -52,7 +52,11 @@ interface LiveEntry {
 interface Inbox {
   readonly topic: string;
   readonly recipients: Map<string, Recipient>;
+  /** Clients of the user that are about to connect. */
+  expected: number;
   feed: Feed | undefined;
+  /** Where the log ended when the feed was opened, until the first recipient is served. */
+  openedAt: LogEnd | undefined;
   opening: Promise<void> | undefined;
 }
 
@@ -81,15 +85,25 @@ export class DirectService {
    */
   add(connection: Subscriber, known?: Position): Promise<void> {
     const { userId } = connection.identity;
-    let inbox = this.inboxes.get(userId);
-    if (inbox === undefined) {
-      inbox = { topic: inboxOf(userId), recipients: new Map(), feed: undefined, opening: undefined };
-      this.inboxes.set(userId, inbox);
-    }
+    const inbox = this.inbox(userId);
     const recipient: Recipient = { connection, state: 'loading', sent: undefined, known };
     inbox.recipients.set(connection.id, recipient);
     void this.serve(userId, inbox, recipient);
     return this.opened(userId, inbox).catch(() => {});
+  }
+
+  /**
+   * A client of a user is about to connect: its inbox is opened meanwhile. Returns a function that must be called once, when the
+   * client is connected or does not come.
+   */
+  expect(userId: string): () => void {
+    const inbox = this.inbox(userId);
+    inbox.expected++;
+    this.opened(userId, inbox).catch(() => {});
+    return () => {
+      inbox.expected--;
+      this.dropIfUnused(userId, inbox);
+    };
   }
 
   /** The end of the inbox of a connection's user, as far as it is known here. */
@@ -127,6 +141,22 @@ export class DirectService {
     this.inboxes.clear();
   }
 
+  private inbox(userId: string): Inbox {
+    let inbox = this.inboxes.get(userId);
+    if (inbox === undefined) {
+      inbox = {
+        topic: inboxOf(userId),
+        recipients: new Map(),
+        expected: 0,
+        feed: undefined,
+        openedAt: undefined,
+        opening: undefined,
+      };
+      this.inboxes.set(userId, inbox);
+    }
+    return inbox;
+  }
+
   /** Sends the waiting messages of the inbox, as fast as the client reads them, then starts live delivery. */
   private async serve(userId: string, inbox: Inbox, recipient: Recipient): Promise<void> {
     const isThere = () =>
@@ -144,12 +174,7 @@ export class DirectService {
         await this.opened(userId, inbox);
         const { sent } = recipient;
         const reached = inbox.feed?.position.sequence ?? 0;
-        const slice = await this.dependencies.broker.read(
-          inbox.topic,
-          sent?.sequence ?? 0,
-          readSize,
-          readBytes,
-        );
+        const slice = this.emptyInbox(inbox, recipient) ?? (await this.read(inbox, sent));
         if (!isThere()) return;
         const { known } = recipient;
         recipient.known = undefined;
@@ -173,6 +198,24 @@ export class DirectService {
         await this.pause();
       }
     }
+  }
+
+  private read({ topic }: Inbox, sent: Position | undefined): Promise<LogSlice> {
+    return this.dependencies.broker.read(topic, sent?.sequence ?? 0, readSize, readBytes);
+  }
+
+  /**
+   * What the first recipient would read if the inbox was empty when its feed was opened, as nearly all are, and nothing has come since.
+   * Undefined: it must be read. Also if the client was further when it was last connected: then that read was too early, or something is lost.
+   */
+  private emptyInbox(inbox: Inbox, { known, sent }: Recipient): LogSlice | undefined {
+    const { feed, openedAt: end } = inbox;
+    inbox.openedAt = undefined;
+    if (feed === undefined || end === undefined || sent !== undefined) return undefined;
+    const { epoch, sequence } = feed.position;
+    const isEmpty = end.firstSequence > end.sequence && end.epoch === epoch && end.sequence === sequence;
+    if (!isEmpty || (known !== undefined && !isPositionIn(end, known))) return undefined;
+    return { end, entries: [], truncated: false };
   }
 
   private pause(): Promise<void> {
@@ -207,7 +250,7 @@ export class DirectService {
 
   /** An inbox that is being opened is kept until it is open: its user may be back by then, and a log is followed once. */
   private dropIfUnused(userId: string, inbox: Inbox): void {
-    if (inbox.recipients.size > 0 || inbox.opening !== undefined) return;
+    if (inbox.recipients.size + inbox.expected > 0 || inbox.opening !== undefined) return;
     inbox.feed?.close();
     this.inboxes.delete(userId);
   }
@@ -225,8 +268,12 @@ export class DirectService {
         }
       },
     );
-    if (this.closed) feed.close();
-    else inbox.feed = feed;
+    if (this.closed) {
+      feed.close();
+      return;
+    }
+    inbox.feed = feed;
+    inbox.openedAt = feed.openedAt;
   }
 
   /**

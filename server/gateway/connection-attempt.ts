@@ -28,7 +28,8 @@ export class ConnectionAttempt {
   session: OpenedSession | undefined;
   /** Another attempt has taken its place. */
   isSuperseded = false;
-  private releaseSlot: Release | undefined;
+  private slot: Release | undefined;
+  private inbox: Release | undefined;
   private given: ClientCredentials | undefined;
 
   constructor(
@@ -55,18 +56,19 @@ export class ConnectionAttempt {
 
   /** Whether there is a slot to release. */
   get holds(): boolean {
-    return this.releaseSlot !== undefined;
+    return this.slot !== undefined;
   }
 
   /** Keeps a slot until {@link release}, or until the transport closes. */
   hold(release: Release): void {
-    const { transport } = this;
-    this.releaseSlot = () => {
-      this.releaseSlot = undefined;
-      transport.off('close', this.release);
-      release();
-    };
-    transport.on('close', this.release);
+    this.watchTransport();
+    this.slot = release;
+  }
+
+  /** Keeps the inbox of the user open until {@link releaseInbox} or {@link release}, or until the transport closes. */
+  holdInbox(release: Release): void {
+    this.watchTransport();
+    this.inbox = release;
   }
 
   /** Another attempt on the same transport takes the place of this one, which may not connect any more. */
@@ -75,6 +77,23 @@ export class ConnectionAttempt {
     this.release();
   }
 
-  /** Releases the slot, if the attempt has one. */
-  readonly release = (): void => this.releaseSlot?.();
+  /** The connection keeps the inbox open itself. */
+  releaseInbox(): void {
+    const { inbox, slot, transport } = this;
+    this.inbox = undefined;
+    if (slot === undefined) transport.off('close', this.release);
+    inbox?.();
+  }
+
+  /** Releases the slot and the inbox, if the attempt has them. */
+  readonly release = (): void => {
+    const { slot } = this;
+    this.slot = undefined;
+    this.releaseInbox();
+    slot?.();
+  };
+
+  private watchTransport(): void {
+    if (this.slot === undefined && this.inbox === undefined) this.transport.on('close', this.release);
+  }
 }

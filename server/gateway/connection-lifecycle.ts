@@ -130,9 +130,11 @@ export class ConnectionLifecycle {
    * Restores the session of a new connection, then sends its `status`. Commands of a `/ws` client wait until
    * then.
    */
-  private restore(connection: ClientConnection, { session }: ConnectionAttempt): void {
-    const inbox = this.dependencies.direct.add(connection, session!.inbox);
-    void this.dependencies.restore.run(connection, session!, inbox).finally(() => {
+  private restore(connection: ClientConnection, attempt: ConnectionAttempt): void {
+    const session = attempt.session!;
+    const inbox = this.dependencies.direct.add(connection, session.inbox);
+    attempt.releaseInbox();
+    void this.dependencies.restore.run(connection, session, inbox).finally(() => {
       const transport = connection.socket.conn as unknown;
       if (transport instanceof WsConnection) this.frames.receive(transport, connection);
     });

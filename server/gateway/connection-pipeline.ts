@@ -27,6 +27,8 @@ interface ConnectionPipelineDependencies {
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Returns undefined if connections of users are not limited. */
   readonly acquireUserSlot: (transport: object, userId: string) => Promise<Release> | undefined;
+  /** Opens the inbox of a user until {@link Release}, if nothing else keeps it open. */
+  readonly expectInInbox: (userId: string) => Release;
   readonly openSession: (
     userId: string,
     sessionId: unknown,
@@ -157,12 +159,12 @@ export class ConnectionPipeline {
   }
 
   private async openSession(attempt: ConnectionAttempt): Promise<void> {
-    const { sessionId, positions } = attempt.credentials;
-    attempt.session = await this.dependencies.openSession(
-      attempt.identity!.userId,
-      sessionId,
-      readPositions(positions, 'auth.positions', this.settings.maxPositions),
-    );
+    const { sessionId, positions: given } = attempt.credentials;
+    const { userId } = attempt.identity!;
+    const positions = readPositions(given, 'auth.positions', this.settings.maxPositions);
+    // Both ask the store more than once, one after the other, and the client waits for both.
+    attempt.holdInbox(this.dependencies.expectInInbox(userId));
+    attempt.session = await this.dependencies.openSession(userId, sessionId, positions);
   }
 }
 

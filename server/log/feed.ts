@@ -27,6 +27,8 @@ export type GapSink = OrderedSink['gap'];
 export interface Feed {
   /** Position up to which the sink has received everything. */
   readonly position: Position;
+  /** The end of the log as it was read when the feed was opened; undefined if it was closed before. */
+  readonly openedAt: LogEnd | undefined;
   close(): void;
 }
 
@@ -87,20 +89,21 @@ export class LogFeed {
   }
 
   /**
-   * Follows the topic and reads its end. `onStart` is called with the position before anything is delivered.
+   * Follows the topic and reads its end, and resolves to it. `onStart` is called with the position before anything is delivered.
    * Rejects with `unavailable` if the log is unreachable; may be called again.
    */
-  async open(onStart?: (position: Position) => void): Promise<void> {
+  async open(onStart?: (position: Position) => void): Promise<LogEnd | undefined> {
     const { broker } = this.dependencies;
     await broker.follow(this.topic);
     const [end] = await broker.ends([this.topic]);
-    if (end === undefined || this.closed) return;
+    if (end === undefined || this.closed) return undefined;
     const { epoch, sequence, previous } = end;
     this.lineage = { epoch, sequence, previous };
     onStart?.(this.lineage);
     this.opened = true;
     this.lastTrafficAt = this.dependencies.clock.now();
     if (!this.drainWaiting()) this.fillInBackground();
+    return end;
   }
 
   onBatch(batch: Batch): void {

@@ -241,13 +241,15 @@ export class TopicHub implements Topics, BrokerListener {
       feed.close();
       if (this.feeds.get(topic) === feed) this.feeds.delete(topic);
     };
+    let openedAt: LogEnd | undefined;
     try {
-      await feed.open();
+      openedAt = await feed.open();
     } catch (error) {
       close();
       throw error;
     }
     return {
+      openedAt,
       get position() {
         return feed.position;
       },

@@ -3,6 +3,9 @@ import { RefusalError } from '../../../shared/errors.js';
 import { DirectService } from '../../../server/direct/direct-service.js';
 import type { Subscriber } from '../../../server/fanout/subscriber.js';
 import { DeliveryBatch } from '../../../server/fanout/delivery-batch.js';
+import type { LogEnd } from '../../../server/log/broker.js';
+import type { Connection } from '../../../server/protocol/connection.js';
+import type { Position } from '../../../shared/position.js';
 import { encodeEntry } from '../../../server/log/entry.js';
 import { seededRandom } from '../../../bench/seeded-random.js';
 import { LogFeed, type Feed, type FeedSink, type GapSink } from '../../../server/log/feed.js';
@@ -62,12 +65,14 @@ describe(`[P6] an inbox whose user comes, goes and comes back (seed ${seed})`, (
       const dependencies = { broker: log.broker, log: silentLog, clock: systemClock };
       const feed = new LogFeed(dependencies, topic, { deliver: sink, gap: onGap }, { sparse: true });
       feeds.add(feed);
-      await feed.open();
+      const openedAt = await feed.open();
       const close = () => {
         feed.close();
         feeds.delete(feed);
       };
-      return Object.defineProperty({ close }, 'position', { get: () => feed.position }) as unknown as Feed;
+      return Object.defineProperty({ close, openedAt }, 'position', {
+        get: () => feed.position,
+      }) as unknown as Feed;
     };
     const direct = new DirectService({
       topics: { follow },
@@ -77,6 +82,7 @@ describe(`[P6] an inbox whose user comes, goes and comes back (seed ${seed})`, (
       log: { ...silentLog, debug: (text: string) => void failures.push(text) },
     } as unknown as ConstructorParameters<typeof DirectService>[0]);
     const there = new Map<Subscriber, number[]>();
+    const expected: (() => void)[] = [];
     let [published, connections] = [0, 0];
     const passOn = () => {
       if (published === log.published.length) return;
@@ -101,6 +107,8 @@ describe(`[P6] an inbox whose user comes, goes and comes back (seed ${seed})`, (
         there.delete(connection);
         direct.remove(connection);
       },
+      () => expected.push(direct.expect('ann')),
+      () => expected.shift()?.(),
       () => void log.append(1),
       passOn,
       answer,
@@ -110,6 +118,7 @@ describe(`[P6] an inbox whose user comes, goes and comes back (seed ${seed})`, (
       steps[random(steps.length)]!();
       if (random(3) > 0) await turn();
     }
+    for (const over of expected) over();
     for (let quiet = 0; quiet < 3; await turn()) {
       quiet = log.calls.length === 0 && published >= log.published.length ? quiet + 1 : 0;
       passOn();
@@ -135,4 +144,79 @@ describe(`[P6] an inbox whose user comes, goes and comes back (seed ${seed})`, (
     const outbox = { isOverfull: false, write };
     return { id, identity: { userId: 'ann' }, outbox, expectAck() {} } as unknown as Subscriber;
   }
+});
+
+describe('[P6] an inbox that was opened while its user was connecting', () => {
+  const empty = { epoch: 'e', sequence: 4, previous: [], firstSequence: 5 };
+  const full = { ...empty, firstSequence: 4 };
+
+  /** How often the inbox is read for a client that has just connected, and what that client is notified of. */
+  async function connect(openedAt: LogEnd, { known, arrived = 0 }: { known?: Position; arrived?: number }) {
+    const events: string[] = [];
+    let [reads, follows, closes] = [0, 0, 0];
+    const direct = new DirectService({
+      topics: {
+        follow: () => {
+          follows++;
+          const position = { epoch: openedAt.epoch, sequence: openedAt.sequence + arrived };
+          return Promise.resolve({ openedAt, position, close: () => closes++ });
+        },
+      },
+      broker: {
+        read: () => {
+          reads++;
+          const end = { ...openedAt, sequence: openedAt.sequence + arrived };
+          return Promise.resolve({ end, entries: [], truncated: false });
+        },
+      },
+      confirmations: { onLeft() {} },
+      log: silentLog,
+    } as unknown as ConstructorParameters<typeof DirectService>[0]);
+    const identity = { userId: 'ann' };
+    const emit = (event: string) => void events.push(event);
+    const connection = { id: 'a', identity, emit, outbox: { isOverfull: false } } as unknown as Subscriber;
+    const over = direct.expect('ann');
+    await turn();
+    assert.equal(follows, 1, 'before the client is connected');
+    const added = direct.add(connection, known);
+    over();
+    await added;
+    await turn();
+    const state = direct.recipientOf(connection as unknown as Connection)?.state;
+    assert.deepEqual([follows, state, closes], [1, 'live', 0]);
+    direct.remove(connection as unknown as Connection);
+    assert.equal(closes, 1);
+    return { reads, events };
+  }
+
+  it('is not read again if it was empty, and is read if it was not, or if something has come since', async () => {
+    assert.deepEqual(await connect(empty, {}), { reads: 0, events: [] });
+    assert.deepEqual(await connect(empty, { known: { epoch: 'e', sequence: 4 } }), { reads: 0, events: [] });
+    assert.equal((await connect(full, {})).reads, 1);
+    assert.equal((await connect(empty, { arrived: 1 })).reads, 1);
+  });
+
+  it('is read again if the client was further when it was last connected: only then something is lost', async () => {
+    const known = { epoch: 'e', sequence: 5 };
+    assert.deepEqual(await connect(empty, { known, arrived: 1 }), { reads: 1, events: [] });
+    assert.deepEqual(await connect(empty, { known }), { reads: 1, events: ['gap'] });
+  });
+
+  it('is closed if its user does not come', async () => {
+    let closes = 0;
+    const direct = new DirectService({
+      topics: { follow: () => Promise.resolve({ openedAt: empty, position: empty, close: () => closes++ }) },
+      log: silentLog,
+    } as unknown as ConstructorParameters<typeof DirectService>[0]);
+    const [first, second] = [direct.expect('ann'), direct.expect('ann')];
+    await turn();
+    first();
+    assert.equal(closes, 0);
+    second();
+    assert.equal(closes, 1);
+    direct.expect('bob')();
+    assert.equal(closes, 1, 'not open yet');
+    await turn();
+    assert.equal(closes, 2);
+  });
 });

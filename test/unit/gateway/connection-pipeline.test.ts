@@ -19,6 +19,7 @@ describe('[GATEWAY] the steps by which a client connects', () => {
   let passed: StepName[];
   let refused: unknown[];
   let released: number;
+  let openInboxes: number;
   /** The step that fails, and how. */
   let failing: { readonly step: StepName; readonly error: Error } | undefined;
   let transport: EventEmitter;
@@ -50,7 +51,13 @@ describe('[GATEWAY] the steps by which a client connects', () => {
         await turn();
         return () => released++;
       },
+      expectInInbox: () => {
+        openInboxes++;
+        return () => openInboxes--;
+      },
       openSession: (_userId, id, positions) => {
+        // Both at the same time.
+        assert.equal(openInboxes, 1);
         pass('session');
         return Promise.resolve({
           id: String(id),
@@ -73,6 +80,7 @@ describe('[GATEWAY] the steps by which a client connects', () => {
     passed = [];
     refused = [];
     released = 0;
+    openInboxes = 0;
     failing = undefined;
     transport = new EventEmitter();
   });
@@ -111,6 +119,7 @@ describe('[GATEWAY] the steps by which a client connects', () => {
         assert.deepEqual(passed, steps.slice(0, i));
         assert.deepEqual(refused, [failing.error]);
         assert.equal(released, (steps.slice(0, i) as StepName[]).includes('user slot') ? 1 : 0, step);
+        assert.equal(openInboxes, 0, step);
       }
     }
   });
@@ -122,6 +131,20 @@ describe('[GATEWAY] the steps by which a client connects', () => {
     transport.emit('close');
     attempt.release();
     assert.equal(released, 1);
+    assert.equal(transport.listenerCount('close'), 0);
+  });
+
+  it('keep the inbox open until the connection does, the client is refused, or the transport closes', async () => {
+    const attached = attemptWith();
+    await pipeline.authorize(attached);
+    assert.equal(openInboxes, 1);
+    attached.releaseInbox();
+    assert.deepEqual([openInboxes, attached.holds, released], [0, true, 0]);
+    attached.release();
+    assert.deepEqual([openInboxes, released], [0, 1]);
+    await pipeline.authorize(attemptWith());
+    transport.emit('close');
+    assert.deepEqual([openInboxes, released], [0, 2]);
     assert.equal(transport.listenerCount('close'), 0);
   });
 
