@@ -8,6 +8,11 @@ import { everyTopic, type OrderedTopics, type OrderMode, type Turn } from './com
  * milliseconds: usually they have it soon.
  */
 const patienceMs = 500;
+/**
+ * With so many commands that wait for earlier ones, the connection is not read until half of them have begun: what it sends would mostly wait too,
+ * and each takes some KiB meanwhile.
+ */
+const waitingMax = 100;
 
 /**
  * The commands of one connection that have not had their effect. Most connections have one command at a time, so that
@@ -18,6 +23,8 @@ export class CommandLine {
   /** Number of commands in the lanes, or without topics; and of those among them whose code was not called yet. */
   private unfinished = 0;
   private uncalled = 0;
+  /** Commands that had to wait, and whose code has not been called yet. */
+  private waiting = 0;
   /** A command on every topic. Later ones wait {@link behind} it. */
   private barrier: LineTurn | undefined;
   /** Set while the barrier waits for the effect of earlier ones, and need not for ever; then it is impatient. */
@@ -33,6 +40,17 @@ export class CommandLine {
     private readonly clock: Clock,
     private readonly onEmpty: (connection: Connection) => void,
   ) {}
+
+  /** A command has to wait. */
+  waits(): void {
+    if (++this.waiting === waitingMax) this.connection.pauseReading?.(true);
+  }
+
+  /** A command that had to wait is called now. */
+  waitsNoLonger(): void {
+    this.beginning--;
+    if (--this.waiting === waitingMax / 2) this.connection.pauseReading?.(false);
+  }
 
   enter(mode: OrderMode, topics: OrderedTopics): Turn {
     const distinct = topics === everyTopic || topics.length < 2 ? topics : [...new Set(topics)];
@@ -177,8 +195,9 @@ class LineTurn implements Turn {
   wait(): void {
     if (this.begun !== undefined) return;
     this.begun = new Promise((resolve) => (this.resolve = resolve));
+    this.line.waits();
     // Right before the caller, who waits for the same promise, continues.
-    void this.begun.then(() => this.line.beginning--);
+    void this.begun.then(() => this.line.waitsNoLonger());
   }
 
   begin(): void {

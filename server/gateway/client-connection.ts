@@ -9,6 +9,7 @@ import { setSocketUser } from './socket-user.js';
 import { SocketTransport } from './engine-internals/socket-transport.js';
 import type { InboundBudget } from './inbound/inbound-budget.js';
 import { inboundOf } from './inbound/inbound-of.js';
+import { pauses } from './inbound/pauses.js';
 import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
 import type { Subscriber } from '../fanout/subscriber.js';
 
@@ -135,6 +136,11 @@ export class ClientConnection implements Subscriber {
     this.awaited!.delete(messageId);
     onAck();
     return true;
+  }
+
+  pauseReading(isPaused: boolean): void {
+    if (isPaused) this.inbound?.pause(pauses.order);
+    else this.inbound?.resume(pauses.order);
   }
 
   disconnect(reason: RefusalError): void {

@@ -26,6 +26,8 @@ export interface Connection {
   readonly isDismissed?: boolean;
   /** It is being moved to another replica: its commands are refused, those under way are answered. */
   readonly isMoving?: true;
+  /** Too many of its commands wait for each other: no further ones are read for a while. */
+  pauseReading?(isPaused: boolean): void;
   /** Sends an event, after all events that were sent before. */
   emit(event: ServerEvent, data: unknown): void;
   /** Sends the reason to the client, as an `error` event, then closes the transport. */

@@ -258,6 +258,49 @@ describe('[LIMITS] what a client sends', function () {
     return client;
   };
 
+  describe('while its commands wait for each other', () => {
+    const topics = ['waits'];
+    let release: () => void;
+    beforeEach(async () => {
+      const hook = new Promise<void>((resolve) => (release = resolve));
+      embedded = await startEmbedded({ LOG_LEVEL: 'off' }, { hooks: { onSubscribe: () => hook } });
+    });
+    /** Resolves when no further commands are read. */
+    const isNotRead = async () => {
+      const { commands } = inbound();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return commands >= 100 && inbound().commands === commands;
+    };
+
+    it('is not read further on Socket.IO, and is run in order afterwards', async () => {
+      const client = await packetClient();
+      await client.join('ann');
+      for (let n = 0; n < 3000; n++) client.send(`42${n}["subscribe",${JSON.stringify({ topics })}]`);
+      await until(isNotRead, 'the client is not read any more');
+      assert.ok(inbound().commands < 300, `${inbound().commands} commands`);
+      release();
+      await until(() => client.of('43').length === 3000, 'all are answered', 20_000);
+      assert.deepEqual(
+        client.of('43').map((packet) => Number(/^43(\d+)/.exec(packet)![1])),
+        times(3000, (n) => n),
+      );
+    });
+
+    it('is not read further on /ws, and is run in order afterwards', async () => {
+      const client = await jsonClient('ann');
+      for (let n = 0; n < 3000; n++) client.send({ type: 'Subscribe', id: n, data: { topics } });
+      await until(isNotRead, 'the client is not read any more');
+      assert.ok(inbound().commands < 300, `${inbound().commands} commands`);
+      release();
+      const answers = () => client.of('Status').filter(({ id }) => id !== undefined);
+      await until(() => answers().length === 3000, 'all are answered', 20_000);
+      assert.deepEqual(
+        answers().map(({ id }) => id),
+        times(3000, (n) => n),
+      );
+    });
+  });
+
   it('has binary parts of limited size together: otherwise an error names the limit, and code 1008', async () => {
     await start({ RTC_WEBSOCKET_TRANSPORT_LIMIT_BYTES: '100000' });
     const client = await packetClient();

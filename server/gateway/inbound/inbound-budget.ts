@@ -12,7 +12,7 @@ import { binaryBeforeJoin, JoinCount, tooLargeToJoin } from './join-count.js';
 import { enginePackets, socketPackets } from './packet-kinds.js';
 import { PartCount } from './part-count.js';
 import { UnfinishedBytes } from './unfinished-bytes.js';
-import { pauses } from './pauses.js';
+import { forCommands, pauses } from './pauses.js';
 import { WasteRate } from './waste-rate.js';
 
 /** What the budgets of a replica share; see {@link import('./inbound-control.js').InboundControl}. */
@@ -40,6 +40,8 @@ interface BudgetControl {
 const joinCost = 10;
 /** After this many units a transport asks whether the turn is used up. A unit is a packet, or 512 bytes. */
 const unitsPerCheck = 64;
+/** A transport that uses so many units in no fewer turns than these is quiet: it does not wait behind busy ones. */
+const quietTurns = 16;
 /** Units of one transport in one turn: packets that take the normal path of Socket.IO run after the turn that is measured. */
 const unitsPerTurn = 512;
 /** A packet on the normal path of Socket.IO, and this many bytes of it, is as many units more: a list of a hundred topics is much work. */
@@ -246,8 +248,8 @@ export class InboundBudget implements PacketAdmission {
 
   pause(reason: number): void {
     if ((this.paused & reason) !== 0) return;
-    if (reason === pauses.commands || reason === pauses.waste) this.control.counts.paused++;
-    if (reason === pauses.commands) this.control.waitsForCommands(this);
+    if ((reason & (forCommands | pauses.waste)) !== 0) this.control.counts.paused++;
+    if ((reason & forCommands) !== 0) this.control.waitsForCommands(this);
     if (this.paused === 0) this.reader.stop();
     this.paused |= reason;
   }
@@ -255,7 +257,7 @@ export class InboundBudget implements PacketAdmission {
   resume(reason: number): void {
     if ((this.paused & reason) === 0) return;
     this.paused &= ~reason;
-    if (reason === pauses.commands) this.control.waitsNoLonger(this);
+    if ((reason & forCommands) !== 0 && (this.paused & forCommands) === 0) this.control.waitsNoLonger(this);
     if (this.paused === 0) this.waitForTurn();
   }
 
@@ -373,20 +375,21 @@ export class InboundBudget implements PacketAdmission {
     this.units += units;
     if (this.units < unitsPerCheck) return;
     const { share } = this.control;
-    if (this.turn !== share.turn) {
+    const turns = share.turn - this.turn;
+    if (turns > 0) {
       this.turn = share.turn;
       this.unitsInTurn = 0;
     }
     this.unitsInTurn += this.units;
     this.units = 0;
     if (!share.isUsedUp() && this.unitsInTurn < unitsPerTurn) return;
-    this.waitForTurn();
+    this.waitForTurn(turns >= quietTurns);
   }
 
-  private waitForTurn(): void {
+  private waitForTurn(isQuiet = false): void {
     if ((this.paused & pauses.turn) !== 0) return;
     this.pause(pauses.turn);
-    this.control.share.defer(() => this.goOn());
+    this.control.share.defer(() => this.goOn(), isQuiet);
   }
 
   private goOn(): void {

@@ -24,13 +24,15 @@ export interface LoopShareDependencies {
 
 /**
  * Divides the event loop between busy transports. One that has read many packets asks here whether the turn is
- * used up; then it stops, and goes on in a later turn, behind those that stopped before it.
+ * used up; then it stops, and goes on in a later turn, behind those that stopped before it. Quiet ones do not wait behind busy ones.
  */
 export class LoopShare {
   /** Number of the present turn. */
   turn = 0;
   private startedAt: number | undefined;
-  private waiting: (() => void)[] = [];
+  private readonly busy: (() => void)[] = [];
+  private readonly quiet: (() => void)[] = [];
+  private isQuietNext = true;
   private takenTurn = -Infinity;
 
   constructor(private readonly dependencies: LoopShareDependencies) {}
@@ -53,9 +55,9 @@ export class LoopShare {
     return true;
   }
 
-  /** Runs something that reads packets, in a later turn. */
-  defer(run: () => void): void {
-    this.waiting.push(run);
+  /** Runs something that reads packets, in a later turn. `isQuiet`: of a transport that has used little in many turns. */
+  defer(run: () => void, isQuiet = false): void {
+    (isQuiet ? this.quiet : this.busy).push(run);
     if (this.startedAt === undefined) this.begin(this.dependencies.clock.now());
   }
 
@@ -67,18 +69,30 @@ export class LoopShare {
   private readonly next = (): void => {
     this.turn++;
     this.startedAt = undefined;
-    if (this.waiting.length === 0) return;
+    const { waiting } = this;
+    if (waiting === 0) return;
     this.begin(this.dependencies.clock.now());
-    if (!this.dependencies.connections.isAccepting) this.runWaiting(this.waiting.length);
+    if (!this.dependencies.connections.isAccepting) this.runWaiting(waiting);
   };
+
+  private get waiting(): number {
+    return this.busy.length + this.quiet.length;
+  }
 
   /** Runs up to `count` of those that wait, at least one, while the turn is not used up. */
   private runWaiting(count: number): void {
-    this.waiting.shift()!();
+    this.takeNext()();
     if (count === 1) return;
     // Socket.IO dispatches what was read some ticks later. Only then the time is known that it took.
     afterDispatch(() => {
-      if (this.waiting.length > 0 && !this.isUsedUp()) this.runWaiting(count - 1);
+      if (this.waiting > 0 && !this.isUsedUp()) this.runWaiting(count - 1);
     });
+  }
+
+  /** Quiet and busy ones in turn: many quiet ones must not keep a busy one waiting for ever. */
+  private takeNext(): () => void {
+    const [first, second] = this.isQuietNext ? [this.quiet, this.busy] : [this.busy, this.quiet];
+    this.isQuietNext = !this.isQuietNext;
+    return (first.shift() ?? second.shift())!;
   }
 }

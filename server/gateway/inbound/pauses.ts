@@ -10,4 +10,9 @@ export const pauses = {
   waste: 8,
   /** It has used its share of the present turn. */
   turn: 16,
+  /** Too many of its commands wait for each other. */
+  order: 32,
 } as const;
+
+/** Commands are under way: they are the reason why the client is not read, and its pongs neither. */
+export const forCommands = pauses.commands | pauses.order;

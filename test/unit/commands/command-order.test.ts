@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { CommandOrder } from '../../../server/commands/command-order.js';
+import type { OrderMode, Turn } from '../../../server/commands/command-turn.js';
+import type { Connection } from '../../../server/protocol/connection.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+/** The microtasks that have been planned, and those that they plan. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('[LIMITS] commands of a connection that wait for each other', () => {
+  let read: boolean[];
+  let enter: (topic: string, mode?: OrderMode) => Turn;
+
+  beforeEach(() => {
+    const order = new CommandOrder({ clock: new FakeClock() });
+    read = [];
+    const connection = { pauseReading: (isPaused: boolean) => void read.push(!isPaused) };
+    enter = (topic, mode = 'alone') =>
+      order.enter(connection as unknown as Connection, { mode, topics: () => [topic] }, undefined);
+  });
+
+  it('keep it from being read when they are a hundred, until half of them have begun', async () => {
+    const turns = Array.from({ length: 100 }, () => enter('t'));
+    assert.deepEqual(read, []);
+    turns.push(enter('t'));
+    assert.deepEqual(read, [false]);
+    for (const turn of turns.slice(0, 49)) {
+      turn.done();
+      await settled();
+    }
+    assert.deepEqual(read, [false]);
+    turns[49]!.done();
+    await settled();
+    assert.deepEqual(read, [false, true]);
+    for (const turn of turns.slice(50)) {
+      turn.done();
+      await settled();
+    }
+    assert.deepEqual(read, [false, true]);
+  });
+
+  it('do so again when they are a hundred again', async () => {
+    for (let round = 0; round < 2; round++) {
+      const first = enter('t');
+      const publishes = Array.from({ length: 100 }, () => enter('t', 'together'));
+      first.done();
+      await settled();
+      for (const turn of publishes) turn.done();
+      await settled();
+    }
+    assert.deepEqual(read, [false, true, false, true]);
+  });
+
+  it('let it be read where they do not wait, however many they are', () => {
+    for (let n = 0; n < 1000; n++) {
+      enter(`t-${n}`);
+      enter('other', 'together');
+    }
+    assert.deepEqual(read, []);
+  });
+});
