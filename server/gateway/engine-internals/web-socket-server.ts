@@ -8,6 +8,7 @@ import { selectProtocol } from '../../protocol/token-protocol.js';
 import { closeReasons, closeTimeoutMs, type CloseReason } from '../close-codes.js';
 import type { EngineConnection } from './engine-connection.js';
 import type { PacketAdmission, PacketReader } from './packet-reader.js';
+import { hasGone } from './accepted-connections.js';
 import { holdReading, startReading } from './reading.js';
 
 /** The code by which ws closes a connection after a frame above its `maxPayload` (RFC 6455, 7.4.1). */
@@ -155,6 +156,12 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
   }
 
   start(): void {
+    if (this.tcp !== undefined && hasGone(this.tcp)) {
+      // Megabytes of what it has sent may be in the kernel, and to read them would keep it here until they are run.
+      this.forgetUnfinished();
+      this.terminate();
+      return;
+    }
     this.isStopped = false;
     const { parser } = this;
     // First the rest of the chunk. It may stop reading again.
@@ -168,6 +175,10 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
   closeOnlyWith(reason: CloseReason): void {
     this.closeReason = reason;
     this.stop();
+    this.forgetUnfinished();
+  }
+
+  private forgetUnfinished(): void {
     const { parser } = this;
     if (parser === undefined) return;
     parser._buffers = [];

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { attackFrame, upgradeRequest } from '../../../bench/attack/raw-client.js';
 import { until } from '../../support/wait.js';
+import { hasGone } from '../../../server/gateway/engine-internals/accepted-connections.js';
 import {
   CodedWebSocketServer,
   type CodedWebSocket,
@@ -81,6 +82,36 @@ describe('[LIMITS] a WebSocket of a server', () => {
     await new Promise(setImmediate);
     assert.equal(tcp.bytesRead, bytesRead);
     assert.equal(tcp.readableLength, 0);
+  });
+
+  /** The frames that are read when it is started again, and its client has gone meanwhile. */
+  async function framesOfOneThatGoes(go: (client: Socket, tcp: Socket) => Promise<void>): Promise<number> {
+    const { client, webSocket, tcp } = await open();
+    let frames = 0;
+    webSocket.on('message', () => {
+      if (frames++ === 0) webSocket.stop();
+    });
+    const sent = Buffer.concat(Array.from({ length: 3000 }, () => attackFrame('x'.repeat(100))));
+    await new Promise((resolve) => client.write(sent, resolve));
+    await until(() => frames === 1, 'it is stopped');
+    await go(client, tcp);
+    const closed = once(webSocket, 'close');
+    webSocket.start();
+    await closed;
+    return frames;
+  }
+
+  it('is closed when it is started again and its client has reset the connection: what is left is not read', async () => {
+    const frames = await framesOfOneThatGoes(async (client, tcp) => {
+      client.resetAndDestroy();
+      await until(() => hasGone(tcp), 'the client has gone');
+    });
+    assert.equal(frames, 1);
+  });
+
+  it('is read to its end when its client has left', async () => {
+    const frames = await framesOfOneThatGoes((client) => new Promise((resolve) => client.end(resolve)));
+    assert.equal(frames, 3000);
   });
 
   it('takes a large frame that has to wait when it is started again, and those behind it in their order', async () => {
