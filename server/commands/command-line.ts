@@ -12,7 +12,7 @@ const patienceMs = 500;
  * With so many commands that wait for earlier ones, the connection is not read until half of them have begun: what it sends would mostly wait too,
  * and each takes some KiB meanwhile.
  */
-const waitingMax = 100;
+const waitingMax = 32;
 
 /**
  * The commands of one connection that have not had their effect. Most connections have one command at a time, so that

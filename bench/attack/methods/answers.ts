@@ -1,7 +1,7 @@
 import { flood, inParallel, repeated, type Attack, type AttackContext } from '../attack.js';
 import { attackFrame, RawClient } from '../raw-client.js';
 import { historyTopic, usersTopic } from '../preparation.js';
-import { requestFlood } from '../requests.js';
+import { ask, requestFlood } from '../requests.js';
 
 const long = 'i'.repeat(60_000);
 const oldest = '00000000-0000-7000-8000-000000000000';
@@ -58,10 +58,24 @@ export const answers: readonly Attack[] = [
   },
   {
     name: 'resume-unread',
-    what: 'connections that ask for all messages since the beginning, unread',
+    what: 'subscriptions from a position that does not exist, ended at once, unread',
     as: ['user'],
     prepared: 'history',
-    run: resumes,
+    run: (context) => resumes(context, 'x'),
+  },
+  {
+    name: 'resume-history-unread',
+    what: 'subscriptions from the beginning of 60 MB, ended at once, unread',
+    as: ['user'],
+    prepared: 'history',
+    run: async (context) => {
+      const { text } = await ask(context, {
+        method: 'GET',
+        path: `/api/history?topic=${historyTopic}&limit=1`,
+        headers: { authorization: `Bearer ${context.token}` },
+      });
+      await resumes(context, /"epoch":"([^"]+)"/.exec(text)?.[1] ?? '');
+    },
   },
   {
     name: 'presence-unread',
@@ -152,8 +166,8 @@ async function unreadRequests(context: AttackContext, requestLine: string): Prom
   });
 }
 
-async function resumes(context: AttackContext): Promise<void> {
-  const since = { [historyTopic]: { epoch: 'x', sequence: 0 } };
+async function resumes(context: AttackContext, epoch: string): Promise<void> {
+  const since = { [historyTopic]: { epoch, sequence: 0 } };
   await flood(context, {
     wire: 'socketio',
     joins: true,
