@@ -4,6 +4,8 @@ export interface PacketReader {
   stop(): void;
   /** Undoes {@link stop}. */
   start(): void;
+  /** Writes a few bytes, unless others wait: where the client has closed its side of the connection too, it is reset. */
+  probe?(): void;
   /** Sets the largest frame or body that is read, in bytes. */
   limitFrames(bytes: number): void;
 }

@@ -171,6 +171,10 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     if (this.tcp) startReading(this.tcp);
   }
 
+  probe(): void {
+    if (this.readyState === WebSocket.OPEN && this.tcp?.writableLength === 0) this.ping();
+  }
+
   /** From now on this reason is given, whoever closes it, and nothing more is read. What has arrived of a message that is not complete is forgotten. */
   closeOnlyWith(reason: CloseReason): void {
     this.closeReason = reason;

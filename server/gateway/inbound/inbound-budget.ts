@@ -4,6 +4,7 @@ import { costlyFrom } from '../../protocol/json-cost.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import { awaitsPong } from '../engine-internals/heartbeats.js';
 import type { PacketAdmission, PacketReader } from '../engine-internals/packet-reader.js';
+import { heldBytes } from './held-bytes.js';
 import type { InboundCounts, InboundLimit } from './inbound-counts.js';
 import type { LoopShare } from './loop-share.js';
 import type { InboundSettings } from './inbound-settings.js';
@@ -48,15 +49,8 @@ const unitsPerTurn = 512;
 const slowUnits = 4;
 const slowUnitBytes = 16;
 
-/** A command that waits holds about this many bytes beside its own, measured with commands of 100 bytes: promises, closures, its place in the line. */
-const waitingBytes = 3072;
-
 const { binaryPart, pong, message } = enginePackets;
 const { joining, leaving, event, binaryEvent, binaryAck } = socketPackets;
-
-function heldBytes(commands: number, bytes: number): number {
-  return bytes + commands * waitingBytes;
-}
 
 /**
  * What one transport may cost, counted before its packets are decoded. The limits are in docs/adr/0009-inbound-budget.md.
@@ -259,6 +253,11 @@ export class InboundBudget implements PacketAdmission {
     this.paused &= ~reason;
     if ((reason & forCommands) !== 0 && (this.paused & forCommands) === 0) this.control.waitsNoLonger(this);
     if (this.paused === 0) this.waitForTurn();
+  }
+
+  /** While a client is not read, only an answer to something written shows that it has gone. */
+  probe(): void {
+    if ((this.paused & (pauses.order | pauses.waste)) !== 0) this.reader.probe?.();
   }
 
   /** Whether the binary parts of a packet have been awaited since before an instant on the monotonic clock. */

@@ -112,8 +112,13 @@ export class InboundControl {
     const { clientTimeoutMs } = this.settings;
     const paced = [...this.pacedForWaste];
     this.pacedForWaste.clear();
-    for (const budget of paced) budget.resume(pauses.waste);
-    for (const [{ engine }, since] of this.awaitingCommands) {
+    for (const budget of paced) {
+      budget.probe();
+      budget.resume(pauses.waste);
+    }
+    for (const [budget, since] of this.awaitingCommands) {
+      const { engine } = budget;
+      budget.probe();
       // Not for ever: a peer that has gone cannot be told from one that waits.
       if (engine !== undefined && now - since < 2 * clientTimeoutMs) postponeTimeout(engine);
     }

@@ -13,6 +13,7 @@ import { inboundSettings } from '../../support/inbound-settings.js';
 /** A transport that a test reads from. */
 class FakeReader {
   isRead = true;
+  probed = 0;
   limitBytes: number | undefined;
 
   stop(): void {
@@ -21,6 +22,10 @@ class FakeReader {
 
   start(): void {
     this.isRead = true;
+  }
+
+  probe(): void {
+    this.probed++;
   }
 
   limitFrames(bytes: number): void {
@@ -522,6 +527,25 @@ describe('[LIMITS] the inbound budget of a transport', () => {
       await clock.advance(30_000);
       assert.equal(engine.begun, begun);
     }
+  });
+
+  it('probes every second whether a client is there that it does not read for waste, or because its commands wait for each other', async () => {
+    budget.joined();
+    budget.pause(pauses.answers);
+    budget.pause(pauses.commands);
+    await clock.advance(3000);
+    assert.equal(
+      reader.probed,
+      0,
+      'what waits for its reader, or for the log, says so itself, or is to be stored',
+    );
+    budget.pause(pauses.order);
+    await clock.advance(3000);
+    assert.equal(reader.probed, 3);
+    budget.resume(pauses.order);
+    for (let n = 0; n < 2000; n++) budget.admitControlFrame();
+    await clock.advance(1000);
+    assert.equal(reader.probed, 4);
   });
 
   it('lets a client that is read again time out', async () => {

@@ -109,6 +109,26 @@ describe('[LIMITS] a WebSocket of a server', () => {
     assert.equal(frames, 1);
   });
 
+  it('that is probed has no connection any more if its client has closed it, so that what is left is not read', async () => {
+    const { client, webSocket, tcp } = await open();
+    // What it has not read would reset the connection.
+    await once(client, 'data');
+    webSocket.stop();
+    client.destroy();
+    await once(client, 'close');
+    assert.equal(hasGone(tcp), false, 'nothing says so before');
+    webSocket.probe();
+    await until(() => hasGone(tcp), 'the client has gone');
+  });
+
+  it('that is probed is answered by a client that is there', async () => {
+    const { client, webSocket } = await open();
+    await once(client, 'data');
+    webSocket.probe();
+    const [answer] = (await once(client, 'data')) as [Buffer];
+    assert.deepEqual([...answer.subarray(-2)], [0x89, 0], 'a ping without content');
+  });
+
   it('is read to its end when its client has left', async () => {
     const frames = await framesOfOneThatGoes((client) => new Promise((resolve) => client.end(resolve)));
     assert.equal(frames, 3000);
