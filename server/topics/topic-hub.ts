@@ -1,88 +1,47 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Position } from '../../shared/position.js';
-import type { Supervisor } from '../supervision/supervisor.js';
-import type { Log } from '../logging/log.js';
-import type { ChangeCount } from '../primitives/change-count.js';
-import type { Clock, Timer } from '../primitives/clock.js';
-import type { LoopMeter } from '../primitives/loop-meter.js';
-import type { DeliveryRecord } from '../tracing/delivery-record.js';
-import type { DeliveryTracer } from '../tracing/message-tracer.js';
-import type { Connection } from '../protocol/connection.js';
-import type { Audience, Subscriber } from '../fanout/subscriber.js';
-import type { Batch, Broker, BrokerListener, BrokerState, LogEnd, AppendReceipt } from '../log/broker.js';
-import {
-  ActiveTopic,
-  type AckCollector,
-  type OutboxOverflow,
-  type SubscriptionState,
-} from '../fanout/active-topic.js';
-import { newDeliveryCounts } from '../fanout/delivery-counts.js';
+import type { SubscriptionState } from '../fanout/active-topic.js';
+import type { Subscriber } from '../fanout/subscriber.js';
+import type { AppendReceipt, Batch, BrokerListener, BrokerState, LogEnd } from '../log/broker.js';
 import { LogFeed, type Feed, type FeedSink, type GapSink } from '../log/feed.js';
-import { Flusher } from '../fanout/flusher.js';
-import type { FlushWindowSettings } from '../fanout/flush-window.js';
-import { isPositionIn } from '../log/lineage.js';
-import { LogBlocks } from '../fanout/log-blocks.js';
 import { readHistory, type History, type HistoryRequest } from '../log/history.js';
+import { isPositionIn } from '../log/lineage.js';
 import { readMissed, type Missed, type MissedRequest } from '../log/missed.js';
+import type { PublishRequest } from '../log/publish-request.js';
+import type { ChangeCount } from '../primitives/change-count.js';
+import type { Connection } from '../protocol/connection.js';
+import type { PublishQuotas } from '../publish/publish-quotas.js';
 import {
   TopicPublisher,
   type TopicPublisherDependencies,
   type TopicPublisherSettings,
 } from '../publish/publisher.js';
-import type { PublishQuotas } from '../publish/publish-quotas.js';
+import type { Supervisor } from '../supervision/supervisor.js';
+import {
+  Activations,
+  type Activation,
+  type ActivationsDependencies,
+  type ActivationsSettings,
+  type ActiveTopicInfo,
+} from './activations.js';
 import { LogWatchers } from './log-watchers.js';
-import { hasReached, isHopeless, type ProvedPosition } from './start-position.js';
+import { PositionChecks } from './position-checks.js';
+import { recoveryFrom, type Recovery } from './recovery.js';
+import type { ProvedPosition } from './start-position.js';
 import type { Subscribed, Topics, Watch } from './topics.js';
-import type { PublishRequest } from '../log/publish-request.js';
 
-interface TopicHubDependencies {
-  readonly broker: Broker;
-  readonly audience: Audience;
-  readonly acks: AckCollector;
+interface TopicHubDependencies extends ActivationsDependencies {
   readonly supervisor: Supervisor;
   /** Receives each message before it is stored and may change it; undefined if there is no hook. */
   readonly onPublish?: TopicPublisherDependencies['onPublish'];
-  /** Called with each flush: milliseconds from the acceptance of its oldest message. */
-  readonly onDelivered: (latencyMs: number) => void;
   /** What users may store; undefined: there are no limits. */
   readonly quotas?: Pick<PublishQuotas, 'admit'> | undefined;
   /** Changes of what decides who may publish. */
   readonly changes: Pick<ChangeCount, 'value'>;
-  readonly tracer: DeliveryTracer;
-  /** Remembers what happened to subscribers. */
-  readonly record?: DeliveryRecord | undefined;
-  readonly log: Log;
-  readonly clock: Clock;
-  /** How busy the event loop is. */
-  readonly utilization: LoopMeter;
 }
 
-interface TopicHubSettings extends TopicPublisherSettings {
-  /** How long messages of a topic gather before they are written. */
-  readonly windowOf: (topic: string) => FlushWindowSettings;
+interface TopicHubSettings extends TopicPublisherSettings, ActivationsSettings {
   readonly positionCheckMs: number;
-  readonly outboxOverflow: OutboxOverflow;
-  readonly blockCacheBytes: number;
-}
-
-/** An active topic as operators see it. */
-interface ActiveTopicInfo {
-  readonly name: string;
-  readonly subscribers: number;
-  /** Those that are catching up. */
-  readonly behind: number;
-  readonly position: Position;
-}
-
-/** An active topic with the feed that supplies it. */
-interface Activation {
-  readonly topic: ActiveTopic;
-  readonly feed: LogFeed;
-  /** Its subscribers. A room that has become empty is no longer the one of the topic. */
-  room: ReadonlySet<string> | undefined;
-  opening: Promise<void> | undefined;
-  /** Subscriptions in progress. While there are some, the topic stays active. */
-  pending: number;
 }
 
 /** Suggested delay for publishers that are refused because the log is unreachable, in milliseconds. */
@@ -93,33 +52,34 @@ const unavailableRetryMs = 1000;
  * rooms hold the subscribers; the hub follows the logs of rooms that are not empty.
  */
 export class TopicHub implements Topics, BrokerListener {
-  readonly counts = newDeliveryCounts();
-  private readonly active = new Map<string, Activation>();
-  private readonly catchingUp = new Set<ActiveTopic>();
+  private readonly active: Activations;
+  /** Logs that are followed without subscribers. */
   private readonly feeds = new Map<string, LogFeed>();
-  private readonly flusher: Flusher;
-  private readonly blocks: LogBlocks;
   private readonly watchers = new LogWatchers();
+  private readonly positionChecks: PositionChecks;
   /** The publishing side of this replica. */
   readonly publisher: TopicPublisher;
-  private readonly timer: Timer;
   private closed = false;
 
   constructor(
     private readonly dependencies: TopicHubDependencies,
-    private readonly settings: TopicHubSettings,
+    settings: TopicHubSettings,
   ) {
-    this.flusher = new Flusher(dependencies);
-    this.blocks = new LogBlocks(dependencies.broker, settings.blockCacheBytes);
+    this.active = new Activations(dependencies, settings);
     dependencies.broker.setListener(this);
-    const { broker, supervisor, onPublish, quotas, changes, clock } = dependencies;
+    const { broker, supervisor, onPublish, quotas, changes, clock, log } = dependencies;
     this.publisher = new TopicPublisher(
       { broker, supervisor, onPublish, appendAt: this.appendAt, quotas, changes, clock },
       settings,
     );
-    const { positionCheckMs } = settings;
-    this.timer = clock.setInterval(() => void this.checkPositions(positionCheckMs), positionCheckMs);
-    this.timer.unref();
+    this.positionChecks = new PositionChecks(
+      { broker, feeds: () => this.followedLogs(), onCheck: () => this.watchers.notifyAll(), clock, log },
+      { periodMs: settings.positionCheckMs },
+    );
+  }
+
+  get counts(): Activations['counts'] {
+    return this.active.counts;
   }
 
   // Publishing.
@@ -139,18 +99,19 @@ export class TopicHub implements Topics, BrokerListener {
     confirm: () => boolean,
   ): Promise<Subscribed> {
     const { audience } = this.dependencies;
-    const activation = this.activate(topic);
+    const activation = this.active.activate(topic);
     activation.pending++;
     try {
       await this.opened(activation);
-      const recovery = since === undefined ? undefined : await this.recoverable(activation, since);
+      const recovery =
+        since === undefined ? undefined : await recoveryFrom(this.dependencies.broker, activation, since);
       const subscriber = audience.connection(connection.id);
       if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
       const isWanted = confirm();
       return this.join(activation, subscriber, isWanted ? recovery : undefined);
     } finally {
       activation.pending--;
-      this.dropIfUnused(activation);
+      this.active.dropIfUnused(activation);
     }
   }
 
@@ -196,30 +157,18 @@ export class TopicHub implements Topics, BrokerListener {
 
   /** Topics with subscribers on this replica, each with the number of subscribers that are catching up. */
   *activeTopics(): Iterable<ActiveTopicInfo> {
-    for (const activation of this.active.values()) yield this.described(activation);
+    for (const activation of this.active.all()) yield this.active.described(activation);
   }
 
   /** One of {@link activeTopics}. */
   activeTopic(name: string): ActiveTopicInfo | undefined {
     const activation = this.active.get(name);
-    return activation === undefined ? undefined : this.described(activation);
+    return activation === undefined ? undefined : this.active.described(activation);
   }
 
   /** The number of active topics, and of the subscriptions that are catching up. Takes no longer with more topics. */
   totals(): { readonly carried: number; readonly behind: number } {
-    let behind = 0;
-    for (const topic of this.catchingUp) behind += topic.behind;
-    return { carried: this.active.size, behind };
-  }
-
-  private described(activation: Activation): ActiveTopicInfo {
-    const { topic, feed } = activation;
-    // Looking a room up by its name takes most of the time of a walk over very many topics.
-    if (activation.room === undefined || activation.room.size === 0)
-      activation.room = this.dependencies.audience.members(topic.name);
-    const { epoch, sequence } = feed.position;
-    const subscribers = activation.room?.size ?? 0;
-    return { name: topic.name, subscribers, behind: topic.behind, position: { epoch, sequence } };
+    return this.active.totals();
   }
 
   // Reading.
@@ -258,10 +207,10 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   async watch(topic: string, moved: () => void): Promise<Watch> {
-    const activation = this.activate(topic);
+    const activation = this.active.activate(topic);
     const release = () => {
       activation.pending--;
-      this.dropIfUnused(activation);
+      this.active.dropIfUnused(activation);
     };
     activation.pending++;
     try {
@@ -285,7 +234,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   /** A room has its first member: activates the topic. */
   onRoomCreated(topic: string): void {
-    const activation = this.activate(topic);
+    const activation = this.active.activate(topic);
     this.opened(activation).catch(() => {
       // Tried again when the log is reachable.
     });
@@ -298,7 +247,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   onRoomDeleted(topic: string): void {
     const activation = this.active.get(topic);
-    if (activation !== undefined) this.dropIfUnused(activation);
+    if (activation !== undefined) this.active.dropIfUnused(activation);
   }
 
   onLeft(topic: string, id: string): void {
@@ -318,117 +267,39 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   onResync(): void {
-    for (const activation of this.active.values()) {
+    for (const activation of this.active.all()) {
       if (!activation.feed.isOpen) this.opened(activation).catch(() => {});
     }
-    void this.checkPositions(0);
+    void this.positionChecks.check(0);
   }
 
   /** Resolves when no publish is in progress any more, or after the time limit. */
   async settle(limitMs: number): Promise<void> {
     await this.publisher.settle(limitMs);
-    for (const { topic } of this.active.values()) topic.flush();
+    this.active.flush();
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    this.dependencies.clock.clearTimer(this.timer);
-    for (const { topic } of this.active.values()) topic.flush();
-    this.flusher.close();
+    this.positionChecks.close();
+    this.active.stopFlushes();
     this.publisher.close();
-    for (const { topic, feed } of this.active.values()) {
-      topic.close();
-      feed.close();
-    }
+    this.active.close();
     for (const feed of this.feeds.values()) feed.close();
-    this.active.clear();
     this.feeds.clear();
   }
 
-  private activate(topic: string): Activation {
-    const known = this.active.get(topic);
-    if (known !== undefined) return known;
-    const { audience, broker, log, acks, onDelivered, tracer, record, clock } = this.dependencies;
-    const { settings } = this;
-    const activeTopic = new ActiveTopic(
-      {
-        audience,
-        blocks: this.blocks,
-        counts: this.counts,
-        acks,
-        onDelivered,
-        tracer,
-        record,
-        clock,
-        log,
-        catchingUp: this.catchingUp,
-        schedule: this.flusher.schedule,
-        share: this.flusher.share,
-        onOtherLog: (name, end) => this.active.get(name)?.feed.check(end),
-      },
-      topic,
-      {
-        window: settings.windowOf(topic),
-        overflow: settings.outboxOverflow,
-      },
-    );
-    const feed = new LogFeed({ broker, log, clock }, topic, activeTopic, { sparse: false });
-    const activation: Activation = {
-      topic: activeTopic,
-      feed,
-      room: undefined,
-      opening: undefined,
-      pending: 0,
-    };
-    this.active.set(topic, activation);
-    return activation;
+  /** Resolves when the log of the topic is followed. */
+  private async opened(activation: Activation): Promise<void> {
+    const { feed, opening } = activation;
+    if (!feed.isOpen && opening === undefined && this.dependencies.broker.state === 'down')
+      throw this.unavailable();
+    await this.active.opened(activation);
   }
 
-  private opened(activation: Activation): Promise<void> {
-    if (activation.feed.isOpen) return Promise.resolve();
-    activation.opening ??= this.open(activation).finally(() => {
-      activation.opening = undefined;
-    });
-    return activation.opening;
-  }
-
-  private async open(activation: Activation): Promise<void> {
-    this.requireLog();
-    await activation.feed.open((position) => activation.topic.startAt(position));
-  }
-
-  private dropIfUnused(activation: Activation): void {
-    const { name } = activation.topic;
-    if (activation.pending > 0 || (this.dependencies.audience.members(name)?.size ?? 0) > 0) return;
-    if (this.active.get(name) !== activation) return;
-    this.active.delete(name);
-    this.flusher.forget(activation.topic);
-    this.blocks.forget(name);
-    activation.topic.close();
-    activation.feed.close();
-  }
-
-  /** Whether everything after `since` can still be read, and the number of those messages. */
-  private async recoverable(activation: Activation, since: ProvedPosition): Promise<Recovery> {
-    const { written } = activation.topic;
-    const { reached } = since;
-    if (reached === undefined && since.epoch === written.epoch && since.sequence === written.sequence) {
-      return { since, recovered: true, missed: 0 };
-    }
-    if (isHopeless(since, written)) {
-      return { since, recovered: false, missed: written.sequence };
-    }
-    const { end } = await this.dependencies.broker.read(activation.topic.name, since.sequence, 1);
-    const isInside = isPositionIn(end, since) && (reached === undefined || hasReached(end, reached));
-    if (!isInside) return { since, recovered: false, missed: lostAtLeast(end) };
-    // The client was served by a replica that is ahead of this one. Its messages must not come again.
-    if (since.sequence > written.sequence || end.epoch !== written.epoch) await activation.feed.reach(end);
-    // The log may have been lost since it was read.
-    const { position } = activation.feed;
-    if (!isPositionIn(position, since)) return { since, recovered: false, missed: position.sequence };
-    const recovered = since.sequence + 1 >= end.firstSequence;
-    return { since, recovered, missed: end.sequence - since.sequence };
+  private followedLogs(): readonly LogFeed[] {
+    return [...this.feeds.values(), ...Array.from(this.active.all(), ({ feed }) => feed)];
   }
 
   /**
@@ -472,50 +343,9 @@ export class TopicHub implements Topics, BrokerListener {
   private readonly appendAt = (topic: string, leadMs: number): number =>
     this.active.get(topic)?.topic.appendAt(leadMs) ?? 0;
 
-  /** Compares the positions of quiet followed logs with the ends of their logs. */
-  private async checkPositions(quietMs: number): Promise<void> {
-    // Batches may have been lost, or the log of a quiet topic be another one.
-    this.watchers.notifyAll();
-    const before = this.dependencies.clock.now() - quietMs;
-    const feeds = [...this.feeds.values(), ...[...this.active.values()].map(({ feed }) => feed)];
-    const quiet = feeds.filter((feed) => feed.isOpen && feed.lastTraffic <= before);
-    for (let i = 0; i < quiet.length; i += 500) {
-      await Promise.all(quiet.slice(i, i + 500).map((feed) => this.checkPosition(feed)));
-      if (this.dependencies.broker.state === 'down') return;
-    }
-  }
-
-  /** Each by itself: a log that cannot be read does not stop the check of others. */
-  private async checkPosition(feed: LogFeed): Promise<void> {
-    try {
-      const [end] = await this.dependencies.broker.ends([feed.topic]);
-      feed.check(end!);
-    } catch (error) {
-      this.dependencies.log.debug('Position not checked', { topic: feed.topic, error });
-    }
-  }
-
-  private requireLog(): void {
-    if (this.dependencies.broker.state === 'down') throw this.unavailable();
-  }
-
   private unavailable(): RefusalError {
     return new RefusalError('unavailable', 'the message log is unreachable', {
       retryAfterMs: unavailableRetryMs,
     });
   }
-}
-
-interface Recovery {
-  readonly since: Position;
-  readonly recovered: boolean;
-  readonly missed: number;
-}
-
-/**
- * A position of another log does not show how many messages were missed. The number of messages in this log
- * is the least.
- */
-function lostAtLeast(end: LogEnd): number {
-  return end.sequence;
 }
