@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
 import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
 import { hasBody } from './request-body.js';
+import { Pipelines } from './pipelines.js';
 import { withPath } from './routed-path.js';
 import type { RequestTurns } from './request-turns.js';
 
@@ -41,12 +42,6 @@ interface RequestGuardDependencies {
 }
 
 /**
- * Requests of one TCP connection that may be under way at the same time. HTTP pipelining is rare, and a client that sends a thousand requests
- * in one packet would have them all run at once.
- */
-const pipelineLimit = 16;
-
-/**
  * A body that is still arriving when its request has been answered is not read any longer than this, in milliseconds. Closing at once would
  * keep the client from reading the answer.
  */
@@ -63,17 +58,8 @@ const lateBodyCheckMs = 100;
 const leastPieces = 512;
 const bytesPerPiece = 512;
 
-/** The requests under way on a socket, in their order. */
-const pipeline = Symbol('requests under way');
-
-/** Only the first one on a connection is handled: what the others are answered would wait in memory until its client reads. */
-interface PipelinedRequest {
-  readonly request: IncomingMessage;
-  readonly start: () => void;
-}
-
 /**
- * Limits requests before any other listener handles them: one at a time on each connection, their number there and in one turn of the event loop, and
+ * Limits requests before any other listener handles them: one at a time on each connection, how many wait there, how many run in one turn of the event loop, and
  * the time and the pieces of their bodies. To be called when all listeners of the service are attached.
  */
 export function guardRequests(
@@ -81,7 +67,8 @@ export function guardRequests(
   dependencies: RequestGuardDependencies,
   settings: RequestGuardSettings,
 ): void {
-  const { takeNothingMore } = dependencies;
+  const { takeNothingMore, callerOf } = dependencies;
+  const pipelines = new Pipelines();
   const listeners = http.listeners('request');
   http.removeAllListeners('request');
   // Node would answer other expectations than 100-continue itself, past all limits, and they may be ignored (RFC 9110, 10.1.1).
@@ -89,8 +76,8 @@ export function guardRequests(
     http.on('checkExpectation', (request, response) => http.emit('request', request, response));
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    const underWay = admitted(socket);
-    if (underWay === undefined) {
+    const caller = callerOf(request);
+    if (!pipelines.admit(request, caller)) {
       takeNothingMore(socket);
       return;
     }
@@ -101,17 +88,13 @@ export function guardRequests(
     };
     const start = () => {
       // Its body was refused while it waited.
-      if (response.headersSent || runInTurn(request, response, dependencies, handle)) return;
+      if (response.headersSent || runInTurn(request, response, caller, dependencies, handle)) return;
       takeNothingMore(socket);
       const busy = new RefusalError('busy', 'too many requests wait', { retryAfterMs: 1000 });
       refuse(request, response, busy, 503);
     };
-    underWay.push({ request, start });
-    response.once('close', () => {
-      underWay.shift();
-      if (!socket.destroyed) underWay[0]?.start();
-    });
-    if (underWay.length === 1) start();
+    response.once('close', () => pipelines.done(socket));
+    pipelines.add(request, caller, start);
   });
 }
 
@@ -119,13 +102,14 @@ export function guardRequests(
 function runInTurn(
   request: IncomingMessage,
   response: ServerResponse,
-  { turns, callerOf, reading }: RequestGuardDependencies,
+  caller: string,
+  { turns, reading }: RequestGuardDependencies,
   handle: () => void,
 ): boolean {
   const { socket } = request;
   let isHeld = false;
   let isBegun = false;
-  const isAdmitted = turns.run(callerOf(request), socket, () => {
+  const isAdmitted = turns.run(caller, socket, () => {
     isBegun = true;
     // What had arrived of its body was refused meanwhile.
     if (response.headersSent) return;
@@ -138,18 +122,6 @@ function runInTurn(
   });
   if (isAdmitted && !isBegun && hasBody(request)) isHeld = reading.hold(socket);
   return isAdmitted;
-}
-
-/** The requests on a connection, if there may be one more. Otherwise the connection is closed. */
-function admitted(socket: Socket & { [pipeline]?: PipelinedRequest[] }): PipelinedRequest[] | undefined {
-  // Requests that were read together with the one that closed the connection.
-  if (socket.destroyed) return undefined;
-  const underWay = (socket[pipeline] ??= []);
-  if (underWay.length < pipelineLimit) return underWay;
-  // Otherwise Node would make an error with a stack for each of them, which takes longer than all else about this connection.
-  for (const { request } of underWay) request.destroy();
-  socket.destroy();
-  return undefined;
 }
 
 function limitBody(

@@ -78,6 +78,46 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => handled.length === 4, 'a later one is handled');
   });
 
+  it('are a thousand of one caller at most that wait behind others: a connection with more is closed, and closed ones do not count', async () => {
+    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    const clients: TcpClient[] = [];
+    const open = async (requests: number) => {
+      const before = arrived.length;
+      const opened = new TcpClient(url);
+      clients.push(opened);
+      opened.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(requests));
+      await until(() => arrived.length === before + requests, 'they have arrived');
+      return opened;
+    };
+    const isClosed = ({ closed, ended }: TcpClient) => closed || ended;
+    const assertFull = async () => {
+      const refused = await open(2);
+      await until(() => isClosed(refused), 'a connection with one that would wait is closed');
+      clients.pop();
+    };
+    try {
+      // One is handled of each, and ten wait.
+      for (let n = 0; n < 100; n++) await open(11);
+      await assertFull();
+      await open(1);
+      handled[0]!.response.end('one');
+      await until(() => clients[0]!.received.includes('one'), 'it is answered, and the next one is handled');
+      await open(2);
+      await assertFull();
+      clients[1]!.reset();
+      await until(() => handled[1]!.response.destroyed, 'the service knows that it has gone');
+      await open(11);
+      await assertFull();
+      assert.deepEqual(
+        clients.flatMap((one, n) => (isClosed(one) ? [n] : [])),
+        [1],
+        'no other one is closed',
+      );
+    } finally {
+      for (const opened of clients) opened.reset();
+    }
+  });
+
   it('are held by no timer when they were answered before their body had arrived', async () => {
     const { setTimeout: set, clearTimeout: clear } = globalThis;
     const held = new Set<unknown>();
