@@ -93,10 +93,15 @@ export class Side {
   static async start(name: SideName, options: SideOptions = {}): Promise<Side> {
     const side = new Side(name, options);
     const isAlone = alone.includes(name);
-    if (!isAlone) side.redisUrl = await side.startRedis();
-    for (let replica = 0; replica < (isAlone ? 1 : (options.replicas ?? 2)); replica++) {
-      side.ports.push(await freePort());
-      await side.startServer(replica);
+    try {
+      if (!isAlone) side.redisUrl = await side.startRedis();
+      for (let replica = 0; replica < (isAlone ? 1 : (options.replicas ?? 2)); replica++) {
+        side.ports.push(await freePort());
+        await side.startServer(replica);
+      }
+    } catch (error) {
+      await side.stop();
+      throw error;
     }
     return side;
   }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureCurves, publishedManifest, rebaseline } from './curves/main.js';
@@ -319,9 +319,13 @@ function readOptions() {
       },
     }).values;
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n${usage}\n`);
-    process.exit(2);
+    return refuse(`${(error as Error).message}\n${usage}`);
   }
+}
+
+function refuse(reason: string): never {
+  process.stderr.write(`${reason}\n`);
+  process.exit(2);
 }
 
 async function main(): Promise<void> {
@@ -354,11 +358,14 @@ async function main(): Promise<void> {
     else if (!(await rebaseline(options, rest.published ?? publishedManifest))) process.exitCode = 1;
     return;
   }
+  if (before !== undefined && !existsSync(join(before, 'dist/server/main.js')))
+    refuse(`--against ${before}: it is not built; run "npm ci && npm run build" there`);
   const pairs = Number(rest.pairs ?? (before === undefined ? 2 : 5));
   const noUws = before === undefined ? obtainUws() : undefined;
   const chosen = (before === undefined ? rows : rowsAgainst(rows)).filter((row) =>
     only === undefined ? !(quick && row.slow === true) : row.name.includes(only),
   );
+  if (chosen.length === 0) refuse(`no line has "${only}" in its name`);
   const outcomes: Outcome[] = [];
   for (const row of chosen) {
     if (noUws !== undefined && row.sides.includes('uws')) {
