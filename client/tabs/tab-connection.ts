@@ -77,7 +77,6 @@ export class TabConnection implements ClientConnection {
     if (this.own) return this.own.connect();
     if (this.isWanted) return;
     this.isWanted = true;
-    this.firstToken = undefined;
     // What was asked for before may be the token of another user.
     this.token = tokenRequests(this.settings, this.dependencies.clock);
     this.stopWatching = watchPage(this.dependencies.clock, {
@@ -224,7 +223,8 @@ export class TabConnection implements ClientConnection {
     this.candidacy?.abort();
     this.membership?.abort();
     this.channel?.close();
-    this.channel = this.candidacy = this.membership = undefined;
+    // Another user may have logged in when the page comes back.
+    this.channel = this.candidacy = this.membership = this.firstToken = undefined;
   }
 
   private hide(reason: string): void {

@@ -216,6 +216,33 @@ describe(`[CLIENT] tabs that share a connection (SEED=${seed})`, function () {
     assert.deepEqual(await users(), ['carl']);
   });
 
+  it('ask for a token again when the page was hidden before they were connected: another user may have signed in', async () => {
+    const events = new EventTarget();
+    const globals = globalThis as { addEventListener?: unknown };
+    globals.addEventListener = events.addEventListener.bind(events);
+    closing.add(() => Promise.resolve(void delete globals.addEventListener));
+    const page = origin.page();
+    const { request } = page.locks;
+    let isJoining = false;
+    page.locks.request = () => {
+      isJoining = true;
+      return new Promise(() => {});
+    };
+    let user = 'ann';
+    const connection: ConnectionFactory = (...given) => new TabConnection(...given, page, '');
+    const tab = open({ connection, token: () => tokenOf(user) });
+    await until(() => isJoining, 'it has a token');
+    page.locks.request = request;
+    user = 'bob';
+    for (const type of ['pagehide', 'pageshow']) events.dispatchEvent(new Event(type));
+    await isSubscribed(tab);
+    const { users } = await tab.client.topic('news').presence();
+    assert.deepEqual(
+      users.map((one) => one.user_id),
+      ['bob'],
+    );
+  });
+
   it('have each a connection of their own on a page that may have no locks', async () => {
     const page = origin.page();
     page.locks.request = () => Promise.reject(new Error('SecurityError'));
