@@ -66,11 +66,12 @@ describe('[PACKAGE] the package made by npm pack', function () {
       ],
       ...Object.values(bin),
       ...scripts,
+      ...readdirSync(join(root, 'docs/charts')).map((file) => `docs/charts/${file}`),
     ];
     assert.ok(scripts.length > 0);
     for (const file of needed) assert.ok(files.includes(file), file);
     const allowed =
-      /^(dist\/(server|shared|client|admin|pages)\/|docs\/[^/]+\.md$|docs\/cli\.schema\.json$|docs\/images\/console-overview-light-desktop\.png$|(README|CHANGELOG|SECURITY)\.md$|LICENSE$|config\.example\.toml$|package\.json$)/;
+      /^(dist\/(server|shared|client|admin|pages)\/|docs\/[^/]+\.md$|docs\/cli\.schema\.json$|docs\/charts\/[\w-]+\.svg$|docs\/images\/console-overview-light-desktop\.png$|(README|CHANGELOG|SECURITY)\.md$|LICENSE$|config\.example\.toml$|package\.json$)/;
     for (const file of files) {
       assert.match(file, allowed);
       assert.doesNotMatch(file, /\.test\.|tsbuildinfo|(?<!\.d)\.m?ts$/);
