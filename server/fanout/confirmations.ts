@@ -4,7 +4,7 @@ import type { AckCollector } from './active-topic.js';
 import { messageIdOf, viewHeader } from '../log/entry.js';
 import type { DeliveryRecord } from '../tracing/delivery-record.js';
 import { SharedAckIds } from '../protocol/ack-ids.js';
-import type { Subscriber } from './subscriber.js';
+import { awaitedAcksMax, type Subscriber } from './subscriber.js';
 
 /** The connection that waits for confirmations. */
 interface Publisher {
@@ -200,6 +200,15 @@ export class Confirmations implements AckCollector {
     for (const connection of connections) {
       const messages = this.byConnection.get(connection) ?? new Set();
       this.byConnection.set(connection, messages.add(id));
+      if (messages.size > awaitedAcksMax) this.giveUpOldest(connection, messages);
+    }
+  }
+
+  /** A client that reads and never acknowledges would otherwise make this replica remember a minute of its messages. */
+  private giveUpOldest(connection: string, messages: ReadonlySet<string>): void {
+    for (const oldest of messages) {
+      this.settle(oldest, connection, { id: oldest, acknowledged: 0, left: 1 });
+      return;
     }
   }
 

@@ -1,6 +1,9 @@
 import type { Connection } from '../protocol/connection.js';
 import type { Outbox } from './outbox.js';
 
+/** Acknowledgements awaited from one connection at most; past this number the oldest is no longer awaited. */
+export const awaitedAcksMax = 1000;
+
 /** A connection as the fan-out uses it. */
 export interface Subscriber extends Connection {
   readonly outbox: Outbox;

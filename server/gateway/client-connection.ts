@@ -11,10 +11,7 @@ import type { InboundBudget } from './inbound/inbound-budget.js';
 import { inboundOf } from './inbound/inbound-of.js';
 import { pauses } from './inbound/pauses.js';
 import { Outbox, type SendBufferBudget } from '../fanout/outbox.js';
-import type { Subscriber } from '../fanout/subscriber.js';
-
-/** Acknowledgements awaited from one client at most; past this number the oldest is no longer awaited. */
-const awaitedLimit = 1000;
+import { awaitedAcksMax, type Subscriber } from '../fanout/subscriber.js';
 
 /** The parts of a new connection. */
 interface NewConnection {
@@ -181,7 +178,7 @@ export class ClientConnection implements Subscriber {
     // An older wait under the same id ends. The new one goes to the end of the order.
     this.awaited.delete(id);
     this.awaited.set(id, onAck);
-    if (this.awaited.size <= awaitedLimit) return;
+    if (this.awaited.size <= awaitedAcksMax) return;
     for (const oldest of this.awaited.keys()) {
       this.awaited.delete(oldest);
       if (typeof oldest === 'number') acksOf(this.socket).delete(oldest);

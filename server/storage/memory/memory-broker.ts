@@ -10,6 +10,8 @@ import type {
   LogSlice,
   Retention,
 } from '../../log/broker.js';
+import { systemClock, type Clock } from '../../primitives/clock.js';
+import { TurnSlices } from '../../primitives/turn-slices.js';
 import { logIsFull, refusedReceipt, shareIsUsedUp } from '../../log/full-log.js';
 import { epochAt } from '../../log/lineage.js';
 import {
@@ -32,9 +34,13 @@ interface MemoryBrokerDependencies {
   readonly now: () => number;
   /** The limit of memory; undefined: none. */
   readonly memory?: HistoryMemory;
+  /** For the turns of reads; undefined: that of Node. */
+  readonly clock?: Pick<Clock, 'now' | 'setImmediate'>;
 }
 
 const sweepMs = 1000;
+/** Reads take this long in one turn of the event loop, in milliseconds. */
+const readSliceMs = 4;
 
 /** The log of a single process, in its memory. It meets the same contract, and ends with the process. */
 export class MemoryBroker implements Broker {
@@ -51,8 +57,14 @@ export class MemoryBroker implements Broker {
   /** Stored in this turn, and not delivered yet. */
   private undelivered: Batch[] = [];
   private readonly sweep: NodeJS.Timeout;
+  /**
+   * No read waits for a network here: without turns, a command with tens of thousands of reads, such as `missed` with all
+   * topics of a connection, would let nothing else run before its end.
+   */
+  private readonly readTurns: TurnSlices;
 
   constructor(private readonly dependencies: MemoryBrokerDependencies) {
+    this.readTurns = new TurnSlices({ clock: dependencies.clock ?? systemClock }, { sliceMs: readSliceMs });
     this.sweep = setInterval(() => this.expire(), sweepMs);
     this.sweep.unref();
   }
@@ -137,12 +149,24 @@ export class MemoryBroker implements Broker {
     return Promise.resolve(receipts.map((receipt) => (isNew(receipt) ? { ...receipt, held } : receipt)));
   }
 
-  async read(
+  read(topic: string, after: number, limit: number, limitBytes: number = readLimitBytes): Promise<LogSlice> {
+    return this.inTurn(() => this.readNow(topic, after, limit, limitBytes));
+  }
+
+  readLast(
     topic: string,
-    after: number,
     limit: number,
     limitBytes: number = readLimitBytes,
+    before = Infinity,
   ): Promise<LogSlice> {
+    return this.inTurn(() => this.readLastNow(topic, limit, limitBytes, before));
+  }
+
+  private inTurn(read: () => LogSlice): Promise<LogSlice> {
+    return new Promise((resolve) => this.readTurns.run(() => resolve(read())));
+  }
+
+  private readNow(topic: string, after: number, limit: number, limitBytes: number): LogSlice {
     const log = this.known(topic);
     if (log === undefined) return { end: blankEnd(this.blankEpoch), entries: [], truncated: false };
     const from = firstAfter(log, after);
@@ -152,12 +176,7 @@ export class MemoryBroker implements Broker {
     return { end: endOf(log), ...page };
   }
 
-  async readLast(
-    topic: string,
-    limit: number,
-    limitBytes: number = readLimitBytes,
-    before = Infinity,
-  ): Promise<LogSlice> {
+  private readLastNow(topic: string, limit: number, limitBytes: number, before: number): LogSlice {
     const log = this.known(topic);
     if (log === undefined) return { end: blankEnd(this.blankEpoch), entries: [], truncated: false };
     const to = before === Infinity ? log.entries.length : firstAfter(log, before - 1);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { Confirmations } from '../../../server/fanout/confirmations.js';
+import { awaitedAcksMax } from '../../../server/fanout/subscriber.js';
 import type { AppendReceipt } from '../../../server/log/broker.js';
+import { SharedAckIds } from '../../../server/protocol/ack-ids.js';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 
 describe('[P6.1] confirmations', () => {
@@ -24,5 +26,36 @@ describe('[P6.1] confirmations', () => {
     bus.send('one', 'confirmation', { id: 'm', acknowledged: 0, left: 1 });
     confirmations.endWaits();
     assert.deepEqual(await confirmed, { delivered: 2, expected: 3 });
+  });
+
+  it('are awaited for a thousand messages of a connection at most: the oldest counts as left, and nothing of it is kept', async () => {
+    /** Asks which acknowledgement ids are still awaited. */
+    let isAwaited: (id: number) => boolean = () => false;
+    const ackIds = new SharedAckIds();
+    const take = ackIds.take.bind(ackIds);
+    ackIds.take = (isUsed) => take((isAwaited = isUsed));
+    const given: number[] = [];
+    const bus = new MemoryBus('one');
+    const confirmations = new Confirmations(bus, ackIds);
+    const send = (id: string, connections: string[]) => {
+      const ackId = confirmations.nextAckId();
+      given.push(ackId);
+      confirmations.sentTo(id, 'one', connections, ackId);
+    };
+    confirmations.expect('first', 't');
+    const firstReceipt: AppendReceipt = {
+      id: 'first',
+      epoch: 'e',
+      sequence: 1,
+      duplicate: false,
+      durability: 'memory',
+      receivers: 1,
+    };
+    const confirmed = confirmations.wait(firstReceipt, 60_000);
+    send('first', ['honest', 'silent']);
+    confirmations.acknowledged('first', 'honest');
+    for (let n = 1; n <= awaitedAcksMax + 500; n++) send(`m${n}`, ['silent']);
+    assert.equal(given.filter((id) => isAwaited(id)).length, awaitedAcksMax);
+    assert.deepEqual(await confirmed, { delivered: 1, expected: 2 });
   });
 });
