@@ -45,11 +45,19 @@ const batchingOf = ({ sharesAppends }: Pick<Broker, 'sharesAppends'>) => ({
   tickMs: sharesAppends ? 4 : 3,
 });
 
+/**
+ * With more actors than this, those without work are removed before their time, the longest idle ones first: each takes some
+ * kilobytes, and one publisher can begin many thousands a second.
+ */
+const idleActorsMax = 10_000;
+
 /** The publishing side of a replica: an actor for each topic with traffic appends its messages to the log. */
 export class TopicPublisher {
   private readonly actors = new Map<string, TopicActor>();
   private readonly batcher: MicroBatcher;
   private readonly timer: Timer;
+  /** With this many actors, idle ones are looked for. */
+  private crowdedAt = idleActorsMax;
 
   constructor(
     private readonly dependencies: TopicPublisherDependencies,
@@ -148,6 +156,7 @@ export class TopicPublisher {
   }
 
   private newActor(topic: string): TopicActor {
+    if (this.actors.size >= this.crowdedAt) this.dropLongestIdle();
     const { broker, supervisor, appendAt, changes, clock } = this.dependencies;
     const { mailboxCapacity, mailboxOverflow: overflowStrategy, hookedBatchMax = Infinity } = this.settings;
     const isHooked = this.hookOf(topic) !== undefined;
@@ -166,5 +175,13 @@ export class TopicPublisher {
     for (const [topic, actor] of this.actors) {
       if (actor.idle && actor.lastUsedAt < before) this.actors.delete(topic);
     }
+  }
+
+  /** Leaves half of the idle actors that may be kept, so that the next look is far off. */
+  private dropLongestIdle(): void {
+    const idle = [...this.actors.values()].filter((actor) => actor.idle);
+    idle.sort((a, b) => b.lastUsedAt - a.lastUsedAt);
+    for (const { topic } of idle.slice(idleActorsMax / 2)) this.actors.delete(topic);
+    this.crowdedAt = Math.max(idleActorsMax, this.actors.size + idleActorsMax / 2);
   }
 }

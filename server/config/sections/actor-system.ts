@@ -10,7 +10,10 @@ export const actorSystem = z
       'A full mailbox refuses the new publish (`reject`) or the oldest one (`drop_oldest`).',
     ),
     batch_max: setting(positive(500, 10_000), 'Largest number of messages in one append.'),
-    idle_secs: setting(positive(60, 86_400), 'An actor without traffic is removed after this time.'),
+    idle_secs: setting(
+      positive(60, 86_400),
+      'An actor without traffic is removed after this time, or earlier if there are more than 10,000.',
+    ),
     max_restarts: setting(
       count(5, 1000),
       'An actor that fails more often than this within `restart_window_secs` is stopped.',
