@@ -1,3 +1,4 @@
+import { errorTable, type ErrorCode } from '../../../shared/errors.js';
 import type { SharedStore } from '../../cluster/shared-store.js';
 import type { Log } from '../../logging/log.js';
 import { hasRole, type AdminCaller } from '../admin-route.js';
@@ -28,13 +29,15 @@ const refusalMark = '-r';
 const sumUpMs = 10_000;
 
 /**
- * The changes of operators, with address and result: a list in the store, and a line in the log. Requests of callers without the
- * role are in a list of their own: they can never displace the record of a change. Those of callers without any role of an
+ * The changes of operators, with address and result: a list in the store, and a line in the log. Requests that were
+ * refused, whoever sent them, are in a list of their own: they can never displace the record of a change. Those of callers without any role of an
  * operator are summed up.
  */
 export class AuditLog {
   private readonly changes: AuditStream;
   private readonly refusals: AuditStream;
+  /** Refused requests of those with the role: in the same list, but they do not wait for the others. */
+  private readonly wrong: AuditStream;
   private readonly tally: RefusalTally;
   private readonly timer: NodeJS.Timeout;
 
@@ -45,6 +48,7 @@ export class AuditLog {
     const { size } = settings;
     this.changes = new AuditStream(dependencies, { key: 'audit', size });
     this.refusals = new AuditStream(dependencies, { key: 'audit-refusals', size });
+    this.wrong = new AuditStream(dependencies, { key: 'audit-refusals', size });
     const { now } = dependencies;
     this.tally = new RefusalTally({ now, write: (fields) => this.write(this.refusals, fields) });
     this.timer = setInterval(() => void this.tally.sumUp(), sumUpMs).unref();
@@ -54,7 +58,8 @@ export class AuditLog {
   async add(caller: AdminCaller, request: AuditedRequest): Promise<void> {
     const { replicaId, now } = this.dependencies;
     const fields = auditFields(caller, request, { at: now(), replicaId });
-    if (request.isAllowed) await this.write(this.changes, fields);
+    if (request.isAllowed)
+      await this.write(mayHaveChanged(request.result) ? this.changes : this.wrong, fields);
     else if (hasRole(caller.identity, 'viewer')) await this.write(this.refusals, fields);
     else await this.tally.add(fields);
   }
@@ -63,6 +68,7 @@ export class AuditLog {
   async store(): Promise<void> {
     await this.changes.storeWaiting();
     await this.refusals.storeWaiting();
+    await this.wrong.storeWaiting();
   }
 
   /**
@@ -93,6 +99,15 @@ export class AuditLog {
     this.dependencies.log.info('Admin request', fields);
     await stream.add(fields);
   }
+}
+
+/**
+ * Whether a request has changed something, or may have: also one that was not answered in time, or failed half way. One that was
+ * refused has not: else whoever may change something could remove the record of it by thousands of wrong requests.
+ */
+function mayHaveChanged(result: string): boolean {
+  const status = result === 'ok' ? 200 : (errorTable[result as ErrorCode]?.http ?? 500);
+  return status < 400 || status >= 500;
 }
 
 /** Of two records with the same id, the refusal counts as the newer one: after it comes the change of that id. */

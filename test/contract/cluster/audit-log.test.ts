@@ -67,6 +67,25 @@ for (const storage of ['memory', 'redis'] as const) {
       assert.ok(records.length < 400, `${records.length} records`);
     });
 
+    it('keeps every record of a change, however many wrong requests an operator sends', async () => {
+      await audit.add(olga, change(0));
+      await audit.add(olga, { ...change(1), result: 'timeout' });
+      await audit.add(olga, { ...change(2), result: 'internal' });
+      for (const result of ['invalid_message', 'not_found', 'conflict', 'rate_limited'])
+        for (let n = 3; n < 103; n++) await audit.add(olga, { ...change(n), result });
+      const records = await audit.latest(1000);
+      assert.deepEqual(
+        records.slice(-3).map(({ action, result }) => [action, result]),
+        [
+          ['POST /admin/2', 'internal'],
+          ['POST /admin/1', 'timeout'],
+          ['POST /admin/0', 'ok'],
+        ],
+      );
+      assert.ok(records.length < 400, `${records.length} records`);
+      assert.deepEqual([records[0]!.action, records[0]!.result], ['POST /admin/102', 'rate_limited']);
+    });
+
     it('records each refused request of an operator, apart from changes', async () => {
       await audit.add(olga, change(0));
       for (let n = 0; n < 300; n++) await audit.add(callerOf('vera', 'viewer'), refused(n));
