@@ -156,9 +156,11 @@ function limitBody(
     if (request.complete || request.listenerCount('data') > 0) return;
     // Otherwise it would hold the request long after its connection has closed.
     clearTimeout(timer);
-    setTimeout(() => {
+    const cut = setTimeout(() => {
       if (!request.complete) socket.destroy();
-    }, lateBodyMs).unref();
+    }, lateBodyMs);
+    cut.unref();
+    whenOver(request, () => clearTimeout(cut));
     const readLater = () =>
       setTimeout(() => {
         if (socket.destroyed || isStopped) return;
@@ -204,8 +206,7 @@ function lateLimit(
     if (!response.writableFinished || request.listenerCount('data') > 0) return true;
     if (held === undefined) {
       held = open();
-      request.socket.once('close', held.discard);
-      request.once('end', held.discard);
+      whenOver(request, held.discard);
     }
     late += bytes;
     if (late <= lateBodyBytes && hasRoom(held, bytes)) return true;
@@ -214,6 +215,18 @@ function lateLimit(
     onOver();
     return false;
   };
+}
+
+/** Calls back once, when a body has come to its end or its connection has closed, and leaves no listener on a connection with more requests. */
+function whenOver(request: IncomingMessage, run: () => void): void {
+  const { socket } = request;
+  const over = () => {
+    request.off('end', over);
+    socket.off('close', over);
+    run();
+  };
+  request.on('end', over);
+  socket.on('close', over);
 }
 
 function hasRoom(held: HeldBody, bytes: number): boolean {

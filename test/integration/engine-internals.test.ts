@@ -400,6 +400,23 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
     assert.deepEqual([order, counts().fast_publishes], [['ok'], before + 1]);
   });
 
+  it('let a transport of long-polling close at once when its connection has ended: nobody can poll it any more', async () => {
+    const { engine } = slim.service.io;
+    const opened = once(engine, 'connection') as Promise<[EngineConnection & EventEmitter]>;
+    const address = `${slim.url}/socket.io/?EIO=4&transport=polling`;
+    const { sid } = JSON.parse((await (await fetch(address)).text()).slice(1)) as { sid: string };
+    const [ended] = await opened;
+    assert.equal(ended.id, sid);
+    // What engine.io cannot read ends the connection: here a body of bytes.
+    const { status } = await fetch(`${address}&sid=${sid}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/octet-stream' },
+      body: 'x',
+    });
+    const { readyState } = ended.transport as unknown as { readonly readyState: string };
+    assert.deepEqual([status, ended.readyState, readyState], [400, 'closed', 'closed']);
+  });
+
   it('tell pongs that answer a ping from others', async () => {
     const engine = engineOf(socketOf(slim, webSocket.id!));
     assert.equal(awaitsPong(engine), false);

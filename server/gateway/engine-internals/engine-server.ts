@@ -60,9 +60,31 @@ export async function closePollings(io: Server): Promise<void> {
   );
 }
 
-/** Limits the time that a long-polling transport takes to close. engine.io keeps it, and its slot, for 30 seconds. */
-export function limitClosing({ transport }: { readonly transport: { readonly name: string } }): void {
-  if (transport.name === 'polling') Object.assign(transport, { closeTimeout: pollingCloseTimeoutMs });
+/** An Engine.IO connection, and its transport while that waits for a poll to close. */
+interface ClosingClient {
+  readonly transport: { readonly name: string; shouldClose?: (() => void) | null };
+  on(event: 'close', listener: () => void): unknown;
+}
+
+/**
+ * Limits the time that a long-polling transport takes to close. engine.io keeps it, and its slot, for 30 seconds. It also keeps one whose
+ * connection has ended, which nobody can poll any more: that closes at once.
+ */
+export function limitClosing(engine: ClosingClient): void {
+  const { transport } = engine;
+  if (transport.name !== 'polling') return;
+  Object.assign(transport, { closeTimeout: pollingCloseTimeoutMs });
+  engine.on('close', closeEnded);
+}
+
+/** A shared function: the closures of a transport are a part of its memory. */
+function closeEnded(this: ClosingClient): void {
+  const { transport } = this;
+  const { shouldClose } = transport;
+  if (typeof shouldClose !== 'function') return;
+  transport.shouldClose = null;
+  // With its own request and response, the connection and all that refers to it, a transport holds about 10 KiB.
+  shouldClose();
 }
 
 /** The transports of engine.io that have not closed. */

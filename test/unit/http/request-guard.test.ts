@@ -118,12 +118,13 @@ describe('[LIMITS] requests on one connection', () => {
     }
   });
 
-  it('are held by no timer when they were answered before their body had arrived', async () => {
+  /** Runs a test that sees the timers of so many milliseconds that are set and have not been stopped. */
+  const withTimers = async (ms: number, run: (held: ReadonlySet<unknown>) => Promise<void>) => {
     const { setTimeout: set, clearTimeout: clear } = globalThis;
     const held = new Set<unknown>();
-    const start = (run: () => void, ms: number) => {
-      const timer = set(run, ms);
-      if (ms === 10_000) held.add(timer);
+    const start = (work: () => void, afterMs: number) => {
+      const timer = set(work, afterMs);
+      if (afterMs === ms) held.add(timer);
       return timer;
     };
     const stop = (timer: NodeJS.Timeout | undefined) => {
@@ -132,15 +133,44 @@ describe('[LIMITS] requests on one connection', () => {
     };
     Object.assign(globalThis, { setTimeout: start, clearTimeout: stop });
     try {
+      await run(held);
+    } finally {
+      Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+    }
+  };
+
+  it('are held by no timer when they were answered before their body had arrived', () =>
+    withTimers(10_000, async (held) => {
       client.post('/1', 900_000, 'a'.repeat(1000));
       await until(() => handled.length === 1, 'it is handled');
       assert.equal(held.size, 1);
       handled[0]!.response.end('one');
       await until(() => client.closed || client.ended, 'its connection is closed');
       assert.equal(held.size, 0);
-    } finally {
-      Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+    }));
+
+  it('are held by nothing once they were answered and their client has gone before the end of their body', () =>
+    withTimers(1000, async (held) => {
+      client.post('/1', 900_000, 'a'.repeat(1000));
+      await until(() => handled.length === 1, 'it is handled');
+      handled[0]!.response.end('one');
+      await until(() => held.size === 1, 'the rest of its body is awaited');
+      client.reset();
+      await until(() => socket.destroyed, 'the service knows that it has gone');
+      await until(() => held.size === 0, 'it is not awaited any more');
+    }));
+
+  it('leave no listener on a connection whose bodies come to their end after the answers', async () => {
+    const listeners: number[] = [];
+    for (let n = 0; n < 5; n++) {
+      client.post('/1', 2000, 'a'.repeat(1000));
+      await until(() => handled.length === n + 1, 'it is handled');
+      listeners.push(socket.listenerCount('close'));
+      handled[n]!.response.end(`answer ${n}`);
+      await until(() => client.received.includes(`answer ${n}`), 'it is answered');
+      client.write('a'.repeat(1000));
     }
+    assert.deepEqual(listeners, Array(5).fill(listeners[0]));
   });
 
   it('are not handled if their body was refused while they waited', async () => {
