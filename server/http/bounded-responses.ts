@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Response } from 'express';
 import { jsonPieces } from '../protocol/exact-json.js';
 import type { AnswerBudget, AnswerHold } from '../limits/answer-budget.js';
+import { jsonParts } from './json-parts.js';
 
 interface BoundedResponseSettings {
   /** Bytes that are reserved for an answer before it is read. */
@@ -57,13 +59,30 @@ export class BoundedResponses {
 
   /** Sends JSON. */
   send(response: Response, hold: AnswerHold, body: unknown): void {
-    // A buffer is outside of the heap while it waits for its client.
-    const content = Buffer.concat(jsonPieces(body).map((piece) => Buffer.from(piece)));
+    // Buffers are outside of the heap while they wait for their client.
+    const parts = jsonParts(jsonPieces(body));
+    const size = parts.reduce((sum, { length }) => sum + length, 0);
     const abort = () => response.req.socket.destroy();
-    hold.written(content.length, abort);
+    hold.written(size, abort);
     const timer = setTimeout(abort, this.settings.timeoutMs);
     timer.unref();
     response.once('close', () => clearTimeout(timer));
-    response.set('Content-Type', 'application/json; charset=utf-8').send(content);
+    response.set('Content-Type', 'application/json; charset=utf-8');
+    if (parts.length === 1) response.send(parts[0]);
+    else sendParts(response, parts, size);
+  }
+}
+
+/** As `send` of Express, but the parts stay parts: to join them makes a copy. */
+function sendParts(response: Response, parts: readonly Buffer[], size: number): void {
+  const hash = createHash('sha1');
+  for (const part of parts) hash.update(part);
+  response.set('ETag', `W/"${size.toString(16)}-${hash.digest('base64').slice(0, 27)}"`);
+  // Sends 304: the client has this answer.
+  if (response.req.fresh) response.send();
+  else {
+    response.set('Content-Length', String(size));
+    for (const part of parts) response.write(part);
+    response.end();
   }
 }

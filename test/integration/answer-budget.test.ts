@@ -87,6 +87,28 @@ describe('[P7] answers in pages', function () {
     assert.deepEqual(payloads(await walk(overJson, start)), sent);
   });
 
+  it('of large messages are whole over HTTP, and sent once to a client that has them', async () => {
+    const ann = await client('ann');
+    const payload = 'ä'.repeat(30_000);
+    await emit(ann, 'publish', { topic: 'large', payload });
+    const page = await get('/api/history?topic=large');
+    assert.deepEqual(payloads([page]), [payload]);
+    const ask = (method: string, more: Record<string, string> = {}) =>
+      fetch(`${embedded.url}/api/history?topic=large`, {
+        method,
+        headers: { authorization: `Bearer ${tokenOf('ann')}`, ...more },
+      });
+    const asked = await ask('GET');
+    const [etag, length] = ['etag', 'content-length'].map((name) => asked.headers.get(name)!);
+    assert.match(etag!, /^W\//);
+    assert.equal((await asked.arrayBuffer()).byteLength, Number(length));
+    const again = await ask('GET', { 'if-none-match': etag! });
+    assert.deepEqual([again.status, await again.text()], [304, '']);
+    const head = await ask('HEAD');
+    assert.deepEqual([head.status, head.headers.get('content-length')], [200, length]);
+    assert.deepEqual(await get('/api/history?topic=large'), page);
+  });
+
   it('of missed continue by their `next`, and hold every message once', async () => {
     const [ann, bob] = [await client('ann'), await client('bob')];
     const topics = ['m.1', 'm.2', 'm.3'];
