@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { Server as SocketIoServer } from 'socket.io';
 import type { Log } from '../logging/log.js';
+import { Registry } from '../primitives/registry.js';
 import { withTimeout } from '../primitives/with-timeout.js';
 import { shuttingDown } from '../protocol/shutting-down.js';
 import { closeReasons, closeTimeoutMs } from './close-codes.js';
@@ -30,9 +31,9 @@ export class GatewayClose {
    * The TCP sockets of the HTTP server, upgraded ones included: Node no longer tracks a socket after its
    * upgrade.
    */
-  private readonly open = new Set<Socket>();
+  private readonly open = new Registry<Socket>();
   /** Responses that are not finished. */
-  private readonly responses = new Set<ServerResponse>();
+  private readonly responses = new Registry<ServerResponse>();
   private isClosing = false;
 
   constructor(private readonly dependencies: GatewayCloseDependencies) {
@@ -74,7 +75,7 @@ export class GatewayClose {
 
   /** Refuses requests that have not arrived; of the others, the connection ends with the answer. */
   private endResponses(): void {
-    for (const response of this.responses) {
+    for (const response of [...this.responses]) {
       if (response.req.complete) endAfter(response);
       else if (!response.headersSent && !response.destroyed) {
         response.once('finish', () => response.req.socket.destroy());
@@ -85,7 +86,7 @@ export class GatewayClose {
 
   private cutOff(): void {
     this.dependencies.log.info('Connections cut off', { connections: this.open.size });
-    for (const socket of this.open) socket.destroy();
+    for (const socket of [...this.open]) socket.destroy();
   }
 
   private readonly onFailure = (error: unknown): void => {

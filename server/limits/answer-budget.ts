@@ -1,6 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
 import type { Clock, Immediate, Timer } from '../primitives/clock.js';
+import { Registry } from '../primitives/registry.js';
 
 interface AnswerBudgetSettings {
   /** Bytes of all answers under way. */
@@ -95,7 +96,7 @@ export class AnswerBudget {
   private usedBytes = 0;
   private readonly usedBy = new Map<string, number>();
   /** Oldest first. */
-  private readonly holds = new Set<AnswerHold>();
+  private readonly holds = new Registry<AnswerHold>();
   /** Oldest first. */
   private readonly waiting: WaitingRequest[] = [];
   private timer: Timer | undefined;

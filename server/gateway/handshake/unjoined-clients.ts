@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { Registry } from '../../primitives/registry.js';
 
 interface UnjoinedClientsDependencies {
   /** Never goes back, in milliseconds. */
@@ -45,7 +46,8 @@ export class UnjoinedClients {
   private total = 0;
   private readonly byAddress = new Map<string, number>();
   /** The oldest first. */
-  private readonly opened = new Map<UnjoinedTransport, Opened>();
+  private readonly opened = new Registry<UnjoinedTransport>();
+  private readonly details = new WeakMap<UnjoinedTransport, Opened>();
   private readonly limitPerAddress: number;
 
   constructor(
@@ -73,15 +75,17 @@ export class UnjoinedClients {
 
   /** The client has a transport now: {@link removeTransport} must follow when it joins or goes. */
   transportOpened(transport: UnjoinedTransport, address: string | undefined, places = 1): void {
-    this.opened.set(transport, { address, places, at: this.dependencies.now() });
+    this.opened.add(transport);
+    this.details.set(transport, { address, places, at: this.dependencies.now() });
   }
 
   /** The client of a transport has joined, or has gone. False if it had joined before. */
   removeTransport(transport: UnjoinedTransport): boolean {
-    const opened = this.opened.get(transport);
-    if (opened === undefined) return false;
+    const details = this.details.get(transport);
+    if (details === undefined) return false;
+    this.details.delete(transport);
     this.opened.delete(transport);
-    this.change(opened.address, -opened.places);
+    this.change(details.address, -details.places);
     return true;
   }
 
@@ -96,7 +100,8 @@ export class UnjoinedClients {
     if (limit === 0 || (excess <= 0 && ownExcess <= 0)) return [];
     const before = this.dependencies.now() - patienceMs;
     const found: UnjoinedTransport[] = [];
-    for (const [transport, { address: its, places, at }] of this.opened) {
+    for (const transport of this.opened) {
+      const { address: its, places, at } = this.details.get(transport)!;
       if (at > before) return undefined;
       if (ownExcess > 0 && its !== address) continue;
       found.push(transport);

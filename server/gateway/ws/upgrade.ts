@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { Registry } from '../../primitives/registry.js';
 import type { CloseReason } from '../close-codes.js';
 import { ConnectionAttempt } from '../connection-attempt.js';
 import type { ConnectionPipeline } from '../connection-pipeline.js';
@@ -28,7 +29,7 @@ interface WsUpgradeSettings extends WsConnectionSettings {
  * Accepts WebSockets at `/ws`. A refused request gets an HTTP status and a JSON body instead of a WebSocket.
  */
 export class WsUpgrade {
-  private readonly connections = new Set<WsConnection>();
+  private readonly connections = new Registry<WsConnection>();
   private readonly server: CodedWebSocketServer;
 
   constructor(
@@ -61,7 +62,7 @@ export class WsUpgrade {
 
   /** Closes every connection, including those that have not joined yet. */
   close(reason: CloseReason): void {
-    for (const connection of this.connections) connection.end(reason);
+    for (const connection of [...this.connections]) connection.end(reason);
   }
 
   private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
