@@ -2,6 +2,7 @@ import type { Outbox } from './outbox.js';
 import type { ActiveTopic } from './active-topic.js';
 import type { Clock, Immediate, Timer } from '../primitives/clock.js';
 import { FlushShare } from './flush-share.js';
+import { Registry } from '../primitives/registry.js';
 import type { LoopMeter } from '../primitives/loop-meter.js';
 
 /** Topics due within this time of each other are flushed together, in milliseconds. */
@@ -18,7 +19,7 @@ interface FlusherDependencies {
  * Topics that are due together share one write per connection.
  */
 export class Flusher {
-  private readonly waiting = new Set<ActiveTopic>();
+  private readonly waiting = new Registry<ActiveTopic>();
   private immediate: Immediate | undefined;
   private timer: Timer | undefined;
   private timerDueAt = Infinity;
@@ -47,7 +48,7 @@ export class Flusher {
   close(): void {
     this.dependencies.clock.clearImmediate(this.immediate);
     this.dependencies.clock.clearTimer(this.timer);
-    this.waiting.clear();
+    for (const topic of this.waiting) this.waiting.delete(topic);
   }
 
   private arm(dueAt: number, now: number): void {

@@ -4,7 +4,7 @@ import type { Outbox } from '../../fanout/outbox.js';
  * Collects the answers of one turn, so that a connection with many running commands gets them in one write.
  */
 export class ReplyWriter {
-  private readonly waiting = new Map<Outbox, string[]>();
+  private waiting = new Map<Outbox, string[]>();
   private scheduled = false;
 
   /** Queues an acknowledgement packet: `3<id>[<answer>]` in the Socket.IO protocol. */
@@ -19,7 +19,9 @@ export class ReplyWriter {
 
   private readonly write = (): void => {
     this.scheduled = false;
-    for (const [outbox, packets] of this.waiting) outbox.writeTexts(packets);
-    this.waiting.clear();
+    const { waiting } = this;
+    // The former tables of a `Map` that is emptied would keep the answers, see `Registry`.
+    this.waiting = new Map();
+    for (const [outbox, packets] of waiting) outbox.writeTexts(packets);
   };
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getHeapSpaceStatistics } from 'node:v8';
 import { CommandOrder } from '../../../server/commands/command-order.js';
 import type { OrderMode, Turn } from '../../../server/commands/command-turn.js';
 import type { Connection } from '../../../server/protocol/connection.js';
@@ -57,5 +58,33 @@ describe('[LIMITS] commands of a connection that wait for each other', () => {
       enter('other', 'together');
     }
     assert.deepEqual(read, []);
+  });
+});
+
+describe('[P7] commands that have had their effect', () => {
+  it('are not kept in the old generation of the heap, however many there are', () => {
+    const oldBytes = () =>
+      getHeapSpaceStatistics().find(({ space_name: name }) => name === 'old_space')!.space_used_size;
+    const order = new CommandOrder({ clock: new FakeClock() });
+    const connections = Array.from({ length: 50 }, () => ({}) as Connection);
+    const place = { mode: 'together', topics: () => ['t'] } as const;
+    const enter = (n: number) => order.enter(connections[n % connections.length]!, place, undefined);
+    const running = connections.map((_, n) => enter(n));
+    const run = (commands: number, look: () => void) => {
+      for (let n = 0; n < commands; n++) {
+        const at = n % running.length;
+        running[at]!.done();
+        running[at] = enter(at);
+        if (n % 10_000 === 0) look();
+      }
+    };
+    // Those that stay get old.
+    run(500_000, () => {});
+    const before = oldBytes();
+    let most = before;
+    run(1_000_000, () => (most = Math.max(most, oldBytes())));
+    assert.ok(most - before < 5_000_000, `${most - before} bytes`);
+    for (const turn of running) turn.done();
+    assert.equal(order.size, 0);
   });
 });
