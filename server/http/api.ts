@@ -4,6 +4,7 @@ import type { Identity } from '../protocol/identity.js';
 import type { CommandRouter } from '../commands/router.js';
 import { bearerToken } from '../protocol/bearer-token.js';
 import type { Connection } from '../protocol/connection.js';
+import { singleHeader } from '../protocol/single-header.js';
 import type { BodyBudget } from '../limits/body-budget.js';
 import { queryRequest } from './api-query.js';
 import { apiDocumentPath, apiRoutes } from './api-routes.js';
@@ -57,7 +58,7 @@ export function apiRouter(
     else responses.send(response, hold, answer);
   };
   const withKey = (request: Request): unknown => {
-    const key = request.get('idempotency-key');
+    const key = singleHeader(request, 'Idempotency-Key');
     // A list is no request. It is not copied: it can be long.
     if (key === undefined || Array.isArray(request.body)) return request.body as unknown;
     return { ...(request.body as object), key: idempotencyKey(key) };
@@ -80,9 +81,9 @@ export function apiRouter(
   return api;
 }
 
-/** The bearer token of a request. @throws RefusalError `unauthorized` */
+/** The bearer token of a request. @throws RefusalError `unauthorized`; `invalid_message` if there are two */
 export function bearerOf(request: Request): string {
-  const token = bearerToken(request.get('authorization'));
+  const token = bearerToken(singleHeader(request, 'Authorization'));
   if (token === undefined)
     throw new RefusalError('unauthorized', 'no token: give it as an Authorization: Bearer header');
   return token;

@@ -245,6 +245,59 @@ describe('[HTTP] the edge', () => {
     assert.equal((await publish('"k-1"')).id, (await publish('k-1')).id);
   });
 
+  describe('a header that has one value and is there twice', () => {
+    const other = `Bearer ${tokenOf('bob')}`;
+    const twice = `Authorization: ${authorization}\r\nauthorization: ${other}\r\n`;
+    const refused = (name: string) =>
+      new RegExp(`^HTTP/1\\.1 400 .*"invalid_message".*${name} is there more than once`, 's');
+
+    it('is refused on every way in, whichever of the two would be valid', async () => {
+      const body = JSON.stringify({ topic: 'twice', payload: 1 });
+      const requests: ((client: TcpClient) => void)[] = [
+        (client) => client.post('/api/publish', body.length, body, twice),
+        (client) => client.get('/api/history?topic=twice', twice),
+        (client) => client.get('/admin/cluster', twice),
+        (client) => client.upgrade('/ws', twice),
+      ];
+      for (const send of requests) {
+        const client = open();
+        send(client);
+        await until(() => client.received.includes('\r\n\r\n{'), 'it is answered');
+        assert.match(client.received, refused('Authorization'));
+      }
+    });
+
+    it('is refused to a Socket.IO client that has no other token', async () => {
+      const client = open();
+      client.get('/socket.io/?EIO=4&transport=polling', twice);
+      await until(() => client.received.includes('"sid"'), 'it is open');
+      const sid = /"sid":"([^"]+)"/.exec(client.received)![1]!;
+      client.received = '';
+      client.post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, 2, '40');
+      await until(() => client.received.includes('ok'), 'the packet is taken');
+      client.get(`/socket.io/?EIO=4&transport=polling&sid=${sid}`);
+      await until(() => client.received.includes('44'), 'it is answered');
+      assert.match(client.received, /44\{.*Authorization is there more than once.*"invalid_message"/);
+    });
+
+    it('as an Idempotency-Key is not joined to one key, and stores nothing', async () => {
+      const headers = (key: string) => `Authorization: ${authorization}\r\n${key}`;
+      const body = JSON.stringify({ topic: 'twice.keyed', payload: 1 });
+      for (const keys of [
+        'Idempotency-Key: a\r\nIdempotency-Key: b\r\n',
+        'Idempotency-Key: a\r\nidempotency-key: a\r\n',
+        'Idempotency-Key: "a";x\r\nIdempotency-Key: "b"\r\n',
+      ]) {
+        const client = open();
+        client.post('/api/publish', body.length, body, headers(keys));
+        await until(() => client.received.includes('\r\n\r\n{'), 'it is answered');
+        assert.match(client.received, refused('Idempotency-Key'));
+      }
+      const { body: history } = await ask('/api/history?topic=twice.keyed');
+      assert.deepEqual((history as unknown as { messages: unknown[] }).messages, []);
+    });
+  });
+
   it('refuses half a position, an unknown parameter, and a number that is none', async () => {
     for (const [query, field] of [
       ['topic=t&sequence=3', 'epoch'],

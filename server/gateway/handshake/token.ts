@@ -2,19 +2,23 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'socket.io';
 import { RefusalError } from '../../../shared/errors.js';
 import { bearerToken } from '../../protocol/bearer-token.js';
+import { singleHeader } from '../../protocol/single-header.js';
 import { tokenOfProtocols } from '../../protocol/token-protocol.js';
 
 /**
  * The token of a Socket.IO client: `auth.token`, else `Authorization: Bearer`, else the subprotocol of its WebSocket, else `?token=`. One that
  * is null or empty is none.
  *
- * @throws RefusalError `unauthorized`
+ * @throws RefusalError `unauthorized`; `invalid_message` if `Authorization` is needed and there twice
  */
-export function tokenOfSocket({ handshake: { auth, headers, query } }: Pick<Socket, 'handshake'>): string {
+export function tokenOfSocket({ handshake, request }: Pick<Socket, 'handshake' | 'request'>): string {
+  const { auth, headers, query } = handshake;
   const given = (auth['token'] ?? '') as unknown;
   if (typeof given !== 'string')
     throw new RefusalError('unauthorized', 'auth.token must be a string', { field: 'auth.token' });
   if (given !== '') return given.replace(/^Bearer /i, '');
+  singleHeader(request, 'Authorization');
+  // A program may have changed those of the handshake.
   const bearer = bearerToken(headers.authorization);
   if (bearer !== undefined) return bearer;
   const offered = tokenOfProtocols(headers['sec-websocket-protocol'] as string | undefined);
@@ -30,19 +34,19 @@ export function tokenOfSocket({ handshake: { auth, headers, query } }: Pick<Sock
 export function tokenOfRequest(auth: Readonly<Record<string, unknown>>, request: IncomingMessage): string {
   const { headers, url = '' } = request;
   const query = Object.fromEntries(new URL(url, 'http://localhost').searchParams);
-  return tokenOfSocket({ handshake: { auth, headers, query } as Socket['handshake'] });
+  return tokenOfSocket({ handshake: { auth, headers, query } as Socket['handshake'], request });
 }
 
 /**
  * The token of a `/ws` client: the subprotocol, else `?token=`, else `Authorization: Bearer`.
  *
- * @throws RefusalError `unauthorized`
+ * @throws RefusalError as {@link tokenOfSocket}
  */
 export function tokenOfUpgrade(request: IncomingMessage, url: URL): string {
   const token =
     tokenOfProtocols(request.headers['sec-websocket-protocol']) ??
     url.searchParams.get('token') ??
-    bearerToken(request.headers.authorization);
+    bearerToken(singleHeader(request, 'Authorization'));
   if (token !== undefined && token !== '') return token;
   throw new RefusalError(
     'unauthorized',

@@ -10,7 +10,10 @@ const tokenOf = ({
   headers = {},
   query = {},
 }: Partial<Pick<Handshake, 'auth' | 'headers' | 'query'>>): string =>
-  tokenOfSocket({ handshake: { auth, headers, query } as Handshake });
+  tokenOfSocket({
+    handshake: { auth, headers, query } as Handshake,
+    request: { headers, rawHeaders: Object.entries(headers).flat() } as Socket['request'],
+  });
 
 describe('[AUTH] the token of a Socket.IO client', () => {
   it('is auth.token, else the one of the header, else the one of the query', () => {
