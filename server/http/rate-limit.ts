@@ -1,7 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import {
   ipKeyGenerator,
-  MemoryStore,
   rateLimit,
   type ClientRateLimitInfo,
   type Options,
@@ -10,11 +9,13 @@ import {
 } from 'express-rate-limit';
 import { RefusalError } from '../../shared/errors.js';
 import type { Identity } from '../protocol/identity.js';
+import { systemClock } from '../primitives/clock.js';
 import { withTimeout } from '../primitives/with-timeout.js';
 import type { LimitCounts } from '../limits/limit-counts.js';
 import type { Log } from '../logging/log.js';
 import { bearerOf } from './api.js';
 import { sendError } from './errors.js';
+import { ReplicaRateStore } from './replica-rate-store.js';
 
 interface HttpRateLimitDependencies {
   readonly authenticate: (token: string) => Identity;
@@ -60,7 +61,7 @@ export function httpRateLimit(
     limit: (request) => requestsOf(identities.get(request)),
     standardHeaders: 'draft-7',
     legacyHeaders: false,
-    store: store === undefined ? new MemoryStore() : new PassingStore(store, { counts, log }),
+    store: store === undefined ? new ReplicaRateStore(systemClock) : new PassingStore(store, { counts, log }),
     keyGenerator: keyOf,
     handler: (request, response) => {
       counts.http++;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
 
 describe('[ADMIN] the rate of requests to /admin', () => {
   let running: EmbeddedService;
@@ -57,5 +58,24 @@ describe('[ADMIN] the rate of requests to /admin', () => {
       records.map(({ user_id: user, count }) => [user, count]),
       [['nobody', 1]],
     );
+  });
+
+  it('lets an operator in after its window, also if the wall clock is set back by hours meanwhile', async () => {
+    await running.service.close();
+    running = await startEmbedded({
+      RTC_LIMITS_ADMIN_REQUESTS: '5',
+      RTC_LIMITS_HTTP_WINDOW_SECS: '1',
+      LOG_LEVEL: 'off',
+    });
+    const { now } = Date;
+    try {
+      assert.equal((await ask(operator)).status, 200);
+      const token = tokenOf('olga', { roles: ['operator'], iat: Math.floor(now() / 1000) - 4 * 3600 });
+      Date.now = () => now() - 3 * 3_600_000;
+      assert.ok(429 in (await statuses(10, token)));
+      await until(async () => (await ask(token)).status === 200, 'the window has ended', 3000);
+    } finally {
+      Date.now = now;
+    }
   });
 });
