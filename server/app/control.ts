@@ -5,6 +5,7 @@ import type { Settings } from '../config/schema.js';
 import { UserLimits } from '../control/user-limits.js';
 import { ControlState } from '../control/control-state.js';
 import type { LoggerFactory } from '../logging/logger.js';
+import { systemClock } from '../primitives/clock.js';
 import type { Storage } from '../storage/storage.js';
 
 interface ControlParts {
@@ -38,7 +39,7 @@ export function assembleControl({ settings, storage, logger }: ControlParts): Co
   const calls = new ReplicaCalls(bus, { timeoutMs: settings.admin.callTimeoutMs });
   return {
     map,
-    userLimits: new UserLimits({ map, now: Date.now }),
+    userLimits: new UserLimits({ map, clock: systemClock }),
     state: new ControlState(map, { rates: settings.limits }),
     cluster: new ClusterOperations(calls),
     calls,

@@ -12,6 +12,7 @@ import { SettingsError } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import { ReplicatedMap } from '../cluster/replicated-map.js';
 import type { LogFactory } from '../logging/log.js';
+import { systemClock } from '../primitives/clock.js';
 import type { TokenHolder } from '../protocol/connection.js';
 
 interface TokenParts {
@@ -71,7 +72,7 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
   );
   storage.onUp(() => void map.read());
   const revocations = new Revocations(
-    { map, now },
+    { map, clock: systemClock },
     { keepSecs: auth.refreshTokenTtlSecs, leewaySecs: auth.leewaySecs },
   );
   const verifier = makeVerifier(settings, secret, revocations.checkedIsRevoked);

@@ -1,4 +1,6 @@
+import { RecordEnds } from '../cluster/record-ends.js';
 import type { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { Clock, Timer } from '../primitives/clock.js';
 import type { Identity } from '../protocol/identity.js';
 
 /** Revoked tokens, as operators see them. */
@@ -7,7 +9,7 @@ interface RevocationRecord {
   readonly subject: string;
   /** Tokens of the user that were issued before this (seconds since 1970) are revoked; only for users. */
   readonly not_before?: number;
-  /** The record is deleted after this (seconds since 1970): by then all tokens it revokes have expired. */
+  /** The record may be deleted after this (seconds since 1970): by then all tokens it revokes have expired. */
   readonly until: number;
   readonly reason?: string;
 }
@@ -16,7 +18,7 @@ type Stored = Omit<RevocationRecord, 'subject'>;
 
 interface RevocationsDependencies {
   readonly map: ReplicatedMap;
-  readonly now: () => number;
+  readonly clock: Pick<Clock, 'now' | 'wallTime' | 'setInterval' | 'clearTimer'>;
 }
 
 interface RevocationsSettings {
@@ -38,15 +40,17 @@ const cleanUpMs = 60_000;
 export class Revocations {
   private readonly records = new Map<string, Stored>();
   private readonly listeners: (() => void)[] = [];
-  private readonly timer: NodeJS.Timeout;
+  private readonly ends: RecordEnds;
+  private readonly timer: Timer;
 
   constructor(
     private readonly dependencies: RevocationsDependencies,
     private readonly settings: RevocationsSettings,
   ) {
+    this.ends = new RecordEnds(dependencies.clock);
     for (const [subject, text] of dependencies.map.entries()) this.take(subject, text);
     dependencies.map.onChange((subject, text) => this.take(subject, text));
-    this.timer = setInterval(() => void this.cleanUp(), cleanUpMs);
+    this.timer = dependencies.clock.setInterval(() => void this.cleanUp(), cleanUpMs);
     this.timer.unref();
   }
 
@@ -103,7 +107,7 @@ export class Revocations {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
   }
 
   private async add(subject: string, stored: Stored, reason: string | undefined): Promise<RevocationRecord> {
@@ -115,16 +119,18 @@ export class Revocations {
   private take(subject: string, text: string | undefined): void {
     if (text === undefined) {
       this.records.delete(subject);
+      this.ends.delete(subject);
       return;
     }
-    this.records.set(subject, JSON.parse(text) as Stored);
+    const stored = JSON.parse(text) as Stored;
+    this.records.set(subject, stored);
+    this.ends.set(subject, stored.until * 1000);
     for (const listener of this.listeners) listener();
   }
 
   /** Deletes expired records. Every replica does this; the first one is enough. */
   private async cleanUp(): Promise<void> {
-    const nowSecs = this.nowSecs();
-    const past = [...this.records].filter(([, { until }]) => until < nowSecs).map(([subject]) => subject);
+    const past = this.ends.past();
     if (past.length === 0) return;
     try {
       await this.dependencies.map.set(Object.fromEntries(past.map((subject) => [subject, undefined])));
@@ -138,6 +144,6 @@ export class Revocations {
   }
 
   private nowSecs(): number {
-    return Math.floor(this.dependencies.now() / 1000);
+    return Math.floor(this.dependencies.clock.wallTime() / 1000);
   }
 }

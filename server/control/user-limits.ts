@@ -1,5 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
+import { RecordEnds } from '../cluster/record-ends.js';
 import type { ReplicatedMap } from '../cluster/replicated-map.js';
+import type { Clock, Timer } from '../primitives/clock.js';
 
 /** A limit that an operator has set for the commands of one user, until a time. */
 export interface UserLimit {
@@ -15,7 +17,7 @@ export interface UserLimit {
 interface UserLimitsDependencies {
   /** The map of the runtime control. */
   readonly map: ReplicatedMap;
-  readonly now: () => number;
+  readonly clock: Pick<Clock, 'now' | 'wallTime' | 'setInterval' | 'clearTimer'>;
 }
 
 /** At most this many limits at the same time. */
@@ -27,13 +29,15 @@ const sweepMs = 30_000;
 /** Limits for single users, the same on all replicas. Each ends by itself, by the clock of the replica. */
 export class UserLimits {
   private readonly byUser = new Map<string, UserLimit>();
-  private readonly timer: NodeJS.Timeout;
+  private readonly ends: RecordEnds;
+  private readonly timer: Timer;
 
   constructor(private readonly dependencies: UserLimitsDependencies) {
-    const { map } = dependencies;
+    const { map, clock } = dependencies;
+    this.ends = new RecordEnds(clock);
     for (const [field, value] of map.entries()) this.take(field, value);
     map.onChange((field, value) => this.take(field, value));
-    this.timer = setInterval(() => void this.sweep(), sweepMs);
+    this.timer = clock.setInterval(() => void this.sweep(), sweepMs);
     this.timer.unref();
   }
 
@@ -41,12 +45,14 @@ export class UserLimits {
   rateOf(userId: string): number | undefined {
     if (this.byUser.size === 0) return undefined;
     const limit = this.byUser.get(userId);
-    return limit !== undefined && limit.until > this.dependencies.now() ? limit.commandsPerSec : undefined;
+    return limit !== undefined && limit.until > this.dependencies.clock.wallTime()
+      ? limit.commandsPerSec
+      : undefined;
   }
 
   /** In the order in which they were set. */
   list(): UserLimit[] {
-    const now = this.dependencies.now();
+    const now = this.dependencies.clock.wallTime();
     return [...this.byUser.values()]
       .filter(({ until }) => until > now)
       .sort((one, other) => one.at - other.at);
@@ -72,23 +78,27 @@ export class UserLimits {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.dependencies.clock.clearTimer(this.timer);
   }
 
   private take(field: string, text: string | undefined): void {
     if (!field.startsWith(prefix)) return;
     const userId = field.slice(prefix.length);
     const limit = text === undefined ? undefined : parse(userId, text);
-    if (limit === undefined) this.byUser.delete(userId);
-    else this.byUser.set(userId, limit);
+    if (limit === undefined) {
+      this.byUser.delete(userId);
+      this.ends.delete(userId);
+    } else {
+      this.byUser.set(userId, limit);
+      this.ends.set(userId, limit.until);
+    }
   }
 
   /** Deletes ended limits from the store. Every replica does this; the first one is enough. */
   private async sweep(): Promise<void> {
-    const now = this.dependencies.now();
-    const ended = [...this.byUser.values()].filter(({ until }) => until <= now);
+    const ended = this.ends.past();
     if (ended.length === 0) return;
-    const fields = Object.fromEntries(ended.map(({ userId }) => [prefix + userId, undefined]));
+    const fields = Object.fromEntries(ended.map((userId) => [prefix + userId, undefined]));
     await this.dependencies.map.set(fields).catch(() => {
       // The store is unreachable: the next run tries again.
     });

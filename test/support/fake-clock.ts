@@ -16,6 +16,8 @@ const turnsMax = 10_000;
  * Immediates run in rounds, as in Node, and promises settle in between.
  */
 export class FakeClock implements Clock {
+  /** How far the wall clock has jumped ahead, in milliseconds. */
+  wallAheadMs = 0;
   private readonly timers = new Set<FakeTimer>();
   private immediates = new Map<Immediate, () => void>();
 
@@ -30,7 +32,7 @@ export class FakeClock implements Clock {
   }
 
   wallTime(): number {
-    return this.epochMs + Math.floor(this.time);
+    return this.epochMs + this.wallAheadMs + Math.floor(this.time);
   }
 
   setTimeout(run: () => void, delayMs: number): Timer {

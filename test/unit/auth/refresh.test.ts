@@ -8,6 +8,7 @@ import { Revocations } from '../../../server/auth/revocations.js';
 import { TokenIssuer, type TokenPair } from '../../../server/auth/token-issuer.js';
 import { TokenVerifier } from '../../../server/auth/token-verifier.js';
 import { ReplicatedMap } from '../../../server/cluster/replicated-map.js';
+import { systemClock } from '../../../server/primitives/clock.js';
 import { silentLog } from '../../../server/logging/log.js';
 import { RefusalError } from '../../../shared/errors.js';
 
@@ -28,7 +29,10 @@ describe('[AUTH] refresh tokens', () => {
       { store, bus: new MemoryBus('a'), log: silentLog },
       { name: 'revocations', checkMs: 10_000 },
     );
-    revocations = new Revocations({ map, now: () => now }, { keepSecs: 1000, leewaySecs: 10 });
+    revocations = new Revocations(
+      { map, clock: { ...systemClock, wallTime: () => now } },
+      { keepSecs: 1000, leewaySecs: 10 },
+    );
     issuer = new TokenIssuer(
       { secret: 'secret', newId: () => `id-${ids++}`, now: () => now },
       { accessTtlSecs: 900, refreshTtlSecs: 86_400 },

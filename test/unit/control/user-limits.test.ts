@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { ReplicatedMap } from '../../../server/cluster/replicated-map.js';
 import { UserLimits, userLimitsMax } from '../../../server/control/user-limits.js';
 import { silentLog } from '../../../server/logging/log.js';
+import { systemClock } from '../../../server/primitives/clock.js';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-store.js';
 
@@ -15,7 +16,7 @@ describe('[LIMITS] limits for single users', () => {
       { store: new MemorySharedStore({ now: () => now }), bus: new MemoryBus('a'), log: silentLog },
       { name: 'control', checkMs: 60_000 },
     );
-    limits = new UserLimits({ map, now: () => now });
+    limits = new UserLimits({ map, clock: { ...systemClock, wallTime: () => now } });
   });
   afterEach(() => {
     limits.close();
