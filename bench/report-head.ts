@@ -13,7 +13,7 @@ export function reportHead(before: string | undefined): string[] {
   return [
     `# Benchmark of ${new Date().toISOString().slice(0, 10)}`,
     '',
-    `Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB. Node ${serverVersion()}. ${redis.split(' sha')[0]}.`,
+    `Machine: ${cpus().length} × ${processorModel()}, ${Math.round(totalmem() / 2 ** 30)} GiB. Node ${serverVersion()}. ${redis.split(' sha')[0]}.`,
     `socket.io ${packages.dependencies['socket.io']}, @socket.io/redis-adapter ${packages.dependencies['@socket.io/redis-adapter']}, ws ${packages.dependencies['ws']}.`,
     '',
     `Command: \`npm run bench${
@@ -28,6 +28,11 @@ export function reportHead(before: string | undefined): string[] {
       ? ['', `Commit: ${commitOf('.')}.`]
       : ['', `Compared: commit ${commitOf('.')} (this) with ${commitOf(before)} (before).`]),
   ];
+}
+
+/** The processor of this machine, as it calls itself. */
+export function processorModel(): string {
+  return cpus()[0]?.model ?? 'unknown processor';
 }
 
 /** The commit that is checked out in a directory. */

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Side, SideName } from '../processes.js';
-import { comparePublished, describeComparison, type PublishedFigure } from './published.js';
+import { processorModel } from '../report-head.js';
+import { comparePublished, describeComparison, otherProcessors, type PublishedFigure } from './published.js';
 import type { Point } from './point.js';
 import { chartsOf, tableOf, voidBecause } from './report.js';
 import { runCurves, type CurvePart } from './run-curves.js';
@@ -135,6 +136,7 @@ export async function rebaseline(options: CurveOptions, manifest: string): Promi
     if (reason !== undefined)
       process.stdout.write(`inexact: ${point.work} at ${point.load}/s, ${point.side}: ${reason}\n`);
   }
+  for (const line of otherProcessors(figures, processorModel())) process.stdout.write(`${line}\n`);
   for (const comparison of comparisons) process.stdout.write(`${describeComparison(comparison)}\n`);
   return comparisons.every(({ hasDrifted }) => !hasDrifted);
 }

@@ -10,6 +10,8 @@ export interface PublishedFigure {
   readonly ratio: number;
   /** The measured ratio may differ by this part of the published one, in both directions. */
   readonly tolerance: number;
+  /** The processor on which it was measured, as it calls itself. */
+  readonly processor: string;
 }
 
 /** A figure beside what was measured now. */
@@ -38,6 +40,15 @@ export function comparePublished(
     const drift = measured / figure.ratio - 1;
     return { figure, measured, hasDrifted: !(Math.abs(drift) <= figure.tolerance) };
   });
+}
+
+/**
+ * Why figures can differ although the code is the same: ratios too depend on the processor, because the sides do different things
+ * with it. One line for each other processor.
+ */
+export function otherProcessors(figures: readonly PublishedFigure[], processor: string): string[] {
+  const others = new Set(figures.map((figure) => figure.processor).filter((one) => one !== processor));
+  return [...others].map((other) => `inexact: figures were published of ${other}, this is ${processor}`);
 }
 
 /** One line for each figure. */

@@ -103,6 +103,7 @@ describe('the curves of the benchmark', () => {
       against: 'uws',
       ratio: 0.5,
       tolerance: 0.25,
+      processor: 'Abacus',
     };
     const points = [
       { ...pointOf(at, [measurement({})], 500) },
@@ -123,11 +124,12 @@ describe('the curves of the benchmark', () => {
     ) as PublishedFigure[];
     const page = readFileSync(join(root, 'docs', 'performance.md'), 'utf8');
     assert.ok(figures.length > 0);
-    for (const { work: name, load, side, against, ratio, tolerance } of figures) {
+    for (const { work: name, load, side, against, ratio, tolerance, processor } of figures) {
       const work = curveWorks.find((one) => one.name === name);
       assert.ok(work !== undefined && work.loads.includes(load), `${name} ${load}`);
       assert.ok(work.sides.includes(side) && work.sides.includes(against), `${side} ${against}`);
       assert.ok(tolerance < 1 / 3, 'an edit by a third is found');
+      assert.ok(processor.length > 0, 'ratios depend on the processor');
       assert.ok(
         page.includes(`| ${name} | ${load} | ${against} | ${ratio} |`),
         `${name} ${load} ${against} ${ratio}`,
