@@ -59,13 +59,24 @@ class Cleaner {
 
   constructor(private readonly shown: (text: string) => string) {}
 
+  /** Anything can be thrown, and is logged then. A line that cannot be written must not end the program. */
   value(key: string, value: unknown, depthLeft: number): unknown {
+    try {
+      return this.cleaned(key, value, depthLeft);
+    } catch {
+      return '[cannot be shown]';
+    }
+  }
+
+  private cleaned(key: string, value: unknown, depthLeft: number): unknown {
     if (
       typeof value === 'number' ? secretNumber.test(key) : typeof value !== 'boolean' && secretKey.test(key)
     )
       return '[redacted]';
     if (typeof value === 'string') return this.text(value, textLimit);
     if (typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+    // Writing the line would call one that is named `toJSON`.
+    if (typeof value === 'function') return '[function]';
     if (typeof value !== 'object' || value === null) return value;
     if (value instanceof Date) return value;
     if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;

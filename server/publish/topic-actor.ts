@@ -1,5 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import { hookFailed } from '../hooks/hooks.js';
+import { thrownText } from '../primitives/thrown-text.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 import type { ChangeCount } from '../primitives/change-count.js';
 import { Mailbox, type MailboxOverflow } from '../primitives/mailbox.js';
@@ -282,7 +283,7 @@ export class TopicActor {
   private note(error: unknown, publishes: number): void {
     this.failed += publishes;
     this.failedLately.add(this.dependencies.clock.now(), publishes);
-    this.lastError = error instanceof Error ? error.message : String(error);
+    this.lastError = thrownText(error);
   }
 
   /**

@@ -1,5 +1,6 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
+import { thrownText } from '../primitives/thrown-text.js';
 import type { Clock, Timer } from '../primitives/clock.js';
 
 /**
@@ -64,7 +65,7 @@ export class SupervisedChild {
     const { log, onStopped, clock } = this.dependencies;
     const { maxRestarts, windowMs, backoffMs } = this.settings;
     const at = clock.now();
-    this.lastError = error instanceof Error ? error.message : String(error);
+    this.lastError = thrownText(error);
     this.counts.failures++;
     this.failures++;
     this.failedAt = [...this.failedAt.filter((earlier) => earlier > at - windowMs), at];

@@ -1,5 +1,6 @@
 import { RefusalError } from '../../../shared/errors.js';
 import { SettingsError } from '../../config/load.js';
+import { thrownText } from '../../primitives/thrown-text.js';
 import type { Clock } from '../../primitives/clock.js';
 import { shuttingDown } from '../../protocol/shutting-down.js';
 import { HookTimeoutError } from '../hook-timeout.js';
@@ -80,7 +81,7 @@ export class HookPool {
       const [hooks] = await Promise.all(this.slots.map((slot) => slot.open()));
       this.hooks = new Set(hooks);
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = thrownText(error);
       throw new SettingsError([`hooks.module: ${this.settings.module} cannot be loaded: ${problem}`]);
     }
   }

@@ -1,5 +1,6 @@
 import { extname, join } from 'node:path';
 import { Piscina } from 'piscina';
+import { thrownText } from '../../primitives/thrown-text.js';
 import { systemClock } from '../../primitives/clock.js';
 import type { HookCall, HookOutcome, HookWorkerData, LoadOutcome } from './hook-call.js';
 
@@ -122,6 +123,6 @@ class PiscinaThread implements HookThread {
 function lostBy(cause: unknown): ThreadLostError {
   if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_WORKER_OUT_OF_MEMORY')
     return new ThreadLostError('memory', 'its thread has used all of its memory', cause);
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = thrownText(cause);
   return new ThreadLostError('ended', `its thread has ended: ${message}`, cause);
 }
