@@ -296,16 +296,20 @@ for (const storage of ['redis', 'memory'] as const) {
         tokenOf('mallory', { roles: ['viewer'] }),
       );
       await ok(a, 'POST', '/emergency-mode', { mode: 'normal', reason: 'x' });
-      const { records } = (await ok(b, 'GET', '/audit?limit=3')) as unknown as {
-        records: {
-          id: string;
-          user_id: string;
-          action: string;
-          result: string;
-          address: string;
-          request: unknown;
-        }[];
-      };
+      interface Shown {
+        id: string;
+        user_id: string;
+        action: string;
+        result: string;
+        address: string;
+        request: unknown;
+      }
+      let records: Shown[] = [];
+      // A record is stored once its request has been answered.
+      await until(async () => {
+        ({ records } = (await ok(b, 'GET', '/audit?limit=3')) as unknown as { records: Shown[] });
+        return records.filter(({ action }) => action === 'POST /admin/emergency-mode').length === 3;
+      }, 'the other replica shows all three');
       assert.deepEqual(
         records.map(({ user_id: user, action, result, request }) => ({ user, action, result, request })),
         [
