@@ -70,7 +70,11 @@ const pendingBytesMax = 1024 * 1024;
  * subscribers as one batch. Subscribers that are catching up are handled separately.
  */
 export class ActiveTopic implements OrderedSink, CatchUpTopic {
-  private pending: Segment[] = [];
+  /**
+   * What the next flush writes. No empty list is kept between two flushes: V8 would move it to the old generation meanwhile, and what a list there
+   * refers to stays until the next major collection, also after the list is replaced.
+   */
+  private pending: Segment[] | undefined;
   private pendingBytes = 0;
   private readonly window: FlushWindow;
   private readonly readers = new Map<string, CatchUp>();
@@ -182,16 +186,16 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
     this.starts.clear();
     this.dropping.clear();
     this.leaving.clear();
-    this.pending = [];
+    this.pending = undefined;
   }
 
   // Calls of the feed.
 
   deliver(epoch: string, entries: readonly LogEntry[]): void {
-    const last = this.pending[this.pending.length - 1];
-    if (last?.epoch === epoch)
-      this.pending[this.pending.length - 1] = { epoch, entries: last.entries.concat(entries) };
-    else this.pending.push({ epoch, entries });
+    const pending = (this.pending ??= []);
+    const last = pending[pending.length - 1];
+    if (last?.epoch === epoch) pending[pending.length - 1] = { epoch, entries: last.entries.concat(entries) };
+    else pending.push({ epoch, entries });
     for (const item of entries) {
       this.pendingBytes += item.entry.length;
       if (isTraced(item.entry))
@@ -226,7 +230,8 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
   /** Otherwise a quiet topic would stay in an epoch of which, when this replica has ended, nobody knows what was received. */
   goesOn(position: Position): void {
     // What is pending says it when it is written.
-    if (this.pending.length === 0 && this.writtenTo.sequence === position.sequence) this.writtenTo = position;
+    if (this.pending === undefined && this.writtenTo.sequence === position.sequence)
+      this.writtenTo = position;
   }
 
   // Writing.
@@ -237,11 +242,11 @@ export class ActiveTopic implements OrderedSink, CatchUpTopic {
    */
   flush(staged?: Outbox[]): void {
     this.dueAt = undefined;
-    if (this.pending.length === 0) return;
+    const segments = this.pending;
+    if (segments === undefined) return;
     const { audience, counts, acks, clock } = this.dependencies;
     const startedAt = clock.now();
-    const segments = this.pending;
-    this.pending = [];
+    this.pending = undefined;
     this.pendingBytes = 0;
     const confirmed = this.awaited(segments);
     const batch = new DeliveryBatch(

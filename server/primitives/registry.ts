@@ -1,5 +1,6 @@
 interface Place<Item> {
-  readonly item: Item;
+  /** Undefined once it is removed. */
+  item: Item | undefined;
   previous: Place<Item> | undefined;
   next: Place<Item> | undefined;
 }
@@ -8,8 +9,8 @@ interface Place<Item> {
  * A set, in the order of insertion, of objects that come and go all the time.
  *
  * V8 gives a `Set` or `Map` a new table every few changes, and lets the former table refer to the next one. Once a table is in the old generation,
- * all tables after it, with all objects that were in them, stay in memory until the next major collection. Here the objects are in a linked list, and a
- * removed one refers to no other.
+ * all tables after it, with all objects that were in them, stay in memory until the next major collection. Here the objects are in a linked list, and
+ * nothing that was removed refers to an object: V8 may have made the places in the old generation.
  */
 export class Registry<Item extends object> implements Iterable<Item> {
   private readonly key = Symbol('place in a registry');
@@ -45,7 +46,7 @@ export class Registry<Item extends object> implements Iterable<Item> {
     else previous.next = next;
     if (next === undefined) this.last = previous;
     else next.previous = previous;
-    place.previous = place.next = undefined;
+    place.item = place.previous = place.next = undefined;
     this.setPlace(item, undefined);
     this.count--;
     return true;
@@ -54,7 +55,7 @@ export class Registry<Item extends object> implements Iterable<Item> {
   /** Meanwhile, no other object may be removed than the present one. */
   *[Symbol.iterator](): Generator<Item> {
     for (let place = this.first; place !== undefined;) {
-      const { item, next } = place;
+      const { item, next } = place as Place<Item> & { readonly item: Item };
       yield item;
       place = next;
     }

@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { OutboxOverflow } from '../../../server/fanout/active-topic.js';
 import { FanOutHarness, type HarnessTopic } from '../../support/fan-out-harness.js';
 import type { FakeSubscriber } from '../../support/fake-subscriber.js';
+import { growthOfOld, idle, youngObject } from '../../support/old-generation.js';
 
 describe('[P1] [P2] [P7] ActiveTopic', () => {
   let harness: FanOutHarness;
@@ -239,5 +240,19 @@ describe('[P1] [P2] [P7] ActiveTopic', () => {
       [topic.active.behind, harness.budget.waitingBytes, harness.clock.pendingTimers],
       [0, 0, 0],
     );
+  });
+
+  it('keeps nothing that it has written in the old generation of the heap, however quiet it was before', async () => {
+    await make('catch_up');
+    const topics = await Promise.all(Array.from({ length: idle }, (_, n) => harness.addTopic(`quiet-${n}`)));
+    const entry = topic.log.append(1).entries[0]!;
+    let sequence = 0;
+    const grown = growthOfOld(40_000, (at) => {
+      const item = { ...youngObject(), sequence: ++sequence, entry };
+      topics[at]!.active.deliver('e1', [item]);
+      topics[at]!.active.flush();
+    });
+    // All of it would be more than 50 MB.
+    assert.ok(grown < 25_000_000, `${grown} bytes`);
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Mailbox } from '../../../server/primitives/mailbox.js';
+import { growthOfOld, idle, youngObject } from '../../support/old-generation.js';
 
 describe('Mailbox', () => {
   it('refuses the new item when it is full, and keeps the order', () => {
@@ -23,7 +24,8 @@ describe('Mailbox', () => {
   it('does not keep the items that it has refused, however long nothing is taken from it', () => {
     const mailbox = new Mailbox<number>(10, 'drop_oldest');
     for (let n = 0; n < 100_000; n++) assert.equal(mailbox.offer(n), n < 10 ? undefined : n - 10);
-    assert.ok(mailbox['items'].length < 2000, `${mailbox['items'].length} are in memory`);
+    const inMemory = mailbox['items']!.length;
+    assert.ok(inMemory < 2000, `${inMemory} are in memory`);
     assert.equal(mailbox.size, 10);
     assert.deepEqual(mailbox.take(2), [99_990, 99_991]);
   });
@@ -32,5 +34,14 @@ describe('Mailbox', () => {
     const mailbox = new Mailbox<number>(1, 'drop_oldest');
     for (let n = 0; n < 5; n++) mailbox.offer(n);
     assert.deepEqual([mailbox.size, mailbox.take(5)], [1, [4]]);
+  });
+
+  it('keeps nothing that was taken in the old generation of the heap, however long it was empty before', () => {
+    const mailboxes = Array.from({ length: idle }, () => new Mailbox<object>(10, 'reject'));
+    const grown = growthOfOld(40_000, (at) => {
+      mailboxes[at]!.offer(youngObject());
+      assert.equal(mailboxes[at]!.take(10).length, 1);
+    });
+    assert.ok(grown < 5_000_000, `${grown} bytes`);
   });
 });
