@@ -267,6 +267,20 @@ describe('[HTTP] the edge', () => {
       }
     });
 
+    it('is refused also as ?token= of /ws, and an empty one is none', async () => {
+      const [ann, bob] = [authorization.slice('Bearer '.length), tokenOf('bob')];
+      for (const query of [`token=${ann}&token=${bob}`, `token=&token=${ann}`]) {
+        const client = open();
+        client.upgrade(`/ws?${query}`, '');
+        await until(() => client.received.includes('\r\n\r\n{'), 'it is answered');
+        assert.match(client.received, refused('\\?token='));
+      }
+      const client = open();
+      client.upgrade('/ws?token=', `Authorization: ${authorization}\r\n`);
+      await until(() => client.received.includes('\r\n\r\n'), 'it is answered');
+      assert.match(client.received, /^HTTP\/1\.1 101 /);
+    });
+
     it('is refused to a Socket.IO client that has no other token', async () => {
       const client = open();
       client.get('/socket.io/?EIO=4&transport=polling', twice);
