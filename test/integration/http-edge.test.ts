@@ -245,6 +245,29 @@ describe('[HTTP] the edge', () => {
     assert.equal((await publish('"k-1"')).id, (await publish('k-1')).id);
   });
 
+  it('lets no browser guess what an answer is, and no cache between keep what a token has opened', async () => {
+    const kept: Readonly<Record<string, string>> = {
+      '/health': 'no-store',
+      '/health/live': 'no-store',
+      '/metrics': 'no-store',
+      '/api/history?topic=a': 'private, no-cache',
+      '/api/openapi.json': 'private, no-cache',
+      '/api/nothing': 'private, no-cache',
+      '/admin/me': 'no-store',
+      '/admin/nothing': 'no-store',
+      '/admin/': 'no-cache',
+    };
+    for (const [path, cacheControl] of Object.entries(kept))
+      for (const headers of [{ authorization }, {}]) {
+        const response = await fetch(embedded.url + path, {
+          headers: { accept: 'text/html,*/*', ...headers },
+        });
+        await response.arrayBuffer();
+        const found = ['x-content-type-options', 'cache-control'].map((name) => response.headers.get(name));
+        assert.deepEqual(found, ['nosniff', cacheControl], path);
+      }
+  });
+
   describe('a header that has one value and is there twice', () => {
     const other = `Bearer ${tokenOf('bob')}`;
     const twice = `Authorization: ${authorization}\r\nauthorization: ${other}\r\n`;
