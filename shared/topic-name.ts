@@ -6,16 +6,19 @@ export const topicNameLimit = 200;
 /** Names that begin with this belong to the service. */
 const servicePrefix = '$';
 const allowed = /^[A-Za-z0-9_.:/@+=~-]+$/;
-/** Positions are sent and stored as an object by topic, and JavaScript objects cannot hold this key. */
-const reserved = '__proto__';
+/**
+ * Positions are sent and stored as an object by topic, and JavaScript objects cannot hold the key `__proto__`. A part of an address cannot be `.`
+ * or `..`, also when it is encoded: operators could not reach such a topic, and would reach another address instead.
+ */
+const reserved: readonly string[] = ['__proto__', '.', '..'];
 /** The rule of {@link readTopicName} as a regular expression, for descriptions of the API. It is matched together with the length. */
-export const topicNamePattern = `^(?!${reserved}$)${allowed.source.slice(1)}`;
+export const topicNamePattern = `^(?!(?:__proto__|\\.{1,2})$)${allowed.source.slice(1)}`;
 
 const allowedPattern = /^[A-Za-z0-9_.:/@+=~*-]+$/;
 
 /**
  * Reads a topic name: 1 to 200 of the ASCII letters, digits and `_ . : / @ + = ~ -`. Names that begin with `$` belong
- * to the service and are never accepted from clients; nor is `__proto__`.
+ * to the service and are never accepted from clients; nor are `__proto__`, `.` and `..`.
  *
  * @throws RefusalError `invalid_topic`, naming `field`.
  */
@@ -43,8 +46,8 @@ export function readTopicName(value: unknown, field: string): string {
       { field },
     );
   }
-  if (value === reserved) {
-    throw new RefusalError('invalid_topic', `${field} must not be ${reserved}: this name is reserved`, {
+  if (reserved.includes(value)) {
+    throw new RefusalError('invalid_topic', `${field} must not be ${value}: this name is reserved`, {
       field,
     });
   }

@@ -4,6 +4,7 @@ import { version } from '../../shared/version.js';
 import { adminRoles, hasRole } from '../admin/admin-route.js';
 import { serveConsole } from '../admin/console/console-files.js';
 import { uiPage } from '../admin/socket-io-ui/ui-page.js';
+import { answerHeaders } from '../http/answer-headers.js';
 import { apiRouter } from '../http/api.js';
 import { hasGone, judgeAccepted } from '../gateway/engine-internals/accepted-connections.js';
 import { readInTurns } from '../gateway/engine-internals/new-connections.js';
@@ -53,6 +54,9 @@ export function assembleHttp(app: Express, parts: HttpParts): () => void {
   const { settings, storage, metrics, limits, tokens, router, control, registry, logOf } = parts;
   const { authenticate } = tokens;
   const addressOf = parts.addresses.of;
+  app.use(['/health', '/metrics', '/admin'], answerHeaders('no-store'));
+  // A client may ask again with its `ETag`.
+  app.use('/api', answerHeaders('private, no-cache'));
   app.use(
     healthRouter({
       replicaId: parts.replicaId,

@@ -110,8 +110,15 @@ export class Revocations {
     this.dependencies.clock.clearTimer(this.timer);
   }
 
+  /** A second revocation takes nothing back of the first: the clock of this replica may be behind that of the one before. */
   private async add(subject: string, stored: Stored, reason: string | undefined): Promise<RevocationRecord> {
-    const record = { ...stored, ...(reason !== undefined && { reason }) };
+    const before = this.records.get(subject);
+    const { not_before: notBefore } = stored;
+    const record = {
+      ...(notBefore !== undefined && { not_before: Math.max(notBefore, before?.not_before ?? 0) }),
+      until: Math.max(stored.until, before?.until ?? 0),
+      ...(reason !== undefined && { reason }),
+    };
     await this.dependencies.map.set({ [subject]: JSON.stringify(record) });
     return { subject, ...record };
   }

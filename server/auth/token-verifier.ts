@@ -3,7 +3,7 @@ import jwt from 'jsonwebtoken';
 import { RefusalError } from '../../shared/errors.js';
 import { isTopicPattern } from '../../shared/topic-name.js';
 import type { Identity } from '../protocol/identity.js';
-import { isName, nameRule } from '../protocol/name.js';
+import { isName, isUserId, nameRule, userIdLimit, userIdRule } from '../protocol/name.js';
 import { refreshType } from './token-issuer.js';
 import type { TokenKey } from './token-keys.js';
 import { notJwt, tokenProblem } from './token-problem.js';
@@ -27,7 +27,6 @@ interface TokenVerifierDependencies {
   readonly now?: () => number;
 }
 
-const userIdLimit = 200;
 /** Longest header of a token, in characters. One with a chain of certificates has a few thousand. */
 const headerLimit = 16_384;
 const listLimit = 1000;
@@ -181,6 +180,7 @@ function readClaims(claims: unknown): Identity {
     throw malformed('sub', `(or user_id) must be a string of 1 to ${userIdLimit} characters`);
   }
   if (!isName(userId)) throw malformed('sub', `(or user_id) ${nameRule}`);
+  if (!isUserId(userId)) throw malformed('sub', `(or user_id) ${userIdRule}`);
   if (sub !== undefined && userIdClaim !== undefined && sub !== userIdClaim)
     throw malformed('user_id', 'must equal sub');
   // Revocations identify a token by these two claims.

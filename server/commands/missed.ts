@@ -15,8 +15,11 @@ interface MissedDependencies {
   /** The topics of a connection, also those that its session still awaits: `complete` is said of all of them. */
   readonly heldBy: (connection: Connection) => Set<string>;
   readonly permissions: Permissions;
-  /** Topics of a stored session of this user; empty when there is none. */
-  readonly sessionTopics: (sessionId: string, userId: string) => Promise<string[]>;
+  /** Topics of a stored session. `none`: there is no such session of this user. */
+  readonly sessionTopics: (
+    sessionId: string,
+    userId: string,
+  ) => Promise<readonly string[] | 'none' | 'unreadable'>;
 }
 
 /** @param maxPositions those of an earlier answer: of the topics of a connection, and of a session */
@@ -38,7 +41,7 @@ interface MissedAnswer {
 /**
  * `missed`: a page of the messages after a given one, on all topics of the connection (or of its session). On the topic of the given
  * message the answer is exact. On the other topics the ids decide, because they are ordered by time (UUIDv7, RFC 9562). `complete` is
- * false if a log may not reach back far enough, or if there are further messages; then `next` is given.
+ * false if a log may not reach back far enough, if the topics of the session are not known, or if there are further messages; then `next` is given.
  */
 export function missedCommand(
   { topics, heldBy, permissions, sessionTopics }: MissedDependencies,
@@ -54,8 +57,13 @@ export function missedCommand(
     async run(connection, { since, session_id: sessionId, positions = {} }) {
       const { identity, wire } = connection;
       const names = heldBy(connection);
-      if (sessionId !== undefined)
-        for (const topic of await sessionTopics(sessionId, identity.userId)) names.add(topic);
+      let isKnown = true;
+      if (sessionId !== undefined) {
+        const stored = await sessionTopics(sessionId, identity.userId);
+        if (typeof stored !== 'string') for (const topic of stored) names.add(topic);
+        // That of the connection itself may not be stored yet: its topics are those of the connection.
+        else isKnown = stored === 'none' && sessionId === connection.sessionId;
+      }
       const allowed = [...names].filter((topic) => permissions.allows(identity, 'history', topic));
       const { messages, complete, next } = await topics.missed(allowed, {
         ...pageLimits(wire, settings.maxHistoryAnswer, settings),
@@ -64,7 +72,7 @@ export function missedCommand(
       });
       return {
         messages: messagesOf(wire, messages),
-        complete,
+        complete: complete && isKnown,
         ...(next !== undefined && { next: { positions: Object.fromEntries(next) } }),
       };
     },

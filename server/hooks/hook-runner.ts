@@ -1,6 +1,7 @@
 import { RefusalError } from '../../shared/errors.js';
 import type { PublishRequest } from '../log/publish-request.js';
 import type { Connection } from '../protocol/connection.js';
+import { programError } from '../protocol/program-error.js';
 import { TimeLimitError, withTimeout } from '../primitives/with-timeout.js';
 import {
   hookFailed,
@@ -20,8 +21,8 @@ export interface HookRunnerDependencies {
   readonly supervisor: Supervisor;
   /** The payload of a request as an object, with binary parts as `Buffer`s. */
   readonly decode: (request: PublishRequest) => unknown;
-  /** Validates and encodes a payload returned by a hook. @throws RefusalError if it is not a valid payload */
-  readonly encode: (payload: unknown) => Pick<PublishRequest, 'payloadJson' | 'attachments'>;
+  /** Validates and encodes what `onPublish` has returned. @throws as {@link import('./hook-payload.js').changedPayload} */
+  readonly encode: (returned: unknown) => Pick<PublishRequest, 'payloadJson' | 'attachments'>;
 }
 
 type PublishHook = (request: PublishRequest) => Promise<PublishRequest>;
@@ -101,7 +102,7 @@ export class HookRunner {
           },
         }),
       );
-      return changed === undefined ? request : { ...request, ...encode(changed.payload) };
+      return changed === undefined ? request : { ...request, ...encode(changed) };
     };
   }
 
@@ -121,8 +122,12 @@ export class HookRunner {
     const { timeoutMs } = this.settings;
     // The pool has its own limit, from the start of the call on.
     if (this.dependencies.pool !== undefined) return await run();
+    // Whatever it throws, or rejects with.
+    const result = (async () => await run())().catch((error: unknown) => {
+      throw programError(error);
+    });
     try {
-      return await withTimeout(Promise.resolve(run()), timeoutMs);
+      return await withTimeout(result, timeoutMs);
     } catch (error) {
       if (!(error instanceof TimeLimitError)) throw error;
       throw new Error(`the hook ${name} took more than ${timeoutMs} ms`);

@@ -8,6 +8,7 @@ import {
 } from '../../shared/errors.js';
 import type { Log } from '../logging/log.js';
 import { bearerChallenge } from '../protocol/bearer-token.js';
+import { programError } from '../protocol/program-error.js';
 
 /**
  * Answers with an error: its status, `Retry-After` where there is one (503 always has it), `WWW-Authenticate` with a 401, and the error
@@ -47,32 +48,39 @@ export function errorHandler(log: Log): ErrorRequestHandler {
 
 /** Answers any error that a route threw. */
 export function wireErrorOf(error: unknown): WireError {
-  return toWireError(fromExpress(error));
+  return toWireError(fromExpress(programError(error)));
 }
 
 /** express, and its body reader, throw errors of their own, with a status. */
-function fromExpress(error: unknown): unknown {
+function fromExpress(error: Error): Error {
   if (error instanceof RefusalError) return error;
-  const { type, code, status, limit, length, message } = (error ?? {}) as {
-    type?: string;
-    code?: string;
-    status?: number;
-    limit?: number;
-    length?: number;
-    message?: string;
-  };
+  const { type, code, status, limit, length, message } = ownFields(error);
   if (type === 'entity.parse.failed') return new RefusalError('invalid_json', 'the body is not JSON');
   if (type === 'entity.too.large') {
     return new RefusalError('message_too_large', 'the body is too large', {
-      ...(limit !== undefined && { limit }),
-      ...(length !== undefined && { size: length }),
+      ...(typeof limit === 'number' && { limit }),
+      ...(typeof length === 'number' && { size: length }),
     });
   }
   // The client has gone, or has sent what is no HTTP behind its request: only the audit log has this.
-  if (code !== undefined && brokenOff.test(code))
+  if (typeof code === 'string' && brokenOff.test(code))
     return new RefusalError('invalid_message', 'the request was broken off');
   // An address that is no text, a charset or an encoding that nobody knows, a body that breaks off.
-  if (error instanceof Error && status !== undefined && status >= 400 && status < 500)
-    return new RefusalError('invalid_message', message ?? 'the request cannot be read');
+  if (typeof status === 'number' && status >= 400 && status < 500)
+    return new RefusalError(
+      'invalid_message',
+      typeof message === 'string' ? message : 'the request cannot be read',
+    );
   return error;
+}
+
+const fieldNames = ['type', 'code', 'status', 'limit', 'length', 'message'] as const;
+
+/** What the error of a program may not even let be read. */
+function ownFields(error: object): Partial<Record<(typeof fieldNames)[number], unknown>> {
+  try {
+    return Object.fromEntries(fieldNames.map((name) => [name, (error as Record<string, unknown>)[name]]));
+  } catch {
+    return {};
+  }
 }

@@ -17,6 +17,9 @@ export function isName(text: string): boolean {
  */
 const namePattern = '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$';
 
+/** Most characters of a user id. */
+export const userIdLimit = 200;
+
 /** A name of 1 to `limit` characters, in requests. */
 export const nameField = (limit: number) =>
   z.string().min(1).max(limit).refine(isName, nameRule).meta({ pattern: namePattern });
@@ -25,3 +28,19 @@ export const nameField = (limit: number) =>
 export function beginningOf(text: string, length: number): string {
   return text.slice(0, length).replace(/\p{Cs}/gu, '\ufffd');
 }
+
+/** The rule of user ids, beside that of names, as what follows the name of a field. */
+export const userIdRule = 'must not be . or ..';
+
+/**
+ * Whether a name can be that of a user. A part of an address cannot be `.` or `..`, also when it is encoded: operators could not reach such a
+ * user under `/admin/users/`, and would reach another address instead.
+ */
+export function isUserId(name: string): boolean {
+  return name !== '.' && name !== '..';
+}
+
+/** A user id, in requests. */
+export const userIdField = nameField(userIdLimit)
+  .refine(isUserId, userIdRule)
+  .meta({ pattern: `^(?!\\.{1,2}$)${namePattern.slice(1)}` });

@@ -29,7 +29,7 @@ export const topicsField = z
 /** A key is written to Redis as UTF-8. */
 export const keyField = nameField(200);
 
-export const userIdField = nameField(200);
+export { userIdField } from './name.js';
 
 export const sessionIdField = nameField(100);
 

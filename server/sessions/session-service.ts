@@ -113,14 +113,14 @@ export class SessionService {
     return { ...newSession(wish), id: requestedId, later };
   }
 
-  /** Topics of a session of this user; empty if there is no such session. */
-  async topicsOf(sessionId: string, userId: string): Promise<string[]> {
+  /** Topics of a stored session. `none`: there is no such session of this user. */
+  async topicsOf(sessionId: string, userId: string): Promise<readonly string[] | 'none' | 'unreadable'> {
     try {
       const stored = await this.dependencies.store.get(sessionId);
-      return stored?.user_id === userId ? Object.keys(stored.topics) : [];
+      return stored?.user_id === userId ? Object.keys(stored.topics) : 'none';
     } catch (error) {
       this.dependencies.log.debug('Session not read', { error });
-      return [];
+      return 'unreadable';
     }
   }
 

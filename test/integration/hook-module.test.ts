@@ -138,7 +138,7 @@ describe('[HOOKS] hooks of a module, on worker threads', () => {
       ['exit', 'exit', 'internal'],
       ['null', 1, 'internal'],
       ['unshown', 1, 'internal'],
-      ['function', 1, 'invalid_payload'],
+      ['function', 1, 'internal'],
       ['cycle', 1, 'invalid_payload'],
       ['empty', 1, 'internal'],
       ['memory', 1, 'internal'],

@@ -245,6 +245,29 @@ describe('[HTTP] the edge', () => {
     assert.equal((await publish('"k-1"')).id, (await publish('k-1')).id);
   });
 
+  it('lets no browser guess what an answer is, and no cache between keep what a token has opened', async () => {
+    const kept: Readonly<Record<string, string>> = {
+      '/health': 'no-store',
+      '/health/live': 'no-store',
+      '/metrics': 'no-store',
+      '/api/history?topic=a': 'private, no-cache',
+      '/api/openapi.json': 'private, no-cache',
+      '/api/nothing': 'private, no-cache',
+      '/admin/me': 'no-store',
+      '/admin/nothing': 'no-store',
+      '/admin/': 'no-cache',
+    };
+    for (const [path, cacheControl] of Object.entries(kept))
+      for (const headers of [{ authorization }, {}]) {
+        const response = await fetch(embedded.url + path, {
+          headers: { accept: 'text/html,*/*', ...headers },
+        });
+        await response.arrayBuffer();
+        const found = ['x-content-type-options', 'cache-control'].map((name) => response.headers.get(name));
+        assert.deepEqual(found, ['nosniff', cacheControl], path);
+      }
+  });
+
   describe('a header that has one value and is there twice', () => {
     const other = `Bearer ${tokenOf('bob')}`;
     const twice = `Authorization: ${authorization}\r\nauthorization: ${other}\r\n`;
@@ -265,6 +288,20 @@ describe('[HTTP] the edge', () => {
         await until(() => client.received.includes('\r\n\r\n{'), 'it is answered');
         assert.match(client.received, refused('Authorization'));
       }
+    });
+
+    it('is refused also as ?token= of /ws, and an empty one is none', async () => {
+      const [ann, bob] = [authorization.slice('Bearer '.length), tokenOf('bob')];
+      for (const query of [`token=${ann}&token=${bob}`, `token=&token=${ann}`]) {
+        const client = open();
+        client.upgrade(`/ws?${query}`, '');
+        await until(() => client.received.includes('\r\n\r\n{'), 'it is answered');
+        assert.match(client.received, refused('\\?token='));
+      }
+      const client = open();
+      client.upgrade('/ws?token=', `Authorization: ${authorization}\r\n`);
+      await until(() => client.received.includes('\r\n\r\n'), 'it is answered');
+      assert.match(client.received, /^HTTP\/1\.1 101 /);
     });
 
     it('is refused to a Socket.IO client that has no other token', async () => {

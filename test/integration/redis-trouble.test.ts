@@ -65,6 +65,8 @@ describe('replicas whose Redis is in trouble', function () {
     const answer = await emit(socket, 'publish', { topic, payload, ...more });
     return answer as typeof answer & Position;
   };
+  const sessionIdOf = (socket: Socket) =>
+    (socket as unknown as { readonly status: { readonly session_id: string } }).status.session_id;
   const payloads = ({ messages }: Reader) => messages.map(({ payload }) => payload);
   const positionOf = ({ epoch, sequence }: Position) => ({ epoch, sequence });
   const isReady = async ({ url }: EmbeddedService) =>
@@ -445,6 +447,30 @@ describe('replicas whose Redis is in trouble', function () {
       assert.match(error.message, /cluster mode: set REDIS_URL .* to redis\+cluster:\/\//);
       return error.name === 'UnsupportedStoreError';
     });
+  });
+
+  it('[P5.10] do not call missed messages complete while the topics of a session are not known', async () => {
+    const redis = await startRedis();
+    const service = await startService(redis.url, 'a');
+    const [left, reader] = [await read(service, 'ann'), await read(service, 'ann')];
+    const [id, own] = [left, reader].map(({ socket }) => sessionIdOf(socket)) as [string, string];
+    await subscribe(left, 'left');
+    await subscribe(reader, 't');
+    const first = await publish(left, 'left', 1);
+    await publish(left, 'left', 2);
+    const missed = async (id: string) => {
+      const answer = await emit(reader.socket, 'missed', { since: first.id, session_id: id });
+      return [answer.ok, answer['complete'], (answer['messages'] as Message[]).length];
+    };
+    await until(async () => (await missed(id))[2] === 1, 'the session is stored');
+    assert.deepEqual(await missed(id), [true, true, 1]);
+    assert.deepEqual(await missed(own), [true, true, 0]);
+    assert.equal(await redis.command('ACL SETUSER default -get'), '+OK');
+    assert.deepEqual(await missed(id), [true, false, 0]);
+    assert.equal(await redis.command('ACL SETUSER default +get'), '+OK');
+    assert.deepEqual(await missed(id), [true, true, 1]);
+    assert.equal(await redis.command(`DEL rtc:session:${id}`), ':1');
+    assert.deepEqual(await missed(id), [true, false, 0]);
   });
 
   it('[LOG] give clients the same times and ids although their clocks are far apart, so that nothing is missed', async () => {

@@ -1,36 +1,67 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { io } from 'socket.io-client';
+import { RefusalError, type ErrorCode } from '../../shared/errors.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
 
 /** What JavaScript allows to be thrown. The one that a client has sent is an object without text. */
-const thrown: Readonly<Record<string, unknown>> = {
+const thrown: Record<string, unknown> = {
   null: null,
   undefined,
   'a symbol': Symbol('s'),
   'an object without a prototype': Object.create(null),
   'an object of a client': JSON.parse('{"toString":1,"valueOf":1}'),
   'an error without text': Object.assign(new Error('x'), { message: { toString: null } }),
+  'a revoked proxy': revokedProxy(),
+  'a refusal with a code that there is not': new RefusalError('blocked' as ErrorCode, 'you are blocked'),
+};
+
+function revokedProxy(): object {
+  const { proxy, revoke } = Proxy.revocable(new Error('x'), {});
+  revoke();
+  return proxy;
+}
+
+/** What no encoder takes. */
+const oddDetails = new RefusalError('forbidden', 'no', { retryAfterMs: 12n as unknown as number });
+
+const refusalOf = (url: string) => {
+  const client = io(url, { auth: { token: tokenOf('bob') }, reconnection: false, forceNew: true });
+  return new Promise<unknown>((resolve) => {
+    client.once('connect_error', (error: Error & { data?: unknown }) => resolve(error.data ?? error.message));
+    client.once('connect', () => resolve('connected'));
+  }).finally(() => client.disconnect());
 };
 
 describe('[EMBED] a program whose hooks throw what is no error', () => {
   let embedded: EmbeddedService;
   let failing: string | undefined;
+  let returned: unknown;
+  let middleware: (next: (error?: Error) => void) => unknown = (next) => next();
   const fail = (name: string) => {
     if (failing?.startsWith(`${name} `)) throw thrown[failing.slice(name.length + 1)];
   };
   beforeEach(async () => {
-    failing = undefined;
+    failing = returned = undefined;
+    middleware = (next) => next();
     embedded = await startEmbedded(
       { LOG_LEVEL: 'off' },
       {
         hooks: {
           onConnect: () => fail('onConnect'),
           onSubscribe: () => fail('onSubscribe'),
-          onPublish: () => fail('onPublish'),
+          onPublish: () => {
+            fail('onPublish');
+            return returned as undefined;
+          },
         },
+      },
+      ({ io: server, app }) => {
+        server.use((_socket, next) => middleware(next));
+        server.of('/chat').use((_socket, next) => middleware(next));
+        app.get('/broken', () => middleware(() => {}));
       },
     );
   });
@@ -47,10 +78,68 @@ describe('[EMBED] a program whose hooks throw what is no error', () => {
       assert.equal((rejected as { error: { code: string } }[])[0]?.error.code, 'internal');
       ann.disconnect();
       failing = `onConnect ${what}`;
-      const bob = io(embedded.url, { auth: { token: tokenOf('bob') }, reconnection: false });
-      const refusal = await new Promise<Error & { data?: { code: string; message: string } }>((resolve) =>
-        bob.once('connect_error', resolve),
-      );
-      assert.deepEqual(refusal.data, { code: 'internal', message: 'the hook onConnect has failed' });
+      assert.deepEqual(await refusalOf(embedded.url), {
+        code: 'internal',
+        message: 'the hook onConnect has failed',
+      });
     });
+
+  for (const [what, value] of Object.entries(thrown))
+    it(`refuses with internal whom its middleware and its routes fail for: ${what}`, async () => {
+      const internal = { code: 'internal', message: 'internal error' };
+      // Awaited by nobody in plain Socket.IO.
+      for (middleware of [() => Promise.reject(value), () => raise(value)]) {
+        assert.deepEqual(await refusalOf(embedded.url), internal);
+        assert.deepEqual(await refusalOf(`${embedded.url}/chat`), internal);
+        // Express takes these two for no error.
+        if (value === null || value === undefined) continue;
+        const response = await fetch(`${embedded.url}/broken`);
+        assert.deepEqual([response.status, await response.json()], [500, { error: internal }]);
+      }
+    });
+
+  it('goes on where middleware gives an error to next that cannot be sent', async () => {
+    middleware = (next) => next(Object.assign(new Error('x'), { data: { n: 12n } }));
+    assert.deepEqual(await refusalOf(embedded.url), { code: 'internal', message: 'internal error' });
+    middleware = (next) => next(revokedProxy() as Error);
+    assert.deepEqual(await refusalOf(embedded.url), { code: 'internal', message: 'internal error' });
+    middleware = (next) => next(Object.assign(new Error('x'), { data: { n: 12 } }));
+    assert.deepEqual(await refusalOf(embedded.url), { n: 12 });
+  });
+
+  it('refuses with the code of a refusal, thrown or given to next, whose details cannot be sent', async () => {
+    const refusal = { code: 'forbidden', message: 'no' };
+    middleware = (next) => next(oddDetails);
+    assert.deepEqual(await refusalOf(embedded.url), refusal);
+    middleware = () => raise(oddDetails);
+    assert.deepEqual(await refusalOf(`${embedded.url}/chat`), refusal);
+    middleware = (next) => next();
+    thrown['odd details'] = oddDetails;
+    const ann = await connectClient(embedded.url, 'ann');
+    failing = 'onPublish odd details';
+    assert.deepEqual((await emit(ann, 'publish', { topic: randomUUID(), payload: 1 })).error, refusal);
+    failing = 'onSubscribe odd details';
+    const { rejected } = await emit(ann, 'subscribe', { topics: ['a'] });
+    assert.deepEqual(rejected, [{ topic: 'a', error: refusal }]);
+    ann.disconnect();
+    failing = 'onConnect odd details';
+    assert.deepEqual(await refusalOf(embedded.url), refusal);
+    delete thrown['odd details'];
+  });
+
+  it('answers internal where onPublish returns no payload: its client is not wrong', async () => {
+    const ann = await connectClient(embedded.url, 'ann');
+    for (returned of [{}, null, 'text', { payload: () => 1 }, { payload: Symbol('s') }, { payload: 12n }]) {
+      const { error } = await emit(ann, 'publish', { topic: randomUUID(), payload: 1 });
+      assert.deepEqual(error, { code: 'internal', message: 'the hook onPublish has failed' });
+    }
+    returned = { payload: 'x'.repeat(100_000) };
+    const { error } = await emit(ann, 'publish', { topic: randomUUID(), payload: 1 });
+    assert.equal(error?.code, 'message_too_large');
+    ann.disconnect();
+  });
 });
+
+function raise(value: unknown): never {
+  throw value;
+}

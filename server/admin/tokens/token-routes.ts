@@ -5,7 +5,7 @@ import { cannotSign } from '../../auth/refresh-service.js';
 import type { Revocations } from '../../auth/revocations.js';
 import type { TokenIssuer } from '../../auth/token-issuer.js';
 import type { TokenVerifier } from '../../auth/token-verifier.js';
-import { nameField } from '../../protocol/name.js';
+import { nameField, userIdField } from '../../protocol/name.js';
 import { pairAnswer } from '../../http/auth-routes.js';
 import { pairAnswerSchema } from '../../http/openapi/api-answers.js';
 import { adminRoute, type AdminRoute } from '../admin-route.js';
@@ -47,7 +47,7 @@ export function tokenRoutes({
       role: 'admin',
       summary: 'Issue an access token and a refresh token for a user.',
       body: z.strictObject({
-        user_id: name,
+        user_id: userIdField,
         roles: z.array(name).max(100).default(['user']),
         topics: z.array(topicPatternField).max(1000).optional(),
         reason: reasonField,

@@ -21,26 +21,28 @@ export function useFirst(namespace: Namespace, middleware: NamespaceMiddleware):
 
 /**
  * Catches what middleware of a namespace throws or rejects with: in plain Socket.IO that is an unhandled
- * rejection, which ends the program. The client is refused with the error of `onFailed` instead. `onRefused` is
- * called with each socket that a middleware refuses. Applies to middleware that the namespace has, and to what is
- * added later.
+ * rejection, which ends the program. The client is refused with the error of `onFailed` instead. What middleware gives to `next` is sent as
+ * `sendable` returns it. `onRefused` is called with each socket that a middleware refuses. Applies to middleware that the namespace has, and to
+ * what is added later.
  */
 export function guardMiddleware(
   namespace: Namespace,
   onFailed: (error: unknown, socket: Socket) => Error,
+  sendable: (error: unknown, socket: Socket) => Error,
   onRefused: (socket: Socket) => void,
 ): void {
   const guarded =
     (middleware: NamespaceMiddleware): NamespaceMiddleware =>
     (socket, next) => {
       let settled = false;
-      const once = (error?: Error) => {
+      const settle = (error?: Error) => {
         if (settled) return;
         settled = true;
         if (error) onRefused(socket);
         next(error);
       };
-      const failed = (error: unknown) => once(onFailed(error, socket));
+      const once = (error?: unknown) => settle(error ? sendable(error, socket) : undefined);
+      const failed = (error: unknown) => settle(onFailed(error, socket));
       try {
         // Middleware may be an async function.
         const result: unknown = middleware(socket, once);

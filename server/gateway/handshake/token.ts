@@ -9,7 +9,7 @@ import { tokenOfProtocols } from '../../protocol/token-protocol.js';
  * The token of a Socket.IO client: `auth.token`, else `Authorization: Bearer`, else the subprotocol of its WebSocket, else `?token=`. One that
  * is null or empty is none.
  *
- * @throws RefusalError `unauthorized`; `invalid_message` if `Authorization` is needed and there twice
+ * @throws RefusalError `unauthorized`; `invalid_message` if `Authorization` or `?token=` is needed and there twice
  */
 export function tokenOfSocket({ handshake, request }: Pick<Socket, 'handshake' | 'request'>): string {
   const { auth, headers, query } = handshake;
@@ -23,6 +23,7 @@ export function tokenOfSocket({ handshake, request }: Pick<Socket, 'handshake' |
   if (bearer !== undefined) return bearer;
   const offered = tokenOfProtocols(headers['sec-websocket-protocol'] as string | undefined);
   if (offered !== undefined) return offered;
+  if (Array.isArray(query['token'])) throw twoTokens();
   if (typeof query['token'] === 'string' && query['token'] !== '') return query['token'];
   throw new RefusalError(
     'unauthorized',
@@ -30,26 +31,38 @@ export function tokenOfSocket({ handshake, request }: Pick<Socket, 'handshake' |
   );
 }
 
-/** As {@link tokenOfSocket}, of a client that has no socket yet. @throws RefusalError `unauthorized` */
+/** As {@link tokenOfSocket}, of a client that has no socket yet. @throws RefusalError as {@link tokenOfSocket} */
 export function tokenOfRequest(auth: Readonly<Record<string, unknown>>, request: IncomingMessage): string {
   const { headers, url = '' } = request;
-  const query = Object.fromEntries(new URL(url, 'http://localhost').searchParams);
+  const token = tokenOfQuery(new URL(url, 'http://localhost'));
+  const query = token === undefined ? {} : { token };
   return tokenOfSocket({ handshake: { auth, headers, query } as Socket['handshake'], request });
 }
 
 /**
- * The token of a `/ws` client: the subprotocol, else `?token=`, else `Authorization: Bearer`.
+ * The token of a `/ws` client: the subprotocol, else `?token=`, else `Authorization: Bearer`. One that is empty is none.
  *
  * @throws RefusalError as {@link tokenOfSocket}
  */
 export function tokenOfUpgrade(request: IncomingMessage, url: URL): string {
   const token =
     tokenOfProtocols(request.headers['sec-websocket-protocol']) ??
-    url.searchParams.get('token') ??
+    tokenOfQuery(url) ??
     bearerToken(singleHeader(request, 'Authorization'));
   if (token !== undefined && token !== '') return token;
   throw new RefusalError(
     'unauthorized',
     "no token: give it as a protocol (new WebSocket(url, ['rtc', 'rtc.token.<token>'])), as an Authorization header or as ?token=",
   );
+}
+
+/** @throws RefusalError `invalid_message`: a proxy may have read another one of two */
+function tokenOfQuery({ searchParams }: URL): string | undefined {
+  const [token, ...others] = searchParams.getAll('token');
+  if (others.length > 0) throw twoTokens();
+  return token === '' ? undefined : token;
+}
+
+function twoTokens(): RefusalError {
+  return new RefusalError('invalid_message', '?token= is there more than once', { field: 'token' });
 }

@@ -5,6 +5,7 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { ConnectEvent } from '../../hooks/hooks.js';
 import type { Log } from '../../logging/log.js';
 import type { Identity } from '../../protocol/identity.js';
+import { programError, refusalOf } from '../../protocol/program-error.js';
 import type { Release } from '../connection-attempt.js';
 import { guardDynamicNamespaces, type NamespaceCandidate } from '../engine-internals/dynamic-namespaces.js';
 import {
@@ -100,12 +101,15 @@ export class NamespaceGuard {
   };
 
   private watch(namespace: Namespace): void {
-    const onFailed = (error: unknown, socket: Socket) => {
+    const onFailed = (thrown: unknown, socket: Socket) => {
+      const error = programError(thrown);
       this.dependencies.onRefused(error, socket.request);
       this.logFailure(namespace.name, error);
       return connectError(error);
     };
-    guardMiddleware(namespace, onFailed, (socket) => this.refused(socket));
+    const sendable = (given: unknown, socket: Socket) =>
+      canBeSent(given) ? (connectRefusal(given) ?? given) : onFailed(given, socket);
+    guardMiddleware(namespace, onFailed, sendable, (socket) => this.refused(socket));
   }
 
   /** At most one line a second: clients that know how to make it fail must not fill the disk. */
@@ -200,6 +204,23 @@ export class NamespaceGuard {
 
 function hasToken({ token }: Readonly<Record<string, unknown>>): boolean {
   return token !== undefined && token !== null && token !== '';
+}
+
+/** Whether Socket.IO can send an error that middleware gives to `next`: it encodes these two, and an exception there ends the program. */
+function canBeSent(given: unknown): given is Error {
+  try {
+    const { message, data } = given as Partial<Error & { readonly data: unknown }>;
+    JSON.stringify([message, data]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A refusal given to `next` is sent as one that is thrown. */
+function connectRefusal(given: unknown): Error | undefined {
+  const refusal = refusalOf(given);
+  return refusal && connectError(refusal);
 }
 
 /** @throws RefusalError `invalid_message` */

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { workerData } from 'node:worker_threads';
-import { errorTable, type ErrorCode, type ErrorDetails } from '../../../shared/errors.js';
 import { payloadOf } from '../../log/entry.js';
-import { readPayload } from '../../protocol/payload.js';
+import { refusalOf } from '../../protocol/program-error.js';
+import { changedPayload } from '../hook-payload.js';
 import type { Hooks, PublishEvent } from '../hooks.js';
 import type {
   CarriedMessage,
@@ -53,7 +53,10 @@ export async function run(call: HookCall): Promise<HookOutcome> {
     }
     return { kind: 'done' };
   } catch (error) {
-    return refusalOf(error) ?? { kind: 'failed', ...failureOf(error) };
+    const refusal = refusalOf(error);
+    if (refusal === undefined) return { kind: 'failed', ...failureOf(error) };
+    const { code, message, details } = refusal;
+    return { kind: 'refused', code, message, details };
   }
 }
 
@@ -72,31 +75,17 @@ async function publish(
     },
   };
   const returned = await hooks.onPublish?.(event);
-  return returned === undefined ? { kind: 'done' } : { kind: 'done', changed: encode(returned.payload) };
+  return returned === undefined ? { kind: 'done' } : { kind: 'done', changed: encode(returned) };
 }
 
-/** @throws RefusalError if it is not a valid payload */
-function encode(payload: unknown): ChangedPayload {
-  const { json, attachments } = readPayload(payload, 'socketio', limits);
+/** @throws as {@link changedPayload} */
+function encode(returned: unknown): ChangedPayload {
+  const { payloadJson, attachments } = changedPayload(returned, limits);
   // A part may be a small view of a large buffer, all of which would be sent.
-  return { payloadJson: json, attachments: attachments.map((part) => new Uint8Array(part)) };
+  return { payloadJson, attachments: attachments.map((part) => new Uint8Array(part)) };
 }
 
 const bufferOf = (part: Uint8Array) => Buffer.from(part.buffer, part.byteOffset, part.byteLength);
-
-/** A refusal, also one of another copy of the class: that of a package that the module has loaded. */
-function refusalOf(error: unknown): HookOutcome | undefined {
-  if (!(error instanceof Error) || error.name !== 'RefusalError' || !('code' in error)) return undefined;
-  const { code, message } = error;
-  if (typeof code !== 'string' || !Object.hasOwn(errorTable, code)) return undefined;
-  const given =
-    'details' in error ? (error.details as Record<string, unknown> | null | undefined) : undefined;
-  const details: ErrorDetails = {};
-  for (const name of ['retryAfterMs', 'limit', 'size'] as const)
-    if (typeof given?.[name] === 'number') details[name] = given[name];
-  if (typeof given?.['field'] === 'string') details.field = given['field'];
-  return { kind: 'refused', code: code as ErrorCode, message: String(message), details };
-}
 
 /** Anything can be thrown, also what cannot be shown. */
 function failureOf(error: unknown): { readonly message: string; readonly stack?: string } {

@@ -184,7 +184,9 @@ describe('[AUTH] TokenVerifier', () => {
       ),
       'unauthorized',
     );
-    for (const name of ['Ł\u0301', 'é', 'e\u0301', '😀', '__proto__', 'a b', '\u202e'])
+    // No address can name these two.
+    for (const name of ['.', '..']) assert.equal(refusal(`{"sub":"${name}"}`), 'sub');
+    for (const name of ['...', '.a', 'Ł\u0301', 'é', 'e\u0301', '😀', '__proto__', 'a b', '\u202e'])
       assert.equal(verifier.verify(signed(JSON.stringify({ sub: name }))).userId, name);
   });
 

@@ -60,6 +60,31 @@ describe('[CLUSTER] what all replicas hold until a time, and one replica whose w
     assert.equal(replica.isRevoked(token), true);
   });
 
+  it('takes nothing back of a revocation by revoking again, with a clock that is behind', async () => {
+    const replica = revocations();
+    const issuedAt = nowSecs() - 60;
+    const { not_before: first } = await replica.revokeUser('ann');
+    await replica.revokeToken('t-1', nowSecs() + 12 * 3600);
+    await replica.revokeFamily('f-1');
+    const ends = replica.list().map(({ until }) => until);
+    clock.wallAheadMs = -6 * hourMs;
+    assert.equal((await replica.revokeUser('ann')).not_before, first);
+    await replica.revokeToken('t-1');
+    await replica.revokeFamily('f-1');
+    clock.wallAheadMs = 0;
+    assert.deepEqual(
+      replica.list().map(({ until }) => until),
+      ends,
+    );
+    assert.equal(replica.isRevoked({ userId: 'ann', roles: [], autoSubscribe: [], issuedAt }), true);
+    // Nor does it keep tokens that were issued since from being revoked.
+    await clock.advance(minuteMs);
+    const later = { userId: 'ann', roles: [], autoSubscribe: [], issuedAt: nowSecs() };
+    assert.equal(replica.isRevoked(later), false);
+    await replica.revokeUser('ann');
+    assert.equal(replica.isRevoked(later), true);
+  });
+
   it('deletes a revocation an hour after its end', async () => {
     const replica = revocations();
     await replica.revokeToken('t-1', nowSecs() + 600);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'socket.io';
 import { RefusalError } from '../../../shared/errors.js';
-import { tokenOfSocket } from '../../../server/gateway/handshake/token.js';
+import { tokenOfRequest, tokenOfSocket } from '../../../server/gateway/handshake/token.js';
 
 type Handshake = Socket['handshake'];
 
@@ -31,6 +31,17 @@ describe('[AUTH] the token of a Socket.IO client', () => {
       'no token: give it as auth.token (io(url, { auth: { token } })), as an Authorization header or as ?token=';
     for (const auth of [{}, { token: '' }, { token: null }])
       assert.throws(() => tokenOf({ auth, query: { token: '' } }), new RefusalError('unauthorized', message));
+  });
+
+  it('is not guessed where the query has it twice and it is needed', () => {
+    const query = { token: ['a', 'b'] } as unknown as Handshake['query'];
+    const refusal = new RefusalError('invalid_message', '?token= is there more than once', {
+      field: 'token',
+    });
+    assert.throws(() => tokenOf({ query }), refusal);
+    assert.equal(tokenOf({ query, auth: { token: 't' } }), 't');
+    const request = { headers: {}, rawHeaders: [], url: '/socket.io/?token=a&token=b' } as unknown;
+    assert.throws(() => tokenOfRequest({}, request as Socket['request']), refusal);
   });
 
   it('has to be text', () => {

@@ -4,7 +4,7 @@ import { readTopicName } from '../../../shared/topic-name.js';
 
 describe('[WIRE] a topic name', () => {
   it('may hold letters, digits and some signs', () => {
-    for (const name of ['a', 'orders.eu:1/x@y+z=~-_', 'x'.repeat(200)])
+    for (const name of ['a', '...', '.a', '../a', 'orders.eu:1/x@y+z=~-_', 'x'.repeat(200)])
       assert.equal(readTopicName(name, 'topic'), name);
   });
 
@@ -13,6 +13,8 @@ describe('[WIRE] a topic name', () => {
     ['$user/ann', 'topic must not begin with $: such names are reserved for the service'],
     ['$', 'topic must not begin with $: such names are reserved for the service'],
     ['__proto__', 'topic must not be __proto__: this name is reserved'],
+    ['.', 'topic must not be .: this name is reserved'],
+    ['..', 'topic must not be ..: this name is reserved'],
     ['a$b', characters],
     ['two words', characters],
     ['ü', characters],
