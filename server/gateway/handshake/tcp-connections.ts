@@ -5,6 +5,7 @@ import { AddressRate } from '../../limits/address-rate.js';
 import type { LimitCounts } from '../../limits/limit-counts.js';
 import type { Log } from '../../logging/log.js';
 import type { AddressPolicy } from './address-policy.js';
+import { UnfinishedHeads } from './unfinished-heads.js';
 
 interface TcpConnectionsDependencies {
   readonly http: HttpServer;
@@ -22,7 +23,7 @@ interface TcpConnectionsSettings {
   readonly ratePerSec: number;
 }
 
-/** TCP connections of one address that have not sent a request yet: Node keeps what has arrived of each head. */
+/** TCP connections of one address that have not sent a request yet. */
 const silentLimit = 1000;
 
 /** The TCP connections of one address. */
@@ -39,6 +40,7 @@ interface Held {
 export class TcpConnections {
   private readonly byAddress = new Map<string, Held>();
   private readonly silent = new WeakSet<Socket>();
+  private readonly heads = new UnfinishedHeads();
   private readonly rate: AddressRate;
   /** Addresses of open connections that are counted. */
   private readonly keys = new WeakMap<Socket, string>();
@@ -72,6 +74,22 @@ export class TcpConnections {
       this.isAdmitted = false;
     }
     return true;
+  };
+
+  /** So many bytes have arrived of a request head; 0 when it is complete. */
+  readonly headHeld = (socket: Socket, bytes: number): void => {
+    const key = this.keys.get(socket);
+    if (key === undefined) return;
+    if (bytes === 0) {
+      this.heads.delete(socket);
+      return;
+    }
+    const closed = this.heads.grown(socket, key, bytes);
+    if (closed === undefined) return;
+    const address = this.keys.get(closed);
+    this.heads.delete(closed);
+    closed.destroy();
+    this.refused('server.max_header_bytes', UnfinishedHeads.addressBytes, address);
   };
 
   private readonly onConnection = (socket: Socket): void => {
@@ -123,6 +141,7 @@ export class TcpConnections {
       const key = connections.keys.get(this)!;
       const held = connections.byAddress.get(key)!;
       if (connections.silent.delete(this)) held.silent--;
+      connections.heads.delete(this);
       if (--held.connections === 0) connections.byAddress.delete(key);
     })(this);
 
