@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import { getHeapSpaceStatistics } from 'node:v8';
 import { Registry } from '../../../server/primitives/registry.js';
-
-const oldBytes = () =>
-  getHeapSpaceStatistics().find(({ space_name: name }) => name === 'old_space')!.space_used_size;
+import { oldBytes } from '../../support/old-bytes.js';
 
 describe('a registry', () => {
   it('holds each object once, in the order in which they were added', () => {
