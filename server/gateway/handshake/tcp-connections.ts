@@ -26,10 +26,16 @@ interface TcpConnectionsSettings {
 /** TCP connections of one address that have not sent a request yet. */
 const silentLimit = 1000;
 
+/**
+ * A connection that is closed for its unfinished head counts for this long as one without a request, in milliseconds, as it would have been kept for: otherwise
+ * a caller would make new ones all the time, and each costs more than one that is refused.
+ */
+const closedHeadMs = 10_000;
+
 /** The TCP connections of one address. */
 interface Held {
   connections: number;
-  /** Of these, the ones without a request yet. */
+  /** Those without a request yet, and those that were closed for their unfinished heads a moment ago. */
   silent: number;
 }
 
@@ -86,9 +92,15 @@ export class TcpConnections {
     }
     const closed = this.heads.grown(socket, key, bytes);
     if (closed === undefined) return;
-    const address = this.keys.get(closed);
     this.heads.delete(closed);
     closed.destroy();
+    const address = this.keys.get(closed)!;
+    const held = this.byAddress.get(address)!;
+    if (!this.silent.delete(closed)) held.silent++;
+    setTimeout(() => {
+      held.silent--;
+      this.forget(address, held);
+    }, closedHeadMs).unref();
     this.refused('server.max_header_bytes', UnfinishedHeads.addressBytes, address);
   };
 
@@ -142,8 +154,13 @@ export class TcpConnections {
       const held = connections.byAddress.get(key)!;
       if (connections.silent.delete(this)) held.silent--;
       connections.heads.delete(this);
-      if (--held.connections === 0) connections.byAddress.delete(key);
+      held.connections--;
+      connections.forget(key, held);
     })(this);
+
+  private forget(key: string, { connections, silent }: Held): void {
+    if (connections === 0 && silent === 0) this.byAddress.delete(key);
+  }
 
   /** The log says it once for each setting; the counter goes on. */
   private refused(setting: string, limit: number, address?: string): void {

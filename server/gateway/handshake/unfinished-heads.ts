@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import { Registry } from '../../primitives/registry.js';
 
 /** What the unfinished heads of one address, and those of all addresses, may hold. */
-const addressBytes = 4 * 2 ** 20;
-const totalBytes = 32 * 2 ** 20;
+const addressBytes = 2 * 2 ** 20;
+const totalBytes = 16 * 2 ** 20;
 /** What a head counts for beside its bytes: Node makes an object of each name and value. */
 const bytesBeside = 2048;
 
