@@ -22,6 +22,7 @@ import { SuspensionWatch } from '../gateway/suspension-watch.js';
 import { TransportEnd } from '../gateway/transport-end.js';
 import { UnjoinedClients } from '../gateway/handshake/unjoined-clients.js';
 import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
+import { TurnsOverShare } from '../gateway/handshake/turns-over-share.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
 import { newPollingCounts, type PollingCounts } from '../gateway/polling/polling-counts.js';
@@ -161,6 +162,10 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       admit: (request, isKnown) => admission.admit(request, isKnown),
       authenticate: tokens.authenticate,
       onAuthenticated,
+      awaitShare: new TurnsOverShare({
+        clock: systemClock,
+        isOver: (userId) => limits.bodies.isOver(`user:${userId}`),
+      }).wait,
       onConnect: (event) => hooks.connecting(event),
       acquireUserSlot: userSlots.acquire,
       expectInInbox: (userId) => direct.expect(userId),

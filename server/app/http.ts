@@ -9,6 +9,7 @@ import { apiRouter } from '../http/api.js';
 import { hasGone, judgeAccepted } from '../gateway/engine-internals/accepted-connections.js';
 import { readInTurns } from '../gateway/engine-internals/new-connections.js';
 import { holdReading, startReading } from '../gateway/engine-internals/reading.js';
+import { watchHeads } from '../gateway/engine-internals/request-heads.js';
 import { countPieces, takeNothingMore } from '../gateway/engine-internals/request-parser.js';
 import { ConnectionTurns } from '../gateway/handshake/connection-turns.js';
 import type { TcpConnections } from '../gateway/handshake/tcp-connections.js';
@@ -152,6 +153,7 @@ export function assembleRequestGuard(
   judgeAccepted(http, { admit: tcp.admit, closed });
   readInTurns(http, {
     closed,
+    attached: (socket) => watchHeads(socket, tcp.headHeld),
     run: ({ remoteAddress = '' }, begin) => connections.run(keyOf(remoteAddress), begin),
   });
   const turns = new RequestTurns({ clock: systemClock, connections });

@@ -23,6 +23,8 @@ interface ConnectionPipelineDependencies {
   readonly authenticate: (token: string) => Identity;
   /** The token of the client of a transport was verified. */
   readonly onAuthenticated: (transport: object) => void;
+  /** Delays clients of a user who has more than its share of unfinished messages. Returns undefined for others. */
+  readonly awaitShare: (userId: string) => Promise<void> | undefined;
   /** Returns undefined if no hook is configured. */
   readonly onConnect: (event: ConnectEvent) => Promise<void> | undefined;
   /** Returns undefined if connections of users are not limited. */
@@ -80,6 +82,7 @@ export class ConnectionPipeline {
 
   private readonly beforeConnection: readonly Step<ConnectionAttempt>[] = [
     (attempt) => this.authenticate(attempt),
+    ({ identity }) => this.dependencies.awaitShare(identity!.userId),
     (attempt) => this.askHook(attempt),
     (attempt) => this.acquireUserSlot(attempt),
     (attempt) => this.openSession(attempt),

@@ -1,6 +1,7 @@
 import { Router, type RequestHandler } from 'express';
 import type { Metrics } from '../metrics/metrics.js';
 import { otherMethods } from './other-methods.js';
+import { SharedAnswer } from './shared-answer.js';
 
 /**
  * `/metrics`: JSON, or Prometheus text for clients that prefer it.
@@ -9,12 +10,14 @@ import { otherMethods } from './other-methods.js';
  */
 export function metricsRouter(metrics: Metrics, access: RequestHandler): Router {
   const router = Router();
+  const text = new SharedAnswer(() => metrics.prometheus());
+  const json = new SharedAnswer(() => JSON.stringify(metrics.document()));
   router.get('/metrics', access, async (request, response) => {
     if (prefersText(request.get('accept'))) {
-      response.type('text/plain; version=0.0.4').send(await metrics.prometheus());
+      response.type('text/plain; version=0.0.4; charset=utf-8').send(await text.for(request));
       return;
     }
-    response.json(metrics.document());
+    response.type('json').send(await json.for(request));
   });
   router.all('/metrics', otherMethods('GET'));
   return router;

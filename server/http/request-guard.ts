@@ -4,6 +4,7 @@ import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js
 import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
 import { hasBody } from './request-body.js';
 import { Pipelines } from './pipelines.js';
+import { markReady } from './ready-since.js';
 import { withPath } from './routed-path.js';
 import type { RequestTurns } from './request-turns.js';
 
@@ -87,6 +88,7 @@ export function guardRequests(
       for (const listener of listeners) listener.call(http, request, response);
     };
     const start = () => {
+      markReady(request);
       // Its body was refused while it waited.
       if (response.headersSent || runInTurn(request, response, caller, dependencies, handle)) return;
       takeNothingMore(socket);

@@ -1,3 +1,4 @@
+import { CallerTurns } from '../primitives/caller-turns.js';
 import type { Clock } from '../primitives/clock.js';
 
 /** Time of one turn of the event loop after which further requests wait for the next turn, in milliseconds; and their number. */
@@ -31,9 +32,7 @@ interface WaitingRequest {
  * at the same time. Those of several callers take turns: a request waits for one of each other caller before it.
  */
 export class RequestTurns {
-  /** By caller, in the order in which they are served next. */
-  private readonly waiting = new Map<string, WaitingRequest[]>();
-  private size = 0;
+  private readonly waiting = new CallerTurns<WaitingRequest>();
   private isBegun = false;
   private requests = 0;
   private usedMs = 0;
@@ -42,15 +41,12 @@ export class RequestTurns {
 
   /** Runs a request now, or in a later turn. False: too many wait. */
   run(caller: string, socket: { readonly destroyed: boolean }, work: () => void): boolean {
-    if (this.size === 0 && !this.isUsedUp()) {
+    if (this.waiting.size === 0 && !this.isUsedUp()) {
       this.runNow(work);
       return true;
     }
-    const own = this.waiting.get(caller);
-    if (this.size >= waitingLimit || (own?.length ?? 0) >= waitingPerCaller) return false;
-    if (own === undefined) this.waiting.set(caller, [{ socket, work }]);
-    else own.push({ socket, work });
-    this.size++;
+    if (this.waiting.size >= waitingLimit || this.waiting.sizeOf(caller) >= waitingPerCaller) return false;
+    this.waiting.push(caller, { socket, work });
     this.begin();
     return true;
   }
@@ -83,16 +79,11 @@ export class RequestTurns {
     this.isBegun = false;
     this.requests = 0;
     this.usedMs = 0;
-    if (this.size === 0) return;
+    if (this.waiting.size === 0) return;
     // What throws must not keep the others waiting.
     this.begin();
-    while (this.size > 0 && !this.isUsedUp()) {
-      const [caller, own] = this.waiting.entries().next().value!;
-      const { socket, work } = own.shift()!;
-      this.size--;
-      // To the end of the order.
-      this.waiting.delete(caller);
-      if (own.length > 0) this.waiting.set(caller, own);
+    while (this.waiting.size > 0 && !this.isUsedUp()) {
+      const { socket, work } = this.waiting.next((own) => own.shift()!);
       if (!socket.destroyed) this.runNow(work);
     }
   };

@@ -1,3 +1,4 @@
+import { Registry } from '../primitives/registry.js';
 import { TokenBucket } from '../primitives/token-bucket.js';
 
 /**
@@ -8,10 +9,17 @@ const bucketLimit = 100_000;
 /** After this time a bucket is full again, so it need not be kept. */
 const fullAfterMs = 1000;
 
+interface AddressBucket {
+  readonly key: string;
+  readonly bucket: TokenBucket;
+  usedAt: number;
+}
+
 /** A rate that each address has for itself. */
 export class AddressRate {
+  private readonly buckets = new Map<string, AddressBucket>();
   /** In the order of their last use. */
-  private readonly buckets = new Map<string, { readonly bucket: TokenBucket; usedAt: number }>();
+  private readonly order = new Registry<AddressBucket>();
 
   constructor(
     private readonly dependencies: { readonly now: () => number },
@@ -21,17 +29,23 @@ export class AddressRate {
 
   /** Takes one. Returns 0, or the milliseconds until there is one. */
   take(key: string): number {
-    const { ratePerSec } = this.settings;
-    if (ratePerSec === 0) return 0;
+    if (this.settings.ratePerSec === 0) return 0;
     const now = this.dependencies.now();
-    const known = this.buckets.get(key) ?? { bucket: new TokenBucket(ratePerSec, now), usedAt: now };
+    const known = this.buckets.get(key) ?? this.add(key, now);
     known.usedAt = now;
-    this.buckets.delete(key);
-    this.buckets.set(key, known);
-    for (const [oldest, { usedAt }] of this.buckets) {
-      if (now - usedAt <= fullAfterMs && this.buckets.size <= bucketLimit) break;
-      this.buckets.delete(oldest);
+    this.order.delete(known);
+    this.order.add(known);
+    for (const oldest of this.order) {
+      if (now - oldest.usedAt <= fullAfterMs && this.buckets.size <= bucketLimit) break;
+      this.order.delete(oldest);
+      this.buckets.delete(oldest.key);
     }
     return known.bucket.take(now);
+  }
+
+  private add(key: string, now: number): AddressBucket {
+    const added = { key, bucket: new TokenBucket(this.settings.ratePerSec, now), usedAt: now };
+    this.buckets.set(key, added);
+    return added;
   }
 }

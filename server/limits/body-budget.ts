@@ -45,6 +45,12 @@ export class BodyBudget {
     return this.total;
   }
 
+  /** Whether a caller has more than its share, with what it has thrown away a moment ago. */
+  isOver(caller: string): boolean {
+    const { limitBytes } = this.settings;
+    return limitBytes > 0 && (this.callers.get(caller) ?? 0) > limitBytes * callerShare;
+  }
+
   /** Opens the account of one body. `caller` is a user or an address. */
   open(caller: string): HeldBody {
     let held = 0;
@@ -79,7 +85,7 @@ export class BodyBudget {
   private check(caller: string): void {
     const { limitBytes } = this.settings;
     if (limitBytes === 0) return;
-    const isCallerOver = (this.callers.get(caller) ?? 0) > limitBytes * callerShare;
+    const isCallerOver = this.isOver(caller);
     if (!isCallerOver && this.total <= limitBytes) return;
     this.dependencies.counts.bodies++;
     const whose = isCallerOver ? 'of one caller' : 'of all callers';

@@ -14,12 +14,17 @@ interface Place<Item> {
  */
 export class Registry<Item extends object> implements Iterable<Item> {
   private readonly key = Symbol('place in a registry');
-  private first: Place<Item> | undefined;
+  private head: Place<Item> | undefined;
   private last: Place<Item> | undefined;
   private count = 0;
 
   get size(): number {
     return this.count;
+  }
+
+  /** The one that was added before all others. */
+  get first(): Item | undefined {
+    return this.head?.item;
   }
 
   has(item: Item): boolean {
@@ -30,7 +35,7 @@ export class Registry<Item extends object> implements Iterable<Item> {
     if (this.has(item)) return;
     const { last } = this;
     const place: Place<Item> = { item, previous: last, next: undefined };
-    if (last === undefined) this.first = place;
+    if (last === undefined) this.head = place;
     else last.next = place;
     this.last = place;
     this.setPlace(item, place);
@@ -42,7 +47,7 @@ export class Registry<Item extends object> implements Iterable<Item> {
     const place = this.placeOf(item);
     if (place === undefined) return false;
     const { previous, next } = place;
-    if (previous === undefined) this.first = next;
+    if (previous === undefined) this.head = next;
     else previous.next = next;
     if (next === undefined) this.last = previous;
     else next.previous = previous;
@@ -54,7 +59,7 @@ export class Registry<Item extends object> implements Iterable<Item> {
 
   /** Meanwhile, no other object may be removed than the present one. */
   *[Symbol.iterator](): Generator<Item> {
-    for (let place = this.first; place !== undefined;) {
+    for (let place = this.head; place !== undefined;) {
       const { item, next } = place as Place<Item> & { readonly item: Item };
       yield item;
       place = next;

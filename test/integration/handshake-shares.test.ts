@@ -238,6 +238,92 @@ describe('[LIMITS] TCP connections of one address', function () {
       await service.close();
     }
   });
+
+  const half = `GET /health/live HTTP/1.1\r\nHost: x\r\n${`X-A: ${'a'.repeat(140)}\r\n`.repeat(100)}X-Last: `;
+  /** Clients of one address, of which the last one stays: what each of the others does is given. */
+  const floodHeads = async (begin: (client: TcpClient) => Promise<void> | void) => {
+    const { service, url } = await startEmbedded({
+      LOG_LEVEL: 'off',
+      NODE_ENV: 'test',
+      RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
+      RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '0',
+    });
+    const honest = new TcpClient(url);
+    const [other, flood] = [new TcpClient(url, '127.0.0.3'), [] as TcpClient[]];
+    const isClosed = ({ ended, closed }: TcpClient) => ended || closed;
+    try {
+      honest.write('GET /health/live HTTP/1.1\r\nHost: x\r\nX-A: ');
+      other.write(half);
+      for (let n = 0; n < 275; n++) {
+        const client = new TcpClient(url);
+        flood.push(client);
+        await begin(client);
+        client.write(half);
+      }
+      // Each takes 16,762 bytes or a little more: 2 MiB are 125 of them.
+      await until(() => flood.filter(isClosed).length >= 150, 'those beyond 2 MiB are closed');
+      assert.ok(flood.filter(isClosed).length <= 155, 'no others are closed');
+      honest.write('a\r\n\r\n');
+      await until(() => honest.received.startsWith('HTTP/1.1 200 '), 'a small one is not closed for it');
+      other.write('a\r\n\r\n');
+      await until(() => other.received.startsWith('HTTP/1.1 200 '), 'one of another address is not');
+      const left = flood.filter((client) => !isClosed(client));
+      const answersOf = ({ received }: TcpClient) => received.split('HTTP/1.1 200 ').length;
+      const before = left.map(answersOf);
+      for (const client of left) client.write('a\r\n\r\n');
+      await until(
+        () => left.every((client, n) => answersOf(client) === before[n]! + 1),
+        'those that are left can be completed',
+      );
+      for (const client of left) client.write(half);
+      await until(() => service.metrics.document().rate_limit_stats.tcp >= 150, 'refusals are counted');
+      assert.ok(left.length >= 120 && !left.some(isClosed), 'complete ones do not count');
+    } finally {
+      for (const client of [honest, other, ...flood]) client.reset();
+      await service.close();
+    }
+  };
+
+  it('are closed when their unfinished heads hold more than 2 MiB, the largest head first', () =>
+    floodHeads(() => {}));
+
+  it('count as such without a request for a while when they were closed for their unfinished heads', async () => {
+    const { service, url } = await startEmbedded({
+      LOG_LEVEL: 'off',
+      NODE_ENV: 'test',
+      RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
+      RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '0',
+    });
+    const refused = () => service.metrics.document().rate_limit_stats.tcp;
+    const flood = Array.from({ length: 275 }, () => new TcpClient(url));
+    const silent: TcpClient[] = [];
+    try {
+      for (const client of flood) client.write(half);
+      await until(() => refused() >= 150, 'some are closed for their heads');
+      const closed = refused();
+      for (let n = 0; n < 1000; n++) silent.push(new TcpClient(url));
+      await until(() => refused() >= closed + 275, 'a thousand are not kept or counted');
+      assert.equal(silent.filter((client) => client.ended || client.closed).length, 275);
+    } finally {
+      for (const client of [...flood, ...silent]) client.reset();
+      await service.close();
+    }
+  });
+
+  it('are closed for their unfinished heads after other requests too', () =>
+    floodHeads(async (client) => {
+      client.get('/health/live');
+      await until(() => client.received !== '', 'it is answered');
+    }));
+
+  it('are closed for their unfinished heads after a request with an offer of another protocol too', () =>
+    floodHeads(async (client) => {
+      client.get(
+        '/health/live',
+        'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n',
+      );
+      await until(() => client.received !== '', 'it is answered');
+    }));
 });
 
 describe('[AUTH] the token of a connection', function () {

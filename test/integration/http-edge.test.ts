@@ -313,7 +313,7 @@ describe('[HTTP] the edge', () => {
       client.post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, 2, '40');
       await until(() => client.received.includes('ok'), 'the packet is taken');
       client.get(`/socket.io/?EIO=4&transport=polling&sid=${sid}`);
-      await until(() => client.received.includes('44'), 'it is answered');
+      await until(() => client.received.includes('44{'), 'it is answered');
       assert.match(client.received, /44\{.*Authorization is there more than once.*"invalid_message"/);
     });
 

@@ -291,6 +291,22 @@ describe('[LIMITS] HTTP', function () {
     }
   });
 
+  it('renders the metrics once for requests that wait for their turns at the same time', async () => {
+    const { service } = await start();
+    const { metrics } = service;
+    let rendered = 0;
+    const prometheus = metrics.prometheus.bind(metrics);
+    Object.assign(metrics, { prometheus: () => (rendered++, prometheus()) });
+    const many = Array.from({ length: 300 }, () => open());
+    const answersOf = ({ received }: TcpClient) => received.split('HTTP/1.1 200').length - 1;
+    for (const client of many) client.get('/health/live');
+    await until(() => many.every((client) => answersOf(client) === 1), 'all are connected');
+    for (const client of many) client.get('/metrics', 'Accept: text/plain\r\n');
+    await until(() => many.every((client) => answersOf(client) === 2), 'all are answered');
+    assert.ok(many.every(({ received }) => received.includes('rtc_active_connections')));
+    assert.ok(rendered < 100, `${rendered} times`);
+  });
+
   it('answers requests with odd targets and expectations like others', async () => {
     // In development there is a page at the root.
     await start({ RTC_SERVER_ENVIRONMENT: 'test' });

@@ -93,6 +93,21 @@ describe('[LIMITS] what a client sends', function () {
       await until(() => ann.of('431[{"ok":true').length === 1, 'others publish');
     });
 
+    it('lets a user join slowly who has thrown away more than its share a moment ago, and others at once', async () => {
+      await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
+      const closed = [await packetClient(), await packetClient(), await packetClient()];
+      for (const client of closed) await client.join('mallory');
+      for (const client of closed) client.sendBeginning(60_000, 45_000);
+      await until(() => closed.some(({ closeCode }) => closeCode !== undefined), 'one is closed');
+      const ann = await packetClient();
+      const again = await Promise.all(times(100, () => packetClient()));
+      const joining = again.map((client) => client.join('mallory'));
+      await ann.join('ann');
+      const joined = again.filter((client) => client.of('42["status"').length > 0).length;
+      assert.ok(joined < 80, `${joined} have joined`);
+      await Promise.all(joining);
+    });
+
     it('is closed with 1008 if one frame comes in very many chunks', async () => {
       await start();
       const client = await packetClient();

@@ -7,6 +7,8 @@ import { holdReading, startReading } from './reading.js';
 interface Turns {
   /** A connection was accepted, and closed by another listener. */
   closed(): void;
+  /** Node has attached its parser to a connection. */
+  attached(socket: Socket): void;
   run(socket: Socket, begin: () => void): void;
 }
 
@@ -16,9 +18,13 @@ interface Turns {
  */
 export function readInTurns(http: HttpServer, turns: Turns): void {
   // Node's own, which attaches its parser: the first one, made with the server.
-  const [attach] = http.listeners('connection');
-  if (attach === undefined) return;
-  http.off('connection', attach as () => void);
+  const [attachParser] = http.listeners('connection');
+  if (attachParser === undefined) return;
+  http.off('connection', attachParser as () => void);
+  const attach = (socket: Socket) => {
+    attachParser.call(http, socket);
+    turns.attached(socket);
+  };
   http.on('connection', (socket: Socket) => {
     if (socket.destroyed) {
       turns.closed();
@@ -27,7 +33,7 @@ export function readInTurns(http: HttpServer, turns: Turns): void {
     // What is not a TCP connection was made by the service itself: it waits for nothing.
     const isHeld = socket instanceof Socket && holdReading(socket);
     if (!isHeld) {
-      attach.call(http, socket);
+      attach(socket);
       return;
     }
     const onError = () => {};
@@ -41,7 +47,7 @@ export function readInTurns(http: HttpServer, turns: Turns): void {
         return;
       }
       startReading(socket);
-      attach.call(http, socket);
+      attach(socket);
     });
   });
 }

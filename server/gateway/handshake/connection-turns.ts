@@ -1,3 +1,4 @@
+import { CallerTurns } from '../../primitives/caller-turns.js';
 import type { Clock } from '../../primitives/clock.js';
 
 /**
@@ -36,9 +37,7 @@ interface ConnectionTurnsDependencies {
  * callers take turns.
  */
 export class ConnectionTurns {
-  /** By caller, in the order in which they are served next. */
-  private readonly waiting = new Map<string, (() => void)[]>();
-  private size = 0;
+  private readonly waiting = new CallerTurns<() => void>();
   private isBegun = false;
   /** A connection came in this turn; in the turn before. */
   private hasCome = false;
@@ -59,7 +58,7 @@ export class ConnectionTurns {
 
   /** Connections come turn after turn, or wait. Other work should leave turns short meanwhile: each accepts one. */
   get isPressed(): boolean {
-    return this.size > 0 || this.hadCome;
+    return this.waiting.size > 0 || this.hadCome;
   }
 
   /** Connections come turn after turn, in a burst, and are only accepted now: other work that can wait should wait. */
@@ -80,16 +79,14 @@ export class ConnectionTurns {
 
   /** Begins to read a new connection now, or in a later turn. */
   run(caller: string, begin: () => void): void {
-    const isCalm = this.size === 0 && !this.hasCome && !this.hadCome;
+    const isCalm = this.waiting.size === 0 && !this.hasCome && !this.hadCome;
     this.came();
     if (isCalm) {
       begin();
       return;
     }
-    const own = this.waiting.get(caller);
-    if (own === undefined) this.waiting.set(caller, [begin]);
-    else own.push(begin);
-    if (this.size++ === 0) this.waitingSince = this.dependencies.clock.now();
+    if (this.waiting.size === 0) this.waitingSince = this.dependencies.clock.now();
+    this.waiting.push(caller, begin);
   }
 
   private schedule(): void {
@@ -110,34 +107,30 @@ export class ConnectionTurns {
     } else if (this.isLate && now - this.endedAt > longTurnMs) this.resumeAt = now;
     this.endedAt = now;
     this.begunAt = undefined;
-    if (this.hasCome || this.size > 0) this.schedule();
+    if (this.hasCome || this.waiting.size > 0) this.schedule();
     const places = this.hasCome ? this.placesBesideAccepting(now) : begunPerTurn;
     this.hadCome = this.hasCome;
     this.hasCome = false;
-    for (let begun = 0; begun < places && this.size > 0; begun++) this.beginNext(now);
+    for (let begun = 0; begun < places && this.waiting.size > 0; begun++) this.beginNext(now);
   };
 
   private placesBesideAccepting(now: number): number {
-    if (this.size > waitingLimit) return 1;
+    if (this.waiting.size > waitingLimit) return 1;
     if (now < this.resumeAt) return 0;
     return this.isLate ? begunWhenLate : 1;
   }
 
   private beginNext(now: number): void {
-    const [caller, own] = this.waiting.entries().next().value!;
-    const begin = this.take(own);
-    if (--this.size === 0) this.waitingSince = Infinity;
-    // To the end of the order.
-    this.waiting.delete(caller);
-    if (own.length > 0) this.waiting.set(caller, own);
+    const begin = this.waiting.next(this.take);
+    if (this.waiting.size === 0) this.waitingSince = Infinity;
     this.begunAt = now;
     begin();
   }
 
-  private take(own: (() => void)[]): () => void {
+  private readonly take = (own: (() => void)[]): (() => void) => {
     if (own.length <= inOrder) return own.shift()!;
     const begin = this.isNewestNext ? own.pop() : own.shift();
     this.isNewestNext = !this.isNewestNext;
     return begin!;
-  }
+  };
 }

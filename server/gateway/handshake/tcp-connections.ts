@@ -5,6 +5,7 @@ import { AddressRate } from '../../limits/address-rate.js';
 import type { LimitCounts } from '../../limits/limit-counts.js';
 import type { Log } from '../../logging/log.js';
 import type { AddressPolicy } from './address-policy.js';
+import { UnfinishedHeads } from './unfinished-heads.js';
 
 interface TcpConnectionsDependencies {
   readonly http: HttpServer;
@@ -22,13 +23,19 @@ interface TcpConnectionsSettings {
   readonly ratePerSec: number;
 }
 
-/** TCP connections of one address that have not sent a request yet: Node keeps what has arrived of each head. */
+/** TCP connections of one address that have not sent a request yet. */
 const silentLimit = 1000;
+
+/**
+ * A connection that is closed for its unfinished head counts for this long as one without a request, in milliseconds, as it would have been kept for: otherwise
+ * a caller would make new ones all the time, and each costs more than one that is refused.
+ */
+const closedHeadMs = 10_000;
 
 /** The TCP connections of one address. */
 interface Held {
   connections: number;
-  /** Of these, the ones without a request yet. */
+  /** Those without a request yet, and those that were closed for their unfinished heads a moment ago. */
   silent: number;
 }
 
@@ -39,6 +46,7 @@ interface Held {
 export class TcpConnections {
   private readonly byAddress = new Map<string, Held>();
   private readonly silent = new WeakSet<Socket>();
+  private readonly heads = new UnfinishedHeads();
   private readonly rate: AddressRate;
   /** Addresses of open connections that are counted. */
   private readonly keys = new WeakMap<Socket, string>();
@@ -72,6 +80,28 @@ export class TcpConnections {
       this.isAdmitted = false;
     }
     return true;
+  };
+
+  /** So many bytes have arrived of a request head; 0 when it is complete. */
+  readonly headHeld = (socket: Socket, bytes: number): void => {
+    const key = this.keys.get(socket);
+    if (key === undefined) return;
+    if (bytes === 0) {
+      this.heads.delete(socket);
+      return;
+    }
+    const closed = this.heads.grown(socket, key, bytes);
+    if (closed === undefined) return;
+    this.heads.delete(closed);
+    closed.destroy();
+    const address = this.keys.get(closed)!;
+    const held = this.byAddress.get(address)!;
+    if (!this.silent.delete(closed)) held.silent++;
+    setTimeout(() => {
+      held.silent--;
+      this.forget(address, held);
+    }, closedHeadMs).unref();
+    this.refused('server.max_header_bytes', UnfinishedHeads.addressBytes, address);
   };
 
   private readonly onConnection = (socket: Socket): void => {
@@ -123,8 +153,14 @@ export class TcpConnections {
       const key = connections.keys.get(this)!;
       const held = connections.byAddress.get(key)!;
       if (connections.silent.delete(this)) held.silent--;
-      if (--held.connections === 0) connections.byAddress.delete(key);
+      connections.heads.delete(this);
+      held.connections--;
+      connections.forget(key, held);
     })(this);
+
+  private forget(key: string, { connections, silent }: Held): void {
+    if (connections === 0 && silent === 0) this.byAddress.delete(key);
+  }
 
   /** The log says it once for each setting; the counter goes on. */
   private refused(setting: string, limit: number, address?: string): void {

@@ -67,7 +67,7 @@ describe('[LIMITS] an accepted connection', function () {
 
   it('that is reset while it waits to be read is not read', async () => {
     const waiting: (() => void)[] = [];
-    readInTurns(http, { closed: () => {}, run: (_socket, begin) => waiting.push(begin) });
+    readInTurns(http, { closed() {}, attached() {}, run: (_socket, begin) => waiting.push(begin) });
     await listen();
     const gone = connect(portOf(), '127.0.0.1');
     const here = connect(portOf(), '127.0.0.1');

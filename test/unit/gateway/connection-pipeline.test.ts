@@ -10,7 +10,15 @@ import { ClientGoneError } from '../../../server/gateway/handshake/handshake-adm
 
 /** The steps in the order in which a client passes them. */
 const handshakeSteps = ['origin', 'enabled', 'admit'] as const;
-const connectionSteps = ['authenticate', 'hook', 'user slot', 'session', 'enabled', 'revoked'] as const;
+const connectionSteps = [
+  'authenticate',
+  'share',
+  'hook',
+  'user slot',
+  'session',
+  'enabled',
+  'revoked',
+] as const;
 /** Of a `/ws` client, whose token is in its request. */
 const jsonSteps = ['origin', 'enabled', 'authenticate', 'admit'] as const;
 type StepName = (typeof handshakeSteps)[number] | (typeof connectionSteps)[number];
@@ -42,6 +50,11 @@ describe('[GATEWAY] the steps by which a client connects', () => {
         return { userId: token, roles: [], autoSubscribe: [] };
       },
       onAuthenticated: () => {},
+      awaitShare: async (userId) => {
+        assert.equal(userId, 'ann');
+        await turn();
+        pass('share');
+      },
       onConnect: async () => {
         await turn();
         pass('hook');
