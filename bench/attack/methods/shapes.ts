@@ -16,6 +16,9 @@ const joins = [
   `40{"token":"${encoded(`{"alg":"HS256","x":${'['.repeat(60_000)}${']'.repeat(60_000)}}`)}.e30.AAAA"}`,
 ];
 
+/** 15 KB of header fields. */
+const manyFields = Array.from({ length: 100 }, (_, n) => `X-${n}: ${'a'.repeat(140)}\r\n`).join('');
+
 /** What is small or ordinary in its size, and costly in its shape. */
 export const shapes: readonly Attack[] = [
   {
@@ -68,9 +71,22 @@ export const shapes: readonly Attack[] = [
     as: ['nobody'],
     run: (context) =>
       onNewConnections(context, 5000, async (client) => {
-        const fields = Array.from({ length: 100 }, (_, n) => `X-${n}: ${'a'.repeat(140)}\r\n`).join('');
-        client.send(`GET / HTTP/1.1\r\nHost: x\r\n${fields}X-Last: `);
-        context.counts.sentBytes += fields.length;
+        client.send(`GET / HTTP/1.1\r\nHost: x\r\n${manyFields}X-Last: `);
+        context.counts.sentBytes += manyFields.length;
+        while (!client.isClosed && Date.now() < context.endsAt) await sleep(200);
+      }),
+  },
+  {
+    name: 'half-trailers',
+    what: '5,000 connections with a body in chunks, and half of the trailers of 15 KB that follow it',
+    as: ['nobody', 'user'],
+    run: (context) =>
+      onNewConnections(context, 5000, async (client) => {
+        client.send(
+          `POST /api/publish HTTP/1.1\r\nHost: x\r\n${authorization(context)}` +
+            `Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n${manyFields}X-Last: `,
+        );
+        context.counts.sentBytes += manyFields.length;
         while (!client.isClosed && Date.now() < context.endsAt) await sleep(200);
       }),
   },
