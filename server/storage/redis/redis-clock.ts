@@ -1,5 +1,9 @@
 /** A time that is less than this behind the last one is held, so that timestamps do not go back by the error of a measurement. */
 const heldMs = 1000;
+/** One round trip may take long, above all while a process starts: more follow until one is this short, within limits. */
+const shortMs = 1;
+const roundTrips = 10;
+const roundTripsMs = 50;
 
 /**
  * The clock of Redis, as replicas estimate it: ids and times of messages must not depend on the clocks of the replicas,
@@ -24,21 +28,29 @@ export class RedisClock {
     return ms;
   };
 
-  /** Asks Redis for its time. Rejects as `call` does. */
+  /** Asks Redis for its time, more than once if the answers are slow. Rejects as `call` does. */
   async measure(call: (args: string[]) => Promise<unknown>): Promise<void> {
-    const sentAt = this.monotonic();
-    const answer = (await call(['TIME'])) as string[];
-    this.measured(readTime(answer), sentAt, this.monotonic());
+    const begun = this.monotonic();
+    for (let n = 0; n < roundTrips; n++) {
+      const sentAt = this.monotonic();
+      const answer = (await call(['TIME'])) as string[];
+      const receivedAt = this.monotonic();
+      this.measured(readTime(answer), sentAt, receivedAt);
+      if (receivedAt - sentAt <= shortMs || receivedAt - begun >= roundTripsMs) return;
+    }
   }
 
   /**
    * Redis has answered with its time. It was read between sending and receiving, so an estimate within that range is
-   * kept: it may be more exact than this measurement.
+   * kept: it may be more exact than this measurement. One that is a little outside of a wide range is moved to its edge:
+   * an answer that was at once there, and read late, tells no more.
    */
   measured(redisMs: number, sentAt: number, receivedAt: number): void {
     const least = redisMs - receivedAt;
     const most = redisMs - sentAt;
-    if (this.offsetMs < least || this.offsetMs > most) this.offsetMs = (least + most) / 2;
+    const nearest = Math.min(Math.max(this.offsetMs, least), most);
+    const isNear = Math.abs(nearest - this.offsetMs) < most - least;
+    this.offsetMs = isNear ? nearest : (least + most) / 2;
   }
 }
 
