@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { createSecretKey } from 'node:crypto';
+import { assembleTokens, type Tokens } from '../../../server/app/tokens.js';
+import { loadSettings } from '../../../server/config/load.js';
+import type { Storage } from '../../../server/storage/storage.js';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-store.js';
 import { RefreshService } from '../../../server/auth/refresh-service.js';
@@ -118,5 +121,34 @@ describe('[AUTH] refresh tokens', () => {
     const { accessToken, refreshToken } = login();
     assert.throws(() => verifier.verify(refreshToken), refused('unauthorized'));
     await assert.rejects(refreshes.refresh(accessToken), refused('unauthorized'));
+  });
+
+  it('repeated at another replica return the same pair, however far ahead the clock of its machine is', async () => {
+    const realNow = Date.now;
+    // The clock that all replicas share, in `storage.now`.
+    const storage = {
+      shared: store,
+      bus: new MemoryBus('a'),
+      now: () => now,
+      onUp: () => {},
+    } as unknown as Storage;
+    const settings = loadSettings({ JWT_SECRET: 'secret' });
+    const replicas = [0, 30_000].map((aheadMs) => {
+      Date.now = () => realNow() + aheadMs;
+      return assembleTokens({ settings, secret: 'secret', storage, logOf: () => silentLog });
+    });
+    try {
+      await Promise.all(replicas.map((replica) => replica.read()));
+      const [one, other] = replicas as [Tokens, Tokens];
+      const { refreshToken } = one.issuer!.pair({ userId: 'ann', roles: ['user'] });
+      const first = await one.refreshes.refresh(refreshToken);
+      now += 1000;
+      assert.deepEqual(await other.refreshes.refresh(refreshToken), first);
+      now += 10_000;
+      await assert.rejects(other.refreshes.refresh(refreshToken), refused('token_revoked'));
+    } finally {
+      Date.now = realNow;
+      replicas.forEach((replica) => replica.close());
+    }
   });
 });
