@@ -77,7 +77,15 @@ export function assembleTokens({ settings, secret, storage, logOf }: TokenParts)
   );
   const verifier = makeVerifier(settings, secret, revocations.checkedIsRevoked);
   const issuer = secret === undefined ? undefined : tokenIssuer(settings, secret);
-  const refreshes = new RefreshService({ issuer, verifier, revocations, store: storage.shared, log, now });
+  // The repetition of a refresh may reach another replica than the first one: one clock for all.
+  const refreshes = new RefreshService({
+    issuer,
+    verifier,
+    revocations,
+    store: storage.shared,
+    log,
+    now: storage.now,
+  });
   let watch: TokenWatch | undefined;
   return {
     authenticate: (token) => verifier.verify(token),

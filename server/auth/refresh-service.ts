@@ -23,11 +23,25 @@ interface Used {
   readonly answeredMs?: number;
 }
 
+/** The record of the latest used refresh token of a family: all earlier ones have been used, too. */
+interface LatestUsed extends Used {
+  readonly tokenId: string;
+  readonly generation: number;
+  /** By then every token of the family up to this one has expired; milliseconds since 1970. */
+  readonly until: number;
+}
+
 /**
  * A repetition within this time returns the same pair again, because the first response may have been lost
  * (RFC 9700, section 4.14.2).
  */
 const graceMs = 10_000;
+
+/**
+ * The record of a single token is kept for so long, for repetitions and for requests at the same time; after that, the record of its family says
+ * that it was used. So a login takes one lasting record, however often its tokens are exchanged.
+ */
+const recordMs = 60_000;
 
 /**
  * Exchanges refresh tokens for new pairs. Each can be used once. A second use means that the token was
@@ -44,29 +58,66 @@ export class RefreshService {
    * sign, `unavailable`
    */
   async refresh(token: string): Promise<TokenPair> {
-    const { issuer, verifier, store, now } = this.dependencies;
+    const { issuer, verifier, now } = this.dependencies;
     if (issuer === undefined) throw cannotSign();
     const identity = verifier.verifyRefresh(token);
-    const used: Used = { seed: issuer.newSeed(identity.familyId) };
-    const key = `refresh:${identity.tokenId}`;
-    const keepMs = Math.max(1, identity.expiresAt * 1000 - now()) + keptAfterMs;
-    const earlier = (await store.setIfAbsent(key, JSON.stringify(used), keepMs))
-      ? undefined
-      : await this.usedBefore(key);
-    if (earlier?.answeredMs !== undefined && now() - earlier.answeredMs > graceMs)
+    const { familyId, generation = -1 } = identity;
+    const own: Used = { seed: issuer.newSeed(familyId, generation + 1) };
+    const used =
+      identity.generation === undefined
+        ? await this.useUncounted(identity, own)
+        : await this.use({ ...identity, generation }, own);
+    if (used === undefined || (used.answeredMs !== undefined && now() - used.answeredMs > graceMs))
       return this.reused(identity);
-    const { seed, answeredMs } = earlier ?? used;
-    if (answeredMs === undefined) {
-      // Not awaited: if this write fails, the token can be repeated for longer, but a user whose response was
-      // lost in a failure of Redis stays logged in.
-      store.set(key, JSON.stringify({ seed, answeredMs: now() } satisfies Used), keepMs).catch(() => {});
-    }
-    return issuer.pair(identity, seed);
+    return issuer.pair(identity, used.seed);
   }
 
-  private async usedBefore(key: string): Promise<Used | undefined> {
+  /** The first use of a token. Undefined: a later token of the family was used, and this one is not remembered any more. */
+  private async use(identity: CountedIdentity, own: Used): Promise<Used | undefined> {
+    const { store, now } = this.dependencies;
+    const { tokenId, generation } = identity;
+    const [key, familyKey] = [keyOf(identity), `refresh-family:${identity.familyId}`];
+    const isFirst = await store.setIfAbsent(key, JSON.stringify(own), recordMs);
+    const recorded = isFirst ? undefined : await this.read<Used>(key);
+    const latest = await this.read<LatestUsed>(familyKey);
+    if (latest !== undefined && latest.generation >= generation && latest.tokenId !== tokenId)
+      return recorded;
+    const used: Used = latest?.tokenId === tokenId ? latest : (recorded ?? own);
+    if (used.answeredMs !== undefined) return used;
+    // A lifetime of tokens that was made shorter must not let the record expire before an earlier token.
+    const until = Math.max(latest?.until ?? 0, identity.expiresAt * 1000 + keptAfterMs);
+    const record = { tokenId, generation, until, seed: used.seed } satisfies LatestUsed;
+    const keepMs = Math.max(recordMs, until - now());
+    // Without it the token could be used again later.
+    if (latest?.tokenId !== tokenId) await store.set(familyKey, JSON.stringify(record), keepMs);
+    this.answered(key, used, recordMs);
+    this.answered(familyKey, record, keepMs);
+    return used;
+  }
+
+  /** The same for a token of an earlier version: it is remembered until it has expired. */
+  private async useUncounted(identity: RefreshIdentity, own: Used): Promise<Used> {
+    const { store, now } = this.dependencies;
+    const key = keyOf(identity);
+    const keepMs = Math.max(1, identity.expiresAt * 1000 - now()) + keptAfterMs;
+    const isFirst = await store.setIfAbsent(key, JSON.stringify(own), keepMs);
+    const used = (isFirst ? undefined : await this.read<Used>(key)) ?? own;
+    if (used.answeredMs === undefined) this.answered(key, used, keepMs);
+    return used;
+  }
+
+  /**
+   * Not awaited: if this write fails, the token can be repeated for longer, but a user whose response was
+   * lost in a failure of Redis stays logged in.
+   */
+  private answered(key: string, used: Used, keepMs: number): void {
+    const { store, now } = this.dependencies;
+    store.set(key, JSON.stringify({ ...used, answeredMs: now() }), keepMs).catch(() => {});
+  }
+
+  private async read<Record extends Used>(key: string): Promise<Record | undefined> {
     const text = await this.dependencies.store.get(key);
-    return text === undefined ? undefined : (JSON.parse(text) as Used);
+    return text === undefined ? undefined : (JSON.parse(text) as Record);
   }
 
   private async reused({ userId, familyId }: RefreshIdentity): Promise<never> {
@@ -75,6 +126,12 @@ export class RefreshService {
     await this.dependencies.revocations.revokeFamily(familyId, 'a refresh token was used twice');
     throw new RefusalError('token_revoked', 'the refresh token was used before: log in again');
   }
+}
+
+type CountedIdentity = RefreshIdentity & { readonly generation: number };
+
+function keyOf({ tokenId }: RefreshIdentity): string {
+  return `refresh:${tokenId}`;
 }
 
 /** Tokens are accepted until the leeway after their expiry; the record of a used one is kept for longer. */

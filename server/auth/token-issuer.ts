@@ -26,6 +26,8 @@ export interface PairSeed {
   readonly accessId: string;
   readonly refreshId: string;
   readonly familyId: string;
+  /** How many pairs of its family are before it. Undefined: an earlier version has made it. */
+  readonly generation?: number;
   /** Seconds since 1970. */
   readonly issuedAt: number;
 }
@@ -62,13 +64,13 @@ export class TokenIssuer {
   }
 
   /** Ids and time for a new pair, in the family of an earlier pair or in a new family. */
-  newSeed(familyId = this.dependencies.newId()): PairSeed {
+  newSeed(familyId = this.dependencies.newId(), generation = 0): PairSeed {
     const { newId } = this.dependencies;
-    return { accessId: newId(), refreshId: newId(), familyId, issuedAt: this.nowSecs() };
+    return { accessId: newId(), refreshId: newId(), familyId, generation, issuedAt: this.nowSecs() };
   }
 
   pair(grant: TokenGrant, seed = this.newSeed()): TokenPair {
-    const { accessId, refreshId, familyId, issuedAt } = seed;
+    const { accessId, refreshId, familyId, generation, issuedAt } = seed;
     const accessExpiresAt = issuedAt + this.settings.accessTtlSecs;
     const refreshExpiresAt = issuedAt + this.settings.refreshTtlSecs;
     const common = { fam: familyId, iat: issuedAt };
@@ -79,6 +81,7 @@ export class TokenIssuer {
         ...common,
         typ: refreshType,
         jti: refreshId,
+        ...(generation !== undefined && { gen: generation }),
         exp: refreshExpiresAt,
       }),
       refreshExpiresAt,

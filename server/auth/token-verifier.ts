@@ -37,6 +37,8 @@ export type RefreshIdentity = Identity & {
   readonly tokenId: string;
   readonly familyId: string;
   readonly expiresAt: number;
+  /** How many pairs of its family are before that of the token; undefined: an earlier version has issued it. */
+  readonly generation?: number;
 };
 
 /** Verifies tokens (RFC 7519) and reads the claims this service knows. */
@@ -69,7 +71,15 @@ export class TokenVerifier {
     if (!isRefresh(claims) || tokenId === undefined || familyId === undefined || expiresAt === undefined)
       throw new RefusalError('unauthorized', 'the token is not a refresh token of this service');
     this.unlessRevoked(this.issued(identity));
-    return { ...identity, tokenId, familyId, expiresAt };
+    const { gen: generation } = claims as { readonly gen?: unknown };
+    const isCounted = Number.isSafeInteger(generation) && (generation as number) >= 0;
+    return {
+      ...identity,
+      tokenId,
+      familyId,
+      expiresAt,
+      ...(isCounted && { generation: generation as number }),
+    };
   }
 
   /**

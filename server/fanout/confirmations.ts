@@ -31,8 +31,8 @@ interface Awaited {
 interface Sent {
   readonly origin: string;
   readonly waiting: Set<string>;
-  /** Acknowledgement id of the packet that was sent to its connections. */
-  readonly ackId: number;
+  /** Acknowledgement ids of the packets that were sent to its connections: several if they got it at different times. */
+  readonly ackIds: Set<number>;
   readonly expiresAt: number;
 }
 
@@ -193,9 +193,13 @@ export class Confirmations implements AckCollector {
     this.bus.send(origin, kind, { id, sent: connections.length } satisfies Report);
     if (connections.length === 0) return;
     const before = this.sent.get(id);
-    if (before !== undefined) this.forget(id, before);
+    // The latest last.
+    this.sent.delete(id);
+    const waiting = before?.waiting ?? new Set();
+    for (const connection of connections) waiting.add(connection);
+    const ackIds = before?.ackIds ?? new Set();
     const expiresAt = performance.now() + keptMs;
-    this.sent.set(id, { origin, waiting: new Set(connections), ackId, expiresAt });
+    this.sent.set(id, { origin, waiting, ackIds: ackIds.add(ackId), expiresAt });
     this.usedAckIds.add(ackId);
     for (const connection of connections) {
       const messages = this.byConnection.get(connection) ?? new Set();
@@ -261,9 +265,9 @@ export class Confirmations implements AckCollector {
     }
   }
 
-  private forget(id: string, { ackId }: Sent): void {
+  private forget(id: string, { ackIds }: Sent): void {
     this.sent.delete(id);
-    this.usedAckIds.delete(ackId);
+    for (const ackId of ackIds) this.usedAckIds.delete(ackId);
   }
 }
 

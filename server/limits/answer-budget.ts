@@ -14,6 +14,8 @@ const userShare = 1 / 4;
 const waitLimitMs = 5000;
 /** Most requests that may wait. */
 const waitingLimit = 10_000;
+/** Past it, one request of each of so many users. */
+const furtherUsers = 1000;
 /** While requests wait for room, an answer that its client has not read for this long is given up, in milliseconds. */
 const unreadLimitMs = 10_000;
 const sweepMs = 250;
@@ -99,6 +101,9 @@ export class AnswerBudget {
   private readonly holds = new Registry<AnswerHold>();
   /** Oldest first. */
   private readonly waiting: WaitingRequest[] = [];
+  /** When users were given room last, as a count, since some wait. */
+  private readonly servedAt = new Map<string, number>();
+  private served = 0;
   private timer: Timer | undefined;
   /** A request was granted in this turn of the event loop; the next one is in the next turn. */
   private turn: Immediate | undefined;
@@ -139,7 +144,7 @@ export class AnswerBudget {
   acquire(userId: string, bytes: number): Promise<AnswerHold> {
     const hold = this.tryAcquire(userId, bytes);
     if (hold !== undefined) return Promise.resolve(hold);
-    if (this.waiting.length >= waitingLimit) return Promise.reject(this.busy());
+    if (!this.mayWait(userId)) return Promise.reject(this.busy());
     this.timer ??= this.dependencies.clock.setInterval(() => this.sweep(), sweepMs);
     const deadline = this.now() + waitLimitMs;
     return new Promise((resolve, reject) => {
@@ -161,6 +166,13 @@ export class AnswerBudget {
   close(): void {
     this.stopTimer();
     for (const { reject } of this.waiting.splice(0)) reject(this.busy());
+  }
+
+  /** Behind those of a few users who have filled the room, one request of each other user may wait. */
+  private mayWait(userId: string): boolean {
+    const { length } = this.waiting;
+    if (length < waitingLimit) return true;
+    return length < waitingLimit + furtherUsers && !this.waiting.some((request) => request.userId === userId);
   }
 
   /** One answer of any size is under way at least, of each user and of all together. */
@@ -192,15 +204,30 @@ export class AnswerBudget {
     this.turn ??= this.dependencies.clock.setImmediate(this.grantNext);
   }
 
-  /** Gives room to the first request that has to wait no longer. Those of users that have used their share do. */
+  /** Gives room to the next request that has to wait no longer. Those of users that have used their share do. */
   private readonly grantNext = (): void => {
     this.turn = undefined;
-    const next = this.waiting.findIndex(({ userId, bytes }) => this.hasRoom(userId, bytes));
+    const next = this.nextIndex();
     if (next < 0) return;
     const [{ userId, bytes, resolve }] = this.waiting.splice(next, 1) as [WaitingRequest];
     if (this.waiting.length === 0) this.stopTimer();
+    if (this.waiting.length === 0 || this.servedAt.size > waitingLimit) this.servedAt.clear();
+    else this.servedAt.set(userId, ++this.served);
     resolve(this.grant(userId, bytes));
   };
+
+  /** Users take turns: the first request of the one that was served longest ago. */
+  private nextIndex(): number {
+    let next = -1;
+    let least = Infinity;
+    for (const [index, { userId, bytes }] of this.waiting.entries()) {
+      const at = this.servedAt.get(userId) ?? 0;
+      if (at >= least || !this.hasRoom(userId, bytes)) continue;
+      if (at === 0) return index;
+      [next, least] = [index, at];
+    }
+    return next;
+  }
 
   private sweep(): void {
     const now = this.now();

@@ -57,12 +57,13 @@ export class Registry<Item extends object> implements Iterable<Item> {
     return true;
   }
 
-  /** Meanwhile, no other object may be removed than the present one. */
+  /** As of a `Set`, also while objects are added, and while the present one or later ones are removed. No earlier one may be removed meanwhile. */
   *[Symbol.iterator](): Generator<Item> {
     for (let place = this.head; place !== undefined;) {
-      const { item, next } = place as Place<Item> & { readonly item: Item };
+      const { item, previous } = place as Place<Item> & { readonly item: Item };
       yield item;
-      place = next;
+      if (place.item !== undefined) place = place.next;
+      else place = previous === undefined ? this.head : previous.next;
     }
   }
 

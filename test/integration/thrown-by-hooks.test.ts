@@ -5,6 +5,7 @@ import { RefusalError, type ErrorCode } from '../../shared/errors.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
+import { until } from '../support/wait.js';
 
 /** What JavaScript allows to be thrown. The one that a client has sent is an object without text. */
 const thrown: Record<string, unknown> = {
@@ -14,7 +15,13 @@ const thrown: Record<string, unknown> = {
   'an object without a prototype': Object.create(null),
   'an object of a client': JSON.parse('{"toString":1,"valueOf":1}'),
   'an error without text': Object.assign(new Error('x'), { message: { toString: null } }),
+  'an error whose message cannot be read': Object.defineProperty(new Error('x'), 'message', {
+    get() {
+      throw new Error('no message');
+    },
+  }),
   'a revoked proxy': revokedProxy(),
+  'a proxy that throws': new Proxy(new Error('x'), throwingTraps()),
   'a refusal with a code that there is not': new RefusalError('blocked' as ErrorCode, 'you are blocked'),
 };
 
@@ -22,6 +29,13 @@ function revokedProxy(): object {
   const { proxy, revoke } = Proxy.revocable(new Error('x'), {});
   revoke();
   return proxy;
+}
+
+function throwingTraps(): ProxyHandler<Error> {
+  const fail = (): never => {
+    throw new Error('not to be looked at');
+  };
+  return { get: fail, getPrototypeOf: fail, ownKeys: fail, has: fail };
 }
 
 /** What no encoder takes. */
@@ -34,6 +48,64 @@ const refusalOf = (url: string) => {
     client.once('connect', () => resolve('connected'));
   }).finally(() => client.disconnect());
 };
+
+describe('[EMBED] a program whose onDisconnect fails', () => {
+  const failures: Record<string, () => void | Promise<void>> = {
+    'rejects with nothing': () => Promise.reject(undefined as unknown as Error),
+    'never settles': () => new Promise(() => {}),
+    'returns what cannot be awaited': () =>
+      Object.defineProperty({}, 'then', {
+        get() {
+          throw null;
+        },
+      }) as Promise<void>,
+    'returns what is settled twice': () =>
+      ({
+        then: (resolve: () => void, reject: (error: unknown) => void) => {
+          resolve();
+          reject(null);
+          throw null;
+        },
+      }) as unknown as Promise<void>,
+  };
+  for (const [what, value] of Object.entries(thrown))
+    failures[`throws ${what}`] = () => {
+      throw value;
+    };
+
+  for (const [what, fail] of Object.entries(failures)) {
+    it(`goes on, runs it for the next client, and ends: ${what}`, async () => {
+      const gone: string[] = [];
+      const { service, url } = await startEmbedded(
+        {
+          // What is thrown is written, too.
+          LOG_LEVEL: 'error',
+          RTC_ACTOR_SYSTEM_HOOK_TIMEOUT_MS: '200',
+          RTC_ACTOR_SYSTEM_RESTART_BACKOFF_MS: '1',
+        },
+        {
+          hooks: {
+            onDisconnect: ({ userId }) => {
+              gone.push(userId);
+              return fail();
+            },
+          },
+        },
+      );
+      try {
+        const bob = await connectClient(url, 'bob');
+        const topic = randomUUID();
+        (await connectClient(url, 'ann')).disconnect();
+        await until(() => gone.includes('ann'), 'the hook has run');
+        assert.equal((await emit(bob, 'publish', { topic, payload: 1 })).ok, true);
+        bob.disconnect();
+      } finally {
+        await service.stop();
+      }
+      assert.equal(gone[0], 'ann');
+    });
+  }
+});
 
 describe('[EMBED] a program whose hooks throw what is no error', () => {
   let embedded: EmbeddedService;

@@ -131,7 +131,10 @@ export class MemoryBroker implements Broker {
     });
     trim(log, retention.historySize);
     log.entriesExpireAt = now + retention.historyTtlMs;
-    log.expireAt = log.entriesExpireAt + positionGraceMs;
+    log.expireAt = Math.max(log.expireAt, log.entriesExpireAt + positionGraceMs);
+    // Its keys go with it.
+    if (entries.some(({ key }) => key !== undefined))
+      log.expireAt = Math.max(log.expireAt, now + retention.idempotencyMs);
     this.dependencies.memory?.count(log);
     if (published.length > 0 && receivers > 0) {
       const batch: Batch = {
@@ -163,7 +166,16 @@ export class MemoryBroker implements Broker {
   }
 
   private inTurn(read: () => LogSlice): Promise<LogSlice> {
-    return new Promise((resolve) => this.readTurns.run(() => resolve(read())));
+    return new Promise((resolve, reject) => {
+      this.readTurns.run(() => {
+        // In a later turn, what is thrown would end the process, and nobody would be answered.
+        try {
+          resolve(read());
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
   }
 
   private readNow(topic: string, after: number, limit: number, limitBytes: number): LogSlice {

@@ -6,6 +6,8 @@ import type {
   StoredRecord,
 } from '../../cluster/shared-store.js';
 
+const sweepLeast = 100;
+
 /** Shared state of a replica that runs alone; it ends with the process. */
 export class MemorySharedStore implements SharedStore {
   private readonly values = new Map<string, { value: string; expiresAt: number }>();
@@ -14,6 +16,8 @@ export class MemorySharedStore implements SharedStore {
     { version: number; readonly fields: Map<string, TimestampedValue> }
   >();
   private readonly lists = new Map<string, StoredRecord[]>();
+  /** With so many values, expired ones are looked for. */
+  private sweepAt = sweepLeast;
   private lastId = 0;
   private lastRecordAt = 0;
   /** The last timestamp of any map: timestamps are unique, although the clock counts whole milliseconds. */
@@ -26,15 +30,15 @@ export class MemorySharedStore implements SharedStore {
   }
 
   async set(key: string, value: string, ttlMs = Infinity): Promise<void> {
+    this.values.set(key, { value, expiresAt: this.dependencies.now() + ttlMs });
+    if (this.values.size >= this.sweepAt) this.sweep();
+  }
+
+  /** Deletes expired values. Those that are kept for long must not keep it from the others, however few they are. */
+  private sweep(): void {
     const now = this.dependencies.now();
-    this.values.delete(key);
-    this.values.set(key, { value, expiresAt: now + ttlMs });
-    // Deletes expired values, a few at a time, so that they do not accumulate.
-    let looked = 0;
-    for (const [other, { expiresAt }] of this.values) {
-      if (expiresAt <= now) this.values.delete(other);
-      if (++looked === 10) break;
-    }
+    for (const [key, { expiresAt }] of this.values) if (expiresAt <= now) this.values.delete(key);
+    this.sweepAt = Math.max(sweepLeast, 2 * this.values.size);
   }
 
   async setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean> {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { createSecretKey } from 'node:crypto';
+import { assembleTokens, type Tokens } from '../../../server/app/tokens.js';
+import { loadSettings } from '../../../server/config/load.js';
+import type { Storage } from '../../../server/storage/storage.js';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
 import { MemorySharedStore } from '../../../server/storage/memory/memory-shared-store.js';
 import { RefreshService } from '../../../server/auth/refresh-service.js';
@@ -39,7 +42,7 @@ describe('[AUTH] refresh tokens', () => {
     );
     verifier = new TokenVerifier(
       { keys: [{ key: createSecretKey(Buffer.from('secret')), algorithm: 'HS256' }], leewaySecs: 10 },
-      revocations,
+      { isRevoked: revocations.isRevoked, now: () => now },
     );
     refreshes = new RefreshService({
       issuer,
@@ -118,5 +121,104 @@ describe('[AUTH] refresh tokens', () => {
     const { accessToken, refreshToken } = login();
     assert.throws(() => verifier.verify(refreshToken), refused('unauthorized'));
     await assert.rejects(refreshes.refresh(accessToken), refused('unauthorized'));
+  });
+
+  it('take one lasting record for each login, however often they are exchanged', async () => {
+    const records = () => (store as unknown as { readonly values: ReadonlyMap<string, unknown> }).values;
+    // Those of others must not keep the ended ones of this one.
+    for (let n = 0; n < 20; n++) await refreshes.refresh(login().refreshToken);
+    const first = login();
+    let last = first;
+    for (let n = 0; n < 1000; n++) {
+      last = await refreshes.refresh(last.refreshToken);
+      now += 1000;
+    }
+    assert.ok(records().size <= 300, `${records().size} records`);
+    const copied = last.refreshToken;
+    const next = await refreshes.refresh(copied);
+    now += 3_600_000;
+    // The latest that was used, after its own record has ended; and then an earlier one would be refused, too.
+    await assert.rejects(refreshes.refresh(copied), refused('token_revoked'));
+    assert.equal(refreshes.reuses, 1);
+    await assert.rejects(refreshes.refresh(next.refreshToken), refused('token_revoked'));
+  });
+
+  it('that were used long ago revoke the login', async () => {
+    const first = login();
+    let last = first;
+    for (let n = 0; n < 3; n++) {
+      last = await refreshes.refresh(last.refreshToken);
+      now += 3_600_000;
+    }
+    await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
+    assert.equal(refreshes.reuses, 1);
+    await assert.rejects(refreshes.refresh(last.refreshToken), refused('token_revoked'));
+  });
+
+  it('that were used are known until they expire, also if those after them live shorter', async () => {
+    const first = login();
+    const shorter = new RefreshService({
+      issuer: new TokenIssuer(
+        { secret: 'secret', newId: () => `id-${ids++}`, now: () => now },
+        { accessTtlSecs: 900, refreshTtlSecs: 60 },
+      ),
+      verifier,
+      revocations,
+      store,
+      log: silentLog,
+      now: () => now,
+    });
+    const second = await shorter.refresh(first.refreshToken);
+    await shorter.refresh(second.refreshToken);
+    now += 2 * 3_600_000;
+    await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
+  });
+
+  it('of one login that are exchanged by many at once give all the same pair', async () => {
+    const { refreshToken } = login();
+    const pairs = await Promise.all(Array.from({ length: 20 }, () => refreshes.refresh(refreshToken)));
+    assert.equal(new Set(pairs.map((pair) => pair.refreshToken)).size, 1);
+    assert.ok(await refreshes.refresh(pairs[0]!.refreshToken));
+    now += 9000;
+    assert.deepEqual(await refreshes.refresh(refreshToken), pairs[0], 'also after the next one was used');
+  });
+
+  it('of an earlier version are exchanged, and can be used once', async () => {
+    const { generation: _, ...seed } = issuer.newSeed();
+    const first = issuer.pair({ userId: 'ann', roles: ['user'] }, seed);
+    const second = await refreshes.refresh(first.refreshToken);
+    assert.deepEqual(await refreshes.refresh(first.refreshToken), second);
+    await refreshes.refresh(second.refreshToken);
+    now += 3_600_000;
+    await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
+  });
+
+  it('repeated at another replica return the same pair, however far ahead the clock of its machine is', async () => {
+    const realNow = Date.now;
+    // The clock that all replicas share, in `storage.now`.
+    const storage = {
+      shared: store,
+      bus: new MemoryBus('a'),
+      now: () => now,
+      onUp: () => {},
+    } as unknown as Storage;
+    const settings = loadSettings({ JWT_SECRET: 'secret' });
+    const replicas = [0, 30_000].map((aheadMs) => {
+      Date.now = () => realNow() + aheadMs;
+      return assembleTokens({ settings, secret: 'secret', storage, logOf: () => silentLog });
+    });
+    try {
+      await Promise.all(replicas.map((replica) => replica.read()));
+      const [one, other] = replicas as [Tokens, Tokens];
+      const { refreshToken } = one.issuer!.pair({ userId: 'ann', roles: ['user'] });
+      const first = await one.refreshes.refresh(refreshToken);
+      now += 1000;
+      assert.deepEqual(await other.refreshes.refresh(refreshToken), first);
+      now += 10_000;
+      await assert.rejects(other.refreshes.refresh(refreshToken), refused('token_revoked'));
+    } finally {
+      Date.now = realNow;
+      replicas.forEach((replica) => replica.close());
+    }
   });
 });

@@ -58,4 +58,44 @@ describe('[P6.1] confirmations', () => {
     assert.equal(given.filter((id) => isAwaited(id)).length, awaitedAcksMax);
     assert.deepEqual(await confirmed, { delivered: 1, expected: 2 });
   });
+
+  it('are counted of all connections of a user, also where each gets the message at another time', async () => {
+    const confirmations = new Confirmations(new MemoryBus('one'));
+    const receipt: AppendReceipt = {
+      id: 'm',
+      epoch: 'e',
+      sequence: 1,
+      duplicate: false,
+      durability: 'memory',
+      receivers: 1,
+    };
+    confirmations.expect('m', 't');
+    // Both were still reading older messages of the inbox.
+    for (const connection of ['one', 'other'])
+      confirmations.sentTo('m', 'one', [connection], confirmations.nextAckId());
+    const confirmed = confirmations.wait(receipt, 60_000);
+    confirmations.acknowledged('m', 'one');
+    confirmations.acknowledged('m', 'other');
+    confirmations.acknowledged('m', 'other');
+    // Ends what an acknowledgement that is lost would keep waiting.
+    confirmations.endWaits();
+    assert.deepEqual(await confirmed, { delivered: 2, expected: 2 });
+  });
+
+  it('keep the acknowledgement ids of every packet of a message until all have answered', () => {
+    let isAwaited: (id: number) => boolean = () => false;
+    const ackIds = new SharedAckIds();
+    const take = ackIds.take.bind(ackIds);
+    ackIds.take = (isUsed) => take((isAwaited = isUsed));
+    const confirmations = new Confirmations(new MemoryBus('one'), ackIds);
+    const given = ['one', 'other'].map((connection) => {
+      const ackId = confirmations.nextAckId();
+      confirmations.sentTo('m', 'one', [connection], ackId);
+      return ackId;
+    });
+    confirmations.acknowledged('m', 'other');
+    assert.deepEqual(given.map(isAwaited), [true, true]);
+    confirmations.onLeft('one');
+    assert.deepEqual(given.map(isAwaited), [false, false]);
+  });
 });

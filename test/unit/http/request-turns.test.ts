@@ -92,6 +92,18 @@ describe('[LIMITS] requests that arrive at once', () => {
     assert.equal(turns.turn()[1], 'a');
   });
 
+  it('find room behind a few callers who have filled it, one of each caller', () => {
+    const turns = new Turns();
+    for (const caller of ['m1', 'm2', 'm3', 'm4', 'm5'])
+      for (let n = 0; n < 1100; n++) turns.arrives(caller, caller);
+    assert.equal(turns.arrives('m1', 'more'), false);
+    assert.equal(turns.arrives('probe', 'health'), true);
+    assert.equal(turns.arrives('probe', 'another'), false);
+    for (let n = 0; n < 2000; n++) turns.arrives(`b${n}`, 'b');
+    assert.equal(turns.arrives('late', 'late'), false, 'it is bounded all the same');
+    assert.ok(turns.turn().includes('health'));
+  });
+
   it('go on when one of them throws', () => {
     const turns = new Turns();
     for (let n = 1; n <= 16; n++) turns.arrives('ann', 'x');

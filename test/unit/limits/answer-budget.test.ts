@@ -86,9 +86,34 @@ describe('[P7] AnswerBudget', () => {
     for (let n = 0; n < 4; n++) ask(`held ${n}`);
     await settle();
     for (let n = 0; n < 10_000; n++) void budget.acquire('ann', 100).catch(() => {});
-    await assert.rejects(budget.acquire('bob', 100), { code: 'busy' });
+    await assert.rejects(budget.acquire('ann', 100), { code: 'busy' });
     budget.close();
     await settle();
+  });
+
+  it('serves users in turns, however many requests of one of them wait', async () => {
+    for (let n = 0; n < 50; n++) ask(`a${n}`, 1, 'ann');
+    for (let n = 0; n < 3; n++) ask(`b${n}`, 1, 'bob');
+    ask('c', 1, 'cleo');
+    await settle();
+    assert.equal(events.slice(0, 9).join(' '), 'a0 a1 b0 c a2 b1 a3 b2 a4');
+    assert.equal(events.length, 54);
+  });
+
+  it('lets one request of each other user wait behind those of one who has filled the room', async () => {
+    ask('reading', 400, 'ann');
+    for (let n = 0; n < 10_000; n++) ask('a', 100, 'ann');
+    ask('bob');
+    ask('bob again', 100, 'bob');
+    ask('ann again', 100, 'ann');
+    await Promise.resolve();
+    await clock.runImmediates();
+    assert.deepEqual(events.toSorted(), ['ann again busy', 'bob again busy', 'reading']);
+    holds.get('reading')!.release();
+    await clock.runImmediates();
+    await clock.runImmediates();
+    await clock.runImmediates();
+    assert.ok(events.includes('bob'));
   });
 
   it('gives up answers that were not read for ten seconds, the oldest first, only while others wait', async () => {
