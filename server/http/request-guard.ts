@@ -25,6 +25,8 @@ interface RequestGuardDependencies {
   ) => void;
   /** Takes nothing more from a connection that is being closed. */
   readonly takeNothingMore: (socket: Socket) => void;
+  /** Closes a connection whose body has not arrived when its request has been answered for a while. */
+  readonly cut: (socket: Socket) => void;
   readonly turns: Pick<RequestTurns, 'run'>;
   /** Stops and starts reading a connection: what its client sends meanwhile waits in the kernel. */
   readonly reading: {
@@ -129,7 +131,15 @@ function runInTurn(
 function limitBody(
   request: IncomingMessage,
   response: ServerResponse,
-  { countPieces, takeNothingMore, bodies, callerOf, reading, connections }: RequestGuardDependencies,
+  {
+    countPieces,
+    takeNothingMore,
+    cut: closeLate,
+    bodies,
+    callerOf,
+    reading,
+    connections,
+  }: RequestGuardDependencies,
   { bodyTimeoutMs, isTimed, isCounted }: RequestGuardSettings,
 ): void {
   const { socket } = request;
@@ -159,7 +169,7 @@ function limitBody(
     // Otherwise it would hold the request long after its connection has closed.
     clearTimeout(timer);
     const cut = setTimeout(() => {
-      if (!request.complete) socket.destroy();
+      if (!request.complete) closeLate(socket);
     }, lateBodyMs);
     cut.unref();
     whenOver(request, () => clearTimeout(cut));

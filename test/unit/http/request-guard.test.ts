@@ -34,6 +34,7 @@ describe('[LIMITS] requests on one connection', () => {
       {
         countPieces,
         takeNothingMore,
+        cut: (cut) => cut.destroy(),
         turns: {
           run: (_caller, _socket, work) => {
             if (waiting === undefined) work();
