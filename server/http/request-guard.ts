@@ -2,6 +2,7 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
 import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
+import { LateBodies } from './late-bodies.js';
 import { hasBody } from './request-body.js';
 import { Pipelines } from './pipelines.js';
 import { markReady } from './ready-since.js';
@@ -72,6 +73,7 @@ export function guardRequests(
 ): void {
   const { takeNothingMore, callerOf } = dependencies;
   const pipelines = new Pipelines();
+  const late = new LateBodies();
   const listeners = http.listeners('request');
   http.removeAllListeners('request');
   // Node would answer other expectations than 100-continue itself, past all limits, and they may be ignored (RFC 9110, 10.1.1).
@@ -84,7 +86,7 @@ export function guardRequests(
       takeNothingMore(socket);
       return;
     }
-    if (hasBody(request)) limitBody(request, response, dependencies, settings);
+    if (hasBody(request)) limitBody(request, response, late, dependencies, settings);
     request.url = withPath(request.url);
     const handle = () => {
       for (const listener of listeners) listener.call(http, request, response);
@@ -131,6 +133,7 @@ function runInTurn(
 function limitBody(
   request: IncomingMessage,
   response: ServerResponse,
+  late: LateBodies,
   {
     countPieces,
     takeNothingMore,
@@ -168,11 +171,19 @@ function limitBody(
     if (request.complete || request.listenerCount('data') > 0) return;
     // Otherwise it would hold the request long after its connection has closed.
     clearTimeout(timer);
+    const caller = callerOf(request);
+    if (!late.begin(caller)) {
+      closeLate(socket);
+      return;
+    }
     const cut = setTimeout(() => {
       if (!request.complete) closeLate(socket);
     }, lateBodyMs);
     cut.unref();
-    whenOver(request, () => clearTimeout(cut));
+    whenOver(request, () => {
+      clearTimeout(cut);
+      late.end(caller);
+    });
     const readLater = () =>
       setTimeout(() => {
         if (socket.destroyed || isStopped) return;
