@@ -92,10 +92,10 @@ export const shapes: readonly Attack[] = [
   },
   {
     name: 'half-bodies',
-    what: '5,000 connections with half of a body of two bytes',
+    what: '3,000 connections with half of a body of two bytes',
     as: ['nobody', 'user'],
     run: (context) =>
-      onNewConnections(context, 5000, async (client) => {
+      onNewConnections(context, 3000, async (client) => {
         client.send(
           `POST /api/publish HTTP/1.1\r\nHost: x\r\n${authorization(context)}` +
             'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{',
