@@ -55,31 +55,35 @@ export function watchHeads(socket: Socket, onHeld: (socket: Socket, bytes: numbe
     isReported = false;
   };
   const onData = (data: Buffer) => arrived(data.length);
-  parser[onBegin] = () => {
+  const begun = () => {
     isUnfinished = true;
     inChunks = undefined;
     held = 0;
     forget();
   };
-  parser.onIncoming = (request, keepsAlive) => {
+  const complete: NonNullable<HeadParser['onIncoming']> = (request, keepsAlive) => {
     isUnfinished = false;
     forget();
     if (request.headers['transfer-encoding'] !== undefined) inChunks = request;
     if ((request as { upgrade?: boolean }).upgrade === true) socket.off('data', onData);
     return onIncoming(request, keepsAlive);
   };
+  // V8 makes a function that is written where it is assigned to a property in the old generation, with all that it refers to.
+  parser[onBegin] = begun;
+  parser.onIncoming = complete;
   // Of a connection whose request is read again (`plain-request.ts`) Node gives the parser what events bring.
   if (parser._consumed !== true) {
     socket.on('data', onData);
     return;
   }
   let before = socket.bytesRead;
-  parser[onChunk] = (result) => {
+  const parsed = (result: unknown) => {
     const bytes = socket.bytesRead - before;
     before += bytes;
     chunkParsed(result);
     arrived(bytes);
   };
+  parser[onChunk] = parsed;
 }
 
 /** Of a request and its body in chunks, all that is not kept: the head has its own object, and the body its own limits. */
