@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Prepared } from './preparation.js';
 import { attackFrame, RawClient, type Target } from './raw-client.js';
 
 /** Who attacks: somebody without a token, or a user with one of role `user`. */
@@ -35,7 +36,7 @@ export interface Attack {
   readonly what: string;
   readonly as: readonly Attacker[];
   /** Data that the service holds before the attack begins. */
-  readonly prepared?: 'history' | 'users';
+  readonly prepared?: Prepared;
   /** The service runs on Redis, which is stopped by a signal while the attack lasts. */
   readonly stallsRedis?: true;
   run(context: AttackContext): Promise<void>;

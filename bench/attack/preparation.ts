@@ -3,6 +3,8 @@ import jwt from 'jsonwebtoken';
 
 /** A topic with 1,000 messages of 60 KB. */
 export const historyTopic = 'history';
+/** Twenty topics with 50 such messages each. */
+export const historyTopics: readonly string[] = Array.from({ length: 20 }, (_, n) => `history.${n}`);
 /** A topic with 1,000 users. */
 export const usersTopic = 'users';
 
@@ -37,15 +39,21 @@ export async function connectHonest(
   return socket;
 }
 
+/** Data that the service holds before an attack. */
+export type Prepared = 'history' | 'histories' | 'users';
+
 /** Puts the data into the service that some attacks ask for. Returns a function that lets go of it. */
-export async function prepare(port: number, data: 'history' | 'users'): Promise<() => void> {
-  if (data === 'history') {
+export async function prepare(port: number, data: Prepared): Promise<() => void> {
+  if (data !== 'users') {
+    const topics = data === 'history' ? [historyTopic] : historyTopics;
     const socket = await connectHonest(port, 'writer');
     const payload = 'h'.repeat(60_000);
     for (let done = 0; done < 1000;) {
       const answers = (await Promise.all(
-        Array.from({ length: Math.min(20, 1000 - done) }, () =>
-          socket.timeout(30_000).emitWithAck('publish', { topic: historyTopic, payload }),
+        Array.from({ length: Math.min(20, 1000 - done) }, (_, n) =>
+          socket
+            .timeout(30_000)
+            .emitWithAck('publish', { topic: topics[(done + n) % topics.length], payload }),
         ),
       )) as { ok: boolean }[];
       const stored = answers.filter(({ ok }) => ok).length;

@@ -17,6 +17,7 @@ import { GatewayClose } from '../gateway/gateway-close.js';
 import { AddressPolicy } from '../gateway/handshake/address-policy.js';
 import { HandshakeAdmission } from '../gateway/handshake/handshake-admission.js';
 import { HandshakeQueue } from '../gateway/handshake/handshake-queue.js';
+import { HandshakesOverShare } from '../gateway/handshake/handshakes-over-share.js';
 import { hideToken } from '../gateway/engine-internals/hidden-token.js';
 import { SuspensionWatch } from '../gateway/suspension-watch.js';
 import { TransportEnd } from '../gateway/transport-end.js';
@@ -144,6 +145,10 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       limitedAddressOf: policy.of,
       queue: handshakeQueue(websocket.handshakesPerSec),
       unjoined: new UnjoinedClients({ now: () => performance.now() }, { limit: websocket.maxUnjoined }),
+      overShare: new HandshakesOverShare({
+        now: () => performance.now(),
+        isOver: (address) => limits.bodies.isOver(`address:${address}`),
+      }),
     },
     { maxConnections: websocket.maxConnections },
   );

@@ -162,6 +162,7 @@ export function assembleRequestGuard(
     {
       countPieces,
       takeNothingMore,
+      cut: tcp.cut,
       turns,
       reading: { hold: holdReading, start: startReading, hasGone },
       connections,

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
 import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
+import { LateBodies } from './late-bodies.js';
 import { hasBody } from './request-body.js';
 import { Pipelines } from './pipelines.js';
 import { markReady } from './ready-since.js';
@@ -25,6 +26,8 @@ interface RequestGuardDependencies {
   ) => void;
   /** Takes nothing more from a connection that is being closed. */
   readonly takeNothingMore: (socket: Socket) => void;
+  /** Closes a connection whose body has not arrived when its request has been answered for a while. */
+  readonly cut: (socket: Socket) => void;
   readonly turns: Pick<RequestTurns, 'run'>;
   /** Stops and starts reading a connection: what its client sends meanwhile waits in the kernel. */
   readonly reading: {
@@ -70,6 +73,7 @@ export function guardRequests(
 ): void {
   const { takeNothingMore, callerOf } = dependencies;
   const pipelines = new Pipelines();
+  const late = new LateBodies();
   const listeners = http.listeners('request');
   http.removeAllListeners('request');
   // Node would answer other expectations than 100-continue itself, past all limits, and they may be ignored (RFC 9110, 10.1.1).
@@ -82,7 +86,7 @@ export function guardRequests(
       takeNothingMore(socket);
       return;
     }
-    if (hasBody(request)) limitBody(request, response, dependencies, settings);
+    if (hasBody(request)) limitBody(request, response, late, dependencies, settings);
     request.url = withPath(request.url);
     const handle = () => {
       for (const listener of listeners) listener.call(http, request, response);
@@ -129,7 +133,16 @@ function runInTurn(
 function limitBody(
   request: IncomingMessage,
   response: ServerResponse,
-  { countPieces, takeNothingMore, bodies, callerOf, reading, connections }: RequestGuardDependencies,
+  late: LateBodies,
+  {
+    countPieces,
+    takeNothingMore,
+    cut: closeLate,
+    bodies,
+    callerOf,
+    reading,
+    connections,
+  }: RequestGuardDependencies,
   { bodyTimeoutMs, isTimed, isCounted }: RequestGuardSettings,
 ): void {
   const { socket } = request;
@@ -158,11 +171,19 @@ function limitBody(
     if (request.complete || request.listenerCount('data') > 0) return;
     // Otherwise it would hold the request long after its connection has closed.
     clearTimeout(timer);
+    const caller = callerOf(request);
+    if (!late.begin(caller)) {
+      closeLate(socket);
+      return;
+    }
     const cut = setTimeout(() => {
-      if (!request.complete) socket.destroy();
+      if (!request.complete) closeLate(socket);
     }, lateBodyMs);
     cut.unref();
-    whenOver(request, () => clearTimeout(cut));
+    whenOver(request, () => {
+      clearTimeout(cut);
+      late.end(caller);
+    });
     const readLater = () =>
       setTimeout(() => {
         if (socket.destroyed || isStopped) return;

@@ -7,6 +7,8 @@ const pieceBytes = 512;
 
 /** One caller may hold this part of the budget. */
 const callerShare = 1 / 4;
+/** However small the limit, what is held beside bodies leaves one caller room for so many. */
+const leastBodies = 64;
 
 /**
  * A caller's bodies that were thrown away count in its share for this time: their memory is free when it has been collected, and a caller
@@ -51,14 +53,26 @@ export class BodyBudget {
     return limitBytes > 0 && (this.callers.get(caller) ?? 0) > limitBytes * callerShare;
   }
 
-  /** Opens the account of one body. `caller` is a user or an address. */
-  open(caller: string): HeldBody {
+  /**
+   * Opens the account of one body. `caller` is a user or an address.
+   *
+   * @param besideBytes what is held with the body until it ends, however small it is
+   * @throws RefusalError `at_capacity` if something is held with it, and the limits are exceeded before
+   */
+  open(caller: string, besideBytes = 0): HeldBody {
+    const beside = Math.min(besideBytes, (this.settings.limitBytes * callerShare) / leastBodies);
+    if (besideBytes > 0) {
+      this.check(caller);
+      this.total += beside;
+      this.charge(caller, beside);
+    }
     let held = 0;
     let isReleased = false;
     const end = (discarded: boolean): void => {
       if (isReleased) return;
       isReleased = true;
-      this.total -= held;
+      this.total -= held + beside;
+      this.charge(caller, -beside);
       if (discarded && held >= discardedFrom)
         this.dependencies.clock.setTimeout(() => this.charge(caller, -held), discardedMs).unref();
       else this.charge(caller, -held);

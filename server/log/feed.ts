@@ -63,6 +63,7 @@ export class LogFeed {
   private filling: Promise<void> | undefined;
   /** A detected hole could not be filled yet. */
   private holePending = false;
+  private isFollowed = false;
   private opened = false;
   private closed = false;
   private lastTrafficAt = 0;
@@ -94,6 +95,7 @@ export class LogFeed {
    */
   async open(onStart?: (position: Position) => void): Promise<LogEnd | undefined> {
     const { broker } = this.dependencies;
+    this.isFollowed = true;
     await broker.follow(this.topic);
     const [end] = await broker.ends([this.topic]);
     if (end === undefined || this.closed) return undefined;
@@ -141,7 +143,7 @@ export class LogFeed {
     if (this.closed) return;
     this.closed = true;
     this.waiting = [];
-    void this.dependencies.broker.unfollow(this.topic).catch(() => {});
+    if (this.isFollowed) void this.dependencies.broker.unfollow(this.topic).catch(() => {});
   }
 
   private follows(batch: Batch): boolean {

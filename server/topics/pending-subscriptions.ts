@@ -8,40 +8,47 @@ export interface PendingSubscription {
   readonly onCancelled: () => void;
 }
 
+type WithPending = Connection & Record<symbol, Set<PendingSubscription> | undefined>;
+
 /** The subscriptions of all connections that are on their way. */
 export class PendingSubscriptions {
-  private readonly byConnection = new Map<Connection, Set<PendingSubscription>>();
+  /**
+   * Those of a connection are a property of it, while there are some: they come and go with every subscription, and the former tables of a `Map` would
+   * keep them, see `Registry`.
+   */
+  private readonly key = Symbol('subscriptions on their way');
 
   /** @param onCancelled called when the subscription is cancelled: it has no effect any more */
   add(connection: Connection, topic: string, onCancelled: () => void): PendingSubscription {
     const pending = { topic, isCancelled: false, onCancelled };
-    const known = this.byConnection.get(connection);
-    if (known === undefined) this.byConnection.set(connection, new Set([pending]));
-    else known.add(pending);
+    ((connection as WithPending)[this.key] ??= new Set()).add(pending);
     return pending;
   }
 
   end(connection: Connection, pending: PendingSubscription): void {
-    const known = this.byConnection.get(connection);
+    const known = this.of(connection);
     known?.delete(pending);
-    if (known?.size === 0) this.byConnection.delete(connection);
+    if (known?.size === 0) (connection as WithPending)[this.key] = undefined;
   }
 
   /** Topics that count for the limit. */
   *topicsOf(connection: Connection): Iterable<string> {
-    for (const { topic, isCancelled } of this.byConnection.get(connection) ?? [])
-      if (!isCancelled) yield topic;
+    for (const { topic, isCancelled } of this.of(connection) ?? []) if (!isCancelled) yield topic;
   }
 
   /** True if a subscription to the topic was on its way. */
   cancel(connection: Connection, topic: string): boolean {
     let was = false;
-    for (const pending of this.byConnection.get(connection) ?? []) {
+    for (const pending of this.of(connection) ?? []) {
       if (pending.topic !== topic || pending.isCancelled) continue;
       pending.isCancelled = true;
       pending.onCancelled();
       was = true;
     }
     return was;
+  }
+
+  private of(connection: Connection): Set<PendingSubscription> | undefined {
+    return (connection as WithPending)[this.key];
   }
 }

@@ -99,10 +99,10 @@ export class TopicHub implements Topics, BrokerListener {
     confirm: () => boolean,
   ): Promise<Subscribed> {
     const { audience } = this.dependencies;
-    const activation = this.active.activate(topic);
+    const activation = this.activate(topic);
     activation.pending++;
     try {
-      await this.opened(activation);
+      await this.active.opened(activation);
       const recovery =
         since === undefined ? undefined : await recoveryFrom(this.dependencies.broker, activation, since);
       const subscriber = audience.connection(connection.id);
@@ -207,14 +207,14 @@ export class TopicHub implements Topics, BrokerListener {
   }
 
   async watch(topic: string, moved: () => void): Promise<Watch> {
-    const activation = this.active.activate(topic);
+    const activation = this.activate(topic);
     const release = () => {
       activation.pending--;
       this.active.dropIfUnused(activation);
     };
     activation.pending++;
     try {
-      await this.opened(activation);
+      await this.active.opened(activation);
     } catch (error) {
       release();
       throw error;
@@ -235,9 +235,10 @@ export class TopicHub implements Topics, BrokerListener {
   /** A room has its first member: activates the topic. */
   onRoomCreated(topic: string): void {
     const activation = this.active.activate(topic);
-    this.opened(activation).catch(() => {
-      // Tried again when the log is reachable.
-    });
+    if (this.mayOpen(activation))
+      this.active.opened(activation).catch(() => {
+        // Tried again when the log is reachable.
+      });
   }
 
   /** Whether this replica receives the live messages of a log. */
@@ -268,7 +269,7 @@ export class TopicHub implements Topics, BrokerListener {
 
   onResync(): void {
     for (const activation of this.active.all()) {
-      if (!activation.feed.isOpen) this.opened(activation).catch(() => {});
+      if (!activation.feed.isOpen && this.mayOpen(activation)) this.active.opened(activation).catch(() => {});
     }
     void this.positionChecks.check(0);
   }
@@ -290,12 +291,22 @@ export class TopicHub implements Topics, BrokerListener {
     this.feeds.clear();
   }
 
-  /** Resolves when the log of the topic is followed. */
-  private async opened(activation: Activation): Promise<void> {
-    const { feed, opening } = activation;
-    if (!feed.isOpen && opening === undefined && this.dependencies.broker.state === 'down')
+  /**
+   * The topic, active from now on.
+   *
+   * @throws RefusalError `unavailable` if it is not yet and the log is unreachable: to activate it in vain, for each subscription that is tried
+   * meanwhile, would take much memory
+   */
+  private activate(topic: string): Activation {
+    const known = this.active.get(topic);
+    if (known === undefined ? this.dependencies.broker.state === 'down' : !this.mayOpen(known))
       throw this.unavailable();
-    await this.active.opened(activation);
+    return known ?? this.active.activate(topic);
+  }
+
+  /** Whether the log of a topic is followed already, or can be. */
+  private mayOpen({ feed, opening }: Activation): boolean {
+    return feed.isOpen || opening !== undefined || this.dependencies.broker.state !== 'down';
   }
 
   private followedLogs(): readonly LogFeed[] {

@@ -93,6 +93,8 @@ const passingMax = 50;
  */
 export class DeliveryRecord {
   private readonly users = new Map<string, UserRecord>();
+  /** The record about which something was noted last: the last one of {@link users}. */
+  private newest: { readonly userId: string; readonly record: UserRecord } | undefined;
   private readonly acks: AcknowledgementTimes;
   private size = 0;
   private completeSince: number;
@@ -195,9 +197,12 @@ export class DeliveryRecord {
 
   /** The record of a user, as the one about whom something was noted last. */
   private recordOf(userId: string): UserRecord {
+    // A `Map` that changes all the time keeps its former tables, with what they refer to, until a major collection: see `Registry`.
+    if (this.newest?.userId === userId) return this.newest.record;
     const record = this.users.get(userId) ?? { notes: [], pauses: [], refused: [], missingUntil: 0 };
     this.users.delete(userId);
     this.users.set(userId, record);
+    this.newest = { userId, record };
     if (this.users.size > this.settings.notes) this.dropOldest();
     return record;
   }
@@ -206,6 +211,7 @@ export class DeliveryRecord {
   private dropOldest(): void {
     for (const [userId, { notes }] of this.users) {
       this.users.delete(userId);
+      if (this.newest?.userId === userId) this.newest = undefined;
       this.size -= notes.length;
       this.completeSince = Math.max(this.completeSince, notes.at(-1)?.at ?? 0);
       return;

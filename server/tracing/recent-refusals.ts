@@ -34,6 +34,8 @@ const nameLength = 200;
  */
 export class RecentRefusals {
   private readonly users = new Map<string, Refusal[]>();
+  /** The user who was refused last, and is the last one of {@link users}. */
+  private newest: string | undefined;
 
   constructor(
     private readonly dependencies: {
@@ -72,6 +74,9 @@ export class RecentRefusals {
   /** Puts the user last: the first one is the one who was refused the longest time ago. */
   private refusalsOf(userId: string): Refusal[] {
     const refusals = this.users.get(userId) ?? [];
+    // A `Map` that changes all the time keeps its former tables until a major collection: see `Registry`.
+    if (this.newest === userId) return refusals;
+    this.newest = userId;
     this.users.delete(userId);
     this.users.set(userId, refusals);
     if (this.users.size > this.settings.users) this.users.delete(this.users.keys().next().value!);

@@ -95,6 +95,27 @@ describe('[LIMITS] handshakes of one address', function () {
     for (const client of clients) client.disconnect();
   });
 
+  it('come one after the other once more than its share of unfinished messages was thrown away, and others at once', async () => {
+    await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
+    const large = Array.from({ length: 3 }, () => new TcpClient(embedded!.url));
+    open.push(...large);
+    for (const client of large) {
+      client.upgrade('/socket.io/?EIO=4&transport=websocket', 'X-Forwarded-For: 203.0.113.1\r\n');
+      await until(() => isAnswered(client), 'it is answered');
+      // The beginning of a frame of 60,000 bytes.
+      client.writeBytes(`\x81\xfe\xea\x60${'x'.repeat(45_000)}`);
+    }
+    await until(() => large.some(({ ended, closed }) => ended || closed), 'one is closed');
+    const begunAt = performance.now();
+    const flood = Array.from({ length: 40 }, () => handshakeFrom('203.0.113.1'));
+    const other = handshakeFrom('203.0.113.2');
+    await until(() => isAnswered(other), 'another address is served');
+    await until(() => flood.filter(isAnswered).length >= 10, 'ten are served');
+    assert.ok(performance.now() - begunAt >= 9 * 25, 'one after the other');
+    await until(() => flood.every(isAnswered), 'all are served in the end');
+    for (const { received } of flood) assert.match(received, /^HTTP\/1\.1 200 /);
+  });
+
   it('are not limited on loopback in development', async () => {
     const limits = {
       RTC_WEBSOCKET_MAX_CONNECTIONS_PER_ADDRESS: '1',
@@ -301,9 +322,33 @@ describe('[LIMITS] TCP connections of one address', function () {
       for (const client of flood) client.write(half);
       await until(() => refused() >= 150, 'some are closed for their heads');
       const closed = refused();
+      const kept = flood.length - closed;
       for (let n = 0; n < 1000; n++) silent.push(new TcpClient(url));
-      await until(() => refused() >= closed + 275, 'a thousand are not kept or counted');
-      assert.equal(silent.filter((client) => client.ended || client.closed).length, 275);
+      await until(() => refused() >= closed + kept + 4 * closed, 'a thousand are not kept or counted');
+      assert.equal(silent.filter((client) => client.ended || client.closed).length, kept + 4 * closed);
+    } finally {
+      for (const client of [...flood, ...silent]) client.reset();
+      await service.close();
+    }
+  });
+
+  it('count as such without a request for a while when their body has not come a second after the answer', async () => {
+    const { service, url } = await startEmbedded({
+      LOG_LEVEL: 'off',
+      NODE_ENV: 'test',
+      RTC_SERVER_TRUSTED_PROXIES: '192.0.2.0/24',
+      RTC_LIMITS_ADDRESS_CONNECTS_PER_SEC: '0',
+    });
+    const isClosed = ({ ended, closed }: TcpClient) => ended || closed;
+    const flood = Array.from({ length: 20 }, () => new TcpClient(url));
+    const silent: TcpClient[] = [];
+    try {
+      for (const client of flood) client.post('/api/publish', 2, '{');
+      await until(() => flood.every(isClosed), 'they are closed');
+      for (const { received } of flood) assert.match(received, /^HTTP\/1\.1 401 /);
+      for (let n = 0; n < 1000; n++) silent.push(new TcpClient(url));
+      await until(() => service.metrics.document().rate_limit_stats.tcp >= 80, 'a thousand are too many');
+      await until(() => silent.filter(isClosed).length === 80, 'each of them counts for four');
     } finally {
       for (const client of [...flood, ...silent]) client.reset();
       await service.close();

@@ -180,6 +180,23 @@ describe('[LIMITS] HTTP', function () {
     await until(async () => (await publish('mallory')).status === 200, 'the caller is received again');
   });
 
+  it('refuses unfinished bodies of one caller that are small and very many, and receives those of others', async () => {
+    await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
+    const uploads = Array.from({ length: 80 }, () => {
+      const client = open();
+      client.post('/api/publish', 2, '', bearer('mallory'));
+      return client;
+    });
+    const answered = () => uploads.filter(({ received }) => received !== '').length;
+    await until(() => answered() === 15, 'those beyond 65 are refused');
+    for (const { received } of uploads)
+      if (received !== '') assert.match(received, /^HTTP\/1\.1 503 [^]*"code":"at_capacity"/);
+    assert.equal((await publish('ann')).status, 200);
+    assert.equal((await publish('mallory')).status, 503);
+    for (const client of uploads) client.reset();
+    await until(async () => (await publish('mallory')).status === 200, 'the caller is received again');
+  });
+
   it('refuses bodies that are compressed or not UTF-8, whose size and content no limit would have seen', async () => {
     await start();
     const post = (headers: Record<string, string>, body: Buffer) =>

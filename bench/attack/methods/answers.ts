@@ -1,6 +1,6 @@
 import { flood, inParallel, repeated, type Attack, type AttackContext } from '../attack.js';
 import { attackFrame, RawClient } from '../raw-client.js';
-import { historyTopic, usersTopic } from '../preparation.js';
+import { historyTopic, historyTopics, usersTopic } from '../preparation.js';
 import { ask, requestFlood } from '../requests.js';
 
 const long = 'i'.repeat(60_000);
@@ -69,12 +69,26 @@ export const answers: readonly Attack[] = [
     as: ['user'],
     prepared: 'history',
     run: async (context) => {
-      const { text } = await ask(context, {
-        method: 'GET',
-        path: `/api/history?topic=${historyTopic}&limit=1`,
-        headers: { authorization: `Bearer ${context.token}` },
+      await resumes(context, await epochOf(context, historyTopic));
+    },
+  },
+  {
+    name: 'sub-since-unread',
+    what: 'subscriptions from the beginning of twenty topics of 3 MB each, again and again, unread',
+    as: ['user'],
+    prepared: 'histories',
+    run: async (context) => {
+      const since: Record<string, object> = {};
+      for (const topic of historyTopics) since[topic] = { epoch: await epochOf(context, topic), sequence: 0 };
+      await flood(context, {
+        wire: 'socketio',
+        joins: true,
+        chunk: repeated(
+          20,
+          attackFrame(`42["subscribe",${JSON.stringify({ topics: historyTopics, since })}]`),
+        ),
+        connections: 12,
       });
-      await resumes(context, /"epoch":"([^"]+)"/.exec(text)?.[1] ?? '');
     },
   },
   {
@@ -164,6 +178,16 @@ async function unreadRequests(context: AttackContext, requestLine: string): Prom
       client.destroy();
     }
   });
+}
+
+/** The epoch of a topic that has messages. */
+async function epochOf(context: AttackContext, topic: string): Promise<string> {
+  const { text } = await ask(context, {
+    method: 'GET',
+    path: `/api/history?topic=${topic}&limit=1`,
+    headers: { authorization: `Bearer ${context.token}` },
+  });
+  return /"epoch":"([^"]+)"/.exec(text)?.[1] ?? '';
 }
 
 async function resumes(context: AttackContext, epoch: string): Promise<void> {

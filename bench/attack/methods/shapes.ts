@@ -91,6 +91,19 @@ export const shapes: readonly Attack[] = [
       }),
   },
   {
+    name: 'half-bodies',
+    what: '3,000 connections with half of a body of two bytes',
+    as: ['nobody', 'user'],
+    run: (context) =>
+      onNewConnections(context, 3000, async (client) => {
+        client.send(
+          `POST /api/publish HTTP/1.1\r\nHost: x\r\n${authorization(context)}` +
+            'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{',
+        );
+        while (!client.isClosed && Date.now() < context.endsAt) await sleep(200);
+      }),
+  },
+  {
     name: 'join-bombs',
     what: 'packets of 250 KB by which a client joins, wide, deep, or with a token that is',
     as: ['nobody'],

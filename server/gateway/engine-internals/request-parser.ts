@@ -13,8 +13,15 @@ interface PieceCount {
 }
 
 const count = Symbol('pieces of the body');
+const arrived = Symbol('what has arrived of the body');
 
-type CountedRequest = IncomingMessage & { [count]?: PieceCount };
+type CountedRequest = IncomingMessage & { [count]?: PieceCount; [arrived]?: ArrivedBody };
+
+/** What has arrived of the body of a request. */
+interface ArrivedBody {
+  pieces: number;
+  bytes: number;
+}
 
 interface HttpParser {
   [onHead]?: unknown;
@@ -34,7 +41,7 @@ export function countPieces(request: IncomingMessage, pieces: PieceCount): void 
   const parser = parserOf(request.socket);
   const present = parser?.[onBody];
   if (!parser || !present) return;
-  (request as CountedRequest)[count] = pieces;
+  Object.assign(request as CountedRequest, { [count]: pieces, [arrived]: { pieces: 0, bytes: 0 } });
   if (present === admitPiece) return;
   pass ??= present;
   // Node uses a parser for many connections. The requests of others are not counted.
@@ -42,7 +49,18 @@ export function countPieces(request: IncomingMessage, pieces: PieceCount): void 
 }
 
 function admitPiece(this: HttpParser, piece: Buffer): unknown {
-  return this.incoming?.[count]?.admit(piece.length) === false ? undefined : pass!.call(this, piece);
+  const { incoming } = this;
+  const body = incoming?.[arrived];
+  if (body !== undefined) {
+    body.pieces++;
+    body.bytes += piece.length;
+  }
+  return incoming?.[count]?.admit(piece.length) === false ? undefined : pass!.call(this, piece);
+}
+
+/** What has arrived of the body of a request whose pieces are counted. */
+export function arrivedOf(request: IncomingMessage): Readonly<ArrivedBody> {
+  return (request as CountedRequest)[arrived] ?? { pieces: 0, bytes: 0 };
 }
 
 /**

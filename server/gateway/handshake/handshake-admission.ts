@@ -4,6 +4,7 @@ import { RefusalError } from '../../../shared/errors.js';
 import { keyOf } from '../../limits/address-limiter.js';
 import { shuttingDown } from '../../protocol/shutting-down.js';
 import { responseOf } from '../engine-internals/engine-server.js';
+import type { HandshakesOverShare } from './handshakes-over-share.js';
 import type { HandshakeQueue, Turn } from './handshake-queue.js';
 import { placesOf, type UnjoinedClients } from './unjoined-clients.js';
 
@@ -23,6 +24,7 @@ interface AdmissionDependencies {
   /** Undefined: handshakes do not wait. */
   readonly queue: Pick<HandshakeQueue, 'enter'> | undefined;
   readonly unjoined: UnjoinedClients;
+  readonly overShare: Pick<HandshakesOverShare, 'hasTurn' | 'served'>;
 }
 
 interface AdmissionSettings {
@@ -99,16 +101,19 @@ export class HandshakeAdmission {
         limit: maxConnections,
       });
     }
-    const { addresses, addressOf, limitedAddressOf, queue, unjoined } = this.dependencies;
+    const { addresses, addressOf, limitedAddressOf, queue, unjoined, overShare } = this.dependencies;
     const address = limitedAddressOf(request);
     if (address !== undefined) addresses.admit(address);
     const hasRoom = () => isKnown || unjoined.hasRoom(address);
     if (queue === undefined && !hasRoom())
       throw new RefusalError('at_capacity', 'too many clients have not joined yet', { retryAfterMs: 5000 });
+    const sender = isKnown ? undefined : address;
+    const hasTurn = () => hasRoom() && (sender === undefined || overShare.hasTurn(sender));
     const onServed = () => {
+      if (sender !== undefined) overShare.served(sender);
       if (!isKnown) this.answered(request);
     };
-    const turn = queue?.enter(address ?? keyOf(addressOf(request)), { hasRoom, onServed });
+    const turn = queue?.enter(address ?? keyOf(addressOf(request)), { hasRoom: hasTurn, onServed });
     const waits = this.acquireSlot(request, address, turn);
     if (waits === undefined) onServed();
     return waits;

@@ -27,15 +27,17 @@ interface TcpConnectionsSettings {
 const silentLimit = 1000;
 
 /**
- * A connection that is closed for its unfinished head counts for this long as one without a request, in milliseconds, as it would have been kept for: otherwise
+ * A connection that is closed for its unfinished request counts for this long as one without a request, in milliseconds, as it would have been kept for: otherwise
  * a caller would make new ones all the time, and each costs more than one that is refused.
  */
-const closedHeadMs = 10_000;
+const closedMs = 10_000;
+/** And as so many of these: it has taken 40 KiB and more, and leaves them as garbage. */
+const closedWeight = 4;
 
 /** The TCP connections of one address. */
 interface Held {
   connections: number;
-  /** Those without a request yet, and those that were closed for their unfinished heads a moment ago. */
+  /** Those without a request yet, and those that were closed for their unfinished requests a moment ago. */
   silent: number;
 }
 
@@ -82,7 +84,7 @@ export class TcpConnections {
     return true;
   };
 
-  /** So many bytes have arrived of a request head; 0 when it is complete. */
+  /** So many bytes have arrived of a request head, or of trailers; 0 when they are complete. */
   readonly headHeld = (socket: Socket, bytes: number): void => {
     const key = this.keys.get(socket);
     if (key === undefined) return;
@@ -93,15 +95,21 @@ export class TcpConnections {
     const closed = this.heads.grown(socket, key, bytes);
     if (closed === undefined) return;
     this.heads.delete(closed);
-    closed.destroy();
-    const address = this.keys.get(closed)!;
-    const held = this.byAddress.get(address)!;
-    if (!this.silent.delete(closed)) held.silent++;
+    this.cut(closed);
+    this.refused('server.max_header_bytes', UnfinishedHeads.addressBytes, this.keys.get(closed));
+  };
+
+  /** Closes a connection whose request has not arrived completely. */
+  readonly cut = (socket: Socket): void => {
+    socket.destroy();
+    const key = this.keys.get(socket);
+    const held = key === undefined ? undefined : this.byAddress.get(key);
+    if (key === undefined || held === undefined) return;
+    held.silent += this.silent.delete(socket) ? closedWeight - 1 : closedWeight;
     setTimeout(() => {
-      held.silent--;
-      this.forget(address, held);
-    }, closedHeadMs).unref();
-    this.refused('server.max_header_bytes', UnfinishedHeads.addressBytes, address);
+      held.silent -= closedWeight;
+      this.forget(key, held);
+    }, closedMs).unref();
   };
 
   private readonly onConnection = (socket: Socket): void => {

@@ -20,7 +20,7 @@ interface AddressHeads {
 }
 
 /**
- * What Node keeps of the heads of requests that have not arrived completely. An honest head is complete within one chunk, or a few
+ * What Node keeps of the heads of requests, and of the trailers behind their bodies, that have not arrived completely. An honest one is complete within one chunk, or a few
  * milliseconds; nobody needs many that are not.
  */
 export class UnfinishedHeads {

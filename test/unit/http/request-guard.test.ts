@@ -18,6 +18,8 @@ describe('[LIMITS] requests on one connection', () => {
   /** Requests whose turn has not come, where turns do not come by themselves. */
   let waiting: (() => void)[] | undefined;
   let socket: Socket;
+  /** When connections were closed because of their bodies. */
+  let cuts: number[];
   const connections = { isPressed: false };
   const urls = () => handled.map(({ url }) => url);
 
@@ -25,6 +27,7 @@ describe('[LIMITS] requests on one connection', () => {
     arrived = [];
     handled = [];
     waiting = undefined;
+    cuts = [];
     connections.isPressed = false;
     http = createServer((request: IncomingMessage, response) => {
       handled.push({ url: request.url!, response });
@@ -34,6 +37,10 @@ describe('[LIMITS] requests on one connection', () => {
       {
         countPieces,
         takeNothingMore,
+        cut: (late) => {
+          cuts.push(performance.now());
+          late.destroy();
+        },
         turns: {
           run: (_caller, _socket, work) => {
             if (waiting === undefined) work();
@@ -225,6 +232,31 @@ describe('[LIMITS] requests on one connection', () => {
     client.write('a'.repeat(500_000));
     await until(() => client.closed || client.ended, 'its connection is closed');
     assert.ok(socket.bytesRead < 2000, `${socket.bytesRead}`);
+  });
+
+  it('are awaited after the answer for a second, and a hundred of a caller at most', async () => {
+    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    const clients = Array.from({ length: 110 }, () => new TcpClient(url));
+    try {
+      for (const one of clients) one.post('/late', 2, '{');
+      await until(() => handled.length === 110, 'all are handled');
+      const answeredAt = performance.now();
+      for (const { response } of handled) response.end('answer');
+      const isClosed = ({ ended, closed }: TcpClient) => ended || closed;
+      await until(() => clients.every(isClosed), 'all are closed');
+      assert.equal(cuts.length, 110);
+      assert.equal(cuts.filter((at) => at - answeredAt < 900).length, 10, 'ten at once');
+      for (const { received } of clients) assert.match(received, /^HTTP\/1\.1 200 [^]*answer/);
+      client.post('/late', 2, '{');
+      await until(() => handled.length === 111, 'it is handled');
+      handled[110]!.response.end('answer');
+      await until(() => client.received !== '', 'it is answered');
+      client.write('}');
+      send('/next');
+      await until(() => handled.length === 112, 'one that comes in time closes nothing');
+    } finally {
+      for (const one of clients) one.reset();
+    }
   });
 
   it('are read to their end when they are answered, once no new connections come any more', async () => {

@@ -49,6 +49,23 @@ describe('[L6] the budget of unfinished bodies', () => {
     budget.open('ann').add(9000);
   });
 
+  it('counts what is held beside a body until it ends, and refuses one more above a share', () => {
+    budget = new BodyBudget({ counts, clock }, { limitBytes: 400_000 });
+    const held = Array.from({ length: 101 }, () => budget.open('ann', 1000));
+    assert.throws(() => budget.open('ann', 1000), { code: 'at_capacity' });
+    assert.throws(() => held[0]!.add(1), { code: 'at_capacity' });
+    budget.open('bob', 1000).release();
+    held[0]!.release();
+    held[1]!.discard();
+    assert.equal(budget.heldBytes, 99_000);
+    budget.open('ann', 1000);
+  });
+
+  it('leaves room for 64 bodies of a caller, however much is held beside them', () => {
+    for (let n = 0; n < 65; n++) budget.open('ann', 16_384);
+    assert.throws(() => budget.open('ann', 16_384), refusal);
+  });
+
   it('counts what a caller has thrown away for five seconds, for this caller only', async () => {
     const held = budget.open('ann');
     held.add(9000);

@@ -390,7 +390,14 @@ describe('[LIMITS] HandshakeAdmission', () => {
       addressOf(request) === 'exempt' ? undefined : addressOf(request);
     const unjoined = new UnjoinedClients({ now: () => 0 }, { limit: 0 });
     return new HandshakeAdmission(
-      { addresses, addressOf, limitedAddressOf, queue, unjoined },
+      {
+        addresses,
+        addressOf,
+        limitedAddressOf,
+        queue,
+        unjoined,
+        overShare: { hasTurn: () => true, served() {} },
+      },
       { maxConnections },
     );
   };

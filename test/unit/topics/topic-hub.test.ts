@@ -98,6 +98,38 @@ describe('a topic hub', () => {
     );
   });
 
+  it('neither activates a topic nor follows its log while the log is unreachable', async () => {
+    let followed = 0;
+    const { follow } = broker;
+    broker.follow = (topic) => {
+      followed++;
+      return follow.call(broker, topic);
+    };
+    Object.defineProperty(broker, 'state', { value: 'down', configurable: true });
+    const { unfollow } = broker;
+    broker.unfollow = () => assert.fail('nothing is to be ended');
+    const activated: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      const subscribed = subscribe({ epoch: '', sequence: 0 });
+      activated.push(...Array.from(hub.activeTopics(), ({ name }) => name));
+      await assert.rejects(subscribed, { code: 'unavailable' });
+    }
+    await assert.rejects(
+      hub.watch('t', () => {}),
+      { code: 'unavailable' },
+    );
+    assert.deepEqual([followed, activated], [0, []]);
+    broker.unfollow = unfollow;
+    // A room of a program keeps its topic until the log is reachable.
+    members.add('ann');
+    hub.onRoomCreated('t');
+    assert.deepEqual([followed, hub.isFollowed('t')], [0, true]);
+    Object.defineProperty(broker, 'state', { value: 'up', configurable: true });
+    hub.onResync();
+    assert.equal(followed, 1);
+    await turn();
+  });
+
   it('says that a client is not recovered that goes on before what the log has lost, and may have received it', async () => {
     let epoch = '';
     for (let n = 1; n <= 3; n++) epoch = await append(n);
