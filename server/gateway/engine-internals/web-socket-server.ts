@@ -19,6 +19,11 @@ const tooManyPieces = 1008;
 
 const nothing = Buffer.alloc(0);
 
+/** Takes the place of the method of a receiver that takes chunks. */
+function ignoreChunk(_chunk: Buffer, _encoding: string, done: () => void): void {
+  done();
+}
+
 /** Time of one turn of the event loop in which WebSockets report that they have closed, in milliseconds. */
 const closingSliceMs = 8;
 
@@ -49,6 +54,7 @@ interface FrameParser {
   readonly writableEnded: boolean;
   readonly destroyed: boolean;
   write(chunk: Buffer): void;
+  _write(chunk: Buffer, encoding: string, done: (error?: Error) => void): void;
 }
 
 /** A receiver whose unfinished messages are admitted. All share these methods: connections are many. */
@@ -182,6 +188,7 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     this.forgetUnfinished();
   }
 
+  /** When it closes, ws passes on what Node has read meanwhile: the receiver would take it for the content of a frame that is forgotten, and throw. */
   private forgetUnfinished(): void {
     const { parser } = this;
     if (parser === undefined) return;
@@ -189,6 +196,7 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     parser._bufferedBytes = 0;
     parser._fragments = [];
     parser._mask = undefined;
+    parser._write = ignoreChunk;
   }
 
   limitFrames(bytes: number): void {

@@ -84,6 +84,20 @@ describe('[LIMITS] a WebSocket of a server', () => {
     assert.equal(tcp.readableLength, 0);
   });
 
+  it('ignores what Node has read of a frame that was forgotten when it was closed', async () => {
+    const { client, webSocket, tcp } = await open();
+    const frame = attackFrame('x'.repeat(1000));
+    client.write(frame.subarray(0, 10));
+    await once(tcp, 'data');
+    webSocket.closeOnlyWith([1008, 'too much']);
+    // ws reads it when the connection closes. It is as long as the frame of which the beginning is forgotten.
+    tcp.unshift(frame);
+    const closed = once(webSocket, 'close');
+    tcp.destroy();
+    await closed;
+    assert.equal(tcp.readableLength, 0);
+  });
+
   /** The frames that are read when it is started again, and its client has gone meanwhile. */
   async function framesOfOneThatGoes(go: (client: Socket, tcp: Socket) => Promise<void>): Promise<number> {
     const { client, webSocket, tcp } = await open();
