@@ -144,6 +144,7 @@ describe('[CANARY] the internals of engine.io, socket.io, ws and Node', function
           _payloadLength: 'number',
           _totalPayloadLength: 'number',
           _numFragments: 'number',
+          _write: 'function',
           _fin: 'boolean',
           getData: 'function',
           dataMessage: 'function',
