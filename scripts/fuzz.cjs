@@ -1,7 +1,7 @@
 // Runs the fuzzers of test/fuzz/ for as long as is asked; `npm test` runs each for a few seconds.
 //
 //   npm run fuzz -- --seconds 600             each for ten minutes
-//   npm run fuzz -- --only ws --seed 7        one of them: http, polling, settings, socketio or ws
+//   npm run fuzz -- --only ws --seed 7        one of them: http, limits, polling, settings, socketio or ws
 const { spawnSync } = require('node:child_process');
 const { join } = require('node:path');
 const { parseArgs } = require('node:util');

@@ -51,10 +51,12 @@ export class ServiceUnderFuzz {
     private readonly honest: HonestClient,
   ) {}
 
-  static async start(): Promise<ServiceUnderFuzz> {
+  /** @param limits environment variables of settings that differ from those of other fuzzers */
+  static async start(limits: Readonly<Record<string, string>> = {}): Promise<ServiceUnderFuzz> {
     const inspectorPort = await freePort();
     const replica = await TestReplica.start({
       ...environment,
+      ...limits,
       NODE_OPTIONS: `--inspect=127.0.0.1:${inspectorPort}`,
     });
     const service = new ServiceUnderFuzz(replica, inspectorPort, await connectClient(replica.url, 'honest'));
