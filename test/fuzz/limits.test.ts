@@ -17,12 +17,20 @@ interface Frames {
   readonly count: number;
 }
 
-/** A WebSocket client that sends more than it may, in pieces that do not end where frames end. */
-interface Visit {
-  readonly path: keyof typeof paths;
-  /** Whether it sends its frames with the upgrade, before that is answered. */
-  readonly isEarly: boolean;
-  readonly frames: readonly Frames[];
+/** An HTTP request. Sizes are in bytes. */
+interface PlainRequest {
+  readonly line: string;
+  readonly headers: number;
+  readonly body: 'none' | 'length' | 'chunks';
+  readonly size: number;
+  readonly chunk: number;
+  readonly trailers: number;
+  /** The part of it that is sent before the next one follows. */
+  readonly part: number;
+}
+
+/** How a client sends: pieces do not end where frames or requests end. */
+interface Sending {
   /** Bytes of each piece but the last, at least a hundredth of all. */
   readonly piece: number;
   /** After so many pieces it waits for as many milliseconds. */
@@ -30,6 +38,21 @@ interface Visit {
   readonly reads: boolean;
   readonly end: 'destroy' | 'reset' | 'wait';
 }
+
+/** A WebSocket client that sends more than it may. */
+interface WebSocketVisit extends Sending {
+  readonly path: keyof typeof paths;
+  /** Whether it sends its frames with the upgrade, before that is answered. */
+  readonly isEarly: boolean;
+  readonly frames: readonly Frames[];
+}
+
+/** A client of HTTP that does so. */
+interface HttpVisit extends Sending {
+  readonly requests: readonly PlainRequest[];
+}
+
+type Visit = WebSocketVisit | HttpVisit;
 
 /** Everything that a client may cost is little, so that few frames are too many. */
 const limits = {
@@ -71,15 +94,39 @@ const frames: fc.Arbitrary<Frames> = fc.record({
   count: weighted([3, fc.constant(1)], [1, fc.nat(60)]),
 });
 
-const visits: fc.Arbitrary<Visit> = fc.record({
-  path: names(paths),
-  isEarly: fc.boolean(),
-  frames: fc.array(frames, { maxLength: 8 }),
+const sending = {
   piece: weighted([2, fc.integer({ min: 1, max: 2000 })], [2, fc.integer({ min: 2000, max: 100_000 })]),
   pause: fc.tuple(fc.integer({ min: 1, max: 30 }), fc.nat(5)),
   reads: fc.boolean(),
   end: fc.constantFrom('destroy', 'reset', 'wait'),
+} as const;
+
+const requests: fc.Arbitrary<PlainRequest> = fc.record({
+  line: fc.constantFrom(
+    'POST /api/topics/t/messages',
+    'POST /socket.io/?EIO=4&transport=polling',
+    'GET /socket.io/?EIO=4&transport=polling',
+    'GET /health/live',
+    'PUT /nothing',
+    'POST /auth/refresh',
+  ),
+  headers: weighted([3, fc.nat(300)], [1, fc.nat(17_000)]),
+  body: fc.constantFrom('none', 'length', 'chunks'),
+  size: weighted([3, fc.nat(300)], [1, fc.nat(90_000)]),
+  chunk: fc.integer({ min: 1, max: 5000 }),
+  trailers: weighted([1, fc.constant(0)], [1, fc.nat(300)], [1, fc.nat(17_000)]),
+  part: weighted([3, fc.constant(1)], [1, fc.double({ min: 0, max: 1, noNaN: true })]),
 });
+
+const visits: fc.Arbitrary<Visit> = fc.oneof(
+  fc.record<WebSocketVisit>({
+    ...sending,
+    path: names(paths),
+    isEarly: fc.boolean(),
+    frames: fc.array(frames, { maxLength: 8 }),
+  }),
+  fc.record<HttpVisit>({ ...sending, requests: fc.array(requests, { minLength: 1, maxLength: 6 }) }),
+);
 
 function bytesOf({ content, size, opcode, isWhole, count }: Frames): Buffer {
   const isControl = opcode === 'ping' || opcode === 'pong' || opcode === 'close';
@@ -88,21 +135,51 @@ function bytesOf({ content, size, opcode, isWhole, count }: Frames): Buffer {
   return Buffer.concat(Array.from({ length: count }, () => frame));
 }
 
-describe(`[FUZZ] WebSocket clients over their limits (seed ${seed})`, function () {
+function bytesOfRequest({ line, headers, body, size, chunk, trailers, part }: PlainRequest): Buffer {
+  const head = [
+    `${line} HTTP/1.1`,
+    'Host: service',
+    `Authorization: Bearer ${tokenOf('ann')}`,
+    `X-Filler: ${'x'.repeat(headers)}`,
+    ...(body === 'length' ? [`Content-Length: ${size}`] : []),
+    ...(body === 'chunks' ? ['Transfer-Encoding: chunked', 'Content-Type: application/json'] : []),
+  ];
+  let content = body === 'length' ? 'x'.repeat(size) : '';
+  if (body === 'chunks') {
+    // Node would be busy with the pieces alone.
+    const step = Math.max(chunk, Math.ceil(size / 2000));
+    for (let at = 0; at < size; at += step) {
+      const length = Math.min(step, size - at);
+      content += `${length.toString(16)}\r\n${'x'.repeat(length)}\r\n`;
+    }
+    content += `0\r\n${trailers === 0 ? '' : `X-Trailer: ${'x'.repeat(trailers)}\r\n`}\r\n`;
+  }
+  const request = Buffer.from(`${head.join('\r\n')}\r\n\r\n${content}`);
+  return request.subarray(0, Math.ceil(request.length * part));
+}
+
+describe(`[FUZZ] clients over their limits (seed ${seed})`, function () {
   const bounds = { inputs: 120, seconds: 12 };
   this.timeout(timeLimitMs(bounds));
   let service: ServiceUnderFuzz;
   before(async () => (service = await ServiceUnderFuzz.start(limits)));
 
-  async function visit({ path, isEarly, frames, piece, pause, reads, end }: Visit): Promise<void> {
+  /** Opens the connection of a client, and says what it has to send. */
+  async function begin(visit: Visit): Promise<[RawClient | undefined, Buffer]> {
     const target = { port: service.port, localAddress: '127.0.0.1' };
-    const client = isEarly ? await RawClient.open(target) : await RawClient.upgrade(target, paths[path]);
+    if ('requests' in visit)
+      return [await RawClient.open(target), Buffer.concat(visit.requests.map(bytesOfRequest))];
+    const { path, isEarly, frames } = visit;
+    const sent = Buffer.concat(frames.map(bytesOf));
+    if (!isEarly) return [await RawClient.upgrade(target, paths[path]), sent];
+    return [await RawClient.open(target), Buffer.concat([Buffer.from(upgradeRequest(paths[path])), sent])];
+  }
+
+  async function visit(input: Visit): Promise<void> {
+    const { piece, pause, reads, end } = input;
+    const [client, sent] = await begin(input);
     if (client === undefined) return;
     if (!reads) client.stopReading();
-    const sent = Buffer.concat([
-      ...(isEarly ? [Buffer.from(upgradeRequest(paths[path]))] : []),
-      ...frames.map(bytesOf),
-    ]);
     const [pieces, ms] = pause;
     const bytes = Math.max(piece, Math.ceil(sent.length / 100));
     for (let at = 0, n = 1; at < sent.length && !client.isClosed; at += bytes, n++) {
