@@ -104,7 +104,10 @@ export class TopicHub implements Topics, BrokerListener {
     try {
       await this.active.opened(activation);
       const recovery =
-        since === undefined ? undefined : await recoveryFrom(this.dependencies.broker, activation, since);
+        since === undefined
+          ? undefined
+          : (this.known(activation, connection, since) ??
+            (await recoveryFrom(this.dependencies.broker, activation, since)));
       const subscriber = audience.connection(connection.id);
       if (subscriber === undefined) throw new RefusalError('conflict', 'the connection has closed');
       const isWanted = confirm();
@@ -324,10 +327,16 @@ export class TopicHub implements Topics, BrokerListener {
     // A client that gives a position may have what is still pending here.
     if (!alreadyIn || recovery !== undefined) topic.flush();
     const { epoch, sequence } = topic.written;
-    const at = { topic: topic.name, epoch, sequence };
+    const at = (recovered: boolean, missed: number): Subscribed => ({
+      topic: topic.name,
+      epoch,
+      sequence,
+      recovered,
+      missed,
+    });
     if (alreadyIn && recovery !== undefined && this.covers(activation, subscriber, recovery.since)) {
       topic.skipTo(subscriber.id, recovery.since);
-      return { ...at, recovered: true, missed: sequence - topic.positionOf(subscriber.id).sequence };
+      return at(true, sequence - topic.positionOf(subscriber.id).sequence);
     }
     if (recovery?.recovered === true && recovery.since.sequence < sequence) {
       const reader = topic.catchUpFrom(subscriber, recovery.since);
@@ -335,18 +344,30 @@ export class TopicHub implements Topics, BrokerListener {
       topic.beginsAt(subscriber.id, recovery.since);
       // After this turn, so that the answer to the command is sent first.
       this.dependencies.clock.setImmediate(() => reader.resumeWhenDrained());
-      return { ...at, recovered: true, missed: sequence - recovery.since.sequence };
+      return at(true, sequence - recovery.since.sequence);
     }
     if (!alreadyIn) {
       audience.join(subscriber.id, topic.name);
       topic.beginsAt(subscriber.id, topic.written);
     }
-    if (recovery === undefined) return at;
-    return { ...at, recovered: recovery.recovered, missed: recovery.recovered ? 0 : recovery.missed };
+    if (recovery === undefined) return { topic: topic.name, epoch, sequence };
+    return at(recovery.recovered, recovery.recovered ? 0 : recovery.missed);
+  }
+
+  /**
+   * The recovery of a connection that subscribes again and has everything after the position, or gets it; undefined: the log has to be read. A client
+   * can ask for this any number of times while it reads nothing.
+   */
+  private known(activation: Activation, connection: Connection, since: ProvedPosition): Recovery | undefined {
+    // What its client may have received, only the log knows.
+    if (since.reached !== undefined) return undefined;
+    const { audience } = this.dependencies;
+    if (audience.members(activation.topic.name)?.has(connection.id) !== true) return undefined;
+    return this.covers(activation, connection, since) ? { since, recovered: true, missed: 0 } : undefined;
   }
 
   /** Whether a subscriber has everything after a position on its connection, or gets it. */
-  private covers({ topic, feed }: Activation, { id }: Subscriber, since: Position): boolean {
+  private covers({ topic, feed }: Activation, { id }: Pick<Connection, 'id'>, since: Position): boolean {
     return isPositionIn(feed.position, since) && topic.covers(id, since);
   }
 

@@ -144,4 +144,27 @@ describe('a topic hub', () => {
     const end = await subscribe({ epoch, sequence: 3, reached: { epoch, sequence: 4 } });
     assert.equal(end.recovered, false);
   });
+
+  it('reads no log for a connection that subscribes again from a position after which it has or gets everything', async () => {
+    let epoch = '';
+    for (let n = 1; n <= 3; n++) epoch = await append(n);
+    let reads = 0;
+    const { read } = broker;
+    broker.read = (...args) => {
+      reads++;
+      return read.apply(broker, args);
+    };
+    await subscribe({ epoch, sequence: 1 });
+    assert.equal(reads, 1);
+    for (let n = 0; n < 100; n++) {
+      const again = await subscribe({ epoch, sequence: 1 });
+      assert.deepEqual(again, { topic: 't', epoch, sequence: 3, recovered: true, missed: 2 });
+    }
+    assert.equal(reads, 1);
+    // What it does not get yet, and what only the log knows, is looked up.
+    assert.equal((await subscribe({ epoch: 'another', sequence: 1 })).recovered, false);
+    assert.equal((await subscribe({ epoch, sequence: 1, reached: { epoch, sequence: 2 } })).recovered, true);
+    assert.deepEqual((await subscribe({ epoch, sequence: 0 })).missed, 3);
+    assert.equal(reads, 4);
+  });
 });
