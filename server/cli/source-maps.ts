@@ -18,10 +18,11 @@ const transferCalls: ReadonlySet<unknown> = new Set(['read', 'write']);
  */
 export function mapStacks(): void {
   if (process.sourceMapsEnabled) return;
-  Error.prepareStackTrace = (error, frames) => {
+  const textOfStack: NonNullable<typeof Error.prepareStackTrace> = (error, frames) => {
     const lines = isOfGoneClient(error) ? [] : frames.map(textOf);
     return [headOf(error), ...lines].join('\n    at ');
   };
+  Error.prepareStackTrace = textOfStack;
 }
 
 /**

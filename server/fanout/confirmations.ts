@@ -119,18 +119,21 @@ export class Confirmations implements AckCollector {
     await new Promise<void>((resolve) => {
       const isEnding = this.isEnding || awaited.publisher?.isMoving === true;
       const timer = setTimeout(resolve, isEnding ? 0 : timeoutMs);
-      awaited.end = () => {
+      // V8 makes a function that is written where it is assigned to a property in the old generation, with all that it refers to.
+      const end = () => {
         clearTimeout(timer);
         resolve();
       };
       const isKnown = () =>
         awaited.reported.size >= receivers ||
         live?.every((replica) => awaited.reported.has(replica)) === true;
-      awaited.check = () => {
+      const check = () => {
         if (!isKnown() || (until === 'acknowledged' && awaited.acknowledged + awaited.left < awaited.sent))
           return;
-        awaited.end();
+        end();
       };
+      awaited.end = end;
+      awaited.check = check;
       // Redis counts everybody who receives the channel: programs that watch it, other services. So the replicas
       // themselves are asked.
       const ask = async () => {
@@ -139,11 +142,11 @@ export class Confirmations implements AckCollector {
         for (const replica of live)
           if (!awaited.reported.has(replica))
             this.bus.send(replica, inquiryKind, { id: receipt.id, topic: awaited.topic } satisfies Inquiry);
-        awaited.check();
+        check();
         if (this.awaited.get(receipt.id) === awaited) inquiry = setTimeout(() => void ask(), inquiryMs.next);
       };
       inquiry = setTimeout(() => void ask(), inquiryMs.first);
-      awaited.check();
+      check();
     });
     clearTimeout(inquiry);
     this.awaited.delete(receipt.id);

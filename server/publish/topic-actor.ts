@@ -275,9 +275,10 @@ export class TopicActor {
   private follow(child: SupervisedChild | undefined): void {
     this.child = child;
     if (child === undefined) return;
-    child.onRestart = () => {
+    const onRestart = () => {
       if (this.mailbox.size > 0) this.schedule();
     };
+    child.onRestart = onRestart;
   }
 
   private note(error: unknown, publishes: number): void {

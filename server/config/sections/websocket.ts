@@ -59,7 +59,7 @@ export const websocket = z
     ),
     max_unjoined: setting(
       count(1000),
-      'Clients that are connected and have not authenticated yet; half of it for one address. One counts for each 4 KiB of the head of its handshake. Handshakes of others wait. 0 for no limit.',
+      'Clients that are connected and have not authenticated yet; half of it for one address. One counts for each 2 KiB of the head of its handshake. Handshakes of others wait. 0 for no limit.',
     ),
     slim_connections: setting(
       z.enum(['auto', 'on', 'off']).default('auto'),

@@ -31,7 +31,7 @@ export function judgeAccepted(http: HttpServer, judge: AcceptJudge): void {
     const { _handle: handle } = http as HttpServer & { readonly _handle?: ListenHandle | null };
     const accept = handle?.onconnection;
     if (accept === undefined) return;
-    handle!.onconnection = function (error, accepted) {
+    const judged: typeof accept = function (error, accepted) {
       const pass = () => accept.call(this, error, accepted);
       if (error !== 0 || accepted?.getpeername === undefined) {
         pass();
@@ -42,6 +42,7 @@ export function judgeAccepted(http: HttpServer, judge: AcceptJudge): void {
       accepted.close();
       judge.closed();
     };
+    handle!.onconnection = judged;
   };
   http.on('listening', watch);
   if (http.listening) watch();

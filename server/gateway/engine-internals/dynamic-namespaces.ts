@@ -88,7 +88,7 @@ export function guardDynamicNamespaces(io: Server, dependencies: DynamicNamespac
     }
   };
 
-  server._checkNamespace = (name, auth, done) => {
+  const checkNamespace: ServerInternals['_checkNamespace'] = (name, auth, done) => {
     if (server.parentNsps.size === 0) return done(false);
     try {
       checkName(name);
@@ -114,6 +114,7 @@ export function guardDynamicNamespaces(io: Server, dependencies: DynamicNamespac
     };
     return tryNext();
   };
+  server._checkNamespace = checkNamespace;
 }
 
 function removeWhenEmpty(server: ServerInternals, parent: Parent, child: Child): void {
@@ -130,7 +131,7 @@ function removeWhenEmpty(server: ServerInternals, parent: Parent, child: Child):
   };
   // After listeners of the program for `disconnect` have run.
   const left = () => setImmediate(removeIfEmpty);
-  child._add = async (client, auth, added) => {
+  const addCounted: Add = async (client, auth, added) => {
     adding++;
     try {
       await add(client, auth, added);
@@ -139,10 +140,12 @@ function removeWhenEmpty(server: ServerInternals, parent: Parent, child: Child):
       left();
     }
   };
-  child._remove = (socket) => {
+  const removeAndLeave: Child['_remove'] = (socket) => {
     remove(socket);
     if (child.sockets.size === 0) left();
   };
+  child._add = addCounted;
+  child._remove = removeAndLeave;
 }
 
 /** Number of listeners and middleware. */

@@ -54,5 +54,6 @@ export function guardMiddleware(
   const list = listOf(namespace);
   list.splice(0, list.length, ...list.map(guarded));
   const use = namespace.use.bind(namespace);
-  namespace.use = (middleware) => use(guarded(middleware as NamespaceMiddleware));
+  const useGuarded: typeof namespace.use = (middleware) => use(guarded(middleware as NamespaceMiddleware));
+  namespace.use = useGuarded;
 }

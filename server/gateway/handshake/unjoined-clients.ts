@@ -29,7 +29,7 @@ interface Opened {
 const patienceMs = 1000;
 
 /** A handshake takes one place for so many bytes of its head: its transport holds them until the client has joined. */
-const bytesPerPlace = 4096;
+const bytesPerPlace = 2048;
 
 /** The places of a client that has not joined. */
 export function placesOf({ url = '', rawHeaders }: Pick<IncomingMessage, 'url' | 'rawHeaders'>): number {

@@ -1,6 +1,26 @@
 import assert from 'node:assert/strict';
 import { placesOf, UnjoinedClients } from '../../../server/gateway/handshake/unjoined-clients.js';
 
+/** What a browser and a proxy send with the upgrade of a WebSocket. */
+const browserHeaders: readonly string[] = Object.entries({
+  Host: 'chat.example.com',
+  Connection: 'Upgrade',
+  Pragma: 'no-cache',
+  'Cache-Control': 'no-cache',
+  'User-Agent':
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36',
+  Upgrade: 'websocket',
+  Origin: 'https://chat.example.com',
+  'Sec-WebSocket-Version': '13',
+  'Accept-Encoding': 'gzip, deflate, br, zstd',
+  'Accept-Language': 'en-GB,en;q=0.9,de;q=0.8',
+  'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits',
+  'X-Forwarded-For': '2001:db8:85a3:8d3:1319:8a2e:370:7348',
+  'X-Forwarded-Proto': 'https',
+  'X-Forwarded-Host': 'chat.example.com',
+}).flat();
+
 describe('[LIMITS] clients that have not joined', () => {
   it('have room for a limited number, and for half of it from one address', () => {
     const clients = new UnjoinedClients({ now: () => 0 }, { limit: 4 });
@@ -26,9 +46,11 @@ describe('[LIMITS] clients that have not joined', () => {
 
   it('take more room where their handshakes have large heads', () => {
     const head = (url: string, ...rawHeaders: string[]) => placesOf({ url, rawHeaders });
-    assert.equal(head('/socket.io/', 'Cookie', 'c'.repeat(3000)), 1);
-    assert.equal(head(`/socket.io/${'x'.repeat(9000)}`, 'Host', 'x'), 3);
-    assert.equal(head('/ws', 'Cookie', 'c'.repeat(8000), 'X-Long', 'x'.repeat(8000)), 4);
+    assert.equal(head('/socket.io/', 'Cookie', 'c'.repeat(1500)), 1);
+    assert.equal(head(`/socket.io/${'x'.repeat(5000)}`, 'Host', 'x'), 3);
+    assert.equal(head('/ws', 'Cookie', 'c'.repeat(8000), 'X-Long', 'x'.repeat(8000)), 8);
+    // Of a browser, behind a proxy, with a token of 1 KiB.
+    assert.equal(head(`/ws?token=${'t'.repeat(1024)}`, ...browserHeaders), 1);
 
     let closed = 0;
     const clients = new UnjoinedClients({ now: () => 0 }, { limit: 8 });

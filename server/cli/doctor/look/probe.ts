@@ -72,7 +72,8 @@ class Probe {
     // A replica that is in trouble otherwise can still tell the time.
     this.clockAheadMs ??= await this.clockOf(client);
     const endpoint: Endpoint = { url, client, received: new Map(), sequences: [] };
-    client.onMessage = (data) => this.onMessage(endpoint, data);
+    const onMessage: ProbeClient['onMessage'] = (data) => this.onMessage(endpoint, data);
+    client.onMessage = onMessage;
     const subscribed = await this.step(url, 'subscribe', async () => {
       const { data } = await client.ask('Subscribe', { topics: [probeTopic] });
       const { rejected } = data['details'] as {
