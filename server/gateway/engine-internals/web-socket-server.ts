@@ -188,7 +188,10 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
     this.forgetUnfinished();
   }
 
-  /** When it closes, ws passes on what Node has read meanwhile: the receiver would take it for the content of a frame that is forgotten, and throw. */
+  /**
+   * Forgets what has arrived of a message that is not complete, and takes nothing more: when the connection closes, ws passes on what Node has read
+   * meanwhile, and the receiver would take that for the content of the forgotten frame, and throw.
+   */
   private forgetUnfinished(): void {
     const { parser } = this;
     if (parser === undefined) return;
