@@ -243,6 +243,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
   io.engine.use(refuseOtherMethods);
   const polling = assemblePolling(parts, io);
   applyBudgets(io, inbound);
+  inbound.unreadPacketOn = fastPublish.unreadPacketOn;
   guardUpgrades(http, io.engine);
   io.engine.on('connection', admission.transportOpened);
   io.engine.on('connection', limitClosing);

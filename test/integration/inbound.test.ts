@@ -11,6 +11,22 @@ import { until } from '../support/wait.js';
 const times = <Item>(count: number, make: (n: number) => Item): Item[] =>
   Array.from({ length: count }, (_, n) => make(n));
 
+/** The largest buffer that is made a text, until it is stopped. */
+function largestText(): { bytes: number; stop(): void } {
+  const { toString } = Buffer.prototype;
+  const seen = { bytes: 0, stop: () => void (Buffer.prototype.toString = toString) };
+  Buffer.prototype.toString = function (
+    this: Buffer,
+    encoding?: BufferEncoding,
+    start = 0,
+    end = this.length,
+  ) {
+    seen.bytes = Math.max(seen.bytes, Math.min(end, this.length) - start);
+    return toString.call(this, encoding, start, end);
+  };
+  return seen;
+}
+
 describe('[LIMITS] what a client sends', function () {
   this.timeout(60_000);
   let embedded: EmbeddedService | undefined;
@@ -186,6 +202,29 @@ describe('[LIMITS] what a client sends', function () {
       const answer = await post(`{${keys}}`);
       assert.equal(answer.status, 413);
       assert.match(await answer.text(), /"code":"message_too_large"/);
+    });
+
+    it('is not even made a text if its packet is larger than its command may be', async () => {
+      await start();
+      const client = await packetClient();
+      await client.join('ann');
+      const content = `{"topic":"a","payload":"${'x'.repeat(300_000)}"}`;
+      const largest = largestText();
+      try {
+        client.send(`421["publish",${content}]`);
+        client.send(`452-/,2["direct",${content}]`, Buffer.from('one'), Buffer.from('two'));
+        client.send(`42["publish",${content}]`);
+        client.send('423["ping",{}]');
+        await until(() => client.of('433[').length === 1, 'the connection goes on');
+      } finally {
+        largest.stop();
+      }
+      const tooLarge = /"code":"message_too_large".* 3\d{5} bytes; it may have 229376"/;
+      for (const packet of ['431[', '432[', '42["error"']) {
+        assert.equal(client.of(packet).length, 1, `${packet} once`);
+        assert.match(client.of(packet)[0]!, tooLarge);
+      }
+      assert.ok(largest.bytes < 1000, `${largest.bytes} bytes were made a text`);
     });
 
     it('is not a payload of full size, also where its back end escapes everything', async () => {

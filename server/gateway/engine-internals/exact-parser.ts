@@ -56,6 +56,13 @@ export interface UnreadEvent {
   readonly refusal: RefusalError;
 }
 
+/** A packet that is refused without being read. */
+export interface UnreadPacket {
+  readonly event: UnreadEvent;
+  /** What is passed on in its place, with the same type and ids. */
+  readonly standIn: Buffer;
+}
+
 let unread: UnreadEvent | undefined;
 
 /** Has `pass` pass an event to a decoder, which does not read it: {@link exactRequest} gives the refusal instead of its request. */

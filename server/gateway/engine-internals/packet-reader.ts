@@ -1,3 +1,5 @@
+import type { UnreadPacket } from './exact-parser.js';
+
 /** Reads the packets of one transport, as its budget controls it. */
 export interface PacketReader {
   /** Stops reading at once, also between two packets that arrived in one piece. */
@@ -24,6 +26,8 @@ export interface PacketAdmission {
   mayDecode(bytes: number): boolean;
   /** A text or binary frame of a WebSocket. False: it is not passed on. */
   admitFrame(content: Buffer, isBinary: boolean): boolean;
+  /** What takes the place of a text frame that was admitted, if it is refused without being made a text. */
+  unreadPacket(content: Buffer): UnreadPacket | undefined;
   /** A fragment of a message of a WebSocket that is not complete. @param count its fragments so far */
   admitFragment(count: number): void;
   /**

@@ -7,6 +7,7 @@ import { TurnSlices } from '../../primitives/turn-slices.js';
 import { selectProtocol } from '../../protocol/token-protocol.js';
 import { closeReasons, closeTimeoutMs, type CloseReason } from '../close-codes.js';
 import type { EngineConnection } from './engine-connection.js';
+import { passUnread } from './exact-parser.js';
 import type { PacketAdmission, PacketReader } from './packet-reader.js';
 import { hasGone } from './accepted-connections.js';
 import { holdReading, startReading } from './reading.js';
@@ -120,6 +121,11 @@ export class CodedWebSocket extends WebSocket implements PacketReader {
   override emit(event: string | symbol, first?: unknown, second?: unknown): boolean {
     if (event === 'message') {
       if (!this.admits(first as Buffer, second as boolean)) return true;
+      const unread = second === true ? undefined : this.admission?.unreadPacket(first as Buffer);
+      if (unread !== undefined) {
+        passUnread(unread.event, () => super.emit('message', unread.standIn, false));
+        return true;
+      }
     } else if (event === 'ping' || event === 'pong') {
       if (this.isStopped === true) this.stop();
       this.admission?.admitControlFrame();

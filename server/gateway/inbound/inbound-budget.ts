@@ -3,6 +3,7 @@ import type { HeldBody } from '../../limits/body-budget.js';
 import { costlyFrom } from '../../protocol/json-cost.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
 import { awaitsPong } from '../engine-internals/heartbeats.js';
+import type { UnreadPacket } from '../engine-internals/exact-parser.js';
 import type { PacketAdmission, PacketReader } from '../engine-internals/packet-reader.js';
 import { heldBytes } from './held-bytes.js';
 import type { InboundCounts, InboundLimit } from './inbound-counts.js';
@@ -27,6 +28,8 @@ interface BudgetControl {
   /** A connection with fewer bytes under way is read also while those of all connections are over the limit. */
   readonly fairBytes: number;
   /** The account of what a transport holds of unfinished messages. */
+  /** What takes the place of a large text frame that is refused without being read. */
+  unreadPacketOn(engine: EngineConnection, content: Buffer): UnreadPacket | undefined;
   openUnfinished(engine: EngineConnection | undefined): HeldBody;
   waitsForCommands(budget: InboundBudget): void;
   waitsNoLonger(budget: InboundBudget): void;
@@ -72,6 +75,8 @@ export class InboundBudget implements PacketAdmission {
   private commands = 0;
   private largestBytes = 0;
   private bytes = 0;
+  /** Size of the packet in whose place another is passed on. */
+  private unreadBytes = 0;
   /** Acknowledgements that the client was asked for and has not sent. */
   private owedAcks = 0;
   private pongSecond = -1;
@@ -133,6 +138,13 @@ export class InboundBudget implements PacketAdmission {
     return this.admit(content[0], content[1], length, () => content.toString('latin1', 1, 16));
   }
 
+  unreadPacket(content: Buffer): UnreadPacket | undefined {
+    if (content.length < costlyFrom || this.wire === 'json' || this.engine === undefined) return undefined;
+    const unread = this.control.unreadPacketOn(this.engine, content);
+    this.unreadBytes = unread === undefined ? 0 : content.length;
+    return unread;
+  }
+
   admitPacket(packet: string): boolean {
     const { length } = packet;
     this.use(1 + (length >>> 9));
@@ -175,7 +187,9 @@ export class InboundBudget implements PacketAdmission {
    *
    * @param isBehind whether others are on the way
    */
-  passedOn(bytes: number, isBehind: boolean): void {
+  passedOn(passedBytes: number, isBehind: boolean): void {
+    const bytes = this.unreadBytes + passedBytes;
+    this.unreadBytes = 0;
     this.units += slowUnits + Math.ceil(bytes / slowUnitBytes);
     if (!isBehind) this.largestBytes = bytes;
     else if (this.parts !== undefined) this.largestBytes += bytes;

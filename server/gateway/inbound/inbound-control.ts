@@ -2,6 +2,7 @@ import { RefusalError } from '../../../shared/errors.js';
 import type { BodyBudget, HeldBody } from '../../limits/body-budget.js';
 import type { Timer } from '../../primitives/clock.js';
 import type { EngineConnection } from '../engine-internals/engine-connection.js';
+import type { UnreadPacket } from '../engine-internals/exact-parser.js';
 import { postponeTimeout } from '../engine-internals/heartbeats.js';
 import type { PacketReader } from '../engine-internals/packet-reader.js';
 import { InboundBudget } from './inbound-budget.js';
@@ -32,6 +33,8 @@ const sweepMs = 1000;
 export class InboundControl {
   readonly counts = newInboundCounts();
   readonly share: LoopShare;
+  /** Finds text frames that are refused without being read. Set when commands are known. */
+  unreadPacketOn: (engine: EngineConnection, content: Buffer) => UnreadPacket | undefined = () => undefined;
   private readonly pacedForWaste = new Set<InboundBudget>();
   private readonly awaitingParts = new Set<InboundBudget>();
   /** Transports with too many commands under way, and since when. */

@@ -10,11 +10,11 @@ import {
   untapPackets,
 } from '../engine-internals/packet-tap.js';
 import type { RequestSizes } from '../../commands/request-sizes.js';
-import { passUnread } from '../engine-internals/exact-parser.js';
+import { passUnread, type UnreadPacket } from '../engine-internals/exact-parser.js';
 import { parseExactly } from '../../protocol/exact-json.js';
 import type { CommandListener } from './command-listener.js';
 import { ReplyWriter } from './reply-writer.js';
-import { unreadEvent } from './unread-events.js';
+import { unreadEvent, unreadPacket } from './unread-events.js';
 
 /** `2`: an event. `3`: an acknowledgement. */
 const eventType = 0x32;
@@ -77,6 +77,13 @@ export class FastPublish {
     if (!untapPackets(connection.socket, this.onPacket)) return;
     for (const data of this.slow.get(connection)?.behindLeaving ?? []) passOn(connection.socket, data);
   }
+
+  /** What takes the place of a text frame that is too large for its command, if its packet will be read here. */
+  readonly unreadPacketOn = (engine: EngineConnection, frame: Buffer): UnreadPacket | undefined => {
+    const connection = connectionOn(engine);
+    if (connection === undefined || this.slow.get(connection)?.behindLeaving !== undefined) return undefined;
+    return unreadPacket(connection, frame, this.dependencies.sizes);
+  };
 
   // One listener shared by all transports; `this` is the transport.
   private readonly onPacket = ((fast: FastPublish) =>

@@ -1,9 +1,12 @@
 import type { RequestSizes } from '../../commands/request-sizes.js';
 import { costlyFrom, jsonCostRefusal } from '../../protocol/json-cost.js';
 import type { ClientConnection } from '../client-connection.js';
-import type { UnreadEvent } from '../engine-internals/exact-parser.js';
+import type { UnreadEvent, UnreadPacket } from '../engine-internals/exact-parser.js';
 import { isHandledByProgram } from '../engine-internals/program-listeners.js';
 import { isUnobserved } from '../engine-internals/packet-tap.js';
+
+/** `4`: the packet of Engine.IO that holds one of Socket.IO. */
+const messageType = 0x34;
 
 /**
  * `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. The name may be
@@ -25,6 +28,26 @@ export function unreadEvent(
   if (name === undefined) return undefined;
   const refusal = sizes.refusalOf(name, packet.length) ?? jsonCostRefusal(packet);
   return refusal && { name, refusal };
+}
+
+/** Bytes of a frame in which the beginning of its event is looked for. */
+const beginningBytes = 512;
+
+/**
+ * The same for a text frame of Engine.IO, by its size alone. It is not made a text: of texts of a megabyte, fifteen would wait for the collector
+ * beside the frames that they were made of.
+ */
+export function unreadPacket(
+  connection: ClientConnection,
+  frame: Buffer,
+  sizes: RequestSizes,
+): UnreadPacket | undefined {
+  if (frame.length < costlyFrom || frame[0] !== messageType) return undefined;
+  const beginning = eventBeginning.exec(frame.toString('utf8', 1, beginningBytes))?.[0];
+  const name = beginning === undefined ? undefined : commandIn(connection, beginning);
+  if (name === undefined) return undefined;
+  const refusal = sizes.refusalOf(name, frame.length - 1);
+  return refusal && { event: { name, refusal }, standIn: Buffer.from(`4${beginning}]`) };
 }
 
 /** The name of the event in a packet, if only this service receives it. */

@@ -22,6 +22,7 @@ describe('[LIMITS] a WebSocket of a server', () => {
       mayDecode: (bytes) => mayDecode(bytes),
       admitFrame: () => true,
       admitFragment: () => {},
+      unreadPacket: () => undefined,
       admitUnfinished: () => {},
       admitControlFrame: () => {},
       admitPacket: () => true,
