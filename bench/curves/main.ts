@@ -6,7 +6,7 @@ import { comparePublished, describeComparison, otherProcessors, type PublishedFi
 import type { Point } from './point.js';
 import { chartsOf, tableOf, voidBecause } from './report.js';
 import { runCurves, type CurvePart } from './run-curves.js';
-import { curveWorks } from './works.js';
+import { curveWorks, type CurveWork } from './works.js';
 
 const root = join(__dirname, '..', '..', '..');
 const results = join(root, 'bench', 'results');
@@ -50,6 +50,7 @@ export async function measureCurves(options: CurveOptions): Promise<void> {
       `there is no work ${options.work}; there are ${curveWorks.map(({ name }) => name).join(', ')}`,
     );
   const isChosen = (side: SideName) => options.side === undefined || side === options.side;
+  checkChosen(works, options);
   const noUws = works.some(({ sides }) => sides.some((side) => side === 'uws' && isChosen(side)))
     ? options.obtainUws()
     : undefined;
@@ -74,6 +75,17 @@ export async function measureCurves(options: CurveOptions): Promise<void> {
     writeResults(name, points, options);
   }
   process.stdout.write(textOf(points, options));
+}
+
+/** A typing mistake must not replace the report of the day by an empty one. @throws RangeError */
+function checkChosen(works: readonly CurveWork[], { side, loads }: CurveOptions): void {
+  const sides = [...new Set(works.flatMap((work) => work.sides))];
+  if (side !== undefined && !sides.some((name) => name === side))
+    throw new RangeError(`there is no side ${side} in this work; there are ${sides.join(', ')}`);
+  const known = [...new Set(works.flatMap((work) => work.loads))];
+  for (const load of loads)
+    if (!known.includes(load))
+      throw new RangeError(`there is no load ${load} in this work; there are ${known.join(', ')}`);
 }
 
 function textOf(points: readonly Point[], { head }: CurveOptions): string {
