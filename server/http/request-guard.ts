@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
+import { addressCaller } from '../limits/address-limiter.js';
 import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
 import { LateBodies } from './late-bodies.js';
 import { hasBody } from './request-body.js';
@@ -172,7 +173,12 @@ function limitBody(
       closeSoon();
     });
   };
-  const isInTime = lateLimit(request, response, () => bodies.open(`address:${callerOf(request)}`), stopLate);
+  const isInTime = lateLimit(
+    request,
+    response,
+    () => bodies.open(addressCaller(callerOf(request))),
+    stopLate,
+  );
   countPieces(request, { admit: (bytes) => isInTime(bytes) && isInPieces(bytes) });
   let timer: NodeJS.Timeout | undefined;
   if (isTimed(request)) {
