@@ -26,6 +26,7 @@ import { TcpConnections } from '../gateway/handshake/tcp-connections.js';
 import { TurnsOverShare } from '../gateway/handshake/turns-over-share.js';
 import { originCheck } from '../gateway/handshake/origin.js';
 import { RefusalLog } from '../gateway/handshake/refusal-log.js';
+import { addressCaller } from '../limits/address-limiter.js';
 import { newPollingCounts, type PollingCounts } from '../gateway/polling/polling-counts.js';
 import { answerUnservedUpgrades } from '../gateway/handshake/unserved-upgrades.js';
 import { guardUpgrades } from '../gateway/handshake/upgrade-guard.js';
@@ -147,7 +148,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       unjoined: new UnjoinedClients({ now: () => performance.now() }, { limit: websocket.maxUnjoined }),
       overShare: new HandshakesOverShare({
         now: () => performance.now(),
-        isOver: (address) => limits.bodies.isOver(`address:${address}`),
+        isOver: (address) => limits.bodies.isOver(addressCaller(address)),
       }),
     },
     { maxConnections: websocket.maxConnections },
@@ -253,7 +254,7 @@ export function assembleGateway(parts: GatewayParts): Gateway {
       callerOf: (engine, request) => {
         const connection = connectionOn(engine);
         return connection === undefined
-          ? `address:${addressOf(request)}`
+          ? addressCaller(addressOf(request))
           : `user:${connection.identity.userId}`;
       },
       refuse: refuseRequest,

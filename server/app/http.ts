@@ -167,7 +167,7 @@ export function assembleRequestGuard(
       reading: { hold: holdReading, start: startReading, hasGone },
       connections,
       bodies,
-      callerOf: (request) => addresses.of(request),
+      callerOf: (request) => keyOf(addresses.of(request)),
     },
     {
       bodyTimeoutMs: server.bodyTimeoutSecs * 1000,

@@ -3,6 +3,7 @@ import type { ConnectionTurns } from '../gateway/handshake/connection-turns.js';
 import { closeForLimit } from '../gateway/inbound/close-transport.js';
 import { InboundControl } from '../gateway/inbound/inbound-control.js';
 import { InboundLog } from '../gateway/inbound/inbound-log.js';
+import { addressCaller } from '../limits/address-limiter.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Foundation } from './foundation.js';
 
@@ -21,7 +22,7 @@ export function assembleInbound(
       callerOf: (engine) => {
         const connection = engine && connectionOn(engine);
         if (connection !== undefined) return `user:${connection.identity.userId}`;
-        return engine === undefined ? 'upgrades' : `address:${addresses.of(engine.request)}`;
+        return engine === undefined ? 'upgrades' : addressCaller(addresses.of(engine.request));
       },
       closeTransport: (engine, reader, limit, error) => {
         metrics.countRefused(error.code);

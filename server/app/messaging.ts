@@ -177,7 +177,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     metrics,
     tracer,
     logOf,
-    newId: newMessageIds(storage.now),
+    newId: newMessageIds(storage.idTime),
     checkTopic: (topic: string) => control.state.checkTopic(topic),
     admitBytes: limits.quotas.admitBytes.bind(limits.quotas),
     onQueued: (connection: Connection, topic: string, bytes: number) => {

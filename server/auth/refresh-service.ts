@@ -61,27 +61,28 @@ export class RefreshService {
     const { issuer, verifier, now } = this.dependencies;
     if (issuer === undefined) throw cannotSign();
     const identity = verifier.verifyRefresh(token);
-    const { familyId, generation = -1 } = identity;
-    const own: Used = { seed: issuer.newSeed(familyId, generation + 1) };
+    const { generation } = identity;
     const used =
-      identity.generation === undefined
-        ? await this.useUncounted(identity, own)
-        : await this.use({ ...identity, generation }, own);
+      generation === undefined
+        ? await this.useUncounted(identity, issuer)
+        : await this.use({ ...identity, generation }, issuer);
     if (used === undefined || (used.answeredMs !== undefined && now() - used.answeredMs > graceMs))
       return this.reused(identity);
     return issuer.pair(identity, used.seed);
   }
 
   /** The first use of a token. Undefined: a later token of the family was used, and this one is not remembered any more. */
-  private async use(identity: CountedIdentity, own: Used): Promise<Used | undefined> {
+  private async use(identity: CountedIdentity, issuer: TokenIssuer): Promise<Used | undefined> {
     const { store, now } = this.dependencies;
-    const { tokenId, generation } = identity;
-    const [key, familyKey] = [keyOf(identity), `refresh-family:${identity.familyId}`];
+    const { tokenId, familyId, generation } = identity;
+    const [key, familyKey] = [keyOf(identity), familyKeyOf(identity)];
+    const latest = await this.read<LatestUsed>(familyKey);
+    // Nothing is stored of it: if its login cannot be revoked now, a repetition must not look like that of a first use.
+    if (latest !== undefined && latest.generation >= generation && latest.tokenId !== tokenId)
+      return this.read<Used>(key);
+    const own: Used = { seed: issuer.newSeed(familyId, generation + 1) };
     const isFirst = await store.setIfAbsent(key, JSON.stringify(own), recordMs);
     const recorded = isFirst ? undefined : await this.read<Used>(key);
-    const latest = await this.read<LatestUsed>(familyKey);
-    if (latest !== undefined && latest.generation >= generation && latest.tokenId !== tokenId)
-      return recorded;
     const used: Used = latest?.tokenId === tokenId ? latest : (recorded ?? own);
     if (used.answeredMs !== undefined) return used;
     // A lifetime of tokens that was made shorter must not let the record expire before an earlier token.
@@ -96,9 +97,13 @@ export class RefreshService {
   }
 
   /** The same for a token of an earlier version: it is remembered until it has expired. */
-  private async useUncounted(identity: RefreshIdentity, own: Used): Promise<Used> {
+  private async useUncounted(identity: RefreshIdentity, issuer: TokenIssuer): Promise<Used> {
     const { store, now } = this.dependencies;
     const key = keyOf(identity);
+    // A replica of an earlier version may have exchanged a counted token for it: then counting goes on behind that one.
+    const latest = await this.read<LatestUsed>(familyKeyOf(identity));
+    const generation = (latest?.generation ?? -1) + 1;
+    const own: Used = { seed: issuer.newSeed(identity.familyId, generation) };
     const keepMs = Math.max(1, identity.expiresAt * 1000 - now()) + keptAfterMs;
     const isFirst = await store.setIfAbsent(key, JSON.stringify(own), keepMs);
     const used = (isFirst ? undefined : await this.read<Used>(key)) ?? own;
@@ -132,6 +137,10 @@ type CountedIdentity = RefreshIdentity & { readonly generation: number };
 
 function keyOf({ tokenId }: RefreshIdentity): string {
   return `refresh:${tokenId}`;
+}
+
+function familyKeyOf({ familyId }: RefreshIdentity): string {
+  return `refresh-family:${familyId}`;
 }
 
 /** Tokens are accepted until the leeway after their expiry; the record of a used one is kept for longer. */

@@ -2,6 +2,7 @@ import { Router, type Request } from 'express';
 import { z } from 'zod';
 import type { RefreshService } from '../auth/refresh-service.js';
 import type { TokenPair } from '../auth/token-issuer.js';
+import { addressCaller } from '../limits/address-limiter.js';
 import type { BodyBudget } from '../limits/body-budget.js';
 import { parseRequest } from '../protocol/parse-request.js';
 import { otherMethods } from './other-methods.js';
@@ -43,7 +44,7 @@ export function pairAnswer(pair: TokenPair, now: number) {
 export function authRouter({ refreshes, addressOf, bodies, now }: AuthRouterDependencies): Router {
   const router = Router();
   const readBody = requestBody(
-    { bodies, callerOf: (request: Request) => `address:${addressOf(request)}` },
+    { bodies, callerOf: (request: Request) => addressCaller(addressOf(request)) },
     { limitBytes: refreshBodyLimitBytes },
   );
   const path = router.route(refreshPath);

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
+import { addressCaller } from '../limits/address-limiter.js';
 import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
 import { LateBodies } from './late-bodies.js';
 import { hasBody } from './request-body.js';
@@ -152,7 +153,32 @@ function limitBody(
     takeNothingMore(socket);
   };
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
-  const isInTime = lateLimit(request, response, () => bodies.open(`address:${callerOf(request)}`), stop);
+  let cut: NodeJS.Timeout | undefined;
+  const closeSoon = () => {
+    cut ??= setTimeout(() => {
+      if (!request.complete) closeLate(socket);
+    }, lateBodyMs).unref();
+  };
+  const stopLate = () => {
+    const isHeld = reading.hold(socket);
+    // Its end may be in what has been read of the connection: then there is nothing to close it for, and the client may send its next request.
+    setImmediate(() => {
+      if (socket.destroyed) return;
+      if (request.complete) {
+        if (isHeld) reading.start(socket);
+        return;
+      }
+      stop();
+      // The client may still read the answer.
+      closeSoon();
+    });
+  };
+  const isInTime = lateLimit(
+    request,
+    response,
+    () => bodies.open(addressCaller(callerOf(request))),
+    stopLate,
+  );
   countPieces(request, { admit: (bytes) => isInTime(bytes) && isInPieces(bytes) });
   let timer: NodeJS.Timeout | undefined;
   if (isTimed(request)) {
@@ -176,10 +202,7 @@ function limitBody(
       closeLate(socket);
       return;
     }
-    const cut = setTimeout(() => {
-      if (!request.complete) closeLate(socket);
-    }, lateBodyMs);
-    cut.unref();
+    closeSoon();
     whenOver(request, () => {
       clearTimeout(cut);
       late.end(caller);
@@ -225,7 +248,9 @@ function lateLimit(
 ): (bytes: number) => boolean {
   let late = 0;
   let held: HeldBody | undefined;
+  let isOver = false;
   return (bytes) => {
+    if (isOver) return false;
     if (!response.writableFinished || request.listenerCount('data') > 0) return true;
     if (held === undefined) {
       held = open();
@@ -234,7 +259,7 @@ function lateLimit(
     late += bytes;
     if (late <= lateBodyBytes && hasRoom(held, bytes)) return true;
     held.discard();
-    // The connection is closed when the client has had time to read the answer.
+    isOver = true;
     onOver();
     return false;
   };

@@ -83,6 +83,11 @@ function change(counts: Map<string, number>, key: string, by: number): void {
   else counts.delete(key);
 }
 
+/** Who sends requests and is not known otherwise: see {@link keyOf}. */
+export function addressCaller(address: string): string {
+  return `address:${keyOf(address)}`;
+}
+
 /** Addresses that are counted together have the same key. */
 export function keyOf(address: string): string {
   return ipKeyGenerator(address, ipv6Subnet);

@@ -14,6 +14,7 @@ import { DroppedSessions } from '../sessions/dropped-sessions.js';
 import type { SessionLimits, SessionStore } from '../sessions/session-store.js';
 import { redisAddressOf, type RedisAddress } from '../config/redis-address.js';
 import type { Settings } from '../config/schema.js';
+import { AscendingTime } from '../primitives/ascending-time.js';
 import { inboxPrefix } from '../direct/inbox-name.js';
 import type { Log, LogFactory } from '../logging/log.js';
 import { compileTopicPattern } from '../../shared/topic-name.js';
@@ -76,8 +77,10 @@ export interface Storage {
   /** The memory that publishes use: of Redis, or of this process. */
   readonly memory: StoreMemory;
   readonly quotaCounts: QuotaCounts;
-  /** Milliseconds since 1970, the same on all replicas: for ids and times of messages. */
+  /** Milliseconds since 1970, the same on all replicas: for times of messages. */
   readonly now: () => number;
+  /** The same for ids of messages: it does not go back where the clock is set back, so that ids stay in the order of the log. */
+  readonly idTime: () => number;
   /** Messages removed early for want of memory, without Redis. */
   historyRemoved(): number;
   /** Clients for Socket.IO's cluster adapter; undefined in memory. */
@@ -165,6 +168,7 @@ function memoryStorage({ identity, logOf, now }: StorageDependencies, settings: 
     memory: guard,
     quotaCounts,
     now,
+    idTime: new AscendingTime(now, () => performance.now()).now,
     historyRemoved: () => memory.removed,
     adapter: undefined,
     redis: () => ({
@@ -290,6 +294,7 @@ function redisStorage(
     memory,
     quotaCounts,
     now: link.clock.now,
+    idTime: link.clock.idTime,
     historyRemoved: () => 0,
     adapter,
     redis: () => ({

@@ -87,6 +87,14 @@ describe('[LIMITS] a client that goes away at any moment of its handshake', func
       (client) => {
         for (let n = 0; n < 3; n++) client.get('/socket.io/?EIO=4&transport=polling');
       },
+      (client) => {
+        client.get('/socket.io/?EIO=4&transport=polling');
+        client.upgrade('/socket.io/?EIO=4&transport=websocket');
+      },
+      (client) => {
+        client.get('/socket.io/?EIO=4&transport=polling');
+        client.upgrade(`/ws?token=${tokenOf(user())}`);
+      },
       (client) => client.get('/socket.io/?EIO=3&transport=polling'),
       (client) => client.upgrade('/socket.io/?EIO=4&transport=websocket&sid=nope'),
     ];
@@ -122,6 +130,22 @@ describe('[LIMITS] a client that goes away at any moment of its handshake', func
       await until(() => embedded.service.io.engine.clientsCount === 0, 'they have left');
       return connected.length === capacity;
     }, 'all slots are free');
+    assert.deepEqual(uncaught, []);
+  });
+
+  it('throws nothing if an upgrade waits behind an answer of long-polling on its connection', async () => {
+    const waits = [0, 300];
+    pauseMs = () => waits.shift() ?? 0;
+    const client = new TcpClient(embedded.url);
+    client.get('/socket.io/?EIO=4&transport=polling');
+    client.upgrade('/socket.io/?EIO=4&transport=websocket');
+    await until(() => client.received.startsWith('HTTP/1.1 200 '), 'the first is answered');
+    assert.deepEqual(waits, [], 'the other one waits');
+    const { http } = embedded.service;
+    const connections = () =>
+      new Promise<number>((resolve) => http.getConnections((_error, count) => resolve(count)));
+    client.reset();
+    await until(async () => (await connections()) === 0, 'the connection has closed');
     assert.deepEqual(uncaught, []);
   });
 });

@@ -95,26 +95,31 @@ describe('[LIMITS] handshakes of one address', function () {
     for (const client of clients) client.disconnect();
   });
 
-  it('come one after the other once more than its share of unfinished messages was thrown away, and others at once', async () => {
+  const comeInTurns = async (sender: string, same: string, another: string) => {
     await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000' });
     const large = Array.from({ length: 3 }, () => new TcpClient(embedded!.url));
     open.push(...large);
     for (const client of large) {
-      client.upgrade('/socket.io/?EIO=4&transport=websocket', 'X-Forwarded-For: 203.0.113.1\r\n');
+      client.upgrade('/socket.io/?EIO=4&transport=websocket', `X-Forwarded-For: ${sender}\r\n`);
       await until(() => isAnswered(client), 'it is answered');
       // The beginning of a frame of 60,000 bytes.
       client.writeBytes(`\x81\xfe\xea\x60${'x'.repeat(45_000)}`);
     }
     await until(() => large.some(({ ended, closed }) => ended || closed), 'one is closed');
     const begunAt = performance.now();
-    const flood = Array.from({ length: 40 }, () => handshakeFrom('203.0.113.1'));
-    const other = handshakeFrom('203.0.113.2');
+    const flood = Array.from({ length: 40 }, () => handshakeFrom(same));
+    const other = handshakeFrom(another);
     await until(() => isAnswered(other), 'another address is served');
     await until(() => flood.filter(isAnswered).length >= 10, 'ten are served');
     assert.ok(performance.now() - begunAt >= 9 * 25, 'one after the other');
     await until(() => flood.every(isAnswered), 'all are served in the end');
     for (const { received } of flood) assert.match(received, /^HTTP\/1\.1 200 /);
-  });
+  };
+
+  it('come one after the other once more than its share of unfinished messages was thrown away, and others at once', () =>
+    comeInTurns('203.0.113.1', '203.0.113.1', '203.0.113.2'));
+
+  it('do so from one IPv6 network, too', () => comeInTurns('2001:db8::1', '2001:db8::2', '2001:db8:0:1::1'));
 
   it('are not limited on loopback in development', async () => {
     const limits = {

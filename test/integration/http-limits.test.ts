@@ -197,6 +197,21 @@ describe('[LIMITS] HTTP', function () {
     await until(async () => (await publish('mallory')).status === 200, 'the caller is received again');
   });
 
+  it('counts the addresses of one IPv6 network, which one client can have all, as one caller', async () => {
+    await start({ RTC_LIMITS_HTTP_BODIES_BYTES: '400000', RTC_SERVER_TRUSTED_PROXIES: '127.0.0.1' });
+    const from = (address: string) => {
+      const client = open();
+      client.post('/api/auth/refresh', 2, '', `X-Forwarded-For: ${address}\r\n`);
+      return client;
+    };
+    const uploads = Array.from({ length: 80 }, (_, n) => from(`2001:db8::${n.toString(16)}`));
+    const answered = () => uploads.filter(({ received }) => received !== '').length;
+    await until(() => answered() === 15, 'those beyond 65 are refused');
+    const other = from('2001:db8:0:1::1');
+    other.write('{}');
+    await until(() => other.received.startsWith('HTTP/1.1 400 '), 'another network is served');
+  });
+
   it('refuses bodies that are compressed or not UTF-8, whose size and content no limit would have seen', async () => {
     await start();
     const post = (headers: Record<string, string>, body: Buffer) =>

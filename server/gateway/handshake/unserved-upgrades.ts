@@ -65,6 +65,8 @@ function refuse(request: IncomingMessage, socket: Duplex): void {
 }
 
 function closeUnanswered({ socket }: IncomingMessage, limitMs: number): void {
+  // A client may reset a connection that no listener takes care of: without this, that would end the program.
+  socket.on('error', () => {});
   // Earlier requests of the same connection have been answered.
   const { bytesWritten } = socket;
   setTimeout(() => {

@@ -17,7 +17,10 @@ export function guardUpgrades(http: HttpServer, engine: HandshakeAnswers): void 
   http.prependListener('upgrade', (_request: IncomingMessage, socket: Duplex) => {
     socket.on('error', ignore);
   });
-  engine.on('headers', (_headers, request) => endUpgradeGuard(request));
+  engine.on('headers', (_headers, request) => {
+    // Not with the answer to an earlier request of long-polling on the same connection.
+    if ((request as { readonly upgrade?: boolean }).upgrade === true) endUpgradeGuard(request);
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RefusalError } from '../../../shared/errors.js';
+import { addressCaller } from '../../limits/address-limiter.js';
 import type { BodyBudget } from '../../limits/body-budget.js';
 import { refuseRequest } from '../handshake/handshake-refusal.js';
 import { BodyParts } from './body-parts.js';
@@ -122,7 +123,7 @@ export class PollingEdge {
   private forwardBody(forwarded: Forwarded): void {
     const { request, response, owner, id } = forwarded;
     const { send, bodies, addressOf } = this.dependencies;
-    const held = bodies.open(`address:${addressOf(request)}`);
+    const held = bodies.open(addressCaller(addressOf(request)));
     forwarded.release = held.discard;
     let isFirst = true;
     request.on('data', (chunk: Buffer) => {

@@ -1,3 +1,5 @@
+import { AscendingTime } from '../../primitives/ascending-time.js';
+
 /** A time that is less than this behind the last one is held, so that timestamps do not go back by the error of a measurement. */
 const heldMs = 1000;
 /** One round trip may take long, above all while a process starts: more follow until one is this short, within limits. */
@@ -12,12 +14,20 @@ const roundTripsMs = 50;
 export class RedisClock {
   private offsetMs: number;
   private lastMs = 0;
+  private readonly ascending: AscendingTime;
+  private wasMeasured = false;
 
   constructor(
     private readonly monotonic: () => number = () => performance.now(),
     wallTime: () => number = Date.now,
   ) {
     this.offsetMs = wallTime() - monotonic();
+    this.ascending = new AscendingTime(() => monotonic() + this.offsetMs, monotonic);
+  }
+
+  /** Whether Redis has answered once. */
+  get isMeasured(): boolean {
+    return this.wasMeasured;
   }
 
   /** Milliseconds since 1970. Before the first measurement the clock of this machine counts. */
@@ -27,6 +37,9 @@ export class RedisClock {
     this.lastMs = ms;
     return ms;
   };
+
+  /** The same for ids: see {@link AscendingTime}. */
+  readonly idTime = (): number => (this.wasMeasured ? this.ascending.now() : this.now());
 
   /** Asks Redis for its time, more than once if the answers are slow. Rejects as `call` does. */
   async measure(call: (args: string[]) => Promise<unknown>): Promise<void> {
@@ -46,6 +59,9 @@ export class RedisClock {
    * an answer that was at once there, and read late, tells no more.
    */
   measured(redisMs: number, sentAt: number, receivedAt: number): void {
+    // If the clock of Redis was set back, ids go on from here.
+    if (this.wasMeasured) this.ascending.now();
+    this.wasMeasured = true;
     const least = redisMs - receivedAt;
     const most = redisMs - sentAt;
     const nearest = Math.min(Math.max(this.offsetMs, least), most);

@@ -36,8 +36,8 @@ export interface RedisStore {
   readonly state: LinkState;
   /** Keys are spread over slots: one call touches keys of one slot only. */
   readonly isCluster: boolean;
-  /** Milliseconds since 1970, by the clock of Redis. */
-  readonly clock: { readonly now: () => number };
+  /** Milliseconds since 1970, by the clock of Redis; for ids it never goes back. */
+  readonly clock: { readonly now: () => number; readonly idTime: () => number };
   readonly writes: RedisWrites;
   /** Publishes on a channel of the kind `slot`. */
   readonly publishCommand: 'PUBLISH' | 'SPUBLISH';

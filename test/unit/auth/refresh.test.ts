@@ -193,6 +193,38 @@ describe('[AUTH] refresh tokens', () => {
     await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
   });
 
+  it('are not lost by exchanges at replicas of an earlier version, between those at newer ones', async () => {
+    /** An earlier version keeps a record of each token until it expires, and does not count. */
+    const exchangeBefore = async (token: string) => {
+      const identity = verifier.verifyRefresh(token);
+      const { generation: _, ...seed } = issuer.newSeed(identity.familyId);
+      await store.set(`refresh:${identity.tokenId}`, JSON.stringify({ seed, answeredMs: now }), 86_400_000);
+      return issuer.pair(identity, seed);
+    };
+    const first = login();
+    let last = first;
+    for (const version of ['new', 'new', 'old', 'new', 'new', 'old', 'old', 'new', 'new'] as const) {
+      last = await (version === 'new'
+        ? refreshes.refresh(last.refreshToken)
+        : exchangeBefore(last.refreshToken));
+      now += 3_600_000;
+    }
+    assert.equal(refreshes.reuses, 0);
+    await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
+  });
+
+  it('that were used long ago are refused again if the login could not be revoked at first', async () => {
+    const first = login();
+    const second = await refreshes.refresh(first.refreshToken);
+    await refreshes.refresh(second.refreshToken);
+    now += 3_600_000;
+    const { writeFields } = store;
+    store.writeFields = () => Promise.reject(new RefusalError('unavailable', 'gone'));
+    await assert.rejects(refreshes.refresh(first.refreshToken), refused('unavailable'));
+    store.writeFields = writeFields;
+    await assert.rejects(refreshes.refresh(first.refreshToken), refused('token_revoked'));
+  });
+
   it('repeated at another replica return the same pair, however far ahead the clock of its machine is', async () => {
     const realNow = Date.now;
     // The clock that all replicas share, in `storage.now`.

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { answerUnservedUpgrades } from '../../../server/gateway/handshake/unserved-upgrades.js';
+import { TcpClient } from '../../support/tcp-client.js';
 import { until } from '../../support/wait.js';
 
 describe('[WIRE] an upgrade that the service does not serve', function () {
@@ -41,6 +42,28 @@ describe('[WIRE] an upgrade that the service does not serve', function () {
       assert.deepEqual(closed, ['/nobody']);
     } finally {
       for (const socket of [...clients, ...sockets]) socket.destroy();
+      await new Promise((resolve) => http.close(resolve));
+    }
+  });
+
+  it('ends nothing if its client resets the connection, and no listener of the program has taken it', async () => {
+    const http = createServer();
+    const sockets: Duplex[] = [];
+    http.on('upgrade', (_request, socket) => sockets.push(socket));
+    answerUnservedUpgrades(
+      { http, isServed: () => false, before: http.listeners('upgrade') },
+      { limitMs: 60_000 },
+    );
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const client = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    try {
+      client.upgrade('/nobody');
+      await until(() => sockets.length === 1, 'the upgrade has arrived');
+      client.reset();
+      await until(() => sockets[0]!.destroyed, 'the connection has closed');
+    } finally {
+      client.reset();
+      for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => http.close(resolve));
     }
   });

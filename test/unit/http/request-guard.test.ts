@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { hasGone } from '../../../server/gateway/engine-internals/accepted-connections.js';
 import { holdReading, startReading } from '../../../server/gateway/engine-internals/reading.js';
 import { countPieces, takeNothingMore } from '../../../server/gateway/engine-internals/request-parser.js';
+import { RefusalError } from '../../../shared/errors.js';
 import { guardRequests } from '../../../server/http/request-guard.js';
 import { TcpClient } from '../../support/tcp-client.js';
 import { until } from '../../support/wait.js';
@@ -21,6 +22,8 @@ describe('[LIMITS] requests on one connection', () => {
   /** When connections were closed because of their bodies. */
   let cuts: number[];
   const connections = { isPressed: false };
+  /** Whether there is room for what comes of a body after the answer. */
+  let hasRoom: boolean;
   const urls = () => handled.map(({ url }) => url);
 
   beforeEach(async () => {
@@ -29,6 +32,7 @@ describe('[LIMITS] requests on one connection', () => {
     waiting = undefined;
     cuts = [];
     connections.isPressed = false;
+    hasRoom = true;
     http = createServer((request: IncomingMessage, response) => {
       handled.push({ url: request.url!, response });
     });
@@ -50,7 +54,15 @@ describe('[LIMITS] requests on one connection', () => {
         },
         reading: { hold: holdReading, start: startReading, hasGone },
         connections,
-        bodies: { open: () => ({ add() {}, release() {}, discard() {} }) },
+        bodies: {
+          open: () => ({
+            add: () => {
+              if (!hasRoom) throw new RefusalError('at_capacity', 'too many');
+            },
+            release() {},
+            discard() {},
+          }),
+        },
         callerOf: () => 'ann',
       },
       { bodyTimeoutMs: 10_000, isTimed: () => true, isCounted: () => true },
@@ -257,6 +269,29 @@ describe('[LIMITS] requests on one connection', () => {
     } finally {
       for (const one of clients) one.reset();
     }
+  });
+
+  it('leave their connection for the next request, if their bodies come to their end when there is no room for what comes after the answer', async () => {
+    http.prependListener('request', (_request: IncomingMessage, response: ServerResponse) =>
+      response.end('early'),
+    );
+    hasRoom = false;
+    const post = (body: string, length = body.length) =>
+      `POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n${body}`;
+    for (let n = 1; n <= 3; n++) {
+      // In one piece with its head, and after the answer.
+      client.write(post('whole'));
+      await until(() => arrived.length === 2 * n - 1, 'the request has arrived');
+      client.write(post('', 5));
+      await until(() => client.received.split('early').length === 2 * n + 1, 'it is answered');
+      client.write('whole');
+    }
+    client.write(post('half', 5));
+    await until(() => arrived.length === 7, 'the next one has arrived');
+    const answeredAt = performance.now();
+    await until(() => client.ended || client.closed, 'one without its end closes the connection');
+    assert.equal(cuts.length, 1);
+    assert.ok(cuts[0]! - answeredAt > 900, 'the client has had time to read the answer');
   });
 
   it('are read to their end when they are answered, once no new connections come any more', async () => {

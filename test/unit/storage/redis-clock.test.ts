@@ -71,6 +71,36 @@ describe('[LOG] the time of messages', () => {
     assert.deepEqual(roundTripsMs, [1]);
   });
 
+  it('goes on from its last value for ids if the clock of Redis is set back, at half its speed, the same on all replicas', () => {
+    const times = () => [clock, other].map(({ idTime }) => idTime());
+    const other = new RedisClock(
+      () => monotonic,
+      () => 7_000_000,
+    );
+    const measureBoth = (redisMs: number) => {
+      for (const one of [clock, other]) one.measured(redisMs, monotonic, monotonic);
+    };
+    measureBoth(9_000_000);
+    monotonic += 60_000;
+    measureBoth(9_060_000);
+    // Nobody has asked for it yet on either.
+    monotonic += 1000;
+    measureBoth(9_001_000);
+    assert.deepEqual(times(), [9_061_000, 9_061_000]);
+    assert.equal(clock.now(), 9_001_000);
+    monotonic += 1000;
+    assert.deepEqual(times(), [9_061_500, 9_061_500]);
+    measureBoth(9_002_000);
+    monotonic += 200_000;
+    assert.deepEqual(times(), [9_202_000, 9_202_000], 'the clock has caught up');
+  });
+
+  it('of the machine, before Redis has answered, does not count for ids afterwards', () => {
+    assert.equal(clock.idTime(), 5_000_000);
+    measure(1_000_000, 2);
+    assert.equal(clock.idTime(), 1_000_001);
+  });
+
   it('is read from seconds and microseconds', () => {
     assert.equal(readTime(['1760000000', '500000']), 1_760_000_000_500);
   });

@@ -42,7 +42,7 @@ describe('[LOG] a shard of a Redis Cluster that has come back with less', () => 
     };
     losses = new ShardLosses(
       {
-        link: { call: call as never, clock: { now: () => 0 }, onState: () => {}, ownerOf },
+        link: { call: call as never, clock: { now: () => 0, idTime: () => 0 }, onState: () => {}, ownerOf },
         log: silentLog,
       },
       { keyPrefix: 'rtc', heartbeatMs: 1e9 },

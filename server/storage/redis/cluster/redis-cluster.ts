@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisHost } from '../../../config/redis-url.js';
 import { RefusalError } from '../../../../shared/errors.js';
 import type { Log } from '../../../logging/log.js';
+import { AscendingTime } from '../../../primitives/ascending-time.js';
 import { systemClock } from '../../../primitives/clock.js';
 import { RedisClock } from '../redis-clock.js';
 import type { RedisConnector } from '../redis-connector.js';
@@ -66,9 +67,14 @@ export class RedisCluster implements RedisStore {
   readonly refused = refused;
   readonly outcomeUnknown = outcomeUnknown;
   readonly slotOf = hashSlot;
-  readonly clock = { now: (): number => (this.clockOwner?.clock ?? this.ownClock).now() };
+  readonly clock = { now: (): number => this.clockInUse().now(), idTime: (): number => this.idTime() };
   readonly writes: RedisWrites;
-  private readonly ownClock = new RedisClock();
+  /** Of the node that has the slot of the clock, or had it before; at first that of this machine. */
+  private usedClock = new RedisClock();
+  private readonly ascending = new AscendingTime(
+    () => this.usedClock.idTime(),
+    () => performance.now(),
+  );
   private clockOwner: RedisLink | undefined;
   private readonly general: RedisOutage;
   private readonly table = new SlotTable();
@@ -254,6 +260,20 @@ export class RedisCluster implements RedisStore {
     this.saidDownAt = performance.now();
     this.general.failed(new ClusterError(reason));
     return unavailable(new Error(reason));
+  }
+
+  private clockInUse(): RedisClock {
+    const next = this.clockOwner?.clock;
+    if (next !== undefined && next !== this.usedClock && next.isMeasured) {
+      // Ids go on from here.
+      if (this.usedClock.isMeasured) this.ascending.now();
+      this.usedClock = next;
+    }
+    return this.usedClock;
+  }
+
+  private idTime(): number {
+    return this.clockInUse().isMeasured ? this.ascending.now() : this.usedClock.now();
   }
 
   private observe(views: readonly ClusterView[], error: Error | undefined): void {
