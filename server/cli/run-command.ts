@@ -5,6 +5,7 @@ import { CliError, strangeAnswerError } from './cli-error.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
 import { resolveTarget, type Target, type TargetOptions, type TokenKind } from './target/target.js';
 import { terminal, type Terminal } from './terminal.js';
+import { printable } from './text-table.js';
 
 /** Options that every command has. */
 export interface OutputOptions {
@@ -111,7 +112,9 @@ async function signedToken(kind: TokenKind, config: string | undefined): Promise
 export function noteError(error: unknown, out: Terminal): ExitCode {
   if (error instanceof CliError) {
     const { code, message, remedy, exitCode } = error;
-    out.note(remedy === undefined ? message : `${message}\n  ${remedy}`);
+    // One line, whatever it quotes.
+    const line = printable(message);
+    out.note(remedy === undefined ? line : `${line}\n  ${printable(remedy)}`);
     if (out.isJson)
       out.result({ error: { code, message, ...(remedy !== undefined && { remedy }) } }, () => '');
     return exitCode;
