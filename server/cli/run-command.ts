@@ -77,8 +77,9 @@ export function runWithService(
     try {
       return await work({ target, terminal: out, timeoutMs: options.timeout });
     } catch (error) {
-      // What is read from an answer is not there.
-      if (error instanceof TypeError) throw strangeAnswerError(target.url, error.message);
+      // What is read from an answer is not there, or no time.
+      if (error instanceof TypeError || error instanceof RangeError)
+        throw strangeAnswerError(target.url, error.message);
       throw error;
     }
   });
