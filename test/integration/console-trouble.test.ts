@@ -98,12 +98,15 @@ describe('[CONSOLE] the operator’s console in Chromium, when things go wrong',
     await console.shows('half\ufffd');
   });
 
-  it('shows roles of a token as text', async () => {
-    const token = tokenOf('rolf', { roles: ['user', 'a\u202eb\u200f', '<svg onload=alert(1)>'] });
-    const rolf = await rig.client(rig.b, 'rolf', [], token);
+  it('shows the user and the roles of a token as text, also beside other words', async () => {
+    const token = tokenOf('rolf\u202e', { roles: ['user', 'a\u202eb\u200f', '<svg onload=alert(1)>'] });
+    const rolf = await rig.client(rig.b, 'rolf\u202e', [], token);
     const console = await open(rig.a, operatorToken('operator'));
     await console.go(`connection/${rolf.id}`);
+    await console.shows('rolf\\u{202e}');
     await console.shows('user, a\\u{202e}b\\u{200f}, <svg onload=alert(1)>');
+    await console.go(`search/${rolf.id}`);
+    await console.shows('of rolf\\u{202e} on rt-b');
   });
 
   it('shows the other screens when one cannot be shown, and none of an address that means another', async () => {
