@@ -58,8 +58,11 @@ export class ClientError extends Error {
 
 /** An error of the service, as it came over the wire. */
 export function errorFromWire(error: Partial<WireError> | null | undefined): ClientError {
-  const { code = 'internal', message = 'no reason', retry_after_ms: retryAfterMs, ...details } = error ?? {};
-  return new ClientError(code, message, { ...details, retryAfterMs });
+  // Only these: a field named `__proto__` would take the place of the prototype.
+  const { code = 'internal', message = 'no reason', retry_after_ms: ms, field, limit, size } = error ?? {};
+  // What is no number would be a timer of no time.
+  const retryAfterMs = Number(ms) >= 0 ? ms : undefined;
+  return new ClientError(code, message, { retryAfterMs, field, limit, size });
 }
 
 export function closed(what: string): ClientError {

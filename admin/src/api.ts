@@ -1,3 +1,4 @@
+import { addressPart } from './format.js';
 import { signOut, token } from './session.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -56,7 +57,7 @@ export async function call<Answer>(
 
 /** A path with names in it. */
 export function pathOf(strings: TemplateStringsArray, ...names: string[]): string {
-  return strings.reduce((path, text, i) => path + encodeURIComponent(names[i - 1] ?? '') + text);
+  return strings.reduce((path, text, i) => path + addressPart(names[i - 1] ?? '') + text);
 }
 
 /** A path with a query; empty fields are left out. */

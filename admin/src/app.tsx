@@ -1,8 +1,11 @@
-import { useEffect } from 'preact/hooks';
+import type { ComponentChildren } from 'preact';
+import { useEffect, useErrorBoundary } from 'preact/hooks';
 import { call } from './api.js';
+import { plain } from './format.js';
 import { followKeys } from './keys.js';
 import { overview } from './live.js';
 import { Confirmation } from './parts/action.js';
+import { Text } from './parts/text.js';
 import { place } from './router.js';
 import { Actors } from './screens/actors.js';
 import { Audit } from './screens/audit.js';
@@ -41,6 +44,8 @@ const titles: Readonly<Record<string, string>> = {
 
 function Screen() {
   const { screen, name, query } = place.value;
+  // An address with such a part means another one: see `isUserId` of the service.
+  if (screen !== 'search' && (name === '.' || name === '..')) return <h1>Nothing has the name {name}</h1>;
   switch (screen) {
     case '':
       return <Overview />;
@@ -79,12 +84,26 @@ function Screen() {
   }
 }
 
+/** Keeps what cannot be drawn to its own screen: the others, and the way to them, go on. */
+function Guarded({ children }: { children: ComponentChildren }) {
+  const [error, again] = useErrorBoundary() as [unknown, () => void];
+  if (error === undefined) return <>{children}</>;
+  return (
+    <div class="note" role="alert">
+      <p>
+        <b>This screen cannot be shown.</b> <Text of={String(error)} />
+      </p>
+      <button onClick={again}>Try again</button>
+    </div>
+  );
+}
+
 export function App() {
   const isIn = token.value !== '';
   const { screen, name } = place.value;
   const state = overview.value?.verdict.state ?? 'ok';
   const title = isIn
-    ? `${titles[screen] ?? 'Console'}${name === '' ? '' : ` ${name.slice(0, 60)}`}`
+    ? `${Object.hasOwn(titles, screen) ? titles[screen] : 'Console'}${name === '' ? '' : ` ${plain(name, 60)}`}`
     : 'Sign in';
   useEffect(() => {
     document.title = `${state === 'ok' ? '' : state === 'critical' ? '■ ' : '▲ '}${title} · realtime-communication`;
@@ -103,7 +122,9 @@ export function App() {
   if (!isIn) return <SignIn />;
   return (
     <Shell>
-      <Screen />
+      <Guarded key={`${screen}/${name}`}>
+        <Screen />
+      </Guarded>
       <Confirmation />
     </Shell>
   );

@@ -33,6 +33,9 @@ export const plural = (count: number, one: string, many = `${one}s`): string =>
 /** Characters that a browser obeys, or shows as nothing: control characters, marks of the writing direction, fillers, lone surrogates. */
 const unseen = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u2800\ud800-\udfff]|(?!\ufe0f)\p{DI}/gu;
 
+/** A name as a part of an address, which cannot hold half a character. */
+export const addressPart = (name: string): string => encodeURIComponent(name.replace(/\p{Cs}/gu, '\ufffd'));
+
 /** The text in pieces: those with `hidden` have to be shown as codes. */
 export function visible(
   text: string,
@@ -49,3 +52,9 @@ export function visible(
   if (from < text.length) pieces.push({ text: text.slice(from), hidden: false });
   return pieces;
 }
+
+/** The beginning of a text, for where there are no elements: titles. */
+export const plain = (text: string, max: number): string =>
+  visible(text.slice(0, max))
+    .map((piece) => piece.text)
+    .join('');

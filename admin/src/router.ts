@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals';
+import { addressPart } from './format.js';
 
 /** The screen in the address, behind `#`: `#/topic/news` is `['topic', 'news']`, with its query. */
 export interface Place {
@@ -26,7 +27,7 @@ function decoded(text: string): string {
 addEventListener('hashchange', () => (place.value = read()));
 
 export const linkTo = (screen: string, name?: string, query?: Readonly<Record<string, string>>): string => {
-  const path = name === undefined ? `#/${screen}` : `#/${screen}/${encodeURIComponent(name)}`;
+  const path = name === undefined ? `#/${screen}` : `#/${screen}/${addressPart(name)}`;
   return query === undefined ? path : `${path}?${new URLSearchParams(query).toString()}`;
 };
 

@@ -16,6 +16,11 @@ export function fitToCells(text: string, width: number): string {
   return `${cut}…${' '.repeat(width - 1 - cells)}`;
 }
 
+/** The cells of a terminal that a text takes. */
+export function cellsOf(text: string): number {
+  return /^[ -~]*$/.test(text) ? text.length : measured(text, Infinity).cells;
+}
+
 /** What fits into `width`, and the cells that it takes. */
 function measured(text: string, width: number): { readonly text: string; readonly cells: number } {
   let fitting = '';

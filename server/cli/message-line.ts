@@ -20,5 +20,5 @@ export function messageLine(
 ): string {
   const from = sender === null ? 'the service' : sender;
   const text = printable(stringify(payload));
-  return `${paint.dim(timeOfDay(timestamp))} ${paint.bold(topic)} ${paint.dim(`#${sequence}`)} ${paint.green(printable(from))} ${text}`;
+  return `${paint.dim(timeOfDay(timestamp))} ${paint.bold(printable(topic))} ${paint.dim(printable(`#${sequence}`))} ${paint.green(printable(from))} ${text}`;
 }

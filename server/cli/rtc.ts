@@ -36,6 +36,8 @@ commands.parseAsync().catch((error: unknown) => {
   // Of the arguments: it is printed.
   if (error instanceof CommanderError) return;
   // A bug.
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  // Its message may quote what was read.
+  process.stderr.write(`${printableLines(text, { colours: false })}\n`);
   process.exitCode = exitCodes.failed;
 });

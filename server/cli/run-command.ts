@@ -5,6 +5,7 @@ import { CliError, strangeAnswerError } from './cli-error.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
 import { resolveTarget, type Target, type TargetOptions, type TokenKind } from './target/target.js';
 import { terminal, type Terminal } from './terminal.js';
+import { printable } from './text-table.js';
 
 /** Options that every command has. */
 export interface OutputOptions {
@@ -76,8 +77,9 @@ export function runWithService(
     try {
       return await work({ target, terminal: out, timeoutMs: options.timeout });
     } catch (error) {
-      // What is read from an answer is not there.
-      if (error instanceof TypeError) throw strangeAnswerError(target.url, error.message);
+      // What is read from an answer is not there, or no time.
+      if (error instanceof TypeError || error instanceof RangeError)
+        throw strangeAnswerError(target.url, error.message);
       throw error;
     }
   });
@@ -111,7 +113,9 @@ async function signedToken(kind: TokenKind, config: string | undefined): Promise
 export function noteError(error: unknown, out: Terminal): ExitCode {
   if (error instanceof CliError) {
     const { code, message, remedy, exitCode } = error;
-    out.note(remedy === undefined ? message : `${message}\n  ${remedy}`);
+    // One line, whatever it quotes.
+    const line = printable(message);
+    out.note(remedy === undefined ? line : `${line}\n  ${printable(remedy)}`);
     if (out.isJson)
       out.result({ error: { code, message, ...(remedy !== undefined && { remedy }) } }, () => '');
     return exitCode;

@@ -1,22 +1,23 @@
+import { unseen, unseenEscapedInJson } from '../logging/log-text.js';
+import { cellsOf } from './cells.js';
+
 /** Columns of text, aligned, for people. Control characters in names cannot move the cursor. */
 export function textTable(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
   const lines = [head, ...rows.map((row) => row.map((cell) => printable(String(cell))))];
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => cellsOf(line[column] ?? ''))));
   return lines
     .map((line) =>
       line
-        .map((cell, column) => cell.padEnd(widths[column]!))
+        .map((cell, column) => cell + ' '.repeat(widths[column]! - cellsOf(cell)))
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
 }
 
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-
-/** Replaces control characters, so that names and payloads of strangers do not control the terminal. */
+/** Replaces what a terminal obeys instead of showing, so that names and payloads of strangers do not control it, and stay in their line. */
 export function printable(text: string): string {
-  return text.replace(unsafe, '\ufffd');
+  return text.replace(unseen, '\ufffd');
 }
 
 /** The same for several lines: tabs and ends of lines stay and, with `colours`, what our own colours are made of. */
@@ -25,14 +26,14 @@ export function printableLines(text: string, { colours }: { readonly colours: bo
   return text
     .split(own)
     .map((part, i) =>
-      i % 2 === 1 ? part : part.replace(unsafe, (char) => (/[\n\t]/.test(char) ? char : '\ufffd')),
+      i % 2 === 1 ? part : part.replace(unseen, (char) => (/[\n\t]/.test(char) ? char : '\ufffd')),
     )
     .join('');
 }
 
 /** JSON text on one line that controls no terminal: what it means stays the same. */
 export function jsonLine(json: string): string {
-  return json.replace(unsafe, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return unseenEscapedInJson(json);
 }
 
 /** Local time of day with milliseconds. */

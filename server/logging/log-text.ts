@@ -9,7 +9,7 @@ const credentials = /(\w:\/\/)[^\s/]*@/g;
  * Characters that a terminal or an editor obeys instead of showing: C0, DEL and C1 controls, line and paragraph separators, marks
  * and overrides of the writing direction (UTS 55), the byte order mark. With `u`, surrogates match only where they are alone.
  */
-const unseen =
+export const unseen =
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}\ud800-\udfff]/gu;
 
 /** Removes tokens, and passwords in URLs, from a text. Takes linear time. */
@@ -29,7 +29,12 @@ export function escapeUnseen(text: string): string {
 
 /** The same in a line of JSON, where such characters are only in strings. A parser reads the original text. */
 export function escapeUnseenInJson(line: string): string {
-  return `${line.trimEnd().replace(unseen, jsonEscape)}\n`;
+  return `${unseenEscapedInJson(line.trimEnd())}\n`;
+}
+
+/** The same for a JSON text without an end of line. */
+export function unseenEscapedInJson(json: string): string {
+  return json.replace(unseen, jsonEscape);
 }
 
 function jsonEscape(character: string): string {

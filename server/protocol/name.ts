@@ -24,9 +24,12 @@ export const userIdLimit = 200;
 export const nameField = (limit: number) =>
   z.string().min(1).max(limit).refine(isName, nameRule).meta({ pattern: namePattern });
 
-/** The beginning of a client's text, for messages to it: never with half a character at its end. */
+/** The beginning of a client's text, for messages to it and for operators: never with half a character, which no address can hold. */
 export function beginningOf(text: string, length: number): string {
-  return text.slice(0, length).replace(/\p{Cs}/gu, '\ufffd');
+  let end = 0;
+  // Limits of names count code points, so that no name that is valid is cut.
+  for (let n = 0; n < length && end < text.length; n++) end += text.codePointAt(end)! > 0xffff ? 2 : 1;
+  return text.slice(0, end).replace(/\p{Cs}/gu, '\ufffd');
 }
 
 /** The rule of user ids, beside that of names, as what follows the name of a field. */

@@ -1,5 +1,6 @@
 import { RefusalError, toWireError } from '../../shared/errors.js';
 import { TokenBucket } from '../primitives/token-bucket.js';
+import { beginningOf } from '../protocol/name.js';
 import type { SpanSink } from './span-sink.js';
 import type { TraceEvent, TraceStage, TraceStart } from './trace-event.js';
 import { TraceRing } from './trace-ring.js';
@@ -223,7 +224,7 @@ class LocalTrace implements MessageTrace {
     const { command, target, userId, connectionId, wire } = start;
     this.add('Received', {
       command,
-      [command === 'publish' ? 'topic' : 'to']: target.slice(0, targetLimit),
+      [command === 'publish' ? 'topic' : 'to']: beginningOf(target, targetLimit),
       user_id: userId,
       connection_id: connectionId,
       wire,

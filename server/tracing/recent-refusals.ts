@@ -1,4 +1,5 @@
 import { ownText } from '../primitives/own-text.js';
+import { beginningOf } from '../protocol/name.js';
 
 /** A command that was refused, or several alike one after the other. */
 export interface Refusal {
@@ -85,5 +86,6 @@ export class RecentRefusals {
 }
 
 function short(name: string): string {
-  return name.length <= nameLength ? name : ownText(name.slice(0, nameLength));
+  const beginning = beginningOf(name, nameLength);
+  return name.length <= nameLength ? beginning : ownText(beginning);
 }

@@ -77,6 +77,11 @@ describe('[CLI] rtc, where something else answers', function () {
         assert.doesNotMatch(stderr, controls, `${command} ${name}`);
       }
     }
+    const noTime = { connection_id: 'c', connected_at: 1e300, topics: {} };
+    stranger.answer = (_request, response) =>
+      response.end(JSON.stringify({ connections: [noTime], total: 1, silent_replicas: [] }));
+    const late = await run(['connections']);
+    assert.deepEqual([late.code, /^\s+at /m.test(late.stderr)], [1, false], late.stderr);
     stranger.answer = answers[0]![1];
     const topics = await run(['topics', '--json']);
     assert.equal(topics.code, 1);

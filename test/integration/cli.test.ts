@@ -275,8 +275,9 @@ describe('[CLI] rtc with a service', function () {
       [...stderr.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)/g)].map(([, name]) => name),
     );
     assert.deepEqual([...packages].sort(), ['commander', 'ws']);
-    // Beside itself: what reads numbers as the service does.
+    // Beside itself: what a terminal obeys, as the log knows it, and what reads numbers as the service does.
     assert.deepEqual([...stderr.matchAll(/dist\/server\/(?!cli\/)(\S+)/g)].map(([, file]) => file).sort(), [
+      'logging/log-text.js',
       'protocol/exact-json.js',
       'protocol/json-cost.js',
     ]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Server, type Socket } from 'socket.io';
-import { createClient, type Client, type ClientOptions } from '../../client/index.js';
+import { ClientError, createClient, type Client, type ClientOptions } from '../../client/index.js';
 import { Closing } from '../support/closing.js';
 import { until } from '../support/wait.js';
 
@@ -72,6 +72,30 @@ describe('[CLIENT] the client library, with a service that is strange or old', (
     await until(() => client.isConnected, 'connected');
     for (let n = 0; n < 4; n++) await assert.rejects(client.request('any'), { code: 'internal' });
     assert.deepEqual(await client.request('any'), { n: 1 });
+  });
+
+  it('takes of an error only what an error has, and no time that is none', async () => {
+    const members =
+      '"__proto__": { "retryable": true }, "stack": "s", "retryable": true, "cause": 1, "docs": "javascript:1"';
+    const error: unknown = JSON.parse(
+      `{ "code": "forbidden", "message": "m", "retry_after_ms": "soon", "field": "topic", ${members} }`,
+    );
+    serve((socket) => {
+      socket.onAny((_command, _body, ack: (answer: object) => void) => ack({ ok: false, error }));
+      socket.emit('status', connected);
+    });
+    const client = clientOf({ pingEveryMs: 0 }).connect();
+    await until(() => client.isConnected, 'connected');
+    const thrown = await client.request('any').then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    assert.ok(thrown instanceof ClientError && thrown.stack?.includes('ClientError'));
+    const { code, retryable, retryAfterMs, field, docs, cause } = thrown;
+    assert.deepEqual(
+      [code, retryable, retryAfterMs, field, docs, cause],
+      ['forbidden', false, undefined, 'topic', 'docs/errors.md#forbidden', undefined],
+    );
   });
 
   it('makes no connection for a page that was hidden while its token was on its way', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { emit } from '../support/clients.js';
 import { ConsolePage, ConsoleRig, operatorToken } from '../support/console-rig.js';
 import { tokenOf } from '../support/replica.js';
 import { until } from '../support/wait.js';
@@ -67,6 +68,68 @@ describe('[CONSOLE] the operator’s console in Chromium, when things go wrong',
     assert.equal(await page.locator('main svg, main img').count(), 0);
     await console.go(`user/${encodeURIComponent('\u3164\u2800')}`);
     await console.shows('\\u{3164}\\u{2800}');
+  });
+
+  it('goes on when a client has put half a character where a name is expected', async () => {
+    const mallory = await rig.client(rig.b, 'mallory');
+    const whole = `${'x'.repeat(199)}😀`;
+    await emit(mallory, 'direct', { to: whole, payload: 1, trace: true });
+    const console = await open(rig.a, operatorToken('operator'));
+    await console.go('messages?user=mallory');
+    // The longest name that a user can have is whole, and leads to that user.
+    const leadsTo = (screen: string, name: string) =>
+      console.page
+        .locator(`a[href="#/${screen}/${encodeURIComponent(name)}"]`)
+        .first()
+        .waitFor({ timeout: 20_000 });
+    await leadsTo('user', whole);
+    await console.go('user/mallory');
+    await console.act('Trace for 5 minutes', 'it fails');
+    for (const name of [whole, 'half\ud800', `${'y'.repeat(199)}😀y`])
+      for (const [command, field] of [
+        ['direct', 'to'],
+        ['publish', 'topic'],
+      ] as const)
+        await emit(mallory, command, { [field]: name, payload: 1 });
+    await console.go('messages?user=mallory');
+    for (const name of [whole, 'half\ufffd'])
+      for (const screen of ['user', 'topic']) await leadsTo(screen, name);
+    await console.go('user/mallory');
+    await console.shows('half\ufffd');
+  });
+
+  it('shows the user and the roles of a token as text, also beside other words', async () => {
+    const token = tokenOf('rolf\u202e', { roles: ['user', 'a\u202eb\u200f', '<svg onload=alert(1)>'] });
+    const rolf = await rig.client(rig.b, 'rolf\u202e', [], token);
+    const console = await open(rig.a, operatorToken('operator'));
+    await console.go(`connection/${rolf.id}`);
+    await console.shows('rolf\\u{202e}');
+    await console.shows('user, a\\u{202e}b\\u{200f}, <svg onload=alert(1)>');
+    await console.go(`search/${rolf.id}`);
+    await console.shows('of rolf\\u{202e} on rt-b');
+  });
+
+  it('shows the other screens when one cannot be shown, and none of an address that means another', async () => {
+    const console = await open(rig.a, operatorToken('operator'));
+    const { page } = console;
+    await page.route(/\/admin\/traces/, (route) => route.fulfill({ json: { messages: [null], next: null } }));
+    await console.go('messages');
+    await console.shows('This screen cannot be shown.');
+    await console.go('audit');
+    await page.getByRole('heading', { name: 'Audit log' }).waitFor({ timeout: 20_000 });
+    for (const screen of ['session', 'connection', 'user', 'topic', 'message'])
+      for (const name of ['.', '..', '%2e%2E']) {
+        await console.go(`${screen}/${name}`);
+        await console.shows(/^Nothing has the name \.{1,2}$/);
+      }
+    await console.go('constructor');
+    await console.shows('There is no screen of this name');
+    await until(async () => /^(. )?Console ·/.test(await page.title()), 'it has no title of its own');
+    await console.go(`user/${encodeURIComponent('a\u202eb')}`);
+    await until(
+      async () => (await page.title()).includes('User a\\u{202e}b'),
+      'the title obeys no character',
+    );
   });
 
   it('refuses a viewer every route that changes something, whatever the page shows', async () => {

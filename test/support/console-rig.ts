@@ -142,8 +142,13 @@ export class ConsoleRig {
   }
 
   /** A client with subscriptions. */
-  async client(replica: TestReplica, user: string, topics: readonly string[] = []): Promise<Socket> {
-    const client = await connectClient(replica.url, user);
+  async client(
+    replica: TestReplica,
+    user: string,
+    topics: readonly string[] = [],
+    token = tokenOf(user),
+  ): Promise<Socket> {
+    const client = await connectClient(replica.url, user, { auth: { token } });
     this.clients.push(client);
     if (topics.length > 0) await emit(client, 'subscribe', { topics });
     return client;

@@ -1,5 +1,5 @@
 import { serverClock } from '../live.js';
-import { duration, exact, visible } from '../format.js';
+import { duration, exact, plain, visible } from '../format.js';
 
 /** Text from outside: shown as text, cut, with unseen characters as codes. */
 export function Text({ of, max = 300, lines = false }: { of: string; max?: number; lines?: boolean }) {
@@ -23,7 +23,7 @@ export function Text({ of, max = 300, lines = false }: { of: string; max?: numbe
 /** An id or a name. */
 export function Id({ of, href }: { of: string; href?: string }) {
   const text = (
-    <bdi class="id" title={of.length > 60 ? of.slice(0, 500) : undefined}>
+    <bdi class="id" title={of.length > 60 ? plain(of, 500) : undefined}>
       {of === '' ? '(empty)' : <Text of={of} max={60} />}
     </bdi>
   );

@@ -122,7 +122,7 @@ export function ConnectionScreen({ id }: { id: string }) {
             <Facts
               of={[
                 ['User', <Id of={one.user_id} href={linkTo('user', one.user_id)} />],
-                ['Roles', one.roles.join(', ') || 'none'],
+                ['Roles', <Text of={one.roles.join(', ') || 'none'} />],
                 ['Replica', <Id of={one.replica_id} />],
                 ['Wire', `${wires[one.wire] ?? one.wire}${one.transport === 'polling' ? ', polling' : ''}`],
                 ['Latency, a round trip', <Latency of={latency} />],

@@ -2,7 +2,7 @@ import { plural } from '../format.js';
 import { withQuery } from '../api.js';
 import { Panel, useResource } from '../parts/resource.js';
 import { Table } from '../parts/table.js';
-import { Badge, Id } from '../parts/text.js';
+import { Badge, Id, Text } from '../parts/text.js';
 import { linkTo } from '../router.js';
 import { missing } from './topics.js';
 
@@ -67,7 +67,7 @@ export function SearchResults({ text }: { text: string }) {
             columns={[
               { head: 'What', cell: ({ kind }) => <Badge state="info" word={kind} /> },
               { head: 'Name', cell: ({ id, href }) => <Id of={id} href={href} /> },
-              { head: 'About', cell: ({ about }) => about },
+              { head: 'About', cell: ({ about }) => <Text of={about} /> },
             ]}
           />
         )}

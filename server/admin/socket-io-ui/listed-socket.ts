@@ -1,3 +1,4 @@
+import { escapeUnseen } from '../../logging/log-text.js';
 import type { ConnectionInfo } from '../connections/connection-operations.js';
 
 /** A socket as the Socket.IO Admin UI shows it. Its rooms are the topics, and its own one. */
@@ -23,15 +24,16 @@ export function listedSocket(connection: ConnectionInfo): ListedSocket {
     transport: connection.transport ?? 'websocket',
     nsp: shownNamespace,
     data: {
-      user_id: connection.user_id,
-      roles: connection.roles,
+      // The page shows the text as it is.
+      user_id: escapeUnseen(connection.user_id),
+      roles: connection.roles.map(escapeUnseen),
       wire: connection.wire,
       replica_id: connection.replica_id,
       session_id: connection.session_id,
       waiting_bytes: connection.waiting_bytes,
     },
     handshake: {
-      address: connection.address,
+      address: escapeUnseen(connection.address),
       headers: {},
       query: {},
       issued: connectedAt,

@@ -200,9 +200,9 @@ function inWords({
     reason,
   ]);
   return [
-    `mode             ${mode}`,
+    `mode             ${printable(mode)}`,
     `new connections  ${accepts ? 'admitted' : 'refused'}`,
-    `presence         ${presence}`,
+    `presence         ${printable(presence)}`,
     `frozen topics    ${printable(frozen.join(', ')) || 'none'}`,
     `rates            ${rates.connection_rps} per connection, ${rates.user_rps} per user (0: no limit)`,
     ...(switches.length === 0 ? [] : ['', textTable(['SWITCH', 'BY', 'AT', 'REASON'], switches)]),

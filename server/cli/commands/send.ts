@@ -48,7 +48,9 @@ export function publishCommand(): Command {
       const { id, epoch, sequence, durability, duplicate, delivered, expected } = answer;
       context.terminal.result(answer, () => {
         const confirmed = delivered === undefined ? '' : `, acknowledged by ${delivered} of ${expected}`;
-        return `${topic} ${epoch}:${sequence} ${durability}${duplicate ? ' (a repetition)' : ''}${confirmed}  ${id}`;
+        return printable(
+          `${topic} ${epoch}:${sequence} ${durability}${duplicate ? ' (a repetition)' : ''}${confirmed}  ${id}`,
+        );
       });
       // As with `rtc direct`: the answer says who has not confirmed.
       return delivered === undefined || delivered >= (expected ?? 0) ? exitCodes.done : exitCodes.failed;
@@ -69,7 +71,7 @@ export function directCommand(): Command {
         const { id, delivered, recipients, queued, duplicate } = answer;
         const where = queued ? 'waits in the inbox' : 'delivered';
         const counts = recipients === 0 ? 'no connection' : `acknowledged by ${delivered} of ${recipients}`;
-        return `${printable(to)} ${where}, ${counts}${duplicate ? ' (a repetition)' : ''}  ${id}`;
+        return printable(`${to} ${where}, ${counts}${duplicate ? ' (a repetition)' : ''}  ${id}`);
       });
       return options.confirm === 'delivered' && answer.delivered === 0 ? exitCodes.failed : exitCodes.done;
     }),

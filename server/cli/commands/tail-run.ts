@@ -208,14 +208,14 @@ class Tail {
   private gap({ topic, epoch, sequence, reason }: Position & { topic: string; reason: string }): void {
     this.positions.set(topic, { epoch, sequence });
     this.context.terminal.note(
-      `messages of ${topic} are missing (${reason}); it goes on after ${epoch}:${sequence}`,
+      printable(`messages of ${topic} are missing (${reason}); it goes on after ${epoch}:${sequence}`),
     );
   }
 
   private error({ code = 'internal', message = '' }: { code?: string; message?: string }, id: unknown): void {
     // The service closes the connection after other errors, if they matter.
     if (id === subscribeId) this.fail(new CliError(`refused: ${code}: ${message}`, exitCodes.failed, code));
-    else this.context.terminal.note(`${code}: ${printable(message)}`);
+    else this.context.terminal.note(printable(`${code}: ${message}`));
   }
 
   private subscribed(data: Record<string, unknown>): void {
@@ -226,9 +226,7 @@ class Tail {
     const [refused] = rejected;
     if (refused !== undefined) {
       const { code, message } = refused.error;
-      this.fail(
-        new CliError(`${printable(refused.topic)}: refused: ${code}: ${message}`, exitCodes.failed, code),
-      );
+      this.fail(new CliError(`${refused.topic}: refused: ${code}: ${message}`, exitCodes.failed, code));
       return;
     }
     clearTimeout(this.patience);
@@ -237,7 +235,9 @@ class Tail {
     this.attempt = 0;
     for (const { topic, epoch, sequence, recovered } of positions) {
       if (recovered === false)
-        this.context.terminal.note(`messages of ${topic} are missing; it goes on after ${epoch}:${sequence}`);
+        this.context.terminal.note(
+          printable(`messages of ${topic} are missing; it goes on after ${epoch}:${sequence}`),
+        );
       // Without a position, a lost connection would skip what comes while it is lost.
       if (recovered === false || !this.positions.has(topic)) this.positions.set(topic, { epoch, sequence });
     }
@@ -263,7 +263,7 @@ class Tail {
       this.fail(redirectError(new URL(url), location));
     else if (answer === undefined) this.fail(notJsonError(url, status));
     else if (status < 400) this.fail(strangeAnswerError(url, `status ${status} instead of an upgrade`));
-    else this.fail(new CliError(`refused: ${code}: ${printable(message)}`, exitCodes.failed, code));
+    else this.fail(new CliError(`refused: ${code}: ${message}`, exitCodes.failed, code));
   }
 
   private lost(problem: ConnectionProblem): void {
@@ -273,7 +273,7 @@ class Tail {
       this.fail(unreachableError(`${target.url} cannot be reached`, problem));
       return;
     }
-    if (this.attempt === 0) terminal.note(`connection lost: ${problem.reason}; connecting again`);
+    if (this.attempt === 0) terminal.note(printable(`connection lost: ${problem.reason}; connecting again`));
     const delayMs = Math.min(retryMs.first * 2 ** this.attempt, retryMs.max) * (0.5 + Math.random() / 2);
     this.attempt++;
     this.retry = setTimeout(() => this.connect(), delayMs);

@@ -36,6 +36,16 @@ describe('[CONSOLE] recent refusals', () => {
     assert.equal(refusals.of('__proto__')[0]!.count, 6);
     refusals.note(refused('__proto__', { topic: 'x'.repeat(10_000) }));
     assert.equal(refusals.of('__proto__')[0]!.topic!.length, 200);
+    for (const [topic, kept] of [
+      [`${'x'.repeat(199)}😀`, `${'x'.repeat(199)}😀`],
+      ['😀'.repeat(201), '😀'.repeat(200)],
+      [`${'x'.repeat(199)}\ud800`, `${'x'.repeat(199)}\ufffd`],
+      ['\ud800', '\ufffd'],
+    ] as const) {
+      refusals.note(refused('__proto__', { topic }, 'invalid_topic', topic));
+      const { command, topic: shownTopic } = refusals.of('__proto__')[0]!;
+      assert.deepEqual([command, shownTopic], [kept, kept], 'half a character is in no address');
+    }
     assert.deepEqual(refusals.of('constructor'), []);
   });
 

@@ -43,6 +43,8 @@ class FakeCluster {
           items: [...connections].slice(0, asked!.limit).map(([id, topics]) => ({
             connection_id: id,
             user_id: id,
+            roles: [],
+            address: '::1',
             replica_id: replica,
             connected_at: 0,
             wire: 'socketio',
