@@ -383,6 +383,11 @@ describe("[EMBED] a program's own namespaces", () => {
       await until(() => connects.length === 40, 'all wait for the hook');
       release();
       await both;
+      // Node warns from the eleventh on.
+      const [{ conn }] = services[0]!.io.of('/room-1000').sockets.values() as unknown as [
+        { conn: EventEmitter },
+      ];
+      assert.ok(conn.listenerCount('close') <= 10, `${conn.listenerCount('close')} listeners`);
     });
   }
 

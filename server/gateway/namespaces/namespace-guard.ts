@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Namespace, Server, Socket } from 'socket.io';
 import { RefusalError } from '../../../shared/errors.js';
@@ -16,6 +15,7 @@ import {
 import { connectError } from '../handshake/connect-error.js';
 import { tokenOfRequest, tokenOfSocket } from '../handshake/token.js';
 import { setSocketUser } from '../socket-user.js';
+import { holdUntilClosed, noLongerHeld } from './held-until-closed.js';
 import type { JoiningSocket, NamespaceMembers } from './namespace-members.js';
 
 interface NamespaceGuardDependencies {
@@ -142,9 +142,7 @@ export class NamespaceGuard {
       revalidate(held.identity);
       this.authenticated.set(socket, held);
       const { release } = held;
-      if (release !== undefined) (socket.conn as unknown as EventEmitter).once('close', release);
-      // It may have closed in the meantime.
-      if (socket.conn.readyState === 'closed') release?.();
+      if (release !== undefined) holdUntilClosed(socket.conn, release);
       setSocketUser(socket, held.identity);
     } catch (error) {
       if (held !== undefined) members.endJoining(held);
@@ -242,7 +240,7 @@ function checkName({ length: size }: string): void {
 
 function releaseSlot({ conn }: Socket, { release }: Authenticated): void {
   if (release === undefined) return;
-  (conn as unknown as EventEmitter).off('close', release);
+  noLongerHeld(conn, release);
   release();
 }
 
