@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { EventEmitter } from 'node:events';
 import WebSocket from 'ws';
 import { connectClient, emit, JsonClient } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
@@ -225,6 +226,35 @@ describe('[LIMITS] what a client sends', function () {
         assert.match(client.of(packet)[0]!, tooLarge);
       }
       assert.ok(largest.bytes < 1000, `${largest.bytes} bytes were made a text`);
+    });
+
+    for (const event of ['packet', 'message', 'data'] as const)
+      it(`is seen whole by a program that listens to each ${event} of a connection, and is refused`, async () => {
+        const { service } = await start();
+        const sizes: number[] = [];
+        service.io.on('connection', ({ conn }) => {
+          const seen = (packet: string | { readonly data?: string }) =>
+            void sizes.push((typeof packet === 'string' ? packet : (packet.data ?? '')).length);
+          (conn as unknown as EventEmitter).on(event, seen);
+        });
+        const client = await packetClient();
+        await client.join('ann');
+        const packet = `21["publish",{"topic":"a","payload":"${'x'.repeat(300_000)}"}]`;
+        client.send(`4${packet}`);
+        await until(() => client.of('431[').length === 1, 'it is refused');
+        assert.match(client.of('431[')[0]!, /"code":"message_too_large"/);
+        assert.ok(sizes.includes(packet.length), `its sizes: ${sizes.join()}`);
+      });
+
+    it('is an event of a program also if its name is a fraction', async () => {
+      const { service } = await start();
+      const names: string[] = [];
+      service.io.on('connection', (socket) => socket.on('1.5', () => names.push('1.5')));
+      const client = await packetClient();
+      await client.join('ann');
+      client.send(`421[1.5,"${'x'.repeat(300_000)}"]`);
+      await until(() => names.length > 0 || client.of('431[').length > 0, 'it is passed on, or refused');
+      assert.deepEqual([names, client.of('431[')], [['1.5'], []]);
     });
 
     it('is not a payload of full size, also where its back end escapes everything', async () => {

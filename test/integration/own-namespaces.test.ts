@@ -20,6 +20,8 @@ describe("[EMBED] a program's own namespaces", () => {
   const clients: Socket[] = [];
   /** What the hook waits for. */
   let hold: Promise<void> | undefined;
+  /** Clients that middleware of the program has not let in yet. */
+  const waiting: (() => void)[] = [];
   const connects: { userId: string; namespace?: string }[] = [];
 
   const addNamespaces = (service: Service) => {
@@ -29,6 +31,10 @@ describe("[EMBED] a program's own namespaces", () => {
         const { fail } = socket.handshake.auth as { fail?: string };
         if (fail === 'throw') throw new Error('of the program');
         if (fail === 'refuse') return next(new Error('refused by the program'));
+        if (fail === 'wait') {
+          waiting.push(next);
+          return;
+        }
         if (fail === 'reject') return Promise.reject(new Error('of the program')) as unknown as void;
         (socket.data as { seen?: unknown }).seen = (socket.data as { user?: SocketUser }).user?.userId;
         next();
@@ -200,6 +206,26 @@ describe("[EMBED] a program's own namespaces", () => {
     assert.deepEqual((await dataOf(main)).user!.roles, ['less']);
   });
 
+  for (const [whose, auth] of [
+    ['of the main namespace', {}],
+    ['of its own', { token: tokenOf('ann', { roles: ['more'] }) }],
+  ] as const)
+    it(`know the new token of a client that has refreshed it while they asked middleware, though they had one ${whose}`, async () => {
+      const main = await join('/', { token: tokenOf('ann', { roles: ['more'] }) });
+      const app = main.io.socket('/app', { auth: { ...auth, fail: 'wait' } });
+      clients.push(app);
+      const connected = joined(app);
+      await until(() => waiting.length === 1, 'the middleware has the socket');
+      const exp = Math.floor(Date.now() / 1000) + 5000;
+      await emit(main, 'refresh', { token: tokenOf('ann', { roles: ['less'], exp }) });
+      waiting.pop()!();
+      await connected;
+      const { roles, expiresAt } = (await dataOf(app)).user!;
+      assert.deepEqual([roles, expiresAt], [['less'], exp]);
+      await emit(main, 'refresh', { token: tokenOf('ann', { roles: ['least'] }) });
+      assert.deepEqual((await dataOf(app)).user!.roles, ['least']);
+    });
+
   it('show the user of remote sockets too', async () => {
     const far = await join('/app', { token: tokenOf('far') }, {}, 1);
     const main = await join('/', { token: tokenOf('main') }, {}, 1);
@@ -357,6 +383,11 @@ describe("[EMBED] a program's own namespaces", () => {
       await until(() => connects.length === 40, 'all wait for the hook');
       release();
       await both;
+      // Node warns from the eleventh on.
+      const [{ conn }] = services[0]!.io.of('/room-1000').sockets.values() as unknown as [
+        { conn: EventEmitter },
+      ];
+      assert.ok(conn.listenerCount('close') <= 10, `${conn.listenerCount('close')} listeners`);
     });
   }
 

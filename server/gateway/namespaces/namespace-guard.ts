@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Namespace, Server, Socket } from 'socket.io';
 import { RefusalError } from '../../../shared/errors.js';
@@ -16,7 +15,8 @@ import {
 import { connectError } from '../handshake/connect-error.js';
 import { tokenOfRequest, tokenOfSocket } from '../handshake/token.js';
 import { setSocketUser } from '../socket-user.js';
-import type { NamespaceMembers } from './namespace-members.js';
+import { holdUntilClosed, noLongerHeld } from './held-until-closed.js';
+import type { JoiningSocket, NamespaceMembers } from './namespace-members.js';
 
 interface NamespaceGuardDependencies {
   readonly members: NamespaceMembers;
@@ -43,8 +43,7 @@ interface NamespaceGuardSettings {
 }
 
 /** What a socket holds between its authentication and its connection. */
-interface Authenticated {
-  readonly identity: Identity;
+interface Authenticated extends JoiningSocket {
   release: Release | undefined;
 }
 
@@ -130,19 +129,23 @@ export class NamespaceGuard {
   private async authorize(socket: Socket): Promise<void> {
     // The main namespace has authenticated its sockets.
     if (socket.nsp.name === '/') return;
-    const { acquireUserSlot, revalidate, onRefused } = this.dependencies;
+    const { members, acquireUserSlot, revalidate, onRefused } = this.dependencies;
     let held: Authenticated | undefined;
     try {
-      const identity = await this.identify(socket);
-      held = { identity, release: await acquireUserSlot(socket.conn, identity.userId) };
-      revalidate(identity);
+      const ofMain = await this.mainIdentity(socket);
+      const identity = ofMain ?? this.authenticate(socket);
+      held = { socket, identity, release: undefined };
+      members.startJoining(held);
+      // It was asked when the client joined the main namespace.
+      if (ofMain === undefined) await this.askHook(held);
+      held.release = await acquireUserSlot(socket.conn, identity.userId);
+      revalidate(held.identity);
       this.authenticated.set(socket, held);
       const { release } = held;
-      if (release !== undefined) (socket.conn as unknown as EventEmitter).once('close', release);
-      // It may have closed in the meantime.
-      if (socket.conn.readyState === 'closed') release?.();
-      setSocketUser(socket, identity);
+      if (release !== undefined) holdUntilClosed(socket.conn, release);
+      setSocketUser(socket, held.identity);
     } catch (error) {
+      if (held !== undefined) members.endJoining(held);
       held?.release?.();
       onRefused(error, socket.request);
       throw error;
@@ -158,19 +161,22 @@ export class NamespaceGuard {
     this.dependencies.onAuthenticated(conn);
   }
 
-  /** By a token of its own, else by the client of the main namespace on the same transport, else by the token of the handshake. */
-  private async identify(socket: Socket): Promise<Identity> {
-    const { authenticate, onAuthenticated, mainIdentity, onConnect, addressOf } = this.dependencies;
-    if (!hasToken(socket.handshake.auth)) {
-      const identity = await mainIdentity(socket);
-      if (identity !== undefined) return identity;
-    }
-    const identity = authenticate(tokenOfSocket(socket));
-    onAuthenticated(socket.conn);
-    const { userId, roles } = identity;
+  /** The identity of the client of the main namespace on the same transport, for a socket without a token of its own. */
+  private async mainIdentity(socket: Socket): Promise<Identity | undefined> {
+    return hasToken(socket.handshake.auth) ? undefined : this.dependencies.mainIdentity(socket);
+  }
+
+  /** By a token of its own, else by that of the handshake. */
+  private authenticate(socket: Socket): Identity {
+    const identity = this.dependencies.authenticate(tokenOfSocket(socket));
+    this.dependencies.onAuthenticated(socket.conn);
+    return identity;
+  }
+
+  private async askHook({ socket, identity: { userId, roles } }: JoiningSocket): Promise<void> {
+    const { onConnect, addressOf } = this.dependencies;
     const address = addressOf(socket.request);
     await onConnect({ userId, roles, address, wire: 'socketio', namespace: socket.nsp.name });
-    return identity;
   }
 
   /** Middleware of the program has refused a socket after its authentication. */
@@ -178,6 +184,7 @@ export class NamespaceGuard {
     const held = this.authenticated.get(socket);
     if (held === undefined) return;
     this.authenticated.delete(socket);
+    this.dependencies.members.endJoining(held);
     releaseSlot(socket, held);
   }
 
@@ -186,6 +193,7 @@ export class NamespaceGuard {
     if (held === undefined) return;
     this.authenticated.delete(socket);
     const { members, revalidate, onRefused } = this.dependencies;
+    members.endJoining(held);
     socket.on('disconnect', () => {
       members.delete(socket);
       releaseSlot(socket, held);
@@ -232,7 +240,7 @@ function checkName({ length: size }: string): void {
 
 function releaseSlot({ conn }: Socket, { release }: Authenticated): void {
   if (release === undefined) return;
-  (conn as unknown as EventEmitter).off('close', release);
+  noLongerHeld(conn, release);
   release();
 }
 

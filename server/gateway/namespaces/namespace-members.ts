@@ -37,12 +37,35 @@ export class NamespaceMember {
   }
 }
 
+/** A socket that is authenticated, while middleware of the program decides whether it joins. */
+export interface JoiningSocket {
+  readonly socket: Socket;
+  identity: Identity;
+}
+
 /**
  * The authenticated sockets in namespaces of the program, so that revocations, the expiry of tokens and the
  * disconnects of operators reach them.
  */
 export class NamespaceMembers {
   private readonly members = new Map<Socket, NamespaceMember>();
+  /** By transport. */
+  private readonly joining = new WeakMap<Socket['conn'], Set<JoiningSocket>>();
+
+  /** A socket is authenticated. A new token of its client counts for it too, until {@link endJoining}. */
+  startJoining(one: JoiningSocket): void {
+    const { conn } = one.socket;
+    const known = this.joining.get(conn);
+    if (known === undefined) this.joining.set(conn, new Set([one]));
+    else known.add(one);
+  }
+
+  /** It has joined, or was refused. */
+  endJoining(one: JoiningSocket): void {
+    const { conn } = one.socket;
+    const known = this.joining.get(conn);
+    if (known?.delete(one) === true && known.size === 0) this.joining.delete(conn);
+  }
 
   add(socket: Socket, identity: Identity): NamespaceMember {
     const member = new NamespaceMember(socket, identity);
@@ -58,8 +81,13 @@ export class NamespaceMembers {
     return this.members.values();
   }
 
-  /** The client of a socket has a new token: its sockets on the same transport get the new identity. */
+  /** The client of a socket has a new token: its sockets on the same transport get the new identity, also those that are joining. */
   refreshed(main: Socket, identity: Identity): void {
+    for (const one of this.joining.get(main.conn) ?? []) {
+      if (one.identity.userId !== identity.userId) continue;
+      one.identity = identity;
+      setSocketUser(one.socket, identity);
+    }
     for (const socket of socketsBeside(main)) {
       const member = this.members.get(socket);
       if (member?.identity.userId === identity.userId) member.identity = identity;

@@ -2,7 +2,8 @@ import type { RequestSizes } from '../../commands/request-sizes.js';
 import { costlyFrom, jsonCostRefusal } from '../../protocol/json-cost.js';
 import type { ClientConnection } from '../client-connection.js';
 import type { UnreadEvent, UnreadPacket } from '../engine-internals/exact-parser.js';
-import { isHandledByProgram } from '../engine-internals/program-listeners.js';
+import { arePacketsHandledByProgram, isHandledByProgram } from '../engine-internals/program-listeners.js';
+import { engineOf } from '../engine-internals/engine-connection.js';
 import { isUnobserved } from '../engine-internals/packet-tap.js';
 
 /** `4`: the packet of Engine.IO that holds one of Socket.IO. */
@@ -10,9 +11,9 @@ const messageType = 0x34;
 
 /**
  * `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. The name may be
- * a number.
+ * a whole number.
  */
-const eventBeginning = /^(?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+)/;
+const eventBeginning = /^(?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+(?=\s*[,\]]))/;
 
 /**
  * The event in a packet that is not read, because it is too large for its command or would be costly to read, and its refusal. Events that a
@@ -35,7 +36,7 @@ const beginningBytes = 512;
 
 /**
  * The same for a text frame of Engine.IO, by its size alone. It is not made a text: of texts of a megabyte, fifteen would wait for the collector
- * beside the frames that they were made of.
+ * beside the frames that they were made of. Where a program listens to packets, it gets them as they are.
  */
 export function unreadPacket(
   connection: ClientConnection,
@@ -45,7 +46,7 @@ export function unreadPacket(
   if (frame.length < costlyFrom || frame[0] !== messageType) return undefined;
   const beginning = eventBeginning.exec(frame.toString('utf8', 1, beginningBytes))?.[0];
   const name = beginning === undefined ? undefined : commandIn(connection, beginning);
-  if (name === undefined) return undefined;
+  if (name === undefined || arePacketsHandledByProgram(engineOf(connection.socket))) return undefined;
   const refusal = sizes.refusalOf(name, frame.length - 1);
   return refusal && { event: { name, refusal }, standIn: Buffer.from(`4${beginning}]`) };
 }
