@@ -49,7 +49,7 @@ export class ClientError extends Error {
     message: string,
     { cause, ...details }: ErrorDetails = {},
   ) {
-    super(message, cause ? { cause } : {});
+    super(message, (cause && { cause }) as ErrorOptions);
     Object.assign(this, details);
     this.retryable = retryableCodes.includes(code);
     this.docs = `docs/errors.md#${code}`;
@@ -59,10 +59,9 @@ export class ClientError extends Error {
 /** An error of the service, as it came over the wire. */
 export function errorFromWire(error: Partial<WireError> | null | undefined): ClientError {
   // Only these: a field named `__proto__` would take the place of the prototype.
-  const { code = 'internal', message = 'no reason', retry_after_ms: ms, field, limit, size } = error ?? {};
+  const { code = 'internal', message = code, retry_after_ms: ms, field, limit, size } = error ?? {};
   // What is no number would be a timer of no time.
-  const retryAfterMs = Number(ms) >= 0 ? ms : undefined;
-  return new ClientError(code, message, { retryAfterMs, field, limit, size });
+  return new ClientError(code, message, { retryAfterMs: ms! >= 0 ? ms : undefined, field, limit, size });
 }
 
 export function closed(what: string): ClientError {

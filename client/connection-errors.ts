@@ -1,7 +1,7 @@
 import { ClientError, failed } from './client-error.js';
 
 /** What the app gives instead of a token when nobody is signed in. */
-export const emptyToken = 'the app gave no token';
+export const emptyToken = 'no token';
 
 /** The token is refused for good. */
 export function authFailed(message: string, cause?: ClientError): ClientError {

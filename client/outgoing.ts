@@ -95,9 +95,7 @@ export class Outgoing {
       if (this.isClosed) return reject(closed('client'));
       if (items.has(key)) return reject(new ClientError('conflict', 'this key waits', { field: 'key' }));
       if (items.size >= max || this.bytes + sizeOf(item.body) > maxBytes)
-        return reject(
-          new ClientError('queue_full', `${items.size} messages wait to be sent`, { limit: max }),
-        );
+        return reject(new ClientError('queue_full', `${items.size} messages wait`, { limit: max }));
       this.added(this.wait(item, resolve, reject));
     });
   }
