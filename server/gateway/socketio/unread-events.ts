@@ -13,7 +13,7 @@ const messageType = 0x34;
  * `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. The name may be
  * a whole number.
  */
-const eventBeginning = /^(?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+(?=\s*[,\]]))/;
+const eventBeginning = /^((?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+))\s*[,\]]/;
 
 /**
  * The event in a packet that is not read, because it is too large for its command or would be costly to read, and its refusal. Events that a
@@ -25,8 +25,9 @@ export function unreadEvent(
   sizes: RequestSizes,
 ): UnreadEvent | undefined {
   if (packet.length < costlyFrom) return undefined;
-  const name = commandIn(connection, packet);
-  if (name === undefined) return undefined;
+  const command = commandIn(connection, packet);
+  if (command === undefined) return undefined;
+  const { name } = command;
   const refusal = sizes.refusalOf(name, packet.length) ?? jsonCostRefusal(packet);
   return refusal && { name, refusal };
 }
@@ -44,19 +45,25 @@ export function unreadPacket(
   sizes: RequestSizes,
 ): UnreadPacket | undefined {
   if (frame.length < costlyFrom || frame[0] !== messageType) return undefined;
-  const beginning = eventBeginning.exec(frame.toString('utf8', 1, beginningBytes))?.[0];
-  const name = beginning === undefined ? undefined : commandIn(connection, beginning);
-  if (name === undefined || arePacketsHandledByProgram(engineOf(connection.socket))) return undefined;
+  const command = commandIn(connection, frame.toString('utf8', 1, beginningBytes));
+  if (command === undefined || arePacketsHandledByProgram(engineOf(connection.socket))) return undefined;
+  const { name, beginning } = command;
   const refusal = sizes.refusalOf(name, frame.length - 1);
   return refusal && { event: { name, refusal }, standIn: Buffer.from(`4${beginning}]`) };
 }
 
-/** The name of the event in a packet, if only this service receives it. */
-function commandIn({ socket }: ClientConnection, packet: string): string | undefined {
-  const written = eventBeginning.exec(packet)?.[1];
-  if (written === undefined || !isUnobserved(socket)) return undefined;
+interface CommandBeginning {
+  readonly name: string;
+  /** The packet up to the end of the name. */
+  readonly beginning: string;
+}
+
+/** The event in a packet, if only this service receives it. */
+function commandIn({ socket }: ClientConnection, packet: string): CommandBeginning | undefined {
+  const [, beginning = '', written = ''] = eventBeginning.exec(packet) ?? [];
+  if (written === '' || !isUnobserved(socket)) return undefined;
   const name = textOf(written);
-  return name === undefined || isHandledByProgram(socket, name) ? undefined : name;
+  return name === undefined || isHandledByProgram(socket, name) ? undefined : { name, beginning };
 }
 
 function textOf(written: string): string | undefined {
