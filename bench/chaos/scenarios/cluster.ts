@@ -2,6 +2,7 @@ import { hashSlot } from '../../../server/storage/redis/cluster/hash-slot.js';
 import type { RedisServer } from '../processes/redis-server.js';
 import { need } from '../processes/wait.js';
 import type { World } from '../world.js';
+import { acknowledgedSince } from './acknowledged-since.js';
 import type { Scenario } from './scenario.js';
 
 /** Messages that the replica lacks when it is promoted, of all topics together, at least. */
@@ -57,14 +58,6 @@ async function promoted(world: World, replica: RedisServer, former: RedisServer)
     return channels.length > 0;
   }, 'the service is connected');
   for (const { replica: member } of world.members) await member.whenReady();
-}
-
-async function acknowledgedSince({ recorder }: World, atMs: number, count: number): Promise<void> {
-  const acknowledged = () =>
-    recorder.events.filter(
-      (event) => event.kind === 'published' && event.outcome === 'acknowledged' && event.at > atMs,
-    ).length;
-  await need(() => acknowledged() >= count, `${count} messages are acknowledged`);
 }
 
 /** Slots with topics are given to the next shard, one after the other, while they are written to. Nothing is lost. */

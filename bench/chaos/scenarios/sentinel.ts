@@ -1,6 +1,7 @@
 import type { RedisServer } from '../processes/redis-server.js';
 import { need } from '../processes/wait.js';
 import type { World } from '../world.js';
+import { acknowledgedSince } from './acknowledged-since.js';
 import type { Scenario } from './scenario.js';
 
 /** Messages that the replica of Redis lacks when it takes over, at least. */
@@ -76,18 +77,6 @@ async function demoted(redis: RedisServer): Promise<void> {
     (await redis.info(field).catch(() => undefined)) === value;
   await need(() => says('role', 'slave'), 'the former primary is a replica', failoverLimitMs);
   await need(() => says('master_link_status', 'up'), 'it has the data', failoverLimitMs);
-}
-
-async function acknowledgedSince({ recorder }: World, atMs: number, count: number): Promise<void> {
-  const acknowledged = () =>
-    recorder.events.filter(
-      (event) =>
-        event.kind === 'published' &&
-        event.outcome === 'acknowledged' &&
-        event.duplicate !== true &&
-        event.at > atMs,
-    ).length;
-  await need(() => acknowledged() >= count, `${count} messages are acknowledged`);
 }
 
 /** Every replica of the service has left the former primary, and its subscriptions are here. */
