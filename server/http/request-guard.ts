@@ -41,7 +41,7 @@ interface RequestGuardDependencies {
   /** Whether new connections come turn after turn. */
   readonly connections: { readonly isPressed: boolean };
   /** Where what is read of a body after the answer is counted. */
-  readonly bodies: Pick<BodyBudget, 'open'>;
+  readonly bodies: Pick<BodyBudget, 'open' | 'isOver'>;
   /** Whose turn a request takes. */
   readonly callerOf: (request: IncomingMessage) => string;
 }
@@ -159,13 +159,22 @@ function limitBody(
       if (!request.complete) closeLate(socket);
     }, lateBodyMs).unref();
   };
+  // Not at once: who sends ever new bodies that are refused would fill memory as fast as it can send.
+  const goOnLater = () => {
+    setTimeout(() => {
+      if (socket.destroyed) return;
+      if (reading.hasGone(socket)) socket.destroy();
+      else if (bodies.isOver(addressCaller(callerOf(request)))) goOnLater();
+      else reading.start(socket);
+    }, lateBodyCheckMs).unref();
+  };
   const stopLate = () => {
     const isHeld = reading.hold(socket);
     // Its end may be in what has been read of the connection: then there is nothing to close it for, and the client may send its next request.
     setImmediate(() => {
       if (socket.destroyed) return;
       if (request.complete) {
-        if (isHeld) reading.start(socket);
+        if (isHeld) goOnLater();
         return;
       }
       stop();

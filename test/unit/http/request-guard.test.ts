@@ -24,6 +24,8 @@ describe('[LIMITS] requests on one connection', () => {
   const connections = { isPressed: false };
   /** Whether there is room for what comes of a body after the answer. */
   let hasRoom: boolean;
+  /** Whether the caller is over its share, and how often that was asked. */
+  let share: { isOver: boolean; asked: number };
   const urls = () => handled.map(({ url }) => url);
 
   beforeEach(async () => {
@@ -33,6 +35,7 @@ describe('[LIMITS] requests on one connection', () => {
     cuts = [];
     connections.isPressed = false;
     hasRoom = true;
+    share = { isOver: false, asked: 0 };
     http = createServer((request: IncomingMessage, response) => {
       handled.push({ url: request.url!, response });
     });
@@ -62,6 +65,10 @@ describe('[LIMITS] requests on one connection', () => {
             release() {},
             discard() {},
           }),
+          isOver: () => {
+            share.asked++;
+            return share.isOver;
+          },
         },
         callerOf: () => 'ann',
       },
@@ -292,6 +299,23 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => client.ended || client.closed, 'one without its end closes the connection');
     assert.equal(cuts.length, 1);
     assert.ok(cuts[0]! - answeredAt > 900, 'the client has had time to read the answer');
+  });
+
+  it('keep their connection from being read while their caller is over its share of what comes after answers', async () => {
+    http.prependListener('request', (_request: IncomingMessage, response: ServerResponse) =>
+      response.end('early'),
+    );
+    hasRoom = false;
+    share.isOver = true;
+    client.write('POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n');
+    await until(() => client.received.includes('early'), 'it is answered');
+    client.write('whole');
+    await until(() => share.asked === 1, 'its share is looked at');
+    send('/2');
+    await until(() => share.asked === 3, 'its share is looked at again');
+    assert.equal(arrived.length, 1);
+    share.isOver = false;
+    await until(() => arrived.length === 2, 'the next one has arrived');
   });
 
   it('are read to their end when they are answered, once no new connections come any more', async () => {
