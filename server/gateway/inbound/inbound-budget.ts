@@ -27,9 +27,9 @@ interface BudgetControl {
   readonly second: number;
   /** A connection with fewer bytes under way is read also while those of all connections are over the limit. */
   readonly fairBytes: number;
-  /** The account of what a transport holds of unfinished messages. */
   /** What takes the place of a large text frame that is refused without being read. */
   unreadPacketOn(engine: EngineConnection, content: Buffer): UnreadPacket | undefined;
+  /** The account of what a transport holds of unfinished messages. */
   openUnfinished(engine: EngineConnection | undefined): HeldBody;
   waitsForCommands(budget: InboundBudget): void;
   waitsNoLonger(budget: InboundBudget): void;

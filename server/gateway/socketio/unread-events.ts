@@ -11,7 +11,7 @@ const messageType = 0x34;
 
 /**
  * `2<id>["<name>",…]`, or `5<n>-<id>["<name>",…]`: the beginning of an event of the main namespace, however it is written. The name may be
- * a whole number.
+ * a whole number. The groups are the packet up to the end of the name, and the name.
  */
 const eventBeginning = /^((?:2|5\d+-)(?:\/,)?\d*\[\s*("(?:[^"\\]|\\.)*"|\d+))\s*[,\]]/;
 
