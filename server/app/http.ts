@@ -23,7 +23,7 @@ import { metricsRouter } from '../http/metrics-route.js';
 import { httpRateLimit } from '../http/rate-limit.js';
 import { guardRequests } from '../http/request-guard.js';
 import { RequestTurns } from '../http/request-turns.js';
-import { keyOf } from '../limits/address-limiter.js';
+import { addressCaller, keyOf } from '../limits/address-limiter.js';
 import { routedPath } from '../http/routed-path.js';
 import { systemClock } from '../primitives/clock.js';
 import { apiDocument } from '../http/openapi/api-document.js';
@@ -167,7 +167,7 @@ export function assembleRequestGuard(
       reading: { hold: holdReading, start: startReading, hasGone },
       connections,
       bodies,
-      callerOf: (request) => keyOf(addresses.of(request)),
+      callerOf: (request) => addressCaller(addresses.of(request)),
     },
     {
       bodyTimeoutMs: server.bodyTimeoutSecs * 1000,

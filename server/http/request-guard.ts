@@ -1,7 +1,6 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
-import { addressCaller } from '../limits/address-limiter.js';
 import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
 import { LateBodies } from './late-bodies.js';
 import { hasBody } from './request-body.js';
@@ -42,7 +41,7 @@ interface RequestGuardDependencies {
   readonly connections: { readonly isPressed: boolean };
   /** Where what is read of a body after the answer is counted. */
   readonly bodies: Pick<BodyBudget, 'open' | 'isOver'>;
-  /** Whose turn a request takes. */
+  /** Whose turn a request takes, and whose share what no route reads of its body. */
   readonly callerOf: (request: IncomingMessage) => string;
 }
 
@@ -159,36 +158,35 @@ function limitBody(
       if (!request.complete) closeLate(socket);
     }, lateBodyMs).unref();
   };
-  // Not at once: who sends ever new bodies that are refused would fill memory as fast as it can send.
-  const goOnLater = () => {
-    setTimeout(() => {
+  // Read at once, the connection of who sends ever new bodies that are refused would fill memory as fast as it can send.
+  let isWaiting = false;
+  const waitForRoom = () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    const hold = () => {
+      if (isWaiting && !socket.destroyed) reading.hold(socket);
+    };
+    hold();
+    // Node starts to read again when it begins to throw away a body.
+    setImmediate(hold);
+    // The client may still read the answer.
+    if (!request.complete) closeSoon();
+    const look = () => {
       if (socket.destroyed) return;
       if (reading.hasGone(socket)) socket.destroy();
-      else if (bodies.isOver(addressCaller(callerOf(request)))) goOnLater();
-      else reading.start(socket);
-    }, lateBodyCheckMs).unref();
-  };
-  const stopLate = () => {
-    const isHeld = reading.hold(socket);
-    // Its end may be in what has been read of the connection: then there is nothing to close it for, and the client may send its next request.
-    setImmediate(() => {
-      if (socket.destroyed) return;
-      if (request.complete) {
-        if (isHeld) goOnLater();
-        return;
+      else if (bodies.isOver(callerOf(request))) setTimeout(look, lateBodyCheckMs).unref();
+      else {
+        isWaiting = false;
+        reading.start(socket);
       }
-      stop();
-      // The client may still read the answer.
-      closeSoon();
-    });
+    };
+    setTimeout(look, lateBodyCheckMs).unref();
   };
-  const isInTime = lateLimit(
-    request,
-    response,
-    () => bodies.open(addressCaller(callerOf(request))),
-    stopLate,
-  );
-  countPieces(request, { admit: (bytes) => isInTime(bytes) && isInPieces(bytes) });
+  const unread = unreadLimit(request, response, () => bodies.open(callerOf(request)), {
+    onFull: waitForRoom,
+    onEnd: stop,
+  });
+  countPieces(request, { admit: (bytes) => unread.admit(bytes) && isInPieces(bytes) });
   let timer: NodeJS.Timeout | undefined;
   if (isTimed(request)) {
     timer = setTimeout(() => {
@@ -202,6 +200,7 @@ function limitBody(
     response.once('close', () => socket.destroyed && done());
   }
   response.once('finish', () => {
+    unread.answered();
     // With a listener the body is still being read by a route.
     if (request.complete || request.listenerCount('data') > 0) return;
     // Otherwise it would hold the request long after its connection has closed.
@@ -220,7 +219,7 @@ function limitBody(
       setTimeout(() => {
         if (socket.destroyed || isStopped) return;
         if (connections.isPressed) readLater();
-        else reading.start(socket);
+        else if (!isWaiting) reading.start(socket);
       }, lateBodyCheckMs).unref();
     if (connections.isPressed && reading.hold(socket)) readLater();
   });
@@ -246,31 +245,46 @@ function pieceLimit(
 }
 
 /**
- * Limits what is read of a body after its request has been answered, unless a route still reads it. It is thrown away: a caller who sends ever new
- * bodies that are refused fills memory with it, until it is collected.
+ * Limits what comes of bodies that no route reads, before their requests have been answered and afterwards. It is thrown away: a caller who sends ever
+ * new bodies that are refused fills memory with it, until it is collected.
  */
-function lateLimit(
+function unreadLimit(
   request: IncomingMessage,
   response: ServerResponse,
   open: () => HeldBody,
-  onOver: () => void,
-): (bytes: number) => boolean {
+  /** What to do when there is no room for what has come, and when nothing more may come. */
+  { onFull, onEnd }: { readonly onFull: () => void; readonly onEnd: () => void },
+): { admit(bytes: number): boolean; answered(): void } {
+  /** What a route may still read. */
+  let early = 0;
   let late = 0;
   let held: HeldBody | undefined;
-  let isOver = false;
-  return (bytes) => {
-    if (isOver) return false;
-    if (!response.writableFinished || request.listenerCount('data') > 0) return true;
-    if (held === undefined) {
-      held = open();
-      whenOver(request, held.discard);
-    }
+  const discard = () => {
+    held?.discard();
+    held = undefined;
+  };
+  const count = (bytes: number): boolean => {
+    if (late === 0) whenOver(request, discard);
     late += bytes;
-    if (late <= lateBodyBytes && hasRoom(held, bytes)) return true;
-    held.discard();
-    isOver = true;
-    onOver();
-    return false;
+    held ??= open();
+    const isAdmitted = hasRoom(held, bytes);
+    if (!isAdmitted) {
+      discard();
+      onFull();
+    }
+    if (late > lateBodyBytes) onEnd();
+    return isAdmitted && late <= lateBodyBytes;
+  };
+  return {
+    admit: (bytes) => {
+      if (request.listenerCount('data') > 0) return true;
+      if (response.writableFinished) return count(bytes);
+      early += bytes;
+      return true;
+    },
+    answered: () => {
+      if (early > 0 && !request.readableDidRead) count(early);
+    },
   };
 }
 

@@ -24,6 +24,8 @@ describe('[LIMITS] requests on one connection', () => {
   const connections = { isPressed: false };
   /** Whether there is room for what comes of a body after the answer. */
   let hasRoom: boolean;
+  /** The sizes that were counted of bodies that no route reads. */
+  let counted: number[];
   /** Whether the caller is over its share, and how often that was asked. */
   let share: { isOver: boolean; asked: number };
   const urls = () => handled.map(({ url }) => url);
@@ -35,6 +37,7 @@ describe('[LIMITS] requests on one connection', () => {
     cuts = [];
     connections.isPressed = false;
     hasRoom = true;
+    counted = [];
     share = { isOver: false, asked: 0 };
     http = createServer((request: IncomingMessage, response) => {
       handled.push({ url: request.url!, response });
@@ -59,7 +62,8 @@ describe('[LIMITS] requests on one connection', () => {
         connections,
         bodies: {
           open: () => ({
-            add: () => {
+            add: (bytes) => {
+              counted.push(bytes);
               if (!hasRoom) throw new RefusalError('at_capacity', 'too many');
             },
             release() {},
@@ -316,6 +320,35 @@ describe('[LIMITS] requests on one connection', () => {
     assert.equal(arrived.length, 1);
     share.isOver = false;
     await until(() => arrived.length === 2, 'the next one has arrived');
+  });
+
+  it('count with what had come of their bodies before they were answered, unless a route has read it', async () => {
+    client.post('/refused', 1000, 'a'.repeat(1000));
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => counted.length > 0, 'its body is counted');
+    assert.deepEqual(counted, [1000]);
+    http.prependOnceListener('request', (request: IncomingMessage, response: ServerResponse) => {
+      // As a route does that looks at the token first.
+      setImmediate(() => request.resume().once('end', () => response.end('two')));
+    });
+    client.post('/read', 1000, 'a'.repeat(1000));
+    await until(() => client.received.includes('two'), 'it is read and answered');
+    assert.deepEqual(counted, [1000]);
+  });
+
+  it('are read no further when they are answered and there is no room, also where Node had stopped by itself, and begins to throw away a body', async () => {
+    hasRoom = false;
+    share.isOver = true;
+    client.post('/1', 900_000, 'a'.repeat(900_000));
+    await until(() => handled.length === 1 && socket.bytesRead > 60_000, 'its beginning has come');
+    handled[0]!.response.end('one');
+    await until(() => share.asked === 3, 'its share is looked at');
+    assert.ok(socket.bytesRead <= 4 * 65_536, `${socket.bytesRead}`);
+    hasRoom = true;
+    share.isOver = false;
+    send('/2');
+    await until(() => handled.length === 2, 'the rest is read, and the next one is handled');
   });
 
   it('are read to their end when they are answered, once no new connections come any more', async () => {
