@@ -20,6 +20,8 @@ interface RequestTurnsDependencies {
     readonly isPressed: boolean;
     /** Whether they are only accepted now: requests wait. */
     readonly isOnlyAccepting: boolean;
+    /** To be called in each turn in which requests run. */
+    served(): void;
   };
 }
 
@@ -69,6 +71,7 @@ export class RequestTurns {
 
   private runNow(work: () => void): void {
     this.begin();
+    this.dependencies.connections.served();
     this.requests++;
     const startedAt = this.dependencies.clock.now();
     try {

@@ -47,6 +47,10 @@ export class ConnectionTurns {
   /** Since when some wait. */
   private waitingSince = Infinity;
   private resumeAt = -Infinity;
+  /** Requests ran in this turn. */
+  private hasServed = false;
+  /** Until when connections are only accepted, and no requests run. */
+  private serveAt = -Infinity;
   /** Some have waited for longer than a burst lasts. */
   private isLate = false;
   /** Where very many of a caller wait, the next one is the newest. */
@@ -63,12 +67,20 @@ export class ConnectionTurns {
 
   /** Connections come turn after turn, in a burst, and are only accepted now: other work that can wait should wait. */
   get isAccepting(): boolean {
-    return !this.isLate && this.isOnlyAccepting;
+    return !this.isLate && this.isPressed && this.dependencies.clock.now() < this.resumeAt;
   }
 
-  /** The same, also where they come without end: clients that have joined should not wait then, requests of new connections should. */
+  /** The same for requests, also where connections come without end, or requests have had their half: clients that have joined do not wait then. */
   get isOnlyAccepting(): boolean {
-    return this.isPressed && this.dependencies.clock.now() < this.resumeAt;
+    return this.isPressed && this.dependencies.clock.now() < Math.max(this.resumeAt, this.serveAt);
+  }
+
+  /**
+   * Requests run in this turn. Accepting gets as much time as they take: where most connections are closed at once, and none wait to be begun, others would
+   * wait behind thousands of them while one is accepted after each few requests.
+   */
+  served(): void {
+    this.hasServed = true;
   }
 
   /** A new connection was accepted, and may have been closed at once. */
@@ -100,11 +112,15 @@ export class ConnectionTurns {
     const now = this.dependencies.clock.now();
     this.isLate = now - this.waitingSince > burstMs;
     // Nobody waits to be accepted: other work goes on, however many wait to be begun.
-    if (!this.hasCome) this.resumeAt = now;
+    if (!this.hasCome) this.resumeAt = this.serveAt = now;
     else if (this.begunAt !== undefined) {
       const factor = this.isLate ? lateFactor : acceptingFactor;
       this.resumeAt = now + Math.min((now - this.begunAt) * factor, longestPauseMs);
     } else if (this.isLate && now - this.endedAt > longTurnMs) this.resumeAt = now;
+    // Whatever the requests have left behind took its time too.
+    if (this.hasCome && this.hasServed)
+      this.serveAt = now + Math.min((now - this.endedAt) * lateFactor, longestPauseMs);
+    this.hasServed = false;
     this.endedAt = now;
     this.begunAt = undefined;
     if (this.hasCome || this.waiting.size > 0) this.schedule();

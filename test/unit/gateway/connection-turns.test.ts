@@ -121,6 +121,30 @@ describe('[LIMITS] new TCP connections', () => {
     assert.ok(begun > 200, `${begun}`);
   });
 
+  it('are accepted for half of the time where requests take the other half, and those that come are closed at once', () => {
+    const loop = new Loop();
+    const { connections } = loop;
+    let accepted = 0;
+    let served = 0;
+    let ms = 0.1;
+    for (let at = 0; at < 1000; at += ms) {
+      loop.turn(ms, 'mallory', '', true);
+      accepted++;
+      const isServed = !connections.isOnlyAccepting;
+      if (isServed) {
+        connections.served();
+        served++;
+      }
+      // Requests take 2 ms in a turn.
+      ms = isServed ? 2.1 : 0.1;
+      assert.equal(connections.isAccepting, false);
+    }
+    assert.ok(accepted > 4000, `${accepted}`);
+    assert.ok(served > 200, `${served}`);
+    loop.turn(0.1);
+    assert.equal(connections.isOnlyAccepting, false, 'requests run where no more come');
+  });
+
   it('are begun in each turn if very many wait', () => {
     const loop = new Loop();
     const begun: number[] = [];

@@ -6,7 +6,15 @@ class Turns {
   private at = 0;
   private next: (() => void)[] = [];
   /** What the turns of new connections say. */
-  readonly connections = { isPressed: false, isOnlyAccepting: false };
+  readonly connections = {
+    isPressed: false,
+    isOnlyAccepting: false,
+    /** How often they were told that requests run. */
+    told: 0,
+    served() {
+      this.told++;
+    },
+  };
   readonly done: string[] = [];
   readonly requests = new RequestTurns({
     clock: { now: () => this.at, setImmediate: (run) => this.next.push(run) as unknown as object },
@@ -69,9 +77,10 @@ describe('[LIMITS] requests that arrive at once', () => {
     turns.connections.isPressed = true;
     turns.connections.isOnlyAccepting = true;
     turns.arrives('ann', '1');
-    assert.deepEqual([turns.done, turns.turn()], [[], []]);
+    assert.deepEqual([turns.done, turns.turn(), turns.connections.told], [[], [], 0]);
     turns.connections.isOnlyAccepting = false;
     assert.deepEqual(turns.turn(), ['1']);
+    assert.equal(turns.connections.told, 1);
   });
 
   it('take no turn when their client has gone while they waited', () => {
