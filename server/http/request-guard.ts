@@ -54,6 +54,8 @@ const lateBodyMs = 1000;
 const lateBodyBytes = 4 * 2 ** 20;
 /** While new connections come turn after turn, it is not read at all, and looked at again after so many milliseconds. */
 const lateBodyCheckMs = 100;
+/** A connection that waits for room is closed after this time, in milliseconds: nothing says meanwhile that its client has ended it. */
+const waitsForRoomMs = 10_000;
 
 /**
  * A body may come in this many pieces, and one more for each so many bytes. The smallest segments that TCP has to expect have 536 bytes; with
@@ -153,38 +155,44 @@ function limitBody(
   };
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
   let cut: NodeJS.Timeout | undefined;
+  let isWaiting = false;
   const closeSoon = () => {
     cut ??= setTimeout(() => {
-      if (!request.complete) closeLate(socket);
+      cut = undefined;
+      if (!request.complete && !isWaiting) closeLate(socket);
     }, lateBodyMs).unref();
   };
   // Read at once, the connection of who sends ever new bodies that are refused would fill memory as fast as it can send.
-  let isWaiting = false;
   const waitForRoom = () => {
     if (isWaiting) return;
     isWaiting = true;
+    const since = performance.now();
     const hold = () => {
       if (isWaiting && !socket.destroyed) reading.hold(socket);
     };
     hold();
     // Node starts to read again when it begins to throw away a body.
     setImmediate(hold);
-    // The client may still read the answer.
-    if (!request.complete) closeSoon();
     const look = () => {
-      if (socket.destroyed) return;
+      if (!isWaiting || socket.destroyed) return;
       if (reading.hasGone(socket)) socket.destroy();
-      else if (bodies.isOver(callerOf(request))) setTimeout(look, lateBodyCheckMs).unref();
-      else {
+      else if (!bodies.isOver(callerOf(request))) {
         isWaiting = false;
+        // Its rest may have come long ago, and wait in the kernel.
+        if (!request.complete) closeSoon();
         reading.start(socket);
-      }
+      } else if (performance.now() - since < waitsForRoomMs) setTimeout(look, lateBodyCheckMs).unref();
+      else closeLate(socket);
     };
     setTimeout(look, lateBodyCheckMs).unref();
   };
   const unread = unreadLimit(request, response, () => bodies.open(callerOf(request)), {
     onFull: waitForRoom,
-    onEnd: stop,
+    onEnd: () => {
+      isWaiting = false;
+      stop();
+      closeSoon();
+    },
   });
   countPieces(request, { admit: (bytes) => unread.admit(bytes) && isInPieces(bytes) });
   let timer: NodeJS.Timeout | undefined;
@@ -201,8 +209,7 @@ function limitBody(
   }
   response.once('finish', () => {
     unread.answered();
-    // With a listener the body is still being read by a route.
-    if (request.complete || request.listenerCount('data') > 0) return;
+    if (request.complete || isRead(request)) return;
     // Otherwise it would hold the request long after its connection has closed.
     clearTimeout(timer);
     const caller = callerOf(request);
@@ -252,9 +259,11 @@ function unreadLimit(
   request: IncomingMessage,
   response: ServerResponse,
   open: () => HeldBody,
-  /** What to do when there is no room for what has come, and when nothing more may come. */
+  /** What to do when there is no room for what has come at present, and when nothing more may come. */
   { onFull, onEnd }: { readonly onFull: () => void; readonly onEnd: () => void },
 ): { admit(bytes: number): boolean; answered(): void } {
+  /** Its end does not come, however long it is awaited. */
+  const isTooLong = Number(request.headers['content-length'] ?? 0) > lateBodyBytes;
   /** What a route may still read. */
   let early = 0;
   let late = 0;
@@ -268,16 +277,14 @@ function unreadLimit(
     late += bytes;
     held ??= open();
     const isAdmitted = hasRoom(held, bytes);
-    if (!isAdmitted) {
-      discard();
-      onFull();
-    }
-    if (late > lateBodyBytes) onEnd();
+    if (!isAdmitted) discard();
+    if (late > lateBodyBytes || (!isAdmitted && isTooLong)) onEnd();
+    else if (!isAdmitted) onFull();
     return isAdmitted && late <= lateBodyBytes;
   };
   return {
     admit: (bytes) => {
-      if (request.listenerCount('data') > 0) return true;
+      if (isRead(request)) return true;
       if (response.writableFinished) return count(bytes);
       early += bytes;
       return true;
@@ -286,6 +293,11 @@ function unreadLimit(
       if (early > 0 && !request.readableDidRead) count(early);
     },
   };
+}
+
+/** Whether a route reads a body at present: as a stream that flows, or, as `for await` and `pipeline` do, when something can be read. */
+function isRead(request: IncomingMessage): boolean {
+  return request.listenerCount('data') > 0 || request.listenerCount('readable') > 0;
 }
 
 /** Calls back once, when a body has come to its end or its connection has closed, and leaves no listener on a connection with more requests. */

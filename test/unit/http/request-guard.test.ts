@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { hasGone } from '../../../server/gateway/engine-internals/accepted-connections.js';
 import { holdReading, startReading } from '../../../server/gateway/engine-internals/reading.js';
 import { countPieces, takeNothingMore } from '../../../server/gateway/engine-internals/request-parser.js';
@@ -343,12 +345,62 @@ describe('[LIMITS] requests on one connection', () => {
     client.post('/1', 900_000, 'a'.repeat(900_000));
     await until(() => handled.length === 1 && socket.bytesRead > 60_000, 'its beginning has come');
     handled[0]!.response.end('one');
-    await until(() => share.asked === 3, 'its share is looked at');
+    await until(() => share.asked === 12, 'more than a second passes');
     assert.ok(socket.bytesRead <= 4 * 65_536, `${socket.bytesRead}`);
     hasRoom = true;
     share.isOver = false;
     send('/2');
     await until(() => handled.length === 2, 'the rest is read, and the next one is handled');
+  });
+
+  it('are closed when there has been no room for ten seconds', async () => {
+    hasRoom = false;
+    share.isOver = true;
+    client.post('/1', 1000, 'a'.repeat(1000));
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => share.asked === 2, 'its share is looked at');
+    assert.equal(socket.destroyed, false);
+    const { now } = performance;
+    performance.now = () => now.call(performance) + 10_000;
+    try {
+      await until(() => socket.destroyed, 'it is closed');
+    } finally {
+      performance.now = now;
+    }
+    assert.equal(cuts.length, 1);
+  });
+
+  it('are read to their end after the answer where a route reads them, in whatever way, and do not count', async () => {
+    const read = async (body: AsyncIterable<Buffer>) => {
+      let bytes = 0;
+      for await (const piece of body) bytes += piece.length;
+      return bytes;
+    };
+    const ways: Readonly<Record<string, (request: IncomingMessage) => Promise<number>>> = {
+      iterator: read,
+      pipe: (request) => read(request.pipe(new PassThrough())),
+      pipeline: async (request) => {
+        let bytes = 0;
+        await pipeline(request, async (body: AsyncIterable<Buffer>) => {
+          bytes = await read(body);
+        });
+        return bytes;
+      },
+    };
+    for (const [name, way] of Object.entries(ways)) {
+      let result: Promise<number> | undefined;
+      http.prependOnceListener('request', (request: IncomingMessage, response: ServerResponse) => {
+        result = way(request);
+        response.end(`early ${name}`);
+      });
+      client.post(`/${name}`, 6_000_000, 'a'.repeat(100_000));
+      await until(() => client.received.includes(`early ${name}`), 'it is answered');
+      client.write('a'.repeat(5_900_000));
+      assert.equal(await result, 6_000_000, name);
+    }
+    assert.deepEqual(counted, []);
+    assert.equal(cuts.length, 0);
   });
 
   it('are read to their end when they are answered, once no new connections come any more', async () => {
