@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { pendingResponse } from './pending-response.js';
 
 /** Header fields that offer another protocol. */
 const offers = ['upgrade', 'http2-settings'];
@@ -9,9 +9,9 @@ const offers = ['upgrade', 'http2-settings'];
  * read again. Node has an option for it from version 24 on (`shouldUpgradeCallback`).
  */
 export function serveWithoutUpgrade(http: Server, request: IncomingMessage, rest: Buffer): void {
-  const socket = request.socket as Socket & { readonly _httpMessage?: object | null };
+  const { socket } = request;
   // A response to an earlier request is under way: the two would mix.
-  if ((socket._httpMessage ?? null) !== null) {
+  if (pendingResponse(socket) !== undefined) {
     socket.destroy();
     return;
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { RefusalError } from '../../../shared/errors.js';
+import { pendingResponse } from '../engine-internals/pending-response.js';
 import { serveWithoutUpgrade } from '../engine-internals/plain-request.js';
 import { refuseUpgrade } from './handshake-refusal.js';
 
@@ -67,9 +68,17 @@ function refuse(request: IncomingMessage, socket: Duplex): void {
 function closeUnanswered({ socket }: IncomingMessage, limitMs: number): void {
   // A client may reset a connection that no listener takes care of: without this, that would end the program.
   socket.on('error', () => {});
-  // Earlier requests of the same connection have been answered.
-  const { bytesWritten } = socket;
-  setTimeout(() => {
-    if (socket.bytesWritten === bytesWritten) socket.destroy();
-  }, limitMs).unref();
+  const close = () => {
+    // The next response to an earlier request is written to the same connection.
+    const earlier = pendingResponse(socket);
+    if (earlier !== undefined) {
+      earlier.once('close', close);
+      return;
+    }
+    const { bytesWritten } = socket;
+    setTimeout(() => {
+      if (socket.bytesWritten === bytesWritten) socket.destroy();
+    }, limitMs).unref();
+  };
+  close();
 }

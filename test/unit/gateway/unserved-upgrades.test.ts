@@ -46,6 +46,36 @@ describe('[WIRE] an upgrade that the service does not serve', function () {
     }
   });
 
+  it('is closed also if it came behind requests that are answered later', async () => {
+    const answer: (() => void)[] = [];
+    const http = createServer((_request, response) => answer.push(() => response.end('late')));
+    const sockets: Duplex[] = [];
+    http.on('upgrade', (_request, socket) => sockets.push(socket));
+    answerUnservedUpgrades(
+      { http, isServed: () => false, before: http.listeners('upgrade') },
+      { limitMs: 50 },
+    );
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const client = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    try {
+      client.get('/');
+      client.get('/');
+      client.upgrade('/nobody');
+      await until(() => answer.length === 2 && sockets.length === 1, 'all have arrived');
+      for (const [n, run] of answer.entries()) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        assert.equal(sockets[0]!.destroyed, false, 'an answer is under way');
+        run();
+        await until(() => client.received.split('late').length === n + 2, 'it is answered');
+      }
+      await until(() => sockets[0]!.destroyed, 'the connection is closed');
+    } finally {
+      client.reset();
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => http.close(resolve));
+    }
+  });
+
   it('ends nothing if its client resets the connection, and no listener of the program has taken it', async () => {
     const http = createServer();
     const sockets: Duplex[] = [];
