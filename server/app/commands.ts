@@ -27,6 +27,7 @@ import type { LogFactory } from '../logging/log.js';
 import type { MessageTracer } from '../tracing/message-tracer.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { SubscriptionGate } from '../topics/subscription-gate.js';
+import type { readPayload } from '../protocol/payload.js';
 import type { Topics } from '../topics/topics.js';
 
 /** Parts that the commands need. */
@@ -46,6 +47,8 @@ interface CommandParts {
   readonly tracer: MessageTracer;
   /** Refuses publishes to a topic that an operator has frozen. */
   readonly checkTopic: (topic: string) => void;
+  /** Checks payloads and makes them texts. */
+  readonly readPayload: typeof readPayload;
   /** Counts the bytes of a payload; throws to refuse it. */
   readonly admitBytes: UserQuotas['admitBytes'];
   /** Called with each publish that waits for its append. */
@@ -84,6 +87,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         tracer,
         checkTopic: parts.checkTopic,
         stillAdmitted: parts.stillAdmitted,
+        readPayload: parts.readPayload,
         admitBytes: parts.admitBytes,
         onQueued: parts.onQueued,
         onPublished: publishRecord(metrics, parts.logOf('routing')),
@@ -96,6 +100,7 @@ export function assembleCommands(parts: CommandParts): CommandRouter {
         permissions,
         newId,
         stillAdmitted: parts.stillAdmitted,
+        readPayload: parts.readPayload,
         admitBytes: (connection, json, attachments) => {
           parts.admitBytes(connection, json, attachments);
           parts.onDirect(connection, payloadBytes(json, attachments));

@@ -21,6 +21,7 @@ import { PresenceService } from '../presence/presence-service.js';
 import { systemClock } from '../primitives/clock.js';
 import type { Connection } from '../protocol/connection.js';
 import { actions, type Identity } from '../protocol/identity.js';
+import { readPayload, readProgramPayload } from '../protocol/payload.js';
 import { SessionService } from '../sessions/session-service.js';
 import { SubscriptionGate } from '../topics/subscription-gate.js';
 import type { TopicHub } from '../topics/topic-hub.js';
@@ -179,6 +180,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     logOf,
     newId: newMessageIds(storage.idTime),
     checkTopic: (topic: string) => control.state.checkTopic(topic),
+    readPayload,
     admitBytes: limits.quotas.admitBytes.bind(limits.quotas),
     onQueued: (connection: Connection, topic: string, bytes: number) => {
       talkers.message(connection, bytes);
@@ -210,6 +212,7 @@ export function assembleMessaging(parts: MessagingParts): Messaging {
     router: assembleCommands({
       ...commandParts,
       permissions: new Permissions([{ role: '*', topics: ['*'], allow: [...actions] }]),
+      readPayload: readProgramPayload,
       admitBytes: () => {},
       onQueued: () => {},
       onDirect: () => {},

@@ -76,24 +76,38 @@ export class RefreshService {
     const { store, now } = this.dependencies;
     const { tokenId, familyId, generation } = identity;
     const [key, familyKey] = [keyOf(identity), familyKeyOf(identity)];
-    const latest = await this.read<LatestUsed>(familyKey);
+    const latestText = await store.get(familyKey);
+    const latest = parseRecord<LatestUsed>(latestText);
     // Nothing is stored of it: if its login cannot be revoked now, a repetition must not look like that of a first use.
     if (latest !== undefined && latest.generation >= generation && latest.tokenId !== tokenId)
-      return this.read<Used>(key);
+      return parseRecord<Used>(await store.get(key));
     const own: Used = { seed: issuer.newSeed(familyId, generation + 1) };
     const isFirst = await store.setIfAbsent(key, JSON.stringify(own), recordMs);
-    const recorded = isFirst ? undefined : await this.read<Used>(key);
-    const used: Used = latest?.tokenId === tokenId ? latest : (recorded ?? own);
+    const recorded = isFirst ? undefined : parseRecord<Used>(await store.get(key));
+    const isLatest = latest?.tokenId === tokenId;
+    const used: Used = isLatest ? latest : (recorded ?? own);
     if (used.answeredMs !== undefined) return used;
     // A lifetime of tokens that was made shorter must not let the record expire before an earlier token.
     const until = Math.max(latest?.until ?? 0, identity.expiresAt * 1000 + keptAfterMs);
     const record = { tokenId, generation, until, seed: used.seed } satisfies LatestUsed;
     const keepMs = Math.max(recordMs, until - now());
-    // Without it the token could be used again later.
-    if (latest?.tokenId !== tokenId) await store.set(familyKey, JSON.stringify(record), keepMs);
-    this.answered(key, used, recordMs);
-    this.answered(familyKey, record, keepMs);
+    const text = JSON.stringify(record);
+    // Without it the token could be used again later. Another replica may have exchanged a later token since it was read: that one counts.
+    if (!isLatest && !(await this.replace(familyKey, latestText, text, keepMs)))
+      return this.use(identity, issuer);
+    const answered = { answeredMs: now() };
+    afterwards(store.set(key, JSON.stringify({ ...used, ...answered }), recordMs));
+    const before = isLatest ? latestText! : text;
+    afterwards(store.replace(familyKey, before, JSON.stringify({ ...record, ...answered }), keepMs));
     return used;
+  }
+
+  /** Sets a value if nobody has set another one since `before` was read. */
+  private replace(key: string, before: string | undefined, value: string, keepMs: number): Promise<boolean> {
+    const { store } = this.dependencies;
+    return before === undefined
+      ? store.setIfAbsent(key, value, keepMs)
+      : store.replace(key, before, value, keepMs);
   }
 
   /** The same for a token of an earlier version: it is remembered until it has expired. */
@@ -101,28 +115,15 @@ export class RefreshService {
     const { store, now } = this.dependencies;
     const key = keyOf(identity);
     // A replica of an earlier version may have exchanged a counted token for it: then counting goes on behind that one.
-    const latest = await this.read<LatestUsed>(familyKeyOf(identity));
+    const latest = parseRecord<LatestUsed>(await store.get(familyKeyOf(identity)));
     const generation = (latest?.generation ?? -1) + 1;
     const own: Used = { seed: issuer.newSeed(identity.familyId, generation) };
     const keepMs = Math.max(1, identity.expiresAt * 1000 - now()) + keptAfterMs;
     const isFirst = await store.setIfAbsent(key, JSON.stringify(own), keepMs);
-    const used = (isFirst ? undefined : await this.read<Used>(key)) ?? own;
-    if (used.answeredMs === undefined) this.answered(key, used, keepMs);
+    const used = (isFirst ? undefined : parseRecord<Used>(await store.get(key))) ?? own;
+    if (used.answeredMs === undefined)
+      afterwards(store.set(key, JSON.stringify({ ...used, answeredMs: now() }), keepMs));
     return used;
-  }
-
-  /**
-   * Not awaited: if this write fails, the token can be repeated for longer, but a user whose response was
-   * lost in a failure of Redis stays logged in.
-   */
-  private answered(key: string, used: Used, keepMs: number): void {
-    const { store, now } = this.dependencies;
-    store.set(key, JSON.stringify({ ...used, answeredMs: now() }), keepMs).catch(() => {});
-  }
-
-  private async read<Record extends Used>(key: string): Promise<Record | undefined> {
-    const text = await this.dependencies.store.get(key);
-    return text === undefined ? undefined : (JSON.parse(text) as Record);
   }
 
   private async reused({ userId, familyId }: RefreshIdentity): Promise<never> {
@@ -141,6 +142,18 @@ function keyOf({ tokenId }: RefreshIdentity): string {
 
 function familyKeyOf({ familyId }: RefreshIdentity): string {
   return `refresh-family:${familyId}`;
+}
+
+function parseRecord<Record extends Used>(text: string | undefined): Record | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as Record);
+}
+
+/**
+ * Not awaited: if the write of an answer fails, the token can be repeated for longer, but a user whose response was
+ * lost in a failure of Redis stays logged in.
+ */
+function afterwards(written: Promise<unknown>): void {
+  written.catch(() => {});
 }
 
 /** Tokens are accepted until the leeway after their expiry; the record of a used one is kept for longer. */

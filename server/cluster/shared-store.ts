@@ -42,6 +42,11 @@ export interface SharedStore {
    * first of several callers wins.
    */
   setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean>;
+  /**
+   * Sets a value if the present one is still `before`. Resolves to false if it is another one or there is none;
+   * nothing is changed then.
+   */
+  replace(key: string, before: string, value: string, ttlMs: number): Promise<boolean>;
   /** False if there was nothing. */
   delete(key: string): Promise<boolean>;
   /** Reads a last-write-wins map. Names of its fields must not begin with `#`. */

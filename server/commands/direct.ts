@@ -6,7 +6,7 @@ import type { UserQuotas } from '../limits/user-quotas.js';
 import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
 import type { Turn } from './command-turn.js';
-import { readPayload, type PayloadLimits } from '../protocol/payload.js';
+import type { readPayload, PayloadLimits } from '../protocol/payload.js';
 import {
   confirmField,
   keyField,
@@ -34,6 +34,8 @@ interface DirectDependencies {
   readonly newId: () => string;
   /** Checks again whether the client may send at all. */
   readonly stillAdmitted: StillAdmitted;
+  /** Checks a payload and makes it a text. */
+  readonly readPayload: typeof readPayload;
   /** Counts the bytes of a payload; throws to refuse it. */
   readonly admitBytes: UserQuotas['admitBytes'];
   readonly tracer: Pick<MessageTracer, 'begin'>;
@@ -41,7 +43,7 @@ interface DirectDependencies {
 
 /** `direct`: a message to all connections of a user, or to the user's inbox. */
 export function directCommand(
-  { direct, permissions, newId, stillAdmitted, admitBytes, tracer }: DirectDependencies,
+  { direct, permissions, newId, stillAdmitted, readPayload, admitBytes, tracer }: DirectDependencies,
   settings: PayloadLimits & { readonly confirmTimeoutMs: number },
 ): Command<z.output<typeof schema>, DirectAnswer> {
   return {

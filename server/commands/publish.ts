@@ -7,7 +7,7 @@ import { senderOf, type Connection } from '../protocol/connection.js';
 import { payloadBytes, type UserQuotas } from '../limits/user-quotas.js';
 import type { StillAdmitted } from './still-admitted.js';
 import { ackFrame, type Command } from './command.js';
-import { readPayload, type PayloadLimits } from '../protocol/payload.js';
+import type { readPayload, PayloadLimits } from '../protocol/payload.js';
 import {
   confirmField,
   keyField,
@@ -40,6 +40,8 @@ interface PublishDependencies {
   readonly checkTopic: (topic: string) => void;
   /** Checks again whether the client may publish at all. */
   readonly stillAdmitted: StillAdmitted;
+  /** Checks a payload and makes it a text. */
+  readonly readPayload: typeof readPayload;
   /** Counts the bytes of a payload; throws to refuse it. */
   readonly admitBytes: UserQuotas['admitBytes'];
   /** Called with each message that waits for its append, and the bytes of its payload. */
@@ -87,6 +89,7 @@ export function publishCommand(
     tracer,
     checkTopic,
     stillAdmitted,
+    readPayload,
     admitBytes,
     onQueued,
     onPublished,

@@ -1,6 +1,6 @@
 import { payloadOf } from '../log/entry.js';
 import type { PublishRequest } from '../log/publish-request.js';
-import { readPayload, type PayloadLimits } from '../protocol/payload.js';
+import { readProgramPayload, type PayloadLimits } from '../protocol/payload.js';
 import type { HookRunnerDependencies } from './hook-runner.js';
 
 type EncodedPayload = Pick<PublishRequest, 'payloadJson' | 'attachments'>;
@@ -26,7 +26,7 @@ export function changedPayload(returned: unknown, limits: PayloadLimits): Encode
   const payload: unknown = (returned as { readonly payload?: unknown } | null)?.payload;
   if (!isJsonValue(payload))
     throw new Error('the hook onPublish has returned something else than { payload } with a JSON value');
-  const { json, attachments } = readPayload(payload, 'socketio', limits);
+  const { json, attachments } = readProgramPayload(payload, 'socketio', limits);
   return { payloadJson: json, attachments };
 }
 

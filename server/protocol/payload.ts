@@ -1,3 +1,4 @@
+import { isBoxedPrimitive } from 'node:util/types';
 import { RefusalError } from '../../shared/errors.js';
 import { base64Key } from '../../shared/message.js';
 import { binaryPartsPerPacket } from './binary-parts.js';
@@ -44,7 +45,7 @@ export function readPayload(value: unknown, wire: Wire, limits: PayloadLimits): 
     throw new RefusalError('invalid_message', 'payload: is required', { field: 'payload' });
   const findings: Findings = { binaryParts: 0, placeholder: false, exact: false, custom: false };
   if (typeof value === 'object' && value !== null) walk(value, wire, limits.maxDepth, findings);
-  if (findings.custom) return readPayload(plain(value), wire, limits);
+  if (findings.custom) return readProgramPayload(value, wire, limits);
   const { binaryParts } = findings;
   if (binaryParts > 0 && findings.placeholder)
     throw invalid('a payload with binary parts may not hold an object with "_placeholder"');
@@ -70,6 +71,15 @@ export function readPayload(value: unknown, wire: Wire, limits: PayloadLimits): 
   return { json, attachments };
 }
 
+/**
+ * The same for a payload of a program. Everything in it is read once: a getter or a proxy may give something else when it is read again, after the check.
+ *
+ * @throws as {@link readPayload}, and what a getter throws
+ */
+export function readProgramPayload(value: unknown, wire: Wire, limits: PayloadLimits): ReadPayload {
+  return readPayload(copyOf(value, limits.maxDepth), wire, limits);
+}
+
 /** Text that stays below the limit even at three bytes per character need not be counted. */
 function byteLength(json: string, limitBytes: number): number {
   return json.length * 3 <= limitBytes ? json.length : Buffer.byteLength(json);
@@ -79,9 +89,13 @@ function invalid(message: string, field = 'payload'): RefusalError {
   return new RefusalError('invalid_payload', message, { field });
 }
 
+function tooDeep(): RefusalError {
+  return invalid('the payload is nested too deeply');
+}
+
 /** The depth limit bounds the recursion. */
 function walk(value: object, wire: Wire, depthLeft: number, findings: Findings): void {
-  if (depthLeft === 0) throw invalid('the payload is nested too deeply');
+  if (depthLeft === 0) throw tooDeep();
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       const item: unknown = value[i];
@@ -127,13 +141,16 @@ export function takeBinary(value: unknown, wire: Wire, attachments: Buffer[]): u
   );
 }
 
-/** A copy in which each object that gives its own JSON value (a `Date`) is replaced by that value. */
-function plain(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || isBinary(value, 'socketio')) return value;
-  if (Array.isArray(value)) return value.map(plain);
-  if ('toJSON' in value && typeof value.toJSON === 'function')
-    return plain(JSON.parse(JSON.stringify(value) ?? 'null'));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+/** A copy in which each object that gives its own JSON value (a `Date`) is replaced by that value. The depth limit bounds the recursion. */
+function copyOf(value: unknown, depthLeft: number): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof ExactText) return value;
+  if (isBinary(value, 'socketio')) return value;
+  if (depthLeft === 0) throw tooDeep();
+  if (Array.isArray(value))
+    return Array.from({ length: value.length }, (_, i) => copyOf(value[i], depthLeft - 1));
+  if (isBoxedPrimitive(value) || ('toJSON' in value && typeof value.toJSON === 'function'))
+    return JSON.parse(JSON.stringify(value) ?? 'null');
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item, depthLeft - 1)]));
 }
 
 function toBuffer(value: object): Buffer {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { io } from 'socket.io-client';
 import { RefusalError, type ErrorCode } from '../../shared/errors.js';
+import { changing } from '../support/changing.js';
 import { connectClient, emit } from '../support/clients.js';
 import { startEmbedded, type EmbeddedService } from '../support/embedded-service.js';
 import { tokenOf } from '../support/replica.js';
@@ -199,6 +200,40 @@ describe('[EMBED] a program whose hooks throw what is no error', () => {
     delete thrown['odd details'];
   });
 
+  it('keeps readers where onPublish, or the program, gives a payload that is another one when it is read again', async () => {
+    const ann = await connectClient(embedded.url, 'ann');
+    const topic = randomUUID();
+    await emit(ann, 'subscribe', { topics: [topic] });
+    const got: unknown[] = [];
+    const gone: string[] = [];
+    ann.on('message', ({ payload }: { payload: unknown }) => got.push(payload));
+    ann.on('direct', ({ payload }: { payload: unknown }, ack: () => void) => {
+      got.push(payload);
+      ack();
+    });
+    ann.on('disconnect', (reason) => gone.push(reason));
+    let sent = 0;
+    for (let reads = 1; reads <= 3; reads++) {
+      const next = () => ({
+        part: Buffer.alloc(1),
+        changing: changing(() => reads, 1, { _placeholder: true, num: 7 }),
+      });
+      returned = { payload: next() };
+      const stored = [
+        await emit(ann, 'publish', { topic, payload: 1 }).then(({ ok }) => ok),
+        await isDone(embedded.service.direct('ann', next())),
+      ];
+      returned = undefined;
+      stored.push(await isDone(embedded.service.publish(topic, next())));
+      sent += stored.filter(Boolean).length;
+    }
+    assert.ok(sent > 0);
+    await until(() => got.length === sent || gone.length > 0, 'all are there');
+    assert.deepEqual(gone, []);
+    assert.ok(!JSON.stringify(got).includes('_placeholder'));
+    ann.disconnect();
+  });
+
   it('answers internal where onPublish returns no payload: its client is not wrong', async () => {
     const ann = await connectClient(embedded.url, 'ann');
     for (returned of [{}, null, 'text', { payload: () => 1 }, { payload: Symbol('s') }, { payload: 12n }]) {
@@ -211,6 +246,12 @@ describe('[EMBED] a program whose hooks throw what is no error', () => {
     ann.disconnect();
   });
 });
+
+const isDone = (done: Promise<unknown>) =>
+  done.then(
+    () => true,
+    () => false,
+  );
 
 function raise(value: unknown): never {
   throw value;

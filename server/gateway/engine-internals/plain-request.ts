@@ -1,20 +1,14 @@
 import type { IncomingMessage, Server } from 'node:http';
-import type { Socket } from 'node:net';
 
 /** Header fields that offer another protocol. */
 const offers = ['upgrade', 'http2-settings'];
 
 /**
  * Serves a request that Node has taken for an upgrade as if it had not offered one: its head, without the offer, and the bytes behind it are
- * read again. Node has an option for it from version 24 on (`shouldUpgradeCallback`).
+ * read again. Earlier requests of its connection must have been answered: their responses would mix with this one. Node has an option for it from version 24 on (`shouldUpgradeCallback`).
  */
 export function serveWithoutUpgrade(http: Server, request: IncomingMessage, rest: Buffer): void {
-  const socket = request.socket as Socket & { readonly _httpMessage?: object | null };
-  // A response to an earlier request is under way: the two would mix.
-  if ((socket._httpMessage ?? null) !== null) {
-    socket.destroy();
-    return;
-  }
+  const { socket } = request;
   const { method, url, httpVersion } = request;
   const fields = fieldsOf(request).flatMap(([name, value]) => {
     const key = name.toLowerCase();

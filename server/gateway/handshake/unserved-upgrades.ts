@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { RefusalError } from '../../../shared/errors.js';
+import { pendingResponse } from '../engine-internals/pending-response.js';
 import { serveWithoutUpgrade } from '../engine-internals/plain-request.js';
 import { refuseUpgrade } from './handshake-refusal.js';
 
@@ -39,18 +41,12 @@ export function answerUnservedUpgrades(
   // Before all others: one of them may answer at once.
   http.prependListener('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const isAlone = http.listenerCount('upgrade') === 1;
-    if (isAlone && !isWebSocket(request)) {
-      serveWithoutUpgrade(http, request, head);
-      return;
-    }
-    if (!isServed(request)) {
-      if (isAlone) {
-        refuse(request, socket);
-        return;
-      }
-      closeUnanswered(request, limitMs);
-    }
-    for (const listener of own) listener.call(http, request, socket, head);
+    if (!isAlone && !isServed(request)) closeUnanswered(request, limitMs);
+    afterEarlierAnswers(request.socket, () => {
+      if (isAlone && !isWebSocket(request)) serveWithoutUpgrade(http, request, head);
+      else if (isAlone && !isServed(request)) refuse(request, socket);
+      else for (const listener of own) listener.call(http, request, socket, head);
+    });
   });
 }
 
@@ -67,9 +63,35 @@ function refuse(request: IncomingMessage, socket: Duplex): void {
 function closeUnanswered({ socket }: IncomingMessage, limitMs: number): void {
   // A client may reset a connection that no listener takes care of: without this, that would end the program.
   socket.on('error', () => {});
-  // Earlier requests of the same connection have been answered.
-  const { bytesWritten } = socket;
-  setTimeout(() => {
-    if (socket.bytesWritten === bytesWritten) socket.destroy();
-  }, limitMs).unref();
+  afterEarlierAnswers(socket, () => {
+    const { bytesWritten } = socket;
+    setTimeout(() => {
+      if (socket.bytesWritten === bytesWritten) socket.destroy();
+    }, limitMs).unref();
+  });
+}
+
+/**
+ * Runs at once, or when the requests before an upgrade on its connection are answered: its client would take the answer of the upgrade for theirs
+ * (RFC 9112, section 9.3.2). Never, if the connection closes before.
+ */
+function afterEarlierAnswers(socket: Socket, run: () => void): void {
+  const earlier = pendingResponse(socket);
+  if (earlier === undefined) {
+    run();
+    return;
+  }
+  // Nobody else listens meanwhile.
+  const ignore = () => {};
+  socket.on('error', ignore);
+  earlier.once('close', () => {
+    if (socket.destroyed) return;
+    // Its client has closed its side, and has its answers.
+    if (socket.readableEnded) {
+      socket.destroySoon();
+      return;
+    }
+    socket.off('error', ignore);
+    afterEarlierAnswers(socket, run);
+  });
 }

@@ -47,6 +47,12 @@ export class MemorySharedStore implements SharedStore {
     return true;
   }
 
+  async replace(key: string, before: string, value: string, ttlMs: number): Promise<boolean> {
+    if (this.live(key) !== before) return false;
+    await this.set(key, value, ttlMs);
+    return true;
+  }
+
   async delete(key: string): Promise<boolean> {
     const known = this.live(key) !== undefined;
     this.values.delete(key);

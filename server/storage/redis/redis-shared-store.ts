@@ -21,6 +21,7 @@ const versionField = '#version';
  * last-write-wins map.
  */
 export class RedisSharedStore implements SharedStore {
+  private readonly replaceScript = new RedisScript('replace-value');
   private readonly writeScript = new RedisScript('write-fields');
   private readonly restoreScript = new RedisScript('restore-fields');
   private readonly forgetScript = new RedisScript('forget-fields');
@@ -53,6 +54,14 @@ export class RedisSharedStore implements SharedStore {
     const ttl = String(Math.max(1, Math.round(ttlMs)));
     const args = ['SET', this.key(key), value, 'PX', ttl, 'NX'];
     return (await this.change(key, () => this.link.call<string | null>(args))) !== null;
+  }
+
+  async replace(key: string, before: string, value: string, ttlMs: number): Promise<boolean> {
+    const args = [before, value, String(Math.max(1, Math.round(ttlMs)))];
+    const replaced = await this.change(key, () =>
+      this.replaceScript.run<number>(this.link, [this.key(key)], args),
+    );
+    return replaced === 1;
   }
 
   async delete(key: string): Promise<boolean> {

@@ -61,6 +61,20 @@ for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
       assert.equal(await store.get('race'), '1');
     });
 
+    it('replaces a value only while it is the one that the caller has read', async () => {
+      assert.equal(await store.replace('record', '', 'x', 10_000), false, 'there is none');
+      assert.equal(await store.get('record'), undefined);
+      await store.set('record', 'a', 10_000);
+      const replaced = await Promise.all(
+        ['b', 'c'].map((value) => store.replace('record', 'a', value, 10_000)),
+      );
+      assert.deepEqual(replaced, [true, false]);
+      assert.equal(await store.get('record'), 'b');
+      assert.equal(await store.replace('record', 'b', 'é\0 "', 40), true);
+      assert.equal(await store.replace('record', 'b', 'x', 10_000), false);
+      await until(async () => (await store.get('record')) === undefined, 'the new value expires');
+    });
+
     /** The stored value of a field: `undefined` if it was removed or was never there. */
     const valueOf = async (key: string, field: string) =>
       (await store.readFields(key)).fields.get(field)?.value;
@@ -459,12 +473,13 @@ for (const storage of ['memory', 'redis', 'a Redis Cluster'] as const) {
           codeOf(store.append('stalled list', { a: '1' }, 10)),
           codeOf(store.set('stalled value', '1')),
           codeOf(store.setIfAbsent('stalled lock', '1', 10_000)),
+          codeOf(store.replace('stalled value', '1', '2', 10_000)),
           codeOf(store.delete('map')),
           codeOf(store.readFields('map')),
           codeOf(store.fieldsVersion('map')),
         ]);
         assert.ok(performance.now() - startAt < 2000);
-        assert.deepEqual(codes, [...Array<string>(7).fill('outcome_unknown'), 'unavailable', 'unavailable']);
+        assert.deepEqual(codes, [...Array<string>(8).fill('outcome_unknown'), 'unavailable', 'unavailable']);
         await redis!.signal('SIGCONT');
         assert.ok(await link!.whenUp(30_000));
         assert.equal(await valueOf('stalled', 'a'), '1', 'Redis has run the write');

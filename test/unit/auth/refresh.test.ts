@@ -86,11 +86,12 @@ describe('[AUTH] refresh tokens', () => {
   it('are not lost by an attempt that was stored and never answered', async () => {
     const first = login();
     // Redis has stored it, and the replica failed before it could answer.
-    const set = store.set.bind(store);
+    const { set, replace } = store;
     store.set = (key, value, ttlMs) =>
-      value.includes('answeredMs') ? Promise.reject(new Error('gone')) : set(key, value, ttlMs);
+      value.includes('answeredMs') ? Promise.reject(new Error('gone')) : set.call(store, key, value, ttlMs);
+    store.replace = () => Promise.reject(new Error('gone'));
     await refreshes.refresh(first.refreshToken);
-    store.set = set;
+    Object.assign(store, { set, replace });
     now += 60_000;
     const again = await refreshes.refresh(first.refreshToken);
     assert.equal((await refreshes.refresh(again.refreshToken)).familyId, first.familyId);
@@ -182,6 +183,45 @@ describe('[AUTH] refresh tokens', () => {
     now += 9000;
     assert.deepEqual(await refreshes.refresh(refreshToken), pairs[0], 'also after the next one was used');
   });
+
+  for (const late of [
+    { what: 'the record', after: 0 },
+    { what: 'the time of the answer', after: 1 },
+  ])
+    it(`used twice are noticed also where a replica stored ${late.what} of an earlier one of the login late`, async () => {
+      let release = () => {};
+      const released = new Promise<void>((resolve) => (release = resolve));
+      let writes = 0;
+      const writesLate = <Args extends [key: string, ...rest: unknown[]], Result>(
+        write: (...args: Args) => Promise<Result>,
+      ) => ({
+        value: async (...args: Args) => {
+          if (args[0].startsWith('refresh-family:') && writes++ >= late.after) await released;
+          return write.apply(store, args);
+        },
+      });
+      const { set, setIfAbsent, replace } = store;
+      const lateStore = Object.create(store, {
+        set: writesLate(set),
+        setIfAbsent: writesLate(setIfAbsent),
+        replace: writesLate(replace),
+      }) as MemorySharedStore;
+      const other = new RefreshService({
+        ...{ issuer, verifier, revocations, store: lateStore },
+        ...{ log: silentLog, now: () => now },
+      });
+      const first = login();
+      const slow = other.refresh(first.refreshToken);
+      await new Promise(setImmediate);
+      const second = await refreshes.refresh(first.refreshToken);
+      const third = await refreshes.refresh(second.refreshToken);
+      release();
+      assert.deepEqual(await slow, second);
+      await new Promise(setImmediate);
+      now += 3_600_000;
+      await assert.rejects(refreshes.refresh(second.refreshToken), refused('token_revoked'));
+      await assert.rejects(refreshes.refresh(third.refreshToken), refused('token_revoked'));
+    });
 
   it('of an earlier version are exchanged, and can be used once', async () => {
     const { generation: _, ...seed } = issuer.newSeed();

@@ -6,6 +6,7 @@ import { Confirmations } from '../../../server/fanout/confirmations.js';
 import type { AppendReceipt } from '../../../server/log/broker.js';
 import type { Connection } from '../../../server/protocol/connection.js';
 import { MemoryBus } from '../../../server/storage/memory/memory-bus.js';
+import { readPayload } from '../../../server/protocol/payload.js';
 import type { Topics } from '../../../server/topics/topics.js';
 
 describe('publish', () => {
@@ -31,6 +32,7 @@ describe('publish', () => {
         tracer: { begin: () => undefined },
         checkTopic: () => {},
         stillAdmitted: () => {},
+        readPayload,
         admitBytes: () => {},
         onQueued: () => {},
         onPublished: () => {},

@@ -46,6 +46,96 @@ describe('[WIRE] an upgrade that the service does not serve', function () {
     }
   });
 
+  it('is closed also if it came behind requests that are answered later', async () => {
+    const answer: (() => void)[] = [];
+    const http = createServer((_request, response) => answer.push(() => response.end('late')));
+    const sockets: Duplex[] = [];
+    http.on('upgrade', (_request, socket) => sockets.push(socket));
+    answerUnservedUpgrades(
+      { http, isServed: () => false, before: http.listeners('upgrade') },
+      { limitMs: 50 },
+    );
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const client = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    try {
+      client.get('/');
+      client.get('/');
+      client.upgrade('/nobody');
+      await until(() => answer.length === 2 && sockets.length === 1, 'all have arrived');
+      for (const [n, run] of answer.entries()) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        assert.equal(sockets[0]!.destroyed, false, 'an answer is under way');
+        run();
+        await until(() => client.received.split('late').length === n + 2, 'it is answered');
+      }
+      await until(() => sockets[0]!.destroyed, 'the connection is closed');
+    } finally {
+      client.reset();
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => http.close(resolve));
+    }
+  });
+
+  it('is refused, or served as plain HTTP, behind the answers to earlier requests, also where a client resets it meanwhile', async () => {
+    const answer: (() => void)[] = [];
+    const http = createServer((request, response) => answer.push(() => response.end(`to ${request.url}`)));
+    http.on('upgrade', (_request, socket) => {
+      socket.on('error', () => {});
+      socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+    });
+    answerUnservedUpgrades(
+      { http, isServed: ({ url }) => url === '/served', before: [] },
+      { limitMs: 60_000 },
+    );
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    const open: TcpClient[] = [];
+    const warnings: string[] = [];
+    const onWarning = ({ message }: Error) => warnings.push(message);
+    process.on('warning', onWarning);
+    const answeredBehind = async (send: (client: TcpClient) => void, count: number) => {
+      const client = new TcpClient(url);
+      open.push(client);
+      client.get('/first');
+      send(client);
+      await until(() => answer.length === 1, 'the first has arrived');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.equal(client.received, '');
+      const statuses = () => client.received.match(/HTTP\/1\.1 \d+|to \/(?:first|plain)/g) ?? [];
+      await until(() => {
+        answer.shift()?.();
+        return statuses().length >= count;
+      }, 'all are answered');
+      return statuses();
+    };
+    try {
+      const first = ['HTTP/1.1 200', 'to /first'];
+      const refused = await answeredBehind((client) => client.upgrade('/nobody'), 3);
+      assert.deepEqual(refused, [...first, 'HTTP/1.1 404']);
+      const served = await answeredBehind((client) => client.upgrade('/served'), 3);
+      assert.deepEqual(served, [...first, 'HTTP/1.1 101']);
+      const plain = await answeredBehind((client) => {
+        for (let n = 0; n < 12; n++) client.get('/plain', 'Connection: Upgrade\r\nUpgrade: h2c\r\n');
+      }, 26);
+      const each = Array.from({ length: 12 }, () => ['HTTP/1.1 200', 'to /plain']);
+      assert.deepEqual(plain, [...first, ...each.flat()]);
+      const gone = new TcpClient(url);
+      gone.get('/first');
+      gone.upgrade('/served');
+      await until(() => answer.length === 1, 'the first has arrived');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      for (const client of [gone, ...open.splice(0)]) client.reset();
+      answer.shift()!();
+      const count = () => new Promise<number>((resolve) => http.getConnections((_error, n) => resolve(n)));
+      await until(async () => (await count()) === 0, 'the connections have closed');
+      assert.deepEqual(warnings, []);
+    } finally {
+      process.off('warning', onWarning);
+      for (const client of open) client.reset();
+      await new Promise((resolve) => http.close(resolve));
+    }
+  });
+
   it('ends nothing if its client resets the connection, and no listener of the program has taken it', async () => {
     const http = createServer();
     const sockets: Duplex[] = [];

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { RefusalError } from '../../../shared/errors.js';
-import { readPayload } from '../../../server/protocol/payload.js';
+import { readPayload, readProgramPayload } from '../../../server/protocol/payload.js';
+import { changing } from '../../support/changing.js';
 import { parseExactly } from '../../../server/protocol/exact-json.js';
 import { encodeEntry, entryToMessage, viewEntry } from '../../../server/log/entry.js';
 import { jsonFrames, socketIoFrames, socketIoPackets } from '../../../server/fanout/frames.js';
@@ -155,6 +156,39 @@ describe(`[PAY] payloads (seed ${seed})`, () => {
     });
     assert.equal(codeOf(hidden({ _placeholder: true, num: 7 })), 'invalid_payload');
     assert.equal(codeOf(hidden(JSON.parse('{"__proto__":1}'))), 'invalid_payload');
+  });
+
+  const parts = Array.from({ length: 11 }, () => Buffer.alloc(1));
+  const others: Record<string, unknown> = {
+    'a placeholder': { _placeholder: true, num: 7 },
+    'more binary parts': parts,
+    'a forbidden key': JSON.parse('{"__proto__":1}'),
+    'a deep object': JSON.parse('{"a":'.repeat(100) + '1' + '}'.repeat(100)),
+    'an object that gives its own value': { toJSON: () => ({ _placeholder: true, num: 7 }) },
+  };
+  for (const [what, other] of Object.entries(others))
+    it(`of an embedding program are stored as they were checked, if a getter or a proxy gives ${what} later`, () => {
+      for (const part of [Buffer.alloc(1), 1])
+        for (let reads = 1; reads <= 3; reads++) {
+          const value = { part, changing: changing(() => reads, { ok: 1 }, other) };
+          let read;
+          try {
+            read = readProgramPayload(value, 'socketio', limits);
+          } catch (error) {
+            assert.ok(error instanceof RefusalError && error.code === 'invalid_payload', String(error));
+            continue;
+          }
+          const { json, attachments } = read;
+          assert.ok(attachments.length <= 10);
+          assert.doesNotMatch(json, /"_placeholder":true,"num":7|__proto__/);
+          assert.ok(json.split('"a":').length <= limits.maxDepth);
+        }
+    });
+
+  it('of an embedding program keep numbers that JavaScript cannot hold beside objects that give their own value', () => {
+    const stored = parseExactly('{"id":1152921506151679042}') as object;
+    const { json } = readPayload({ ...stored, at: new Date(0), count: Object(1) }, 'socketio', limits);
+    assert.equal(json, '{"id":1152921506151679042,"at":"1970-01-01T00:00:00.000Z","count":1}');
   });
 
   it('with numbers that JavaScript cannot hold keep them beside binary parts too', () => {
