@@ -118,7 +118,7 @@ export class ConnectionTurns {
       this.resumeAt = now + Math.min((now - this.begunAt) * factor, longestPauseMs);
     } else if (this.isLate && now - this.endedAt > longTurnMs) this.resumeAt = now;
     // Whatever the requests have left behind took its time too.
-    if (this.hasCome && this.hasServed)
+    if (this.hasCome && this.hadCome && this.hasServed)
       this.serveAt = now + Math.min((now - this.endedAt) * lateFactor, longestPauseMs);
     this.hasServed = false;
     this.endedAt = now;

@@ -147,6 +147,7 @@ describe('[P7] a Redis whose memory is full', function () {
       ['rtc:{n}:log', 'rtc:{n}:meta'],
       ['run h -', 'e', '1000', 'end', '0', '0', '1', '9', '99', '1', '1000'],
     ],
+    ['replace-value', ['session:a'], ['before', 'after', '60000']],
     ['replica-leave', [...registryKeys, 'topics'], ['a'], 'stored'],
     ['replica-name', registryKeys, ['x', 'b', 'rtc:bus:'], 'stored'],
     ['replica-swept', ['leases', 'departed', 'records', 'none'], ['c'], 'stored'],
