@@ -64,11 +64,17 @@ function refuse(request: IncomingMessage, socket: Duplex): void {
 function closeUnanswered({ socket }: IncomingMessage, limitMs: number): void {
   // A client may reset a connection that no listener takes care of: without this, that would end the program.
   socket.on('error', () => {});
-  afterEarlierAnswers(socket, { isOfProgram: true }, () => {
+  const closeLater = () => {
     const { bytesWritten } = socket;
     setTimeout(() => {
       if (socket.bytesWritten === bytesWritten) socket.destroy();
     }, limitMs).unref();
+  };
+  // The requests before it may never be answered: their routes cannot learn that their client has gone.
+  socket.once('end', closeLater);
+  afterEarlierAnswers(socket, { isOfProgram: true }, () => {
+    socket.off('end', closeLater);
+    closeLater();
   });
 }
 

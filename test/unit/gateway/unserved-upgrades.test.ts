@@ -169,6 +169,29 @@ describe('[WIRE] an upgrade that the service does not serve', function () {
     }
   });
 
+  it('is closed a time after its client if a program listens to upgrades, and answers neither it nor the request before it', async () => {
+    const http = createServer(() => {});
+    const sockets: Duplex[] = [];
+    http.on('upgrade', (_request, socket) => sockets.push(socket));
+    answerUnservedUpgrades(
+      { http, isServed: () => false, before: http.listeners('upgrade') },
+      { limitMs: 50 },
+    );
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const client = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    try {
+      client.get('/first');
+      client.upgrade('/nobody');
+      await until(() => sockets.length === 1, 'the upgrade has arrived');
+      client.halfClose();
+      await until(() => sockets[0]!.destroyed, 'the connection has closed', 2000);
+    } finally {
+      client.reset();
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => http.close(resolve));
+    }
+  });
+
   it('ends nothing if its client resets the connection, and no listener of the program has taken it', async () => {
     const http = createServer();
     const sockets: Duplex[] = [];
