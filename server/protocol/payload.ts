@@ -61,13 +61,7 @@ export function readPayload(value: unknown, wire: Wire, limits: PayloadLimits): 
   const json = findings.exact ? jsonText(content) : (JSON.stringify(content) as string | undefined);
   if (json === undefined) throw invalid('the payload is not a JSON value');
   const size = byteLength(json, limits.maxBytes) + attachments.reduce((sum, part) => sum + part.length, 0);
-  if (size > limits.maxBytes) {
-    throw new RefusalError(
-      'message_too_large',
-      `the payload has ${size} bytes; the limit is ${limits.maxBytes}`,
-      { field: 'payload', limit: limits.maxBytes, size },
-    );
-  }
+  if (size > limits.maxBytes) throw tooLarge(String(size), limits.maxBytes, size);
   return { json, attachments };
 }
 
@@ -77,7 +71,7 @@ export function readPayload(value: unknown, wire: Wire, limits: PayloadLimits): 
  * @throws as {@link readPayload}, and what a getter throws
  */
 export function readProgramPayload(value: unknown, wire: Wire, limits: PayloadLimits): ReadPayload {
-  return readPayload(copyOf(value, limits.maxDepth), wire, limits);
+  return readPayload(copyOf(value, limits), wire, limits);
 }
 
 /** Text that stays below the limit even at three bytes per character need not be counted. */
@@ -87,6 +81,11 @@ function byteLength(json: string, limitBytes: number): number {
 
 function invalid(message: string, field = 'payload'): RefusalError {
   return new RefusalError('invalid_payload', message, { field });
+}
+
+function tooLarge(bytes: string, limit: number, size: number): RefusalError {
+  const text = `the payload has ${bytes} bytes; the limit is ${limit}`;
+  return new RefusalError('message_too_large', text, { field: 'payload', limit, size });
 }
 
 function tooDeep(): RefusalError {
@@ -141,16 +140,32 @@ export function takeBinary(value: unknown, wire: Wire, attachments: Buffer[]): u
   );
 }
 
-/** A copy in which each object that gives its own JSON value (a `Date`) is replaced by that value. The depth limit bounds the recursion. */
-function copyOf(value: unknown, depthLeft: number): unknown {
-  if (typeof value !== 'object' || value === null || value instanceof ExactText) return value;
-  if (isBinary(value, 'socketio')) return value;
-  if (depthLeft === 0) throw tooDeep();
-  if (Array.isArray(value))
-    return Array.from({ length: value.length }, (_, i) => copyOf(value[i], depthLeft - 1));
-  if (isBoxedPrimitive(value) || ('toJSON' in value && typeof value.toJSON === 'function'))
-    return JSON.parse(JSON.stringify(value) ?? 'null');
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item, depthLeft - 1)]));
+/**
+ * A copy in which each object that gives its own JSON value (a `Date`) is replaced by that value. The depth limit bounds the recursion, and the least size
+ * of its text the memory: a list with one item at the index 4e9, or one that holds another one twice, over and over, would take more than there is.
+ */
+function copyOf(root: unknown, { maxBytes, maxDepth }: PayloadLimits): unknown {
+  let least = 0;
+  const count = (bytes: number) => {
+    least += bytes;
+    if (least > maxBytes) throw tooLarge(`at least ${least}`, maxBytes, least);
+  };
+  const copy = (value: unknown, depthLeft: number): unknown => {
+    if (typeof value !== 'object' || value === null || value instanceof ExactText) return value;
+    if (isBinary(value, 'socketio')) return value;
+    if (depthLeft === 0) throw tooDeep();
+    if (isBoxedPrimitive(value) || ('toJSON' in value && typeof value.toJSON === 'function'))
+      return JSON.parse(JSON.stringify(value) ?? 'null');
+    if (Array.isArray(value)) {
+      const { length } = value;
+      // Each item has a comma or the bracket behind it.
+      count(2 * length);
+      return Array.from({ length }, (_, i) => copy(value[i], depthLeft - 1));
+    }
+    count(1);
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copy(item, depthLeft - 1)]));
+  };
+  return copy(root, maxDepth);
 }
 
 function toBuffer(value: object): Buffer {

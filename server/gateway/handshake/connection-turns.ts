@@ -18,6 +18,11 @@ const begunPerTurn = 4;
 const burstMs = 250;
 const begunWhenLate = 3;
 const lateFactor = 1;
+/**
+ * Requests wait no longer than this for a turn of theirs, in milliseconds: where one connection is begun in each turn, each begins a pause, and they
+ * would wait until no more come.
+ */
+const requestsWaitMs = 50;
 /** Where a turn in which connections are only accepted takes longer, other work takes the time: to go on accepting gains little. */
 const longTurnMs = 2;
 /**
@@ -51,6 +56,8 @@ export class ConnectionTurns {
   private hasServed = false;
   /** Until when connections are only accepted, and no requests run. */
   private serveAt = -Infinity;
+  /** When requests ran last, or connections began to come turn after turn. */
+  private requestsWaitSince = -Infinity;
   /** Some have waited for longer than a burst lasts. */
   private isLate = false;
   /** Where very many of a caller wait, the next one is the newest. */
@@ -72,7 +79,12 @@ export class ConnectionTurns {
 
   /** The same for requests, also where connections come without end, or requests have had their half: clients that have joined do not wait then. */
   get isOnlyAccepting(): boolean {
-    return this.isPressed && this.dependencies.clock.now() < Math.max(this.resumeAt, this.serveAt);
+    const now = this.dependencies.clock.now();
+    return (
+      this.isPressed &&
+      now < Math.max(this.resumeAt, this.serveAt) &&
+      now - this.requestsWaitSince < requestsWaitMs
+    );
   }
 
   /**
@@ -120,6 +132,7 @@ export class ConnectionTurns {
     // Whatever the requests have left behind took its time too.
     if (this.hasCome && this.hadCome && this.hasServed)
       this.serveAt = now + Math.min((now - this.endedAt) * lateFactor, longestPauseMs);
+    if (this.hasServed || !this.hadCome) this.requestsWaitSince = now;
     this.hasServed = false;
     this.endedAt = now;
     this.begunAt = undefined;

@@ -41,8 +41,9 @@ export function answerUnservedUpgrades(
   // Before all others: one of them may answer at once.
   http.prependListener('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const isAlone = http.listenerCount('upgrade') === 1;
-    if (!isAlone && !isServed(request)) closeUnanswered(request, limitMs);
-    afterEarlierAnswers(request.socket, () => {
+    const isOfProgram = !isAlone && !isServed(request);
+    if (isOfProgram) closeUnanswered(request, limitMs);
+    afterEarlierAnswers(request.socket, { isOfProgram }, () => {
       if (isAlone && !isWebSocket(request)) serveWithoutUpgrade(http, request, head);
       else if (isAlone && !isServed(request)) refuse(request, socket);
       else for (const listener of own) listener.call(http, request, socket, head);
@@ -63,19 +64,30 @@ function refuse(request: IncomingMessage, socket: Duplex): void {
 function closeUnanswered({ socket }: IncomingMessage, limitMs: number): void {
   // A client may reset a connection that no listener takes care of: without this, that would end the program.
   socket.on('error', () => {});
-  afterEarlierAnswers(socket, () => {
+  const closeLater = () => {
     const { bytesWritten } = socket;
     setTimeout(() => {
       if (socket.bytesWritten === bytesWritten) socket.destroy();
     }, limitMs).unref();
+  };
+  // The requests before it may never be answered: their routes cannot learn that their client has gone.
+  socket.once('end', closeLater);
+  afterEarlierAnswers(socket, { isOfProgram: true }, () => {
+    socket.off('end', closeLater);
+    closeLater();
   });
 }
 
 /**
  * Runs at once, or when the requests before an upgrade on its connection are answered: its client would take the answer of the upgrade for theirs
- * (RFC 9112, section 9.3.2). Never, if the connection closes before.
+ * (RFC 9112, section 9.3.2). Never, if the connection closes before, or its client closes its side: a route that waits learns of it then, as from Node
+ * where no upgrade follows. What a program reads itself it closes itself.
  */
-function afterEarlierAnswers(socket: Socket, run: () => void): void {
+function afterEarlierAnswers(
+  socket: Socket,
+  { isOfProgram }: { readonly isOfProgram: boolean },
+  run: () => void,
+): void {
   const earlier = pendingResponse(socket);
   if (earlier === undefined) {
     run();
@@ -83,7 +95,9 @@ function afterEarlierAnswers(socket: Socket, run: () => void): void {
   }
   // Nobody else listens meanwhile.
   const ignore = () => {};
+  const endToo = () => socket.end();
   socket.on('error', ignore);
+  if (!isOfProgram) socket.on('end', endToo);
   earlier.once('close', () => {
     if (socket.destroyed) return;
     // Its client has closed its side, and has its answers.
@@ -92,6 +106,7 @@ function afterEarlierAnswers(socket: Socket, run: () => void): void {
       return;
     }
     socket.off('error', ignore);
-    afterEarlierAnswers(socket, run);
+    socket.off('end', endToo);
+    afterEarlierAnswers(socket, { isOfProgram }, run);
   });
 }

@@ -154,6 +154,24 @@ describe('[LIMITS] new TCP connections', () => {
     assert.equal(among(2100, 2200), 100);
   });
 
+  it('let requests run now and then while very many wait, and more come turn after turn', () => {
+    const loop = new Loop();
+    const { connections } = loop;
+    for (let n = 0; n < 6000; n++) loop.turn(0.05, 'mallory');
+    let longest = 0;
+    let waited = 0;
+    // Each that is begun takes 4 ms.
+    for (let at = 0; at < 2000; at += 4) {
+      assert.equal(loop.turn(4, 'mallory').length, 1);
+      waited += 4;
+      longest = Math.max(longest, waited);
+      if (connections.isOnlyAccepting) continue;
+      connections.served();
+      waited = 0;
+    }
+    assert.ok(longest >= 20 && longest <= 60, `${longest} ms`);
+  });
+
   it('of several callers take turns', () => {
     const loop = new Loop();
     for (let n = 0; n < 50; n++) loop.turn(0.1, 'mallory');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { answerUnservedUpgrades } from '../../../server/gateway/handshake/unserved-upgrades.js';
 import { TcpClient } from '../../support/tcp-client.js';
@@ -132,6 +132,62 @@ describe('[WIRE] an upgrade that the service does not serve', function () {
     } finally {
       process.off('warning', onWarning);
       for (const client of open) client.reset();
+      await new Promise((resolve) => http.close(resolve));
+    }
+  });
+
+  it('is closed with its client behind a request that is never answered, and the route of that learns of it', async () => {
+    const waiting: string[] = [];
+    const http = createServer(({ url = '' }, response) => {
+      waiting.push(url);
+      response.on('close', () => waiting.splice(waiting.indexOf(url), 1));
+    });
+    http.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'));
+    answerUnservedUpgrades(
+      { http, isServed: ({ url }) => url === '/served', before: [] },
+      { limitMs: 60_000 },
+    );
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const sockets: Socket[] = [];
+    http.on('connection', (socket: Socket) => sockets.push(socket));
+    const clients: TcpClient[] = [];
+    try {
+      for (const path of ['/served', '/nobody']) {
+        const client = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+        clients.push(client);
+        client.get(`/before${path}`);
+        client.upgrade(path);
+      }
+      await until(() => waiting.length === 2, 'the routes wait');
+      for (const client of clients) client.halfClose();
+      await until(() => waiting.length === 0, 'the routes have learned that their clients have gone');
+      await until(() => sockets.every(({ destroyed }) => destroyed), 'the connections have closed');
+    } finally {
+      for (const client of clients) client.reset();
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => http.close(resolve));
+    }
+  });
+
+  it('is closed a time after its client if a program listens to upgrades, and answers neither it nor the request before it', async () => {
+    const http = createServer(() => {});
+    const sockets: Duplex[] = [];
+    http.on('upgrade', (_request, socket) => sockets.push(socket));
+    answerUnservedUpgrades(
+      { http, isServed: () => false, before: http.listeners('upgrade') },
+      { limitMs: 50 },
+    );
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    const client = new TcpClient(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    try {
+      client.get('/first');
+      client.upgrade('/nobody');
+      await until(() => sockets.length === 1, 'the upgrade has arrived');
+      client.halfClose();
+      await until(() => sockets[0]!.destroyed, 'the connection has closed', 2000);
+    } finally {
+      client.reset();
+      for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => http.close(resolve));
     }
   });

@@ -158,6 +158,40 @@ describe(`[PAY] payloads (seed ${seed})`, () => {
     assert.equal(codeOf(hidden(JSON.parse('{"__proto__":1}'))), 'invalid_payload');
   });
 
+  it('of an embedding program are read as JSON writes them where a list gives its own value', () => {
+    const list = Object.assign([1, 2], { toJSON: () => ({ two: true }) });
+    assert.equal(readProgramPayload({ list }, 'socketio', limits).json, '{"list":{"two":true}}');
+  });
+
+  it('of an embedding program are refused, and not copied, where a short value is a text of any length', () => {
+    const sparse: unknown[] = [];
+    sparse[4_000_000_000] = 1;
+    let twice: unknown = [1];
+    for (let depth = 0; depth < 30; depth++)
+      twice = depth % 2 === 0 ? [twice, twice] : { a: twice, b: twice };
+    for (const value of [sparse, { sparse }, twice]) {
+      const read = () => readProgramPayload(value, 'socketio', limits);
+      assert.throws(read, { name: 'RefusalError', code: 'message_too_large' });
+    }
+  });
+
+  it('of an embedding program that are as long as they may be are taken', () => {
+    const values = [
+      [],
+      [[]],
+      [[], {}],
+      {},
+      { a: [1, 2], b: {}, c: undefined },
+      [0, 0],
+      [[0], [[0, 0]], { a: [] }],
+      Array(9).fill({}),
+    ];
+    for (const value of values) {
+      const text = JSON.stringify(value);
+      assert.equal(readProgramPayload(value, 'socketio', { maxBytes: text.length, maxDepth: 32 }).json, text);
+    }
+  });
+
   const parts = Array.from({ length: 11 }, () => Buffer.alloc(1));
   const others: Record<string, unknown> = {
     'a placeholder': { _placeholder: true, num: 7 },
