@@ -187,6 +187,7 @@ function limitBody(
     setTimeout(look, lateBodyCheckMs).unref();
   };
   const unread = unreadLimit(request, response, () => bodies.open(callerOf(request)), {
+    isFull: () => isWaiting,
     onFull: waitForRoom,
     onEnd: () => {
       isWaiting = false;
@@ -194,7 +195,8 @@ function limitBody(
       closeSoon();
     },
   });
-  countPieces(request, { admit: (bytes) => unread.admit(bytes) && isInPieces(bytes) });
+  // Each piece counts, also one that is dropped.
+  countPieces(request, { admit: (bytes) => isInPieces(bytes) && unread.admit(bytes) });
   let timer: NodeJS.Timeout | undefined;
   if (isTimed(request)) {
     timer = setTimeout(() => {
@@ -260,7 +262,11 @@ function unreadLimit(
   response: ServerResponse,
   open: () => HeldBody,
   /** What to do when there is no room for what has come at present, and when nothing more may come. */
-  { onFull, onEnd }: { readonly onFull: () => void; readonly onEnd: () => void },
+  {
+    isFull,
+    onFull,
+    onEnd,
+  }: { readonly isFull: () => boolean; readonly onFull: () => void; readonly onEnd: () => void },
 ): { admit(bytes: number): boolean; answered(): void } {
   /** Its end does not come, however long it is awaited. */
   const isTooLong = Number(request.headers['content-length'] ?? 0) > lateBodyBytes;
@@ -275,8 +281,8 @@ function unreadLimit(
   const count = (bytes: number): boolean => {
     if (late === 0) whenOver(request, discard);
     late += bytes;
-    held ??= open();
-    const isAdmitted = hasRoom(held, bytes);
+    // Thousands of pieces may be left of what has been read: an error for each would take longer than all else.
+    const isAdmitted = !isFull() && hasRoom((held ??= open()), bytes);
     if (!isAdmitted) discard();
     if (late > lateBodyBytes || (!isAdmitted && isTooLong)) onEnd();
     else if (!isAdmitted) onFull();

@@ -353,6 +353,22 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => handled.length === 2, 'the rest is read, and the next one is handled');
   });
 
+  it('count no piece of a body again that is dropped because there is no room', async () => {
+    hasRoom = false;
+    share.isOver = true;
+    client.write('POST /1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => client.received.includes('one'), 'it is answered');
+    client.write('1\r\na\r\n'.repeat(400));
+    await until(() => share.asked === 2, 'its share is looked at');
+    assert.deepEqual(counted, [1]);
+    assert.equal(socket.destroyed, false);
+    client.write('1\r\na\r\n'.repeat(400));
+    share.isOver = false;
+    await until(() => socket.destroyed, 'it is closed for its pieces');
+  });
+
   it('are closed when there has been no room for ten seconds', async () => {
     hasRoom = false;
     share.isOver = true;
