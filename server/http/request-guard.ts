@@ -156,6 +156,7 @@ function limitBody(
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
   let cut: NodeJS.Timeout | undefined;
   let isWaiting = false;
+  let waitsSince: number | undefined;
   const closeSoon = () => {
     cut ??= setTimeout(() => {
       cut = undefined;
@@ -166,7 +167,8 @@ function limitBody(
   const waitForRoom = () => {
     if (isWaiting) return;
     isWaiting = true;
-    const since = performance.now();
+    // Over all its waits: where room comes and goes, a connection whose client has ended it would be kept for minutes.
+    const since = (waitsSince ??= performance.now());
     const hold = () => {
       if (isWaiting && !socket.destroyed) reading.hold(socket);
     };
