@@ -369,22 +369,50 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => socket.destroyed, 'it is closed for its pieces');
   });
 
-  it('are closed when there has been no room for ten seconds', async () => {
-    hasRoom = false;
-    share.isOver = true;
-    client.post('/1', 1000, 'a'.repeat(1000));
-    await until(() => handled.length === 1, 'it is handled');
-    handled[0]!.response.end('one');
-    await until(() => share.asked === 2, 'its share is looked at');
-    assert.equal(socket.destroyed, false);
+  describe('while there is no room', () => {
     const { now } = performance;
-    performance.now = () => now.call(performance) + 10_000;
-    try {
-      await until(() => socket.destroyed, 'it is closed');
-    } finally {
+    /** Milliseconds that the clock is ahead. */
+    let aheadMs: number;
+
+    beforeEach(() => {
+      aheadMs = 0;
+      performance.now = () => now.call(performance) + aheadMs;
+    });
+    afterEach(() => {
       performance.now = now;
-    }
-    assert.equal(cuts.length, 1);
+    });
+
+    /** Answers a request whose body is not read, and waits until there has been no room for what has come of it. */
+    const answerWithoutRoom = async (length: number) => {
+      hasRoom = false;
+      share.isOver = true;
+      client.post('/1', length, 'a'.repeat(length));
+      await until(() => handled.length === 1, 'it is handled');
+      handled[0]!.response.end('one');
+      await until(() => share.asked === 2, 'its share is looked at');
+      assert.equal(socket.destroyed, false);
+    };
+
+    it('are closed after ten seconds', async () => {
+      await answerWithoutRoom(1000);
+      aheadMs = 10_000;
+      await until(() => socket.destroyed, 'it is closed');
+      assert.equal(cuts.length, 1);
+    });
+
+    it('are closed after ten seconds also where room comes and goes', async () => {
+      await answerWithoutRoom(900_000);
+      aheadMs = 6000;
+      share.isOver = false;
+      await until(() => counted.length === 2, 'it is read on');
+      share.isOver = true;
+      const { asked } = share;
+      await until(() => share.asked >= asked + 2, 'it waits again');
+      assert.equal(socket.destroyed, false);
+      aheadMs = 10_000;
+      await until(() => socket.destroyed, 'it is closed');
+      assert.equal(cuts.length, 1);
+    });
   });
 
   it('are read to their end after the answer where a route reads them, in whatever way, and do not count', async () => {
