@@ -369,7 +369,7 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => socket.destroyed, 'it is closed for its pieces');
   });
 
-  describe('while there is no room', () => {
+  describe('where there is no room', () => {
     const { now } = performance;
     /** Milliseconds that the clock is ahead. */
     let aheadMs: number;
@@ -393,14 +393,14 @@ describe('[LIMITS] requests on one connection', () => {
       assert.equal(socket.destroyed, false);
     };
 
-    it('are closed after ten seconds', async () => {
+    it('are closed when there has been no room for ten seconds', async () => {
       await answerWithoutRoom(1000);
       aheadMs = 10_000;
       await until(() => socket.destroyed, 'it is closed');
       assert.equal(cuts.length, 1);
     });
 
-    it('are closed after ten seconds also where room comes and goes', async () => {
+    it('are closed when they have waited for room for ten seconds, also where it comes and goes', async () => {
       await answerWithoutRoom(900_000);
       aheadMs = 6000;
       share.isOver = false;
