@@ -152,6 +152,8 @@ function limitBody(
   const stop = () => {
     isStopped = true;
     takeNothingMore(socket);
+    // Node starts to read again when it begins to throw away a body.
+    setImmediate(takeNothingMore, socket);
   };
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
   let cut: NodeJS.Timeout | undefined;
@@ -160,7 +162,8 @@ function limitBody(
   const closeSoon = () => {
     cut ??= setTimeout(() => {
       cut = undefined;
-      if (!request.complete && !isWaiting) closeLate(socket);
+      // A connection of which nothing more is taken would never answer a next request, also where its body has come to its end.
+      if (!socket.destroyed && (isStopped || (!request.complete && !isWaiting))) closeLate(socket);
     }, lateBodyMs).unref();
   };
   // Read at once, the connection of who sends ever new bodies that are refused would fill memory as fast as it can send.
@@ -223,7 +226,7 @@ function limitBody(
     }
     closeSoon();
     whenOver(request, () => {
-      clearTimeout(cut);
+      if (!isStopped) clearTimeout(cut);
       late.end(caller);
     });
     const readLater = () =>

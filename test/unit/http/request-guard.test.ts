@@ -353,6 +353,32 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => handled.length === 2, 'the rest is read, and the next one is handled');
   });
 
+  it('are closed a second after the answer when too much has come of a body, also where that was its end', async () => {
+    const bytes = 4 * 2 ** 20 + 1;
+    client.post('/1', bytes, 'a'.repeat(1000));
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => client.received.includes('one'), 'it is answered');
+    const answeredAt = performance.now();
+    client.write('a'.repeat(bytes - 1000));
+    send('/2');
+    await until(() => socket.destroyed, 'its connection is closed');
+    assert.equal(cuts.length, 1);
+    assert.ok(cuts[0]! - answeredAt > 900, 'the client has had time to read the answer');
+    assert.deepEqual(urls(), ['/1']);
+  });
+
+  it('are read no further when they are answered, there is no room and too much is announced, also where Node had stopped by itself', async () => {
+    hasRoom = false;
+    share.isOver = true;
+    client.post('/1', 5_000_000, 'a'.repeat(5_000_000));
+    await until(() => handled.length === 1 && socket.bytesRead > 60_000, 'its beginning has come');
+    handled[0]!.response.end('one');
+    await until(() => socket.destroyed, 'its connection is closed');
+    assert.ok(socket.bytesRead <= 4 * 65_536, `${socket.bytesRead}`);
+    assert.equal(cuts.length, 1);
+  });
+
   it('count no piece of a body again that is dropped because there is no room', async () => {
     hasRoom = false;
     share.isOver = true;
