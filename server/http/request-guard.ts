@@ -168,7 +168,11 @@ function limitBody(
   };
   // Read at once, the connection of who sends ever new bodies that are refused would fill memory as fast as it can send.
   const waitForRoom = () => {
-    if (isWaiting) return;
+    if (isWaiting) {
+      // An earlier request of its connection has had it read again.
+      reading.hold(socket);
+      return;
+    }
     isWaiting = true;
     // Over all its waits: where room comes and goes, a connection whose client has ended it would be kept for minutes.
     const since = (waitsSince ??= performance.now());

@@ -379,6 +379,22 @@ describe('[LIMITS] requests on one connection', () => {
     assert.equal(cuts.length, 1);
   });
 
+  it('are read no further while there is no room for one of them, also where there was room for an earlier one a moment ago', async () => {
+    hasRoom = false;
+    // There is room at the third look only: at that of one of the two requests.
+    Object.defineProperty(share, 'isOver', { get: () => share.asked !== 3 });
+    client.post('/1', 1, 'a');
+    client.post('/2', 3_000_000, 'a'.repeat(1000));
+    await until(() => handled.length === 1, 'the first is handled');
+    handled[0]!.response.end('one');
+    await until(() => handled.length === 2, 'the second is handled');
+    handled[1]!.response.end('two');
+    await until(() => client.received.includes('two'), 'both are answered');
+    client.write('a'.repeat(2_999_000));
+    await until(() => share.asked > 10, 'a while passes');
+    assert.ok(socket.bytesRead <= 4 * 65_536, `${socket.bytesRead}`);
+  });
+
   it('count no piece of a body again that is dropped because there is no room', async () => {
     hasRoom = false;
     share.isOver = true;
