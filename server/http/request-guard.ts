@@ -239,7 +239,14 @@ function limitBody(
         if (connections.isPressed) readLater();
         else if (!isWaiting) reading.start(socket);
       }, lateBodyCheckMs).unref();
-    if (connections.isPressed && reading.hold(socket)) readLater();
+    if (!connections.isPressed) return;
+    const hold = () => {
+      if (!request.complete) reading.hold(socket);
+    };
+    hold();
+    // Node starts to read again when it begins to throw away a body.
+    setImmediate(hold);
+    readLater();
   });
 }
 

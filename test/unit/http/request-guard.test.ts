@@ -259,6 +259,15 @@ describe('[LIMITS] requests on one connection', () => {
     assert.ok(socket.bytesRead < 2000, `${socket.bytesRead}`);
   });
 
+  it('are not read further when they are answered, while new connections come turn after turn, also where Node had stopped by itself', async () => {
+    connections.isPressed = true;
+    client.post('/1', 900_000, 'a'.repeat(900_000));
+    await until(() => handled.length === 1 && socket.bytesRead > 60_000, 'its beginning has come');
+    handled[0]!.response.end('one');
+    await until(() => client.closed || client.ended, 'its connection is closed');
+    assert.ok(socket.bytesRead <= 4 * 65_536, `${socket.bytesRead}`);
+  });
+
   it('are awaited after the answer for a second, and a hundred of a caller at most', async () => {
     const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
     const clients = Array.from({ length: 110 }, () => new TcpClient(url));
