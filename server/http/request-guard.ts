@@ -152,6 +152,8 @@ function limitBody(
   const stop = () => {
     isStopped = true;
     takeNothingMore(socket);
+    // Node starts to read again when it begins to throw away a body.
+    setImmediate(takeNothingMore, socket);
   };
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
   let cut: NodeJS.Timeout | undefined;
@@ -160,12 +162,17 @@ function limitBody(
   const closeSoon = () => {
     cut ??= setTimeout(() => {
       cut = undefined;
-      if (!request.complete && !isWaiting) closeLate(socket);
+      // A connection of which nothing more is taken would never answer a next request, also where its body has come to its end.
+      if (!socket.destroyed && (isStopped || (!request.complete && !isWaiting))) closeLate(socket);
     }, lateBodyMs).unref();
   };
   // Read at once, the connection of who sends ever new bodies that are refused would fill memory as fast as it can send.
   const waitForRoom = () => {
-    if (isWaiting) return;
+    if (isWaiting) {
+      // An earlier request of its connection has had it read again.
+      reading.hold(socket);
+      return;
+    }
     isWaiting = true;
     // Over all its waits: where room comes and goes, a connection whose client has ended it would be kept for minutes.
     const since = (waitsSince ??= performance.now());
@@ -223,7 +230,7 @@ function limitBody(
     }
     closeSoon();
     whenOver(request, () => {
-      clearTimeout(cut);
+      if (!isStopped) clearTimeout(cut);
       late.end(caller);
     });
     const readLater = () =>
@@ -232,7 +239,14 @@ function limitBody(
         if (connections.isPressed) readLater();
         else if (!isWaiting) reading.start(socket);
       }, lateBodyCheckMs).unref();
-    if (connections.isPressed && reading.hold(socket)) readLater();
+    if (!connections.isPressed) return;
+    const hold = () => {
+      if (!request.complete) reading.hold(socket);
+    };
+    hold();
+    // Node starts to read again when it begins to throw away a body.
+    setImmediate(hold);
+    readLater();
   });
 }
 

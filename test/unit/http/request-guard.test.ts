@@ -259,6 +259,15 @@ describe('[LIMITS] requests on one connection', () => {
     assert.ok(socket.bytesRead < 2000, `${socket.bytesRead}`);
   });
 
+  it('are not read further when they are answered, while new connections come turn after turn, also where Node had stopped by itself', async () => {
+    connections.isPressed = true;
+    client.post('/1', 900_000, 'a'.repeat(900_000));
+    await until(() => handled.length === 1 && socket.bytesRead > 60_000, 'its beginning has come');
+    handled[0]!.response.end('one');
+    await until(() => client.closed || client.ended, 'its connection is closed');
+    assert.ok(socket.bytesRead <= 4 * 65_536, `${socket.bytesRead}`);
+  });
+
   it('are awaited after the answer for a second, and a hundred of a caller at most', async () => {
     const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
     const clients = Array.from({ length: 110 }, () => new TcpClient(url));
@@ -351,6 +360,48 @@ describe('[LIMITS] requests on one connection', () => {
     share.isOver = false;
     send('/2');
     await until(() => handled.length === 2, 'the rest is read, and the next one is handled');
+  });
+
+  it('are closed a second after the answer when too much has come of a body, also where that was its end', async () => {
+    const bytes = 4 * 2 ** 20 + 1;
+    client.post('/1', bytes, 'a'.repeat(1000));
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => client.received.includes('one'), 'it is answered');
+    const answeredAt = performance.now();
+    client.write('a'.repeat(bytes - 1000));
+    send('/2');
+    await until(() => socket.destroyed, 'its connection is closed');
+    assert.equal(cuts.length, 1);
+    assert.ok(cuts[0]! - answeredAt > 900, 'the client has had time to read the answer');
+    assert.deepEqual(urls(), ['/1']);
+  });
+
+  it('are read no further when they are answered, there is no room and too much is announced, also where Node had stopped by itself', async () => {
+    hasRoom = false;
+    share.isOver = true;
+    client.post('/1', 5_000_000, 'a'.repeat(5_000_000));
+    await until(() => handled.length === 1 && socket.bytesRead > 60_000, 'its beginning has come');
+    handled[0]!.response.end('one');
+    await until(() => socket.destroyed, 'its connection is closed');
+    assert.ok(socket.bytesRead <= 4 * 65_536, `${socket.bytesRead}`);
+    assert.equal(cuts.length, 1);
+  });
+
+  it('are read no further while there is no room for one of them, also where there was room for an earlier one a moment ago', async () => {
+    hasRoom = false;
+    // There is room at the third look only: at that of one of the two requests.
+    Object.defineProperty(share, 'isOver', { get: () => share.asked !== 3 });
+    client.post('/1', 1, 'a');
+    client.post('/2', 3_000_000, 'a'.repeat(1000));
+    await until(() => handled.length === 1, 'the first is handled');
+    handled[0]!.response.end('one');
+    await until(() => handled.length === 2, 'the second is handled');
+    handled[1]!.response.end('two');
+    await until(() => client.received.includes('two'), 'both are answered');
+    client.write('a'.repeat(2_999_000));
+    await until(() => share.asked > 10, 'a while passes');
+    assert.ok(socket.bytesRead <= 4 * 65_536, `${socket.bytesRead}`);
   });
 
   it('count no piece of a body again that is dropped because there is no room', async () => {
