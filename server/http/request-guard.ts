@@ -52,6 +52,8 @@ interface RequestGuardDependencies {
 const lateBodyMs = 1000;
 /** And no more of it than this, in bytes. A client that has sent less may send its next request on the same connection. */
 const lateBodyBytes = 4 * 2 ** 20;
+/** What is announced with less, in bytes, is thrown away uncounted, as the head of a request is, which may be larger: a client need not wait for room. */
+const smallBodyBytes = 4096;
 /** While new connections come turn after turn, it is not read at all, and looked at again after so many milliseconds. */
 const lateBodyCheckMs = 100;
 /** A connection that waits for room is closed after this time, in milliseconds: nothing says meanwhile that its client has ended it. */
@@ -151,12 +153,11 @@ function limitBody(
   let isStopped = false;
   const stop = () => {
     isStopped = true;
-    takeNothingMore(socket);
-    // Node starts to read again when it begins to throw away a body.
-    setImmediate(takeNothingMore, socket);
+    nowAndLater(() => takeNothingMore(socket));
   };
   const isInPieces = isCounted(request) ? pieceLimit(request, response, stop) : () => true;
   let cut: NodeJS.Timeout | undefined;
+  let awaitNoMore: (() => void) | undefined;
   let isWaiting = false;
   let waitsSince: number | undefined;
   const closeSoon = () => {
@@ -164,6 +165,8 @@ function limitBody(
       cut = undefined;
       // A connection of which nothing more is taken would never answer a next request, also where its body has come to its end.
       if (!socket.destroyed && (isStopped || (!request.complete && !isWaiting))) closeLate(socket);
+      // A route that has read a part of it, and paused, keeps its end from being told.
+      else if (request.complete) awaitNoMore?.();
     }, lateBodyMs).unref();
   };
   // Read at once, the connection of who sends ever new bodies that are refused would fill memory as fast as it can send.
@@ -176,12 +179,9 @@ function limitBody(
     isWaiting = true;
     // Over all its waits: where room comes and goes, a connection whose client has ended it would be kept for minutes.
     const since = (waitsSince ??= performance.now());
-    const hold = () => {
+    nowAndLater(() => {
       if (isWaiting && !socket.destroyed) reading.hold(socket);
-    };
-    hold();
-    // Node starts to read again when it begins to throw away a body.
-    setImmediate(hold);
+    });
     const look = () => {
       if (!isWaiting || socket.destroyed) return;
       if (reading.hasGone(socket)) socket.destroy();
@@ -229,7 +229,7 @@ function limitBody(
       return;
     }
     closeSoon();
-    whenOver(request, () => {
+    awaitNoMore = whenOver(request, () => {
       if (!isStopped) clearTimeout(cut);
       late.end(caller);
     });
@@ -240,14 +240,17 @@ function limitBody(
         else if (!isWaiting) reading.start(socket);
       }, lateBodyCheckMs).unref();
     if (!connections.isPressed) return;
-    const hold = () => {
+    nowAndLater(() => {
       if (!request.complete) reading.hold(socket);
-    };
-    hold();
-    // Node starts to read again when it begins to throw away a body.
-    setImmediate(hold);
+    });
     readLater();
   });
+}
+
+/** Stops reading a connection now, and once more when Node has begun to throw away a body that was answered: it starts to read again then. */
+function nowAndLater(stopReading: () => void): void {
+  stopReading();
+  setImmediate(stopReading);
 }
 
 function pieceLimit(
@@ -284,8 +287,10 @@ function unreadLimit(
     onEnd,
   }: { readonly isFull: () => boolean; readonly onFull: () => void; readonly onEnd: () => void },
 ): { admit(bytes: number): boolean; answered(): void } {
+  const announced = Number(request.headers['content-length']);
+  if (announced < smallBodyBytes) return { admit: () => true, answered() {} };
   /** Its end does not come, however long it is awaited. */
-  const isTooLong = Number(request.headers['content-length'] ?? 0) > lateBodyBytes;
+  const isTooLong = announced > lateBodyBytes;
   /** What a route may still read. */
   let early = 0;
   let late = 0;
@@ -322,16 +327,23 @@ function isRead(request: IncomingMessage): boolean {
   return request.listenerCount('data') > 0 || request.listenerCount('readable') > 0;
 }
 
-/** Calls back once, when a body has come to its end or its connection has closed, and leaves no listener on a connection with more requests. */
-function whenOver(request: IncomingMessage, run: () => void): void {
+/**
+ * Calls back once, when a body has come to its end, its connection has closed or the returned function is called, and leaves no listener on a
+ * connection with more requests.
+ */
+function whenOver(request: IncomingMessage, run: () => void): () => void {
   const { socket } = request;
+  let isOver = false;
   const over = () => {
+    if (isOver) return;
+    isOver = true;
     request.off('end', over);
     socket.off('close', over);
     run();
   };
   request.on('end', over);
   socket.on('close', over);
+  return over;
 }
 
 function hasRoom(held: HeldBody, bytes: number): boolean {

@@ -293,22 +293,52 @@ describe('[LIMITS] requests on one connection', () => {
     }
   });
 
+  it('are awaited no longer than a second where a route has read a part of their body, and paused', async () => {
+    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    http.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (request.url !== '/part') return;
+      request.once('data', () => {
+        request.pause();
+        response.end('part');
+      });
+    });
+    const clients = Array.from({ length: 100 }, () => new TcpClient(url));
+    try {
+      for (const one of clients) one.post('/part', 2, '{');
+      await until(() => clients.every(({ received }) => received.includes('part')), 'all are answered');
+      const answeredAt = performance.now();
+      for (const one of clients) one.write('}');
+      await until(() => performance.now() - answeredAt > 1100, 'a second passes');
+      client.post('/late', 2, '{');
+      await until(() => handled.length === 101, 'one more is handled');
+      handled[100]!.response.end('answer');
+      await until(() => client.received.includes('answer'), 'it is answered');
+      client.write('}');
+      send('/next');
+      await until(() => handled.length === 102, 'it was awaited');
+      assert.deepEqual(cuts, []);
+    } finally {
+      for (const one of clients) one.reset();
+    }
+  });
+
   it('leave their connection for the next request, if their bodies come to their end when there is no room for what comes after the answer', async () => {
     http.prependListener('request', (_request: IncomingMessage, response: ServerResponse) =>
       response.end('early'),
     );
     hasRoom = false;
-    const post = (body: string, length = body.length) =>
-      `POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n${body}`;
+    const whole = 'whole'.repeat(1000);
+    const post = (body: string) =>
+      `POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: ${whole.length}\r\n\r\n${body}`;
     for (let n = 1; n <= 3; n++) {
       // In one piece with its head, and after the answer.
-      client.write(post('whole'));
+      client.write(post(whole));
       await until(() => arrived.length === 2 * n - 1, 'the request has arrived');
-      client.write(post('', 5));
+      client.write(post(''));
       await until(() => client.received.split('early').length === 2 * n + 1, 'it is answered');
-      client.write('whole');
+      client.write(whole);
     }
-    client.write(post('half', 5));
+    client.write(post('half'));
     await until(() => arrived.length === 7, 'the next one has arrived');
     const answeredAt = performance.now();
     await until(() => client.ended || client.closed, 'one without its end closes the connection');
@@ -322,9 +352,9 @@ describe('[LIMITS] requests on one connection', () => {
     );
     hasRoom = false;
     share.isOver = true;
-    client.write('POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n');
+    client.post('/early', 5000, '');
     await until(() => client.received.includes('early'), 'it is answered');
-    client.write('whole');
+    client.write('whole'.repeat(1000));
     await until(() => share.asked === 1, 'its share is looked at');
     send('/2');
     await until(() => share.asked === 3, 'its share is looked at again');
@@ -334,18 +364,31 @@ describe('[LIMITS] requests on one connection', () => {
   });
 
   it('count with what had come of their bodies before they were answered, unless a route has read it', async () => {
-    client.post('/refused', 1000, 'a'.repeat(1000));
+    client.post('/refused', 5000, 'a'.repeat(5000));
     await until(() => handled.length === 1, 'it is handled');
     handled[0]!.response.end('one');
     await until(() => counted.length > 0, 'its body is counted');
-    assert.deepEqual(counted, [1000]);
+    assert.deepEqual(counted, [5000]);
     http.prependOnceListener('request', (request: IncomingMessage, response: ServerResponse) => {
       // As a route does that looks at the token first.
       setImmediate(() => request.resume().once('end', () => response.end('two')));
     });
-    client.post('/read', 1000, 'a'.repeat(1000));
+    client.post('/read', 5000, 'a'.repeat(5000));
     await until(() => client.received.includes('two'), 'it is read and answered');
-    assert.deepEqual(counted, [1000]);
+    assert.deepEqual(counted, [5000]);
+  });
+
+  it('leave their connection for the next request at once where there is no room, if less than 4 KiB of a body is announced', async () => {
+    hasRoom = false;
+    share.isOver = true;
+    for (const [n, early] of [0, 2000, 4095].entries()) {
+      client.post('/refused', 4095, 'a'.repeat(early));
+      await until(() => handled.length === n + 1, 'it is handled');
+      handled[n]!.response.end(`answer ${n}`);
+      await until(() => client.received.includes(`answer ${n}`), 'it is answered');
+      client.write('a'.repeat(4095 - early));
+    }
+    assert.deepEqual([counted, share.asked, cuts], [[], 0, []]);
   });
 
   it('are read no further when they are answered and there is no room, also where Node had stopped by itself, and begins to throw away a body', async () => {
@@ -392,7 +435,7 @@ describe('[LIMITS] requests on one connection', () => {
     hasRoom = false;
     // There is room at the third look only: at that of one of the two requests.
     Object.defineProperty(share, 'isOver', { get: () => share.asked !== 3 });
-    client.post('/1', 1, 'a');
+    client.post('/1', 5000, 'a'.repeat(5000));
     client.post('/2', 3_000_000, 'a'.repeat(1000));
     await until(() => handled.length === 1, 'the first is handled');
     handled[0]!.response.end('one');
@@ -445,7 +488,7 @@ describe('[LIMITS] requests on one connection', () => {
     };
 
     it('are closed when there has been no room for ten seconds', async () => {
-      await answerWithoutRoom(1000);
+      await answerWithoutRoom(5000);
       aheadMs = 10_000;
       await until(() => socket.destroyed, 'it is closed');
       assert.equal(cuts.length, 1);
