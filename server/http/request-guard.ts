@@ -2,10 +2,12 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node
 import type { Socket } from 'node:net';
 import { errorTable, RefusalError, retryAfterSecs } from '../../shared/errors.js';
 import type { BodyBudget, HeldBody } from '../limits/body-budget.js';
+import { systemClock } from '../primitives/clock.js';
 import { LateBodies } from './late-bodies.js';
 import { hasBody } from './request-body.js';
 import { Pipelines } from './pipelines.js';
 import { markReady } from './ready-since.js';
+import { RoomQueue } from './room-queue.js';
 import { withPath } from './routed-path.js';
 import type { RequestTurns } from './request-turns.js';
 
@@ -77,7 +79,10 @@ export function guardRequests(
 ): void {
   const { takeNothingMore, callerOf } = dependencies;
   const pipelines = new Pipelines();
-  const late = new LateBodies();
+  const unread = {
+    late: new LateBodies(),
+    room: new RoomQueue({ clock: systemClock, isOver: (caller) => dependencies.bodies.isOver(caller) }),
+  };
   const listeners = http.listeners('request');
   http.removeAllListeners('request');
   // Node would answer other expectations than 100-continue itself, past all limits, and they may be ignored (RFC 9110, 10.1.1).
@@ -90,7 +95,7 @@ export function guardRequests(
       takeNothingMore(socket);
       return;
     }
-    if (hasBody(request)) limitBody(request, response, late, dependencies, settings);
+    if (hasBody(request)) limitBody(request, response, unread, dependencies, settings);
     request.url = withPath(request.url);
     const handle = () => {
       for (const listener of listeners) listener.call(http, request, response);
@@ -137,7 +142,7 @@ function runInTurn(
 function limitBody(
   request: IncomingMessage,
   response: ServerResponse,
-  late: LateBodies,
+  { late, room }: { readonly late: LateBodies; readonly room: RoomQueue },
   {
     countPieces,
     takeNothingMore,
@@ -182,18 +187,22 @@ function limitBody(
     nowAndLater(() => {
       if (isWaiting && !socket.destroyed) reading.hold(socket);
     });
-    const look = () => {
-      if (!isWaiting || socket.destroyed) return;
-      if (reading.hasGone(socket)) socket.destroy();
-      else if (!bodies.isOver(callerOf(request))) {
+    room.wait(callerOf(request), {
+      hasEnded: () => {
+        if (!isWaiting || socket.destroyed) return true;
+        const hasGone = reading.hasGone(socket);
+        const isTooLong = performance.now() - since >= waitsForRoomMs;
+        if (hasGone) socket.destroy();
+        else if (isTooLong) closeLate(socket);
+        return hasGone || isTooLong;
+      },
+      goOn: () => {
         isWaiting = false;
         // Its rest may have come long ago, and wait in the kernel.
         if (!request.complete) closeSoon();
         reading.start(socket);
-      } else if (performance.now() - since < waitsForRoomMs) setTimeout(look, lateBodyCheckMs).unref();
-      else closeLate(socket);
-    };
-    setTimeout(look, lateBodyCheckMs).unref();
+      },
+    });
   };
   const unread = unreadLimit(request, response, () => bodies.open(callerOf(request)), {
     isFull: () => isWaiting,
