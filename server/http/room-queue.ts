@@ -3,7 +3,7 @@ import type { Clock } from '../primitives/clock.js';
 /** Connections are looked at in this interval, in milliseconds. */
 const lookEveryMs = 100;
 /** So many of one caller go on at a time. All at once they would use up the room many times over before it is known that it is used up. */
-const perLook = 4;
+const perLook = 2;
 
 /** A connection that is not read, because its caller has used up the room for bodies that no route reads. */
 export interface WaitingConnection {

@@ -245,7 +245,9 @@ class ExactReader {
 
   private number(): number | ExactNumber {
     numberToken.lastIndex = this.at;
-    const token = numberToken.exec(this.text)?.[0] ?? '';
+    // `exec` would make a list for each number: garbage many times as large as the text.
+    numberToken.test(this.text);
+    const token = this.text.slice(this.at, numberToken.lastIndex);
     this.at += token.length;
     if (token.length > numberLimit)
       throw new RefusalError('invalid_json', `a number may have ${numberLimit} characters`, {
