@@ -168,6 +168,7 @@ export function assembleRequestGuard(
       connections,
       bodies,
       callerOf: (request) => addressCaller(addresses.of(request)),
+      isForwarded: (request) => addresses.of(request) !== addresses.plain(request.socket.remoteAddress ?? ''),
     },
     {
       bodyTimeoutMs: server.bodyTimeoutSecs * 1000,

@@ -4,13 +4,21 @@ import type { Clock } from '../primitives/clock.js';
 const lookEveryMs = 100;
 /** So many of one caller go on at a time. All at once they would use up the room many times over before it is known that it is used up. */
 const perLook = 2;
+/** A connection is closed when it has waited for this time, in milliseconds: nothing says meanwhile that its client has ended it. */
+const longestMs = 10_000;
+/** So many of one caller wait. More could not go on in that time. */
+const perCaller = (longestMs / lookEveryMs) * perLook;
 
 /** A connection that is not read, because its caller has used up the room for bodies that no route reads. */
 export interface WaitingConnection {
-  /** Whether it has stopped waiting: it is closed. Asked at each look. */
-  hasEnded(): boolean;
-  /** Called once, when there is room. */
+  /** When it began to wait for the first time, of the clock. */
+  readonly waitsSince: number;
+  /** Whether it waits no more. Asked at each look; a connection that its client has reset is closed then. */
+  hasLeft(): boolean;
+  /** Called when there is room. */
   goOn(): void;
+  /** Called when it has waited too long. */
+  close(): void;
 }
 
 /** Connections that wait for room. Those of one caller go on a few at a time, in the order in which they came. */
@@ -19,36 +27,49 @@ export class RoomQueue {
 
   constructor(
     private readonly dependencies: {
-      readonly clock: Pick<Clock, 'setTimeout'>;
-      /** Whether a caller has used up its room. */
+      readonly clock: Pick<Clock, 'now' | 'setTimeout'>;
+      /** Whether there is no room for a caller. */
       readonly isOver: (caller: string) => boolean;
     },
   ) {}
 
-  wait(caller: string, connection: WaitingConnection): void {
-    if (this.callers.size === 0) this.lookLater();
+  /** False if too many of this caller wait. */
+  wait(caller: string, connection: WaitingConnection): boolean {
     const waiting = this.callers.get(caller);
+    if (waiting !== undefined && waiting.size >= perCaller) return false;
+    if (this.callers.size === 0) this.lookLater();
     if (waiting === undefined) this.callers.set(caller, new Set([connection]));
     else waiting.add(connection);
+    return true;
   }
 
   private lookLater(): void {
-    this.dependencies.clock.setTimeout(() => this.look(), lookEveryMs).unref();
+    this.dependencies.clock
+      .setTimeout(() => {
+        try {
+          for (const [caller, waiting] of this.callers) this.look(caller, waiting);
+        } finally {
+          // What throws must not keep the others waiting.
+          if (this.callers.size > 0) this.lookLater();
+        }
+      }, lookEveryMs)
+      .unref();
   }
 
-  private look(): void {
-    for (const [caller, waiting] of this.callers) {
-      let left = perLook;
-      for (const connection of waiting) {
-        if (connection.hasEnded()) waiting.delete(connection);
-        else if (left > 0 && !this.dependencies.isOver(caller)) {
-          left--;
-          waiting.delete(connection);
-          connection.goOn();
-        }
+  private look(caller: string, waiting: Set<WaitingConnection>): void {
+    const { clock, isOver } = this.dependencies;
+    let left = perLook;
+    for (const connection of waiting) {
+      if (connection.hasLeft()) waiting.delete(connection);
+      else if (left > 0 && !isOver(caller)) {
+        left--;
+        waiting.delete(connection);
+        connection.goOn();
+      } else if (clock.now() - connection.waitsSince >= longestMs) {
+        waiting.delete(connection);
+        connection.close();
       }
-      if (waiting.size === 0) this.callers.delete(caller);
     }
-    if (this.callers.size > 0) this.lookLater();
+    if (waiting.size === 0) this.callers.delete(caller);
   }
 }

@@ -28,8 +28,12 @@ describe('[LIMITS] requests on one connection', () => {
   let hasRoom: boolean;
   /** The sizes that were counted of bodies that no route reads. */
   let counted: number[];
+  /** How many accounts of bodies have ended. */
+  let discarded: number;
   /** Whether the caller is over its share, and how often that was asked. */
   let share: { isOver: boolean; asked: number };
+  /** Whether requests come through a proxy. */
+  let isForwarded: boolean;
   const urls = () => handled.map(({ url }) => url);
 
   beforeEach(async () => {
@@ -40,7 +44,9 @@ describe('[LIMITS] requests on one connection', () => {
     connections.isPressed = false;
     hasRoom = true;
     counted = [];
+    discarded = 0;
     share = { isOver: false, asked: 0 };
+    isForwarded = false;
     http = createServer((request: IncomingMessage, response) => {
       handled.push({ url: request.url!, response });
     });
@@ -69,7 +75,7 @@ describe('[LIMITS] requests on one connection', () => {
               if (!hasRoom) throw new RefusalError('at_capacity', 'too many');
             },
             release() {},
-            discard() {},
+            discard: () => discarded++,
           }),
           isOver: () => {
             share.asked++;
@@ -77,6 +83,7 @@ describe('[LIMITS] requests on one connection', () => {
           },
         },
         callerOf: () => 'ann',
+        isForwarded: () => isForwarded,
       },
       { bodyTimeoutMs: 10_000, isTimed: () => true, isCounted: () => true },
     );
@@ -304,11 +311,12 @@ describe('[LIMITS] requests on one connection', () => {
     });
     const clients = Array.from({ length: 100 }, () => new TcpClient(url));
     try {
-      for (const one of clients) one.post('/part', 2, '{');
+      for (const one of clients) one.post('/part', 5000, '{');
       await until(() => clients.every(({ received }) => received.includes('part')), 'all are answered');
       const answeredAt = performance.now();
-      for (const one of clients) one.write('}');
+      for (const one of clients) one.write('}'.repeat(4999));
       await until(() => performance.now() - answeredAt > 1100, 'a second passes');
+      assert.deepEqual([counted.length > 0, discarded], [true, 100]);
       client.post('/late', 2, '{');
       await until(() => handled.length === 101, 'one more is handled');
       handled[100]!.response.end('answer');
@@ -490,8 +498,8 @@ describe('[LIMITS] requests on one connection', () => {
     it('are closed when there has been no room for ten seconds', async () => {
       await answerWithoutRoom(5000);
       aheadMs = 10_000;
-      await until(() => socket.destroyed, 'it is closed');
-      assert.equal(cuts.length, 1);
+      await until(() => client.ended, 'it is closed');
+      assert.equal(cuts.length, 0, 'its client has sent all');
     });
 
     it('are closed when they have waited for room for ten seconds, also where it comes and goes', async () => {
@@ -507,6 +515,74 @@ describe('[LIMITS] requests on one connection', () => {
       await until(() => socket.destroyed, 'it is closed');
       assert.equal(cuts.length, 1);
     });
+  });
+
+  it('wait on no connection of a proxy, which may send the next request of another client: it is closed when the body has come', async () => {
+    isForwarded = true;
+    hasRoom = false;
+    share.isOver = true;
+    client.post('/1', 5000, 'a'.repeat(5000));
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => client.ended, 'its connection is closed');
+    assert.match(client.received, /one$/);
+    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    const [later, never] = [new TcpClient(url), new TcpClient(url)];
+    try {
+      for (const one of [later, never]) one.post('/2', 200_000, 'a'.repeat(5000));
+      await until(() => handled.length === 3, 'both are handled');
+      const answeredAt = performance.now();
+      for (const { response } of handled.slice(1)) response.end('two');
+      await until(() => later.received.includes('two'), 'it is answered');
+      assert.equal(later.ended, false);
+      later.write('a'.repeat(195_000));
+      await until(() => later.ended, 'it is closed when its body has come');
+      assert.deepEqual(cuts, []);
+      await until(() => never.ended || never.closed, 'and otherwise');
+      assert.ok(cuts[0]! - answeredAt > 900, 'the client has had time to read the answer');
+      assert.equal(share.asked, 0);
+    } finally {
+      for (const one of [later, never]) one.reset();
+    }
+  });
+
+  it('go on waiting for room while new connections come turn after turn', async () => {
+    hasRoom = false;
+    share.isOver = true;
+    client.post('/1', 5000, 'a'.repeat(5000));
+    await until(() => handled.length === 1, 'it is handled');
+    handled[0]!.response.end('one');
+    await until(() => share.asked === 1, 'its share is looked at');
+    share.isOver = false;
+    connections.isPressed = true;
+    send('/2');
+    const pressedAt = performance.now();
+    await until(() => performance.now() - pressedAt > 300, 'it is looked at again');
+    assert.equal(arrived.length, 1);
+    connections.isPressed = false;
+    await until(() => arrived.length === 2, 'the next one has arrived');
+  });
+
+  it('are two hundred of a caller at most that wait for room: the connections of more are closed with their answers', async () => {
+    const requests: IncomingMessage[] = [];
+    http.prependListener('request', (request: IncomingMessage) => requests.push(request));
+    hasRoom = false;
+    share.isOver = true;
+    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    const clients = Array.from({ length: 203 }, () => new TcpClient(url));
+    try {
+      for (const one of clients) one.post('/', 5000, 'a'.repeat(5000));
+      await until(
+        () => handled.length === 203 && requests.every(({ complete }) => complete),
+        'all have come',
+      );
+      for (const { response } of handled) response.end('answer');
+      await until(() => clients.every(({ received }) => received.includes('answer')), 'all are answered');
+      await until(() => clients.filter(({ ended }) => ended).length === 3, 'three are closed');
+      assert.equal(cuts.length, 0, 'their clients have sent all');
+    } finally {
+      for (const one of clients) one.reset();
+    }
   });
 
   it('are read to their end after the answer where a route reads them, in whatever way, and do not count', async () => {
