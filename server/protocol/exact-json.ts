@@ -89,9 +89,10 @@ export function parseStored(text: string): unknown {
 export function exactTwin(text: string, value: unknown): unknown {
   // What JavaScript clients send.
   if (isAsWritten(text, value)) return undefined;
-  const reader = new ExactReader(text);
-  const twin = reader.value(0);
-  return reader.isExact ? twin : undefined;
+  // Many texts are only written in another way, with spaces or as `1.0`: to look first makes little garbage.
+  const reader = new ExactReader(text, { builds: false });
+  reader.value(0);
+  return reader.isExact ? new ExactReader(text, { builds: true }).value(0) : undefined;
 }
 
 function isAsWritten(text: string, value: unknown): boolean {
@@ -163,6 +164,8 @@ export function withExactNumbers(value: unknown, twin: unknown): unknown {
 }
 
 const space = 0x20;
+const [point, zero, nine] = [0x2e, 0x30, 0x39];
+const exponents = new Set([0x45, 0x65]);
 /** Shorter parts of a text are copied by V8; a longer one would keep the whole text in memory. */
 const copiedBelow = 13;
 const numberToken = /[-+.0-9eE]+/y;
@@ -170,10 +173,18 @@ const literals: Readonly<Record<string, unknown>> = { t: true, f: false, n: null
 
 /** Reads a text that is known to be valid JSON. */
 class ExactReader {
+  /** Whether a number was found that JavaScript's numbers cannot hold. */
   isExact = false;
   private at = 0;
+  private readonly builds: boolean;
 
-  constructor(private readonly text: string) {}
+  /** @param options `builds`: whether the value is made. Otherwise the text is only looked at. */
+  constructor(
+    private readonly text: string,
+    { builds }: { readonly builds: boolean },
+  ) {
+    this.builds = builds;
+  }
 
   value(depth: number): unknown {
     if (depth > depthLimit) throw tooDeep();
@@ -181,7 +192,7 @@ class ExactReader {
     const first = this.text[this.at]!;
     if (first === '{') return this.object(depth);
     if (first === '[') return this.array(depth);
-    if (first === '"') return this.string();
+    if (first === '"') return this.builds ? this.string() : this.passString();
     if (!(first in literals)) return this.number();
     this.at += first === 'f' ? 5 : 4;
     return literals[first];
@@ -210,7 +221,10 @@ class ExactReader {
 
   private array(depth: number): unknown[] {
     const items: unknown[] = [];
-    for (this.open(); !this.closes(']');) items.push(this.value(depth + 1));
+    for (this.open(); !this.closes(']');) {
+      const item = this.value(depth + 1);
+      if (this.builds) items.push(item);
+    }
     return items;
   }
 
@@ -220,6 +234,8 @@ class ExactReader {
 
   /** Whether the object or list ends here. Passes the end, or the comma before the next item. */
   private closes(end: string): boolean {
+    // What was looked for is found.
+    if (this.isExact && !this.builds) return true;
     this.skipSpace();
     const isEnd = this.text[this.at] === end;
     if (isEnd || this.text[this.at] === ',') this.at++;
@@ -228,14 +244,8 @@ class ExactReader {
 
   private string(): string {
     const start = this.at;
-    let end = start;
-    let escapes: number;
-    do {
-      end = this.text.indexOf('"', end + 1);
-      escapes = 0;
-      while (this.text[end - 1 - escapes] === '\\') escapes++;
-    } while (escapes % 2 === 1);
-    this.at = end + 1;
+    this.passString();
+    const end = this.at - 1;
     if (end - start <= copiedBelow) {
       const content = this.text.slice(start + 1, end);
       if (!content.includes('\\')) return content;
@@ -243,12 +253,25 @@ class ExactReader {
     return JSON.parse(this.text.slice(start, end + 1)) as string;
   }
 
+  private passString(): void {
+    let end = this.at;
+    let escapes: number;
+    do {
+      end = this.text.indexOf('"', end + 1);
+      escapes = 0;
+      while (this.text[end - 1 - escapes] === '\\') escapes++;
+    } while (escapes % 2 === 1);
+    this.at = end + 1;
+  }
+
   private number(): number | ExactNumber {
-    numberToken.lastIndex = this.at;
+    const start = this.at;
+    if (this.passShortNumber() && !this.builds) return 0;
+    numberToken.lastIndex = start;
     // `exec` would make a list for each number: garbage many times as large as the text.
     numberToken.test(this.text);
-    const token = this.text.slice(this.at, numberToken.lastIndex);
-    this.at += token.length;
+    const token = this.text.slice(start, numberToken.lastIndex);
+    this.at = start + token.length;
     if (token.length > numberLimit)
       throw new RefusalError('invalid_json', `a number may have ${numberLimit} characters`, {
         limit: numberLimit,
@@ -258,6 +281,16 @@ class ExactReader {
     if (isHeld(token, rounded)) return rounded;
     this.isExact = true;
     return new ExactNumber(token);
+  }
+
+  /** Passes digits and a point. Whether that was a number, and JavaScript holds it: it has at most 15 digits, no sign and no exponent. */
+  private passShortNumber(): boolean {
+    let digits = 0;
+    for (; ; this.at++) {
+      const character = this.text.charCodeAt(this.at);
+      if (character >= zero && character <= nine) digits++;
+      else if (character !== point) return digits > 0 && digits <= 15 && !exponents.has(character);
+    }
   }
 
   /** In valid JSON, no other character up to the space stands between its parts. */
