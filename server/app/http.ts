@@ -168,7 +168,8 @@ export function assembleRequestGuard(
       connections,
       bodies,
       callerOf: (request) => addressCaller(addresses.of(request)),
-      isForwarded: (request) => addresses.of(request) !== addresses.plain(request.socket.remoteAddress ?? ''),
+      isForwarded: ({ socket, headers }) =>
+        headers['x-forwarded-for'] !== undefined && addresses.isTrusted(socket.remoteAddress ?? ''),
     },
     {
       bodyTimeoutMs: server.bodyTimeoutSecs * 1000,

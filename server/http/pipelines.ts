@@ -29,7 +29,7 @@ export class Pipelines {
   /** Whether there may be one more request on its connection. Otherwise the connection is closed. */
   admit({ socket }: IncomingMessage, caller: string): boolean {
     // Requests that were read together with the one that closed the connection.
-    if (socket.destroyed) return false;
+    if (isClosing(socket)) return false;
     const { length } = requestsOf(socket);
     const isFull =
       length >= requestsPerConnection || (length > 0 && (this.waiting.get(caller) ?? 0) >= waitingPerCaller);
@@ -51,7 +51,7 @@ export class Pipelines {
 
   /** The first request of a connection has been answered, or the connection has closed. */
   done(socket: Socket): void {
-    if (socket.destroyed) {
+    if (isClosing(socket)) {
       this.forget(socket);
       return;
     }
@@ -72,6 +72,11 @@ export class Pipelines {
     if (count > 0) this.waiting.set(caller, count);
     else this.waiting.delete(caller);
   }
+}
+
+/** Whether it closes, perhaps when what has been written has been sent: a request that is handled then is never answered. */
+function isClosing({ destroyed, writable }: Socket): boolean {
+  return destroyed || !writable;
 }
 
 function requestsOf(socket: Socket & { [pipeline]?: PipelinedRequest[] }): PipelinedRequest[] {

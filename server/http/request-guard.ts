@@ -5,7 +5,7 @@ import { Pipelines } from './pipelines.js';
 import { markReady } from './ready-since.js';
 import { withPath } from './routed-path.js';
 import type { RequestTurns } from './request-turns.js';
-import { UnreadBody, unreadBodies, type UnreadBodies, type UnreadBodiesDependencies } from './unread-body.js';
+import { UnreadBody, unreadBodies, type UnreadBodiesDependencies } from './unread-body.js';
 
 interface RequestGuardSettings {
   /** A body has to arrive within this time, in milliseconds. */
@@ -22,7 +22,8 @@ interface RequestGuardDependencies extends UnreadBodiesDependencies {
     request: IncomingMessage,
     pieces: { readonly admit: (bytes: number) => boolean },
   ) => void;
-  /** Requests take turns by caller. */
+  /** Whose turn a request takes, and in whose share its body counts. */
+  readonly callerOf: (request: IncomingMessage) => string;
   readonly turns: Pick<RequestTurns, 'run'>;
 }
 
@@ -53,11 +54,12 @@ export function guardRequests(
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     const caller = callerOf(request);
-    if (!pipelines.admit(request, caller)) {
+    if (unread.ending.has(socket) || !pipelines.admit(request, caller)) {
       takeNothingMore(socket);
       return;
     }
-    if (hasBody(request)) limitBody(request, response, unread, dependencies, settings);
+    if (hasBody(request))
+      limitBody(request, response, new UnreadBody(unread, request, response, caller), dependencies, settings);
     request.url = withPath(request.url);
     const handle = () => {
       for (const listener of listeners) listener.call(http, request, response);
@@ -104,11 +106,10 @@ function runInTurn(
 function limitBody(
   request: IncomingMessage,
   response: ServerResponse,
-  shared: UnreadBodies,
+  unread: UnreadBody,
   { countPieces }: Pick<RequestGuardDependencies, 'countPieces'>,
   { bodyTimeoutMs, isTimed, isCounted }: RequestGuardSettings,
 ): void {
-  const unread = new UnreadBody(shared, request, response);
   const isInPieces = isCounted(request) ? pieceLimit(request, response, () => unread.stop()) : () => true;
   // Each piece counts, also one that is dropped.
   countPieces(request, { admit: (bytes) => isInPieces(bytes) && unread.admit(bytes) });

@@ -22,8 +22,6 @@ export interface UnreadBodiesDependencies {
   readonly connections: { readonly isPressed: boolean };
   /** Where what is thrown away of bodies is counted. */
   readonly bodies: Pick<BodyBudget, 'open' | 'isOver'>;
-  /** Whose turn a request takes, and in whose share its body counts. */
-  readonly callerOf: (request: IncomingMessage) => string;
   /** Whether a proxy has sent a request: its next one on the same connection may be of another client. */
   readonly isForwarded: (request: IncomingMessage) => boolean;
 }
@@ -44,6 +42,8 @@ const smallBytes = 4096;
 export interface UnreadBodies extends UnreadBodiesDependencies {
   readonly awaited: LateBodies;
   readonly room: RoomQueue;
+  /** Connections that close when a body has come: no further request is taken of them. */
+  readonly ending: WeakSet<Socket>;
 }
 
 export function unreadBodies(dependencies: UnreadBodiesDependencies): UnreadBodies {
@@ -53,6 +53,7 @@ export function unreadBodies(dependencies: UnreadBodiesDependencies): UnreadBodi
     ...dependencies,
     awaited: new LateBodies(),
     room: new RoomQueue({ clock: systemClock, isOver }),
+    ending: new WeakSet(),
   };
 }
 
@@ -64,7 +65,7 @@ export class UnreadBody implements WaitingConnection {
   /**
    * - `read`: its connection is read.
    * - `waiting`: it is not read until there is room again.
-   * - `ending`: there is no room, and the connection closes when the body has come.
+   * - `ending`: there is no room, and the connection closes when the body has come. Meanwhile it is dropped, and not counted.
    * - `stopped`: nothing more is taken, and the connection closes soon.
    */
   private state: 'read' | 'waiting' | 'ending' | 'stopped' = 'read';
@@ -84,6 +85,8 @@ export class UnreadBody implements WaitingConnection {
     private readonly dependencies: UnreadBodies,
     private readonly request: IncomingMessage,
     private readonly response: ServerResponse,
+    /** In whose share it counts. */
+    private readonly caller: string,
   ) {
     const announced = Number(request.headers['content-length']);
     this.isSmall = announced < smallBytes;
@@ -101,11 +104,15 @@ export class UnreadBody implements WaitingConnection {
 
   /** To be called when the request has been answered. Whether its body is still to come, and no route reads it. */
   answered(): boolean {
-    const { awaited, callerOf, connections, cut } = this.dependencies;
+    const { awaited, connections, cut } = this.dependencies;
     const { request } = this;
     if (this.early > 0 && !request.readableDidRead) this.count(this.early);
-    if (request.complete || isRead(request)) return false;
-    if (!awaited.begin(callerOf(request))) {
+    if (request.complete || isRead(request)) {
+      // Also where its end is never told.
+      if (this.isWatched) this.closeSoon();
+      return false;
+    }
+    if (!awaited.begin(this.caller)) {
       cut(request.socket);
       return true;
     }
@@ -149,7 +156,6 @@ export class UnreadBody implements WaitingConnection {
 
   /** Counts bytes that are thrown away. False: they are dropped. */
   private count(bytes: number): boolean {
-    if (this.isSmall) return true;
     this.watchEnd();
     this.counted += bytes;
     const isAdmitted = this.charge(bytes);
@@ -162,8 +168,7 @@ export class UnreadBody implements WaitingConnection {
   private charge(bytes: number): boolean {
     // Thousands of pieces may be left of what has been read: an error for each would take longer than all else.
     if (this.state === 'waiting' || this.state === 'ending') return false;
-    const { bodies, callerOf } = this.dependencies;
-    this.account ??= bodies.open(callerOf(this.request));
+    this.account ??= this.dependencies.bodies.open(this.caller);
     try {
       this.account.add(bytes);
       return true;
@@ -179,10 +184,10 @@ export class UnreadBody implements WaitingConnection {
 
   /** Read at once, the connection of who sends ever new bodies that are refused would fill memory as fast as it can send. */
   private waitForRoom(): void {
-    const { room, reading, callerOf, isForwarded } = this.dependencies;
+    const { room, reading, isForwarded, ending } = this.dependencies;
     const { request } = this;
     const { socket } = request;
-    if (this.state === 'ending') return;
+    if (this.state === 'ending' || this.state === 'stopped') return;
     if (this.state === 'waiting') {
       // An earlier request of its connection has had it read again.
       reading.hold(socket);
@@ -191,6 +196,7 @@ export class UnreadBody implements WaitingConnection {
     // The next request of a proxy may be of another client, who would wait for the room of this one.
     if (isForwarded(request)) {
       this.state = 'ending';
+      ending.add(socket);
       if (request.complete) this.close();
       return;
     }
@@ -200,7 +206,7 @@ export class UnreadBody implements WaitingConnection {
     nowAndLater(() => {
       if (this.state === 'waiting' && !socket.destroyed) reading.hold(socket);
     });
-    if (room.wait(callerOf(request), this)) return;
+    if (room.wait(this.caller, this)) return;
     if (request.complete) this.close();
     else this.stopSoon();
   }
@@ -250,7 +256,6 @@ export class UnreadBody implements WaitingConnection {
 
   /** The body has come to its end, or its connection has closed. Leaves no listener on a connection with more requests. */
   private readonly over = (): void => {
-    const { awaited, callerOf } = this.dependencies;
     const { request } = this;
     request.off('end', this.over);
     request.socket.off('close', this.over);
@@ -258,7 +263,7 @@ export class UnreadBody implements WaitingConnection {
     if (this.state !== 'stopped') clearTimeout(this.closing);
     if (this.isAwaited) {
       this.isAwaited = false;
-      awaited.end(callerOf(request));
+      this.dependencies.awaited.end(this.caller);
     }
     if (this.state === 'ending' && request.complete) this.close();
   };

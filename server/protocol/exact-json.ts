@@ -266,7 +266,7 @@ class ExactReader {
 
   private number(): number | ExactNumber {
     const start = this.at;
-    if (this.passShortNumber() && !this.builds) return 0;
+    if (!this.builds && this.passShortNumber()) return 0;
     numberToken.lastIndex = start;
     // `exec` would make a list for each number: garbage many times as large as the text.
     numberToken.test(this.text);

@@ -104,6 +104,24 @@ describe('[LIMITS] HTTP', function () {
     assert.equal((await publish('ann')).status, 200);
   });
 
+  it('keeps a connection waiting for room in the share of its address, but none of a proxy, which may send requests of others on it', async () => {
+    await start({
+      RTC_LIMITS_HTTP_BODIES_BYTES: '400000',
+      RTC_SERVER_TRUSTED_PROXIES: '["127.0.0.1"]',
+    });
+    const send = async (headers: string) => {
+      const client = open();
+      client.post('/api/publish', 300_000, 'a'.repeat(300_000), headers);
+      client.get('/health/live');
+      await until(() => client.received.startsWith('HTTP/1.1 401 '), 'it is answered');
+      return client;
+    };
+    const direct = await send('');
+    const forwarded = await send('X-Forwarded-For: 203.0.113.5\r\n');
+    await until(() => forwarded.ended || forwarded.closed, 'the one of the proxy is closed');
+    assert.equal(direct.ended || direct.closed || direct.received.includes('HTTP/1.1 200 '), false);
+  });
+
   it('refuses a body that comes in very many pieces, whether it is read or not', async () => {
     await start();
     // Express writes the stack of what is thrown after the answer to standard error, unless the service handles it.

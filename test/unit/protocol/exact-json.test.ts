@@ -129,6 +129,7 @@ describe(`[PAY] JSON text with numbers that JavaScript cannot hold (seed ${seed}
       '[{"b":{"a":1,"\\u0061":1}}]',
       '{"__proto__":1,"__proto__":2}',
       '{"":1, "":1}',
+      '[1e400,{"a":1,"a":2}]',
     ])
       assert.equal(refusalOf(source).code, 'invalid_json', source);
     parseExactly('[{"a":1},{"a":2, "b":{"a":3}}]');
