@@ -5,6 +5,7 @@ import { systemClock } from '../primitives/clock.js';
 import { LateBodies } from './late-bodies.js';
 import { RoomQueue, type WaitingConnection } from './room-queue.js';
 
+/** What {@link UnreadBody} needs of the service. */
 export interface UnreadBodiesDependencies {
   /** Takes nothing more from a connection that is being closed. */
   readonly takeNothingMore: (socket: Socket) => void;
@@ -46,6 +47,7 @@ export interface UnreadBodies extends UnreadBodiesDependencies {
   readonly ending: WeakSet<Socket>;
 }
 
+/** To be called once for each server. */
 export function unreadBodies(dependencies: UnreadBodiesDependencies): UnreadBodies {
   const { bodies, connections } = dependencies;
   const isOver = (caller: string) => connections.isPressed || bodies.isOver(caller);

@@ -484,17 +484,6 @@ describe('[LIMITS] requests on one connection', () => {
       performance.now = now;
     });
 
-    /** Answers a request whose body is not read, and waits until there has been no room for what has come of it. */
-    const answerWithoutRoom = async (length: number) => {
-      hasRoom = false;
-      share.isOver = true;
-      client.post('/1', length, 'a'.repeat(length));
-      await until(() => handled.length === 1, 'it is handled');
-      handled[0]!.response.end('one');
-      await until(() => share.asked === 2, 'its share is looked at');
-      assert.equal(socket.destroyed, false);
-    };
-
     it('are closed when there has been no room for ten seconds', async () => {
       await answerWithoutRoom(5000);
       aheadMs = 10_000;
@@ -548,13 +537,19 @@ describe('[LIMITS] requests on one connection', () => {
     }
   });
 
-  it('go on waiting for room while new connections come turn after turn', async () => {
+  /** Answers a request whose body is not read, and waits until there has been no room for what has come of it. */
+  const answerWithoutRoom = async (length: number) => {
     hasRoom = false;
     share.isOver = true;
-    client.post('/1', 5000, 'a'.repeat(5000));
+    client.post('/1', length, 'a'.repeat(length));
     await until(() => handled.length === 1, 'it is handled');
     handled[0]!.response.end('one');
-    await until(() => share.asked === 1, 'its share is looked at');
+    await until(() => share.asked === 2, 'its share is looked at');
+    assert.equal(socket.destroyed, false);
+  };
+
+  it('go on waiting for room while new connections come turn after turn', async () => {
+    await answerWithoutRoom(5000);
     share.isOver = false;
     connections.isPressed = true;
     send('/2');
