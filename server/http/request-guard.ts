@@ -54,7 +54,7 @@ export function guardRequests(
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
     const caller = callerOf(request);
-    if (unread.ending.has(socket) || !pipelines.admit(request, caller)) {
+    if (!pipelines.admit(request, caller)) {
       takeNothingMore(socket);
       return;
     }

@@ -43,8 +43,6 @@ const smallBytes = 4096;
 export interface UnreadBodies extends UnreadBodiesDependencies {
   readonly awaited: LateBodies;
   readonly room: RoomQueue;
-  /** Connections that close when a body has come: no further request is taken of them. */
-  readonly ending: WeakSet<Socket>;
 }
 
 /** To be called once for each server. */
@@ -55,7 +53,6 @@ export function unreadBodies(dependencies: UnreadBodiesDependencies): UnreadBodi
     ...dependencies,
     awaited: new LateBodies(),
     room: new RoomQueue({ clock: systemClock, isOver }),
-    ending: new WeakSet(),
   };
 }
 
@@ -67,10 +64,10 @@ export class UnreadBody implements WaitingConnection {
   /**
    * - `read`: its connection is read.
    * - `waiting`: it is not read until there is room again.
-   * - `ending`: there is no room, and the connection closes when the body has come. Meanwhile it is dropped, and not counted.
+   * - `dropped`: there is no room, and a proxy has sent it. The rest is dropped, and does not count.
    * - `stopped`: nothing more is taken, and the connection closes soon.
    */
-  private state: 'read' | 'waiting' | 'ending' | 'stopped' = 'read';
+  private state: 'read' | 'waiting' | 'dropped' | 'stopped' = 'read';
   private readonly isSmall: boolean;
   /** Its end does not come, however long it is awaited. */
   private readonly isTooLong: boolean;
@@ -169,7 +166,7 @@ export class UnreadBody implements WaitingConnection {
 
   private charge(bytes: number): boolean {
     // Thousands of pieces may be left of what has been read: an error for each would take longer than all else.
-    if (this.state === 'waiting' || this.state === 'ending') return false;
+    if (this.state === 'waiting' || this.state === 'dropped') return false;
     this.account ??= this.dependencies.bodies.open(this.caller);
     try {
       this.account.add(bytes);
@@ -186,20 +183,18 @@ export class UnreadBody implements WaitingConnection {
 
   /** Read at once, the connection of who sends ever new bodies that are refused would fill memory as fast as it can send. */
   private waitForRoom(): void {
-    const { room, reading, isForwarded, ending } = this.dependencies;
+    const { room, reading, isForwarded } = this.dependencies;
     const { request } = this;
     const { socket } = request;
-    if (this.state === 'ending' || this.state === 'stopped') return;
+    if (this.state === 'dropped' || this.state === 'stopped') return;
     if (this.state === 'waiting') {
       // An earlier request of its connection has had it read again.
       reading.hold(socket);
       return;
     }
-    // The next request of a proxy may be of another client, who would wait for the room of this one.
+    // The next request of a proxy may be of another client, and on its way already: it can neither wait nor be closed for the room of this one.
     if (isForwarded(request)) {
-      this.state = 'ending';
-      ending.add(socket);
-      if (request.complete) this.close();
+      this.state = 'dropped';
       return;
     }
     this.state = 'waiting';
@@ -267,7 +262,6 @@ export class UnreadBody implements WaitingConnection {
       this.isAwaited = false;
       this.dependencies.awaited.end(this.caller);
     }
-    if (this.state === 'ending' && request.complete) this.close();
   };
 }
 

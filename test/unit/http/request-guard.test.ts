@@ -506,35 +506,28 @@ describe('[LIMITS] requests on one connection', () => {
     });
   });
 
-  it('wait on no connection of a proxy, which may send the next request of another client: it is closed when the body has come', async () => {
+  it('neither wait on a connection of a proxy nor close it: the next request may be of another client, and on its way', async () => {
     isForwarded = true;
     hasRoom = false;
     share.isOver = true;
-    client.post('/1', 5000, `${'a'.repeat(5000)}GET /behind HTTP/1.1\r\nHost: x\r\n\r\n`);
-    await until(() => handled.length === 1 && arrived.length === 2, 'it is handled');
-    handled[0]!.response.end('one');
-    await until(() => client.ended, 'its connection is closed');
-    assert.match(client.received, /one$/);
-    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
-    const [later, never] = [new TcpClient(url), new TcpClient(url)];
-    try {
-      for (const one of [later, never]) one.post('/2', 200_000, 'a'.repeat(5000));
-      await until(() => handled.length === 3, 'both are handled');
-      const answeredAt = performance.now();
-      for (const { response } of handled.slice(1)) response.end('two');
-      await until(() => later.received.includes('two'), 'it is answered');
-      assert.equal(later.ended, false);
-      // With its end, the next request comes. It may be sent again on another connection, as it is not handled.
-      later.write(`${'a'.repeat(195_000)}GET /next HTTP/1.1\r\nHost: x\r\n\r\n`);
-      await until(() => later.ended, 'it is closed when its body has come');
-      assert.deepEqual(urls(), ['/1', '/2', '/2']);
-      assert.deepEqual(cuts, []);
-      await until(() => never.ended || never.closed, 'and otherwise');
-      assert.ok(cuts[0]! - answeredAt > 900, 'the client has had time to read the answer');
-      assert.equal(share.asked, 0);
-    } finally {
-      for (const one of [later, never]) one.reset();
+    for (let n = 0; n < 3; n++) {
+      client.post('/upload', 200_000, 'a'.repeat(5000));
+      await until(() => handled.length === 2 * n + 1, 'it is handled');
+      handled[2 * n]!.response.end(`refused ${n}`);
+      await until(() => client.received.includes(`refused ${n}`), 'it is answered');
+      client.write('a'.repeat(195_000));
+      send('/next');
+      await until(() => handled.length === 2 * n + 2, 'the next one is handled');
+      handled[2 * n + 1]!.response.end(`next ${n}`);
+      await until(() => client.received.includes(`next ${n}`), 'it is answered');
     }
+    assert.deepEqual([cuts, share.asked, counted.length], [[], 0, 3]);
+    client.post('/upload', 200_000, 'a'.repeat(5000));
+    await until(() => handled.length === 7, 'it is handled');
+    handled[6]!.response.end('refused');
+    const answeredAt = performance.now();
+    await until(() => client.ended || client.closed, 'one that does not come to its end is closed');
+    assert.ok(cuts[0]! - answeredAt > 900, 'the client has had time to read the answer');
   });
 
   /** Answers a request whose body is not read, and waits until there has been no room for what has come of it. */
@@ -560,7 +553,7 @@ describe('[LIMITS] requests on one connection', () => {
     await until(() => arrived.length === 2, 'the next one has arrived');
   });
 
-  it('are two hundred of a caller at most that wait for room: the connections of more are closed with their answers', async () => {
+  it('are two hundred of a caller at most that wait for room: the connections of more are closed with their answers, and what waits behind is not handled', async () => {
     const requests: IncomingMessage[] = [];
     http.prependListener('request', (request: IncomingMessage) => requests.push(request));
     hasRoom = false;
@@ -568,15 +561,17 @@ describe('[LIMITS] requests on one connection', () => {
     const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
     const clients = Array.from({ length: 203 }, () => new TcpClient(url));
     try {
-      for (const one of clients) one.post('/', 5000, 'a'.repeat(5000));
+      for (const one of clients)
+        one.post('/', 5000, `${'a'.repeat(5000)}GET /behind HTTP/1.1\r\nHost: x\r\n\r\n`);
       await until(
-        () => handled.length === 203 && requests.every(({ complete }) => complete),
+        () => handled.length === 203 && requests.length === 406 && requests.every(({ complete }) => complete),
         'all have come',
       );
       for (const { response } of handled) response.end('answer');
       await until(() => clients.every(({ received }) => received.includes('answer')), 'all are answered');
       await until(() => clients.filter(({ ended }) => ended).length === 3, 'three are closed');
       assert.equal(cuts.length, 0, 'their clients have sent all');
+      assert.equal(urls().filter((url) => url === '/behind').length, 200);
     } finally {
       for (const one of clients) one.reset();
     }
